@@ -1,0 +1,56 @@
+# make demo and make test are the two commands; the rest are their parts.
+SHELL := /bin/sh
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
+SCRIPTS := scripts/machine-setup scripts/demo .ci/run
+
+.PHONY: setup demo test check lint types fast golden bench lock clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml scripts/machine-setup
+	scripts/machine-setup
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	scripts/demo
+
+# Everything: the checks, then the tests on real hosts.
+test: check
+	$(BIN)/python -m pytest -m lab
+
+check: lint types fast
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	shellcheck $(SCRIPTS)
+	shellcheck -s sh -e SC2154 $(SHELL_FILES)
+
+types: setup
+	$(BIN)/mypy
+
+fast: setup
+	$(BIN)/python -m pytest -m 'not lab' -q
+
+# Write the golden scripts anew, after looking at what changed in them.
+golden: setup
+	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
+
+bench: setup
+	$(BIN)/python -m bench
+
+# Pin the newest versions that the project allows; the file names no host.
+lock: setup
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --generate-hashes --allow-unsafe --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,75 @@
+"""The command line. Exit codes: 0 as wished; 1 nothing was touched (usage, spec, inventory); 2 changes are
+pending (``plan --detailed-exitcode``); 3 some host failed, was unreachable, timed out or rolled back; 130
+interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from provision import __version__
+
+#: Commands in the order of a day's work; each is a module of ``provision.commands``.
+COMMANDS = {
+    "init": "write a project to start from",
+    "schema": "print the JSON Schema of a playbook",
+    "inventory": "show groups, hosts and variables",
+    "render": "write the files that a host would get, offline",
+    "plan": "show what would change",
+    "apply": "make the hosts what the playbook says",
+    "lab": "throwaway hosts on this machine to try things on",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse exits with 2, which here means that changes are pending."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole parser; with ``only``, just that command has its arguments (the others need not be imported)."""
+    top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, prove and undo them over SSH.")
+    top.add_argument("--version", action="version", version=f"provision {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, text in COMMANDS.items():
+        if only is not None and name != only:
+            commands.add_parser(name, help=text, add_help=False)
+            continue
+        module = importlib.import_module(f"provision.commands.{name}")
+        command = commands.add_parser(name, help=text, description=module.__doc__)
+        module.arguments(command)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; every expected error is one message on standard error."""
+    words = sys.argv[1:] if argv is None else argv
+    chosen = next((word for word in words if word in COMMANDS), None)
+    args = parser(chosen or "").parse_args(words)
+    from provision.errors import ProvisionError
+
+    try:
+        return int(importlib.import_module(f"provision.commands.{args.command}").run(args))
+    except ProvisionError as error:
+        print(f"provision: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("provision: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; Python must not complain again while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def console() -> None:
+    """The entry point: leaves without tearing down what the system tears down anyway."""
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

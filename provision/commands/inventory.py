@@ -1,0 +1,45 @@
+"""Show the inventory as it is understood: groups, hosts, variables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from provision.commands import shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    shared.inventory(parser)
+    parser.add_argument(
+        "--playbook",
+        metavar="FILE",
+        default="playbooks/site.yml",
+        help="its group_vars/ and host_vars/ count too (default: playbooks/site.yml)",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--list", action="store_true", help="all groups and all hosts' variables, as JSON")
+    what.add_argument("--graph", action="store_true", help="the groups as a tree")
+    what.add_argument("--host", metavar="NAME", help="one host's variables, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from provision.errors import UsageError
+    from provision.inventory import Inventory
+    from provision.yamlfile import nearest
+
+    folder = Path(args.playbook).parent
+    known = Inventory(
+        args.inventory, playbook_dir=folder if folder.is_dir() else None, extra=shared.extra_vars(args.extra_vars)
+    )
+    if args.graph:
+        print(known.graph())
+    elif args.list:
+        print(json.dumps(known.listing(), indent=4, ensure_ascii=False, default=str))
+    else:
+        if args.host not in known.tree.hosts:
+            hint = nearest(args.host, known.tree.hosts)
+            raise UsageError(f"no host {args.host} in {args.inventory}" + (f" ({hint})" if hint else ""))
+        print(json.dumps(known.visible(args.host), indent=4, ensure_ascii=False, default=str))
+    return 0

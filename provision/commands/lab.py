@@ -1,0 +1,51 @@
+"""Throwaway hosts on this machine, with a real systemd, sshd and Docker, to try a spec before the fleet has it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lab", default="lab", metavar="NAME", help="which lab (default: lab); its hosts are NAME01, NAME02 ..."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    up = actions.add_parser("up", help="boot the hosts that don't run yet")
+    up.add_argument("--hosts", type=int, default=3, metavar="N", help="how many (default: 3)")
+    up.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
+    actions.add_parser("down", help="stop and remove this lab's hosts")
+    actions.add_parser("status", help="show this lab's hosts")
+    actions.add_parser("inventory", help="print this lab as an inventory")
+    ssh = actions.add_parser("ssh", help="log in to a host as root, or run a command there")
+    ssh.add_argument("name", metavar="NAME")
+    ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def run(args: argparse.Namespace) -> int:
+    import os
+    import re
+
+    from provision.errors import UsageError
+    from provision.lab.fleet import Lab
+
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", args.lab):
+        raise UsageError(f"a lab's name is up to 16 of a-z, 0-9 and -, not {args.lab!r}")
+    lab = Lab(args.lab)
+    if args.action == "up":
+        if not 1 <= args.hosts <= 99:
+            raise UsageError("a lab has 1 to 99 hosts")
+        started = lab.up(dict.fromkeys(lab.names(args.hosts), args.suite))
+        print(f"{len(started)} started; inventory: {lab.inventory_file}")
+    elif args.action == "down":
+        gone = lab.down()
+        print(f"{len(gone)} removed")
+    elif args.action == "status":
+        for record, running in lab.status():
+            print(f"{record.name}  {record.address}  {record.suite}  {'running' if running else 'dead'}")
+    elif args.action == "inventory":
+        sys.stdout.write(lab.inventory())
+    else:
+        words = lab.ssh(args.name) + args.words
+        os.execvp(words[0], words)
+    return 0

@@ -1,0 +1,17 @@
+"""Show what apply would change, with diffs; change nothing."""
+
+from __future__ import annotations
+
+import argparse
+
+from provision.commands import shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    shared.selection(parser)
+    shared.connecting(parser)
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when changes are pending")
+
+
+def run(args: argparse.Namespace) -> int:
+    return shared.roll_out(args, "plan")

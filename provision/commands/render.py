@@ -1,0 +1,64 @@
+"""Write the files that a host would get, offline: to a folder, or to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from provision.commands import shared
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", metavar="HOST", help="a host of the inventory")
+    shared.selection(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write below this folder (default: print)")
+    parser.add_argument(
+        "--as",
+        dest="distribution",
+        metavar="ID",
+        help="for this distribution, or ID:VERSION:CODENAME (default: provision_distribution, else debian)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision.desire import Options, desire, files
+    from provision.errors import UsageError
+    from provision.yamlfile import nearest
+
+    found = shared.loaded(args)
+    wish = next((wish for wish in found.wishes if wish.host.name == args.host), None)
+    if wish is None:
+        hint = nearest(args.host, [wish.host.name for wish in found.wishes])
+        raise UsageError(f"no play is for {args.host}" + (f" ({hint})" if hint else ""))
+    platform = _platform(args.distribution or str(wish.scope.get("provision_distribution", "debian")))
+    for path, content in files(desire(wish, platform, found.context, Options())):
+        if args.output is None:
+            sys.stdout.write(f"==> {path} <==\n")
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content if content.endswith(b"\n") else content + b"\n")
+            sys.stdout.flush()
+        else:
+            target = args.output / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            print(target)
+    return 0
+
+
+def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late
+    from provision.distros import DISTRIBUTIONS, example, platform
+    from provision.errors import UsageError
+    from provision.yamlfile import nearest
+
+    id, *more = name.split(":")
+    if id not in DISTRIBUTIONS:
+        raise UsageError(f"unknown distribution {id} ({nearest(id, DISTRIBUTIONS) or ', '.join(DISTRIBUTIONS)})")
+    if not more:
+        return example(DISTRIBUTIONS[id])
+    if len(more) != 2:
+        raise UsageError("a distribution is ID or ID:VERSION:CODENAME, such as debian:12:bookworm")
+    found = platform(id, *more)
+    if found is None:
+        raise UsageError(f"{id} {more[0]} is too old; {DISTRIBUTIONS[id].minimum} is the oldest that works")
+    return found

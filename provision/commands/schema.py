@@ -1,0 +1,17 @@
+"""Print the JSON Schema of a playbook: for editors, and for whoever generates playbooks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision.schema import playbook_schema
+
+    print(json.dumps(playbook_schema(), indent=2))
+    return 0

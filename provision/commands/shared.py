@@ -1,0 +1,183 @@
+"""Arguments that several commands have, and what they turn into."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provision.load import Loaded, Logins
+    from provision.yamlfile import Map
+
+
+def inventory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-i", "--inventory", type=Path, default=Path("inventory"), help="file or folder (default: inventory/)"
+    )
+    parser.add_argument(
+        "-e",
+        "--extra-vars",
+        action="append",
+        default=[],
+        metavar="VARS",
+        help="key=value, YAML or @file; wins over every other variable",
+    )
+
+
+def selection(parser: argparse.ArgumentParser) -> None:
+    inventory(parser)
+    parser.add_argument(
+        "playbook", nargs="?", type=Path, default=Path("playbooks/site.yml"), help="default: playbooks/site.yml"
+    )
+    parser.add_argument(
+        "-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns: web*:!web3:&docker, @file"
+    )
+
+
+def connecting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-f", "--forks", type=_positive, default=50, help="hosts at a time (default: 50)")
+    parser.add_argument("-u", "--user", help="login, where the inventory has none")
+    parser.add_argument("--private-key", type=Path, metavar="FILE", help="key, where the inventory has none")
+    parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
+    parser.add_argument("-b", "--become", action="store_true", help="become root by sudo")
+    parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
+    parser.add_argument("--accept-new", action="store_true", help="store the key of a host that nobody knows yet")
+    parser.add_argument(
+        "--connect-timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds for each of TCP, banner and login (default: 10)",
+    )
+    parser.add_argument(
+        "--deadline",
+        type=_seconds,
+        default=1800.0,
+        metavar="S",
+        help="seconds for one host, all in all (default: 1800)",
+    )
+    parser.add_argument(
+        "--lock-timeout",
+        type=_positive,
+        default=300,
+        metavar="S",
+        help="seconds to wait for another package manager (default: 300)",
+    )
+    parser.add_argument(
+        "--upgrade", action="store_true", help="move engine packages that have no pin to the newest version"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
+
+
+def extra_vars(words: list[str]) -> Map:
+    """``-e key=value ...``, ``-e '{a: 1}'``, ``-e @file.yml``, as in Ansible; later ones win."""
+    import shlex
+
+    from provision.errors import UsageError
+    from provision.merge import refine
+    from provision.yamlfile import Map, load
+
+    found = Map()
+    for word in words:
+        if word.startswith("@"):
+            data: Any = load(Path(word[1:]))
+        elif word.lstrip().startswith("{"):
+            data = load(Path("--extra-vars"), word)
+        else:
+            pairs = [part.partition("=") for part in shlex.split(word)]
+            if not all(equals and name for name, equals, _ in pairs):
+                raise UsageError(f"--extra-vars takes key=value, YAML in braces or @file, not {word!r}")
+            data = Map((name, value) for name, _, value in pairs)
+        if not isinstance(data, Map):
+            raise UsageError(f"--extra-vars: {word!r} is not a mapping")
+        spec = refine(found.get("spec", Map()), data["spec"]) if "spec" in data else found.get("spec")
+        found.update(data)
+        found.where.update(data.where)
+        if spec is not None:
+            found["spec"] = spec
+    return found
+
+
+def logins(args: argparse.Namespace) -> Logins:
+    import getpass
+
+    from provision.load import Logins
+
+    return Logins(
+        user=args.user,
+        key_file=args.private_key,
+        become=args.become,
+        password=getpass.getpass("SSH password: ") if args.ask_pass else None,
+        become_password=getpass.getpass("sudo password: ") if args.ask_become_pass else None,
+    )
+
+
+def loaded(args: argparse.Namespace) -> Loaded:
+    from provision.load import load
+
+    found = logins(args) if hasattr(args, "user") else None
+    return load(args.inventory, args.playbook, limit=args.limit, extra=extra_vars(args.extra_vars), logins=found)
+
+
+def roll_out(args: argparse.Namespace, mode: str) -> int:
+    """What plan and apply have in common: load, connect, run, report. Returns the exit code."""
+    found = loaded(args)
+    from provision.desire import Options
+    from provision.rollout import Request, Rollout
+    from provision.transport.ssh import Options as Connecting
+    from provision.transport.ssh import Transport
+
+    transport = Transport(Connecting(args.connect_timeout, args.accept_new))
+    transport.prepare([wish.host.login for wish in found.wishes])
+    options = Options(args.upgrade, args.lock_timeout)
+    reporter, confirm = _reporter(args, mode)
+    request = Request("apply" if mode == "apply" else "plan", args.forks, args.deadline, confirm)
+    try:
+        result = Rollout(found.wishes, found.context, transport, options, request, reporter).run()
+    finally:
+        reporter.close()
+    if result.interrupted:
+        return 130
+    if result.bad:
+        return 3
+    if result.declined:
+        return 1
+    return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def _reporter(args: argparse.Namespace, mode: str) -> tuple[Any, Any]:
+    if args.json:
+        from provision.report.jsonlines import JsonLines
+
+        return JsonLines(), None
+    if sys.stdout.isatty():
+        from provision.report.terminal import Terminal
+
+        terminal = Terminal()
+        if mode == "apply" and not args.yes:
+            return terminal, lambda plans: terminal.ask(_question(plans))
+        return terminal, None
+    from provision.report.text import Text
+
+    return Text(), None
+
+
+def _question(plans: list[Any]) -> str:
+    changes = sum(len(plan.changes) for plan in plans)
+    return f"Make {changes} change{'s' if changes > 1 else ''} on {len(plans)} host{'s' if len(plans) > 1 else ''}?"

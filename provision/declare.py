@@ -1,0 +1,93 @@
+"""Inventory and playbook, put together: what each host should be, before anybody has looked at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+from provision.errors import SpecError, UsageError
+from provision.inventory import Inventory
+from provision.merge import refine, unite
+from provision.model import Host
+from provision.playbook import Play
+from provision.render import Scope, Templates
+from provision.spec import Spec
+from provision.validate import validate
+from provision.yamlfile import Map
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One play's part in a host."""
+
+    play: str
+    slug: str
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one host should be: its plays in order, and all of them together in ``spec``."""
+
+    host: Host
+    scope: Scope
+    plays: tuple[Declared, ...]
+    spec: Spec
+    source: Map
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a wish's templates and files come from."""
+
+    templates: Templates
+    files: tuple[Path, ...]
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a ``src`` file; ``None`` when there is none of that name."""
+        for folder in self.files:
+            path = folder / name
+            if path.is_file():
+                return path.read_bytes()
+        return None
+
+
+def context(playbook: Path) -> Context:
+    folder = playbook.parent
+    return Context(Templates(folder / "templates"), (folder / "files", folder))
+
+
+def declare(
+    inventory: Inventory,
+    plays: list[Play],
+    limit: str | None = None,
+    login: Callable[[Host], Host] = lambda host: host,
+) -> list[Wish]:
+    """Every host of every play, in inventory order, with its validated spec.
+
+    ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for
+    whatever is wrong in the files and :class:`UsageError` when no host is left.
+    """
+    chosen: dict[str, list[Play]] = {}
+    for play in plays:
+        for host in inventory.limit(inventory.select(play.hosts, where=play.where, key="hosts"), limit):
+            chosen.setdefault(host, []).append(play)
+    if not chosen:
+        raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
+    return [_wish(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
+
+
+def _wish(inventory: Inventory, name: str, plays: list[Play], login: Callable[[Host], Host]) -> Wish:
+    parts: list[tuple[Play, Map]] = []
+    for play in plays:
+        scope, own = inventory.scope(name, play.vars)
+        parts.append((play, scope.render(refine(play.spec, own), "spec")))
+    try:
+        united = reduce(unite, (part for _, part in parts))
+        declared = tuple(Declared(play.name, play.slug, validate(Spec, part)) for play, part in parts)
+        spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
+    except SpecError as error:
+        raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
+    return Wish(login(inventory.host(name, scope)), scope, declared, spec, united)

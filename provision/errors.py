@@ -1,0 +1,46 @@
+"""The errors that a user meets, each one message that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ProvisionError(Exception):
+    """Anything that ends a run before a host is touched; the command line exits with 1."""
+
+
+class LabError(ProvisionError):
+    """The lab can't do what was asked of it on this machine."""
+
+
+class UsageError(ProvisionError):
+    """The command line, or the environment that it is run in, is not right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in a file the user wrote; ``line`` counts from 1."""
+
+    file: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class SpecError(ProvisionError):
+    """What the user wrote (inventory, playbook, spec, template) is not right.
+
+    ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` the way out.
+    """
+
+    def __init__(self, message: str, *, where: Where | None = None, key: str = "", hint: str = "") -> None:
+        self.message, self.where, self.key, self.hint = message, where, key, hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        parts = [str(self.where)] if self.where else []
+        parts += [self.key] if self.key else []
+        text = ": ".join([*parts, self.message])
+        return f"{text} ({self.hint})" if self.hint else text

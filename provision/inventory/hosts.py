@@ -1,0 +1,129 @@
+"""The inventory as the rest sees it: hosts by pattern, each with its variables and its way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from provision.errors import SpecError, Where
+from provision.inventory import tree as trees
+from provision.inventory.login import login
+from provision.inventory.patterns import select
+from provision.inventory.variables import Variables
+from provision.model import Host
+from provision.render import Scope
+from provision.yamlfile import Map
+
+
+class Inventory:
+    """``source`` is a file or a folder; ``playbook_dir`` adds the group_vars/ and host_vars/ beside the playbook."""
+
+    def __init__(self, source: Path, *, playbook_dir: Path | None = None, extra: Map | None = None) -> None:
+        self.source = source
+        self.tree = trees.read(source)
+        self.folder = source if source.is_dir() else source.parent
+        folders = [self.folder]
+        if playbook_dir is not None and playbook_dir.resolve() != self.folder.resolve():
+            folders.append(playbook_dir)
+        self.playbook_dir = playbook_dir
+        self.variables = Variables(self.tree, folders, extra or Map())
+        self._groups = {name: self.tree.members(name) for name in self.tree.groups}
+        self._hostvars = _HostVars(self)
+
+    def select(self, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:
+        return select(self.tree, pattern, where=where, key=key)
+
+    def limit(self, hosts: list[str], pattern: str | None) -> list[str]:
+        """``hosts`` cut down to ``-l PATTERN``."""
+        if pattern is None:
+            return hosts
+        allowed = set(self.select(pattern, key="--limit"))
+        return [host for host in hosts if host in allowed]
+
+    def scope(self, host: str, play: Map | None = None) -> tuple[Scope, Map]:
+        """The variables of a host with Ansible's magic ones, and its refinements of ``spec`` (unrendered)."""
+        values, spec = self.variables.of(host, play)
+        magic: dict[str, Any] = {
+            "inventory_hostname": host,
+            "inventory_hostname_short": host.partition(".")[0],
+            "group_names": sorted(self.variables.groups_of(host)),
+            "groups": self._groups,
+            "hostvars": self._hostvars,
+            "inventory_dir": str(self.folder.resolve()),
+            "playbook_dir": str((self.playbook_dir or Path()).resolve()),
+        }
+        if "ansible_host" not in values:
+            magic["ansible_host"] = host
+        return Scope(values, magic), spec
+
+    def host(self, name: str, scope: Scope | None = None) -> Host:
+        return Host(name, self.variables.groups_of(name), login(name, scope or self.scope(name)[0]))
+
+    def graph(self) -> str:
+        """The groups as a tree, as ``ansible-inventory --graph`` draws it."""
+
+        def lines(name: str, depth: int) -> Iterator[str]:
+            yield f"{'  |' * depth}{'--' if depth else ''}@{name}:"
+            group = self.tree.groups[name]
+            for child in sorted(group.children):
+                yield from lines(child, depth + 1)
+            if name != "all":
+                for host in group.hosts:
+                    yield f"{'  |' * (depth + 1)}--{host}"
+
+        return "\n".join(lines("all", 0))
+
+    def listing(self) -> dict[str, Any]:
+        """Groups and every host's variables, in the form of ``ansible-inventory --list``."""
+        hostvars = {host: self.visible(host) for host in self.tree.hosts}
+        result: dict[str, Any] = {"_meta": {"hostvars": hostvars}}
+        for name, group in self.tree.groups.items():
+            entry: dict[str, Any] = {}
+            if group.children:
+                entry["children"] = sorted(group.children)
+            if group.hosts and name != "all":
+                entry["hosts"] = list(group.hosts)
+            if entry:
+                result[name] = entry
+        return result
+
+    def visible(self, host: str) -> dict[str, Any]:
+        """A host's variables as written, passwords masked."""
+        values, spec = self.variables.of(host)
+        shown = {name: "********" if "pass" in name else value for name, value in values.items()}
+        return {**shown, "spec": spec} if spec else shown
+
+
+class _HostVars(Mapping[str, Any]):
+    """``hostvars['other']``: another host's variables, rendered when a template asks."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    def __getitem__(self, host: str) -> Any:
+        if host not in self._inventory.tree.hosts:
+            raise SpecError(f"hostvars: no such host: {host}")
+        return _Lookup(self._inventory.scope(host)[0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._inventory.tree.hosts)
+
+    def __len__(self) -> int:
+        return len(self._inventory.tree.hosts)
+
+
+class _Lookup(Mapping[str, Any]):
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._scope:
+            raise KeyError(name)
+        return self._scope[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scope.raw)
+
+    def __len__(self) -> int:
+        return len(self._scope.raw)

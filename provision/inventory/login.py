@@ -1,0 +1,138 @@
+"""A host's variables -> how to reach it. The names are Ansible's."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from provision.errors import SpecError, Where
+from provision.model import Login
+from provision.render import Scope
+
+_TRUE = ("yes", "true", "on", "1")
+_FALSE = ("no", "false", "off", "0", "")
+
+
+def login(name: str, scope: Scope) -> Login:
+    """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_common_args`` (ProxyJump),
+    ``_password``, ``_become*`` and ``provision_known_hosts``. Paths are relative to the inventory's folder.
+
+    Raises :class:`SpecError` for a value of the wrong type and a key file that can't be read.
+    """
+    become_user = _text(scope, "ansible_become_user") or "root"
+    if become_user != "root":
+        raise SpecError(
+            f"only root can provision a host, not {become_user}",
+            where=scope.raw.where.get("ansible_become_user"),
+            key="ansible_become_user",
+        )
+    method = _text(scope, "ansible_become_method") or "sudo"
+    if method != "sudo":
+        raise SpecError(
+            f"only sudo is supported, not {method}",
+            where=scope.raw.where.get("ansible_become_method"),
+            key="ansible_become_method",
+        )
+    return Login(
+        address=_text(scope, "ansible_host") or name,
+        port=_port(scope),
+        user=_text(scope, "ansible_user") or _text(scope, "ansible_ssh_user"),
+        key_file=_key_file(scope),
+        known_hosts=_path(scope, "provision_known_hosts"),
+        proxy_jump=_proxy_jump(scope),
+        password=_text(scope, "ansible_password") or _text(scope, "ansible_ssh_pass"),
+        become=_flag(scope, "ansible_become"),
+        become_user=become_user,
+        become_password=_text(scope, "ansible_become_password") or _text(scope, "ansible_become_pass"),
+    )
+
+
+def _where(scope: Scope, name: str) -> Where | None:
+    return scope.raw.where.get(name)
+
+
+def _text(scope: Scope, name: str) -> str | None:
+    value: Any = scope.get(name)
+    if value is None:
+        return None
+    if isinstance(value, (dict, list)):
+        raise SpecError("must be text", where=_where(scope, name), key=name)
+    text = str(value)
+    if any(ord(character) < 32 for character in text):
+        raise SpecError("must not hold control characters", where=_where(scope, name), key=name)
+    return text
+
+
+def _flag(scope: Scope, name: str) -> bool:
+    value = scope.get(name, False)
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in (*_TRUE, *_FALSE):
+        return str(value).lower() in _TRUE
+    raise SpecError(f"must be true or false, not {value!r}", where=_where(scope, name), key=name)
+
+
+def _port(scope: Scope) -> int | None:
+    value = scope.get("ansible_port", scope.get("ansible_ssh_port"))
+    if value is None:
+        return None
+    if not str(value).isdigit() or not 0 < int(value) < 65536:
+        raise SpecError(
+            f"must be a port (1 to 65535), not {value!r}", where=_where(scope, "ansible_port"), key="ansible_port"
+        )
+    return int(value)
+
+
+def _path(scope: Scope, name: str) -> Path | None:
+    text = _text(scope, name)
+    if text is None:
+        return None
+    path = Path(text).expanduser()
+    if path.is_absolute():
+        return path
+    place = _where(scope, name)
+    base = Path(str(scope.get("inventory_dir") or ".")) if place is None else place.file.parent
+    return base / path
+
+
+def _key_file(scope: Scope) -> Path | None:
+    for name in ("ansible_ssh_private_key_file", "ansible_private_key_file"):
+        path = _path(scope, name)
+        if path is None:
+            continue
+        try:
+            with open(path, "rb"):
+                return path
+        except OSError as error:
+            raise SpecError(
+                f"key file {path} can't be read: {error.strerror}", where=_where(scope, name), key=name
+            ) from error
+    return None
+
+
+def _proxy_jump(scope: Scope) -> str | None:
+    """``-J host`` or ``-o ProxyJump=host`` out of ``ansible_ssh_common_args``; other options belong into
+    ``~/.ssh/config``, where they are read."""
+    name = "ansible_ssh_common_args"
+    text = _text(scope, name)
+    if not text:
+        return None
+    words = shlex.split(text)
+    jump: str | None = None
+    while words:
+        word = words.pop(0)
+        if word in ("-J", "-o") and words:
+            value = words.pop(0)
+        elif word.startswith(("-J", "-o")) and len(word) > 2:
+            word, value = word[:2], word[2:]
+        else:
+            value = ""
+        option, _, setting = value.partition("=") if word == "-o" else ("proxyjump", "", value)
+        if option.lower() != "proxyjump" or not setting:
+            hint = "put it into ~/.ssh/config, which is honoured"
+            raise SpecError(
+                f"only ProxyJump is understood here, not {word} {value}", where=_where(scope, name), key=name, hint=hint
+            )
+        jump = setting
+    return jump

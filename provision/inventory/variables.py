@@ -1,0 +1,108 @@
+"""Which value a variable has on a host: Ansible's precedence, lowest first.
+
+inventory file ``all`` < other groups' inventory vars < inventory ``group_vars/all`` < playbook ``group_vars/all``
+< inventory ``group_vars/*`` < playbook ``group_vars/*`` < inventory host vars < inventory ``host_vars/*``
+< playbook ``host_vars/*`` < play ``vars`` < ``--extra-vars``. (Ansible, "Variable precedence", items 3 to 22;
+its VARIABLE_PRECEDENCE setting gives the order of the group sources.)
+
+One variable is special: ``spec`` is not replaced but refined (maps merge, lists replace) at every step.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from provision.errors import SpecError, Where
+from provision.inventory.tree import Tree
+from provision.merge import refine
+from provision.yamlfile import Map, load
+
+_SUFFIXES = ("", ".yml", ".yaml", ".json")
+
+
+class Variables:
+    """Layers of variables for the hosts of ``tree``; ``folders`` hold group_vars/ and host_vars/, weakest first."""
+
+    def __init__(self, tree: Tree, folders: list[Path], extra: Map) -> None:
+        self.tree, self.folders, self.extra = tree, folders, extra
+        self._files: dict[tuple[str, str], list[Map]] = {}
+        self._shared: dict[tuple[str, ...], list[Map]] = {}
+        self._listed: dict[Path, set[str]] = {}
+
+    @cached_property
+    def _groups_of(self) -> dict[str, tuple[str, ...]]:
+        return {host: tuple(self.tree.groups_of(host)) for host in self.tree.hosts}
+
+    def groups_of(self, host: str) -> tuple[str, ...]:
+        return self._groups_of[host]
+
+    def layers(self, host: str, play: Map | None = None) -> list[Map]:
+        """Every layer that a host has, weakest first."""
+        own = self.tree.hosts[host]
+        above = [play] if play else []
+        host_files = [layer for files in self._read("host_vars", host) for layer in files]
+        return [*self._group_layers(self._groups_of[host]), own, *host_files, *above, self.extra]
+
+    def of(self, host: str, play: Map | None = None) -> tuple[Map, Map]:
+        """A host's variables (unrendered) and its own refinements of ``spec``, merged."""
+        values, spec = Map(), Map()
+        for layer in self.layers(host, play):
+            for name, value in layer.items():
+                if name == "spec":
+                    if not isinstance(value, Map):
+                        raise SpecError("must be a mapping", where=layer.where.get(name), key="spec")
+                    spec = refine(spec, value)
+                    continue
+                values[name] = value
+                if name in layer.where:
+                    values.where[name] = layer.where[name]
+        return values, spec
+
+    def _group_layers(self, groups: tuple[str, ...]) -> list[Map]:
+        """Hosts with the same groups share their layers: read and put together once."""
+        if groups not in self._shared:
+            layers = [self.tree.groups["all"].vars, *(self.tree.groups[name].vars for name in groups)]
+            for files in self._read("group_vars", "all"):
+                layers += files
+            by_group = [self._read("group_vars", name) for name in groups]
+            for index in range(len(self.folders)):
+                layers += [layer for sources in by_group for layer in sources[index]]
+            self._shared[groups] = layers
+        return self._shared[groups]
+
+    def _read(self, kind: str, name: str) -> list[list[Map]]:
+        """Per folder, the maps of ``kind/name`` (a file, or a folder of files)."""
+        return [self._files_of(folder, kind, name) for folder in self.folders]
+
+    def _files_of(self, folder: Path, kind: str, name: str) -> list[Map]:
+        root = folder / kind
+        key = (str(root), name)
+        if key not in self._files:
+            found: list[Path] = []
+            if name in self._names(root):
+                for suffix in _SUFFIXES:
+                    path = root / f"{name}{suffix}"
+                    if path.is_dir():
+                        inner = (file for file in path.rglob("*") if file.is_file())
+                        found += sorted(f for f in inner if f.suffix in _SUFFIXES and not f.name.startswith("."))
+                    elif path.is_file():
+                        found.append(path)
+            self._files[key] = [layer for path in found if (layer := _mapping(path)) is not None]
+        return self._files[key]
+
+    def _names(self, root: Path) -> set[str]:
+        """What stands in ``root``, listed once: 1,000 hosts must not cost 4,000 look-ups."""
+        if root not in self._listed:
+            entries = list(root.iterdir()) if root.is_dir() else []
+            self._listed[root] = {e.name for e in entries} | {e.stem for e in entries if e.suffix in _SUFFIXES}
+        return self._listed[root]
+
+
+def _mapping(path: Path) -> Map | None:
+    data = load(path)
+    if data is None:
+        return None
+    if not isinstance(data, Map):
+        raise SpecError("a file of variables must be a mapping", where=Where(path, 1))
+    return data

@@ -1,0 +1,1 @@
+"""Throwaway Debian hosts with a real systemd, sshd and Docker Engine, on this machine."""

@@ -1,0 +1,146 @@
+"""The file systems that lab hosts boot from: a minimal Debian as a fresh server has it, built once and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from provision.lab.process import run
+from provision.lab.store import MIRROR, Store
+
+SUITES = ("trixie", "bookworm")
+
+#: A fresh server: systemd, sshd, sudo. No Python, no curl, no gnupg, no CA certificates.
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "sudo",
+    "iproute2",
+    "procps",
+    "iptables",
+    "kmod",
+    "passwd",
+    "init",
+)
+
+_SSHD = """\
+# VERBOSE logs each connection and each exec, so that a test can count them where nobody can cheat.
+LogLevel VERBOSE
+UseDNS no
+"""
+
+# Runs before anything else of the host's own boot. All lab hosts share one kernel: what belongs to the
+# machine (vm, fs, kernel) is made read-only; what is the host's own (net, hostname) stays writable.
+_EARLY = """\
+#!/bin/sh
+set -u
+mount -o remount,bind,rw /proc/sys
+for part in vm fs kernel dev debug; do
+    [ -d "/proc/sys/$part" ] || continue
+    mount --bind "/proc/sys/$part" "/proc/sys/$part"
+done
+for own in hostname domainname; do
+    mount --bind "/proc/sys/kernel/$own" "/proc/sys/kernel/$own"
+done
+for part in vm fs kernel dev debug; do
+    [ -d "/proc/sys/$part" ] || continue
+    mount -o remount,bind,ro "/proc/sys/$part"
+done
+# cgroup version 1: nspawn mounts the controllers read-only, dockerd has to write there.
+if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mount -o remount,bind,rw /sys/fs/cgroup
+    for controller in /sys/fs/cgroup/*; do
+        if [ -d "$controller" ] && [ ! -L "$controller" ]; then
+            mount -o remount,bind,rw "$controller"
+        fi
+    done
+fi
+exit 0
+"""
+
+_EARLY_UNIT = """\
+[Unit]
+Description=Lab host: keep the shared kernel's settings out of reach
+DefaultDependencies=no
+Before=sysinit.target systemd-sysctl.service systemd-tmpfiles-setup.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/lab-early
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+_SOURCES = """\
+Types: deb
+URIs: http://{mirror}/debian
+Suites: {suite}
+Components: main
+Signed-By: /usr/share/keyrings/lab-archive.asc
+"""
+
+
+def _digest(suite: str) -> str:
+    recipe = "\0".join((suite, *PACKAGES, _SSHD, _EARLY, _EARLY_UNIT, _SOURCES, Path(__file__).read_text()))
+    return hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+
+def path(store: Store, suite: str) -> Path:
+    return store.root / "bases" / f"{suite}-{_digest(suite)}"
+
+
+def ensure(store: Store, suite: str) -> Path:
+    """Build the base for ``suite`` unless it is cached; about 15 s. No archive address is given:
+    mmdebstrap knows Debian's own."""
+    base = path(store, suite)
+    if base.is_dir():
+        return base
+    part = base.with_name(base.name + ".part")
+    if part.exists():  # a build that broke off
+        shutil.rmtree(part)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, part])
+    # Where Debian's packages came from: the mirror is filled from there, the hosts must not know it.
+    (part.parent / f"{suite}.list").write_text((part / "etc/apt/sources.list").read_text())
+    _customise(part, suite, store)
+    part.rename(base)
+    return base
+
+
+def _customise(root: Path, suite: str, store: Store) -> None:
+    (root / "etc/apt/sources.list").unlink()
+    for leftover in (root / "etc/apt/apt.conf.d").glob("*mmdebstrap*"):
+        leftover.unlink()
+    _write(root / "etc/apt/sources.list.d/debian.sources", _SOURCES.format(mirror=MIRROR, suite=suite))
+    (root / "etc/machine-id").write_text("")
+    for key in (root / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    for name in ("resolv.conf", "hostname"):
+        (root / "etc" / name).unlink(missing_ok=True)
+    _write(root / "etc/ssh/sshd_config.d/lab.conf", _SSHD)
+    _write(root / "usr/local/sbin/lab-early", _EARLY, 0o755)
+    _write(root / "etc/systemd/system/lab-early.service", _EARLY_UNIT)
+    wants = root / "etc/systemd/system/sysinit.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / "lab-early.service").symlink_to("/etc/systemd/system/lab-early.service")
+    public = store.key.with_suffix(".pub").read_text()
+    _write(root / "root/.ssh/authorized_keys", public, 0o600)
+    # An person that logs in as himself: sudo with a password for one, without for the other.
+    for user, rule in (("ops", "ALL"), ("deploy", "NOPASSWD: ALL")):
+        run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", user])
+        _write(root / f"home/{user}/.ssh/authorized_keys", public, 0o600)
+        run(["chroot", root, "chown", "-R", f"{user}:{user}", f"/home/{user}/.ssh"])
+        _write(root / f"etc/sudoers.d/{user}", f"{user} ALL=(ALL:ALL) {rule}\n", 0o440)
+    run(["chroot", root, "chpasswd"], stdin=b"ops:lab-secret-1\n")
+    shutil.copy(store.root / "keys/archive.asc", root / "usr/share/keyrings/lab-archive.asc")
+
+
+def _write(file: Path, text: str, mode: int = 0o644) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)

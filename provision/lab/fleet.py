@@ -1,0 +1,162 @@
+"""A lab: a named set of throwaway hosts. Bring it up, ask after it, take it down; each is safe to repeat."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import base, cgroups, machine, mirror, network
+from provision.lab.store import FIRST, LAST, Record, Store, alive
+
+#: Program -> the Debian package that brings it.
+_PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "ip": "iproute2",
+    "apt-ftparchive": "apt-utils",
+    "gpg": "gpg",
+    "dpkg-deb": "dpkg",
+    "ssh-keygen": "openssh-client",
+    "ssh": "openssh-client",
+    "mount": "mount",
+    "pgrep": "procps",
+}
+
+
+def missing() -> list[str]:
+    """What this machine lacks to run a lab, each in words a person can act on; empty when it can."""
+    if platform.system() != "Linux":
+        return [f"Linux (this is {platform.system()})"]
+    lacks = [] if os.geteuid() == 0 else ["root (mounts and network namespaces need it)"]
+    absent = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if absent:
+        packages = " ".join(sorted({_PROGRAMS[name] for name in absent}))
+        lacks.append(f"{', '.join(absent)} (apt-get install {packages}; `make setup` does)")
+    return lacks
+
+
+class Lab:
+    """The lab called ``name``. Hosts of different labs share the bridge, the mirror and the caches."""
+
+    def __init__(self, name: str = "lab", store: Store | None = None) -> None:
+        self.name = name
+        self.store = store or Store()
+
+    def names(self, count: int) -> list[str]:
+        return [f"{self.name}{number:02d}" for number in range(1, count + 1)]
+
+    def up(self, hosts: dict[str, str]) -> list[Record]:
+        """Boot ``hosts`` (name -> Debian suite) where they don't run yet; return the ones that were started.
+
+        Hosts that run are left alone; what is left of a crashed one is removed first.
+        """
+        if lacks := missing():
+            raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
+        for suite in hosts.values():
+            if suite not in base.SUITES:
+                raise LabError(f"no such suite: {suite} (there are {', '.join(base.SUITES)})")
+        with self.store.lock():
+            suites = tuple(dict.fromkeys(hosts.values()))
+            mirror.ensure_keys(self.store)
+            for suite in suites:
+                base.ensure(self.store, suite)
+            mirror.ensure(self.store, suites)
+            network.ensure_bridge()
+            mirror.serve(self.store)
+            running = {record.name for record in self.store.records(self.name) if alive(record)}
+            for folder in self.store.folders(self.name):
+                if folder.name in hosts and folder.name not in running:
+                    machine.destroy(self.store, self.name, folder.name)
+            started = []
+            for name, suite in hosts.items():
+                if name not in running:
+                    started.append(machine.boot(self.store, self.name, name, suite, self._free_index()))
+            with ThreadPoolExecutor(max_workers=16) as pool:
+                list(pool.map(lambda record: machine.wait(self.store, record), started))
+            self._write_access()
+            return started
+
+    def down(self, names: list[str] | None = None) -> list[str]:
+        """Stop and remove the hosts (all of this lab, or ``names``); the mirror and the bridge go with the
+        machine's last lab host. Returns what was removed."""
+        with self.store.lock():
+            records = {record.name: record for record in self.store.records(self.name)}
+            gone = [f.name for f in self.store.folders(self.name) if names is None or f.name in names]
+
+            def remove(name: str) -> None:
+                if name in records:
+                    machine.stop(records[name])
+                machine.destroy(self.store, self.name, name)
+
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                list(pool.map(remove, gone))
+            if self.store.records(self.name):
+                self._write_access()
+            else:
+                shutil.rmtree(self.store.lab(self.name), ignore_errors=True)
+            if not any(alive(record) for record in self.store.records()):
+                mirror.stop()
+                network.remove_bridge()
+            return gone
+
+    def status(self) -> list[tuple[Record, bool]]:
+        return [(record, alive(record)) for record in self.store.records(self.name)]
+
+    def _free_index(self) -> int:
+        taken = {record.index for record in self.store.records()}
+        for index in range(FIRST, LAST + 1):
+            if index not in taken:
+                return index
+        raise LabError(f"the lab has no address left ({LAST - FIRST + 1} hosts at most on one machine)")
+
+    def _write_access(self) -> None:
+        """known_hosts and the inventory of this lab, beside its hosts."""
+        lines = [line for record in self.store.records(self.name) for line in machine.known_hosts(self.store, record)]
+        self.known_hosts.write_text("\n".join(lines) + "\n")
+        self.inventory_file.write_text(self.inventory())
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.store.lab(self.name) / "known_hosts"
+
+    @property
+    def inventory_file(self) -> Path:
+        return self.store.lab(self.name) / "inventory.yml"
+
+    def inventory(self) -> str:
+        """This lab as an inventory, in Ansible's YAML form: group ``docker``, ready for the shipped playbook."""
+        lines = [
+            "all:",
+            "  vars:",
+            "    ansible_user: root",
+            f"    ansible_ssh_private_key_file: {self.store.key}",
+            f"    provision_known_hosts: {self.known_hosts}",
+            "    # The lab's own docker-ce mirror, and the key that signs it.",
+            f"    package_mirror: {mirror.URL}",
+            f"    package_fingerprint: {mirror.fingerprint(self.store)}",
+            f"    cgroup_driver: {cgroups.driver()}",
+            "  children:",
+            "    docker:",
+            "      hosts:",
+        ]
+        for record in self.store.records(self.name):
+            lines.append(f"        {record.name}:")
+            lines.append(f"          ansible_host: {record.address}")
+        return "\n".join(lines) + "\n"
+
+    def ssh(self, name: str) -> list[str]:
+        """The words of an ``ssh`` command that logs in to a host of this lab as root."""
+        for record in self.store.records(self.name):
+            if record.name == name:
+                options = [
+                    f"UserKnownHostsFile={self.known_hosts}",
+                    "GlobalKnownHostsFile=/dev/null",
+                    "IdentitiesOnly=yes",
+                ]
+                words = [word for option in options for word in ("-o", option)]
+                return ["ssh", "-F", "none", *words, "-i", str(self.store.key), f"root@{record.address}"]
+        raise LabError(f"lab {self.name} has no host {name}; `provision lab status` lists them")

@@ -1,0 +1,141 @@
+"""One lab host: an overlay over the base, a network namespace, a control group, and systemd-nspawn.
+
+The host's pid 1 is a real systemd; a reboot (nspawn ends with 133) starts it again over the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import base, cgroups, network
+from provision.lab.process import output, run
+from provision.lab.store import Record, Store, alive, start_time
+
+#: nspawn's exit status when the host rebooted; anything else means that it ended (systemd-nspawn(1)).
+_REBOOT = 133
+
+# Joins the groups first, so that all that the host ever starts is in them and can be found by group.
+_SUPERVISOR = f"""\
+groups=$1; shift
+for procs in $groups; do echo $$ > "$procs"; done
+while :; do
+    "$@"
+    [ $? -eq {_REBOOT} ] || exit
+done
+"""
+
+
+def group(name: str) -> str:
+    return f"provlab-{name}"
+
+
+def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
+    """Start the host ``name`` and record it; :func:`wait` waits until it takes logins."""
+    folder = store.host(lab, name)
+    layers = folder / "layers"
+    for part in ("upper", "work", "root"):
+        (layers / part).mkdir(parents=True, exist_ok=True)
+    (folder / "docker").mkdir(exist_ok=True)
+    root = layers / "root"
+    if not os.path.ismount(root):
+        lower = base.path(store, suite)
+        options = f"lowerdir={lower},upperdir={layers / 'upper'},workdir={layers / 'work'}"
+        run(["mount", "-t", "overlay", "-o", options, "provlab", root])
+    _identity(root, name)
+    network.add_host(index)
+    entries = cgroups.create(group(name))
+    argv = [
+        "systemd-nspawn",
+        "--quiet",
+        f"--directory={root}",
+        "--register=no",
+        "--keep-unit",
+        f"--network-namespace-path=/run/netns/{network.namespace(index)}",
+        "--boot",
+        f"--machine={name}",
+        "--capability=all",
+        # overlay2 does not work on top of an overlay, so the engine's store is a real folder.
+        f"--bind={folder / 'docker'}:/var/lib/docker",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+    ]
+    environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes", "SYSTEMD_SECCOMP": "0"}
+    with open(folder / "boot.log", "ab") as log:
+        process = subprocess.Popen(
+            ["sh", "-c", _SUPERVISOR, "sh", " ".join(map(str, entries)), *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment,
+        )
+    record = Record(name, lab, suite, index, process.pid, start_time(process.pid) or 0)
+    store.write(record)
+    return record
+
+
+def _identity(root: Path, name: str) -> None:
+    """Host keys of its own, made here so that known_hosts is right from the first connection on."""
+    for kind in ("ed25519", "ecdsa"):
+        key = root / f"etc/ssh/ssh_host_{kind}_key"
+        if not key.exists():
+            run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", key])
+
+
+def known_hosts(store: Store, record: Record) -> list[str]:
+    folder = store.host(record.lab, record.name) / "layers/root/etc/ssh"
+    keys = (path.read_text().split()[:2] for path in sorted(folder.glob("ssh_host_*_key.pub")))
+    return [f"{record.address} {kind} {key}" for kind, key in keys]
+
+
+def wait(store: Store, record: Record, seconds: float = 90.0) -> None:
+    """Until sshd shows its banner and systemd no longer refuses logins (pam_nologin), or LabError."""
+    end = time.monotonic() + seconds
+    nologin = store.host(record.lab, record.name) / "layers/root/run/nologin"
+    while time.monotonic() < end:
+        if not alive(record):
+            break
+        try:
+            with socket.create_connection((record.address, 22), timeout=2) as peer:
+                if peer.recv(4) == b"SSH-" and not nologin.exists():
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    log = store.host(record.lab, record.name) / "boot.log"
+    raise LabError(f"lab host {record.name} did not come up; see {log}")
+
+
+def stop(record: Record) -> None:
+    """End the host at once (its files stay): everything in its group, then its mounts and its network."""
+    cgroups.kill(group(record.name))
+    network.remove_host(record.index)
+    cgroups.remove(group(record.name))
+
+
+def destroy(store: Store, lab: str, name: str) -> None:
+    """Remove all that is left of a host, also of one whose boot or removal broke off."""
+    folder = store.host(lab, name)
+    cgroups.kill(group(name))
+    cgroups.remove(group(name))
+    prefix = f"{folder}/"
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        target = line.split()[1].encode().decode("unicode_escape")
+        if target.startswith(prefix):
+            run(["umount", "-l", target], check=False)
+    if any(line.split()[1].startswith(prefix) for line in Path("/proc/self/mounts").read_text().splitlines()):
+        raise LabError(f"lab host {name}: something is still mounted below {folder}; nothing was removed")
+    shutil.rmtree(folder, ignore_errors=False)
+
+
+def leader(record: Record) -> int:
+    """The pid, on this machine, of the host's pid 1."""
+    children = output(["pgrep", "-P", str(record.pid)]).split()
+    return int(output(["pgrep", "-P", children[0]]).split()[0])

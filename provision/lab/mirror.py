@@ -1,0 +1,250 @@
+"""A docker-ce mirror, and a small Debian archive for the prerequisites, without the internet.
+
+Laid out like the real one (``linux/debian/dists/SUITE/...`` with a key at ``linux/debian/gpg``), signed
+with a throwaway key. Two engines per suite, and they are really two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import base, cgroups, engine_packages, network
+from provision.lab.process import output, run
+from provision.lab.store import MIRROR, Store
+
+URL = f"http://{MIRROR}/docker-ce"
+GROUP = "provlab-mirror"
+PORT = 80
+
+#: What a spec may ask a lab host to install besides the engine: the prerequisites, and a few small tools.
+EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine of a suite: the Debian release of the engine, and of runc and tini (bound to a libc)."""
+
+    engine: str
+    runtime: str
+
+
+#: The older one first. A later release's runc needs a later libc, so bookworm keeps its own.
+ENGINES = {
+    "trixie": (Engine("trixie", "trixie"), Engine("forky", "forky")),
+    "bookworm": (Engine("bookworm", "bookworm"), Engine("trixie", "bookworm")),
+}
+RELEASES = {"trixie": "debian.13~trixie", "bookworm": "debian.12~bookworm"}
+
+
+def path(store: Store) -> Path:
+    here = Path(__file__).parent
+    recipe = "".join((here / name).read_text() for name in ("mirror.py", "engine_packages.py"))
+    return store.root / "mirrors" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+
+def ensure_keys(store: Store) -> None:
+    """The throwaway keys: one to log in with, one that signs ``docker-ce``, one that signs the small archive."""
+    store.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not store.key.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision-lab", "-f", store.key])
+    for name in ("docker", "archive"):
+        if (store.key.parent / f"{name}.asc").exists():
+            continue
+        home = _gnupg(store)
+        run([*home, "--passphrase", "", "--quick-gen-key", f"provision lab {name}", "rsa3072", "sign", "never"])
+        armored = output([*home, "--armor", "--export", f"provision lab {name}"])
+        (store.key.parent / f"{name}.asc").write_text(armored + "\n")
+
+
+def _gnupg(store: Store) -> list[str]:
+    home = store.key.parent / "gnupg"
+    home.mkdir(exist_ok=True, mode=0o700)
+    return ["gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]
+
+
+def fingerprint(store: Store) -> str:
+    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it."""
+    listing = output([*_gnupg(store), "--with-colons", "--list-keys", "provision lab docker"])
+    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+
+
+def ensure(store: Store, suites: tuple[str, ...]) -> Path:
+    """Build what is missing of the mirror for ``suites``; about half a minute each, then cached."""
+    mirror = path(store)
+    for suite in suites:
+        if (mirror / "docker-ce/linux/debian/dists" / suite / "InRelease").exists():
+            continue
+        _Builder(store, mirror, suite).build()
+    (mirror / "docker-ce/linux/debian/gpg").write_text((store.key.parent / "docker.asc").read_text())
+    return mirror
+
+
+class _Builder:
+    def __init__(self, store: Store, mirror: Path, suite: str) -> None:
+        self.store, self.mirror, self.suite = store, mirror, suite
+        self.work = mirror / f"work-{suite}"
+        self.architecture = output(["dpkg", "--print-architecture"])
+
+    def build(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        pool = self.mirror / "docker-ce/linux/debian/dists" / self.suite / "pool/stable" / self.architecture
+        pool.mkdir(parents=True, exist_ok=True)
+        for engine in ENGINES[self.suite]:
+            self._engine(engine, pool)
+        self._index(pool, self.mirror / "docker-ce/linux/debian", "stable", "docker")
+        archive = self.mirror / "debian/pool" / self.suite
+        archive.mkdir(parents=True, exist_ok=True)
+        self._closure(archive)
+        self._index(archive, self.mirror / "debian", "main", "archive")
+        shutil.rmtree(self.work)
+
+    def _apt(self, release: str) -> list[str]:
+        """apt with a state of its own, for ``release``, as it would resolve on a fresh host of this suite."""
+        folder = self.work / f"apt-{release}"
+        root = base.ensure(self.store, self.suite)
+        options = {
+            "Dir::State": folder / "state",
+            "Dir::State::status": root / "var/lib/dpkg/status",
+            "Dir::Cache": folder / "cache",
+            "Dir::Etc::SourceList": folder / "sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "APT::Architecture": self.architecture,
+            "Acquire::Languages": "none",
+            "APT::Sandbox::User": "root",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        if not folder.exists():
+            for name in ("state/lists/partial", "cache/archives/partial"):
+                (folder / name).mkdir(parents=True)
+            lines = (self.store.root / "bases" / f"{self.suite}.list").read_text().splitlines()
+            if release != self.suite:
+                lines = [lines[0].replace(f" {self.suite} ", f" {release} ")]
+            keyring = root / "usr/share/keyrings/debian-archive-keyring.gpg"
+            signed = [line.replace("deb ", f"deb [signed-by={keyring}] ", 1) for line in lines if line]
+            (folder / "sources.list").write_text("\n".join(signed) + "\n")
+            run(["apt-get", *words, "update"])
+        return words
+
+    def _unpack(self, package: str, release: str) -> tuple[Path, str]:
+        folder = self.work / f"{package}-{release}"
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            run(["apt-get", *self._apt(release), "download", package], cwd=folder)
+            run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder])
+        return folder, output(["dpkg-deb", "-f", next(folder.glob("*.deb")), "Version"])
+
+    def _engine(self, engine: Engine, pool: Path) -> None:
+        docker, docker_version = self._unpack("docker.io", engine.engine)
+        # bookworm's docker.io still holds the client that later releases package as docker-cli.
+        cli = docker if engine.engine == "bookworm" else self._unpack("docker-cli", engine.engine)[0]
+        containerd, containerd_version = self._unpack("containerd", engine.engine)
+        later = engine.engine if engine.engine != "bookworm" else "trixie"  # bookworm has no buildx and compose v2
+        buildx, buildx_version = self._unpack("docker-buildx", later)
+        compose, compose_version = self._unpack("docker-compose", later)
+        engine_packages.build(
+            engine_packages.Sources(
+                docker,
+                cli,
+                containerd,
+                self._unpack("runc", engine.runtime)[0],
+                self._unpack("tini", engine.runtime)[0],
+                buildx,
+                compose,
+            ),
+            {
+                "docker": engine_packages.upstream(docker_version),
+                "containerd": engine_packages.upstream(containerd_version),
+                "buildx": engine_packages.upstream(buildx_version),
+                "compose": engine_packages.upstream(compose_version),
+            },
+            RELEASES[self.suite],
+            pool,
+        )
+
+    def _closure(self, archive: Path) -> None:
+        """Everything a fresh host needs of Debian itself: the extras, and what the engine's packages depend on."""
+        words = self._apt(self.suite)
+        wanted = (*EXTRAS, "libseccomp2", "iptables", "libsystemd0")
+        run(["apt-get", *words, "install", "--download-only", "-y", "--no-install-recommends", *wanted])
+        for file in (self.work / f"apt-{self.suite}/cache/archives").glob("*.deb"):
+            shutil.move(file, archive / file.name)
+
+    def _index(self, pool: Path, root: Path, component: str, key: str) -> None:
+        dist = root / "dists" / self.suite
+        index = dist / component / f"binary-{self.architecture}"
+        index.mkdir(parents=True, exist_ok=True)
+        packages = run(["apt-ftparchive", "packages", pool.relative_to(root)], cwd=root).stdout
+        (index / "Packages").write_bytes(packages)
+        run(["gzip", "-kf9", index / "Packages"])
+        fields = {
+            "Origin": "Docker" if key == "docker" else "provision lab",
+            "Suite": self.suite,
+            "Codename": self.suite,
+            "Architectures": self.architecture,
+            "Components": component,
+        }
+        words = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
+        (dist / "Release").unlink(missing_ok=True)
+        (dist / "InRelease").unlink(missing_ok=True)
+        release = run(["apt-ftparchive", *words, "release", dist]).stdout
+        (dist / "Release").write_bytes(release)
+        signer = [*_gnupg(self.store), "--local-user", f"provision lab {key}"]
+        run([*signer, "--clearsign", "--output", dist / "InRelease", dist / "Release"])
+
+
+def serve(store: Store) -> None:
+    """Serve the mirror from a network namespace of its own, as a host among the lab's hosts."""
+    if _answers():
+        return
+    stop()
+    network.add_host(network.mirror_index())
+    entries = cgroups.create(GROUP)
+    with open(store.root / "mirror.log", "ab") as log:
+        server = subprocess.Popen(
+            [
+                *(
+                    "ip",
+                    "netns",
+                    "exec",
+                    network.namespace(network.mirror_index()),
+                    sys.executable,
+                    "-m",
+                    "http.server",
+                ),
+                *("--bind", MIRROR, str(PORT), "--directory", str(path(store))),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    for entry in entries:
+        entry.write_text(str(server.pid))
+    end = time.monotonic() + 10
+    while not _answers():
+        if time.monotonic() > end or server.poll() is not None:
+            raise LabError(f"the lab's mirror does not answer; see {store.root / 'mirror.log'}")
+        time.sleep(0.05)
+
+
+def _answers() -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy must not be asked for the lab
+    try:
+        with opener.open(f"{URL}/linux/debian/gpg", timeout=2) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def stop() -> None:
+    cgroups.kill(GROUP)
+    cgroups.remove(GROUP)
+    network.remove_host(network.mirror_index())

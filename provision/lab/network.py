@@ -1,0 +1,58 @@
+"""The lab's network: one bridge, a network namespace per host, and no way out of the machine.
+
+A blackhole route for the whole subnet goes in first and stays: whatever is sent to a lab host that is
+not there (a bridge that is down, a lab that has ended) dies on this machine instead of leaving it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision.lab.process import output, run
+from provision.lab.store import GATEWAY, MIRROR, SUBNET
+
+BRIDGE = "provlab0"
+
+
+def ensure_bridge() -> None:
+    """Make the bridge with the gateway's address, unless it is there already."""
+    run(["ip", "route", "replace", "blackhole", f"{SUBNET}.0/24", "metric", "4000"])
+    if not Path(f"/sys/class/net/{BRIDGE}").exists():
+        run(["ip", "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"])
+    run(["ip", "addr", "replace", f"{GATEWAY}/24", "dev", BRIDGE])
+    run(["ip", "link", "set", BRIDGE, "up"])
+
+
+def remove_bridge() -> None:
+    run(["ip", "link", "del", BRIDGE], check=False)
+
+
+def namespace(index: int) -> str:
+    return f"provlab-{index}"
+
+
+def add_host(index: int) -> None:
+    """A namespace with address ``SUBNET.index`` on ``eth0``, connected to the bridge; no default route."""
+    name = namespace(index)
+    remove_host(index)
+    run(["ip", "netns", "add", name])
+    run(["ip", "link", "add", f"plv{index}", "type", "veth", "peer", "name", "eth0", "netns", name])
+    run(["ip", "link", "set", f"plv{index}", "master", BRIDGE, "up"])
+    run(["ip", "-n", name, "link", "set", "lo", "up"])
+    run(["ip", "-n", name, "addr", "add", f"{SUBNET}.{index}/24", "dev", "eth0"])
+    run(["ip", "-n", name, "link", "set", "eth0", "up"])
+
+
+def remove_host(index: int) -> None:
+    run(["ip", "netns", "del", namespace(index)], check=False)
+    run(["ip", "link", "del", f"plv{index}"], check=False)
+
+
+def namespaces() -> set[str]:
+    """The names of the lab's own network namespaces."""
+    names = (line.split()[0] for line in output(["ip", "netns", "list"]).splitlines() if line)
+    return {name for name in names if name.startswith("provlab-")}
+
+
+def mirror_index() -> int:
+    return int(MIRROR.rpartition(".")[2])

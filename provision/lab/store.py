@@ -1,0 +1,94 @@
+"""Where the lab keeps what it builds (cached) and what it runs (one record per host)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from provision.errors import LabError
+
+#: TEST-NET-2 (RFC 5737): addresses that no real network uses.
+SUBNET = "198.51.100"
+GATEWAY = f"{SUBNET}.1"
+MIRROR = f"{SUBNET}.2"
+FIRST, LAST = 10, 250
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One lab host as it was booted; ``pid`` and ``started`` (clock ticks) name its process for certain."""
+
+    name: str
+    lab: str
+    suite: str
+    index: int
+    pid: int
+    started: int
+
+    @property
+    def address(self) -> str:
+        return f"{SUBNET}.{self.index}"
+
+
+class Store:
+    """The lab's folder: ``bases/`` and ``mirrors/`` are caches, ``labs/NAME/HOST/`` are throwaway hosts."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or Path(os.environ.get("PROVISION_LAB_DIR", "/var/lib/provision-lab"))
+
+    @property
+    def key(self) -> Path:
+        return self.root / "keys" / "id_ed25519"
+
+    def lab(self, lab: str) -> Path:
+        return self.root / "labs" / lab
+
+    def host(self, lab: str, name: str) -> Path:
+        return self.lab(lab) / name
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep two lab commands on one machine from building or booting at the same time."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / "lock", "w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def write(self, record: Record) -> None:
+        folder = self.host(record.lab, record.name)
+        part = folder / "record.json.part"
+        part.write_text(json.dumps(asdict(record)))
+        part.rename(folder / "record.json")
+
+    def records(self, lab: str | None = None) -> list[Record]:
+        """Every host that has a record, alive or not, in the order of names."""
+        found = []
+        for path in sorted((self.root / "labs").glob(f"{lab or '*'}/*/record.json")):
+            try:
+                found.append(Record(**json.loads(path.read_text())))
+            except (ValueError, TypeError) as error:
+                raise LabError(f"{path}: not a lab record ({error}); remove that host's folder") from error
+        return found
+
+    def folders(self, lab: str) -> list[Path]:
+        """Every host's folder of a lab, those of a broken-off boot (which have no record) included."""
+        return sorted(path for path in self.lab(lab).glob("*") if (path / "layers").is_dir())
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot (proc(5), field 22), or None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def alive(record: Record) -> bool:
+    """Whether the very process that was booted still runs (a pid alone may belong to another by now)."""
+    return start_time(record.pid) == record.started

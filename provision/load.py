@@ -1,0 +1,80 @@
+"""Everything a run needs, from the files the user wrote: inventory, playbook, wishes, templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provision.declare import Context, Wish, context, declare
+from provision.desire import Options, desire
+from provision.distros import DISTRIBUTIONS, example
+from provision.errors import UsageError
+from provision.inventory import Inventory
+from provision.model import Host
+from provision.playbook import load_playbook
+from provision.yamlfile import Map
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What the command line says about logging in, for hosts whose inventory does not."""
+
+    user: str | None = None
+    key_file: Path | None = None
+    become: bool = False
+    become_password: str | None = None
+    password: str | None = None
+
+    def refine(self, host: Host) -> Host:
+        login = host.login
+        return replace(
+            host,
+            login=replace(
+                login,
+                user=login.user or self.user,
+                key_file=login.key_file or self.key_file,
+                become=login.become or self.become,
+                become_password=self.become_password or login.become_password,
+                password=self.password or login.password,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    wishes: list[Wish]
+    context: Context
+
+    def for_host(self, name: str) -> tuple[Wish, Context]:
+        """One host's wish, by its name or its address; for fabfiles."""
+        for wish in self.wishes:
+            if name in (wish.host.name, wish.host.login.address):
+                return wish, self.context
+        raise UsageError(f"no play is for {name}")
+
+
+def load(
+    inventory: Path | str,
+    playbook: Path | str,
+    *,
+    limit: str | None = None,
+    extra: Map | None = None,
+    logins: Logins | None = None,
+) -> Loaded:
+    """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong."""
+    path = Path(playbook)
+    plays = load_playbook(path)
+    known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
+    wishes = declare(known, plays, limit, (logins or Logins()).refine)
+    found = Loaded(wishes, context(path))
+    check(found)
+    return found
+
+
+def check(loaded: Loaded) -> None:
+    """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
+    contradiction must show before a host is touched."""
+    platforms = {row.flavour: example(row) for row in DISTRIBUTIONS.values()}
+    for wish in loaded.wishes:
+        for platform in platforms.values():
+            desire(wish, platform, loaded.context, Options())

@@ -1,0 +1,69 @@
+"""What a play made on a host, kept on the host: so that what is no longer declared can go.
+
+One file per play, a line per thing, in words that an operator can read at 3 a.m.::
+
+    provision-manifest 1
+    play Docker hosts
+    file /etc/docker/daemon.json
+    sysctl net.ipv4.ip_forward 0
+    member docker bob
+
+A sysctl's line ends with the live value from before. Packages, users and data are never in it: they go only
+by ``absent``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from provision.model import Resource
+from provision.resources.file import NoFile
+from provision.resources.sysctl import SysctlBefore
+from provision.resources.user import NoMember
+
+_HEAD = "provision-manifest 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``entries`` maps what was made (``sysctl net.ipv4.ip_forward``) to what was there before, or ``""``."""
+
+    play: str
+    slug: str
+    entries: dict[str, str]
+
+    @classmethod
+    def parse(cls, slug: str, text: str) -> Self:
+        """Read a manifest; raises ``ValueError`` for a format that a later version of us has written."""
+        head, *lines = text.splitlines() or [""]
+        if head != _HEAD:
+            raise ValueError(f"the manifest {slug} on the host has the format {head!r}; this version knows {_HEAD!r}")
+        play, entries = slug, {}
+        for line in lines:
+            kind, _, rest = line.partition(" ")
+            if kind == "play":
+                play = rest
+            elif kind == "sysctl":
+                key, _, before = rest.partition(" ")
+                entries[f"sysctl {key}"] = before
+            elif kind:
+                entries[line] = ""
+        return cls(play, slug, entries)
+
+    def text(self) -> str:
+        lines = [f"{entry} {before}".rstrip() for entry, before in sorted(self.entries.items())]
+        return "\n".join([_HEAD, f"play {self.play}", *lines]) + "\n"
+
+
+def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Resource | None:
+    """The resource that undoes a manifest's entry; ``None`` where nothing is left to do."""
+    kind, _, rest = entry.partition(" ")
+    if kind == "file":
+        return NoFile(rest, watchers.get(rest, ()))
+    if kind == "member":
+        group, _, user = rest.partition(" ")
+        return NoMember(user, group)
+    if kind == "sysctl" and before:
+        return SysctlBefore(rest, before)
+    return None

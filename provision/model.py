@@ -1,0 +1,181 @@
+"""The nouns that everything else is made of. Frozen, and importing nothing of ours.
+
+A *State* is text to text; a key that is missing means absent, and no value is ever tested for truth
+(a live sysctl value of ``0`` is a value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+State = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach a host; ``None`` leaves the choice to ``~/.ssh/config`` and its defaults.
+
+    ``password`` and ``become_password`` are kept out of every representation of this object.
+    """
+
+    address: str
+    port: int | None = None
+    user: str | None = None
+    key_file: Path | None = None
+    known_hosts: Path | None = None
+    proxy_jump: str | None = None
+    password: str | None = field(default=None, repr=False)
+    become: bool = False
+    become_user: str = "root"
+    become_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A name of the inventory, its groups (all of them, in Ansible's order) and how to reach it."""
+
+    name: str
+    groups: tuple[str, ...]
+    login: Login
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a host said it runs: ``os-release``'s words, the machine's architecture, and the flavour of
+    package and service manager that the distribution table gives them."""
+
+    id: str
+    version: str
+    codename: str
+    architecture: str
+    flavour: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A shell function of ours and its arguments. Python names it; only ``script`` turns it into text.
+
+    ``replaces`` are the paths that it may overwrite or remove (what must be backed up), ``disturbs`` the
+    services that watch one of those paths. ``live`` functions report while they run (waiting for a lock).
+    """
+
+    function: str
+    args: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    disturbs: tuple[str, ...] = ()
+    live: bool = False
+
+
+class Report(Protocol):
+    """What a look saw: fields by kind and key. Raises ``KeyError`` for what was never looked at."""
+
+    @property
+    def pending(self) -> frozenset[str]:
+        """Paths that earlier resources of the same plan are about to replace."""
+
+    def fields(self, kind: str, key: str = "") -> tuple[str, ...]: ...
+
+    def get(self, kind: str, key: str = "") -> tuple[str, ...] | None: ...
+
+    def all(self, kind: str) -> Mapping[str, tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Where a resource is not as wanted: ``keys`` are those whose seen value differs from the wanted one."""
+
+    want: State
+    seen: State
+    keys: tuple[str, ...]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+
+class Resource(Protocol):
+    """One thing that a host should have. Small, frozen, and without a base class.
+
+    ``id`` is ``kind:name``, unique on a host. ``makes`` are the manifest entries that a fix leaves behind,
+    so that a later run can remove what is no longer declared.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def makes(self) -> tuple[str, ...]: ...
+
+    def want(self) -> State:
+        """The state as declared."""
+
+    def look(self) -> tuple[Call, ...]:
+        """What to look at. Calls of one function are merged into one, so each takes any number of items."""
+
+    def seen(self, report: Report) -> State:
+        """The state as seen; may hold further keys that a fix needs."""
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        """The steps from seen to wanted, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One resource's drift and the steps that mend it."""
+
+    resource: str
+    drift: Drift
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that would change on one host, in the order in which it would be done."""
+
+    host: str
+    platform: Platform
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
+
+    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order.
+    """
+
+    kind: str
+    message: str
+    step: str = ""
+    detail: str = ""
+    done: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+
+
+FAILURES = {
+    "unreachable": "no connection could be made",
+    "host_key": "the host's key is unknown, or not the one that known_hosts has",
+    "auth": "the host refused every way to log in",
+    "become": "the login is not root and sudo did not make it root",
+    "timeout": "the host's deadline passed",
+    "disconnected": "the connection broke off in the middle",
+    "protocol": "what came back is not what our script sends",
+    "unsupported": "the host's distribution is none that works",
+    "look": "the host's state could not be read",
+    "step": "a step of the change failed",
+    "locked": "another run works on this host",
+    "drift": "the host is not as wanted although every step succeeded",
+    "spec": "the spec can't be applied to this host",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run: a dotted name, the host it is about (or ``""``), and its data."""
+
+    name: str
+    host: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,154 @@
+"""What is wanted and not seen so: that is a plan. The only rule there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from provision.declare import Context, Wish
+from provision.desire import Options, desire, watchers
+from provision.manifest import Manifest, removal
+from provision.model import Call, Change, Drift, Plan, Platform, Resource
+from provision.resources.file import put
+from provision.resources.service import Service
+from provision.script import MANIFESTS
+from provision.wire import Seen
+
+
+def drift(resource: Resource, report: Seen) -> Drift | None:
+    """Where ``resource`` is not as wanted, or ``None`` where it is."""
+    want, seen = resource.want(), resource.seen(report)
+    keys = tuple(key for key, value in want.items() if seen.get(key) != value)
+    return Drift(want, seen, keys) if keys else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A plan with what is needed to carry it out: all resources (for the look afterwards), and the steps that
+    keep the manifests true before and after the changes."""
+
+    plan: Plan
+    resources: tuple[Resource, ...]
+    remember: tuple[Call, ...] = ()
+    forget: tuple[Call, ...] = ()
+
+
+def outlook(wish: Wish, platform: Platform, context: Context, options: Options, report: Seen) -> Outlook:
+    """Plan one host. Raises ``ValueError`` for a manifest that a later version of us wrote."""
+    resources = desire(wish, platform, context, options)
+    manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
+    makes = _makes(wish, platform, context, options, resources)
+    gone = _undeclared(wish, manifests, makes)
+    removals = [one for entry, before in gone.items() if (one := removal(entry, before, watchers(wish))) is not None]
+    ordered = _in_order(resources, removals)
+    changes = _changes(ordered, report)
+    plan = Plan(wish.host.name, platform, tuple(changes))
+    remember, forget = _bookkeeping(wish, manifests, makes, gone, changes, ordered, report)
+    return Outlook(plan, ordered, remember, forget)
+
+
+def _makes(
+    wish: Wish, platform: Platform, context: Context, options: Options, resources: tuple[Resource, ...]
+) -> dict[str, set[str]]:
+    """Per play (by slug), the manifest entries of what it declares."""
+    if len(wish.plays) == 1:
+        return {wish.plays[0].slug: {entry for resource in resources for entry in resource.makes}}
+    made = {}
+    for play in wish.plays:
+        alone = Wish(wish.host, wish.scope, (play,), play.spec, wish.source)
+        own = desire(alone, platform, context, options)
+        made[play.slug] = {entry for resource in own for entry in resource.makes}
+    return made
+
+
+def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set[str]]) -> dict[str, str]:
+    """Entries that a play of this run made and no play declares any more -> what was there before."""
+    declared = set().union(*makes.values())
+    kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
+    # What is declared absent is a resource of its own already.
+    absent = {f"file {path}" for path, file in wish.spec.files.items() if file.absent}
+    return {
+        entry: before
+        for slug in makes
+        if slug in manifests
+        for entry, before in manifests[slug].entries.items()
+        if entry not in declared | kept | absent
+    }
+
+
+def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
+    """Removals come before the services, which must see that a watched file goes."""
+    head = [resource for resource in resources if not isinstance(resource, Service)]
+    tail = [resource for resource in resources if isinstance(resource, Service)]
+    return (*head, *removals, *tail)
+
+
+def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
+    """A resource sees what those before it are about to replace. Before the first write to a file that a service
+    watches comes the mark that makes the restart survive the death of this run."""
+    changes: list[Change] = []
+    for resource in resources:
+        found = drift(resource, report)
+        if found is None:
+            continue
+        calls = tuple(resource.fix(found))
+        changes.append(Change(resource.id, found, calls))
+        report = report.after(frozenset(path for call in calls for path in call.replaces))
+    return _marked(changes, {resource.id: resource for resource in resources})
+
+
+def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:
+    marks: dict[str, Call] = {}
+    for change in changes:
+        resource = resources[change.resource]
+        if isinstance(resource, Service) and "loaded" in change.drift:
+            marks[resource.unit] = resource.mark(change.drift)
+    result = []
+    for change in changes:
+        calls: list[Call] = []
+        for call in change.calls:
+            calls += [marks.pop(unit) for unit in call.disturbs if unit in marks and call.replaces]
+            calls.append(call)
+        result.append(Change(change.resource, change.drift, tuple(calls)))
+    return result
+
+
+def _bookkeeping(
+    wish: Wish,
+    manifests: dict[str, Manifest],
+    makes: dict[str, set[str]],
+    gone: dict[str, str],
+    changes: list[Change],
+    resources: tuple[Resource, ...],
+    report: Seen,
+) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
+    """The manifests before the changes (what was made and what is about to be) and after them (what is left).
+
+    Only what this tool changes is made by it: a thing that was right before we came is not ours to remove.
+    """
+    changed = {change.resource: change for change in changes}
+    before: dict[str, str] = {}
+    for resource in resources:
+        if resource.id in changed:
+            live = changed[resource.id].drift.seen.get("live", "")
+            before |= {entry: live if entry.startswith("sysctl ") else "" for entry in resource.makes}
+    remember, forget = [], []
+    for play in wish.plays:
+        old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))
+        grown = {entry: value for entry, value in before.items() if entry in makes[play.slug]}
+        # What stood there when we first came stays the value to go back to.
+        during = Manifest(play.play, play.slug, {**grown, **old.entries})
+        after = Manifest(play.play, play.slug, {e: v for e, v in during.entries.items() if e not in gone})
+        written = manifests[play.slug].text() if play.slug in manifests else ""
+        if during.entries and during.text() != written:
+            remember.append(_write(during))
+        if after.entries != during.entries:
+            forget.append(_write(after))
+    return tuple(remember), tuple(forget)
+
+
+def _write(manifest: Manifest) -> Call:
+    path = f"{MANIFESTS}/{manifest.slug}"
+    if manifest.entries:
+        return put(path, "root", "root", "0644", manifest.text().encode())
+    return Call("remove_file", (path,), replaces=(path,))

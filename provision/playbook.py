@@ -1,0 +1,73 @@
+"""A playbook: a list of plays, each of which gives a spec to a pattern of hosts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.errors import SpecError, Where
+from provision.yamlfile import Map, Seq, load, nearest
+
+_KEYS = ("name", "hosts", "spec", "vars")
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it."""
+
+    name: str
+    slug: str
+    hosts: str
+    spec: Map
+    vars: Map
+    where: Where
+
+
+def load_playbook(path: Path) -> list[Play]:
+    """Read ``path``; raises :class:`SpecError` for anything in it that is no play."""
+    if not path.exists():
+        raise SpecError(
+            f"no such playbook: {path}", hint="give one as the argument, or write one with `provision init`"
+        )
+    data = load(path)
+    if not isinstance(data, Seq):
+        raise SpecError("a playbook is a list of plays", where=Where(path, 1), hint='each begins with "- name:"')
+    plays = [_play(item, data.where[index], f"[{index}]") for index, item in enumerate(data)]
+    by_slug: dict[str, Play] = {}
+    for play in plays:
+        first = by_slug.setdefault(play.slug, play)
+        if first is not play:
+            raise SpecError(
+                f"two plays of one name ({first.name!r} on line {first.where.line})",
+                where=play.where,
+                key="name",
+                hint="a host remembers by the play's name what it made",
+            )
+    return plays
+
+
+def _play(item: Any, where: Where, key: str) -> Play:
+    if not isinstance(item, Map):
+        raise SpecError("a play is a mapping", where=where, key=key)
+    for name in item:
+        if name not in _KEYS:
+            hint = nearest(name, _KEYS) or "a play has " + ", ".join(_KEYS)
+            raise SpecError("unknown key", where=item.where[name], key=f"{key}.{name}", hint=hint)
+    for name in ("name", "hosts", "spec"):
+        if item.get(name) is None:
+            raise SpecError(f"a play needs {name}", where=where, key=key)
+    name, hosts = item["name"], item["hosts"]
+    if isinstance(hosts, Seq) and all(isinstance(part, str) for part in hosts):
+        hosts = ",".join(hosts)
+    for part, value in (("name", name), ("hosts", hosts)):
+        if not isinstance(value, str) or not value.strip():
+            raise SpecError("must be text", where=item.where[part], key=f"{key}.{part}")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not slug:
+        raise SpecError("needs a letter or a digit", where=item.where["name"], key=f"{key}.name")
+    for part in ("spec", "vars"):
+        if not isinstance(item.get(part, Map()), Map):
+            raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
+    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), where)

@@ -1,0 +1,188 @@
+"""jinja2 over a host's variables: strict (an undefined name is an error), lazy (a variable is a template
+itself, rendered when somebody asks for it) and native (``"{{ 5 }}"`` is the number 5).
+
+Text is never evaluated a second time: a version ``"26.10"`` stays text on its way through a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.runtime
+import jinja2.utils
+from jinja2.nativetypes import NativeEnvironment
+
+from provision.errors import SpecError, Where
+from provision.yamlfile import Map, Seq, Unsafe, nearest
+
+
+def _concat(values: Iterable[Any]) -> Any:
+    """One value stays what it is; several become text."""
+    parts = list(values)
+    return parts[0] if len(parts) == 1 else "".join(str(part) for part in parts)
+
+
+class _Lazy(jinja2.runtime.Context):
+    """A context that renders a variable at its first use; ``scope`` knows how."""
+
+    def resolve_or_missing(self, key: str) -> Any:
+        found = super().resolve_or_missing(key)
+        scope = self.parent.get("__scope__")
+        if found is jinja2.utils.missing and scope is not None and key in scope.raw:
+            return scope[key]
+        return found
+
+
+class _Native(NativeEnvironment):
+    concat = staticmethod(_concat)
+    context_class = _Lazy
+
+
+class _Text(jinja2.Environment):
+    context_class = _Lazy
+
+
+_OPTIONS: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "autoescape": False}
+_NATIVE = _Native(**_OPTIONS)
+_NATIVE.template_class.environment_class = _Native
+
+
+class Scope:
+    """A host's variables. ``scope[name]`` is the variable's value with its own templates rendered."""
+
+    def __init__(self, raw: Map, extra: Mapping[str, Any] | None = None) -> None:
+        self.raw = Map(raw.items(), raw.here)
+        self.raw.where.update(raw.where)
+        self.raw.update(extra or {})
+        self._done: dict[str, Any] = {}
+        self._under_way: list[str] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.raw
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._done:
+            if name in self._under_way:
+                ring = " -> ".join([*self._under_way[self._under_way.index(name) :], name])
+                raise SpecError(f"a variable that needs itself: {ring}", where=self.raw.where.get(name), key=name)
+            self._under_way.append(name)
+            try:
+                self._done[name] = self.render(self.raw[name], name, self.raw.where.get(name))
+            finally:
+                self._under_way.pop()
+        return self._done[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self.raw else default
+
+    def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
+        """``value`` with every template in it rendered; maps and lists keep their places."""
+        if isinstance(value, str):
+            if isinstance(value, Unsafe) or not ("{{" in value or "{%" in value or "{#" in value):
+                return value
+            return self._text(value, key, where)
+        if isinstance(value, Map):
+            result = Map(here=value.here)
+            result.where.update(value.where)
+            for name, item in value.items():
+                path = f"{key}.{name}" if key else name
+                place = value.where.get(name, where)
+                shown = self.render(name, path, place)
+                result[str(shown)] = self.render(item, path, place)
+                if shown != name and place is not None:
+                    result.where[str(shown)] = place
+            return result
+        if isinstance(value, Seq):
+            items = Seq(here=value.here)
+            items.where.extend(value.where)
+            for index, item in enumerate(value):
+                place = value.where[index] if index < len(value.where) else where
+                items.append(self.render(item, f"{key}[{index}]", place))
+            return items
+        return value
+
+    def _text(self, text: str, key: str, where: Where | None) -> Any:
+        try:
+            value = _NATIVE.from_string(text).render({"__scope__": self})
+            if isinstance(value, jinja2.Undefined):
+                str(value)  # a StrictUndefined says by this which name is missing
+        except jinja2.TemplateError as error:
+            line = _line(error, "<template>")
+            place = Where(where.file, where.line + _offset(text, line)) if where and line else where
+            raise _explain(error, self, place, key) from error
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise SpecError(f"template failed: {error}", where=where, key=key) from error
+        return value
+
+
+def _offset(text: str, line: int) -> int:
+    """Lines from the key to line ``line`` of its text: a block scalar's text starts one line below its key."""
+    return line if "\n" in text.rstrip("\n") else 0
+
+
+def _line(error: jinja2.TemplateError, filename: str) -> int | None:
+    """The template's own line: given with a syntax error, else the innermost frame inside the template."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return error.lineno
+    line, frame = None, error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == filename:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return line
+
+
+def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key: str) -> SpecError:
+    if isinstance(error, jinja2.UndefinedError):
+        message = str(error.message)
+        name = re.match(r"'([^']+)' is undefined", message)
+        hint = nearest(name[1], scope.raw) if name else ""
+        return SpecError(f"undefined variable: {message}", where=where, key=key, hint=hint)
+    if isinstance(error, jinja2.TemplateNotFound):
+        return SpecError(f"no such template: {error.message}", where=where, key=key)
+    return SpecError(f"template error: {error.message}", where=where, key=key)
+
+
+class Templates:
+    """The template files: a user's own ``templates/`` beside the playbook, then the shipped ones."""
+
+    def __init__(self, own: Path | None) -> None:
+        self.shipped = shipped_templates()
+        self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
+        self._environment = _Text(
+            loader=jinja2.FileSystemLoader([str(folder) for folder in self.folders]),
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            **_OPTIONS,
+        )
+
+    def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
+        """The text of the template ``name`` over a host's variables and ``values``.
+
+        Raises :class:`SpecError` at the template's own line; ``where`` is the place that asked for it.
+        """
+        try:
+            return self._environment.get_template(name).render({"__scope__": scope, **values})
+        except jinja2.TemplateNotFound as error:
+            hint = nearest(name, self._environment.list_templates()) or "looked in " + ", ".join(map(str, self.folders))
+            raise SpecError(f"no such template: {error.message}", where=where, key="template", hint=hint) from error
+        except jinja2.TemplateSyntaxError as error:
+            place = Where(Path(error.filename), error.lineno) if error.filename else where
+            raise SpecError(f"template error: {error.message}", where=place) from error
+        except jinja2.TemplateError as error:
+            file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
+            raise _explain(error, scope, Where(file, _line(error, str(file)) or 1), "") from error
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
+            raise SpecError(f"template failed: {error}", where=Where(file, 1)) from error
+
+
+def shipped_templates() -> Path:
+    """``templates/``: beside the package in a checkout, inside it in an installed wheel."""
+    inside = Path(__file__).parent / "templates"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "templates"

@@ -1,0 +1,1 @@
+"""Events, as people and programs read them. Needs only the model."""

@@ -1,0 +1,66 @@
+"""A plan in words: what would change, old -> new, and files as unified diffs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from provision.model import Change, Drift, Plan
+
+#: Keys that say how a change is made and not what it is.
+_LIMIT = 200
+
+
+def summary(change: Change) -> str:
+    """``create``, ``change`` or ``remove``, and of what."""
+    drift = change.drift
+    if all(drift.want.get(key) == "absent" for key in drift.keys):
+        return f"remove {change.resource}"
+    if not any(key in drift.seen and drift.seen[key] != "absent" for key in drift.want):
+        return f"create {change.resource}"
+    return f"change {change.resource}"
+
+
+def lines(change: Change) -> Iterator[str]:
+    """The change, a line at a time: ``+`` and ``-`` lines are a diff, the rest are ``key: old -> new``."""
+    drift = change.drift
+    for key in drift.keys:
+        old, new = drift.seen.get(key), drift.want[key]
+        if key == "content":
+            yield from _content(change, drift)
+        else:
+            yield f"{key}: {_value(old)} -> {_value(new)}"
+
+
+def _content(change: Change, drift: Drift) -> Iterator[str]:
+    old, new = drift.seen.get("content", ""), drift.want["content"]
+    if old.startswith("sha256:") or new.startswith("sha256:"):
+        yield f"content: {_value(drift.seen.get('content'))} -> {_value(new)}"
+        return
+    path = change.resource.partition(":")[2]
+    before = path if "content" in drift.seen else "/dev/null"
+    yield from difflib.unified_diff(_split(old), _split(new), fromfile=before, tofile=path, lineterm="", n=3)
+
+
+def _split(text: str) -> list[str]:
+    parts = text.split("\n")
+    if parts[-1] == "":
+        return parts[:-1]
+    return [*parts[:-1], f"{parts[-1]}", "\\ No newline at end of file"]
+
+
+def _value(value: str | None) -> str:
+    if value is None:
+        return "absent"
+    shown = value if len(value) <= _LIMIT else value[:_LIMIT] + "..."
+    return shown.replace("\n", "\\n") if shown else '""'
+
+
+def disturbed(plan: Plan) -> list[str]:
+    """The services that the plan restarts, reloads, starts or stops."""
+    found: dict[str, None] = {}
+    for change in plan.changes:
+        for call in change.calls:
+            if call.function.startswith("svc_"):
+                found.update(dict.fromkeys(call.disturbs))
+    return list(found)

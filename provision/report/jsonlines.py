@@ -1,0 +1,47 @@
+"""JSON Lines: one event a line, for programs. The last is ``run.done``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+from provision.model import Event, Failure, Plan
+from provision.report.diff import disturbed, lines, summary
+
+
+class JsonLines:
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+
+    def __call__(self, event: Event) -> None:
+        record: dict[str, Any] = {"event": event.name}
+        if event.host:
+            record["host"] = event.host
+        for key, value in event.data.items():
+            if isinstance(value, Failure):
+                record["error"] = _error(value)
+            elif isinstance(value, Plan):
+                record.update(_plan(value))
+            else:
+                record[key] = value
+        self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.out.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    error: dict[str, Any] = {"kind": failure.kind, "message": failure.message}
+    for key in ("step", "detail"):
+        if value := getattr(failure, key):
+            error[key] = value
+    if failure.done or failure.undone:
+        error |= {"done": list(failure.done), "undone": list(failure.undone)}
+    return error
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    items = [{"resource": c.resource, "summary": summary(c), "diff": list(lines(c))} for c in plan.changes]
+    return {"platform": plan.platform.name, "items": items, "disturbs": disturbed(plan)}

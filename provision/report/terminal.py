@@ -1,0 +1,119 @@
+"""A terminal: the plan in colour, then the hosts under way with their step and time, then the table."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text as RichText
+
+from provision.model import Event, Failure, Plan
+from provision.report.text import failure_lines, plan_lines, table
+
+_STYLES = {
+    "host": "bold",
+    "create": "green",
+    "change": "yellow",
+    "remove": "red",
+    "+": "green",
+    "-": "red",
+    "@": "cyan",
+    "disturb": "bold magenta",
+    "error": "bold red",
+    "ok": "green",
+    "changed": "yellow",
+    "failed": "bold red",
+    "unreachable": "bold red",
+    "skipped": "dim",
+}
+#: Hosts under way that are shown at once; more would scroll.
+_ROWS = 12
+
+
+@dataclass(slots=True)
+class _Row:
+    since: float
+    step: str = "connecting"
+
+
+class Terminal:
+    """``ask`` ends the display of the looks and shows the plans, so that a question can follow."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self._rows: dict[str, _Row] = {}
+        self._ends: list[Event] = []
+        self._total = 0
+        self._looked: set[str] = set()
+        self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=8, transient=True)
+
+    def __call__(self, event: Event) -> None:
+        data = event.data
+        if event.name == "run.begin":
+            self._total = int(str(data["hosts"]))
+            self._live.start()
+        elif event.name == "host.begin":
+            self._rows[event.host] = _Row(time.monotonic(), "looking")
+        elif event.name == "host.plan":
+            self._looked.add(event.host)
+            if isinstance(plan := data["plan"], Plan) and plan.changes:
+                self._print(plan_lines(plan, self._style))
+        elif event.name == "step.begin":
+            row = self._rows.setdefault(event.host, _Row(time.monotonic()))
+            row.step = f"[{data['number']}/{data['of']}] {data['step']}"
+        elif event.name == "note":
+            self._rows.setdefault(event.host, _Row(time.monotonic())).step = str(data["text"])
+        elif event.name == "interrupted":
+            self._print([str(data["text"])])
+        elif event.name == "host.done":
+            self._rows.pop(event.host, None)
+            self._ends.append(event)
+            if isinstance(failure := data.get("failure"), Failure):
+                self._print(failure_lines(event.host, failure, self._style))
+        elif event.name == "run.done":
+            self.close()
+            self._print(["", *table(self._ends, data, self._style)])
+
+    def ask(self, question: str) -> bool:
+        self._live.stop()
+        try:
+            return self.console.input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
+        finally:
+            now = time.monotonic()
+            for row in self._rows.values():
+                row.since, row.step = now, "waiting"
+            self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _render(self) -> Group:
+        grid = Table.grid(padding=(0, 2))
+        for name, row in list(self._rows.items())[:_ROWS]:
+            grid.add_row(
+                RichText(name, "bold"), RichText(row.step), RichText(f"{time.monotonic() - row.since:.0f} s", "dim")
+            )
+        if len(self._rows) > _ROWS:
+            grid.add_row(RichText(f"and {len(self._rows) - _ROWS} more", "dim"), "", "")
+        done = len(self._ends)
+        head = Table.grid(padding=(0, 1))
+        head.add_row(ProgressBar(total=max(1, self._total), completed=done, width=30), f"{done}/{self._total} hosts")
+        return Group(grid, head)
+
+    def _print(self, lines: object) -> None:
+        for line in lines:  # type: ignore[attr-defined]  # any iterable of str
+            self.console.print(RichText.from_ansi(line), soft_wrap=True)
+
+    def _style(self, text: str, kind: str) -> str:
+        style = _STYLES.get(kind)
+        if style is None or not self.console.is_terminal or self.console.no_color:
+            return text
+        with self.console.capture() as capture:
+            self.console.print(RichText(text, style), end="", soft_wrap=True)
+        return capture.get()

@@ -1,0 +1,105 @@
+"""Lines of text: for logs, pipes and CI; and the plan and the final table, which a terminal shows too."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from provision.model import Event, Failure, Plan
+from provision.report.diff import disturbed, lines, summary
+
+Style = Callable[[str, str], str]
+
+
+def plain(text: str, kind: str) -> str:
+    """No colour."""
+    return text
+
+
+def plan_lines(plan: Plan, style: Style = plain) -> Iterator[str]:
+    """A host's plan. ``style(text, kind)`` may colour ``host``, ``create``, ``change``, ``remove``, ``+``, ``-``."""
+    count = len(plan.changes)
+    if not count:
+        yield style(f"{plan.host}: nothing to do", "ok")
+        return
+    yield style(f"{plan.host}", "host") + f" ({plan.platform.name}): {count} change{'s' if count > 1 else ''}"
+    for change in plan.changes:
+        words = summary(change)
+        yield "  " + style(words, words.split()[0])
+        for line in lines(change):
+            for part in line.split("\n"):
+                yield "      " + style(part, part[:1] if part[:1] in "+-@" else "value")
+    if units := disturbed(plan):
+        yield "  " + style(f"restarts, reloads or starts: {', '.join(units)}", "disturb")
+
+
+def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator[str]:
+    """What went wrong, in the program's own words, and how far the host got."""
+    yield style(f"{host}: {failure.kind}: {failure.message}", "error")
+    if failure.detail:
+        yield textwrap.indent(failure.detail.rstrip(), "    | ", lambda line: True)
+    if failure.done or failure.undone:
+        yield f"    done: {', '.join(failure.done) or 'nothing'}"
+        if failure.undone:
+            yield f"    not done: {', '.join(failure.undone)}"
+
+
+class Text:
+    """A line per event. ``mode`` plan prints plans; apply prints steps too."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+        self._ends: list[tuple[str, Event]] = []
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines(event):
+            self.out.write(line + "\n")
+        self.out.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+    def _lines(self, event: Event) -> Iterator[str]:
+        data = event.data
+        if event.name == "host.plan" and isinstance(plan := data["plan"], Plan) and plan.changes:
+            yield from plan_lines(plan)
+        elif event.name == "step.begin":
+            yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
+        elif event.name == "note":
+            yield f"{event.host}: {data['text']}"
+        elif event.name == "interrupted":
+            yield str(data["text"])
+        elif event.name == "host.done":
+            self._ends.append((event.host, event))
+            if isinstance(failure := data.get("failure"), Failure):
+                yield from failure_lines(event.host, failure)
+            else:
+                yield f"{event.host}: {data['status']}"
+        elif event.name == "run.done":
+            yield ""
+            yield from table([end for _, end in self._ends], data)
+
+
+def table(ends: list[Event], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
+    """Host by host how it ended, the bad ones always among them, and the counts."""
+    bad = [event for event in ends if event.data["status"] not in ("ok", "changed")]
+    shown = ends if len(ends) <= limit else bad
+    width = max([4, *(len(event.host) for event in shown)])
+    if shown:
+        yield f"{'host':{width}}  {'status':11}  changes  seconds"
+    for event in sorted(shown, key=lambda event: event.host):
+        status = str(event.data["status"])
+        seconds = event.data.get("seconds", "")
+        yield f"{event.host:{width}}  {style(f'{status:11}', status)}  {event.data['changes']:7}  {seconds:>7}"
+    if isinstance(done, dict):
+        counts = done["counts"]
+        word = "would change" if done["mode"] == "plan" else "changed"
+        named = {"changed": word}
+        parts = [
+            f"{count} {named.get(status, status)}"
+            for status, count in counts.items()
+            if count or status in ("ok", "changed")
+        ]
+        yield f"{', '.join(parts)} in {done['seconds']:.1f} s"

@@ -1,0 +1,1 @@
+"""What a host can be asked to be: one class each. See :class:`provision.model.Resource`."""

@@ -1,0 +1,208 @@
+"""An apt repository: the key that signs it, and the one source entry that names it (sources.list(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.file import put
+from provision.resources.observed import ABSENT, observe, shown
+from provision.resources.openpgp import fingerprints
+from provision.wire import decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """A signing key, fetched by the host from ``url``. ``tools`` are what the host needs for that: name ->
+    (a path that is there when it is installed, the package that brings it)."""
+
+    path: str
+    url: str
+    fingerprint: str | None
+    tools: Mapping[str, tuple[str, str]]
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return f"key:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"file {self.path}",)
+
+    def want(self) -> State:
+        return {"key": self.fingerprint or "present", "tools": "present"}
+
+    def look(self) -> tuple[Call, ...]:
+        paths = tuple(Call("look_paths", (path,)) for path, _ in self.tools.values())
+        return (Call("look_files", ("-", self.path)), *paths)
+
+    def seen(self, report: Report) -> State:
+        key = self._key(report)
+        missing = [package for path, package in self.tools.values() if report.fields("path", path) == (ABSENT,)]
+        # Tools are only needed to fetch a key: where the key is right, nobody misses them.
+        if missing and key != (self.fingerprint or "present"):
+            return {"key": key, "tools": f"{' '.join(missing)} missing"}
+        return {"key": key, "tools": "present"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if "tools" in drift:
+            missing = drift.seen["tools"].split()[:-1]
+            timeout = str(self.lock_timeout)
+            yield Call("pkg_refresh", (timeout,), live=True)
+            words = [word for package in missing for word in ("install", package, "-")]
+            yield Call("pkg_transaction", (timeout, *words), live=True)
+        yield Call("key_fetch", (self.url, self.path, self.fingerprint or "-"), replaces=(self.path,))
+
+    def _key(self, report: Report) -> str:
+        file = observe(report, self.path)
+        if file.content is None:
+            return ABSENT if file.kind == ABSENT else f"no key but a {file.kind}"
+        try:
+            found = fingerprints(file.content)
+        except ValueError as error:
+            return f"a file that {error}"
+        return "present" if self.fingerprint is None else " ".join(found)
+
+
+@dataclass(frozen=True, slots=True)
+class AptSource:
+    """A deb822 file of ours at ``path`` and no other entry for the same archive, which apt would refuse when its
+    Signed-By differs. An entry of somebody else's that already says the same is as good as ours."""
+
+    path: str
+    content: bytes
+    uri: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    signed_by: str
+
+    @property
+    def id(self) -> str:
+        return f"repository:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"file {self.path}",)
+
+    def want(self) -> State:
+        return {"content": shown(self.content), "elsewhere": "nowhere"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", ("-", self.path)), Call("look_apt_sources", (self.uri,)))
+
+    def seen(self, report: Report) -> State:
+        file = observe(report, self.path)
+        own = file.content if file.regular else None
+        others = self._others(report)
+        wanted = Entry(self.uri, self.suites, self.components, self.signed_by)
+        entries = [entry for text in others.values() for entry in self._ours(parse(text))]
+        if own is not None and parse(own.decode(errors="replace")) == [wanted]:
+            own = self.content
+        elif own is None and entries == [wanted]:
+            return self.want()
+        state = {"content": shown(own)} if own is not None else {}
+        if not entries:
+            return {**state, "elsewhere": "nowhere"}
+        return {
+            **state,
+            "elsewhere": ", ".join(sorted(others)),
+            **{f"file {path}": text for path, text in others.items()},
+        }
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        for key, text in drift.seen.items():
+            if key.startswith("file "):
+                path = key.removeprefix("file ")
+                yield put(path, "root", "root", "0644", without(text, self.uri).encode())
+        if "content" in drift:
+            yield put(self.path, "root", "root", "0644", self.content)
+
+    def _others(self, report: Report) -> dict[str, str]:
+        """Path -> text of every other file with an active entry for our archive."""
+        found = {}
+        for path, fields in report.all("apt_source").items():
+            text = decoded(fields[0]).decode(errors="replace")
+            if path != self.path and self._ours(parse(text)):
+                found[path] = text
+        return found
+
+    def _ours(self, entries: list[Entry]) -> list[Entry]:
+        return [entry for entry in entries if entry.uri == self.uri]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one entry means, whichever of apt's two formats it stands in."""
+
+    uri: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    signed_by: str
+
+
+def parse(text: str) -> list[Entry]:
+    """The active binary entries of a source file, in either format."""
+    if _is_deb822(text):
+        return [entry for stanza in _stanzas(text) if (entry := _deb822(stanza)) is not None]
+    return [entry for line in text.splitlines() if (entry := _one_line(line)) is not None]
+
+
+def without(text: str, uri: str) -> str:
+    """``text`` with its entries for ``uri`` switched off, everything else as it was."""
+    note = "# switched off by provision, which has this archive in a file of its own\n"
+    if _is_deb822(text):
+        parts = []
+        for stanza in _stanzas(text):
+            entry = _deb822(stanza)
+            if entry is not None and entry.uri == uri:
+                kept = [line for line in stanza.splitlines() if not line.lower().startswith("enabled:")]
+                stanza = note + "\n".join([*kept, "Enabled: no"])
+            parts.append(stanza)
+        return "\n\n".join(parts) + "\n"
+    lines = []
+    for line in text.splitlines():
+        entry = _one_line(line)
+        lines.append(f"{note}# {line}" if entry is not None and entry.uri == uri else line)
+    return "\n".join(lines) + "\n"
+
+
+def _is_deb822(text: str) -> bool:
+    return re.search(r"^Types:", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+def _stanzas(text: str) -> list[str]:
+    return [stanza.strip("\n") for stanza in re.split(r"\n[ \t]*\n", text.strip("\n")) if stanza.strip()]
+
+
+def _deb822(stanza: str) -> Entry | None:
+    fields: dict[str, str] = {}
+    name = ""
+    for line in stanza.splitlines():
+        if line.startswith("#"):
+            continue
+        if line[:1] in (" ", "\t"):
+            fields[name] = f"{fields.get(name, '')} {line.strip()}"
+        else:
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+    if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false"):
+        return None
+    return Entry(
+        fields.get("uris", "").strip().rstrip("/"),
+        tuple(fields.get("suites", "").split()),
+        tuple(fields.get("components", "").split()),
+        fields.get("signed-by", ""),
+    )
+
+
+def _one_line(line: str) -> Entry | None:
+    match = re.match(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>[^#]*)", line)
+    if match is None:
+        return None
+    options = dict(word.split("=", 1) for word in (match["options"] or "").split() if "=" in word)
+    components = tuple(match["rest"].split())
+    return Entry(match["uri"].rstrip("/"), (match["suite"],), components, options.get("signed-by", ""))

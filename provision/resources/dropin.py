@@ -1,0 +1,56 @@
+"""A drop-in file of ours, which a host does not need where its own files already say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.file import File
+
+
+class Elsewhere(Protocol):
+    """Answers, from what ``look`` reports, whether the host's other files say what the drop-in would say."""
+
+    @property
+    def look(self) -> Call: ...
+
+    def __call__(self, report: Report) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dropin:
+    """``file`` is the drop-in itself. A host that somebody else set up right is left as it is."""
+
+    file: File
+    elsewhere: Elsewhere
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+    @property
+    def content(self) -> bytes:
+        return self.file.content
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return self.file.makes
+
+    def want(self) -> State:
+        return self.file.want()
+
+    def look(self) -> tuple[Call, ...]:
+        return (*self.file.look(), self.elsewhere.look)
+
+    def seen(self, report: Report) -> State:
+        state = self.file.seen(report)
+        return self.want() if not state and self.elsewhere(report) else state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        return self.file.fix(drift)

@@ -1,0 +1,106 @@
+"""A file: its bytes, owner, group and mode; or its absence."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.observed import ABSENT, digest, observe, shown
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
+    a file that differs only in form is left as it is."""
+
+    path: str
+    content: bytes
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+    watchers: tuple[str, ...] = ()
+    same: Callable[[bytes], bytes | None] | None = None
+
+    @property
+    def id(self) -> str:
+        return f"file:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"file {self.path}",)
+
+    def want(self) -> State:
+        return {"content": shown(self.content), "owner": self.owner, "group": self.group, "mode": self.mode}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", (digest(self.content), self.path)),)
+
+    def seen(self, report: Report) -> State:
+        file = observe(report, self.path)
+        if file.kind == ABSENT:
+            return {}
+        if not file.regular:
+            return {"type": file.kind}
+        state = {"owner": file.owner, "group": file.group, "mode": file.mode}
+        if file.sha256 == digest(self.content) or self._means_the_same(file.content):
+            return {**state, "content": shown(self.content)}
+        return {**state, "content": f"sha256:{file.sha256}" if file.content is None else shown(file.content)}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        ownership = (self.path, self.owner, self.group, self.mode)
+        if "content" in drift:
+            yield put(*ownership, self.content, self.watchers)
+        else:
+            yield Call("own_file", ownership, replaces=(self.path,))
+
+    def _means_the_same(self, content: bytes | None) -> bool:
+        return self.same is not None and content is not None and self.same(content) == self.same(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class NoFile:
+    """A path where nothing must be: declared so, or made by a play that no longer declares it."""
+
+    path: str
+    watchers: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"file:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"file": ABSENT}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", ("-", self.path)),)
+
+    def seen(self, report: Report) -> State:
+        if report.get("file", self.path) is None:  # not declared this time: the manifest's own look knows it
+            return {"file": report.fields("made", self.path)[0]}
+        file = observe(report, self.path)
+        if file.kind == ABSENT:
+            return {"file": ABSENT}
+        return {"file": "present" if file.content is None else shown(file.content)}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("remove_file", (self.path,), replaces=(self.path,), disturbs=self.watchers)
+
+
+def put(path: str, owner: str, group: str, mode: str, content: bytes, watchers: tuple[str, ...] = ()) -> Call:
+    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64."""
+    text = None if b"\0" in content else _utf8(content)
+    encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
+    return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
+
+
+def _utf8(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None

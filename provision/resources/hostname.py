@@ -1,0 +1,54 @@
+"""The host's name: live, after the next boot, and resolvable on the host itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.file import put
+
+
+@dataclass(frozen=True, slots=True)
+class Hostname:
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"hostname:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"live": self.name, "persistent": self.name, "resolvable": "yes"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_hostname"),)
+
+    def seen(self, report: Report) -> State:
+        live, static, hosts = report.fields("hostname")
+        names = {word for line in hosts.splitlines() for word in line.partition("#")[0].split()[1:]}
+        return {
+            "live": live,
+            "persistent": static.strip(),
+            "resolvable": "yes" if self.name in names else "no",
+            "hosts": hosts,
+        }
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if "persistent" in drift:
+            yield put("/etc/hostname", "root", "root", "0644", f"{self.name}\n".encode())
+        if "resolvable" in drift:
+            yield put("/etc/hosts", "root", "root", "0644", self._hosts(drift.seen["hosts"]).encode())
+        if "live" in drift:
+            yield Call("hostname_set", (self.name,))
+
+    def _hosts(self, text: str) -> str:
+        """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, the full one first."""
+        short = self.name.partition(".")[0]
+        line = " ".join(["127.0.1.1", *dict.fromkeys((self.name, short))])
+        kept = [old for old in text.splitlines() if old.partition("#")[0].split()[:1] != ["127.0.1.1"]]
+        first = next((n + 1 for n, old in enumerate(kept) if old.split()[:1] == ["127.0.0.1"]), 0)
+        return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"

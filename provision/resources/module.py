@@ -1,0 +1,55 @@
+"""A kernel module, loaded now. Its loading at boot is a drop-in file of its own (modules-load.d(5))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+
+
+@dataclass(frozen=True, slots=True)
+class KernelModule:
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"module:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"live": "loaded"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_modules", (self._kernel_name,)),)
+
+    def seen(self, report: Report) -> State:
+        (found,) = report.fields("module", self._kernel_name)
+        return {"live": "loaded" if found in ("loaded", "builtin") else found}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("module_load", (self.name,))
+
+    @property
+    def _kernel_name(self) -> str:
+        """The kernel's own spelling: file names may have hyphens, /sys/module never has."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class ModulesElsewhere:
+    """Whether the host's own files already load every one of ``names`` at boot."""
+
+    names: tuple[str, ...]
+
+    @property
+    def look(self) -> Call:
+        return Call("look_module_files")
+
+    def __call__(self, report: Report) -> bool:
+        (lines,) = report.fields("module_files")
+        listed = {line.strip().replace("-", "_") for line in lines.splitlines()}
+        return {name.replace("-", "_") for name in self.names} <= listed

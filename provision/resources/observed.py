@@ -1,0 +1,50 @@
+"""How a look reports files, for the resources that are files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from provision.model import Report
+from provision.wire import decoded
+
+ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A path as seen: ``kind`` in stat(1)'s words, and its bytes when the look sent them."""
+
+    kind: str
+    mode: str = ""
+    owner: str = ""
+    group: str = ""
+    sha256: str = ""
+    content: bytes | None = None
+
+    @property
+    def regular(self) -> bool:
+        return self.kind.startswith("regular")
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def observe(report: Report, path: str) -> Observed:
+    stat, *more = report.fields("file", path)
+    if stat == ABSENT:
+        return Observed(ABSENT)
+    kind, mode, owner, group, _ = stat.split(":")
+    content = decoded(more[1]) if len(more) > 1 else None
+    return Observed(kind, mode.zfill(4), owner, group, more[0], content)
+
+
+def shown(content: bytes) -> str:
+    """Bytes as a state's value: the text itself, or its hash when it is no text or too long to compare by eye."""
+    if len(content) <= 65536 and b"\0" not in content:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            pass
+    return f"sha256:{digest(content)}"

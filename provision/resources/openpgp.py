@@ -1,0 +1,74 @@
+"""Whose key is it? Fingerprints of an ASCII-armoured OpenPGP key, without a program that could tell us.
+
+RFC 9580: 6.2 (armour), 4.2 (packet headers), 5.5.4 (fingerprints of versions 4 and 6).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+
+_BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
+_PUBLIC_KEY = 6
+
+
+def fingerprints(armoured: bytes) -> list[str]:
+    """The fingerprints (upper case, no blanks) of all primary keys; raises ``ValueError`` when it is no key."""
+    found = [_fingerprint(body) for tag, body in _packets(_unarmour(armoured)) if tag == _PUBLIC_KEY]
+    if not found:
+        raise ValueError("holds no public key")
+    return found
+
+
+def _unarmour(armoured: bytes) -> bytes:
+    try:
+        text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
+        block = text.split(_BEGIN, 1)[1].split(_END, 1)[0]
+        lines = block.partition("\n\n")[2].splitlines()
+        return base64.b64decode("".join(line for line in lines if not line.startswith("=")), validate=True)
+    except (IndexError, binascii.Error) as error:
+        raise ValueError("is not an ASCII-armoured PGP public key") from error
+
+
+def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    try:
+        while position < len(data):
+            tag = data[position]
+            if tag & 0xC0 == 0xC0:
+                start, length = _new_length(data, position + 1)
+                kind = tag & 0x3F
+            elif tag & 0x80:
+                size = (1, 2, 4)[tag & 3]
+                start = position + 1 + size
+                length = int.from_bytes(data[position + 1 : start], "big")
+                kind = (tag >> 2) & 0x0F
+            else:
+                raise ValueError("is no OpenPGP packet")
+            if start + length > len(data):
+                raise ValueError("ends in the middle of a packet")
+            yield kind, data[start : start + length]
+            position = start + length
+    except IndexError as error:
+        raise ValueError("is no OpenPGP key") from error
+
+
+def _new_length(data: bytes, at: int) -> tuple[int, int]:
+    first = data[at]
+    if first < 192:
+        return at + 1, first
+    if first < 224:
+        return at + 2, ((first - 192) << 8) + data[at + 1] + 192
+    if first == 255:
+        return at + 5, int.from_bytes(data[at + 1 : at + 5], "big")
+    raise ValueError("a key is never sent in parts")
+
+
+def _fingerprint(body: bytes) -> str:
+    if body[0] == 4:
+        return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()  # noqa: S324 - RFC 9580 fixes it
+    if body[0] == 6:
+        return hashlib.sha256(b"\x9b" + len(body).to_bytes(4, "big") + body).hexdigest().upper()
+    raise ValueError(f"is a key of version {body[0]}, which nobody should use")

@@ -1,0 +1,101 @@
+"""Packages, all of one host together: what must be there, at which version, and what must not be.
+
+One resource and not one per package, because they change in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from provision.model import Call, Drift, Report, State
+
+INSTALLED, ABSENT = "installed", "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """``present`` maps a name to its pin, or to ``None`` for any version; with ``upgrade``, the newest.
+
+    ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish.
+    """
+
+    present: Mapping[str, str | None] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    upgrade: frozenset[str] = frozenset()
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return "packages:all"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        """Per package: ``installed``, the pin, or ``absent``. With an upgrade the wish is ``newest``."""
+        wanted = {name: pin or ("newest" if name in self.upgrade else INSTALLED) for name, pin in self.present.items()}
+        return {**wanted, **dict.fromkeys(self.absent, ABSENT)}
+
+    def look(self) -> tuple[Call, ...]:
+        calls = [Call("look_packages", (name,)) for name in (*self.present, *self.absent)]
+        return (*calls, *(Call("look_candidates", (name,)) for name in sorted(self.upgrade)))
+
+    def seen(self, report: Report) -> State:
+        """What is wanted where it is so (any version, a version that the pin means, the newest); else the version."""
+        installed = self._installed(report)
+        newest = _candidates(report.fields("candidates")[0]) if self.upgrade else {}
+        state = {}
+        for name, pin in self.present.items():
+            version = installed.get(name)
+            if version is None:
+                state[name] = ABSENT
+            elif pin is not None:
+                state[name] = pin if matches(version, pin) else version
+            elif name in self.upgrade:
+                state[name] = version if newest.get(name, version) != version else "newest"
+            else:
+                state[name] = INSTALLED
+        for name in self.absent:
+            state[name] = installed.get(name, ABSENT)
+        return state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("pkg_refresh", (str(self.lock_timeout),), live=True)
+        words = [str(self.lock_timeout)]
+        for name in drift.keys:
+            action = "remove" if drift.want[name] == ABSENT else "install"
+            words += [action, name, self.present.get(name) or "-"]
+        yield Call("pkg_transaction", tuple(words), live=True)
+
+    def _installed(self, report: Report) -> dict[str, str]:
+        """dpkg-query's ``name status version`` lines; only a package whose status is installed counts."""
+        found = {}
+        for line in report.fields("packages")[0].splitlines():
+            name, status, *version = line.split()
+            if status[1:2] == "i":
+                found[name] = version[0]
+        return found
+
+
+def matches(version: str, pin: str) -> bool:
+    """Whether ``version`` is one that ``pin`` means: the whole of it, or its beginning up to a separator, with
+    or without the epoch (deb-version(7))."""
+    for candidate in (version, version.partition(":")[2] or version):
+        if candidate == pin or (candidate.startswith(pin) and candidate[len(pin)] in "-.+~"):
+            return True
+    return False
+
+
+def _candidates(policy: str) -> dict[str, str]:
+    """apt-cache policy -> the newest version by package."""
+    found, name = {}, ""
+    for line in policy.splitlines():
+        if line and not line[0].isspace():
+            name = line.rstrip(":")
+        elif line.strip().startswith("Candidate:"):
+            version = line.split(":", 1)[1].strip()
+            if version != "(none)":
+                found[name] = version
+    return found

@@ -1,0 +1,163 @@
+"""A kernel setting: its live value, and the value that the drop-in files would give at the next boot."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """``dropin`` is the file of ours that sets it at boot (a :class:`~provision.resources.file.File` of its own)."""
+
+    key: str
+    value: str
+    dropin: str
+
+    @property
+    def id(self) -> str:
+        return f"sysctl:{self.key}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"sysctl {self.key}",)
+
+    def want(self) -> State:
+        return {"live": self.value, "boot": self.value}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_sysctls", (as_path(self.key),)),)
+
+    def seen(self, report: Report) -> State:
+        live = _live(report, self.key)
+        state = {} if live is None else {"live": live}
+        found = at_boot(as_path(self.key), *_files(report), self._planned(report))
+        if found is not None:
+            value, place = found
+            state["boot"] = value if value == self.value else f"{value} (set by {place})"
+        return state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if "live" in drift:
+            yield Call("sysctl_set", (as_path(self.key), self.value))
+
+    def _planned(self, report: Report) -> tuple[str, str] | None:
+        """Our own drop-in as it will be, when this very plan is going to write it."""
+        return (self.dropin, self.value) if self.dropin in report.pending else None
+
+
+@dataclass(frozen=True, slots=True)
+class SysctlElsewhere:
+    """Whether the host's own files already give every one of ``settings`` at boot."""
+
+    settings: Mapping[str, str]
+
+    @property
+    def look(self) -> Call:
+        return Call("look_sysctls")
+
+    def __call__(self, report: Report) -> bool:
+        names, lines = _files(report)
+        found = {key: at_boot(as_path(key), names, lines) for key in self.settings}
+        return all(place is not None and place[0] == self.settings[key] for key, place in found.items())
+
+
+@dataclass(frozen=True, slots=True)
+class SysctlBefore:
+    """A setting that a play made and no longer declares: its live value goes back to what it was before."""
+
+    key: str
+    value: str
+
+    @property
+    def id(self) -> str:
+        return f"sysctl:{self.key}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"live": self.value}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_sysctls", (as_path(self.key),)),)
+
+    def seen(self, report: Report) -> State:
+        # Where this look has not asked for it (it is not declared), it is taken as still ours.
+        live = None if report.get("sysctls") is None else _live(report, self.key)
+        return {} if live is None else {"live": live}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("sysctl_set", (as_path(self.key), self.value))
+
+
+_PROC = "/proc/sys/"
+
+
+def _live(report: Report, key: str) -> str | None:
+    """The live value with its blanks folded; ``None`` for a setting that this kernel has not."""
+    names, lines = report.fields("sysctls")
+    path = _PROC + as_path(key)
+    if path not in names.splitlines():
+        return None
+    found = [
+        line.removeprefix(f"{path}:").partition(":")[2] for line in lines.splitlines() if line.startswith(f"{path}:")
+    ]
+    return " ".join(" ".join(found).split())
+
+
+def _files(report: Report) -> tuple[list[str], list[str]]:
+    """The drop-in files and their lines, without the live values that the same look reports."""
+    names, lines = report.fields("sysctls")
+    return (
+        [name for name in names.splitlines() if not name.startswith(_PROC)],
+        [line for line in lines.splitlines() if not line.startswith(_PROC)],
+    )
+
+
+def as_path(key: str) -> str:
+    """``net.ipv4.conf.eth0/100.forwarding`` -> its place below /proc/sys. The first separator decides which of
+    the two separates (sysctl.d(5)); the other one then stands for itself, exchanged."""
+    dot, slash = key.find("."), key.find("/")
+    if slash == -1 or (dot != -1 and dot < slash):
+        return key.translate(str.maketrans("./", "/."))
+    return key
+
+
+def at_boot(
+    path: str, names: list[str], lines: list[str], planned: tuple[str, str] | None = None
+) -> tuple[str, str] | None:
+    """The value that the boot gives to ``path``, and the ``file:line`` that sets it (sysctl.d(5)).
+
+    ``names`` are the files that exist, strongest folder first; ``lines`` are ``file:number:text``. Of two files
+    of one name the stronger folder's counts; all that count are read in the order of their names, the last
+    setting wins; a setting by name beats one by pattern. ``planned`` is a file of ours with its new value.
+    """
+    counted: dict[str, str] = {}
+    for name in [*names, *([planned[0]] if planned else [])]:
+        counted.setdefault(name.rpartition("/")[2], name)
+    settings: dict[str, list[tuple[str, str, str]]] = {}
+    for line in lines:
+        file, number, text = line.split(":", 2)
+        key, separator, value = text.strip().partition("=")
+        if separator:
+            settings.setdefault(file, []).append(
+                (key.strip().lstrip("-").strip(), " ".join(value.split()), f"{file}:{number}")
+            )
+    exact: tuple[str, str] | None = None
+    by_pattern: tuple[str, str] | None = None
+    for name in sorted(counted):
+        file = counted[name]
+        if planned and file == planned[0]:
+            exact = (planned[1], file)
+            continue
+        for key, value, place in settings.get(file, []):
+            if as_path(key) == path:
+                exact = (value, place)
+            elif any(character in key for character in "*?[") and fnmatch.fnmatchcase(path, as_path(key)):
+                by_pattern = (value, place)
+    return exact or by_pattern

@@ -1,0 +1,165 @@
+"""User accounts, and who is a member of which group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+
+ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account; what is ``None`` is left as it is. Its groups are :class:`Member` resources."""
+
+    name: str
+    uid: int | None = None
+    shell: str | None = None
+    home: str | None = None
+    comment: str | None = None
+    system: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"user:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        wanted = {"uid": self.uid, "shell": self.shell, "home": self.home, "comment": self.comment}
+        return {"account": "present", **{key: str(value) for key, value in wanted.items() if value is not None}}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.name,)),)
+
+    def seen(self, report: Report) -> State:
+        return _account(report, self.name)
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        flags = {"uid": "--uid", "shell": "--shell", "home": "--home-dir", "comment": "--comment"}
+        wanted = {flag: drift.want[key] for key, flag in flags.items() if key in drift}
+        words = [word for pair in wanted.items() for word in pair]
+        if "account" in drift:
+            kind = ["--system"] if self.system else ["--create-home"]
+            yield Call("user_add", (*kind, *words, "--", self.name))
+        else:
+            words = ["--home" if word == "--home-dir" else word for word in words]
+            yield Call("user_change", (*words, "--", self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class NoUser:
+    """An account that must not be; its home stays."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"user:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"account": ABSENT}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.name,)),)
+
+    def seen(self, report: Report) -> State:
+        return {"account": _account(report, self.name).get("account", ABSENT)}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("user_remove", (self.name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in a group. ``ensure`` makes the group when it is missing (not for one that a package brings)."""
+
+    user: str
+    group: str
+    ensure: bool = True
+
+    @property
+    def id(self) -> str:
+        return f"member:{self.group}/{self.user}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"member {self.group} {self.user}",)
+
+    def want(self) -> State:
+        return {"member": "yes"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
+
+    def seen(self, report: Report) -> State:
+        return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if self.ensure:
+            yield Call("group_ensure", (self.group,))
+        yield Call("member_add", (self.user, self.group))
+
+
+@dataclass(frozen=True, slots=True)
+class NoMember:
+    """A membership that a play made and no longer declares."""
+
+    user: str
+    group: str
+
+    @property
+    def id(self) -> str:
+        return f"member:{self.group}/{self.user}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"member": "no"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
+
+    def seen(self, report: Report) -> State:
+        asked = report.get("groups")
+        if asked is None or self.group not in asked[1].split():  # the manifest says that we made it
+            return {"member": "yes"}
+        return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("member_remove", (self.user, self.group))
+
+
+def _account(report: Report, name: str) -> dict[str, str]:
+    """passwd(5)'s fields of a user; empty when there is none."""
+    for line in report.fields("users")[0].splitlines():
+        fields = line.split(":")
+        if fields[0] == name:
+            return {
+                "account": "present",
+                "uid": fields[2],
+                "gid": fields[3],
+                "comment": fields[4],
+                "home": fields[5],
+                "shell": fields[6],
+            }
+    return {}
+
+
+def _is_member(report: Report, user: str, group: str) -> bool:
+    """group(5): listed there, or it is the user's primary group."""
+    for line in report.fields("groups")[0].splitlines():
+        fields = line.split(":")
+        if fields[0] == group:
+            return user in fields[3].split(",") or _account(report, user).get("gid") == fields[2]
+    return False

@@ -1,0 +1,239 @@
+"""Run over the hosts: so many at a time, each on one connection and with a deadline, telling what happens.
+
+Without a question to ask, a host goes from look to fix by itself. With one (a person at a terminal), all hosts
+are looked at first; those with changes keep their connections until the answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fabric import Connection
+
+from provision import tasks
+from provision.declare import Context, Wish
+from provision.desire import Options
+from provision.errors import SpecError
+from provision.model import Event, Failure, Plan
+from provision.plan import Outlook
+from provision.transport.ssh import HostError, Transport, cut
+
+STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
+_UNREACHABLE = {"unreachable", "host_key", "auth"}
+
+Confirm = Callable[[list[Plan]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``mode`` plan changes nothing; ``confirm`` is asked once, between all looks and the first change.
+    ``deadline`` is in seconds per host; a host that waits for the answer gets a new one."""
+
+    mode: Literal["plan", "apply"]
+    forks: int = 50
+    deadline: float = tasks.DEADLINE
+    confirm: Confirm | None = None
+
+
+@dataclass(slots=True)
+class Result:
+    counts: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    declined: bool = False
+
+    @property
+    def bad(self) -> bool:
+        return any(self.counts[status] for status in ("failed", "unreachable", "rolled_back"))
+
+
+class Rollout:
+    def __init__(
+        self,
+        wishes: list[Wish],
+        context: Context,
+        transport: Transport,
+        options: Options,
+        request: Request,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.wishes, self.context, self.transport = wishes, context, transport
+        self.options, self.request = options, request
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._result = Result()
+        self._stopping = False
+
+    def run(self) -> Result:
+        """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
+        begin = time.monotonic()
+        self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self.wishes)}))
+        runs = [_HostRun(self, wish) for wish in self.wishes]
+        with ThreadPoolExecutor(max_workers=max(1, min(self.request.forks, len(runs)))) as pool:
+            if self.request.confirm is None or self.request.mode == "plan":
+                self._each(pool, runs, _HostRun.whole)
+            else:
+                self._ask_between(pool, runs)
+        for run in runs:
+            run.skip("the run was interrupted")
+        self.transport.close()
+        counts = {status: self._result.counts[status] for status in STATUSES}
+        seconds = round(time.monotonic() - begin, 3)
+        self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
+        return self._result
+
+    def _ask_between(self, pool: ThreadPoolExecutor, runs: list[_HostRun]) -> None:
+        self._each(pool, runs, _HostRun.look)
+        waiting = [run for run in runs if run.found is not None and not run.done]
+        if not waiting or self._stopping:
+            return
+        plans = [run.found.plan for run in waiting if run.found is not None]
+        if self.request.confirm is not None and self.request.confirm(plans):
+            self._each(pool, waiting, _HostRun.fix)
+            return
+        self._result.declined = True
+        for run in waiting:
+            run.skip("not confirmed")
+
+    def _each(self, pool: ThreadPoolExecutor, runs: Iterable[_HostRun], job: Callable[[_HostRun], None]) -> None:
+        """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
+        hosts finish the step they are at by themselves."""
+        futures: list[Future[None]] = [pool.submit(job, run) for run in runs]
+        while True:
+            try:
+                wait(futures)
+                break
+            except KeyboardInterrupt:
+                for future in futures:
+                    future.cancel()
+                if self._stopping:
+                    self._tell(Event("interrupted", data={"text": "leaving now; hosts under way finish by themselves"}))
+                    for run in runs:
+                        run.cut()
+                else:
+                    self._tell(
+                        Event("interrupted", data={"text": "finishing the hosts under way; Ctrl-C again to leave now"})
+                    )
+                self._stopping = True
+                self._result.interrupted = True
+        for future in futures:
+            if not future.cancelled():
+                future.result()  # an error of ours, not of a host
+
+    def _tell(self, event: Event) -> None:
+        with self._lock:
+            if event.name == "host.done":
+                self._result.counts[str(event.data["status"])] += 1
+            self._emit(event)
+
+
+class _HostRun:
+    """One host's way through a run."""
+
+    def __init__(self, rollout: Rollout, wish: Wish) -> None:
+        self.rollout, self.wish = rollout, wish
+        self.found: Outlook | None = None
+        self.done = False
+        self._connection: Connection | None = None
+        self._began = 0.0
+        self._watch: int | None = None
+
+    def whole(self) -> None:
+        self.look()
+        if self.found is not None and not self.done:
+            self.fix()
+
+    def look(self) -> None:
+        """Connect and look; the host is done unless there is something left to fix."""
+        self._began = time.monotonic()
+        self._tell("host.begin")
+        with _Ending(self):
+            deadline = self._deadline()
+            self._connection = self.rollout.transport.open(self.wish.host, deadline)
+            self._guard(deadline)
+            rollout = self.rollout
+            self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
+            self._tell("host.plan", plan=self.found.plan)
+            if rollout.request.mode == "plan" or not self.found.plan.changes:
+                self._end("changed" if self.found.plan.changes else "ok")
+            elif rollout.request.confirm is not None:
+                self._unguard()  # a person may think as long as it takes
+
+    def fix(self) -> None:
+        found, connection = self.found, self._connection
+        if found is None or connection is None:
+            raise RuntimeError("fix before look")
+        with _Ending(self):
+            self._unguard()
+            deadline = self._deadline()
+            self._guard(deadline)
+            tasks.fix(connection, self.wish, found, deadline, self.rollout._tell)
+            self._end("changed")
+
+    def skip(self, reason: str) -> None:
+        if not self.done:
+            self._end("skipped", reason=reason)
+
+    def fail(self, failure: Failure) -> None:
+        self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
+
+    def cut(self) -> None:
+        if self._connection is not None:
+            cut(self._connection)
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.rollout.request.deadline
+
+    def _guard(self, deadline: float) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._watch = self.rollout.transport.watchdog.watch(deadline, lambda: cut(connection))
+
+    def _unguard(self) -> None:
+        if self._watch is not None:
+            self.rollout.transport.watchdog.drop(self._watch)
+            self._watch = None
+
+    def _tell(self, name: str, **data: object) -> None:
+        self.rollout._tell(Event(name, self.wish.host.name, data))
+
+    def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
+        self.done = True
+        self._unguard()
+        if self._connection is not None:
+            self._connection.close()
+        changes = len(self.found.plan.changes) if self.found is not None and status in ("changed", "failed") else 0
+        data: dict[str, object] = {"status": status, "changes": changes}
+        if failure is not None:
+            data["failure"] = failure
+        if reason:
+            data["reason"] = reason
+        if self._began:
+            data["seconds"] = round(time.monotonic() - self._began, 3)
+        self._tell("host.done", **data)
+
+
+class _Ending:
+    """Turns what stops a host into its end; other hosts go on."""
+
+    def __init__(self, run: _HostRun) -> None:
+        self.run = run
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, HostError):
+            self.run.fail(error.failure)
+            return True
+        if isinstance(error, SpecError):  # what only a look could tell: a template that fails for this platform
+            self.run.fail(Failure("spec", str(error)))
+            return True
+        if error is not None:
+            self.run.fail(Failure("internal", f"{type(error).__name__}: {error}"))
+        return False

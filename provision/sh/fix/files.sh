@@ -1,0 +1,48 @@
+# shellcheck shell=sh
+# A file is old or new, never torn: written beside its place, owner and mode before content, made durable,
+# renamed, and the folder made durable too.
+
+put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
+    put_folder=${1%/*}
+    put_folder=${put_folder:-/}
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory"
+    fi
+    [ -d "$put_folder" ] || (
+        umask 022
+        mkdir -p -- "$put_folder"
+    )
+    put_new=$put_folder/.provision.$$
+    rm -f -- "$put_new"
+    : >"$put_new" # umask is 077
+    chown -- "$2:$3" "$put_new"
+    chmod -- "$4" "$put_new"
+    case $5 in
+        text) printf '%s' "$6" >"$put_new" ;;
+        base64) printf '%s' "$6" | base64 -d >"$put_new" ;;
+        *) fail "put_file: unknown encoding $5" ;;
+    esac
+    durable "$put_new"
+    # A rename onto a link to a folder would go into that folder.
+    [ ! -L "$1" ] || rm -f -- "$1"
+    mv -f -- "$put_new" "$1"
+    durable "$put_folder"
+}
+
+own_file() { # PATH OWNER GROUP MODE: content is right already
+    chown -- "$2:$3" "$1"
+    chmod -- "$4" "$1"
+}
+
+remove_file() { # PATH
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory; only files are removed"
+    fi
+    rm -f -- "$1"
+    [ ! -d "${1%/*}" ] || durable "${1%/*}"
+}
+
+# coreutils 8.24 and busybox sync single files; an older sync takes no argument and syncs everything.
+durable() { # PATH
+    sync -- "$1" 2>/dev/null || sync
+}

@@ -1,0 +1,5 @@
+# shellcheck shell=sh
+
+module_load() { # NAME
+    modprobe -- "$1"
+}

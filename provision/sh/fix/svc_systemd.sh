@@ -1,0 +1,73 @@
+# shellcheck shell=sh
+# Needs look/svc_systemd.sh, which decides what a service has loaded.
+
+svc_pid() { # UNIT -> service_pid (0: it does not run)
+    service_pid=$(exec systemctl show --no-pager -p MainPID -- "$1")
+    service_pid=${service_pid#MainPID=}
+}
+
+svc_stamp() { # UNIT PROCESS TEXT
+    (
+        umask 077
+        mkdir -p "$services_stamps"
+    )
+    printf '%s\n%s' "$2" "$3" >"$services_stamps/.$1"
+    mv -f -- "$services_stamps/.$1" "$services_stamps/$1"
+}
+
+# Before the first write to a file that the service watches: from now on, should this run die, the next one
+# sees by the stamp that the running process does not have the new file.
+svc_mark() { # UNIT WATCHED current|stale
+    svc_pid "$1"
+    [ "$service_pid" -gt 0 ] || return 0
+    loaded "$1" "$service_pid" "$2"
+    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
+    [ "$3" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now"
+}
+
+svc_enable() { # UNIT
+    systemctl --no-pager enable -- "$1" 3>&-
+}
+
+svc_disable() { # UNIT
+    systemctl --no-pager disable -- "$1" 3>&-
+}
+
+svc_start() { # UNIT
+    svc_act start "$1"
+}
+
+svc_stop() { # UNIT
+    svc_act stop "$1"
+}
+
+svc_reread() {
+    systemctl daemon-reload 3>&-
+}
+
+# Make the running service load what is on disk, unless it has done so already (its package restarted it).
+svc_settle() { # UNIT restart|reload WATCHED
+    svc_pid "$1"
+    [ "$service_pid" -gt 0 ] || fail "$1 is not running"
+    loaded "$1" "$service_pid" "$3"
+    # The files as they are before it starts to read them: what changes later must show.
+    settle_files=$loaded_now
+    if [ "$loaded_state" != current ]; then
+        systemctl daemon-reload 3>&-
+        # Three starts in a minute are all that docker's unit allows; an earlier failure must not count.
+        [ "$2" = reload ] || systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
+        svc_act "$2" "$1"
+        svc_pid "$1"
+    fi
+    process "$service_pid"
+    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
+    svc_stamp "$1" "$process_id" "$settle_files"
+}
+
+svc_act() { # VERB UNIT
+    systemctl --no-pager "$1" -- "$2" 3>&- || {
+        journalctl -q -u "$2" -n 15 -o cat --no-pager >&2 3>&- || :
+        fail "$2 did not $1; the last lines of its log stand above"
+    }
+}

@@ -1,0 +1,23 @@
+# shellcheck shell=sh
+# What earlier runs made on this host, play by play. No fork.
+
+look_manifests() { # FOLDER
+    for manifests_file in "$1"/*; do
+        [ -f "$manifests_file" ] || continue
+        manifests_text=
+        while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
+            manifests_text="$manifests_text$manifests_line$nl"
+            case $manifests_line in
+                'file '*)
+                    manifests_path=${manifests_line#file }
+                    if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
+                        emit made "$manifests_path" present
+                    else
+                        emit made "$manifests_path" absent
+                    fi
+                    ;;
+            esac
+        done <"$manifests_file"
+        emit manifest "${manifests_file##*/}" "$manifests_text"
+    done
+}

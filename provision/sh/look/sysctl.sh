@@ -1,0 +1,28 @@
+# shellcheck shell=sh
+# Forks: one grep over live values and drop-in files alike. The shell can't read live values itself: it reads
+# byte by byte, and the kernel gives nothing but the first byte then.
+
+# Every setting's live value, every file that is read at boot (masked ones too, sysctl.d(5)), and every line
+# in them that sets something.
+look_sysctls() { # KEY-AS-PATH...
+    sysctl_left=$#
+    while [ "$sysctl_left" -gt 0 ]; do
+        [ ! -e "/proc/sys/$1" ] || set -- "$@" "/proc/sys/$1"
+        shift
+        sysctl_left=$((sysctl_left - 1))
+    done
+    for sysctl_file in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf \
+        /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
+        [ ! -e "$sysctl_file" ] || set -- "$@" "$sysctl_file"
+    done
+    sysctl_names=
+    for sysctl_file in "$@"; do
+        sysctl_names="$sysctl_names$sysctl_file$nl"
+    done
+    sysctl_lines=
+    if [ $# -gt 0 ]; then
+        # 1 means that no line matched; anything above is an error.
+        sysctl_lines=$(exec grep -Hnv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
+    fi
+    emit sysctls '' "$sysctl_names" "$sysctl_lines"
+}

@@ -1,0 +1,56 @@
+# shellcheck shell=sh
+# Read into every script that runs on a host. POSIX sh; no program is started from here.
+#
+# Events leave on descriptor 3 as frames: the number of fields, then each as a netstring ("5:hello,").
+# Programs that we start get no descriptor 3, so nothing they print can be taken for an event.
+
+# shellcheck disable=SC2034 # the functions of the other files use these
+nl='
+'
+
+emit() { # FIELD...
+    emit_frame="$#;"
+    for emit_field in "$@"; do
+        # In the C locale a length is a number of bytes.
+        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    done
+    printf '%s\n' "$emit_frame" >&3
+}
+
+fail() { # MESSAGE...: end the step that we are in
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# The process that PID is, for certain: "PID:START", START in clock ticks since boot (proc(5), field 22).
+process() { # PID -> process_id, empty when there is none
+    process_id=
+    [ -r "/proc/$1/stat" ] || return 0
+    # It may end between the test and the read.
+    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    process_pid=$1
+    # The name in parentheses may hold blanks and parentheses of its own; split (unquoted) only what follows.
+    # shellcheck disable=SC2086
+    set -- ${process_stat##*) }
+    process_id="$process_pid:${20}"
+}
+
+# The one place that reads os-release(5). Never sourced: it is data.
+platform() { # -> os_id, os_version, os_codename; emits what it found
+    os_id=unknown os_version='' os_codename='' os_name=''
+    os_file=/etc/os-release
+    [ -r "$os_file" ] || os_file=/usr/lib/os-release
+    if [ -r "$os_file" ]; then
+        while IFS='=' read -r os_key os_value || [ -n "$os_key" ]; do
+            os_value=${os_value#[\"\']}
+            os_value=${os_value%[\"\']}
+            case $os_key in
+                ID) os_id=$os_value ;;
+                VERSION_ID) os_version=$os_value ;;
+                VERSION_CODENAME) os_codename=$os_value ;;
+                PRETTY_NAME) os_name=$os_value ;;
+            esac
+        done <"$os_file"
+    fi
+    emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
+}

@@ -1,0 +1,1 @@
+"""SSH, hardened. With ``tasks``, the only place that imports fabric or paramiko."""

@@ -1,0 +1,88 @@
+"""A TCP socket that does not wait for itself, and a clock that no peer can stop.
+
+paramiko leaves Nagle's algorithm and delayed acknowledgements on: two stalls of 40 ms per login.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
+
+
+class QuickSocket(socket.socket):
+    """TCP_NODELAY, and TCP_QUICKACK again after every read: the kernel takes it back by itself (tcp(7))."""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        data = super().recv(size, flags)
+        self._quick()
+        return data
+
+    def _quick(self) -> None:
+        if _QUICKACK is not None:
+            # The watchdog may have closed it in the meantime; the next read says so.
+            with contextlib.suppress(OSError):
+                self.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+def connect(address: str, port: int, timeout: float) -> QuickSocket:
+    """A connected socket to the first address that answers. Raises ``OSError``, the last one there was."""
+    last: OSError = OSError(f"{address} has no address")
+    for family, kind, protocol, _, place in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM):
+        sock = QuickSocket(family, kind, protocol)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(place)
+        except OSError as error:
+            sock.close()
+            last = error
+            continue
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock._quick()
+        return sock
+    raise last
+
+
+class Watchdog:
+    """Calls back at deadlines, from one thread for all hosts. A frozen peer, or one that drips a byte a second,
+    defeats every time-out of a single read; a closed socket it does not survive."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._dropped: set[int] = set()
+        self._count = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, deadline: float, bite: Callable[[], None]) -> int:
+        """Call ``bite`` at ``deadline`` (``time.monotonic()``), unless it is dropped before."""
+        with self._changed:
+            number = next(self._count)
+            heapq.heappush(self._heap, (deadline, number, bite))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return number
+
+    def drop(self, number: int) -> None:
+        with self._changed:
+            self._dropped.add(number)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._heap or self._heap[0][0] > time.monotonic():
+                    wait = self._heap[0][0] - time.monotonic() if self._heap else None
+                    self._changed.wait(wait)
+                _, number, bite = heapq.heappop(self._heap)
+                if number in self._dropped:
+                    self._dropped.remove(number)
+                    continue
+            bite()

@@ -1,0 +1,90 @@
+"""pydantic's errors in the words of whoever wrote the YAML: file, line, key, and what to write instead."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from provision.errors import SpecError
+from provision.yamlfile import locate, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_WORDS = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "missing": "is missing",
+}
+
+
+def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
+    """``data`` as a ``model``; raises :class:`SpecError` for the first thing that is wrong, at its place."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _explain(model, data, key, error.errors()[0]) from error
+
+
+def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -> SpecError:
+    location = tuple(part for part in error["loc"] if part != "[key]")
+    where = locate(data, location)
+    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        hint = nearest(str(location[-1]), known) or "known keys: " + ", ".join(known)
+        return SpecError("unknown key", where=where, key=path, hint=hint)
+    given = error["input"]
+    if kind == "literal_error":
+        expected = str(error["ctx"]["expected"])
+        hint = nearest(str(given), [word.strip("' ") for word in expected.replace(" or ", ",").split(",")])
+        return SpecError(f"must be {expected}, not {given!r}", where=where, key=path, hint=hint)
+    if kind in _WORDS:
+        found = "" if kind == "missing" else f", not {_name(given)}"
+        hint = f'quote it: "{given}"' if kind == "string_type" and isinstance(given, (int, float)) else ""
+        return SpecError(_WORDS[kind] + found, where=where, key=path, hint=hint)
+    message = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
+    return SpecError(message, where=where, key=path)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else repr(value)
+
+
+def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """The keys that ``model`` knows at ``location``."""
+    for part in location:
+        model = _unwrap(model)
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        else:
+            arguments = typing.get_args(model)
+            model = arguments[-1] if arguments else None
+    model = _unwrap(model)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _unwrap(annotation: Any) -> Any:
+    """``Annotated[X, ...]`` and ``X | None`` -> ``X``."""
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif origin in (typing.Union, types.UnionType):
+            annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+        else:
+            return annotation
