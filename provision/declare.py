@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
@@ -44,6 +45,8 @@ class Context:
 
     templates: Templates
     files: tuple[Path, ...]
+    #: what has been worked out already: checking, looking and planning all ask for the same
+    memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file; ``None`` when there is none of that name."""

@@ -45,6 +45,14 @@ class Options:
 
 def desire(wish: Wish, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
     """The resources of one host. Pure: reads local files and templates, no network."""
+    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform.id, platform.codename, options)
+    if key not in context.memo:
+        context.memo[key] = _desire(wish, platform, context, options)
+    found: tuple[Resource, ...] = context.memo[key]
+    return found
+
+
+def _desire(wish: Wish, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
     resources = tuple(_Desire(wish, platform, context, options).resources())
     by_id: dict[str, Resource] = {}
     for resource in resources:

@@ -60,6 +60,7 @@ def load(
     limit: str | None = None,
     extra: Map | None = None,
     logins: Logins | None = None,
+    options: Options | None = None,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong."""
     path = Path(playbook)
@@ -67,14 +68,14 @@ def load(
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
     wishes = declare(known, plays, limit, (logins or Logins()).refine)
     found = Loaded(wishes, context(path))
-    check(found)
+    check(found, options or Options())
     return found
 
 
-def check(loaded: Loaded) -> None:
+def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
     platforms = {row.flavour: example(row) for row in DISTRIBUTIONS.values()}
     for wish in loaded.wishes:
         for platform in platforms.values():
-            desire(wish, platform, loaded.context, Options())
+            desire(wish, platform, loaded.context, options)

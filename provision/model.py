@@ -83,6 +83,9 @@ class Report(Protocol):
 
     def all(self, kind: str) -> Mapping[str, tuple[str, ...]]: ...
 
+    def content(self, path: str) -> bytes | None:
+        """The bytes of a regular file of at most 64 KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -169,6 +172,7 @@ FAILURES = {
     "locked": "another run works on this host",
     "drift": "the host is not as wanted although every step succeeded",
     "spec": "the spec can't be applied to this host",
+    "internal": "a fault of provision itself",
 }
 
 

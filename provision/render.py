@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Scope:
 
     def _text(self, text: str, key: str, where: Where | None) -> Any:
         try:
-            value = _NATIVE.from_string(text).render({"__scope__": self})
+            value = _compiled(text).render({"__scope__": self})
             if isinstance(value, jinja2.Undefined):
                 str(value)  # a StrictUndefined says by this which name is missing
         except jinja2.TemplateError as error:
@@ -117,6 +118,12 @@ class Scope:
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise SpecError(f"template failed: {error}", where=where, key=key) from error
         return value
+
+
+@cache
+def _compiled(text: str) -> jinja2.Template:
+    """Hosts share their templates: each text is compiled once."""
+    return _NATIVE.from_string(text)
 
 
 def _offset(text: str, line: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -234,6 +235,8 @@ class _Ending:
         if isinstance(error, SpecError):  # what only a look could tell: a template that fails for this platform
             self.run.fail(Failure("spec", str(error)))
             return True
-        if error is not None:
-            self.run.fail(Failure("internal", f"{type(error).__name__}: {error}"))
+        if isinstance(error, Exception):  # a fault of ours ends this host and no other
+            detail = "".join(traceback.format_exception(error))
+            self.run.fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
+            return True
         return False

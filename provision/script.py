@@ -28,12 +28,17 @@ def quote(word: str) -> str:
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
+#: Other looks ask look_files for paths in passing, and look_services uses what it saw.
+_LATE = {"look_files": 1, "look_services": 2}
+
+
 def merged(calls: Iterable[Call]) -> list[Call]:
     """Calls of one function as one call: its arguments one after the other, an item that stands twice once."""
     groups: dict[str, dict[tuple[str, ...], None]] = {}
     for call in calls:
         groups.setdefault(call.function, {})[call.args] = None
-    return [Call(name, tuple(word for args in items for word in args)) for name, items in groups.items()]
+    names = sorted(groups, key=lambda name: _LATE.get(name, 0))
+    return [Call(name, tuple(word for args in groups[name] for word in args)) for name in names]
 
 
 def look_script(looks: Looks) -> str:

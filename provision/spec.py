@@ -15,7 +15,8 @@ from pydantic.functional_validators import AfterValidator
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built at first use: only the outermost model ever validates anything.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def _pattern(expression: str, what: str) -> AfterValidator:

@@ -27,7 +27,7 @@ from provision.plan import Outlook, drift, outlook
 from provision.script import Looks, fix_script, look_script, steps
 from provision.transport.execute import Finished, execute
 from provision.transport.ssh import HostError
-from provision.wire import Seen
+from provision.wire import Seen, WireError
 
 #: Seconds that a host may take, from login to the last look.
 DEADLINE = 1800.0
@@ -164,7 +164,10 @@ def _report(frames: list[Frame], finished: Finished) -> Seen:
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
     if not ended:
         raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
-    return Seen.of(frames)
+    try:
+        return Seen.of(frames)
+    except WireError as error:
+        raise HostError("look", str(error)) from error
 
 
 def _failed(progress: _Progress) -> HostError:

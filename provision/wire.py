@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 #: The script's first line; the number is the version of what follows.
 BEGIN = b"provision 1\n"
@@ -78,18 +79,24 @@ class Seen:
     """A :class:`~provision.model.Report`: the fields that a look sent, by kind and key."""
 
     def __init__(
-        self, frames: Mapping[tuple[str, str], tuple[str, ...]], pending: frozenset[str] = frozenset()
+        self,
+        frames: Mapping[tuple[str, str], tuple[str, ...]],
+        pending: frozenset[str] = frozenset(),
+        contents: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         self._frames = frames
+        self._contents = contents
         self.pending = pending
 
     @classmethod
     def of(cls, frames: list[tuple[str, ...]]) -> Seen:
-        return cls({(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames})
+        """Raises :class:`WireError` when a file changed while it was looked at, or holds NUL bytes where none fit."""
+        fields = {(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames}
+        return cls(fields, contents=_cut(fields))
 
     def after(self, paths: frozenset[str]) -> Seen:
         """The same report, for a resource that comes after changes to ``paths``."""
-        return Seen(self._frames, self.pending | paths)
+        return Seen(self._frames, self.pending | paths, self._contents)
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
         return self._frames[kind, key]
@@ -97,8 +104,30 @@ class Seen:
     def get(self, kind: str, key: str = "") -> tuple[str, ...] | None:
         return self._frames.get((kind, key))
 
+    def content(self, path: str) -> bytes | None:
+        return self._contents.get(path)
+
     def all(self, kind: str) -> dict[str, tuple[str, ...]]:
         return {key: fields for (name, key), fields in self._frames.items() if name == kind}
+
+
+#: The last file of every piece of contents; its text without the newline that the shell cuts off.
+_SENTINEL = b"Linux"
+
+
+def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
+    """One piece with all small files' bytes -> the bytes of each, by the sizes that stat gave."""
+    contents = {path: decoded(encoded[0]) for (kind, path), encoded in fields.items() if kind == "content"}
+    text, *paths = fields.get(("contents", ""), ("",))
+    piece = text.encode("utf-8", "surrogateescape")
+    start = 0
+    for path in paths:
+        size = int(fields["file", path][0].rpartition(":")[2])
+        contents[path] = piece[start : start + size]
+        start += size
+    if piece[start:] != (_SENTINEL if paths else b""):
+        raise WireError("files changed while they were looked at")
+    return contents
 
 
 def decoded(field: str) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from provision.desire import Options
     from provision.load import Loaded, Logins
     from provision.yamlfile import Map
 
@@ -128,24 +129,30 @@ def logins(args: argparse.Namespace) -> Logins:
     )
 
 
-def loaded(args: argparse.Namespace) -> Loaded:
+def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
     from provision.load import load
 
-    found = logins(args) if hasattr(args, "user") else None
-    return load(args.inventory, args.playbook, limit=args.limit, extra=extra_vars(args.extra_vars), logins=found)
+    return load(
+        args.inventory,
+        args.playbook,
+        limit=args.limit,
+        extra=extra_vars(args.extra_vars),
+        logins=logins(args) if hasattr(args, "user") else None,
+        options=options,
+    )
 
 
 def roll_out(args: argparse.Namespace, mode: str) -> int:
     """What plan and apply have in common: load, connect, run, report. Returns the exit code."""
-    found = loaded(args)
     from provision.desire import Options
+
+    options = Options(args.upgrade, args.lock_timeout)
+    found = loaded(args, options)
     from provision.rollout import Request, Rollout
-    from provision.transport.ssh import Options as Connecting
-    from provision.transport.ssh import Transport
+    from provision.transport.ssh import Connecting, Transport
 
     transport = Transport(Connecting(args.connect_timeout, args.accept_new))
     transport.prepare([wish.host.login for wish in found.wishes])
-    options = Options(args.upgrade, args.lock_timeout)
     reporter, confirm = _reporter(args, mode)
     request = Request("apply" if mode == "apply" else "plan", args.forks, args.deadline, confirm)
     try:

@@ -10,7 +10,6 @@ from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, observe, shown
 from provision.resources.openpgp import fingerprints
-from provision.wire import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Keyring:
 
     def look(self) -> tuple[Call, ...]:
         paths = tuple(Call("look_paths", (path,)) for path, _ in self.tools.values())
-        return (Call("look_files", ("-", self.path)), *paths)
+        return (Call("look_files", (self.path,)), *paths)
 
     def seen(self, report: Report) -> State:
         key = self._key(report)
@@ -91,7 +90,7 @@ class AptSource:
         return {"content": shown(self.content), "elsewhere": "nowhere"}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", ("-", self.path)), Call("look_apt_sources", (self.uri,)))
+        return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
 
     def seen(self, report: Report) -> State:
         file = observe(report, self.path)
@@ -123,8 +122,8 @@ class AptSource:
     def _others(self, report: Report) -> dict[str, str]:
         """Path -> text of every other file with an active entry for our archive."""
         found = {}
-        for path, fields in report.all("apt_source").items():
-            text = decoded(fields[0]).decode(errors="replace")
+        for path in report.get("apt_sources") or ():
+            text = (observe(report, path).content or b"").decode(errors="replace")
             if path != self.path and self._ours(parse(text)):
                 found[path] = text
         return found

@@ -35,7 +35,7 @@ class File:
         return {"content": shown(self.content), "owner": self.owner, "group": self.group, "mode": self.mode}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (digest(self.content), self.path)),)
+        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: Report) -> State:
         file = observe(report, self.path)
@@ -78,7 +78,7 @@ class NoFile:
         return {"file": ABSENT}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", ("-", self.path)),)
+        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: Report) -> State:
         if report.get("file", self.path) is None:  # not declared this time: the manifest's own look knows it

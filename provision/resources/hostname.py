@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
+from provision.resources.observed import observe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,15 @@ class Hostname:
         return {"live": self.name, "persistent": self.name, "resolvable": "yes"}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_hostname"),)
+        return (Call("look_hostname"), Call("look_files", ("/etc/hostname",)), Call("look_files", ("/etc/hosts",)))
 
     def seen(self, report: Report) -> State:
-        live, static, hosts = report.fields("hostname")
+        (live,) = report.fields("hostname")
+        static, hosts = _text(report, "/etc/hostname"), _text(report, "/etc/hosts")
         names = {word for line in hosts.splitlines() for word in line.partition("#")[0].split()[1:]}
         return {
             "live": live,
-            "persistent": static.strip(),
+            "persistent": static.partition("\n")[0].strip(),
             "resolvable": "yes" if self.name in names else "no",
             "hosts": hosts,
         }
@@ -52,3 +54,8 @@ class Hostname:
         kept = [old for old in text.splitlines() if old.partition("#")[0].split()[:1] != ["127.0.1.1"]]
         first = next((n + 1 for n, old in enumerate(kept) if old.split()[:1] == ["127.0.0.1"]), 0)
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"
+
+
+def _text(report: Report, path: str) -> str:
+    """A file's text; empty when it is not there."""
+    return (observe(report, path).content or b"").decode(errors="replace")

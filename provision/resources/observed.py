@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 
 from provision.model import Report
-from provision.wire import decoded
 
 ABSENT = "absent"
 
@@ -32,12 +31,16 @@ def digest(content: bytes) -> str:
 
 
 def observe(report: Report, path: str) -> Observed:
-    stat, *more = report.fields("file", path)
+    """What the look saw at ``path``. Raises ``KeyError`` for a path that it was not asked to look at."""
+    (stat,) = report.fields("file", path)
     if stat == ABSENT:
         return Observed(ABSENT)
-    kind, mode, owner, group, _ = stat.split(":")
-    content = decoded(more[1]) if len(more) > 1 else None
-    return Observed(kind, mode.zfill(4), owner, group, more[0], content)
+    kind, mode, owner, group, *_ = stat.split(":")
+    content = report.content(path)
+    sha256 = digest(content) if content is not None else report.get("sha256", path)
+    return Observed(
+        kind, mode.zfill(4), owner, group, sha256 if isinstance(sha256, str) else "".join(sha256 or ()), content
+    )
 
 
 def shown(content: bytes) -> str:

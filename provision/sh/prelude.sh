@@ -25,6 +25,9 @@ fail() { # MESSAGE...: end the step that we are in
 # The process that PID is, for certain: "PID:START", START in clock ticks since boot (proc(5), field 22).
 process() { # PID -> process_id, empty when there is none
     process_id=
+    case $1 in
+        '' | *[!0-9]*) return 0 ;;
+    esac
     [ -r "/proc/$1/stat" ] || return 0
     # It may end between the test and the read.
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0

@@ -45,7 +45,7 @@ class HostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Connecting:
     """``connect_timeout`` in seconds, for each of TCP, banner and authentication. ``accept_new`` stores the key
     of a host that nobody knows yet; a key that differs from a known one is refused always."""
 
@@ -69,7 +69,7 @@ class Target:
 class Transport:
     """Opens connections. Gateways are shared by all the hosts behind them."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Connecting) -> None:
         self.options = options
         self.watchdog = Watchdog()
         self._gateways: dict[str, Connection] = {}

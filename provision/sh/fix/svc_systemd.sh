@@ -6,13 +6,59 @@ svc_pid() { # UNIT -> service_pid (0: it does not run)
     service_pid=${service_pid#MainPID=}
 }
 
-svc_stamp() { # UNIT PROCESS TEXT
+# What the process has loaded, what systemctl says of the service, and what could change that.
+svc_stamp() { # UNIT PROCESS FILES
     (
         umask 077
         mkdir -p "$services_stamps"
     )
-    printf '%s\n%s' "$2" "$3" >"$services_stamps/.$1"
-    mv -f -- "$services_stamps/.$1" "$services_stamps/$1"
+    stamp_new=$services_stamps/.$1
+    {
+        printf 'stamp-1 %s\n' "$2"
+        prefixed file "$3"
+        prefixed show "$(services_query "$1" - '')$nl"
+        svc_deciders "$1"
+    } >"$stamp_new"
+    mv -f -- "$stamp_new" "$services_stamps/$1"
+}
+
+prefixed() { # WORD LINES
+    prefixed_left=$2
+    while [ -n "$prefixed_left" ]; do
+        printf '%s %s\n' "$1" "${prefixed_left%%"$nl"*}"
+        prefixed_left=${prefixed_left#*"$nl"}
+    done
+}
+
+# Every file and folder that decides what systemctl says of a unit: must stay older than the stamp, or away.
+svc_deciders() { # UNIT
+    decider_show=$(exec systemctl show --no-pager -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$1")$nl
+    set -f
+    while [ -n "$decider_show" ]; do
+        decider_line=${decider_show%%"$nl"*}
+        decider_show=${decider_show#*"$nl"}
+        # Lists of paths and of unit names: blanks separate them, none stand in them.
+        # shellcheck disable=SC2086
+        set -- ${decider_line#*=}
+        for decider_item in "$@"; do
+            case $decider_line in
+                *By=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
+                *) decider "$decider_item" "${decider_item%/*}" ;;
+            esac
+        done
+    done
+    set +f
+    decider /etc/systemd/system /run/systemd/system
+}
+
+decider() { # PATH...
+    for decider_path in "$@"; do
+        if [ -e "$decider_path" ]; then
+            printf 'older %s\n' "$decider_path"
+        else
+            printf 'none %s\n' "$decider_path"
+        fi
+    done
 }
 
 # Before the first write to a file that the service watches: from now on, should this run die, the next one

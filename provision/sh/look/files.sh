@@ -1,15 +1,15 @@
 # shellcheck shell=sh
-# Forks: one stat and one sha256sum for all files together; one base64 for each file whose bytes the
-# controller does not know (that is: nothing, where all is right).
+# Forks: one stat for all files, one cat for all that are small, one sha256sum where some are large.
 
-look_files() { # (SHA256-OR-DASH PATH)...: files, the hash of the wanted bytes beside each
-    files_known=' '
-    files_left=$(($# / 2))
-    while [ "$files_left" -gt 0 ]; do
-        files_known="$files_known$1 "
-        set -- "$@" "$2"
-        shift 2
-        files_left=$((files_left - 1))
+# files_table keeps what stat said ("path<TAB>fields", a line each) for the looks that come after this one.
+#
+# The bytes of small files go out in one piece, cut by the sizes that stat gave. The last file of the piece is
+# one whose text we know: it keeps the shell from cutting newlines off, and the length shows lost NUL bytes.
+look_files() { # PATH...
+    # Paths that other looks have asked for in passing.
+    while [ -n "${files_also-}" ]; do
+        set -- "$@" "${files_also%%"$nl"*}"
+        files_also=${files_also#*"$nl"}
     done
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
@@ -22,45 +22,47 @@ look_files() { # (SHA256-OR-DASH PATH)...: files, the hash of the wanted bytes b
         files_left=$((files_left - 1))
     done
     [ $# -gt 0 ] || return 0
-    files_stat=$(exec stat -c '%F:%a:%U:%G:%s' -- "$@")
-    files_sums=$(files_hash "$@")
-    while IFS= read -r files_line <&4; do
-        files_sum=-
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_rest=$files_stat files_total=-1 files_table=$nl
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        files_line=${files_rest%%"$nl"*}
+        files_rest=${files_rest#*"$nl"}
+        emit file "$1" "$files_line"
+        files_table="$files_table$1	$files_line$nl"
         case $files_line in
             regular*)
-                IFS=' ' read -r files_sum _ <&5
-                # GNU sha256sum marks a line whose file name it had to escape.
-                files_sum=${files_sum#\\}
-                ;;
-        esac
-        case $files_known in
-            *" $files_sum "*) emit file "$1" "$files_line" "$files_sum" ;;
-            *)
-                if [ "$files_sum" != - ] && [ "${files_line##*:}" -le 65536 ]; then
-                    emit file "$1" "$files_line" "$files_sum" "$(exec base64 <"$1")"
+                files_size=${files_line##*:}
+                if [ "$files_size" -le 65536 ]; then
+                    [ "$files_total" -ge 0 ] || files_total=5 # the bytes of "Linux"
+                    files_total=$((files_total + files_size))
+                    set -- "$@" "$1"
                 else
-                    emit file "$1" "$files_line" "$files_sum"
+                    look_large_file "$1"
                 fi
                 ;;
         esac
         shift
-    done 4<<STAT 5<<SUMS
-$files_stat
-STAT
-$files_sums
-SUMS
-}
-
-files_hash() { # PATH...: hash the regular ones, in order
-    files_left=$#
-    while [ "$files_left" -gt 0 ]; do
-        if [ -f "$1" ] && [ ! -L "$1" ]; then
-            set -- "$@" "$1"
-        fi
-        shift
         files_left=$((files_left - 1))
     done
-    [ $# -eq 0 ] || exec sha256sum -- "$@"
+    [ "$files_total" -ge 0 ] || return 0
+    # A shell that warns of the NUL bytes that it drops does so on standard error.
+    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "${#files_text}" -eq "$files_total" ]; then
+        emit contents '' "$files_text" "$@"
+        return 0
+    fi
+    # Some file is no text (or changed just now): one by one, encoded.
+    for files_path in "$@"; do
+        emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+
+look_large_file() { # PATH: its hash; its bytes are not for the eye
+    files_sum=$(exec sha256sum -- "$1")
+    # GNU sha256sum marks a line whose file name it had to escape.
+    files_sum=${files_sum#\\}
+    emit sha256 "$1" "${files_sum%% *}"
 }
 
 look_paths() { # PATH...: no fork

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: one dpkg-query for all packages, one grep over the source files.
+# Forks: one dpkg-query for all packages.
 
 look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
     # shellcheck disable=SC2016 # dpkg-query's own variables
@@ -21,21 +21,23 @@ look_candidates() { # NAME...
     emit candidates '' "$candidates_text"
 }
 
-look_apt_sources() { # URI...: every source file that names one of them
-    apt_uris=
-    for apt_uri in "$@"; do
-        apt_uris="$apt_uris${apt_uris:+$nl}$apt_uri"
+look_apt_sources() { # OWN-FILE...: all source files but those; no fork
+    apt_own=$nl
+    for apt_file in "$@"; do
+        apt_own="$apt_own$apt_file$nl"
     done
     set --
     for apt_file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        case $apt_own in
+            *"$nl$apt_file$nl"*) continue ;;
+        esac
         [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
     done
     [ $# -gt 0 ] || return 0
-    apt_files=$(exec grep -lF -e "$apt_uris" -- "$@") || [ $? -eq 1 ]
-    [ -n "$apt_files" ] || return 0
-    while IFS= read -r apt_file <&4; do
-        emit apt_source "$apt_file" "$(exec base64 <"$apt_file")"
-    done 4<<FILES
-$apt_files
-FILES
+    # look_files sends them with its own, in the same stat and the same cat.
+    files_also=
+    for apt_file in "$@"; do
+        files_also="$files_also$apt_file$nl"
+    done
+    emit apt_sources '' "$@"
 }

@@ -1,36 +1,50 @@
 # shellcheck shell=sh
-# Forks: one systemctl for all services; for each service that watches files one stat, and one date more
-# when nobody has left a stamp for the process that runs.
+# Forks: none for a service that we started and nobody has touched since; else one systemctl for all of those
+# together (it alone costs a third of a whole look), and one date for each that has no stamp.
 #
 # "The running service has loaded the files that are on disk" is a state, not a memory of this run:
 # - a stamp (written when we started or reloaded it) names the process and the files it loaded;
 # - without a stamp of this very process, files older than its start were loaded by it;
 # - otherwise it is unknown, and the daemon itself is asked.
+#
+# The stamp also keeps what systemctl said of the service. That still holds while the process is the same one and
+# all that decides it (unit file, drop-ins, the folders of links that enable it) is older than the stamp.
 
 services_stamps=/run/provision/loaded
 
 look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
-    services_show=$(services_query "$@")
-    while [ $# -gt 0 ]; do
-        services_pid=0 services_text=
-        while IFS= read -r services_line <&4 && [ -n "$services_line" ]; do
-            services_text="$services_text$services_line$nl"
-            case $services_line in
-                MainPID=*) services_pid=${services_line#MainPID=} ;;
-            esac
-        done
-        loaded_state=none services_answer=
-        if [ -n "$3" ] && [ "$services_pid" -gt 0 ]; then
-            loaded "$1" "$services_pid" "$3"
-            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
-                services_answer=$("$2")
-            fi
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        stamp_read "$1"
+        if [ -n "$stamp_fresh" ]; then
+            service_state "$1" "$2" "$3" "$stamp_show" "${stamp_process%%:*}"
+        else
+            set -- "$@" "$1" "$2" "$3"
         fi
-        emit service "$1" "$services_text" "$loaded_state" "$services_answer"
         shift 3
-    done 4<<SHOW
-$services_show
-SHOW
+        services_left=$((services_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    # A block of lines for each unit, in order, with an empty line between two.
+    services_show=$(services_query "$@")$nl$nl
+    while [ $# -gt 0 ]; do
+        services_text=${services_show%%"$nl$nl"*}
+        services_show=${services_show#*"$nl$nl"}
+        services_pid=${services_text##*MainPID=}
+        service_state "$1" "$2" "$3" "$services_text" "${services_pid%%"$nl"*}"
+        shift 3
+    done
+}
+
+service_state() { # UNIT COMPARE WATCHED SHOW PID
+    loaded_state=none services_answer=
+    if [ -n "$3" ] && [ "$5" -gt 0 ]; then
+        loaded "$1" "$5" "$3"
+        if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+            services_answer=$("$2")
+        fi
+    fi
+    emit service "$1" "$4" "$loaded_state" "$services_answer"
 }
 
 services_query() { # (UNIT COMPARE WATCHED)...
@@ -44,27 +58,42 @@ services_query() { # (UNIT COMPARE WATCHED)...
         -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NeedDaemonReload -- "$@"
 }
 
+# -> stamp_process, stamp_files, stamp_show; stamp_fresh is empty unless what systemctl said still holds
+stamp_read() { # UNIT
+    stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
+    stamp_path=$services_stamps/$1
+    [ -f "$stamp_path" ] || return 0
+    # -nt is POSIX since 2024, and older dash, bash and busybox have it. The stamp is only read here.
+    # shellcheck disable=SC3013,SC2094
+    while IFS=' ' read -r stamp_kind stamp_text; do
+        case $stamp_kind in
+            stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
+            file) stamp_files="$stamp_files$stamp_text$nl" ;;
+            show) stamp_show="$stamp_show$stamp_text$nl" ;;
+            # Of one age counts as changed: some shells compare whole seconds only.
+            older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
+            none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
+        esac
+    done <"$stamp_path"
+    process "${stamp_process%%:*}"
+    if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+        stamp_process='' stamp_fresh=''
+    fi
+    [ -n "$stamp_show" ] || stamp_fresh=
+}
+
 # -> loaded_state (current, stale, unknown) and loaded_now (the files' identities, one a line)
 loaded() { # UNIT PID WATCHED
-    loaded_stamp=$services_stamps/$1
+    stamp_read "$1"
     process "$2"
     identify "$3"
     loaded_state=unknown
-    if [ -f "$loaded_stamp" ]; then
-        loaded_text=
-        {
-            IFS= read -r loaded_process || :
-            while IFS= read -r loaded_line; do
-                loaded_text="$loaded_text$loaded_line$nl"
-            done
-        } <"$loaded_stamp"
-        if [ "$loaded_process" = "$process_id" ]; then
-            loaded_state=stale
-            [ "$loaded_text" != "$loaded_now" ] || loaded_state=current
-            return 0
-        fi
-    fi
     [ -n "$process_id" ] || return 0
+    if [ "$stamp_process" = "$process_id" ]; then
+        loaded_state=stale
+        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        return 0
+    fi
     # Seconds since the epoch at which the process started, rounded down (USER_HZ is 100).
     IFS='. ' read -r loaded_uptime _ </proc/uptime
     loaded_start=$(($(exec date +%s) - loaded_uptime + ${process_id#*:} / 100 - 1))
@@ -73,32 +102,36 @@ loaded() { # UNIT PID WATCHED
 
 # -> loaded_now, and loaded_newest: when the last of them was changed, or its folder if it is not there
 identify() { # WATCHED
-    loaded_now='' loaded_newest=0
-    loaded_watched=$1
-    set --
-    while IFS= read -r loaded_path <&5; do
-        if [ -e "$loaded_path" ]; then
-            set -- "$@" "$loaded_path"
-        else
-            # The nearest folder that exists: its time tells when something in it was removed.
-            loaded_folder=${loaded_path%/*}
-            while [ -n "$loaded_folder" ] && [ ! -d "$loaded_folder" ]; do
-                loaded_folder=${loaded_folder%/*}
-            done
-            set -- "$@" "${loaded_folder:-/}"
-        fi
-    done 5<<WATCHED
-$loaded_watched
-WATCHED
-    loaded_stat=$(exec stat -L -c '%Z %i:%s:%Y' -- "$@")
-    while IFS= read -r loaded_path <&5; do
-        IFS=' ' read -r loaded_time loaded_identity <&6
-        [ -e "$loaded_path" ] || loaded_identity=absent
+    loaded_now='' loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        identity "$loaded_path"
+        loaded_time=${loaded_fields%%:*}
         [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
-        loaded_now="$loaded_now$loaded_identity $loaded_path$nl"
-    done 5<<WATCHED 6<<STAT
-$loaded_watched
-WATCHED
-$loaded_stat
-STAT
+        if [ -e "$loaded_path" ]; then
+            loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+        else
+            loaded_now="${loaded_now}absent $loaded_path$nl"
+        fi
+    done
+}
+
+# -> loaded_fields: "changed:inode:modified:size", from what look_files saw just now (no fork) or from stat
+identity() { # PATH
+    case ${files_table-} in
+        *"$nl$1	regular"*)
+            loaded_fields=${files_table#*"$nl$1	"}
+            loaded_fields=${loaded_fields%%"$nl"*}
+            # kind:mode:owner:group come first
+            loaded_fields=${loaded_fields#*:*:*:*:}
+            return 0
+            ;;
+    esac
+    loaded_place=$1
+    # The nearest folder that exists: its time tells when something in it was removed.
+    while [ ! -e "${loaded_place:-/}" ]; do
+        loaded_place=${loaded_place%/*}
+    done
+    loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "${loaded_place:-/}")
 }
