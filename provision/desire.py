@@ -16,7 +16,7 @@ from provision.declare import Context, Wish
 from provision.distros import DISTRIBUTIONS, FLAVOURS, Flavour
 from provision.errors import SpecError
 from provision.model import Platform, Resource
-from provision.resources.apt_source import AptSource, Keyring
+from provision.resources.apt_source import AptSource, Entry, Keyring, OtherEntries
 from provision.resources.dropin import Dropin
 from provision.resources.file import File, NoFile
 from provision.resources.hostname import Hostname
@@ -148,6 +148,9 @@ class _Desire:
 
     def _repository(self, name: str, declared: Repository, template: str) -> Iterator[Resource]:
         key_path, path = f"/etc/apt/keyrings/{name}.asc", f"/etc/apt/sources.list.d/{name}.sources"
+        suites = tuple(declared.suites) or (self.platform.codename,)
+        entry = Entry(declared.url, suites, tuple(declared.components), key_path)
+        yield OtherEntries(path, entry)
         if declared.key is not None:
             self._check_key(name, declared)
             yield File(key_path, declared.key.encode())
@@ -158,7 +161,6 @@ class _Desire:
             }
             tools = {tool: self.flavour.tools[tool] for tool, needed in needs.items() if needed}
             yield Keyring(key_path, str(declared.key_url), declared.fingerprint, tools, self.options.lock_timeout)
-        suites = tuple(declared.suites) or (self.platform.codename,)
         content = self.context.templates.render(
             template,
             self.wish.scope,
@@ -167,7 +169,7 @@ class _Desire:
             components=declared.components,
             signed_by=key_path,
         )
-        yield AptSource(path, content.encode(), declared.url, suites, tuple(declared.components), key_path)
+        yield AptSource(path, content.encode(), entry)
 
     def _check_key(self, name: str, declared: Repository) -> None:
         try:
@@ -235,7 +237,10 @@ class _Desire:
             if self.options.upgrade:
                 upgrade = frozenset(name for name, pin in own.items() if pin is None)
         if present or absent:
-            yield Packages(present, tuple(absent), upgrade, self.options.lock_timeout)
+            sources = [f"/etc/apt/sources.list.d/{name}.sources" for name in self.spec.repositories]
+            if self.spec.engine is not None:
+                sources.append("/etc/apt/sources.list.d/docker.sources")
+            yield Packages(present, tuple(absent), upgrade, self.options.lock_timeout, tuple(sources))
 
     def _engine_packages(self, declared: Engine) -> dict[str, str | None]:
         names = self.flavour.engine

@@ -162,6 +162,8 @@ def _report(frames: list[Frame], finished: Finished) -> Seen:
         _, stage, status = frames[-1]
         raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
+    if not ended and finished.status is None:
+        raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
     if not ended:
         raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
     try:

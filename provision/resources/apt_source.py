@@ -67,16 +67,47 @@ class Keyring:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherEntries:
+    """No other file names an archive of ours with something else than ``wanted``: apt refuses an archive that two
+    entries sign differently. Comes first, for as long as it does apt refreshes nothing at all."""
+
+    path: str
+    wanted: Entry
+
+    @property
+    def id(self) -> str:
+        return f"entries:{self.wanted.uri}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"elsewhere": "nowhere"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
+
+    def seen(self, report: Report) -> State:
+        others = _others(report, self.path, self.wanted.uri)
+        if not others or adopted(report, self.path, self.wanted):
+            return self.want()
+        return {"elsewhere": ", ".join(sorted(others)), **{f"file {path}": text for path, text in others.items()}}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        for key, text in drift.seen.items():
+            if key.startswith("file "):
+                path = key.removeprefix("file ")
+                yield put(path, "root", "root", "0644", without(text, self.wanted.uri).encode())
+
+
+@dataclass(frozen=True, slots=True)
 class AptSource:
-    """A deb822 file of ours at ``path`` and no other entry for the same archive, which apt would refuse when its
-    Signed-By differs. An entry of somebody else's that already says the same is as good as ours."""
+    """A deb822 file of ours at ``path``. An entry of somebody else's that already says the same is as good."""
 
     path: str
     content: bytes
-    uri: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-    signed_by: str
+    wanted: Entry
 
     @property
     def id(self) -> str:
@@ -87,49 +118,37 @@ class AptSource:
         return (f"file {self.path}",)
 
     def want(self) -> State:
-        return {"content": shown(self.content), "elsewhere": "nowhere"}
+        return {"content": shown(self.content)}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
 
     def seen(self, report: Report) -> State:
-        file = observe(report, self.path)
-        own = file.content if file.regular else None
-        others = self._others(report)
-        wanted = Entry(self.uri, self.suites, self.components, self.signed_by)
-        entries = [entry for text in others.values() for entry in self._ours(parse(text))]
-        if own is not None and parse(own.decode(errors="replace")) == [wanted]:
-            own = self.content
-        elif own is None and entries == [wanted]:
-            return self.want()
-        state = {"content": shown(own)} if own is not None else {}
-        if not entries:
-            return {**state, "elsewhere": "nowhere"}
-        return {
-            **state,
-            "elsewhere": ", ".join(sorted(others)),
-            **{f"file {path}": text for path, text in others.items()},
-        }
+        own = observe(report, self.path).content
+        if own is None:
+            return self.want() if adopted(report, self.path, self.wanted) else {}
+        return self.want() if parse(own.decode(errors="replace")) == [self.wanted] else {"content": shown(own)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        for key, text in drift.seen.items():
-            if key.startswith("file "):
-                path = key.removeprefix("file ")
-                yield put(path, "root", "root", "0644", without(text, self.uri).encode())
-        if "content" in drift:
-            yield put(self.path, "root", "root", "0644", self.content)
+        yield put(self.path, "root", "root", "0644", self.content)
 
-    def _others(self, report: Report) -> dict[str, str]:
-        """Path -> text of every other file with an active entry for our archive."""
-        found = {}
-        for path in report.get("apt_sources") or ():
-            text = (observe(report, path).content or b"").decode(errors="replace")
-            if path != self.path and self._ours(parse(text)):
-                found[path] = text
-        return found
 
-    def _ours(self, entries: list[Entry]) -> list[Entry]:
-        return [entry for entry in entries if entry.uri == self.uri]
+def adopted(report: Report, path: str, wanted: Entry) -> bool:
+    """Whether somebody else's one entry says what ours at ``path`` (which is not there) would say."""
+    entries = [
+        entry for text in _others(report, path, wanted.uri).values() for entry in parse(text) if entry.uri == wanted.uri
+    ]
+    return observe(report, path).kind == ABSENT and entries == [wanted]
+
+
+def _others(report: Report, path: str, uri: str) -> dict[str, str]:
+    """Path -> text of every other file with an active entry for the archive."""
+    found = {}
+    for other in report.get("apt_sources") or ():
+        text = (observe(report, other).content or b"").decode(errors="replace")
+        if any(entry.uri == uri for entry in parse(text)):
+            found[other] = text
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,15 @@ INSTALLED, ABSENT = "installed", "absent"
 class Packages:
     """``present`` maps a name to its pin, or to ``None`` for any version; with ``upgrade``, the newest.
 
-    ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish.
+    ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``
+    are our own source files, whose indexes must be fresh.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     upgrade: frozenset[str] = frozenset()
     lock_timeout: int = 300
+    sources: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -62,7 +64,7 @@ class Packages:
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_refresh", (str(self.lock_timeout),), live=True)
+        yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True)
         words = [str(self.lock_timeout)]
         for name in drift.keys:
             action = "remove" if drift.want[name] == ABSENT else "install"

@@ -10,7 +10,7 @@ begin() {
     # When the connection goes, the work goes on.
     trap '' PIPE HUP
     stage=begin run_folder=/run/provision
-    run_lock=$run_folder/lock run_log=$run_folder/step.$$
+    run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     trap 'died $?' EXIT
     # Start files of a login shell may have printed something; from here on there are frames alone.
     printf 'provision 1\n' >&3
@@ -92,7 +92,7 @@ at() { # FUNCTION ARGUMENT...
 }
 
 died() { # STATUS
-    rm -f "$run_log"
+    rm -f "$run_log" "$run_written"
     [ -z "${run_locked-}" ] || rm -rf "$run_lock"
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
 }

@@ -38,6 +38,17 @@ process() { # PID -> process_id, empty when there is none
     process_id="$process_pid:${20}"
 }
 
+# Now, on the clock that a process's start is told in: the start of a shell that is forked for this.
+# (/proc/uptime won't do: in some containers it is another clock.)
+ticks_now() { # -> ticks
+    ticks=$(
+        IFS= read -r process_stat </proc/self/stat
+        # shellcheck disable=SC2086
+        set -- ${process_stat##*) }
+        printf '%s' "${20}"
+    )
+}
+
 # The one place that reads os-release(5). Never sourced: it is data.
 platform() { # -> os_id, os_version, os_codename; emits what it found
     os_id=unknown os_version='' os_codename='' os_name=''

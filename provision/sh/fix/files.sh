@@ -27,6 +27,13 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     [ ! -L "$1" ] || rm -f -- "$1"
     mv -f -- "$put_new" "$1"
     durable "$put_folder"
+    written
+}
+
+# When this run last wrote: a service that was started after that, by its package say, has read it.
+written() {
+    ticks_now
+    printf '%s\n' "$ticks" >"$run_written"
 }
 
 own_file() { # PATH OWNER GROUP MODE: content is right already
@@ -40,6 +47,7 @@ remove_file() { # PATH
     fi
     rm -f -- "$1"
     [ ! -d "${1%/*}" ] || durable "${1%/*}"
+    written
 }
 
 # coreutils 8.24 and busybox sync single files; an older sync takes no argument and syncs everything.

@@ -41,10 +41,21 @@ apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
     done
 }
 
-pkg_refresh() { # SECONDS
+# The indexes, fresh. One of ours that can't be fetched must fail here, and not be an old one silently used; one
+# of somebody else's that is broken is told and does not hold us up.
+pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apt_wait "$1"
-    # An index that can't be fetched must fail here and not be an old index silently used.
-    apt_quiet -o APT::Update::Error-Mode=any update
+    shift
+    refresh_status=0
+    refresh_said=$(apt_quiet -o APT::Update::Error-Mode=any update 2>&1) || refresh_status=$?
+    printf '%s\n' "$refresh_said"
+    [ "$refresh_status" -ne 0 ] || return 0
+    for refresh_file in "$@"; do
+        [ -f "$refresh_file" ] || continue
+        apt_quiet -o APT::Update::Error-Mode=any -o "Dir::Etc::SourceList=$refresh_file" \
+            -o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0 update
+    done
+    emit note "not every package index could be fetched: ${refresh_said##*"$nl"}"
 }
 
 # The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.

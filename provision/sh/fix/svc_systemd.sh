@@ -99,6 +99,11 @@ svc_settle() { # UNIT restart|reload WATCHED
     loaded "$1" "$service_pid" "$3"
     # The files as they are before it starts to read them: what changes later must show.
     settle_files=$loaded_now
+    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
+        # Its package started it a moment after we wrote: seconds can't tell, the process's own clock can.
+        IFS= read -r settle_written <"$run_written"
+        [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current
+    fi
     if [ "$loaded_state" != current ]; then
         systemctl daemon-reload 3>&-
         # Three starts in a minute are all that docker's unit allows; an earlier failure must not count.

@@ -95,8 +95,8 @@ loaded() { # UNIT PID WATCHED
         return 0
     fi
     # Seconds since the epoch at which the process started, rounded down (USER_HZ is 100).
-    IFS='. ' read -r loaded_uptime _ </proc/uptime
-    loaded_start=$(($(exec date +%s) - loaded_uptime + ${process_id#*:} / 100 - 1))
+    ticks_now
+    loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
     [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
 }
 

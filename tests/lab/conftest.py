@@ -1,0 +1,175 @@
+"""Fresh hosts of the lab, one per test that asks, and the command line run against them as a user runs it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.lab import cgroups, mirror
+from provision.lab.fleet import Lab, missing
+
+LAB = Lab("test")
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@dataclass
+class Outcome:
+    """What a run of the command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def all(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == name]
+
+    @property
+    def done(self) -> dict[str, Any]:
+        """The one host's host.done; the run's last event must be run.done."""
+        assert self.events[-1]["event"] == "run.done", self.out
+        (done,) = self.all("host.done")
+        return done
+
+    @property
+    def counts(self) -> dict[str, int]:
+        counts = self.events[-1]["counts"]
+        assert set(counts) == {"ok", "changed", "failed", "unreachable", "rolled_back", "skipped"}
+        return {key: value for key, value in counts.items() if value}
+
+    @property
+    def items(self) -> list[str]:
+        """What the plan would change, in words."""
+        return [item["summary"] for event in self.all("host.plan") for item in event["items"]]
+
+
+@dataclass
+class LabHost:
+    """One lab host with a project folder (inventory, playbook) of its own."""
+
+    name: str
+    address: str
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def sh(self, script: str, *, check: bool = True) -> str:
+        """Run a script on the host as root, over ssh, not through provision."""
+        done = subprocess.run([*LAB.ssh(self.name), script], capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def inventory(self, **variables: Any) -> Path:
+        base = {
+            "ansible_host": self.address,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(LAB.store.key),
+            "provision_known_hosts": str(LAB.known_hosts),
+        }
+        path = self.folder / "inventory.yml"
+        found = {key: value for key, value in (base | self.variables | variables).items() if value is not None}
+        path.write_text(yaml.safe_dump({"docker": {"hosts": {self.name: found}}}))
+        return path
+
+    def playbook(self, *plays: dict[str, Any]) -> Path:
+        path = self.folder / "site.yml"
+        whole = [{"name": "Docker hosts", "hosts": "docker", **play} for play in plays]
+        path.write_text(yaml.safe_dump(whole, allow_unicode=True, sort_keys=False))
+        return path
+
+    def provision(self, command: str, *words: str, spec: dict[str, Any] | None = None, **variables: Any) -> Outcome:
+        if not (self.folder / "inventory.yml").exists() or variables:
+            self.inventory(**variables)
+        if spec is not None:
+            self.playbook({"spec": spec})
+        extra = ["--yes"] if command == "apply" else []
+        argv = [sys.executable, "-m", "provision", command, "-i", str(self.folder / "inventory.yml")]
+        argv += [str(self.folder / "site.yml"), "--json", *extra, *words]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
+        return self.provision("apply", *words, spec=spec, **variables)
+
+    def plan(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
+        return self.provision("plan", *words, spec=spec, **variables)
+
+    def sessions(self) -> int:
+        """Execs that the host's own sshd has counted."""
+        log = self.sh("journalctl -q -o cat _COMM=sshd-session _COMM=sshd | grep -c 'Starting session' || true")
+        return int(log) - 1  # ours, just now
+
+    def docker_info(self, field: str) -> str:
+        return self.sh(f"docker info --format '{{{{.{field}}}}}'")
+
+    def dockerd_pid(self) -> str:
+        return self.sh("systemctl show -p MainPID --value docker")
+
+
+def engine(**daemon: Any) -> dict[str, Any]:
+    """An engine from the lab's mirror, with the cgroup driver that this machine needs."""
+    return {
+        "package_mirror": mirror.URL,
+        "fingerprint": mirror.fingerprint(LAB.store),
+        "plugins": [],
+        "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"], **daemon},
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab() -> Iterator[Lab]:
+    if lacks := missing():
+        pytest.fail("the lab can't run here; missing: " + "; ".join(lacks))
+    LAB.down()  # what a run that was killed has left
+    yield LAB
+    LAB.down()
+
+
+NewHost = Callable[..., LabHost]
+
+
+@pytest.fixture
+def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
+    """A function that boots a fresh host; it is gone when the test ends."""
+    names: list[str] = []
+
+    def boot(suite: str = "trixie", **variables: Any) -> LabHost:
+        name = f"test{next(_numbers):02d}"
+        names.append(name)
+        (record,) = lab.up({name: suite})
+        folder = tmp_path / name
+        folder.mkdir()
+        return LabHost(name, record.address, folder, variables)
+
+    yield boot
+    lab.down(names)
+
+
+@pytest.fixture
+def host(new_host: NewHost) -> LabHost:
+    return new_host()
+
+
+@pytest.fixture
+def docker_host(host: LabHost) -> LabHost:
+    """A host that provision has made a Docker host."""
+    outcome = host.apply({"engine": engine()})
+    assert outcome.counts == {"changed": 1}, outcome.out + outcome.err
+    return host

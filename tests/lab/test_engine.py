@@ -1,0 +1,186 @@
+"""Bare hosts become Docker hosts, on real systemd, sshd, apt and dockerd."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.lab.conftest import LabHost, NewHost, engine
+
+WALKTHROUGH = {
+    "hostname": "{{ inventory_hostname }}.example.com",
+    "sysctl": {"net.ipv4.ip_forward": 1},
+    "users": {"alice": {"groups": ["ops"]}},
+    "files": {"/etc/motd": {"content": "managed\n", "mode": "0644"}},
+    "packages": ["tree"],
+}
+
+
+def walkthrough() -> dict[str, object]:
+    return {**WALKTHROUGH, "engine": {**engine(**{"bip": "10.77.0.1/24", "live-restore": True}), "users": ["alice"]}}
+
+
+def test_bare_to_done_to_nothing_to_do(host: LabHost) -> None:
+    for program in ("python3", "curl", "gpg"):
+        assert host.sh(f"command -v {program} || echo none") == "none", "a fresh host must not have it"
+    planned = host.plan(walkthrough(), "--detailed-exitcode")
+    assert planned.code == 2
+    assert "create packages:all" in planned.items
+    assert "change service:docker" in planned.items
+    first = host.apply()
+    assert first.code == 0, first.out + first.err
+    assert first.counts == {"changed": 1}
+    assert first.done["changes"] == len(planned.items)
+    before = host.sessions()
+    second = host.apply()
+    assert second.code == 0
+    assert second.counts == {"ok": 1}
+    assert second.done["changes"] == 0
+    # One exec by provision and one by the count before.
+    assert host.sessions() - before == 2
+    assert host.plan(None, "--detailed-exitcode").code == 0
+
+    assert host.docker_info("LiveRestoreEnabled") == "true"
+    assert host.sh("docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'") == "10.77.0.1"
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "1"
+    assert host.sh("hostname") == host.sh("cat /etc/hostname") == f"{host.name}.example.com"
+    assert host.sh(f"getent hosts {host.name}.example.com").startswith("127.0.1.1")
+    assert "docker" in host.sh("id -nG alice").split()
+    assert "ops" in host.sh("id -nG alice").split()
+    assert host.sh("command -v tree") == "/usr/bin/tree"
+    assert host.sh("command -v python3 || echo none") == "none"
+
+
+def test_first_start_of_dockerd_is_already_right(host: LabHost) -> None:
+    host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine(bip="10.77.0.1/24")})
+    starts = host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'")
+    assert starts == "1", "dockerd must not have been restarted to get its configuration"
+    assert host.docker_info("ServerVersion")
+
+
+def test_one_key_changed_is_one_restart(docker_host: LabHost) -> None:
+    pid = docker_host.dockerd_pid()
+    outcome = docker_host.apply({"engine": engine(debug=True, labels=["rack=7"])})
+    assert outcome.counts == {"changed": 1}
+    assert docker_host.docker_info("Debug") == "true"
+    assert docker_host.docker_info("Labels") == "[rack=7]"
+    assert docker_host.dockerd_pid() != pid
+    starts = int(docker_host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'"))
+    assert starts == 2
+    # Taken out of the spec, it goes.
+    docker_host.apply({"engine": engine()})
+    assert docker_host.docker_info("Debug") == "false"
+    assert "debug" not in json.loads(docker_host.sh("cat /etc/docker/daemon.json"))
+
+
+def test_pins_and_upgrade(host: LabHost) -> None:
+    spec = {"engine": {**engine(), "version": "26.1.5"}}
+    assert host.apply(spec).counts == {"changed": 1}
+    assert host.docker_info("ServerVersion").startswith("26.1.5")
+    assert host.apply(spec).counts == {"ok": 1}
+    # Without a pin what is installed is accepted; only --upgrade moves it.
+    unpinned = {"engine": engine()}
+    assert host.apply(unpinned).counts == {"ok": 1}
+    planned = host.plan(unpinned, "--upgrade")
+    assert "docker-ce: 5:26.1.5-1~debian.13~trixie -> newest" in planned.all("host.plan")[0]["items"][0]["diff"]
+    assert host.apply(unpinned, "--upgrade").counts == {"changed": 1}
+    assert host.docker_info("ServerVersion").startswith("28.5.2")
+    assert host.apply(unpinned, "--upgrade").counts == {"ok": 1}
+    # And back, by a pin.
+    assert host.apply(spec).counts == {"changed": 1}
+    assert host.docker_info("ServerVersion").startswith("26.1.5")
+    missing = host.apply({"engine": {**engine(), "version": "19.03"}})
+    assert missing.code == 3
+    assert "no version of docker-ce matches 19.03" in missing.done["error"]["detail"]
+    assert "28.5.2" in missing.done["error"]["detail"], "it must say what there is"
+
+
+def test_conflicting_packages_go(host: LabHost) -> None:
+    # A package that only has docker.io's name: what counts here is that it is removed in the same transaction.
+    host.sh(
+        "mkdir -p /tmp/p/DEBIAN && printf 'Package: docker.io\\nVersion: 1\\nArchitecture: all\\n"
+        "Maintainer: x <x@example.com>\\nDescription: x\\n' >/tmp/p/DEBIAN/control && dpkg-deb -b /tmp/p /tmp/p.deb"
+        " && dpkg -i /tmp/p.deb"
+    )
+    outcome = host.apply({"engine": engine()})
+    assert outcome.counts == {"changed": 1}, outcome.out
+    assert "docker.io: 1 -> absent" in str(outcome.all("host.plan")[0]["items"])
+    assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io 2>/dev/null || echo gone") in ("gone", "rc", "un")
+
+
+def test_bookworm(new_host: NewHost) -> None:
+    host = new_host("bookworm")
+    assert host.apply(walkthrough()).counts == {"changed": 1}
+    assert host.docker_info("ServerVersion").startswith("26.1")
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_wrong_fingerprint_installs_nothing(host: LabHost) -> None:
+    spec = {"engine": {**engine(), "fingerprint": "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"}}
+    outcome = host.apply(spec)
+    assert outcome.code == 3
+    error = outcome.done["error"]
+    assert error["kind"] == "step"
+    assert "not 9DC858229FC7DD38854AE2D88D81803C0EBFCD88" in error["detail"]
+    assert host.sh("ls /etc/apt/keyrings") == ""
+    assert host.sh("test -e /etc/apt/sources.list.d/docker.sources || echo none") == "none"
+    assert host.sh("command -v dockerd || echo none") == "none"
+
+
+def test_unsupported_distribution_is_named_and_untouched(host: LabHost) -> None:
+    host.sh("rm /etc/os-release && printf 'ID=plan9\\nVERSION_ID=4\\nPRETTY_NAME=\"Plan 9\"\\n' >/etc/os-release")
+    outcome = host.apply(walkthrough())
+    assert outcome.code == 3
+    assert outcome.done["error"]["kind"] == "unsupported"
+    assert "Plan 9" in outcome.done["error"]["message"]
+    assert "Debian from 11 on, Ubuntu from 20.04 on" in outcome.done["error"]["message"]
+    assert host.sh("test -e /run/provision || echo none") == "none"
+
+
+@pytest.mark.parametrize("own", ["sources", "list"])
+def test_somebody_elses_right_host_is_adopted(host: LabHost, own: str) -> None:
+    """Set up by hand as Docker's pages say, with other file names and another form of daemon.json."""
+    uri = f"{engine()['package_mirror']}/linux/debian"
+    key = "/etc/apt/keyrings/docker.asc"
+    entry = {
+        "sources": f"Types: deb\\nURIs: {uri}/\\nSuites: trixie\\nComponents: stable\\nSigned-By: {key}\\n",
+        "list": f"deb [arch=amd64 signed-by={key}] {uri} trixie stable\\n",
+    }[own]
+    driver = engine()["daemon"]["exec-opts"][0]
+    host.sh(
+        f"""set -e
+        /usr/lib/apt/apt-helper download-file {uri}/gpg /etc/apt/keyrings/docker.asc
+        printf '{entry}' >/etc/apt/sources.list.d/my-docker.{own}
+        mkdir /etc/docker
+        printf '{{"live-restore":true, "exec-opts" : ["{driver}"]}}' >/etc/docker/daemon.json
+        echo net.ipv4.ip_forward=1 >/etc/sysctl.d/50-mine.conf
+        echo 1 >/proc/sys/net/ipv4/ip_forward
+        sleep 1.1
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends docker-ce >/dev/null 2>&1
+        """
+    )
+    pid = host.dockerd_pid()
+    spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine(**{"live-restore": True})}
+    outcome = host.apply(spec)
+    assert outcome.counts == {"ok": 1}, outcome.out
+    assert host.dockerd_pid() == pid
+    assert host.sh("test -e /var/lib/provision || echo none") == "none"
+
+
+def test_older_repository_with_another_key_is_moved_out_of_the_way(host: LabHost) -> None:
+    uri = f"{engine()['package_mirror']}/linux/debian"
+    host.sh(
+        f"echo 'deb [signed-by=/usr/share/keyrings/old.gpg] {uri} trixie stable' >/etc/apt/sources.list.d/docker.list;"
+        f"printf 'deb {uri} trixie stable\\n# a note\\ndeb http://example.com/x y z\\n' >/etc/apt/sources.list"
+    )
+    outcome = host.apply({"engine": engine()})
+    assert outcome.counts == {"changed": 1}, outcome.out
+    assert "# deb [signed-by=/usr/share/keyrings/old.gpg]" in host.sh("cat /etc/apt/sources.list.d/docker.list")
+    kept = host.sh("cat /etc/apt/sources.list").splitlines()
+    assert "deb http://example.com/x y z" in kept
+    assert "# a note" in kept
+    assert f"deb {uri} trixie stable" not in kept
+    host.sh("sed -i '/example.com/d' /etc/apt/sources.list")
+    assert host.apply().counts == {"ok": 1}

@@ -1,0 +1,182 @@
+"""A restart is a state: what the running daemon has loaded, by its own answer; and what a play no longer declares."""
+
+from __future__ import annotations
+
+import json
+
+from tests.lab.conftest import LabHost, engine
+
+#: Dies, with the whole run, at the moment docker would be restarted: /usr/local/sbin comes first on our PATH.
+_KILLER = """cat >/usr/local/sbin/systemctl <<'X'
+#!/bin/sh
+case "$*" in *restart*) kill -9 0 ;; esac
+exec /usr/bin/systemctl "$@"
+X
+chmod +x /usr/local/sbin/systemctl"""
+
+
+def test_killed_between_write_and_restart(docker_host: LabHost) -> None:
+    pid = docker_host.dockerd_pid()
+    docker_host.sh(_KILLER)
+    killed = docker_host.apply({"engine": engine(debug=True)})
+    assert killed.code == 3
+    assert killed.done["error"]["kind"] == "disconnected"
+    docker_host.sh("rm /usr/local/sbin/systemctl")
+    assert json.loads(docker_host.sh("cat /etc/docker/daemon.json"))["debug"] is True
+    assert docker_host.docker_info("Debug") == "false", "the file is new, the daemon is old"
+    assert docker_host.dockerd_pid() == pid
+
+    planned = docker_host.plan()
+    assert planned.items == ["change service:docker"]
+    assert docker_host.apply().counts == {"changed": 1}
+    assert docker_host.docker_info("Debug") == "true"
+    assert docker_host.dockerd_pid() != pid
+    assert docker_host.apply().counts == {"ok": 1}
+
+
+def test_killed_on_a_host_that_never_had_a_stamp(docker_host: LabHost) -> None:
+    """After a boot nothing remembers what dockerd loaded, and docker info can't show bip."""
+    docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; systemctl restart docker")
+    docker_host.sh(_KILLER)
+    assert docker_host.apply({"engine": engine(bip="10.78.0.1/24")}).code == 3
+    docker_host.sh("rm /usr/local/sbin/systemctl")
+    gateway = "docker network inspect bridge --format '{{(index .IPAM.Config 0).Gateway}}'"
+    assert docker_host.sh(gateway) != "10.78.0.1"
+    assert docker_host.apply().counts == {"changed": 1}
+    assert docker_host.sh(gateway) == "10.78.0.1"
+
+
+def test_an_operators_edit_and_restart_is_put_back_and_restarted(docker_host: LabHost) -> None:
+    docker_host.sh(
+        """sed -i 's/^{/{"debug": true,/' /etc/docker/daemon.json && sleep 1.1 && systemctl restart docker"""
+    )
+    assert docker_host.docker_info("Debug") == "true"
+    outcome = docker_host.apply()
+    assert outcome.counts == {"changed": 1}
+    assert "change file:/etc/docker/daemon.json" in outcome.items
+    assert "change service:docker" in outcome.items
+    assert docker_host.docker_info("Debug") == "false"
+    assert docker_host.apply().counts == {"ok": 1}
+
+
+def test_an_operators_edit_and_sighup_is_put_back_and_restarted(docker_host: LabHost) -> None:
+    docker_host.sh("""sed -i 's/^{/{"debug": true,/' /etc/docker/daemon.json && systemctl reload docker && sleep 0.5""")
+    assert docker_host.docker_info("Debug") == "true"
+    assert docker_host.apply().counts == {"changed": 1}
+    assert docker_host.docker_info("Debug") == "false"
+
+
+def test_several_changes_cost_one_restart(docker_host: LabHost) -> None:
+    dropin = "/etc/systemd/system/docker.service.d/limits.conf"
+    spec = {
+        "files": {dropin: {"content": "[Service]\nLimitNOFILE=4096\n"}},
+        "services": {"docker": {"watch": [dropin]}},
+        "engine": engine(debug=True),
+    }
+    outcome = docker_host.apply(spec)
+    assert outcome.counts == {"changed": 1}, outcome.out
+    starts = docker_host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'")
+    assert starts == "2", "one at the installation, one for all changes together"
+    assert docker_host.docker_info("Debug") == "true"
+    limit = docker_host.sh('grep "open files" /proc/$(systemctl show -p MainPID --value docker)/limits')
+    assert limit.split()[3] == "4096"
+    assert docker_host.apply().counts == {"ok": 1}
+
+
+def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> None:
+    docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; touch /etc/docker/daemon.json")
+    pid = docker_host.dockerd_pid()
+    assert docker_host.apply().counts == {"ok": 1}
+    assert docker_host.dockerd_pid() == pid
+
+
+def test_stopped_and_disabled_is_healed(docker_host: LabHost) -> None:
+    docker_host.sh("systemctl disable --now docker.service docker.socket 2>/dev/null")
+    outcome = docker_host.apply()
+    assert outcome.counts == {"changed": 1}
+    assert docker_host.sh("systemctl is-enabled docker; systemctl is-active docker") == "enabled\nactive"
+    assert docker_host.docker_info("ServerVersion")
+    # Disabled only: nothing but a link in a folder is gone, which the stamp's short cut must see.
+    docker_host.sh("systemctl disable docker 2>/dev/null")
+    assert docker_host.apply().counts == {"changed": 1}
+    docker_host.sh("systemctl mask docker 2>/dev/null")
+    assert docker_host.plan().items == ["change service:docker"]
+
+
+def test_no_longer_declared_goes(docker_host: LabHost) -> None:
+    base = {"engine": engine()}
+    docker_host.sh("echo theirs >/etc/theirs; chmod 0600 /etc/theirs")
+    more = {
+        **base,
+        "sysctl": {"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 1},
+        "files": {"/etc/ours": {"content": "x\n"}, "/etc/theirs": {"content": "theirs\n", "mode": "0600"}},
+        "users": {"bob": {"groups": ["docker"]}},
+        "packages": ["tree"],
+    }
+    filter_before = docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter")
+    assert docker_host.apply(more).counts == {"changed": 1}
+    assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "1"
+    planned = docker_host.plan(base)
+    assert "remove file:/etc/ours" in planned.items
+    assert docker_host.apply(base).counts == {"changed": 1}
+    assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == filter_before
+    assert docker_host.sh("ls /etc/ours /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
+    assert "docker" not in docker_host.sh("id -nG bob").split()
+    # Users, packages, and what we never made, stay.
+    assert (
+        docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/theirs") == "/usr/bin/tree\ntheirs"
+    )
+    assert docker_host.apply(base).counts == {"ok": 1}
+    assert docker_host.sh("cat /var/lib/provision/manifests/docker-hosts").startswith("provision-manifest 1\n")
+
+
+def test_daemon_json_no_longer_declared_goes_and_the_daemon_forgets_it(docker_host: LabHost) -> None:
+    assert docker_host.apply({"engine": engine(debug=True)}).counts == {"changed": 1}
+    without = engine()
+    del without["daemon"]
+    outcome = docker_host.apply({"engine": without})
+    assert outcome.counts == {"changed": 1}, outcome.out
+    assert docker_host.sh("test -e /etc/docker/daemon.json || echo none") == "none"
+    assert docker_host.docker_info("Debug") == "false"
+    assert docker_host.apply().counts == {"ok": 1}
+
+
+def test_two_plays_share_a_host(host: LabHost) -> None:
+    base = {"name": "Base", "spec": {"packages": ["tree"], "sysctl": {"net.ipv4.ip_forward": 1}}}
+    extra = {"name": "Extra", "spec": {"packages": ["jq"], "sysctl": {"net.ipv4.ip_forward": 1}}}
+    host.playbook(base, extra)
+    assert host.apply().counts == {"changed": 1}
+    assert host.sh("ls /var/lib/provision/manifests") == "base\nextra"
+    assert host.apply().counts == {"ok": 1}
+    # One play gives the setting up, the other one still wants it.
+    host.playbook({**base, "spec": {}}, extra)
+    assert host.apply().counts == {"changed": 1}
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d | grep provision") == (
+        "1\n99-zz-provision-extra.conf"
+    )
+
+
+def test_another_file_that_wins_at_boot_is_named(host: LabHost) -> None:
+    host.sh("printf '# mine\\nnet.ipv4.ip_forward = 0\\n' >/etc/sysctl.d/zzz-late.conf")
+    outcome = host.apply({"sysctl": {"net.ipv4.ip_forward": 1}})
+    assert outcome.code == 3
+    error = outcome.done["error"]
+    assert error["kind"] == "drift"
+    assert "boot: 0 (set by /etc/sysctl.d/zzz-late.conf:2) instead of 1" in error["detail"]
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "1"
+    host.sh("rm /etc/sysctl.d/zzz-late.conf")
+    assert host.apply().counts == {"ok": 1}
+    # A live 0 is a value like any other.
+    assert host.apply({"sysctl": {"net.ipv4.ip_forward": 0}}).counts == {"changed": 1}
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "0"
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_a_manifest_of_a_later_version_is_refused(host: LabHost) -> None:
+    host.sh(
+        "mkdir -p /var/lib/provision/manifests && echo provision-manifest 9 >/var/lib/provision/manifests/docker-hosts"
+    )
+    outcome = host.apply({"packages": ["tree"]})
+    assert outcome.code == 3
+    assert "provision-manifest 9" in outcome.done["error"]["message"]
+    assert host.sh("command -v tree || echo none") == "none"

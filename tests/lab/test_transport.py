@@ -1,0 +1,225 @@
+"""Connections: keys verified, sudo with and without a password, frozen and dripping hosts, jump hosts."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.lab import network
+from tests.lab.conftest import LAB, LabHost, NewHost
+
+SPEC = {"files": {"/etc/proof": {"content": "here\n"}}}
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: Path, command: str) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    kind, key = other.with_suffix(".pub").read_text().split()[:2]
+    known = tmp_path / "known_hosts"
+    known.write_text(f"{host.address} {kind} {key}\n")
+    before = host.sessions()
+    for words in ([], ["--accept-new"]):
+        outcome = host.provision(command, *words, spec=SPEC, provision_known_hosts=str(known))
+        assert outcome.code == 3
+        assert outcome.counts == {"unreachable": 1}
+        assert outcome.done["error"]["kind"] == "host_key"
+        assert "CHANGED" in outcome.done["error"]["message"]
+    assert known.read_text().count("\n") == 1, "a changed key must never be stored"
+    assert host.sessions() - before == 1, "ours, to count"
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_an_unknown_host_key_is_refused_before_a_session(host: LabHost, tmp_path: Path, command: str) -> None:
+    known = tmp_path / "known_hosts"
+    before = host.sessions()
+    outcome = host.provision(command, spec=SPEC, provision_known_hosts=str(known))
+    assert outcome.code == 3
+    assert outcome.done["error"]["kind"] == "host_key"
+    assert "is not known: ssh-ed25519 SHA256:" in outcome.done["error"]["message"]
+    assert host.sessions() - before == 1
+    # --accept-new stores it; from then on it is known.
+    assert host.provision(command, "--accept-new").code == 0
+    assert known.read_text().startswith(f"{host.address} ssh-ed25519 ")
+    assert host.provision(command).code == 0
+
+
+def test_a_key_of_another_kind_for_a_known_host_is_refused(host: LabHost, tmp_path: Path) -> None:
+    """Whoever is in between might show a kind of key that known_hosts has not."""
+    lines = [line for line in LAB.known_hosts.read_text().splitlines() if line.startswith(f"{host.address} ")]
+    known = tmp_path / "known_hosts"
+    known.write_text("".join(f"{line}\n" for line in lines if "ecdsa" in line))
+    host.sh("rm /etc/ssh/ssh_host_ecdsa_key*; systemctl restart ssh")
+    outcome = host.plan(SPEC, "--accept-new", provision_known_hosts=str(known))
+    assert outcome.done["error"]["kind"] == "host_key"
+    assert "CHANGED" in outcome.done["error"]["message"]
+    assert len(known.read_text().splitlines()) == 1
+    # Of several known keys any will do.
+    known.write_text("".join(f"{line}\n" for line in lines))
+    assert host.plan().code == 0
+
+
+def test_sudo_without_a_password(host: LabHost) -> None:
+    assert host.apply(SPEC, ansible_user="deploy").done["error"]["kind"] == "become"
+    outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True)
+    assert outcome.counts == {"changed": 1}, outcome.out
+    assert host.sh("stat -c %U /etc/proof") == "root"
+    # A password that nobody asks for is not taken for a command.
+    outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True, ansible_become_password="touch /evil")
+    assert outcome.counts == {"ok": 1}, outcome.out
+    assert host.sh("test -e /evil || echo none") == "none"
+
+
+def test_sudo_with_a_password_given_on_stdin_only(host: LabHost) -> None:
+    secret = "lab-secret-1"
+    ask = host.apply(SPEC, ansible_user="ops", ansible_become=True)
+    assert ask.done["error"]["kind"] == "become"
+    assert "asks for a password" in ask.done["error"]["message"]
+    wrong = host.apply(SPEC, ansible_user="ops", ansible_become=True, ansible_become_password="wrong")
+    assert "refuses the password" in wrong.done["error"]["message"], wrong.out
+    spy = "while sleep 0.01; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; done >/tmp/spied & echo $!"
+    pid = host.sh(f"({spy}) 2>/dev/null </dev/null")
+    right = host.apply(SPEC, ansible_user="ops", ansible_become=True, ansible_become_password=secret)
+    assert right.counts == {"changed": 1}, right.out
+    assert secret not in right.out + right.err
+    host.sh(f"kill {pid}")
+    assert host.sh("grep -ac sudo /tmp/spied") != "0", "the spy must have seen the sudo command line"
+    assert host.sh(f"grep -ac {secret} /tmp/spied || true") == "0"
+    assert host.sh(f"journalctl -q | grep -c {secret} || true") == "0"
+
+
+def test_noise_of_start_files_is_no_event(host: LabHost) -> None:
+    host.sh("sed -i '1i echo 1;6:hello, ; echo noise >&2' /root/.bashrc")
+    assert host.apply(SPEC).counts == {"changed": 1}
+
+
+def test_values_arrive_byte_for_byte(host: LabHost) -> None:
+    evil = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
+    spec = {
+        "files": {
+            "/etc/evil '\"$x`y`": {"content": evil},
+            "/etc/no-newline": {"content": "x"},
+            "/etc/empty": {"content": ""},
+            "/etc/only-newlines": {"content": "\n\n\n"},
+            "/etc/binary": {"src": "binary", "mode": "0600"},
+            "/etc/large": {"src": "large"},
+        },
+        "users": {"eve": {"comment": "Eve '$(id)' \"`x`\" ü"}},
+    }
+    (host.folder / "files").mkdir()
+    binary = bytes(range(256)) * 7
+    large = b"0123456789abcdef\x00" * 12_000
+    (host.folder / "files/binary").write_bytes(binary)
+    (host.folder / "files/large").write_bytes(large)
+    assert host.apply(spec).counts == {"changed": 1}
+
+    def fetch(path: str) -> bytes:
+        quoted = "'" + path.replace("'", "'\\''") + "'"
+        return subprocess.run([*LAB.ssh(host.name), f"cat -- {quoted}"], capture_output=True, check=True).stdout
+
+    assert fetch("/etc/evil '\"$x`y`") == evil.encode()
+    assert fetch("/etc/no-newline") == b"x"
+    assert fetch("/etc/empty") == b""
+    assert fetch("/etc/only-newlines") == b"\n\n\n"
+    assert fetch("/etc/binary") == binary
+    assert fetch("/etc/large") == large
+    assert host.sh("getent passwd eve | cut -d: -f5") == "Eve '$(id)' \"`x`\" ü"
+    assert host.apply().counts == {"ok": 1}
+    # One byte less is seen, in the text, the binary and the large one.
+    host.sh("for f in only-newlines binary large; do truncate -s -1 /etc/$f; done")
+    assert len(host.plan().items) == 3
+
+
+def test_a_frozen_host_ends_at_its_deadline(new_host: NewHost) -> None:
+    frozen, healthy = new_host(), new_host()
+    # Its shell stops at login, with the connection up.
+    frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
+    inventory = frozen.inventory()
+    text = inventory.read_text() + "\n".join(healthy.inventory().read_text().splitlines()[2:])
+    inventory.write_text(text)
+    begin = time.monotonic()
+    outcome = frozen.apply(SPEC, "--deadline", "6")
+    assert time.monotonic() - begin < 10
+    assert outcome.counts == {"changed": 1, "failed": 1}, outcome.out
+    ends = {event["host"]: event for event in outcome.all("host.done")}
+    assert ends[frozen.name]["error"]["kind"] == "timeout"
+    assert healthy.sh("cat /etc/proof") == "here"
+
+
+@pytest.fixture
+def bad_peer() -> Iterator[list[tuple[str, int]]]:
+    """Listeners on the lab's own bridge: one says nothing, one drips a banner, one hangs up."""
+    network.ensure_bridge()
+    servers, stop = [], threading.Event()
+
+    def serve(server: socket.socket, kind: str) -> None:
+        while not stop.is_set():
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(peer, kind), daemon=True).start()
+
+    def talk(peer: socket.socket, kind: str) -> None:
+        with peer:
+            if kind == "drops":
+                return
+            while not stop.wait(0.5):
+                if kind == "drips":
+                    try:
+                        peer.sendall(b"x")
+                    except OSError:
+                        return
+
+    for kind in ("silent", "drips", "drops"):
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threading.Thread(target=serve, args=(server, kind), daemon=True).start()
+    yield [server.getsockname() for server in servers]
+    stop.set()
+    for server in servers:
+        server.close()
+
+
+def test_peers_that_never_let_us_in(bad_peer: list[tuple[str, int]], tmp_path: Path) -> None:
+    host = LabHost("bad", "127.0.0.1", tmp_path)
+    for address, port in bad_peer:
+        begin = time.monotonic()
+        outcome = host.plan(SPEC, "--deadline", "4", "--connect-timeout", "2", ansible_host=address, ansible_port=port)
+        assert time.monotonic() - begin < 12
+        assert outcome.code == 3
+        assert outcome.counts == {"unreachable": 1} or outcome.done["error"]["kind"] == "timeout", outcome.out
+
+
+def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
+    jump, inner = new_host(), new_host()
+    before = jump.sh("journalctl -q -o cat | grep -c 'Accepted publickey'")
+    arguments = f"-o ProxyJump=root@{jump.address}"
+    assert inner.apply(SPEC, ansible_ssh_common_args=arguments).counts == {"changed": 1}
+    source = inner.sh("journalctl -q -o cat | grep 'Accepted publickey' | tail -2 | head -1")
+    assert jump.address in source, "the login must have come from the jump host"
+    assert int(jump.sh("journalctl -q -o cat | grep -c 'Accepted publickey'")) - int(before) == 2
+    # An unknown key of the jump host is refused too.
+    known = inner.folder / "known"
+    lines = LAB.known_hosts.read_text().splitlines()
+    known.write_text("".join(f"{line}\n" for line in lines if not line.startswith(f"{jump.address} ")))
+    refused = inner.apply(SPEC, ansible_ssh_common_args=arguments, provision_known_hosts=str(known))
+    assert refused.done["error"]["kind"] == "host_key"
+
+
+def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
+    """sshd's stock MaxStartups 10:30:100 drops some of a burst; a dropped login is tried again."""
+    inventory = {f"name{number:02d}": {"ansible_host": host.address} for number in range(25)}
+    lines = host.inventory().read_text()
+    common = lines.split(f"    {host.name}:\n")[1]
+    body = "".join(f"    {name}:\n{common}" for name in inventory)
+    (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n{body}")
+    outcome = host.plan(SPEC, "--forks", "25")
+    assert outcome.code == 0, outcome.out
+    assert outcome.counts == {"changed": 25}
