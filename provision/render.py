@@ -112,7 +112,7 @@ class Scope:
             if isinstance(value, jinja2.Undefined):
                 str(value)  # a StrictUndefined says by this which name is missing
         except jinja2.TemplateError as error:
-            line = _line(error, "<template>")
+            line = _line(error, "<template>") or _line_of_name(text, error)
             place = Where(where.file, where.line + _offset(text, line)) if where and line else where
             raise _explain(error, self, place, key) from error
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -143,6 +143,15 @@ def _line(error: jinja2.TemplateError, filename: str) -> int | None:
     return line
 
 
+def _line_of_name(text: str, error: jinja2.TemplateError) -> int | None:
+    """Where an undefined name stands, when it was missed only as the finished parts were put together."""
+    name = re.match(r"'([^']+)' is undefined", str(error.message))
+    if name is None:
+        return None
+    used = re.compile(r"\{[{%].*\b" + re.escape(name[1]) + r"\b")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if used.search(line)), None)
+
+
 def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key: str) -> SpecError:
     if isinstance(error, jinja2.UndefinedError):
         message = str(error.message)
@@ -158,7 +167,7 @@ class Templates:
     """The template files: a user's own ``templates/`` beside the playbook, then the shipped ones."""
 
     def __init__(self, own: Path | None) -> None:
-        self.shipped = shipped_templates()
+        self.shipped = shipped("templates")
         self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
         self._environment = _Text(
             loader=jinja2.FileSystemLoader([str(folder) for folder in self.folders]),
@@ -177,7 +186,7 @@ class Templates:
             return self._environment.get_template(name).render({"__scope__": scope, **values})
         except jinja2.TemplateNotFound as error:
             hint = nearest(name, self._environment.list_templates()) or "looked in " + ", ".join(map(str, self.folders))
-            raise SpecError(f"no such template: {error.message}", where=where, key="template", hint=hint) from error
+            raise SpecError(f"no such template: {error.name}", where=where, key="template", hint=hint) from error
         except jinja2.TemplateSyntaxError as error:
             place = Where(Path(error.filename), error.lineno) if error.filename else where
             raise SpecError(f"template error: {error.message}", where=place) from error
@@ -189,7 +198,7 @@ class Templates:
             raise SpecError(f"template failed: {error}", where=Where(file, 1)) from error
 
 
-def shipped_templates() -> Path:
-    """``templates/``: beside the package in a checkout, inside it in an installed wheel."""
-    inside = Path(__file__).parent / "templates"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "templates"
+def shipped(name: str) -> Path:
+    """A top-level folder of the project: in ``shipped/`` of an installed wheel, beside the package in a checkout."""
+    inside = Path(__file__).parent / "shipped" / name
+    return inside if inside.is_dir() else Path(__file__).parent.parent / name

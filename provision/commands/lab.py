@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.lab.fleet import Lab
 
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", args.lab):
-        raise UsageError(f"a lab's name is up to 16 of a-z, 0-9 and -, not {args.lab!r}")
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,14}[a-z])?", args.lab):
+        raise UsageError(f"a lab's name is up to 16 of a-z, 0-9 and -, with letters at both ends, not {args.lab!r}")
     lab = Lab(args.lab)
     if args.action == "up":
         if not 1 <= args.hosts <= 99:

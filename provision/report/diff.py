@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan
 
-#: Keys that say how a change is made and not what it is.
+#: The longest value that is shown whole, in characters.
 _LIMIT = 200
 
 
@@ -24,7 +24,12 @@ def summary(change: Change) -> str:
 def lines(change: Change) -> Iterator[str]:
     """The change, a line at a time: ``+`` and ``-`` lines are a diff, the rest are ``key: old -> new``."""
     drift = change.drift
+    new_file = "content" in drift and not drift.seen
+    if new_file and "mode" in drift:
+        yield f"owner {drift.want['owner']}, group {drift.want['group']}, mode {drift.want['mode']}"
     for key in drift.keys:
+        if new_file and key in ("owner", "group", "mode"):
+            continue
         old, new = drift.seen.get(key), drift.want[key]
         if key == "content":
             yield from _content(change, drift)

@@ -47,11 +47,12 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
 
 
 class Text:
-    """A line per event. ``mode`` plan prints plans; apply prints steps too."""
+    """A line per event."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
-        self._ends: list[tuple[str, Event]] = []
+        self._mode = ""
+        self._ends: list[Event] = []
 
     def __call__(self, event: Event) -> None:
         for line in self._lines(event):
@@ -63,7 +64,9 @@ class Text:
 
     def _lines(self, event: Event) -> Iterator[str]:
         data = event.data
-        if event.name == "host.plan" and isinstance(plan := data["plan"], Plan) and plan.changes:
+        if event.name == "run.begin":
+            self._mode = str(data["mode"])
+        elif event.name == "host.plan" and isinstance(plan := data["plan"], Plan) and plan.changes:
             yield from plan_lines(plan)
         elif event.name == "step.begin":
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
@@ -72,27 +75,29 @@ class Text:
         elif event.name == "interrupted":
             yield str(data["text"])
         elif event.name == "host.done":
-            self._ends.append((event.host, event))
+            self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
                 yield from failure_lines(event.host, failure)
-            else:
+            elif self._mode == "apply" or data["status"] != "changed":
                 yield f"{event.host}: {data['status']}"
         elif event.name == "run.done":
             yield ""
-            yield from table([end for _, end in self._ends], data)
+            yield from table(self._ends, data)
 
 
 def table(ends: list[Event], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
     """Host by host how it ended, the bad ones always among them, and the counts."""
     bad = [event for event in ends if event.data["status"] not in ("ok", "changed")]
     shown = ends if len(ends) <= limit else bad
+    plan = isinstance(done, dict) and done["mode"] == "plan"
     width = max([4, *(len(event.host) for event in shown)])
     if shown:
-        yield f"{'host':{width}}  {'status':11}  changes  seconds"
+        yield f"{'host':{width}}  {'status':12}  changes  seconds"
     for event in sorted(shown, key=lambda event: event.host):
         status = str(event.data["status"])
         seconds = event.data.get("seconds", "")
-        yield f"{event.host:{width}}  {style(f'{status:11}', status)}  {event.data['changes']:7}  {seconds:>7}"
+        shown_status = "would change" if plan and status == "changed" else status
+        yield f"{event.host:{width}}  {style(f'{shown_status:12}', status)}  {event.data['changes']:7}  {seconds:>7}"
     if isinstance(done, dict):
         counts = done["counts"]
         word = "would change" if done["mode"] == "plan" else "changed"

@@ -273,7 +273,8 @@ class _Verify(paramiko.MissingHostKeyPolicy):
             raise HostError(
                 "host_key",
                 f"the key of {self.name} has CHANGED: it shows {shown}, {where} has {known}. Somebody may be in "
-                f"between, or the host was set up anew; nothing was sent. If it was: ssh-keygen -R '{self.name}' -f {where}",
+                f"between, or the host was set up anew; nothing was sent. If it was: "
+                f"ssh-keygen -R '{self.name}' -f {where}",
             )
         if any(key.asbytes() in file.revoked for file in self.files):
             raise HostError("host_key", f"the key of {self.name} is revoked: {shown}")

@@ -1,0 +1,28 @@
+"""Write a project to start from: an inventory, a playbook and the folders that belong to them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision.errors import UsageError
+    from provision.render import shipped
+
+    found = [path for name in ("inventory", "playbooks") for path in sorted(shipped(name).rglob("*")) if path.is_file()]
+    files = {path.relative_to(shipped("inventory").parent): path for path in found}
+    present = [name for name in files if (args.folder / name).exists()]
+    if present:
+        raise UsageError(f"{args.folder / present[0]} is already there; init overwrites nothing")
+    for name, path in files.items():
+        target = args.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        print(target)
+    print("Put your hosts into inventory/hosts.yml, then: provision plan")
+    return 0

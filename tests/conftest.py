@@ -1,0 +1,54 @@
+"""Helpers for the fast tests: a project in a folder, and resources seen through canned looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.declare import Wish, context, declare
+from provision.desire import Options
+from provision.inventory import Inventory
+from provision.load import Loaded, check
+from provision.playbook import load_playbook
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden scripts anew")
+
+
+class Project:
+    """A folder with an inventory and a playbook; ``write`` makes files, ``load`` reads and checks everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n")
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def spec(self, text: str) -> None:
+        """One play for all docker hosts; ``text`` is the spec's YAML."""
+        indented = "".join(f"    {line}\n" for line in text.splitlines())
+        self.write("playbooks/site.yml", f"- name: Site\n  hosts: docker\n  spec:\n{indented}")
+
+    def inventory(self, **extra: Any) -> Inventory:
+        return Inventory(self.folder / "inventory", playbook_dir=self.folder / "playbooks", **extra)
+
+    def load(self, **extra: Any) -> Loaded:
+        path = self.folder / "playbooks/site.yml"
+        loaded = Loaded(declare(self.inventory(**extra), load_playbook(path)), context(path))
+        check(loaded, Options())
+        return loaded
+
+    def wish(self, **extra: Any) -> Wish:
+        return self.load(**extra).wishes[0]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)

@@ -1,0 +1,359 @@
+provision_main() {
+nl='
+'
+emit() { # FIELD...
+    emit_frame="$#;"
+    for emit_field in "$@"; do
+        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    done
+    printf '%s\n' "$emit_frame" >&3
+}
+fail() { # MESSAGE...: end the step that we are in
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+process() { # PID -> process_id, empty when there is none
+    process_id=
+    case $1 in
+        '' | *[!0-9]*) return 0 ;;
+    esac
+    [ -r "/proc/$1/stat" ] || return 0
+    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    process_pid=$1
+    set -- ${process_stat##*) }
+    process_id="$process_pid:${20}"
+}
+ticks_now() { # -> ticks
+    ticks=$(
+        IFS= read -r process_stat </proc/self/stat
+        set -- ${process_stat##*) }
+        printf '%s' "${20}"
+    )
+}
+platform() { # -> os_id, os_version, os_codename; emits what it found
+    os_id=unknown os_version='' os_codename='' os_name=''
+    os_file=/etc/os-release
+    [ -r "$os_file" ] || os_file=/usr/lib/os-release
+    if [ -r "$os_file" ]; then
+        while IFS='=' read -r os_key os_value || [ -n "$os_key" ]; do
+            os_value=${os_value#[\"\']}
+            os_value=${os_value%[\"\']}
+            case $os_key in
+                ID) os_id=$os_value ;;
+                VERSION_ID) os_version=$os_value ;;
+                VERSION_CODENAME) os_codename=$os_value ;;
+                PRETTY_NAME) os_name=$os_value ;;
+            esac
+        done <"$os_file"
+    fi
+    emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
+}
+docker_info() {
+    docker info --format '{{json .}}' 2>/dev/null 3>&- || :
+}
+look_files() { # PATH...
+    while [ -n "${files_also-}" ]; do
+        set -- "$@" "${files_also%%"$nl"*}"
+        files_also=${files_also#*"$nl"}
+    done
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        if [ -e "$1" ] || [ -L "$1" ]; then
+            set -- "$@" "$1"
+        else
+            emit file "$1" absent
+        fi
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_rest=$files_stat files_total=-1 files_table=$nl
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        files_line=${files_rest%%"$nl"*}
+        files_rest=${files_rest#*"$nl"}
+        emit file "$1" "$files_line"
+        files_table="$files_table$1	$files_line$nl"
+        case $files_line in
+            regular*)
+                files_size=${files_line##*:}
+                if [ "$files_size" -le 65536 ]; then
+                    [ "$files_total" -ge 0 ] || files_total=5 # the bytes of "Linux"
+                    files_total=$((files_total + files_size))
+                    set -- "$@" "$1"
+                else
+                    look_large_file "$1"
+                fi
+                ;;
+        esac
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ "$files_total" -ge 0 ] || return 0
+    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "${#files_text}" -eq "$files_total" ]; then
+        emit contents '' "$files_text" "$@"
+        return 0
+    fi
+    for files_path in "$@"; do
+        emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+look_large_file() { # PATH: its hash; its bytes are not for the eye
+    files_sum=$(exec sha256sum -- "$1")
+    files_sum=${files_sum#\\}
+    emit sha256 "$1" "${files_sum%% *}"
+}
+look_paths() { # PATH...: no fork
+    for paths_path in "$@"; do
+        if [ -e "$paths_path" ]; then
+            emit path "$paths_path" present
+        else
+            emit path "$paths_path" absent
+        fi
+    done
+}
+look_hostname() {
+    IFS= read -r hostname_live </proc/sys/kernel/hostname
+    emit hostname '' "$hostname_live"
+}
+look_manifests() { # FOLDER
+    for manifests_file in "$1"/*; do
+        [ -f "$manifests_file" ] || continue
+        manifests_text=
+        while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
+            manifests_text="$manifests_text$manifests_line$nl"
+            case $manifests_line in
+                'file '*)
+                    manifests_path=${manifests_line#file }
+                    if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
+                        emit made "$manifests_path" present
+                    else
+                        emit made "$manifests_path" absent
+                    fi
+                    ;;
+            esac
+        done <"$manifests_file"
+        emit manifest "${manifests_file##*/}" "$manifests_text"
+    done
+}
+look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
+    packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
+        [ $? -eq 1 ]
+    emit packages '' "$packages_text"
+}
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    mkdir "$candidates_folder/lists" "$candidates_folder/lists/partial"
+    apt-get -q -o "Dir::State::Lists=$candidates_folder/lists" -o Dir::Cache::pkgcache= \
+        -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root update >&2 3>&-
+    candidates_text=$(exec apt-cache -o "Dir::State::Lists=$candidates_folder/lists" \
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy "$@" 3>&-)
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+look_apt_sources() { # OWN-FILE...: all source files but those; no fork
+    apt_own=$nl
+    for apt_file in "$@"; do
+        apt_own="$apt_own$apt_file$nl"
+    done
+    set --
+    for apt_file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        case $apt_own in
+            *"$nl$apt_file$nl"*) continue ;;
+        esac
+        [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
+    done
+    [ $# -gt 0 ] || return 0
+    files_also=
+    for apt_file in "$@"; do
+        files_also="$files_also$apt_file$nl"
+    done
+    emit apt_sources '' "$@"
+}
+services_stamps=/run/provision/loaded
+look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        stamp_read "$1"
+        if [ -n "$stamp_fresh" ]; then
+            service_state "$1" "$2" "$3" "$stamp_show" "${stamp_process%%:*}"
+        else
+            set -- "$@" "$1" "$2" "$3"
+        fi
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    services_show=$(services_query "$@")$nl$nl
+    while [ $# -gt 0 ]; do
+        services_text=${services_show%%"$nl$nl"*}
+        services_show=${services_show#*"$nl$nl"}
+        services_pid=${services_text##*MainPID=}
+        service_state "$1" "$2" "$3" "$services_text" "${services_pid%%"$nl"*}"
+        shift 3
+    done
+}
+service_state() { # UNIT COMPARE WATCHED SHOW PID
+    loaded_state=none services_answer=
+    if [ -n "$3" ] && [ "$5" -gt 0 ]; then
+        loaded "$1" "$5" "$3"
+        if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+            services_answer=$("$2")
+        fi
+    fi
+    emit service "$1" "$4" "$loaded_state" "$services_answer"
+}
+services_query() { # (UNIT COMPARE WATCHED)...
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    exec systemctl show --no-pager \
+        -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NeedDaemonReload -- "$@"
+}
+stamp_read() { # UNIT
+    stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
+    stamp_path=$services_stamps/$1
+    [ -f "$stamp_path" ] || return 0
+    while IFS=' ' read -r stamp_kind stamp_text; do
+        case $stamp_kind in
+            stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
+            file) stamp_files="$stamp_files$stamp_text$nl" ;;
+            show) stamp_show="$stamp_show$stamp_text$nl" ;;
+            older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
+            none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
+        esac
+    done <"$stamp_path"
+    process "${stamp_process%%:*}"
+    if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+        stamp_process='' stamp_fresh=''
+    fi
+    [ -n "$stamp_show" ] || stamp_fresh=
+}
+loaded() { # UNIT PID WATCHED
+    stamp_read "$1"
+    process "$2"
+    identify "$3"
+    loaded_state=unknown
+    [ -n "$process_id" ] || return 0
+    if [ "$stamp_process" = "$process_id" ]; then
+        loaded_state=stale
+        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        return 0
+    fi
+    ticks_now
+    loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+    [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
+}
+identify() { # WATCHED
+    loaded_now='' loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        identity "$loaded_path"
+        loaded_time=${loaded_fields%%:*}
+        [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
+        if [ -e "$loaded_path" ]; then
+            loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+        else
+            loaded_now="${loaded_now}absent $loaded_path$nl"
+        fi
+    done
+}
+identity() { # PATH
+    case ${files_table-} in
+        *"$nl$1	regular"*)
+            loaded_fields=${files_table#*"$nl$1	"}
+            loaded_fields=${loaded_fields%%"$nl"*}
+            loaded_fields=${loaded_fields#*:*:*:*:}
+            return 0
+            ;;
+    esac
+    loaded_place=$1
+    while [ ! -e "${loaded_place:-/}" ]; do
+        loaded_place=${loaded_place%/*}
+    done
+    loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "${loaded_place:-/}")
+}
+look_sysctls() { # KEY-AS-PATH...
+    sysctl_left=$#
+    while [ "$sysctl_left" -gt 0 ]; do
+        [ ! -e "/proc/sys/$1" ] || set -- "$@" "/proc/sys/$1"
+        shift
+        sysctl_left=$((sysctl_left - 1))
+    done
+    for sysctl_file in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf \
+        /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
+        [ ! -e "$sysctl_file" ] || set -- "$@" "$sysctl_file"
+    done
+    sysctl_names=
+    for sysctl_file in "$@"; do
+        sysctl_names="$sysctl_names$sysctl_file$nl"
+    done
+    sysctl_lines=
+    if [ $# -gt 0 ]; then
+        sysctl_lines=$(exec grep -Hnv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
+    fi
+    emit sysctls '' "$sysctl_names" "$sysctl_lines"
+}
+look_users() { # NAME...; 2 is getent's word for "not all of them exist"
+    users_text=$(exec getent passwd -- "$@") || [ $? -eq 2 ]
+    emit users '' "$users_text" "$*"
+}
+look_groups() { # NAME...
+    groups_text=$(exec getent group -- "$@") || [ $? -eq 2 ]
+    emit groups '' "$groups_text" "$*"
+}
+begin() {
+    set -eu
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    trap '' PIPE
+    stage=begin
+    trap 'died $?' EXIT
+    printf 'provision 1\n' >&3
+}
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
+supported() {
+    if [ ! -r /proc/1/environ ]; then
+        emit unprivileged
+        exit 0
+    fi
+    if [ -z "$flavour" ]; then
+        emit end
+        exit 0
+    fi
+}
+died() { # STATUS
+    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+}
+begin
+platform
+case $os_id in
+    debian|ubuntu|raspbian) flavour=apt ;;
+    *) flavour= ;;
+esac
+supported
+at look_manifests /var/lib/provision/manifests
+at look_hostname
+at look_sysctls net/ipv4/ip_forward
+at look_apt_sources /etc/apt/sources.list.d/docker.sources
+at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
+at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
+at look_users bob
+at look_groups docker
+at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker/daemon.json
+at look_services docker docker_info /etc/docker/daemon.json
+emit end
+exit 0
+}
+provision_main

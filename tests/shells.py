@@ -1,0 +1,40 @@
+"""The shells that a host may have as /bin/sh, and a way to run functions of ours in them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.script import SH, quote
+from provision.wire import Frames
+
+SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+each_shell = pytest.mark.parametrize("shell", [pytest.param(argv, id=name) for name, argv in SHELLS.items()])
+
+
+def run(
+    shell: list[str],
+    files: list[str],
+    lines: str,
+    *,
+    path: Path | None = None,
+    frame: str = "look.sh",
+) -> tuple[list[tuple[str, ...]], subprocess.CompletedProcess[bytes]]:
+    """Run ``lines`` with our shell ``files`` read in; ``path`` holds stub commands that come first on PATH."""
+    assert shutil.which(shell[0]), f"{shell[0]} is needed for this test (make setup installs it)"
+    text = "\n".join((SH / name).read_text() for name in ["prelude.sh", *files, frame])
+    before = f"PATH={quote(str(path))}:$PATH\n" if path else ""
+    script = f"main() {{\n{text}\nbegin\n{before}{lines}\nexit 0\n}}\nmain\n"
+    done = subprocess.run(shell, input=script.encode("utf-8", "surrogateescape"), capture_output=True, check=False)
+    return list(Frames().feed(done.stdout)), done
+
+
+def stub(folder: Path, name: str, body: str) -> None:
+    """A command that answers as the real one was recorded to."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)

@@ -1,0 +1,121 @@
+"""Imports go one way, effects stay in their room, and every command is documented."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provision import cli
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "provision"
+
+#: From the ground floor up; a module may import from lower floors and from its own.
+FLOORS = [
+    ("model", "errors"),
+    ("yamlfile", "distros", "wire"),
+    ("merge", "render", "script"),
+    ("resources", "spec", "validate"),
+    ("inventory", "playbook", "engine", "manifest", "schema"),
+    ("declare",),
+    ("desire",),
+    ("plan", "load"),
+    ("transport",),
+    ("tasks",),
+    ("rollout",),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+#: What stands beside the house: may import these of ours, and nobody but commands imports it.
+ASIDE = {"report": {"model"}, "lab": {"errors"}}
+#: The only rooms that may import what reaches out.
+ONLY = {
+    "fabric": {"transport", "tasks", "rollout"},
+    "paramiko": {"transport"},
+    "subprocess": {"lab"},
+    "rich": {"report"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: no relative imports"
+            found.update(
+                [f"provision.{a.name}" for a in node.names] if node.module == "provision" else [str(node.module)]
+            )
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(path)
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top in ONLY:
+            assert here in ONLY[top], f"{path} must not import {top}"
+        if top != "provision" or rest.startswith("__version__"):
+            continue
+        other = rest.partition(".")[0]
+        if here in ASIDE:
+            assert other in ASIDE[here] | {here}, f"{path} imports {name}"
+        elif other in ASIDE:
+            assert here == "commands", f"{path} imports {name}"
+        else:
+            assert FLOOR[other] <= FLOOR[here], f"{path} imports {name}, which is above it"
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {room(path) for path in modules()} == {*FLOOR, *ASIDE}
+
+
+def test_modules_on_one_floor_have_no_ring() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import provision.cli, provision.rollout, provision.lab.fleet"], check=False
+    )
+    assert done.returncode == 0
+
+
+def test_no_file_is_called_utils() -> None:
+    assert not [path for path in PACKAGE.rglob("*") if path.stem in ("utils", "util", "helpers", "common", "misc")]
+
+
+def test_every_command_is_documented() -> None:
+    parser = cli.parser()
+    manual = (ROOT / "docs/commands.md").read_text()
+    for name in cli.COMMANDS:
+        assert f"## `provision {name}`" in manual, f"docs/commands.md says nothing of {name}"
+    actions = [action for action in parser._actions if action.dest == "command"]
+    for name, command in actions[0].choices.items():  # type: ignore[union-attr]  # a mapping of parsers
+        section = manual.split(f"## `provision {name}`")[1].split("\n## ")[0]
+        for action in command._actions:
+            for option in action.option_strings:
+                if option.startswith("--") and option != "--help":
+                    assert option in manual, f"docs/commands.md says nothing of {name} {option}"
+        assert len(section.strip()) > 80
+
+
+def test_every_spec_key_is_documented() -> None:
+    from provision.schema import playbook_schema
+
+    manual = (ROOT / "docs/spec.md").read_text()
+    for name, model in playbook_schema()["$defs"].items():
+        for key in model.get("properties", {}):
+            assert f"`{key}`" in manual, f"docs/spec.md says nothing of {name}.{key}"

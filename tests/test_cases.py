@@ -1,0 +1,83 @@
+"""Resources, as data: what is declared, what a look reports, which steps follow. One YAML file per resource.
+
+Each case gives ``spec`` (what is declared), ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is
+short for frames of files) and ``steps`` (the functions of the plan, with arguments where they are given).
+Every resource has the four cases absent, right, wrong, empty-or-zero.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.desire import Options
+from provision.distros import platform
+from provision.plan import outlook
+from provision.wire import Seen
+from tests.conftest import Project
+
+FOLDER = Path(__file__).parent / "cases"
+REQUIRED = {"absent", "right", "wrong", "empty-or-zero"}
+CASES = [
+    pytest.param(case, id=f"{path.stem}-{name}")
+    for path in sorted(FOLDER.glob("*.yml"))
+    for name, case in yaml.safe_load(path.read_text()).items()
+]
+
+
+def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The look's frames: those of the case, and nothing seen for what it does not mention."""
+    found: list[tuple[str, ...]] = []
+    for path, file in case.get("files", {}).items():
+        if file is None:
+            found.append(("file", path, "absent"))
+            continue
+        content = file.get("content", "").encode()
+        kind = file.get("kind", "regular file")
+        fields = [kind, file.get("mode", "644"), file.get("owner", "root"), file.get("group", "root")]
+        found.append(("file", path, ":".join([*fields, "1", "2", "3", str(len(content))])))
+        if kind.startswith("regular"):
+            found.append(("content", path, base64.b64encode(content).decode()))
+    return found + [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(project: Project, case: dict[str, Any]) -> None:
+    project.spec(yaml.safe_dump(case["spec"]))
+    for name, text in case.get("given", {}).items():
+        project.write(name, text)
+    loaded = project.load()
+    debian = platform("debian", "13", "trixie")
+    assert debian is not None
+    options = Options(upgrade=case.get("upgrade", False))
+    found = outlook(loaded.wishes[0], debian, loaded.context, options, Seen.of(frames(case)))
+    steps = [call for change in found.plan.changes for call in change.calls]
+    shown = [[call.function, *call.args] for call in steps]
+    wanted = case["steps"]
+    assert [step[0] for step in shown] == [step if isinstance(step, str) else step[0] for step in wanted]
+    for step, want in zip(shown, wanted, strict=True):
+        if not isinstance(want, str):
+            assert step == [str(word) for word in want]
+    if "drift" in case:
+        drift = {
+            change.resource: {key: change.drift.seen.get(key) for key in change.drift.keys}
+            for change in found.plan.changes
+        }
+        assert drift == case["drift"]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+def test_every_resource_has_the_four_cases(path: Path) -> None:
+    names = yaml.safe_load(path.read_text())
+    missing = {name for name in REQUIRED if not any(case.startswith(name) for case in names)}
+    assert not missing
+
+
+def test_every_resource_has_cases() -> None:
+    modules = {path.stem for path in (Path(__file__).parent.parent / "provision/resources").glob("*.py")}
+    helpers = {"__init__", "observed", "openpgp"}
+    assert modules - helpers == {path.stem for path in FOLDER.glob("*.yml")}

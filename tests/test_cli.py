@@ -1,0 +1,142 @@
+"""The command line as a user meets it: exit codes, messages on standard error, nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provision import cli
+from tests.conftest import Project
+
+
+def provision(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "provision", *words]
+    return subprocess.run(
+        argv, cwd=project.folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["plan", "--nonsense"], ["plan", "--forks", "0"], ["lab"]])
+def test_usage_errors_exit_with_1(project: Project, words: list[str]) -> None:
+    done = provision(project, *words)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "usage: provision" in done.stderr
+
+
+def test_spec_errors_exit_with_1_and_one_message(project: Project) -> None:
+    project.spec("egnine: {}")
+    for command in (["plan"], ["apply", "--yes"], ["render", "web1"]):
+        done = provision(project, *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            'provision: playbooks/site.yml:4: spec.egnine: unknown key [host web1] (did you mean "engine"?)\n'
+        )
+
+
+def test_apply_without_a_terminal_needs_yes(project: Project) -> None:
+    project.spec("packages: [curl]")
+    done = provision(project, "apply")
+    assert done.returncode == 1
+    assert "needs --yes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-i", "nope"], "no such inventory: nope"),
+        (["nope.yml"], "no such playbook: nope.yml"),
+        (["-l", "wbe1"], "no host or group matches 'wbe1' (did you mean \"web1\"?)"),
+        (["-l", "@nope"], "nope can't be read"),
+        (["-l", "all:!web1"], "no host of the playbook matches --limit all:!web1"),
+        (["-e", "x"], "--extra-vars takes key=value"),
+        (["-e", "@nope.yml"], "nope.yml:1: can't be read"),
+        (["--private-key", "nope"], "nope:1: ansible_ssh_private_key_file: nope is no private key"),
+    ],
+)
+def test_bad_arguments_touch_nothing(project: Project, words: list[str], message: str) -> None:
+    project.spec("packages: [curl]")
+    done = provision(project, "plan", *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_extra_vars_win(project: Project) -> None:
+    project.write("inventory/host_vars/web1.yml", "who: host\n")
+    project.write("more.yml", "who: file\n")
+    project.spec('files: {/etc/x: {content: "{{ who }}"}}')
+    for words, expected in (
+        ([], "host"),
+        (["-e", "who=word"], "word"),
+        (["-e", "{who: braces}"], "braces"),
+        (["-e", "@more.yml"], "file"),
+        (["-e", "who=a", "-e", "who=b"], "b"),
+        (["-e", "{spec: {files: {/etc/x: {content: refined}}}}"], "refined"),
+    ):
+        done = provision(project, "render", "web1", *words)
+        assert f"==> /etc/x <==\n{expected}\n" in done.stdout, done.stderr
+
+
+def test_render_to_a_folder_and_for_a_distribution(project: Project) -> None:
+    project.spec(
+        "sysctl: {net.ipv4.ip_forward: 1}\n"
+        "engine: {package_mirror: 'https://mirrors.aliyun.com/docker-ce', daemon: {debug: true}}"
+    )
+    done = provision(project, "render", "web1", "-o", "out", "--as", "ubuntu:22.04:jammy")
+    assert done.returncode == 0, done.stderr
+    source = (project.folder / "out/etc/apt/sources.list.d/docker.sources").read_text()
+    assert "URIs: https://mirrors.aliyun.com/docker-ce/linux/ubuntu\nSuites: jammy\n" in source
+    assert json.loads((project.folder / "out/etc/docker/daemon.json").read_text()) == {"debug": True}
+    assert provision(project, "render", "web1", "--as", "plan9").returncode == 1
+    assert "too old" in provision(project, "render", "web1", "--as", "debian:8:jessie").stderr
+    assert "no play is for web2" in provision(project, "render", "web2").stderr
+
+
+def test_inventory_command(project: Project) -> None:
+    assert "@docker:" in provision(project, "inventory", "--graph").stdout
+    listing = json.loads(provision(project, "inventory", "--list").stdout)
+    assert listing["docker"]["hosts"] == ["web1"]
+    assert json.loads(provision(project, "inventory", "--host", "web1").stdout) == {}
+    assert 'did you mean "web1"?' in provision(project, "inventory", "--host", "wbe1").stderr
+
+
+def test_init_writes_a_project_that_renders(tmp_path: Path) -> None:
+    project = Project(tmp_path / "other")
+    new = tmp_path / "new"
+    done = provision(project, "init", str(new))
+    assert done.returncode == 0, done.stderr
+    again = provision(project, "init", str(new))
+    assert again.returncode == 1
+    assert "already" in again.stderr
+    argv = [sys.executable, "-m", "provision", "render", "web1.example.com"]
+    rendered = subprocess.run(argv, cwd=new, capture_output=True, text=True, check=False)
+    assert rendered.returncode == 0, rendered.stderr
+    assert "live-restore" in rendered.stdout
+
+
+def test_schema_accepts_what_we_accept(project: Project) -> None:
+    schema = json.loads(provision(project, "schema").stdout)
+    assert schema["$defs"]["Engine"]["additionalProperties"] is False
+    booleans = schema["$defs"]["Service"]["properties"]["enabled"]["anyOf"]
+    assert any(option.get("pattern") for option in booleans), "a template may stand for a boolean"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["plan", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom provision.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('yaml', 'jinja2', 'pydantic', 'paramiko', 'fabric', 'rich', 'pytest') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_commands_all_have_a_module_and_none_is_hidden() -> None:
+    folder = Path(cli.__file__).parent / "commands"
+    assert set(cli.COMMANDS) == {path.stem for path in folder.glob("*.py")} - {"__init__", "shared"}

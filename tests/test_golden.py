@@ -1,0 +1,109 @@
+"""Golden scripts: exactly what a host will run, for a review to see. ``make golden`` writes them anew."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision import tasks
+from provision.desire import Options
+from provision.distros import platform
+from provision.plan import outlook
+from provision.script import fix_script, look_script, quote
+from provision.wire import Seen
+from tests.conftest import Project
+
+FOLDER = Path(__file__).parent / "golden"
+SPEC = """\
+hostname: web1.example.com
+packages: [curl]
+sysctl: {net.ipv4.ip_forward: 1}
+files: {/etc/motd: {content: "It's $HOME\\n"}}
+users: {bob: {}}
+engine:
+  version: "28.5"
+  users: [bob]
+  fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+  daemon: {live-restore: true}
+"""
+#: A bare Debian 13, as its look reports it.
+BARE = [
+    *(
+        ("file", path, "absent")
+        for path in (
+            "/etc/hostname",
+            "/etc/motd",
+            "/etc/docker/daemon.json",
+            "/etc/apt/keyrings/docker.asc",
+            "/etc/apt/sources.list.d/docker.sources",
+            "/etc/sysctl.d/99-zz-provision-site.conf",
+        )
+    ),
+    ("file", "/etc/hosts", "regular file:644:root:root:1:2:3:20"),
+    ("contents", "", "127.0.0.1 localhost\nLinux", "/etc/hosts"),
+    ("hostname", "", "localhost"),
+    ("sysctls", "", "/proc/sys/net/ipv4/ip_forward\n", "/proc/sys/net/ipv4/ip_forward:1:0"),
+    ("apt_sources", ""),
+    ("path", "/usr/bin/gpg", "absent"),
+    ("path", "/etc/ssl/certs/ca-certificates.crt", "absent"),
+    ("packages", "", ""),
+    ("users", "", "", "bob"),
+    ("groups", "", "", "docker"),
+    ("service", "docker", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
+]
+
+
+@pytest.fixture
+def scripts(project: Project) -> dict[str, str]:
+    project.spec(SPEC)
+    loaded = project.load()
+    wish = loaded.wishes[0]
+    debian = platform("debian", "13", "trixie")
+    assert debian is not None
+    found = outlook(wish, debian, loaded.context, Options(), Seen.of(BARE))
+    calls = [call for resource in found.resources for call in resource.look()]
+    return {
+        "look.sh": look_script(tasks._looks(wish, loaded.context, Options())),
+        "apt-fix.sh": fix_script(found.plan, calls, found.remember, found.forget),
+    }
+
+
+@pytest.mark.parametrize("name", ["look.sh", "apt-fix.sh"])
+def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
+    path = FOLDER / name
+    if pytestconfig.getoption("--update-golden"):
+        path.write_text(scripts[name])
+    assert scripts[name] == path.read_text(), "look at the difference; if it is right: make golden"
+
+
+@pytest.mark.parametrize("name", ["look.sh", "apt-fix.sh"])
+def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: Path) -> None:
+    """The whole of a script, in which every name that is used is set."""
+    path = tmp_path / name
+    path.write_text(scripts[name])
+    # The words of the calls are data: blanks at their ends and the like are theirs.
+    argv = ["shellcheck", "-s", "sh", "-e", "SC3013,SC2086,SC2094,SC2016,SC2034,SC2317", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    for shell in ("dash", "bash", "busybox"):
+        assert shutil.which(shell)
+        argv = [shell, *(["sh"] if shell == "busybox" else []), "-n", str(path)]
+        assert subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
+def test_a_script_that_breaks_off_does_nothing(scripts: dict[str, str], part: float) -> None:
+    text = scripts["look.sh"][: int(len(scripts["look.sh"]) * part)]
+    done = subprocess.run(["dash"], input=text.encode(), capture_output=True, check=False)
+    assert done.stdout == b""
+
+
+def test_quote() -> None:
+    assert quote("plain/word.x=1") == "plain/word.x=1"
+    assert quote("") == "''"
+    assert quote("it's $x\n") == "'it'\\''s $x\n'"
+    with pytest.raises(ValueError, match="NUL"):
+        quote("a\0b")

@@ -1,0 +1,219 @@
+"""Ansible's inventory: structure, ranges, precedence, patterns. Expected values were taken from Ansible's manual
+("How to build your inventory", "Patterns", "Variable precedence")."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.errors import SpecError
+from provision.inventory.ranges import expand
+from tests.conftest import Project
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first", "last"),
+    [
+        ("web[01:20].example.com", 20, "web01.example.com", "web20.example.com"),
+        ("n[0:10:5]", 3, "n0", "n10"),
+        ("db-[a:f]", 6, "db-a", "db-f"),
+        ("r[1:2]n[1:3]", 6, "r1n1", "r2n3"),
+        ("[8:11]", 4, "8", "11"),
+        ("plain", 1, "plain", "plain"),
+    ],
+)
+def test_ranges(name: str, count: int, first: str, last: str) -> None:
+    names = expand(name)
+    assert (len(names), names[0], names[-1]) == (count, first, last)
+
+
+@pytest.mark.parametrize("name", ["web[1:", "web[3:1]", "web[a:3]", "web[01:100]", "web[1:2:0]", "web]1["])
+def test_bad_ranges(name: str) -> None:
+    with pytest.raises(ValueError, match="range"):
+        expand(name)
+
+
+HOSTS = """
+all:
+  vars: {level: all, only_all: yes}
+  children:
+    web:
+      hosts:
+        web[1:3]:
+      vars: {level: web}
+    db:
+      hosts:
+        db1: {level: host}
+        web3:
+    docker:
+      children: {web: , db: }
+      vars: {level: docker, from: docker}
+  hosts:
+    alone:
+"""
+
+
+@pytest.fixture
+def inventory(project: Project) -> Project:
+    project.write("inventory/hosts.yml", HOSTS)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hosts"),
+    [
+        ("all", "web1 web2 web3 db1 alone"),
+        ("*", "web1 web2 web3 db1 alone"),
+        ("web", "web1 web2 web3"),
+        ("web*:!web3:&docker", "web1 web2"),
+        ("&docker:web*:!web3", "web1 web2"),
+        ("web,db", "web1 web2 web3 db1"),
+        ("web:&db", "web3"),
+        ("!web", "db1 alone"),
+        ("~(web|db)1", "web1 db1"),
+        ("web[0]", "web1"),
+        ("web[-1]", "web3"),
+        ("web[0:1]", "web1 web2"),
+        ("web[1:]", "web2 web3"),
+        ("ungrouped", "alone"),
+        ("db1:alone", "db1 alone"),
+    ],
+)
+def test_patterns(inventory: Project, pattern: str, hosts: str) -> None:
+    assert inventory.inventory().select(pattern) == hosts.split()
+
+
+def test_pattern_from_a_file(inventory: Project) -> None:
+    path = inventory.write("limit", "# failed last time\nweb1\ndb1\n")
+    assert inventory.inventory().select(f"@{path}") == ["web1", "db1"]
+    assert inventory.inventory().select(f"@{path}:!db1") == ["web1"]
+
+
+def test_unknown_pattern_names_the_nearest(inventory: Project) -> None:
+    with pytest.raises(SpecError) as caught:
+        inventory.inventory().select("dokcer")
+    assert "no host or group matches 'dokcer'" in str(caught.value)
+    assert 'did you mean "docker"?' in str(caught.value)
+
+
+def test_precedence_from_weakest_to_strongest(inventory: Project) -> None:
+    def level(host: str = "web1") -> object:
+        return inventory.inventory().scope(host)[0]["level"]
+
+    assert level("alone") == "all"
+    assert level() == "web", "a deeper group beats its parent"
+    assert level("db1") == "host"
+    inventory.write("inventory/group_vars/all.yml", "level: gv-all\n")
+    assert level() == "gv-all", "group_vars/all beats what the inventory file gives to any group"
+    inventory.write("playbooks/group_vars/all.yml", "level: pb-gv-all\n")
+    assert level() == "pb-gv-all"
+    inventory.write("inventory/group_vars/docker.yml", "level: gv-docker\n")
+    assert level() == "gv-docker"
+    inventory.write("inventory/group_vars/web/b.yml", "level: gv-web-b\n")
+    inventory.write("inventory/group_vars/web/a.yml", "level: gv-web-a\n")
+    assert level() == "gv-web-b", "files of a folder in the order of their names"
+    inventory.write("playbooks/group_vars/docker.yml", "level: pb-gv-docker\n")
+    assert level() == "pb-gv-docker", "the playbook's group_vars beat the inventory's, whatever the depth"
+    assert level("db1") == "host"
+    inventory.write("inventory/host_vars/db1.yml", "level: hv\n")
+    assert level("db1") == "hv"
+    inventory.write("playbooks/host_vars/db1.yaml", "level: pb-hv\n")
+    assert level("db1") == "pb-hv"
+
+
+def test_groups_of_one_depth_go_by_name_and_priority(project: Project) -> None:
+    project.write("inventory/hosts.yml", "a: {hosts: {h: }, vars: {v: a}}\nb: {hosts: {h: }, vars: {v: b}}\n")
+    assert project.inventory().scope("h")[0]["v"] == "b"
+    project.write(
+        "inventory/hosts.yml",
+        "a: {hosts: {h: }, vars: {v: a, ansible_group_priority: 10}}\nb: {hosts: {h: }, vars: {v: b}}\n",
+    )
+    assert project.inventory().scope("h")[0]["v"] == "a"
+
+
+def test_several_files_are_one_inventory(project: Project) -> None:
+    project.write("inventory/10-more.yml", "docker: {hosts: {web2: {x: 1}}}\n")
+    project.write("inventory/20-vars.yml", "docker: {vars: {y: 2}, hosts: {web2: {z: 3}}}\n")
+    project.write("inventory/notes.md", "# not: an inventory\n")
+    inventory = project.inventory()
+    assert inventory.select("docker") == ["web2", "web1"]
+    assert {name: inventory.scope("web2")[0][name] for name in "xyz"} == {"x": 1, "y": 2, "z": 3}
+
+
+def test_magic_variables(inventory: Project) -> None:
+    scope, _ = inventory.inventory().scope("web3")
+    assert scope["inventory_hostname"] == "web3"
+    assert scope["group_names"] == ["db", "docker", "web"]
+    assert scope.render("{{ groups['db'] }}") == ["web3", "db1"]
+    assert scope.render("{{ hostvars['db1'].level }}") == "host"
+    assert scope["ansible_host"] == "web3"
+
+
+def test_graph_is_ansibles(inventory: Project) -> None:
+    inventory.write("inventory/hosts.yml", "docker: {children: {db: {hosts: {db1: }}}}\nx: {hosts: {y: }}\n")
+    assert inventory.inventory().graph().splitlines() == [
+        "@all:",
+        "  |--@docker:",
+        "  |  |--@db:",
+        "  |  |  |--db1",
+        "  |--@ungrouped:",
+        "  |--@x:",
+        "  |  |--y",
+    ]
+
+
+def test_listing_masks_passwords(project: Project) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_become_password: hunter2, a: 1}}}\n")
+    variables = project.inventory().listing()["_meta"]["hostvars"]["web1"]
+    assert variables == {"ansible_become_password": "********", "a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: {children: {b: }}\nb: {children: {a: }}\n", "hosts.yml:1: a: a group inside itself: a -> b -> a"),
+        ("web: {hosts: {web: }}\n", "web is a host and a group"),
+        ("web: {host: {w: }}\n", 'hosts.yml:1: web.host: unknown key in a group (did you mean "hosts"?)'),
+        ("web: {hosts: [a, b]}\n", "web.hosts: must be a mapping"),
+        ("web: {hosts: {a b: }}\n", "not a host name"),
+        ("[web]\na\n", "not YAML"),
+        ("- a\n", "an inventory is a mapping"),
+    ],
+)
+def test_bad_inventories(project: Project, text: str, message: str) -> None:
+    project.write("inventory/hosts.yml", text)
+    with pytest.raises(SpecError) as caught:
+        project.inventory()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ("{ansible_port: 99999}", "must be a port"),
+        ("{ansible_become: perhaps}", "must be true or false"),
+        ("{ansible_ssh_private_key_file: /nonexistent}", "key file /nonexistent can't be read: No such file"),
+        ("{ansible_ssh_common_args: '-o StrictHostKeyChecking=no'}", "only ProxyJump is understood"),
+        ("{ansible_become_user: bob}", "only root can provision a host"),
+        ('{ansible_host: "a\\nb"}', "control characters"),
+    ],
+)
+def test_bad_logins(project: Project, variables: str, message: str) -> None:
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {variables}}}}}\n")
+    with pytest.raises(SpecError) as caught:
+        project.inventory().host("web1")
+    assert message in str(caught.value)
+    assert "hosts.yml:1" in str(caught.value)
+
+
+def test_proxy_jump_and_relative_paths(project: Project) -> None:
+    project.write("inventory/keys/id", "key")
+    project.write(
+        "inventory/hosts.yml",
+        "docker: {hosts: {web1: {ansible_ssh_common_args: '-J ops@jump:2222', ansible_ssh_private_key_file: keys/id,"
+        " ansible_become: 'yes', ansible_become_password: '{{ p }}', p: s3}}}\n",
+    )
+    login = project.inventory().host("web1").login
+    assert login.proxy_jump == "ops@jump:2222"
+    assert login.key_file == project.folder / "inventory/keys/id"
+    assert (login.become, login.become_password) == (True, "s3")
+    assert "s3" not in repr(login)

@@ -1,0 +1,63 @@
+"""known_hosts as OpenSSH writes it: recorded with ssh-keygen, plain, hashed, with ports and markers."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.transport import known_hosts
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> list[str]:
+    found = []
+    for number in range(2):
+        path = tmp_path / f"key{number}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+        found.append(" ".join(path.with_suffix(".pub").read_text().split()[:2]))
+    return found
+
+
+def test_plain_hashed_and_with_ports(tmp_path: Path, keys: list[str]) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text(
+        f"a,192.0.2.1 {keys[0]}\n# note\n\n[b]:2222 {keys[1]} comment\nbroken\n@cert-authority * {keys[1]}\n"
+    )
+    plain = known_hosts.read(path)
+    assert [len(plain.keys(name)) for name in ("a", "192.0.2.1", "[b]:2222", "b", "c")] == [1, 1, 1, 0, 0]
+    hashed = tmp_path / "hashed"
+    hashed.write_text(f"a {keys[0]}\n[b]:2222 {keys[1]}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(hashed)], check=True, capture_output=True)
+    assert "|1|" in hashed.read_text()
+    found = known_hosts.read(hashed)
+    assert found.keys("a") == plain.keys("a")
+    assert found.keys("[b]:2222") == plain.keys("[b]:2222")
+    assert found.keys("c") == []
+
+
+def test_revoked_keys_are_not_known(tmp_path: Path, keys: list[str]) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text(f"a {keys[0]}\n@revoked * {keys[0]}\n")
+    assert known_hosts.read(path).keys("a") == []
+
+
+def test_a_first_contact_is_appended_as_a_line_of_its_own(tmp_path: Path, keys: list[str]) -> None:
+    source = tmp_path / "source"
+    source.write_text(f"b {keys[1]}\n")
+    (key,) = known_hosts.read(source).keys("b")
+    path = tmp_path / "new" / "known_hosts"
+    known_hosts.read(path).add("b", key)
+    assert path.read_text() == f"b {keys[1]}\n"
+    torn = tmp_path / "torn"
+    torn.write_text(f"a {keys[0]}")
+    known = known_hosts.read(torn)
+    known.add("b", key)
+    assert torn.read_text() == f"a {keys[0]}\nb {keys[1]}\n"
+    assert known.keys("b") == [key]
+
+
+def test_entries() -> None:
+    assert known_hosts.entry("a", 22) == "a"
+    assert known_hosts.entry("a", 2222) == "[a]:2222"

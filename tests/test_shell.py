@@ -1,0 +1,300 @@
+"""The real shell functions, under dash, bash and busybox sh, on real files; commands that a test machine can't run
+for real are stubs that answer with recorded output."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provision.model import Call
+from provision.resources.file import put
+from provision.resources.observed import digest, observe
+from provision.script import quote
+from provision.wire import Seen
+from tests.shells import each_shell, run, stub
+
+EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
+WHO = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+
+
+def call(made: Call) -> str:
+    return " ".join(quote(word) for word in (made.function, *made.args))
+
+
+@each_shell
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"])), max_size=4))
+def test_words_arrive_as_they_are(shell: list[str], words: list[str]) -> None:
+    frames, done = run(shell, [], "emit " + " ".join(["words", *map(quote, words)]))
+    assert frames == [("words", *words)], done.stderr
+
+
+@each_shell
+def test_every_byte_arrives(shell: list[str], tmp_path: Path) -> None:
+    every = bytes(range(1, 256))
+    path = tmp_path / "x"
+    lines = call(put(str(path), *WHO, "0600", every))
+    _, done = run(shell, ["fix/files.sh"], f"run_written={tmp_path}/w\n{lines}", frame="fix.sh")
+    assert path.read_bytes() == every, done.stderr
+
+
+@each_shell
+@pytest.mark.parametrize("content", [b"", b"x", b"\n", b"\n\n\n", EVIL.encode(), b"a\0b", bytes(range(256))])
+def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "new folder" / "it's $x"
+    lines = f"run_written={tmp_path}/w\n{call(put(str(path), *WHO, '0640', content))}"
+    _, done = run(shell, ["fix/files.sh"], lines, frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == content
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert [name.name for name in path.parent.iterdir()] == [path.name], "nothing half-written may stay"
+    frames, done = run(shell, ["look/files.sh"], f"look_files {quote(str(path))} /nonexistent")
+    seen = Seen.of(frames)
+    file = observe(seen, str(path))
+    assert (file.content, file.mode, file.owner, file.group) == (content, "0640", *WHO), done.stderr
+    assert observe(seen, "/nonexistent").kind == "absent"
+
+
+@each_shell
+def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a\n")
+    (tmp_path / "binary").write_bytes(b"a\0b\0")
+    (tmp_path / "large").write_bytes(b"x" * 70_000)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    names = ["text", "binary", "large", "folder", "link", "none"]
+    frames, done = run(shell, ["look/files.sh"], "look_files " + " ".join(str(tmp_path / name) for name in names))
+    seen = Seen.of(frames)
+    kinds = [observe(seen, str(tmp_path / name)) for name in names]
+    assert [file.kind for file in kinds] == [
+        "regular file",
+        "regular file",
+        "regular file",
+        "directory",
+        "symbolic link",
+        "absent",
+    ], done.stderr
+    assert [file.content for file in kinds[:3]] == [b"a\n", b"a\0b\0", None]
+    assert kinds[2].sha256 == digest(b"x" * 70_000)
+
+
+@each_shell
+def test_a_failed_look_is_an_error_and_never_absent(shell: list[str], tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "stat", "echo 'stat: I/O error' >&2; exit 1")
+    frames, done = run(shell, ["look/files.sh"], "at look_files /etc/passwd\nemit end", path=tmp_path / "bin")
+    assert frames == [("died", "look_files", "1")]
+    assert b"I/O error" in done.stderr
+
+
+@each_shell
+def test_programs_can_neither_forge_nor_eat(shell: list[str], tmp_path: Path) -> None:
+    """A noisy, greedy step: what it prints is no event, what it reads is not the script."""
+    stub(tmp_path / "bin", "noisy", "printf '1;4:evil,\\n'; (printf '1;4:evil,\\n' >&3) 2>/dev/null; cat")
+    lines = (
+        f"mkdir -p {tmp_path}/run\nrun_log={tmp_path}/run/log run_written={tmp_path}/run/w\n"
+        "step 0 x noisy\nstep 1 y true\nsteps_end\nemit end"
+    )
+    frames, done = run(shell, [], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert (
+        frames
+        == [
+            ("step.begin", "0", "x", "noisy"),
+            ("step.done", "0"),
+            ("step.begin", "1", "y", "true"),
+            ("step.done", "1"),
+            ("steps.end",),
+            ("end",),
+        ]
+        or frames[1][0] == "step.failed"
+    ), done.stderr
+    assert ("evil",) not in frames
+
+
+@each_shell
+def test_a_failing_step_stops_and_quotes(shell: list[str], tmp_path: Path) -> None:
+    lines = (
+        f"run_log={tmp_path}/log run_written={tmp_path}/w\n"
+        "broken() { echo before; false; echo after; }\n"
+        "step 0 x broken\nstep 1 y true\nemit end"
+    )
+    frames, _ = run(shell, [], lines, frame="fix.sh")
+    assert frames == [("step.begin", "0", "x", "broken"), ("step.failed", "0", "1", "before")]
+
+
+@each_shell
+def test_processes_are_known_for_certain(shell: list[str]) -> None:
+    lines = (
+        f"process {os.getpid()}; emit us $process_id; process 999999999; emit none $process_id; process ''; emit empty"
+    )
+    frames, done = run(shell, [], lines)
+    start = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    assert frames == [("us", f"{os.getpid()}:{start}"), ("none",), ("empty",)], done.stderr
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    (frame,), _ = run(shell, [], "ticks_now; emit now $ticks")
+    assert before * 100 - 2 <= int(frame[1]) <= time.clock_gettime(time.CLOCK_BOOTTIME) * 100 + 2
+
+
+@each_shell
+def test_manifests_are_read_with_what_is_left_of_them(shell: list[str], tmp_path: Path) -> None:
+    there = tmp_path / "it's there"
+    there.write_text("x")
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    text = f"provision-manifest 1\nplay A b\nfile {there}\nfile /nonexistent x\nsysctl a.b 0\n"
+    (folder / "site").write_text(text)
+    frames, done = run(shell, ["look/manifests.sh"], f"look_manifests {quote(str(folder))}\nlook_manifests /none")
+    assert frames == [
+        ("made", str(there), "present"),
+        ("made", "/nonexistent x", "absent"),
+        ("manifest", "site", text),
+    ], done.stderr
+
+
+@each_shell
+def test_live_sysctls_are_whole(shell: list[str]) -> None:
+    """The kernel gives one byte to whoever reads byte by byte, as a shell does."""
+    key = "net/ipv4/ip_local_port_range"
+    frames, done = run(shell, ["look/sysctl.sh"], f"look_sysctls {key} no/such/key")
+    (_, _, names, lines) = frames[0]
+    value = Path(f"/proc/sys/{key}").read_text().strip()
+    assert f"/proc/sys/{key}:1:{value}" in lines.splitlines(), done.stderr
+    assert "no/such/key" not in names
+
+
+@each_shell
+def test_packages_as_dpkg_lists_them(shell: list[str], tmp_path: Path) -> None:
+    """Recorded on Debian 13: dpkg-query 1.22 with one package that it does not know."""
+    stub(
+        tmp_path / "bin",
+        "dpkg-query",
+        "printf 'docker-ce ii  5:28.5.2-1~debian.13~trixie\\njq un  \\n';"
+        " echo 'dpkg-query: no packages found matching nope' >&2; exit 1",
+    )
+    frames, _ = run(shell, ["look/pkg_apt.sh"], "look_packages docker-ce jq nope", path=tmp_path / "bin")
+    assert frames == [("packages", "", "docker-ce ii  5:28.5.2-1~debian.13~trixie\njq un  ")]
+    stub(tmp_path / "bin", "dpkg-query", "exit 2")
+    frames, _ = run(shell, ["look/pkg_apt.sh"], "at look_packages x\nemit end", path=tmp_path / "bin")
+    assert frames == [("died", "look_packages", "1")]
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("pin", "found"),
+    [
+        ("28.5.2", "5:28.5.2-1~debian.13~trixie"),
+        ("26.1", "5:26.1.5-1~debian.13~trixie"),
+        ("5:26.1.5-1~debian.13~trixie", "5:26.1.5-1~debian.13~trixie"),
+        ("2", ""),
+        ("26.1.5-1", "5:26.1.5-1~debian.13~trixie"),
+    ],
+)
+def test_pins_as_apt_lists_versions(shell: list[str], tmp_path: Path, pin: str, found: str) -> None:
+    """Recorded on Debian 13: apt-cache 3.0 madison."""
+    site = "http://mirror/linux/debian trixie/stable amd64 Packages"
+    listing = "".join(f" docker-ce | 5:{v}-1~debian.13~trixie | {site}\\n" for v in ("28.5.2", "26.1.5"))
+    stub(tmp_path / "bin", "apt-cache", f"printf '{listing}'")
+    lines = f"pin_version docker-ce {pin}\nemit found $pin_found"
+    frames, done = run(shell, ["fix/pkg_apt.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == ([("found", found)] if found else [("died", "begin", "1")])
+    assert found or b"no version of docker-ce matches 2" in done.stderr
+
+
+@each_shell
+def test_fingerprints_as_gpg_lists_them(shell: list[str]) -> None:
+    """Recorded: gpg 2.4 --with-colons --show-keys of two keys, the first with a subkey."""
+    listing = (
+        "pub:-:255:22:A5FB5A3F6C8889EA:1795512193:::-:::scSC:::::ed25519:::0:\n"
+        "fpr:::::::::7BABB45414814066A7895E42A5FB5A3F6C8889EA:\n"
+        "uid:-::::1795512193::90C4::provision test::::::::::0:\n"
+        "sub:-:255:18:0000000000000000:1795512193::::::e:::::cv25519::\n"
+        "fpr:::::::::0000000000000000000000000000000000000000:\n"
+        "pub:-:2048:1:A709C636E6FA24A6:1795512193:::-:::scSC::::::::0:\n"
+        "fpr:::::::::8AFFEFEA36145CC1D230ECB1A709C636E6FA24A6:\n"
+    )
+    lines = f'emit prints "$(primary_fingerprints {quote(listing)})"'
+    frames, _ = run(shell, ["fix/pkg_apt.sh"], lines, frame="fix.sh")
+    both = "7BABB45414814066A7895E42A5FB5A3F6C8889EA\n8AFFEFEA36145CC1D230ECB1A709C636E6FA24A6"
+    assert frames == [("prints", both)]
+
+
+SHOW = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=no"
+
+
+@each_shell
+def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
+    """The whole life of a stamp, with this very process as the service. systemctl answers as recorded (257)."""
+    watched = tmp_path / "conf"
+    watched.write_text("1")
+    pid = os.getpid()
+    shown = SHOW.replace("\n", "\\n")
+    stub(
+        tmp_path / "bin",
+        "systemctl",
+        f'echo systemctl >>{tmp_path}/calls\ncase "$*" in\n'
+        "*FragmentPath*) echo FragmentPath=/bin/sh ;;\n"
+        f"*'-p MainPID --'*) echo MainPID={pid} ;;\n"
+        f"*) printf '{shown}\\nMainPID={pid}\\n' ;;\nesac",
+    )
+    stub(tmp_path / "bin", "journalctl", "true")
+    here = f"services_stamps={tmp_path}/stamps run_written={tmp_path}/w\n"
+    files = ["look/files.sh", "look/svc_systemd.sh", "fix/svc_systemd.sh"]
+    asked = f"compare() {{ echo answer; }}\nlook_services x compare {watched}"
+
+    def look() -> tuple[str, ...]:
+        frames, done = run(shell, files, here + asked, path=tmp_path / "bin")
+        assert frames, done.stderr
+        return frames[-1][3:]
+
+    # Newer than the process and no stamp: unknown, so it is asked.
+    assert look() == ("unknown", "answer")
+    os.utime(watched, (1, 1))
+    assert look() == ("unknown", "answer"), "an old time by hand does not deceive: the inode's change time counts"
+    # A mark before a write: whatever is written now is not loaded.
+    _, done = run(shell, files, f"{here}svc_mark x {watched} current", path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert look() == ("current", "")
+    calls = (tmp_path / "calls").read_text()
+    assert look() == ("current", "")
+    assert (tmp_path / "calls").read_text() == calls, "with a stamp that holds nobody needs systemctl"
+    watched.write_text("22")
+    assert look() == ("stale", "")
+    # Settling acts, and stamps what was there before it acted.
+    lines = f"{here}svc_settle x reload {watched}"
+    _, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert look() == ("current", "")
+    # Another process of the same pid, by its start: the stamp is not about it.
+    stamp = tmp_path / "stamps/x"
+    stamp.write_text(stamp.read_text().replace(f"stamp-1 {pid}:", f"stamp-1 {pid}:9"))
+    assert look()[0] == "unknown"
+    # A mark that is told stale says stale.
+    run(shell, files, f"{here}svc_mark x {watched} stale", path=tmp_path / "bin", frame="fix.sh")
+    assert look() == ("stale", "")
+
+
+@each_shell
+def test_the_lock_of_a_dead_owner_is_taken_over(shell: list[str], tmp_path: Path) -> None:
+    lines = f"run_lock={tmp_path}/lock run_log={tmp_path}/log run_written={tmp_path}/w\nlock_take\nemit got"
+    lock = tmp_path / "lock"
+    frames, _ = run(shell, [], lines, frame="fix.sh")
+    assert frames == [("got",)]
+    assert not lock.exists(), "given back at the end"
+    lock.mkdir()
+    start = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    (lock / "owner").write_text(f"{os.getpid()}:{start} 2026-01-01T00:00:00Z\n")
+    frames, _ = run(shell, [], lines, frame="fix.sh")
+    assert frames == [("locked", f"{os.getpid()}:{start}", "2026-01-01T00:00:00Z")]
+    assert lock.exists()
+    (lock / "owner").write_text(f"{os.getpid()}:{int(start) - 1} 2026-01-01T00:00:00Z\n")
+    frames, _ = run(shell, [], lines, frame="fix.sh")
+    assert frames == [("got",)]
+    lock.mkdir()  # taken by one that died before it could sign
+    frames, _ = run(shell, [], lines, frame="fix.sh")
+    assert frames == [("got",)]

@@ -1,0 +1,175 @@
+"""Bad input: one message with file, line, key and a suggestion, before a host is touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.errors import ProvisionError
+from tests.conftest import Project
+
+BAD = [
+    ("egnine: {}", 'site.yml:4: spec.egnine: unknown key [host web1] (did you mean "engine"?)'),
+    ("engine: {deamon: {}}", 'spec.engine.deamon: unknown key [host web1] (did you mean "daemon"?)'),
+    ("engine: {version: 26.1}", 'spec.engine.version: must be text, not 26.1 [host web1] (quote it: "26.1")'),
+    ("engine: {plugins: [buildz]}", "must be 'buildx' or 'compose', not 'buildz'"),
+    ("engine: {package_mirror: ftp://x}", "is not an http:// or https:// URL"),
+    ("engine: {fingerprint: 9DC8}", "must be the whole fingerprint"),
+    ("engine: {daemon: {a: 2020-01-01}}", "daemon.a is a date, which JSON has not"),
+    ("engine: {daemon: [a]}", "spec.engine.daemon: must be a mapping, not a list"),
+    ("hostname: 5", "spec.hostname: must be text, not 5"),
+    ("hostname: -x", "is not a host name"),
+    ("hostname: a b", "is not a host name"),
+    ("packages: curl", "spec.packages: must be a mapping, not 'curl'"),
+    ("packages: ['a;b']", "is not the name of a package"),
+    ("packages: {a: {verzion: '1'}}", 'unknown key [host web1] (did you mean "version"?)'),
+    ("files: {etc/x: {content: a}}", "'etc/x' is not an absolute path"),
+    ("files: {/etc/../x: {content: a}}", "is not in its shortest form"),
+    ("files: {/etc/x: {content: a, mode: '0999'}}", "'0999' is not an octal mode such as 0644"),
+    ("files: {/etc/x: {content: a, mode: rw}}", "'rw' is not an octal mode"),
+    ("files: {/etc/x: {}}", "needs one of content, template and src"),
+    ("files: {/etc/x: {content: a, src: b}}", "needs one of content, template and src, not content and src"),
+    ("files: {/etc/x: {content: a, absent: true}}", "absent goes with no content"),
+    ("files: {/etc/x: {content: a, owner: 'a;b'}}", "is not a user or group name"),
+    ("files: {/etc/x: {src: nope}}", "no such file: nope"),
+    ("files: {/etc/x: {template: nope.j2}}", "no such template: nope.j2"),
+    ("users: {'a$b': {}}", "'a$b' is not a user or group name"),
+    ("users: {bob: {uid: -1}}", "greater than or equal to 0"),
+    ("users: {bob: {comment: 'a:b'}}", "must be one line without a colon"),
+    ("sysctl: {'net.ipv4.x;y': 1}", "is not a sysctl key"),
+    ("sysctl: {nodots: 1}", "is not a sysctl key"),
+    ("sysctl: {net.ipv4.ip_forward: [1]}", "must be text"),
+    ('sysctl: {net.ipv4.ip_forward: "1\\n2"}', "must be one line of text"),
+    ("modules: ['a b']", "is not the name of a kernel module"),
+    ("services: {'-x': {}}", "is not the name of a service"),
+    ("services: {docker: {enabled: 'yes'}}", "must be true or false, not 'yes'"),
+    ("repositories: {r: {url: 'http://x'}}", "needs either key_url or key"),
+    ("repositories: {r: {url: 'http://x', key: abc}}", "key must be an ASCII-armoured PGP public key block"),
+    ("hostname: '{{ nope }}'", "spec.hostname: undefined variable: 'nope' is undefined"),
+    ("hostname: '{{ inventory_hostnme }}'", 'did you mean "inventory_hostname"?'),
+    ("hostname: '{{ x'", "template error"),
+    ("hostname: '{{ 1 / 0 }}'", "template failed: division by zero"),
+    ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
+    ("a: [1", "not YAML"),
+    ("a:\n\t- b", "not YAML"),
+    ("a: !vault x", "unknown YAML tag !vault"),
+    ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine.daemon declares this file too"),
+    ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), BAD)
+def test_bad_specs(project: Project, spec: str, message: str) -> None:
+    project.spec(spec)
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    text = str(caught.value).replace(f"{project.folder}/playbooks/", "")
+    assert message in text
+    assert "site.yml:" in text
+    assert "\n" not in text, "one message, one line"
+
+
+@pytest.mark.parametrize(
+    ("playbook", "message"),
+    [
+        ("", "a playbook is a list of plays"),
+        ("a: 1", "a playbook is a list of plays"),
+        ("- hosts: docker\n  spec: {}", "a play needs name"),
+        ("- name: x\n  host: docker\n  spec: {}", 'site.yml:2: [0].host: unknown key (did you mean "hosts"?)'),
+        ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:1: hosts: no host or group matches 'nobody'"),
+        ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
+        ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
+        ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter or a digit"),
+        ("- name: x\n  hosts: docker:!docker\n  spec: {}", "the playbook names no host"),
+    ],
+)
+def test_bad_playbooks(project: Project, playbook: str, message: str) -> None:
+    project.write("playbooks/site.yml", playbook)
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert message in str(caught.value)
+
+
+def test_template_file_errors_have_the_templates_line(project: Project) -> None:
+    project.spec("files: {/etc/x: {template: x.j2}}")
+    path = project.write("playbooks/templates/x.j2", "one\ntwo {{ nope }}\n")
+    with pytest.raises(ProvisionError, match="undefined variable: 'nope'") as caught:
+        project.load()
+    assert f"{path}:2:" in str(caught.value)
+    project.write("playbooks/templates/x.j2", "one\ntwo\n{% if %}\n")
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert f"{path}:3:" in str(caught.value)
+
+
+def test_block_scalars_tell_the_line_of_the_fault(project: Project) -> None:
+    project.spec("files:\n  /etc/x:\n    content: |\n      one\n      {{ nope }}\n")
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert "site.yml:8:" in str(caught.value), str(caught.value)
+
+
+def test_plays_that_contradict_each_other_name_both_places(project: Project) -> None:
+    project.write(
+        "playbooks/site.yml",
+        "- name: A\n  hosts: docker\n  spec:\n    engine: {daemon: {bip: 10.0.0.1/24}}\n"
+        "- name: B\n  hosts: web1\n  spec:\n    engine: {daemon: {bip: 10.0.1.1/24}}\n",
+    )
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert "site.yml:8: engine.daemon.bip: two plays declare this differently" in str(caught.value)
+    assert "site.yml:4" in str(caught.value)
+
+
+def test_plays_unite_and_variables_refine(project: Project) -> None:
+    project.write(
+        "playbooks/site.yml",
+        "- name: A\n  hosts: docker\n  spec:\n    packages: [curl]\n    engine: {daemon: {labels: [a], debug: true}}\n"
+        "- name: B\n  hosts: docker\n  spec:\n    packages: [jq, curl]\n    engine: {daemon: {mtu: 1400}}\n",
+    )
+    project.write("inventory/group_vars/docker.yml", "spec: {engine: {daemon: {labels: [b, c]}}}\n")
+    project.write("inventory/host_vars/web1.yml", "spec: {engine: {daemon: {debug: false}}}\n")
+    spec = project.wish().spec
+    assert sorted(spec.packages) == ["curl", "jq"]
+    assert spec.engine is not None
+    # Lists replace, maps merge, the host wins over the group.
+    assert spec.engine.daemon == {"labels": ["b", "c"], "debug": False, "mtu": 1400}
+
+
+def test_types_survive_templates_and_yaml(project: Project) -> None:
+    project.write("inventory/group_vars/docker.yml", 'n: 5\nversion: "26.10"\nb: true\nl: [1, "2"]\nm: 0644\n')
+    project.spec(
+        'engine: {version: "{{ version }}", daemon: {mtu: "{{ n }}", debug: "{{ b }}", labels: "{{ l }}",'
+        ' x: "{{ n }}%"}}\n'
+        'files: {/etc/x: {content: "{{ 1 }}a", mode: "{{ m }}"}, /etc/y: {content: b, mode: 755}}\n'
+        "sysctl: {net.ipv4.ip_forward: '{{ n - 5 }}', net.ipv4.ip_local_port_range: 1024   65000}"
+    )
+    spec = project.wish().spec
+    assert spec.engine is not None
+    assert spec.engine.version == "26.10"
+    assert spec.engine.daemon == {"mtu": 5, "debug": True, "labels": [1, "2"], "x": "5%"}
+    assert (spec.files["/etc/x"].mode, spec.files["/etc/y"].mode) == ("0644", "0755")
+    assert spec.sysctl == {"net.ipv4.ip_forward": "0", "net.ipv4.ip_local_port_range": "1024 65000"}
+
+
+def test_unsafe_text_is_no_template(project: Project) -> None:
+    project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
+    assert project.wish().spec.files["/etc/x"].content == "{{ not a template }}"
+
+
+def test_a_variable_that_needs_itself(project: Project) -> None:
+    project.write("inventory/group_vars/docker.yml", 'a: "{{ b }}"\nb: "{{ a }}"\n')
+    project.spec("hostname: '{{ a }}'")
+    with pytest.raises(ProvisionError, match="a variable that needs itself: a -> b -> a"):
+        project.load()
+
+
+def test_own_templates_override_shipped_ones(project: Project) -> None:
+    project.spec("engine: {}")
+    project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
+    loaded = project.load()
+    from provision.desire import Options, desire, files
+    from provision.distros import DISTRIBUTIONS, example
+
+    rendered = dict(files(desire(loaded.wishes[0], example(DISTRIBUTIONS["ubuntu"]), loaded.context, Options())))
+    text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
+    assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
