@@ -208,8 +208,7 @@ class _HostRun:
         self._unguard()
         if self._connection is not None:
             self._connection.close()
-        changes = len(self.found.plan.changes) if self.found is not None and status in ("changed", "failed") else 0
-        data: dict[str, object] = {"status": status, "changes": changes}
+        data: dict[str, object] = {"status": status, "changes": self._changes(status, failure)}
         if failure is not None:
             data["failure"] = failure
         if reason:
@@ -217,6 +216,19 @@ class _HostRun:
         if self._began:
             data["seconds"] = round(time.monotonic() - self._began, 3)
         self._tell("host.done", **data)
+
+    def _changes(self, status: str, failure: Failure | None) -> int:
+        """How many resources were (or, for a plan, would be) changed; of a failed host, those that were done whole."""
+        if self.found is None or status not in ("changed", "failed"):
+            return 0
+        resources = [change.resource for change in self.found.plan.changes]
+        if failure is None:
+            return len(resources)
+
+        def touched(resource: str, steps: tuple[str, ...]) -> bool:
+            return any(step.startswith(f"{resource} ") for step in steps)
+
+        return sum(touched(one, failure.done) and not touched(one, failure.undone) for one in resources)
 
 
 class _Ending:

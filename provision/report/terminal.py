@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rich.color import ColorSystem
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text as RichText
 
@@ -81,7 +84,7 @@ class Terminal:
     def ask(self, question: str) -> bool:
         self._live.stop()
         try:
-            return self.console.input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+            return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
         except EOFError:
             return False
         finally:
@@ -106,14 +109,12 @@ class Terminal:
         head.add_row(ProgressBar(total=max(1, self._total), completed=done, width=30), f"{done}/{self._total} hosts")
         return Group(grid, head)
 
-    def _print(self, lines: object) -> None:
-        for line in lines:  # type: ignore[attr-defined]  # any iterable of str
+    def _print(self, lines: Iterable[str]) -> None:
+        for line in lines:
             self.console.print(RichText.from_ansi(line), soft_wrap=True)
 
     def _style(self, text: str, kind: str) -> str:
         style = _STYLES.get(kind)
         if style is None or not self.console.is_terminal or self.console.no_color:
             return text
-        with self.console.capture() as capture:
-            self.console.print(RichText(text, style), end="", soft_wrap=True)
-        return capture.get()
+        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)

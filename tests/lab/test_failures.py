@@ -17,6 +17,7 @@ def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
     assert error["step"] == "packages:all pkg_transaction"
     assert "Unable to locate package no-such-package" in error["detail"]
     assert error["done"] == ["manifest put_file", "file:/etc/first put_file", "packages:all pkg_refresh"]
+    assert outcome.done["changes"] == 1
     assert error["undone"] == ["packages:all pkg_transaction", "user:zoe user_add"]
     assert host.sh("cat /etc/first; getent passwd zoe || echo none") == "1\nnone"
     assert host.sh("ls /run/provision") == "", "no lock and no log may stay"

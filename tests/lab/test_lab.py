@@ -1,0 +1,120 @@
+"""The lab itself: safe to repeat, heals what crashed, touches nothing of its neighbours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from provision.lab import cgroups, machine, mirror, network
+from provision.lab.fleet import Lab
+from provision.lab.store import alive
+from tests.lab.conftest import LAB, LabHost
+
+
+def test_up_twice_starts_nothing_new(host: LabHost) -> None:
+    assert LAB.up({host.name: "trixie"}) == []
+    assert host.sh("echo here") == "here"
+
+
+def test_a_crashed_host_is_replaced_and_a_dead_mirror_served_again(host: LabHost) -> None:
+    host.sh("touch /etc/old")
+    record = next(record for record, _ in LAB.status() if record.name == host.name)
+    cgroups.kill(machine.group(host.name))
+    cgroups.kill(mirror.GROUP)
+    end = time.monotonic() + 5
+    while alive(record) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive(record)
+    (fresh,) = LAB.up({host.name: "trixie"})
+    assert (fresh.name, alive(fresh)) == (host.name, True)
+    assert host.sh("test -e /etc/old || echo gone; apt-get -qq update && echo served") == "gone\nserved"
+
+
+def test_down_is_safe_twice_and_leaves_other_labs_alone(host: LabHost) -> None:
+    other = Lab("neighbour")
+    other.up({"neighbour01": "trixie"})
+    try:
+        assert other.down() == ["neighbour01"]
+        assert other.down() == []
+        assert host.sh("apt-get -qq update && echo served") == "served", "mirror and bridge stay for this lab"
+    finally:
+        other.down()
+    mounts = Path("/proc/self/mounts").read_text()
+    assert "neighbour" not in mounts
+    assert not [name for name in os.listdir("/sys/class/net") if name.startswith("neighbour")]
+
+
+def test_nothing_can_leave_the_machine(host: LabHost) -> None:
+    assert host.sh("ip route show default") == ""
+    routes = subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
+    assert "blackhole 198.51.100.0/24" in routes
+    assert network.BRIDGE in routes
+
+
+def test_the_machines_own_settings_are_out_of_reach(host: LabHost) -> None:
+    before = Path("/proc/sys/vm/swappiness").read_text()
+    assert "Read-only" in host.sh(
+        "echo 1 2>&1 >/proc/sys/vm/swappiness || true; (echo 1 >/proc/sys/vm/swappiness) 2>&1 || true"
+    )
+    assert Path("/proc/sys/vm/swappiness").read_text() == before
+
+
+def test_a_reboot_keeps_the_hosts_files(host: LabHost) -> None:
+    start = host.sh("cut -d' ' -f22 /proc/1/stat; touch /etc/kept")
+    host.sh("systemctl reboot", check=False)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        done = subprocess.run(
+            [*LAB.ssh(host.name), "cut -d' ' -f22 /proc/1/stat"], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0 and done.stdout.strip() != start:
+            break
+    assert host.sh("ls /etc/kept") == "/etc/kept"
+
+
+def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text(
+        f"Host short\n  HostName {host.address}\n  User root\n  IdentityFile {LAB.store.key}\n"
+        f"  UserKnownHostsFile {LAB.known_hosts}\n  StrictHostKeyChecking no\n"
+    )
+    host.playbook({"spec": {"files": {"/etc/proof": {"content": "x"}}}})
+    (host.folder / "inventory.yml").write_text("docker: {hosts: {short: }}\n")
+    old = os.environ["HOME"]
+    os.environ["HOME"] = str(tmp_path)
+    try:
+        outcome = host.apply()
+        assert outcome.counts == {"changed": 1}, outcome.out
+        # StrictHostKeyChecking no is not honoured, for anybody.
+        (tmp_path / "empty").touch()
+        text = (tmp_path / ".ssh/config").read_text().replace(str(LAB.known_hosts), str(tmp_path / "empty"))
+        (tmp_path / ".ssh/config").write_text(text)
+        assert host.apply().done["error"]["kind"] == "host_key"
+    finally:
+        os.environ["HOME"] = old
+
+
+def test_ctrl_c_finishes_the_host_under_way(host: LabHost) -> None:
+    """And starts no other: exit 130, the first one changed, the second one skipped."""
+    lines = host.inventory().read_text()
+    common = lines.split(f"    {host.name}:\n")[1]
+    (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n    a:\n{common}    b:\n{common}")
+    slow = '#!/bin/sh\\nsleep 3\\nexec /usr/sbin/useradd "$@"\\n'
+    host.sh(f"printf '{slow}' >/usr/local/sbin/useradd; chmod +x /usr/local/sbin/useradd")
+    host.playbook({"spec": {"users": {"bob": {}}}})
+    argv = [".venv/bin/provision", "apply", "-i", str(host.folder / "inventory.yml"), str(host.folder / "site.yml")]
+    run = subprocess.Popen([*argv, "--json", "--yes", "-f", "1"], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    seen = ""
+    while "step.begin" not in seen:
+        seen += run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    seen += run.stdout.read()
+    assert run.wait() == 130
+    assert '"changed": 1' in seen.splitlines()[-1]
+    assert '"skipped": 1' in seen.splitlines()[-1]
+    assert host.sh("getent passwd bob >/dev/null && echo made") == "made"
