@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.desire import Options, desire, files
+    from provision.desire import Options, contents, desire
     from provision.errors import UsageError
     from provision.yamlfile import nearest
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         hint = nearest(args.host, [wish.host.name for wish in found.wishes])
         raise UsageError(f"no play is for {args.host}" + (f" ({hint})" if hint else ""))
     platform = _platform(args.distribution or str(wish.scope.get("provision_distribution", "debian")))
-    for path, content in files(desire(wish, platform, found.context, Options())):
+    for path, content in contents(desire(wish, platform, found.context, Options())):
         if args.output is None:
             sys.stdout.write(f"==> {path} <==\n")
             sys.stdout.flush()

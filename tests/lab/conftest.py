@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +17,11 @@ import yaml
 
 from provision.lab import cgroups, mirror
 from provision.lab.fleet import Lab, missing
+from provision.lab.store import start_time
 
-LAB = Lab("test")
+#: A lab of this very run: neither a lab that is up already nor another run of the tests is in our way.
+_PREFIX = "test-"
+LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpid())))
 _numbers = itertools.count(1)
 
 
@@ -137,7 +141,12 @@ def engine(**daemon: Any) -> dict[str, Any]:
 def lab() -> Iterator[Lab]:
     if lacks := missing():
         pytest.fail("the lab can't run here; missing: " + "; ".join(lacks))
-    LAB.down()  # what a run that was killed has left
+    for folder in LAB.store.root.glob(f"labs/{_PREFIX}*"):
+        pid, start = (folder / "owner").read_text().split() if (folder / "owner").exists() else ("0", "0")
+        if start_time(int(pid)) != int(start):
+            Lab(folder.name).down()  # what a run that was killed has left
+    LAB.store.lab(LAB.name).mkdir(parents=True, exist_ok=True)
+    (LAB.store.lab(LAB.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
     yield LAB
     LAB.down()
 
@@ -151,7 +160,7 @@ def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
     names: list[str] = []
 
     def boot(suite: str = "trixie", **variables: Any) -> LabHost:
-        name = f"test{next(_numbers):02d}"
+        name = f"{LAB.name}{next(_numbers):02d}"
         names.append(name)
         (record,) = lab.up({name: suite})
         folder = tmp_path / name

@@ -1,0 +1,67 @@
+"""A spec and a platform -> the resources that a host should have, in the order in which they are put right.
+
+The order is what makes the first start of dockerd the right one: name, kernel settings, repositories, root's
+files, daemon.json, and only then the package transaction; accounts, the files of other owners and the services
+after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provision.declare import Context, Wish
+from provision.desire.accounts import accounts
+from provision.desire.files import files_of_others, files_of_root
+from provision.desire.kernel import kernel
+from provision.desire.packages import packages
+from provision.desire.repositories import repositories
+from provision.desire.services import services
+from provision.desire.setting import Options, Setting, watchers
+from provision.errors import SpecError
+from provision.model import Platform, Resource
+from provision.resources.apt_source import AptSource
+from provision.resources.dropin import Dropin
+from provision.resources.file import File
+from provision.resources.hostname import Hostname
+
+__all__ = ["Options", "contents", "desire", "watchers"]
+
+
+def desire(wish: Wish, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
+    """The resources of one host. Pure: reads local files and templates, no network.
+
+    Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
+    """
+    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform.id, platform.codename, options)
+    if key not in context.memo:
+        context.memo[key] = _once_each(wish, tuple(_in_order(Setting(wish, platform, context, options))))
+    found: tuple[Resource, ...] = context.memo[key]
+    return found
+
+
+def _in_order(at: Setting) -> Iterator[Resource]:
+    if at.spec.hostname is not None:
+        yield Hostname(at.spec.hostname)
+    yield from kernel(at)
+    yield from repositories(at)
+    yield from files_of_root(at)
+    yield from packages(at)
+    yield from accounts(at)
+    yield from files_of_others(at)
+    yield from services(at)
+
+
+def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    seen: set[str] = set()
+    for resource in resources:
+        if resource.id in seen:
+            raise SpecError(f"{resource.id} is declared twice [host {wish.host.name}]", key="spec")
+        seen.add(resource.id)
+    return resources
+
+
+def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
+    """The files among resources: path and bytes."""
+    for resource in resources:
+        if isinstance(resource, (File, AptSource, Dropin)):
+            yield resource.path, resource.content
