@@ -145,8 +145,6 @@ def lab() -> Iterator[Lab]:
         pid, start = (folder / "owner").read_text().split() if (folder / "owner").exists() else ("0", "0")
         if start_time(int(pid)) != int(start):
             Lab(folder.name).down()  # what a run that was killed has left
-    LAB.store.lab(LAB.name).mkdir(parents=True, exist_ok=True)
-    (LAB.store.lab(LAB.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
     yield LAB
     LAB.down()
 
@@ -162,6 +160,9 @@ def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
     def boot(suite: str = "trixie", **variables: Any) -> LabHost:
         name = f"{LAB.name}{next(_numbers):02d}"
         names.append(name)
+        # The lab's folder goes with its last host, so each boot says anew whose it is.
+        LAB.store.lab(LAB.name).mkdir(parents=True, exist_ok=True)
+        (LAB.store.lab(LAB.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
         (record,) = lab.up({name: suite})
         folder = tmp_path / name
         folder.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -106,7 +107,18 @@ def test_ctrl_c_finishes_the_host_under_way(host: LabHost) -> None:
     slow = '#!/bin/sh\\nsleep 3\\nexec /usr/sbin/useradd "$@"\\n'
     host.sh(f"printf '{slow}' >/usr/local/sbin/useradd; chmod +x /usr/local/sbin/useradd")
     host.playbook({"spec": {"users": {"bob": {}}}})
-    argv = [".venv/bin/provision", "apply", "-i", str(host.folder / "inventory.yml"), str(host.folder / "site.yml")]
+    # A job that a script put into the background ignores Ctrl-C, and so would its children.
+    argv = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "provision",
+        "apply",
+        "-i",
+        str(host.folder / "inventory.yml"),
+        str(host.folder / "site.yml"),
+    ]
     run = subprocess.Popen([*argv, "--json", "--yes", "-f", "1"], stdout=subprocess.PIPE, text=True)
     assert run.stdout is not None
     seen = ""
