@@ -65,6 +65,7 @@ class Lab:
             for suite in suites:
                 base.ensure(self.store, suite)
             mirror.ensure(self.store, suites)
+            self._prune()
             network.ensure_bridge()
             mirror.serve(self.store)
             running = {record.name for record in self.store.records(self.name) if alive(record)}
@@ -105,6 +106,15 @@ class Lab:
 
     def status(self) -> list[tuple[Record, bool]]:
         return [(record, alive(record)) for record in self.store.records(self.name)]
+
+    def _prune(self) -> None:
+        """Remove bases and mirrors of older recipes, once nothing runs that could stand on them."""
+        if any(alive(record) for record in self.store.records()):
+            return
+        current = {mirror.path(self.store), *(base.path(self.store, suite) for suite in base.SUITES)}
+        for folder in (*self.store.root.glob("bases/*-*"), *self.store.root.glob("mirrors/*")):
+            if folder.is_dir() and folder not in current:
+                shutil.rmtree(folder)
 
     def _free_index(self) -> int:
         taken = {record.index for record in self.store.records()}

@@ -84,6 +84,7 @@ def ensure(store: Store, suites: tuple[str, ...]) -> Path:
             continue
         _Builder(store, mirror, suite).build()
     (mirror / "docker-ce/linux/debian/gpg").write_text((store.key.parent / "docker.asc").read_text())
+    (mirror / "recipe").write_text(mirror.name)
     return mirror
 
 
@@ -202,7 +203,7 @@ class _Builder:
 
 def serve(store: Store) -> None:
     """Serve the mirror from a network namespace of its own, as a host among the lab's hosts."""
-    if _answers():
+    if _answers(store):
         return
     stop()
     network.add_host(network.mirror_index())
@@ -229,17 +230,18 @@ def serve(store: Store) -> None:
     for entry in entries:
         entry.write_text(str(server.pid))
     end = time.monotonic() + 10
-    while not _answers():
+    while not _answers(store):
         if time.monotonic() > end or server.poll() is not None:
             raise LabError(f"the lab's mirror does not answer; see {store.root / 'mirror.log'}")
         time.sleep(0.05)
 
 
-def _answers() -> bool:
+def _answers(store: Store) -> bool:
+    """Whether the mirror is served, and the one of this recipe: one of an older recipe may still run."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy must not be asked for the lab
     try:
-        with opener.open(f"{URL}/linux/debian/gpg", timeout=2) as reply:
-            return bool(reply.status == 200)
+        with opener.open(f"http://{MIRROR}/recipe", timeout=2) as reply:
+            return bool(reply.read().decode() == path(store).name)
     except OSError:
         return False
 
