@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import logging
 import socket
 import threading
 import time
@@ -21,6 +22,10 @@ from provision.model import Failure, Host, Login
 from provision.transport import known_hosts
 from provision.transport.known_hosts import KnownHosts
 from provision.transport.sockets import Watchdog, connect
+
+# What paramiko logs of a broken connection we say ourselves, once and with the host's name; whoever sets up logging
+# still gets it.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 #: paramiko still offers these; nobody should use them (RFC 8758, OpenSSH 7.4 and later).
 _DISABLED = {

@@ -31,6 +31,7 @@ def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: P
         assert outcome.counts == {"unreachable": 1}
         assert outcome.done["error"]["kind"] == "host_key"
         assert "CHANGED" in outcome.done["error"]["message"]
+        assert outcome.err == "", "one message, and not paramiko's own beside it"
     assert known.read_text().count("\n") == 1, "a changed key must never be stored"
     assert host.sessions() - before == 1, "ours, to count"
 
