@@ -20,6 +20,7 @@ COMMANDS = {
     "render": "write the files that a host would get, offline",
     "plan": "show what would change",
     "apply": "make the hosts what the playbook says",
+    "verify": "prove by testinfra that the hosts are what the playbook says",
     "lab": "throwaway hosts on this machine to try things on",
 }
 

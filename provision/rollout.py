@@ -29,6 +29,8 @@ STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
 
 Confirm = Callable[[list[Plan]], bool]
+#: Check hosts on connections that are held: host -> why it is not as the spec says, or ``None``.
+Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict[str, Failure | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Request:
     forks: int = 50
     deadline: float = tasks.DEADLINE
     confirm: Confirm | None = None
+    verify: Verify | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class Rollout:
                 self._each(pool, runs, _HostRun.whole)
             else:
                 self._ask_between(pool, runs)
+        self._prove([run for run in runs if run.good])
         for run in runs:
             run.skip("the run was interrupted")
         self.transport.close()
@@ -90,7 +94,7 @@ class Rollout:
 
     def _ask_between(self, pool: ThreadPoolExecutor, runs: list[_HostRun]) -> None:
         self._each(pool, runs, _HostRun.look)
-        waiting = [run for run in runs if run.found is not None and not run.done]
+        waiting = [run for run in runs if run.found is not None and not run.done and not run.good]
         if not waiting or self._stopping:
             return
         plans = [run.found.plan for run in waiting if run.found is not None]
@@ -100,6 +104,15 @@ class Rollout:
         self._result.declined = True
         for run in waiting:
             run.skip("not confirmed")
+
+    def _prove(self, runs: list[_HostRun]) -> None:
+        """Hand the connections of the hosts that ended well to the verification, all at once."""
+        if self.request.verify is None or not runs:
+            return
+        held = [(run.wish, connection) for run in runs if (connection := run.hold()) is not None]
+        failures = self.request.verify(held, self._tell)
+        for run in runs:
+            run.proven(failures.get(run.wish.host.name))
 
     def _each(self, pool: ThreadPoolExecutor, runs: Iterable[_HostRun], job: Callable[[_HostRun], None]) -> None:
         """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
@@ -140,13 +153,14 @@ class _HostRun:
         self.rollout, self.wish = rollout, wish
         self.found: Outlook | None = None
         self.done = False
+        self.good = ""
         self._connection: Connection | None = None
         self._began = 0.0
         self._watch: int | None = None
 
     def whole(self) -> None:
         self.look()
-        if self.found is not None and not self.done:
+        if self.found is not None and not self.done and not self.good:
             self.fix()
 
     def look(self) -> None:
@@ -161,7 +175,7 @@ class _HostRun:
             self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
             self._tell("host.plan", plan=self.found.plan)
             if rollout.request.mode == "plan" or not self.found.plan.changes:
-                self._end("changed" if self.found.plan.changes else "ok")
+                self._end_well("changed" if self.found.plan.changes else "ok")
             elif rollout.request.confirm is not None:
                 self._unguard()  # a person may think as long as it takes
 
@@ -174,7 +188,26 @@ class _HostRun:
             deadline = self._deadline()
             self._guard(deadline)
             tasks.fix(connection, self.wish, found, deadline, self.rollout._tell)
-            self._end("changed")
+            self._end_well("changed")
+
+    def hold(self) -> Connection | None:
+        """The connection, with a deadline of its own for what is done with it now."""
+        self._guard(self._deadline())
+        return self._connection
+
+    def proven(self, failure: Failure | None) -> None:
+        if failure is not None:
+            self.fail(failure)
+        else:
+            self._end(self.good)
+
+    def _end_well(self, status: str) -> None:
+        """The host is as wished; it is at its end unless that is still to be proven."""
+        if self.rollout.request.verify is None:
+            self._end(status)
+        else:
+            self._unguard()
+            self.good = status
 
     def skip(self, reason: str) -> None:
         if not self.done:

@@ -26,6 +26,7 @@ FLOORS = [
     ("plan", "load"),
     ("transport",),
     ("tasks",),
+    ("verify",),
     ("rollout",),
     ("commands",),
     ("cli",),
@@ -36,11 +37,15 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ASIDE = {"report": {"model"}, "lab": {"errors"}}
 #: The only rooms that may import what reaches out.
 ONLY = {
-    "fabric": {"transport", "tasks", "rollout"},
+    "fabric": {"transport", "tasks", "verify", "rollout"},
     "paramiko": {"transport"},
     "subprocess": {"lab"},
     "rich": {"report"},
+    "pytest": {"verify"},
+    "testinfra": {"verify"},
 }
+#: A witness must not ask those whose work it judges.
+INDEPENDENT = {"resources", "desire", "plan", "script", "manifest", "tasks"}
 
 
 def room(path: Path) -> str:
@@ -76,6 +81,9 @@ def test_imports_go_one_way(path: Path) -> None:
         other = rest.partition(".")[0]
         if here in ASIDE:
             assert other in ASIDE[here] | {here}, f"{path} imports {name}"
+        elif here == "verify" and other != "verify":
+            assert other not in INDEPENDENT, f"{path} imports {name}"
+            assert FLOOR[other] < FLOOR[here]
         elif other in ASIDE:
             assert here == "commands", f"{path} imports {name}"
         else:

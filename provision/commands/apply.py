@@ -11,6 +11,7 @@ from provision.commands import shared
 def arguments(parser: argparse.ArgumentParser) -> None:
     shared.selection(parser)
     shared.connecting(parser)
+    parser.add_argument("--verify", action="store_true", help="prove it afterwards, on the same connections")
     parser.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.desire import Options
     from provision.load import Loaded, Logins
+    from provision.rollout import Verify
+    from provision.transport.ssh import Transport
     from provision.yamlfile import Map
 
 
@@ -37,7 +40,7 @@ def selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connecting(parser: argparse.ArgumentParser) -> None:
+def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--forks", type=_positive, default=50, help="hosts at a time (default: 50)")
     parser.add_argument("-u", "--user", help="login, where the inventory has none")
     parser.add_argument("--private-key", type=Path, metavar="FILE", help="key, where the inventory has none")
@@ -59,6 +62,12 @@ def connecting(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds for one host, all in all (default: 1800)",
     )
+    parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
+
+
+def connecting(parser: argparse.ArgumentParser) -> None:
+    """Logging in, and what plan and apply need besides."""
+    logging_in(parser)
     parser.add_argument(
         "--lock-timeout",
         type=_positive,
@@ -69,7 +78,6 @@ def connecting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upgrade", action="store_true", help="move engine packages that have no pin to the newest version"
     )
-    parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
 
 
 def _positive(text: str) -> int:
@@ -149,16 +157,18 @@ def roll_out(args: argparse.Namespace, mode: str) -> int:
     options = Options(args.upgrade, args.lock_timeout)
     found = loaded(args, options)
     from provision.rollout import Request, Rollout
-    from provision.transport.ssh import Connecting, Transport
 
-    transport = Transport(Connecting(args.connect_timeout, args.accept_new))
-    transport.prepare([wish.host.login for wish in found.wishes])
-    reporter, confirm = _reporter(args, mode)
-    request = Request("apply" if mode == "apply" else "plan", args.forks, args.deadline, confirm)
+    ways = transport(args, found)
+    listener = reporter(args)
+    confirm = None
+    if mode == "apply" and not args.yes:
+        confirm = lambda plans: listener.ask(_question(plans))  # noqa: E731 - there is a terminal: apply has seen to it
+    prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
+    request = Request("apply" if mode == "apply" else "plan", args.forks, args.deadline, confirm, prove)
     try:
-        result = Rollout(found.wishes, found.context, transport, options, request, reporter).run()
+        result = Rollout(found.wishes, found.context, ways, options, request, listener).run()
     finally:
-        reporter.close()
+        listener.close()
     if result.interrupted:
         return 130
     if result.bad:
@@ -168,21 +178,34 @@ def roll_out(args: argparse.Namespace, mode: str) -> int:
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
 
 
-def _reporter(args: argparse.Namespace, mode: str) -> tuple[Any, Any]:
+def transport(args: argparse.Namespace, found: Loaded) -> Transport:
+    """Connections as the command line wants them; every key file is read here, before a host is touched."""
+    from provision.transport.ssh import Connecting, Transport
+
+    ways = Transport(Connecting(args.connect_timeout, args.accept_new))
+    ways.prepare([wish.host.login for wish in found.wishes])
+    return ways
+
+
+def reporter(args: argparse.Namespace) -> Any:
+    """Who hears the events: JSON Lines, a terminal, or lines of text."""
     if args.json:
         from provision.report.jsonlines import JsonLines
 
-        return JsonLines(), None
+        return JsonLines()
     if sys.stdout.isatty():
         from provision.report.terminal import Terminal
 
-        terminal = Terminal()
-        if mode == "apply" and not args.yes:
-            return terminal, lambda plans: terminal.ask(_question(plans))
-        return terminal, None
+        return Terminal()
     from provision.report.text import Text
 
-    return Text(), None
+    return Text()
+
+
+def _prove(found: Loaded, forks: int) -> Verify:
+    from provision.verify.run import Request, prove
+
+    return partial(prove, found.context, Request(forks=forks))
 
 
 def _question(plans: list[Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.color import ColorSystem
 from rich.console import Console, Group
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from provision.model import Event, Failure, Plan
-from provision.report.text import failure_lines, plan_lines, table
+from provision.report.text import check_lines, failure_lines, plan_lines, table
 
 _STYLES = {
     "host": "bold",
@@ -70,13 +70,20 @@ class Terminal:
             row.step = f"[{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             self._rows.setdefault(event.host, _Row(time.monotonic())).step = str(data["text"])
+        elif event.name == "check.done":
+            row = self._rows.setdefault(event.host, _Row(time.monotonic()))
+            row.step = f"{data['suite']}: {data['check']}"
+            if data["outcome"] == "failed":
+                self._print(check_lines(event, self._style))
         elif event.name == "interrupted":
             self._print([str(data["text"])])
         elif event.name == "host.done":
             self._rows.pop(event.host, None)
             self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
-                self._print(failure_lines(event.host, failure, self._style))
+                # A failed verification has told its checks one by one.
+                shown = replace(failure, detail="") if failure.kind == "verify" else failure
+                self._print(failure_lines(event.host, shown, self._style))
         elif event.name == "run.done":
             self.close()
             self._print(["", *table(self._ends, data, self._style)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TextIO
 
 from provision.model import Event, Failure, Plan
@@ -46,6 +47,13 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
             yield f"    not done: {', '.join(failure.undone)}"
 
 
+def check_lines(event: Event, style: Style = plain) -> Iterator[str]:
+    """A failed check: what was expected and what was seen."""
+    data = event.data
+    yield style(f"{event.host}: {data['suite']}: {data['check']}", "error")
+    yield textwrap.indent(str(data["message"]).rstrip(), "    | ", lambda line: True)
+
+
 class Text:
     """A line per event."""
 
@@ -72,12 +80,16 @@ class Text:
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
+        elif event.name == "check.done" and data["outcome"] == "failed":
+            yield from check_lines(event)
         elif event.name == "interrupted":
             yield str(data["text"])
         elif event.name == "host.done":
             self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
-                yield from failure_lines(event.host, failure)
+                # A failed verification has told its checks one by one.
+                shown = replace(failure, detail="") if failure.kind == "verify" else failure
+                yield from failure_lines(event.host, shown)
             elif self._mode == "apply" or data["status"] != "changed":
                 yield f"{event.host}: {data['status']}"
         elif event.name == "run.done":
@@ -87,24 +99,29 @@ class Text:
 
 def table(ends: list[Event], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
     """Host by host how it ended, the bad ones always among them, and the counts."""
+    if not isinstance(done, dict):
+        return
     bad = [event for event in ends if event.data["status"] not in ("ok", "changed")]
     shown = ends if len(ends) <= limit else bad
-    plan = isinstance(done, dict) and done["mode"] == "plan"
     width = max([4, *(len(event.host) for event in shown)])
+    mode = str(done["mode"])
+    columns = "passed  failed  skipped" if mode == "verify" else "changes  seconds"
     if shown:
-        yield f"{'host':{width}}  {'status':12}  changes  seconds"
+        yield f"{'host':{width}}  {'status':12}  {columns}"
     for event in sorted(shown, key=lambda event: event.host):
         status = str(event.data["status"])
-        seconds = event.data.get("seconds", "")
-        shown_status = "would change" if plan and status == "changed" else status
-        yield f"{event.host:{width}}  {style(f'{shown_status:12}', status)}  {event.data['changes']:7}  {seconds:>7}"
-    if isinstance(done, dict):
-        counts = done["counts"]
-        word = "would change" if done["mode"] == "plan" else "changed"
-        named = {"changed": word}
-        parts = [
-            f"{count} {named.get(status, status)}"
-            for status, count in counts.items()
-            if count or status in ("ok", "changed")
-        ]
-        yield f"{', '.join(parts)} in {done['seconds']:.1f} s"
+        word = "would change" if mode == "plan" and status == "changed" else status
+        yield f"{event.host:{width}}  {style(f'{word:12}', status)}  {_cells(event, mode)}"
+    named = {"changed": "would change"} if mode == "plan" else {}
+    always = ("ok",) if mode == "verify" else ("ok", "changed")
+    counts = done["counts"].items()
+    parts = [f"{count} {named.get(status, status)}" for status, count in counts if count or status in always]
+    yield f"{', '.join(parts)} in {done['seconds']:.1f} s"
+
+
+def _cells(event: Event, mode: str) -> str:
+    if mode == "verify":
+        checks = event.data.get("checks")
+        found = checks if isinstance(checks, dict) else {}
+        return f"{found.get('passed', 0):6}  {found.get('failed', 0):6}  {found.get('skipped', 0):7}"
+    return f"{event.data['changes']:7}  {event.data.get('seconds', ''):>7}"

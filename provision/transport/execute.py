@@ -6,7 +6,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import paramiko
@@ -24,39 +24,73 @@ OnFrame = Callable[[tuple[str, ...]], None]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
+    """``status`` is ``None`` when the shell ended without one: killed, or cut off."""
+
     status: int | None
     stderr: str
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
 def execute(connection: Connection, login: Login, script: str, deadline: float, on_frame: OnFrame) -> Finished:
-    """Run ``script`` in ``/bin/sh``, as root by sudo when the login becomes root.
+    """Run ``script`` in ``/bin/sh``, as root by sudo when the login becomes root, and read its frames.
 
     Raises :class:`HostError` of kind ``become``, ``timeout``, ``disconnected`` or ``protocol``.
     """
-    command, head = _command(login)
     frames = Frames()
-    stderr = bytearray()
     begun = False
+
+    def on_data(data: bytes) -> None:
+        nonlocal begun
+        for frame in frames.feed(data):
+            begun = True
+            on_frame(frame)
+
+    finished = _run(connection, login, script, deadline, on_data)
+    if finished.status is None and (time.monotonic() >= deadline or not begun):
+        raise _broken(deadline, finished.stderr, None)
+    if frames.unfinished:
+        raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=finished.stderr)
+    if not begun and login.become:
+        raise HostError("become", _sudo_says(finished.stderr), detail=finished.stderr)
+    return finished
+
+
+def capture(connection: Connection, login: Login, script: str, deadline: float) -> Captured:
+    """Run any ``script`` in the same way and return what it printed; for probes, which are no scripts of ours.
+
+    Raises :class:`HostError` of kind ``timeout`` or ``disconnected``.
+    """
+    parts: list[bytes] = []
+    finished = _run(connection, login, script, deadline, parts.append)
+    if finished.status is None:
+        raise _broken(deadline, finished.stderr, None)
+    return Captured(finished.status, b"".join(parts), finished.stderr.encode())
+
+
+def _run(
+    connection: Connection, login: Login, script: str, deadline: float, on_data: Callable[[bytes], None]
+) -> Finished:
+    command, head = _command(login)
+    stderr = bytearray()
     try:
         channel = connection.create_session()
         channel.exec_command(command)
         channel.sendall(head + script.encode("utf-8", "surrogateescape"))
         channel.shutdown_write()
         for data in _read(channel, stderr, deadline):
-            for frame in frames.feed(data):
-                begun = True
-                on_frame(frame)
+            on_data(data)
         status = _status(channel, deadline)
+        channel.close()
     except WireError as error:
         raise HostError("protocol", str(error), detail=_text(stderr)) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _broken(deadline, stderr, error) from error
-    if status is None and (time.monotonic() >= deadline or not begun):
-        raise _broken(deadline, stderr, None)
-    if frames.unfinished:
-        raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=_text(stderr))
-    if not begun and login.become:
-        raise HostError("become", _sudo_says(_text(stderr), login), detail=_text(stderr))
+        raise _broken(deadline, _text(stderr), error) from error
     return Finished(status, _text(stderr))
 
 
@@ -75,7 +109,7 @@ def _command(login: Login) -> tuple[str, bytes]:
     return f"exec sudo -k -S -p '' -- /bin/sh -c '{reader}'", f"{login.become_password}\n{token}\n".encode()
 
 
-def _read(channel: paramiko.Channel, stderr: bytearray, deadline: float):  # type: ignore[no-untyped-def]  # a generator of bytes
+def _read(channel: paramiko.Channel, stderr: bytearray, deadline: float) -> Iterator[bytes]:
     """Yield standard output as it comes and keep standard error, without polling: either wakes us."""
     ready = threading.Event()
     channel.in_buffer.set_event(ready)
@@ -99,18 +133,18 @@ def _status(channel: paramiko.Channel, deadline: float) -> int | None:
     return None if status == -1 else status
 
 
-def _broken(deadline: float, stderr: bytearray, error: Exception | None) -> HostError:
+def _broken(deadline: float, stderr: str, error: Exception | None) -> HostError:
     if time.monotonic() >= deadline:
-        return HostError("timeout", "the host's deadline passed; the connection was closed", detail=_text(stderr))
+        return HostError("timeout", "the host's deadline passed; the connection was closed", detail=stderr)
     reason = f": {error}" if error is not None and str(error) else ""
-    return HostError("disconnected", f"the connection broke off{reason}", detail=_text(stderr))
+    return HostError("disconnected", f"the connection broke off{reason}", detail=stderr)
 
 
 def _text(data: bytearray) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
-def _sudo_says(stderr: str, login: Login) -> str:
+def _sudo_says(stderr: str) -> str:
     if re.search(r"a password is required|a terminal is required", stderr):
         return "sudo asks for a password; give one with -K or ansible_become_password"
     if re.search(r"[Ss]orry, try again|incorrect password|no password was provided", stderr):

@@ -1,0 +1,206 @@
+"""What a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
+
+Worked out from the spec itself, apart from ``desire``: a thing that ``desire`` forgets must show here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from provision.declare import Context, Wish
+from provision.spec import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A declared thing: ``name`` names it in reports, ``value`` is what it should be."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FileBytes:
+    """A file as declared, its content worked out."""
+
+    content: bytes
+    owner: str
+    group: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A package archive; ``suites`` and ``path`` (below ``linux/``) may depend on what the host runs."""
+
+    url: str
+    components: tuple[str, ...]
+    suites: tuple[str, ...]
+    fingerprint: str | None
+    keyring: str
+    docker: bool = False
+
+
+#: Our words for the parts of the engine, and Docker's package names (the same in all its repositories).
+_ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
+#: docs.docker.com/engine/install: "Uninstall old versions".
+_CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "podman-docker", "containerd", "runc")
+
+
+def hostname(wish: Wish, context: Context) -> Iterator[Named]:
+    if wish.spec.hostname is not None:
+        yield Named(wish.spec.hostname, wish.spec.hostname)
+
+
+def declared_file(wish: Wish, context: Context) -> Iterator[Named]:
+    for path, file in wish.spec.files.items():
+        if file.absent:
+            continue
+        if file.content is not None:
+            content = file.content.encode()
+        elif file.template is not None:
+            content = context.templates.render(file.template, wish.scope).encode()
+        else:
+            content = context.read(str(file.src)) or b""
+        yield Named(path, FileBytes(content, file.owner, file.group, int(file.mode, 8)))
+
+
+def absent_file(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(path, None) for path, file in wish.spec.files.items() if file.absent)
+
+
+def sysctl(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(key, value) for key, value in wish.spec.sysctl.items())
+
+
+def module(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, name) for name in wish.spec.modules)
+
+
+def package(wish: Wish, context: Context) -> Iterator[Named]:
+    """Installed packages and their pins."""
+    yield from (Named(name, p.version) for name, p in wish.spec.packages.items() if not p.absent)
+    if (engine := wish.spec.engine) is not None:
+        yield Named("docker-ce", engine.version)
+        yield Named("docker-ce-cli", engine.version)
+        yield Named("containerd.io", engine.containerd_version)
+        pins = {"buildx": engine.buildx_version, "compose": engine.compose_version}
+        yield from (Named(_ENGINE[plugin], pins[plugin]) for plugin in engine.plugins)
+
+
+def pinned_package(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (thing for thing in package(wish, context) if thing.value is not None)
+
+
+def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
+    names = [name for name, p in wish.spec.packages.items() if p.absent]
+    if wish.spec.engine is not None:
+        names += [name for name in _CONFLICTS if name not in names]
+    yield from (Named(name, None) for name in names)
+
+
+def archive(wish: Wish, context: Context) -> Iterator[Named]:
+    for name, r in wish.spec.repositories.items():
+        keyring = f"/etc/apt/keyrings/{name}.asc"
+        yield Named(name, Archive(r.url, tuple(r.components), tuple(r.suites), r.fingerprint, keyring))
+    if (engine := wish.spec.engine) is not None:
+        keyring = "/etc/apt/keyrings/docker.asc"
+        yield Named(
+            "docker",
+            Archive(f"{engine.package_mirror}/linux", (engine.channel,), (), engine.fingerprint, keyring, docker=True),
+        )
+
+
+def signed_archive(wish: Wish, context: Context) -> Iterator[Named]:
+    """Archives for whose key the spec gives a fingerprint."""
+    yield from (thing for thing in archive(wish, context) if thing.value.fingerprint is not None)
+
+
+def user(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, u) for name, u in wish.spec.users.items() if not u.absent)
+
+
+def absent_user(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, u in wish.spec.users.items() if u.absent)
+
+
+def member(wish: Wish, context: Context) -> Iterator[Named]:
+    pairs = [(name, group) for name, u in wish.spec.users.items() if not u.absent for group in u.groups]
+    if wish.spec.engine is not None:
+        pairs += [(name, "docker") for name in wish.spec.engine.users]
+    yield from (Named(f"{name} in {group}", (name, group)) for name, group in dict.fromkeys(pairs))
+
+
+def enabled_service(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, enabled) for name, (enabled, _) in _services(wish).items() if enabled is not None)
+
+
+def running_service(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, running) for name, (_, running) in _services(wish).items() if running is not None)
+
+
+def _services(wish: Wish) -> dict[str, tuple[bool | None, bool | None]]:
+    found = {name.removesuffix(".service"): (s.enabled, s.running) for name, s in wish.spec.services.items()}
+    if wish.spec.engine is not None:
+        # An engine is there to run, unless the spec says otherwise.
+        enabled, running = found.get("docker", (None, None))
+        found["docker"] = (enabled is not False, running is not False)
+    return found
+
+
+def engine(wish: Wish, context: Context) -> Iterator[Named]:
+    if wish.spec.engine is not None:
+        yield Named("engine", wish.spec.engine)
+
+
+def pinned_engine(wish: Wish, context: Context) -> Iterator[Named]:
+    if wish.spec.engine is not None and wish.spec.engine.version is not None:
+        yield Named(wish.spec.engine.version, wish.spec.engine.version)
+
+
+def daemon(wish: Wish, context: Context) -> Iterator[Named]:
+    """The whole of a declared daemon.json."""
+    if (found := _daemon(wish.spec.engine)) is not None:
+        yield Named("daemon.json", found)
+
+
+def daemon_key(wish: Wish, context: Context) -> Iterator[Named]:
+    for key, value in sorted((_daemon(wish.spec.engine) or {}).items()):
+        yield Named(key, value)
+
+
+def _daemon(declared: Engine | None) -> dict[str, Any] | None:
+    if declared is None or declared.daemon is None:
+        return None
+    found: dict[str, Any] = json.loads(json.dumps(declared.daemon))
+    return found
+
+
+#: A test's argument of this name is each of these things in turn.
+PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
+    provider.__name__: provider
+    for provider in (
+        hostname,
+        declared_file,
+        absent_file,
+        sysctl,
+        module,
+        package,
+        pinned_package,
+        absent_package,
+        archive,
+        signed_archive,
+        user,
+        absent_user,
+        member,
+        enabled_service,
+        running_service,
+        engine,
+        pinned_engine,
+        daemon,
+        daemon_key,
+    )
+}

@@ -1,0 +1,145 @@
+"""Files and settings are as the spec has them: on disk, live, and at the next boot.
+
+Every probe is testinfra's or a program of the distribution's; nothing here knows how a setting was made.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testinfra.host import Host
+
+from provision.verify.declared import Archive, Named
+
+
+def test_hostname_live(host: Host, hostname: Named) -> None:
+    assert host.check_output("uname -n") == hostname.value
+
+
+def test_hostname_at_boot(host: Host, hostname: Named) -> None:
+    assert host.file("/etc/hostname").content_string.strip() == hostname.value
+
+
+def test_hostname_resolves(host: Host, hostname: Named) -> None:
+    assert host.run("getent hosts %s", hostname.value).stdout.split()[1:], f"{hostname.value} resolves to nothing"
+
+
+def test_file_content(host: Host, declared_file: Named) -> None:
+    file = host.file(declared_file.name)
+    assert file.is_file
+    assert not file.is_symlink
+    assert file.content == declared_file.value.content
+
+
+def test_file_owner_and_mode(host: Host, declared_file: Named) -> None:
+    file = host.file(declared_file.name)
+    assert (file.user, file.group, oct(file.mode)) == (
+        declared_file.value.owner,
+        declared_file.value.group,
+        oct(declared_file.value.mode),
+    )
+
+
+def test_file_absent(host: Host, absent_file: Named) -> None:
+    assert not host.file(absent_file.name).exists
+
+
+def test_sysctl_live(host: Host, sysctl: Named) -> None:
+    assert " ".join(str(host.sysctl(sysctl.name)).split()) == sysctl.value
+
+
+def test_sysctl_at_boot(host: Host, sysctl: Named) -> None:
+    """What systemd-sysctl itself would read, in its order (systemd-sysctl.service(8), --cat-config)."""
+    value = None
+    for line in host.check_output("/usr/lib/systemd/systemd-sysctl --cat-config").splitlines():
+        key, separator, text = line.strip().partition("=")
+        if separator and key.strip().lstrip("-").replace("/", ".") == sysctl.name.replace("/", "."):
+            value = " ".join(text.split())
+    assert value == sysctl.value
+
+
+def test_module_loaded(host: Host, module: Named) -> None:
+    name = module.name.replace("-", "_")
+    builtin = host.run("grep -q '/%s[.]ko' /lib/modules/$(uname -r)/modules.builtin" % name)  # noqa: UP031 - a word
+    assert host.file(f"/sys/module/{name}").is_directory or builtin.succeeded
+
+
+def test_module_at_boot(host: Host, module: Named) -> None:
+    # Not every one of these files is there, and cat says so by its status.
+    command = "cat /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf"
+    lines = host.run(command).stdout.splitlines()
+    assert module.name.replace("-", "_") in {line.strip().replace("-", "_") for line in lines}
+
+
+def test_package_installed(host: Host, package: Named) -> None:
+    assert host.package(package.name).is_installed
+
+
+def test_package_pinned(host: Host, pinned_package: Named) -> None:
+    package = pinned_package
+    version = host.check_output("dpkg-query -W -f '${Version}' %s", package.name)
+    bare = version.partition(":")[2] or version
+    assert any(
+        found == package.value or (found.startswith(package.value) and found[len(package.value)] in "-.+~")
+        for found in (version, bare)
+    ), f"{package.name} is {version}, the pin is {package.value}"
+
+
+def test_package_absent(host: Host, absent_package: Named) -> None:
+    status = host.run("dpkg-query -W -f '${db:Status-Abbrev}' %s", absent_package.name).stdout
+    assert status[1:2] != "i", f"{absent_package.name} is installed"
+
+
+def test_archive(host: Host, archive: Named) -> None:
+    """apt's own view: the archive is there once, and signed by the one key that the spec names."""
+    wanted: Archive = archive.value
+    line = "apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(SIGNED_BY)' 'Created-By: Packages'"
+    targets = [target.split() for target in host.check_output(line).splitlines()]
+    codename = host.system_info.codename
+    url = f"{wanted.url}/{host.system_info.distribution}" if wanted.docker else wanted.url
+    found = [target for target in targets if target[0].rstrip("/") == url]
+    expected = {(suite, component) for suite in wanted.suites or (codename,) for component in wanted.components}
+    assert {(target[1], target[2]) for target in found} == expected, f"apt has of {url}: {found}"
+    assert {target[3] for target in found if len(target) > 3} == {wanted.keyring}
+
+
+def test_archive_key(host: Host, signed_archive: Named) -> None:
+    archive = signed_archive
+    if not host.exists("gpg"):
+        pytest.skip("gpg is not on this host")
+    # gpg wants a home, if only an empty one.
+    command = "home=$(mktemp -d) && gpg --homedir $home --batch --with-colons --show-keys %s; rm -r $home"
+    colons = host.check_output(command, archive.value.keyring)
+    lines = [line.split(":") for line in colons.splitlines()]
+    primary = [lines[n + 1][9] for n, line in enumerate(lines) if line[0] == "pub"]
+    assert primary == [archive.value.fingerprint]
+
+
+def test_user(host: Host, user: Named) -> None:
+    account = host.user(user.name)
+    assert account.exists
+    wanted = {"uid": user.value.uid, "shell": user.value.shell, "home": user.value.home, "gecos": user.value.comment}
+    seen = {key: getattr(account, key) for key, value in wanted.items() if value is not None}
+    assert seen == {key: value for key, value in wanted.items() if value is not None}
+
+
+def test_user_absent(host: Host, absent_user: Named) -> None:
+    assert not host.user(absent_user.name).exists
+
+
+def test_member(host: Host, member: Named) -> None:
+    name, group = member.value
+    assert group in host.user(name).groups
+
+
+def test_service_enabled(host: Host, enabled_service: Named) -> None:
+    assert host.service(enabled_service.name).is_enabled == enabled_service.value
+
+
+def test_service_running(host: Host, running_service: Named) -> None:
+    assert host.service(running_service.name).is_running == running_service.value
+
+
+def test_daemon_json(host: Host, daemon: Named) -> None:
+    assert json.loads(host.file("/etc/docker/daemon.json").content_string) == daemon.value
