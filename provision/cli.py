@@ -18,6 +18,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of a playbook",
     "inventory": "show groups, hosts and variables",
     "render": "write the files that a host would get, offline",
+    "doctor": "does a host suit, before anything is installed",
     "plan": "show what would change",
     "apply": "make the hosts what the playbook says",
     "verify": "prove by testinfra that the hosts are what the playbook says",

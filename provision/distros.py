@@ -39,6 +39,8 @@ class Distribution:
     minimum: str
     version: str
     codename: str
+    #: version -> the day on which its security support ends (Debian: LTS; Ubuntu: standard, the month's last day)
+    support: Mapping[str, str]
 
 
 FLAVOURS: Mapping[str, Flavour] = {
@@ -70,12 +72,15 @@ FLAVOURS: Mapping[str, Flavour] = {
     ),
 }
 
+_DEBIAN = {"11": "2026-08-31", "12": "2028-06-30", "13": "2030-06-30"}
+_UBUNTU = {"20.04": "2025-04-30", "22.04": "2027-04-30", "24.04": "2029-04-30"}
+
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     row.id: row
     for row in (
-        Distribution("debian", "Debian", "apt", "debian", "11", "13", "trixie"),
-        Distribution("ubuntu", "Ubuntu", "apt", "ubuntu", "20.04", "24.04", "noble"),
-        Distribution("raspbian", "Raspberry Pi OS (32 bit)", "apt", "raspbian", "11", "12", "bookworm"),
+        Distribution("debian", "Debian", "apt", "debian", "11", "13", "trixie", _DEBIAN),
+        Distribution("ubuntu", "Ubuntu", "apt", "ubuntu", "20.04", "24.04", "noble", _UBUNTU),
+        Distribution("raspbian", "Raspberry Pi OS (32 bit)", "apt", "raspbian", "11", "12", "bookworm", _DEBIAN),
     )
 }
 

@@ -172,6 +172,7 @@ FAILURES = {
     "locked": "another run works on this host",
     "drift": "the host is not as wanted although every step succeeded",
     "spec": "the spec can't be applied to this host",
+    "unsuited": "the host lacks what an engine needs",
     "verify": "a check found the host not to be as the spec says",
     "internal": "a fault of provision itself",
 }

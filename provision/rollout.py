@@ -35,10 +35,10 @@ Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``mode`` plan changes nothing; ``confirm`` is asked once, between all looks and the first change.
+    """``mode`` plan and doctor change nothing; ``confirm`` is asked once, between all looks and the first change.
     ``deadline`` is in seconds per host; a host that waits for the answer gets a new one."""
 
-    mode: Literal["plan", "apply"]
+    mode: Literal["plan", "apply", "doctor"]
     forks: int = 50
     deadline: float = tasks.DEADLINE
     confirm: Confirm | None = None
@@ -172,12 +172,25 @@ class _HostRun:
             self._connection = self.rollout.transport.open(self.wish.host, deadline)
             self._guard(deadline)
             rollout = self.rollout
+            if rollout.request.mode == "doctor":
+                self._examine(self._connection, deadline)
+                return
             self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
             self._tell("host.plan", plan=self.found.plan)
             if rollout.request.mode == "plan" or not self.found.plan.changes:
                 self._end_well("changed" if self.found.plan.changes else "ok")
             elif rollout.request.confirm is not None:
                 self._unguard()  # a person may think as long as it takes
+
+    def _examine(self, connection: Connection, deadline: float) -> None:
+        verdicts = tasks.examine(connection, self.wish, deadline)
+        for verdict in verdicts:
+            self._tell("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
+        bad = [f"{verdict.subject}: {verdict.text}" for verdict in verdicts if verdict.level == "bad"]
+        if bad:
+            self.fail(Failure("unsuited", f"does not suit: {'; '.join(bad)}"))
+        else:
+            self._end("ok")
 
     def fix(self) -> None:
         found, connection = self.found, self._connection

@@ -16,13 +16,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from fabric import Connection, task
 
-from provision import distros
+from provision import distros, doctor
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
-from provision.model import Event, Failure
+from provision.model import Call, Event, Failure, Platform
 from provision.plan import Outlook, drift, outlook
 from provision.script import Looks, fix_script, look_script, steps
 from provision.transport.execute import Finished, execute
@@ -54,6 +55,27 @@ def look(
     finished = execute(
         connection, wish.host.login, look_script(_looks(wish, context, options)), deadline, frames.append
     )
+    report, platform = _looked(frames, finished)
+    try:
+        return outlook(wish, platform, context, options, report)
+    except ValueError as error:
+        raise HostError("spec", str(error)) from error
+
+
+@task
+def examine(connection: Connection, wish: Wish, deadline: float | None = None) -> list[doctor.Verdict]:
+    """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
+    frames: list[Frame] = []
+    daemon = (wish.spec.engine.daemon if wish.spec.engine else None) or {}
+    looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon))] for flavour in distros.FLAVOURS}
+    deadline = deadline or time.monotonic() + DEADLINE
+    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    report, platform = _looked(frames, finished)
+    return doctor.examine(report, platform, daemon, time.time(), date.today())
+
+
+def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
+    """What a look reported, and on what; raises for a host that can't be looked at."""
     report = _report(frames, finished)
     if report.get("unprivileged") is not None:
         raise HostError("become", "this login is not root; set ansible_become for a login that may use sudo")
@@ -62,10 +84,7 @@ def look(
     if platform is None:
         shown = name or f"{id} {version}".strip()
         raise HostError("unsupported", f"{shown} ({id}) is not supported; these are: {distros.supported()}")
-    try:
-        return outlook(wish, platform, context, options, report)
-    except ValueError as error:
-        raise HostError("spec", str(error)) from error
+    return report, platform
 
 
 @dataclass(frozen=True, slots=True)

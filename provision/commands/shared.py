@@ -6,7 +6,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from provision.desire import Options
@@ -150,11 +150,11 @@ def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
     )
 
 
-def roll_out(args: argparse.Namespace, mode: str) -> int:
+def roll_out(args: argparse.Namespace, mode: Literal["plan", "apply", "doctor"]) -> int:
     """What plan and apply have in common: load, connect, run, report. Returns the exit code."""
     from provision.desire import Options
 
-    options = Options(args.upgrade, args.lock_timeout)
+    options = Options() if mode == "doctor" else Options(args.upgrade, args.lock_timeout)
     found = loaded(args, options)
     from provision.rollout import Request, Rollout
 
@@ -164,7 +164,7 @@ def roll_out(args: argparse.Namespace, mode: str) -> int:
     if mode == "apply" and not args.yes:
         confirm = lambda plans: listener.ask(_question(plans))  # noqa: E731 - there is a terminal: apply has seen to it
     prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
-    request = Request("apply" if mode == "apply" else "plan", args.forks, args.deadline, confirm, prove)
+    request = Request(mode, args.forks, args.deadline, confirm, prove)
     try:
         result = Rollout(found.wishes, found.context, ways, options, request, listener).run()
     finally:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from provision.model import Event, Failure, Plan
-from provision.report.text import check_lines, failure_lines, plan_lines, table
+from provision.report.text import check_lines, failure_lines, plan_lines, table, verdict_line
 
 _STYLES = {
     "host": "bold",
@@ -32,6 +32,8 @@ _STYLES = {
     "failed": "bold red",
     "unreachable": "bold red",
     "skipped": "dim",
+    "warning": "yellow",
+    "bad": "bold red",
 }
 #: Hosts under way that are shown at once; more would scroll.
 _ROWS = 12
@@ -70,6 +72,8 @@ class Terminal:
             row.step = f"[{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             self._rows.setdefault(event.host, _Row(time.monotonic())).step = str(data["text"])
+        elif event.name == "verdict":
+            self._print([verdict_line(event, self._style)])
         elif event.name == "check.done":
             row = self._rows.setdefault(event.host, _Row(time.monotonic()))
             row.step = f"{data['suite']}: {data['check']}"

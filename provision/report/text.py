@@ -47,6 +47,12 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
             yield f"    not done: {', '.join(failure.undone)}"
 
 
+def verdict_line(event: Event, style: Style = plain) -> str:
+    """The doctor's word on one thing."""
+    level = str(event.data["level"])
+    return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
+
+
 def check_lines(event: Event, style: Style = plain) -> Iterator[str]:
     """A failed check: what was expected and what was seen."""
     data = event.data
@@ -80,6 +86,8 @@ class Text:
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
+        elif event.name == "verdict":
+            yield verdict_line(event)
         elif event.name == "check.done" and data["outcome"] == "failed":
             yield from check_lines(event)
         elif event.name == "interrupted":

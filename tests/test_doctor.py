@@ -1,0 +1,116 @@
+"""The doctor's verdicts: a host that suits, and the same host with one thing wrong at a time."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from provision.distros import DISTRIBUTIONS, example, platform
+from provision.doctor import examine, folders
+from provision.wire import Seen
+from tests.shells import each_shell, run
+
+NOW = 1_800_000_000.0
+GOOD: dict[str, tuple[str, ...]] = {
+    "kernel": ("6.12.43+deb13-amd64",),
+    "machine": ("x86_64",),
+    **{f"namespace {name}": ("yes",) for name in ("pid", "net", "ipc", "mnt", "uts", "user")},
+    "cgroups": ("2", "cpuset cpu io memory hugetlb pids"),
+    "overlay": ("loadable",),
+    "bridge": ("present",),
+    "firewall": (" iptables nft",),
+    "clock": (str(int(NOW) + 3),),
+    "space /var/lib/docker": ("ext2/ext3", "50000000", "unknown"),
+    "space /var/lib/containerd": ("ext2/ext3", "50000000", "unknown"),
+    "addresses": (
+        "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 10.1.2.3/24 brd 10.1.2.255 scope global eth0",
+    ),
+    "routes": ("default via 10.1.2.1 dev eth0\n10.1.2.0/24 dev eth0 scope link\n10.9.0.0/16 via 10.1.2.7 dev eth0",),
+}
+
+
+def levels(changes: dict[str, tuple[str, ...]] | None = None, **daemon: Any) -> dict[str, str]:
+    """Verdicts that are not ok, by subject."""
+    frames = [("doctor", key, *fields) for key, fields in {**GOOD, **(changes or {})}.items()]
+    trixie = example(DISTRIBUTIONS["debian"])
+    verdicts = examine(Seen.of(frames), trixie, daemon, NOW, date(2026, 11, 24))
+    return {verdict.subject: verdict.level for verdict in verdicts if verdict.level != "ok"}
+
+
+def test_a_host_that_suits() -> None:
+    assert levels(bip="10.200.0.1/24") == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kernel": ("3.9.0",)}, {"kernel": "bad"}),
+        ({"machine": ("mips",)}, {"kernel": "bad"}),
+        ({"namespace user": ("no",)}, {"namespaces": "bad"}),
+        ({"cgroups": ("2", "cpuset cpu io pids")}, {"cgroups": "bad"}),
+        ({"cgroups": ("1", "cpuset cpu memory pids")}, {"cgroups": "warning"}),
+        ({"overlay": ("absent",)}, {"overlay": "bad"}),
+        ({"bridge": ("absent",)}, {"bridge": "bad"}),
+        ({"firewall": ("",)}, {"firewall": "warning"}),
+        ({"firewall": (" nft",)}, {"firewall": "warning"}),
+        ({"clock": (str(int(NOW) - 3600),)}, {"clock": "bad"}),
+        ({"space /var/lib/docker": ("ext2/ext3", "900000", "unknown")}, {"space /var/lib/docker": "bad"}),
+        ({"space /var/lib/docker": ("ext2/ext3", "9000000", "unknown")}, {"space /var/lib/docker": "warning"}),
+        ({"space /var/lib/docker": ("xfs", "50000000", "0")}, {"space /var/lib/docker": "bad"}),
+        ({"space /var/lib/docker": ("xfs", "50000000", "1")}, {}),
+        ({"space /var/lib/docker": ("nfs", "50000000", "unknown")}, {"space /var/lib/docker": "bad"}),
+        ({"space /var/lib/docker": ("overlayfs", "50000000", "unknown")}, {"space /var/lib/docker": "bad"}),
+        ({"space /var/lib/containerd": ("overlayfs", "50000000", "unknown")}, {"space /var/lib/containerd": "warning"}),
+        ({"routes": ("172.20.0.0/16 dev tun0",)}, {"default pools": "warning"}),
+        ({"routes": ("172.17.0.0/16 dev docker0",)}, {}),
+        ({"routes": ("172.18.0.0/16 dev br-1234",)}, {}),
+        ({"routes": ("blackhole 192.168.0.0/16",)}, {"default pools": "warning"}),
+    ],
+)
+def test_one_thing_wrong(changes: dict[str, tuple[str, ...]], expected: dict[str, str]) -> None:
+    assert levels(changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("daemon", "expected"),
+    [
+        ({"bip": "10.1.2.1/24"}, {"bip 10.1.2.1/24": "bad"}),
+        ({"bip": "10.9.1.1/24"}, {"bip 10.9.1.1/24": "bad"}),
+        ({"bip": "nonsense"}, {"bip nonsense": "bad"}),
+        ({"default-address-pools": [{"base": "10.0.0.0/8", "size": 24}]}, {"pool 10.0.0.0/8": "bad"}),
+        ({"default-address-pools": [{"base": "10.50.0.0/16", "size": 24}]}, {}),
+        ({"exec-opts": ["native.cgroupdriver=cgroupfs"]}, {"cgroups": "warning"}),
+    ],
+)
+def test_what_the_spec_asks_for(daemon: dict[str, Any], expected: dict[str, str]) -> None:
+    assert levels(None, **daemon) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "day", "level"),
+    [("13", date(2026, 11, 24), "ok"), ("11", date(2026, 11, 24), "warning"), ("99", date(2026, 11, 24), "warning")],
+)
+def test_support_of_the_distribution(version: str, day: date, level: str) -> None:
+    host = platform("debian", version, "x")
+    assert host is not None
+    frames = [("doctor", key, *fields) for key, fields in GOOD.items()]
+    assert examine(Seen.of(frames), host, {}, NOW, day)[0].level == level
+
+
+def test_data_root_and_containerds_root() -> None:
+    assert folders({"data-root": "/srv/docker"}) == ("/srv/docker", "/var/lib/containerd")
+    assert folders({}) == ("/var/lib/docker", "/var/lib/containerd")
+
+
+@each_shell
+def test_the_look_of_this_very_machine(shell: list[str]) -> None:
+    frames, done = run(shell, ["look/doctor.sh"], "look_doctor /nonexistent/docker /var/lib/containerd")
+    assert done.returncode == 0, done.stderr
+    verdicts = examine(
+        Seen.of(frames), example(DISTRIBUTIONS["debian"]), {"data-root": "/nonexistent/docker"}, 0, date.min
+    )
+    subjects = {verdict.subject for verdict in verdicts}
+    assert {"kernel", "namespaces", "cgroups", "space /nonexistent/docker", "clock", "default pools"} <= subjects
+    assert {v.subject: v.level for v in verdicts}["namespaces"] == "ok"
