@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from provision.commands import shared
+from provision.commands import options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    shared.selection(parser)
-    shared.connecting(parser)
+    options.selection(parser)
+    options.connecting(parser)
     parser.add_argument("--verify", action="store_true", help="prove it afterwards, on the same connections")
     parser.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
 
@@ -20,4 +20,4 @@ def run(args: argparse.Namespace) -> int:
         from provision.errors import UsageError
 
         raise UsageError("apply asks before it changes anything; without a terminal, or with --json, it needs --yes")
-    return shared.roll_out(args, "apply")
+    return running.roll_out(args, "apply")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from provision.commands import shared
+from provision.commands import options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    shared.selection(parser)
-    shared.logging_in(parser)
+    options.selection(parser)
+    options.logging_in(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return shared.roll_out(args, "doctor")
+    return running.roll_out(args, "doctor")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from provision.commands import shared
+from provision.commands import options
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    shared.inventory(parser)
+    options.inventory(parser)
     parser.add_argument(
         "--playbook",
         metavar="FILE",
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     folder = Path(args.playbook).parent
     known = Inventory(
-        args.inventory, playbook_dir=folder if folder.is_dir() else None, extra=shared.extra_vars(args.extra_vars)
+        args.inventory, playbook_dir=folder if folder.is_dir() else None, extra=options.extra_vars(args.extra_vars)
     )
     if args.graph:
         print(known.graph())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from provision.commands import shared
+from provision.commands import options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    shared.selection(parser)
-    shared.connecting(parser)
+    options.selection(parser)
+    options.connecting(parser)
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when changes are pending")
 
 
 def run(args: argparse.Namespace) -> int:
-    return shared.roll_out(args, "plan")
+    return running.roll_out(args, "plan")

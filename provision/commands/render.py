@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from provision.commands import shared
+from provision.commands import options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="a host of the inventory")
-    shared.selection(parser)
+    options.selection(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write below this folder (default: print)")
     parser.add_argument(
         "--as",
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.yamlfile import nearest
 
-    found = shared.loaded(args)
+    found = running.loaded(args)
     wish = next((wish for wish in found.wishes if wish.host.name == args.host), None)
     if wish is None:
         hint = nearest(args.host, [wish.host.name for wish in found.wishes])

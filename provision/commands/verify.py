@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from provision.commands import shared
+from provision.commands import options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    shared.selection(parser)
-    shared.logging_in(parser)
+    options.selection(parser)
+    options.logging_in(parser)
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
 
@@ -19,15 +19,15 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.yamlfile import nearest
 
-    found = shared.loaded(args)
+    found = running.loaded(args)
     from provision.verify.run import Request, names, verify
 
     for name in args.suite:
         if name not in names():
             raise UsageError(f"no suite {name} ({nearest(name, names()) or ', '.join(names())})")
-    transport = shared.transport(args, found)
+    transport = running.transport(args, found)
     request = Request(tuple(args.suite), args.forks, args.deadline, args.junit and args.junit.resolve())
-    reporter = shared.reporter(args)
+    reporter = running.reporter(args)
     try:
         counts = verify(found.wishes, found.context, transport, request, reporter)
     finally:

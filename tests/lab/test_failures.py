@@ -113,3 +113,18 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
     subprocess.run([*LAB.ssh(host.name), "sh"], input=script.encode(), capture_output=True, check=True)
     assert host.sh("wc -l </etc/x") == "2000"
     connection.close()
+
+
+def test_a_fabfile_of_the_users_own(host: LabHost) -> None:
+    """The effect side is a fabric task on a plain fabric connection."""
+    from fabric import Connection
+
+    from provision.load import load
+    from provision.tasks import apply
+
+    host.playbook({"spec": {"files": {"/etc/x": {"content": "x"}}}})
+    wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.address)
+    with Connection(host.address, user="root", connect_kwargs={"key_filename": str(LAB.store.key)}) as connection:
+        assert [change.resource for change in apply(connection, wish, context).plan.changes] == ["file:/etc/x"]
+        assert apply(connection, wish, context).plan.changes == ()
+    assert host.sh("cat /etc/x") == "x"

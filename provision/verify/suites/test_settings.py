@@ -61,7 +61,7 @@ def test_sysctl_at_boot(host: Host, sysctl: Named) -> None:
 
 def test_module_loaded(host: Host, module: Named) -> None:
     name = module.name.replace("-", "_")
-    builtin = host.run("grep -q '/%s[.]ko' /lib/modules/$(uname -r)/modules.builtin" % name)  # noqa: UP031 - a word
+    builtin = host.run("grep -q %s /lib/modules/$(uname -r)/modules.builtin", f"/{name}[.]ko")
     assert host.file(f"/sys/module/{name}").is_directory or builtin.succeeded
 
 

@@ -1,0 +1,96 @@
+"""What commands that go to hosts have in common: load, connect, run, report."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from provision.commands import options as given
+
+if TYPE_CHECKING:
+    from provision.desire import Options
+    from provision.load import Loaded
+    from provision.rollout import Verify
+    from provision.transport.ssh import Transport
+
+
+def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
+    from provision.load import load
+
+    return load(
+        args.inventory,
+        args.playbook,
+        limit=args.limit,
+        extra=given.extra_vars(args.extra_vars),
+        logins=given.logins(args) if hasattr(args, "user") else None,
+        options=options,
+    )
+
+
+def roll_out(args: argparse.Namespace, mode: Literal["plan", "apply", "doctor"]) -> int:
+    """What plan and apply have in common: load, connect, run, report. Returns the exit code."""
+    from provision.desire import Options
+
+    options = Options() if mode == "doctor" else Options(args.upgrade, args.lock_timeout)
+    found = loaded(args, options)
+    from provision.rollout import Request, Rollout
+
+    ways = transport(args, found)
+    listener = reporter(args)
+    # The start did without collecting garbage; a long run over many hosts must not.
+    gc.freeze()
+    gc.enable()
+    # Without --yes there is a terminal: apply has seen to it.
+    confirm = partial(_ask, listener) if mode == "apply" and not args.yes else None
+    prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
+    request = Request(mode, args.forks, args.deadline, confirm, prove)
+    try:
+        result = Rollout(found.wishes, found.context, ways, options, request, listener).run()
+    finally:
+        listener.close()
+    if result.interrupted:
+        return 130
+    if result.bad:
+        return 3
+    if result.declined:
+        return 1
+    return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def transport(args: argparse.Namespace, found: Loaded) -> Transport:
+    """Connections as the command line wants them; every key file is read here, before a host is touched."""
+    from provision.transport.ssh import Connecting, Transport
+
+    ways = Transport(Connecting(args.connect_timeout, args.accept_new))
+    ways.prepare([wish.host.login for wish in found.wishes])
+    return ways
+
+
+def reporter(args: argparse.Namespace) -> Any:
+    """Who hears the events: JSON Lines, a terminal, or lines of text."""
+    if args.json:
+        from provision.report.jsonlines import JsonLines
+
+        return JsonLines()
+    if sys.stdout.isatty():
+        from provision.report.terminal import Terminal
+
+        return Terminal()
+    from provision.report.text import Text
+
+    return Text()
+
+
+def _prove(found: Loaded, forks: int) -> Verify:
+    from provision.verify.run import Request, prove
+
+    return partial(prove, found.context, Request(forks=forks))
+
+
+def _ask(listener: Any, plans: list[Any]) -> bool:
+    changes = sum(len(plan.changes) for plan in plans)
+    hosts = f"{len(plans)} host{'s' if len(plans) > 1 else ''}"
+    return bool(listener.ask(f"Make {changes} change{'s' if changes > 1 else ''} on {hosts}?"))
