@@ -156,6 +156,14 @@ def engine(wish: Wish, context: Context) -> Iterator[Named]:
         yield Named("engine", wish.spec.engine)
 
 
+def bridged(wish: Wish, context: Context) -> Iterator[Named]:
+    """Engines with docker's own bridge and its own firewall rules."""
+    found = (wish.spec.engine.daemon if wish.spec.engine else None) or {}
+    own = found.get("bridge") is None and found.get("iptables") is not False and found.get("ip-masq") is not False
+    if wish.spec.engine is not None and own:
+        yield Named("docker0", "docker0")
+
+
 def pinned_engine(wish: Wish, context: Context) -> Iterator[Named]:
     if wish.spec.engine is not None and wish.spec.engine.version is not None:
         yield Named(wish.spec.engine.version, wish.spec.engine.version)
@@ -200,6 +208,7 @@ PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
         running_service,
         engine,
         pinned_engine,
+        bridged,
         daemon,
         daemon_key,
     )

@@ -54,6 +54,7 @@ class Plugin:
     ) -> None:
         self.subjects, self.context, self.on_check, self.forks = subjects, context, on_check, forks
         self._outcomes: dict[str, Future[None]] = {}
+        self._pool: ThreadPoolExecutor | None = None
 
     @pytest.fixture
     def host(self, request: pytest.FixtureRequest) -> Target:
@@ -90,10 +91,14 @@ class Plugin:
                 self._outcomes[item.nodeid] = Future()
         if not by_host:
             return
-        pool = ThreadPoolExecutor(max_workers=min(self.forks, len(by_host)), thread_name_prefix="verify")
+        self._pool = ThreadPoolExecutor(max_workers=min(self.forks, len(by_host)), thread_name_prefix="verify")
         for host, items in by_host.items():
-            pool.submit(self._probe, host, items)
-        pool.shutdown(wait=False)
+            self._pool.submit(self._probe, host, items)
+
+    def pytest_sessionfinish(self) -> None:
+        """Not before every host has cleaned up behind its checks."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _probe(self, host: str, items: list[pytest.Function]) -> None:
         for item in items:
@@ -104,6 +109,9 @@ class Plugin:
                 self._outcomes[item.nodeid].set_exception(error)
             else:
                 self._outcomes[item.nodeid].set_result(None)
+        for module in dict.fromkeys(item.module for item in items):
+            if (after := getattr(module, "after", None)) is not None:
+                after(self.subjects[host].target)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

@@ -181,3 +181,63 @@ def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
     outcome = good.provision("verify", "--deadline", "5")
     ends = {event["host"]: event["status"] for event in outcome.all("host.done")}
     assert ends == {good.name: "ok", frozen.name: "failed"}, outcome.out
+
+
+#: A docker that isn't what it seems: case arms of a wrapper -> the checks that must fail.
+_WRAPPED: list[tuple[str, str, set[str]]] = [
+    ("ipc of the host", 'run) shift; exec /usr/bin/docker run --ipc=host "$@" ;;', {"container_namespaces engine"}),
+    (
+        "pid of the host",
+        'run) shift; exec /usr/bin/docker run --pid=host "$@" ;;',
+        {"container_namespaces engine", "container_sees_only_itself engine"},
+    ),
+    (
+        "another memory limit",
+        'run) case "$*" in *"--memory 32m"*) exec /usr/bin/docker $(echo "$@" | sed s/32m/48m/) ;; esac ;;',
+        {"container_memory_limit_is_set engine"},
+    ),
+    (
+        "a layer that remembers",
+        (
+            'run) case "$*" in *"touch /written"*) shift; echo /written; exec >/dev/null;'
+            " /usr/bin/docker run -d --name w --label provision.verify=1 provision-verify sh -c 'touch /written';"
+            " sleep 1; /usr/bin/docker commit w provision-verify:latest; exec /usr/bin/docker rm w ;; esac ;;"
+        ),
+        {"container_layers_are_read_only engine"},
+    ),
+    ("a stop that does not stop", "stop) exit 0 ;;", {"container_life engine"}),
+    (
+        "a removal that does not remove",
+        "rm) exit 0 ;;",
+        {"container_life engine", "nothing_of_ours_is_left engine"},
+    ),
+]
+
+
+def test_what_docker_stands_on_can_be_missed(docker_host: LabHost) -> None:
+    def verify() -> set[str]:
+        return failed(docker_host.provision("verify", "--suite", "foundation"))
+
+    assert verify() == set()
+    docker_host.sh("iptables -t nat -F POSTROUTING")
+    assert verify() == {"nat docker0"}
+    docker_host.sh("systemctl restart docker")
+    wrong = []
+    for name, arms, predicted in _WRAPPED:
+        script = f'#!/bin/sh\ncase $1 in\n{arms}\nesac\nexec /usr/bin/docker "$@"\n'
+        subprocess.run(
+            [*LAB.ssh(docker_host.name), "cat >/usr/local/bin/docker && chmod +x /usr/local/bin/docker"],
+            input=script.encode(),
+            check=True,
+        )
+        seen = verify()
+        print(f"{name:40} predicted {sorted(predicted)} failed {sorted(seen)}")
+        if seen != predicted:
+            wrong.append((name, predicted, seen))
+        docker_host.sh(
+            "rm /usr/local/bin/docker; docker ps -aq | xargs -r docker rm -f; docker images -q | xargs -r docker rmi -f"
+        )
+    assert not wrong
+    assert verify() == set()
+    left = "docker ps -aq; docker images -q; systemctl list-timers --all --no-legend | grep provision-verify || true"
+    assert docker_host.sh(left) == ""

@@ -1,0 +1,69 @@
+"""Throwaway containers for the suites: of an image that needs no registry, made on the host of the host's own programs.
+
+Everything carries the label, is bounded in time, memory and processes, and is gone afterwards: containers remove
+themselves when their one command ends, and a timer of the host removes the rest even when we are killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testinfra.host import Host
+
+LABEL = "provision.verify"
+IMAGE = "provision-verify:latest"
+#: Bounds of every container: memory, processes, and no way to gain rights.
+BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
+
+_CLEAN = (
+    f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f; "
+    f"docker images -q --filter label={LABEL} | xargs -r docker rmi -f"
+)
+
+# Each program, and what the dynamic linker says it needs (ldd(1)), at the places where they are on the host.
+_BUILD = """
+set -e
+if docker image inspect IMAGE >/dev/null 2>&1; then exit 0; fi
+systemd-run -q --on-active=300 --unit=provision-verify-clean-$$ /bin/sh -c 'CLEAN'
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+mkdir -p "$folder/bin" "$folder/proc" "$folder/sys" "$folder/tmp"
+for program in sh cat sleep ls readlink uname touch; do
+    path=$(command -v "$program")
+    for file in $(ldd "$path" | grep -o '/[^ )]*'); do
+        mkdir -p "$folder${file%/*}"
+        cp -L "$file" "$folder$file"
+    done
+    cp -L "$path" "$folder/bin/$program"
+done
+tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PATH=/bin' - IMAGE
+"""
+
+
+def prepare(host: Host) -> None:
+    """The image is there; raises ``AssertionError`` with docker's words when it can't be made."""
+    script = _BUILD.replace("CLEAN", _CLEAN).replace("IMAGE", IMAGE).replace("LABEL LABEL", f"LABEL {LABEL}")
+    host.check_output(script)
+
+
+def run(host: Host, command: str, options: str = "") -> str:
+    """Run ``command`` in a container of its own, and return what it printed."""
+    prepare(host)
+    return host.check_output(f"timeout 60 docker run --rm {BOUNDS} {options} {IMAGE} sh -c %s", command)
+
+
+@contextmanager
+def running(host: Host, options: str = "") -> Iterator[str]:
+    """The id of a container that sleeps, for a minute at the longest."""
+    prepare(host)
+    name = host.check_output(f"docker run -d --rm {BOUNDS} {options} {IMAGE} sleep 60")
+    try:
+        yield name
+    finally:
+        host.run("docker rm -f %s", name)
+
+
+def clean(host: Host) -> None:
+    """Remove what is left: containers, the image, and the timer that would have done it."""
+    host.run(f"{_CLEAN}; systemctl stop 'provision-verify-clean-*.timer'")
