@@ -75,7 +75,7 @@ def declare(
     """
     chosen: dict[str, list[Play]] = {}
     for play in plays:
-        for host in inventory.limit(inventory.select(play.hosts, where=play.where, key="hosts"), limit):
+        for host in inventory.limit(inventory.select(play.hosts, where=play.hosts_where, key="hosts"), limit):
             chosen.setdefault(host, []).append(play)
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")

@@ -23,6 +23,7 @@ class Play:
     spec: Map
     vars: Map
     where: Where
+    hosts_where: Where
 
 
 def load_playbook(path: Path) -> list[Play]:
@@ -70,4 +71,4 @@ def _play(item: Any, where: Where, key: str) -> Play:
     for part in ("spec", "vars"):
         if not isinstance(item.get(part, Map()), Map):
             raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
-    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), where)
+    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), where, item.where["hosts"])

@@ -75,7 +75,7 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("a: 1", "a playbook is a list of plays"),
         ("- hosts: docker\n  spec: {}", "a play needs name"),
         ("- name: x\n  host: docker\n  spec: {}", 'site.yml:2: [0].host: unknown key (did you mean "hosts"?)'),
-        ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:1: hosts: no host or group matches 'nobody'"),
+        ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:2: hosts: no host or group matches 'nobody'"),
         ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
         ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
         ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter or a digit"),
