@@ -38,6 +38,9 @@ def add_host(index: int) -> None:
     run(["ip", "netns", "add", name])
     run(["ip", "link", "add", f"plv{index}", "type", "veth", "peer", "name", "eth0", "netns", name])
     run(["ip", "link", "set", f"plv{index}", "master", BRIDGE, "up"])
+    # Always the same hardware address for the same address: a neighbour that remembers an earlier host of this
+    # address would send its packets nowhere for seconds.
+    run(["ip", "-n", name, "link", "set", "eth0", "address", f"02:00:c6:33:64:{index:02x}"])
     run(["ip", "-n", name, "link", "set", "lo", "up"])
     run(["ip", "-n", name, "addr", "add", f"{SUBNET}.{index}/24", "dev", "eth0"])
     run(["ip", "-n", name, "link", "set", "eth0", "up"])
