@@ -26,7 +26,7 @@ _GIB = 1024 * 1024
 _TOO_LITTLE, _LITTLE = 1 * _GIB, 10 * _GIB
 _SKEW = 60
 _DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
-_FIRST_IN_POOL = ("docker0", "br-", "veth", "docker_gwbridge")
+_DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +166,14 @@ def _taken(report: Report) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
     """The host's networks that are not Docker's own, by what names them."""
     for line in report.fields("doctor", "addresses")[0].splitlines():
         words = line.split()
-        if not words[1].startswith((*_FIRST_IN_POOL, "lo")):
+        if not words[1].startswith((*_DOCKERS_OWN, "lo")):
             yield f"{words[1]} {words[3]}", ipaddress.IPv4Interface(words[3]).network
     for line in report.fields("doctor", "routes")[0].splitlines():
         words = line.split()
         if words[0] in ("blackhole", "unreachable", "prohibit"):
             words = words[1:]
         device = words[words.index("dev") + 1] if "dev" in words else ""
-        if words[0] != "default" and not device.startswith(_FIRST_IN_POOL):
+        if words[0] != "default" and not device.startswith(_DOCKERS_OWN):
             yield f"the route to {words[0]}", ipaddress.IPv4Network(words[0], strict=False)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import base, cgroups, network
-from provision.lab.process import output, run
+from provision.lab.process import run
 from provision.lab.store import Record, Store, alive, start_time
 
 #: nspawn's exit status when the host rebooted; anything else means that it ended (systemd-nspawn(1)).
@@ -133,9 +133,3 @@ def destroy(store: Store, lab: str, name: str) -> None:
     if any(line.split()[1].startswith(prefix) for line in Path("/proc/self/mounts").read_text().splitlines()):
         raise LabError(f"lab host {name}: something is still mounted below {folder}; nothing was removed")
     shutil.rmtree(folder, ignore_errors=False)
-
-
-def leader(record: Record) -> int:
-    """The pid, on this machine, of the host's pid 1."""
-    children = output(["pgrep", "-P", str(record.pid)]).split()
-    return int(output(["pgrep", "-P", children[0]]).split()[0])

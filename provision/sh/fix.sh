@@ -3,17 +3,11 @@
 
 begin() {
     set -u
-    exec 3>&1 1>&2 </dev/null
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
-    umask 077
     # When the connection goes, the work goes on.
     trap '' PIPE HUP
-    stage=begin run_folder=/run/provision
+    run_folder=/run/provision
     run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
-    trap 'died $?' EXIT
-    # Start files of a login shell may have printed something; from here on there are frames alone.
-    printf 'provision 1\n' >&3
+    begin_events
     mkdir -p "$run_folder" || exit 1
 }
 
@@ -84,11 +78,6 @@ step_end() { # STATUS
 steps_end() {
     set -e
     emit steps.end
-}
-
-at() { # FUNCTION ARGUMENT...
-    stage=$1
-    "$@"
 }
 
 died() { # STATUS

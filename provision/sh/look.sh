@@ -3,20 +3,8 @@
 
 begin() {
     set -eu
-    exec 3>&1 1>&2 </dev/null
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
-    umask 077
     trap '' PIPE
-    stage=begin
-    trap 'died $?' EXIT
-    # Start files of a login shell may have printed something; from here on there are frames alone.
-    printf 'provision 1\n' >&3
-}
-
-at() { # FUNCTION ARGUMENT...
-    stage=$1
-    "$@"
+    begin_events
 }
 
 # What we can't look at we don't touch: a distribution that is not in the table, a login that is not root.

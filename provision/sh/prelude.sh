@@ -8,6 +8,23 @@
 nl='
 '
 
+# What both frames begin with. Whatever ends the script from here on, `died` of the frame hears of it.
+begin_events() {
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    stage=begin
+    trap 'died $?' EXIT
+    # Start files of a login shell may have printed something; from here on there are frames alone.
+    printf 'provision 1\n' >&3
+}
+
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
+
 emit() { # FIELD...
     emit_frame="$#;"
     for emit_field in "$@"; do

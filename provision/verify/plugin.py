@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testinfra.host import Host as Target
@@ -60,11 +59,6 @@ class Plugin:
     def host(self, request: pytest.FixtureRequest) -> Target:
         """The testinfra host of this test."""
         return self.subjects[request.param].target
-
-    @pytest.fixture
-    def spec(self, request: pytest.FixtureRequest) -> Any:
-        """The host's spec, for a user's own tests."""
-        return self.subjects[request.node.callspec.params["host"]].wish.spec
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "host" not in metafunc.fixturenames:

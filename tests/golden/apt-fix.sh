@@ -1,6 +1,19 @@
 provision_main() {
 nl='
 '
+begin_events() {
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    stage=begin
+    trap 'died $?' EXIT
+    printf 'provision 1\n' >&3
+}
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
 emit() { # FIELD...
     emit_frame="$#;"
     for emit_field in "$@"; do
@@ -621,15 +634,10 @@ member_remove() { # USER GROUP
 }
 begin() {
     set -u
-    exec 3>&1 1>&2 </dev/null
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
-    umask 077
     trap '' PIPE HUP
-    stage=begin run_folder=/run/provision
+    run_folder=/run/provision
     run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
-    trap 'died $?' EXIT
-    printf 'provision 1\n' >&3
+    begin_events
     mkdir -p "$run_folder" || exit 1
 }
 lock_take() {
@@ -690,10 +698,6 @@ step_end() { # STATUS
 steps_end() {
     set -e
     emit steps.end
-}
-at() { # FUNCTION ARGUMENT...
-    stage=$1
-    "$@"
 }
 died() { # STATUS
     rm -f "$run_log" "$run_written"

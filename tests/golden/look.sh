@@ -1,6 +1,19 @@
 provision_main() {
 nl='
 '
+begin_events() {
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    stage=begin
+    trap 'died $?' EXIT
+    printf 'provision 1\n' >&3
+}
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
 emit() { # FIELD...
     emit_frame="$#;"
     for emit_field in "$@"; do
@@ -310,18 +323,8 @@ look_groups() { # NAME...
 }
 begin() {
     set -eu
-    exec 3>&1 1>&2 </dev/null
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
-    umask 077
     trap '' PIPE
-    stage=begin
-    trap 'died $?' EXIT
-    printf 'provision 1\n' >&3
-}
-at() { # FUNCTION ARGUMENT...
-    stage=$1
-    "$@"
+    begin_events
 }
 supported() {
     if [ ! -r /proc/1/environ ]; then
