@@ -4,9 +4,9 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule .ci/run
 
-.PHONY: setup demo test check lint types fast golden bench lock clean
+.PHONY: setup demo test check lint types fast golden molecule bench lock clean
 
 setup: $(VENV)/ready
 
@@ -24,6 +24,7 @@ demo: setup
 # Everything: the checks, then the tests on real hosts.
 test: check
 	$(BIN)/python -m pytest -m lab
+	scripts/molecule
 
 check: lint types fast
 
@@ -42,6 +43,10 @@ fast: setup
 # Write the golden scripts anew, after looking at what changed in them.
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
+
+# Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
+molecule: setup
+	scripts/molecule
 
 bench: setup
 	$(BIN)/python -m bench

@@ -68,6 +68,16 @@ def compare(one: list[str], other: list[str], rounds: int) -> dict[str, float]:
     }
 
 
+def over_ssh(lab: Lab, names: list[str]) -> list[str]:
+    """The same suites over testinfra's own ``ssh://`` backend, by plain pytest."""
+    config = lab.store.lab(lab.name) / "ssh_config"
+    config.write_text(f"Host *\n  User root\n  IdentityFile {lab.store.key}\n  UserKnownHostsFile {lab.known_hosts}\n")
+    hosts = ",".join(f"ssh://{lab.record(name).address}" for name in names)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "provision.verify.standalone"]
+    argv += ["--provision-inventory", str(lab.inventory_file), "--ssh-config", str(config), f"--hosts={hosts}"]
+    return [*argv, "--pyargs", "provision.verify.suites.test_settings", "provision.verify.suites.test_daemon"]
+
+
 def main() -> None:
     lab = Lab("bench")
     names = lab.names(HOSTS)
@@ -84,6 +94,9 @@ def main() -> None:
         result = compare(apply, floor, ROUNDS)
         connections, execs = counted(lab, names, apply)
         start = compare([f"{Path(python).parent}/provision", "--help"], [python, "-c", "pass"], 2 * ROUNDS)
+        suites = ["--suite", "settings", "--suite", "daemon"]
+        proof = compare([python, "-m", "provision", "verify", "-i", inventory, *suites], apply, ROUNDS)
+        plain, _ = timed(over_ssh(lab, names))
     finally:
         lab.down([record.name for record in started])
 
@@ -112,6 +125,14 @@ def main() -> None:
             f"{start['ratio']:.2f}",
             "5",
         ),
+        (
+            f"verify, settings and daemon, {HOSTS} hosts, against apply with nothing to do",
+            f"{proof['wall']:.3f} s",
+            f"{proof['floor_wall']:.3f} s",
+            f"{proof['ratio']:.2f} ({proof['ratio_min']:.2f}-{proof['ratio_max']:.2f})",
+            "3",
+        ),
+        ("  the same suites over testinfra's ssh://", f"{plain:.1f} s", "", f"{plain / proof['wall']:.0f} x ours", ""),
         (f"bare to done, {HOSTS} hosts", f"{first:.1f} s", "", "", ""),
         (f"booting {len(started)} hosts", f"{booted:.1f} s", "", "", ""),
     ]
@@ -124,6 +145,8 @@ def main() -> None:
         "rounds": ROUNDS,
         "apply": result,
         "help": start,
+        "verify": proof,
+        "verify_over_ssh": plain,
         "connections": connections,
         "execs": execs,
     }

@@ -26,6 +26,7 @@ class Declared:
     play: str
     slug: str
     spec: Spec
+    verify: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _wish(inventory: Inventory, name: str, plays: list[Play], login: Callable[[H
         parts.append((play, scope.render(refine(play.spec, own), "spec")))
     try:
         united = reduce(unite, (part for _, part in parts))
-        declared = tuple(Declared(play.name, play.slug, validate(Spec, part)) for play, part in parts)
+        declared = tuple(Declared(play.name, play.slug, validate(Spec, part), play.verify) for play, part in parts)
         spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
     except SpecError as error:
         raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error

@@ -10,18 +10,20 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.yamlfile import Map, Seq, load, nearest
 
-_KEYS = ("name", "hosts", "spec", "vars")
+_KEYS = ("name", "hosts", "spec", "vars", "verify")
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it."""
+    """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it.
+    ``verify`` are the user's own testinfra tests, files and folders."""
 
     name: str
     slug: str
     hosts: str
     spec: Map
     vars: Map
+    verify: tuple[Path, ...]
     where: Where
     hosts_where: Where
 
@@ -35,7 +37,7 @@ def load_playbook(path: Path) -> list[Play]:
     data = load(path)
     if not isinstance(data, Seq):
         raise SpecError("a playbook is a list of plays", where=Where(path, 1), hint='each begins with "- name:"')
-    plays = [_play(item, data.where[index], f"[{index}]") for index, item in enumerate(data)]
+    plays = [_play(item, data.where[index], f"[{index}]", path.parent) for index, item in enumerate(data)]
     by_slug: dict[str, Play] = {}
     for play in plays:
         first = by_slug.setdefault(play.slug, play)
@@ -49,7 +51,7 @@ def load_playbook(path: Path) -> list[Play]:
     return plays
 
 
-def _play(item: Any, where: Where, key: str) -> Play:
+def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
     if not isinstance(item, Map):
         raise SpecError("a play is a mapping", where=where, key=key)
     for name in item:
@@ -71,4 +73,27 @@ def _play(item: Any, where: Where, key: str) -> Play:
     for part in ("spec", "vars"):
         if not isinstance(item.get(part, Map()), Map):
             raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
-    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), where, item.where["hosts"])
+    tests = _tests(item, key, folder)
+    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"])
+
+
+def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
+    """The user's own tests: one path or a list of them, beside the playbook."""
+    given = item.get("verify")
+    if given is None:
+        return ()
+    words = given if isinstance(given, Seq) else [given]
+    found = []
+    for word in words:
+        if not isinstance(word, str) or not word.strip():
+            raise SpecError("must be a path or a list of paths", where=item.where["verify"], key=f"{key}.verify")
+        path = (folder / word).resolve()
+        if not path.exists():
+            raise SpecError(
+                f"no such tests: {word}",
+                where=item.where["verify"],
+                key=f"{key}.verify",
+                hint=f"a file or folder beside {folder or '.'}/",
+            )
+        found.append(path)
+    return tuple(found)

@@ -26,6 +26,10 @@ def playbook_schema() -> dict[str, Any]:
             },
             "vars": {"type": "object"},
             "spec": {"$ref": "#/$defs/Spec"},
+            "verify": {
+                "description": "The user's own testinfra tests: files or folders beside the playbook.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
         },
     }
     return {

@@ -23,7 +23,7 @@ FLOORS = [
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema"),
     ("declare",),
     ("desire",),
-    ("plan", "load"),
+    ("plan", "load", "lint"),
     ("transport",),
     ("tasks",),
     ("verify",),

@@ -1,9 +1,12 @@
-"""Write a project to start from: an inventory, a playbook and the folders that belong to them."""
+"""Write a project to start from: an inventory, a playbook, and a Molecule scenario that tests it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+_FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
+_KINDS = (".yml", ".py")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +17,8 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.render import shipped
 
-    found = [path for name in ("inventory", "playbooks") for path in sorted(shipped(name).rglob("*")) if path.is_file()]
-    files = {path.relative_to(shipped("inventory").parent): path for path in found}
+    found = [path for name in _FOLDERS for path in sorted(shipped(name).rglob("*")) if path.is_file()]
+    files = {path.relative_to(shipped("inventory").parent): path for path in found if path.suffix in _KINDS}
     present = [name for name in files if (args.folder / name).exists()]
     if present:
         raise UsageError(f"{args.folder / present[0]} is already there; init overwrites nothing")
@@ -25,4 +28,5 @@ def run(args: argparse.Namespace) -> int:
         target.write_bytes(path.read_bytes())
         print(target)
     print("Put your hosts into inventory/hosts.yml, then: provision plan")
+    print("To try the playbook on a throwaway host first, with what provision[molecule] installs: molecule test")
     return 0

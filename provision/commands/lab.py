@@ -14,6 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     up = actions.add_parser("up", help="boot the hosts that don't run yet")
     up.add_argument("--hosts", type=int, default=3, metavar="N", help="how many (default: 3)")
     up.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
+    up.add_argument("--vm", action="store_true", help="virtual machines, each with a kernel of its own (slower)")
     actions.add_parser("down", help="stop and remove this lab's hosts")
     actions.add_parser("status", help="show this lab's hosts")
     actions.add_parser("inventory", help="print this lab as an inventory")
@@ -35,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "up":
         if not 1 <= args.hosts <= 99:
             raise UsageError("a lab has 1 to 99 hosts")
-        started = lab.up(dict.fromkeys(lab.names(args.hosts), args.suite))
+        started = lab.up(dict.fromkeys(lab.names(args.hosts), args.suite), "vm" if args.vm else "nspawn")
         print(f"{len(started)} started; inventory: {lab.inventory_file}")
     elif args.action == "down":
         gone = lab.down()
         print(f"{len(gone)} removed")
     elif args.action == "status":
         for record, running in lab.status():
-            print(f"{record.name}  {record.address}  {record.suite}  {'running' if running else 'dead'}")
+            print(f"{record.name}  {record.address}  {record.suite}  {record.kind}  {'running' if running else 'dead'}")
     elif args.action == "inventory":
         sys.stdout.write(lab.inventory())
     else:

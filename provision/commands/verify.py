@@ -1,4 +1,5 @@
-"""Check the hosts against their spec with testinfra's own probes, on verified connections; change nothing."""
+"""Check the hosts against their spec with testinfra's own probes, on verified connections; change nothing
+(but for what --disruptive and --reboot allow)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.logging_in(parser)
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
+    parser.add_argument(
+        "--disruptive",
+        action="store_true",
+        help="also what restarts the daemon, flips a setting or uses up memory for a moment",
+    )
+    parser.add_argument(
+        "--reboot", action="store_true", help="restart each host first, one at a time, and check what comes back"
+    )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
 
 
@@ -20,13 +29,15 @@ def run(args: argparse.Namespace) -> int:
     from provision.yamlfile import nearest
 
     found = running.loaded(args)
-    from provision.verify.run import Request, names, verify
+    from provision.verify.run import Request, known_suites, verify
 
+    suites = known_suites(found.wishes)
     for name in args.suite:
-        if name not in names():
-            raise UsageError(f"no suite {name} ({nearest(name, names()) or ', '.join(names())})")
+        if name not in suites:
+            raise UsageError(f"no suite {name} ({nearest(name, suites) or ', '.join(suites)})")
     transport = running.transport(args, found)
-    request = Request(tuple(args.suite), args.forks, args.deadline, args.junit and args.junit.resolve())
+    report = args.junit and args.junit.resolve()
+    request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot)
     reporter = running.reporter(args)
     try:
         counts = verify(found.wishes, found.context, transport, request, reporter)

@@ -84,63 +84,76 @@ Components: main
 Signed-By: /usr/share/keyrings/lab-archive.asc
 """
 
+#: The recipe as it was loaded.
+_SELF = Path(__file__).read_text()
 
-def _digest(suite: str) -> str:
-    recipe = "\0".join((suite, *PACKAGES, _SSHD, _EARLY, _EARLY_UNIT, _SOURCES, Path(__file__).read_text()))
-    return hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+def digest(*parts: str) -> str:
+    """Of a recipe: what is built anew when the recipe changes."""
+    common = (*PACKAGES, _SSHD, _SOURCES, _SELF)
+    return hashlib.sha256("\0".join((*parts, *common)).encode()).hexdigest()[:12]
 
 
 def path(store: Store, suite: str) -> Path:
-    return store.root / "bases" / f"{suite}-{_digest(suite)}"
+    return store.root / "bases" / f"{suite}-{digest(suite)}"
 
 
 def ensure(store: Store, suite: str) -> Path:
-    """Build the base for ``suite`` unless it is cached; about 15 s. No archive address is given:
-    mmdebstrap knows Debian's own."""
+    """Build the base for ``suite`` unless it is cached; about 15 s."""
     base = path(store, suite)
     if base.is_dir():
         return base
     part = base.with_name(base.name + ".part")
-    if part.exists():  # a build that broke off
-        shutil.rmtree(part)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", suite, part])
-    # Where Debian's packages came from: the mirror is filled from there, the hosts must not know it.
-    (part.parent / f"{suite}.list").write_text((part / "etc/apt/sources.list").read_text())
-    _customise(part, suite, store)
+    bootstrap(store, suite, part)
+    write(part / "usr/local/sbin/lab-early", _EARLY, 0o755)
+    unit(part, "lab-early.service", _EARLY_UNIT)
     part.rename(base)
     return base
+
+
+def bootstrap(store: Store, suite: str, root: Path, extra: tuple[str, ...] = ()) -> None:
+    """A minimal Debian in ``root`` that takes logins. No archive address is given: mmdebstrap knows Debian's own."""
+    if root.exists():  # a build that broke off
+        shutil.rmtree(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join((*PACKAGES, *extra))}", suite, root])
+    # Where Debian's packages came from: the mirror is filled from there, the hosts must not know it.
+    (store.root / "bases" / f"{suite}.list").write_text((root / "etc/apt/sources.list").read_text())
+    _customise(root, suite, store)
 
 
 def _customise(root: Path, suite: str, store: Store) -> None:
     (root / "etc/apt/sources.list").unlink()
     for leftover in (root / "etc/apt/apt.conf.d").glob("*mmdebstrap*"):
         leftover.unlink()
-    _write(root / "etc/apt/sources.list.d/debian.sources", _SOURCES.format(mirror=MIRROR, suite=suite))
+    write(root / "etc/apt/sources.list.d/debian.sources", _SOURCES.format(mirror=MIRROR, suite=suite))
     (root / "etc/machine-id").write_text("")
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     for name in ("resolv.conf", "hostname"):
         (root / "etc" / name).unlink(missing_ok=True)
-    _write(root / "etc/ssh/sshd_config.d/lab.conf", _SSHD)
-    _write(root / "usr/local/sbin/lab-early", _EARLY, 0o755)
-    _write(root / "etc/systemd/system/lab-early.service", _EARLY_UNIT)
-    wants = root / "etc/systemd/system/sysinit.target.wants"
-    wants.mkdir(exist_ok=True)
-    (wants / "lab-early.service").symlink_to("/etc/systemd/system/lab-early.service")
+    write(root / "etc/ssh/sshd_config.d/lab.conf", _SSHD)
     public = store.key.with_suffix(".pub").read_text()
-    _write(root / "root/.ssh/authorized_keys", public, 0o600)
-    # An person that logs in as himself: sudo with a password for one, without for the other.
+    write(root / "root/.ssh/authorized_keys", public, 0o600)
+    # A person that logs in as himself: sudo with a password for one, without for the other.
     for user, rule in (("ops", "ALL"), ("deploy", "NOPASSWD: ALL")):
         run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", user])
-        _write(root / f"home/{user}/.ssh/authorized_keys", public, 0o600)
+        write(root / f"home/{user}/.ssh/authorized_keys", public, 0o600)
         run(["chroot", root, "chown", "-R", f"{user}:{user}", f"/home/{user}/.ssh"])
-        _write(root / f"etc/sudoers.d/{user}", f"{user} ALL=(ALL:ALL) {rule}\n", 0o440)
+        write(root / f"etc/sudoers.d/{user}", f"{user} ALL=(ALL:ALL) {rule}\n", 0o440)
     run(["chroot", root, "chpasswd"], stdin=b"ops:lab-secret-1\n")
     shutil.copy(store.root / "keys/archive.asc", root / "usr/share/keyrings/lab-archive.asc")
 
 
-def _write(file: Path, text: str, mode: int = 0o644) -> None:
+def unit(root: Path, name: str, text: str) -> None:
+    """A unit of the lab's own that runs early in the host's boot."""
+    write(root / "etc/systemd/system" / name, text)
+    wants = root / "etc/systemd/system/sysinit.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / name).symlink_to(f"/etc/systemd/system/{name}")
+
+
+def write(file: Path, text: str, mode: int = 0o644) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(mode)

@@ -7,9 +7,10 @@ import platform
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, machine, mirror, network
+from provision.lab import base, cgroups, disk, identity, mirror, network, nspawn, vm
 from provision.lab.store import FIRST, LAST, Record, Store, alive
 
 #: Program -> the Debian package that brings it.
@@ -25,16 +26,24 @@ _PROGRAMS = {
     "mount": "mount",
     "pgrep": "procps",
 }
+#: What a virtual machine needs besides.
+_VM_PROGRAMS = {
+    f"qemu-system-{platform.machine()}": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mke2fs": "e2fsprogs",
+}
+_MACHINES = {"nspawn": nspawn, "vm": vm}
 
 
-def missing() -> list[str]:
+def missing(virtual: bool = False) -> list[str]:
     """What this machine lacks to run a lab, each in words a person can act on; empty when it can."""
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system()})"]
     lacks = [] if os.geteuid() == 0 else ["root (mounts and network namespaces need it)"]
-    absent = [name for name in _PROGRAMS if shutil.which(name) is None]
+    wanted = _PROGRAMS | (_VM_PROGRAMS if virtual else {})
+    absent = [name for name in wanted if shutil.which(name) is None]
     if absent:
-        packages = " ".join(sorted({_PROGRAMS[name] for name in absent}))
+        packages = " ".join(sorted({wanted[name] for name in absent}))
         lacks.append(f"{', '.join(absent)} (apt-get install {packages}; `make setup` does)")
     return lacks
 
@@ -49,12 +58,13 @@ class Lab:
     def names(self, count: int) -> list[str]:
         return [f"{self.name}{number:02d}" for number in range(1, count + 1)]
 
-    def up(self, hosts: dict[str, str]) -> list[Record]:
+    def up(self, hosts: dict[str, str], kind: Literal["nspawn", "vm"] = "nspawn") -> list[Record]:
         """Boot ``hosts`` (name -> Debian suite) where they don't run yet; return the ones that were started.
 
-        Hosts that run are left alone; what is left of a crashed one is removed first.
+        ``vm`` gives each a kernel of its own. Hosts that run are left alone; what is left of a crashed one is
+        removed first.
         """
-        if lacks := missing():
+        if lacks := missing(kind == "vm"):
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
         for suite in hosts.values():
             if suite not in base.SUITES:
@@ -64,6 +74,8 @@ class Lab:
             mirror.ensure_keys(self.store)
             for suite in suites:
                 base.ensure(self.store, suite)
+                if kind == "vm":
+                    disk.ensure(self.store, suite)
             mirror.ensure(self.store, suites)
             self._prune()
             network.ensure_bridge()
@@ -71,15 +83,41 @@ class Lab:
             running = {record.name for record in self.store.records(self.name) if alive(record)}
             for folder in self.store.folders(self.name):
                 if folder.name in hosts and folder.name not in running:
-                    machine.destroy(self.store, self.name, folder.name)
+                    self._destroy(folder.name)
             started = []
             for name, suite in hosts.items():
                 if name not in running:
-                    started.append(machine.boot(self.store, self.name, name, suite, self._free_index()))
+                    started.append(_MACHINES[kind].boot(self.store, self.name, name, suite, self._free_index()))
             with ThreadPoolExecutor(max_workers=16) as pool:
-                list(pool.map(lambda record: machine.wait(self.store, record), started))
+                list(pool.map(self._wait, started))
             self._write_access()
             return started
+
+    def cut_power(self, name: str) -> None:
+        """Pull a virtual machine's plug; :meth:`switch_on` starts it again from its disk as it is."""
+        with self.store.lock():
+            vm.stop(self._virtual(name))
+
+    def switch_on(self, name: str, kernel: str = "") -> None:
+        """Start a virtual machine that has ended, with more words for its kernel's command line if given."""
+        with self.store.lock():
+            record = self._virtual(name)
+            if not alive(record):
+                self._wait(vm.start(self.store, record, kernel))
+
+    def _virtual(self, name: str) -> Record:
+        record = self.record(name)
+        if record.kind != "vm":
+            raise LabError(f"{name} shares this machine's kernel; only a virtual machine has a plug to pull")
+        return record
+
+    def _wait(self, record: Record) -> None:
+        _MACHINES[record.kind].wait(self.store, record)
+
+    def _destroy(self, name: str) -> None:
+        """By what its folder holds: a boot that broke off has left no record."""
+        kind = "vm" if (self.store.host(self.name, name) / "disk.qcow2").exists() else "nspawn"
+        _MACHINES[kind].destroy(self.store, self.name, name)
 
     def down(self, names: list[str] | None = None) -> list[str]:
         """Stop and remove the hosts (all of this lab, or ``names``); the mirror and the bridge go with the
@@ -90,8 +128,8 @@ class Lab:
 
             def remove(name: str) -> None:
                 if name in records:
-                    machine.stop(records[name])
-                machine.destroy(self.store, self.name, name)
+                    _MACHINES[records[name].kind].stop(records[name])
+                self._destroy(name)
 
             with ThreadPoolExecutor(max_workers=8) as pool:
                 list(pool.map(remove, gone))
@@ -111,7 +149,8 @@ class Lab:
         """Remove bases and mirrors of older recipes, once nothing runs that could stand on them."""
         if any(alive(record) for record in self.store.records()):
             return
-        current = {mirror.path(self.store), *(base.path(self.store, suite) for suite in base.SUITES)}
+        current = {mirror.path(self.store)}
+        current |= {room.path(self.store, suite) for room in (base, disk) for suite in base.SUITES}
         for folder in (*self.store.root.glob("bases/*-*"), *self.store.root.glob("mirrors/*")):
             if folder.is_dir() and folder not in current:
                 shutil.rmtree(folder)
@@ -125,7 +164,7 @@ class Lab:
 
     def _write_access(self) -> None:
         """known_hosts and the inventory of this lab, beside its hosts."""
-        lines = [line for record in self.store.records(self.name) for line in machine.known_hosts(self.store, record)]
+        lines = [line for record in self.store.records(self.name) for line in identity.known_hosts(self.store, record)]
         self.known_hosts.write_text("\n".join(lines) + "\n")
         self.inventory_file.write_text(self.inventory())
 
@@ -156,17 +195,16 @@ class Lab:
         for record in self.store.records(self.name):
             lines.append(f"        {record.name}:")
             lines.append(f"          ansible_host: {record.address}")
+            if record.kind == "vm":
+                lines.append("          cgroup_driver: systemd")
         return "\n".join(lines) + "\n"
 
     def ssh(self, name: str) -> list[str]:
         """The words of an ``ssh`` command that logs in to a host of this lab as root."""
+        return identity.ssh(self.store, self.record(name), self.known_hosts)
+
+    def record(self, name: str) -> Record:
         for record in self.store.records(self.name):
             if record.name == name:
-                options = [
-                    f"UserKnownHostsFile={self.known_hosts}",
-                    "GlobalKnownHostsFile=/dev/null",
-                    "IdentitiesOnly=yes",
-                ]
-                words = [word for option in options for word in ("-o", option)]
-                return ["ssh", "-F", "none", *words, "-i", str(self.store.key), f"root@{record.address}"]
+                return record
         raise LabError(f"lab {self.name} has no host {name}; `provision lab status` lists them")

@@ -25,7 +25,7 @@ GROUP = "provlab-mirror"
 PORT = 80
 
 #: What a spec may ask a lab host to install besides the engine: the prerequisites, and a few small tools.
-EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq")
+EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq", "auditd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,15 @@ ENGINES = {
     "trixie": (Engine("trixie", "trixie"), Engine("forky", "forky")),
     "bookworm": (Engine("bookworm", "bookworm"), Engine("trixie", "bookworm")),
 }
+#: Of the code as it was loaded: a mirror that it builds must not go by the name of what it is edited to meanwhile.
+_RECIPE = hashlib.sha256(
+    "".join((Path(__file__).parent / name).read_text() for name in ("mirror.py", "engine_packages.py")).encode()
+).hexdigest()[:12]
 RELEASES = {"trixie": "debian.13~trixie", "bookworm": "debian.12~bookworm"}
 
 
 def path(store: Store) -> Path:
-    here = Path(__file__).parent
-    recipe = "".join((here / name).read_text() for name in ("mirror.py", "engine_packages.py"))
-    return store.root / "mirrors" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    return store.root / "mirrors" / _RECIPE
 
 
 def ensure_keys(store: Store) -> None:

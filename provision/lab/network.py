@@ -38,12 +38,24 @@ def add_host(index: int) -> None:
     run(["ip", "netns", "add", name])
     run(["ip", "link", "add", f"plv{index}", "type", "veth", "peer", "name", "eth0", "netns", name])
     run(["ip", "link", "set", f"plv{index}", "master", BRIDGE, "up"])
-    # Always the same hardware address for the same address: a neighbour that remembers an earlier host of this
-    # address would send its packets nowhere for seconds.
-    run(["ip", "-n", name, "link", "set", "eth0", "address", f"02:00:c6:33:64:{index:02x}"])
+    run(["ip", "-n", name, "link", "set", "eth0", "address", hardware(index)])
     run(["ip", "-n", name, "link", "set", "lo", "up"])
     run(["ip", "-n", name, "addr", "add", f"{SUBNET}.{index}/24", "dev", "eth0"])
     run(["ip", "-n", name, "link", "set", "eth0", "up"])
+
+
+def add_tap(index: int) -> str:
+    """A tap device on the bridge for a virtual machine; its name."""
+    run(["ip", "link", "del", f"plv{index}"], check=False)
+    run(["ip", "tuntap", "add", f"plv{index}", "mode", "tap"])
+    run(["ip", "link", "set", f"plv{index}", "master", BRIDGE, "up"])
+    return f"plv{index}"
+
+
+def hardware(index: int) -> str:
+    """Always the same hardware address for the same address: a neighbour that remembers an earlier host of this
+    address would send its packets nowhere for seconds."""
+    return f"02:00:c6:33:64:{index:02x}"
 
 
 def remove_host(index: int) -> None:

@@ -29,6 +29,8 @@ class Record:
     index: int
     pid: int
     started: int
+    #: ``nspawn``, or ``vm``: a machine with a kernel of its own
+    kind: str = "nspawn"
 
     @property
     def address(self) -> str:
@@ -77,7 +79,7 @@ class Store:
 
     def folders(self, lab: str) -> list[Path]:
         """Every host's folder of a lab, those of a broken-off boot (which have no record) included."""
-        return sorted(path for path in self.lab(lab).glob("*") if (path / "layers").is_dir())
+        return sorted(path for path in self.lab(lab).glob("*") if path.is_dir())
 
 
 def start_time(pid: int) -> int | None:

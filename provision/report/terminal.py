@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from provision.model import Event, Failure, Plan
-from provision.report.text import check_lines, failure_lines, plan_lines, table, verdict_line
+from provision.report.checks import matrix
+from provision.report.text import check_lines, failure_lines, hosts_of, plan_lines, table, verdict_line
 
 _STYLES = {
     "host": "bold",
@@ -52,6 +53,7 @@ class Terminal:
         self.console = console or Console(highlight=False)
         self._rows: dict[str, _Row] = {}
         self._ends: list[Event] = []
+        self._checks: list[Event] = []
         self._total = 0
         self._looked: set[str] = set()
         self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=8, transient=True)
@@ -77,6 +79,7 @@ class Terminal:
         elif event.name == "check.done":
             row = self._rows.setdefault(event.host, _Row(time.monotonic()))
             row.step = f"{data['suite']}: {data['check']}"
+            self._checks.append(event)
             if data["outcome"] == "failed":
                 self._print(check_lines(event, self._style))
         elif event.name == "interrupted":
@@ -90,7 +93,8 @@ class Terminal:
                 self._print(failure_lines(event.host, shown, self._style))
         elif event.name == "run.done":
             self.close()
-            self._print(["", *table(self._ends, data, self._style)])
+            checks = matrix(self._checks, hosts_of(self._ends), self.console.width, self._style)
+            self._print(["", *checks, *table(self._ends, data, self._style)])
 
     def ask(self, question: str) -> bool:
         self._live.stop()

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TextIO
 
 from provision.model import Event, Failure, Plan
+from provision.report.checks import matrix
 from provision.report.diff import disturbed, lines, summary
-
-Style = Callable[[str, str], str]
-
-
-def plain(text: str, kind: str) -> str:
-    """No colour."""
-    return text
+from provision.report.style import Style, plain
 
 
 def plan_lines(plan: Plan, style: Style = plain) -> Iterator[str]:
@@ -67,6 +62,7 @@ class Text:
         self.out = out or sys.stdout
         self._mode = ""
         self._ends: list[Event] = []
+        self._checks: list[Event] = []
 
     def __call__(self, event: Event) -> None:
         for line in self._lines(event):
@@ -88,8 +84,10 @@ class Text:
             yield f"{event.host}: {data['text']}"
         elif event.name == "verdict":
             yield verdict_line(event)
-        elif event.name == "check.done" and data["outcome"] == "failed":
-            yield from check_lines(event)
+        elif event.name == "check.done":
+            self._checks.append(event)
+            if data["outcome"] == "failed":
+                yield from check_lines(event)
         elif event.name == "interrupted":
             yield str(data["text"])
         elif event.name == "host.done":
@@ -102,7 +100,14 @@ class Text:
                 yield f"{event.host}: {data['status']}"
         elif event.name == "run.done":
             yield ""
+            yield from matrix(self._checks, hosts_of(self._ends), 120)
             yield from table(self._ends, data)
+
+
+def hosts_of(ends: list[Event], limit: int = 50) -> list[str]:
+    """The hosts that the table of checks has room for: all of a few, of many only those that are not as wished."""
+    shown = ends if len(ends) <= limit else [event for event in ends if event.data["status"] == "failed"]
+    return sorted(event.host for event in shown)
 
 
 def table(ends: list[Event], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:

@@ -30,13 +30,6 @@ class Finished:
     stderr: str
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
-    status: int
-    stdout: bytes
-    stderr: bytes
-
-
 def execute(connection: Connection, login: Login, script: str, deadline: float, on_frame: OnFrame) -> Finished:
     """Run ``script`` in ``/bin/sh``, as root by sudo when the login becomes root, and read its frames.
 
@@ -53,30 +46,18 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
 
     finished = _run(connection, login, script, deadline, on_data)
     if finished.status is None and (time.monotonic() >= deadline or not begun):
-        raise _broken(deadline, finished.stderr, None)
+        raise broken_off(deadline, finished.stderr, None)
     if frames.unfinished:
         raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=finished.stderr)
     if not begun and login.become:
-        raise HostError("become", _sudo_says(finished.stderr), detail=finished.stderr)
+        raise HostError("become", sudo_says(finished.stderr), detail=finished.stderr)
     return finished
-
-
-def capture(connection: Connection, login: Login, script: str, deadline: float) -> Captured:
-    """Run any ``script`` in the same way and return what it printed; for probes, which are no scripts of ours.
-
-    Raises :class:`HostError` of kind ``timeout`` or ``disconnected``.
-    """
-    parts: list[bytes] = []
-    finished = _run(connection, login, script, deadline, parts.append)
-    if finished.status is None:
-        raise _broken(deadline, finished.stderr, None)
-    return Captured(finished.status, b"".join(parts), finished.stderr.encode())
 
 
 def _run(
     connection: Connection, login: Login, script: str, deadline: float, on_data: Callable[[bytes], None]
 ) -> Finished:
-    command, head = _command(login)
+    command, head = shell_command(login)
     stderr = bytearray()
     try:
         channel = connection.create_session()
@@ -90,12 +71,12 @@ def _run(
     except WireError as error:
         raise HostError("protocol", str(error), detail=_text(stderr)) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _broken(deadline, _text(stderr), error) from error
+        raise broken_off(deadline, _text(stderr), error) from error
     return Finished(status, _text(stderr))
 
 
-def _command(login: Login) -> tuple[str, bytes]:
-    """The command line, and what goes before the script on standard input.
+def shell_command(login: Login) -> tuple[str, bytes]:
+    """The command line that starts ``/bin/sh`` on the host, and what goes before the script on standard input.
 
     sudo gets the password there and nowhere else. Where a rule asks for none it leaves the line unread; so a
     small reader passes over everything up to a random line before the script begins.
@@ -133,7 +114,7 @@ def _status(channel: paramiko.Channel, deadline: float) -> int | None:
     return None if status == -1 else status
 
 
-def _broken(deadline: float, stderr: str, error: Exception | None) -> HostError:
+def broken_off(deadline: float, stderr: str, error: Exception | None) -> HostError:
     if time.monotonic() >= deadline:
         return HostError("timeout", "the host's deadline passed; the connection was closed", detail=stderr)
     reason = f": {error}" if error is not None and str(error) else ""
@@ -144,7 +125,7 @@ def _text(data: bytearray) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
-def _sudo_says(stderr: str) -> str:
+def sudo_says(stderr: str) -> str:
     if re.search(r"a password is required|a terminal is required", stderr):
         return "sudo asks for a password; give one with -K or ansible_become_password"
     if re.search(r"[Ss]orry, try again|incorrect password|no password was provided", stderr):

@@ -1,9 +1,8 @@
 """testinfra over a connection that our transport holds: testinfra's own backends accept wrong host keys, and take
-fifteen times as long for a probe."""
+many times as long for a probe."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from fabric import Connection
@@ -11,20 +10,20 @@ from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 from provision.model import Login
-from provision.transport.execute import capture
+from provision.transport.shell import Shell
 
 #: Seconds that one probe may take.
 _PROBE = 120.0
 
 
 class HeldBackend(BaseBackend):
-    """A backend of one held connection; probes run as root, by sudo where the login needs it."""
+    """A backend of one held connection; all probes go through one shell, as root, by sudo where the login needs it."""
 
     NAME = "provision"
 
     def __init__(self, name: str, connection: Connection, login: Login) -> None:
         super().__init__(name)
-        self._connection, self._login = connection, login
+        self.shell = Shell(connection, login)
 
     def get_encoding(self) -> str:
         """Not asked of the host: testinfra would run python3 there, which it need not have."""
@@ -32,9 +31,7 @@ class HeldBackend(BaseBackend):
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         text = self.quote(command, *args)
-        # A shell function that reads its standard input must not read the rest of the script.
-        script = f"LC_ALL=C; export LC_ALL\n{{\n{text}\n}} </dev/null\n"
-        done = capture(self._connection, self._login, script, time.monotonic() + _PROBE)
+        done = self.shell.run(text, _PROBE)
         return self.result(done.status, text.encode(), done.stdout, done.stderr)
 
 

@@ -15,6 +15,8 @@ LABEL = "provision.verify"
 IMAGE = "provision-verify:latest"
 #: Bounds of every container: memory, processes, and no way to gain rights.
 BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
+#: Only what is about the network gets one: it takes the longest to make.
+OFFLINE = f"{BOUNDS} --network none"
 
 _CLEAN = (
     f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f; "
@@ -29,7 +31,7 @@ systemd-run -q --on-active=300 --unit=provision-verify-clean-$$ /bin/sh -c 'CLEA
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir -p "$folder/bin" "$folder/proc" "$folder/sys" "$folder/tmp"
-for program in sh cat sleep ls readlink uname touch; do
+for program in sh bash cat sleep ls readlink uname touch timeout; do
     path=$(command -v "$program")
     for file in $(ldd "$path" | grep -o '/[^ )]*'); do
         mkdir -p "$folder${file%/*}"
@@ -47,21 +49,31 @@ def prepare(host: Host) -> None:
     host.check_output(script)
 
 
-def run(host: Host, command: str, options: str = "") -> str:
+def run(host: Host, command: str, options: str = OFFLINE) -> str:
     """Run ``command`` in a container of its own, and return what it printed."""
     prepare(host)
-    return host.check_output(f"timeout 60 docker run --rm {BOUNDS} {options} {IMAGE} sh -c %s", command)
+    return host.check_output(f"timeout 60 docker run --rm {options} {IMAGE} sh -c %s", command)
 
 
 @contextmanager
-def running(host: Host, options: str = "") -> Iterator[str]:
-    """The id of a container that sleeps, for a minute at the longest."""
+def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
+    """The id of a container that sleeps, for two minutes at the longest."""
     prepare(host)
-    name = host.check_output(f"docker run -d --rm {BOUNDS} {options} {IMAGE} sleep 60")
+    name = host.check_output(f"docker run -d --rm {options} {IMAGE} sleep 120")
     try:
         yield name
     finally:
         host.run("docker rm -f %s", name)
+
+
+def reaches(host: Host, address: str, port: int) -> bool:
+    """Whether a container on docker's bridge reaches ``address``: somebody there takes the connection, or refuses it.
+
+    A refusal is an answer too, so nobody has to listen; what is not forwarded is never answered.
+    """
+    script = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 || echo $?"
+    said = run(host, script, BOUNDS)
+    return said == "" or "Connection refused" in said
 
 
 def clean(host: Host) -> None:

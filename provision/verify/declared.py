@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from provision.declare import Context, Wish
 from provision.spec import Engine
@@ -157,11 +158,38 @@ def engine(wish: Wish, context: Context) -> Iterator[Named]:
 
 
 def bridged(wish: Wish, context: Context) -> Iterator[Named]:
-    """Engines with docker's own bridge and its own firewall rules."""
+    """Engines with docker's own bridge and its own firewall rules; the value: may containers talk to each other."""
     found = (wish.spec.engine.daemon if wish.spec.engine else None) or {}
     own = found.get("bridge") is None and found.get("iptables") is not False and found.get("ip-masq") is not False
     if wish.spec.engine is not None and own:
-        yield Named("docker0", "docker0")
+        yield Named("docker0", found.get("icc") is not False)
+
+
+def outside(wish: Wish, context: Context) -> Iterator[Named]:
+    """Where a container can be seen to reach the world through its host: the package mirror, ``(name, port)``."""
+    if wish.spec.engine is not None and any(bridged(wish, context)):
+        url = urlsplit(wish.spec.engine.package_mirror)
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+        if url.hostname and port:
+            yield Named(url.hostname, (url.hostname, port))
+
+
+def namespace(wish: Wish, context: Context) -> Iterator[Named]:
+    """The namespaces that a container is made of (namespaces(7))."""
+    if wish.spec.engine is not None:
+        yield from (Named(name, name) for name in ("pid", "net", "ipc", "mnt", "uts", "user"))
+
+
+def controller(wish: Wish, context: Context) -> Iterator[Named]:
+    """The cgroup controllers that limits of containers need (docs.docker.com: resource constraints)."""
+    if wish.spec.engine is not None:
+        yield from (Named(name, name) for name in ("cpu", "cpuset", "memory", "pids"))
+
+
+def live_restore(wish: Wish, context: Context) -> Iterator[Named]:
+    """Engines whose containers are to outlive a restart of the daemon."""
+    if (_daemon(wish.spec.engine) or {}).get("live-restore") is True:
+        yield Named("live-restore", True)
 
 
 def pinned_engine(wish: Wish, context: Context) -> Iterator[Named]:
@@ -209,6 +237,10 @@ PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
         engine,
         pinned_engine,
         bridged,
+        outside,
+        namespace,
+        controller,
+        live_restore,
         daemon,
         daemon_key,
     )

@@ -2,31 +2,24 @@
 
 pytest itself runs one test after the other. Before it begins, each host's tests are called in a thread of the
 host's own, over its own connection; when pytest comes to a test, its outcome is there (or waited for) and is handed
-over as if it had just happened: reports, assertion messages and JUnit are pytest's.
+over as if it had just happened: reports, assertion messages and JUnit are pytest's. A test with fixtures of its own
+(only a user's can have them) is left to pytest's own order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testinfra.host import Host as Target
 
-from provision.declare import Context, Wish
-from provision.verify.declared import PROVIDERS, Named
-
-SUITES = Path(__file__).parent / "suites"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One host under verification."""
-
-    wish: Wish
-    target: Target
+from provision.declare import Context
+from provision.verify.declared import PROVIDERS
+from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +46,50 @@ class Plugin:
     ) -> None:
         self.subjects, self.context, self.on_check, self.forks = subjects, context, on_check, forks
         self._outcomes: dict[str, Future[None]] = {}
+        self._checks: dict[str, tuple[str, str]] = {}
         self._pool: ThreadPoolExecutor | None = None
 
-    @pytest.fixture
+    def pytest_configure(self, config: pytest.Config) -> None:
+        mark(config)
+
+    @pytest.fixture(scope="module")
     def host(self, request: pytest.FixtureRequest) -> Target:
         """The testinfra host of this test."""
         return self.subjects[request.param].target
 
+    @pytest.fixture
+    def spec(self, request: pytest.FixtureRequest) -> dict[str, Any]:
+        """The host's spec, merged and rendered."""
+        return plain(self.subjects[_host(request.node)].wish)
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "host" not in metafunc.fixturenames:
             return
-        things = [name for name in metafunc.fixturenames if name in PROVIDERS]
-        if not things:
-            metafunc.parametrize("host", list(self.subjects), indirect=True)
+        file = metafunc.definition.path
+        hosts = {name: subject for name, subject in self.subjects.items() if is_for(subject.wish, file)}
+        if (thing := things(metafunc)) is None:
+            metafunc.parametrize("host", list(hosts), indirect=True, scope="function")
             return
-        (thing,) = things
-        pairs = [(host, item) for host in self.subjects for item in self._declared(thing, host)]
+        pairs = [
+            (name, item) for name, subject in hosts.items() for item in declared(thing, subject.wish, self.context)
+        ]
         ids = [f"{host}-{item.name}" for host, item in pairs]
-        metafunc.parametrize(("host", thing), pairs, ids=ids, indirect=["host"])
+        metafunc.parametrize(("host", thing), pairs, ids=ids, indirect=["host"], scope="function")
 
-    def _declared(self, thing: str, host: str) -> Iterator[Named]:
-        return PROVIDERS[thing](self.subjects[host].wish, self.context)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """What no host declares is no check; what disturbs comes last, when all else is known."""
+        items[:] = [item for item in items if _host(item) in self.subjects or not _wants_host(item)]
+        items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
+        for item in items:
+            self._checks[item.nodeid] = _named(item)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Start every host's own tests, in order, in a thread of the host's; pytest's loop comes after."""
         by_host: dict[str, list[pytest.Function]] = {}
         for item in session.items:
-            if isinstance(item, pytest.Function) and SUITES in item.path.parents:
-                by_host.setdefault(str(item.callspec.params["host"]), []).append(item)
+            if isinstance(item, pytest.Function) and _simple(item):
+                by_host.setdefault(_host(item), []).append(item)
                 self._outcomes[item.nodeid] = Future()
         if not by_host:
             return
@@ -95,17 +103,19 @@ class Plugin:
             self._pool.shutdown()
 
     def _probe(self, host: str, items: list[pytest.Function]) -> None:
+        subject = self.subjects[host]
+        given: dict[str, Any] = {"host": subject.target, "spec": plain(subject.wish)}
         for item in items:
-            arguments = {**item.callspec.params, "host": self.subjects[host].target}
+            values = {**item.callspec.params, **given}
             try:
-                item.obj(**arguments)
+                item.obj(**{name: values[name] for name in item._fixtureinfo.argnames})
             except BaseException as error:  # handed over to pytest, skips and failures alike
                 self._outcomes[item.nodeid].set_exception(error)
             else:
                 self._outcomes[item.nodeid].set_result(None)
         for module in dict.fromkeys(item.module for item in items):
             if (after := getattr(module, "after", None)) is not None:
-                after(self.subjects[host].target)
+                after(subject.target)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -118,14 +128,39 @@ class Plugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.outcome == "passed":
             return
-        name, _, parameter = report.nodeid.rpartition("::")[2].partition("[")
-        host, _, thing = parameter.rstrip("]").partition("-")
-        for known in self.subjects:  # a host's name may hold hyphens itself
-            if parameter.rstrip("]") == known or parameter.startswith(f"{known}-"):
-                host, thing = known, parameter.rstrip("]")[len(known) + 1 :]
         suite = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")
-        check = name.removeprefix("test_") + (f" {thing}" if thing else "")
+        host, check = self._checks[report.nodeid]
         self.on_check(Check(host, suite, check, report.outcome, _message(report), report.duration))
+
+
+def _simple(item: pytest.Function) -> bool:
+    """Whether it can be called with nothing but what we can give: no fixture of somebody else's, no class."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    wanted = set(item._fixtureinfo.argnames)
+    # What else a fixture of ours wants is among the names too, and that is only `request`.
+    plain_ones = set(item.fixturenames) <= {*params, "spec", "request"}
+    return "host" in params and item.cls is None and plain_ones and "request" not in wanted
+
+
+def _wants_host(item: pytest.Item) -> bool:
+    return "host" in getattr(item, "fixturenames", ())
+
+
+def _host(item: pytest.Item) -> str:
+    return str(item.callspec.params["host"]) if hasattr(item, "callspec") else ""
+
+
+def _named(item: pytest.Item) -> tuple[str, str]:
+    """The host, and the check's name: the test's, with the declared thing or the parameters that it is about."""
+    name, _, parameter = item.name.partition("[")
+    words = [name.removeprefix("test_")]
+    if isinstance(item, pytest.Function) and item.cls is not None:
+        words[0] = f"{item.cls.__name__}.{words[0]}"
+    host = _host(item)
+    if parameter := parameter[: -len("]")]:
+        things = [value.name for key, value in item.callspec.params.items() if key in PROVIDERS]  # type: ignore[attr-defined]
+        words += things or [parameter.removesuffix(host).removeprefix(host).strip("-")]
+    return host, " ".join(word for word in words if word)
 
 
 def _message(report: pytest.TestReport) -> str:

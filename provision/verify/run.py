@@ -17,27 +17,36 @@ from fabric import Connection
 
 from provision.declare import Context, Wish
 from provision.model import Event, Failure
+from provision.transport.reboot import restart
 from provision.transport.ssh import HostError, Transport, cut
+from provision.verify import junit
 from provision.verify.backend import target
-from provision.verify.plugin import SUITES, Check, Plugin, Subject
+from provision.verify.plugin import Check, Plugin
+from provision.verify.subjects import OPT_IN, SUITES, Subject, names, own_tests
+from provision.verify.unlock import unlock
 
 #: pytest has state of the process's; two sessions at once would share it.
 _ONE_SESSION = threading.Lock()
+_STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``suites`` are names such as ``settings``, all when empty; ``deadline`` is in seconds per host."""
+    """``suites`` are names such as ``settings``, all but those to opt in to when empty; ``deadline`` is in seconds per
+    host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time."""
 
     suites: tuple[str, ...] = ()
     forks: int = 50
     deadline: float = 600.0
     junit: Path | None = None
+    disruptive: bool = False
+    reboot: bool = False
 
 
-def names() -> list[str]:
-    """The suites there are."""
-    return sorted(path.stem.removeprefix("test_") for path in SUITES.glob("test_*.py"))
+def known_suites(wishes: list[Wish]) -> list[str]:
+    """The suites that can be asked for: ours, and the user's own test files."""
+    own = {path for wish in wishes for path in own_tests(wish)}
+    return [*names(), *sorted({_suite(file) for path in own for file in _files(path)} - set(names()))]
 
 
 def verify(
@@ -52,49 +61,76 @@ def verify(
             emit(event)
 
     tell(Event("run.begin", data={"mode": "verify", "hosts": len(wishes)}))
-    ends: dict[str, dict[str, object]] = {}
-    open_ones: dict[str, Connection] = {}
-    watches: list[int] = []
-
-    def connect(wish: Wish) -> None:
-        name = wish.host.name
-        tell(Event("host.begin", name))
-        deadline = time.monotonic() + request.deadline
-        try:
-            connection = transport.open(wish.host, deadline)
-        except HostError as error:
-            ends[name] = {"status": "unreachable", "failure": error.failure}
-            return
-        open_ones[name] = connection
-        watches.append(transport.watchdog.watch(deadline, lambda: cut(connection)))
-
-    with ThreadPoolExecutor(max_workers=max(1, min(request.forks, len(wishes)))) as pool:
-        list(pool.map(connect, wishes))
-    subjects = {
-        wish.host.name: Subject(wish, target(wish.host.name, open_ones[wish.host.name], wish.host.login))
-        for wish in wishes
-        if wish.host.name in open_ones
-    }
-    checks = run_suites(subjects, context, request, tell) if subjects else []
-    for number in watches:
-        transport.watchdog.drop(number)
-    for connection in open_ones.values():
-        connection.close()
-    transport.close()
+    batches = [[wish] for wish in wishes] if request.reboot else [wishes]
     counts: Counter[str] = Counter()
-    for wish in wishes:
-        name = wish.host.name
-        end = ends.get(name) or _end([check for check in checks if check.host == name])
-        counts[str(end["status"])] += 1
-        tell(Event("host.done", name, {"changes": 0, **end}))
-    shown = {status: counts[status] for status in ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")}
+    checks: list[Check] = []
+    with junit.Report(request.junit) as report:
+        for batch in batches:
+            if counts["failed"] or counts["unreachable"]:
+                # One host did not come back as it was: nobody wants the same of the next.
+                ends = {wish.host.name: _skipped() for wish in batch}
+            else:
+                found, ends = _batch(batch, context, transport, request, report.part(), tell)
+                checks += found
+            for name, end in ends.items():
+                counts[str(end["status"])] += 1
+                tell(Event("host.done", name, {"changes": 0, **end}))
+    transport.close()
+    shown = {status: counts[status] for status in _STATUSES}
     seconds = round(time.monotonic() - begin, 3)
     tell(Event("run.done", data={"counts": shown, "seconds": seconds, "mode": "verify", "checks": _counts(checks)}))
     return counts
 
 
+def _batch(
+    wishes: list[Wish],
+    context: Context,
+    transport: Transport,
+    request: Request,
+    report: Path | None,
+    tell: Callable[[Event], None],
+) -> tuple[list[Check], dict[str, dict[str, object]]]:
+    """Hosts that are verified together: their checks, and how each of them ended."""
+    ends: dict[str, dict[str, object]] = {}
+    held: dict[str, Connection] = {}
+    watches: list[int] = []
+
+    def connect(wish: Wish) -> None:
+        name, deadline = wish.host.name, time.monotonic() + request.deadline
+        tell(Event("host.begin", name))
+        try:
+            connection = transport.open(wish.host, deadline)
+            if request.reboot:
+                connection = restart(
+                    transport, wish.host, connection, deadline, lambda text: tell(Event("note", name, {"text": text}))
+                )
+        except HostError as error:
+            status = "failed" if error.failure.kind == "timeout" and request.reboot else "unreachable"
+            ends[name] = {"status": status, "failure": error.failure}
+            return
+        held[name] = connection
+        watches.append(transport.watchdog.watch(deadline, lambda: cut(connection)))
+
+    with ThreadPoolExecutor(max_workers=max(1, min(request.forks, len(wishes)))) as pool:
+        list(pool.map(connect, wishes))
+    subjects = _subjects([(wish, held[wish.host.name]) for wish in wishes if wish.host.name in held])
+    checks = run_suites(subjects, context, request, report, tell) if subjects else []
+    for number in watches:
+        transport.watchdog.drop(number)
+    for connection in held.values():
+        connection.close()
+    return checks, {
+        name: ends.get(name) or _end([check for check in checks if check.host == name])
+        for name in (wish.host.name for wish in wishes)
+    }
+
+
 def run_suites(
-    subjects: dict[str, Subject], context: Context, request: Request, emit: Callable[[Event], None]
+    subjects: dict[str, Subject],
+    context: Context,
+    request: Request,
+    report: Path | None,
+    emit: Callable[[Event], None],
 ) -> list[Check]:
     """Run the suites on connections that are held; one ``check.done`` per check."""
     checks: list[Check] = []
@@ -104,12 +140,13 @@ def run_suites(
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
         emit(Event("check.done", check.host, {**data, "seconds": round(check.seconds, 3)}))
 
-    files = [str(SUITES / f"test_{name}.py") for name in request.suites or names()]
     # Nothing of a project that we happen to stand in: no ini file, no plugins but our own, no cache.
-    argv = [*files, "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib", "-q", "--tb=short"]
-    argv += ["-p", "no:cacheprovider", "-p", "no:pytest11.testinfra", "-p", "no:timeout", "-p", "no:hypothesispytest"]
-    if request.junit is not None:
-        argv.append(f"--junitxml={request.junit}")
+    argv = [*_chosen(subjects, request.suites), "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib"]
+    argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
+    argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist"]
+    argv += [] if request.disruptive else ["-m", "not disruptive"]
+    argv += [f"--junitxml={report}"] if report is not None else []
+    unlock()
     plugin = Plugin(subjects, context, on_check, request.forks)
     output = io.StringIO()
     with _ONE_SESSION, contextlib.redirect_stdout(output):
@@ -119,13 +156,39 @@ def run_suites(
     return checks
 
 
+def _chosen(subjects: dict[str, Subject], suites: tuple[str, ...]) -> list[str]:
+    """The test files to run: of our suites, and of the user's own."""
+    wanted = suites or tuple(name for name in names() if name not in OPT_IN)
+    files = [SUITES / f"test_{name}.py" for name in names() if name in wanted]
+    own = dict.fromkeys(path for subject in subjects.values() for path in own_tests(subject.wish))
+    files += [file for path in own for file in _files(path) if not suites or _suite(file) in suites]
+    return [str(file) for file in files]
+
+
+def _files(path: Path) -> list[Path]:
+    """The test files of a file or a folder, by pytest's own naming."""
+    return sorted({*path.rglob("test_*.py"), *path.rglob("*_test.py")}) if path.is_dir() else [path]
+
+
+def _suite(file: Path) -> str:
+    return file.stem.removeprefix("test_")
+
+
 def prove(
     context: Context, request: Request, held: list[tuple[Wish, Connection]], emit: Callable[[Event], None]
 ) -> dict[str, Failure | None]:
     """What an apply asks for: check hosts on connections that are held; why each is not as its spec says."""
-    subjects = {w.host.name: Subject(w, target(w.host.name, c, w.host.login)) for w, c in held}
-    checks = run_suites(subjects, context, request, emit)
+    subjects = _subjects(held)
+    checks = run_suites(subjects, context, request, None, emit)
     return {name: _failure([check for check in checks if check.host == name]) for name in subjects}
+
+
+def _subjects(held: list[tuple[Wish, Connection]]) -> dict[str, Subject]:
+    return {wish.host.name: Subject(wish, target(wish.host.name, c, wish.host.login)) for wish, c in held}
+
+
+def _skipped() -> dict[str, object]:
+    return {"status": "skipped", "reason": "a host before it did not come back as it should"}
 
 
 def _end(checks: list[Check]) -> dict[str, object]:

@@ -60,6 +60,11 @@ class Outcome:
         return {key: value for key, value in counts.items() if value}
 
     @property
+    def failed(self) -> set[str]:
+        """The checks of a verification that failed."""
+        return {event["check"] for event in self.all("check.done") if event["outcome"] == "failed"}
+
+    @property
     def items(self) -> list[str]:
         """What the plan would change, in words."""
         return [item["summary"] for event in self.all("host.plan") for item in event["items"]]
@@ -127,6 +132,23 @@ class LabHost:
         return self.sh("systemctl show -p MainPID --value docker")
 
 
+def inventory_of(*hosts: LabHost) -> str:
+    """One inventory for several hosts."""
+    lines = [
+        f"    {host.name}: {{ansible_host: {host.address}, ansible_user: root,"
+        f" ansible_ssh_private_key_file: {LAB.store.key}, provision_known_hosts: {LAB.known_hosts}}}\n"
+        for host in hosts
+    ]
+    return "docker:\n  hosts:\n" + "".join(lines)
+
+
+def wrap(host: LabHost, arms: str) -> None:
+    """Put a docker into the way that isn't what it seems: ``arms`` of a `case` on its command."""
+    script = f'#!/bin/sh\ncase $1 in\n{arms}\nesac\nexec /usr/bin/docker "$@"\n'
+    command = "cat >/usr/local/bin/docker && chmod +x /usr/local/bin/docker"
+    subprocess.run([*LAB.ssh(host.name), command], input=script.encode(), check=True)
+
+
 def engine(**daemon: Any) -> dict[str, Any]:
     """An engine from the lab's mirror, with the cgroup driver that this machine needs."""
     return {
@@ -135,6 +157,13 @@ def engine(**daemon: Any) -> dict[str, Any]:
         "plugins": [],
         "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"], **daemon},
     }
+
+
+def own(lab: Lab) -> None:
+    """Say whose the lab is, for whoever finds it after we were killed. Its folder goes with its last host, so each
+    boot says it anew."""
+    lab.store.lab(lab.name).mkdir(parents=True, exist_ok=True)
+    (lab.store.lab(lab.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -160,9 +189,7 @@ def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
     def boot(suite: str = "trixie", **variables: Any) -> LabHost:
         name = f"{LAB.name}{next(_numbers):02d}"
         names.append(name)
-        # The lab's folder goes with its last host, so each boot says anew whose it is.
-        LAB.store.lab(LAB.name).mkdir(parents=True, exist_ok=True)
-        (LAB.store.lab(LAB.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
+        own(lab)
         (record,) = lab.up({name: suite})
         folder = tmp_path / name
         folder.mkdir()

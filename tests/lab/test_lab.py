@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from provision.lab import cgroups, machine, mirror, network
+from provision.lab import cgroups, mirror, network, nspawn
 from provision.lab.fleet import Lab
 from provision.lab.store import alive
 from tests.lab.conftest import LAB, LabHost
@@ -23,7 +23,7 @@ def test_up_twice_starts_nothing_new(host: LabHost) -> None:
 def test_a_crashed_host_is_replaced_and_a_dead_mirror_served_again(host: LabHost) -> None:
     host.sh("touch /etc/old")
     record = next(record for record, _ in LAB.status() if record.name == host.name)
-    cgroups.kill(machine.group(host.name))
+    cgroups.kill(nspawn.group(host.name))
     cgroups.kill(mirror.GROUP)
     end = time.monotonic() + 5
     while alive(record) and time.monotonic() < end:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, engine
+from tests.lab.conftest import LAB, LabHost, NewHost, engine, inventory_of
 
 SPEC: dict[str, Any] = {
     "hostname": "web.example.com",
@@ -102,25 +104,23 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
 ]
 
 
-def failed(outcome: Outcome) -> set[str]:
-    return {event["check"] for event in outcome.all("check.done") if event["outcome"] == "failed"}
-
-
 def test_every_mutation_fails_exactly_its_checks(host: LabHost) -> None:
     done = host.apply(SPEC, "--verify")
+    suites = ("--suite", "settings", "--suite", "daemon")
     assert done.counts == {"changed": 1}, done.out
     assert len(MUTATIONS) >= 25
     wrong = []
     for name, script, predicted in MUTATIONS:
         host.sh(script)
-        seen = failed(host.provision("verify"))
+        seen = host.provision("verify", *suites).failed
         print(f"{name:40} predicted {sorted(predicted)} failed {sorted(seen)}")
         if seen != predicted:
             wrong.append((name, predicted, seen))
         host.sh("rm -f /etc/sysctl.d/zzz.conf /etc/apt/sources.list.d/other.list")
-        healed = host.apply(None, "--verify")
+        healed = host.apply()
         assert healed.code == 0, f"{name}: {healed.out}"
     assert not wrong
+    assert host.provision("verify").failed == set()
 
 
 def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
@@ -128,10 +128,10 @@ def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
     docker_host.sh("systemctl stop docker.service docker.socket")
     stopped = docker_host.provision("verify")
     assert stopped.code == 3
-    assert {"service_running docker", "daemon_answers engine", "daemon_key exec-opts"} <= failed(stopped)
+    assert {"service_running docker", "daemon_answers engine", "daemon_key exec-opts"} <= stopped.failed
     assert docker_host.apply().code == 0
     pinned = {"engine": {**engine(), "version": "26.1.5"}}
-    assert failed(docker_host.provision("verify", spec=pinned)) == {
+    assert docker_host.provision("verify", spec=pinned).failed == {
         "package_pinned docker-ce",
         "package_pinned docker-ce-cli",
         "daemon_version 26.1.5",
@@ -183,61 +183,89 @@ def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
     assert ends == {good.name: "ok", frozen.name: "failed"}, outcome.out
 
 
-#: A docker that isn't what it seems: case arms of a wrapper -> the checks that must fail.
-_WRAPPED: list[tuple[str, str, set[str]]] = [
-    ("ipc of the host", 'run) shift; exec /usr/bin/docker run --ipc=host "$@" ;;', {"container_namespaces engine"}),
-    (
-        "pid of the host",
-        'run) shift; exec /usr/bin/docker run --pid=host "$@" ;;',
-        {"container_namespaces engine", "container_sees_only_itself engine"},
-    ),
-    (
-        "another memory limit",
-        'run) case "$*" in *"--memory 32m"*) exec /usr/bin/docker $(echo "$@" | sed s/32m/48m/) ;; esac ;;',
-        {"container_memory_limit_is_set engine"},
-    ),
-    (
-        "a layer that remembers",
-        (
-            'run) case "$*" in *"touch /written"*) shift; echo /written; exec >/dev/null;'
-            " /usr/bin/docker run -d --name w --label provision.verify=1 provision-verify sh -c 'touch /written';"
-            " sleep 1; /usr/bin/docker commit w provision-verify:latest; exec /usr/bin/docker rm w ;; esac ;;"
-        ),
-        {"container_layers_are_read_only engine"},
-    ),
-    ("a stop that does not stop", "stop) exit 0 ;;", {"container_life engine"}),
-    (
-        "a removal that does not remove",
-        "rm) exit 0 ;;",
-        {"container_life engine", "nothing_of_ours_is_left engine"},
-    ),
-]
+def test_the_users_own_tests(new_host: NewHost) -> None:
+    """Beside the playbook, for their play's hosts, with the host's spec; with fixtures and classes if they like."""
+    one, other = new_host(), new_host()
+    tests = one.folder / "tests"
+    tests.mkdir()
+    (tests / "test_motd.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def wanted(spec): return spec['files']['/etc/motd']['content']\n"
+        "def test_motd(host, wanted): assert host.file('/etc/motd').content_string == wanted\n"
+        "def test_host(host, spec): assert host.check_output('uname -n') == spec['hostname']\n"
+        "class TestUsers:\n"
+        "    @pytest.mark.parametrize('name', ['root', 'nobody-at-all'])\n"
+        "    def test_user(self, host, name): assert host.user(name).exists\n"
+    )
+    (one.folder / "inventory.yml").write_text(inventory_of(one, other))
+    one.playbook(
+        {
+            "hosts": one.name,
+            "spec": {"hostname": "a.example", "files": {"/etc/motd": {"content": "hi\n"}}},
+            "verify": "tests",
+        },
+        {"name": "All", "hosts": "docker", "spec": {"packages": []}},
+    )
+    assert one.apply().code == 0
+    outcome = one.provision("verify", "--suite", "motd")
+    assert outcome.code == 3
+    ends = {(event["host"], event["check"]): event["outcome"] for event in outcome.all("check.done")}
+    assert ends == {
+        (one.name, "motd"): "passed",
+        (one.name, "host"): "passed",
+        (one.name, "TestUsers.user root"): "passed",
+        (one.name, "TestUsers.user nobody-at-all"): "failed",
+    }
+    one.playbook({"spec": {"packages": []}, "verify": ["test"]})
+    missing = one.provision("verify")
+    assert missing.code == 1
+    assert "[0].verify: no such tests: test" in missing.err
 
 
-def test_what_docker_stands_on_can_be_missed(docker_host: LabHost) -> None:
-    def verify() -> set[str]:
-        return failed(docker_host.provision("verify", "--suite", "foundation"))
+def test_reboot_one_at_a_time(new_host: NewHost) -> None:
+    """What comes back is checked; a host that does not come back as it should ends it for those after it."""
+    hosts = [new_host() for _ in range(3)]
+    first = hosts[0]
+    (first.folder / "inventory.yml").write_text(inventory_of(*hosts))
+    spec = {"hostname": "{{ inventory_hostname }}", "services": {"ssh": {"enabled": True, "running": True}}}
+    assert first.apply(spec).code == 0
+    before = [host.sh("cut -d ' ' -f 22 /proc/1/stat") for host in hosts]
+    outcome = first.provision("verify", "--reboot")
+    assert outcome.counts == {"ok": 3}, outcome.out
+    after = [host.sh("cut -d ' ' -f 22 /proc/1/stat") for host in hosts]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    marks = [
+        (event["event"], event["host"]) for event in outcome.events if event["event"] in ("host.begin", "host.done")
+    ]
+    assert marks == [(event, host.name) for host in hosts for event in ("host.begin", "host.done")]
+    hosts[1].sh("echo other >/etc/hostname")
+    assert first.provision("verify").failed == {f"hostname_at_boot {hosts[1].name}"}
+    stopped = first.provision("verify", "--reboot")
+    assert stopped.code == 3
+    ends = {event["host"]: event["status"] for event in stopped.all("host.done")}
+    assert ends == {hosts[0].name: "ok", hosts[1].name: "failed", hosts[2].name: "skipped"}
+    assert stopped.failed == {f"hostname_at_boot {hosts[1].name}", f"hostname_live {hosts[1].name}"}
 
-    assert verify() == set()
-    docker_host.sh("iptables -t nat -F POSTROUTING")
-    assert verify() == {"nat docker0"}
-    docker_host.sh("systemctl restart docker")
-    wrong = []
-    for name, arms, predicted in _WRAPPED:
-        script = f'#!/bin/sh\ncase $1 in\n{arms}\nesac\nexec /usr/bin/docker "$@"\n'
-        subprocess.run(
-            [*LAB.ssh(docker_host.name), "cat >/usr/local/bin/docker && chmod +x /usr/local/bin/docker"],
-            input=script.encode(),
-            check=True,
-        )
-        seen = verify()
-        print(f"{name:40} predicted {sorted(predicted)} failed {sorted(seen)}")
-        if seen != predicted:
-            wrong.append((name, predicted, seen))
-        docker_host.sh(
-            "rm /usr/local/bin/docker; docker ps -aq | xargs -r docker rm -f; docker images -q | xargs -r docker rmi -f"
-        )
-    assert not wrong
-    assert verify() == set()
-    left = "docker ps -aq; docker images -q; systemctl list-timers --all --no-legend | grep provision-verify || true"
-    assert docker_host.sh(left) == ""
+
+def test_plain_pytest(docker_host: LabHost, tmp_path: Path) -> None:
+    """The suites without our command line: over the inventory's verified connections, and over testinfra's own ssh."""
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host *\n  User root\n  IdentityFile {LAB.store.key}\n  UserKnownHostsFile {LAB.known_hosts}\n")
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "provision.verify.standalone"]
+    argv += ["--provision-inventory", str(docker_host.folder / "inventory.yml")]
+    argv += ["--provision-playbook", str(docker_host.folder / "site.yml"), "--ssh-config", str(config), "--pyargs"]
+    argv += ["provision.verify.suites.test_settings", "provision.verify.suites.test_daemon"]
+
+    def run(hosts: str) -> tuple[int, int, int]:
+        done = subprocess.run([*argv, f"--hosts={hosts}"], capture_output=True, text=True, check=False, cwd=tmp_path)
+        counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed)", done.stdout)}
+        return done.returncode, counts.get("passed", 0), counts.get("failed", 0)
+
+    code, passed, bad = run("provision://all")
+    assert (code, bad) == (0, 0)
+    assert passed > 15
+    assert run(f"ssh://{docker_host.address}") == (0, passed, 0)
+    docker_host.sh("systemctl disable -q docker")
+    assert run(f"provision://{docker_host.name}") == (1, passed - 1, 1)
+    assert run(f"ssh://{docker_host.address}") == (1, passed - 1, 1)

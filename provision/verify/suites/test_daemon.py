@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 from testinfra.host import Host
 
+from provision.verify.daemon import ask, info
 from provision.verify.declared import Named
 
 #: daemon.json key -> where `docker info` shows it (moby, api/types/system/info.go).
@@ -22,16 +20,12 @@ _INFO = {
 }
 
 
-def _json(host: Host, command: str) -> Any:
-    return json.loads(host.check_output(command))
-
-
 def test_daemon_answers(host: Host, engine: Named) -> None:
-    assert _json(host, "docker version --format '{{json .Server}}'")["Version"]
+    assert info(host)["ServerVersion"]
 
 
 def test_daemon_version(host: Host, pinned_engine: Named) -> None:
-    version = _json(host, "docker version --format '{{json .Server}}'")["Version"]
+    version = info(host)["ServerVersion"]
     pin = pinned_engine.value.rpartition(":")[2].partition("-")[0]
     assert version == pin or version.startswith((f"{pin}.", f"{pin}+"))
 
@@ -40,32 +34,32 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
     """Key by key, where the daemon shows the key."""
     key, wanted = daemon_key.name, daemon_key.value
     if key == "bip":
-        config = _json(host, "docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'")
+        config = ask(host, "docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'")
         address = host.interface("docker0").addresses
         assert config["Gateway"] == wanted.partition("/")[0]
         assert wanted.partition("/")[0] in address
         return
     if key == "mtu":
-        options = _json(host, "docker network inspect bridge --format '{{json .Options}}'")
+        options = ask(host, "docker network inspect bridge --format '{{json .Options}}'")
         assert options["com.docker.network.driver.mtu"] == str(wanted)
         return
-    info = _json(host, "docker info --format '{{json .}}'")
+    seen = info(host)
     if key in _INFO:
-        assert info[_INFO[key]] == wanted
+        assert seen[_INFO[key]] == wanted
     elif key == "exec-opts":
         driver = [option.partition("=")[2] for option in wanted if option.startswith("native.cgroupdriver=")]
-        assert driver in ([], [info["CgroupDriver"]])
+        assert driver in ([], [seen["CgroupDriver"]])
     elif key == "registry-mirrors":
-        mirrors = [url.rstrip("/") for url in info["RegistryConfig"]["Mirrors"]]
+        mirrors = [url.rstrip("/") for url in seen["RegistryConfig"]["Mirrors"]]
         assert mirrors == [url.rstrip("/") for url in wanted]
     elif key == "insecure-registries":
-        registry = info["RegistryConfig"]
+        registry = seen["RegistryConfig"]
         insecure = {name for name, index in registry["IndexConfigs"].items() if not index["Secure"]}
         assert set(wanted) <= insecure | set(registry["InsecureRegistryCIDRs"])
     elif key == "labels":
-        assert sorted(info["Labels"]) == sorted(wanted)
+        assert sorted(seen["Labels"]) == sorted(wanted)
     elif key == "userns-remap":
-        assert any("userns" in option for option in info["SecurityOptions"])
+        assert any("userns" in option for option in seen["SecurityOptions"])
     else:
         pytest.skip("docker info does not show it; test_daemon_has_loaded_its_file stands for it")
 

@@ -1,10 +1,13 @@
 """What Docker stands on: namespaces, control groups, overlayfs, a bridge and NAT; and a real container, in which they
-are seen to work. Its containers disturb nobody: labelled, bounded, and gone afterwards."""
+are seen to work. Its containers disturb nobody: labelled, bounded, and gone afterwards. What flips a setting or uses up
+memory is marked ``disruptive`` and runs only when that is asked for."""
 
 from __future__ import annotations
 
 import json
+import shlex
 
+import pytest
 from testinfra.host import Host
 
 from provision.verify import container
@@ -12,6 +15,9 @@ from provision.verify.declared import Named
 
 #: Namespaces of its own that every container has; ``user`` only where userns-remap is declared.
 _OWN = ("pid", "net", "ipc", "mnt", "uts")
+#: unshare(1): the option that makes a namespace of each kind.
+_UNSHARE = {"pid": "--pid --fork", "net": "--net", "ipc": "--ipc", "mnt": "--mount", "uts": "--uts", "user": "--user"}
+_MIB = 1024 * 1024
 
 
 def after(host: Host) -> None:
@@ -19,20 +25,22 @@ def after(host: Host) -> None:
     container.clean(host)
 
 
-def test_kernel_namespaces(host: Host, engine: Named) -> None:
-    offered = host.check_output("ls /proc/self/ns").split()
-    assert {*_OWN, "user"} <= set(offered)
+def test_kernel_namespace(host: Host, namespace: Named) -> None:
+    """The kernel has the kind, and lets us make one."""
+    assert host.file(f"/proc/self/ns/{namespace.name}").exists
+    made = host.run(f"unshare {_UNSHARE[namespace.name]} true")
+    assert made.rc == 0, made.stderr
 
 
-def test_kernel_cgroups(host: Host, engine: Named) -> None:
+def test_kernel_cgroup(host: Host, controller: Named) -> None:
     """Controllers that are on: version 2 lists them in one file, version 1 in a table (cgroups(7))."""
     unified = host.run("cat /sys/fs/cgroup/cgroup.controllers")
     if unified.rc == 0:
-        controllers = set(unified.stdout.split())
+        on = set(unified.stdout.split())
     else:
         rows = [line.split() for line in host.check_output("cat /proc/cgroups").splitlines()]
-        controllers = {row[0] for row in rows if row[-1] == "1"}
-    assert {"cpu", "cpuset", "memory", "pids"} <= controllers
+        on = {row[0] for row in rows if row[-1] == "1"}
+    assert controller.name in on
 
 
 def test_kernel_overlayfs(host: Host, engine: Named) -> None:
@@ -62,7 +70,8 @@ def test_container_namespaces(host: Host, engine: Named) -> None:
 
 
 def test_container_sees_only_itself(host: Host, engine: Named) -> None:
-    shown = container.run(host, "uname -n; ls /proc", "--hostname provision-verify").split()
+    named = f"{container.OFFLINE} --hostname provision-verify"
+    shown = container.run(host, "uname -n; ls /proc", named).split()
     assert shown[0] == "provision-verify"
     processes = [word for word in shown[1:] if word.isdigit()]
     assert processes[0] == "1"
@@ -71,8 +80,8 @@ def test_container_sees_only_itself(host: Host, engine: Named) -> None:
 
 def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
     """In the kernel's own file of the container's group, as seen from the host."""
-    wanted = str(32 * 1024 * 1024)
-    with container.running(host, "--memory 32m") as name:
+    wanted = str(32 * _MIB)
+    with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
         groups = dict(line.split(":", 2)[1:] for line in host.check_output("cat /proc/%s/cgroup", pid).splitlines())
         if "memory" in groups:
@@ -92,7 +101,7 @@ def test_container_life(host: Host, engine: Named) -> None:
     """Create, start, stop, remove."""
     container.prepare(host)
     state = "docker inspect --format '{{.State.Status}}' %s"
-    name = host.check_output(f"docker create {container.BOUNDS} {container.IMAGE} sleep 60")
+    name = host.check_output(f"docker create {container.OFFLINE} {container.IMAGE} sleep 60")
     try:
         assert host.check_output(state, name) == "created"
         host.check_output("docker start %s", name)
@@ -102,6 +111,65 @@ def test_container_life(host: Host, engine: Named) -> None:
     finally:
         host.run("docker rm -f %s", name)
     assert host.run("docker inspect %s", name).rc != 0
+
+
+def test_container_reaches_container(host: Host, bridged: Named) -> None:
+    """On docker's own bridge; with icc off, it must not."""
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    with container.running(host, container.BOUNDS) as name:
+        address = host.check_output(f"docker inspect --format '{template}' %s", name)
+        assert container.reaches(host, address, 9) == bridged.value
+
+
+def test_container_reaches_outside(host: Host, outside: Named) -> None:
+    """Through the host, which must forward for it."""
+    address, port = _outside(host, outside)
+    assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
+    assert container.reaches(host, address, port)
+
+
+def _outside(host: Host, outside: Named) -> tuple[str, int]:
+    """Address and port of the package mirror, as the host itself sees it."""
+    name, port = outside.value
+    address = host.run("getent ahostsv4 %s", name).stdout.partition(" ")[0] or name
+    probe = shlex.quote(f"exec 3<>/dev/tcp/{address}/{port}")
+    if host.run(f"timeout 5 bash -c {probe}").rc != 0:
+        pytest.skip(f"the host itself does not reach {name}:{port} without a proxy")
+    return address, port
+
+
+@pytest.mark.disruptive
+def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
+    """Off, and a container stays in; on, and it is out again. The host turns it on again even if we are killed."""
+    address, port = _outside(host, outside)
+    switch = "/proc/sys/net/ipv4/ip_forward"
+    container.prepare(host)
+    host.check_output(
+        "systemd-run -q --on-active=60 --unit=provision-verify-forward-$$ /bin/sh -c %s", f"echo 1 >{switch}"
+    )
+    try:
+        host.check_output(f"echo 0 >{switch}")
+        assert not container.reaches(host, address, port), "a container gets out although ip_forward is off"
+    finally:
+        host.check_output(f"echo 1 >{switch}; systemctl stop 'provision-verify-forward-*.timer'")
+    assert container.reaches(host, address, port)
+
+
+@pytest.mark.disruptive
+def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
+    """A process that wants more than its container may have is killed, by the kernel."""
+    container.prepare(host)
+    options = f"{container.OFFLINE} --memory 24m --memory-swap 24m"
+    # Doubling: past any limit after some thirty rounds.
+    eater = 'x=0123456789abcdef; while :; do x="$x$x"; done'
+    name = host.check_output(f"docker create {options} {container.IMAGE} timeout 60 sh -c %s", eater)
+    try:
+        host.run("docker start -a %s", name)
+        state = json.loads(host.check_output("docker inspect --format '{{json .State}}' %s", name))
+        assert state["ExitCode"] == 137
+        assert state["OOMKilled"]
+    finally:
+        host.run("docker rm -f %s", name)
 
 
 def test_nothing_of_ours_is_left(host: Host, engine: Named) -> None:

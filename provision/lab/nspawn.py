@@ -1,4 +1,4 @@
-"""One lab host: an overlay over the base, a network namespace, a control group, and systemd-nspawn.
+"""A lab host on this machine's kernel: an overlay over the base, a network namespace, a control group, systemd-nspawn.
 
 The host's pid 1 is a real systemd; a reboot (nspawn ends with 133) starts it again over the same files.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, network
+from provision.lab import base, cgroups, identity, network
 from provision.lab.process import run
 from provision.lab.store import Record, Store, alive, start_time
 
@@ -47,7 +47,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
         lower = base.path(store, suite)
         options = f"lowerdir={lower},upperdir={layers / 'upper'},workdir={layers / 'work'}"
         run(["mount", "-t", "overlay", "-o", options, "provlab", root])
-    _identity(root, name)
+    identity.ensure(root / "etc/ssh", name)
     network.add_host(index)
     entries = cgroups.create(group(name))
     argv = [
@@ -79,20 +79,6 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
     record = Record(name, lab, suite, index, process.pid, start_time(process.pid) or 0)
     store.write(record)
     return record
-
-
-def _identity(root: Path, name: str) -> None:
-    """Host keys of its own, made here so that known_hosts is right from the first connection on."""
-    for kind in ("ed25519", "ecdsa"):
-        key = root / f"etc/ssh/ssh_host_{kind}_key"
-        if not key.exists():
-            run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", key])
-
-
-def known_hosts(store: Store, record: Record) -> list[str]:
-    folder = store.host(record.lab, record.name) / "layers/root/etc/ssh"
-    keys = (path.read_text().split()[:2] for path in sorted(folder.glob("ssh_host_*_key.pub")))
-    return [f"{record.address} {kind} {key}" for kind, key in keys]
 
 
 def wait(store: Store, record: Record, seconds: float = 90.0) -> None:

@@ -1,0 +1,68 @@
+"""The disk that virtual lab hosts boot from: the lab's minimal Debian with a kernel and udev, built once and cached."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from provision.lab import base
+from provision.lab.process import run
+from provision.lab.store import Store
+
+_PACKAGES = ("udev", "linux-image-cloud-amd64")
+_SIZE = "8G"  # of the file system; the file holds only what is written
+
+# Who the host is comes on a second disk, as a tar; read once, so that what is changed afterwards stays.
+_SEED = """\
+#!/bin/sh
+set -eu
+tar -xf /dev/vdb -C /
+hostname "$(cat /etc/hostname)"
+touch /var/lib/lab-seeded
+"""
+
+_SEED_UNIT = """\
+[Unit]
+Description=Lab host: name, address and host keys
+DefaultDependencies=no
+ConditionPathExists=!/var/lib/lab-seeded
+Wants=dev-vdb.device
+After=dev-vdb.device systemd-remount-fs.service
+Before=sysinit.target systemd-networkd.service ssh.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/lab-seed
+"""
+
+#: The recipe as it was loaded.
+_SELF = Path(__file__).read_text()
+
+
+def path(store: Store, suite: str) -> Path:
+    """A folder with ``disk.img``, ``vmlinuz`` and ``initrd``."""
+    recipe = (suite, *_PACKAGES, _SIZE, _SELF)
+    return store.root / "bases" / f"{suite}-vm-{base.digest(*recipe)}"
+
+
+def ensure(store: Store, suite: str) -> Path:
+    """Build the disk for ``suite`` unless it is cached; about 25 s."""
+    folder = path(store, suite)
+    if folder.is_dir():
+        return folder
+    part = folder.with_name(folder.name + ".part")
+    if part.exists():
+        shutil.rmtree(part)
+    root = part / "root"
+    base.bootstrap(store, suite, root, _PACKAGES)
+    base.write(root / "usr/local/sbin/lab-seed", _SEED, 0o755)
+    base.unit(root, "lab-seed.service", _SEED_UNIT)
+    run(["chroot", root, "systemctl", "--quiet", "enable", "systemd-networkd.service"])
+    for name in ("vmlinuz", "initrd"):
+        (boot,) = root.glob(f"boot/{name}*")
+        boot.rename(part / name)
+    run(["mke2fs", "-q", "-t", "ext4", "-d", root, part / "disk.img", _SIZE])
+    shutil.rmtree(root)
+    part.rename(folder)
+    return folder

@@ -1,0 +1,37 @@
+"""Who a lab host is: host keys made here, so that known_hosts is right from the first connection on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision.lab.process import run
+from provision.lab.store import Record, Store
+
+_KINDS = ("ed25519", "ecdsa")
+
+
+def ensure(folder: Path, name: str) -> None:
+    """The host's keys in ``folder``, made unless they are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in _KINDS:
+        key = folder / f"ssh_host_{kind}_key"
+        if not key.exists():
+            run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", key])
+
+
+def folder(store: Store, record: Record) -> Path:
+    """Where a host's keys are: in its own file system, or beside its disk."""
+    host = store.host(record.lab, record.name)
+    return host / "seed/etc/ssh" if record.kind == "vm" else host / "layers/root/etc/ssh"
+
+
+def known_hosts(store: Store, record: Record) -> list[str]:
+    keys = (path.read_text().split()[:2] for path in sorted(folder(store, record).glob("ssh_host_*_key.pub")))
+    return [f"{record.address} {kind} {key}" for kind, key in keys]
+
+
+def ssh(store: Store, record: Record, known: Path) -> list[str]:
+    """The words of an ``ssh`` command that logs in to the host as root."""
+    options = [f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
+    words = [word for option in options for word in ("-o", option)]
+    return ["ssh", "-F", "none", *words, "-i", str(store.key), f"root@{record.address}"]

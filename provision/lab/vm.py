@@ -1,0 +1,140 @@
+"""A lab host with a kernel of its own: qemu, by KVM where that works, else by software emulation.
+
+What hosts that share this machine's kernel can't show is real here: cgroup version 2, kernel modules, sysctls of the
+whole machine, a reboot, and a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+from provision.errors import LabError
+from provision.lab import cgroups, disk, identity, network
+from provision.lab.process import run
+from provision.lab.store import SUBNET, Record, Store, alive, start_time
+
+_MEMORY = "1536"  # MiB
+_KERNEL = "root=/dev/vda rw console=ttyS0 quiet panic=5 net.ifnames=0"
+
+# Joins the groups first, so that all of the machine can be found by group.
+_SUPERVISOR = """\
+groups=$1; shift
+for procs in $groups; do echo $$ > "$procs"; done
+exec "$@"
+"""
+
+_NETWORK = """\
+[Match]
+Name=eth0
+
+[Network]
+Address={address}/24
+LinkLocalAddressing=no
+"""
+
+
+def group(name: str) -> str:
+    return f"provlab-{name}"
+
+
+def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
+    """Make the host ``name`` and start it; :func:`wait` waits until it takes logins (half a minute without KVM)."""
+    folder = store.host(lab, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    image = disk.path(store, suite)
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image / "disk.img", "-F", "raw", folder / "disk.qcow2"])
+    seed = folder / "seed"
+    identity.ensure(seed / "etc/ssh", name)
+    (seed / "etc/hostname").write_text(f"{name}\n")
+    (seed / "etc/systemd/network").mkdir(parents=True, exist_ok=True)
+    (seed / "etc/systemd/network/10-lab.network").write_text(_NETWORK.format(address=f"{SUBNET}.{index}"))
+    with tarfile.open(folder / "seed.tar", "w") as archive:
+        archive.add(seed, ".")
+    return start(store, Record(name, lab, suite, index, 0, 0, "vm"))
+
+
+def start(store: Store, record: Record, kernel: str = "") -> Record:
+    """Switch the machine on, with more words for the kernel's command line if given; the new record."""
+    folder = store.host(record.lab, record.name)
+    image = disk.path(store, record.suite)
+    drive = "if=virtio,cache=unsafe,format"
+    argv = [
+        f"qemu-system-{platform.machine()}",
+        *("-accel", _accelerator(store, image), "-cpu", "max", "-smp", "2", "-m", _MEMORY),
+        *("-nodefaults", "-display", "none", "-serial", f"file:{folder / 'console.log'}"),
+        *("-kernel", image / "vmlinuz", "-initrd", image / "initrd", "-append", f"{_KERNEL} {kernel}".strip()),
+        *("-drive", f"{drive}=qcow2,file={folder / 'disk.qcow2'}"),
+        *("-drive", f"{drive}=raw,readonly=on,file={folder / 'seed.tar'}"),
+        *("-netdev", f"tap,id=lan,ifname={network.add_tap(record.index)},script=no,downscript=no"),
+        *("-device", f"virtio-net-pci,netdev=lan,mac={network.hardware(record.index)}"),
+        *("-device", "virtio-rng-pci"),
+    ]
+    entries = cgroups.create(group(record.name))
+    with open(folder / "boot.log", "ab") as log:
+        process = subprocess.Popen(
+            ["sh", "-c", _SUPERVISOR, "sh", " ".join(map(str, entries)), *map(str, argv)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    found = Record(
+        record.name, record.lab, record.suite, record.index, process.pid, start_time(process.pid) or 0, record.kind
+    )
+    store.write(found)
+    return found
+
+
+def wait(store: Store, record: Record, seconds: float = 240.0) -> None:
+    """Until the host takes logins and systemd has let users in, or LabError."""
+    folder = store.host(record.lab, record.name)
+    known = folder / "known_hosts"
+    known.write_text("\n".join(identity.known_hosts(store, record)) + "\n")
+    ready = [*identity.ssh(store, record, known), "systemctl", "is-active", "--quiet", "multi-user.target"]
+    ready[1:1] = ["-o", "ConnectTimeout=3", "-o", "BatchMode=yes"]
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and alive(record):
+        if run(ready, check=False).returncode == 0:
+            return
+        time.sleep(0.5)
+    raise LabError(f"lab host {record.name} did not come up; see {folder / 'console.log'}")
+
+
+def stop(record: Record) -> None:
+    """Pull the plug: the emulator is killed, what the machine had not written to its disk is lost."""
+    cgroups.kill(group(record.name))
+    network.remove_host(record.index)
+    cgroups.remove(group(record.name))
+
+
+def destroy(store: Store, lab: str, name: str) -> None:
+    """Remove all that is left of a host, also of one whose boot or removal broke off."""
+    cgroups.kill(group(name))
+    cgroups.remove(group(name))
+    shutil.rmtree(store.host(lab, name))
+
+
+def _accelerator(store: Store, image: Path) -> str:
+    """KVM where a kernel really starts under it: that /dev/kvm exists does not mean that it works."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg,thread=multi"
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    known = store.root / f"kvm-{boot_id}"
+    if not known.exists():
+        # Without a root file system the kernel says hello, panics, and ends the machine.
+        argv = [f"qemu-system-{platform.machine()}", "-accel", "kvm", "-cpu", "max", "-m", "256", "-no-reboot"]
+        argv += ["-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", str(image / "vmlinuz")]
+        argv += ["-append", "console=ttyS0 panic=-1"]
+        try:
+            done = subprocess.run(argv, capture_output=True, timeout=15, check=False, stdin=subprocess.DEVNULL)
+            works = b"Linux version" in done.stdout
+        except subprocess.TimeoutExpired:
+            works = False
+        known.write_text("kvm" if works else "")
+    return "kvm" if known.read_text() == "kvm" else "tcg,thread=multi"

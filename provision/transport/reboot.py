@@ -1,0 +1,60 @@
+"""Restart a host, wait for it, and log in again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fabric import Connection
+
+from provision.model import Host
+from provision.transport.shell import Shell
+from provision.transport.ssh import HostError, Transport
+
+#: What tells one boot from the next. A container that restarts keeps its machine's boot_id, so pid 1's start
+#: (proc(5), field 22) counts too.
+_BOOT = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20"
+#: A second later, so that the answer still reaches us; with nothing open that would hold the connection.
+_RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
+#: systemctl(1), is-system-running: these two come before the end of the boot. Without systemd there is no such word.
+_BOOTING = (b"initializing", b"starting")
+_PROBE = 30.0
+
+
+def restart(
+    transport: Transport, host: Host, connection: Connection, deadline: float, tell: Callable[[str], None]
+) -> Connection:
+    """Restart the host behind ``connection`` (which is closed) and return a new one, to a host that has booted.
+
+    Raises :class:`HostError`: of kind ``timeout`` when it does not come back by ``deadline`` (``time.monotonic()``),
+    of kind ``host_key`` or ``auth`` when what comes back is not the host that we know.
+    """
+    shell = Shell(connection, host.login)
+    before = shell.run(_BOOT, _PROBE).stdout
+    shell.run(_RESTART, _PROBE)
+    connection.close()
+    begin, pause = time.monotonic(), 1.0
+    tell("restarting")
+    while (now := time.monotonic()) < deadline:
+        time.sleep(min(pause, deadline - now))
+        pause = min(pause * 1.5, 5.0)
+        try:
+            connection = transport.open(host, deadline)
+        except HostError as error:
+            if error.failure.kind in ("host_key", "auth"):
+                raise
+            continue
+        if _is_up(Shell(connection, host.login), before):
+            tell(f"back after {time.monotonic() - begin:.0f} s")
+            return connection
+        connection.close()
+    raise HostError("timeout", f"it was restarted and did not come back in {deadline - begin:.0f} s")
+
+
+def _is_up(shell: Shell, before: bytes) -> bool:
+    try:
+        if shell.run(_BOOT, _PROBE).stdout == before:
+            return False
+        return shell.run("systemctl is-system-running", _PROBE).stdout.strip() not in _BOOTING
+    except HostError:  # it went down while we asked
+        return False

@@ -1,0 +1,40 @@
+"""JUnit XML: pytest writes a file per session; hosts that were verified one after the other belong into one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from xml.etree import ElementTree
+
+
+class Report:
+    """Give each session a :meth:`part`; at the end ``target`` holds all test suites of all parts."""
+
+    def __init__(self, target: Path | None) -> None:
+        self.target = target
+        self._parts: list[Path] = []
+
+    def __enter__(self) -> Report:
+        self._folder = Path(tempfile.mkdtemp(prefix="provision-junit-")) if self.target else None
+        return self
+
+    def part(self) -> Path | None:
+        """Where the next session is to write; ``None`` when nobody wants a report."""
+        if self._folder is None:
+            return None
+        self._parts.append(self._folder / f"{len(self._parts)}.xml")
+        return self._parts[-1]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is None or self.target is None:
+            return
+        whole = ElementTree.Element("testsuites")
+        for part in self._parts:
+            if part.exists():
+                whole.extend(ElementTree.parse(part).getroot())  # noqa: S314 - written by our own pytest
+        ElementTree.ElementTree(whole).write(self.target, encoding="utf-8", xml_declaration=True)
+        shutil.rmtree(self._folder)

@@ -1,0 +1,158 @@
+"""The suites under plain pytest, without our command line::
+
+    pytest -p provision.verify.standalone --pyargs provision.verify.suites \\
+        --provision-inventory inventory --provision-playbook playbooks/site.yml --hosts=ssh://web1,ssh://web2
+
+``--hosts`` is testinfra's own. A host belongs to the spec of the inventory's host of that name or address.
+``provision://web1`` (or ``provision://all``) is reached as the inventory says, on a verified connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra.backend
+from testinfra.host import Host as Target
+
+from provision.declare import Wish
+from provision.load import Loaded, Logins, load
+from provision.transport.ssh import Connecting, Transport
+from provision.verify.backend import HeldBackend
+from provision.verify.declared import PROVIDERS, Named
+from provision.verify.subjects import declared, mark, plain, things
+
+#: Seconds that a host's login may take.
+_LOGIN = 60.0
+
+
+class InventoryBackend(HeldBackend):
+    """testinfra's ``provision://NAME``: logs in to a host of the inventory as every command of ours does."""
+
+    def __init__(self, hostspec: str, *args: Any, **kwargs: Any) -> None:
+        wish = _session().wish(hostspec)
+        if wish is None:
+            raise pytest.UsageError(f"no play is for {hostspec}")
+        session = _session()
+        connection = session.transport.open(wish.host, time.monotonic() + _LOGIN)
+        super().__init__(wish.host.name, connection, wish.host.login)
+        self.hostspec = wish.host.name
+
+    @classmethod
+    def get_hosts(cls, host: str, **kwargs: Any) -> list[str]:
+        return _session().names if host == "all" else [host]
+
+    def get_pytest_id(self) -> str:
+        return f"provision://{self.hostspec}"
+
+
+class _Session:
+    def __init__(self, inventory: Path, playbook: Path) -> None:
+        self.loaded: Loaded = load(inventory, playbook, logins=Logins())
+        self.transport = Transport(Connecting(10.0, False))
+        self.transport.prepare([wish.host.login for wish in self.loaded.wishes])
+        self._things: dict[int, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [wish.host.name for wish in self.loaded.wishes]
+
+    def wish(self, name: str) -> Wish | None:
+        """The wish of a host by its name or address; on the host itself by its own name."""
+        name = socket.gethostname() if name == "local" else name
+        for wish in self.loaded.wishes:
+            if name in (wish.host.name, wish.host.login.address):
+                return wish
+        return None
+
+    def of(self, target: Target) -> Wish | None:
+        backend = target.backend
+        name = getattr(backend, "hostspec", None) or getattr(getattr(backend, "host", None), "name", None)
+        return self.wish(str(name or backend.hostname))
+
+    def everything(self, thing: str) -> list[Named]:
+        found: list[Named] = []
+        for wish in self.loaded.wishes:
+            for item in declared(thing, wish, self.loaded.context):
+                self._things[id(item)] = wish.host.name
+                found.append(item)
+        return found
+
+    def owner(self, item: Named) -> str:
+        return self._things[id(item)]
+
+
+#: testinfra makes its backends itself and hands them nothing of ours.
+_SESSIONS: list[_Session] = []
+
+
+def _session() -> _Session:
+    if not _SESSIONS:
+        raise pytest.UsageError("provision://… needs --provision-inventory and --provision-playbook")
+    return _SESSIONS[-1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("provision")
+    group.addoption("--provision-inventory", type=Path, default=Path("inventory"), help="file or folder")
+    group.addoption("--provision-playbook", type=Path, default=Path("playbooks/site.yml"), help="the playbook")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    mark(config)
+    testinfra.backend.BACKENDS["provision"] = f"{__name__}.InventoryBackend"
+    _SESSIONS.append(_Session(config.option.provision_inventory, config.option.provision_playbook))
+
+
+def pytest_unconfigure() -> None:
+    while _SESSIONS:
+        _SESSIONS.pop().transport.close()
+
+
+@pytest.fixture
+def spec(host: Target) -> dict[str, Any]:
+    """The host's spec, merged and rendered."""
+    wish = _session().of(host)
+    if wish is None:
+        pytest.skip(f"no play is for {host}")
+    return plain(wish)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if (thing := things(metafunc)) is not None:
+        found = _session().everything(thing)
+        metafunc.parametrize(thing, found, ids=[item.name for item in found])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every host meets only what is declared for it."""
+    kept = [item for item in items if _belongs(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _belongs(item: pytest.Item) -> bool:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    target = params.get("_testinfra_host")
+    if target is None:
+        return True
+    found = [value for value in params.values() if isinstance(value, Named)]
+    if not found:  # no parameter, or an empty set of them, which pytest shows as one skipped test
+        return not any(thing in params for thing in PROVIDERS)
+    wish = _session().of(target)
+    return wish is not None and all(_session().owner(item) == wish.host.name for item in found)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A suite's ``after`` when a host is through with it."""
+    after = getattr(getattr(item, "module", None), "after", None)
+    target = getattr(getattr(item, "callspec", None), "params", {}).get("_testinfra_host")
+    if after is None or target is None:
+        return
+    following = getattr(getattr(nextitem, "callspec", None), "params", {}).get("_testinfra_host")
+    if nextitem is None or getattr(nextitem, "module", None) is not item.module or following is not target:  # type: ignore[attr-defined]
+        after(target)

@@ -1,0 +1,64 @@
+"""Who is verified, and what of each host: what both ways of running the suites (ours, and plain pytest) share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testinfra.host import Host as Target
+
+from provision.declare import Context, Wish
+from provision.verify.declared import PROVIDERS, Named
+
+SUITES = Path(__file__).parent / "suites"
+#: Suites that only run when they are asked for: not what the spec says is checked, but a standard of somebody else's.
+OPT_IN = ("cis",)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One host under verification."""
+
+    wish: Wish
+    target: Target
+
+
+def names() -> list[str]:
+    """The suites there are."""
+    return sorted(path.stem.removeprefix("test_") for path in SUITES.glob("test_*.py"))
+
+
+def things(metafunc: pytest.Metafunc) -> str | None:
+    """The declared things (a provider's name) that a test wants, one after the other; ``None`` when it wants none."""
+    wanted = [name for name in metafunc.fixturenames if name in PROVIDERS]
+    if len(wanted) > 1:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: a test is about one declared thing, not {wanted}")
+    return wanted[0] if wanted else None
+
+
+def declared(thing: str, wish: Wish, context: Context) -> Iterator[Named]:
+    return PROVIDERS[thing](wish, context)
+
+
+def own_tests(wish: Wish) -> tuple[Path, ...]:
+    """The user's own tests (files and folders) of every play that the host is in."""
+    return tuple(dict.fromkeys(path for play in wish.plays for path in play.verify))
+
+
+def is_for(wish: Wish, file: Path) -> bool:
+    """Whether a test file is for this host: ours always, the user's when one of its plays names it."""
+    return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(wish))
+
+
+def plain(wish: Wish) -> dict[str, Any]:
+    """The host's whole spec as the user wrote it, merged and rendered: what the fixture ``spec`` gives."""
+    found: dict[str, Any] = json.loads(json.dumps(wish.source))
+    return found
+
+
+def mark(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "disruptive: restarts a daemon, flips a setting or uses up memory")

@@ -1,0 +1,29 @@
+"""Containers outlive their daemon where live-restore is declared: one does, by its process id."""
+
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+from provision.verify import container
+from provision.verify.declared import Named
+
+
+def after(host: Host) -> None:
+    """Called when a host's checks are over, however they ended."""
+    container.clean(host)
+
+
+@pytest.mark.disruptive
+def test_container_survives_a_restart_of_the_daemon(host: Host, live_restore: Named) -> None:
+    loaded = host.check_output("docker info --format '{{.LiveRestoreEnabled}}'")
+    assert loaded == "true", "the daemon has not loaded it: a restart would end every container, so none was made"
+    state = "docker inspect --format '{{.State.Status}} {{.State.Pid}}' %s"
+    with container.running(host) as name:
+        before = host.check_output(state, name)
+        daemon = host.check_output("systemctl show -p MainPID --value docker")
+        # Docker's unit takes three starts a minute; ours must not be the one too many.
+        host.check_output("systemctl reset-failed docker; systemctl restart docker")
+        assert host.check_output("systemctl show -p MainPID --value docker") != daemon
+        assert host.check_output(state, name) == before
+        assert host.file(f"/proc/{before.split()[1]}").is_directory

@@ -1,0 +1,1 @@
+modules: dict[str, str]

@@ -1,0 +1,121 @@
+"""What Docker stands on is checked for real: a host broken in one way fails the checks of that way, and no others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from tests.lab.conftest import LabHost, engine, wrap
+
+#: A docker that isn't what it seems: case arms of a wrapper -> the checks that must fail.
+_NOT_OFFLINE = 'case "$*" in *"--network none"*) exec /usr/bin/docker "$@" ;; esac;'
+_WRAPPED: list[tuple[str, str, set[str]]] = [
+    ("ipc of the host", 'run) shift; exec /usr/bin/docker run --ipc=host "$@" ;;', {"container_namespaces engine"}),
+    (
+        "pid of the host",
+        'run) shift; exec /usr/bin/docker run --pid=host "$@" ;;',
+        {"container_namespaces engine", "container_sees_only_itself engine"},
+    ),
+    (
+        "another memory limit",
+        'run) case "$*" in *"--memory 32m"*) exec /usr/bin/docker $(echo "$@" | sed s/32m/48m/) ;; esac ;;',
+        {"container_memory_limit_is_set engine"},
+    ),
+    (
+        "a layer that remembers",
+        (
+            'run) case "$*" in *"touch /written"*) shift; echo /written; exec >/dev/null;'
+            " /usr/bin/docker run -d --name w --label provision.verify=1 provision-verify sh -c 'touch /written';"
+            " sleep 1; /usr/bin/docker commit w provision-verify:latest; exec /usr/bin/docker rm w ;; esac ;;"
+        ),
+        {"container_layers_are_read_only engine"},
+    ),
+    ("a stop that does not stop", "stop) exit 0 ;;", {"container_life engine"}),
+    (
+        "a removal that does not remove",
+        "rm) exit 0 ;;",
+        {"container_life engine", "nothing_of_ours_is_left engine"},
+    ),
+    (
+        "a neighbour without a network",
+        f'run) {_NOT_OFFLINE} case "$*" in *sleep*) shift; exec /usr/bin/docker run --network none "$@" ;; esac ;;',
+        {"container_reaches_container docker0"},
+    ),
+]
+_OUTSIDE = "container_reaches_outside 198.51.100.2"
+_FORWARDING = "forwarding_is_what_lets_it_out 198.51.100.2"
+#: Shell on the host -> the checks that must fail; `systemctl restart docker` heals.
+_BROKEN: list[tuple[str, str, set[str]]] = [
+    ("no masquerade", "iptables -t nat -F POSTROUTING", {"nat docker0", _OUTSIDE}),
+    ("a firewall that forwards nothing", "iptables -I FORWARD -o eth0 -j DROP", {_OUTSIDE}),
+    ("no forwarding", "echo 0 >/proc/sys/net/ipv4/ip_forward", {_OUTSIDE}),
+    ("no bridge", "ip link del docker0", {"bridge docker0", "container_reaches_container docker0", _OUTSIDE}),
+]
+#: The same with what only --disruptive runs.
+_DISRUPTED: list[tuple[str, str, set[str]]] = [
+    (
+        "a container on the host's own network",
+        f'run) {_NOT_OFFLINE} shift; exec /usr/bin/docker run --network host "$@" ;;',
+        {"container_reaches_container docker0", _FORWARDING},
+    ),
+    (
+        "an over-eater that gets away",
+        'create) case "$*" in *24m*) exec /usr/bin/docker create --memory 64m provision-verify true ;; esac ;;',
+        {"container_memory_limit_is_enforced engine"},
+    ),
+]
+_ALL_GONE = "docker ps -aq | xargs -r docker rm -f; docker images -q | xargs -r docker rmi -f"
+_SHIMS_DIE = (
+    "mkdir -p /etc/systemd/system/docker.service.d; printf '[Service]\\nExecStopPost=-/usr/bin/pkill -9 shim\\n' "
+)
+
+
+def test_what_docker_stands_on_can_be_missed(host: LabHost) -> None:
+    assert host.apply({"engine": engine(**{"live-restore": True})}).code == 0
+    wrong: list[tuple[str, set[str], set[str]]] = []
+
+    def verify(*words: str) -> set[str]:
+        return host.provision("verify", *words).failed
+
+    def judge(name: str, predicted: set[str], seen: set[str]) -> None:
+        print(f"{name:40} predicted {sorted(predicted)} failed {sorted(seen)}")
+        if seen != predicted:
+            wrong.append((name, predicted, seen))
+
+    disruptive = ("--suite", "foundation", "--suite", "live_restore", "--disruptive")
+    judge("nothing", set(), verify(*disruptive))
+    for name, script, predicted in _BROKEN:
+        host.sh(script)
+        judge(name, predicted, verify("--suite", "foundation"))
+        host.sh("iptables -D FORWARD -o eth0 -j DROP; echo 1 >/proc/sys/net/ipv4/ip_forward; true")
+        host.sh("systemctl reset-failed docker; systemctl restart docker")
+    for table, words in ((_WRAPPED, ("--suite", "foundation")), (_DISRUPTED, disruptive)):
+        for name, arms, predicted in table:
+            wrap(host, arms)
+            judge(name, predicted, verify(*words))
+            host.sh(f"rm /usr/local/bin/docker; {_ALL_GONE}")
+    survives = "container_survives_a_restart_of_the_daemon live-restore"
+    host.sh(f"{_SHIMS_DIE} >/etc/systemd/system/docker.service.d/zz.conf; systemctl daemon-reload")
+    judge("a restart that ends containers", {survives}, verify("--suite", "live_restore", "--disruptive"))
+    host.sh("rm /etc/systemd/system/docker.service.d/zz.conf; systemctl daemon-reload")
+    host.sh("sed -i '/live-restore/s/true/false/' /etc/docker/daemon.json")
+    host.sh("systemctl reset-failed docker; systemctl restart docker")
+    judge("live-restore is off", {survives}, verify("--suite", "live_restore", "--disruptive"))
+    assert not wrong
+    left = "docker ps -aq; docker images -q; systemctl list-timers --all --no-legend | grep provision-verify || true"
+    assert host.sh(left) == ""
+
+
+def test_a_container_of_ours_is_gone_even_if_verify_is_killed(docker_host: LabHost) -> None:
+    """The host's own timer removes what a killed run has left; here it is not waited for but fired."""
+    argv = [sys.executable, "-m", "provision", "verify", "-i", str(docker_host.folder / "inventory.yml")]
+    with subprocess.Popen([*argv, str(docker_host.folder / "site.yml"), "--suite", "foundation"]) as run:
+        end = time.monotonic() + 60
+        while not docker_host.sh("docker ps -q --filter label=provision.verify") and time.monotonic() < end:
+            time.sleep(0.05)
+        run.kill()
+    assert docker_host.sh("docker images -q --filter label=provision.verify")
+    unit = docker_host.sh("systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9]*' | head -1")
+    docker_host.sh(f"systemctl start {unit}.service")
+    assert docker_host.sh("docker ps -aq; docker images -q") == ""

@@ -1,0 +1,109 @@
+"""What needs a kernel of its own, on a virtual machine: broken kernels fail their checks, auditing, a power cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.lab.fleet import Lab, missing
+from tests.lab.conftest import LAB, LabHost, engine, own
+
+#: Every check that starts a container.
+_CONTAINERS = {
+    "container_namespaces engine",
+    "container_sees_only_itself engine",
+    "container_memory_limit_is_set engine",
+    "container_layers_are_read_only engine",
+    "container_life engine",
+    "container_reaches_container docker0",
+    "container_reaches_outside 198.51.100.2",
+}
+#: With auditd, each file that the benchmark wants watched and that a host of this engine has.
+_AUDITED = (
+    "/usr/bin/dockerd",
+    "/run/containerd",
+    "/var/lib/docker",
+    "/etc/docker",
+    "/usr/lib/systemd/system/docker.service",
+    "/run/containerd/containerd.sock",
+    "/usr/lib/systemd/system/docker.socket",
+    "/etc/docker/daemon.json",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/bin/runc",
+)
+
+
+@pytest.fixture(scope="module")
+def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    if lacks := missing(virtual=True):
+        pytest.fail("a virtual machine can't run here; missing: " + "; ".join(lacks))
+    name = f"{LAB.name}vm"
+    own(LAB)
+    (record,) = lab.up({name: "trixie"}, "vm")
+    folder: Path = tmp_path_factory.mktemp(name)
+    host = LabHost(name, record.address, folder)
+    rules = "".join(f"-w {path} -p rwxa -k docker\n" for path in _AUDITED)
+    spec = {
+        "packages": ["auditd"],
+        "files": {"/etc/audit/rules.d/docker.rules": {"content": rules, "mode": "0640"}},
+        "modules": ["dummy"],
+        "sysctl": {"net.ipv4.ip_forward": 1, "vm.max_map_count": 262144},
+        "engine": {**engine(), "daemon": {"exec-opts": ["native.cgroupdriver=systemd"]}},
+    }
+    outcome = host.apply(spec)
+    assert outcome.counts == {"changed": 1}, outcome.out
+    host.sh("augenrules --load")  # auditd read its rules before docker's files were there
+    yield host
+    lab.down([name])
+
+
+def test_a_kernel_that_lacks_something(vm: LabHost) -> None:
+    wrong: list[tuple[str, set[str], set[str]]] = []
+
+    def judge(name: str, predicted: set[str], *suites: str) -> None:
+        words = [word for suite in suites or ("foundation",) for word in ("--suite", suite)]
+        seen = vm.provision("verify", *words).failed
+        print(f"{name:40} predicted {sorted(predicted)} failed {sorted(seen)}")
+        if seen != predicted:
+            wrong.append((name, predicted, seen))
+
+    judge("nothing", set(), "settings", "daemon", "foundation")
+    assert vm.docker_info("CgroupVersion") == "2"
+    assert vm.docker_info("CgroupDriver") == "systemd"
+    for kind in ("pid", "net", "ipc", "mnt", "uts", "user"):
+        limit = f"/proc/sys/user/max_{kind}_namespaces"
+        before = vm.sh(f"cat {limit}; echo 0 >{limit}")
+        judge(f"no {kind} namespaces", {f"kernel_namespace {kind}"} | (_CONTAINERS if kind != "user" else set()))
+        vm.sh(f"echo {before} >{limit}")
+    vm.sh("rmmod dummy; echo 65530 >/proc/sys/vm/max_map_count")
+    judge("a module unloaded, a sysctl flipped", {"module_loaded dummy", "sysctl_live vm.max_map_count"}, "settings")
+    # A controller can only be taken away at boot: a real power cut, and another kernel command line.
+    LAB.cut_power(vm.name)
+    LAB.switch_on(vm.name, "cgroup_disable=memory cgroup_disable=pids cgroup_disable=cpuset cgroup_disable=cpu")
+    controllers = {f"kernel_cgroup {name}" for name in ("cpu", "cpuset", "memory", "pids")}
+    judge("no controllers", controllers | {"container_memory_limit_is_set engine"})
+    vm.sh("echo 'install overlay /bin/false' >/etc/modprobe.d/none.conf; sync")
+    LAB.cut_power(vm.name)
+    LAB.switch_on(vm.name)
+    docker = {"bridge docker0", "nat docker0", "nothing_of_ours_is_left engine"}
+    judge("no overlayfs", {"kernel_overlayfs engine"} | docker | _CONTAINERS)
+    vm.sh("rm /etc/modprobe.d/none.conf; sync")
+    LAB.cut_power(vm.name)
+    LAB.switch_on(vm.name)
+    judge("after the last power cut", set(), "settings", "daemon")
+    assert not wrong
+
+
+def test_auditing(vm: LabHost) -> None:
+    def unaudited() -> set[str]:
+        found = vm.provision("verify", "--suite", "cis").failed
+        return {check.split()[2] for check in found if check.startswith("cis 1.1.")} - {"containers"}
+
+    assert unaudited() == set()
+    vm.sh("auditctl -D >/dev/null")
+    assert unaudited() == set(_AUDITED)
+    vm.sh("augenrules --load; auditctl -W /usr/bin/runc -p rwxa -k docker")
+    assert unaudited() == {"/usr/bin/runc"}
