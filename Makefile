@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule .ci/run
 
-.PHONY: setup demo test check lint types fast golden molecule bench lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule bench lock clean
 
 setup: $(VENV)/ready
 
@@ -23,7 +23,8 @@ demo: setup
 
 # Everything: the checks, then the tests on real hosts.
 test: check
-	$(BIN)/python -m pytest -m lab
+	$(BIN)/python -m pytest -m 'lab and not alone' -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 	scripts/molecule
 
 check: lint types fast
@@ -43,6 +44,10 @@ fast: setup
 # Write the golden scripts anew, after looking at what changed in them.
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
+
+# The page of each lint rule, from the rules.
+docs: setup
+	$(BIN)/python -m provision.lint.pages docs/lint
 
 # Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
 molecule: setup

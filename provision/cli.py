@@ -16,12 +16,14 @@ from provision import __version__
 COMMANDS = {
     "init": "write a project to start from",
     "schema": "print the JSON Schema of a playbook",
+    "lint": "say what is wrong, before a host is touched",
     "inventory": "show groups, hosts and variables",
     "render": "write the files that a host would get, offline",
     "doctor": "does a host suit, before anything is installed",
     "plan": "show what would change",
     "apply": "make the hosts what the playbook says",
     "verify": "prove by testinfra that the hosts are what the playbook says",
+    "lock": "write down the versions that a canary has, for the fleet to follow",
     "lab": "throwaway hosts on this machine to try things on",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
+from provision.lockfile import Locks, beside, read
 from provision.merge import refine, unite
 from provision.model import Host
 from provision.playbook import Play
@@ -46,6 +47,8 @@ class Context:
 
     templates: Templates
     files: tuple[Path, ...]
+    #: exact versions that hosts follow
+    locks: Locks = field(default_factory=dict)
     #: what has been worked out already: checking, looking and planning all ask for the same
     memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -60,7 +63,7 @@ class Context:
 
 def context(playbook: Path) -> Context:
     folder = playbook.parent
-    return Context(Templates(folder / "templates"), (folder / "files", folder))
+    return Context(Templates(folder / "templates"), (folder / "files", folder), read(beside(playbook)))
 
 
 def declare(

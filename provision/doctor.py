@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from provision.distros import DISTRIBUTIONS
+from provision.distros import support_ends
 from provision.model import Platform, Report
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
@@ -60,7 +60,7 @@ def examine(report: Report, platform: Platform, daemon: dict[str, Any], now: flo
 
 
 def _distribution(platform: Platform, today: date) -> Verdict:
-    ends = DISTRIBUTIONS[platform.id].support.get(platform.version)
+    ends = support_ends(platform)
     if ends is None:
         return Verdict("distribution", "warning", f"{platform.name}: how long it is supported is not known here")
     if today > date.fromisoformat(ends):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provision.declare import Context, Wish, context, declare
 from provision.desire import Options, desire
-from provision.distros import DISTRIBUTIONS, example
+from provision.distros import examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
@@ -75,7 +75,7 @@ def load(
 def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
-    platforms = {row.flavour: example(row) for row in DISTRIBUTIONS.values()}
+    platforms = examples()
     for wish in loaded.wishes:
         for platform in platforms.values():
             desire(wish, platform, loaded.context, options)

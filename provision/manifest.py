@@ -7,6 +7,7 @@ One file per play, a line per thing, in words that an operator can read at 3 a.m
     file /etc/docker/daemon.json
     sysctl net.ipv4.ip_forward 0
     member docker bob
+    hold docker-ce
 
 A sysctl's line ends with the live value from before. Packages, users and data are never in it: they go only
 by ``absent``.
@@ -19,6 +20,7 @@ from typing import Self
 
 from provision.model import Resource
 from provision.resources.file import NoFile
+from provision.resources.hold import NoHold
 from provision.resources.sysctl import SysctlBefore
 from provision.resources.user import NoMember
 
@@ -61,6 +63,8 @@ def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Re
     kind, _, rest = entry.partition(" ")
     if kind == "file":
         return NoFile(rest, watchers.get(rest, ()))
+    if kind == "hold":
+        return NoHold(rest)
     if kind == "member":
         group, _, user = rest.partition(" ")
         return NoMember(user, group)

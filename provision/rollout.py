@@ -17,7 +17,7 @@ from typing import Literal
 
 from fabric import Connection
 
-from provision import tasks
+from provision import lockfile, tasks
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import SpecError
@@ -35,10 +35,10 @@ Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``mode`` plan and doctor change nothing; ``confirm`` is asked once, between all looks and the first change.
+    """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change.
     ``deadline`` is in seconds per host; a host that waits for the answer gets a new one."""
 
-    mode: Literal["plan", "apply", "doctor"]
+    mode: Literal["plan", "apply", "doctor", "lock"]
     forks: int = 50
     deadline: float = tasks.DEADLINE
     confirm: Confirm | None = None
@@ -174,6 +174,11 @@ class _HostRun:
             rollout = self.rollout
             if rollout.request.mode == "doctor":
                 self._examine(self._connection, deadline)
+                return
+            if rollout.request.mode == "lock":
+                platform, packages = tasks.versions(self._connection, self.wish, rollout.context, deadline)
+                self._tell("versions", platform=lockfile.key(platform), packages=packages)
+                self._end("ok")
                 return
             self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
             self._tell("host.plan", plan=self.found.plan)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from provision.distros import DISTRIBUTIONS, FLAVOURS
+from provision.distros import FLAVOURS, ROWS
 from provision.model import Call, Plan
 
 SH = Path(__file__).parent / "sh"
@@ -43,8 +43,9 @@ def merged(calls: Iterable[Call]) -> list[Call]:
 
 def look_script(looks: Looks) -> str:
     """The script that only looks."""
-    body = ["platform", _flavours(), "supported", *_looks(looks), "emit end"]
-    return _script(_files("look", looks.keys(), _functions(looks)), body, prologue=_LOOK)
+    files = _files("look", looks.keys(), _functions(looks))
+    body = ["platform", _flavours(), "supported", *_of_flavours(files, list(looks)), *_looks(looks), "emit end"]
+    return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
 
 
 def fix_script(plan: Plan, look: Sequence[Call], remember: Sequence[Call] = (), forget: Sequence[Call] = ()) -> str:
@@ -119,6 +120,21 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
     ]
 
 
+def _whose(file: Path, flavours: Iterable[str]) -> list[str]:
+    """The flavours that a file is for: all, unless some flavour has it for its own."""
+    if not any(file.name in flavour.files for flavour in FLAVOURS.values()):
+        return list(flavours)
+    return [name for name in flavours if file.name in FLAVOURS[name].files]
+
+
+def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
+    """Files of one family or some: they define functions of the same names, so a host takes only its own."""
+    for file in files:
+        whose = _whose(file, flavours)
+        if len(whose) < len(flavours):
+            yield f"case $flavour in\n{' | '.join(whose)})\n{_text(file)}\n;;\nesac"
+
+
 @cache
 def _text(path: Path) -> str:
     """A shell file without its comments and blank lines: they are for us, not for the wire."""
@@ -127,11 +143,13 @@ def _text(path: Path) -> str:
 
 
 def _flavours() -> str:
-    by_flavour: dict[str, list[str]] = {}
-    for row in DISTRIBUTIONS.values():
-        by_flavour.setdefault(row.flavour, []).append(row.id)
-    arms = "\n".join(f"    {'|'.join(ids)}) flavour={name} ;;" for name, ids in by_flavour.items())
-    return f"case $os_id in\n{arms}\n    *) flavour= ;;\nesac"
+    """os-release's ID and version -> the flavour. Rows that end at a version come first; a bound is a major one."""
+    arms = []
+    for row in sorted(ROWS, key=lambda row: not row.below):
+        versions = range(int(row.minimum), int(row.below)) if row.below else ()
+        patterns = [f"{row.id}:{number}{end}" for number in versions for end in ("", ".*")] or [f"{row.id}:*"]
+        arms.append(f"    {' | '.join(patterns)}) flavour={row.flavour} ;;")
+    return "case $os_id:$os_version in\n" + "\n".join(arms) + "\n    *) flavour= ;;\nesac"
 
 
 def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:

@@ -105,6 +105,7 @@ class Package(_Model):
     """One package: installed (at any version unless pinned) or absent."""
 
     version: Version | None = Field(None, description="A pin: the whole version, or its beginning up to a separator.")
+    hold: bool = Field(True, description="Whether a pinned package is held, so that nobody's upgrade moves it.")
     absent: bool = False
 
 
@@ -187,6 +188,7 @@ class Engine(_Model):
     containerd_version: Version | None = None
     buildx_version: Version | None = None
     compose_version: Version | None = None
+    hold: bool = Field(True, description="Whether what has a pin is held, so that nobody's upgrade moves it.")
     plugins: list[Literal["buildx", "compose"]] = ["buildx", "compose"]
     users: list[UserName] = Field(default=[], description="Members of the docker group (which is as good as root).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")

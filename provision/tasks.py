@@ -25,6 +25,7 @@ from provision.declare import Context, Wish
 from provision.desire import Options, desire
 from provision.model import Call, Event, Failure, Platform
 from provision.plan import Outlook, drift, outlook
+from provision.resources.packages import installed
 from provision.script import Looks, fix_script, look_script, steps
 from provision.transport.execute import Finished, execute
 from provision.transport.ssh import HostError
@@ -72,6 +73,21 @@ def examine(connection: Connection, wish: Wish, deadline: float | None = None) -
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
     report, platform = _looked(frames, finished)
     return doctor.examine(report, platform, daemon, time.time(), date.today())
+
+
+@task
+def versions(
+    connection: Connection, wish: Wish, context: Context, deadline: float | None = None
+) -> tuple[Platform, dict[str, str]]:
+    """What the host runs, and the versions of the engine's packages that it has (one exec). Changes nothing."""
+    frames: list[Frame] = []
+    deadline = deadline or time.monotonic() + DEADLINE
+    looks = look_script(_looks(wish, context, Options()))
+    finished = execute(connection, wish.host.login, looks, deadline, frames.append)
+    report, platform = _looked(frames, finished)
+    engine = set(distros.FLAVOURS[platform.flavour].engine.values())
+    found = {} if report.get("packages") is None else installed(report)
+    return platform, {name: version for name, version in found.items() if name in engine}
 
 
 def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
@@ -163,7 +179,7 @@ def apply(
 
 def _looks(wish: Wish, context: Context, options: Options) -> Looks:
     """What to look at, per flavour: which one the host is it finds out itself, in the same exec."""
-    examples = {row.flavour: distros.example(row) for row in reversed(list(distros.DISTRIBUTIONS.values()))}
+    examples = distros.examples()
     return {
         flavour: [call for resource in desire(wish, platform, context, options) for call in resource.look()]
         for flavour, platform in examples.items()

@@ -20,7 +20,7 @@ FLOORS = [
     ("yamlfile", "distros", "wire"),
     ("merge", "render", "script"),
     ("resources", "spec", "validate"),
-    ("inventory", "playbook", "engine", "doctor", "manifest", "schema"),
+    ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile"),
     ("declare",),
     ("desire",),
     ("plan", "load", "lint"),

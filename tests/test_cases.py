@@ -1,7 +1,8 @@
 """Resources, as data: what is declared, what a look reports, which steps follow. One YAML file per resource.
 
-Each case gives ``spec`` (what is declared), ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is
-short for frames of files) and ``steps`` (the functions of the plan, with arguments where they are given).
+Each case gives ``platform`` (ID, version and codename; Debian 13 when not given), ``spec`` (what is declared),
+``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
+functions of the plan, with arguments where they are given).
 Every resource has the four cases absent, right, wrong, empty-or-zero.
 """
 
@@ -51,10 +52,10 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
     for name, text in case.get("given", {}).items():
         project.write(name, text)
     loaded = project.load()
-    debian = platform("debian", "13", "trixie")
-    assert debian is not None
+    on = platform(*case.get("platform", ("debian", "13", "trixie")))
+    assert on is not None
     options = Options(upgrade=case.get("upgrade", False))
-    found = outlook(loaded.wishes[0], debian, loaded.context, options, Seen.of(frames(case)))
+    found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
     steps = [call for change in found.plan.changes for call in change.calls]
     shown = [[call.function, *call.args] for call in steps]
     wanted = case["steps"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provision.distros import DISTRIBUTIONS, example, platform
+from provision.distros import example, newest, platform
 from provision.doctor import examine, folders
 from provision.wire import Seen
 from tests.shells import each_shell, run
@@ -34,7 +34,7 @@ GOOD: dict[str, tuple[str, ...]] = {
 def levels(changes: dict[str, tuple[str, ...]] | None = None, **daemon: Any) -> dict[str, str]:
     """Verdicts that are not ok, by subject."""
     frames = [("doctor", key, *fields) for key, fields in {**GOOD, **(changes or {})}.items()]
-    trixie = example(DISTRIBUTIONS["debian"])
+    trixie = example(newest("debian"))
     verdicts = examine(Seen.of(frames), trixie, daemon, NOW, date(2026, 11, 24))
     return {verdict.subject: verdict.level for verdict in verdicts if verdict.level != "ok"}
 
@@ -108,9 +108,7 @@ def test_data_root_and_containerds_root() -> None:
 def test_the_look_of_this_very_machine(shell: list[str]) -> None:
     frames, done = run(shell, ["look/doctor.sh"], "look_doctor /nonexistent/docker /var/lib/containerd")
     assert done.returncode == 0, done.stderr
-    verdicts = examine(
-        Seen.of(frames), example(DISTRIBUTIONS["debian"]), {"data-root": "/nonexistent/docker"}, 0, date.min
-    )
+    verdicts = examine(Seen.of(frames), example(newest("debian")), {"data-root": "/nonexistent/docker"}, 0, date.min)
     subjects = {verdict.subject for verdict in verdicts}
     assert {"kernel", "namespaces", "cgroups", "space /nonexistent/docker", "clock", "default pools"} <= subjects
     assert {v.subject: v.level for v in verdicts}["namespaces"] == "ok"

@@ -29,7 +29,15 @@ engine:
   fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88
   daemon: {live-restore: true}
 """
-#: A bare Debian 13, as its look reports it.
+#: One of each flavour: ID, version, codename; and where its repositories and keys are.
+PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
+    "apt": (("debian", "13", "trixie"), "/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"),
+    "dnf": (("rocky", "9.4", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
+    "zypper": (("opensuse-leap", "15.6", ""),),
+    "yum": (("centos", "7", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
+}
+NAMES = ["look.sh", *(f"{flavour}-fix.sh" for flavour in PLATFORMS)]
+#: A bare host, as its look reports it.
 BARE = [
     *(
         ("file", path, "absent")
@@ -37,8 +45,6 @@ BARE = [
             "/etc/hostname",
             "/etc/motd",
             "/etc/docker/daemon.json",
-            "/etc/apt/keyrings/docker.asc",
-            "/etc/apt/sources.list.d/docker.sources",
             "/etc/sysctl.d/99-zz-provision-site.conf",
         )
     ),
@@ -48,6 +54,7 @@ BARE = [
     ("sysctls", "", "/proc/sys/net/ipv4/ip_forward\n", "/proc/sys/net/ipv4/ip_forward:1:0"),
     ("apt_sources", ""),
     ("path", "/usr/bin/gpg", "absent"),
+    ("path", "/usr/bin/curl", "absent"),
     ("path", "/etc/ssl/certs/ca-certificates.crt", "absent"),
     ("packages", "", ""),
     ("users", "", "", "bob"),
@@ -61,17 +68,18 @@ def scripts(project: Project) -> dict[str, str]:
     project.spec(SPEC)
     loaded = project.load()
     wish = loaded.wishes[0]
-    debian = platform("debian", "13", "trixie")
-    assert debian is not None
-    found = outlook(wish, debian, loaded.context, Options(), Seen.of(BARE))
-    calls = [call for resource in found.resources for call in resource.look()]
-    return {
-        "look.sh": look_script(tasks._looks(wish, loaded.context, Options())),
-        "apt-fix.sh": fix_script(found.plan, calls, found.remember, found.forget),
-    }
+    made = {"look.sh": look_script(tasks._looks(wish, loaded.context, Options()))}
+    for flavour, (words, *paths) in PLATFORMS.items():
+        on = platform(*words)
+        assert on is not None
+        bare = [*BARE, *(("file", path, "absent") for path in paths)]
+        found = outlook(wish, on, loaded.context, Options(), Seen.of(bare))
+        calls = [call for resource in found.resources for call in resource.look()]
+        made[f"{flavour}-fix.sh"] = fix_script(found.plan, calls, found.remember, found.forget)
+    return made
 
 
-@pytest.mark.parametrize("name", ["look.sh", "apt-fix.sh"])
+@pytest.mark.parametrize("name", NAMES)
 def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
     path = FOLDER / name
     if pytestconfig.getoption("--update-golden"):
@@ -79,7 +87,7 @@ def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config)
     assert scripts[name] == path.read_text(), "look at the difference; if it is right: make golden"
 
 
-@pytest.mark.parametrize("name", ["look.sh", "apt-fix.sh"])
+@pytest.mark.parametrize("name", NAMES)
 def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: Path) -> None:
     """The whole of a script, in which every name that is used is set."""
     path = tmp_path / name

@@ -168,8 +168,8 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
     from provision.desire import Options, contents, desire
-    from provision.distros import DISTRIBUTIONS, example
+    from provision.distros import example, newest
 
-    rendered = dict(contents(desire(loaded.wishes[0], example(DISTRIBUTIONS["ubuntu"]), loaded.context, Options())))
+    rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))
     text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"

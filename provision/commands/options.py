@@ -71,6 +71,9 @@ def connecting(parser: argparse.ArgumentParser) -> None:
         help="seconds to wait for another package manager (default: 300)",
     )
     parser.add_argument(
+        "--no-lint", action="store_true", help="go on although lint finds errors; they are shown as warnings"
+    )
+    parser.add_argument(
         "--upgrade", action="store_true", help="move engine packages that have no pin to the newest version"
     )
 

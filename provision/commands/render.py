@@ -47,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late
-    from provision.distros import DISTRIBUTIONS, example, platform
+    from provision.distros import example, ids, newest, platform
     from provision.errors import UsageError
     from provision.yamlfile import nearest
 
     id, *more = name.split(":")
-    if id not in DISTRIBUTIONS:
-        raise UsageError(f"unknown distribution {id} ({nearest(id, DISTRIBUTIONS) or ', '.join(DISTRIBUTIONS)})")
+    if id not in ids():
+        raise UsageError(f"unknown distribution {id} ({nearest(id, ids()) or ', '.join(ids())})")
     if not more:
-        return example(DISTRIBUTIONS[id])
+        return example(newest(id))
     if len(more) != 2:
         raise UsageError("a distribution is ID or ID:VERSION:CODENAME, such as debian:12:bookworm")
     found = platform(id, *more)
     if found is None:
-        raise UsageError(f"{id} {more[0]} is too old; {DISTRIBUTIONS[id].minimum} is the oldest that works")
+        raise UsageError(f"{id} {more[0]} is too old; {newest(id).minimum} is the oldest that works")
     return found

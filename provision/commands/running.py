@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from provision.commands import options as given
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provision.desire import Options
     from provision.load import Loaded
+    from provision.model import Event
     from provision.rollout import Verify
     from provision.transport.ssh import Transport
 
@@ -30,12 +34,19 @@ def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
     )
 
 
-def roll_out(args: argparse.Namespace, mode: Literal["plan", "apply", "doctor"]) -> int:
-    """What plan and apply have in common: load, connect, run, report. Returns the exit code."""
+def roll_out(
+    args: argparse.Namespace,
+    mode: Literal["plan", "apply", "doctor", "lock"],
+    also: Callable[[Event], None] | None = None,
+) -> int:
+    """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). Returns the
+    exit code."""
     from provision.desire import Options
 
-    options = Options() if mode == "doctor" else Options(args.upgrade, args.lock_timeout)
+    options = Options(args.upgrade, args.lock_timeout) if mode in ("plan", "apply") else Options()
     found = loaded(args, options)
+    if mode in ("plan", "apply") and not _sound(found, args.no_lint):
+        return 1
     from provision.rollout import Request, Rollout
 
     ways = transport(args, found)
@@ -48,7 +59,8 @@ def roll_out(args: argparse.Namespace, mode: Literal["plan", "apply", "doctor"])
     prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
     request = Request(mode, args.forks, args.deadline, confirm, prove)
     try:
-        result = Rollout(found.wishes, found.context, ways, options, request, listener).run()
+        emit = listener if also is None else _both(listener, also)
+        result = Rollout(found.wishes, found.context, ways, options, request, emit).run()
     finally:
         listener.close()
     if result.interrupted:
@@ -58,6 +70,28 @@ def roll_out(args: argparse.Namespace, mode: Literal["plan", "apply", "doctor"])
     if result.declined:
         return 1
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def _both(one: Callable[[Event], None], other: Callable[[Event], None]) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return emit
+
+
+def _sound(found: Loaded, insisted: bool) -> bool:
+    """Lint before a host is touched; an operator who insists gets the errors as warnings."""
+    from provision.lint.project import lint
+
+    findings = lint(found.wishes)
+    for finding in findings:
+        shown = replace(finding, level="warning") if insisted else finding
+        print(f"provision: {shown}", file=sys.stderr)
+    if insisted or not any(finding.level == "error" for finding in findings):
+        return True
+    print("provision: no host was touched (--no-lint if you know better)", file=sys.stderr)
+    return False
 
 
 def transport(args: argparse.Namespace, found: Loaded) -> Transport:

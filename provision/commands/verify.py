@@ -14,6 +14,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.logging_in(parser)
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
     parser.add_argument(
+        "--check",
+        metavar="EXPRESSION",
+        default="",
+        help="only checks that match, as pytest's -k: 'sysctl and not boot'",
+    )
+    parser.add_argument(
         "--disruptive",
         action="store_true",
         help="also what restarts the daemon, flips a setting or uses up memory for a moment",
@@ -37,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"no suite {name} ({nearest(name, suites) or ', '.join(suites)})")
     transport = running.transport(args, found)
     report = args.junit and args.junit.resolve()
-    request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot)
+    request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot, args.check)
     reporter = running.reporter(args)
     try:
         counts = verify(found.wishes, found.context, transport, request, reporter)

@@ -32,7 +32,7 @@ def desire(wish: Wish, platform: Platform, context: Context, options: Options) -
 
     Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
     """
-    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform.id, platform.codename, options)
+    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform, options)
     if key not in context.memo:
         context.memo[key] = _once_each(wish, tuple(_in_order(Setting(wish, platform, context, options))))
     found: tuple[Resource, ...] = context.memo[key]

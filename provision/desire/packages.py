@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision import distros, lockfile
 from provision.desire.repositories import source_files
 from provision.desire.setting import Setting
 from provision.model import Resource
-from provision.resources.packages import Packages
+from provision.resources.hold import Hold
+from provision.resources.packages import Packages, matches
 from provision.spec import Engine
 
 
@@ -16,26 +18,59 @@ def packages(at: Setting) -> Iterator[Resource]:
     absent = [name for name, package in at.spec.packages.items() if package.absent]
     upgrade: frozenset[str] = frozenset()
     if at.spec.engine is not None:
-        own = _engine(at, at.spec.engine)
-        _check(at, own)
+        own = {**dict.fromkeys(_prerequisites(at)), **_engine(at, at.spec.engine)}
+        _check(at, _engine(at, at.spec.engine))
         present |= own
         absent += [name for name in at.flavour.conflicts if name not in absent]
         if at.options.upgrade:
             upgrade = frozenset(name for name, pin in own.items() if pin is None)
+    held = _held(at, present)
+    if held:
+        present = {**dict.fromkeys(at.flavour.holds), **present}
     if present or absent:
-        yield Packages(present, tuple(absent), upgrade, at.options.lock_timeout, source_files(at))
+        yield Packages(present, tuple(absent), upgrade, at.options.lock_timeout, source_files(at), at.flavour.holds)
+    if held:
+        yield Hold(held, at.options.lock_timeout)
+
+
+def _held(at: Setting, present: dict[str, str | None]) -> tuple[str, ...]:
+    """What has a pin is held, so that nobody's upgrade moves it; unless the spec says otherwise."""
+    free = {name for name, package in at.spec.packages.items() if package.hold is False}
+    if at.spec.engine is not None and at.spec.engine.hold is False:
+        free |= set(at.flavour.engine.values())
+    return tuple(sorted(name for name, pin in present.items() if pin is not None and name not in free))
 
 
 def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
     """The engine's packages and their pins."""
-    names = at.flavour.engine
-    pins = {"buildx": declared.buildx_version, "compose": declared.compose_version}
-    return {
-        names["engine"]: declared.version,
-        names["cli"]: declared.version,
-        names["containerd"]: declared.containerd_version,
-        **{names[plugin]: pins[plugin] for plugin in declared.plugins},
+    pins = {
+        "engine": declared.version,
+        "cli": declared.version,
+        "containerd": declared.containerd_version,
+        "buildx": declared.buildx_version,
+        "compose": declared.compose_version,
     }
+    parts = ("engine", "cli", "containerd", *declared.plugins)
+    found = {at.flavour.engine[part]: pins[part] for part in parts if part in at.flavour.engine}
+    # An upgrade goes ahead of the lock file, which is written after it.
+    locked = {} if at.options.upgrade else at.context.locks.get(lockfile.key(at.platform), {})
+    return {name: _pin(at, name, pin, locked.get(name)) for name, pin in found.items()}
+
+
+def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | None:
+    """The lock file says it exactly; what it says must be what the spec's pin means."""
+    if pin is not None and locked is not None and not matches(locked, pin):
+        raise at.error(
+            f"the pin {pin} of {name} is not what the lock file says, {locked}",
+            "engine",
+            hint="provision apply --upgrade, and then provision lock",
+        )
+    return locked or pin
+
+
+def _prerequisites(at: Setting) -> tuple[str, ...]:
+    row = distros.find(at.platform.id, at.platform.version)
+    return row.prerequisites if row is not None else ()
 
 
 def _check(at: Setting, own: dict[str, str | None]) -> None:

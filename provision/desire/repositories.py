@@ -2,59 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
+from provision import distros
 from provision.desire.setting import Setting
-from provision.distros import DISTRIBUTIONS
 from provision.model import Resource
-from provision.resources.apt_source import AptSource, Entry, Keyring, OtherEntries
+from provision.resources.apt_source import AptSource, Entry, OtherEntries
 from provision.resources.file import File
+from provision.resources.keyring import Keyring
 from provision.resources.openpgp import fingerprints
-from provision.spec import Repository
+from provision.spec import Engine, Repository
 
-#: The name of Docker's own repository: the file names that Docker's pages give.
+#: The name of Docker's own repository.
 DOCKER = "docker"
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One repository: its file, the file of its key, and the template (with more values for it) of the former."""
+
+    name: str
+    declared: Repository
+    url: str
+    path: str
+    key: str
+    template: str
+    values: Mapping[str, str]
+
+
 def repositories(at: Setting) -> Iterator[Resource]:
-    for name, repository in at.spec.repositories.items():
-        yield from _repository(at, name, repository, "apt/repository.sources.j2")
-    if at.spec.engine is not None:
-        declared = at.spec.engine
-        url = f"{declared.package_mirror}/linux/{DISTRIBUTIONS[at.platform.id].repository}"
-        repository = Repository(
-            url=url, components=[declared.channel], key_url=f"{url}/gpg", fingerprint=declared.fingerprint
-        )
-        yield from _repository(at, DOCKER, repository, "apt/docker.sources.j2")
+    for source in _sources(at):
+        yield from _FORMS[at.flavour.repositories.form](at, source)
 
 
 def source_files(at: Setting) -> tuple[str, ...]:
     """Our own source files, whose indexes must be fresh before packages are installed."""
-    names = [*at.spec.repositories, *([DOCKER] if at.spec.engine is not None else [])]
-    return tuple(_source(name) for name in names)
+    return tuple(source.path for source in _sources(at))
 
 
-def _source(name: str) -> str:
-    return f"/etc/apt/sources.list.d/{name}.sources"
+def _sources(at: Setting) -> Iterator[_Source]:
+    form = at.flavour.repositories
+    for name, declared in at.spec.repositories.items():
+        template = {"apt": "apt/repository.sources.j2", "rpm": "rpm/repository.repo.j2"}[form.form]
+        yield _Source(name, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {})
+    if at.spec.engine is not None and form.docker:
+        yield _docker(at, at.spec.engine)
 
 
-def _repository(at: Setting, name: str, declared: Repository, template: str) -> Iterator[Resource]:
-    key_path, path = f"/etc/apt/keyrings/{name}.asc", _source(name)
-    suites = tuple(declared.suites) or (at.platform.codename,)
-    entry = Entry(declared.url, suites, tuple(declared.components), key_path)
-    yield OtherEntries(path, entry)
-    if declared.key is not None:
-        _check_key(at, name, declared, declared.key)
-        yield File(key_path, declared.key.encode())
+def _docker(at: Setting, engine: Engine) -> _Source:
+    form = at.flavour.repositories
+    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
+    folder = f"{engine.package_mirror}/linux/{row.repository}"
+    if form.form == "apt":
+        url, template = folder, "apt/docker.sources.j2"
     else:
-        needs = {
-            "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
-            "gpg": declared.fingerprint is not None,
-        }
-        tools = {tool: at.flavour.tools[tool] for tool, needed in needs.items() if needed}
-        yield Keyring(key_path, str(declared.key_url), declared.fingerprint, tools, at.options.lock_timeout)
-    content = at.render(template, uri=declared.url, suites=suites, components=declared.components, signed_by=key_path)
-    yield AptSource(path, content, entry)
+        # The major version and not $releasever: a mirror has no folder for 9.4 or 9-stream.
+        url = f"{folder}/{distros.major(at.platform.version)}/$basearch/{engine.channel}"
+        template = "rpm/docker-ce.repo.j2"
+    declared = Repository(
+        url=folder, components=[engine.channel], key_url=f"{folder}/gpg", fingerprint=engine.fingerprint
+    )
+    values = {"channel": engine.channel}
+    return _Source(DOCKER, declared, url, form.docker, form.keyring.format(DOCKER), template, values)
+
+
+def _apt(at: Setting, source: _Source) -> Iterator[Resource]:
+    declared = source.declared
+    suites = tuple(declared.suites) or (at.platform.codename,)
+    entry = Entry(declared.url, suites, tuple(declared.components), source.key)
+    yield OtherEntries(source.path, entry)
+    yield _key(at, source)
+    content = at.render(
+        source.template, uri=declared.url, suites=suites, components=declared.components, signed_by=source.key
+    )
+    yield AptSource(source.path, content, entry)
+
+
+def _rpm(at: Setting, source: _Source) -> Iterator[Resource]:
+    yield _key(at, source)
+    content = at.render(source.template, repository=source.name, baseurl=source.url, key=source.key, **source.values)
+    yield File(source.path, content)
+
+
+_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {"apt": _apt, "rpm": _rpm}
+
+
+def _key(at: Setting, source: _Source) -> Resource:
+    declared = source.declared
+    if declared.key is not None:
+        _check_key(at, source.name, declared, declared.key)
+        return File(source.key, declared.key.encode())
+    needs = {
+        "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
+        "gpg": declared.fingerprint is not None,
+        "curl": "curl" in at.flavour.tools,
+    }
+    tools = {tool: at.flavour.tools[tool] for tool, needed in needs.items() if needed}
+    return Keyring(source.key, str(declared.key_url), declared.fingerprint, tools, at.options.lock_timeout)
 
 
 def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:

@@ -105,10 +105,15 @@ def ensure(store: Store, suite: str) -> Path:
         return base
     part = base.with_name(base.name + ".part")
     bootstrap(store, suite, part)
-    write(part / "usr/local/sbin/lab-early", _EARLY, 0o755)
-    unit(part, "lab-early.service", _EARLY_UNIT)
+    early(part)
     part.rename(base)
     return base
+
+
+def early(root: Path) -> None:
+    """What a host on this machine's kernel does first."""
+    write(root / "usr/local/sbin/lab-early", _EARLY, 0o755)
+    unit(root, "lab-early.service", _EARLY_UNIT)
 
 
 def bootstrap(store: Store, suite: str, root: Path, extra: tuple[str, ...] = ()) -> None:

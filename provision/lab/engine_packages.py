@@ -1,18 +1,15 @@
-"""Docker's packages without Docker's server: Debian's own engine builds, repacked under docker-ce's names.
+"""Docker's packages without Docker's server: what goes into each, whichever format it is packed in.
 
-The binaries are real (Debian's dockerd, docker, containerd, runc); names, versions, units, relations and
-maintainer scripts follow Docker's packaging (github.com/docker/docker-ce-packaging, ``deb/``), so that
-installing, pinning, upgrading and the restart on upgrade behave like the real ones.
+The binaries are real (Debian's dockerd, docker, containerd, runc); names, units and relations follow Docker's
+packaging (github.com/docker/docker-ce-packaging), so that installing, pinning, upgrading and the restart on upgrade
+behave like the real ones.
 """
 
 from __future__ import annotations
 
 import shutil
-import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from provision.lab.process import output, run
 
 _DOCKER_SERVICE = """\
 [Unit]
@@ -79,52 +76,6 @@ OOMScoreAdjust=-999
 WantedBy=multi-user.target
 """
 
-_GROUP = """\
-if [ "$1" = configure ] && [ -z "$2" ] && ! getent group docker >/dev/null 2>&1; then
-    groupadd --system docker
-fi
-"""
-
-# What dh_systemd_enable and dh_systemd_start put into Docker's packages: enable, then start or restart.
-_POSTINST = """\
-#!/bin/sh
-set -e
-{before}if [ "$1" = configure ]; then
-    for unit in {units}; do
-        deb-systemd-helper unmask "$unit" >/dev/null || true
-        if deb-systemd-helper --quiet was-enabled "$unit"; then
-            deb-systemd-helper enable "$unit" >/dev/null || true
-        else
-            deb-systemd-helper update-state "$unit" >/dev/null || true
-        fi
-    done
-    if [ -d /run/systemd/system ]; then
-        systemctl --system daemon-reload >/dev/null || true
-        if [ -n "$2" ]; then action=restart; else action=start; fi
-        deb-systemd-invoke $action {units} >/dev/null || true
-    fi
-fi
-"""
-
-_PRERM = """\
-#!/bin/sh
-set -e
-if [ -d /run/systemd/system ] && [ "$1" = remove ]; then
-    deb-systemd-invoke stop {units} >/dev/null || true
-fi
-"""
-
-_POSTRM = """\
-#!/bin/sh
-set -e
-if [ -d /run/systemd/system ]; then
-    systemctl --system daemon-reload >/dev/null || true
-fi
-if [ "$1" = purge ]; then
-    deb-systemd-helper purge {units} >/dev/null || true
-fi
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -140,14 +91,15 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recipe:
+class Recipe:
+    """One package: ``files`` are paths on the host and where they come from, ``units`` systemd units."""
+
     name: str
     version: str
     description: str
     files: dict[str, Path]
-    depends: str = ""
-    relations: tuple[str, ...] = ()
-    units: dict[str, str] | None = None
+    units: dict[str, str] = field(default_factory=dict)
+    #: whether it makes the group docker
     group: bool = False
 
 
@@ -157,70 +109,81 @@ def upstream(debian_version: str) -> str:
     return version.partition("+")[0].partition("~")[0]
 
 
-def build(sources: Sources, versions: dict[str, str], release: str, target: Path) -> list[Path]:
-    """Pack docker-ce, docker-ce-cli, containerd.io and the two plugins into ``target``.
-
-    ``versions`` maps ``docker``, ``containerd``, ``buildx`` and ``compose`` to upstream versions, ``release``
-    is the end of Docker's version strings (``debian.13~trixie``).
-    """
+def recipes(sources: Sources, versions: dict[str, str]) -> list[Recipe]:
+    """The five packages; ``versions`` maps ``docker``, ``containerd``, ``buildx`` and ``compose`` to upstream's."""
     plugins = "usr/libexec/docker/cli-plugins"
     docker_init = sources.docker / "usr/bin/docker-init"
-    engine = f"5:{versions['docker']}-1~{release}"
-    recipes = (
-        _Recipe(
+    return [
+        Recipe(
             "docker-ce",
-            engine,
+            versions["docker"],
             "Docker: the open-source application container engine",
             {
                 "usr/bin/dockerd": sources.docker / "usr/sbin/dockerd",
                 "usr/bin/docker-proxy": sources.docker / "usr/sbin/docker-proxy",
                 "usr/bin/docker-init": docker_init if docker_init.is_file() else _tini(sources.tini),
             },
-            "containerd.io (>= 1.6), docker-ce-cli, iptables, libc6, libsystemd0",
-            (
-                "Recommends: docker-buildx-plugin, docker-compose-plugin",
-                "Conflicts: docker, docker-engine, docker.io",
-                "Replaces: docker, docker-engine, docker.io",
-            ),
             {"docker.service": _DOCKER_SERVICE, "docker.socket": _DOCKER_SOCKET},
             group=True,
         ),
-        _Recipe(
+        Recipe(
             "docker-ce-cli",
-            engine,
+            versions["docker"],
             "Docker CLI: the open-source application container engine",
             {"usr/bin/docker": sources.cli / "usr/bin/docker"},
-            "libc6",
-            ("Conflicts: docker, docker-cli, docker-engine, docker.io", "Replaces: docker-cli, docker.io"),
         ),
-        _Recipe(
+        Recipe(
             "containerd.io",
-            f"{versions['containerd']}-1~{release}",
+            versions["containerd"],
             "An open and reliable container runtime",
             {
                 "usr/bin/runc": _first(sources.runc, "usr/bin/runc", "usr/sbin/runc"),
                 **{f"usr/bin/{path.name}": path for path in sorted((sources.containerd / "usr/bin").glob("c*"))},
             },
-            "libc6, libseccomp2",
-            ("Provides: containerd, runc", "Conflicts: containerd, runc", "Replaces: containerd, runc"),
             {"containerd.service": _CONTAINERD_SERVICE},
         ),
-        _Recipe(
+        Recipe(
             "docker-buildx-plugin",
-            f"{versions['buildx']}-1~{release}",
+            versions["buildx"],
             "Docker Buildx plugin for Docker CLI",
             {f"{plugins}/docker-buildx": sources.buildx / plugins / "docker-buildx"},
-            relations=("Conflicts: docker-buildx", "Replaces: docker-buildx"),
         ),
-        _Recipe(
+        Recipe(
             "docker-compose-plugin",
-            f"{versions['compose']}-1~{release}",
+            versions["compose"],
             "Docker Compose (V2) plugin for the Docker CLI",
             {f"{plugins}/docker-compose": sources.compose / plugins / "docker-compose"},
-            relations=("Conflicts: docker-compose", "Replaces: docker-compose"),
         ),
-    )
-    return [_pack(recipe, target) for recipe in recipes]
+    ]
+
+
+def own(docker: list[Recipe]) -> list[Recipe]:
+    """The same as a distribution with an engine of its own packs it: daemon and client in one, runc apart."""
+    by_name = {recipe.name: recipe for recipe in docker}
+    engine, cli, containerd = (by_name[name] for name in ("docker-ce", "docker-ce-cli", "containerd.io"))
+    runc = {name: source for name, source in containerd.files.items() if name.endswith("/runc")}
+    rest = {name: source for name, source in containerd.files.items() if name not in runc}
+    return [
+        replace(engine, name="docker", files={**engine.files, **cli.files}),
+        replace(containerd, name="containerd", files=rest),
+        Recipe("runc", containerd.version, "Tool for spawning and running OCI containers", runc),
+        replace(by_name["docker-buildx-plugin"], name="docker-buildx"),
+        replace(by_name["docker-compose-plugin"], name="docker-compose"),
+    ]
+
+
+def lay_out(recipe: Recipe, tree: Path) -> None:
+    """The package's files and units below ``tree``."""
+    shutil.rmtree(tree, ignore_errors=True)
+    for name, source in recipe.files.items():
+        file = tree / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, file)
+        file.chmod(0o755)
+    for name, text in recipe.units.items():
+        file = tree / "usr/lib/systemd/system" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
 
 
 def _tini(folder: Path) -> Path:
@@ -229,50 +192,3 @@ def _tini(folder: Path) -> Path:
 
 def _first(folder: Path, *names: str) -> Path:
     return next(folder / name for name in names if (folder / name).is_file())
-
-
-def _pack(recipe: _Recipe, target: Path) -> Path:
-    tree = target / f".{recipe.name}"
-    shutil.rmtree(tree, ignore_errors=True)
-    for name, source in recipe.files.items():
-        file = tree / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, file)
-        file.chmod(0o755)
-    units = recipe.units or {}
-    for name, text in units.items():
-        file = tree / "usr/lib/systemd/system" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    control = tree / "DEBIAN"
-    control.mkdir(parents=True, exist_ok=True)
-    architecture = output(["dpkg", "--print-architecture"])
-    relations = [f"Depends: {recipe.depends}"] if recipe.depends else []
-    fields = [
-        f"Package: {recipe.name}",
-        f"Version: {recipe.version}",
-        f"Architecture: {architecture}",
-        "Maintainer: provision lab <lab@example.com>",
-        "Section: admin",
-        "Priority: optional",
-        *relations,
-        *recipe.relations,
-        f"Description: {recipe.description}",
-        " Debian's own build, repacked under Docker's name for provision's lab.",
-    ]
-    (control / "control").write_text("\n".join(fields) + "\n")
-    if units:
-        names = " ".join(units)
-        before = _GROUP if recipe.group else ""
-        for script, text in (
-            ("postinst", _POSTINST.format(before=before, units=names)),
-            ("prerm", _PRERM.format(units=names)),
-            ("postrm", _POSTRM.format(units=names)),
-        ):
-            (control / script).write_text(textwrap.dedent(text))
-            (control / script).chmod(0o755)
-    # Debian's pool leaves the epoch out of file names.
-    file = target / f"{recipe.name}_{recipe.version.rpartition(':')[2]}_{architecture}.deb"
-    run(["dpkg-deb", "--root-owner-group", "-Zzstd", "-z1", "-b", tree, file])
-    shutil.rmtree(tree)
-    return file

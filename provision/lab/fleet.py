@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, disk, identity, mirror, network, nspawn, vm
+from provision.lab import base, cgroups, identity, images, mirror, network, nspawn, vm
 from provision.lab.store import FIRST, LAST, Record, Store, alive
 
 #: Program -> the Debian package that brings it.
@@ -20,6 +20,8 @@ _PROGRAMS = {
     "ip": "iproute2",
     "apt-ftparchive": "apt-utils",
     "gpg": "gpg",
+    "rpmbuild": "rpm",
+    "createrepo_c": "createrepo-c",
     "dpkg-deb": "dpkg",
     "ssh-keygen": "openssh-client",
     "ssh": "openssh-client",
@@ -59,7 +61,7 @@ class Lab:
         return [f"{self.name}{number:02d}" for number in range(1, count + 1)]
 
     def up(self, hosts: dict[str, str], kind: Literal["nspawn", "vm"] = "nspawn") -> list[Record]:
-        """Boot ``hosts`` (name -> Debian suite) where they don't run yet; return the ones that were started.
+        """Boot ``hosts`` (name -> image) where they don't run yet; return the ones that were started.
 
         ``vm`` gives each a kernel of its own. Hosts that run are left alone; what is left of a crashed one is
         removed first.
@@ -67,16 +69,10 @@ class Lab:
         if lacks := missing(kind == "vm"):
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
         for suite in hosts.values():
-            if suite not in base.SUITES:
-                raise LabError(f"no such suite: {suite} (there are {', '.join(base.SUITES)})")
+            if suite not in images.NAMES or (kind == "vm" and suite not in base.SUITES):
+                raise LabError(f"no such suite: {suite} (there are {', '.join(images.NAMES)})")
         with self.store.lock():
-            suites = tuple(dict.fromkeys(hosts.values()))
-            mirror.ensure_keys(self.store)
-            for suite in suites:
-                base.ensure(self.store, suite)
-                if kind == "vm":
-                    disk.ensure(self.store, suite)
-            mirror.ensure(self.store, suites)
+            images.ensure(self.store, tuple(dict.fromkeys(hosts.values())), kind == "vm")
             self._prune()
             network.ensure_bridge()
             mirror.serve(self.store)
@@ -149,8 +145,7 @@ class Lab:
         """Remove bases and mirrors of older recipes, once nothing runs that could stand on them."""
         if any(alive(record) for record in self.store.records()):
             return
-        current = {mirror.path(self.store)}
-        current |= {room.path(self.store, suite) for room in (base, disk) for suite in base.SUITES}
+        current = images.current(self.store)
         for folder in (*self.store.root.glob("bases/*-*"), *self.store.root.glob("mirrors/*")):
             if folder.is_dir() and folder not in current:
                 shutil.rmtree(folder)

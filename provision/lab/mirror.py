@@ -7,16 +7,20 @@ with a throwaway key. Two engines per suite, and they are really two.
 from __future__ import annotations
 
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, engine_packages, network
+from provision.lab import base, cgroups, debs, engine_packages, network, rpms
+from provision.lab.engine_packages import Recipe
+from provision.lab.lookalike import Lookalike
 from provision.lab.process import output, run
 from provision.lab.store import MIRROR, Store
 
@@ -41,10 +45,11 @@ ENGINES = {
     "trixie": (Engine("trixie", "trixie"), Engine("forky", "forky")),
     "bookworm": (Engine("bookworm", "bookworm"), Engine("trixie", "bookworm")),
 }
+_FILES = ("mirror.py", "engine_packages.py", "debs.py", "rpms.py", "lookalike.py")
 #: Of the code as it was loaded: a mirror that it builds must not go by the name of what it is edited to meanwhile.
-_RECIPE = hashlib.sha256(
-    "".join((Path(__file__).parent / name).read_text() for name in ("mirror.py", "engine_packages.py")).encode()
-).hexdigest()[:12]
+_RECIPE = hashlib.sha256("".join((Path(__file__).parent / name).read_text() for name in _FILES).encode()).hexdigest()[
+    :12
+]
 RELEASES = {"trixie": "debian.13~trixie", "bookworm": "debian.12~bookworm"}
 
 
@@ -78,14 +83,17 @@ def fingerprint(store: Store) -> str:
     return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
 
 
-def ensure(store: Store, suites: tuple[str, ...]) -> Path:
-    """Build what is missing of the mirror for ``suites``; about half a minute each, then cached."""
+def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) -> Path:
+    """Build what is missing of the mirror for ``suites`` and look-alikes; about half a minute each, then cached."""
     mirror = path(store)
     for suite in suites:
-        if (mirror / "docker-ce/linux/debian/dists" / suite / "InRelease").exists():
-            continue
-        _Builder(store, mirror, suite).build()
-    (mirror / "docker-ce/linux/debian/gpg").write_text((store.key.parent / "docker.asc").read_text())
+        if not (mirror / "docker-ce/linux/debian/dists" / suite / "InRelease").exists():
+            _Builder(store, mirror, suite).build()
+    for like in likes:
+        if not (mirror / like.folder / "repodata/repomd.xml").exists():
+            _Builder(store, mirror, like.suite).build_rpms(like)
+    for folder in (mirror / "docker-ce/linux").iterdir():
+        (folder / "gpg").write_text((store.key.parent / "docker.asc").read_text())
     (mirror / "recipe").write_text(mirror.name)
     return mirror
 
@@ -101,12 +109,35 @@ class _Builder:
         pool = self.mirror / "docker-ce/linux/debian/dists" / self.suite / "pool/stable" / self.architecture
         pool.mkdir(parents=True, exist_ok=True)
         for engine in ENGINES[self.suite]:
-            self._engine(engine, pool)
+            for recipe in self._engine(engine):
+                debs.pack(recipe, RELEASES[self.suite], pool)
         self._index(pool, self.mirror / "docker-ce/linux/debian", "stable", "docker")
         archive = self.mirror / "debian/pool" / self.suite
         archive.mkdir(parents=True, exist_ok=True)
         self._closure(archive)
         self._index(archive, self.mirror / "debian", "main", "archive")
+        shutil.rmtree(self.work)
+
+    def build_rpms(self, like: Lookalike) -> None:
+        """The same engines as Docker's rpms, and the look-alike's own archive."""
+        home = self.store.key.parent / "gnupg"
+        archive = self.mirror / like.folder
+        docker = (
+            self.mirror / "docker-ce/linux" / like.docker / platform.machine() / "stable" if like.docker else archive
+        )
+        own = rpms.Signer("provision lab archive", home)
+        signers = {archive: own, docker: rpms.Signer("provision lab docker", home) if like.docker else own}
+        for folder in signers:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        for engine in ENGINES[self.suite]:
+            recipes = self._engine(engine)
+            for recipe in recipes if like.docker else engine_packages.own(recipes):
+                rpms.pack(recipe, like.tag, docker, signers[docker])
+        for name, provides in like.dummies.items():
+            rpms.dummy(name, like.folder.rpartition("/")[2], like.tag, provides, archive, own)
+        for folder, signer in signers.items():
+            rpms.index(folder, signer)
         shutil.rmtree(self.work)
 
     def _apt(self, release: str) -> list[str]:
@@ -144,7 +175,7 @@ class _Builder:
             run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder])
         return folder, output(["dpkg-deb", "-f", next(folder.glob("*.deb")), "Version"])
 
-    def _engine(self, engine: Engine, pool: Path) -> None:
+    def _engine(self, engine: Engine) -> list[Recipe]:
         docker, docker_version = self._unpack("docker.io", engine.engine)
         # bookworm's docker.io still holds the client that later releases package as docker-cli.
         cli = docker if engine.engine == "bookworm" else self._unpack("docker-cli", engine.engine)[0]
@@ -152,25 +183,22 @@ class _Builder:
         later = engine.engine if engine.engine != "bookworm" else "trixie"  # bookworm has no buildx and compose v2
         buildx, buildx_version = self._unpack("docker-buildx", later)
         compose, compose_version = self._unpack("docker-compose", later)
-        engine_packages.build(
-            engine_packages.Sources(
-                docker,
-                cli,
-                containerd,
-                self._unpack("runc", engine.runtime)[0],
-                self._unpack("tini", engine.runtime)[0],
-                buildx,
-                compose,
-            ),
-            {
-                "docker": engine_packages.upstream(docker_version),
-                "containerd": engine_packages.upstream(containerd_version),
-                "buildx": engine_packages.upstream(buildx_version),
-                "compose": engine_packages.upstream(compose_version),
-            },
-            RELEASES[self.suite],
-            pool,
+        sources = engine_packages.Sources(
+            docker,
+            cli,
+            containerd,
+            self._unpack("runc", engine.runtime)[0],
+            self._unpack("tini", engine.runtime)[0],
+            buildx,
+            compose,
         )
+        versions = {
+            "docker": engine_packages.upstream(docker_version),
+            "containerd": engine_packages.upstream(containerd_version),
+            "buildx": engine_packages.upstream(buildx_version),
+            "compose": engine_packages.upstream(compose_version),
+        }
+        return engine_packages.recipes(sources, versions)
 
     def _closure(self, archive: Path) -> None:
         """Everything a fresh host needs of Debian itself: the extras, and what the engine's packages depend on."""

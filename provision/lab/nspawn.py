@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, identity, network
+from provision.lab import cgroups, identity, images, network
 from provision.lab.process import run
 from provision.lab.store import Record, Store, alive, start_time
 
@@ -44,7 +44,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
     (folder / "docker").mkdir(exist_ok=True)
     root = layers / "root"
     if not os.path.ismount(root):
-        lower = base.path(store, suite)
+        lower = images.path(store, suite)
         options = f"lowerdir={lower},upperdir={layers / 'upper'},workdir={layers / 'work'}"
         run(["mount", "-t", "overlay", "-o", options, "provlab", root])
     identity.ensure(root / "etc/ssh", name)

@@ -48,6 +48,12 @@ def verdict_line(event: Event, style: Style = plain) -> str:
     return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
 
 
+def versions_line(event: Event) -> str:
+    packages = event.data["packages"]
+    found = packages if isinstance(packages, dict) else {}
+    return f"{event.host} ({event.data['platform']}): " + ", ".join(f"{name} {found[name]}" for name in sorted(found))
+
+
 def check_lines(event: Event, style: Style = plain) -> Iterator[str]:
     """A failed check: what was expected and what was seen."""
     data = event.data
@@ -84,6 +90,8 @@ class Text:
             yield f"{event.host}: {data['text']}"
         elif event.name == "verdict":
             yield verdict_line(event)
+        elif event.name == "versions":
+            yield versions_line(event)
         elif event.name == "check.done":
             self._checks.append(event)
             if data["outcome"] == "failed":

@@ -18,7 +18,8 @@ class Packages:
     """``present`` maps a name to its pin, or to ``None`` for any version; with ``upgrade``, the newest.
 
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``
-    are our own source files, whose indexes must be fresh.
+    are our own source files, whose indexes must be fresh; ``possible`` are looked at in any case: which of them a host
+    wants is only known when it has said what it runs.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Packages:
     upgrade: frozenset[str] = frozenset()
     lock_timeout: int = 300
     sources: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -41,16 +43,16 @@ class Packages:
         return {**wanted, **dict.fromkeys(self.absent, ABSENT)}
 
     def look(self) -> tuple[Call, ...]:
-        calls = [Call("look_packages", (name,)) for name in (*self.present, *self.absent)]
+        calls = [Call("look_packages", (name,)) for name in (*self.present, *self.absent, *self.possible)]
         return (*calls, *(Call("look_candidates", (name,)) for name in sorted(self.upgrade)))
 
     def seen(self, report: Report) -> State:
         """What is wanted where it is so (any version, a version that the pin means, the newest); else the version."""
-        installed = self._installed(report)
+        there = installed(report)
         newest = _candidates(report.fields("candidates")[0]) if self.upgrade else {}
         state = {}
         for name, pin in self.present.items():
-            version = installed.get(name)
+            version = there.get(name)
             if version is None:
                 state[name] = ABSENT
             elif pin is not None:
@@ -60,7 +62,7 @@ class Packages:
             else:
                 state[name] = INSTALLED
         for name in self.absent:
-            state[name] = installed.get(name, ABSENT)
+            state[name] = there.get(name, ABSENT)
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -71,14 +73,20 @@ class Packages:
             words += [action, name, self.present.get(name) or "-"]
         yield Call("pkg_transaction", tuple(words), live=True)
 
-    def _installed(self, report: Report) -> dict[str, str]:
-        """dpkg-query's ``name status version`` lines; only a package whose status is installed counts."""
-        found = {}
-        for line in report.fields("packages")[0].splitlines():
-            name, status, *version = line.split()
-            if status[1:2] == "i":
-                found[name] = version[0]
-        return found
+
+def installed(report: Report) -> dict[str, str]:
+    """dpkg-query's ``name status version`` lines -> versions; only a package whose status is installed counts."""
+    found = {}
+    for line in report.fields("packages")[0].splitlines():
+        name, status, *version = line.split()
+        if status[1:2] == "i":
+            found[name] = version[0]
+    return found
+
+
+def statuses(report: Report) -> dict[str, str]:
+    """Name -> dpkg's status letters (``ii``, ``hi`` for a held one); other package managers speak in them too."""
+    return {line.split()[0]: line.split()[1] for line in report.fields("packages")[0].splitlines()}
 
 
 def matches(version: str, pin: str) -> bool:

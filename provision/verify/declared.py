@@ -35,20 +35,20 @@ class FileBytes:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A package archive; ``suites`` and ``path`` (below ``linux/``) may depend on what the host runs."""
+    """A package archive; its address, its suites and where its key is may depend on what the host runs."""
 
+    name: str
     url: str
     components: tuple[str, ...]
     suites: tuple[str, ...]
     fingerprint: str | None
-    keyring: str
     docker: bool = False
 
 
 #: Our words for the parts of the engine, and Docker's package names (the same in all its repositories).
 _ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
-#: docs.docker.com/engine/install: "Uninstall old versions".
-_CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "podman-docker", "containerd", "runc")
+#: docs.docker.com/engine/install: "Uninstall old versions", of all distributions together.
+_CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "podman-docker", "containerd", "runc")
 
 
 def hostname(wish: Wish, context: Context) -> Iterator[Named]:
@@ -96,23 +96,28 @@ def pinned_package(wish: Wish, context: Context) -> Iterator[Named]:
     yield from (thing for thing in package(wish, context) if thing.value is not None)
 
 
+def held_package(wish: Wish, context: Context) -> Iterator[Named]:
+    """Pinned packages that nobody's upgrade may move."""
+    free = {name for name, p in wish.spec.packages.items() if not p.hold}
+    if wish.spec.engine is not None and not wish.spec.engine.hold:
+        free |= {"docker-ce", "docker-ce-cli", "containerd.io", *_ENGINE.values()}
+    yield from (thing for thing in pinned_package(wish, context) if thing.name not in free)
+
+
 def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
-    names = [name for name, p in wish.spec.packages.items() if p.absent]
+    """The value: whether it only is in the way of Docker's own packages."""
+    names = {name: False for name, p in wish.spec.packages.items() if p.absent}
     if wish.spec.engine is not None:
-        names += [name for name in _CONFLICTS if name not in names]
-    yield from (Named(name, None) for name in names)
+        names = dict.fromkeys(_CONFLICTS, True) | names
+    yield from (Named(name, conflict) for name, conflict in names.items())
 
 
 def archive(wish: Wish, context: Context) -> Iterator[Named]:
     for name, r in wish.spec.repositories.items():
-        keyring = f"/etc/apt/keyrings/{name}.asc"
-        yield Named(name, Archive(r.url, tuple(r.components), tuple(r.suites), r.fingerprint, keyring))
+        yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), r.fingerprint))
     if (engine := wish.spec.engine) is not None:
-        keyring = "/etc/apt/keyrings/docker.asc"
-        yield Named(
-            "docker",
-            Archive(f"{engine.package_mirror}/linux", (engine.channel,), (), engine.fingerprint, keyring, docker=True),
-        )
+        url = f"{engine.package_mirror}/linux"
+        yield Named("docker", Archive("docker", url, (engine.channel,), (), engine.fingerprint, docker=True))
 
 
 def signed_archive(wish: Wish, context: Context) -> Iterator[Named]:
@@ -226,6 +231,7 @@ PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
         module,
         package,
         pinned_package,
+        held_package,
         absent_package,
         archive,
         signed_archive,

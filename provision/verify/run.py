@@ -33,7 +33,8 @@ _STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 @dataclass(frozen=True, slots=True)
 class Request:
     """``suites`` are names such as ``settings``, all but those to opt in to when empty; ``deadline`` is in seconds per
-    host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time."""
+    host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time; ``only`` is an
+    expression over the names of checks (pytest's ``-k``)."""
 
     suites: tuple[str, ...] = ()
     forks: int = 50
@@ -41,6 +42,7 @@ class Request:
     junit: Path | None = None
     disruptive: bool = False
     reboot: bool = False
+    only: str = ""
 
 
 def known_suites(wishes: list[Wish]) -> list[str]:
@@ -145,6 +147,7 @@ def run_suites(
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
     argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist"]
     argv += [] if request.disruptive else ["-m", "not disruptive"]
+    argv += ["-k", request.only] if request.only else []
     argv += [f"--junitxml={report}"] if report is not None else []
     unlock()
     plugin = Plugin(subjects, context, on_check, request.forks)

@@ -369,14 +369,63 @@ durable() { # PATH
 hostname_set() { # NAME
     printf '%s\n' "$1" >/proc/sys/kernel/hostname
 }
-apt_quiet() { # WORD...: apt-get with our options, without our events' descriptor
-    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
-        apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-        -o DPkg::Lock::Timeout=30 "$@" 3>&-
+key_fetch() { # URL PATH FINGERPRINT-OR-DASH
+    key_folder=${2%/*}
+    [ -d "$key_folder" ] || (
+        umask 022
+        mkdir -p -- "$key_folder"
+    )
+    key_new=$key_folder/.provision.$$
+    rm -f -- "$key_new"
+    key_download "$1" "$key_new"
+    IFS= read -r key_first <"$key_new" || :
+    if [ "$key_first" != "-----BEGIN PGP PUBLIC KEY BLOCK-----" ]; then
+        rm -f -- "$key_new"
+        fail "$1 is not an ASCII-armoured PGP public key"
+    fi
+    if [ "$3" != - ]; then
+        key_home=$(exec mktemp -d)
+        key_list=$(exec gpg --homedir "$key_home" --batch --with-colons --show-keys "$key_new" 3>&-) ||
+            key_list=$(exec gpg --homedir "$key_home" --batch --with-fingerprint --with-colons "$key_new" 3>&-) ||
+            key_list=
+        rm -rf -- "$key_home"
+        key_prints=$(primary_fingerprints "$key_list")
+        if [ "$key_prints" != "$3" ]; then
+            rm -f -- "$key_new"
+            fail "the key at $1 has the fingerprint ${key_prints:-of no key at all}, not $3"
+        fi
+    fi
+    chown root:root -- "$key_new"
+    chmod 0644 -- "$key_new"
+    durable "$key_new"
+    mv -f -- "$key_new" "$2"
+    durable "$key_folder"
+    key_trust "$2"
+}
+primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second one can't slip in
+    prints_next=
+    while IFS=: read -r prints_record _ _ _ _ _ _ _ _ prints_value _; do
+        case $prints_record in
+            pub) prints_next=yes ;;
+            fpr)
+                [ -z "$prints_next" ] || printf '%s\n' "$prints_value"
+                prints_next=
+                ;;
+        esac
+    done <<LISTING
+$1
+LISTING
 }
 lock_holder() { # FILE -> lock_pid, empty when it is free
     lock_pid=
     [ -e "$1" ] || return 0
+    case $1 in
+        *.pid) # holds it by its name in it
+            IFS= read -r lock_candidate <"$1" || :
+            [ ! -d "/proc/${lock_candidate:-none}" ] || lock_pid=$lock_candidate
+            return 0
+            ;;
+    esac
     lock_inode=$(exec stat -c %i -- "$1")
     while IFS=' ' read -r _ _ _ _ lock_candidate lock_place _; do
         case $lock_place in
@@ -384,12 +433,12 @@ lock_holder() { # FILE -> lock_pid, empty when it is free
         esac
     done </proc/locks
 }
-apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
-    wait_left=$1 wait_told=
+lock_wait() { # SECONDS FILE...
+    wait_left=$1 wait_all=$1 wait_told=
+    shift
     while :; do
         wait_pid=
-        for wait_file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
-            /var/cache/apt/archives/lock; do
+        for wait_file in "$@"; do
             lock_holder "$wait_file"
             [ -z "$lock_pid" ] || wait_pid=$lock_pid
         done
@@ -400,10 +449,19 @@ apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
             emit note "waiting for the package manager's lock, held by $wait_name"
             wait_told=$wait_pid
         fi
-        [ "$wait_left" -gt 0 ] || fail "the package manager's lock is still held by $wait_name after $1 s"
+        [ "$wait_left" -gt 0 ] || fail "the package manager's lock is still held by $wait_name after $wait_all s"
         wait_left=$((wait_left - 1))
         sleep 1
     done
+}
+apt_quiet() { # WORD...: apt-get with our options, without our events' descriptor
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
+        apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        -o DPkg::Lock::Timeout=30 "$@" 3>&-
+}
+apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
+    lock_wait "$1" /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
+        /var/cache/apt/archives/lock
 }
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apt_wait "$1"
@@ -439,11 +497,16 @@ $pin_list
 MADISON
     fail "no version of $1 matches $2; the repositories have:$nl$pin_list"
 }
-pkg_transaction() { # SECONDS (install|newest|remove NAME PIN-OR-DASH)...
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     apt_wait "$1"
     shift
+    packages_holds=$nl$(exec apt-mark showhold 3>&-)$nl
+    packages_held=
     packages_left=$(($# / 3))
     while [ "$packages_left" -gt 0 ]; do
+        case $packages_holds in
+            *"$nl$2$nl"*) [ "$1" = remove ] || packages_held="$packages_held $2" ;;
+        esac
         case $1 in
             remove) set -- "$@" "$2-" ;;
             *)
@@ -459,53 +522,18 @@ pkg_transaction() { # SECONDS (install|newest|remove NAME PIN-OR-DASH)...
         packages_left=$((packages_left - 1))
     done
     apt_quiet --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@"
+    [ -z "$packages_held" ] || apt-mark -q hold $packages_held 3>&-
 }
-key_fetch() { # URL PATH FINGERPRINT-OR-DASH
-    key_folder=${2%/*}
-    [ -d "$key_folder" ] || (
-        umask 022
-        mkdir -p -- "$key_folder"
-    )
-    key_new=$key_folder/.provision.$$
-    rm -f -- "$key_new"
-    /usr/lib/apt/apt-helper download-file "$1" "$key_new" 3>&-
-    IFS= read -r key_first <"$key_new" || :
-    case $2:$key_first in
-        *.asc:"-----BEGIN PGP PUBLIC KEY BLOCK-----"*) ;;
-        *.asc:*)
-            rm -f -- "$key_new"
-            fail "$1 is not an ASCII-armoured PGP public key"
-            ;;
-    esac
-    if [ "$3" != - ]; then
-        key_home=$(exec mktemp -d)
-        key_list=$(exec gpg --homedir "$key_home" --batch --with-colons --show-keys "$key_new" 3>&-) || key_list=
-        rm -rf -- "$key_home"
-        key_prints=$(primary_fingerprints "$key_list")
-        if [ "$key_prints" != "$3" ]; then
-            rm -f -- "$key_new"
-            fail "the key at $1 has the fingerprint ${key_prints:-of no key at all}, not $3"
-        fi
-    fi
-    chown root:root -- "$key_new"
-    chmod 0644 -- "$key_new"
-    durable "$key_new"
-    mv -f -- "$key_new" "$2"
-    durable "$key_folder"
+key_download() { # URL FILE: by apt's own downloader, no curl needed
+    /usr/lib/apt/apt-helper download-file "$1" "$2" 3>&-
 }
-primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second one can't slip in
-    prints_next=
-    while IFS=: read -r prints_record _ _ _ _ _ _ _ _ prints_value _; do
-        case $prints_record in
-            pub) prints_next=yes ;;
-            fpr)
-                [ -z "$prints_next" ] || printf '%s\n' "$prints_value"
-                prints_next=
-                ;;
-        esac
-    done <<LISTING
-$1
-LISTING
+key_trust() { # FILE: apt is told by each source file which key to trust
+    return 0
+}
+pkg_hold() { # SECONDS hold|unhold NAME...
+    apt_wait "$1"
+    shift
+    apt-mark -q "$@" 3>&-
 }
 svc_pid() { # UNIT -> service_pid (0: it does not run)
     service_pid=$(exec systemctl show --no-pager -p MainPID -- "$1")
@@ -573,7 +601,11 @@ svc_disable() { # UNIT
     systemctl --no-pager disable -- "$1" 3>&-
 }
 svc_start() { # UNIT
+    svc_forgive "$1"
     svc_act start "$1"
+}
+svc_forgive() { # UNIT
+    systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
 }
 svc_stop() { # UNIT
     svc_act stop "$1"
@@ -592,7 +624,7 @@ svc_settle() { # UNIT restart|reload WATCHED
     fi
     if [ "$loaded_state" != current ]; then
         systemctl daemon-reload 3>&-
-        [ "$2" = reload ] || systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
+        [ "$2" = reload ] || svc_forgive "$1"
         svc_act "$2" "$1"
         svc_pid "$1"
     fi
@@ -713,6 +745,8 @@ file /etc/apt/sources.list.d/docker.sources
 file /etc/docker/daemon.json
 file /etc/motd
 file /etc/sysctl.d/99-zz-provision-site.conf
+hold docker-ce
+hold docker-ce-cli
 member docker bob
 sysctl net.ipv4.ip_forward 0
 '
@@ -743,11 +777,12 @@ step 11 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 
 '
 live_step 12 packages:all pkg_refresh 300 /etc/apt/sources.list.d/docker.sources
 live_step 13 packages:all pkg_transaction 300 install curl - install docker-ce 28.5 install docker-ce-cli 28.5 install containerd.io - install docker-buildx-plugin - install docker-compose-plugin -
-step 14 user:bob user_add --create-home -- bob
-step 15 member:docker/bob member_add bob docker
-step 16 service:docker svc_enable docker
-step 17 service:docker svc_start docker
-step 18 service:docker svc_settle docker restart /etc/docker/daemon.json
+step 14 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
+step 15 user:bob user_add --create-home -- bob
+step 16 member:docker/bob member_add bob docker
+step 17 service:docker svc_enable docker
+step 18 service:docker svc_start docker
+step 19 service:docker svc_settle docker restart /etc/docker/daemon.json
 steps_end
 platform
 at look_manifests /var/lib/provision/manifests

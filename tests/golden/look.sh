@@ -151,40 +151,6 @@ look_manifests() { # FOLDER
         emit manifest "${manifests_file##*/}" "$manifests_text"
     done
 }
-look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
-    packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
-        [ $? -eq 1 ]
-    emit packages '' "$packages_text"
-}
-look_candidates() { # NAME...
-    candidates_folder=$(exec mktemp -d)
-    mkdir "$candidates_folder/lists" "$candidates_folder/lists/partial"
-    apt-get -q -o "Dir::State::Lists=$candidates_folder/lists" -o Dir::Cache::pkgcache= \
-        -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root update >&2 3>&-
-    candidates_text=$(exec apt-cache -o "Dir::State::Lists=$candidates_folder/lists" \
-        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy "$@" 3>&-)
-    rm -rf -- "$candidates_folder"
-    emit candidates '' "$candidates_text"
-}
-look_apt_sources() { # OWN-FILE...: all source files but those; no fork
-    apt_own=$nl
-    for apt_file in "$@"; do
-        apt_own="$apt_own$apt_file$nl"
-    done
-    set --
-    for apt_file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-        case $apt_own in
-            *"$nl$apt_file$nl"*) continue ;;
-        esac
-        [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
-    done
-    [ $# -gt 0 ] || return 0
-    files_also=
-    for apt_file in "$@"; do
-        files_also="$files_also$apt_file$nl"
-    done
-    emit apt_sources '' "$@"
-}
 services_stamps=/run/provision/loaded
 look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
     services_left=$(($# / 3))
@@ -341,21 +307,202 @@ died() { # STATUS
 }
 begin
 platform
-case $os_id in
-    debian|ubuntu|raspbian) flavour=apt ;;
+case $os_id:$os_version in
+    centos:7 | centos:7.*) flavour=yum ;;
+    rhel:7 | rhel:7.*) flavour=yum ;;
+    debian:*) flavour=apt ;;
+    ubuntu:*) flavour=apt ;;
+    raspbian:*) flavour=apt ;;
+    rhel:*) flavour=dnf ;;
+    rocky:*) flavour=dnf ;;
+    almalinux:*) flavour=dnf ;;
+    centos:*) flavour=dnf ;;
+    fedora:*) flavour=dnf ;;
+    opensuse-leap:*) flavour=zypper ;;
+    sles:*) flavour=zypper ;;
     *) flavour= ;;
 esac
 supported
+case $flavour in
+apt)
+look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
+    packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
+        [ $? -eq 1 ]
+    emit packages '' "$packages_text"
+}
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    mkdir "$candidates_folder/lists" "$candidates_folder/lists/partial"
+    apt-get -q -o "Dir::State::Lists=$candidates_folder/lists" -o Dir::Cache::pkgcache= \
+        -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root update >&2 3>&-
+    candidates_text=$(exec apt-cache -o "Dir::State::Lists=$candidates_folder/lists" \
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy "$@" 3>&-)
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+look_apt_sources() { # OWN-FILE...: all source files but those; no fork
+    apt_own=$nl
+    for apt_file in "$@"; do
+        apt_own="$apt_own$apt_file$nl"
+    done
+    set --
+    for apt_file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        case $apt_own in
+            *"$nl$apt_file$nl"*) continue ;;
+        esac
+        [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
+    done
+    [ $# -gt 0 ] || return 0
+    files_also=
+    for apt_file in "$@"; do
+        files_also="$files_also$apt_file$nl"
+    done
+    emit apt_sources '' "$@"
+}
+;;
+esac
+case $flavour in
+dnf)
+rpm_manager=dnf rpm_lock_file=/etc/dnf/plugins/versionlock.list
+rpm_lock() { # NAME VERSION -> rpm_line: the versionlock plugin's line for exactly this one
+    case $2 in
+        *:*) rpm_line="$1-$2.*" ;;
+        *) rpm_line="$1-0:$2.*" ;;
+    esac
+}
+;;
+esac
+case $flavour in
+yum | dnf)
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    candidates_text=
+    for candidates_name in "$@"; do
+        rpm_versions "$candidates_name" --setopt="cachedir=$candidates_folder"
+        candidates_text="$candidates_text$candidates_name:$nl  Candidate: ${versions_text##*"$nl"}$nl"
+    done
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+rpm_versions() { # NAME OPTION...
+    versions_name=$1 versions_text=''
+    shift
+    versions_words=$(exec "$rpm_manager" -q --showduplicates "$@" list available "$versions_name" 3>&- 2>/dev/null) ||
+        versions_words=
+    set -f
+    set -- $versions_words
+    set +f
+    while [ $# -ge 3 ]; do
+        case $1 in
+            "$versions_name".*)
+                versions_text="$versions_text${versions_text:+$nl}$2"
+                shift 3
+                ;;
+            *) shift ;;
+        esac
+    done
+}
+;;
+esac
+case $flavour in
+yum)
+rpm_manager=yum rpm_lock_file=/etc/yum/pluginconf.d/versionlock.list
+rpm_lock() { # NAME VERSION -> rpm_line: the versionlock plugin's line for exactly this one
+    case $2 in
+        *:*) rpm_line="${2%%:*}:$1-${2#*:}.*" ;;
+        *) rpm_line="0:$1-$2.*" ;;
+    esac
+}
+;;
+esac
+case $flavour in
+zypper)
+rpm_lock_file=/etc/zypp/locks
+rpm_lock() { # NAME VERSION -> rpm_line: zypper locks a package by its name, whatever its version
+    rpm_line="solvable_name: $1"
+}
+rpm_versions() { # NAME OPTION...
+    versions_name=$1 versions_text=''
+    shift
+    versions_table=$(exec zypper -n -q "$@" search -s --match-exact -t package "$versions_name" 3>&- 2>/dev/null) ||
+        versions_table=
+    while IFS='|' read -r _ versions_found _ versions_version _ versions_repository; do
+        versions_found=${versions_found# } versions_version=${versions_version# }
+        case ${versions_found%% *}:$versions_repository in
+            *"(System Packages)"*) ;;
+            "$versions_name":*) versions_text="${versions_version%% *}${versions_text:+$nl}$versions_text" ;;
+        esac
+    done <<TABLE
+$versions_table
+TABLE
+}
+look_candidates() { # NAME...
+    candidates_text=
+    for candidates_name in "$@"; do
+        rpm_versions "$candidates_name"
+        candidates_text="$candidates_text$candidates_name:$nl  Candidate: ${versions_text##*"$nl"}$nl"
+    done
+    emit candidates '' "$candidates_text"
+}
+;;
+esac
+case $flavour in
+yum | zypper | dnf)
+look_packages() { # NAME...; rpm's status is the number of those that are not installed
+    packages_text=$(exec rpm -q --qf '@ %{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null) || :
+    rpm_locks
+    packages_found=
+    while IFS=' ' read -r packages_mark packages_name packages_version; do
+        [ "$packages_mark" = @ ] || continue
+        packages_status=ii
+        rpm_line=
+        rpm_lock "$packages_name" "$packages_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) packages_status=hi ;;
+        esac
+        packages_found="$packages_found$packages_name $packages_status $packages_version$nl"
+    done <<RPM
+$packages_text
+RPM
+    emit packages '' "$packages_found"
+}
+rpm_locks() { # -> locks_text: the lines of the package manager's list of locks, each between newlines; no fork
+    locks_text=$nl
+    [ -r "$rpm_lock_file" ] || return 0
+    while IFS= read -r locks_line || [ -n "$locks_line" ]; do
+        locks_text="$locks_text$locks_line$nl"
+    done <"$rpm_lock_file"
+}
+;;
+esac
 at look_manifests /var/lib/provision/manifests
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
-at look_apt_sources /etc/apt/sources.list.d/docker.sources
-at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
-at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
 at look_users bob
 at look_groups docker
-at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker/daemon.json
 at look_services docker docker_info /etc/docker/daemon.json
+case $flavour in
+    yum)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_packages yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
+        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker/daemon.json
+        ;;
+    zypper)
+        at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io podman-docker
+        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker/daemon.json
+        ;;
+    dnf)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_packages python3-dnf-plugin-versionlock curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
+        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker/daemon.json
+        ;;
+    apt)
+        at look_apt_sources /etc/apt/sources.list.d/docker.sources
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
+        at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
+        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker/daemon.json
+        ;;
+esac
 emit end
 exit 0
 }

@@ -25,7 +25,12 @@ LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpi
 _numbers = itertools.count(1)
 
 
+#: Files that take the longest: first, so that none is left for the end when several run at a time.
+_LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)

@@ -79,8 +79,11 @@ def test_pins_and_upgrade(host: LabHost) -> None:
     assert host.apply(spec).counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("26.1.5")
     assert host.apply(spec).counts == {"ok": 1}
-    # Without a pin what is installed is accepted; only --upgrade moves it.
+    assert set(host.sh("apt-mark showhold").split()) == {"docker-ce", "docker-ce-cli"}
+    # Without a pin what is installed is accepted, and held no longer; only --upgrade moves it.
     unpinned = {"engine": engine()}
+    assert host.apply(unpinned).counts == {"changed": 1}
+    assert host.sh("apt-mark showhold") == ""
     assert host.apply(unpinned).counts == {"ok": 1}
     planned = host.plan(unpinned, "--upgrade")
     assert "docker-ce: 5:26.1.5-1~debian.13~trixie -> newest" in planned.all("host.plan")[0]["items"][0]["diff"]

@@ -46,10 +46,9 @@ def test_a_held_package_lock_is_waited_for_and_its_holder_named(host: LabHost) -
 
 
 def test_a_lock_held_for_too_long_is_an_error_and_nothing_is_killed(host: LabHost) -> None:
-    holder = _hold_dpkg_lock(host, 12)
-    begin = time.monotonic()
+    holder = _hold_dpkg_lock(host, 25)
     outcome = host.apply({"packages": ["tree"]}, "--lock-timeout", "2")
-    assert time.monotonic() - begin < 10
+    assert holder.poll() is None, "it gave up while the lock was still held"
     assert outcome.code == 3
     assert "still held by" in outcome.done["error"]["detail"]
     assert host.sh("command -v tree || echo none") == "none"
@@ -71,7 +70,7 @@ def test_two_runs_do_not_interleave(host: LabHost) -> None:
 
 
 def test_a_daemon_that_does_not_come_back_is_quoted(docker_host: LabHost) -> None:
-    outcome = docker_host.apply({"engine": engine(**{"storage-driver": "no-such-driver"})})
+    outcome = docker_host.apply({"engine": engine(**{"storage-driver": "no-such-driver"})}, "--no-lint")
     assert outcome.code == 3
     error = outcome.done["error"]
     assert error["step"] == "service:docker svc_settle"

@@ -9,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from provision.lab import cgroups, mirror, network, nspawn
 from provision.lab.fleet import Lab
 from provision.lab.store import alive
 from tests.lab.conftest import LAB, LabHost
+
+pytestmark = pytest.mark.alone
 
 
 def test_up_twice_starts_nothing_new(host: LabHost) -> None:

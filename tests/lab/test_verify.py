@@ -134,6 +134,8 @@ def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
     assert docker_host.provision("verify", spec=pinned).failed == {
         "package_pinned docker-ce",
         "package_pinned docker-ce-cli",
+        "package_held docker-ce",
+        "package_held docker-ce-cli",
         "daemon_version 26.1.5",
     }
 
@@ -178,7 +180,7 @@ def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
     ]
     (good.folder / "inventory.yml").write_text("docker:\n  hosts:\n" + "".join(lines))
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
-    outcome = good.provision("verify", "--deadline", "5")
+    outcome = good.provision("verify", "--deadline", "15")
     ends = {event["host"]: event["status"] for event in outcome.all("host.done")}
     assert ends == {good.name: "ok", frozen.name: "failed"}, outcome.out
 

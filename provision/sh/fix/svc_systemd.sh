@@ -81,7 +81,13 @@ svc_disable() { # UNIT
 }
 
 svc_start() { # UNIT
+    svc_forgive "$1"
     svc_act start "$1"
+}
+
+# Three starts in a minute are all that docker's unit allows: what failed or was restarted before must not count.
+svc_forgive() { # UNIT
+    systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
 }
 
 svc_stop() { # UNIT
@@ -106,8 +112,7 @@ svc_settle() { # UNIT restart|reload WATCHED
     fi
     if [ "$loaded_state" != current ]; then
         systemctl daemon-reload 3>&-
-        # Three starts in a minute are all that docker's unit allows; an earlier failure must not count.
-        [ "$2" = reload ] || systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
+        [ "$2" = reload ] || svc_forgive "$1"
         svc_act "$2" "$1"
         svc_pid "$1"
     fi

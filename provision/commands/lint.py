@@ -1,0 +1,73 @@
+"""Say what is wrong with a playbook, its hosts, or any daemon.json; offline, no host is touched."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.commands import options
+
+if TYPE_CHECKING:
+    from provision.lint.finding import Finding
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.inventory(parser)
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="playbooks, and daemon.json files (*.json); default: playbooks/site.yml",
+    )
+    parser.add_argument("-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns")
+    parser.add_argument(
+        "--engine", metavar="VERSION", help="the engine that a daemon.json is for (default: the newest)"
+    )
+    parser.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="not this rule (repeatable)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision.errors import UsageError
+    from provision.lint.formats import FORMATS
+    from provision.lint.rules import RULES
+    from provision.yamlfile import nearest
+
+    for id in args.ignore:
+        if id not in RULES:
+            raise UsageError(f"no rule {id} ({nearest(id, RULES) or 'docs/lint/README.md lists them'})")
+    found: list[Finding] = []
+    for file in args.files or [Path("playbooks/site.yml")]:
+        found += _daemon_json(file, args) if file.suffix == ".json" else _playbook(file, args)
+    found = [finding for finding in found if finding.rule.id not in args.ignore]
+    sys.stdout.write(FORMATS[args.format](found))
+    return 1 if any(finding.level == "error" for finding in found) else 0
+
+
+def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
+    from provision.errors import UsageError
+    from provision.lint.daemon import lint_text
+    from provision.lint.keys import NEWEST, version
+
+    engine = version(args.engine) if args.engine else NEWEST
+    if engine is None:
+        raise UsageError(f"--engine takes a version such as 28.5, not {args.engine}")
+    try:
+        return lint_text(file, file.read_text(encoding="utf-8"), engine)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} can't be read: {error}") from error
+
+
+def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
+    from provision.errors import SpecError
+    from provision.lint import project
+    from provision.load import load
+
+    try:
+        found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars))
+    except SpecError as error:
+        return [project.broken(error, file)]
+    return project.lint(found.wishes)

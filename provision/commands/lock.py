@@ -1,0 +1,49 @@
+"""Write the versions of the engine's packages that a canary has into the lock file, for the rest of the fleet to
+follow."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from provision.commands import options, running
+
+if TYPE_CHECKING:
+    from provision.model import Event
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.selection(parser)
+    options.logging_in(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision import lockfile
+    from provision.errors import UsageError
+
+    found = _Found()
+    status = running.roll_out(args, "lock", found)
+    if status:
+        return status
+    path = lockfile.beside(args.playbook)
+    locks: dict[str, dict[str, str]] = {name: dict(packages) for name, packages in lockfile.read(path).items()}
+    seen: dict[str, dict[str, str]] = {}
+    for host, platform, packages in found.rows:
+        if seen.setdefault(platform, packages) != packages:
+            raise UsageError(f"{host} has other versions than another host of {platform}: limit to one canary of each")
+    if not any(seen.values()):
+        raise UsageError("no host has packages of an engine: apply first")
+    lockfile.write(path, locks | seen, ", ".join(host for host, _, _ in found.rows))
+    return 0
+
+
+class _Found:
+    """Listens for what hosts have, and passes everything on."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, dict[str, str]]] = []
+
+    def __call__(self, event: Event) -> None:
+        if event.name == "versions":
+            packages: Any = event.data["packages"]
+            self.rows.append((event.host, str(event.data["platform"]), dict(packages)))

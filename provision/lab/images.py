@@ -1,0 +1,35 @@
+"""Every image that a lab host can be booted from, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provision.lab import base, disk, lookalike, mirror
+from provision.lab.store import Store
+
+NAMES = (*base.SUITES, *lookalike.LOOKALIKES)
+
+
+def path(store: Store, name: str) -> Path:
+    return lookalike.path(store, name) if name in lookalike.LOOKALIKES else base.path(store, name)
+
+
+def current(store: Store) -> set[Path]:
+    """Every base and mirror of today's recipes; the others are of older ones."""
+    disks = {disk.path(store, suite) for suite in base.SUITES}
+    return {mirror.path(store), *(path(store, name) for name in NAMES), *disks}
+
+
+def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
+    """Build what is missing: first the Debian releases, then the mirror made of their packages, then what is made of
+    both."""
+    likes = [lookalike.LOOKALIKES[name] for name in names if name in lookalike.LOOKALIKES]
+    suites = dict.fromkeys([*(name for name in names if name in base.SUITES), *(like.suite for like in likes)])
+    mirror.ensure_keys(store)
+    for suite in suites:
+        base.ensure(store, suite)
+        if virtual:
+            disk.ensure(store, suite)
+    mirror.ensure(store, tuple(suites), likes)
+    for like in likes:
+        lookalike.ensure(store, like.name, mirror.path(store) / like.folder)

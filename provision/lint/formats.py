@@ -1,0 +1,92 @@
+"""Findings for people and for programs: text, JSON, SARIF 2.1.0 (OASIS), GitHub's workflow commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from provision import __version__
+from provision.lint.finding import Finding
+
+
+def text(findings: list[Finding]) -> str:
+    errors = sum(finding.level == "error" for finding in findings)
+    lines = [str(finding) for finding in findings]
+    return "\n".join([*lines, f"{errors} errors, {len(findings) - errors} warnings"]) + "\n"
+
+
+def as_json(findings: list[Finding]) -> str:
+    """A list of objects: id, name, level, file, line, message, hint."""
+    rows = [
+        {
+            "id": finding.rule.id,
+            "name": finding.rule.name,
+            "level": finding.level,
+            "file": str(finding.where.file),
+            "line": finding.where.line,
+            "message": finding.message,
+            "hint": finding.hint,
+        }
+        for finding in findings
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def sarif(findings: list[Finding]) -> str:
+    rules = {finding.rule.id: finding.rule for finding in findings}
+    driver = {
+        "name": "provision",
+        "version": __version__,
+        "rules": [
+            {
+                "id": rule.id,
+                "name": rule.name,
+                "shortDescription": {"text": rule.name.replace("-", " ")},
+                "fullDescription": {"text": rule.why},
+                "help": {"text": rule.instead},
+                "defaultConfiguration": {"level": rule.level},
+            }
+            for rule in rules.values()
+        ],
+    }
+    results = [_result(finding) for finding in findings]
+    whole = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    place = {
+        "artifactLocation": {"uri": finding.where.file.as_posix()},
+        "region": {"startLine": finding.where.line},
+    }
+    return {
+        "ruleId": finding.rule.id,
+        "level": finding.level,
+        "message": {"text": _whole(finding)},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def github(findings: list[Finding]) -> str:
+    lines = []
+    for finding in findings:
+        file = _escaped(str(finding.where.file)).replace(":", "%3A").replace(",", "%2C")
+        place = f"file={file},line={finding.where.line},title={finding.rule.id} {finding.rule.name}"
+        lines.append(f"::{finding.level} {place}::{_escaped(_whole(finding))}\n")
+    return "".join(lines)
+
+
+def _whole(finding: Finding) -> str:
+    return finding.message + (f" ({finding.hint})" if finding.hint else "")
+
+
+def _escaped(words: str) -> str:
+    return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+FORMATS: dict[str, Callable[[list[Finding]], str]] = {"text": text, "json": as_json, "sarif": sarif, "github": github}

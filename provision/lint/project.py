@@ -1,0 +1,70 @@
+"""A whole project: every host's daemon.json where it is written, and the hosts among each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from provision.declare import Wish
+from provision.errors import SpecError, Where
+from provision.lint import daemon, fleet
+from provision.lint.finding import Finding
+from provision.lint.keys import NEWEST, version
+from provision.lint.rules import RULES
+from provision.yamlfile import Map
+
+_IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
+
+
+def lint(wishes: list[Wish]) -> list[Finding]:
+    """Every finding once, however many hosts share the lines; in the order of files and lines."""
+    return ordered([*_daemons(wishes), *fleet.lint(wishes)])
+
+
+def broken(error: SpecError, playbook: Path) -> Finding:
+    """A project that can't even be read, as a finding."""
+    key = f"{error.key}: " if error.key else ""
+    return Finding(RULES["PB001"], error.where or Where(playbook, 1), f"{key}{error.message}", error.hint)
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Without those that their own line asks to ignore (``# provision: ignore=DJ210``), and each once."""
+    kept = {finding: None for finding in findings if finding.rule.id not in _ignored(finding.where)}
+    return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))
+
+
+def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
+    seen: set[object] = set()
+    for wish in wishes:
+        engine = wish.source.get("engine")
+        written = engine.get("daemon") if isinstance(engine, Map) else None
+        if not isinstance(written, Map):
+            continue
+        pin = wish.spec.engine.version if wish.spec.engine is not None else None
+        this = (json.dumps(written, sort_keys=True), _places(written), pin)
+        if this not in seen:
+            seen.add(this)
+            yield from daemon.lint(written, version(pin or "") or NEWEST)
+
+
+def _places(written: Map) -> tuple[Any, ...]:
+    return (written.here, *written.where.values())
+
+
+def _ignored(where: Where) -> set[str]:
+    lines = _lines(where.file)
+    line = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
+    found = _IGNORE.search(line)
+    return {id.strip() for id in found[1].split(",")} if found else set()
+
+
+@cache
+def _lines(file: Path) -> tuple[str, ...]:
+    try:
+        return tuple(file.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        return ()

@@ -1,0 +1,60 @@
+"""The lock file: exact versions, seen on a canary, that every host of the same platform follows.
+
+Beside the playbook ``site.yml`` it is ``site.lock.yml``; ``provision lock`` writes it::
+
+    debian-13:
+      docker-ce: 5:28.5.2-1~debian.13~trixie
+      docker-ce-cli: 5:28.5.2-1~debian.13~trixie
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from provision.distros import major
+from provision.errors import SpecError, Where
+from provision.model import Platform
+from provision.yamlfile import Map, load
+
+Locks = Mapping[str, Mapping[str, str]]
+
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]*")
+_HEAD = """\
+# Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
+# `provision apply --upgrade` does not, so that a canary can go ahead.
+"""
+
+
+def beside(playbook: Path) -> Path:
+    return playbook.with_name(f"{playbook.stem}.lock.yml")
+
+
+def key(platform: Platform) -> str:
+    """What hosts that share packages have in common: the distribution and its major version."""
+    return f"{platform.id}-{major(platform.version) or platform.codename}"
+
+
+def read(path: Path) -> Locks:
+    """Platform -> package -> version; nothing when there is no such file. Raises :class:`SpecError`."""
+    if not path.exists():
+        return {}
+    data = load(path)
+    if not isinstance(data, Map):
+        raise SpecError("a lock file is a mapping of platforms", where=Where(path, 1), hint="provision lock writes one")
+    for platform, packages in data.items():
+        if not isinstance(packages, Map):
+            raise SpecError("must be a mapping of packages to versions", where=data.where[platform], key=platform)
+        for name, version in packages.items():
+            if not isinstance(version, str) or not _VERSION.fullmatch(version):
+                where = packages.where[name]
+                raise SpecError(f"{version!r} is no version", where=where, key=f"{platform}.{name}")
+    return data
+
+
+def write(path: Path, locks: Locks, hosts: str) -> None:
+    lines = [_HEAD.format(hosts=hosts)]
+    for platform, packages in sorted(locks.items()):
+        lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]
+    path.write_text("".join(lines), encoding="utf-8")

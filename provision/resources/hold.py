@@ -1,0 +1,64 @@
+"""Held packages: nobody's upgrade moves them, until we do (apt-mark(8), the versionlock plugin of dnf and yum)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.packages import statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    names: tuple[str, ...]
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return "hold:packages"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return tuple(f"hold {name}" for name in self.names)
+
+    def want(self) -> State:
+        return dict.fromkeys(self.names, "held")
+
+    def look(self) -> tuple[Call, ...]:
+        return tuple(Call("look_packages", (name,)) for name in self.names)
+
+    def seen(self, report: Report) -> State:
+        found = statuses(report)
+        return {name: "held" if found.get(name, "")[:1] == "h" else "free" for name in self.names}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("pkg_hold", (str(self.lock_timeout), "hold", *drift.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class NoHold:
+    """A hold of ours that is no longer declared."""
+
+    name: str
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return f"hold:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"hold": "free"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_packages", (self.name,)),)
+
+    def seen(self, report: Report) -> State:
+        return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("pkg_hold", (str(self.lock_timeout), "unhold", self.name))

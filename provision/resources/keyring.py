@@ -1,0 +1,64 @@
+"""The key that signs a package repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.observed import ABSENT, observe
+from provision.resources.openpgp import fingerprints
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """A signing key, fetched by the host from ``url``. ``tools`` are what the host needs for that: name ->
+    (a path that is there when it is installed, the package that brings it)."""
+
+    path: str
+    url: str
+    fingerprint: str | None
+    tools: Mapping[str, tuple[str, str]]
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return f"key:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"file {self.path}",)
+
+    def want(self) -> State:
+        return {"key": self.fingerprint or "present", "tools": "present"}
+
+    def look(self) -> tuple[Call, ...]:
+        paths = tuple(Call("look_paths", (path,)) for path, _ in self.tools.values())
+        return (Call("look_files", (self.path,)), *paths)
+
+    def seen(self, report: Report) -> State:
+        key = self._key(report)
+        missing = [package for path, package in self.tools.values() if report.fields("path", path) == (ABSENT,)]
+        # Tools are only needed to fetch a key: where the key is right, nobody misses them.
+        if missing and key != (self.fingerprint or "present"):
+            return {"key": key, "tools": f"{' '.join(missing)} missing"}
+        return {"key": key, "tools": "present"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if "tools" in drift:
+            missing = drift.seen["tools"].split()[:-1]
+            timeout = str(self.lock_timeout)
+            yield Call("pkg_refresh", (timeout,), live=True)
+            words = [word for package in missing for word in ("install", package, "-")]
+            yield Call("pkg_transaction", (timeout, *words), live=True)
+        yield Call("key_fetch", (self.url, self.path, self.fingerprint or "-"), replaces=(self.path,))
+
+    def _key(self, report: Report) -> str:
+        file = observe(report, self.path)
+        if file.content is None:
+            return ABSENT if file.kind == ABSENT else f"no key but a {file.kind}"
+        try:
+            found = fingerprints(file.content)
+        except ValueError as error:
+            return f"a file that {error}"
+        return "present" if self.fingerprint is None else " ".join(found)

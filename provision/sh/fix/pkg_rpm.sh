@@ -1,0 +1,115 @@
+# shellcheck shell=sh
+# What dnf and yum have in common, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh.
+
+rpm_wait() { # SECONDS: until nobody holds a lock of rpm, dnf or yum
+    lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/run/yum.pid \
+        /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid /var/lib/dnf/rpmdb_lock.pid
+}
+
+# The metadata, fresh. That of ours must be there; that of somebody else's that is broken is told and does not hold
+# us up.
+pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
+    rpm_wait "$1"
+    shift
+    rpm_sources "$@"
+    refresh_ids=
+    for refresh_id in $source_ids; do
+        refresh_ids="$refresh_ids --enablerepo=$refresh_id"
+    done
+    if [ -n "$refresh_ids" ]; then
+        # shellcheck disable=SC2086
+        "$rpm_manager" -q -y --disablerepo='*' $refresh_ids clean expire-cache 3>&-
+        # shellcheck disable=SC2086
+        "$rpm_manager" -q -y --disablerepo='*' $refresh_ids makecache 3>&-
+    fi
+    "$rpm_manager" -q -y makecache 3>&- || emit note "not every repository's metadata could be fetched"
+}
+
+# What comes and what is moved, in one transaction; before it what must go. A lock must not be in our way, and is
+# what it was afterwards, at the new version.
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
+    rpm_wait "$1"
+    shift
+    change_install='' change_downgrade='' change_upgrade='' change_remove='' change_locked=''
+    rpm_locks
+    while [ $# -gt 0 ]; do
+        rpm_installed "$2"
+        if [ "$1" = remove ]; then
+            change_remove="$change_remove $2"
+        elif [ "$3" = - ]; then
+            if [ -n "$installed_version" ]; then
+                change_upgrade="$change_upgrade $2"
+            else
+                change_install="$change_install $2"
+            fi
+        else
+            pin_version "$2" "$3"
+            if [ -n "$installed_version" ] && rpm_older "$pin_found" "$installed_version"; then
+                change_downgrade="$change_downgrade $2-${pin_found#*:}"
+            else
+                change_install="$change_install $2-${pin_found#*:}"
+            fi
+        fi
+        rpm_lock "$2" "$installed_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) change_locked="$change_locked $2" ;;
+        esac
+        shift 3
+    done
+    # Names and versions are words of packages: no blanks, no patterns.
+    # shellcheck disable=SC2086
+    {
+        [ -z "$change_remove" ] || rpm_change remove $change_remove
+        [ -z "$change_install" ] || rpm_change install $change_install
+        [ -z "$change_upgrade" ] || rpm_change upgrade $change_upgrade
+        [ -z "$change_downgrade" ] || rpm_change downgrade $change_downgrade
+        [ -z "$change_locked" ] || rpm_hold hold $change_locked
+    }
+}
+
+rpm_change() { # VERB PACKAGE...
+    "$rpm_manager" -q -y --disableplugin=versionlock "$@" 3>&-
+}
+
+# The versionlock plugin's list, line by line: ours for a package is exactly its installed version.
+pkg_hold() { # SECONDS hold|unhold NAME...
+    rpm_wait "$1"
+    shift
+    rpm_hold "$@"
+}
+
+rpm_hold() { # hold|unhold NAME...
+    hold_action=$1
+    shift
+    rpm_locks
+    hold_new=$rpm_lock_file.provision
+    (
+        umask 022
+        mkdir -p -- "${rpm_lock_file%/*}"
+    )
+    {
+        while IFS= read -r hold_line; do
+            hold_kept=yes
+            for hold_name in "$@"; do
+                case $hold_line in
+                    "$hold_name"-[0-9]*:* | [0-9]*:"$hold_name"-[0-9]*) hold_kept= ;;
+                esac
+            done
+            [ -z "$hold_kept" ] || [ -z "$hold_line" ] || printf '%s\n' "$hold_line"
+        done <<LOCKS
+$locks_text
+LOCKS
+        if [ "$hold_action" = hold ]; then
+            for hold_name in "$@"; do
+                rpm_installed "$hold_name"
+                rpm_lock "$hold_name" "$installed_version"
+                [ -z "$installed_version" ] || printf '%s\n' "$rpm_line"
+            done
+        fi
+    } >"$hold_new"
+    chown root:root -- "$hold_new"
+    chmod 0644 -- "$hold_new"
+    durable "$hold_new"
+    mv -f -- "$hold_new" "$rpm_lock_file"
+    durable "${rpm_lock_file%/*}"
+}

@@ -1,0 +1,60 @@
+# shellcheck shell=sh
+# rpm's own database, whichever package manager stands over it. Needs look/rpm.sh.
+
+# The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.
+pin_version() { # NAME PIN -> pin_found
+    pin_found=
+    rpm_versions "$1"
+    while IFS= read -r pin_candidate; do
+        case $pin_candidate in
+            "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+            *)
+                case ${pin_candidate#*:} in
+                    "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+                esac
+                ;;
+        esac
+    done <<VERSIONS
+$versions_text
+VERSIONS
+    [ -n "$pin_found" ] || fail "no version of $1 matches $2; the repositories have:$nl$versions_text"
+}
+
+# -> source_ids: the ids of the repositories in some files, with a blank before each; ids have no blanks
+# shellcheck disable=SC2034 # fix/pkg_rpm.sh and fix/pkg_zypper.sh use it
+rpm_sources() { # REPOSITORY-FILE...
+    source_ids=
+    for source_file in "$@"; do
+        [ -f "$source_file" ] || continue
+        while IFS= read -r source_line; do
+            case $source_line in
+                \[*\])
+                    source_line=${source_line#\[}
+                    source_ids="$source_ids ${source_line%\]}"
+                    ;;
+            esac
+        done <"$source_file"
+    done
+}
+
+# -> installed_version, empty when it is not there
+# shellcheck disable=SC2034 # fix/pkg_rpm.sh uses it
+rpm_installed() { # NAME
+    installed_version=$(exec rpm -q --qf '%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null) ||
+        installed_version=
+}
+
+rpm_older() { # VERSION THAN: by rpm's own comparison
+    case $1$2 in
+        *[!A-Za-z0-9.:+~^_-]*) fail "not a version: $1 or $2" ;;
+    esac
+    [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
+}
+
+key_download() { # URL FILE
+    curl -fsSL --proto '=http,https' --max-time 60 -o "$2" -- "$1" 3>&-
+}
+
+key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
+    rpm --import "$1" 3>&-
+}

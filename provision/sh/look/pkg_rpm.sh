@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# What dnf and yum have in common.
+
+# The newest version that each package could have, from fresh metadata in a folder of our own: a look changes
+# nothing. In the words of apt-cache policy, so that one parser reads them.
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    candidates_text=
+    for candidates_name in "$@"; do
+        rpm_versions "$candidates_name" --setopt="cachedir=$candidates_folder"
+        candidates_text="$candidates_text$candidates_name:$nl  Candidate: ${versions_text##*"$nl"}$nl"
+    done
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+
+# -> versions_text: all versions of a package that the repositories have, oldest first, one a line. Long names may be
+# wrapped over several lines, so words count and not lines: NAME.ARCH, VERSION, REPOSITORY.
+rpm_versions() { # NAME OPTION...
+    versions_name=$1 versions_text=''
+    shift
+    versions_words=$(exec "$rpm_manager" -q --showduplicates "$@" list available "$versions_name" 3>&- 2>/dev/null) ||
+        versions_words=
+    set -f
+    # shellcheck disable=SC2086 # words
+    set -- $versions_words
+    set +f
+    while [ $# -ge 3 ]; do
+        case $1 in
+            "$versions_name".*)
+                versions_text="$versions_text${versions_text:+$nl}$2"
+                shift 3
+                ;;
+            *) shift ;;
+        esac
+    done
+}

@@ -1,0 +1,31 @@
+# shellcheck shell=sh
+# rpm's own database, whichever package manager stands over it. Forks: one rpm for all packages.
+
+look_packages() { # NAME...; rpm's status is the number of those that are not installed
+    packages_text=$(exec rpm -q --qf '@ %{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null) || :
+    rpm_locks
+    packages_found=
+    while IFS=' ' read -r packages_mark packages_name packages_version; do
+        # The others are sentences about packages that are not there.
+        [ "$packages_mark" = @ ] || continue
+        packages_status=ii
+        rpm_line=
+        rpm_lock "$packages_name" "$packages_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) packages_status=hi ;;
+        esac
+        packages_found="$packages_found$packages_name $packages_status $packages_version$nl"
+    done <<RPM
+$packages_text
+RPM
+    emit packages '' "$packages_found"
+}
+
+rpm_locks() { # -> locks_text: the lines of the package manager's list of locks, each between newlines; no fork
+    locks_text=$nl
+    [ -r "$rpm_lock_file" ] || return 0
+    while IFS= read -r locks_line || [ -n "$locks_line" ]; do
+        locks_text="$locks_text$locks_line$nl"
+    done <"$rpm_lock_file"
+}
+

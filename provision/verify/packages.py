@@ -1,0 +1,82 @@
+"""What a host's package manager says, whichever it is: asked with its own programs."""
+
+from __future__ import annotations
+
+import configparser
+
+from testinfra.host import Host
+
+#: os-release's ID -> the folder of Docker's packages (docs.docker.com/engine/install).
+_FOLDERS = {"rocky": "centos", "almalinux": "centos"}
+#: The distribution's own engine, where Docker publishes no packages: Docker's name of a part -> its name there.
+_OWN = {
+    "docker-ce": "docker",
+    "docker-ce-cli": "docker",
+    "containerd.io": "containerd",
+    "docker-buildx-plugin": "docker-buildx",
+    "docker-compose-plugin": "docker-compose",
+}
+_SUSE = ("opensuse-leap", "sles")
+
+
+def publishes(host: Host) -> bool:
+    """Whether Docker publishes packages for the host's distribution."""
+    return host.system_info.distribution not in _SUSE
+
+
+def named(host: Host, name: str) -> str:
+    """A package by the name that it has on this host."""
+    return name if publishes(host) else _OWN.get(name, name)
+
+
+def uses_rpm(host: Host) -> bool:
+    return not host.exists("dpkg-query") and bool(host.exists("rpm"))
+
+
+def version(host: Host, name: str) -> str:
+    """The installed version, whole, with its epoch where it has one."""
+    if uses_rpm(host):
+        shown = host.check_output("rpm -q --qf '%%{EPOCH}:%%{VERSION}-%%{RELEASE}' %s", name)
+        return str(shown).removeprefix("(none):")
+    return str(host.check_output("dpkg-query -W -f '${Version}' %s", name))
+
+
+def installed(host: Host, name: str) -> bool:
+    """Also half: a removed package whose files are left on purpose is not."""
+    if uses_rpm(host):
+        return bool(host.run("rpm -q %s", name).rc == 0)
+    return bool(host.run("dpkg-query -W -f '${db:Status-Abbrev}' %s", name).stdout[1:2] == "i")
+
+
+def held(host: Host, name: str) -> bool:
+    """By apt-mark, or by the versionlock plugin, at exactly the version that is installed."""
+    if not uses_rpm(host):
+        return name in host.check_output("apt-mark showhold").split()
+    if not publishes(host):
+        rows = host.check_output("zypper -n -q locks").splitlines()
+        return any(name in [cell.strip() for cell in row.split("|")] for row in rows)
+    program = "dnf" if host.exists("dnf") else "yum"
+    epoch, _, rest = version(host, name).rpartition(":")
+    lines = host.check_output(f"{program} -q versionlock list").split()
+    forms = {f"{name}-{epoch or 0}:{rest}.*", f"{epoch or 0}:{name}-{rest}.*"}
+    return bool(forms & set(lines))
+
+
+def folder(host: Host) -> str:
+    """Docker's folder for this distribution."""
+    id = str(host.system_info.distribution)
+    return _FOLDERS.get(id, id)
+
+
+def apt_targets(host: Host) -> list[list[str]]:
+    """apt's own view of its archives: address, suite, component, key."""
+    line = "apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(SIGNED_BY)' 'Created-By: Packages'"
+    return [target.split() for target in host.check_output(line).splitlines()]
+
+
+def rpm_repositories(host: Host) -> dict[str, dict[str, str]]:
+    """The switched-on repositories of all files: id -> options."""
+    text = host.check_output("cat /etc/yum.repos.d/*.repo /etc/zypp/repos.d/*.repo 2>/dev/null || :")
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read_string(text)
+    return {id: dict(parser[id]) for id in parser.sections() if parser[id].get("enabled", "1") == "1"}

@@ -1,0 +1,779 @@
+provision_main() {
+nl='
+'
+begin_events() {
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    stage=begin
+    trap 'died $?' EXIT
+    printf 'provision 1\n' >&3
+}
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
+emit() { # FIELD...
+    emit_frame="$#;"
+    for emit_field in "$@"; do
+        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    done
+    printf '%s\n' "$emit_frame" >&3
+}
+fail() { # MESSAGE...: end the step that we are in
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+process() { # PID -> process_id, empty when there is none
+    process_id=
+    case $1 in
+        '' | *[!0-9]*) return 0 ;;
+    esac
+    [ -r "/proc/$1/stat" ] || return 0
+    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    process_pid=$1
+    set -- ${process_stat##*) }
+    process_id="$process_pid:${20}"
+}
+ticks_now() { # -> ticks
+    ticks=$(
+        IFS= read -r process_stat </proc/self/stat
+        set -- ${process_stat##*) }
+        printf '%s' "${20}"
+    )
+}
+platform() { # -> os_id, os_version, os_codename; emits what it found
+    os_id=unknown os_version='' os_codename='' os_name=''
+    os_file=/etc/os-release
+    [ -r "$os_file" ] || os_file=/usr/lib/os-release
+    if [ -r "$os_file" ]; then
+        while IFS='=' read -r os_key os_value || [ -n "$os_key" ]; do
+            os_value=${os_value#[\"\']}
+            os_value=${os_value%[\"\']}
+            case $os_key in
+                ID) os_id=$os_value ;;
+                VERSION_ID) os_version=$os_value ;;
+                VERSION_CODENAME) os_codename=$os_value ;;
+                PRETTY_NAME) os_name=$os_value ;;
+            esac
+        done <"$os_file"
+    fi
+    emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
+}
+docker_info() {
+    docker info --format '{{json .}}' 2>/dev/null 3>&- || :
+}
+look_files() { # PATH...
+    while [ -n "${files_also-}" ]; do
+        set -- "$@" "${files_also%%"$nl"*}"
+        files_also=${files_also#*"$nl"}
+    done
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        if [ -e "$1" ] || [ -L "$1" ]; then
+            set -- "$@" "$1"
+        else
+            emit file "$1" absent
+        fi
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_rest=$files_stat files_total=-1 files_table=$nl
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        files_line=${files_rest%%"$nl"*}
+        files_rest=${files_rest#*"$nl"}
+        emit file "$1" "$files_line"
+        files_table="$files_table$1	$files_line$nl"
+        case $files_line in
+            regular*)
+                files_size=${files_line##*:}
+                if [ "$files_size" -le 65536 ]; then
+                    [ "$files_total" -ge 0 ] || files_total=5 # the bytes of "Linux"
+                    files_total=$((files_total + files_size))
+                    set -- "$@" "$1"
+                else
+                    look_large_file "$1"
+                fi
+                ;;
+        esac
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ "$files_total" -ge 0 ] || return 0
+    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "${#files_text}" -eq "$files_total" ]; then
+        emit contents '' "$files_text" "$@"
+        return 0
+    fi
+    for files_path in "$@"; do
+        emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+look_large_file() { # PATH: its hash; its bytes are not for the eye
+    files_sum=$(exec sha256sum -- "$1")
+    files_sum=${files_sum#\\}
+    emit sha256 "$1" "${files_sum%% *}"
+}
+look_paths() { # PATH...: no fork
+    for paths_path in "$@"; do
+        if [ -e "$paths_path" ]; then
+            emit path "$paths_path" present
+        else
+            emit path "$paths_path" absent
+        fi
+    done
+}
+look_hostname() {
+    IFS= read -r hostname_live </proc/sys/kernel/hostname
+    emit hostname '' "$hostname_live"
+}
+look_manifests() { # FOLDER
+    for manifests_file in "$1"/*; do
+        [ -f "$manifests_file" ] || continue
+        manifests_text=
+        while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
+            manifests_text="$manifests_text$manifests_line$nl"
+            case $manifests_line in
+                'file '*)
+                    manifests_path=${manifests_line#file }
+                    if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
+                        emit made "$manifests_path" present
+                    else
+                        emit made "$manifests_path" absent
+                    fi
+                    ;;
+            esac
+        done <"$manifests_file"
+        emit manifest "${manifests_file##*/}" "$manifests_text"
+    done
+}
+rpm_lock_file=/etc/zypp/locks
+rpm_lock() { # NAME VERSION -> rpm_line: zypper locks a package by its name, whatever its version
+    rpm_line="solvable_name: $1"
+}
+rpm_versions() { # NAME OPTION...
+    versions_name=$1 versions_text=''
+    shift
+    versions_table=$(exec zypper -n -q "$@" search -s --match-exact -t package "$versions_name" 3>&- 2>/dev/null) ||
+        versions_table=
+    while IFS='|' read -r _ versions_found _ versions_version _ versions_repository; do
+        versions_found=${versions_found# } versions_version=${versions_version# }
+        case ${versions_found%% *}:$versions_repository in
+            *"(System Packages)"*) ;;
+            "$versions_name":*) versions_text="${versions_version%% *}${versions_text:+$nl}$versions_text" ;;
+        esac
+    done <<TABLE
+$versions_table
+TABLE
+}
+look_candidates() { # NAME...
+    candidates_text=
+    for candidates_name in "$@"; do
+        rpm_versions "$candidates_name"
+        candidates_text="$candidates_text$candidates_name:$nl  Candidate: ${versions_text##*"$nl"}$nl"
+    done
+    emit candidates '' "$candidates_text"
+}
+look_packages() { # NAME...; rpm's status is the number of those that are not installed
+    packages_text=$(exec rpm -q --qf '@ %{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null) || :
+    rpm_locks
+    packages_found=
+    while IFS=' ' read -r packages_mark packages_name packages_version; do
+        [ "$packages_mark" = @ ] || continue
+        packages_status=ii
+        rpm_line=
+        rpm_lock "$packages_name" "$packages_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) packages_status=hi ;;
+        esac
+        packages_found="$packages_found$packages_name $packages_status $packages_version$nl"
+    done <<RPM
+$packages_text
+RPM
+    emit packages '' "$packages_found"
+}
+rpm_locks() { # -> locks_text: the lines of the package manager's list of locks, each between newlines; no fork
+    locks_text=$nl
+    [ -r "$rpm_lock_file" ] || return 0
+    while IFS= read -r locks_line || [ -n "$locks_line" ]; do
+        locks_text="$locks_text$locks_line$nl"
+    done <"$rpm_lock_file"
+}
+services_stamps=/run/provision/loaded
+look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        stamp_read "$1"
+        if [ -n "$stamp_fresh" ]; then
+            service_state "$1" "$2" "$3" "$stamp_show" "${stamp_process%%:*}"
+        else
+            set -- "$@" "$1" "$2" "$3"
+        fi
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    services_show=$(services_query "$@")$nl$nl
+    while [ $# -gt 0 ]; do
+        services_text=${services_show%%"$nl$nl"*}
+        services_show=${services_show#*"$nl$nl"}
+        services_pid=${services_text##*MainPID=}
+        service_state "$1" "$2" "$3" "$services_text" "${services_pid%%"$nl"*}"
+        shift 3
+    done
+}
+service_state() { # UNIT COMPARE WATCHED SHOW PID
+    loaded_state=none services_answer=
+    if [ -n "$3" ] && [ "$5" -gt 0 ]; then
+        loaded "$1" "$5" "$3"
+        if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+            services_answer=$("$2")
+        fi
+    fi
+    emit service "$1" "$4" "$loaded_state" "$services_answer"
+}
+services_query() { # (UNIT COMPARE WATCHED)...
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    exec systemctl show --no-pager \
+        -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NeedDaemonReload -- "$@"
+}
+stamp_read() { # UNIT
+    stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
+    stamp_path=$services_stamps/$1
+    [ -f "$stamp_path" ] || return 0
+    while IFS=' ' read -r stamp_kind stamp_text; do
+        case $stamp_kind in
+            stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
+            file) stamp_files="$stamp_files$stamp_text$nl" ;;
+            show) stamp_show="$stamp_show$stamp_text$nl" ;;
+            older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
+            none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
+        esac
+    done <"$stamp_path"
+    process "${stamp_process%%:*}"
+    if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+        stamp_process='' stamp_fresh=''
+    fi
+    [ -n "$stamp_show" ] || stamp_fresh=
+}
+loaded() { # UNIT PID WATCHED
+    stamp_read "$1"
+    process "$2"
+    identify "$3"
+    loaded_state=unknown
+    [ -n "$process_id" ] || return 0
+    if [ "$stamp_process" = "$process_id" ]; then
+        loaded_state=stale
+        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        return 0
+    fi
+    ticks_now
+    loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+    [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
+}
+identify() { # WATCHED
+    loaded_now='' loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        identity "$loaded_path"
+        loaded_time=${loaded_fields%%:*}
+        [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
+        if [ -e "$loaded_path" ]; then
+            loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+        else
+            loaded_now="${loaded_now}absent $loaded_path$nl"
+        fi
+    done
+}
+identity() { # PATH
+    case ${files_table-} in
+        *"$nl$1	regular"*)
+            loaded_fields=${files_table#*"$nl$1	"}
+            loaded_fields=${loaded_fields%%"$nl"*}
+            loaded_fields=${loaded_fields#*:*:*:*:}
+            return 0
+            ;;
+    esac
+    loaded_place=$1
+    while [ ! -e "${loaded_place:-/}" ]; do
+        loaded_place=${loaded_place%/*}
+    done
+    loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "${loaded_place:-/}")
+}
+look_sysctls() { # KEY-AS-PATH...
+    sysctl_left=$#
+    while [ "$sysctl_left" -gt 0 ]; do
+        [ ! -e "/proc/sys/$1" ] || set -- "$@" "/proc/sys/$1"
+        shift
+        sysctl_left=$((sysctl_left - 1))
+    done
+    for sysctl_file in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf \
+        /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
+        [ ! -e "$sysctl_file" ] || set -- "$@" "$sysctl_file"
+    done
+    sysctl_names=
+    for sysctl_file in "$@"; do
+        sysctl_names="$sysctl_names$sysctl_file$nl"
+    done
+    sysctl_lines=
+    if [ $# -gt 0 ]; then
+        sysctl_lines=$(exec grep -Hnv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
+    fi
+    emit sysctls '' "$sysctl_names" "$sysctl_lines"
+}
+look_users() { # NAME...; 2 is getent's word for "not all of them exist"
+    users_text=$(exec getent passwd -- "$@") || [ $? -eq 2 ]
+    emit users '' "$users_text" "$*"
+}
+look_groups() { # NAME...
+    groups_text=$(exec getent group -- "$@") || [ $? -eq 2 ]
+    emit groups '' "$groups_text" "$*"
+}
+put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
+    put_folder=${1%/*}
+    put_folder=${put_folder:-/}
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory"
+    fi
+    [ -d "$put_folder" ] || (
+        umask 022
+        mkdir -p -- "$put_folder"
+    )
+    put_new=$put_folder/.provision.$$
+    rm -f -- "$put_new"
+    : >"$put_new" # umask is 077
+    chown -- "$2:$3" "$put_new"
+    chmod -- "$4" "$put_new"
+    case $5 in
+        text) printf '%s' "$6" >"$put_new" ;;
+        base64) printf '%s' "$6" | base64 -d >"$put_new" ;;
+        *) fail "put_file: unknown encoding $5" ;;
+    esac
+    durable "$put_new"
+    [ ! -L "$1" ] || rm -f -- "$1"
+    mv -f -- "$put_new" "$1"
+    durable "$put_folder"
+    written
+}
+written() {
+    ticks_now
+    printf '%s\n' "$ticks" >"$run_written"
+}
+own_file() { # PATH OWNER GROUP MODE: content is right already
+    chown -- "$2:$3" "$1"
+    chmod -- "$4" "$1"
+}
+remove_file() { # PATH
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory; only files are removed"
+    fi
+    rm -f -- "$1"
+    [ ! -d "${1%/*}" ] || durable "${1%/*}"
+    written
+}
+durable() { # PATH
+    sync -- "$1" 2>/dev/null || sync
+}
+hostname_set() { # NAME
+    printf '%s\n' "$1" >/proc/sys/kernel/hostname
+}
+lock_holder() { # FILE -> lock_pid, empty when it is free
+    lock_pid=
+    [ -e "$1" ] || return 0
+    case $1 in
+        *.pid) # holds it by its name in it
+            IFS= read -r lock_candidate <"$1" || :
+            [ ! -d "/proc/${lock_candidate:-none}" ] || lock_pid=$lock_candidate
+            return 0
+            ;;
+    esac
+    lock_inode=$(exec stat -c %i -- "$1")
+    while IFS=' ' read -r _ _ _ _ lock_candidate lock_place _; do
+        case $lock_place in
+            *":$lock_inode") lock_pid=$lock_candidate ;;
+        esac
+    done </proc/locks
+}
+lock_wait() { # SECONDS FILE...
+    wait_left=$1 wait_all=$1 wait_told=
+    shift
+    while :; do
+        wait_pid=
+        for wait_file in "$@"; do
+            lock_holder "$wait_file"
+            [ -z "$lock_pid" ] || wait_pid=$lock_pid
+        done
+        [ -n "$wait_pid" ] || return 0
+        wait_name=$(tr '\0' ' ' <"/proc/$wait_pid/cmdline" 2>/dev/null) || wait_name=
+        wait_name="${wait_name% } (pid $wait_pid)"
+        if [ "$wait_told" != "$wait_pid" ]; then
+            emit note "waiting for the package manager's lock, held by $wait_name"
+            wait_told=$wait_pid
+        fi
+        [ "$wait_left" -gt 0 ] || fail "the package manager's lock is still held by $wait_name after $wait_all s"
+        wait_left=$((wait_left - 1))
+        sleep 1
+    done
+}
+zypper_quiet() { # WORD...
+    zypper_status=0
+    zypper -n -q "$@" 3>&- || zypper_status=$?
+    case $zypper_status in
+        0 | 102 | 103) ;; # a reboot, or a restart of zypper, is suggested
+        *) return "$zypper_status" ;;
+    esac
+}
+zypper_wait() { # SECONDS: until nobody holds a lock of rpm or zypper
+    lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/zypp.pid
+}
+pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
+    zypper_wait "$1"
+    shift
+    rpm_sources "$@"
+    for refresh_id in $source_ids; do
+        zypper_quiet refresh -f "$refresh_id"
+    done
+    zypper_quiet refresh || emit note "not every repository's metadata could be fetched"
+}
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
+    zypper_wait "$1"
+    shift
+    change_words='' change_locked=''
+    rpm_locks
+    while [ $# -gt 0 ]; do
+        if [ "$1" = remove ]; then
+            change_words="$change_words -$2"
+        elif [ "$3" = - ]; then
+            change_words="$change_words $2"
+        else
+            pin_version "$2" "$3"
+            change_words="$change_words $2=$pin_found"
+        fi
+        rpm_lock "$2" ''
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) change_locked="$change_locked $2" ;;
+        esac
+        shift 3
+    done
+    {
+        [ -z "$change_locked" ] || zypper_quiet removelock $change_locked
+        change_status=0
+        zypper_quiet install --no-recommends --oldpackage --force-resolution -- $change_words || change_status=$?
+        [ -z "$change_locked" ] || zypper_quiet addlock $change_locked
+    }
+    return "$change_status"
+}
+pkg_hold() { # SECONDS hold|unhold NAME...
+    zypper_wait "$1"
+    hold_verb=addlock
+    [ "$2" = hold ] || hold_verb=removelock
+    shift 2
+    zypper_quiet "$hold_verb" "$@"
+}
+pin_version() { # NAME PIN -> pin_found
+    pin_found=
+    rpm_versions "$1"
+    while IFS= read -r pin_candidate; do
+        case $pin_candidate in
+            "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+            *)
+                case ${pin_candidate#*:} in
+                    "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+                esac
+                ;;
+        esac
+    done <<VERSIONS
+$versions_text
+VERSIONS
+    [ -n "$pin_found" ] || fail "no version of $1 matches $2; the repositories have:$nl$versions_text"
+}
+rpm_sources() { # REPOSITORY-FILE...
+    source_ids=
+    for source_file in "$@"; do
+        [ -f "$source_file" ] || continue
+        while IFS= read -r source_line; do
+            case $source_line in
+                \[*\])
+                    source_line=${source_line#\[}
+                    source_ids="$source_ids ${source_line%\]}"
+                    ;;
+            esac
+        done <"$source_file"
+    done
+}
+rpm_installed() { # NAME
+    installed_version=$(exec rpm -q --qf '%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null) ||
+        installed_version=
+}
+rpm_older() { # VERSION THAN: by rpm's own comparison
+    case $1$2 in
+        *[!A-Za-z0-9.:+~^_-]*) fail "not a version: $1 or $2" ;;
+    esac
+    [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
+}
+key_download() { # URL FILE
+    curl -fsSL --proto '=http,https' --max-time 60 -o "$2" -- "$1" 3>&-
+}
+key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
+    rpm --import "$1" 3>&-
+}
+svc_pid() { # UNIT -> service_pid (0: it does not run)
+    service_pid=$(exec systemctl show --no-pager -p MainPID -- "$1")
+    service_pid=${service_pid#MainPID=}
+}
+svc_stamp() { # UNIT PROCESS FILES
+    (
+        umask 077
+        mkdir -p "$services_stamps"
+    )
+    stamp_new=$services_stamps/.$1
+    {
+        printf 'stamp-1 %s\n' "$2"
+        prefixed file "$3"
+        prefixed show "$(services_query "$1" - '')$nl"
+        svc_deciders "$1"
+    } >"$stamp_new"
+    mv -f -- "$stamp_new" "$services_stamps/$1"
+}
+prefixed() { # WORD LINES
+    prefixed_left=$2
+    while [ -n "$prefixed_left" ]; do
+        printf '%s %s\n' "$1" "${prefixed_left%%"$nl"*}"
+        prefixed_left=${prefixed_left#*"$nl"}
+    done
+}
+svc_deciders() { # UNIT
+    decider_show=$(exec systemctl show --no-pager -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$1")$nl
+    set -f
+    while [ -n "$decider_show" ]; do
+        decider_line=${decider_show%%"$nl"*}
+        decider_show=${decider_show#*"$nl"}
+        set -- ${decider_line#*=}
+        for decider_item in "$@"; do
+            case $decider_line in
+                *By=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
+                *) decider "$decider_item" "${decider_item%/*}" ;;
+            esac
+        done
+    done
+    set +f
+    decider /etc/systemd/system /run/systemd/system
+}
+decider() { # PATH...
+    for decider_path in "$@"; do
+        if [ -e "$decider_path" ]; then
+            printf 'older %s\n' "$decider_path"
+        else
+            printf 'none %s\n' "$decider_path"
+        fi
+    done
+}
+svc_mark() { # UNIT WATCHED current|stale
+    svc_pid "$1"
+    [ "$service_pid" -gt 0 ] || return 0
+    loaded "$1" "$service_pid" "$2"
+    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
+    [ "$3" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now"
+}
+svc_enable() { # UNIT
+    systemctl --no-pager enable -- "$1" 3>&-
+}
+svc_disable() { # UNIT
+    systemctl --no-pager disable -- "$1" 3>&-
+}
+svc_start() { # UNIT
+    svc_forgive "$1"
+    svc_act start "$1"
+}
+svc_forgive() { # UNIT
+    systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
+}
+svc_stop() { # UNIT
+    svc_act stop "$1"
+}
+svc_reread() {
+    systemctl daemon-reload 3>&-
+}
+svc_settle() { # UNIT restart|reload WATCHED
+    svc_pid "$1"
+    [ "$service_pid" -gt 0 ] || fail "$1 is not running"
+    loaded "$1" "$service_pid" "$3"
+    settle_files=$loaded_now
+    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
+        IFS= read -r settle_written <"$run_written"
+        [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current
+    fi
+    if [ "$loaded_state" != current ]; then
+        systemctl daemon-reload 3>&-
+        [ "$2" = reload ] || svc_forgive "$1"
+        svc_act "$2" "$1"
+        svc_pid "$1"
+    fi
+    process "$service_pid"
+    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
+    svc_stamp "$1" "$process_id" "$settle_files"
+}
+svc_act() { # VERB UNIT
+    systemctl --no-pager "$1" -- "$2" 3>&- || {
+        journalctl -q -u "$2" -n 15 -o cat --no-pager >&2 3>&- || :
+        fail "$2 did not $1; the last lines of its log stand above"
+    }
+}
+sysctl_set() { # KEY-AS-PATH VALUE
+    [ -e "/proc/sys/$1" ] || fail "this kernel has no setting $1 (a module that is not loaded?)"
+    printf '%s\n' "$2" >"/proc/sys/$1"
+}
+user_add() { # OPTION... NAME
+    useradd "$@"
+}
+user_change() { # OPTION... NAME
+    usermod "$@"
+}
+user_remove() { # NAME: the account; its home stays
+    userdel -- "$1"
+}
+group_ensure() { # NAME
+    getent group -- "$1" >/dev/null || groupadd -- "$1"
+}
+member_add() { # USER GROUP
+    getent passwd -- "$1" >/dev/null || fail "there is no user $1 on this host; declare it under users"
+    usermod -a -G "$2" -- "$1"
+}
+member_remove() { # USER GROUP
+    member_line=$(exec getent group -- "$2") || return 0
+    case ",${member_line##*:}," in
+        *",$1,"*) gpasswd -d "$1" "$2" ;;
+    esac
+}
+begin() {
+    set -u
+    trap '' PIPE HUP
+    run_folder=/run/provision
+    run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    begin_events
+    mkdir -p "$run_folder" || exit 1
+}
+lock_take() {
+    process $$
+    if ! mkdir "$run_lock" 2>/dev/null; then
+        lock_owner='' lock_since=''
+        { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || {
+            sleep 1
+            { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || :
+        }
+        lock_self=$process_id
+        process "${lock_owner%%:*}"
+        if [ -n "$lock_owner" ] && [ "$process_id" = "$lock_owner" ]; then
+            emit locked "$lock_owner" "$lock_since"
+            exit 0
+        fi
+        process_id=$lock_self
+        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
+        mkdir "$run_lock" 2>/dev/null || {
+            emit locked unknown ''
+            exit 0
+        }
+    fi
+    run_locked=yes
+    printf '%s %s\n' "$process_id" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$run_lock/owner"
+}
+step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
+    step_begin "$1" "$2" "$3"
+    shift 2
+    (
+        set -eu
+        exec 3>&-
+        "$@"
+    ) >"$run_log" 2>&1
+    step_end $?
+}
+live_step() { # the same for a function that reports while it runs and keeps descriptor 3 from its programs
+    step_begin "$1" "$2" "$3"
+    shift 2
+    (
+        set -eu
+        "$@"
+    ) >"$run_log" 2>&1
+    step_end $?
+}
+step_begin() { # NUMBER RESOURCE FUNCTION
+    step_number=$1
+    stage=$3
+    emit step.begin "$1" "$2" "$3"
+}
+step_end() { # STATUS
+    if [ "$1" -ne 0 ]; then
+        emit step.failed "$step_number" "$1" "$(tail -c 8000 "$run_log")"
+        exit 0
+    fi
+    emit step.done "$step_number"
+}
+steps_end() {
+    set -e
+    emit steps.end
+}
+died() { # STATUS
+    rm -f "$run_log" "$run_written"
+    [ -z "${run_locked-}" ] || rm -rf "$run_lock"
+    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+}
+begin
+lock_take
+step 0 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
+play Site
+file /etc/docker/daemon.json
+file /etc/motd
+file /etc/sysctl.d/99-zz-provision-site.conf
+hold docker
+member docker bob
+sysctl net.ipv4.ip_forward 0
+'
+step 1 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
+'
+step 2 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
+127.0.1.1 web1.example.com web1
+'
+step 3 hostname:web1.example.com hostname_set web1.example.com
+step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
+net.ipv4.ip_forward = 1
+'
+step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
+step 6 file:/etc/motd put_file /etc/motd root root 0644 text 'It'\''s $HOME
+'
+step 7 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 0644 text '{
+  "live-restore": true
+}
+'
+live_step 8 packages:all pkg_refresh 300
+live_step 9 packages:all pkg_transaction 300 install curl - install docker 28.5 install containerd - install docker-buildx - install docker-compose -
+step 10 hold:packages pkg_hold 300 hold docker
+step 11 user:bob user_add --create-home -- bob
+step 12 member:docker/bob member_add bob docker
+step 13 service:docker svc_enable docker
+step 14 service:docker svc_start docker
+step 15 service:docker svc_settle docker restart /etc/docker/daemon.json
+steps_end
+platform
+at look_manifests /var/lib/provision/manifests
+at look_hostname
+at look_sysctls net/ipv4/ip_forward
+at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io podman-docker
+at look_users bob
+at look_groups docker
+at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker/daemon.json
+at look_services docker docker_info /etc/docker/daemon.json
+emit end
+exit 0
+}
+provision_main

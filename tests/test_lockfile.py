@@ -1,0 +1,64 @@
+"""The lock file: what it says, and what is wrong with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provision import lockfile, tasks
+from provision.desire import Options
+from provision.distros import platform
+from provision.errors import SpecError
+from tests.conftest import Project
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = lockfile.beside(tmp_path / "site.yml")
+    assert path.name == "site.lock.yml"
+    assert lockfile.read(path) == {}
+    locks = {"rocky-9": {"docker-ce": "3:28.5.2-1.el9"}, "debian-13": {"docker-ce": "5:28.5.2-1~debian.13~trixie"}}
+    lockfile.write(path, locks, "web1, web2")
+    assert lockfile.read(path) == locks
+    assert "seen on web1, web2" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (("rocky", "9.4", ""), "rocky-9"),
+        (("debian", "13", "trixie"), "debian-13"),
+        (("debian", "", "sid"), "debian-sid"),
+    ],
+)
+def test_hosts_of_one_platform(words: tuple[str, str, str], key: str) -> None:
+    found = platform(*words)
+    assert found is not None
+    assert lockfile.key(found) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n", "x.lock.yml:1: a lock file is a mapping of platforms"),
+        ("debian-13: 5\n", "x.lock.yml:1: debian-13: must be a mapping of packages to versions"),
+        ("debian-13:\n  docker-ce: 28 5\n", "x.lock.yml:2: debian-13.docker-ce: '28 5' is no version"),
+        ("debian-13:\n  docker-ce: $(id)\n", "x.lock.yml:2: debian-13.docker-ce: '$(id)' is no version"),
+    ],
+)
+def test_what_is_wrong_with_one(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.lock.yml").write_text(text)
+    with pytest.raises(SpecError) as caught:
+        lockfile.read(tmp_path / "x.lock.yml")
+    assert message in str(caught.value)
+
+
+def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(project: Project) -> None:
+    """A lock of rocky-9 alone: before a host has said that it is one, its look must ask for the plugin."""
+    project.write("playbooks/site.lock.yml", "rocky-9:\n  docker-ce: 3:28.5.2-1.el9\n")
+    project.spec("{engine: {}}")
+    loaded = project.load()
+    assert loaded.context.locks
+    looks = tasks._looks(loaded.wishes[0], loaded.context, Options())
+    asked = {word for call in looks["dnf"] if call.function == "look_packages" for word in call.args}
+    assert "python3-dnf-plugin-versionlock" in asked
