@@ -8,8 +8,8 @@ from functools import cache
 
 from provision.declare import Wish
 from provision.errors import Where
+from provision.lint.checks.networks import Placed, declared
 from provision.lint.finding import Finding
-from provision.lint.networks import Placed, declared
 from provision.lint.rules import RULES
 from provision.yamlfile import Map
 

@@ -9,10 +9,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from provision.errors import Where
 from provision.yamlfile import Map, Seq
+
+Kind = Literal["syntax", "empty", "rest"]
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
 _WORD = re.compile(r"[^\s,:{}\[\]\"']+")
@@ -22,10 +24,13 @@ _NEARLY = {"True": True, "False": False, "None": None, "yes": True, "no": False,
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """``kind`` sets apart what some readers take: ``empty`` text, and a ``rest`` behind the end."""
+
     where: Where
     column: int
     message: str
     hint: str
+    kind: Kind = "syntax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class _Reader:
     def document(self) -> Any:
         self.blank()
         if self.at == len(self.text):
-            self.fault(self.at, "there is nothing in it", "an empty daemon.json is {}")
+            self.fault(self.at, "there is nothing in it", "an empty daemon.json is {}", "empty")
             return Map(here=self.where(0))
         value = self.value()
         self.blank()
@@ -62,9 +67,8 @@ class _Reader:
             self.members(value)
             self.blank()
         if self.at < len(self.text):
-            self.fault(
-                self.at, f"there is something after the end: {self.text[self.at :].split(chr(10))[0][:30]!r}", ""
-            )
+            rest = self.text[self.at :].splitlines()[0][:30]
+            self.fault(self.at, f"there is something after the end: {rest!r}", "", "rest")
         return value
 
     def value(self) -> Any:
@@ -228,6 +232,6 @@ class _Reader:
     def where(self, at: int) -> Where:
         return Where(self.path, self.text.count("\n", 0, at) + 1)
 
-    def fault(self, at: int, message: str, hint: str) -> None:
+    def fault(self, at: int, message: str, hint: str, kind: Kind = "syntax") -> None:
         column = at - self.text.rfind("\n", 0, at)
-        self.faults.append(Fault(self.where(at), column, message, hint))
+        self.faults.append(Fault(self.where(at), column, message, hint, kind))

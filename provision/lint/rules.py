@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from provision.lint.finding import Rule
+from provision.errors import Where
+from provision.lint.finding import Finding, Level, Rule
 
 _MOBY = "moby, daemon/config/config.go"
 _REFERENCE = "docs.docker.com/reference/cli/dockerd, daemon configuration file"
@@ -406,3 +407,8 @@ _ALL = (
     ),
 )
 RULES = {rule.id: rule for rule in _ALL}
+
+
+def finding(id: str, where: Where, message: str, hint: str = "", level: Level | None = None) -> Finding:
+    """A finding of the rule ``id``, at the rule's level unless it is given."""
+    return Finding(RULES[id], where, message, hint, level or RULES[id].level)

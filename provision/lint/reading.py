@@ -1,0 +1,25 @@
+"""What the checks have in common: the items of a value with their places, and levels that depend on the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from provision.errors import Where
+from provision.lint.finding import Level
+from provision.lint.keys import Version
+from provision.yamlfile import Map, Seq
+
+
+def since(engine: Version, refused: Version) -> Level:
+    """An error for engines from ``refused`` on; those before it start with it."""
+    return "error" if engine >= refused else "warning"
+
+
+def each(daemon: Map, key: str) -> Iterator[tuple[Any, Where]]:
+    """The items of a list with their places, or the one value."""
+    value = daemon.get(key)
+    if isinstance(value, Seq):
+        yield from zip(value, value.where, strict=True)
+    elif value is not None:
+        yield value, daemon.where[key]
