@@ -115,6 +115,10 @@ def test_a_container_of_ours_is_gone_even_if_verify_is_killed(docker_host: LabHo
         while not docker_host.sh("docker ps -q --filter label=provision.verify") and time.monotonic() < end:
             time.sleep(0.05)
         run.kill()
+    # The step that was under way goes on to its end, and nothing comes after it.
+    while docker_host.sh("pgrep -f '[d]ocker (run|create|start|stop|rm|import)' || true") and time.monotonic() < end:
+        time.sleep(0.5)
+    time.sleep(2)
     assert docker_host.sh("docker images -q --filter label=provision.verify")
     unit = docker_host.sh("systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9]*' | head -1")
     docker_host.sh(f"systemctl start {unit}.service")
