@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import threading
+from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
+
+_VERSIONS: WeakKeyDictionary[Host, dict[str, str]] = WeakKeyDictionary()
+_LOCK = threading.Lock()
 
 #: os-release's ID -> the folder of Docker's packages (docs.docker.com/engine/install).
 _FOLDERS = {"rocky": "centos", "almalinux": "centos"}
@@ -34,18 +39,29 @@ def uses_rpm(host: Host) -> bool:
 
 
 def version(host: Host, name: str) -> str:
-    """The installed version, whole, with its epoch where it has one."""
-    if uses_rpm(host):
-        shown = host.check_output("rpm -q --qf '%%{EPOCH}:%%{VERSION}-%%{RELEASE}' %s", name)
-        return str(shown).removeprefix("(none):")
-    return str(host.check_output("dpkg-query -W -f '${Version}' %s", name))
+    """The installed version, whole, with its epoch where it has one; empty when it is not installed (also when only
+    files of it were left on purpose)."""
+    return versions(host).get(name, "")
 
 
 def installed(host: Host, name: str) -> bool:
-    """Also half: a removed package whose files are left on purpose is not."""
-    if uses_rpm(host):
-        return bool(host.run("rpm -q %s", name).rc == 0)
-    return bool(host.run("dpkg-query -W -f '${db:Status-Abbrev}' %s", name).stdout[1:2] == "i")
+    return name in versions(host)
+
+
+def versions(host: Host) -> dict[str, str]:
+    """Every installed package, asked once per host and run: to ask for one costs the host as much."""
+    with _LOCK:
+        found = _VERSIONS.get(host)
+    if found is None:
+        if uses_rpm(host):
+            text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
+        else:
+            text = host.check_output("dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\\n'")
+        rows = [line.split() for line in text.splitlines()]
+        found = {name: rest[0].removeprefix("(none):") for name, status, *rest in rows if status[1:2] == "i"}
+        with _LOCK:
+            _VERSIONS[host] = found
+    return found
 
 
 def held(host: Host, name: str) -> bool:

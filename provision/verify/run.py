@@ -145,7 +145,9 @@ def run_suites(
     # Nothing of a project that we happen to stand in: no ini file, no plugins but our own, no cache.
     argv = [*_chosen(subjects, request.suites), "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib"]
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
-    argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist"]
+    argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:warnings"]
+    # Ours print nothing; a user's test may, and it must not get among our own lines.
+    argv += [] if any(own_tests(subject.wish) for subject in subjects.values()) else ["--capture=no"]
     argv += [] if request.disruptive else ["-m", "not disruptive"]
     argv += ["-k", request.only] if request.only else []
     argv += [f"--junitxml={report}"] if report is not None else []

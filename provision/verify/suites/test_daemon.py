@@ -34,10 +34,7 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
     """Key by key, where the daemon shows the key."""
     key, wanted = daemon_key.name, daemon_key.value
     if key == "bip":
-        config = ask(host, "docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'")
-        address = host.interface("docker0").addresses
-        assert config["Gateway"] == wanted.partition("/")[0]
-        assert wanted.partition("/")[0] in address
+        assert wanted in host.check_output("ip -o -4 address show dev docker0").split()
         return
     if key == "mtu":
         options = ask(host, "docker network inspect bridge --format '{{json .Options}}'")
