@@ -158,6 +158,9 @@ class Failure:
     undone: tuple[str, ...] = ()
 
 
+#: How a host can end, in the order in which they are counted.
+STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
+
 FAILURES = {
     "unreachable": "no connection could be made",
     "host_key": "the host's key is unknown, or not the one that known_hosts has",

@@ -21,11 +21,10 @@ from provision import lockfile, tasks
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import SpecError
-from provision.model import Event, Failure, Plan
+from provision.model import STATUSES, Event, Failure, Plan
 from provision.plan import Outlook
 from provision.transport.ssh import HostError, Transport, cut
 
-STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
 
 Confirm = Callable[[list[Plan]], bool]

@@ -185,7 +185,13 @@ def locate(data: Any, path: Iterable[object]) -> Where | None:
     return where
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that ``word`` is most likely meant to be."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word nearest to ``word``, or ``""``."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else ""
+    close = closest(word, known)
+    return f'did you mean "{close}"?' if close else ""

@@ -13,7 +13,7 @@ from provision.lint.finding import Finding, Level
 from provision.lint.keys import NEWEST, Key, Version, keys
 from provision.lint.rules import finding
 from provision.lint.values import problem
-from provision.yamlfile import Map, nearest
+from provision.yamlfile import Map, closest, nearest
 
 
 def lint_text(path: Path, text: str, engine: Version = NEWEST) -> list[Finding]:
@@ -58,20 +58,17 @@ def lint(daemon: Map, engine: Version = NEWEST) -> Iterator[Finding]:
 def _meant(daemon: Map, sound: Map) -> Map:
     """With a near miss (gragh) under the name that was meant, so that its value is checked all the same."""
     for name, value in daemon.items():
-        for word in _successors(name):
-            if name not in keys() and word not in daemon and _typed(keys()[word], value) is None:
-                sound[word] = value
-                sound.where[word] = daemon.where[name]
-                break
+        word = _meaning(name) if name not in keys() else None
+        if word is not None and word not in daemon and _typed(keys()[word], value) is None:
+            sound[word] = value
+            sound.where[word] = daemon.where[name]
     return sound
 
 
-def _successors(name: str) -> list[str]:
-    hint = nearest(name, keys())
-    word = hint.partition('"')[2].rpartition('"')[0] if hint else ""
-    if word not in keys():
-        return []
-    return [keys()[word].instead] if keys()[word].instead in keys() else [word]
+def _meaning(name: str) -> str | None:
+    """The key that a misspelt one stands for today: of a removed one its successor."""
+    word = closest(name, keys())
+    return keys()[word].instead if word is not None and keys()[word].instead in keys() else word
 
 
 def _key(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
@@ -103,8 +100,9 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
         yield finding("DJ105", where, f"{name} is no key, and what is in it has no effect", "take the braces away")
         return
     hint = nearest(name, keys())
-    if hint and (instead := next(iter(_successors(name)), "")) and f'"{instead}"' not in hint:
-        hint = f'{hint.rstrip("?")}, now "{instead}"?'
+    meant = _meaning(name)
+    if meant is not None and meant != closest(name, keys()):
+        hint = f'{hint.rstrip("?")}, now "{meant}"?'
     lower = name.lower()
     yield finding("DJ101", where, f"unknown key {name}", f'write "{lower}"' if lower in keys() else hint or "")
 

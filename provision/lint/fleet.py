@@ -10,8 +10,8 @@ from provision.declare import Wish
 from provision.errors import Where
 from provision.lint.checks.networks import Placed, declared
 from provision.lint.finding import Finding
-from provision.lint.rules import RULES
-from provision.yamlfile import Map
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -35,7 +35,7 @@ def _names(wishes: list[Wish]) -> Iterator[Finding]:
     for wish in wishes:
         if (name := wish.spec.hostname) is not None and (other := first.setdefault(name, wish)) is not wish:
             message = f"{wish.host.name} and {other.host.name} are both to be called {name}"
-            yield Finding(RULES["FL303"], _where(wish, "hostname"), message)
+            yield finding("FL303", _where(wish, "hostname"), message)
 
 
 def _machines(wishes: list[Wish]) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _machines(wishes: list[Wish]) -> Iterator[Finding]:
             names = ", ".join(wish.host.name for wish in (first, *others)[:3])
             more = f" and {len(others) - 2} more" if len(others) > 2 else ""
             message = f"{names}{more} are one machine: {first.host.login.address}"
-            yield Finding(RULES["FL304"], _where(others[0], "engine"), message, level="warning")
+            yield finding("FL304", _where(others[0], "engine"), message, level="warning")
 
 
 @cache
@@ -61,9 +61,7 @@ def _address(text: str) -> Address | None:
 
 
 def _networks(wish: Wish) -> list[Placed]:
-    engine = wish.source.get("engine")
-    written = engine.get("daemon") if isinstance(engine, Map) else None
-    if not isinstance(written, Map):
+    if (written := daemon_of(wish)) is None:
         return []
     try:
         return list(declared(written))
@@ -83,12 +81,12 @@ def _addresses(wishes: list[Wish]) -> Iterator[Finding]:
             own = [address for address, other in inside if other is wish]
             if own:
                 message = f"{placed.key} {placed.network} covers {wish.host.name}'s own address {own[0]}"
-                yield Finding(RULES["FL301"], placed.where, message, "it would cut the host off")
+                yield finding("FL301", placed.where, message, "it would cut the host off")
             elif inside:
                 address, other = inside[0]
                 more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
                 message = f"{placed.key} {placed.network} covers the address of {other.host.name}, {address}{more}"
-                yield Finding(RULES["FL301"], placed.where, message, "no container there reaches it", "warning")
+                yield finding("FL301", placed.where, message, "no container there reaches it", "warning")
 
 
 def _routed(wishes: list[Wish]) -> Iterator[Finding]:
@@ -105,6 +103,6 @@ def _routed(wishes: list[Wish]) -> Iterator[Finding]:
                         f"{placed.key} {placed.network} of {wish.host.name} overlaps {other.network} of "
                         f"{owner.host.name}, and both are routed"
                     )
-                    yield Finding(RULES["FL302"], placed.where, message, level="warning")
+                    yield finding("FL302", placed.where, message, level="warning")
                     break
             seen.append((placed, wish))

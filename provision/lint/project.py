@@ -14,7 +14,8 @@ from provision.errors import SpecError, Where
 from provision.lint import daemon, fleet
 from provision.lint.finding import Finding
 from provision.lint.keys import NEWEST, version
-from provision.lint.rules import RULES
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
 from provision.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
@@ -28,7 +29,7 @@ def lint(wishes: list[Wish]) -> list[Finding]:
 def broken(error: SpecError, playbook: Path) -> Finding:
     """A project that can't even be read, as a finding."""
     key = f"{error.key}: " if error.key else ""
-    return Finding(RULES["PB001"], error.where or Where(playbook, 1), f"{key}{error.message}", error.hint)
+    return finding("PB001", error.where or Where(playbook, 1), f"{key}{error.message}", error.hint)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
@@ -40,9 +41,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
     seen: set[object] = set()
     for wish in wishes:
-        engine = wish.source.get("engine")
-        written = engine.get("daemon") if isinstance(engine, Map) else None
-        if not isinstance(written, Map):
+        if (written := daemon_of(wish)) is None:
             continue
         pin = wish.spec.engine.version if wish.spec.engine is not None else None
         this = (json.dumps(written, sort_keys=True), _places(written), pin)

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from provision.declare import Wish
 from provision.errors import Where
 from provision.lint.finding import Level
 from provision.lint.keys import Version
 from provision.yamlfile import Map, Seq
+
+
+def daemon_of(wish: Wish) -> Map | None:
+    """A host's daemon.json as it is written, with its places; ``None`` when its spec has none."""
+    engine = wish.source.get("engine")
+    written = engine.get("daemon") if isinstance(engine, Map) else None
+    return written if isinstance(written, Map) else None
 
 
 def since(engine: Version, refused: Version) -> Level:

@@ -16,7 +16,7 @@ import pytest
 from fabric import Connection
 
 from provision.declare import Context, Wish
-from provision.model import Event, Failure
+from provision.model import STATUSES, Event, Failure
 from provision.transport.reboot import restart
 from provision.transport.ssh import HostError, Transport, cut
 from provision.verify import junit
@@ -27,7 +27,6 @@ from provision.verify.unlock import unlock
 
 #: pytest has state of the process's; two sessions at once would share it.
 _ONE_SESSION = threading.Lock()
-_STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def verify(
                 counts[str(end["status"])] += 1
                 tell(Event("host.done", name, {"changes": 0, **end}))
     transport.close()
-    shown = {status: counts[status] for status in _STATUSES}
+    shown = {status: counts[status] for status in STATUSES}
     seconds = round(time.monotonic() - begin, 3)
     tell(Event("run.done", data={"counts": shown, "seconds": seconds, "mode": "verify", "checks": _counts(checks)}))
     return counts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
 from provision.lint.keys import Version
-from provision.lint.rules import RULES
+from provision.lint.rules import finding
 from provision.yamlfile import Map, Seq
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,19 +41,20 @@ class Placed:
 def declared(daemon: Map) -> Iterator[Placed]:
     """The networks that a daemon.json names and that are ones."""
     for key in ("bip", "bip6", "fixed-cidr", "fixed-cidr-v6"):
-        if daemon.get(key) and "/" in daemon[key]:
-            try:
-                yield Placed(key, ipaddress.ip_interface(daemon[key]).network, daemon.where[key])
-            except ValueError:
-                continue
+        if (found := _interface(daemon.get(key))) is not None:
+            yield Placed(key, found.network, daemon.where[key])
     pools: Seq = daemon.get("default-address-pools") or Seq()
     for index, pool in enumerate(pools):
-        try:
-            network = ipaddress.ip_network(str(pool.get("base", "")), strict=False)
-        except ValueError:
-            continue
-        if "/" in str(pool["base"]):
-            yield Placed("default-address-pools", network, pools.where[index])
+        if (found := _interface(pool.get("base"))) is not None:
+            yield Placed("default-address-pools", found.network, pools.where[index])
+
+
+def _interface(text: object) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+    """An address with the length of its network; ``None`` for anything else."""
+    try:
+        return ipaddress.ip_interface(text) if isinstance(text, str) and "/" in text else None
+    except ValueError:
+        return None
 
 
 def is_private(network: Network) -> bool:
@@ -64,19 +65,19 @@ def networks(daemon: Map, engine: Version) -> Iterator[Finding]:
     yield from _malformed(daemon)
     if daemon.get("bridge") and (daemon.get("bip") or daemon.get("bip6")):
         key = "bip" if daemon.get("bip") else "bip6"
-        yield Finding(RULES["DJ206"], daemon.where[key], f"{key} and bridge exclude each other")
+        yield finding("DJ206", daemon.where[key], f"{key} and bridge exclude each other")
     placed = list(declared(daemon))
     for one in placed:
         if not is_private(one.network):
             message = f"{one.key} {one.network} is public address space"
-            yield Finding(RULES["DJ204"], one.where, message, _private_hint(one.network), "warning")
+            yield finding("DJ204", one.where, message, _private_hint(one.network))
     yield from _inside(daemon, engine)
     apart = [one for one in placed if not one.key.startswith("fixed-cidr")]
     for index, one in enumerate(apart):
         for other in apart[:index]:
             if one.network.overlaps(other.network):
                 message = f"{one.key} {one.network} overlaps {other.key} {other.network} (line {other.where.line})"
-                yield Finding(RULES["DJ205"], one.where, message, level="warning")
+                yield finding("DJ205", one.where, message)
 
 
 def _private_hint(network: Network) -> str:
@@ -86,36 +87,31 @@ def _private_hint(network: Network) -> str:
 
 
 def _malformed(daemon: Map) -> Iterator[Finding]:
-    rule = RULES["DJ203"]
     for key in ("bip", "bip6", "fixed-cidr", "fixed-cidr-v6"):
         text = daemon.get(key)
         if not text:
             continue
-        try:
-            found = ipaddress.ip_interface(text) if "/" in text else None
-        except ValueError:
-            found = None
-        if found is None:
-            yield Finding(rule, daemon.where[key], f"{key} {text!r} is no address with a length", "10.200.0.1/24, say")
+        if (found := _interface(text)) is None:
+            message = f"{key} {text!r} is no address with a length"
+            yield finding("DJ203", daemon.where[key], message, "10.200.0.1/24, say")
         elif key == "bip" and found.ip in (found.network.network_address, found.network.broadcast_address):
             first = f"{found.network.network_address + 1}/{found.network.prefixlen}"
-            yield Finding(
-                rule, daemon.where[key], f"bip {text} is no host's address in {found.network}", f"{first}, say"
+            yield finding(
+                "DJ203", daemon.where[key], f"bip {text} is no host's address in {found.network}", f"{first}, say"
             )
     pools: Seq = daemon.get("default-address-pools") or Seq()
     for index, pool in enumerate(pools):
         where, base, size = pools.where[index], pool.get("base"), pool.get("size")
-        try:
-            network = ipaddress.ip_network(base, strict=False) if isinstance(base, str) and "/" in base else None
-        except ValueError:
-            network = None
-        if network is None:
-            yield Finding(rule, where, f"the pool's base {base!r} is no network", "10.0.0.0/16, say")
-        elif not isinstance(size, int) or not network.prefixlen <= size <= network.max_prefixlen:
+        found = _interface(base)
+        if found is None:
+            yield finding("DJ203", where, f"the pool's base {base!r} is no network", "10.0.0.0/16, say")
+            continue
+        network = found.network
+        if not isinstance(size, int) or not network.prefixlen <= size <= network.max_prefixlen:
             said = (
                 f"a pool of {network} has networks of size {network.prefixlen} to {network.max_prefixlen}, not {size}"
             )
-            yield Finding(rule, where, said)
+            yield finding("DJ203", where, said)
 
 
 def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
@@ -124,7 +120,6 @@ def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
         bridge = ipaddress.ip_interface(daemon.get("bip") or "").network
     except ValueError:
         return
-    rule = RULES["DJ207"]
     for key in ("fixed-cidr", "default-gateway"):
         try:
             inside = ipaddress.ip_interface(daemon.get(key) or "").network
@@ -134,4 +129,4 @@ def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
             # Until 28 a fixed-cidr from elsewhere was taken.
             level: Level = "warning" if key == "fixed-cidr" and engine < (28, 0) else "error"
             message = f"{key} {daemon[key]} is outside of the bridge's {bridge}"
-            yield Finding(rule, daemon.where[key], message, level=level)
+            yield finding("DJ207", daemon.where[key], message, level=level)
