@@ -5,9 +5,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from provision.spec import Engine
+
 UNIT = "docker"
 DAEMON_JSON = "/etc/docker/daemon.json"
 GROUP = "docker"
+#: A drop-in of docker's unit.
+DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
+CERTIFICATES = "/etc/docker/certs.d"
+CONTAINERD = "containerd"
+CONTAINERD_TOML = "/etc/containerd/config.toml"
+FIREWALLD = "firewalld"
+#: firewalld's zone for docker's networks.
+ZONE = "/etc/firewalld/zones/docker.xml"
+
+
+def daemon_json(declared: Engine) -> dict[str, Any] | None:
+    """The whole of the declared daemon.json; ``None`` where the spec says nothing of it."""
+    proxy = declared.proxy
+    if declared.daemon is None or proxy is None or proxy.place == "unit":
+        return declared.daemon
+    given = {"http-proxy": proxy.http, "https-proxy": proxy.https, "no-proxy": ",".join(proxy.no_proxy)}
+    return {**declared.daemon, "proxies": {key: value for key, value in given.items() if value}}
 
 
 def canonical(daemon: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from provision.distros import major
+from provision.distros import release
 from provision.errors import SpecError, Where
 from provision.model import Platform
 from provision.yamlfile import Map, load
@@ -32,8 +32,8 @@ def beside(playbook: Path) -> Path:
 
 
 def key(platform: Platform) -> str:
-    """What hosts that share packages have in common: the distribution and its major version."""
-    return f"{platform.id}-{major(platform.version) or platform.codename}"
+    """What hosts that share packages have in common: the distribution and its release."""
+    return f"{platform.id}-{release(platform)}"
 
 
 def read(path: Path) -> Locks:

@@ -6,11 +6,12 @@ One file per play, a line per thing, in words that an operator can read at 3 a.m
     play Docker hosts
     file /etc/docker/daemon.json
     sysctl net.ipv4.ip_forward 0
+    forward policy ACCEPT
     member docker bob
     hold docker-ce
 
-A sysctl's line ends with the live value from before. Packages, users and data are never in it: they go only
-by ``absent``.
+A line of a live value (a sysctl, the forward policy) ends with the value from before. Packages, users and data are
+never in it: they go only by ``absent``.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from provision.model import Resource
+from provision.resources.boot_service import NoBootService
 from provision.resources.file import NoFile
+from provision.resources.forward import ForwardBefore
 from provision.resources.hold import NoHold
 from provision.resources.sysctl import SysctlBefore
 from provision.resources.user import NoMember
 
 _HEAD = "provision-manifest 1"
+#: Kinds of things that have a live value, which goes back to what it was before.
+LIVE = ("sysctl", "forward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,9 @@ class Manifest:
             kind, _, rest = line.partition(" ")
             if kind == "play":
                 play = rest
-            elif kind == "sysctl":
+            elif kind in LIVE:
                 key, _, before = rest.partition(" ")
-                entries[f"sysctl {key}"] = before
+                entries[f"{kind} {key}"] = before
             elif kind:
                 entries[line] = ""
         return cls(play, slug, entries)
@@ -70,4 +75,8 @@ def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Re
         return NoMember(user, group)
     if kind == "sysctl" and before:
         return SysctlBefore(rest, before)
+    if kind == "forward" and before in ("ACCEPT", "DROP"):
+        return ForwardBefore(before)
+    if kind == "boot":
+        return NoBootService(*rest.split(" "))
     return None

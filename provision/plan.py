@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
-from provision.manifest import Manifest, removal
+from provision.manifest import LIVE, Manifest, removal
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.resources.file import put
 from provision.resources.service import Service
@@ -39,7 +39,8 @@ def outlook(wish: Wish, platform: Platform, context: Context, options: Options, 
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
     makes = _makes(wish, platform, context, options, resources)
     gone = _undeclared(wish, manifests, makes)
-    removals = [one for entry, before in gone.items() if (one := removal(entry, before, watchers(wish))) is not None]
+    watching = watchers(wish, platform, context, options)
+    removals = [one for entry, before in gone.items() if (one := removal(entry, before, watching)) is not None]
     ordered = _in_order(resources, removals)
     changes = _changes(ordered, report)
     plan = Plan(wish.host.name, platform, tuple(changes))
@@ -131,7 +132,7 @@ def _bookkeeping(
     for resource in resources:
         if resource.id in changed:
             live = changed[resource.id].drift.seen.get("live", "")
-            before |= {entry: live if entry.startswith("sysctl ") else "" for entry in resource.makes}
+            before |= {entry: live if entry.split()[0] in LIVE else "" for entry in resource.makes}
     remember, forget = [], []
     for play in wish.plays:
         old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))

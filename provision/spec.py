@@ -82,6 +82,21 @@ def _line(value: str) -> str:
     return value
 
 
+def _host_or_network(value: str) -> str:
+    if not re.fullmatch(r"\*|[A-Za-z0-9.*:/\[\]-]+", value):
+        raise ValueError(f"{value!r} is not a host, domain, address or network")
+    return value
+
+
+def _pem_or_name(value: str) -> str:
+    begun = value.lstrip().startswith("-----BEGIN ")
+    if begun and "-----END " not in value:
+        raise ValueError("is PEM that breaks off: it has no END line")
+    if not begun and ("\n" in value or not value):
+        raise ValueError("must be PEM text (-----BEGIN ...) or the name of a file in files/")
+    return value
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -98,6 +113,11 @@ Version = Annotated[str, _pattern(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*", "a version su
 UnitName = Annotated[str, _pattern(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "the name of a service")]
 RepositoryName = Annotated[str, _pattern(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a repository's name (letters, digits, _ -)")]
 Word = Annotated[str, _pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", "a word without blanks")]
+NoProxy = Annotated[str, AfterValidator(_host_or_network)]
+Pem = Annotated[str, AfterValidator(_pem_or_name)]
+RegistryHost = Annotated[
+    str, _pattern(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?", "a registry (host, or host:port)")
+]
 Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_line)]
 
 
@@ -116,14 +136,16 @@ class Repository(_Model):
     suites: list[Word] = Field(default=[], description="Suites; the host's own codename when empty.")
     components: list[Word] = Field(default=["main"], min_length=1)
     key_url: Url | None = Field(None, description="Where the host fetches the signing key.")
-    key: str | None = Field(None, description="The signing key itself, ASCII-armoured.")
+    key: str | None = Field(
+        None, description="The signing key itself, ASCII-armoured; or `host`: one that the host trusts already (apk)."
+    )
     fingerprint: Fingerprint | None = Field(None, description="The key's fingerprint; another key is refused.")
 
     @model_validator(mode="after")
     def _one_key(self) -> Repository:
         if (self.key_url is None) == (self.key is None):
             raise ValueError("needs either key_url or key")
-        if self.key is not None and "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in self.key:
+        if self.key is not None and self.key != "host" and "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in self.key:
             raise ValueError("key must be an ASCII-armoured PGP public key block")
         return self
 
@@ -176,9 +198,48 @@ class Service(_Model):
     on_change: Literal["restart", "reload"] = "restart"
 
 
-class Engine(_Model):
-    """Docker Engine from Docker's own packages, and its daemon.json."""
+class Proxy(_Model):
+    """How the daemon reaches registries, where it can't do so directly."""
 
+    http: Url | None = None
+    https: Url | None = None
+    no_proxy: list[NoProxy] = Field(default=[], description="Hosts, domains and networks that need no proxy.")
+    place: Literal["unit", "daemon"] = Field(
+        "unit", description="A drop-in of docker's unit, or the key proxies of daemon.json (from 23.0 on)."
+    )
+
+
+class Registry(_Model):
+    """What the daemon shows a registry, and believes of it: PEM text, or names of files in files/."""
+
+    ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
+    cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
+    key: Pem | None = Field(None, description="Its private key; written 0600 and never shown.")
+
+    @model_validator(mode="after")
+    def _both(self) -> Registry:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        if self.ca is None and self.cert is None:
+            raise ValueError("needs ca, or cert and key")
+        return self
+
+
+class Firewall(_Model):
+    """The host's own firewall around containers."""
+
+    forward: Literal["accept", "drop"] | None = Field(
+        None, description="The policy of iptables' FORWARD chain, live and at boot."
+    )
+    firewalld: bool = Field(False, description="firewalld runs, with a zone for docker's networks.")
+
+
+class Engine(_Model):
+    """Docker Engine, from Docker's own packages or the distribution's, and its daemon.json."""
+
+    source: Literal["docker", "distribution"] | None = Field(
+        None, description="Whose packages; Docker's where it publishes any, when not given."
+    )
     package_mirror: Url = Field(
         "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
     )
@@ -192,10 +253,23 @@ class Engine(_Model):
     plugins: list[Literal["buildx", "compose"]] = ["buildx", "compose"]
     users: list[UserName] = Field(default=[], description="Members of the docker group (which is as good as root).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
+    containerd_root: AbsolutePath | None = Field(
+        None, description="Where containerd keeps images and snapshots; data-root does not move them."
+    )
+    existing_store: Literal["refuse", "leave"] = Field(
+        "refuse", description="Whether images and containers that the engine would no longer see stop the run."
+    )
+    proxy: Proxy | None = None
+    registries: dict[RegistryHost, Registry] = Field(
+        default={}, description="Certificates by registry, in /etc/docker/certs.d."
+    )
+    firewall: Firewall | None = None
 
     @model_validator(mode="after")
     def _json_only(self) -> Engine:
         _check_json(self.daemon, "daemon")
+        if self.proxy is not None and self.proxy.place == "daemon" and "proxies" in (self.daemon or {}):
+            raise ValueError("proxy and daemon.proxies both declare the daemon's proxies")
         return self
 
 

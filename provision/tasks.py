@@ -23,8 +23,10 @@ from fabric import Connection, task
 from provision import distros, doctor
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
+from provision.engine import daemon_json
 from provision.model import Call, Event, Failure, Platform
 from provision.plan import Outlook, drift, outlook
+from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 from provision.script import Looks, fix_script, look_script, steps
 from provision.transport.execute import Finished, execute
@@ -59,6 +61,8 @@ def look(
     report, platform = _looked(frames, finished)
     try:
         return outlook(wish, platform, context, options, report)
+    except Unfixable as error:
+        raise HostError("unsuited", str(error)) from error
     except ValueError as error:
         raise HostError("spec", str(error)) from error
 
@@ -67,7 +71,7 @@ def look(
 def examine(connection: Connection, wish: Wish, deadline: float | None = None) -> list[doctor.Verdict]:
     """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
     frames: list[Frame] = []
-    daemon = (wish.spec.engine.daemon if wish.spec.engine else None) or {}
+    daemon = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
     looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
@@ -85,9 +89,14 @@ def versions(
     looks = look_script(_looks(wish, context, Options()))
     finished = execute(connection, wish.host.login, looks, deadline, frames.append)
     report, platform = _looked(frames, finished)
-    engine = set(distros.FLAVOURS[platform.flavour].engine.values())
+    engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
     found = {} if report.get("packages") is None else installed(report)
     return platform, {name: version for name, version in found.items() if name in engine}
+
+
+def _parts(platform: Platform, source: str) -> tuple[str, ...]:
+    found = distros.packaged(platform, source)
+    return tuple(found.parts.values()) if found is not None else ()
 
 
 def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:

@@ -2,7 +2,7 @@
 
 Each case gives ``platform`` (ID, version and codename; Debian 13 when not given), ``spec`` (what is declared),
 ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
-functions of the plan, with arguments where they are given).
+functions of the plan, with arguments where they are given), or ``refused`` (why there can be no plan).
 Every resource has the four cases absent, right, wrong, empty-or-zero.
 """
 
@@ -18,6 +18,8 @@ import yaml
 from provision.desire import Options
 from provision.distros import platform
 from provision.plan import outlook
+from provision.resources.obstacle import Unfixable
+from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
 from provision.wire import Seen
 from tests.conftest import Project
 
@@ -43,6 +45,8 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
         found.append(("file", path, ":".join([*fields, "1", "2", "3", str(len(content))])))
         if kind.startswith("regular"):
             found.append(("content", path, base64.b64encode(content).decode()))
+    # Stores with nothing in them, where the case does not say otherwise.
+    found += [("store", root, "", "") for root in (DOCKER_ROOT, CONTAINERD_ROOT)]
     return found + [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
 
 
@@ -55,7 +59,13 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
     on = platform(*case.get("platform", ("debian", "13", "trixie")))
     assert on is not None
     options = Options(upgrade=case.get("upgrade", False))
-    found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
+    seen = Seen.of(frames(case))
+    if "refused" in case:
+        with pytest.raises(Unfixable) as caught:
+            outlook(loaded.wishes[0], on, loaded.context, options, seen)
+        assert case["refused"] in str(caught.value)
+        return
+    found = outlook(loaded.wishes[0], on, loaded.context, options, seen)
     steps = [call for change in found.plan.changes for call in change.calls]
     shown = [[call.function, *call.args] for call in steps]
     wanted = case["steps"]

@@ -34,6 +34,8 @@ PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "apt": (("debian", "13", "trixie"), "/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"),
     "dnf": (("rocky", "9.4", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
     "zypper": (("opensuse-leap", "15.6", ""),),
+    "apt-openrc": (("devuan", "6", "excalibur"),),
+    "apk": (("alpine", "3.22.1", ""),),
     "yum": (("centos", "7", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
 }
 NAMES = ["look.sh", *(f"{flavour}-fix.sh" for flavour in PLATFORMS)]
@@ -58,6 +60,9 @@ BARE = [
     ("path", "/etc/ssl/certs/ca-certificates.crt", "absent"),
     ("packages", "", ""),
     ("users", "", "", "bob"),
+    ("store", "/var/lib/docker", "9999999", ""),
+    ("store", "/var/lib/containerd", "", ""),
+    ("service", "network", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
     ("groups", "", "", "docker"),
     ("service", "docker", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
 ]

@@ -177,6 +177,25 @@ PLAYBOOK = """\
 """
 
 
+FORWARDING = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    sysctl: {net.ipv4.ip_forward: 1}
+    engine: {FIREWALLdaemon: {log-driver: local}}
+"""
+MOVED = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    engine:
+      daemon:
+        data-root: /srv/docker
+        log-driver: local
+      MORE
+"""
+
+
 def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
     (folder / "playbooks").mkdir()
     (folder / "playbooks/site.yml").write_text(playbook)
@@ -206,6 +225,14 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
         (PLAYBOOK.replace("masquerade: no", "ip-masq: false"), HOSTS, [("FL302", 9)]),
         (PLAYBOOK.replace("masquerade", "icc"), HOSTS.replace("}", ", name: web}"), [("FL303", 4)]),
         (PLAYBOOK.replace("masquerade", "icc"), HOSTS.replace("0.2.2", "0.2.1"), [("FL304", 5)]),
+        (FORWARDING.replace("FIREWALL", ""), HOSTS, [("SP401", 4)]),
+        (FORWARDING.replace("FIREWALL", "firewall: {forward: drop}, "), HOSTS, []),
+        (FORWARDING.replace("FIREWALL", "firewall: {firewalld: true}, "), HOSTS, []),
+        (FORWARDING.replace("ip_forward: 1", "ip_forward: 0").replace("FIREWALL", ""), HOSTS, []),
+        (MOVED.replace("MORE", ""), HOSTS, [("SP402", 6)]),
+        (MOVED.replace("MORE", "containerd_root: /srv/containerd"), HOSTS, []),
+        (MOVED.replace("MORE", 'version: "28.5"'), HOSTS, []),
+        (MOVED.replace("MORE", "source: distribution"), HOSTS, []),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],

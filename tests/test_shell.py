@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from provision.model import Call
 from provision.resources.file import put
 from provision.resources.observed import digest, observe
-from provision.script import quote
+from provision.script import SH, quote
 from provision.wire import Seen
 from tests.shells import each_shell, run, stub
 
@@ -322,12 +322,11 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
         "systemctl",
         f'echo systemctl >>{tmp_path}/calls\ncase "$*" in\n'
         "*FragmentPath*) echo FragmentPath=/bin/sh ;;\n"
-        f"*'-p MainPID --'*) echo MainPID={pid} ;;\n"
         f"*) printf '{shown}\\nMainPID={pid}\\n' ;;\nesac",
     )
     stub(tmp_path / "bin", "journalctl", "true")
     here = f"services_stamps={tmp_path}/stamps run_written={tmp_path}/w\n"
-    files = ["look/files.sh", "look/svc_systemd.sh", "fix/svc_systemd.sh"]
+    files = ["look/files.sh", "look/services.sh", "look/svc_systemd.sh", "fix/services.sh", "fix/svc_systemd.sh"]
     asked = f"compare() {{ echo answer; }}\nlook_services x compare {watched}"
 
     def look() -> tuple[str, ...]:
@@ -381,3 +380,156 @@ def test_the_lock_of_a_dead_owner_is_taken_over(shell: list[str], tmp_path: Path
     lock.mkdir()  # taken by one that died before it could sign
     frames, _ = run(shell, [], lines, frame="fix.sh")
     assert frames == [("got",)]
+
+
+@each_shell
+def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path: Path) -> None:
+    """The network service of EL7: started once, nothing stays. It is known by the moment of its start."""
+    watched = tmp_path / "conf"
+    watched.write_text("1")
+    now = int(time.time())
+    show = (
+        "MainPID=0\\nLoadState=loaded\\nActiveState=active\\nSubState=exited\\nUnitFileState=generated\\n"
+        "NeedDaemonReload=no\\nActiveEnterTimestamp=$(date -d @$since)\\nActiveEnterTimestampMonotonic=$since"
+    )
+    stub(
+        tmp_path / "bin",
+        "systemctl",
+        f'read -r since <{tmp_path}/since\ncase "$*" in\n*FragmentPath*) echo FragmentPath=/bin/sh ;;\n'
+        f'*\\ restart\\ *) echo {now + 500} >{tmp_path}/since ;;\n*) printf "{show}\\n" ;;\nesac',
+    )
+    (tmp_path / "since").write_text(f"{now - 500}\n")
+    here = f"services_stamps={tmp_path}/stamps run_written={tmp_path}/w\n"
+    files = ["look/files.sh", "look/services.sh", "look/svc_systemd.sh", "fix/services.sh", "fix/svc_systemd.sh"]
+
+    def look() -> str:
+        frames, done = run(shell, files, f"{here}look_services network - {watched}", path=tmp_path / "bin")
+        assert frames, done.stderr
+        return frames[-1][3]
+
+    assert look() == "unknown", "the file is younger than the start"
+    _, done = run(shell, files, f"{here}svc_settle network restart {watched}", path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "since").read_text() == f"{now + 500}\n", "it was restarted"
+    assert look() == "current"
+    watched.write_text("22")
+    assert look() == "stale"
+    (tmp_path / "stamps/network").unlink()
+    assert look() == "current", "without a stamp the times tell: it was started after the change"
+
+
+@each_shell
+def test_services_as_openrc_keeps_them(shell: list[str], tmp_path: Path) -> None:
+    """OpenRC's state is files: librc.c, rc_service_state and rc_service_daemon_set; as 0.56 left them."""
+    text = (SH / "look/svc_openrc.sh").read_text()
+    moved = text.replace("/run/openrc", f"{tmp_path}/run").replace("/etc/", f"{tmp_path}/")
+    (tmp_path / "svc.sh").write_text(moved.replace('"/run/$1.pid"', f'"{tmp_path}/$1.pid"'))
+    for folder in ("init.d", "runlevels/default", "run/started", "run/daemons/sshd", "run/daemons/cron"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("sshd", "cron", "docker", "idle"):
+        (tmp_path / "init.d" / name).touch()
+    for name in ("sshd", "cron", "docker"):
+        (tmp_path / "run/started" / name).touch()
+    (tmp_path / "runlevels/default/sshd").touch()
+    (tmp_path / "run/daemons/sshd/001").write_text(f"exec=/usr/sbin/sshd\nargv_0=sshd\npidfile={tmp_path}/sshd.pid_\n")
+    (tmp_path / "sshd.pid_").write_text(f"{os.getpid()}\n")
+    (tmp_path / "run/daemons/cron/001").write_text(f"exec=/usr/sbin/cron\npidfile={tmp_path}/cron.pid_\n")
+    (tmp_path / "cron.pid_").write_text("4194305\n")  # beyond pid_max: it has died
+    (tmp_path / "docker.pid").write_text(str(os.getpid()))  # dockerd writes no newline
+    asked = " ".join(f"{unit} - ''" for unit in ("sshd", "cron", "docker", "idle", "nobody"))
+    files = ["look/services.sh", str(tmp_path / "svc.sh")]
+    frames, done = run(shell, files, f"services_stamps={tmp_path}/stamps\nlook_services {asked}")
+    seen = {frame[1]: dict(line.split("=") for line in frame[2].splitlines()) for frame in frames}
+    assert list(seen) == ["sshd", "cron", "docker", "idle", "nobody"], done.stderr
+    shown = {unit: tuple(show.values())[:4] for unit, show in seen.items()}
+    pid = str(os.getpid())
+    assert shown == {
+        "sshd": ("loaded", "active", "enabled", pid),
+        "cron": ("loaded", "failed", "disabled", "0"),
+        "docker": ("loaded", "active", "disabled", pid),
+        "idle": ("loaded", "inactive", "disabled", "0"),
+        "nobody": ("not-found", "inactive", "disabled", "0"),
+    }
+
+
+#: apk-info(8) and apk-policy(8), in the words of wiki.alpinelinux.org/wiki/Alpine_Package_Keeper.
+APK = """\
+case "$*" in
+"info -e -v docker-engine") echo docker-engine-27.3.1-r5 ;;
+"info -e -v "*) printf 'docker-cli-27.3.1-r5\\ndocker-engine-27.3.1-r5\\ncontainerd-2.0.0-r2\\n'; exit 1 ;;
+"policy docker-engine") cat <<'END'
+docker-engine policy:
+  28.3.3-r0:
+    https://mirror.example/alpine/v3.22/community
+  27.3.1-r5:
+    lib/apk/db/installed
+    https://mirror.example/alpine/v3.21/community
+  26.1.5-r0:
+    https://mirror.example/alpine/v3.20/community
+END
+;;
+*" policy docker-engine") exec "$0" policy docker-engine ;;
+*) echo "$*" >>CALLS ;;
+esac
+"""
+
+
+@each_shell
+def test_packages_as_apk_lists_them(shell: list[str], tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "apk", APK.replace("CALLS", f"{tmp_path}/calls"))
+    text = (SH / "look/pkg_apk.sh").read_text().replace("/etc/apk/world", f"{tmp_path}/world")
+    (tmp_path / "look.sh").write_text(text)
+    (tmp_path / "world").write_text("alpine-base\ndocker-engine=27.3.1-r5\ndocker-cli\n")
+    files = [str(tmp_path / "look.sh"), "fix/pkg_apk.sh"]
+    frames, done = run(
+        shell,
+        files,
+        "look_packages docker-engine docker-cli containerd tree\nlook_candidates docker-engine",
+        path=tmp_path / "bin",
+    )
+    listed = "docker-cli ii 27.3.1-r5\ndocker-engine hi 27.3.1-r5\ncontainerd ii 2.0.0-r2\n"
+    assert frames == [
+        ("packages", "", listed),
+        ("candidates", "", "docker-engine:\n  Candidate: 28.3.3-r0\n"),
+    ], done.stderr
+    words = "install docker-engine 26.1 install docker-cli - remove podman-docker -"
+    lines = f"pkg_refresh 5\npkg_transaction 5 {words}\npkg_hold 5 hold docker-engine\npkg_hold 5 unhold docker-cli"
+    _, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        "--no-progress --wait 5 update",
+        "--no-progress --wait 5 add --upgrade -- docker-engine=26.1.5-r0 docker-cli !podman-docker",
+        "--no-progress --wait 5 add -- docker-engine=27.3.1-r5",
+        "--no-progress --wait 5 add -- docker-cli",
+    ]
+
+
+@each_shell
+def test_the_forward_policy_as_iptables_tells_it(shell: list[str], tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "iptables", "printf -- '-P FORWARD DROP\\n-A FORWARD -j DOCKER-USER\\n'")
+    stub(tmp_path / "bin", "ip6tables", "echo 'Table does not exist' >&2; exit 3")
+    frames, done = run(shell, ["look/forward.sh"], "look_forward", path=tmp_path / "bin")
+    assert frames == [("forward", "ipv4", "DROP"), ("forward", "ipv6", "none")], done.stderr
+
+
+@each_shell
+def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
+    for name in (
+        "docker/image/overlay2/imagedb/content/sha256/a",
+        "docker/image/overlay2/imagedb/content/sha256/b",
+        "docker/image/vfs/imagedb/content/sha256/a",
+        "docker/containers/c/config.v2.json",
+        "containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
+    frames, done = run(shell, ["look/stores.sh"], f"look_stores {words}")
+    assert [frame[3].splitlines() for frame in frames] == [
+        ["images of overlay2", "images of vfs", "containers"],
+        ["snapshots of overlayfs"],
+        [],
+    ], done.stderr
+    assert [bool(frame[2]) for frame in frames] == [False, False, True], "only what is new is measured"
+    free = os.statvfs(tmp_path)
+    assert abs(int(frames[2][2]) - free.f_bavail * free.f_frsize // 1024) < 1024 * 1024

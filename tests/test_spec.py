@@ -52,7 +52,7 @@ BAD = [
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
     ("a: !vault x", "unknown YAML tag !vault"),
-    ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine.daemon declares this file too"),
+    ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
 ]
 

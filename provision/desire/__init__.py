@@ -1,8 +1,8 @@
 """A spec and a platform -> the resources that a host should have, in the order in which they are put right.
 
-The order is what makes the first start of dockerd the right one: name, kernel settings, repositories, root's
-files, daemon.json, and only then the package transaction; accounts, the files of other owners and the services
-after it.
+What stands in the way comes first. The order is what makes the first start of dockerd the right one: name, kernel
+settings, repositories, root's files, daemon.json, and only then the package transaction; accounts, the files of other
+owners and the services after it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from collections.abc import Iterable, Iterator
 
 from provision.declare import Context, Wish
 from provision.desire.accounts import accounts
+from provision.desire.daemon import engine_files
 from provision.desire.files import files_of_others, files_of_root
+from provision.desire.firewall import boot_rules, live_rules
 from provision.desire.kernel import kernel
 from provision.desire.packages import packages
 from provision.desire.repositories import repositories
 from provision.desire.services import services
-from provision.desire.setting import Options, Setting, watchers
+from provision.desire.setting import Options, Setting
+from provision.desire.stores import stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.resources.apt_source import AptSource
+from provision.resources.boot_service import BootService
 from provision.resources.dropin import Dropin
 from provision.resources.file import File
 from provision.resources.hostname import Hostname
@@ -39,13 +43,22 @@ def desire(wish: Wish, platform: Platform, context: Context, options: Options) -
     return found
 
 
+def watchers(wish: Wish, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
+    """Path -> the services that watch it."""
+    return Setting(wish, platform, context, options).watchers
+
+
 def _in_order(at: Setting) -> Iterator[Resource]:
+    yield from stores(at)
     if at.spec.hostname is not None:
         yield Hostname(at.spec.hostname)
     yield from kernel(at)
     yield from repositories(at)
     yield from files_of_root(at)
+    yield from boot_rules(at)
+    yield from engine_files(at)
     yield from packages(at)
+    yield from live_rules(at)
     yield from accounts(at)
     yield from files_of_others(at)
     yield from services(at)
@@ -63,5 +76,5 @@ def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, .
 def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
     """The files among resources: path and bytes."""
     for resource in resources:
-        if isinstance(resource, (File, AptSource, Dropin)):
+        if isinstance(resource, (File, AptSource, Dropin, BootService)):
             yield resource.path, resource.content

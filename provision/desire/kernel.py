@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from provision.desire.setting import Setting
+from provision.desire.setting import Setting, sysctl_dropin
 from provision.model import Resource
 from provision.resources.dropin import Dropin
 from provision.resources.file import File
@@ -23,8 +23,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
             file = _file(at, path, "modules.conf.j2", play=play.play, modules=play.spec.modules)
             yield Dropin(file, ModulesElsewhere(tuple(play.spec.modules)))
         if play.spec.sysctl:
-            # Read last of all, so that it wins; what still comes after it is found and named.
-            path = f"/etc/sysctl.d/99-zz-provision-{play.slug}.conf"
+            path = sysctl_dropin(play.slug)
             dropins |= dict.fromkeys(play.spec.sysctl, path)
             file = _file(at, path, "sysctl.conf.j2", play=play.play, sysctl=play.spec.sysctl)
             yield Dropin(file, SysctlElsewhere(play.spec.sysctl))

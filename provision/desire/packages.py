@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision import distros, lockfile
+from provision import distros, engine, lockfile
 from provision.desire.repositories import source_files
 from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.hold import Hold
+from provision.resources.obstacle import Obstacle
 from provision.resources.packages import Packages, matches
 from provision.spec import Engine
 
@@ -17,32 +18,45 @@ def packages(at: Setting) -> Iterator[Resource]:
     present = {name: package.version for name, package in at.spec.packages.items() if not package.absent}
     absent = [name for name, package in at.spec.packages.items() if package.absent]
     upgrade: frozenset[str] = frozenset()
-    if at.spec.engine is not None:
+    if at.spec.users or (at.spec.engine is not None and at.spec.engine.users):
+        present |= dict.fromkeys(at.flavour.accounts)
+    found = _packaged(at)
+    if at.spec.engine is not None and found is None:
+        whose = "Docker publishes no packages for" if at.spec.engine.source == "docker" else "there is no engine in"
+        yield Obstacle("engine", f"{whose} {at.platform.name}; the spec has engine.source: {at.spec.engine.source}")
+    if at.spec.engine is not None and found is not None:
+        if at.spec.engine.firewall is not None and at.spec.engine.firewall.firewalld:
+            present.setdefault(engine.FIREWALLD, None)
         own = {**dict.fromkeys(_prerequisites(at)), **_engine(at, at.spec.engine)}
-        _check(at, _engine(at, at.spec.engine))
+        _check(at, _engine(at, at.spec.engine), found.conflicts)
         present |= own
-        absent += [name for name in at.flavour.conflicts if name not in absent]
+        absent += [name for name in found.conflicts if name not in absent]
         if at.options.upgrade:
             upgrade = frozenset(name for name, pin in own.items() if pin is None)
     held = _held(at, present)
     if held:
         present = {**dict.fromkeys(at.flavour.holds), **present}
     if present or absent:
-        yield Packages(present, tuple(absent), upgrade, at.options.lock_timeout, source_files(at), at.flavour.holds)
+        possible = distros.mentioned(at.platform.flavour)
+        yield Packages(present, tuple(absent), upgrade, at.options.lock_timeout, source_files(at), possible)
     if held:
         yield Hold(held, at.options.lock_timeout)
+
+
+def _packaged(at: Setting) -> distros.Packaged | None:
+    return distros.packaged(at.platform, at.spec.engine.source if at.spec.engine is not None else None)
 
 
 def _held(at: Setting, present: dict[str, str | None]) -> tuple[str, ...]:
     """What has a pin is held, so that nobody's upgrade moves it; unless the spec says otherwise."""
     free = {name for name, package in at.spec.packages.items() if package.hold is False}
     if at.spec.engine is not None and at.spec.engine.hold is False:
-        free |= set(at.flavour.engine.values())
+        free |= set(_engine(at, at.spec.engine))
     return tuple(sorted(name for name, pin in present.items() if pin is not None and name not in free))
 
 
 def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
-    """The engine's packages and their pins."""
+    """The engine's packages and their pins; none where its source has no engine for this platform."""
     pins = {
         "engine": declared.version,
         "cli": declared.version,
@@ -50,8 +64,10 @@ def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
         "buildx": declared.buildx_version,
         "compose": declared.compose_version,
     }
+    packaged = _packaged(at)
+    names = packaged.parts if packaged is not None else {}
     parts = ("engine", "cli", "containerd", *declared.plugins)
-    found = {at.flavour.engine[part]: pins[part] for part in parts if part in at.flavour.engine}
+    found = {names[part]: pins[part] for part in parts if part in names}
     # An upgrade goes ahead of the lock file, which is written after it.
     locked = {} if at.options.upgrade else at.context.locks.get(lockfile.key(at.platform), {})
     return {name: _pin(at, name, pin, locked.get(name)) for name, pin in found.items()}
@@ -73,9 +89,9 @@ def _prerequisites(at: Setting) -> tuple[str, ...]:
     return row.prerequisites if row is not None else ()
 
 
-def _check(at: Setting, own: dict[str, str | None]) -> None:
+def _check(at: Setting, own: dict[str, str | None], conflicts: tuple[str, ...]) -> None:
     for name, package in at.spec.packages.items():
         if name in own:
             raise at.error(f"{name} belongs to engine", "packages", name, hint="engine has a pin for it")
-        if name in at.flavour.conflicts and not package.absent:
-            raise at.error(f"{name} can't be on a host together with Docker's packages", "packages", name)
+        if name in conflicts and not package.absent:
+            raise at.error(f"{name} can't be on a host together with the engine's packages", "packages", name)

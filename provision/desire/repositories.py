@@ -11,6 +11,7 @@ from provision.model import Resource
 from provision.resources.apt_source import AptSource, Entry, OtherEntries
 from provision.resources.file import File
 from provision.resources.keyring import Keyring
+from provision.resources.obstacle import Obstacle
 from provision.resources.openpgp import fingerprints
 from provision.spec import Engine, Repository
 
@@ -44,10 +45,15 @@ def source_files(at: Setting) -> tuple[str, ...]:
 def _sources(at: Setting) -> Iterator[_Source]:
     form = at.flavour.repositories
     for name, declared in at.spec.repositories.items():
-        template = {"apt": "apt/repository.sources.j2", "rpm": "rpm/repository.repo.j2"}[form.form]
+        template = _TEMPLATES[form.form]
         yield _Source(name, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {})
-    if at.spec.engine is not None and form.docker:
+    if at.spec.engine is not None and form.docker and _from_docker(at, at.spec.engine):
         yield _docker(at, at.spec.engine)
+
+
+def _from_docker(at: Setting, engine: Engine) -> bool:
+    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
+    return bool(row.repository) and engine.source != "distribution"
 
 
 def _docker(at: Setting, engine: Engine) -> _Source:
@@ -85,11 +91,29 @@ def _rpm(at: Setting, source: _Source) -> Iterator[Resource]:
     yield File(source.path, content)
 
 
-_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {"apt": _apt, "rpm": _rpm}
+def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
+    """Signed with RSA keys in /etc/apk/keys; those of Alpine's own repositories and mirrors are on every host."""
+    declared = source.declared
+    if declared.key != "host":
+        yield Obstacle(f"repository {source.name}", f"apk knows no PGP keys ({source.name}); set key: host")
+        return
+    suites = tuple(declared.suites) or (f"v{distros.release(at.platform)}",)
+    content = at.render(source.template, uri=declared.url, suites=suites, components=declared.components)
+    yield File(source.path, content)
+
+
+_TEMPLATES = {
+    "apt": "apt/repository.sources.j2",
+    "rpm": "rpm/repository.repo.j2",
+    "apk": "apk/repository.list.j2",
+}
+_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {"apt": _apt, "rpm": _rpm, "apk": _apk}
 
 
 def _key(at: Setting, source: _Source) -> Resource:
     declared = source.declared
+    if declared.key == "host":
+        return Obstacle(f"repository {source.name}", f"{source.name} needs key_url or a PGP key on {at.platform.name}")
     if declared.key is not None:
         _check_key(at, source.name, declared, declared.key)
         return File(source.key, declared.key.encode())

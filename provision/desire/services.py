@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from provision import engine
-from provision.desire.setting import Setting, all_services
+from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.service import Service
 
 
 def services(at: Setting) -> Iterator[Resource]:
-    for unit, declared in all_services(at.spec).items():
+    for unit, declared in at.services.items():
         is_engine = unit == engine.UNIT and at.spec.engine is not None
-        daemon = (at.spec.engine.daemon if at.spec.engine else None) or {}
+        daemon = (engine.daemon_json(at.spec.engine) if at.spec.engine else None) or {}
         yield Service(
             unit,
             declared.enabled,
@@ -23,4 +23,5 @@ def services(at: Setting) -> Iterator[Resource]:
             declared.on_change,
             "docker_info" if is_engine else None,
             partial(engine.agrees, daemon) if is_engine else None,
+            unit == at.flavour.network,
         )

@@ -11,7 +11,7 @@ from provision.declare import Context, Wish
 from provision.distros import FLAVOURS, Flavour
 from provision.errors import SpecError
 from provision.model import Platform
-from provision.spec import Service, Spec
+from provision.spec import Engine, Service, Spec
 from provision.yamlfile import locate
 
 
@@ -40,12 +40,41 @@ class Setting:
         return FLAVOURS[self.platform.flavour]
 
     @cached_property
+    def services(self) -> dict[str, Service]:
+        """The declared services, and those that an engine brings: docker's own is last, for it must see what the
+        others have done."""
+        found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
+        if self.spec.engine is not None:
+            return {**found, **_of_engine(self, self.spec.engine, found)}
+        return found
+
+    @cached_property
     def watchers(self) -> dict[str, tuple[str, ...]]:
-        return watchers(self.wish)
+        """Path -> the services that watch it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for unit, service in self.services.items():
+            for path in service.watch:
+                found[path] = (*found.get(path, ()), unit)
+        return found
+
+    def dropins(self, key: str) -> tuple[str, ...]:
+        """The files of ours that set a sysctl at boot, one for each play that declares it."""
+        return tuple(sysctl_dropin(play.slug) for play in self.wish.plays if key in play.spec.sysctl)
 
     def render(self, template: str, **values: Any) -> bytes:
         """A shipped template, or the user's own of that name."""
         return self.context.templates.render(template, self.wish.scope, **values).encode()
+
+    def read(self, name: str, *path: str) -> bytes:
+        """The bytes of a file beside the playbook that stands in the spec at ``path``."""
+        try:
+            content = self.context.read(name)
+        except OSError as error:
+            raise self.error(f"{name} can't be read: {error.strerror}", *path) from error
+        if content is None:
+            looked = ", ".join(str(folder) for folder in self.context.files)
+            raise self.error(f"no such file: {name}", *path, hint=f"looked in {looked}")
+        return content
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
         """An error at the place of ``path`` in what the user wrote."""
@@ -54,24 +83,39 @@ class Setting:
         return SpecError(f"{message} [host {self.wish.host.name}]", where=where, key=key, hint=hint)
 
 
-def all_services(spec: Spec) -> dict[str, Service]:
-    """The declared services; with an engine, docker's own among them, refined by what the spec says of it."""
-    found = {name.removesuffix(".service"): service for name, service in spec.services.items()}
-    if spec.engine is not None:
-        given = found.get(engine.UNIT, Service())
-        found[engine.UNIT] = Service(
-            enabled=True if given.enabled is None else given.enabled,
-            running=True if given.running is None else given.running,
-            watch=list(dict.fromkeys([engine.DAEMON_JSON, *given.watch])),
-            on_change=given.on_change,
-        )
-    return found
+def sysctl_dropin(slug: str) -> str:
+    """Read last of all, so that it wins; what still comes after it is found and named."""
+    return f"/etc/sysctl.d/99-zz-provision-{slug}.conf"
 
 
-def watchers(wish: Wish) -> dict[str, tuple[str, ...]]:
-    """Path -> the services that watch it."""
-    found: dict[str, tuple[str, ...]] = {}
-    for unit, service in all_services(wish.spec).items():
-        for path in service.watch:
-            found[path] = (*found.get(path, ()), unit)
-    return found
+#: The setting after whose change the network service and docker are to start anew, where a flavour has the former.
+_FORWARDING = "net.ipv4.ip_forward"
+
+
+def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict[str, Service]:
+    """The services that must have loaded what the engine's part of the spec writes, in the order of their start."""
+    found: dict[str, Service] = {}
+    network = at.dropins(_FORWARDING) if at.flavour.network else ()
+    if network:
+        found[at.flavour.network] = Service(watch=list(network))
+    if declared.firewall is not None and declared.firewall.firewalld:
+        found[engine.FIREWALLD] = Service(enabled=True, running=True, watch=[engine.ZONE], on_change="reload")
+    systemd = at.flavour.init.name == "systemd"
+    if declared.containerd_root is not None and systemd:
+        found[engine.CONTAINERD] = Service(running=True, watch=[engine.CONTAINERD_TOML])
+    # What is no longer declared is watched too: it must be seen to go.
+    watch = [engine.DAEMON_JSON, *([engine.DROPIN, engine.CONTAINERD_TOML] if systemd else []), engine.ZONE, *network]
+    found[engine.UNIT] = Service(enabled=True, running=True, watch=watch)
+    return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}
+
+
+def _refined(service: Service, given: Service | None) -> Service:
+    """A service of ours with what the spec says of it besides."""
+    if given is None:
+        return service
+    return Service(
+        enabled=service.enabled if given.enabled is None else given.enabled,
+        running=service.running if given.running is None else given.running,
+        watch=list(dict.fromkeys([*service.watch, *given.watch])),
+        on_change=given.on_change if "on_change" in given.model_fields_set else service.on_change,
+    )

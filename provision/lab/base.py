@@ -11,19 +11,16 @@ from provision.lab.store import MIRROR, Store
 
 SUITES = ("trixie", "bookworm")
 
-#: A fresh server: systemd, sshd, sudo. No Python, no curl, no gnupg, no CA certificates.
-PACKAGES = (
-    "systemd",
-    "systemd-sysv",
-    "dbus",
-    "openssh-server",
-    "sudo",
-    "iproute2",
-    "procps",
-    "iptables",
-    "kmod",
-    "passwd",
-    "init",
+#: A fresh server: an init system, sshd, sudo. No Python, no curl, no gnupg, no CA certificates.
+_SERVER = ("openssh-server", "sudo", "iproute2", "procps", "iptables", "kmod", "passwd")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "init", *_SERVER)
+OPENRC_PACKAGES = (
+    "openrc",
+    "sysvinit-core",
+    # What needs either systemd or these two must not choose the former: nspawn would boot it.
+    "systemd-standalone-sysusers",
+    "systemd-standalone-tmpfiles",
+    *_SERVER,
 )
 
 _SSHD = """\
@@ -49,9 +46,13 @@ for part in vm fs kernel dev debug; do
     [ -d "/proc/sys/$part" ] || continue
     mount -o remount,bind,ro "/proc/sys/$part"
 done
+# sysvinit's init (libselinux in it) mounts a second /sys, which hides the control groups.
+[ -n "$(ls /sys/fs/cgroup)" ] || umount /sys
 # cgroup version 1: nspawn mounts the controllers read-only, dockerd has to write there.
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -o remount,bind,rw /sys/fs/cgroup
+    # Docker's init script (where there is no systemd) makes folders in it.
+    mount -o remount,rw /sys/fs/cgroup
     for controller in /sys/fs/cgroup/*; do
         if [ -d "$controller" ] && [ ! -L "$controller" ]; then
             mount -o remount,bind,rw "$controller"
@@ -90,7 +91,7 @@ _SELF = Path(__file__).read_text()
 
 def digest(*parts: str) -> str:
     """Of a recipe: what is built anew when the recipe changes."""
-    common = (*PACKAGES, _SSHD, _SOURCES, _SELF)
+    common = (*PACKAGES, *OPENRC_PACKAGES, _SSHD, _SOURCES, _SELF)
     return hashlib.sha256("\0".join((*parts, *common)).encode()).hexdigest()[:12]
 
 
@@ -113,15 +114,21 @@ def ensure(store: Store, suite: str) -> Path:
 def early(root: Path) -> None:
     """What a host on this machine's kernel does first."""
     write(root / "usr/local/sbin/lab-early", _EARLY, 0o755)
-    unit(root, "lab-early.service", _EARLY_UNIT)
+    if (root / "etc/inittab").exists():
+        table = (root / "etc/inittab").read_text()
+        write(
+            root / "etc/inittab", table.replace("si::sysinit:", "le::sysinit:/usr/local/sbin/lab-early\nsi::sysinit:")
+        )
+    else:
+        unit(root, "lab-early.service", _EARLY_UNIT)
 
 
-def bootstrap(store: Store, suite: str, root: Path, extra: tuple[str, ...] = ()) -> None:
+def bootstrap(store: Store, suite: str, root: Path, packages: tuple[str, ...] = PACKAGES) -> None:
     """A minimal Debian in ``root`` that takes logins. No archive address is given: mmdebstrap knows Debian's own."""
     if root.exists():  # a build that broke off
         shutil.rmtree(root)
     root.parent.mkdir(parents=True, exist_ok=True)
-    run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join((*PACKAGES, *extra))}", suite, root])
+    run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, root])
     # Where Debian's packages came from: the mirror is filled from there, the hosts must not know it.
     (store.root / "bases" / f"{suite}.list").write_text((root / "etc/apt/sources.list").read_text())
     _customise(root, suite, store)

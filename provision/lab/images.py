@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.lab import base, disk, lookalike, mirror
+from provision.lab import base, devuan, disk, lookalike, mirror
 from provision.lab.store import Store
 
-NAMES = (*base.SUITES, *lookalike.LOOKALIKES)
+NAMES = (*base.SUITES, *lookalike.LOOKALIKES, devuan.NAME)
 
 
 def path(store: Store, name: str) -> Path:
+    if name == devuan.NAME:
+        return devuan.path(store)
     return lookalike.path(store, name) if name in lookalike.LOOKALIKES else base.path(store, name)
 
 
@@ -24,7 +26,13 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
     """Build what is missing: first the Debian releases, then the mirror made of their packages, then what is made of
     both."""
     likes = [lookalike.LOOKALIKES[name] for name in names if name in lookalike.LOOKALIKES]
-    suites = dict.fromkeys([*(name for name in names if name in base.SUITES), *(like.suite for like in likes)])
+    suites = dict.fromkeys(
+        [
+            *(name for name in names if name in base.SUITES),
+            *(like.suite for like in likes),
+            *(devuan.SUITE for name in names if name == devuan.NAME),
+        ]
+    )
     mirror.ensure_keys(store)
     for suite in suites:
         base.ensure(store, suite)
@@ -33,3 +41,5 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
     mirror.ensure(store, tuple(suites), likes)
     for like in likes:
         lookalike.ensure(store, like.name, mirror.path(store) / like.folder)
+    if devuan.NAME in names:
+        devuan.ensure(store)

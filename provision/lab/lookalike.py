@@ -39,6 +39,19 @@ _TOOLS = ("dnf", "rpm", "curl", "gpg", "ca-certificates", "dnf-plugins-core")
 #: What the engine's packages ask for and the look-alike has from Debian.
 _PROVIDES = ("/bin/sh", "systemd", "iptables", "container-selinux")
 
+_NETWORK = """\
+[Unit]
+Description=Bring up the network (look-alike)
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+
+[Install]
+WantedBy=multi-user.target
+"""
+
 LOOKALIKES = {
     "el9": Lookalike(
         "el9",
@@ -73,12 +86,17 @@ LOOKALIKES = {
             "lvm2": (),
             "yum-plugin-versionlock": (),
         },
-        {"usr/bin/yum": "dnf-3"},
+        {
+            "usr/bin/yum": "dnf-3",
+            "etc/systemd/system/multi-user.target.wants/network.service": "/usr/lib/systemd/system/network.service",
+        },
         {
             "etc/dnf/plugins/versionlock.conf": (
                 "[main]\nenabled = 1\nlocklist = /etc/yum/pluginconf.d/versionlock.list\n"
             ),
             "etc/yum/pluginconf.d/versionlock.list": "",
+            # The name and the kind of EL 7's network service; what it does is another's.
+            "usr/lib/systemd/system/network.service": _NETWORK,
         },
     ),
     "suse": Lookalike(
@@ -126,7 +144,7 @@ def ensure(store: Store, name: str, archive: Path) -> Path:
         return folder
     like = LOOKALIKES[name]
     part = folder.with_name(folder.name + ".part")
-    base.bootstrap(store, like.suite, part, like.packages)
+    base.bootstrap(store, like.suite, part, (*base.PACKAGES, *like.packages))
     base.early(part)
     (part / "etc/os-release").unlink()
     base.write(part / "etc/os-release", like.os_release)
@@ -138,6 +156,7 @@ def ensure(store: Store, name: str, archive: Path) -> Path:
     for name, text in like.files.items():
         base.write(part / name, text)
     for link, program in like.links.items():
+        (part / link).parent.mkdir(parents=True, exist_ok=True)
         (part / link).symlink_to(program)
     release = next(dummy for dummy, provides in like.dummies.items() if provides)
     (rpm,) = archive.glob(f"{release}-*.rpm")

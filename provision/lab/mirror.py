@@ -29,7 +29,12 @@ GROUP = "provlab-mirror"
 PORT = 80
 
 #: What a spec may ask a lab host to install besides the engine: the prerequisites, and a few small tools.
-EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq", "auditd")
+EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq", "auditd", "firewalld")
+#: Debian's own engine, as far as a suite has its parts.
+OWN = {
+    "trixie": ("docker.io", "docker-cli", "containerd", "runc", "docker-buildx", "docker-compose"),
+    "bookworm": ("docker.io", "containerd", "runc"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ def _gnupg(store: Store) -> list[str]:
 
 
 def fingerprint(store: Store) -> str:
-    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it."""
+    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it; on a new machine it is made now."""
+    ensure_keys(store)
     listing = output([*_gnupg(store), "--with-colons", "--list-keys", "provision lab docker"])
     return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
 
@@ -203,7 +209,7 @@ class _Builder:
     def _closure(self, archive: Path) -> None:
         """Everything a fresh host needs of Debian itself: the extras, and what the engine's packages depend on."""
         words = self._apt(self.suite)
-        wanted = (*EXTRAS, "libseccomp2", "iptables", "libsystemd0")
+        wanted = (*EXTRAS, *OWN[self.suite], "libseccomp2", "iptables", "libsystemd0")
         run(["apt-get", *words, "install", "--download-only", "-y", "--no-install-recommends", *wanted])
         for file in (self.work / f"apt-{self.suite}/cache/archives").glob("*.deb"):
             shutil.move(file, archive / file.name)

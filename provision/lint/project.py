@@ -11,7 +11,7 @@ from typing import Any
 
 from provision.declare import Wish
 from provision.errors import SpecError, Where
-from provision.lint import daemon, fleet
+from provision.lint import daemon, engine, fleet
 from provision.lint.finding import Finding
 from provision.lint.keys import NEWEST, version
 from provision.lint.reading import daemon_of
@@ -23,7 +23,7 @@ _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)"
 
 def lint(wishes: list[Wish]) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(wishes), *fleet.lint(wishes)])
+    return ordered([*_daemons(wishes), *engine.lint(wishes), *fleet.lint(wishes)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:

@@ -395,6 +395,28 @@ _ALL = (
         "the inventory",
     ),
     Rule(
+        "SP401",
+        "forwarding-without-a-policy",
+        "warning",
+        "dockerd sets the policy of iptables' FORWARD chain to DROP only when it switches forwarding on itself. Where "
+        "a sysctl did that before, the chain stays open: the host forwards everything between its networks.",
+        "Say what the policy is to be; docker's own rules let its containers out either way.",
+        "sysctl: {net.ipv4.ip_forward: 1}\nengine: {}",
+        "sysctl: {net.ipv4.ip_forward: 1}\nengine: {firewall: {forward: drop}}",
+        "moby, libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host",
+    ),
+    Rule(
+        "SP402",
+        "data-root-without-containerd",
+        "warning",
+        "With the containerd image store (the default from 29.0 on) images and snapshots are in containerd's root, "
+        "/var/lib/containerd, which data-root does not move: the file system that was to be spared fills up.",
+        "Move both.",
+        "engine: {daemon: {data-root: /srv/docker}}",
+        "engine: {daemon: {data-root: /srv/docker}, containerd_root: /srv/containerd}",
+        "docs.docker.com/engine/storage/containerd",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",

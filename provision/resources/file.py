@@ -13,7 +13,8 @@ from provision.resources.observed import ABSENT, digest, observe, shown
 @dataclass(frozen=True, slots=True)
 class File:
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
-    a file that differs only in form is left as it is."""
+    a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
+    """
 
     path: str
     content: bytes
@@ -22,6 +23,7 @@ class File:
     mode: str = "0644"
     watchers: tuple[str, ...] = ()
     same: Callable[[bytes], bytes | None] | None = None
+    secret: bool = False
 
     @property
     def id(self) -> str:
@@ -32,7 +34,7 @@ class File:
         return (f"file {self.path}",)
 
     def want(self) -> State:
-        return {"content": shown(self.content), "owner": self.owner, "group": self.group, "mode": self.mode}
+        return {"content": self._declared(), "owner": self.owner, "group": self.group, "mode": self.mode}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
@@ -45,7 +47,9 @@ class File:
             return {"type": file.kind}
         state = {"owner": file.owner, "group": file.group, "mode": file.mode}
         if file.sha256 == digest(self.content) or self._means_the_same(file.content):
-            return {**state, "content": shown(self.content)}
+            return {**state, "content": self._declared()}
+        if self.secret:
+            return {**state, "content": "another secret"}
         return {**state, "content": f"sha256:{file.sha256}" if file.content is None else shown(file.content)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -54,6 +58,9 @@ class File:
             yield put(*ownership, self.content, self.watchers)
         else:
             yield Call("own_file", ownership, replaces=(self.path,))
+
+    def _declared(self) -> str:
+        return "the declared secret" if self.secret else shown(self.content)
 
     def _means_the_same(self, content: bytes | None) -> bool:
         return self.same is not None and content is not None and self.same(content) == self.same(self.content)

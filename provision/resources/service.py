@@ -17,7 +17,7 @@ class Service:
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
     A process without a stamp that may not have read the newest files is asked by the shell function ``compare``
-    what it has; ``agrees`` judges the answer.
+    what it has; ``agrees`` judges the answer. One that is ``optional`` is as wanted where there is no such service.
     """
 
     unit: str
@@ -27,6 +27,7 @@ class Service:
     on_change: Literal["restart", "reload"] = "restart"
     compare: str | None = None
     agrees: Callable[[str], bool] | None = None
+    optional: bool = False
 
     @property
     def id(self) -> str:
@@ -52,6 +53,8 @@ class Service:
     def seen(self, report: Report) -> State:
         text, loaded, answer = report.fields("service", self.unit)
         unit = dict(line.split("=", 1) for line in text.splitlines())
+        if self.optional and unit.get("LoadState") == "not-found":
+            return self.want()
         running = unit.get("ActiveState") in ("active", "reloading")
         agreed = loaded == "unknown" and self.agrees is not None and self.agrees(answer)
         before = "current" if loaded in ("current", "none") or agreed else "stale"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from provision.declare import Context, Wish
 from provision.spec import Engine
+from provision.verify.packages import OF_DISTRIBUTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,15 @@ def package(wish: Wish, context: Context) -> Iterator[Named]:
     """Installed packages and their pins."""
     yield from (Named(name, p.version) for name, p in wish.spec.packages.items() if not p.absent)
     if (engine := wish.spec.engine) is not None:
-        yield Named("docker-ce", engine.version)
-        yield Named("docker-ce-cli", engine.version)
-        yield Named("containerd.io", engine.containerd_version)
         pins = {"buildx": engine.buildx_version, "compose": engine.compose_version}
-        yield from (Named(_ENGINE[plugin], pins[plugin]) for plugin in engine.plugins)
+        parts = {
+            "docker-ce": engine.version,
+            "docker-ce-cli": engine.version,
+            "containerd.io": engine.containerd_version,
+            **{_ENGINE[plugin]: pins[plugin] for plugin in engine.plugins},
+        }
+        whose = OF_DISTRIBUTION if engine.source == "distribution" else ""
+        yield from (Named(f"{name}{whose}", pin) for name, pin in parts.items())
 
 
 def pinned_package(wish: Wish, context: Context) -> Iterator[Named]:
@@ -100,14 +105,17 @@ def held_package(wish: Wish, context: Context) -> Iterator[Named]:
     """Pinned packages that nobody's upgrade may move."""
     free = {name for name, p in wish.spec.packages.items() if not p.hold}
     if wish.spec.engine is not None and not wish.spec.engine.hold:
-        free |= {"docker-ce", "docker-ce-cli", "containerd.io", *_ENGINE.values()}
+        parts = ("docker-ce", "docker-ce-cli", "containerd.io", *_ENGINE.values())
+        free |= {f"{name}{whose}" for name in parts for whose in ("", OF_DISTRIBUTION)}
     yield from (thing for thing in pinned_package(wish, context) if thing.name not in free)
 
 
 def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
     """The value: whether it only is in the way of Docker's own packages."""
     names = {name: False for name, p in wish.spec.packages.items() if p.absent}
-    if wish.spec.engine is not None:
+    if (engine := wish.spec.engine) is not None and engine.source == "distribution":
+        names = dict.fromkeys(("docker-ce", "docker-ce-cli", "containerd.io"), False) | names
+    elif engine is not None:
         names = dict.fromkeys(_CONFLICTS, True) | names
     yield from (Named(name, conflict) for name, conflict in names.items())
 
@@ -115,7 +123,7 @@ def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
 def archive(wish: Wish, context: Context) -> Iterator[Named]:
     for name, r in wish.spec.repositories.items():
         yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), r.fingerprint))
-    if (engine := wish.spec.engine) is not None:
+    if (engine := wish.spec.engine) is not None and engine.source != "distribution":
         url = f"{engine.package_mirror}/linux"
         yield Named("docker", Archive("docker", url, (engine.channel,), (), engine.fingerprint, docker=True))
 
@@ -217,7 +225,52 @@ def _daemon(declared: Engine | None) -> dict[str, Any] | None:
     if declared is None or declared.daemon is None:
         return None
     found: dict[str, Any] = json.loads(json.dumps(declared.daemon))
+    if declared.proxy is not None and declared.proxy.place == "daemon":
+        pairs = {
+            "http-proxy": declared.proxy.http,
+            "https-proxy": declared.proxy.https,
+            "no-proxy": ",".join(declared.proxy.no_proxy),
+        }
+        found["proxies"] = {key: value for key, value in pairs.items() if value}
     return found
+
+
+def proxy(wish: Wish, context: Context) -> Iterator[Named]:
+    """What the daemon is to say of its proxies, by ``docker info``'s names."""
+    if wish.spec.engine is not None and (given := wish.spec.engine.proxy) is not None:
+        pairs = {"HttpProxy": given.http, "HttpsProxy": given.https, "NoProxy": ",".join(given.no_proxy)}
+        yield from (Named(name, value) for name, value in pairs.items() if value)
+
+
+def certificate(wish: Wish, context: Context) -> Iterator[Named]:
+    """Certificates by registry: path, and what it holds, who may read it."""
+    for name, registry in (wish.spec.engine.registries if wish.spec.engine else {}).items():
+        for file, given, mode in (
+            ("ca.crt", registry.ca, 0o644),
+            ("client.cert", registry.cert, 0o644),
+            ("client.key", registry.key, 0o600),
+        ):
+            if given is not None:
+                pem = given.lstrip().startswith("-----BEGIN ")
+                content = given.lstrip().encode() if pem else context.read(given) or b""
+                yield Named(f"/etc/docker/certs.d/{name}/{file}", FileBytes(content, "root", "root", mode))
+
+
+def forward_policy(wish: Wish, context: Context) -> Iterator[Named]:
+    firewall = wish.spec.engine.firewall if wish.spec.engine else None
+    if firewall is not None and firewall.forward is not None:
+        yield Named(firewall.forward, firewall.forward.upper())
+
+
+def firewalld(wish: Wish, context: Context) -> Iterator[Named]:
+    firewall = wish.spec.engine.firewall if wish.spec.engine else None
+    if firewall is not None and firewall.firewalld:
+        yield Named("docker", str((_daemon(wish.spec.engine) or {}).get("bridge") or "docker0"))
+
+
+def containerd_root(wish: Wish, context: Context) -> Iterator[Named]:
+    if wish.spec.engine is not None and (root := wish.spec.engine.containerd_root) is not None:
+        yield Named(root, root)
 
 
 #: A test's argument of this name is each of these things in turn.
@@ -249,5 +302,10 @@ PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
         live_restore,
         daemon,
         daemon_key,
+        proxy,
+        certificate,
+        forward_policy,
+        firewalld,
+        containerd_root,
     )
 }

@@ -13,25 +13,46 @@ _LOCK = threading.Lock()
 
 #: os-release's ID -> the folder of Docker's packages (docs.docker.com/engine/install).
 _FOLDERS = {"rocky": "centos", "almalinux": "centos"}
-#: The distribution's own engine, where Docker publishes no packages: Docker's name of a part -> its name there.
+#: The distributions' own engines: Docker's name of a part -> its name there; what is missing has no package.
+_BOOKWORM = {"docker-ce": "docker.io", "docker-ce-cli": "docker.io", "containerd.io": "containerd"}
+_PLUGINS = {"docker-buildx-plugin": "docker-buildx", "docker-compose-plugin": "docker-compose"}
+_TRIXIE = {**_BOOKWORM, **_PLUGINS, "docker-ce-cli": "docker-cli"}
+_SUSE = {"docker-ce": "docker", "docker-ce-cli": "docker", "containerd.io": "containerd", **_PLUGINS}
 _OWN = {
-    "docker-ce": "docker",
-    "docker-ce-cli": "docker",
-    "containerd.io": "containerd",
-    "docker-buildx-plugin": "docker-buildx",
-    "docker-compose-plugin": "docker-compose",
+    "debian": _TRIXIE,
+    "devuan": _TRIXIE,
+    "raspbian": _TRIXIE,
+    "ubuntu": {**_BOOKWORM, "docker-buildx-plugin": "docker-buildx", "docker-compose-plugin": "docker-compose-v2"},
+    "fedora": {**_TRIXIE, "docker-ce": "moby-engine"},
+    "opensuse-leap": _SUSE,
+    "sles": _SUSE,
+    "alpine": {
+        "docker-ce": "docker-engine",
+        "docker-ce-cli": "docker-cli",
+        "containerd.io": "containerd",
+        "docker-buildx-plugin": "docker-cli-buildx",
+        "docker-compose-plugin": "docker-cli-compose",
+    },
 }
-_SUSE = ("opensuse-leap", "sles")
+#: Docker publishes no packages for these.
+_ALONE = ("opensuse-leap", "sles", "alpine", "devuan")
+#: What the name of an engine's package ends with where the spec wants the distribution's own.
+OF_DISTRIBUTION = " of the distribution"
 
 
 def publishes(host: Host) -> bool:
     """Whether Docker publishes packages for the host's distribution."""
-    return host.system_info.distribution not in _SUSE
+    return host.system_info.distribution not in _ALONE
 
 
-def named(host: Host, name: str) -> str:
-    """A package by the name that it has on this host."""
-    return name if publishes(host) else _OWN.get(name, name)
+def named(host: Host, name: str) -> str | None:
+    """A package by the name that it has on this host; ``None`` for a part of the engine that has none there."""
+    bare = name.removesuffix(OF_DISTRIBUTION)
+    if bare not in _TRIXIE or (bare == name and publishes(host)):
+        return bare
+    id, release = str(host.system_info.distribution), str(host.system_info.release)
+    old = id in ("debian", "raspbian") and release.partition(".")[0] in ("11", "12")
+    return (_BOOKWORM if old else _OWN[id]).get(bare)
 
 
 def uses_rpm(host: Host) -> bool:
@@ -53,7 +74,10 @@ def versions(host: Host) -> dict[str, str]:
     with _LOCK:
         found = _VERSIONS.get(host)
     if found is None:
-        if uses_rpm(host):
+        if host.exists("apk"):
+            lines = host.check_output("apk info -v").splitlines()
+            text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
+        elif uses_rpm(host):
             text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
         else:
             text = host.check_output("dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\\n'")
@@ -64,8 +88,14 @@ def versions(host: Host) -> dict[str, str]:
     return found
 
 
+def _parts(lines: list[str]) -> list[list[str]]:
+    return [line.split("-") for line in lines]
+
+
 def held(host: Host, name: str) -> bool:
-    """By apt-mark, or by the versionlock plugin, at exactly the version that is installed."""
+    """By apt-mark, by the versionlock plugin at exactly the version that is installed, or by apk's world file."""
+    if host.exists("apk"):
+        return f"{name}={version(host, name)}" in host.check_output("cat /etc/apk/world").split()
     if not uses_rpm(host):
         return name in host.check_output("apt-mark showhold").split()
     if not publishes(host):
@@ -86,8 +116,14 @@ def folder(host: Host) -> str:
 
 def apt_targets(host: Host) -> list[list[str]]:
     """apt's own view of its archives: address, suite, component, key."""
-    line = "apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT) $(SIGNED_BY)' 'Created-By: Packages'"
-    return [target.split() for target in host.check_output(line).splitlines()]
+    fields = "$(REPO_URI) $(CODENAME) $(COMPONENT) $(SOURCESENTRY) $(SIGNED_BY)"
+    targets = []
+    for target in host.check_output(f"apt-get indextargets --format '{fields}' 'Created-By: Packages'").splitlines():
+        *place, entry, key = [*target.split(), ""][:5]
+        if key == "$(SIGNED_BY)":  # apt before 2.9 does not tell: its source file does
+            key = host.run("sed -n 's/^Signed-By: *//p' %s", entry.rpartition(":")[0]).stdout.strip()
+        targets.append([*place, key] if key else place)
+    return targets
 
 
 def rpm_repositories(host: Host) -> dict[str, dict[str, str]]:

@@ -138,8 +138,14 @@ look_manifests() { # FOLDER
         while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
             manifests_text="$manifests_text$manifests_line$nl"
             case $manifests_line in
-                'file '*)
+                'file '* | 'boot '*)
                     manifests_path=${manifests_line#file }
+                    case $manifests_path in
+                        'boot '*)
+                            manifests_path=${manifests_path#boot * }
+                            manifests_path=${manifests_path%% *}
+                            ;;
+                    esac
                     if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
                         emit made "$manifests_path" present
                     else
@@ -157,7 +163,7 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
     while [ "$services_left" -gt 0 ]; do
         stamp_read "$1"
         if [ -n "$stamp_fresh" ]; then
-            service_state "$1" "$2" "$3" "$stamp_show" "${stamp_process%%:*}"
+            service_state "$1" "$2" "$3" "$stamp_show"
         else
             set -- "$@" "$1" "$2" "$3"
         fi
@@ -169,30 +175,39 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
     while [ $# -gt 0 ]; do
         services_text=${services_show%%"$nl$nl"*}
         services_show=${services_show#*"$nl$nl"}
-        services_pid=${services_text##*MainPID=}
-        service_state "$1" "$2" "$3" "$services_text" "${services_pid%%"$nl"*}"
+        service_state "$1" "$2" "$3" "$services_text"
         shift 3
     done
 }
-service_state() { # UNIT COMPARE WATCHED SHOW PID
+service_state() { # UNIT COMPARE WATCHED SHOW
     loaded_state=none services_answer=
-    if [ -n "$3" ] && [ "$5" -gt 0 ]; then
-        loaded "$1" "$5" "$3"
-        if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
-            services_answer=$("$2")
+    if [ -n "$3" ]; then
+        service_run "$4"
+        if [ -n "$process_id" ]; then
+            loaded "$1" "$3"
+            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+                services_answer=$("$2")
+            fi
         fi
     fi
     emit service "$1" "$4" "$loaded_state" "$services_answer"
 }
-services_query() { # (UNIT COMPARE WATCHED)...
-    services_left=$(($# / 3))
-    while [ "$services_left" -gt 0 ]; do
-        set -- "$@" "$1"
-        shift 3
-        services_left=$((services_left - 1))
-    done
-    exec systemctl show --no-pager \
-        -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NeedDaemonReload -- "$@"
+service_run() { # SHOW -> process_id, run_since
+    run_pid=${1##*MainPID=}
+    run_pid=${run_pid%%"$nl"*}
+    run_since='' process_id=
+    if [ "$run_pid" -gt 0 ]; then
+        process "$run_pid"
+        return 0
+    fi
+    case $1 in
+        *ActiveState=active*ActiveEnterTimestampMonotonic=* | *ActiveEnterTimestampMonotonic=*ActiveState=active*) ;;
+        *) return 0 ;;
+    esac
+    run_since=${1##*ActiveEnterTimestamp=}
+    run_since=${run_since%%"$nl"*}
+    process_id=${1##*ActiveEnterTimestampMonotonic=}
+    process_id=unit:${process_id%%"$nl"*}
 }
 stamp_read() { # UNIT
     stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
@@ -207,40 +222,58 @@ stamp_read() { # UNIT
             none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
         esac
     done <"$stamp_path"
-    process "${stamp_process%%:*}"
-    if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
-        stamp_process='' stamp_fresh=''
-    fi
+    case $stamp_process in
+        unit:*) stamp_fresh= ;;
+        *)
+            process "${stamp_process%%:*}"
+            if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+                stamp_process='' stamp_fresh=''
+            fi
+            ;;
+    esac
     [ -n "$stamp_show" ] || stamp_fresh=
 }
-loaded() { # UNIT PID WATCHED
+loaded() { # UNIT WATCHED
+    loaded_process=$process_id
     stamp_read "$1"
-    process "$2"
-    identify "$3"
+    process_id=$loaded_process
+    identify "$2"
     loaded_state=unknown
-    [ -n "$process_id" ] || return 0
     if [ "$stamp_process" = "$process_id" ]; then
         loaded_state=stale
         [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
         return 0
     fi
-    ticks_now
-    loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+    case $process_id in
+        unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
+        *)
+            ticks_now
+            loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+            ;;
+    esac
+    loaded_ages "$2"
     [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
 }
-identify() { # WATCHED
-    loaded_now='' loaded_newest=0 loaded_left=$1$nl
+identify() { # WATCHED -> loaded_now
+    loaded_now='' loaded_left=$1$nl
     while [ -n "$loaded_left" ]; do
         loaded_path=${loaded_left%%"$nl"*}
         loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+    done
+}
+loaded_ages() { # WATCHED
+    loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || loaded_path=${loaded_path%/*}
+        [ -e "$loaded_path" ] || continue
         identity "$loaded_path"
         loaded_time=${loaded_fields%%:*}
         [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
-        if [ -e "$loaded_path" ]; then
-            loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
-        else
-            loaded_now="${loaded_now}absent $loaded_path$nl"
-        fi
     done
 }
 identity() { # PATH
@@ -249,14 +282,49 @@ identity() { # PATH
             loaded_fields=${files_table#*"$nl$1	"}
             loaded_fields=${loaded_fields%%"$nl"*}
             loaded_fields=${loaded_fields#*:*:*:*:}
-            return 0
             ;;
+        *) loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "$1") ;;
     esac
-    loaded_place=$1
-    while [ ! -e "${loaded_place:-/}" ]; do
-        loaded_place=${loaded_place%/*}
+}
+look_stores() { # (ROOT measure|-)...
+    while [ $# -gt 0 ]; do
+        stores_root=$1 stores_words='' stores_free=''
+        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/image/}
+            stores_word "images of ${stores_item%%/*}"
+        done
+        for stores_item in "$stores_root"/containers/*/config.v2.json; do
+            [ ! -e "$stores_item" ] || stores_word containers
+        done
+        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
+            stores_word "snapshots of ${stores_item%%/*}"
+        done
+        if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
+            [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
+            stores_space "$stores_root"
+        fi
+        emit store "$stores_root" "$stores_free" "$stores_words"
+        shift 2
     done
-    loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "${loaded_place:-/}")
+}
+stores_word() { # WORD: each of them once
+    case $nl$stores_words in
+        *"$nl$1$nl"*) ;;
+        *) stores_words="$stores_words$1$nl" ;;
+    esac
+}
+stores_space() { # ROOT -> stores_free, in KiB, on the file system that it is on or will be
+    stores_place=$1
+    while [ ! -d "${stores_place:-/}" ]; do
+        stores_place=${stores_place%/*}
+    done
+    stores_free=$(df -Pk -- "${stores_place:-/}")
+    stores_free=${stores_free##*"$nl"}
+    set -- $stores_free
+    stores_free=$4
 }
 look_sysctls() { # KEY-AS-PATH...
     sysctl_left=$#
@@ -308,6 +376,12 @@ died() { # STATUS
 begin
 platform
 case $os_id:$os_version in
+    debian:11 | debian:11.* | debian:12 | debian:12.*) flavour=apt ;;
+    raspbian:11 | raspbian:11.* | raspbian:12 | raspbian:12.*) flavour=apt ;;
+    rhel:8 | rhel:8.* | rhel:9 | rhel:9.*) flavour=dnf ;;
+    rocky:8 | rocky:8.* | rocky:9 | rocky:9.*) flavour=dnf ;;
+    almalinux:8 | almalinux:8.* | almalinux:9 | almalinux:9.*) flavour=dnf ;;
+    centos:8 | centos:8.* | centos:9 | centos:9.*) flavour=dnf ;;
     centos:7 | centos:7.*) flavour=yum ;;
     rhel:7 | rhel:7.*) flavour=yum ;;
     debian:*) flavour=apt ;;
@@ -320,11 +394,77 @@ case $os_id:$os_version in
     fedora:*) flavour=dnf ;;
     opensuse-leap:*) flavour=zypper ;;
     sles:*) flavour=zypper ;;
+    alpine:*) flavour=apk ;;
+    devuan:*) flavour=apt-openrc ;;
     *) flavour= ;;
 esac
 supported
 case $flavour in
-apt)
+apk)
+look_packages() { # NAME...
+    packages_text=
+    packages_list=$(exec apk info -e -v "$@" 2>/dev/null) || :
+    apk_world
+    while [ -n "$packages_list" ]; do
+        packages_line=${packages_list%%"$nl"*}
+        case $packages_list in
+            *"$nl"*) packages_list=${packages_list#*"$nl"} ;;
+            *) packages_list= ;;
+        esac
+        packages_name=${packages_line%-*-*}
+        packages_version=${packages_line#"$packages_name"-}
+        packages_status=ii
+        case $apk_world in
+            *"$nl$packages_name="*) packages_status=hi ;;
+        esac
+        packages_text="$packages_text$packages_name $packages_status $packages_version$nl"
+    done
+    emit packages '' "$packages_text"
+}
+apk_world() { # -> apk_world: a constraint a line (apk-world(5)); one with a version holds its package there
+    apk_world=$nl
+    [ -f /etc/apk/world ] || return 0
+    while IFS= read -r apk_line || [ -n "$apk_line" ]; do
+        apk_world="$apk_world$apk_line$nl"
+    done </etc/apk/world
+}
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    candidates_text=
+    for candidates_name in "$@"; do
+        candidates_policy=$(exec apk --cache-dir "$candidates_folder" --update-cache policy "$candidates_name" 3>&-)
+        apk_newest "$candidates_policy"
+        candidates_text="$candidates_text$candidates_name:$nl  Candidate: ${apk_version:-(none)}$nl"
+    done
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+apk_newest() { # POLICY -> apk_version
+    apk_version='' apk_left=$1$nl apk_candidate=
+    while [ -n "$apk_left" ]; do
+        apk_line=${apk_left%%"$nl"*}
+        apk_left=${apk_left#*"$nl"}
+        case $apk_line in
+            '    '*)
+                case $apk_line in
+                    *lib/apk/db/installed) ;;
+                    *)
+                        apk_version=$apk_candidate
+                        return 0
+                        ;;
+                esac
+                ;;
+            '  '*:)
+                apk_candidate=${apk_line#"  "}
+                apk_candidate=${apk_candidate%:}
+                ;;
+        esac
+    done
+}
+;;
+esac
+case $flavour in
+apt | apt-openrc)
 look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
     packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
         [ $? -eq 1 ]
@@ -373,7 +513,7 @@ rpm_lock() { # NAME VERSION -> rpm_line: the versionlock plugin's line for exact
 ;;
 esac
 case $flavour in
-yum | dnf)
+dnf | yum)
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     candidates_text=
@@ -447,7 +587,7 @@ look_candidates() { # NAME...
 ;;
 esac
 case $flavour in
-yum | zypper | dnf)
+dnf | zypper | yum)
 look_packages() { # NAME...; rpm's status is the number of those that are not installed
     packages_text=$(exec rpm -q --qf '@ %{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null) || :
     rpm_locks
@@ -475,32 +615,124 @@ rpm_locks() { # -> locks_text: the lines of the package manager's list of locks,
 }
 ;;
 esac
+case $flavour in
+apk | apt-openrc)
+services_query() { # (UNIT COMPARE WATCHED)...
+    while [ $# -gt 0 ]; do
+        query_load=not-found query_active=inactive query_enabled=disabled
+        [ ! -e "/etc/init.d/$1" ] || query_load=loaded
+        for query_link in /etc/runlevels/*/"$1"; do
+            [ ! -e "$query_link" ] || query_enabled=enabled
+        done
+        openrc_pid "$1"
+        if [ -e "/run/openrc/started/$1" ]; then
+            query_active=active
+            case $openrc_daemon$query_pid in
+                yes0) query_active=failed ;;
+            esac
+        fi
+        printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\nMainPID=%s\nNeedDaemonReload=no\n\n' \
+            "$query_load" "$query_active" "$query_enabled" "$query_pid"
+        shift 3
+    done
+}
+openrc_pid() { # UNIT -> query_pid (0: none runs); openrc_daemon: whether there should be one
+    query_pid=0 openrc_daemon=
+    set -- "/run/$1.pid" "/run/openrc/daemons/$1"/*
+    for openrc_file in "$@"; do
+        [ -f "$openrc_file" ] || continue
+        openrc_daemon=yes
+        case $openrc_file in
+            /run/openrc/*)
+                openrc_text=
+                while IFS= read -r openrc_line; do
+                    case $openrc_line in
+                        pidfile=?*) openrc_text=${openrc_line#pidfile=} ;;
+                    esac
+                done <"$openrc_file"
+                [ -f "$openrc_text" ] || continue
+                openrc_file=$openrc_text
+                ;;
+        esac
+        IFS= read -r openrc_text <"$openrc_file" || [ -n "$openrc_text" ] || continue
+        process "$openrc_text"
+        if [ -n "$process_id" ]; then
+            query_pid=$openrc_text
+            return 0
+        fi
+    done
+}
+;;
+esac
+case $flavour in
+apt | dnf | zypper | yum)
+services_query() { # (UNIT COMPARE WATCHED)...
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
+        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic -- "$@"
+}
+;;
+esac
 at look_manifests /var/lib/provision/manifests
+at look_stores /var/lib/docker measure /var/lib/containerd -
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
-at look_services docker docker_info /etc/docker/daemon.json
 case $flavour in
-    yum)
-        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_packages yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
-        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker/daemon.json
-        ;;
-    zypper)
-        at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io podman-docker
-        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker/daemon.json
-        ;;
-    dnf)
-        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_packages python3-dnf-plugin-versionlock curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
-        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker/daemon.json
-        ;;
     apt)
         at look_apt_sources /etc/apt/sources.list.d/docker.sources
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
         at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
-        at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker/daemon.json
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+        ;;
+    dnf)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_packages python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc moby-engine docker-cli containerd docker-buildx docker-compose
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+        ;;
+    zypper)
+        at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+        ;;
+    yum)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_packages yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
+        at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml
+/etc/sysctl.d/99-zz-provision-site.conf'
+        ;;
+    apk)
+        at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/firewalld/zones/docker.xml'
+        ;;
+    apt-openrc)
+        at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/firewalld/zones/docker.xml'
         ;;
 esac
 emit end

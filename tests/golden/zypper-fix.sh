@@ -138,8 +138,14 @@ look_manifests() { # FOLDER
         while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
             manifests_text="$manifests_text$manifests_line$nl"
             case $manifests_line in
-                'file '*)
+                'file '* | 'boot '*)
                     manifests_path=${manifests_line#file }
+                    case $manifests_path in
+                        'boot '*)
+                            manifests_path=${manifests_path#boot * }
+                            manifests_path=${manifests_path%% *}
+                            ;;
+                    esac
                     if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
                         emit made "$manifests_path" present
                     else
@@ -209,7 +215,7 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
     while [ "$services_left" -gt 0 ]; do
         stamp_read "$1"
         if [ -n "$stamp_fresh" ]; then
-            service_state "$1" "$2" "$3" "$stamp_show" "${stamp_process%%:*}"
+            service_state "$1" "$2" "$3" "$stamp_show"
         else
             set -- "$@" "$1" "$2" "$3"
         fi
@@ -221,30 +227,39 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
     while [ $# -gt 0 ]; do
         services_text=${services_show%%"$nl$nl"*}
         services_show=${services_show#*"$nl$nl"}
-        services_pid=${services_text##*MainPID=}
-        service_state "$1" "$2" "$3" "$services_text" "${services_pid%%"$nl"*}"
+        service_state "$1" "$2" "$3" "$services_text"
         shift 3
     done
 }
-service_state() { # UNIT COMPARE WATCHED SHOW PID
+service_state() { # UNIT COMPARE WATCHED SHOW
     loaded_state=none services_answer=
-    if [ -n "$3" ] && [ "$5" -gt 0 ]; then
-        loaded "$1" "$5" "$3"
-        if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
-            services_answer=$("$2")
+    if [ -n "$3" ]; then
+        service_run "$4"
+        if [ -n "$process_id" ]; then
+            loaded "$1" "$3"
+            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+                services_answer=$("$2")
+            fi
         fi
     fi
     emit service "$1" "$4" "$loaded_state" "$services_answer"
 }
-services_query() { # (UNIT COMPARE WATCHED)...
-    services_left=$(($# / 3))
-    while [ "$services_left" -gt 0 ]; do
-        set -- "$@" "$1"
-        shift 3
-        services_left=$((services_left - 1))
-    done
-    exec systemctl show --no-pager \
-        -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID -p NeedDaemonReload -- "$@"
+service_run() { # SHOW -> process_id, run_since
+    run_pid=${1##*MainPID=}
+    run_pid=${run_pid%%"$nl"*}
+    run_since='' process_id=
+    if [ "$run_pid" -gt 0 ]; then
+        process "$run_pid"
+        return 0
+    fi
+    case $1 in
+        *ActiveState=active*ActiveEnterTimestampMonotonic=* | *ActiveEnterTimestampMonotonic=*ActiveState=active*) ;;
+        *) return 0 ;;
+    esac
+    run_since=${1##*ActiveEnterTimestamp=}
+    run_since=${run_since%%"$nl"*}
+    process_id=${1##*ActiveEnterTimestampMonotonic=}
+    process_id=unit:${process_id%%"$nl"*}
 }
 stamp_read() { # UNIT
     stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
@@ -259,40 +274,58 @@ stamp_read() { # UNIT
             none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
         esac
     done <"$stamp_path"
-    process "${stamp_process%%:*}"
-    if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
-        stamp_process='' stamp_fresh=''
-    fi
+    case $stamp_process in
+        unit:*) stamp_fresh= ;;
+        *)
+            process "${stamp_process%%:*}"
+            if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+                stamp_process='' stamp_fresh=''
+            fi
+            ;;
+    esac
     [ -n "$stamp_show" ] || stamp_fresh=
 }
-loaded() { # UNIT PID WATCHED
+loaded() { # UNIT WATCHED
+    loaded_process=$process_id
     stamp_read "$1"
-    process "$2"
-    identify "$3"
+    process_id=$loaded_process
+    identify "$2"
     loaded_state=unknown
-    [ -n "$process_id" ] || return 0
     if [ "$stamp_process" = "$process_id" ]; then
         loaded_state=stale
         [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
         return 0
     fi
-    ticks_now
-    loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+    case $process_id in
+        unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
+        *)
+            ticks_now
+            loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+            ;;
+    esac
+    loaded_ages "$2"
     [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
 }
-identify() { # WATCHED
-    loaded_now='' loaded_newest=0 loaded_left=$1$nl
+identify() { # WATCHED -> loaded_now
+    loaded_now='' loaded_left=$1$nl
     while [ -n "$loaded_left" ]; do
         loaded_path=${loaded_left%%"$nl"*}
         loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+    done
+}
+loaded_ages() { # WATCHED
+    loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || loaded_path=${loaded_path%/*}
+        [ -e "$loaded_path" ] || continue
         identity "$loaded_path"
         loaded_time=${loaded_fields%%:*}
         [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
-        if [ -e "$loaded_path" ]; then
-            loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
-        else
-            loaded_now="${loaded_now}absent $loaded_path$nl"
-        fi
     done
 }
 identity() { # PATH
@@ -301,14 +334,59 @@ identity() { # PATH
             loaded_fields=${files_table#*"$nl$1	"}
             loaded_fields=${loaded_fields%%"$nl"*}
             loaded_fields=${loaded_fields#*:*:*:*:}
-            return 0
             ;;
+        *) loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "$1") ;;
     esac
-    loaded_place=$1
-    while [ ! -e "${loaded_place:-/}" ]; do
-        loaded_place=${loaded_place%/*}
+}
+look_stores() { # (ROOT measure|-)...
+    while [ $# -gt 0 ]; do
+        stores_root=$1 stores_words='' stores_free=''
+        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/image/}
+            stores_word "images of ${stores_item%%/*}"
+        done
+        for stores_item in "$stores_root"/containers/*/config.v2.json; do
+            [ ! -e "$stores_item" ] || stores_word containers
+        done
+        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
+            stores_word "snapshots of ${stores_item%%/*}"
+        done
+        if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
+            [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
+            stores_space "$stores_root"
+        fi
+        emit store "$stores_root" "$stores_free" "$stores_words"
+        shift 2
     done
-    loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "${loaded_place:-/}")
+}
+stores_word() { # WORD: each of them once
+    case $nl$stores_words in
+        *"$nl$1$nl"*) ;;
+        *) stores_words="$stores_words$1$nl" ;;
+    esac
+}
+stores_space() { # ROOT -> stores_free, in KiB, on the file system that it is on or will be
+    stores_place=$1
+    while [ ! -d "${stores_place:-/}" ]; do
+        stores_place=${stores_place%/*}
+    done
+    stores_free=$(df -Pk -- "${stores_place:-/}")
+    stores_free=${stores_free##*"$nl"}
+    set -- $stores_free
+    stores_free=$4
+}
+services_query() { # (UNIT COMPARE WATCHED)...
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
+        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic -- "$@"
 }
 look_sysctls() { # KEY-AS-PATH...
     sysctl_left=$#
@@ -527,9 +605,9 @@ key_download() { # URL FILE
 key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
     rpm --import "$1" 3>&-
 }
-svc_pid() { # UNIT -> service_pid (0: it does not run)
-    service_pid=$(exec systemctl show --no-pager -p MainPID -- "$1")
-    service_pid=${service_pid#MainPID=}
+svc_state() { # UNIT
+    service_show=$(services_query "$1" - '')
+    service_run "$service_show"
 }
 svc_stamp() { # UNIT PROCESS FILES
     (
@@ -552,6 +630,52 @@ prefixed() { # WORD LINES
         prefixed_left=${prefixed_left#*"$nl"}
     done
 }
+decider() { # PATH...: must stay older than the stamp, or away
+    for decider_path in "$@"; do
+        if [ -e "$decider_path" ]; then
+            printf 'older %s\n' "$decider_path"
+        else
+            printf 'none %s\n' "$decider_path"
+        fi
+    done
+}
+svc_mark() { # UNIT WATCHED current|stale
+    svc_state "$1"
+    [ -n "$process_id" ] || return 0
+    loaded "$1" "$2"
+    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
+    [ "$3" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now"
+}
+svc_start() { # UNIT: as its file is now
+    svc_reread
+    svc_forgive "$1"
+    svc_act start "$1"
+}
+svc_stop() { # UNIT
+    svc_act stop "$1"
+}
+svc_settle() { # UNIT restart|reload WATCHED
+    svc_state "$1"
+    [ -n "$process_id" ] || fail "$1 is not running"
+    loaded "$1" "$3"
+    settle_files=$loaded_now
+    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
+        IFS= read -r settle_written <"$run_written"
+        case $process_id in
+            unit:*) ;;
+            *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
+        esac
+    fi
+    if [ "$loaded_state" != current ]; then
+        svc_reread
+        [ "$2" = reload ] || svc_forgive "$1"
+        svc_act "$2" "$1"
+        svc_state "$1"
+    fi
+    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
+    svc_stamp "$1" "$process_id" "$settle_files"
+}
 svc_deciders() { # UNIT
     decider_show=$(exec systemctl show --no-pager -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$1")$nl
     set -f
@@ -569,60 +693,17 @@ svc_deciders() { # UNIT
     set +f
     decider /etc/systemd/system /run/systemd/system
 }
-decider() { # PATH...
-    for decider_path in "$@"; do
-        if [ -e "$decider_path" ]; then
-            printf 'older %s\n' "$decider_path"
-        else
-            printf 'none %s\n' "$decider_path"
-        fi
-    done
-}
-svc_mark() { # UNIT WATCHED current|stale
-    svc_pid "$1"
-    [ "$service_pid" -gt 0 ] || return 0
-    loaded "$1" "$service_pid" "$2"
-    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
-    [ "$3" = current ] || loaded_now="stale$nl"
-    svc_stamp "$1" "$process_id" "$loaded_now"
-}
 svc_enable() { # UNIT
     systemctl --no-pager enable -- "$1" 3>&-
 }
 svc_disable() { # UNIT
     systemctl --no-pager disable -- "$1" 3>&-
 }
-svc_start() { # UNIT
-    svc_forgive "$1"
-    svc_act start "$1"
-}
 svc_forgive() { # UNIT
     systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
 }
-svc_stop() { # UNIT
-    svc_act stop "$1"
-}
 svc_reread() {
     systemctl daemon-reload 3>&-
-}
-svc_settle() { # UNIT restart|reload WATCHED
-    svc_pid "$1"
-    [ "$service_pid" -gt 0 ] || fail "$1 is not running"
-    loaded "$1" "$service_pid" "$3"
-    settle_files=$loaded_now
-    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
-        IFS= read -r settle_written <"$run_written"
-        [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current
-    fi
-    if [ "$loaded_state" != current ]; then
-        systemctl daemon-reload 3>&-
-        [ "$2" = reload ] || svc_forgive "$1"
-        svc_act "$2" "$1"
-        svc_pid "$1"
-    fi
-    process "$service_pid"
-    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
-    svc_stamp "$1" "$process_id" "$settle_files"
 }
 svc_act() { # VERB UNIT
     systemctl --no-pager "$1" -- "$2" 3>&- || {
@@ -762,17 +843,24 @@ step 11 user:bob user_add --create-home -- bob
 step 12 member:docker/bob member_add bob docker
 step 13 service:docker svc_enable docker
 step 14 service:docker svc_start docker
-step 15 service:docker svc_settle docker restart /etc/docker/daemon.json
+step 15 service:docker svc_settle docker restart '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
 steps_end
 platform
 at look_manifests /var/lib/provision/manifests
+at look_stores /var/lib/docker measure /var/lib/containerd -
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
-at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io podman-docker
+at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_users bob
 at look_groups docker
-at look_files /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker/daemon.json
-at look_services docker docker_info /etc/docker/daemon.json
+at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_services docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
 emit end
 exit 0
 }

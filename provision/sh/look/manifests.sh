@@ -8,8 +8,15 @@ look_manifests() { # FOLDER
         while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
             manifests_text="$manifests_text$manifests_line$nl"
             case $manifests_line in
-                'file '*)
+                'file '* | 'boot '*)
+                    # "file PATH", "boot UNIT PATH LINK": no unit, and no file of one, has a blank in its name.
                     manifests_path=${manifests_line#file }
+                    case $manifests_path in
+                        'boot '*)
+                            manifests_path=${manifests_path#boot * }
+                            manifests_path=${manifests_path%% *}
+                            ;;
+                    esac
                     if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
                         emit made "$manifests_path" present
                     else

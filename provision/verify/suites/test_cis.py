@@ -15,6 +15,7 @@ import pytest
 from testinfra.host import Host
 
 from provision.verify.daemon import info
+from provision.verify.services import dockerd
 
 #: Log drivers that keep a container's words on the host alone (docs.docker.com/engine/logging/configure).
 _LOCAL_LOGS = ("json-file", "local", "none")
@@ -32,7 +33,7 @@ def _options(host: Host) -> dict[str, Any]:
     """What dockerd was started with: daemon.json, and the flags of its command line over it."""
     file = host.file("/etc/docker/daemon.json")
     found: dict[str, Any] = json.loads(file.content_string) if file.exists else {}
-    pid = host.check_output("systemctl show -p MainPID --value docker")
+    pid = dockerd(host)
     for word in host.check_output("tr '\\0' '\\n' </proc/%s/cmdline", pid).splitlines():
         name, _, value = word.lstrip("-").partition("=")
         if word.startswith("--"):

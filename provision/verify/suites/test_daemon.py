@@ -7,6 +7,7 @@ from testinfra.host import Host
 
 from provision.verify.daemon import ask, info
 from provision.verify.declared import Named
+from provision.verify.services import dockerd, uses_systemd
 
 #: daemon.json key -> where `docker info` shows it (moby, api/types/system/info.go).
 _INFO = {
@@ -63,8 +64,21 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
 
 def test_daemon_has_loaded_its_file(host: Host, daemon: Named) -> None:
     """A file that was written but never loaded fails: the daemon must have started after its last change."""
-    pid = host.check_output("systemctl show -p MainPID --value docker")
+    pid = dockerd(host)
     changed = int(host.check_output("stat -c %Z /etc/docker/daemon.json"))
     now, age = host.check_output("date +%%s; ps -o etimes= -p %s", pid).split()
     # `ps` counts whole seconds, so the start is known to one second.
     assert changed <= int(now) - int(age) + 1, "daemon.json was changed after the daemon was started"
+
+
+def test_daemon_proxy(host: Host, proxy: Named) -> None:
+    assert info(host)[proxy.name] == proxy.value
+
+
+def test_containerd_root(host: Host, containerd_root: Named) -> None:
+    """The containerd that runs keeps its data there: its metadata is open in that folder."""
+    if not uses_systemd(host):
+        pytest.skip("dockerd runs a containerd of its own, below data-root")
+    pid = host.check_output("systemctl show -p MainPID --value containerd")
+    opened = host.check_output("ls -l /proc/%s/fd", pid)
+    assert f" {containerd_root.value}/io.containerd.metadata.v1.bolt/meta.db" in opened

@@ -12,6 +12,7 @@ from testinfra.host import Host
 
 from provision.verify import packages
 from provision.verify.declared import Archive, Named
+from provision.verify.services import uses_systemd
 
 
 def test_hostname_live(host: Host, hostname: Named) -> None:
@@ -51,9 +52,13 @@ def test_sysctl_live(host: Host, sysctl: Named) -> None:
 
 
 def test_sysctl_at_boot(host: Host, sysctl: Named) -> None:
-    """What systemd-sysctl itself would read, in its order (systemd-sysctl.service(8), --cat-config)."""
+    """What systemd-sysctl itself would read, in its order (systemd-sysctl.service(8), --cat-config); where there is
+    none, what sysctl(8) --system reads."""
     value = None
-    for line in host.check_output("/usr/lib/systemd/systemd-sysctl --cat-config").splitlines():
+    command = "/usr/lib/systemd/systemd-sysctl --cat-config"
+    if not uses_systemd(host):
+        command = "cat /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf /etc/sysctl.d/*.conf /etc/sysctl.conf 2>/dev/null"
+    for line in host.run(command).stdout.splitlines():
         key, separator, text = line.strip().partition("=")
         if separator and key.strip().lstrip("-").replace("/", ".") == sysctl.name.replace("/", "."):
             value = " ".join(text.split())
@@ -74,11 +79,18 @@ def test_module_at_boot(host: Host, module: Named) -> None:
 
 
 def test_package_installed(host: Host, package: Named) -> None:
-    assert packages.installed(host, packages.named(host, package.name))
+    assert packages.installed(host, _named(host, package))
+
+
+def _named(host: Host, package: Named) -> str:
+    """Its name on this host; a part of the engine that the distribution packs into another one is none of its own."""
+    if (name := packages.named(host, package.name)) is None:
+        pytest.skip("the distribution has no such package")
+    return name
 
 
 def test_package_pinned(host: Host, pinned_package: Named) -> None:
-    pin, version = pinned_package.value, packages.version(host, packages.named(host, pinned_package.name))
+    pin, version = pinned_package.value, packages.version(host, _named(host, pinned_package))
     bare = version.partition(":")[2] or version
     assert any(found == pin or (found.startswith(pin) and found[len(pin)] in "-.+~") for found in (version, bare)), (
         f"{pinned_package.name} is {version}, the pin is {pin}"
@@ -86,7 +98,7 @@ def test_package_pinned(host: Host, pinned_package: Named) -> None:
 
 
 def test_package_held(host: Host, held_package: Named) -> None:
-    assert packages.held(host, packages.named(host, held_package.name))
+    assert packages.held(host, _named(host, held_package))
 
 
 def test_package_absent(host: Host, absent_package: Named) -> None:
@@ -161,3 +173,33 @@ def test_service_running(host: Host, running_service: Named) -> None:
 
 def test_daemon_json(host: Host, daemon: Named) -> None:
     assert json.loads(host.file("/etc/docker/daemon.json").content_string) == daemon.value
+
+
+def test_certificate(host: Host, certificate: Named) -> None:
+    """Byte for byte, and a key that nobody but root may read; a failure shows neither."""
+    wanted, file = certificate.value, host.file(certificate.name)
+    assert file.is_file
+    same = file.content == wanted.content
+    assert same, "another content"
+    assert (file.user, file.group, oct(file.mode)) == (wanted.owner, wanted.group, oct(wanted.mode))
+
+
+def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
+    rules = host.check_output("iptables -S FORWARD").splitlines()
+    assert rules[0] == f"-P FORWARD {forward_policy.value}"
+
+
+def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
+    """The boot runs a service of ours, and what that says is the policy."""
+    service = host.service("provision-forward")
+    assert service.is_enabled
+    command = "systemctl cat provision-forward" if uses_systemd(host) else "cat /etc/init.d/provision-forward"
+    assert f"iptables -w -P FORWARD {forward_policy.value}" in host.check_output(command)
+
+
+def test_firewalld_zone(host: Host, firewalld: Named) -> None:
+    """By firewalld's own word, running and at its next start."""
+    for options in ("", "--permanent "):
+        zone = host.check_output(f"firewall-cmd {options}--info-zone=docker")
+        assert "target: ACCEPT" in zone
+        assert firewalld.value in zone.partition("interfaces:")[2].partition("\n")[0].split()

@@ -1,0 +1,86 @@
+"""The engine's own files: daemon.json, its proxies, certificates by registry, and where containerd keeps its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision import engine
+from provision.desire.setting import Setting
+from provision.model import Resource
+from provision.resources.file import File
+from provision.resources.obstacle import Obstacle
+from provision.spec import Engine, Proxy, Registry
+
+
+def engine_files(at: Setting) -> Iterator[Resource]:
+    declared = at.spec.engine
+    if declared is None:
+        return
+    yield from _containerd(at, declared)
+    yield from _proxy(at, declared)
+    for name, registry in declared.registries.items():
+        yield from _certificates(at, name, registry)
+    yield from _daemon_json(at, declared)
+
+
+def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:
+    """Exactly the declared keys; a file that says the same in another form is left as it is."""
+    if (daemon := engine.daemon_json(declared)) is None:
+        if declared.proxy is not None and declared.proxy.place == "daemon":
+            raise at.error("needs engine.daemon, for it is one of its keys", "engine", "proxy", hint="daemon: {}")
+        return
+    _check_free(at, engine.DAEMON_JSON)
+    content = at.render("daemon.json.j2", daemon=engine.canonical(daemon).decode())
+    yield _file(at, engine.DAEMON_JSON, content, same=True)
+
+
+def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
+    proxy = declared.proxy
+    if proxy is None or proxy.place == "daemon":
+        return
+    if at.flavour.init.name != "systemd":
+        yield Obstacle("proxy", f"{at.platform.name} has no unit to tell of proxies; set engine.proxy.place: daemon")
+        return
+    _check_free(at, engine.DROPIN)
+    yield _file(at, engine.DROPIN, at.render("systemd/proxy.conf.j2", proxies=_variables(proxy)))
+
+
+def _variables(proxy: Proxy) -> dict[str, str]:
+    """As dockerd reads them (docs.docker.com/engine/daemon/proxy)."""
+    given = {"HTTP_PROXY": proxy.http, "HTTPS_PROXY": proxy.https, "NO_PROXY": ",".join(proxy.no_proxy)}
+    return {name: value for name, value in given.items() if value}
+
+
+def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
+    """With OpenRC dockerd starts a containerd of its own, whose data is below data-root anyway."""
+    if declared.containerd_root is not None and at.flavour.init.name == "systemd":
+        _check_free(at, engine.CONTAINERD_TOML)
+        content = at.render("containerd/config.toml.j2", root=declared.containerd_root)
+        yield _file(at, engine.CONTAINERD_TOML, content)
+
+
+def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resource]:
+    """Read by dockerd at each pull and push, so no restart (docs.docker.com/engine/security/certificates)."""
+    for part, file, mode in (
+        ("ca", "ca.crt", "0644"),
+        ("cert", "client.cert", "0644"),
+        ("key", "client.key", "0600"),
+    ):
+        if (given := getattr(registry, part)) is None:
+            continue
+        path = f"{engine.CERTIFICATES}/{name}/{file}"
+        _check_free(at, path)
+        text = given.lstrip()
+        content = (
+            text.encode() if text.startswith("-----BEGIN ") else at.read(given, "engine", "registries", name, part)
+        )
+        yield File(path, content, mode=mode, secret=part == "key")
+
+
+def _file(at: Setting, path: str, content: bytes, same: bool = False) -> File:
+    return File(path, content, watchers=at.watchers.get(path, ()), same=engine.same if same else None)
+
+
+def _check_free(at: Setting, path: str) -> None:
+    if path in at.spec.files:
+        raise at.error("engine declares this file too", "files", path)

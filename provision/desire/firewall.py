@@ -1,0 +1,37 @@
+"""What the host's firewall is to say of containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from provision import engine
+from provision.desire.setting import Setting
+from provision.model import Resource
+from provision.resources.boot_service import BootService
+from provision.resources.file import File
+from provision.resources.forward import Forward
+
+UNIT = "provision-forward"
+
+
+def boot_rules(at: Setting) -> Iterator[Resource]:
+    """Files: before the packages, so that what they start is right at once."""
+    if at.spec.engine is None or (declared := at.spec.engine.firewall) is None:
+        return
+    if declared.firewalld:
+        bridge = str((at.spec.engine.daemon or {}).get("bridge") or "docker0")
+        content = at.render("firewalld/docker.xml.j2", bridge=bridge)
+        yield File(engine.ZONE, content, watchers=at.watchers.get(engine.ZONE, ()))
+
+
+def live_rules(at: Setting) -> Iterator[Resource]:
+    """After the packages: iptables comes with them."""
+    if at.spec.engine is None or (declared := at.spec.engine.firewall) is None or declared.forward is None:
+        return
+    policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if declared.forward == "accept" else "DROP"
+    init = at.flavour.init
+    template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
+    file = File(init.unit.format(UNIT), at.render(template, policy=policy), mode=init.mode)
+    yield BootService(UNIT, file, init.link.format(UNIT))
+    yield Forward(policy)

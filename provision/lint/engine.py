@@ -1,0 +1,50 @@
+"""The engine against the rest of its spec: what each part of it leaves open that another part brings about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.declare import Wish
+from provision.errors import Where
+from provision.lint.finding import Finding
+from provision.lint.keys import NEWEST, version
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
+from provision.yamlfile import Map
+
+_FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
+#: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
+_CONTAINERD_STORE = (29, 0)
+
+
+def lint(wishes: list[Wish]) -> Iterator[Finding]:
+    for wish in wishes:
+        if wish.spec.engine is not None:
+            yield from _forwarding(wish)
+            yield from _stores(wish)
+
+
+def _forwarding(wish: Wish) -> Iterator[Finding]:
+    """dockerd closes the chain only when it is the one that switches forwarding on."""
+    engine, settings = wish.spec.engine, wish.source.get("sysctl")
+    if engine is None or not isinstance(settings, Map):
+        return
+    if engine.firewall is not None and (engine.firewall.forward is not None or engine.firewall.firewalld):
+        return
+    for name in _FORWARDING:
+        if wish.spec.sysctl.get(name) == "1":
+            message = f"{name} is switched on here, so dockerd leaves the FORWARD chain open to everybody"
+            yield finding("SP401", settings.where[name], message, "engine.firewall: {forward: drop}")
+
+
+def _stores(wish: Wish) -> Iterator[Finding]:
+    engine, written = wish.spec.engine, daemon_of(wish)
+    if engine is None or written is None or engine.containerd_root is not None or "data-root" not in written:
+        return
+    features = written.get("features")
+    chosen = features.get("containerd-snapshotter") if isinstance(features, Map) else None
+    by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source != "distribution"
+    if chosen is True or (chosen is None and by_default and "storage-driver" not in written):
+        where: Where = written.where["data-root"]
+        message = "images and snapshots of this engine are containerd's, and data-root does not move those"
+        yield finding("SP402", where, message, "add engine.containerd_root")

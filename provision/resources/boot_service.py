@@ -1,0 +1,82 @@
+"""A service of ours that does one thing at each boot: its file, and the link that makes the boot run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.file import File, NoFile
+
+
+@dataclass(frozen=True, slots=True)
+class BootService:
+    """``file`` is the unit or the init script, ``link`` what is there when it is enabled. No fork to look at."""
+
+    unit: str
+    file: File
+    link: str
+
+    @property
+    def id(self) -> str:
+        return f"boot:{self.unit}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"boot {self.unit} {self.file.path} {self.link}",)
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+    @property
+    def content(self) -> bytes:
+        return self.file.content
+
+    def want(self) -> State:
+        return {**self.file.want(), "enabled": "yes"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (*self.file.look(), Call("look_paths", (self.link,)))
+
+    def seen(self, report: Report) -> State:
+        there = report.fields("path", self.link) == ("present",)
+        return {**self.file.seen(report), "enabled": "yes" if there else "no"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if drift.keys != ("enabled",):
+            yield from self.file.fix(drift)
+            yield Call("svc_reread")
+        if "enabled" in drift:
+            yield Call("svc_enable", (self.unit,), replaces=(self.link,))
+
+
+@dataclass(frozen=True, slots=True)
+class NoBootService:
+    """One of ours that is no longer declared."""
+
+    unit: str
+    path: str
+    link: str
+
+    @property
+    def id(self) -> str:
+        return f"boot:{self.unit}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"file": "absent"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", (self.path,)),)
+
+    def seen(self, report: Report) -> State:
+        return NoFile(self.path).seen(report)
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("svc_disable", (self.unit,), replaces=(self.link,))
+        yield from NoFile(self.path).fix(drift)
+        yield Call("svc_reread")

@@ -1,0 +1,76 @@
+"""The policy of iptables' FORWARD chain: what a host does with packets that are not for itself.
+
+dockerd sets it to DROP only when it is the one that switches forwarding on (moby,
+libnetwork/drivers/bridge/setup_ip_forwarding.go); where a sysctl did that before, everything is forwarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from provision.model import Call, Drift, Report, State
+
+_FAMILIES = ("ipv4", "ipv6")
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Live; a :class:`~provision.resources.boot_service.BootService` sets it again at each boot."""
+
+    policy: Literal["ACCEPT", "DROP"]
+
+    @property
+    def id(self) -> str:
+        return "forward:policy"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ("forward policy",)
+
+    def want(self) -> State:
+        return dict.fromkeys(_FAMILIES, self.policy)
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_forward"),)
+
+    def seen(self, report: Report) -> State:
+        """A host without IPv6, or whose kernel has no table for it, forwards none of it by rules of iptables."""
+        found = {family: report.fields("forward", family)[0] for family in _FAMILIES}
+        if found["ipv6"] == "none":
+            found["ipv6"] = self.policy
+        return {**found, "live": found["ipv4"]}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("forward_set", (self.policy,))
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardBefore:
+    """A policy of ours that is no longer declared: it goes back to what it was before."""
+
+    policy: str
+
+    @property
+    def id(self) -> str:
+        return "forward:policy"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"ipv4": self.policy}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_forward"),)
+
+    def seen(self, report: Report) -> State:
+        """The first look does not know of it; what it was is not known then."""
+        if report.get("forward", "ipv4") is None:
+            return {"ipv4": "ours"}
+        return {"ipv4": report.fields("forward", "ipv4")[0]}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("forward_set", (self.policy,))

@@ -1,0 +1,79 @@
+# shellcheck shell=sh
+# apk-add(8), apk-world(5): packages are wanted by constraints in the world file, and one transaction makes the host
+# fulfil them all. Needs look/pkg_apk.sh. Not run for real: Debian has no apk to build a lab host with.
+
+apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
+    apk_seconds=$1
+    shift
+    apk --no-progress --wait "$apk_seconds" "$@" 3>&-
+}
+
+pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
+    apk_quiet "$1" update
+}
+
+# The newest version that a pin means: the whole version, or its beginning up to a separator.
+pin_version() { # NAME PIN -> pin_found
+    pin_found=
+    pin_policy=$(exec apk policy "$1" 3>&-)
+    pin_left=$pin_policy$nl
+    while [ -n "$pin_left" ]; do
+        pin_line=${pin_left%%"$nl"*}
+        pin_left=${pin_left#*"$nl"}
+        case $pin_line in
+            '    '* | '') continue ;;
+            '  '*:) ;;
+            *) continue ;;
+        esac
+        pin_line=${pin_line#"  "}
+        pin_line=${pin_line%:}
+        case $pin_line in
+            "$2" | "$2"[-._]*)
+                pin_found=$pin_line
+                return 0
+                ;;
+        esac
+    done
+    fail "no version of $1 matches $2; the repositories have:$nl$pin_policy"
+}
+
+# What goes is a constraint too: a package with an exclamation mark must not be there.
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
+    packages_seconds=$1
+    shift
+    packages_left=$(($# / 3))
+    while [ "$packages_left" -gt 0 ]; do
+        case $1 in
+            remove) set -- "$@" "!$2" ;;
+            *)
+                if [ "$3" = - ]; then
+                    set -- "$@" "$2"
+                else
+                    pin_version "$2" "$3"
+                    set -- "$@" "$2=$pin_found"
+                fi
+                ;;
+        esac
+        shift 3
+        packages_left=$((packages_left - 1))
+    done
+    apk_quiet "$packages_seconds" add --upgrade -- "$@"
+}
+
+# A version in the world file holds a package there; without one, an upgrade moves it.
+pkg_hold() { # SECONDS hold|unhold NAME...
+    hold_seconds=$1 hold_verb=$2
+    shift 2
+    hold_left=$#
+    while [ "$hold_left" -gt 0 ]; do
+        if [ "$hold_verb" = hold ]; then
+            hold_line=$(exec apk info -e -v "$1" 3>&-)
+            set -- "$@" "$1=${hold_line#"$1"-}"
+        else
+            set -- "$@" "$1"
+        fi
+        shift
+        hold_left=$((hold_left - 1))
+    done
+    apk_quiet "$hold_seconds" add -- "$@"
+}

@@ -1,0 +1,166 @@
+# shellcheck shell=sh
+# Forks: none for a service that we started and nobody has touched since; else what the service manager's own file
+# says it takes, and one date for each that has no stamp.
+#
+# "The running service has loaded the files that are on disk" is a state, not a memory of this run:
+# - a stamp (written when we started or reloaded it) names the process and the files it loaded;
+# - without a stamp of this very process, files older than its start were loaded by it;
+# - otherwise it is unknown, and the daemon itself is asked.
+#
+# The stamp also keeps what the service manager said of the service. That still holds while the process is the same
+# one and all that decides it (unit file, drop-ins, the folders of links that enable it) is older than the stamp.
+#
+# What a service manager says is told in systemctl show's words, whichever it is: LoadState, ActiveState,
+# UnitFileState, MainPID, NeedDaemonReload and, where no process stays, when the service was started.
+
+services_stamps=/run/provision/loaded
+
+look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        stamp_read "$1"
+        if [ -n "$stamp_fresh" ]; then
+            service_state "$1" "$2" "$3" "$stamp_show"
+        else
+            set -- "$@" "$1" "$2" "$3"
+        fi
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    # A block of lines for each unit, in order, with an empty line between two.
+    services_show=$(services_query "$@")$nl$nl
+    while [ $# -gt 0 ]; do
+        services_text=${services_show%%"$nl$nl"*}
+        services_show=${services_show#*"$nl$nl"}
+        service_state "$1" "$2" "$3" "$services_text"
+        shift 3
+    done
+}
+
+service_state() { # UNIT COMPARE WATCHED SHOW
+    loaded_state=none services_answer=
+    if [ -n "$3" ]; then
+        service_run "$4"
+        if [ -n "$process_id" ]; then
+            loaded "$1" "$3"
+            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+                services_answer=$("$2")
+            fi
+        fi
+    fi
+    emit service "$1" "$4" "$loaded_state" "$services_answer"
+}
+
+# One run of a service, for certain: its main process, or the moment at which it was started where no process stays
+# ("unit:MICROSECONDS"); empty where it does not run.
+service_run() { # SHOW -> process_id, run_since
+    run_pid=${1##*MainPID=}
+    run_pid=${run_pid%%"$nl"*}
+    run_since='' process_id=
+    if [ "$run_pid" -gt 0 ]; then
+        process "$run_pid"
+        return 0
+    fi
+    case $1 in
+        *ActiveState=active*ActiveEnterTimestampMonotonic=* | *ActiveEnterTimestampMonotonic=*ActiveState=active*) ;;
+        *) return 0 ;;
+    esac
+    run_since=${1##*ActiveEnterTimestamp=}
+    run_since=${run_since%%"$nl"*}
+    process_id=${1##*ActiveEnterTimestampMonotonic=}
+    process_id=unit:${process_id%%"$nl"*}
+}
+
+# -> stamp_process, stamp_files, stamp_show; stamp_fresh is empty unless what the manager said still holds
+stamp_read() { # UNIT
+    stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
+    stamp_path=$services_stamps/$1
+    [ -f "$stamp_path" ] || return 0
+    # -nt is POSIX since 2024, and older dash, bash and busybox have it. The stamp is only read here.
+    # shellcheck disable=SC3013,SC2094
+    while IFS=' ' read -r stamp_kind stamp_text; do
+        case $stamp_kind in
+            stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
+            file) stamp_files="$stamp_files$stamp_text$nl" ;;
+            show) stamp_show="$stamp_show$stamp_text$nl" ;;
+            # Of one age counts as changed: some shells compare whole seconds only.
+            older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
+            none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
+        esac
+    done <"$stamp_path"
+    case $stamp_process in
+        # Whether it is the same start only the manager can tell.
+        unit:*) stamp_fresh= ;;
+        *)
+            process "${stamp_process%%:*}"
+            if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+                stamp_process='' stamp_fresh=''
+            fi
+            ;;
+    esac
+    [ -n "$stamp_show" ] || stamp_fresh=
+}
+
+# -> loaded_state (current, stale, unknown) and loaded_now (the identities of the files that are there, one a line).
+# Takes process_id and run_since, and leaves them.
+loaded() { # UNIT WATCHED
+    loaded_process=$process_id
+    stamp_read "$1"
+    process_id=$loaded_process
+    identify "$2"
+    loaded_state=unknown
+    if [ "$stamp_process" = "$process_id" ]; then
+        loaded_state=stale
+        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        return 0
+    fi
+    # Seconds since the epoch at which it was started, rounded down (USER_HZ is 100).
+    case $process_id in
+        unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
+        *)
+            ticks_now
+            loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+            ;;
+    esac
+    loaded_ages "$2"
+    [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
+}
+
+identify() { # WATCHED -> loaded_now
+    loaded_now='' loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+    done
+}
+
+# -> loaded_newest: when the last of them was changed; for one that is not there its folder tells, if there is one
+loaded_ages() { # WATCHED
+    loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || loaded_path=${loaded_path%/*}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_time=${loaded_fields%%:*}
+        [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
+    done
+}
+
+# -> loaded_fields: "changed:inode:modified:size", from what look_files saw just now (no fork) or from stat
+identity() { # PATH
+    case ${files_table-} in
+        *"$nl$1	regular"*)
+            loaded_fields=${files_table#*"$nl$1	"}
+            loaded_fields=${loaded_fields%%"$nl"*}
+            # kind:mode:owner:group come first
+            loaded_fields=${loaded_fields#*:*:*:*:}
+            ;;
+        *) loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "$1") ;;
+    esac
+}

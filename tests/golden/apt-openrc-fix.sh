@@ -1,0 +1,864 @@
+provision_main() {
+nl='
+'
+begin_events() {
+    exec 3>&1 1>&2 </dev/null
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    export LC_ALL PATH
+    umask 077
+    stage=begin
+    trap 'died $?' EXIT
+    printf 'provision 1\n' >&3
+}
+at() { # FUNCTION ARGUMENT...
+    stage=$1
+    "$@"
+}
+emit() { # FIELD...
+    emit_frame="$#;"
+    for emit_field in "$@"; do
+        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    done
+    printf '%s\n' "$emit_frame" >&3
+}
+fail() { # MESSAGE...: end the step that we are in
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+process() { # PID -> process_id, empty when there is none
+    process_id=
+    case $1 in
+        '' | *[!0-9]*) return 0 ;;
+    esac
+    [ -r "/proc/$1/stat" ] || return 0
+    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    process_pid=$1
+    set -- ${process_stat##*) }
+    process_id="$process_pid:${20}"
+}
+ticks_now() { # -> ticks
+    ticks=$(
+        IFS= read -r process_stat </proc/self/stat
+        set -- ${process_stat##*) }
+        printf '%s' "${20}"
+    )
+}
+platform() { # -> os_id, os_version, os_codename; emits what it found
+    os_id=unknown os_version='' os_codename='' os_name=''
+    os_file=/etc/os-release
+    [ -r "$os_file" ] || os_file=/usr/lib/os-release
+    if [ -r "$os_file" ]; then
+        while IFS='=' read -r os_key os_value || [ -n "$os_key" ]; do
+            os_value=${os_value#[\"\']}
+            os_value=${os_value%[\"\']}
+            case $os_key in
+                ID) os_id=$os_value ;;
+                VERSION_ID) os_version=$os_value ;;
+                VERSION_CODENAME) os_codename=$os_value ;;
+                PRETTY_NAME) os_name=$os_value ;;
+            esac
+        done <"$os_file"
+    fi
+    emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
+}
+docker_info() {
+    docker info --format '{{json .}}' 2>/dev/null 3>&- || :
+}
+look_files() { # PATH...
+    while [ -n "${files_also-}" ]; do
+        set -- "$@" "${files_also%%"$nl"*}"
+        files_also=${files_also#*"$nl"}
+    done
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        if [ -e "$1" ] || [ -L "$1" ]; then
+            set -- "$@" "$1"
+        else
+            emit file "$1" absent
+        fi
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_rest=$files_stat files_total=-1 files_table=$nl
+    files_left=$#
+    while [ "$files_left" -gt 0 ]; do
+        files_line=${files_rest%%"$nl"*}
+        files_rest=${files_rest#*"$nl"}
+        emit file "$1" "$files_line"
+        files_table="$files_table$1	$files_line$nl"
+        case $files_line in
+            regular*)
+                files_size=${files_line##*:}
+                if [ "$files_size" -le 65536 ]; then
+                    [ "$files_total" -ge 0 ] || files_total=5 # the bytes of "Linux"
+                    files_total=$((files_total + files_size))
+                    set -- "$@" "$1"
+                else
+                    look_large_file "$1"
+                fi
+                ;;
+        esac
+        shift
+        files_left=$((files_left - 1))
+    done
+    [ "$files_total" -ge 0 ] || return 0
+    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "${#files_text}" -eq "$files_total" ]; then
+        emit contents '' "$files_text" "$@"
+        return 0
+    fi
+    for files_path in "$@"; do
+        emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+look_large_file() { # PATH: its hash; its bytes are not for the eye
+    files_sum=$(exec sha256sum -- "$1")
+    files_sum=${files_sum#\\}
+    emit sha256 "$1" "${files_sum%% *}"
+}
+look_paths() { # PATH...: no fork
+    for paths_path in "$@"; do
+        if [ -e "$paths_path" ]; then
+            emit path "$paths_path" present
+        else
+            emit path "$paths_path" absent
+        fi
+    done
+}
+look_hostname() {
+    IFS= read -r hostname_live </proc/sys/kernel/hostname
+    emit hostname '' "$hostname_live"
+}
+look_manifests() { # FOLDER
+    for manifests_file in "$1"/*; do
+        [ -f "$manifests_file" ] || continue
+        manifests_text=
+        while IFS= read -r manifests_line || [ -n "$manifests_line" ]; do
+            manifests_text="$manifests_text$manifests_line$nl"
+            case $manifests_line in
+                'file '* | 'boot '*)
+                    manifests_path=${manifests_line#file }
+                    case $manifests_path in
+                        'boot '*)
+                            manifests_path=${manifests_path#boot * }
+                            manifests_path=${manifests_path%% *}
+                            ;;
+                    esac
+                    if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
+                        emit made "$manifests_path" present
+                    else
+                        emit made "$manifests_path" absent
+                    fi
+                    ;;
+            esac
+        done <"$manifests_file"
+        emit manifest "${manifests_file##*/}" "$manifests_text"
+    done
+}
+look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
+    packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
+        [ $? -eq 1 ]
+    emit packages '' "$packages_text"
+}
+look_candidates() { # NAME...
+    candidates_folder=$(exec mktemp -d)
+    mkdir "$candidates_folder/lists" "$candidates_folder/lists/partial"
+    apt-get -q -o "Dir::State::Lists=$candidates_folder/lists" -o Dir::Cache::pkgcache= \
+        -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root update >&2 3>&-
+    candidates_text=$(exec apt-cache -o "Dir::State::Lists=$candidates_folder/lists" \
+        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy "$@" 3>&-)
+    rm -rf -- "$candidates_folder"
+    emit candidates '' "$candidates_text"
+}
+look_apt_sources() { # OWN-FILE...: all source files but those; no fork
+    apt_own=$nl
+    for apt_file in "$@"; do
+        apt_own="$apt_own$apt_file$nl"
+    done
+    set --
+    for apt_file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        case $apt_own in
+            *"$nl$apt_file$nl"*) continue ;;
+        esac
+        [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
+    done
+    [ $# -gt 0 ] || return 0
+    files_also=
+    for apt_file in "$@"; do
+        files_also="$files_also$apt_file$nl"
+    done
+    emit apt_sources '' "$@"
+}
+services_stamps=/run/provision/loaded
+look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
+    services_left=$(($# / 3))
+    while [ "$services_left" -gt 0 ]; do
+        stamp_read "$1"
+        if [ -n "$stamp_fresh" ]; then
+            service_state "$1" "$2" "$3" "$stamp_show"
+        else
+            set -- "$@" "$1" "$2" "$3"
+        fi
+        shift 3
+        services_left=$((services_left - 1))
+    done
+    [ $# -gt 0 ] || return 0
+    services_show=$(services_query "$@")$nl$nl
+    while [ $# -gt 0 ]; do
+        services_text=${services_show%%"$nl$nl"*}
+        services_show=${services_show#*"$nl$nl"}
+        service_state "$1" "$2" "$3" "$services_text"
+        shift 3
+    done
+}
+service_state() { # UNIT COMPARE WATCHED SHOW
+    loaded_state=none services_answer=
+    if [ -n "$3" ]; then
+        service_run "$4"
+        if [ -n "$process_id" ]; then
+            loaded "$1" "$3"
+            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
+                services_answer=$("$2")
+            fi
+        fi
+    fi
+    emit service "$1" "$4" "$loaded_state" "$services_answer"
+}
+service_run() { # SHOW -> process_id, run_since
+    run_pid=${1##*MainPID=}
+    run_pid=${run_pid%%"$nl"*}
+    run_since='' process_id=
+    if [ "$run_pid" -gt 0 ]; then
+        process "$run_pid"
+        return 0
+    fi
+    case $1 in
+        *ActiveState=active*ActiveEnterTimestampMonotonic=* | *ActiveEnterTimestampMonotonic=*ActiveState=active*) ;;
+        *) return 0 ;;
+    esac
+    run_since=${1##*ActiveEnterTimestamp=}
+    run_since=${run_since%%"$nl"*}
+    process_id=${1##*ActiveEnterTimestampMonotonic=}
+    process_id=unit:${process_id%%"$nl"*}
+}
+stamp_read() { # UNIT
+    stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
+    stamp_path=$services_stamps/$1
+    [ -f "$stamp_path" ] || return 0
+    while IFS=' ' read -r stamp_kind stamp_text; do
+        case $stamp_kind in
+            stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
+            file) stamp_files="$stamp_files$stamp_text$nl" ;;
+            show) stamp_show="$stamp_show$stamp_text$nl" ;;
+            older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
+            none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
+        esac
+    done <"$stamp_path"
+    case $stamp_process in
+        unit:*) stamp_fresh= ;;
+        *)
+            process "${stamp_process%%:*}"
+            if [ -z "$process_id" ] || [ "$process_id" != "$stamp_process" ]; then
+                stamp_process='' stamp_fresh=''
+            fi
+            ;;
+    esac
+    [ -n "$stamp_show" ] || stamp_fresh=
+}
+loaded() { # UNIT WATCHED
+    loaded_process=$process_id
+    stamp_read "$1"
+    process_id=$loaded_process
+    identify "$2"
+    loaded_state=unknown
+    if [ "$stamp_process" = "$process_id" ]; then
+        loaded_state=stale
+        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        return 0
+    fi
+    case $process_id in
+        unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
+        *)
+            ticks_now
+            loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
+            ;;
+    esac
+    loaded_ages "$2"
+    [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
+}
+identify() { # WATCHED -> loaded_now
+    loaded_now='' loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+    done
+}
+loaded_ages() { # WATCHED
+    loaded_newest=0 loaded_left=$1$nl
+    while [ -n "$loaded_left" ]; do
+        loaded_path=${loaded_left%%"$nl"*}
+        loaded_left=${loaded_left#*"$nl"}
+        [ -e "$loaded_path" ] || loaded_path=${loaded_path%/*}
+        [ -e "$loaded_path" ] || continue
+        identity "$loaded_path"
+        loaded_time=${loaded_fields%%:*}
+        [ "$loaded_time" -le "$loaded_newest" ] || loaded_newest=$loaded_time
+    done
+}
+identity() { # PATH
+    case ${files_table-} in
+        *"$nl$1	regular"*)
+            loaded_fields=${files_table#*"$nl$1	"}
+            loaded_fields=${loaded_fields%%"$nl"*}
+            loaded_fields=${loaded_fields#*:*:*:*:}
+            ;;
+        *) loaded_fields=$(exec stat -L -c '%Z:%i:%Y:%s' -- "$1") ;;
+    esac
+}
+look_stores() { # (ROOT measure|-)...
+    while [ $# -gt 0 ]; do
+        stores_root=$1 stores_words='' stores_free=''
+        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/image/}
+            stores_word "images of ${stores_item%%/*}"
+        done
+        for stores_item in "$stores_root"/containers/*/config.v2.json; do
+            [ ! -e "$stores_item" ] || stores_word containers
+        done
+        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
+            [ -e "$stores_item" ] || continue
+            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
+            stores_word "snapshots of ${stores_item%%/*}"
+        done
+        if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
+            [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
+            stores_space "$stores_root"
+        fi
+        emit store "$stores_root" "$stores_free" "$stores_words"
+        shift 2
+    done
+}
+stores_word() { # WORD: each of them once
+    case $nl$stores_words in
+        *"$nl$1$nl"*) ;;
+        *) stores_words="$stores_words$1$nl" ;;
+    esac
+}
+stores_space() { # ROOT -> stores_free, in KiB, on the file system that it is on or will be
+    stores_place=$1
+    while [ ! -d "${stores_place:-/}" ]; do
+        stores_place=${stores_place%/*}
+    done
+    stores_free=$(df -Pk -- "${stores_place:-/}")
+    stores_free=${stores_free##*"$nl"}
+    set -- $stores_free
+    stores_free=$4
+}
+services_query() { # (UNIT COMPARE WATCHED)...
+    while [ $# -gt 0 ]; do
+        query_load=not-found query_active=inactive query_enabled=disabled
+        [ ! -e "/etc/init.d/$1" ] || query_load=loaded
+        for query_link in /etc/runlevels/*/"$1"; do
+            [ ! -e "$query_link" ] || query_enabled=enabled
+        done
+        openrc_pid "$1"
+        if [ -e "/run/openrc/started/$1" ]; then
+            query_active=active
+            case $openrc_daemon$query_pid in
+                yes0) query_active=failed ;;
+            esac
+        fi
+        printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\nMainPID=%s\nNeedDaemonReload=no\n\n' \
+            "$query_load" "$query_active" "$query_enabled" "$query_pid"
+        shift 3
+    done
+}
+openrc_pid() { # UNIT -> query_pid (0: none runs); openrc_daemon: whether there should be one
+    query_pid=0 openrc_daemon=
+    set -- "/run/$1.pid" "/run/openrc/daemons/$1"/*
+    for openrc_file in "$@"; do
+        [ -f "$openrc_file" ] || continue
+        openrc_daemon=yes
+        case $openrc_file in
+            /run/openrc/*)
+                openrc_text=
+                while IFS= read -r openrc_line; do
+                    case $openrc_line in
+                        pidfile=?*) openrc_text=${openrc_line#pidfile=} ;;
+                    esac
+                done <"$openrc_file"
+                [ -f "$openrc_text" ] || continue
+                openrc_file=$openrc_text
+                ;;
+        esac
+        IFS= read -r openrc_text <"$openrc_file" || [ -n "$openrc_text" ] || continue
+        process "$openrc_text"
+        if [ -n "$process_id" ]; then
+            query_pid=$openrc_text
+            return 0
+        fi
+    done
+}
+look_sysctls() { # KEY-AS-PATH...
+    sysctl_left=$#
+    while [ "$sysctl_left" -gt 0 ]; do
+        [ ! -e "/proc/sys/$1" ] || set -- "$@" "/proc/sys/$1"
+        shift
+        sysctl_left=$((sysctl_left - 1))
+    done
+    for sysctl_file in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf \
+        /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf; do
+        [ ! -e "$sysctl_file" ] || set -- "$@" "$sysctl_file"
+    done
+    sysctl_names=
+    for sysctl_file in "$@"; do
+        sysctl_names="$sysctl_names$sysctl_file$nl"
+    done
+    sysctl_lines=
+    if [ $# -gt 0 ]; then
+        sysctl_lines=$(exec grep -Hnv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
+    fi
+    emit sysctls '' "$sysctl_names" "$sysctl_lines"
+}
+look_users() { # NAME...; 2 is getent's word for "not all of them exist"
+    users_text=$(exec getent passwd -- "$@") || [ $? -eq 2 ]
+    emit users '' "$users_text" "$*"
+}
+look_groups() { # NAME...
+    groups_text=$(exec getent group -- "$@") || [ $? -eq 2 ]
+    emit groups '' "$groups_text" "$*"
+}
+put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
+    put_folder=${1%/*}
+    put_folder=${put_folder:-/}
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory"
+    fi
+    [ -d "$put_folder" ] || (
+        umask 022
+        mkdir -p -- "$put_folder"
+    )
+    put_new=$put_folder/.provision.$$
+    rm -f -- "$put_new"
+    : >"$put_new" # umask is 077
+    chown -- "$2:$3" "$put_new"
+    chmod -- "$4" "$put_new"
+    case $5 in
+        text) printf '%s' "$6" >"$put_new" ;;
+        base64) printf '%s' "$6" | base64 -d >"$put_new" ;;
+        *) fail "put_file: unknown encoding $5" ;;
+    esac
+    durable "$put_new"
+    [ ! -L "$1" ] || rm -f -- "$1"
+    mv -f -- "$put_new" "$1"
+    durable "$put_folder"
+    written
+}
+written() {
+    ticks_now
+    printf '%s\n' "$ticks" >"$run_written"
+}
+own_file() { # PATH OWNER GROUP MODE: content is right already
+    chown -- "$2:$3" "$1"
+    chmod -- "$4" "$1"
+}
+remove_file() { # PATH
+    if [ -d "$1" ] && [ ! -L "$1" ]; then
+        fail "$1 is a directory; only files are removed"
+    fi
+    rm -f -- "$1"
+    [ ! -d "${1%/*}" ] || durable "${1%/*}"
+    written
+}
+durable() { # PATH
+    sync -- "$1" 2>/dev/null || sync
+}
+hostname_set() { # NAME
+    printf '%s\n' "$1" >/proc/sys/kernel/hostname
+}
+lock_holder() { # FILE -> lock_pid, empty when it is free
+    lock_pid=
+    [ -e "$1" ] || return 0
+    case $1 in
+        *.pid) # holds it by its name in it
+            IFS= read -r lock_candidate <"$1" || :
+            [ ! -d "/proc/${lock_candidate:-none}" ] || lock_pid=$lock_candidate
+            return 0
+            ;;
+    esac
+    lock_inode=$(exec stat -c %i -- "$1")
+    while IFS=' ' read -r _ _ _ _ lock_candidate lock_place _; do
+        case $lock_place in
+            *":$lock_inode") lock_pid=$lock_candidate ;;
+        esac
+    done </proc/locks
+}
+lock_wait() { # SECONDS FILE...
+    wait_left=$1 wait_all=$1 wait_told=
+    shift
+    while :; do
+        wait_pid=
+        for wait_file in "$@"; do
+            lock_holder "$wait_file"
+            [ -z "$lock_pid" ] || wait_pid=$lock_pid
+        done
+        [ -n "$wait_pid" ] || return 0
+        wait_name=$(tr '\0' ' ' <"/proc/$wait_pid/cmdline" 2>/dev/null) || wait_name=
+        wait_name="${wait_name% } (pid $wait_pid)"
+        if [ "$wait_told" != "$wait_pid" ]; then
+            emit note "waiting for the package manager's lock, held by $wait_name"
+            wait_told=$wait_pid
+        fi
+        [ "$wait_left" -gt 0 ] || fail "the package manager's lock is still held by $wait_name after $wait_all s"
+        wait_left=$((wait_left - 1))
+        sleep 1
+    done
+}
+apt_quiet() { # WORD...: apt-get with our options, without our events' descriptor
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
+        apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        -o DPkg::Lock::Timeout=30 "$@" 3>&-
+}
+apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
+    lock_wait "$1" /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
+        /var/cache/apt/archives/lock
+}
+pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
+    apt_wait "$1"
+    shift
+    refresh_status=0
+    refresh_said=$(apt_quiet -o APT::Update::Error-Mode=any update 2>&1) || refresh_status=$?
+    printf '%s\n' "$refresh_said"
+    [ "$refresh_status" -ne 0 ] || return 0
+    for refresh_file in "$@"; do
+        [ -f "$refresh_file" ] || continue
+        apt_quiet -o APT::Update::Error-Mode=any -o "Dir::Etc::SourceList=$refresh_file" \
+            -o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0 update
+    done
+    emit note "not every package index could be fetched: ${refresh_said##*"$nl"}"
+}
+pin_version() { # NAME PIN -> pin_found
+    pin_found=
+    pin_list=$(exec apt-cache madison "$1" 3>&-)
+    while IFS=' |' read -r _ pin_candidate _; do
+        case $pin_candidate in
+            "$2" | "$2"[-.+~]*) ;;
+            *)
+                case ${pin_candidate#*:} in
+                    "$2" | "$2"[-.+~]*) ;;
+                    *) continue ;;
+                esac
+                ;;
+        esac
+        pin_found=$pin_candidate
+        return 0
+    done <<MADISON
+$pin_list
+MADISON
+    fail "no version of $1 matches $2; the repositories have:$nl$pin_list"
+}
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
+    apt_wait "$1"
+    shift
+    packages_holds=$nl$(exec apt-mark showhold 3>&-)$nl
+    packages_held=
+    packages_left=$(($# / 3))
+    while [ "$packages_left" -gt 0 ]; do
+        case $packages_holds in
+            *"$nl$2$nl"*) [ "$1" = remove ] || packages_held="$packages_held $2" ;;
+        esac
+        case $1 in
+            remove) set -- "$@" "$2-" ;;
+            *)
+                if [ "$3" = - ]; then
+                    set -- "$@" "$2"
+                else
+                    pin_version "$2" "$3"
+                    set -- "$@" "$2=$pin_found"
+                fi
+                ;;
+        esac
+        shift 3
+        packages_left=$((packages_left - 1))
+    done
+    apt_quiet --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@"
+    [ -z "$packages_held" ] || apt-mark -q hold $packages_held 3>&-
+}
+key_download() { # URL FILE: by apt's own downloader, no curl needed
+    /usr/lib/apt/apt-helper download-file "$1" "$2" 3>&-
+}
+key_trust() { # FILE: apt is told by each source file which key to trust
+    return 0
+}
+pkg_hold() { # SECONDS hold|unhold NAME...
+    apt_wait "$1"
+    shift
+    apt-mark -q "$@" 3>&-
+}
+svc_state() { # UNIT
+    service_show=$(services_query "$1" - '')
+    service_run "$service_show"
+}
+svc_stamp() { # UNIT PROCESS FILES
+    (
+        umask 077
+        mkdir -p "$services_stamps"
+    )
+    stamp_new=$services_stamps/.$1
+    {
+        printf 'stamp-1 %s\n' "$2"
+        prefixed file "$3"
+        prefixed show "$(services_query "$1" - '')$nl"
+        svc_deciders "$1"
+    } >"$stamp_new"
+    mv -f -- "$stamp_new" "$services_stamps/$1"
+}
+prefixed() { # WORD LINES
+    prefixed_left=$2
+    while [ -n "$prefixed_left" ]; do
+        printf '%s %s\n' "$1" "${prefixed_left%%"$nl"*}"
+        prefixed_left=${prefixed_left#*"$nl"}
+    done
+}
+decider() { # PATH...: must stay older than the stamp, or away
+    for decider_path in "$@"; do
+        if [ -e "$decider_path" ]; then
+            printf 'older %s\n' "$decider_path"
+        else
+            printf 'none %s\n' "$decider_path"
+        fi
+    done
+}
+svc_mark() { # UNIT WATCHED current|stale
+    svc_state "$1"
+    [ -n "$process_id" ] || return 0
+    loaded "$1" "$2"
+    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
+    [ "$3" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now"
+}
+svc_start() { # UNIT: as its file is now
+    svc_reread
+    svc_forgive "$1"
+    svc_act start "$1"
+}
+svc_stop() { # UNIT
+    svc_act stop "$1"
+}
+svc_settle() { # UNIT restart|reload WATCHED
+    svc_state "$1"
+    [ -n "$process_id" ] || fail "$1 is not running"
+    loaded "$1" "$3"
+    settle_files=$loaded_now
+    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
+        IFS= read -r settle_written <"$run_written"
+        case $process_id in
+            unit:*) ;;
+            *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
+        esac
+    fi
+    if [ "$loaded_state" != current ]; then
+        svc_reread
+        [ "$2" = reload ] || svc_forgive "$1"
+        svc_act "$2" "$1"
+        svc_state "$1"
+    fi
+    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
+    svc_stamp "$1" "$process_id" "$settle_files"
+}
+svc_deciders() { # UNIT
+    decider "/etc/init.d/$1" /run/openrc/started
+    for decider_level in /etc/runlevels/*; do
+        [ ! -d "$decider_level" ] || decider "$decider_level"
+    done
+}
+svc_enable() { # UNIT
+    rc-update -q add "$1" default 3>&-
+}
+svc_disable() { # UNIT: in whichever runlevels it is
+    for disable_link in /etc/runlevels/*/"$1"; do
+        [ -L "$disable_link" ] || continue
+        disable_level=${disable_link%/*}
+        rc-update -q del "$1" "${disable_level##*/}" 3>&-
+    done
+}
+svc_forgive() { # UNIT
+    forgive_status=0
+    rc-service -q "$1" status >/dev/null 2>&1 3>&- || forgive_status=$?
+    [ "$forgive_status" -ne 32 ] || rc-service -q "$1" zap 3>&-
+}
+svc_reread() { # OpenRC reads its scripts anew each time
+    return 0
+}
+svc_act() { # VERB UNIT
+    rc-service "$2" "$1" 3>&- || {
+        [ ! -f "/var/log/$2.log" ] || tail -n 15 "/var/log/$2.log" >&2 3>&-
+        fail "$2 did not $1; the last lines of its log stand above"
+    }
+    [ "$2" != docker ] || [ "$1" = stop ] || openrc_ready
+}
+openrc_ready() {
+    ready_left=60
+    until [ -n "$(docker_info)" ]; do
+        [ "$ready_left" -gt 0 ] || fail "docker does not answer within a minute of its start"
+        ready_left=$((ready_left - 1))
+        sleep 1
+    done
+}
+sysctl_set() { # KEY-AS-PATH VALUE
+    [ -e "/proc/sys/$1" ] || fail "this kernel has no setting $1 (a module that is not loaded?)"
+    printf '%s\n' "$2" >"/proc/sys/$1"
+}
+user_add() { # OPTION... NAME
+    useradd "$@"
+}
+user_change() { # OPTION... NAME
+    usermod "$@"
+}
+user_remove() { # NAME: the account; its home stays
+    userdel -- "$1"
+}
+group_ensure() { # NAME
+    getent group -- "$1" >/dev/null || groupadd -- "$1"
+}
+member_add() { # USER GROUP
+    getent passwd -- "$1" >/dev/null || fail "there is no user $1 on this host; declare it under users"
+    usermod -a -G "$2" -- "$1"
+}
+member_remove() { # USER GROUP
+    member_line=$(exec getent group -- "$2") || return 0
+    case ",${member_line##*:}," in
+        *",$1,"*) gpasswd -d "$1" "$2" ;;
+    esac
+}
+begin() {
+    set -u
+    trap '' PIPE HUP
+    run_folder=/run/provision
+    run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    begin_events
+    mkdir -p "$run_folder" || exit 1
+}
+lock_take() {
+    process $$
+    if ! mkdir "$run_lock" 2>/dev/null; then
+        lock_owner='' lock_since=''
+        { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || {
+            sleep 1
+            { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || :
+        }
+        lock_self=$process_id
+        process "${lock_owner%%:*}"
+        if [ -n "$lock_owner" ] && [ "$process_id" = "$lock_owner" ]; then
+            emit locked "$lock_owner" "$lock_since"
+            exit 0
+        fi
+        process_id=$lock_self
+        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
+        mkdir "$run_lock" 2>/dev/null || {
+            emit locked unknown ''
+            exit 0
+        }
+    fi
+    run_locked=yes
+    printf '%s %s\n' "$process_id" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$run_lock/owner"
+}
+step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
+    step_begin "$1" "$2" "$3"
+    shift 2
+    (
+        set -eu
+        exec 3>&-
+        "$@"
+    ) >"$run_log" 2>&1
+    step_end $?
+}
+live_step() { # the same for a function that reports while it runs and keeps descriptor 3 from its programs
+    step_begin "$1" "$2" "$3"
+    shift 2
+    (
+        set -eu
+        "$@"
+    ) >"$run_log" 2>&1
+    step_end $?
+}
+step_begin() { # NUMBER RESOURCE FUNCTION
+    step_number=$1
+    stage=$3
+    emit step.begin "$1" "$2" "$3"
+}
+step_end() { # STATUS
+    if [ "$1" -ne 0 ]; then
+        emit step.failed "$step_number" "$1" "$(tail -c 8000 "$run_log")"
+        exit 0
+    fi
+    emit step.done "$step_number"
+}
+steps_end() {
+    set -e
+    emit steps.end
+}
+died() { # STATUS
+    rm -f "$run_log" "$run_written"
+    [ -z "${run_locked-}" ] || rm -rf "$run_lock"
+    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+}
+begin
+lock_take
+step 0 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
+play Site
+file /etc/docker/daemon.json
+file /etc/motd
+file /etc/sysctl.d/99-zz-provision-site.conf
+hold docker-cli
+hold docker.io
+member docker bob
+sysctl net.ipv4.ip_forward 0
+'
+step 1 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
+'
+step 2 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
+127.0.1.1 web1.example.com web1
+'
+step 3 hostname:web1.example.com hostname_set web1.example.com
+step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
+net.ipv4.ip_forward = 1
+'
+step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
+step 6 file:/etc/motd put_file /etc/motd root root 0644 text 'It'\''s $HOME
+'
+step 7 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 0644 text '{
+  "live-restore": true
+}
+'
+live_step 8 packages:all pkg_refresh 300
+live_step 9 packages:all pkg_transaction 300 install curl - install docker.io 28.5 install docker-cli 28.5 install containerd - install docker-buildx - install docker-compose -
+step 10 hold:packages pkg_hold 300 hold docker-cli docker.io
+step 11 user:bob user_add --create-home -- bob
+step 12 member:docker/bob member_add bob docker
+step 13 service:docker svc_enable docker
+step 14 service:docker svc_start docker
+step 15 service:docker svc_settle docker restart '/etc/docker/daemon.json
+/etc/firewalld/zones/docker.xml'
+steps_end
+platform
+at look_manifests /var/lib/provision/manifests
+at look_stores /var/lib/docker measure /var/lib/containerd -
+at look_hostname
+at look_sysctls net/ipv4/ip_forward
+at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+at look_users bob
+at look_groups docker
+at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_services docker docker_info '/etc/docker/daemon.json
+/etc/firewalld/zones/docker.xml'
+emit end
+exit 0
+}
+provision_main

@@ -1,0 +1,248 @@
+"""What an engine has around it: whose packages, proxies, certificates, firewalls, and where its data is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import LabHost, NewHost, Outcome, engine
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n"
+
+
+def applied(outcome: Outcome, status: str = "changed") -> None:
+    assert outcome.counts == {status: 1}, outcome.out + outcome.err
+
+
+def failed(host: LabHost, suite: str = "settings") -> set[str]:
+    return {check.split()[0] for check in host.provision("verify", "--suite", suite).failed}
+
+
+@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+def test_the_distributions_own_engine_and_dockers_instead(new_host: NewHost, suite: str) -> None:
+    host = new_host(suite)
+    ours = engine(**{"live-restore": True})
+    own = {**ours, "source": "distribution"}
+    applied(host.apply({"engine": own}))
+    applied(host.apply(), "ok")
+    assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io") == "ii"
+    assert host.provision("verify").failed == set()
+    host.sh("docker volume create kept")
+    # In one transaction each: never without an engine for longer than that takes, and the data stays.
+    applied(host.apply({"engine": ours}))
+    assert host.sh("docker volume ls -q") == "kept"
+    assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker-ce") == "ii"
+    assert host.provision("verify").failed == set()
+    applied(host.apply({"engine": own}))
+    assert host.sh("docker volume ls -q") == "kept"
+    assert not host.sh("ls /etc/apt/sources.list.d").count("docker"), "its archive is no longer declared"
+    applied(host.apply(), "ok")
+    assert failed(host) == set()
+
+
+def test_openrc(new_host: NewHost) -> None:
+    """A look-alike with a real OpenRC: services, their stamps, the boot, and what is not declared any more."""
+    host = new_host("devuan")
+    daemon = engine(**{"live-restore": True, "labels": ["a=1"]})["daemon"]
+    spec: dict[str, Any] = {
+        "hostname": "openrc.example",
+        "sysctl": {"net.ipv4.ip_forward": 1},
+        "users": {"alice": {}},
+        "engine": {
+            "plugins": [],
+            "version": "26.1",
+            "users": ["alice"],
+            "daemon": daemon,
+            "firewall": {"forward": "drop"},
+        },
+    }
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    checked = host.provision("verify", "--disruptive")
+    assert checked.failed == set(), checked.out
+    before = host.sh("cat /run/docker.pid")
+    # An operator's own edit and restart: found, and healed.
+    host.sh("sed -i s/a=1/a=2/ /etc/docker/daemon.json && rc-service docker restart && sleep 3")
+    assert host.docker_info("Labels") == "[a=2]"
+    applied(host.apply())
+    assert host.docker_info("Labels") == "[a=1]"
+    assert host.sh("cat /run/docker.pid") != before
+    # A daemon that has crashed is started again, although OpenRC calls it started.
+    host.sh("rc-service docker stop; rc-update -q del docker default")
+    planned = host.plan()
+    assert planned.counts == {"changed": 1}
+    applied(host.apply())
+    assert failed(host) == set()
+    spec["engine"].pop("firewall")
+    applied(host.apply(spec))
+    assert host.sh("iptables -S FORWARD").startswith("-P FORWARD ACCEPT")
+    assert host.sh("ls /etc/init.d /etc/runlevels/default").count("provision") == 0
+    applied(host.apply(), "ok")
+    proxied = {**spec, "engine": {**spec["engine"], "proxy": {"http": "http://proxy.example:3128"}}}
+    refused = host.apply(proxied)
+    assert (refused.code, refused.done["error"]["kind"]) == (3, "unsuited")
+    proxied["engine"]["proxy"]["place"] = "daemon"
+    applied(host.apply(proxied))
+    assert host.docker_info("HTTPProxy") == "http://proxy.example:3128"
+
+
+def test_proxies(docker_host: LabHost) -> None:
+    host, url = docker_host, "http://proxy.example:3128/a%2Fb"
+    proxy = {"http": url, "https": url, "no_proxy": ["10.0.0.0/8", ".example"]}
+    declared = {**engine(), "proxy": proxy}
+    applied(host.apply({"engine": declared}))
+    assert host.docker_info("HTTPProxy") == url, "systemd would have made something else of %2F"
+    assert host.docker_info("NoProxy") == "10.0.0.0/8,.example"
+    applied(host.apply(), "ok")
+    assert host.provision("verify", "--suite", "daemon").failed == set()
+    # Changed by hand, and loaded.
+    host.sh("sed -i s/3128/3129/ /etc/systemd/system/docker.service.d/provision.conf")
+    host.sh("systemctl daemon-reload && systemctl restart docker")
+    assert failed(host, "daemon") == {"daemon_proxy"}
+    applied(host.apply())
+    assert host.docker_info("HTTPProxy") == url
+    # In daemon.json instead: the drop-in goes, with one restart for both.
+    starts = "journalctl -q -o cat -u docker | grep -c '^Started docker'"
+    before = int(host.sh(starts))
+    applied(host.apply({"engine": {**engine(), "proxy": {**proxy, "place": "daemon"}}}))
+    assert host.docker_info("HTTPProxy") == url
+    assert int(host.sh(starts)) == before + 1
+    assert host.sh("ls /etc/systemd/system/docker.service.d") == ""
+    assert host.provision("verify", "--suite", "daemon").failed == set()
+    applied(host.apply({"engine": engine()}))
+    assert host.docker_info("HTTPProxy") == ""
+    applied(host.apply(), "ok")
+
+
+def test_certificates_by_registry(docker_host: LabHost) -> None:
+    host = docker_host
+    (host.folder / "files").mkdir()
+    (host.folder / "files/client.key").write_text(KEY)
+    pid = host.dockerd_pid()
+    registries = {"registry.example:5000": {"ca": CERTIFICATE, "cert": CERTIFICATE, "key": "client.key"}}
+    spec = {"engine": {**engine(), "registries": registries}}
+    planned = host.plan(spec)
+    first = host.apply()
+    applied(first)
+    assert host.dockerd_pid() == pid, "dockerd reads them at each pull"
+    assert host.sh("stat -c '%a %n' /etc/docker/certs.d/registry.example:5000/*").splitlines() == [
+        "644 /etc/docker/certs.d/registry.example:5000/ca.crt",
+        "644 /etc/docker/certs.d/registry.example:5000/client.cert",
+        "600 /etc/docker/certs.d/registry.example:5000/client.key",
+    ]
+    applied(host.apply(), "ok")
+    assert failed(host) == set()
+    host.sh("echo >>/etc/docker/certs.d/registry.example:5000/client.key")
+    checked, again = host.provision("verify", "--suite", "settings"), host.plan()
+    assert {check.split()[0] for check in checked.failed} == {"certificate"}
+    assert again.counts == {"changed": 1}
+    for outcome in (planned, first, checked, again):
+        assert "hush" not in outcome.out + outcome.err
+    applied(host.apply({"engine": engine()}))
+    assert host.sh("ls /etc/docker/certs.d/registry.example:5000") == ""
+
+
+def test_the_forward_policy(docker_host: LabHost) -> None:
+    host = docker_host
+    assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine()}).code == 0
+    spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": {**engine(), "firewall": {"forward": "drop"}}}
+    host.sh("iptables -P FORWARD ACCEPT")
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    assert host.provision("verify").failed == set(), "containers still get out"
+    back = host.provision("verify", "--reboot", "--suite", "settings", "--suite", "foundation")
+    assert back.failed == set()
+    assert host.sh("iptables -S FORWARD").startswith("-P FORWARD DROP")
+    host.sh("iptables -P FORWARD ACCEPT")
+    assert failed(host) == {"forward_policy_live"}
+    host.sh("systemctl disable -q provision-forward")
+    assert failed(host) == {"forward_policy_live", "forward_policy_at_boot"}
+    applied(host.apply())
+    assert failed(host) == set()
+    spec["engine"].pop("firewall")
+    applied(host.apply(spec, "--no-lint"))
+    assert host.sh("iptables -S FORWARD").startswith("-P FORWARD ACCEPT")
+    assert host.sh("ls /etc/systemd/system /etc/systemd/system/multi-user.target.wants").count("provision") == 0
+    applied(host.apply(), "ok")
+
+
+def test_firewalld(docker_host: LabHost) -> None:
+    host = docker_host
+    spec = {"engine": {**engine(), "firewall": {"firewalld": True}}}
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    checked = host.provision("verify")
+    assert checked.failed == set(), "containers reach each other and the outside through firewalld"
+    # A change of the zone is loaded by a reload, and docker's own rules are there after it.
+    host.sh("sed -i s/ACCEPT/DROP/ /etc/firewalld/zones/docker.xml && firewall-cmd -q --reload")
+    assert failed(host) == {"firewalld_zone"}
+    applied(host.apply())
+    assert host.provision("verify").failed == set()
+
+
+def test_a_store_is_not_left_behind_silently(docker_host: LabHost) -> None:
+    host = docker_host
+    host.sh("tar -C /usr/share -c zoneinfo/UTC base-files | docker import - kept:1")
+    pid, before = host.dockerd_pid(), host.sh("sha256sum /etc/docker/daemon.json")
+    moved = engine(**{"data-root": "/srv/docker"})
+    refused = host.apply({"engine": moved})
+    assert (refused.code, refused.counts) == (3, {"failed": 1})
+    assert refused.done["error"]["kind"] == "unsuited"
+    assert "images of vfs in /var/lib/docker" in refused.done["error"]["message"] or (
+        "images of overlay2 in /var/lib/docker" in refused.done["error"]["message"]
+    )
+    assert (host.dockerd_pid(), host.sh("sha256sum /etc/docker/daemon.json")) == (pid, before)
+    left = {"engine": {**moved, "existing_store": "leave"}}
+    applied(host.apply(left))
+    assert host.docker_info("DockerRootDir") == "/srv/docker"
+    applied(host.apply(), "ok")
+    # It is in use now: what lies in the old place is no longer asked about.
+    applied(host.apply({"engine": moved}), "ok")
+    host.sh("mkdir /mnt/small && mount -t tmpfs -o size=100m none /mnt/small")
+    small = host.apply({"engine": {**engine(**{"data-root": "/mnt/small/docker"}), "existing_store": "leave"}})
+    assert "/mnt/small/docker: 100 MiB free; it needs 1 GiB" in small.done["error"]["message"]
+
+
+def test_both_roots_together(host: LabHost) -> None:
+    spec = {"engine": {**engine(**{"data-root": "/srv/docker"}), "containerd_root": "/srv/containerd"}}
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    checked = host.provision("verify", "--suite", "daemon", "--suite", "settings")
+    assert checked.failed == set(), checked.out
+    assert "/srv/containerd/" in host.sh("ls -l /proc/$(systemctl show -p MainPID --value containerd)/fd")
+    # By hand, elsewhere, and loaded.
+    host.sh("sed -i s,/srv/containerd,/opt/containerd, /etc/containerd/config.toml && systemctl restart containerd")
+    assert failed(host, "daemon") == {"containerd_root"}
+    # What it has put there since is not left behind silently either.
+    assert "its data was in /opt/containerd" in host.apply().done["error"]["message"]
+    spec["engine"]["existing_store"] = "leave"
+    applied(host.apply(spec))
+    assert failed(host, "daemon") == set()
+
+
+def test_the_network_service_of_el7(new_host: NewHost) -> None:
+    """The walkthrough's order: the setting, then the network service and docker; and never again without a change."""
+    host = new_host("el7")
+    since = "systemctl show -p ActiveEnterTimestampMonotonic --value network"
+    applied(host.apply({"engine": engine()}))
+    began, pid = host.sh(since), host.dockerd_pid()
+    spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine()}
+    applied(host.apply(spec))
+    network, docker = host.sh(since), host.dockerd_pid()
+    assert int(network) > int(began)
+    assert docker != pid
+    applied(host.apply(), "ok")
+    # Written, and the run killed before the restart: a later run still knows.
+    host.sh("touch -d '+1 second' /etc/sysctl.d/99-zz-provision-docker-hosts.conf")
+    applied(host.apply())
+    assert int(host.sh(since)) > int(network)
+
+
+def test_a_host_without_that_service_is_right(new_host: NewHost) -> None:
+    host = new_host("el7")
+    host.sh("systemctl disable -q --now network; rm /usr/lib/systemd/system/network.service; systemctl daemon-reload")
+    spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine()}
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
