@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule bench lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule torture bench lock clean
 
 setup: $(VENV)/ready
 
@@ -52,6 +52,11 @@ docs: setup
 # Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
 molecule: setup
 	scripts/molecule
+
+# Runs broken off at every step, on real hosts, in every way: N of them (300 when not given).
+torture: setup
+	$(BIN)/python -m pytest -m lab tests/lab/test_transactions.py -k killed_after -s --timeout 0 \
+		--injections $(or $(N),300)
 
 bench: setup
 	$(BIN)/python -m bench

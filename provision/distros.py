@@ -165,7 +165,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=_APT_CONFLICTS,
             tools=_APT_TOOLS,
             holds=(),
-            files=("locks.sh", "pkg_apt.sh", "svc_systemd.sh"),
+            files=("locks.sh", "pkg_apt.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
         Flavour(
             name="dnf",
@@ -173,7 +173,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=_RPM_CONFLICTS,
             tools=_RPM_TOOLS,
             holds=("python3-dnf-plugin-versionlock",),
-            files=("locks.sh", "pkg_dnf.sh", "pkg_rpm.sh", "rpm.sh", "svc_systemd.sh"),
+            files=("locks.sh", "pkg_dnf.sh", "pkg_rpm.sh", "rpm.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
         # CentOS 7's manual: yum(8), yum-versionlock(1).
         Flavour(
@@ -182,7 +182,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=_RPM_CONFLICTS,
             tools=_RPM_TOOLS,
             holds=("yum-plugin-versionlock",),
-            files=("locks.sh", "pkg_rpm.sh", "pkg_yum.sh", "rpm.sh", "svc_systemd.sh"),
+            files=("locks.sh", "pkg_rpm.sh", "pkg_yum.sh", "rpm.sh", "svc_systemd.sh", "undo_systemd.sh"),
             network="network",
         ),
         # zypper(8). Docker publishes no packages for it: the engine is the distribution's own.
@@ -196,7 +196,7 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "curl": ("/usr/bin/curl", "curl"),
             },
             holds=(),
-            files=("locks.sh", "pkg_zypper.sh", "rpm.sh", "svc_systemd.sh"),
+            files=("locks.sh", "pkg_zypper.sh", "rpm.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
         # Devuan offers OpenRC in place of sysvinit; the packages are Debian's.
         Flavour(
@@ -205,7 +205,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=(),
             tools=_APT_TOOLS,
             holds=(),
-            files=("locks.sh", "pkg_apt.sh", "svc_openrc.sh"),
+            files=("locks.sh", "pkg_apt.sh", "svc_openrc.sh", "undo_openrc.sh"),
             init=OPENRC,
         ),
         # apk(8), apk-world(5), apk-repositories(5). A package's version in the world file is what holds it.
@@ -215,7 +215,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=(),
             tools={},
             holds=(),
-            files=("pkg_apk.sh", "svc_openrc.sh"),
+            files=("pkg_apk.sh", "svc_openrc.sh", "undo_openrc.sh"),
             accounts=("shadow",),
             init=OPENRC,
         ),

@@ -134,20 +134,40 @@ class Change:
     calls: tuple[Call, ...]
 
 
+#: What a change does to what runs, from least to most: ``stop`` ends containers.
+LEVELS = ("none", "reload", "restart", "stop", "reboot")
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """``level`` is one of :data:`LEVELS`; ``subject`` the resource that brings it about, ``reason`` for people."""
+
+    level: str
+    subject: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that would change on one host, in the order in which it would be done."""
+    """All that would change on one host, in the order in which it would be done, and what that does to what runs."""
 
     host: str
     platform: Platform
     changes: tuple[Change, ...] = ()
+    impacts: tuple[Impact, ...] = ()
+
+    @property
+    def impact(self) -> str:
+        """The worst of all."""
+        return max((one.level for one in self.impacts), key=LEVELS.index, default="none")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
-    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order.
+    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order. ``rolled_back`` says
+    that the host has put back whatever it had replaced.
     """
 
     kind: str
@@ -156,6 +176,7 @@ class Failure:
     detail: str = ""
     done: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
+    rolled_back: bool = False
 
 
 #: How a host can end, in the order in which they are counted.
@@ -173,9 +194,15 @@ FAILURES = {
     "look": "the host's state could not be read",
     "step": "a step of the change failed",
     "locked": "another run works on this host",
+    "drifted": "the host is no longer as it was when its plan was made",
+    "record": "the host can't keep what it would need to undo the change, so it was not begun",
+    "unconfirmed": "nobody came in anew after the change, so the host put everything back",
+    "interrupted": "the change died in the middle (killed, or a power cut), and the host put everything back",
+    "unhealthy": "containers that ran before the change did not run after it",
     "drift": "the host is not as wanted although every step succeeded",
     "spec": "the spec can't be applied to this host",
     "unsuited": "the host lacks what an engine needs",
+    "impact": "the change would do more to the host than --max-impact allows",
     "verify": "a check found the host not to be as the spec says",
     "internal": "a fault of provision itself",
 }

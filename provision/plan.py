@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
+from provision.engine import DAEMON_JSON, UNIT
 from provision.manifest import LIVE, Manifest, removal
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.resources.file import put
@@ -24,11 +25,12 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A plan with what is needed to carry it out: all resources (for the look afterwards), and the steps that
-    keep the manifests true before and after the changes."""
+    """A plan with what is needed to carry it out: all resources (for the look afterwards), the steps that keep the
+    manifests true before and after the changes, and the report that the plan was made on."""
 
     plan: Plan
     resources: tuple[Resource, ...]
+    report: Seen
     remember: tuple[Call, ...] = ()
     forget: tuple[Call, ...] = ()
 
@@ -45,7 +47,12 @@ def outlook(wish: Wish, platform: Platform, context: Context, options: Options, 
     changes = _changes(ordered, report)
     plan = Plan(wish.host.name, platform, tuple(changes))
     remember, forget = _bookkeeping(wish, manifests, makes, gone, changes, ordered, report)
-    return Outlook(plan, ordered, remember, forget)
+    return Outlook(plan, ordered, report, remember, forget)
+
+
+def outlook_of(host: str, platform: Platform, resources: tuple[Resource, ...], report: Seen) -> Outlook:
+    """A plan for resources that no play declares: nothing is remembered of it but what the host itself keeps."""
+    return Outlook(Plan(host, platform, tuple(_changes(resources, report))), resources, report)
 
 
 def _makes(
@@ -95,7 +102,24 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
         calls = tuple(resource.fix(found))
         changes.append(Change(resource.id, found, calls))
         report = report.after(frozenset(path for call in calls for path in call.replaces))
-    return _marked(changes, {resource.id: resource for resource in resources})
+    return _checked(_marked(changes, {resource.id: resource for resource in resources}))
+
+
+def _checked(changes: list[Change]) -> list[Change]:
+    """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
+    or after an upgrade before the restart."""
+    upgraded = any(change.resource == "packages:all" for change in changes)
+    result = []
+    for change in changes:
+        calls: list[Call] = []
+        for call in change.calls:
+            if not upgraded and call.function == "put_file" and call.args[0] == DAEMON_JSON:
+                calls.append(Call("daemon_check_content", call.args[4:6]))
+            elif upgraded and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
+                calls.append(Call("daemon_check", (DAEMON_JSON,)))
+            calls.append(call)
+        result.append(Change(change.resource, change.drift, tuple(calls)))
+    return result
 
 
 def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:

@@ -21,7 +21,7 @@ from provision import lockfile, tasks
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import SpecError
-from provision.model import STATUSES, Event, Failure, Plan
+from provision.model import LEVELS, STATUSES, Event, Failure, Plan
 from provision.plan import Outlook
 from provision.transport.ssh import HostError, Transport, cut
 
@@ -35,13 +35,19 @@ Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict
 @dataclass(frozen=True, slots=True)
 class Request:
     """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change.
-    ``deadline`` is in seconds per host; a host that waits for the answer gets a new one."""
+    ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. ``run`` names this run on the
+    hosts; risky changes are put back by a host that nobody comes into anew within ``confirm_within`` seconds."""
 
-    mode: Literal["plan", "apply", "doctor", "lock"]
+    mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"]
     forks: int = 50
     deadline: float = tasks.DEADLINE
     confirm: Confirm | None = None
     verify: Verify | None = None
+    run: str = ""
+    confirm_within: int = 60
+    max_impact: str | None = None
+    #: a run to bring back, or one that broke off and is to be finished
+    earlier: str = ""
 
 
 @dataclass(slots=True)
@@ -174,17 +180,56 @@ class _HostRun:
             if rollout.request.mode == "doctor":
                 self._examine(self._connection, deadline)
                 return
+            if rollout.request.mode == "runs":
+                for name, result, count in tasks.history(self._connection, self.wish, deadline):
+                    self._tell("run", run=name, result=result, things=count)
+                self._end("ok")
+                return
             if rollout.request.mode == "lock":
                 platform, packages = tasks.versions(self._connection, self.wish, rollout.context, deadline)
                 self._tell("versions", platform=lockfile.key(platform), packages=packages)
                 self._end("ok")
                 return
-            self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
+            earlier = rollout.request.earlier
+            if rollout.request.mode == "rollback":
+                self.found = tasks.look_back(
+                    self._connection, self.wish, rollout.context, earlier, rollout.options, deadline
+                )
+            else:
+                began = self._took_up(self._connection, earlier, deadline) if earlier else ""
+                self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
+                if began == "waiting":
+                    self._settle_earlier(self._connection, earlier, deadline)
+                    return
             self._tell("host.plan", plan=self.found.plan)
+            self._within_bounds(self.found.plan)
             if rollout.request.mode == "plan" or not self.found.plan.changes:
                 self._end_well("changed" if self.found.plan.changes else "ok")
             elif rollout.request.confirm is not None:
                 self._unguard()  # a person may think as long as it takes
+
+    def _took_up(self, connection: Connection, run: str, deadline: float) -> str:
+        """How far an earlier run got on this host, by the host's own receipt; its job is waited for."""
+        receipt = tasks.receipt(connection, self.wish, run, "attach", deadline)
+        if receipt.startswith("rolled_back"):
+            message = f"run {run} did not end well here ({receipt.partition(' ')[2]}); the host put everything back"
+            raise HostError("interrupted", message, rolled_back=True)
+        return receipt
+
+    def _settle_earlier(self, connection: Connection, run: str, deadline: float) -> None:
+        """An earlier run that waits for its word: this connection was made after its change, so it can be given."""
+        good = self.found is not None and not self.found.plan.changes
+        if tasks.receipt(connection, self.wish, run, "confirm" if good else "revoke", deadline) != "done":
+            message = f"run {run} did not make this host as wanted; the host put everything back"
+            raise HostError("drift", message, rolled_back=True)
+        self._end_well("changed")
+
+    def _within_bounds(self, plan: Plan) -> None:
+        most = self.rollout.request.max_impact
+        if most is not None and LEVELS.index(plan.impact) > LEVELS.index(most):
+            worst = [one for one in plan.impacts if one.level == plan.impact]
+            reasons = "; ".join(f"{one.subject}: {one.reason}" for one in worst)
+            raise HostError("impact", f"{plan.impact} is more than --max-impact {most} allows ({reasons})")
 
     def _examine(self, connection: Connection, deadline: float) -> None:
         verdicts = tasks.examine(connection, self.wish, deadline)
@@ -204,7 +249,11 @@ class _HostRun:
             self._unguard()
             deadline = self._deadline()
             self._guard(deadline)
-            tasks.fix(connection, self.wish, found, deadline, self.rollout._tell)
+            transport, request = self.rollout.transport, self.rollout.request
+            changing = tasks.Changing(
+                request.run, request.confirm_within, lambda: transport.open(self.wish.host, deadline)
+            )
+            tasks.fix(connection, self.wish, found, deadline, self.rollout._tell, changing)
             self._end_well("changed")
 
     def hold(self) -> Connection | None:
@@ -231,7 +280,10 @@ class _HostRun:
             self._end("skipped", reason=reason)
 
     def fail(self, failure: Failure) -> None:
-        self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
+        if failure.rolled_back:
+            self._end("rolled_back", failure)
+        else:
+            self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
 
     def cut(self) -> None:
         if self._connection is not None:

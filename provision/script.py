@@ -1,4 +1,4 @@
-"""Calls -> the text of the script that a host runs. The only place that quotes.
+"""Calls -> the text of the scripts that a host runs. The only place that quotes.
 
 The whole script is one function that is called on the last line, so a transfer that breaks off does nothing.
 It reads nothing from its standard input once it runs, so no program can eat it.
@@ -6,16 +6,22 @@ It reads nothing from its standard input once it runs, so no program can eat it.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
+from provision import secret
 from provision.distros import FLAVOURS, ROWS
-from provision.model import Call, Plan
+from provision.model import Call
+from provision.work import Work
 
 SH = Path(__file__).parent / "sh"
 MANIFESTS = "/var/lib/provision/manifests"
+RUNS = "/var/lib/provision/runs"
 
 #: A look that depends on the flavour is made for each of them; the host takes its own.
 Looks = dict[str, Sequence[Call]]
@@ -48,28 +54,73 @@ def look_script(looks: Looks) -> str:
     return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
 
 
-def fix_script(plan: Plan, look: Sequence[Call], remember: Sequence[Call] = (), forget: Sequence[Call] = ()) -> str:
-    """The script that makes ``plan``'s changes, between the bookkeeping of the manifests, and then looks again."""
-    flavour = plan.platform.flavour
-    body = ["lock_take"]
-    names = {call.function for call in look} | {"put_file"}
-    for number, (resource, call) in enumerate(steps(plan, remember, forget)):
-        names.add(call.function)
-        words = " ".join(quote(word) for word in (call.function, *call.args))
-        body.append(f"{'live_step' if call.live else 'step'} {number} {quote(resource)} {words}")
-    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end"]
+def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str:
+    """The script of a job: it makes the changes as one transaction, and then looks again. The same script is what
+    puts everything back, and what is confirmed. ``secrets`` is filled with the tokens that it needs, and the variables
+    that stand for them in it."""
+    flavour = work.plan.platform.flavour
+    body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
+    names = {call.function for call in look} | _TRANSACTION
+    if work.disturbs_engine:
+        body.append("keep_containers")
+    armed = False
+    for number, step in enumerate(work.steps):
+        names.add(step.call.function)
+        if step.risky and not armed:
+            body.append(f"arm {work.confirm_within}")
+            armed = True
+        kind = "live_step" if step.call.live else "step"
+        body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *step.call.args), secrets))
+    if work.disturbs_engine:
+        body.append("health")
+    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
     files = _files("look", [flavour], names) + _files("fix", [flavour], names)
-    return _script(files, body, prologue=_FIX)
+    text = "\n".join(_text(path) for path in [SH / "prelude.sh", *files, SH / "fix.sh"])
+    lines = "\n".join(body)
+    apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
+    return (
+        f"provision_main() {{\n{text}\ncase $1 in\n{apart}\nesac\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
+        'provision_main "${1-run}" "${2-}"\n'
+    )
 
 
-def steps(plan: Plan, remember: Sequence[Call] = (), forget: Sequence[Call] = ()) -> list[tuple[str, Call]]:
-    """Every step of a plan with the resource it is for, in order. What is about to be made is remembered before
-    it is made, and forgotten only after it is gone: a run that dies in between loses nothing."""
-    return [
-        *(("manifest", call) for call in remember),
-        *((change.resource, call) for change in plan.changes for call in change.calls),
-        *(("manifest", call) for call in forget),
-    ]
+def submit_script(run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The script that starts a job apart from the connection and tells what it does. The job goes along as it is,
+    up to a line that can't be in it; the values of secrets beside it, in a file that the job reads once and removes."""
+    lines = "".join(f"{name}={quote(secret.reveal(token))}\n" for token, name in secrets.items())
+    end = f"END-{hashlib.sha256(job.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    body = [f"submit_secrets={quote(lines)}", f"submit {run} <<'{end}'\n{job}{end}", "emit end"]
+    return _script([], body, prologue=_SUBMIT)
+
+
+def receipt_script(verb: Literal["attach", "confirm", "revoke"], run: str, reason: str = "") -> str:
+    """The script that asks how it stands with a job (``attach`` waits for its end), says that all is well, or that
+    it is not."""
+    return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
+
+
+#: What a job may be asked for when it is over, besides doing it.
+_APART = ("guard", "watch", "confirm", "revoke")
+#: What a transaction itself calls.
+_TRANSACTION = {"put_file", "base_check", "svc_start", "look_services", "forward_set"}
+
+
+def _words(command: str, *groups: tuple[str, ...]) -> str:
+    return " ".join([command, *(quote(word) for group in groups for word in group)])
+
+
+def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> str:
+    """The same, but a secret is a variable of the job's: its value stands in no script."""
+    found = []
+    for word in words:
+        pieces = []
+        for piece, token in secret.split(word):
+            if token:
+                pieces.append(f'"${{{secrets.setdefault(piece, f"secret_{len(secrets)}")}}}"')
+            elif piece or "«secret:" not in word:
+                pieces.append(quote(piece))
+        found.append("".join(pieces))
+    return " ".join([command, *found])
 
 
 def _looks(looks: Looks) -> Iterator[str]:
@@ -158,4 +209,4 @@ def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str
     return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
 
 
-_LOOK, _FIX = "look.sh", "fix.sh"
+_LOOK, _SUBMIT = "look.sh", "submit.sh"

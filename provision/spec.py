@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.functional_validators import AfterValidator
 
+from provision.secret import holds
+
 
 class _Model(BaseModel):
     # Built at first use: only the outermost model ever validates anything.
@@ -280,6 +282,8 @@ def _check_json(value: Any, path: str) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _check_json(item, f"{path}[{index}]")
+    elif isinstance(value, str) and holds(value):
+        raise ValueError(f"{path} is a secret; daemon.json is shown in plans and by docker info, so it takes none")
     elif (
         not isinstance(value, (str, int, float, type(None))) or value != value or value in (float("inf"), -float("inf"))
     ):
@@ -324,3 +328,7 @@ class Spec(_Model):
     users: dict[UserName, User] = {}
     services: dict[UnitName, Service] = {}
     engine: Engine | None = None
+    risky: list[AbsolutePath | UnitName] = Field(
+        default=[],
+        description="Paths (and what is below them) and services whose change must be confirmed by coming in anew.",
+    )

@@ -14,30 +14,40 @@ They raise :class:`~provision.transport.ssh.HostError` when the host can't go on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from fabric import Connection, task
 
-from provision import distros, doctor
+from provision import back, distros, doctor
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
 from provision.engine import daemon_json
-from provision.model import Call, Event, Failure, Platform
-from provision.plan import Outlook, drift, outlook
+from provision.impact import impacts
+from provision.job import Frame, Job, OnEvent, Verb, reported
+from provision.model import Call, Event, Platform, Resource
+from provision.plan import Outlook, drift, outlook, outlook_of
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
-from provision.script import Looks, fix_script, look_script, steps
+from provision.script import RUNS, Looks, look_script, receipt_script
 from provision.transport.execute import Finished, execute
 from provision.transport.ssh import HostError
-from provision.wire import Seen, WireError
+from provision.wire import Seen
+from provision.work import new_run, work
 
 #: Seconds that a host may take, from login to the last look.
 DEADLINE = 1800.0
 
-OnEvent = Callable[[Event], None]
-Frame = tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """How changes are made: the ``run`` that they belong to (a new one when empty), the seconds within which risky
+    ones must be confirmed, and how to come in anew."""
+
+    run: str = ""
+    confirm_within: int = 60
+    reconnect: Callable[[], Connection] | None = None
 
 
 def _silent(event: Event) -> None:
@@ -60,11 +70,81 @@ def look(
     )
     report, platform = _looked(frames, finished)
     try:
-        return outlook(wish, platform, context, options, report)
+        found = outlook(wish, platform, context, options, report)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     except ValueError as error:
         raise HostError("spec", str(error)) from error
+    plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
+    if plan.impact == "restart":
+        names, survive = _containers(connection, wish, platform, found, deadline)
+        plan = replace(plan, impacts=impacts(plan, names, survive))
+    return replace(found, plan=plan)
+
+
+def _containers(
+    connection: Connection, wish: Wish, platform: Platform, found: Outlook, deadline: float
+) -> tuple[dict[str, str], bool]:
+    """What runs in a daemon that is about to be restarted (one more exec), and whether it goes on."""
+    frames: list[Frame] = []
+    looks: Looks = {flavour: [Call("look_containers")] for flavour in distros.FLAVOURS}
+    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    report, _ = _looked(frames, finished)
+    live, text = report.fields("containers")
+    rows = [line.split(" ") for line in text.splitlines()]
+    declared = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
+    first = any(call.args[1:2] == ("live-restart",) for change in found.plan.changes for call in change.calls)
+    survive = declared.get("live-restore") is True and (live == "true" or first)
+    return {name.removeprefix("/"): policy for name, policy in rows}, survive
+
+
+@task
+def look_back(
+    connection: Connection,
+    wish: Wish,
+    context: Context,
+    run: str,
+    options: Options = Options(),  # noqa: B008 - frozen
+    deadline: float | None = None,
+) -> Outlook:
+    """Plan how to bring back what ``run`` replaced on this host (two execs). Changes nothing."""
+    deadline = deadline or time.monotonic() + DEADLINE
+
+    def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
+        frames: list[Frame] = []
+        looks: Looks = dict.fromkeys(distros.FLAVOURS, calls)
+        finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+        return _looked(frames, finished)
+
+    record, platform = see([Call("look_run", (RUNS, run))])
+    try:
+        desired = desire(wish, platform, context, options)
+        wanted = back.resources(run, record, desired, options.lock_timeout)
+        report, _ = see([call for resource in wanted for call in resource.look()])
+        found = outlook_of(wish.host.name, platform, wanted, report)
+    except Unfixable as error:
+        raise HostError("unsuited", str(error)) from error
+    return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
+
+
+@task
+def history(connection: Connection, wish: Wish, deadline: float | None = None) -> list[tuple[str, str, int]]:
+    """The runs that a host remembers, the oldest first: name, result, and how many things it could put back."""
+    frames: list[Frame] = []
+    looks: Looks = {flavour: [Call("look_runs", (RUNS,))] for flavour in distros.FLAVOURS}
+    deadline = deadline or time.monotonic() + DEADLINE
+    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    report, _ = _looked(frames, finished)
+    return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
+
+
+@task
+def receipt(connection: Connection, wish: Wish, run: str, verb: Verb, deadline: float) -> str:
+    """What a host says of its part in ``run``, in one word and a reason: ``none``, ``done``, ``waiting``,
+    ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for one that is at work."""
+    frames: list[Frame] = []
+    execute(connection, wish.host.login, receipt_script(verb, run), deadline, frames.append)
+    return next((frame[1] for frame in frames if frame[0] == "result"), "")
 
 
 @task
@@ -101,7 +181,7 @@ def _parts(platform: Platform, source: str) -> tuple[str, ...]:
 
 def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
     """What a look reported, and on what; raises for a host that can't be looked at."""
-    report = _report(frames, finished)
+    report = reported(frames, finished)
     if report.get("unprivileged") is not None:
         raise HostError("become", "this login is not root; set ansible_become for a login that may use sudo")
     id, version, codename, name = _platform(frames)
@@ -112,38 +192,6 @@ def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
     return report, platform
 
 
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """Frames of a fix, sorted: steps become events, what comes after the last step is the second look."""
-
-    host: str
-    names: list[str]
-    on_event: OnEvent
-    done: list[str]
-    after: list[Frame]
-    failed: list[Frame]
-
-    def frame(self, frame: Frame) -> None:
-        kind = frame[0]
-        if kind == "step.begin":
-            self.on_event(
-                Event(
-                    "step.begin",
-                    self.host,
-                    {"step": self.names[int(frame[1])], "number": int(frame[1]) + 1, "of": len(self.names)},
-                )
-            )
-        elif kind == "step.done":
-            self.done.append(self.names[int(frame[1])])
-            self.on_event(Event("step.done", self.host, {"step": self.names[int(frame[1])]}))
-        elif kind == "note":
-            self.on_event(Event("note", self.host, {"text": frame[1]}))
-        elif kind in ("step.failed", "locked"):
-            self.failed.append(frame)
-        elif kind != "steps.end":
-            self.after.append(frame)
-
-
 @task
 def fix(
     connection: Connection,
@@ -151,23 +199,56 @@ def fix(
     found: Outlook,
     deadline: float | None = None,
     on_event: OnEvent = _silent,
+    changing: Changing = Changing(),
 ) -> None:
-    """Make the changes of a plan (one exec) and see that the host is as wanted afterwards."""
-    named = [f"{resource} {call.function}" for resource, call in steps(found.plan, found.remember, found.forget)]
-    progress = _Progress(wish.host.name, named, on_event, [], [], [])
+    """Make the changes of a plan as one transaction on the host, and see that the host is as wanted afterwards.
+
+    The work is done by a job of the host's own, which a connection that breaks off does not end. Where a step was
+    risky the host puts everything back unless a connection that is made anew confirms it.
+    """
     calls = [call for resource in found.resources for call in resource.look()]
-    script = fix_script(found.plan, calls, found.remember, found.forget)
-    try:
-        finished = execute(connection, wish.host.login, script, deadline or time.monotonic() + DEADLINE, progress.frame)
-    except HostError as error:
-        raise _with_steps(error, progress) from error
-    if progress.failed:
-        raise _failed(progress)
-    try:
-        report = _report(progress.after, finished)
-    except HostError as error:
-        raise _with_steps(error, progress) from error
-    _confirm(found, report, progress)
+    run = changing.run or new_run()
+    made = work(run, found.plan, found.report, found.remember, found.forget, wish.spec.risky, changing.confirm_within)
+    job = Job(
+        wish, made, calls, deadline or time.monotonic() + DEADLINE, on_event, changing.reconnect or _again(connection)
+    )
+    job.run(connection, lambda report: left_over(found.resources, report))
+
+
+def _again(connection: Connection) -> Callable[[], Connection]:
+    """Another connection like this one, for whoever has made it without us."""
+
+    def connect() -> Connection:
+        made = Connection(
+            connection.original_host,
+            user=connection.user,
+            port=connection.port,
+            gateway=connection.gateway,
+            connect_kwargs=connection.connect_kwargs,
+        )
+        made.open()
+        return made
+
+    return connect
+
+
+def left_over(resources: tuple[Resource, ...], report: Seen) -> list[str]:
+    """What is not as wanted, in words. Changed is only what is seen to be right afterwards."""
+    left = []
+    for resource in resources:
+        rest = drift(resource, report)
+        if rest is not None:
+            values = ", ".join(
+                f"{key}: {_short(rest.seen.get(key))} instead of {_short(rest.want[key])}" for key in rest.keys
+            )
+            left.append(f"{resource.id}: {values}")
+    return left
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "absent"
+    return value if "\n" not in value and len(value) <= 120 else f"{len(value)} characters"
 
 
 @task
@@ -178,11 +259,12 @@ def apply(
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
     on_event: OnEvent = _silent,
+    changing: Changing = Changing(),
 ) -> Outlook:
     """Look, and fix what is not as wanted. Returns what was found (and, where there were changes, mended)."""
     found = look(connection, wish, context, options, deadline)
     if found.plan.changes:
-        fix(connection, wish, found, deadline, on_event)
+        fix(connection, wish, found, deadline, on_event, changing)
     return found
 
 
@@ -198,69 +280,3 @@ def _looks(wish: Wish, context: Context, options: Options) -> Looks:
 def _platform(frames: list[Frame]) -> tuple[str, str, str, str]:
     frame = next(frame for frame in frames if frame[0] == "platform")
     return frame[1], frame[2], frame[3], frame[4]
-
-
-def _report(frames: list[Frame], finished: Finished) -> Seen:
-    """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
-    if frames and frames[-1][0] == "died":
-        _, stage, status = frames[-1]
-        raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
-    ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
-    if not ended and finished.status is None:
-        raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
-    if not ended:
-        raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
-    try:
-        return Seen.of(frames)
-    except WireError as error:
-        raise HostError("look", str(error)) from error
-
-
-def _failed(progress: _Progress) -> HostError:
-    frame = progress.failed[0]
-    if frame[0] == "locked":
-        owner = f"process {frame[1].partition(':')[0]}, since {frame[2]}" if frame[2] else "an unknown process"
-        return HostError("locked", f"another run works on this host ({owner})", undone=tuple(progress.names))
-    number, status, output = int(frame[1]), frame[2], frame[3]
-    name = progress.names[number]
-    return HostError(
-        "step",
-        f"{name} failed with {status}",
-        step=name,
-        detail=output,
-        done=tuple(progress.done),
-        undone=tuple(progress.names[number:]),
-    )
-
-
-def _with_steps(error: HostError, progress: _Progress) -> HostError:
-    failure: Failure = error.failure
-    return HostError(
-        failure.kind,
-        failure.message,
-        step=failure.step,
-        detail=failure.detail,
-        done=tuple(progress.done),
-        undone=tuple(progress.names[len(progress.done) :]),
-    )
-
-
-def _confirm(found: Outlook, report: Seen, progress: _Progress) -> None:
-    """Changed is only what is seen to be right afterwards."""
-    left = []
-    for resource in found.resources:
-        rest = drift(resource, report)
-        if rest is not None:
-            values = ", ".join(
-                f"{key}: {_short(rest.seen.get(key))} instead of {_short(rest.want[key])}" for key in rest.keys
-            )
-            left.append(f"{resource.id}: {values}")
-    if left:
-        message = "every step succeeded, but the host is still not as wanted"
-        raise HostError("drift", message, detail="\n".join(left), done=tuple(progress.done))
-
-
-def _short(value: str | None) -> str:
-    if value is None:
-        return "absent"
-    return value if "\n" not in value and len(value) <= 120 else f"{len(value)} characters"

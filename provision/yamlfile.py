@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from provision import secret
 from provision.errors import SpecError, Where
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -113,11 +114,22 @@ class _Builder:
     def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
         if any(node is other for other in above):
             raise SpecError("an alias inside the very thing it names", where=self._where(node), key=key)
+        if node.tag == "!secret":
+            return self._secret(node, key, above)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key, (*above, node))
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, key, (*above, node))
         return self._scalar(node, key)
+
+    def _secret(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Unsafe:
+        """A token in its place; never a template."""
+        given: object = None
+        if isinstance(node, yaml.MappingNode):
+            given = self._mapping(node, key, (*above, node))
+        elif isinstance(node, yaml.ScalarNode):
+            given = node.value
+        return Unsafe(secret.declare(key, given, self._where(node)))
 
     def _scalar(self, node: yaml.Node, key: str) -> Any:
         if node.tag == "!unsafe":

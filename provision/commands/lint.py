@@ -48,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
+    from provision.daemon_keys import NEWEST, version
     from provision.errors import UsageError
     from provision.lint.daemon import lint_text
-    from provision.lint.keys import NEWEST, version
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:

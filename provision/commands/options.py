@@ -71,6 +71,11 @@ def connecting(parser: argparse.ArgumentParser) -> None:
         help="seconds to wait for another package manager (default: 300)",
     )
     parser.add_argument(
+        "--max-impact",
+        choices=("none", "reload", "restart", "stop"),
+        help="refuse a host to which the changes would do more than this",
+    )
+    parser.add_argument(
         "--no-lint", action="store_true", help="go on although lint finds errors; they are shown as warnings"
     )
     parser.add_argument(
@@ -82,6 +87,14 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def seconds(text: str) -> int:
+    """A whole number of seconds, at least 2."""
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError("must be at least 2")
     return number
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.desire import Options
     from provision.load import Loaded
     from provision.model import Event
-    from provision.rollout import Verify
+    from provision.rollout import Request, Verify
     from provision.transport.ssh import Transport
 
 
@@ -36,28 +36,45 @@ def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
 
 def roll_out(
     args: argparse.Namespace,
-    mode: Literal["plan", "apply", "doctor", "lock"],
+    mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"],
     also: Callable[[Event], None] | None = None,
 ) -> int:
     """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). Returns the
     exit code."""
     from provision.desire import Options
 
-    options = Options(args.upgrade, args.lock_timeout) if mode in ("plan", "apply") else Options()
+    options = Options(args.upgrade, args.lock_timeout) if mode in ("plan", "apply", "rollback") else Options()
     found = loaded(args, options)
+    earlier = _earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
+    from provision import secret
     from provision.rollout import Request, Rollout
+    from provision.work import new_run
 
+    secret.resolve()
     ways = transport(args, found)
     listener = reporter(args)
     # The start did without collecting garbage; a long run over many hosts must not.
     gc.freeze()
     gc.enable()
     # Without --yes there is a terminal: apply has seen to it.
-    confirm = partial(_ask, listener) if mode == "apply" and not args.yes else None
+    changes = mode in ("apply", "rollback")
+    confirm = partial(_ask, listener) if changes and not args.yes else None
     prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
-    request = Request(mode, args.forks, args.deadline, confirm, prove)
+    request = Request(
+        mode,
+        args.forks,
+        args.deadline,
+        confirm,
+        prove,
+        run=new_run() if changes else "",
+        confirm_within=getattr(args, "confirm_within", 60),
+        max_impact=getattr(args, "max_impact", None),
+        earlier=earlier,
+    )
+    if changes:
+        also = _journal(args, mode, request, found)
     try:
         emit = listener if also is None else _both(listener, also)
         result = Rollout(found.wishes, found.context, ways, options, request, emit).run()
@@ -70,6 +87,39 @@ def roll_out(
     if result.declined:
         return 1
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def _earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
+    """The earlier run that a command is about. One that is to be finished leaves only its unfinished hosts."""
+    if mode == "rollback":
+        return str(args.run)
+    if getattr(args, "resume", None) is None:
+        return ""
+    from provision.errors import UsageError
+    from provision.report.journal import broken_off
+
+    known = [run for run in broken_off(args.playbook) if args.resume in ("", run.name)]
+    if not known:
+        what = f"run {args.resume}" if args.resume else "run that broke off"
+        raise UsageError(f"no {what} is on record beside {args.playbook} (provision runs)")
+    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in known[-1].left]
+    return known[-1].name
+
+
+def _journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:
+    import getpass
+    import socket
+
+    from provision.report.journal import Journal
+
+    head = {
+        "mode": mode,
+        "playbook": str(args.playbook),
+        "by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "hosts": [wish.host.name for wish in found.wishes],
+        "resumes" if mode == "apply" else "brings_back": request.earlier,
+    }
+    return Journal(args.playbook, request.run, head)
 
 
 def _both(one: Callable[[Event], None], other: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -9,6 +9,7 @@ from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.obstacle import Obstacle
+from provision.secret import holds
 from provision.spec import Engine, Proxy, Registry
 
 
@@ -71,9 +72,8 @@ def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resour
         path = f"{engine.CERTIFICATES}/{name}/{file}"
         _check_free(at, path)
         text = given.lstrip()
-        content = (
-            text.encode() if text.startswith("-----BEGIN ") else at.read(given, "engine", "registries", name, part)
-        )
+        inline = text.startswith("-----BEGIN ") or holds(text)
+        content = text.encode() if inline else at.read(given, "engine", "registries", name, part)
         yield File(path, content, mode=mode, secret=part == "key")
 
 

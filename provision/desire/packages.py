@@ -43,6 +43,12 @@ def packages(at: Setting) -> Iterator[Resource]:
         yield Hold(held, at.options.lock_timeout)
 
 
+def engine_package(at: Setting) -> str | None:
+    """The package that brings dockerd."""
+    found = _packaged(at)
+    return found.parts["engine"] if found is not None else None
+
+
 def _packaged(at: Setting) -> distros.Packaged | None:
     return distros.packaged(at.platform, at.spec.engine.source if at.spec.engine is not None else None)
 

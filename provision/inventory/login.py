@@ -9,6 +9,7 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.model import Login
 from provision.render import Scope
+from provision.secret import reveal
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
@@ -41,10 +42,10 @@ def login(name: str, scope: Scope) -> Login:
         key_file=_key_file(scope),
         known_hosts=_path(scope, "provision_known_hosts"),
         proxy_jump=_proxy_jump(scope),
-        password=_text(scope, "ansible_password") or _text(scope, "ansible_ssh_pass"),
+        password=_secret(scope, "ansible_password") or _secret(scope, "ansible_ssh_pass"),
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
-        become_password=_text(scope, "ansible_become_password") or _text(scope, "ansible_become_pass"),
+        become_password=_secret(scope, "ansible_become_password") or _secret(scope, "ansible_become_pass"),
     )
 
 
@@ -62,6 +63,12 @@ def _text(scope: Scope, name: str) -> str | None:
     if any(ord(character) < 32 for character in text):
         raise SpecError("must not hold control characters", where=_where(scope, name), key=name)
     return text
+
+
+def _secret(scope: Scope, name: str) -> str | None:
+    """A password: the value itself, which goes to the other side's standard input and nowhere else."""
+    token = _text(scope, name)
+    return None if token is None else reveal(token)
 
 
 def _flag(scope: Scope, name: str) -> bool:

@@ -55,7 +55,7 @@ def ensure(store: Store, suite: str) -> Path:
     if part.exists():
         shutil.rmtree(part)
     root = part / "root"
-    base.bootstrap(store, suite, root, _PACKAGES)
+    base.bootstrap(store, suite, root, (*base.PACKAGES, *_PACKAGES))
     base.write(root / "usr/local/sbin/lab-seed", _SEED, 0o755)
     base.unit(root, "lab-seed.service", _SEED_UNIT)
     run(["chroot", root, "systemctl", "--quiet", "enable", "systemd-networkd.service"])

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from provision.daemon_keys import NEWEST, Key, Version, keys
 from provision.errors import Where
 from provision.lint import loose_json
 from provision.lint.checks import CHECKS
 from provision.lint.finding import Finding, Level
-from provision.lint.keys import NEWEST, Key, Version, keys
 from provision.lint.rules import finding
 from provision.lint.values import problem
 from provision.yamlfile import Map, closest, nearest

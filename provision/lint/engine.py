@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision.daemon_keys import NEWEST, version
 from provision.declare import Wish
 from provision.errors import Where
 from provision.lint.finding import Finding
-from provision.lint.keys import NEWEST, version
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
 from provision.yamlfile import Map

@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from provision.daemon_keys import NEWEST, version
 from provision.declare import Wish
 from provision.errors import SpecError, Where
 from provision.lint import daemon, engine, fleet
 from provision.lint.finding import Finding
-from provision.lint.keys import NEWEST, version
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
 from provision.yamlfile import Map

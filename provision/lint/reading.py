@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from provision.daemon_keys import Version
 from provision.declare import Wish
 from provision.errors import Where
 from provision.lint.finding import Level
-from provision.lint.keys import Version
 from provision.yamlfile import Map, Seq
 
 

@@ -44,4 +44,11 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 def _plan(plan: Plan) -> dict[str, Any]:
     items = [{"resource": c.resource, "summary": summary(c), "diff": list(lines(c))} for c in plan.changes]
-    return {"platform": plan.platform.name, "items": items, "disturbs": disturbed(plan)}
+    impacts = [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in plan.impacts]
+    return {
+        "platform": plan.platform.name,
+        "items": items,
+        "disturbs": disturbed(plan),
+        "impact": plan.impact,
+        "impacts": impacts,
+    }

@@ -16,7 +16,16 @@ from rich.text import Text as RichText
 
 from provision.model import Event, Failure, Plan
 from provision.report.checks import matrix
-from provision.report.text import check_lines, failure_lines, hosts_of, plan_lines, table, verdict_line, versions_line
+from provision.report.text import (
+    check_lines,
+    failure_lines,
+    hosts_of,
+    plan_lines,
+    run_line,
+    table,
+    verdict_line,
+    versions_line,
+)
 
 _STYLES = {
     "host": "bold",
@@ -78,6 +87,8 @@ class Terminal:
             self._print([verdict_line(event, self._style)])
         elif event.name == "versions":
             self._print([versions_line(event)])
+        elif event.name == "run":
+            self._print([run_line(event)])
         elif event.name == "check.done":
             row = self._rows.setdefault(event.host, _Row(time.monotonic()))
             row.step = f"{data['suite']}: {data['check']}"

@@ -27,7 +27,9 @@ def plan_lines(plan: Plan, style: Style = plain) -> Iterator[str]:
         for line in lines(change):
             for part in line.split("\n"):
                 yield "      " + style(part, part[:1] if part[:1] in "+-@" else "value")
-    if units := disturbed(plan):
+    for one in plan.impacts:
+        yield "  " + style(f"impact: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}", "disturb")
+    if units := [unit for unit in disturbed(plan) if f"service:{unit}" not in {one.subject for one in plan.impacts}]:
         yield "  " + style(f"restarts, reloads or starts: {', '.join(units)}", "disturb")
 
 
@@ -46,6 +48,14 @@ def verdict_line(event: Event, style: Style = plain) -> str:
     """The doctor's word on one thing."""
     level = str(event.data["level"])
     return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
+
+
+def run_line(event: Event) -> str:
+    return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} things kept)"
+
+
+def armed_words(event: Event) -> str:
+    return f"what follows is put back by the host unless it is confirmed within {event.data['seconds']} s"
 
 
 def versions_line(event: Event) -> str:
@@ -92,6 +102,10 @@ class Text:
             yield verdict_line(event)
         elif event.name == "versions":
             yield versions_line(event)
+        elif event.name == "run":
+            yield run_line(event)
+        elif event.name == "armed":
+            yield f"{event.host}: {armed_words(event)}"
         elif event.name == "check.done":
             self._checks.append(event)
             if data["outcome"] == "failed":
@@ -104,7 +118,7 @@ class Text:
                 # A failed verification has told its checks one by one.
                 shown = replace(failure, detail="") if failure.kind == "verify" else failure
                 yield from failure_lines(event.host, shown)
-            elif self._mode == "apply" or data["status"] != "changed":
+            elif self._mode in ("apply", "rollback") or data["status"] != "changed":
                 yield f"{event.host}: {data['status']}"
         elif event.name == "run.done":
             yield ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.observed import ABSENT, digest, observe, shown
+from provision.secret import holds, reveal_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class File:
     secret: bool = False
 
     @property
+    def hidden(self) -> bool:
+        """Whether it is, or holds, a secret."""
+        return self.secret or holds(self.content)
+
+    @property
     def id(self) -> str:
         return f"file:{self.path}"
 
@@ -37,7 +43,8 @@ class File:
         return {"content": self._declared(), "owner": self.owner, "group": self.group, "mode": self.mode}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (self.path,)),)
+        """Of what is a secret only the hash is asked for: what a look sees is written down on the host."""
+        return (Call("look_sums" if self.hidden else "look_files", (self.path,)),)
 
     def seen(self, report: Report) -> State:
         file = observe(report, self.path)
@@ -46,9 +53,9 @@ class File:
         if not file.regular:
             return {"type": file.kind}
         state = {"owner": file.owner, "group": file.group, "mode": file.mode}
-        if file.sha256 == digest(self.content) or self._means_the_same(file.content):
+        if file.sha256 == digest(reveal_bytes(self.content)) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
-        if self.secret:
+        if self.hidden:
             return {**state, "content": "another secret"}
         return {**state, "content": f"sha256:{file.sha256}" if file.content is None else shown(file.content)}
 
@@ -60,7 +67,7 @@ class File:
             yield Call("own_file", ownership, replaces=(self.path,))
 
     def _declared(self) -> str:
-        return "the declared secret" if self.secret else shown(self.content)
+        return "the declared secret" if self.hidden else shown(self.content)
 
     def _means_the_same(self, content: bytes | None) -> bool:
         return self.same is not None and content is not None and self.same(content) == self.same(self.content)

@@ -56,6 +56,33 @@ class Hostname:
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class HostnameBefore:
+    """The live name from before a run; its files are files."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"hostname:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"live": self.name}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_hostname"),)
+
+    def seen(self, report: Report) -> State:
+        return {"live": report.fields("hostname")[0]}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("hostname_set", (self.name,))
+
+
 def _text(report: Report, path: str) -> str:
     """A file's text; empty when it is not there."""
     return (observe(report, path).content or b"").decode(errors="replace")

@@ -17,7 +17,9 @@ class Service:
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
     A process without a stamp that may not have read the newest files is asked by the shell function ``compare``
-    what it has; ``agrees`` judges the answer. One that is ``optional`` is as wanted where there is no such service.
+    what it has; ``agrees`` judges the answer. ``effect`` says how
+    the change of some watched files is loaded, and why. One that is ``optional`` is as wanted where there is no such
+    service.
     """
 
     unit: str
@@ -28,6 +30,7 @@ class Service:
     compare: str | None = None
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
+    effect: Callable[[Report, tuple[str, ...]], tuple[str, str]] | None = None
 
     @property
     def id(self) -> str:
@@ -58,7 +61,10 @@ class Service:
         running = unit.get("ActiveState") in ("active", "reloading")
         agreed = loaded == "unknown" and self.agrees is not None and self.agrees(answer)
         before = "current" if loaded in ("current", "none") or agreed else "stale"
+        verb, why = self._effect(report, before) if running else ("restart", "")
         return {
+            "verb": verb,
+            "effect": why,
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
             "running": "yes" if running else "no",
@@ -78,7 +84,7 @@ class Service:
         if self.watch and self.running is not False:
             # Also when only just started: this leaves the stamp that says what the process has loaded.
             disturbs = (self.unit,) if "loaded" in drift else ()
-            yield Call("svc_settle", (self.unit, self.on_change, self._watched), disturbs=disturbs)
+            yield Call("svc_settle", (self.unit, drift.seen["verb"], self._watched), disturbs=disturbs)
 
     def mark(self, drift: Drift) -> Call:
         """The step before the first write to a watched file: what the process has loaded until now."""
@@ -87,6 +93,13 @@ class Service:
     @property
     def _watched(self) -> str:
         return "\n".join(self.watch)
+
+    def _effect(self, report: Report, before: str) -> tuple[str, str]:
+        """How to load what is on disk: as little as will do, where it is known what the process has now."""
+        changing = tuple(path for path in self.watch if path in report.pending)
+        if before != "current" or not changing or self.effect is None:
+            return self.on_change, ""
+        return self.effect(report, changing)
 
     def _loaded(self, report: Report, before: str) -> str:
         changing = [path for path in self.watch if path in report.pending]

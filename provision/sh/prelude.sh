@@ -8,16 +8,20 @@
 nl='
 '
 
-# What both frames begin with. Whatever ends the script from here on, `died` of the frame hears of it.
+# What all frames begin with. Whatever ends the script from here on, `died` of the frame hears of it.
 begin_events() {
     exec 3>&1 1>&2 </dev/null
+    begin_shell
+    # Start files of a login shell may have printed something; from here on there are frames alone.
+    printf 'provision 1\n' >&3
+}
+
+begin_shell() {
     LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
     umask 077
     stage=begin
     trap 'died $?' EXIT
-    # Start files of a login shell may have printed something; from here on there are frames alone.
-    printf 'provision 1\n' >&3
 }
 
 at() { # FUNCTION ARGUMENT...
@@ -26,12 +30,16 @@ at() { # FUNCTION ARGUMENT...
 }
 
 emit() { # FIELD...
-    emit_frame="$#;"
-    for emit_field in "$@"; do
+    frame_of "$@"
+    printf '%s\n' "$frame" >&3
+}
+
+frame_of() { # FIELD... -> frame
+    frame="$#;"
+    for frame_field in "$@"; do
         # In the C locale a length is a number of bytes.
-        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+        frame="$frame${#frame_field}:$frame_field,"
     done
-    printf '%s\n' "$emit_frame" >&3
 }
 
 fail() { # MESSAGE...: end the step that we are in
@@ -64,6 +72,13 @@ ticks_now() { # -> ticks
         set -- ${process_stat##*) }
         printf '%s' "${20}"
     )
+}
+
+# Seconds that this machine has run, and which run of it that is: a clock that nobody sets.
+uptime_now() { # -> uptime, boot
+    IFS=' .' read -r uptime _ </proc/uptime
+    process 1
+    boot=$process_id
 }
 
 # The one place that reads os-release(5). Never sourced: it is data.

@@ -44,9 +44,18 @@ def connect(address: str, port: int, timeout: float) -> QuickSocket:
             last = error
             continue
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _notice_death(sock)
         sock._quick()
         return sock
     raise last
+
+
+def _notice_death(sock: socket.socket) -> None:
+    """A host that is cut off while we only listen: the kernel asks after it (tcp(7)), and a read fails within 20 s."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if (option := getattr(socket, name, None)) is not None:  # other systems have other names, or none
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Watchdog:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provision.declare import Context, Wish
+from provision.secret import reveal
 from provision.spec import Engine
 from provision.verify.packages import OF_DISTRIBUTION
 
@@ -32,6 +33,8 @@ class FileBytes:
     owner: str
     group: str
     mode: int
+    #: whether a failure must not show what is in it
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,14 @@ def declared_file(wish: Wish, context: Context) -> Iterator[Named]:
         if file.absent:
             continue
         if file.content is not None:
-            content = file.content.encode()
+            text = file.content
+            content, secret = reveal(text).encode(), reveal(text) != text
         elif file.template is not None:
-            content = context.templates.render(file.template, wish.scope).encode()
+            text = context.templates.render(file.template, wish.scope)
+            content, secret = reveal(text).encode(), reveal(text) != text
         else:
-            content = context.read(str(file.src)) or b""
-        yield Named(path, FileBytes(content, file.owner, file.group, int(file.mode, 8)))
+            content, secret = context.read(str(file.src)) or b"", False
+        yield Named(path, FileBytes(content, file.owner, file.group, int(file.mode, 8), secret))
 
 
 def absent_file(wish: Wish, context: Context) -> Iterator[Named]:
@@ -251,6 +256,7 @@ def certificate(wish: Wish, context: Context) -> Iterator[Named]:
             ("client.key", registry.key, 0o600),
         ):
             if given is not None:
+                given = reveal(given)
                 pem = given.lstrip().startswith("-----BEGIN ")
                 content = given.lstrip().encode() if pem else context.read(given) or b""
                 yield Named(f"/etc/docker/certs.d/{name}/{file}", FileBytes(content, "root", "root", mode))

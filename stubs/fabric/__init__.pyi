@@ -16,6 +16,10 @@ class Connection:
     transport: paramiko.Transport
     original_host: str
     host: str
+    user: str
+    port: int
+    gateway: Connection | str | bool | None
+    connect_kwargs: dict[str, Any]
     def __init__(
         self,
         host: str,

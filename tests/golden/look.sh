@@ -3,23 +3,29 @@ nl='
 '
 begin_events() {
     exec 3>&1 1>&2 </dev/null
+    begin_shell
+    printf 'provision 1\n' >&3
+}
+begin_shell() {
     LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
     umask 077
     stage=begin
     trap 'died $?' EXIT
-    printf 'provision 1\n' >&3
 }
 at() { # FUNCTION ARGUMENT...
     stage=$1
     "$@"
 }
 emit() { # FIELD...
-    emit_frame="$#;"
-    for emit_field in "$@"; do
-        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    frame_of "$@"
+    printf '%s\n' "$frame" >&3
+}
+frame_of() { # FIELD... -> frame
+    frame="$#;"
+    for frame_field in "$@"; do
+        frame="$frame${#frame_field}:$frame_field,"
     done
-    printf '%s\n' "$emit_frame" >&3
 }
 fail() { # MESSAGE...: end the step that we are in
     printf '%s\n' "$*" >&2
@@ -42,6 +48,11 @@ ticks_now() { # -> ticks
         set -- ${process_stat##*) }
         printf '%s' "${20}"
     )
+}
+uptime_now() { # -> uptime, boot
+    IFS=' .' read -r uptime _ </proc/uptime
+    process 1
+    boot=$process_id
 }
 platform() { # -> os_id, os_version, os_codename; emits what it found
     os_id=unknown os_version='' os_codename='' os_name=''
@@ -111,6 +122,19 @@ look_files() { # PATH...
     fi
     for files_path in "$@"; do
         emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+look_sums() { # PATH...: what is no sight for anybody: its hash alone
+    for sums_path in "$@"; do
+        if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
+            emit file "$sums_path" absent
+            continue
+        fi
+        sums_line=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$sums_path")
+        emit file "$sums_path" "$sums_line"
+        case $sums_line in
+            regular*) look_large_file "$sums_path" ;;
+        esac
     done
 }
 look_large_file() { # PATH: its hash; its bytes are not for the eye

@@ -3,23 +3,29 @@ nl='
 '
 begin_events() {
     exec 3>&1 1>&2 </dev/null
+    begin_shell
+    printf 'provision 1\n' >&3
+}
+begin_shell() {
     LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
     umask 077
     stage=begin
     trap 'died $?' EXIT
-    printf 'provision 1\n' >&3
 }
 at() { # FUNCTION ARGUMENT...
     stage=$1
     "$@"
 }
 emit() { # FIELD...
-    emit_frame="$#;"
-    for emit_field in "$@"; do
-        emit_frame="$emit_frame${#emit_field}:$emit_field,"
+    frame_of "$@"
+    printf '%s\n' "$frame" >&3
+}
+frame_of() { # FIELD... -> frame
+    frame="$#;"
+    for frame_field in "$@"; do
+        frame="$frame${#frame_field}:$frame_field,"
     done
-    printf '%s\n' "$emit_frame" >&3
 }
 fail() { # MESSAGE...: end the step that we are in
     printf '%s\n' "$*" >&2
@@ -42,6 +48,11 @@ ticks_now() { # -> ticks
         set -- ${process_stat##*) }
         printf '%s' "${20}"
     )
+}
+uptime_now() { # -> uptime, boot
+    IFS=' .' read -r uptime _ </proc/uptime
+    process 1
+    boot=$process_id
 }
 platform() { # -> os_id, os_version, os_codename; emits what it found
     os_id=unknown os_version='' os_codename='' os_name=''
@@ -111,6 +122,19 @@ look_files() { # PATH...
     fi
     for files_path in "$@"; do
         emit content "$files_path" "$(exec base64 <"$files_path")"
+    done
+}
+look_sums() { # PATH...: what is no sight for anybody: its hash alone
+    for sums_path in "$@"; do
+        if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
+            emit file "$sums_path" absent
+            continue
+        fi
+        sums_line=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$sums_path")
+        emit file "$sums_path" "$sums_line"
+        case $sums_line in
+            regular*) look_large_file "$sums_path" ;;
+        esac
     done
 }
 look_large_file() { # PATH: its hash; its bytes are not for the eye
@@ -425,6 +449,66 @@ look_groups() { # NAME...
     groups_text=$(exec getent group -- "$@") || [ $? -eq 2 ]
     emit groups '' "$groups_text" "$*"
 }
+daemon_check_content() { # text|base64 CONTENT
+    command -v dockerd >/dev/null || return 0
+    check_file=$run_folder/daemon.json
+    case $1 in
+        text) printf '%s' "$2" >"$check_file" ;;
+        *) printf '%s' "$2" | base64 -d >"$check_file" ;;
+    esac
+    (daemon_check "$check_file") || {
+        rm -f "$check_file"
+        exit 1
+    }
+    rm -f "$check_file"
+}
+daemon_check() { # FILE
+    [ -f "$1" ] || return 0
+    command -v dockerd >/dev/null || return 0
+    check_help=$(dockerd --help 2>&1 3>&-) || return 0
+    case $check_help in
+        *--validate*) ;;
+        *) return 0 ;;
+    esac
+    daemon_flags
+    check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) ||
+        fail "dockerd would not start with this daemon.json: $check_said"
+}
+daemon_flags() { # -> daemon_words, from the running daemon, else from its unit
+    daemon_words=
+    process_pid=
+    { IFS= read -r process_pid </run/docker.pid || [ -n "$process_pid" ]; } 2>/dev/null || :
+    if [ -n "$process_pid" ] && [ -r "/proc/$process_pid/cmdline" ]; then
+        daemon_words=$(tr '\0' ' ' <"/proc/$process_pid/cmdline")
+        daemon_words=${daemon_words#* }
+    fi
+}
+docker_reload() {
+    reload_since=$(exec date +%s)
+    svc_act reload docker
+    reload_left=50
+    while :; do
+        reload_until=$(($(exec date +%s) + 1))
+        reload_seen=$(docker events --since "$reload_since" --until "$reload_until" --filter type=daemon \
+            --filter event=reload --format x 2>/dev/null 3>&-) || reload_seen=
+        [ -z "$reload_seen" ] || return 0
+        reload_left=$((reload_left - 1))
+        [ "$reload_left" -gt 0 ] || break
+        sleep 0.1
+    done
+    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
+    fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
+}
+docker_live_restore() {
+    case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in
+        active | locked) fail "this host is a node of a swarm, where live-restore is refused (leave it out, or the swarm)" ;;
+    esac
+    docker_reload
+    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
+        true) ;;
+        *) fail "live-restore is not on after a reload, so a restart would end the containers" ;;
+    esac
+}
 put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     put_folder=${1%/*}
     put_folder=${put_folder:-/}
@@ -435,14 +519,14 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
         umask 022
         mkdir -p -- "$put_folder"
     )
-    put_new=$put_folder/.provision.$$
+    put_new=$put_folder/.provision.new
     rm -f -- "$put_new"
     : >"$put_new" # umask is 077
     chown -- "$2:$3" "$put_new"
     chmod -- "$4" "$put_new"
     case $5 in
-        text) printf '%s' "$6" >"$put_new" ;;
-        base64) printf '%s' "$6" | base64 -d >"$put_new" ;;
+        text) printf '%s' "$6" >"$put_new" || put_short ;;
+        base64) printf '%s' "$6" | base64 -d >"$put_new" || put_short ;;
         *) fail "put_file: unknown encoding $5" ;;
     esac
     durable "$put_new"
@@ -450,6 +534,10 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     mv -f -- "$put_new" "$1"
     durable "$put_folder"
     written
+}
+put_short() {
+    rm -f -- "$put_new"
+    fail "$put_folder: a file can't be written whole there; is there room? $(df -Pk -- "$put_folder" | tail -n 1)"
 }
 written() {
     ticks_now
@@ -470,6 +558,10 @@ remove_file() { # PATH
 durable() { # PATH
     sync -- "$1" 2>/dev/null || sync
 }
+forward_set() { # ACCEPT|DROP
+    iptables -w -P FORWARD "$1" 3>&-
+    [ ! -e /proc/net/if_inet6 ] || ip6tables -w -P FORWARD "$1" 3>&- || :
+}
 hostname_set() { # NAME
     printf '%s\n' "$1" >/proc/sys/kernel/hostname
 }
@@ -479,7 +571,7 @@ key_fetch() { # URL PATH FINGERPRINT-OR-DASH
         umask 022
         mkdir -p -- "$key_folder"
     )
-    key_new=$key_folder/.provision.$$
+    key_new=$key_folder/.provision.new
     rm -f -- "$key_new"
     key_download "$1" "$key_new"
     IFS= read -r key_first <"$key_new" || :
@@ -753,7 +845,7 @@ svc_start() { # UNIT: as its file is now
 svc_stop() { # UNIT
     svc_act stop "$1"
 }
-svc_settle() { # UNIT restart|reload WATCHED
+svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
     [ -n "$process_id" ] || fail "$1 is not running"
     loaded "$1" "$3"
@@ -767,8 +859,19 @@ svc_settle() { # UNIT restart|reload WATCHED
     fi
     if [ "$loaded_state" != current ]; then
         svc_reread
-        [ "$2" = reload ] || svc_forgive "$1"
-        svc_act "$2" "$1"
+        case $1:$2 in
+            docker:reload) docker_reload ;;
+            docker:live-restart)
+                docker_live_restore
+                svc_forgive "$1"
+                svc_act restart "$1"
+                ;;
+            *:reload) svc_act reload "$1" ;;
+            *)
+                svc_forgive "$1"
+                svc_act restart "$1"
+                ;;
+        esac
         svc_state "$1"
     fi
     [ -n "$process_id" ] || fail "$1 stopped again after its $2"
@@ -813,6 +916,384 @@ sysctl_set() { # KEY-AS-PATH VALUE
     [ -e "/proc/sys/$1" ] || fail "this kernel has no setting $1 (a module that is not loaded?)"
     printf '%s\n' "$2" >"/proc/sys/$1"
 }
+base_check() { # (KIND KEY SEEN)...
+    base_differs=
+    while [ $# -gt 0 ]; do
+        base_now "$1" "$2"
+        [ "$base_value" = "$3" ] || base_differs="$base_differs$1 $2: was $3, is $base_value$nl"
+        shift 3
+    done
+    [ -n "$base_differs" ] || return 0
+    emit drifted "$base_differs"
+    exit 0
+}
+base_now() { # KIND KEY -> base_value, as the look told it
+    base_value=absent
+    case $1 in
+        file)
+            if [ -e "$2" ] || [ -L "$2" ]; then
+                base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
+            fi
+            ;;
+        live) ! { base_value=$(cat -- "$2"); } 2>/dev/null || [ -n "$base_value" ] || base_value=absent ;;
+    esac
+}
+keep() { # (KIND KEY VALUE)...
+    keep_number=0
+    mkdir -p "$run/kept" || keep_failed
+    while [ $# -gt 0 ]; do
+        case $1 in
+            file)
+                keep_number=$((keep_number + 1))
+                if [ -L "$2" ] || [ -f "$2" ]; then
+                    cp -pP -- "$2" "$run/kept/$keep_number" || keep_failed
+                    printf 'file %s %s\n' "$keep_number" "$2"
+                elif [ ! -e "$2" ]; then
+                    keep_folders "${2%/*}"
+                    printf 'absent - %s\n' "$2"
+                fi
+                ;;
+            bridge)
+                keep_address=$(ip -o -4 address show dev "$2" 2>/dev/null) || keep_address=
+                keep_address=${keep_address#*inet }
+                printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
+                ;;
+            live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
+            service)
+                keep_show=$nl$(services_query "$2" - '')$nl
+                keep_state=
+                case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
+                case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
+                case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
+                printf 'service %s %s\n' "${keep_state:-off}" "$2"
+                ;;
+        esac
+        shift 3
+    done >"$run/before.new" || keep_failed
+    printf 'end - -\n' >>"$run/before.new" || keep_failed
+    mv -f "$run/before.new" "$run/before" || keep_failed
+    sync -- "$run"/kept/* "$run/before" "$run/job" "$run" "$run_home" 2>/dev/null || sync
+    run_kept=yes
+}
+keep_folders() { # FOLDER: those that will be made for a file, the outermost first
+    [ -n "$1" ] && [ ! -d "$1" ] || return 0
+    (keep_folders "${1%/*}")
+    printf 'folder - %s\n' "$1"
+}
+keep_failed() { # what can't be kept is not replaced
+    rm -f "$run/before.new"
+    rm -rf "$run/kept"
+    emit unkept "$(tail -n 3 "$run/noise" 2>/dev/null)"
+    exit 0
+}
+keep_containers() {
+    [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
+    [ -s "$run/containers" ] || {
+        rm -f "$run/containers"
+        return 0
+    }
+    docker inspect --format '{{.Id}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}' $(cat "$run/containers") \
+        >"$run/containers.new" 2>/dev/null 3>&- || :
+    mv -f "$run/containers.new" "$run/containers"
+    run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+health() {
+    stage=health
+    [ -f "$run/containers" ] || return 0
+    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
+        false) run_live_restore=false ;;
+    esac
+    health_left=60
+    while :; do
+        health_running=$(docker ps -q --no-trunc 2>/dev/null 3>&-) || health_running=
+        health_missing=
+        while IFS=' ' read -r health_id health_policy health_name; do
+            case $nl$health_running$nl in
+                *"$nl$health_id$nl"*) continue ;;
+            esac
+            case $run_live_restore$health_policy in
+                true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
+            esac
+        done <"$run/containers"
+        [ -n "$health_missing" ] || return 0
+        health_left=$((health_left - 1))
+        if [ "$health_left" -le 0 ]; then
+            emit unhealthy "containers that ran before do not run any more:$health_missing"
+            transaction_failed unhealthy
+            exit 0
+        fi
+        sleep 0.5
+    done
+}
+arm() { # SECONDS
+    printf '%s\n' "$1" >"$run/within"
+    run_armed=yes
+    alive
+    undo_install "${run##*/}" "$1"
+    printf 'armed\n' >"$run/armed"
+    sync -- "$run/armed" "$run/within" "$run/owner" "$run" 2>/dev/null || sync
+    emit armed "$1"
+}
+alive() {
+    [ -n "${run_armed-}" ] || return 0
+    uptime_now
+    case $stage in
+        pkg_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
+        *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
+    esac >"$run/deadline"
+}
+finish() {
+    if [ -n "${run_armed-}" ]; then
+        uptime_now
+        IFS= read -r finish_within <"$run/within"
+        printf '%s %s\n' "$boot" $((uptime + finish_within)) >"$run/deadline"
+        printf 'waiting\n' >"$run/waiting"
+    else
+        result "done"
+    fi
+}
+result() { # WORD [REASON]
+    printf '%s\n' "$*" >"$run/result.new"
+    mv -f "$run/result.new" "$run/result"
+    sync -- "$run/result" "$run" 2>/dev/null || sync
+}
+transaction_failed() { # REASON
+    [ -n "$run" ] || return 0
+    if [ -z "${run_kept-}" ]; then
+        result failed "$1"
+        return 0
+    fi
+    if [ -n "${run_armed-}" ]; then
+        mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
+    fi
+    undo "$1"
+}
+undo() { # REASON
+    stage=undo
+    undo_list='' undo_units='' undo_failed=''
+    while IFS= read -r undo_line; do
+        case $undo_line in
+            'service '*) undo_units="$undo_units$undo_line$nl" ;;
+            'end '* | 'package '*) ;;
+            *) undo_list="$undo_line$nl$undo_list" ;;
+        esac
+    done <"$run/before"
+    sweep "$run"
+    undo_each "$undo_list"
+    svc_reread >>"$run/noise" 2>&1 || :
+    undo_each "$undo_units"
+    emit undone "$1" "$undo_failed"
+    result rolled_back "$1"
+    if [ -e "$run/undoing" ]; then
+        undo_remove "${run##*/}"
+        rm -f "$run/undoing" "$run/waiting"
+    fi
+}
+sweep() { # RUN-FOLDER
+    while IFS=' ' read -r sweep_kind _ sweep_path; do
+        case $sweep_kind in
+            file | absent) rm -f -- "${sweep_path%/*}/.provision.new" ;;
+        esac
+    done <"$1/before"
+}
+sweep_dead() {
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder/daemon.json"
+    for sweep_run in "$run_home"/*; do
+        if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
+            continue
+        fi
+        sweep "$sweep_run"
+        rm -f "$sweep_run/live" "$sweep_run/secrets"
+        printf 'failed died\n' >"$sweep_run/result"
+    done
+}
+undo_each() { # LINES
+    undo_left=$1
+    while [ -n "$undo_left" ]; do
+        undo_line=${undo_left%%"$nl"*}
+        undo_left=${undo_left#*"$nl"}
+        undo_rest=${undo_line#* }
+        (
+            set -eu
+            exec 3>&-
+            undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
+        ) >>"$run/noise" 2>&1 </dev/null
+        [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
+    done
+}
+undo_one() { # KIND WORD REST
+    case $1 in
+        absent)
+            rm -f -- "$3"
+            [ ! -d "${3%/*}" ] || durable "${3%/*}"
+            ;;
+        file)
+            undo_new=${3%/*}/.provision.new
+            rm -f -- "$undo_new"
+            cp -pP -- "$run/kept/$2" "$undo_new"
+            [ -L "$undo_new" ] || durable "$undo_new"
+            mv -f -- "$undo_new" "$3"
+            durable "${3%/*}"
+            ;;
+        live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
+        hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
+        forward) forward_set "$2" ;;
+        folder) rmdir -- "$3" 2>/dev/null || : ;;
+        bridge) undo_bridge "$2" "$3" ;;
+        service) undo_service "$2" "$3" ;;
+    esac
+}
+undo_bridge() { # NAME ADDRESS
+    undo_address=$(ip -o -4 address show dev "$1" 2>/dev/null) || return 0
+    case $undo_address in
+        *"inet $2 "*) return 0 ;;
+    esac
+    if [ -z "$2" ]; then
+        undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
+        svc_act stop docker
+        [ ! -e /run/systemd/system ] || systemctl --no-pager stop docker.socket || :
+        ip link delete dev "$1"
+        rm -f -- "${undo_root:-/var/lib/docker}/network/files/local-kv.db"
+        return 0
+    fi
+    ip -4 address flush dev "$1"
+    ip address add "$2" dev "$1"
+    undo_text=
+    while IFS=' ' read -r undo_kind undo_number undo_path; do
+        [ "$undo_kind $undo_path" != "file /etc/docker/daemon.json" ] || undo_text=$(cat "$run/kept/$undo_number")
+    done <"$run/before"
+    case $undo_text in
+        *'"bip"'*) return 0 ;;
+        *:*) undo_text="{ \"bip\": \"$2\",${undo_text#*\{}" ;;
+        *) undo_text="{ \"bip\": \"$2\" }" ;;
+    esac
+    printf '%s\n' "$undo_text" >/etc/docker/daemon.json
+    svc_forgive docker
+    svc_act restart docker
+}
+undo_service() { # STATE UNIT
+    rm -f -- "$services_stamps/$2"
+    case $1 in
+        none)
+            case $(services_query "$2" - '') in
+                *ActiveState=active*) svc_act restart "$2" ;;
+            esac
+            svc_disable "$2" || :
+            svc_act stop "$2" || :
+            return 0
+            ;;
+        enabled*) svc_enable "$2" ;;
+        *) svc_disable "$2" || : ;;
+    esac
+    case $1 in
+        *active)
+            svc_forgive "$2"
+            svc_act restart "$2"
+            ;;
+        *) svc_act stop "$2" || : ;;
+    esac
+}
+guard() {
+    if [ -e "$run/undoing" ]; then
+        guard_undo interrupted
+    fi
+    if [ -e "$run/confirmed" ]; then
+        confirm
+    fi
+    guard_boot='' guard_until=0 guard_owner=
+    { IFS=' ' read -r guard_boot guard_until <"$run/deadline"; } 2>/dev/null || :
+    { IFS= read -r guard_owner <"$run/owner"; } 2>/dev/null || :
+    uptime_now
+    process "${guard_owner%%:*}"
+    if [ ! -e "$run/armed" ]; then
+        if [ -z "$process_id" ] || [ "$process_id" != "$guard_owner" ]; then
+            undo_remove "${run##*/}"
+        fi
+        exit 0
+    fi
+    if [ -e "$run/waiting" ]; then
+        if [ "$guard_boot" != "$boot" ]; then
+            IFS= read -r guard_within <"$run/within"
+            printf '%s %s\n' "$boot" $((uptime + guard_within)) >"$run/deadline"
+            exit 0
+        fi
+        [ "$uptime" -lt "$guard_until" ] || guard_undo unconfirmed
+        exit 0
+    fi
+    if [ -n "$process_id" ] && [ "$process_id" = "$guard_owner" ]; then
+        if [ "$guard_boot" != "$boot" ] || [ "$uptime" -lt "$guard_until" ]; then
+            exit 0
+        fi
+        kill -9 "${guard_owner%%:*}"
+        guard_undo hung
+    fi
+    guard_undo died
+}
+revoke() { # REASON
+    if [ -e "$run/armed" ] && [ -e "$run/waiting" ]; then
+        guard_undo "$1"
+    fi
+    exit 0
+}
+confirm() {
+    if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
+        undo_remove "${run##*/}"
+        result "done"
+        rm -f "$run/confirmed" "$run/waiting"
+    fi
+    exit 0
+}
+guard_undo() { # REASON: only one of those who see it does it
+    if [ ! -e "$run/undoing" ]; then
+        mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
+        printf '%s\n' "$1" >"$run/reason"
+    fi
+    guard_lock=
+    { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
+    [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
+    mkdir -p "$run_folder"
+    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo "$guard_reason"
+    exit 0
+}
+undo_install() { # RUN SECONDS
+    install_every=$(($2 / 6))
+    [ "$install_every" -ge 1 ] || install_every=1
+    [ "$install_every" -le 5 ] || install_every=5
+    install_unit=/etc/systemd/system/provision-undo-$1
+    printf '%s\n' '[Unit]' "Description=Put back what run $1 of provision replaced, unless it is confirmed" \
+        StartLimitIntervalSec=0 '[Service]' StartLimitInterval=0 Type=oneshot "ExecStart=/bin/sh $run_home/$1/job guard" >"$install_unit.service"
+    printf '%s\n' '[Unit]' "Description=Ask whether run $1 of provision was confirmed" '[Timer]' \
+        "OnActiveSec=$install_every" "OnUnitActiveSec=$install_every" AccuracySec=200ms '[Install]' \
+        WantedBy=timers.target >"$install_unit.timer"
+    mkdir -p /etc/systemd/system/timers.target.wants
+    ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
+    sync -- "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants \
+        /etc/systemd/system 2>/dev/null || sync
+    systemctl --no-pager start "provision-undo-$1.timer" 3>&-
+}
+undo_remove() { # RUN
+    stamps_hold
+    systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
+    rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
+        "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
+    stamps_keep
+}
+stamps_hold() { # -> stamps_held
+    stamps_held=
+    for stamps_one in "$services_stamps"/*; do
+        [ -f "$stamps_one" ] || continue
+        [ "$stamps_one" -nt /etc/systemd/system ] || continue
+        stamps_held="$stamps_held$stamps_one$nl"
+    done
+}
+stamps_keep() {
+    while [ -n "$stamps_held" ]; do
+        touch -- "${stamps_held%%"$nl"*}"
+        stamps_held=${stamps_held#*"$nl"}
+    done
+}
 user_add() { # OPTION... NAME
     useradd "$@"
 }
@@ -835,13 +1316,46 @@ member_remove() { # USER GROUP
         *",$1,"*) gpasswd -d "$1" "$2" ;;
     esac
 }
-begin() {
+run_home=/var/lib/provision/runs run_folder=/run/provision
+run_lock=$run_folder/lock
+begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
+    umask 077
     trap '' PIPE HUP
-    run_folder=/run/provision
-    run_lock=$run_folder/lock run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
-    begin_events
+    run=${1:+$run_home/$1}
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    if [ -n "$run" ]; then
+        exec 3<>"$run/live" >>"$run/noise" 2>&1 </dev/null
+        begin_shell
+        emit_to=journal journal_sent=0
+        process $$
+        printf '%s\n' "$process_id" >"$run/owner"
+        if [ -f "$run/secrets" ]; then
+            . "$run/secrets"
+            rm -f "$run/secrets"
+        fi
+        emit job.begin "$1"
+    else
+        begin_events
+        emit_to=output
+    fi
     mkdir -p "$run_folder" || exit 1
+}
+emit() { # FIELD...
+    frame_of "$@"
+    case $emit_to in
+        journal) journal ;;
+        output) printf '%s\n' "$frame" >&3 ;;
+        after) printf '%s\n' "$frame" >>"$run/after" ;;
+    esac
+}
+journal() {
+    journal_sent=$((journal_sent + ${#frame} + 1))
+    if [ "$journal_sent" -gt 32000 ] && [ ! -e "$run/cut" ]; then
+        wc -c <"$run/events" >"$run/cut"
+    fi
+    printf '%s\n' "$frame" >>"$run/events"
+    [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
 lock_take() {
     process $$
@@ -854,18 +1368,26 @@ lock_take() {
         lock_self=$process_id
         process "${lock_owner%%:*}"
         if [ -n "$lock_owner" ] && [ "$process_id" = "$lock_owner" ]; then
-            emit locked "$lock_owner" "$lock_since"
-            exit 0
+            lock_refused "$lock_owner" "$lock_since"
         fi
         process_id=$lock_self
         mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
-        mkdir "$run_lock" 2>/dev/null || {
-            emit locked unknown ''
-            exit 0
-        }
+        mkdir "$run_lock" 2>/dev/null || lock_refused unknown ''
     fi
     run_locked=yes
     printf '%s %s\n' "$process_id" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$run_lock/owner"
+    for lock_other in "$run_home"/*/armed "$run_home"/*/undoing; do
+        [ -e "$lock_other" ] || continue
+        lock_other=${lock_other%/*}
+        (exec sh "$lock_other/job" guard >/dev/null 2>&1 3>&-) || :
+        [ -e "$lock_other/armed" ] || [ -e "$lock_other/undoing" ] || continue
+        [ "$lock_other" = "$run" ] || lock_refused "run ${lock_other##*/}" ''
+    done
+    sweep_dead
+}
+lock_refused() { # OWNER SINCE
+    emit locked "$1" "$2"
+    exit 0
 }
 step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
     step_begin "$1" "$2" "$3"
@@ -890,10 +1412,12 @@ step_begin() { # NUMBER RESOURCE FUNCTION
     step_number=$1
     stage=$3
     emit step.begin "$1" "$2" "$3"
+    alive
 }
 step_end() { # STATUS
     if [ "$1" -ne 0 ]; then
         emit step.failed "$step_number" "$1" "$(tail -c 8000 "$run_log")"
+        transaction_failed step
         exit 0
     fi
     emit step.done "$step_number"
@@ -901,14 +1425,39 @@ step_end() { # STATUS
 steps_end() {
     set -e
     emit steps.end
+    [ -z "$run" ] || emit_to=after
 }
 died() { # STATUS
+    [ -z "${run_apart-}" ] || return 0
+    set +e
     rm -f "$run_log" "$run_written"
+    if [ "$1" -ne 0 ]; then
+        emit died "$stage" "$1"
+        transaction_failed died
+    fi
     [ -z "${run_locked-}" ] || rm -rf "$run_lock"
-    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+    [ -z "$run" ] || rm -f "$run/live"
 }
-begin
+begin_apart() { # RUN
+    set -u
+    trap '' PIPE HUP
+    run=$run_home/$1 stage=apart
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    run_apart=yes emit_to=nobody
+    begin_shell
+    mkdir -p "$run_folder"
+}
+case $1 in
+    guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
+    watch) begin_apart 20260101T000000-00000000; watch "${2-}"; exit 0 ;;
+    confirm) begin_apart 20260101T000000-00000000; confirm "${2-}"; exit 0 ;;
+    revoke) begin_apart 20260101T000000-00000000; revoke "${2-}"; exit 0 ;;
+esac
+begin 20260101T000000-00000000
 lock_take
+base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/pki/rpm-gpg/RPM-GPG-KEY-docker absent file /etc/yum.repos.d/docker-ce.repo absent file /etc/motd absent file /etc/docker/daemon.json absent
+keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/pki/rpm-gpg/RPM-GPG-KEY-docker '' file /etc/yum.repos.d/docker-ce.repo '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package yum-plugin-versionlock absent package curl absent package yum-utils absent package device-mapper-persistent-data absent package lvm2 absent package docker-ce absent package docker-ce-cli absent package containerd.io absent package docker-buildx-plugin absent package docker-compose-plugin absent service docker ''
+keep_containers
 step 0 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
 play Site
 file /etc/docker/daemon.json
@@ -930,6 +1479,7 @@ step 3 hostname:web1.example.com hostname_set web1.example.com
 step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
 net.ipv4.ip_forward = 1
 '
+arm 60
 step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
 live_step 6 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_refresh 300
 live_step 7 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_transaction 300 install ca-certificates - install gnupg2 - install curl -
@@ -954,12 +1504,15 @@ step 14 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
 step 15 user:bob user_add --create-home -- bob
 step 16 member:docker/bob member_add bob docker
 step 17 service:docker svc_enable docker
-step 18 service:docker svc_start docker
-step 19 service:docker svc_settle docker restart '/etc/docker/daemon.json
+step 18 service:docker daemon_check /etc/docker/daemon.json
+step 19 service:docker svc_start docker
+step 20 service:docker daemon_check /etc/docker/daemon.json
+step 21 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml
 /etc/sysctl.d/99-zz-provision-site.conf'
+health
 steps_end
 platform
 at look_manifests /var/lib/provision/manifests
@@ -977,6 +1530,7 @@ at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker
 /etc/firewalld/zones/docker.xml
 /etc/sysctl.d/99-zz-provision-site.conf'
 emit end
+finish
 exit 0
 }
-provision_main
+provision_main "${1-run}" "${2-}"

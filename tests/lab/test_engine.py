@@ -61,7 +61,7 @@ def test_first_start_of_dockerd_is_already_right(host: LabHost) -> None:
 
 def test_one_key_changed_is_one_restart(docker_host: LabHost) -> None:
     pid = docker_host.dockerd_pid()
-    outcome = docker_host.apply({"engine": engine(debug=True, labels=["rack=7"])})
+    outcome = docker_host.apply({"engine": engine(debug=True, labels=["rack=7"], icc=False)})
     assert outcome.counts == {"changed": 1}
     assert docker_host.docker_info("Debug") == "true"
     assert docker_host.docker_info("Labels") == "[rack=7]"

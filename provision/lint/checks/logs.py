@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision.daemon_keys import Version
 from provision.lint.finding import Finding
-from provision.lint.keys import Version
 from provision.lint.rules import finding
 from provision.lint.values import is_size
 from provision.yamlfile import Map, nearest

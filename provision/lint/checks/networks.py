@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from provision.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
-from provision.lint.keys import Version
 from provision.lint.rules import finding
 from provision.yamlfile import Map, Seq
 

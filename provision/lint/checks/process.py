@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from provision.daemon_keys import Version, keys
 from provision.lint.finding import Finding, Level
-from provision.lint.keys import Version, keys
 from provision.lint.reading import each, since
 from provision.lint.rules import finding
 from provision.yamlfile import Map, nearest

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from provision.daemon_keys import Version
 from provision.lint.finding import Finding, Level
-from provision.lint.keys import Version
 from provision.lint.reading import each
 from provision.lint.rules import finding
 from provision.yamlfile import Map, nearest

@@ -12,14 +12,15 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
         umask 022
         mkdir -p -- "$put_folder"
     )
-    put_new=$put_folder/.provision.$$
+    # One name, for one run at a time writes: what a run that was killed has left is found by it.
+    put_new=$put_folder/.provision.new
     rm -f -- "$put_new"
     : >"$put_new" # umask is 077
     chown -- "$2:$3" "$put_new"
     chmod -- "$4" "$put_new"
     case $5 in
-        text) printf '%s' "$6" >"$put_new" ;;
-        base64) printf '%s' "$6" | base64 -d >"$put_new" ;;
+        text) printf '%s' "$6" >"$put_new" || put_short ;;
+        base64) printf '%s' "$6" | base64 -d >"$put_new" || put_short ;;
         *) fail "put_file: unknown encoding $5" ;;
     esac
     durable "$put_new"
@@ -28,6 +29,11 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     mv -f -- "$put_new" "$1"
     durable "$put_folder"
     written
+}
+
+put_short() {
+    rm -f -- "$put_new"
+    fail "$put_folder: a file can't be written whole there; is there room? $(df -Pk -- "$put_folder" | tail -n 1)"
 }
 
 # When this run last wrote: a service that was started after that, by its package say, has read it.

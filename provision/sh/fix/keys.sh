@@ -8,7 +8,7 @@ key_fetch() { # URL PATH FINGERPRINT-OR-DASH
         umask 022
         mkdir -p -- "$key_folder"
     )
-    key_new=$key_folder/.provision.$$
+    key_new=$key_folder/.provision.new
     rm -f -- "$key_new"
     key_download "$1" "$key_new"
     IFS= read -r key_first <"$key_new" || :

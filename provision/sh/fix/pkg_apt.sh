@@ -26,7 +26,10 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
         apt_quiet -o APT::Update::Error-Mode=any -o "Dir::Etc::SourceList=$refresh_file" \
             -o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0 update
     done
-    emit note "not every package index could be fetched: ${refresh_said##*"$nl"}"
+    # The first that could not be had, and why, stands on two lines; the last line says only that some could not.
+    refresh_why=${refresh_said#*Err:}
+    refresh_more=${refresh_why#*"$nl"}
+    emit note "not every package index could be fetched: ${refresh_why%%"$nl"*}${refresh_more%%"$nl"*}"
 }
 
 # The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.

@@ -63,7 +63,7 @@ svc_stop() { # UNIT
 }
 
 # Make the running service load what is on disk, unless it has done so already (its package restarted it).
-svc_settle() { # UNIT restart|reload WATCHED
+svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
     [ -n "$process_id" ] || fail "$1 is not running"
     loaded "$1" "$3"
@@ -79,8 +79,19 @@ svc_settle() { # UNIT restart|reload WATCHED
     fi
     if [ "$loaded_state" != current ]; then
         svc_reread
-        [ "$2" = reload ] || svc_forgive "$1"
-        svc_act "$2" "$1"
+        case $1:$2 in
+            docker:reload) docker_reload ;;
+            docker:live-restart)
+                docker_live_restore
+                svc_forgive "$1"
+                svc_act restart "$1"
+                ;;
+            *:reload) svc_act reload "$1" ;;
+            *)
+                svc_forgive "$1"
+                svc_act restart "$1"
+                ;;
+        esac
         svc_state "$1"
     fi
     [ -n "$process_id" ] || fail "$1 stopped again after its $2"

@@ -58,6 +58,20 @@ look_files() { # PATH...
     done
 }
 
+look_sums() { # PATH...: what is no sight for anybody: its hash alone
+    for sums_path in "$@"; do
+        if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
+            emit file "$sums_path" absent
+            continue
+        fi
+        sums_line=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$sums_path")
+        emit file "$sums_path" "$sums_line"
+        case $sums_line in
+            regular*) look_large_file "$sums_path" ;;
+        esac
+    done
+}
+
 look_large_file() { # PATH: its hash; its bytes are not for the eye
     files_sum=$(exec sha256sum -- "$1")
     # GNU sha256sum marks a line whose file name it had to escape.

@@ -1,0 +1,65 @@
+"""What was done, and when: the runs of a playbook; one of them with its diffs; or those that the hosts remember."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from provision.commands import options, running
+
+if TYPE_CHECKING:
+    from provision.report.journal import Run
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.selection(parser)
+    options.logging_in(parser)
+    parser.add_argument("--show", metavar="RUN", help="what a run did to each host, with diffs")
+    parser.add_argument(
+        "--on-hosts", action="store_true", help="ask the hosts what they can put back, and how far back"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.on_hosts:
+        return running.roll_out(args, "runs")
+    from provision.report.journal import broken_off, runs
+
+    left = {run.name for run in broken_off(args.playbook)}
+    found = list(runs(args.playbook))
+    if args.show is not None:
+        return _show(found, args.show)
+    if not found:
+        print("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)")
+    for one in found:
+        counts: dict[str, int] = {}
+        for end in one.ended.values():
+            counts[end["status"]] = counts.get(end["status"], 0) + 1
+        shown = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing yet"
+        state = (
+            "" if one.name not in left else f"; broke off, without {', '.join(one.left) or 'its end'} (apply --resume)"
+        )
+        print(f"{one.name}  {one.head['mode']:8}  {shown}{state}")
+    return 0
+
+
+def _show(found: list[Run], name: str) -> int:
+    from provision.errors import UsageError
+    from provision.yamlfile import nearest
+
+    one = next((run for run in found if run.name == name), None)
+    if one is None:
+        hint = nearest(name, [run.name for run in found])
+        raise UsageError(f"no run {name} is on record here" + (f" ({hint})" if hint else ""))
+    print(f"run {one.name}: {one.head['mode']} {one.head['playbook']}, by {one.head['by']}")
+    for host in one.hosts:
+        plan, end = one.planned.get(host), one.ended.get(host)
+        status = end["status"] if end is not None else "no end on record"
+        print(f"\n{host}: {status}")
+        for item in (plan or {}).get("items", []):
+            print(f"  {item['summary']}")
+            for line in item["diff"]:
+                print("".join(f"      {part}\n" for part in line.split("\n")), end="")
+        if end is not None and "error" in end:
+            print(f"  {end['error']['kind']}: {end['error']['message']}")
+    return 0

@@ -1,0 +1,71 @@
+"""What a plan does to a host that runs: by key of daemon.json and engine version, deletions included.
+
+Source: moby, daemon/reload.go and daemon/config (``daemon_keys.yml``): a key is reloaded by SIGHUP or read at start
+only; a reloaded one that is deleted keeps its old value until a restart, unless it is one that a reload resets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from provision.daemon_keys import NEWEST, Version, keys
+from provision.model import LEVELS, Impact, Plan
+
+_ENGINE = "docker"
+#: Packages whose change restarts the daemon (their own scripts do).
+_DAEMONS = {"docker-ce", "containerd.io", "docker.io", "moby-engine", "docker", "docker-engine", "containerd"}
+#: A key of an object that is read at start only, although the others of it are reloaded.
+_AT_START = {"features": {"containerd-snapshotter"}}
+
+
+def key_effects(old: Mapping[str, Any], new: Mapping[str, Any], engine: Version = NEWEST) -> dict[str, str]:
+    """Every key that differs -> ``none``, ``reload`` or ``restart``."""
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key) or (key in old) != (key in new)]
+    return {key: _effect(key, old, new, engine) for key in sorted(changed)}
+
+
+def _effect(key: str, old: Mapping[str, Any], new: Mapping[str, Any], engine: Version) -> str:
+    row = keys().get(key)
+    if row is None or not row.known_to(engine):
+        return "restart"
+    if row.ignored:
+        return "none"
+    if row.effect == "restart" or (row.effect == "reload" and key not in new):
+        return "restart"
+    before, after = old.get(key), new.get(key)
+    for part in _AT_START.get(key, ()):
+        if _part(before, part) != _part(after, part):
+            return "restart"
+    return "reload"
+
+
+def _part(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def worst(levels: Iterable[str]) -> str:
+    return max(levels, key=LEVELS.index, default="none")
+
+
+def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
+    """What each change does. ``containers`` are those that run now, by name, with their restart policy; they
+    ``survive`` a restart of the daemon where live-restore is on by then."""
+    found = []
+    for change in plan.changes:
+        kind, _, name = change.resource.partition(":")
+        there = {key for key in change.drift.keys if change.drift.seen.get(key) != "absent"}
+        if kind == "packages" and (moved := sorted(_DAEMONS & there)):
+            reason = f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version"
+            found.append(Impact("restart", change.resource, reason))
+        elif kind == "service" and name == _ENGINE:
+            verbs = [call.args[1] for call in change.calls if call.function == "svc_settle"]
+            if change.drift.want.get("running") == "no" and "running" in change.drift:
+                found.append(Impact("restart", change.resource, "stops"))
+            elif "running" not in change.drift and verbs and "loaded" in change.drift:
+                level = "reload" if verbs[0] == "reload" else "restart"
+                found.append(Impact(level, change.resource, change.drift.seen.get("effect", "")))
+    if containers and not survive and any(LEVELS.index(one.level) >= LEVELS.index("restart") for one in found):
+        names = ", ".join(f"{name} ({policy or 'no'} restart policy)" for name, policy in sorted(containers.items()))
+        found.append(Impact("stop", "containers", f"would end: {names}"))
+    return tuple(found)

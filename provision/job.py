@@ -1,0 +1,260 @@
+"""A job on a host: started there, followed, found again when the connection broke off, confirmed by a new one.
+
+What became of it is what the host's own receipt says, never what we think.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from fabric import Connection
+
+from provision.declare import Wish
+from provision.model import Call, Event
+from provision.script import job_script, receipt_script, submit_script
+from provision.secret import mask
+from provision.transport.execute import Finished, execute
+from provision.transport.ssh import HostError
+from provision.wire import Seen, WireError
+from provision.work import Work
+
+OnEvent = Callable[[Event], None]
+Frame = tuple[str, ...]
+Verb = Literal["attach", "confirm", "revoke"]
+
+#: Seconds between attempts to come in again; the last repeats.
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
+#: How long after the time for a confirmation a host is waited for: it may be restarting what it put back.
+_PATIENCE = 120.0
+
+_WHY = {
+    "unconfirmed": (
+        "unconfirmed",
+        "nobody could come in anew within {within} s after the change, so the host put everything back",
+    ),
+    "died": ("interrupted", "the change died in the middle; the host put everything back"),
+    "interrupted": ("interrupted", "the change was broken off (a power cut?); the host put everything back"),
+    "hung": ("interrupted", "the change hung and was ended; the host put everything back"),
+    "unhealthy": ("unhealthy", "{detail}; the host put everything back"),
+    "drift": ("drift", "every step succeeded, but the host was still not as wanted; it put everything back"),
+}
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
+
+    host: str
+    names: list[str]
+    on_event: OnEvent
+    #: frames that were told before the connection broke off
+    known: int = 0
+    told: int = 0
+    done: list[str] = field(default_factory=list)
+    after: list[Frame] = field(default_factory=list)
+    refused: list[Frame] = field(default_factory=list)
+    failed: list[Frame] = field(default_factory=list)
+    failed_undo: str = ""
+    result: str | None = None
+    ended: bool = False
+
+    def frame(self, frame: Frame) -> None:
+        kind = frame[0]
+        if kind in ("step.failed", "unhealthy", "note", "died", "undone"):
+            frame = tuple(mask(word) for word in frame)
+        if kind == "result":
+            self.result = frame[1]
+            return
+        if self.ended:
+            self.after.append(frame)
+            return
+        self.told += 1
+        tell = self.on_event if self.told > self.known else _nobody
+        if kind == "step.begin":
+            name, number = self.names[int(frame[1])], int(frame[1]) + 1
+            tell(Event(kind, self.host, {"step": name, "number": number, "of": len(self.names)}))
+        elif kind == "step.done":
+            self.done.append(self.names[int(frame[1])])
+            tell(Event(kind, self.host, {"step": self.names[int(frame[1])]}))
+        elif kind == "note":
+            tell(Event(kind, self.host, {"text": frame[1]}))
+        elif kind == "armed":
+            tell(Event("armed", self.host, {"seconds": int(frame[1])}))
+        elif kind == "undone":
+            self.failed_undo = frame[2]
+        elif kind in ("locked", "drifted", "unkept"):
+            self.refused.append(frame)
+        elif kind in ("step.failed", "unhealthy", "died"):
+            self.failed.append(frame)
+        self.ended = kind == "steps.end"
+
+
+def _nobody(event: Event) -> None:
+    """It was told already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``looks`` are what is looked at when the steps are done; ``reconnect`` opens a new connection to the host."""
+
+    wish: Wish
+    work: Work
+    looks: Sequence[Call]
+    deadline: float
+    on_event: OnEvent
+    reconnect: Callable[[], Connection]
+
+    def run(self, connection: Connection, left_over: Callable[[Seen], list[str]]) -> None:
+        """Start it and follow it to its end; ``left_over`` tells what is not as wanted then.
+
+        Raises :class:`HostError` for every other end than a host that is as wanted.
+        """
+        progress, finished = self._submit(connection)
+        if progress.refused:
+            raise self._refused(progress)
+        if progress.result is None and finished.status:
+            names = tuple(progress.names)
+            raise HostError("record", "the job could not be started", detail=finished.stderr, undone=names)
+        left: list[str] = []
+        if progress.result in ("done", "waiting"):
+            try:
+                left = left_over(reported(progress.after, finished))
+            except HostError as error:
+                left = [error.failure.message]
+        if progress.result == "waiting":
+            progress.result = self._ask("revoke", "drift") if left else self._ask("confirm")
+        if progress.result == "done" and not left:
+            return
+        raise self._error(progress, left, finished)
+
+    def _submit(self, connection: Connection) -> tuple[_Progress, Finished]:
+        progress = self._progress()
+        secrets: dict[str, str] = {}
+        job = job_script(self.work, self.looks, secrets)
+        script = submit_script(self.work.run, job, secrets)
+        try:
+            finished = execute(connection, self.wish.host.login, script, self.deadline, progress.frame)
+            if progress.result is not None or finished.status is not None:
+                return progress, finished
+            broken = HostError("disconnected", "the connection broke off", detail=finished.stderr)
+        except HostError as error:
+            if error.failure.kind != "disconnected":
+                raise self._with_steps(error, progress) from error
+            broken = error
+        self.on_event(Event("note", self.wish.host.name, {"text": "the connection broke off; coming in again"}))
+        return self._find_again(progress, broken)
+
+    def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
+        """The host goes on without us: come in again, and learn what it did."""
+        progress = self._progress(known=before.told)
+        finished = self._persist("attach", "", progress, self.deadline)
+        if progress.result == "none":  # it never got the job
+            raise self._with_steps(error, before) from error
+        return progress, finished
+
+    def _ask(self, verb: Verb, reason: str = "") -> str | None:
+        """Over a connection that is made now: that the host lets us in is a part of the answer."""
+        progress = self._progress()
+        end = min(self.deadline, time.monotonic() + self.work.confirm_within + _PATIENCE)
+        self._persist(verb, reason, progress, end)
+        return progress.result
+
+    def _persist(self, verb: Verb, reason: str, progress: _Progress, end: float) -> Finished:
+        script = receipt_script(verb, self.work.run, reason)
+        attempt = 0
+        while True:
+            told = replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
+            try:
+                connection = self.reconnect()
+                try:
+                    finished = execute(connection, self.wish.host.login, script, end, told.frame)
+                finally:
+                    connection.close()
+            except HostError as error:
+                pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
+                if time.monotonic() + pause >= end or error.failure.kind in ("host_key", "auth", "become"):
+                    raise self._lost(error, progress) from error
+                time.sleep(pause)
+                attempt += 1
+                continue
+            for name in ("told", "done", "after", "refused", "failed", "failed_undo", "result", "ended"):
+                setattr(progress, name, getattr(told, name))
+            return finished
+
+    def _progress(self, known: int = 0) -> _Progress:
+        return _Progress(self.wish.host.name, [step.name for step in self.work.steps], self.on_event, known)
+
+    def _refused(self, progress: _Progress) -> HostError:
+        frame = progress.refused[0]
+        names = tuple(progress.names)
+        if frame[0] == "drifted":
+            message = "the host was changed by somebody else since its plan was made; nothing was done"
+            return HostError("drifted", message, detail=frame[1], undone=names)
+        if frame[0] == "unkept":
+            message = "what is there could not be kept, so nothing was changed (no room below /var/lib/provision?)"
+            return HostError("record", message, detail=frame[1], undone=names)
+        if frame[1].startswith("run "):
+            owner = f"{frame[1]} waits for its confirmation"
+        else:
+            owner = f"process {frame[1].partition(':')[0]}, since {frame[2]}" if frame[2] else "an unknown process"
+        return HostError("locked", f"another run works on this host ({owner})", undone=names)
+
+    def _error(self, progress: _Progress, left: list[str], finished: Finished) -> HostError:
+        word, _, reason = (progress.result or "").partition(" ")
+        rolled_back = word == "rolled_back"
+        more = {"done": tuple(progress.done), "rolled_back": rolled_back}
+        if progress.failed_undo:
+            more["detail"] = f"could not be put back:\n{progress.failed_undo}"
+        if progress.failed and progress.failed[0][0] == "step.failed":
+            _, index, status, output = progress.failed[0]
+            name = progress.names[int(index)]
+            detail = "\n".join(text for text in (output, str(more.pop("detail", ""))) if text)
+            undone = tuple(progress.names[int(index) :])
+            return HostError("step", f"{name} failed with {status}", step=name, undone=undone, detail=detail, **more)
+        if word == "done":
+            message = "every step succeeded, but the host is still not as wanted"
+            return HostError("drift", message, **more, detail="\n".join(left))
+        undone = tuple(progress.names[len(progress.done) :])
+        if rolled_back and reason in _WHY:
+            detail = progress.failed[0][1] if progress.failed else ""
+            kind, message = _WHY[reason]
+            more.setdefault("detail", "\n".join(left))
+            text = message.format(within=self.work.confirm_within, detail=detail)
+            return HostError(kind, text, undone=undone, **more)
+        return HostError("disconnected", "the job on the host was killed", undone=undone, **more)
+
+    def _lost(self, error: HostError, progress: _Progress) -> HostError:
+        """The host can't be asked any more; what it said last is all that we know."""
+        failure = error.failure
+        message = f"{failure.message}; how the change ended is not known (provision runs)"
+        return HostError(failure.kind, message, detail=failure.detail, done=tuple(progress.done))
+
+    def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
+        failure = error.failure
+        return HostError(
+            failure.kind,
+            failure.message,
+            step=failure.step,
+            detail=failure.detail,
+            done=tuple(progress.done),
+            undone=tuple(progress.names[len(progress.done) :]),
+        )
+
+
+def reported(frames: list[Frame], finished: Finished) -> Seen:
+    """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
+    if frames and frames[-1][0] == "died":
+        _, stage, status = frames[-1]
+        raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
+    ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
+    if not ended and finished.status is None:
+        raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
+    if not ended:
+        raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
+    try:
+        return Seen.of(frames)
+    except WireError as error:
+        raise HostError("look", str(error)) from error

@@ -1,0 +1,111 @@
+"""A run's journal on the controller: what was begun and how it ended, durable, in ``.provision/runs/`` beside the
+playbook. A controller that dies leaves it for ``apply --resume`` and for whoever asks later."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.model import Event
+from provision.report.jsonlines import JsonLines
+
+#: Events that must not be lost to a power cut: what was about to be done, and what came of it.
+_DURABLE = {"run.begin", "host.plan", "host.done", "run.done"}
+
+
+def folder(playbook: Path) -> Path:
+    return playbook.parent / ".provision" / "runs"
+
+
+class Journal:
+    """Listens to a run. ``head`` says what it is: playbook, hosts, who, when."""
+
+    def __init__(self, playbook: Path, run: str, head: dict[str, Any]) -> None:
+        self.path = folder(playbook) / run
+        self.path.mkdir(parents=True, mode=0o700)
+        (self.path / "run.json").write_text(json.dumps({"run": run, **head}, indent=2) + "\n")
+        self._file = (self.path / "events.jsonl").open("w", encoding="utf-8")
+        self._lines = JsonLines(self._file)
+        for one in (self.path, self.path.parent):
+            _sync(one)
+
+    def __call__(self, event: Event) -> None:
+        self._lines(event)
+        changes = event.name != "host.plan" or bool(getattr(event.data["plan"], "changes", ()))
+        if event.name in _DURABLE and changes:
+            os.fsync(self._file.fileno())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A journal, read. The last line of one that broke off may be half a line."""
+
+    head: dict[str, Any]
+    events: tuple[dict[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.head["run"])
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self.head["hosts"])
+
+    @property
+    def ended(self) -> dict[str, dict[str, Any]]:
+        """Host -> its last word."""
+        return {event["host"]: event for event in self.events if event["event"] == "host.done"}
+
+    @property
+    def planned(self) -> dict[str, dict[str, Any]]:
+        return {event["host"]: event for event in self.events if event["event"] == "host.plan"}
+
+    @property
+    def finished(self) -> bool:
+        return any(event["event"] == "run.done" for event in self.events)
+
+    @property
+    def resumes(self) -> str:
+        """The run that this one has finished, or an empty text."""
+        return str(self.head.get("resumes", ""))
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Hosts that have no end in it."""
+        return tuple(host for host in self.hosts if host not in self.ended)
+
+
+def runs(playbook: Path) -> Iterator[Run]:
+    """All of a playbook's, the oldest first."""
+    for path in sorted(folder(playbook).glob("*/run.json")):
+        yield read(path.parent)
+
+
+def broken_off(playbook: Path) -> list[Run]:
+    """Runs that have no end, and that no later run has finished; the oldest first."""
+    known = list(runs(playbook))
+    taken_up = {run.resumes for run in known if run.finished}
+    return [run for run in known if not run.finished and run.name not in taken_up]
+
+
+def read(path: Path) -> Run:
+    head = json.loads((path / "run.json").read_text())
+    events = []
+    for line in (path / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            break
+    return Run(head, tuple(events))

@@ -1,0 +1,404 @@
+# shellcheck shell=sh
+# What makes a job one transaction: the base that it was planned on is checked under the lock, what it replaces is kept
+# and durable before the first write, and put back by the host itself when it goes wrong.
+
+# A host that is no longer as it was when its plan was made is refused, before anything is written.
+base_check() { # (KIND KEY SEEN)...
+    base_differs=
+    while [ $# -gt 0 ]; do
+        base_now "$1" "$2"
+        [ "$base_value" = "$3" ] || base_differs="$base_differs$1 $2: was $3, is $base_value$nl"
+        shift 3
+    done
+    [ -n "$base_differs" ] || return 0
+    emit drifted "$base_differs"
+    exit 0
+}
+
+base_now() { # KIND KEY -> base_value, as the look told it
+    base_value=absent
+    case $1 in
+        file)
+            # As look_files tells it: kind, mode, owner, group, when it was changed, inode, modified, size.
+            if [ -e "$2" ] || [ -L "$2" ]; then
+                base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
+            fi
+            ;;
+        live) ! { base_value=$(cat -- "$2"); } 2>/dev/null || [ -n "$base_value" ] || base_value=absent ;;
+    esac
+}
+
+# Keep what is about to be replaced. Each line of `before` says how to put one thing back; the last makes them valid.
+keep() { # (KIND KEY VALUE)...
+    keep_number=0
+    mkdir -p "$run/kept" || keep_failed
+    while [ $# -gt 0 ]; do
+        case $1 in
+            file)
+                keep_number=$((keep_number + 1))
+                if [ -L "$2" ] || [ -f "$2" ]; then
+                    cp -pP -- "$2" "$run/kept/$keep_number" || keep_failed
+                    printf 'file %s %s\n' "$keep_number" "$2"
+                elif [ ! -e "$2" ]; then
+                    keep_folders "${2%/*}"
+                    printf 'absent - %s\n' "$2"
+                fi
+                ;;
+            bridge)
+                # dockerd goes on with the address that its bridge has, unless it is told another one.
+                keep_address=$(ip -o -4 address show dev "$2" 2>/dev/null) || keep_address=
+                keep_address=${keep_address#*inet }
+                printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
+                ;;
+            live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
+            service)
+                keep_show=$nl$(services_query "$2" - '')$nl
+                keep_state=
+                case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
+                case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
+                case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
+                printf 'service %s %s\n' "${keep_state:-off}" "$2"
+                ;;
+        esac
+        shift 3
+    done >"$run/before.new" || keep_failed
+    printf 'end - -\n' >>"$run/before.new" || keep_failed
+    mv -f "$run/before.new" "$run/before" || keep_failed
+    # One sync for all of it: the file system of the run's folder.
+    sync -- "$run"/kept/* "$run/before" "$run/job" "$run" "$run_home" 2>/dev/null || sync
+    run_kept=yes
+}
+
+keep_folders() { # FOLDER: those that will be made for a file, the outermost first
+    [ -n "$1" ] && [ ! -d "$1" ] || return 0
+    (keep_folders "${1%/*}")
+    printf 'folder - %s\n' "$1"
+}
+
+keep_failed() { # what can't be kept is not replaced
+    rm -f "$run/before.new"
+    rm -rf "$run/kept"
+    emit unkept "$(tail -n 3 "$run/noise" 2>/dev/null)"
+    exit 0
+}
+
+# The containers that run now, and whether each is to come back by itself after a restart of the daemon.
+keep_containers() {
+    [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
+    [ -s "$run/containers" ] || {
+        rm -f "$run/containers"
+        return 0
+    }
+    # shellcheck disable=SC2046 # ids
+    docker inspect --format '{{.Id}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}' $(cat "$run/containers") \
+        >"$run/containers.new" 2>/dev/null 3>&- || :
+    mv -f "$run/containers.new" "$run/containers"
+    run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+
+# After the change: docker answers, and what ran and should run still runs.
+health() {
+    stage=health
+    [ -f "$run/containers" ] || return 0
+    # Switched off, live-restore keeps nothing over the restart that does it.
+    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
+        false) run_live_restore=false ;;
+    esac
+    health_left=60
+    while :; do
+        health_running=$(docker ps -q --no-trunc 2>/dev/null 3>&-) || health_running=
+        health_missing=
+        while IFS=' ' read -r health_id health_policy health_name; do
+            case $nl$health_running$nl in
+                *"$nl$health_id$nl"*) continue ;;
+            esac
+            # One without a policy ends with its daemon, unless live-restore keeps it; the plan has said so.
+            case $run_live_restore$health_policy in
+                true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
+            esac
+        done <"$run/containers"
+        [ -n "$health_missing" ] || return 0
+        health_left=$((health_left - 1))
+        if [ "$health_left" -le 0 ]; then
+            emit unhealthy "containers that ran before do not run any more:$health_missing"
+            transaction_failed unhealthy
+            exit 0
+        fi
+        sleep 0.5
+    done
+}
+
+# From the first risky write on the host puts everything back by itself, unless somebody who came in anew says that
+# all is well: a real unit and timer on disk, so that a reboot in between does not lose it.
+arm() { # SECONDS
+    printf '%s\n' "$1" >"$run/within"
+    run_armed=yes
+    alive
+    # The timer first: one that finds nothing armed waits while the job lives.
+    undo_install "${run##*/}" "$1"
+    printf 'armed\n' >"$run/armed"
+    sync -- "$run/armed" "$run/within" "$run/owner" "$run" 2>/dev/null || sync
+    emit armed "$1"
+}
+
+# Until when this job may go on without a sign of life; a package manager may take its time.
+alive() {
+    [ -n "${run_armed-}" ] || return 0
+    uptime_now
+    case $stage in
+        pkg_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
+        *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
+    esac >"$run/deadline"
+}
+
+# The last line of a job that went well. Armed, it waits for its confirmation; else it is done.
+finish() {
+    if [ -n "${run_armed-}" ]; then
+        uptime_now
+        IFS= read -r finish_within <"$run/within"
+        printf '%s %s\n' "$boot" $((uptime + finish_within)) >"$run/deadline"
+        printf 'waiting\n' >"$run/waiting"
+    else
+        result "done"
+    fi
+}
+
+result() { # WORD [REASON]
+    printf '%s\n' "$*" >"$run/result.new"
+    mv -f "$run/result.new" "$run/result"
+    sync -- "$run/result" "$run" 2>/dev/null || sync
+}
+
+transaction_failed() { # REASON
+    [ -n "$run" ] || return 0
+    if [ -z "${run_kept-}" ]; then
+        result failed "$1"
+        return 0
+    fi
+    if [ -n "${run_armed-}" ]; then
+        mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
+    fi
+    undo "$1"
+}
+
+# Put back what `before` says: files and settings the other way round, then the services, in their order. Safe to
+# repeat: a power cut in the middle of it is no harm.
+undo() { # REASON
+    stage=undo
+    undo_list='' undo_units='' undo_failed=''
+    while IFS= read -r undo_line; do
+        case $undo_line in
+            'service '*) undo_units="$undo_units$undo_line$nl" ;;
+            'end '* | 'package '*) ;;
+            *) undo_list="$undo_line$nl$undo_list" ;;
+        esac
+    done <"$run/before"
+    sweep "$run"
+    undo_each "$undo_list"
+    svc_reread >>"$run/noise" 2>&1 || :
+    undo_each "$undo_units"
+    emit undone "$1" "$undo_failed"
+    result rolled_back "$1"
+    if [ -e "$run/undoing" ]; then
+        undo_remove "${run##*/}"
+        rm -f "$run/undoing" "$run/waiting"
+    fi
+}
+
+# Half-written files that a job has left beside the places of those that it was about to replace.
+sweep() { # RUN-FOLDER
+    while IFS=' ' read -r sweep_kind _ sweep_path; do
+        case $sweep_kind in
+            file | absent) rm -f -- "${sweep_path%/*}/.provision.new" ;;
+        esac
+    done <"$1/before"
+}
+
+# Runs that died without anything to put back: nobody else would clean up behind them.
+sweep_dead() {
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder/daemon.json"
+    for sweep_run in "$run_home"/*; do
+        if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
+            continue
+        fi
+        sweep "$sweep_run"
+        rm -f "$sweep_run/live" "$sweep_run/secrets"
+        printf 'failed died\n' >"$sweep_run/result"
+    done
+}
+
+undo_each() { # LINES
+    undo_left=$1
+    while [ -n "$undo_left" ]; do
+        undo_line=${undo_left%%"$nl"*}
+        undo_left=${undo_left#*"$nl"}
+        undo_rest=${undo_line#* }
+        # A plain command in a shell of its own: behind `||` the shell would ignore its set -e.
+        (
+            set -eu
+            exec 3>&-
+            undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
+        ) >>"$run/noise" 2>&1 </dev/null
+        # shellcheck disable=SC2181 # `if` would be such a place too
+        [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
+    done
+}
+
+undo_one() { # KIND WORD REST
+    case $1 in
+        absent)
+            rm -f -- "$3"
+            [ ! -d "${3%/*}" ] || durable "${3%/*}"
+            ;;
+        file)
+            undo_new=${3%/*}/.provision.new
+            rm -f -- "$undo_new"
+            cp -pP -- "$run/kept/$2" "$undo_new"
+            [ -L "$undo_new" ] || durable "$undo_new"
+            mv -f -- "$undo_new" "$3"
+            durable "${3%/*}"
+            ;;
+        live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
+        hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
+        forward) forward_set "$2" ;;
+        # What somebody has put into it meanwhile keeps it.
+        folder) rmdir -- "$3" 2>/dev/null || : ;;
+        bridge) undo_bridge "$2" "$3" ;;
+        service) undo_service "$2" "$3" ;;
+    esac
+}
+
+# dockerd remembers the address that its bridge had last (network/files/local-kv.db), and gives it back to it whenever
+# it is told none. So it is told the old one once; the file of before, which comes after this, may go without it.
+undo_bridge() { # NAME ADDRESS
+    undo_address=$(ip -o -4 address show dev "$1" 2>/dev/null) || return 0
+    case $undo_address in
+        *"inet $2 "*) return 0 ;;
+    esac
+    # No bridge before, so no dockerd either: what it remembers is from this very run.
+    if [ -z "$2" ]; then
+        undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
+        svc_act stop docker
+        [ ! -e /run/systemd/system ] || systemctl --no-pager stop docker.socket || :
+        ip link delete dev "$1"
+        rm -f -- "${undo_root:-/var/lib/docker}/network/files/local-kv.db"
+        return 0
+    fi
+    # At once, so that the host can be reached while docker is still on its way.
+    ip -4 address flush dev "$1"
+    ip address add "$2" dev "$1"
+    undo_text=
+    while IFS=' ' read -r undo_kind undo_number undo_path; do
+        [ "$undo_kind $undo_path" != "file /etc/docker/daemon.json" ] || undo_text=$(cat "$run/kept/$undo_number")
+    done <"$run/before"
+    case $undo_text in
+        *'"bip"'*) return 0 ;;
+        *:*) undo_text="{ \"bip\": \"$2\",${undo_text#*\{}" ;;
+        *) undo_text="{ \"bip\": \"$2\" }" ;;
+    esac
+    printf '%s\n' "$undo_text" >/etc/docker/daemon.json
+    svc_forgive docker
+    svc_act restart docker
+}
+
+# A service that ran is restarted, for it may have loaded what has just been put back; its stamp goes, for that was of
+# another process.
+undo_service() { # STATE UNIT
+    rm -f -- "$services_stamps/$2"
+    case $1 in
+        none)
+            # It came with a package that stays. What it has brought up by the new settings goes by the old ones.
+            case $(services_query "$2" - '') in
+                *ActiveState=active*) svc_act restart "$2" ;;
+            esac
+            svc_disable "$2" || :
+            svc_act stop "$2" || :
+            return 0
+            ;;
+        enabled*) svc_enable "$2" ;;
+        *) svc_disable "$2" || : ;;
+    esac
+    case $1 in
+        *active)
+            svc_forgive "$2"
+            svc_act restart "$2"
+            ;;
+        *) svc_act stop "$2" || : ;;
+    esac
+}
+
+# What the timer runs, and the boot: is it time to put things back?
+guard() {
+    if [ -e "$run/undoing" ]; then
+        guard_undo interrupted
+    fi
+    if [ -e "$run/confirmed" ]; then
+        confirm
+    fi
+    # An empty file is one that is being written just now, or one that a power cut has left so.
+    guard_boot='' guard_until=0 guard_owner=
+    { IFS=' ' read -r guard_boot guard_until <"$run/deadline"; } 2>/dev/null || :
+    { IFS= read -r guard_owner <"$run/owner"; } 2>/dev/null || :
+    uptime_now
+    process "${guard_owner%%:*}"
+    if [ ! -e "$run/armed" ]; then
+        # Not yet, or no more.
+        if [ -z "$process_id" ] || [ "$process_id" != "$guard_owner" ]; then
+            undo_remove "${run##*/}"
+        fi
+        exit 0
+    fi
+    if [ -e "$run/waiting" ]; then
+        if [ "$guard_boot" != "$boot" ]; then
+            # The host was restarted meanwhile: whoever is to confirm gets the whole time again.
+            IFS= read -r guard_within <"$run/within"
+            printf '%s %s\n' "$boot" $((uptime + guard_within)) >"$run/deadline"
+            exit 0
+        fi
+        [ "$uptime" -lt "$guard_until" ] || guard_undo unconfirmed
+        exit 0
+    fi
+    # The job itself is at work, unless it has died or hangs.
+    if [ -n "$process_id" ] && [ "$process_id" = "$guard_owner" ]; then
+        if [ "$guard_boot" != "$boot" ] || [ "$uptime" -lt "$guard_until" ]; then
+            exit 0
+        fi
+        kill -9 "${guard_owner%%:*}"
+        guard_undo hung
+    fi
+    guard_undo died
+}
+
+# Asked by whoever sees that the change did not do what it was to do.
+revoke() { # REASON
+    if [ -e "$run/armed" ] && [ -e "$run/waiting" ]; then
+        guard_undo "$1"
+    fi
+    exit 0
+}
+
+# Asked by whoever came in anew after the change.
+confirm() {
+    if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
+        undo_remove "${run##*/}"
+        result "done"
+        rm -f "$run/confirmed" "$run/waiting"
+    fi
+    exit 0
+}
+
+guard_undo() { # REASON: only one of those who see it does it
+    if [ ! -e "$run/undoing" ]; then
+        mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
+        printf '%s\n' "$1" >"$run/reason"
+    fi
+    # The dead job's own lock, if it is still there.
+    guard_lock=
+    { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
+    [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
+    mkdir -p "$run_folder"
+    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo "$guard_reason"
+    exit 0
+}

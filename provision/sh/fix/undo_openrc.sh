@@ -1,0 +1,24 @@
+# shellcheck shell=sh
+# OpenRC has no timers: a process of its own asks every other second, and a service starts that process at boot.
+
+undo_install() { # RUN SECONDS
+    install_script=/etc/init.d/provision-undo-$1
+    printf '%s\n' '#!/sbin/openrc-run' "description=\"Put back what run $1 of provision replaced, unless confirmed\"" \
+        'start() {' "    setsid sh $run_home/$1/job watch </dev/null >/dev/null 2>&1 &" '}' >"$install_script"
+    chmod 0755 "$install_script"
+    ln -sf "$install_script" /etc/runlevels/default/
+    sync -- "$install_script" /etc/init.d /etc/runlevels/default 2>/dev/null || sync
+    setsid sh "$run_home/$1/job" watch </dev/null >/dev/null 2>&1 3>&- &
+}
+
+watch() {
+    while :; do
+        sleep 2
+        (guard)
+        [ -e "$run/armed" ] || [ -e "$run/undoing" ] || [ -e "$run/confirmed" ] || exit 0
+    done
+}
+
+undo_remove() { # RUN
+    rm -f "/etc/init.d/provision-undo-$1" "/etc/runlevels/default/provision-undo-$1"
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=sh
+# The timer that puts a run back, on disk: systemd.timer(5). Units that nobody has named before need no daemon-reload.
+
+undo_install() { # RUN SECONDS
+    install_every=$(($2 / 6))
+    [ "$install_every" -ge 1 ] || install_every=1
+    [ "$install_every" -le 5 ] || install_every=5
+    install_unit=/etc/systemd/system/provision-undo-$1
+    # It is started often, which is no sign of a fault; before 230 systemd had another name for that, elsewhere.
+    printf '%s\n' '[Unit]' "Description=Put back what run $1 of provision replaced, unless it is confirmed" \
+        StartLimitIntervalSec=0 '[Service]' StartLimitInterval=0 Type=oneshot "ExecStart=/bin/sh $run_home/$1/job guard" >"$install_unit.service"
+    printf '%s\n' '[Unit]' "Description=Ask whether run $1 of provision was confirmed" '[Timer]' \
+        "OnActiveSec=$install_every" "OnUnitActiveSec=$install_every" AccuracySec=200ms '[Install]' \
+        WantedBy=timers.target >"$install_unit.timer"
+    mkdir -p /etc/systemd/system/timers.target.wants
+    ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
+    sync -- "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants \
+        /etc/systemd/system 2>/dev/null || sync
+    systemctl --no-pager start "provision-undo-$1.timer" 3>&-
+}
+
+undo_remove() { # RUN
+    stamps_hold
+    systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
+    rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
+        "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
+    stamps_keep
+}
+
+# Stamps of services are older than what decides about them; what we add to systemd's folder and take away again
+# decides nothing.
+stamps_hold() { # -> stamps_held
+    stamps_held=
+    for stamps_one in "$services_stamps"/*; do
+        [ -f "$stamps_one" ] || continue
+        # The folder has changed since only by our own timer, which came before every stamp that is newer than it.
+        # shellcheck disable=SC3013
+        [ "$stamps_one" -nt /etc/systemd/system ] || continue
+        stamps_held="$stamps_held$stamps_one$nl"
+    done
+}
+
+stamps_keep() {
+    while [ -n "$stamps_held" ]; do
+        touch -- "${stamps_held%%"$nl"*}"
+        stamps_held=${stamps_held#*"$nl"}
+    done
+}

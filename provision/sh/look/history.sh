@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# The runs that this host remembers. Only asked when somebody asks.
+
+look_runs() { # FOLDER
+    for runs_run in "$1"/*; do
+        [ -f "$runs_run/before" ] || continue
+        runs_result=unfinished runs_count=0
+        { IFS= read -r runs_result <"$runs_run/result"; } 2>/dev/null || :
+        while read -r runs_kind _; do
+            [ "$runs_kind" = end ] || runs_count=$((runs_count + 1))
+        done <"$runs_run/before"
+        emit run "${runs_run##*/}" "$runs_result" "$runs_count"
+    done
+}
+
+# What one of them replaced: the lines of `before`, and the files with their owners and bytes.
+look_run() { # FOLDER RUN
+    run_path=$1/$2
+    if [ ! -f "$run_path/before" ]; then
+        emit before "$2" none
+        return 0
+    fi
+    emit before "$2" there "$(exec cat "$run_path/before")"
+    while IFS=' ' read -r run_kind run_number run_file; do
+        [ "$run_kind" = file ] || continue
+        run_stat=$(exec stat -c '%F:%a:%U:%G' -- "$run_path/kept/$run_number")
+        case $run_stat in
+            regular*) emit kept "$run_file" "$run_stat" "$(exec base64 <"$run_path/kept/$run_number")" ;;
+            *) emit kept "$run_file" "$run_stat" '' ;;
+        esac
+    done <"$run_path/before"
+}

@@ -1,0 +1,131 @@
+# shellcheck shell=sh
+# The frame of a script that starts a job on the host, apart from this connection, and tells what it does.
+
+run_home=/var/lib/provision/runs
+
+begin() {
+    set -eu
+    trap '' PIPE
+    begin_events
+}
+
+died() { # STATUS
+    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+}
+
+# The job is on its standard input.
+submit() { # RUN
+    stage=submit
+    run=$run_home/$1
+    mkdir -p "$run_home"
+    history_bound
+    mkdir "$run" || fail "there is a run $1 on this host already"
+    cat >"$run/job"
+    [ -z "$submit_secrets" ] || printf '%s' "$submit_secrets" >"$run/secrets"
+    mkfifo "$run/live"
+    : >"$run/events"
+    # Held open until the job has it, so that reading can't end too early; opened for reading by itself, so that it
+    # ends when the job does.
+    # shellcheck disable=SC2094
+    exec 5<>"$run/live" 6<"$run/live"
+    job_start "$1"
+    submit_line=
+    IFS= read -r submit_line <&6 || :
+    exec 5>&-
+    printf '%s\n' "$submit_line" >&3
+    cat <&6 >&3
+    exec 6<&-
+    # What was too long for the pipe.
+    if [ -f "$run/cut" ]; then
+        IFS= read -r submit_cut <"$run/cut"
+        tail -c "+$((submit_cut + 1))" "$run/events" >&3
+    fi
+    receipt
+    # Refused before it kept anything: nothing has happened that anybody would want to look up.
+    [ -f "$run/before" ] || rm -rf -- "$run"
+}
+
+job_start() { # RUN: on its own, whatever becomes of us; what it starts outlives it (a package manager is never killed)
+    if [ ! -d /run/systemd/system ]; then
+        setsid sh "$run/job" run </dev/null >/dev/null 2>&1 3>&- 5>&- 6>&- &
+        return 0
+    fi
+    # Before 236 systemd keeps a unit that failed until somebody has seen it.
+    systemd-run -q --unit="provision-$1" -p KillMode=process -p CollectMode=inactive-or-failed \
+        /bin/sh "$run/job" run 2>/dev/null 3>&- 5>&- 6>&- ||
+        systemd-run -q --unit="provision-$1" -p KillMode=process /bin/sh "$run/job" run 3>&- 5>&- 6>&-
+}
+
+# From another connection: wait for the job, and tell all that it did.
+attach() { # RUN
+    stage=attach
+    run=$run_home/$1
+    if [ ! -d "$run" ]; then
+        emit result none
+        return 0
+    fi
+    while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
+        attach_owner=
+        { IFS= read -r attach_owner <"$run/owner"; } 2>/dev/null || :
+        process "${attach_owner%%:*}"
+        # A dead job that has armed a rollback: that comes, and writes the result.
+        if [ "$process_id" != "$attach_owner" ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
+            break
+        fi
+        sleep 1
+    done
+    cat "$run/events" >&3
+    receipt
+}
+
+# This connection was made after the change: the host can be reached, and all is as it was to be.
+confirm() { # RUN
+    stage=confirm
+    run=$run_home/$1
+    sh "$run/job" confirm </dev/null >&2 3>&-
+    # Somebody may be putting it back just now.
+    while [ -e "$run/undoing" ]; do
+        sleep 1
+    done
+    receipt
+}
+
+# All is not as it was to be.
+revoke() { # RUN REASON
+    stage=revoke
+    run=$run_home/$1
+    sh "$run/job" revoke "$2" </dev/null >&2 3>&-
+    receipt
+}
+
+# How it stands with a run: its last look, and its result.
+receipt() {
+    [ ! -f "$run/after" ] || cat "$run/after" >&3
+    receipt_result=
+    { IFS= read -r receipt_result <"$run/result"; } 2>/dev/null || :
+    if [ -z "$receipt_result" ] && [ -e "$run/waiting" ]; then
+        receipt_result=waiting
+    fi
+    rm -f "$run/live"
+    emit result "$receipt_result"
+}
+
+# The last 20 runs, and 50 MB of them; a run that may yet be put back stays.
+history_bound() {
+    history_count=0 history_bytes=0
+    set --
+    for history_run in "$run_home"/*; do
+        [ ! -d "$history_run" ] || set -- "$history_run" "$@" # newest first: their names begin with the time
+    done
+    for history_run in "$@"; do
+        if [ -e "$history_run/armed" ] || [ -e "$history_run/undoing" ]; then
+            continue
+        fi
+        history_count=$((history_count + 1))
+        history_size=$(du -sk -- "$history_run")
+        history_bytes=$((history_bytes + ${history_size%%[!0-9]*}))
+        if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            rm -rf -- "$history_run"
+        fi
+    done
+}

@@ -1,0 +1,166 @@
+"""What a host can do to a change: each ends in one clear error, the host as before, and exit 3. And no run writes a
+secret down."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import LAB, LabHost, Outcome, engine
+
+#: What a change could have touched, with everything that a file has.
+HASH = (
+    "{ find /etc /usr/bin /usr/sbin /var/lib/dpkg/status -xdev -type f ! -name resolv.conf "
+    "! -name '*.cache' -exec sha256sum {} + ; find /etc -xdev -printf '%p %m %u %g\\n'; dpkg-query -W; "
+    "cat /proc/sys/net/ipv4/conf/all/rp_filter; docker info --format '{{.Labels}}' 2>/dev/null; } | sort | sha256sum"
+)
+
+SPEC: dict[str, Any] = {
+    "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
+    "files": {"/etc/one": {"content": "ours\n"}, "/etc/app/two": {"content": "ours\n" * 4000}},
+    "packages": ["tree"],
+}
+
+FAULTS = {
+    "read-only /etc": ("mount --bind -o ro /etc /etc", "umount /etc", "Read-only file system"),
+    "read-only /var/lib/provision": (
+        "mkdir -p /var/lib/provision; mount -t tmpfs -o ro none /var/lib/provision",
+        "umount /var/lib/provision",
+        "Read-only file system",
+    ),
+    "no room for the record": (
+        "mkdir -p /var/lib/provision; mount -t tmpfs -o size=56k none /var/lib/provision",
+        "umount /var/lib/provision",
+        "No space left on device",
+    ),
+    "no room for a file": (
+        "mkdir /etc/app; mount -t tmpfs -o size=8k none /etc/app",
+        "umount /etc/app",
+        "can't be written whole",
+    ),
+    "a package manager that was interrupted": (
+        "touch /var/lib/dpkg/updates/0001",
+        "rm /var/lib/dpkg/updates/0001",
+        "dpkg --configure -a",
+    ),
+    "an archive that does not answer": (
+        "sed -i.bak 's,http://[^/]*,http://198.51.100.1:9,' /etc/apt/sources.list.d/debian.sources",
+        "mv /etc/apt/sources.list.d/debian.sources.bak /etc/apt/sources.list.d/debian.sources",
+        "onnection refused",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> None:
+    break_it, mend_it, message = FAULTS[fault]
+    if "archive" in fault:
+        host.sh("rm -rf /var/lib/apt/lists/*")
+    host.sh(break_it)
+    before = host.sh(HASH)
+    outcome = host.apply(SPEC, "--confirm-within", "10")
+    assert outcome.code == 3
+    error = outcome.done["error"]
+    assert error["kind"] in ("step", "record")
+    assert message in outcome.out, "what is wrong, in the program's own words"
+    assert host.sh(HASH) == before
+    host.sh(mend_it)
+    assert host.apply(None, "--confirm-within", "10").counts == {"changed": 1}
+    assert host.apply().counts == {"ok": 1}
+
+
+CANARY = "canary+4f9a/7c%1d=e"
+
+
+def forms(value: str) -> list[bytes]:
+    data = value.encode()
+    return [data, base64.b64encode(data), data.hex().encode(), urllib.parse.quote(value, safe="").encode()]
+
+
+def leaks(found: dict[str, bytes]) -> list[str]:
+    return [name for name, data in found.items() if any(form in data for form in forms(CANARY))]
+
+
+_WATCH = (
+    "nohup sh -c 'while [ ! -e /tmp/stop ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; done' "
+    ">/tmp/watched 2>/dev/null </dev/null &"
+)
+
+
+def written(host: LabHost, outcome: Outcome) -> dict[str, bytes]:
+    """Everything that a run has written, on both sides, but the file that it was told to write."""
+    found = {"output": outcome.out.encode(), "errors": outcome.err.encode()}
+    for path in (host.folder / ".provision").rglob("*"):
+        if path.is_file():
+            found[str(path)] = path.read_bytes()
+    host.sh("touch /tmp/stop; sleep 0.5")
+    script = "tar -c /var/lib/provision /run/provision /tmp /var/log /etc/systemd/system 2>/dev/null; journalctl -q"
+    found["host"] = subprocess.run([*LAB.ssh(host.name), script], capture_output=True, check=False).stdout
+    return found
+
+
+def LAB_SSH(host: LabHost) -> list[str]:
+    from tests.lab.conftest import LAB
+
+    return LAB.ssh(host.name)
+
+
+def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
+    host = docker_host
+    host.sh(_WATCH)
+    (host.folder / "group_vars").mkdir()
+    (host.folder / "group_vars/all.yml").write_text("password: !secret {env: CANARY}\n")
+    (host.folder / "templates").mkdir()
+    (host.folder / "templates/app.j2").write_text("password {{ password }}\n")
+    spec = {
+        "files": {
+            "/etc/app": {"content": "password {{ password }}\n", "mode": "0600"},
+            "/etc/app2": {"template": "app.j2", "mode": "0600"},
+        },
+        "engine": engine(labels=["a=1"]),
+    }
+    os.environ["CANARY"] = CANARY
+    watched: list[bytes] = []
+    try:
+        host.playbook({"spec": spec})
+        host.inventory()
+        argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
+        argv += [str(host.folder / "site.yml"), "--yes", "--json"]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None:
+            watched += [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+            try:
+                process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                continue
+        out, err = process.communicate()
+        outcome = Outcome(process.returncode, out, err)
+        assert outcome.counts == {"changed": 1}, outcome.out + outcome.err
+        assert host.sh("cat /etc/app /etc/app2").count(f"password {CANARY}") == 2
+        assert host.sh("stat -c %a /etc/app") == "600"
+        assert host.apply().counts == {"ok": 1}
+        planned = host.plan(
+            {**spec, "files": {**spec["files"], "/etc/app": {"content": "{{ password }}!\n", "mode": "0600"}}}
+        )
+        checked = host.provision("verify", "--suite", "settings")
+        failed = host.apply({**spec, "users": {"bad": {"shell": "/bin/sh", "uid": 0}}})
+    finally:
+        del os.environ["CANARY"]
+    assert planned.counts == {"changed": 1}
+    assert failed.counts == {"rolled_back": 1} or failed.counts == {"failed": 1}
+    found = written(host, outcome)
+    found |= {"plan": planned.out.encode(), "verify": checked.out.encode(), "failed": failed.out.encode()}
+    found["our arguments"] = b"\0".join(watched)
+    assert leaks(found) == []
+    # The search itself: a leak that is planted is found, in each form.
+    for form in forms(CANARY):
+        assert leaks({"planted": b"x" + form + b"y"}) == ["planted"]
+    host.sh(f"echo {base64.b64encode(CANARY.encode()).decode()} >/var/lib/provision/planted")
+    assert leaks(written(host, outcome)) == ["host"]

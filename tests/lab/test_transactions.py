@@ -1,0 +1,426 @@
+"""A change is a transaction on the host: cut off, killed, interleaved, in the middle of anything."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import LabHost, NewHost, Outcome, engine, inventory_of
+
+RUNS = "/var/lib/provision/runs"
+#: What must be gone when a run is over.
+LEFTOVERS = (
+    "ls -d /run/provision/lock /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
+    "/etc/systemd/system/timers.target.wants/provision-undo-* /etc/.provision.* /etc/docker/.provision.* "
+    "/etc/sysctl.d/.provision.* /var/lib/provision/manifests/.provision.* 2>/dev/null || true"
+)
+
+
+def leftovers(host: LabHost) -> str:
+    return host.sh(LEFTOVERS)
+
+
+def receipt(host: LabHost) -> str:
+    """The result of the newest run, as the host has it."""
+    return host.sh(f"cat $(ls -d {RUNS}/* | tail -n 1)/result")
+
+
+def start(host: LabHost, *words: str) -> subprocess.Popen[str]:
+    """An apply that goes on beside us."""
+    argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
+    argv += [str(host.folder / "site.yml"), "--json", "--yes", *words]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def until(host: LabHost, condition: str, seconds: int = 60) -> None:
+    """Wait for it, looking from inside the host: it may be cut off."""
+    host.within(f"for n in $(seq {seconds * 5}); do {condition} && exit 0; sleep 0.2; done; exit 1")
+
+
+def sleeper(host: LabHost) -> None:
+    """An image that needs no registry: sleep, and what it is linked to."""
+    host.sh(
+        "mkdir -p /tmp/image/bin && cd /tmp/image && cp -L /bin/sleep bin/ && "
+        "for f in $(ldd /bin/sleep | grep -o '/[^ )]*'); do mkdir -p .${f%/*}; cp -L $f .$f; done; "
+        "tar -c . | docker import - sleeper:1"
+    )
+
+
+CUT_OFF = {"bip": "198.51.100.1/24"}
+BRIDGE = "ip -o -4 address show dev docker0 | grep -q"
+
+
+def test_a_host_that_is_cut_off_comes_back_by_itself(docker_host: LabHost) -> None:
+    host, pid = docker_host, docker_host.dockerd_pid()
+    before = host.sh("sha256sum /etc/docker/daemon.json; ip -o -4 address show dev docker0")
+    spec = {"engine": engine(**CUT_OFF)}
+    assert host.apply(spec).code == 1, "lint refuses it"
+    outcome = host.apply(spec, "--no-lint", "--confirm-within", "4")
+    assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1}), outcome.out
+    assert outcome.done["error"]["kind"] == "unconfirmed"
+    assert receipt(host) == "rolled_back unconfirmed"
+    assert host.sh("sha256sum /etc/docker/daemon.json; ip -o -4 address show dev docker0") == before
+    assert host.docker_info("ServerVersion")
+    assert host.dockerd_pid() != pid
+    assert leftovers(host) == ""
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_the_same_with_the_controller_killed(docker_host: LabHost) -> None:
+    host = docker_host
+    host.playbook({"spec": {"engine": engine(**CUT_OFF)}})
+    process = start(host, "--no-lint", "--confirm-within", "4")
+    until(host, f"{BRIDGE} 198.51.100.1/24")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    until(host, f"[ -e $(ls -d {RUNS}/* | tail -n 1)/result ]")
+    assert receipt(host) == "rolled_back unconfirmed"
+    assert leftovers(host) == ""
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_the_same_with_a_reboot_in_between(docker_host: LabHost) -> None:
+    host = docker_host
+    host.playbook({"spec": {"engine": engine(**CUT_OFF)}})
+    process = start(host, "--no-lint", "--confirm-within", "6")
+    until(host, f"{BRIDGE} 198.51.100.1/24 && [ -e $(ls -d {RUNS}/* | tail -n 1)/waiting ]")
+    host.within("systemctl reboot")
+    out, _ = process.communicate(timeout=180)
+    done = [json.loads(line) for line in out.splitlines() if '"host.done"' in line]
+    assert [event["status"] for event in done] == ["rolled_back"], out
+    assert receipt(host) == "rolled_back unconfirmed"
+    assert leftovers(host) == ""
+    assert host.sh("ip -o -4 address show dev docker0 | grep -c 198.51.100 || true") == "0"
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_a_connection_cut_while_packages_unpack(host: LabHost) -> None:
+    host.playbook({"spec": {"engine": engine()}})
+    host.inventory()
+    process = start(host)
+    until(host, "pgrep -x dpkg-deb >/dev/null || pgrep -x dpkg >/dev/null && ls /usr/bin/dockerd* >/dev/null 2>&1")
+    host.within("pkill -KILL -f 'sshd-session: root@[n]otty' || pkill -KILL -f 'sshd: root@[n]otty'")
+    out, _ = process.communicate(timeout=180)
+    events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    assert process.returncode == 0, out
+    assert [event["status"] for event in events if event["event"] == "host.done"] == ["changed"]
+    assert any("broke off" in event.get("text", "") for event in events)
+    assert host.sh("dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}' docker-ce") == "ii"
+    assert receipt(host) == "done"
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_two_controllers_at_once(docker_host: LabHost) -> None:
+    host = docker_host
+    host.playbook({"spec": {"engine": engine(labels=["a=1"])}})
+    both = [start(host), start(host)]
+    outs = [process.communicate(timeout=120)[0] for process in both]
+    ends = [json.loads(next(line for line in out.splitlines() if '"host.done"' in line)) for out in outs]
+    kinds = sorted(end.get("error", {}).get("kind", end["status"]) for end in ends)
+    assert "changed" in kinds, outs
+    assert set(kinds) <= {"changed", "ok", "locked", "drifted"}, outs
+    assert host.docker_info("Labels") == "[a=1]"
+    assert leftovers(host) == ""
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_a_host_that_drifted_since_its_plan_is_refused(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provision import tasks
+    from provision.load import load
+    from provision.transport.ssh import Connecting, HostError, Transport
+
+    host.playbook({"spec": {"files": {"/etc/x": {"content": "ours\n"}, "/etc/y": {"content": "ours\n"}}}})
+    wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
+    connection = Transport(Connecting()).open(wish.host, time.monotonic() + 30)
+    found = tasks.look(connection, wish, context)
+    host.sh("echo theirs >/etc/y")
+    with pytest.raises(HostError) as caught:
+        tasks.fix(connection, wish, found)
+    assert caught.value.failure.kind == "drifted"
+    assert "file /etc/y" in caught.value.failure.detail
+    assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "theirs"
+    assert host.sh(f"ls {RUNS} /run/provision") == "/run/provision:\n\n/var/lib/provision/runs:"
+    connection.close()
+
+
+def test_a_failed_step_is_undone(docker_host: LabHost) -> None:
+    host, before = docker_host, docker_host.sh("sha256sum /etc/docker/daemon.json")
+    spec = {
+        "hostname": "other.example",
+        "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
+        "files": {"/etc/first": {"content": "1\n"}, "/etc/motd": {"content": "ours\n"}},
+        "engine": engine(**{"storage-driver": "no-such-driver"}),
+    }
+    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    names = host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter")
+    outcome = host.apply(spec, "--no-lint")
+    assert outcome.counts == {"rolled_back": 1}
+    assert outcome.done["error"]["step"] == "service:docker svc_settle"
+    assert host.sh("sha256sum /etc/docker/daemon.json") == before
+    assert host.sh("cat /etc/motd; stat -c %a /etc/motd; ls /etc/first 2>/dev/null || true") == "theirs\n640"
+    assert host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter") == names
+    assert host.docker_info("ServerVersion")
+    assert leftovers(host) == ""
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_containers_that_should_run_and_do_not_bring_the_old_daemon_back(docker_host: LabHost) -> None:
+    host = docker_host
+    sleeper(host)
+    runtimes = {"custom": {"path": "/usr/bin/runc"}}
+    assert host.apply({"engine": engine(runtimes=runtimes)}).counts == {"changed": 1}
+    host.sh("docker run -d --name kept --restart always --runtime custom sleeper:1 sleep 3600")
+    # docker answers, and has all that was declared; the container has nothing to start it with.
+    outcome = host.apply({"engine": engine(icc=False)})
+    assert outcome.counts == {"rolled_back": 1}, outcome.out
+    assert outcome.done["error"]["kind"] == "unhealthy"
+    assert "kept" in outcome.done["error"]["message"]
+    assert host.sh("docker inspect --format '{{.State.Running}}' kept") == "true"
+    assert leftovers(host) == ""
+    assert host.apply({"engine": engine(runtimes=runtimes)}).counts == {"ok": 1}
+
+
+LATER: dict[str, Any] = {"labels": ["a=2"], "log-level": "warn"}
+#: What the daemon.json has, and is to have, besides live-restore; and what that does: one after the other, on one host.
+IMPACTS: list[tuple[dict[str, Any], str]] = [
+    ({"debug": True}, "reload"),
+    ({"debug": False}, "reload"),
+    ({}, "restart"),  # a deleted key of this kind keeps its value until a restart
+    ({"labels": ["a=1"]}, "reload"),
+    ({"labels": ["a=1"], "max-concurrent-downloads": 7}, "reload"),
+    ({"labels": ["a=1"]}, "reload"),  # one that a reload resets
+    ({"labels": ["a=1"], "log-level": "warn"}, "restart"),
+    (LATER, "reload"),
+    ({**LATER, "log-driver": "local"}, "restart"),
+    ({**LATER, "log-driver": "local", "shutdown-timeout": 20}, "reload"),
+    ({**LATER, "log-driver": "local", "registry-mirrors": ["http://198.51.100.2:5000"]}, "restart"),
+    ({**LATER, "log-driver": "local", "registry-mirrors": ["http://198.51.100.3:5000"]}, "reload"),
+]
+
+
+def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
+    host = docker_host
+    sleeper(host)
+    host.sh("docker run -d --name bare sleeper:1 sleep 3600")
+    pid = "docker inspect --format '{{.State.Pid}}' bare"
+    # live-restore comes with a key that needs a restart: switched on first, so that the container goes on.
+    base: dict[str, Any] = {"live-restore": True}
+    before, daemon = host.sh(pid), host.dockerd_pid()
+    planned = host.plan({"engine": engine(icc=False, **base)})
+    assert planned.all("host.plan")[0]["impact"] == "restart", "no container ends"
+    assert host.apply().counts == {"changed": 1}
+    assert (host.sh(pid), host.dockerd_pid() == daemon) == (before, False)
+    assert host.apply({"engine": engine(**base)}).counts == {"changed": 1}
+    seen = []
+    for more, _ in IMPACTS:
+        daemon = host.dockerd_pid()
+        level = host.plan({"engine": engine(**base, **more)}).all("host.plan")[0]["impact"]
+        assert host.apply().counts == {"changed": 1}, more
+        did = "reload" if host.dockerd_pid() == daemon else "restart"
+        seen.append((more, level, did))
+        assert host.sh(pid) == before, "live-restore"
+        failed = host.provision("verify", "--suite", "daemon").failed
+        assert failed <= {"daemon_has_loaded_its_file daemon.json"}, "which knows of starts only"
+    assert seen == [(more, expected, expected) for more, expected in IMPACTS]
+    # Without live-restore a restart ends the container; the plan names it, and may be refused for it.
+    assert host.apply({"engine": engine()}).code == 0
+    host.sh("docker rm -f bare; docker run -d --name bare sleeper:1 sleep 3600")
+    refused = host.apply({"engine": engine(icc=False)}, "--max-impact", "restart")
+    assert (refused.code, refused.done["error"]["kind"]) == (3, "impact")
+    assert "bare (no restart policy)" in refused.done["error"]["message"]
+    assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "true"
+    assert host.apply().counts == {"changed": 1}
+    assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "false"
+
+
+def bring_back(host: LabHost, run: str) -> Outcome:
+    argv = [sys.executable, "-m", "provision", "rollback", run, str(host.folder / "site.yml"), "--yes", "--json"]
+    argv += ["-i", str(host.folder / "inventory.yml")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_run_is_brought_back(docker_host: LabHost) -> None:
+    host = docker_host
+    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    before = host.sh(f"{BACK}")
+    pinned = {**engine(labels=["a=1"]), "version": "26.1.5"}
+    spec = {
+        "hostname": "other.example",
+        "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
+        "files": {"/etc/motd": {"content": "ours\n"}, "/etc/new": {"content": "ours\n"}},
+        "engine": pinned,
+    }
+    assert host.apply(spec).counts == {"changed": 1}
+    changed = host.sh(f"{BACK}")
+    assert changed != before
+    listed = host.provision("runs", "--on-hosts")
+    names = [event["run"] for event in listed.all("run")]
+    assert [event["result"] for event in listed.all("run")] == ["done", "done"]
+    back = bring_back(host, names[-1])
+    assert back.counts == {"changed": 1}, back.out
+    assert host.sh(f"{BACK}") == before
+    assert leftovers(host) == ""
+    # It was a run itself, and can be brought back as well.
+    newest = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    again = bring_back(host, newest)
+    assert again.counts == {"changed": 1}, again.out
+    assert host.sh(f"{BACK}") == changed
+    unknown = bring_back(host, "20200101T000000-00000000")
+    assert unknown.done["error"]["kind"] == "unsuited"
+    text = subprocess.run(
+        [sys.executable, "-m", "provision", "runs", str(host.folder / "site.yml"), "--show", names[-1]],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "+ours" in text
+
+
+BACK = (
+    "uname -n; cat /etc/hostname /etc/hosts /etc/motd; stat -c '%a %U' /etc/motd; ls /etc/new 2>/dev/null; "
+    "cat /proc/sys/net/ipv4/conf/all/rp_filter /etc/docker/daemon.json; docker info --format '{{.Labels}} "
+    "{{.ServerVersion}}'; ls /etc/sysctl.d"
+)
+
+
+def test_a_run_whose_controller_died_is_finished(new_host: NewHost) -> None:
+    one, two = new_host(), new_host()
+    (one.folder / "inventory.yml").write_text(inventory_of(one, two))
+    spec = {"sysctl": {"net.ipv4.conf.all.rp_filter": 2}, "packages": ["tree"], "files": {"/etc/x": {"content": "x"}}}
+    one.playbook({"spec": spec})
+    process = start(one, "-f", "1", "--confirm-within", "30")
+    until(one, f"[ -e $(ls -d {RUNS}/* | tail -n 1)/armed ]")
+    process.kill()
+    process.wait()
+    assert one.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "2"
+    resumed = one.apply(None, "--resume")
+    ends = {event["host"]: event["status"] for event in resumed.all("host.done")}
+    assert ends == {one.name: "changed", two.name: "changed"}, resumed.out
+    assert receipt(one) == "done"
+    assert one.sh(f"ls {RUNS} | wc -l") == "1", "nothing was done twice"
+    assert leftovers(one) == ""
+    assert one.apply().counts == {"ok": 2}
+    nothing = one.apply(None, "--resume")
+    assert nothing.code == 1
+
+
+OLD: dict[str, Any] = {"labels": ["x=old"], "mtu": 1400}
+NEW: dict[str, Any] = {"labels": ["x=new"], "mtu": 1450}
+
+
+def toggled(new: bool) -> dict[str, Any]:
+    word = "new" if new else "old"
+    return {
+        "files": {"/etc/one": {"content": f"{word}\n" * 500}, "/etc/two": {"content": f"{word}\n"}},
+        "sysctl": {"net.ipv4.conf.all.rp_filter": 2 if new else 1},
+        "engine": engine(**(NEW if new else OLD)),
+    }
+
+
+STATE = (
+    "head -c 4 /etc/one; wc -c </etc/one; cat /etc/two; cat /proc/sys/net/ipv4/conf/all/rp_filter; "
+    "grep -o 'x=...' /etc/docker/daemon.json; docker info --format '{{.Labels}}'; "
+    "docker network inspect bridge --format '{{json .Options}}' | grep -o 'mtu\":\"[0-9]*'; "
+    "grep -o 'rp_filter = .' /etc/sysctl.d/99-zz-provision-docker-hosts.conf"
+)
+_WORDS = {"old", "new", "2000", "1", "2", "x=old", "x=new", "[x=old]", "[x=new]", 'mtu":"1400', 'mtu":"1450'}
+_WORDS |= {"rp_filter = 1", "rp_filter = 2"}
+
+
+class Injection:
+    """Ways to break a run off after its step number ``step``: on the host, at the controller, in between."""
+
+    @staticmethod
+    def job(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
+        host.within(at.replace("ACT", "kill -9 $(cut -d: -f1 $run/owner)"))
+
+    @staticmethod
+    def connection(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
+        host.within(at.replace("ACT", "pkill -KILL -f 'sshd-session: root@[n]otty'"))
+
+    @staticmethod
+    def controller(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
+        host.within(at.replace("ACT", "true"))
+        process.kill()
+
+
+#: Waits for a run that is not the newest one of before to have done a step, and acts then.
+_AT = (
+    "for n in $(seq 3000); do run=$(ls -d /var/lib/provision/runs/* 2>/dev/null | tail -n 1); "
+    "[ \"$run\" != BEFORE ] && grep -q '^2;9:step.done,[0-9]*:STEP,' $run/events 2>/dev/null && "
+    "{ ACT; exit 0; }; sleep 0.01; done; exit 0"
+)
+#: The host's own recovery: nothing is armed any more, no job works, docker answers.
+_RECOVERED = (
+    f"for n in $(seq 300); do busy=; for one in {RUNS}/*/armed {RUNS}/*/undoing; do [ ! -e $one ] || busy=$one; done; "
+    f"for run in {RUNS}/*; do [ -e $run/result ] || kill -0 $(cut -d: -f1 $run/owner) 2>/dev/null && "
+    "[ ! -e $run/result ] && busy=$run; done; "
+    '[ -n "$busy" ] || docker info >/dev/null 2>&1 && [ -z "$busy" ] && exit 0; sleep 0.2; done; exit 1'
+)
+
+
+def broken_off(host: LabHost, inject: Callable[..., None], step: int, new: bool) -> str:
+    """One injection; returns what was wrong with the host afterwards, or nothing."""
+    host.playbook({"spec": toggled(new)})
+    before = host.sh(f"ls -d {RUNS}/* | tail -n 1")
+    process = start(host, "--confirm-within", "2")
+    thread = threading.Thread(target=process.communicate, daemon=True)
+    thread.start()
+    inject(host, _AT.replace("BEFORE", before).replace("STEP", str(step)), process)
+    thread.join(timeout=120)
+    process.wait(timeout=120)
+    host.sh(_RECOVERED)
+    run = host.sh(f"ls -d {RUNS}/* | tail -n 1")
+    words = host.sh(STATE).splitlines()
+    if not set(words) <= _WORDS:
+        return f"torn: {words}"
+    new_words = {word for word in words if "new" in word or word in ("2", 'mtu":"1450', "rp_filter = 2")}
+    kinds = {word in new_words for word in words if word != "2000"}
+    if len(kinds) > 1 and "armed" in host.sh(f"cat {run}/events"):
+        return f"risky, and neither old nor new: {words}; {host.sh(f'cat {run}/result')}"
+    again = host.apply(None, "--confirm-within", "10")
+    if again.code != 0:
+        return f"the next run: {again.out[-600:]}"
+    if host.apply().counts != {"ok": 1}:
+        return "not idempotent afterwards"
+    left = leftovers(host)
+    return f"left: {left}" if left else ""
+
+
+def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
+    """``count`` injections, spread over hosts, steps and ways; returns how many there were and what went wrong."""
+    ways = [Injection.job, Injection.job, Injection.connection, Injection.controller]
+    for host in hosts:
+        assert host.apply(toggled(False)).code == 0
+
+    def one(host: LabHost, first: int) -> list[str]:
+        said, new = [], True
+        for number in range(first, count, len(hosts)):
+            way, step = ways[number % len(ways)], number // len(ways) % 9
+            fault = broken_off(host, way, step, new)
+            said.append(f"{way.__name__} after step {step}: {fault}" if fault else "")
+            new = not new
+        return said
+
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        said = [word for words in pool.map(one, hosts, range(len(hosts))) for word in words]
+    return len(said), [word for word in said if word]
+
+
+def test_killed_after_every_step(new_host: NewHost, request: pytest.FixtureRequest) -> None:
+    count = int(request.config.getoption("--injections"))
+    hosts = [new_host() for _ in range(4)]
+    done, wrong = torture(hosts, count)
+    print(f"\n{done} injections, {len(wrong)} hosts that were neither")
+    assert wrong == []
+    assert done == count

@@ -1,0 +1,66 @@
+"""A run's journal on the controller: what a dead controller leaves, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provision.model import Event, Failure
+from provision.report.journal import Journal, broken_off, folder, read, runs
+
+
+def begun(playbook: Path, run: str, hosts: list[str], resumes: str = "") -> Journal:
+    head = {"mode": "apply", "playbook": str(playbook), "by": "me@here", "hosts": hosts, "resumes": resumes}
+    journal = Journal(playbook, run, head)
+    journal(Event("run.begin", data={"mode": "apply", "hosts": len(hosts)}))
+    return journal
+
+
+def done(host: str, status: str = "changed") -> Event:
+    return Event("host.done", host, {"status": status, "changes": 1})
+
+
+def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
+    playbook = tmp_path / "site.yml"
+    first = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2", "web3"])
+    first(done("web1"))
+    first(Event("host.done", "web2", {"status": "rolled_back", "failure": Failure("unconfirmed", "cut off")}))
+    # Killed in the middle of a line.
+    path = folder(playbook) / "20260101T000000-aaaaaaaa/events.jsonl"
+    path.write_text(path.read_text() + '{"event": "host.do')
+    (one,) = runs(playbook)
+    assert one.left == ("web3",)
+    assert one.ended["web2"]["error"]["kind"] == "unconfirmed"
+    assert [run.name for run in broken_off(playbook)] == ["20260101T000000-aaaaaaaa"]
+    second = begun(playbook, "20260101T000001-bbbbbbbb", ["web3"], resumes="20260101T000000-aaaaaaaa")
+    assert len(broken_off(playbook)) == 2, "not finished either, yet"
+    second(done("web3"))
+    second(Event("run.done", data={"counts": {"changed": 1}}))
+    assert broken_off(playbook) == []
+    assert read(folder(playbook) / "20260101T000001-bbbbbbbb").finished
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    begun(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", ["web1"])
+    assert (folder(tmp_path / "site.yml") / "20260101T000000-aaaaaaaa").stat().st_mode & 0o777 == 0o700
+
+
+def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from provision.cli import main
+
+    playbook = tmp_path / "site.yml"
+    journal = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2"])
+    line = {"event": "host.plan", "host": "web1", "items": [{"summary": "create file:/etc/x", "diff": ["+ours\n+two"]}]}
+    (journal.path / "events.jsonl").open("a").write(json.dumps(line) + "\n")
+    journal._file.seek(0, 2)
+    journal(done("web1"))
+    assert main(["runs", str(playbook)]) == 0
+    assert "1 changed; broke off, without web2 (apply --resume)" in capsys.readouterr().out
+    assert main(["runs", str(playbook), "--show", "20260101T000000-aaaaaaaa"]) == 0
+    shown = capsys.readouterr().out
+    assert "web1: changed\n  create file:/etc/x\n      +ours\n      +two\n" in shown
+    assert "web2: no end on record" in shown
+    assert main(["runs", str(playbook), "--show", "20260101T000000-aaaaaaab"]) == 1
+    assert 'did you mean "20260101T000000-aaaaaaaa"?' in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""Secrets: read from where they are, and shown nowhere."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from provision import secret
+from provision.distros import platform
+from provision.errors import SpecError, Where
+from provision.model import Call, Plan
+from provision.script import job_script, submit_script
+from provision.work import Step, Work
+from tests.conftest import Project
+
+HUSH = "hush-hush-7c1f"
+
+
+@pytest.fixture(autouse=True)
+def _no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret, "_KNOWN", {})
+
+
+def declared(given: object, file: Path = Path("site.yml")) -> str:
+    return secret.declare("db.password", given, Where(file, 3))
+
+
+def test_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyrage
+
+    key = pyrage.x25519.Identity.generate()
+    (tmp_path / "identity").write_text(f"# mine\n{key}\n")
+    monkeypatch.setenv("PROVISION_IDENTITY", str(tmp_path / "identity"))
+    monkeypatch.setenv("HUSH", HUSH)
+    (tmp_path / "plain").write_text(f"{HUSH}\n")
+    (tmp_path / "sealed").write_bytes(pyrage.encrypt(HUSH.encode(), [key.to_public()]))
+    armoured = pyrage.encrypt(HUSH.encode(), [key.to_public()], armored=True).decode()
+    here = tmp_path / "site.yml"
+    for given in ({"env": "HUSH"}, {"file": "plain"}, {"age": "sealed"}, armoured):
+        assert secret.reveal(f"a {declared(given, here)} b") == f"a {HUSH} b"
+
+
+def test_an_ssh_key_decrypts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    monkeypatch.setenv("PROVISION_IDENTITY", str(key))
+    argv = [sys.executable, "-m", "provision", "secrets", "encrypt"]
+    done = subprocess.run(argv, input=HUSH, capture_output=True, text=True, check=True)
+    assert HUSH not in done.stdout
+    assert secret.reveal(declared(done.stdout)) == HUSH
+
+
+def test_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    editor = tmp_path / "editor"
+    editor.write_text(f'#!/bin/sh\nstat -c %a "$1" >{tmp_path}/mode\necho more-{HUSH} >>"$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("PROVISION_IDENTITY", str(key))
+    monkeypatch.setenv("EDITOR", str(editor))
+    argv = [sys.executable, "-m", "provision", "secrets", "edit", str(tmp_path / "x.age")]
+    for expected in (f"more-{HUSH}", f"more-{HUSH}more-{HUSH}"):
+        subprocess.run(argv, check=True)
+        assert (tmp_path / "mode").read_text() == "600\n"
+        assert HUSH.encode() not in (tmp_path / "x.age").read_bytes()
+        assert secret.decrypted((tmp_path / "x.age").read_bytes()).replace("\n", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"env": "NOT_THERE"}, "site.yml:3: the environment has no NOT_THERE"),
+        ({"file": "not-there"}, "can't be read: No such file or directory"),
+        ("not armoured", "!secret takes one source"),
+        ({"env": "A", "file": "b"}, "!secret takes one source"),
+        ({"vault": "x"}, "!secret takes one source"),
+    ],
+)
+def test_bad_sources(given: object, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        secret.reveal(declared(given))
+    assert message in str(caught.value)
+
+
+def test_it_can_not_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUSH", HUSH)
+    token = declared({"env": "HUSH"})
+    assert secret.reveal(token) == HUSH
+    one = secret._KNOWN[token]
+    shown = [repr(one), str(one), f"{one}", f"{one!r:>80}", f"{[one]}", repr({"a": one})]
+    try:
+        raise ValueError(one)
+    except ValueError as error:
+        shown.append("".join(traceback.format_exception(error)))
+    with pytest.raises(TypeError):
+        pickle.dumps(one)
+    assert not any(HUSH in text for text in shown)
+    said = f"x {HUSH} {base64.b64encode(HUSH.encode()).decode()} {HUSH.encode().hex()} y"
+    assert secret.mask(said) == f"x {token} {token} {token} y"
+
+
+def test_a_job_has_it_in_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUSH", HUSH)
+    token = declared({"env": "HUSH"})
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    step = Step("file:/etc/x", Call("put_file", ("/etc/x", "root", "root", "0600", "text", f"it's {token}\n")))
+    secrets: dict[str, str] = {}
+    job = job_script(Work("run", Plan("web1", on), (step,), (), ()), [], secrets)
+    assert HUSH not in job
+    assert token not in job
+    assert """'it'\\''s '"${secret_0}"'\n'""" in job
+    assert f"secret_0={HUSH}" in submit_script("run", job, secrets)
+
+
+SPEC = """\
+files:
+  /etc/app: {content: "password {{ password }}\\n", mode: "0600"}
+"""
+
+
+def test_plans_do_not_have_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provision.cli import main
+
+    monkeypatch.setenv("HUSH", HUSH)
+    project.spec(SPEC)
+    project.write("inventory/group_vars/all.yml", "password: !secret {env: HUSH}\n")
+    monkeypatch.chdir(project.folder)
+    for words in (["render", "web1"], ["inventory", "--host", "web1"], ["lint"]):
+        main(words)
+    said = capsys.readouterr()
+    assert "password «secret:password:" in said.out
+    assert HUSH not in said.out + said.err
