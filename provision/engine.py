@@ -12,6 +12,8 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 GROUP = "docker"
 #: A drop-in of docker's unit.
 DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
+#: What OpenRC gives docker's script (openrc-run(8)): where it is, docker must have been started with it.
+CONF_D = "/etc/conf.d/docker"
 CERTIFICATES = "/etc/docker/certs.d"
 CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"

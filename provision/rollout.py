@@ -8,46 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Literal
 
-from fabric import Connection
-
-from provision import lockfile, tasks
 from provision.declare import Context, Wish
 from provision.desire import Options
-from provision.errors import SpecError
-from provision.model import LEVELS, STATUSES, Event, Failure, Plan
-from provision.plan import Outlook
-from provision.transport.ssh import HostError, Transport, cut
-
-_UNREACHABLE = {"unreachable", "host_key", "auth"}
-
-Confirm = Callable[[list[Plan]], bool]
-#: Check hosts on connections that are held: host -> why it is not as the spec says, or ``None``.
-Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict[str, Failure | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change.
-    ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. ``run`` names this run on the
-    hosts; risky changes are put back by a host that nobody comes into anew within ``confirm_within`` seconds."""
-
-    mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"]
-    forks: int = 50
-    deadline: float = tasks.DEADLINE
-    confirm: Confirm | None = None
-    verify: Verify | None = None
-    run: str = ""
-    confirm_within: int = 60
-    max_impact: str | None = None
-    #: a run to bring back, or one that broke off and is to be finished
-    earlier: str = ""
+from provision.hostrun import HostRun, Request, Scene
+from provision.model import STATUSES, Event
+from provision.transport.ssh import Transport
 
 
 @dataclass(slots=True)
@@ -82,10 +52,11 @@ class Rollout:
         """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self.wishes)}))
-        runs = [_HostRun(self, wish) for wish in self.wishes]
+        scene = Scene(self.context, self.transport, self.options, self.request, self._tell)
+        runs = [HostRun(scene, wish) for wish in self.wishes]
         with ThreadPoolExecutor(max_workers=max(1, min(self.request.forks, len(runs)))) as pool:
             if self.request.confirm is None or self.request.mode == "plan":
-                self._each(pool, runs, _HostRun.whole)
+                self._each(pool, runs, HostRun.whole)
             else:
                 self._ask_between(pool, runs)
         self._prove([run for run in runs if run.good])
@@ -97,20 +68,20 @@ class Rollout:
         self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
         return self._result
 
-    def _ask_between(self, pool: ThreadPoolExecutor, runs: list[_HostRun]) -> None:
-        self._each(pool, runs, _HostRun.look)
+    def _ask_between(self, pool: ThreadPoolExecutor, runs: list[HostRun]) -> None:
+        self._each(pool, runs, HostRun.look)
         waiting = [run for run in runs if run.found is not None and not run.done and not run.good]
         if not waiting or self._stopping:
             return
         plans = [run.found.plan for run in waiting if run.found is not None]
         if self.request.confirm is not None and self.request.confirm(plans):
-            self._each(pool, waiting, _HostRun.fix)
+            self._each(pool, waiting, HostRun.fix)
             return
         self._result.declined = True
         for run in waiting:
             run.skip("not confirmed")
 
-    def _prove(self, runs: list[_HostRun]) -> None:
+    def _prove(self, runs: list[HostRun]) -> None:
         """Hand the connections of the hosts that ended well to the verification, all at once."""
         if self.request.verify is None or not runs:
             return
@@ -119,7 +90,7 @@ class Rollout:
         for run in runs:
             run.proven(failures.get(run.wish.host.name))
 
-    def _each(self, pool: ThreadPoolExecutor, runs: Iterable[_HostRun], job: Callable[[_HostRun], None]) -> None:
+    def _each(self, pool: ThreadPoolExecutor, runs: Iterable[HostRun], job: Callable[[HostRun], None]) -> None:
         """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
         hosts finish the step they are at by themselves."""
         futures: list[Future[None]] = [pool.submit(job, run) for run in runs]
@@ -149,208 +120,3 @@ class Rollout:
             if event.name == "host.done":
                 self._result.counts[str(event.data["status"])] += 1
             self._emit(event)
-
-
-class _HostRun:
-    """One host's way through a run."""
-
-    def __init__(self, rollout: Rollout, wish: Wish) -> None:
-        self.rollout, self.wish = rollout, wish
-        self.found: Outlook | None = None
-        self.done = False
-        self.good = ""
-        self._connection: Connection | None = None
-        self._began = 0.0
-        self._watch: int | None = None
-
-    def whole(self) -> None:
-        self.look()
-        if self.found is not None and not self.done and not self.good:
-            self.fix()
-
-    def look(self) -> None:
-        """Connect and look; the host is done unless there is something left to fix."""
-        self._began = time.monotonic()
-        self._tell("host.begin")
-        with _Ending(self):
-            deadline = self._deadline()
-            self._connection = self.rollout.transport.open(self.wish.host, deadline)
-            self._guard(deadline)
-            rollout = self.rollout
-            if rollout.request.mode == "doctor":
-                self._examine(self._connection, deadline)
-                return
-            if rollout.request.mode == "runs":
-                for name, result, count in tasks.history(self._connection, self.wish, deadline):
-                    self._tell("run", run=name, result=result, things=count)
-                self._end("ok")
-                return
-            if rollout.request.mode == "lock":
-                platform, packages = tasks.versions(self._connection, self.wish, rollout.context, deadline)
-                self._tell("versions", platform=lockfile.key(platform), packages=packages)
-                self._end("ok")
-                return
-            earlier = rollout.request.earlier
-            if rollout.request.mode == "rollback":
-                self.found = tasks.look_back(
-                    self._connection, self.wish, rollout.context, earlier, rollout.options, deadline
-                )
-            else:
-                began = self._took_up(self._connection, earlier, deadline) if earlier else ""
-                self.found = tasks.look(self._connection, self.wish, rollout.context, rollout.options, deadline)
-                if began == "waiting":
-                    self._settle_earlier(self._connection, earlier, deadline)
-                    return
-            self._tell("host.plan", plan=self.found.plan)
-            self._within_bounds(self.found.plan)
-            if rollout.request.mode == "plan" or not self.found.plan.changes:
-                self._end_well("changed" if self.found.plan.changes else "ok")
-            elif rollout.request.confirm is not None:
-                self._unguard()  # a person may think as long as it takes
-
-    def _took_up(self, connection: Connection, run: str, deadline: float) -> str:
-        """How far an earlier run got on this host, by the host's own receipt; its job is waited for."""
-        receipt = tasks.receipt(connection, self.wish, run, "attach", deadline)
-        if receipt.startswith("rolled_back"):
-            message = f"run {run} did not end well here ({receipt.partition(' ')[2]}); the host put everything back"
-            raise HostError("interrupted", message, rolled_back=True)
-        return receipt
-
-    def _settle_earlier(self, connection: Connection, run: str, deadline: float) -> None:
-        """An earlier run that waits for its word: this connection was made after its change, so it can be given."""
-        good = self.found is not None and not self.found.plan.changes
-        if tasks.receipt(connection, self.wish, run, "confirm" if good else "revoke", deadline) != "done":
-            message = f"run {run} did not make this host as wanted; the host put everything back"
-            raise HostError("drift", message, rolled_back=True)
-        self._end_well("changed")
-
-    def _within_bounds(self, plan: Plan) -> None:
-        most = self.rollout.request.max_impact
-        if most is not None and LEVELS.index(plan.impact) > LEVELS.index(most):
-            worst = [one for one in plan.impacts if one.level == plan.impact]
-            reasons = "; ".join(f"{one.subject}: {one.reason}" for one in worst)
-            raise HostError("impact", f"{plan.impact} is more than --max-impact {most} allows ({reasons})")
-
-    def _examine(self, connection: Connection, deadline: float) -> None:
-        verdicts = tasks.examine(connection, self.wish, deadline)
-        for verdict in verdicts:
-            self._tell("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
-        bad = [f"{verdict.subject}: {verdict.text}" for verdict in verdicts if verdict.level == "bad"]
-        if bad:
-            self.fail(Failure("unsuited", f"does not suit: {'; '.join(bad)}"))
-        else:
-            self._end("ok")
-
-    def fix(self) -> None:
-        found, connection = self.found, self._connection
-        if found is None or connection is None:
-            raise RuntimeError("fix before look")
-        with _Ending(self):
-            self._unguard()
-            deadline = self._deadline()
-            self._guard(deadline)
-            transport, request = self.rollout.transport, self.rollout.request
-            changing = tasks.Changing(
-                request.run, request.confirm_within, lambda: transport.open(self.wish.host, deadline)
-            )
-            tasks.fix(connection, self.wish, found, deadline, self.rollout._tell, changing)
-            self._end_well("changed")
-
-    def hold(self) -> Connection | None:
-        """The connection, with a deadline of its own for what is done with it now."""
-        self._guard(self._deadline())
-        return self._connection
-
-    def proven(self, failure: Failure | None) -> None:
-        if failure is not None:
-            self.fail(failure)
-        else:
-            self._end(self.good)
-
-    def _end_well(self, status: str) -> None:
-        """The host is as wished; it is at its end unless that is still to be proven."""
-        if self.rollout.request.verify is None:
-            self._end(status)
-        else:
-            self._unguard()
-            self.good = status
-
-    def skip(self, reason: str) -> None:
-        if not self.done:
-            self._end("skipped", reason=reason)
-
-    def fail(self, failure: Failure) -> None:
-        if failure.rolled_back:
-            self._end("rolled_back", failure)
-        else:
-            self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
-
-    def cut(self) -> None:
-        if self._connection is not None:
-            cut(self._connection)
-
-    def _deadline(self) -> float:
-        return time.monotonic() + self.rollout.request.deadline
-
-    def _guard(self, deadline: float) -> None:
-        connection = self._connection
-        if connection is not None:
-            self._watch = self.rollout.transport.watchdog.watch(deadline, lambda: cut(connection))
-
-    def _unguard(self) -> None:
-        if self._watch is not None:
-            self.rollout.transport.watchdog.drop(self._watch)
-            self._watch = None
-
-    def _tell(self, name: str, **data: object) -> None:
-        self.rollout._tell(Event(name, self.wish.host.name, data))
-
-    def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
-        self.done = True
-        self._unguard()
-        if self._connection is not None:
-            self._connection.close()
-        data: dict[str, object] = {"status": status, "changes": self._changes(status, failure)}
-        if failure is not None:
-            data["failure"] = failure
-        if reason:
-            data["reason"] = reason
-        if self._began:
-            data["seconds"] = round(time.monotonic() - self._began, 3)
-        self._tell("host.done", **data)
-
-    def _changes(self, status: str, failure: Failure | None) -> int:
-        """How many resources were (or, for a plan, would be) changed; of a failed host, those that were done whole."""
-        if self.found is None or status not in ("changed", "failed"):
-            return 0
-        resources = [change.resource for change in self.found.plan.changes]
-        if failure is None:
-            return len(resources)
-
-        def touched(resource: str, steps: tuple[str, ...]) -> bool:
-            return any(step.startswith(f"{resource} ") for step in steps)
-
-        return sum(touched(one, failure.done) and not touched(one, failure.undone) for one in resources)
-
-
-class _Ending:
-    """Turns what stops a host into its end; other hosts go on."""
-
-    def __init__(self, run: _HostRun) -> None:
-        self.run = run
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, HostError):
-            self.run.fail(error.failure)
-            return True
-        if isinstance(error, SpecError):  # what only a look could tell: a template that fails for this platform
-            self.run.fail(Failure("spec", str(error)))
-            return True
-        if isinstance(error, Exception):  # a fault of ours ends this host and no other
-            detail = "".join(traceback.format_exception(error))
-            self.run.fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
-            return True
-        return False

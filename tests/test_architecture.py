@@ -31,6 +31,7 @@ FLOORS = [
     ("job",),
     ("tasks",),
     ("verify",),
+    ("hostrun",),
     ("rollout",),
     ("commands",),
     ("cli",),
@@ -41,7 +42,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 ASIDE = {"report": {"model"}, "lab": {"errors"}}
 #: The only rooms that may import what reaches out.
 ONLY = {
-    "fabric": {"transport", "job", "tasks", "verify", "rollout"},
+    "fabric": {"transport", "job", "tasks", "verify", "hostrun"},
     "paramiko": {"transport"},
     "subprocess": {"lab", "commands"},
     "rich": {"report"},

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.desire import Options
+    from provision.hostrun import Request, Verify
     from provision.load import Loaded
     from provision.model import Event
-    from provision.rollout import Request, Verify
     from provision.transport.ssh import Transport
 
 
@@ -49,7 +49,8 @@ def roll_out(
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
     from provision import secret
-    from provision.rollout import Request, Rollout
+    from provision.hostrun import Request
+    from provision.rollout import Rollout
     from provision.work import new_run
 
     secret.resolve()

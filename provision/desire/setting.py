@@ -104,7 +104,8 @@ def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict
     if declared.containerd_root is not None and systemd:
         found[engine.CONTAINERD] = Service(running=True, watch=[engine.CONTAINERD_TOML])
     # What is no longer declared is watched too: it must be seen to go.
-    watch = [engine.DAEMON_JSON, *([engine.DROPIN, engine.CONTAINERD_TOML] if systemd else []), engine.ZONE, *network]
+    own = [engine.DROPIN, engine.CONTAINERD_TOML] if systemd else [engine.CONF_D]
+    watch = [engine.DAEMON_JSON, *own, engine.ZONE, *network]
     found[engine.UNIT] = Service(enabled=True, running=True, watch=watch)
     return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}
 

@@ -1008,6 +1008,7 @@ sweep_dead() {
             continue
         fi
         sweep "$sweep_run"
+        undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
@@ -1381,6 +1382,7 @@ step 14 service:docker daemon_check /etc/docker/daemon.json
 step 15 service:docker svc_start docker
 step 16 service:docker daemon_check /etc/docker/daemon.json
 step 17 service:docker svc_settle docker restart '/etc/docker/daemon.json
+/etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
 health
 steps_end
@@ -1394,6 +1396,7 @@ at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
 at look_services docker docker_info '/etc/docker/daemon.json
+/etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
 emit end
 finish

@@ -1104,6 +1104,7 @@ sweep_dead() {
             continue
         fi
         sweep "$sweep_run"
+        undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done

@@ -750,12 +750,14 @@ case $flavour in
         at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
         at look_services docker docker_info '/etc/docker/daemon.json
+/etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     apt-openrc)
         at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
         at look_services docker docker_info '/etc/docker/daemon.json
+/etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
 esac

@@ -69,6 +69,11 @@ def test_openrc(new_host: NewHost) -> None:
     applied(host.apply())
     assert host.docker_info("Labels") == "[a=1]"
     assert host.sh("cat /run/docker.pid") != before
+    # What OpenRC gives to its script is a part of how it runs.
+    before = host.sh("cat /run/docker.pid")
+    applied(host.apply({**spec, "files": {"/etc/conf.d/docker": {"content": "rc_nicelevel=1\n"}}}))
+    assert host.sh("cat /run/docker.pid") != before
+    applied(host.apply(spec))
     # A daemon that has crashed is started again, although OpenRC calls it started.
     host.sh("rc-service docker stop; rc-update -q del docker default")
     planned = host.plan()

@@ -223,6 +223,8 @@ sweep_dead() {
             continue
         fi
         sweep "$sweep_run"
+        # A job that died while it installed its timer has left what there was of it.
+        undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
