@@ -109,14 +109,15 @@ def _checked(changes: list[Change]) -> list[Change]:
     """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
     or after an upgrade before the restart."""
     upgraded = any(change.resource == "packages:all" for change in changes)
-    result = []
+    asked, result = False, []
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
             if not upgraded and call.function == "put_file" and call.args[0] == DAEMON_JSON:
                 calls.append(Call("daemon_check_content", call.args[4:6]))
-            elif upgraded and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
+            elif upgraded and not asked and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
                 calls.append(Call("daemon_check", (DAEMON_JSON,)))
+                asked = True
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result

@@ -1417,8 +1417,7 @@ step 16 member:docker/bob member_add bob docker
 step 17 service:docker svc_enable docker
 step 18 service:docker daemon_check /etc/docker/daemon.json
 step 19 service:docker svc_start docker
-step 20 service:docker daemon_check /etc/docker/daemon.json
-step 21 service:docker svc_settle docker restart '/etc/docker/daemon.json
+step 20 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'

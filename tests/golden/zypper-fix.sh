@@ -1395,8 +1395,7 @@ step 12 member:docker/bob member_add bob docker
 step 13 service:docker svc_enable docker
 step 14 service:docker daemon_check /etc/docker/daemon.json
 step 15 service:docker svc_start docker
-step 16 service:docker daemon_check /etc/docker/daemon.json
-step 17 service:docker svc_settle docker restart '/etc/docker/daemon.json
+step 16 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
