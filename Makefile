@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
 
 .PHONY: setup demo test check lint types fast golden docs molecule torture bench lock clean
 
@@ -21,13 +21,9 @@ $(VENV)/ready: requirements.lock pyproject.toml scripts/machine-setup
 demo: setup
 	scripts/demo
 
-# Everything: the checks, then the tests on real hosts; Molecule's virtual machine beside its other scenarios. Files of
-# few tests are not put last: the emulated machine is one, and what begins late is waited for.
+# Everything: the checks, then the tests on real hosts, and Molecule.
 test: check
-	$(BIN)/python -m pytest -m 'lab and not alone' -n 2 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone
-	scripts/molecule vm & vm=$$!; status=0; scripts/molecule default el suse openrc || status=$$?; \
-		wait $$vm || status=$$?; exit $$status
+	scripts/test-hosts
 
 check: lint types fast
 

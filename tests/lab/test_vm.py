@@ -11,7 +11,7 @@ from provision.lab.fleet import Lab, missing
 from tests.lab.conftest import LAB, LabHost, engine, own
 
 #: An emulated machine, while other tests want the same processors.
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.virtual, pytest.mark.timeout(1500)]
 
 #: Every check that starts a container.
 _CONTAINERS = {
