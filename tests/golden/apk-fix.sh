@@ -942,6 +942,7 @@ transaction_failed() { # REASON
         return 0
     fi
     if [ -n "${run_armed-}" ]; then
+        printf '%s\n' "$1" >"$run/reason"
         mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
     fi
     undo "$1"
@@ -1074,6 +1075,12 @@ undo_service() { # STATE UNIT
 }
 guard() {
     if [ -e "$run/undoing" ]; then
+        for guard_who in "$run/owner" "$run/undoer"; do
+            guard_one=
+            { IFS= read -r guard_one <"$guard_who"; } 2>/dev/null || :
+            process "${guard_one%%:*}"
+            [ -z "$process_id" ] || [ "$process_id" != "$guard_one" ] || exit 0
+        done
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
@@ -1127,6 +1134,8 @@ guard_undo() { # REASON: only one of those who see it does it
         mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
         printf '%s\n' "$1" >"$run/reason"
     fi
+    process $$
+    printf '%s\n' "$process_id" >"$run/undoer"
     guard_lock=
     { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
     [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"

@@ -142,7 +142,9 @@ class LabHost:
 
     def sessions(self) -> int:
         """Execs that the host's own sshd has counted."""
-        log = self.sh("journalctl -q -o cat _COMM=sshd-session _COMM=sshd | grep -c 'Starting session' || true")
+        log = self.sh(
+            "journalctl --sync; journalctl -q -o cat _COMM=sshd-session _COMM=sshd | grep -c 'Starting session' || true"
+        )
         return int(log) - 1  # ours, just now
 
     def docker_info(self, field: str) -> str:

@@ -177,6 +177,7 @@ transaction_failed() { # REASON
         return 0
     fi
     if [ -n "${run_armed-}" ]; then
+        printf '%s\n' "$1" >"$run/reason"
         mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
     fi
     undo "$1"
@@ -333,6 +334,13 @@ undo_service() { # STATE UNIT
 # What the timer runs, and the boot: is it time to put things back?
 guard() {
     if [ -e "$run/undoing" ]; then
+        # The job itself puts it back, or another one who was asked; unless they died over it.
+        for guard_who in "$run/owner" "$run/undoer"; do
+            guard_one=
+            { IFS= read -r guard_one <"$guard_who"; } 2>/dev/null || :
+            process "${guard_one%%:*}"
+            [ -z "$process_id" ] || [ "$process_id" != "$guard_one" ] || exit 0
+        done
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
@@ -395,6 +403,8 @@ guard_undo() { # REASON: only one of those who see it does it
         mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
         printf '%s\n' "$1" >"$run/reason"
     fi
+    process $$
+    printf '%s\n' "$process_id" >"$run/undoer"
     # The dead job's own lock, if it is still there.
     guard_lock=
     { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
