@@ -3,7 +3,7 @@
 # is one transaction: what it replaces is kept before it is replaced, and put back when the job fails. Steps run each
 # in a shell of its own under set -eu; a look comes last.
 #
-# A run's folder holds, each durable before the first change: `job` (this script), `steps`, `before` (what was there)
+# A run's folder holds, each durable before the first change: `job` (this script) and `before` (what was there)
 # with the files in `kept`; then `events` (the journal), `after` (the last look) and `result`, which says how it ended.
 
 run_home=/var/lib/provision/runs run_folder=/run/provision

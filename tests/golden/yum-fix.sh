@@ -474,7 +474,7 @@ daemon_check() { # FILE
     check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) ||
         fail "dockerd would not start with this daemon.json: $check_said"
 }
-daemon_flags() { # -> daemon_words, from the running daemon, else from its unit
+daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     daemon_words=
     process_pid=
     { IFS= read -r process_pid </run/docker.pid || [ -n "$process_pid" ]; } 2>/dev/null || :
@@ -935,7 +935,6 @@ base_now() { # KIND KEY -> base_value, as the look told it
                 base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
             fi
             ;;
-        live) ! { base_value=$(cat -- "$2"); } 2>/dev/null || [ -n "$base_value" ] || base_value=absent ;;
     esac
 }
 keep() { # (KIND KEY VALUE)...

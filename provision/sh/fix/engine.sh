@@ -32,7 +32,7 @@ daemon_check() { # FILE
         fail "dockerd would not start with this daemon.json: $check_said"
 }
 
-daemon_flags() { # -> daemon_words, from the running daemon, else from its unit
+daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     daemon_words=
     process_pid=
     { IFS= read -r process_pid </run/docker.pid || [ -n "$process_pid" ]; } 2>/dev/null || :

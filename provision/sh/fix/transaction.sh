@@ -24,7 +24,6 @@ base_now() { # KIND KEY -> base_value, as the look told it
                 base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
             fi
             ;;
-        live) ! { base_value=$(cat -- "$2"); } 2>/dev/null || [ -n "$base_value" ] || base_value=absent ;;
     esac
 }
 
