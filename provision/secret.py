@@ -104,6 +104,14 @@ def identities() -> Iterator[Path]:
     yield Path("~/.ssh/id_ed25519").expanduser()
 
 
+def age_keys(text: bytes) -> list[Any]:
+    """The keys of age's own in a file; none in one of ssh's."""
+    import pyrage
+
+    begin = b"AGE-SECRET-KEY-"
+    return [pyrage.x25519.Identity.from_str(line.decode()) for line in text.splitlines() if line.startswith(begin)]
+
+
 def decrypted(data: bytes) -> str:
     import pyrage
 
@@ -113,11 +121,7 @@ def decrypted(data: bytes) -> str:
             continue
         text = path.read_bytes()
         try:
-            if b"AGE-SECRET-KEY-" in text:
-                lines = text.decode().splitlines()
-                keys += [pyrage.x25519.Identity.from_str(line) for line in lines if line.startswith("AGE-SECRET-KEY-")]
-            else:
-                keys.append(pyrage.ssh.Identity.from_buffer(text))
+            keys += age_keys(text) or [pyrage.ssh.Identity.from_buffer(text)]
         except pyrage.IdentityError:
             raise UsageError(f"{path} is no key that age can use (one without a passphrase)") from None
     if not keys:

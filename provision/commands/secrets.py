@@ -52,7 +52,7 @@ def _recipients(given: list[str]) -> list[Any]:
     import pyrage
 
     from provision.errors import UsageError
-    from provision.secret import identities
+    from provision.secret import age_keys, identities
 
     lines = []
     for word in given:
@@ -60,9 +60,8 @@ def _recipients(given: list[str]) -> list[Any]:
         lines += path.read_text().splitlines() if path.is_file() else [word]
     if not given:
         for path in identities():
-            if path.is_file() and b"AGE-SECRET-KEY-" in path.read_bytes():
-                keys = [line for line in path.read_text().splitlines() if line.startswith("AGE-SECRET-KEY-")]
-                return [pyrage.x25519.Identity.from_str(key).to_public() for key in keys]
+            if path.is_file() and (keys := age_keys(path.read_bytes())):
+                return [key.to_public() for key in keys]
             public = path.with_name(f"{path.name}.pub")
             if public.is_file():
                 lines = public.read_text().splitlines()
