@@ -20,9 +20,13 @@ BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-
 #: Only what is about the network gets one: it takes the longest to make.
 OFFLINE = f"{BOUNDS} --network none"
 
+# More than once: docker refuses to remove the image of a container that it is removing at that moment.
+_OURS = f"docker ps -aq --filter label={LABEL}; docker images -q --filter label={LABEL}"
 _CLEAN = (
+    "for round in 1 2 3 4 5 6 7 8 9 10; do "
     f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f; "
-    f"docker images -q --filter label={LABEL} | xargs -r docker rmi -f"
+    f"docker images -q --filter label={LABEL} | xargs -r docker rmi -f; "
+    f'[ -n "$({_OURS})" ] || break; sleep 1; done'
 )
 
 # Each program, and what the dynamic linker says it needs (ldd(1)), at the places where they are on the host.
