@@ -60,11 +60,13 @@ class Lab:
     def names(self, count: int) -> list[str]:
         return [f"{self.name}{number:02d}" for number in range(1, count + 1)]
 
-    def up(self, hosts: dict[str, str], kind: Literal["nspawn", "vm"] = "nspawn") -> list[Record]:
+    def up(
+        self, hosts: dict[str, str], kind: Literal["nspawn", "vm"] = "nspawn", like: str | None = None
+    ) -> list[Record]:
         """Boot ``hosts`` (name -> image) where they don't run yet; return the ones that were started.
 
-        ``vm`` gives each a kernel of its own. Hosts that run are left alone; what is left of a crashed one is
-        removed first.
+        ``vm`` gives each a kernel of its own. ``like`` names a host of that image that was made a :meth:`model`: they
+        start from its files. Hosts that run are left alone; what is left of a crashed one is removed first.
         """
         if lacks := missing(kind == "vm"):
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
@@ -83,11 +85,24 @@ class Lab:
             started = []
             for name, suite in hosts.items():
                 if name not in running:
-                    started.append(_MACHINES[kind].boot(self.store, self.name, name, suite, self._free_index()))
+                    started.append(self._boot(kind, name, suite, like))
             with ThreadPoolExecutor(max_workers=16) as pool:
                 list(pool.map(self._wait, started))
             self._write_access()
             return started
+
+    def _boot(self, kind: str, name: str, suite: str, like: str | None) -> Record:
+        if kind == "vm":
+            return vm.boot(self.store, self.name, name, suite, self._free_index())
+        under = self.store.host(self.name, like) if like else None
+        return nspawn.boot(self.store, self.name, name, suite, self._free_index(), under)
+
+    def model(self, name: str) -> None:
+        """End a host for good and keep its files, for others to start from; it goes with the lab."""
+        with self.store.lock():
+            record = self.record(name)
+            nspawn.stop(record)
+            nspawn.strip(self.store, record)
 
     def cut_power(self, name: str) -> None:
         """Pull a virtual machine's plug; :meth:`switch_on` starts it again from its disk as it is."""

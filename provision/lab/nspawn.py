@@ -35,16 +35,22 @@ def group(name: str) -> str:
     return f"provlab-{name}"
 
 
-def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
-    """Start the host ``name`` and record it; :func:`wait` waits until it takes logins."""
+def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path | None = None) -> Record:
+    """Start the host ``name`` and record it; :func:`wait` waits until it takes logins.
+
+    ``under`` is the folder of a host that has ended: the new one starts from its files.
+    """
     folder = store.host(lab, name)
     layers = folder / "layers"
     for part in ("upper", "work", "root"):
         (layers / part).mkdir(parents=True, exist_ok=True)
+    if under and not (folder / "docker").exists():
+        run(["cp", "-a", under / "docker", folder / "docker"])
     (folder / "docker").mkdir(exist_ok=True)
     root = layers / "root"
     if not os.path.ismount(root):
-        lower = images.path(store, suite)
+        image = images.path(store, suite)
+        lower = f"{under / 'layers/upper'}:{image}" if under else image
         options = f"lowerdir={lower},upperdir={layers / 'upper'},workdir={layers / 'work'}"
         run(["mount", "-t", "overlay", "-o", options, "provlab", root])
     identity.ensure(root / "etc/ssh", name)
@@ -104,6 +110,17 @@ def stop(record: Record) -> None:
     cgroups.kill(group(record.name))
     network.remove_host(record.index)
     cgroups.remove(group(record.name))
+
+
+def strip(store: Store, record: Record) -> None:
+    """Take from a host that has ended what is only its own, so that others can start from its files: a host that
+    starts without them makes them anew."""
+    folder = store.host(record.lab, record.name)
+    upper = folder / "layers/upper"
+    shutil.rmtree(upper / "var/log/journal", ignore_errors=True)
+    for key in (*(upper / "etc/ssh").glob("ssh_host_*"), folder / "docker/engine-id"):
+        key.unlink(missing_ok=True)
+    (upper / "etc/machine-id").write_text("")
 
 
 def destroy(store: Store, lab: str, name: str) -> None:
