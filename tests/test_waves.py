@@ -1,0 +1,188 @@
+"""The scheduler, over a hundred thousand random rollouts; and that a scheduler which is wrong is found out."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision import waves
+
+SOURCE = Path(waves.__file__).read_text()
+STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back")
+SCHEDULES = 100_000
+
+
+def schedule_of(module: Any, dice: random.Random) -> tuple[dict[str, Any], Any]:
+    """A random rollout: what was asked for, and the schedule that came of it."""
+    hosts = [f"h{number}" for number in range(dice.randint(1, 9))]
+    serial = [
+        module.Share(dice.choice((1, 10, 25, 50, 100)), True)
+        if dice.random() < 0.5
+        else module.Share(dice.randint(0, 4))
+        for _ in range(dice.randint(1, 3))
+    ]
+    domains = {host: dice.choice("abc") for host in hosts} if dice.random() < 0.5 else None
+    limit = dice.choice((None, module.Share(dice.randint(0, 2)), module.Share(dice.choice((0, 10, 34, 50)), True)))
+    apart, order = dice.choice(("waves", "turns")), dice.choice(("inventory", "sorted", "shuffle"))
+    asked = {"hosts": hosts, "serial": serial, "domains": domains, "apart": apart, "limit": limit}
+    cut = module.waves(module.ordered(hosts, order, str(dice.randint(0, 99))), serial, domains, apart)
+    return asked, module.Schedule(cut, limit, domains)
+
+
+def flaws(asked: dict[str, Any], schedule: Any, dice: random.Random) -> list[str]:
+    """Go through one rollout as threads would: hosts of a turn begin and end in any order, and end anyhow. What was
+    wrong with it, judged by rules that are written down here anew."""
+    wrong: list[str] = []
+    hosts, domains, limit = asked["hosts"], asked["domains"], asked["limit"]
+    ends: dict[str, str] = {}
+    size_of = Counter(domains.values()) if domains else {}
+    wave_of = {host: wave.number for wave in schedule.waves for host in wave.hosts}
+    sizes = Counter(wave_of.values())
+
+    def allowed(total: int) -> int:
+        if limit is None:
+            return total
+        return int(total * limit.amount // 100 if limit.percent else limit.amount)
+
+    def over(group: list[str], total: int) -> bool:
+        bad = sum(ends.get(host) in ("failed", "unreachable", "rolled_back") for host in group)
+        return bad > allowed(total)
+
+    def spent() -> bool:
+        found = over(hosts, len(hosts))
+        found |= any(over([h for h in hosts if wave_of[h] == number], sizes[number]) for number in sizes)
+        return found or any(over([h for h in hosts if domains[h] == d], size_of[d]) for d in size_of)
+
+    if sorted(wave_of) != sorted(hosts) or sum(len(wave.hosts) for wave in schedule.waves) != len(hosts):
+        return ["a host has no wave, or two"]
+    for wave in schedule.waves:
+        share = asked["serial"][min(wave.number, len(asked["serial"])) - 1]
+        most = max(1, len(hosts) * share.amount // 100 if share.percent else share.amount)
+        if not 1 <= len(wave.hosts) <= most:
+            wrong.append(f"wave {wave.number} has {len(wave.hosts)} hosts, {most} may be")
+        if domains and asked["apart"] == "waves" and len({domains[host] for host in wave.hosts}) > 1:
+            wrong.append("two domains in one wave")
+    trouble, interrupted_at = dice.random() ** 2, dice.randint(0, 40)
+    events = 0
+    for wave, turn in schedule.turns():
+        waiting: list[str] = list(turn)
+        under_way: list[str] = []
+        if any(host not in ends for host in hosts if wave_of[host] < wave.number):
+            wrong.append("a wave began before the one before was over")
+        while waiting or under_way:
+            events += 1
+            if events == interrupted_at:
+                schedule.stop("interrupted")
+            if waiting and (not under_way or dice.random() < 0.5):
+                host = waiting.pop(0)
+                if schedule.start(host):
+                    ends[host] = "skipped"
+                    continue
+                if spent() or events >= interrupted_at > 0:
+                    wrong.append(f"{host} began although the budget was spent, or somebody had said stop")
+                under_way.append(host)
+                if domains and len({domains[one] for one in under_way}) > 1:
+                    wrong.append("two domains at a time")
+            else:
+                host = under_way.pop(dice.randrange(len(under_way)))
+                if host in ends:
+                    wrong.append(f"{host} ended twice")
+                ends[host] = dice.choice(STATUSES[2:]) if dice.random() < trouble else dice.choice(STATUSES[:2])
+                schedule.end(host, ends[host])
+    stopped = spent() or 0 < interrupted_at <= events
+    for host in schedule.left:
+        if ends.get(host, "skipped") != "skipped":
+            wrong.append(f"{host} has ended and is left")
+        ends[host] = "skipped"
+    if set(ends) != set(hosts):
+        wrong.append("a host has no end")
+    if stopped != bool(schedule.stopped) or ("skipped" in ends.values() and not stopped):
+        wrong.append("it stopped for no reason, or went on although it had one")
+    return wrong
+
+
+def first_flaw(module: Any, count: int) -> str:
+    for number in range(count):
+        dice = random.Random(number)  # noqa: S311 - no secret
+        asked, schedule = schedule_of(module, dice)
+        try:
+            wrong = flaws(asked, schedule, dice)
+        except (ValueError, KeyError) as error:
+            wrong = [f"misused: {error}"]
+        if wrong:
+            return f"schedule {number}: {wrong[0]}; {asked}"
+    return ""
+
+
+def test_no_schedule_goes_wrong() -> None:
+    assert first_flaw(waves, SCHEDULES) == ""
+
+
+MUTATIONS = {
+    "one too many may end badly": ("self._bad[group] > allowed", "self._bad[group] > allowed + 1"),
+    "one too few may": ("self._bad[group] > allowed", "self._bad[group] >= allowed"),
+    "the unreachable are forgotten": ('"failed", "unreachable", "rolled_back"', '"failed", "rolled_back"'),
+    "what was rolled back is forgotten": ('"failed", "unreachable", "rolled_back"', '"failed", "unreachable"'),
+    "no budget for a wave": ('[f"wave {wave.number}", "the fleet"]', '["the fleet"]'),
+    "no budget for a domain": ('[*groups, f"domain {domains[host]}"] if domains else groups', "groups"),
+    "the fleet's alone is none": ('[f"wave {wave.number}", "the fleet"]', '[f"wave {wave.number}"]'),
+    "percentages rounded up": ("total * self.amount // 100", "-(-total * self.amount // 100)"),
+    "a spent budget does not stop": ("if self._budget.spent:", "if False:"),
+    "stopped, and started all the same": (
+        "        return self.stopped\n\n    def end",
+        "        return ''\n\n    def end",
+    ),
+    "waves that mix domains": ('if domains and apart == "waves" else', "if False else"),
+    "turns that mix domains": ("_by_domain(taken, domains) if domains else [taken]", "[taken]"),
+    "a wave of one too many": ("queue[:size], queue[size:]", "queue[: size + 1], queue[size + 1 :]"),
+    "a host in two waves": ("queue[:size], queue[size:]", "queue[:size], queue[max(1, size - 1) :]"),
+    "waves of none": ("max(1, share.of(len(hosts)))", "share.of(len(hosts)) or len(hosts)"),
+    "the last of serial does not repeat": ("min(len(found), len(serial) - 1)", "len(found) % len(serial)"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_wrong_scheduler_is_found_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = MUTATIONS[name]
+    assert SOURCE.count(right) == 1, "the mutation must be one"
+    (tmp_path / "mutant.py").write_text(SOURCE.replace(right, wrong))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mutant", raising=False)
+    mutant = importlib.import_module("mutant")
+    flaw = first_flaw(mutant, 3000)
+    print(f"{name}: {flaw}")
+    assert flaw
+
+
+def test_waves_as_the_documentation_has_them() -> None:
+    hosts = [f"h{number:02d}" for number in range(1, 21)]
+    cut = waves.waves(hosts, (waves.Share(1), waves.Share(25, True), waves.ALL))
+    assert [len(wave.hosts) for wave in cut] == [1, 5, 14]
+    racks = dict(zip(hosts, "aab" * 7, strict=False))
+    cut = waves.waves(hosts, (waves.Share(1), waves.Share(50, True)), racks)
+    assert [(len(wave.hosts), {racks[host] for host in wave.hosts}) for wave in cut] == [
+        (1, {"a"}),
+        (10, {"a"}),
+        (3, {"a"}),
+        (6, {"b"}),
+    ]
+    (only,) = waves.waves(hosts, domains=racks, apart="turns")
+    assert [len(turn) for turn in only.turns] == [14, 6]
+
+
+def test_a_host_without_a_turn_is_a_fault_of_whoever_runs_it() -> None:
+    schedule = waves.Schedule(waves.waves(["a", "b"], (waves.Share(1),)))
+    assert [wave.number for wave in schedule.waves] == [1, 2]
+    turns = schedule.turns()
+    next(turns)
+    with pytest.raises(ValueError, match="b has no turn now"):
+        schedule.start("b")
+    assert schedule.start("a") == ""
+    with pytest.raises(ValueError, match="not over: a"):
+        next(turns)
