@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from provision.spec import Engine
 
@@ -12,6 +13,8 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 GROUP = "docker"
 #: A drop-in of docker's unit.
 DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
+#: What the drop-in leaves to a file that only root may read: proxies with a password in them.
+PROXY_FILE = "/etc/docker/proxy.env"
 #: What OpenRC gives docker's script (openrc-run(8)): where it is, docker must have been started with it.
 CONF_D = "/etc/conf.d/docker"
 CERTIFICATES = "/etc/docker/certs.d"
@@ -20,6 +23,13 @@ CONTAINERD_TOML = "/etc/containerd/config.toml"
 FIREWALLD = "firewalld"
 #: firewalld's zone for docker's networks.
 ZONE = "/etc/firewalld/zones/docker.xml"
+
+
+def health(declared: Engine) -> tuple[str, ...]:
+    """What must hold after the daemon was disturbed: seconds that it stays, and the names that must resolve."""
+    mirrors = (daemon_json(declared) or {}).get("registry-mirrors", []) if declared.health.mirrors else []
+    names = [name for url in mirrors if (name := urlsplit(str(url)).hostname)]
+    return (str(declared.health.steady), *dict.fromkeys(names))
 
 
 def daemon_json(declared: Engine) -> dict[str, Any] | None:

@@ -198,11 +198,12 @@ FAILURES = {
     "record": "the host can't keep what it would need to undo the change, so it was not begun",
     "unconfirmed": "nobody came in anew after the change, so the host put everything back",
     "interrupted": "the change died in the middle (killed, or a power cut), and the host put everything back",
-    "unhealthy": "containers that ran before the change did not run after it",
+    "unhealthy": "docker, a container that ran before, or a mirror's name was not there after the change",
     "drift": "the host is not as wanted although every step succeeded",
     "spec": "the spec can't be applied to this host",
     "unsuited": "the host lacks what an engine needs",
     "impact": "the change would do more to the host than --max-impact allows",
+    "hook": "the play's command after the host failed",
     "verify": "a check found the host not to be as the spec says",
     "internal": "a fault of provision itself",
 }

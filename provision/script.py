@@ -67,12 +67,12 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     for number, step in enumerate(work.steps):
         names.add(step.call.function)
         if step.risky and not armed:
-            body.append(f"arm {work.confirm_within}")
+            body.append(f"arm {work.confirm_within} {number}")
             armed = True
         kind = "live_step" if step.call.live else "step"
         body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *step.call.args), secrets))
     if work.disturbs_engine:
-        body.append("health")
+        body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
     files = _files("look", [flavour], names) + _files("fix", [flavour], names)
     text = "\n".join(_text(path) for path in [SH / "prelude.sh", *files, SH / "fix.sh"])

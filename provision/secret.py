@@ -68,6 +68,8 @@ class Secret:
             raise SpecError(str(error), where=self._where) from None
 
 
+#: Variables of our environment that hold one.
+_FROM_ENVIRONMENT: set[str] = set()
 #: By token. A process-wide register, so that nothing has to carry a value to where it is needed.
 _KNOWN: dict[str, Secret] = {}
 
@@ -86,6 +88,7 @@ def _reader(given: object, where: Where) -> Callable[[], str]:
     if isinstance(given, dict) and len(given) == 1:
         ((kind, value),) = given.items()
         if isinstance(value, str) and kind == "env":
+            _FROM_ENVIRONMENT.add(value)
             return lambda: os.environ[value]
         if isinstance(value, str) and kind == "file":
             return lambda: (folder / value).read_text(encoding="utf-8").removesuffix("\n")
@@ -132,9 +135,19 @@ def decrypted(data: bytes) -> str:
         raise UsageError(f"can't be decrypted: {error}") from None
 
 
+def environment() -> dict[str, str]:
+    """Ours, for a process that we start: without what was given to us as a secret."""
+    return {name: value for name, value in os.environ.items() if name not in _FROM_ENVIRONMENT}
+
+
 def holds(text: str | bytes) -> bool:
     """Whether there is a token in it."""
     return _TOKEN.search(text.decode("utf-8", "replace") if isinstance(text, bytes) else text) is not None
+
+
+def hidden(text: str) -> bool:
+    """Whether it is a token and nothing else."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def split(text: str) -> Iterator[tuple[str, bool]]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.functional_validators import AfterValidator
 
-from provision.secret import holds
+from provision.secret import hidden, holds
 
 
 class _Model(BaseModel):
@@ -78,6 +78,18 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _proxy_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    credentials, at, address = rest.rpartition("@")
+    if not at:
+        return _url(value)
+    user, colon, password = credentials.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9._~%-]+", user) or (colon and not hidden(password)):
+        raise ValueError("takes its password as a secret: http://USER:{{ a_variable_that_is_!secret }}@HOST:PORT")
+    _url(f"{scheme}{separator}{address}")
+    return value
+
+
 def _line(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value) or ":" in value:
         raise ValueError("must be one line without a colon")
@@ -102,6 +114,7 @@ def _pem_or_name(value: str) -> str:
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
 Url = Annotated[str, AfterValidator(_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
@@ -203,12 +216,23 @@ class Service(_Model):
 class Proxy(_Model):
     """How the daemon reaches registries, where it can't do so directly."""
 
-    http: Url | None = None
-    https: Url | None = None
+    http: ProxyUrl | None = Field(None, description="A password in it must be a secret.")
+    https: ProxyUrl | None = None
     no_proxy: list[NoProxy] = Field(default=[], description="Hosts, domains and networks that need no proxy.")
     place: Literal["unit", "daemon"] = Field(
         "unit", description="A drop-in of docker's unit, or the key proxies of daemon.json (from 23.0 on)."
     )
+
+    @model_validator(mode="after")
+    def _not_shown(self) -> Proxy:
+        if self.place == "daemon" and self.secret:
+            raise ValueError("daemon.json is shown in plans and by docker info; with a password it needs place: unit")
+        return self
+
+    @property
+    def secret(self) -> bool:
+        """Whether a password is in it."""
+        return holds(f"{self.http}{self.https}")
 
 
 class Registry(_Model):
@@ -234,6 +258,15 @@ class Firewall(_Model):
         None, description="The policy of iptables' FORWARD chain, live and at boot."
     )
     firewalld: bool = Field(False, description="firewalld runs, with a zone for docker's networks.")
+
+
+class Health(_Model):
+    """What must hold after a change of the daemon, or the host puts the change back."""
+
+    steady: Annotated[int, Field(ge=0, le=120)] = Field(
+        2, description="Seconds that a daemon must have run, as one and the same process, to count as started."
+    )
+    mirrors: bool = Field(False, description="Whether the names of the registry mirrors must resolve on the host.")
 
 
 class Engine(_Model):
@@ -266,6 +299,7 @@ class Engine(_Model):
         default={}, description="Certificates by registry, in /etc/docker/certs.d."
     )
     firewall: Firewall | None = None
+    health: Health = Health()
 
     @model_validator(mode="after")
     def _json_only(self) -> Engine:

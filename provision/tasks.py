@@ -23,7 +23,7 @@ from fabric import Connection, task
 from provision import back, distros, doctor
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
-from provision.engine import daemon_json
+from provision.engine import daemon_json, health
 from provision.impact import impacts
 from provision.job import Frame, Job, OnEvent, Verb, reported
 from provision.model import Call, Event, Platform, Resource
@@ -208,7 +208,16 @@ def fix(
     """
     calls = [call for resource in found.resources for call in resource.look()]
     run = changing.run or new_run()
-    made = work(run, found.plan, found.report, found.remember, found.forget, wish.spec.risky, changing.confirm_within)
+    made = work(
+        run,
+        found.plan,
+        found.report,
+        found.remember,
+        found.forget,
+        wish.spec.risky,
+        changing.confirm_within,
+        health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
+    )
     job = Job(
         wish, made, calls, deadline or time.monotonic() + DEADLINE, on_event, changing.reconnect or _again(connection)
     )

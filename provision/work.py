@@ -51,6 +51,8 @@ class Work:
     base: tuple[tuple[str, str, str], ...]
     keep: tuple[tuple[str, str, str], ...]
     confirm_within: int = 60
+    #: what the engine must show after it was disturbed: seconds that it stays, and names that resolve
+    health: tuple[str, ...] = ("0",)
 
     @property
     def risky(self) -> bool:
@@ -78,6 +80,7 @@ def work(
     forget: Sequence[Call] = (),
     risky: Iterable[str] = (),
     confirm_within: int = 60,
+    health: tuple[str, ...] = ("0",),
 ) -> Work:
     """What is about to be made is remembered before it is made, and forgotten only after it is gone: a run that dies
     in between loses nothing. ``risky`` are further paths and units that the spec calls so."""
@@ -87,9 +90,8 @@ def work(
         *(Step(change.resource, call, _risky(call, more)) for change in plan.changes for call in change.calls),
         *(Step("manifest", call) for call in forget),
     )
-    return Work(
-        run, plan, steps, tuple(_base(steps, report)), tuple(_keep(plan.changes, steps, report)), confirm_within
-    )
+    base, keep = tuple(_base(steps, report)), tuple(_keep(plan.changes, steps, report))
+    return Work(run, plan, steps, base, keep, confirm_within, health)
 
 
 def _risky(call: Call, more: tuple[str, ...]) -> bool:

@@ -63,6 +63,30 @@ def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: 
 
 
 @each_shell
+@pytest.mark.parametrize(
+    ("sync", "status", "calls"),
+    [
+        ("exit 0", 0, ["-- F"]),
+        # coreutils before 8.24 (src/sync.c)
+        ('echo "sync: ignoring all arguments" >&2', 0, ["-- F"]),
+        # busybox without its SYNC_FANCY (coreutils/sync.c)
+        ("[ $# = 0 ]", 0, ["-- F", "-- /", ""]),
+        # a disk that could not write it out
+        ('[ "$*" != "-- F" ] || { echo "sync: Input/output error" >&2; exit 1; }', 1, ["-- F", "-- /"]),
+    ],
+    ids=["of one file", "old coreutils", "small busybox", "a broken disk"],
+)
+def test_durable_is_an_error_only_where_the_disk_is_one(
+    shell: list[str], tmp_path: Path, sync: str, status: int, calls: list[str]
+) -> None:
+    stub(tmp_path / "bin", "sync", f'echo "$*" >>{tmp_path}/calls\n{sync}')
+    frames, done = run(shell, ["fix/files.sh"], "durable F; emit status $?", path=tmp_path / "bin", frame="fix.sh")
+    assert frames == [("status", str(status))]
+    assert (tmp_path / "calls").read_text().splitlines() == calls
+    assert (b"Input/output error" in done.stderr) == bool(status)
+
+
+@each_shell
 def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a\n")
     (tmp_path / "binary").write_bytes(b"a\0b\0")

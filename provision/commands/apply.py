@@ -19,6 +19,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="finish a run that broke off (the last one): each host's own receipt says how far it got",
     )
+    parser.add_argument(
+        "--repair-packages",
+        action="store_true",
+        help="where dpkg was interrupted, finish that first (dpkg --configure -a)",
+    )
     changing(parser)
 
 

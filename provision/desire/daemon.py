@@ -43,7 +43,13 @@ def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
         yield Obstacle("proxy", f"{at.platform.name} has no unit to tell of proxies; set engine.proxy.place: daemon")
         return
     _check_free(at, engine.DROPIN)
-    yield _file(at, engine.DROPIN, at.render("systemd/proxy.conf.j2", proxies=_variables(proxy)))
+    if proxy.secret:
+        _check_free(at, engine.PROXY_FILE)
+        lines = "".join(f'{name}="{value}"\n' for name, value in _variables(proxy).items())
+        watchers = at.watchers.get(engine.PROXY_FILE, ())
+        yield File(engine.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
+    proxies = {} if proxy.secret else _variables(proxy)
+    yield _file(at, engine.DROPIN, at.render("systemd/proxy.conf.j2", proxies=proxies, file=engine.PROXY_FILE))
 
 
 def _variables(proxy: Proxy) -> dict[str, str]:

@@ -38,7 +38,15 @@ def packages(at: Setting) -> Iterator[Resource]:
         present = {**dict.fromkeys(at.flavour.holds), **present}
     if present or absent:
         possible = distros.mentioned(at.platform.flavour)
-        yield Packages(present, tuple(absent), upgrade, at.options.lock_timeout, source_files(at), possible)
+        yield Packages(
+            present,
+            tuple(absent),
+            upgrade,
+            at.options.lock_timeout,
+            source_files(at),
+            possible,
+            at.options.repair,
+        )
     if held:
         yield Hold(held, at.options.lock_timeout)
 

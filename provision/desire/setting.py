@@ -18,10 +18,11 @@ from provision.yamlfile import locate
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line adds: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait for
-    another package manager."""
+    another package manager; ``repair`` finishes first what one that was interrupted has left."""
 
     upgrade: bool = False
     lock_timeout: int = 300
+    repair: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict
     if declared.containerd_root is not None and systemd:
         found[engine.CONTAINERD] = Service(running=True, watch=[engine.CONTAINERD_TOML])
     # What is no longer declared is watched too: it must be seen to go.
-    own = [engine.DROPIN, engine.CONTAINERD_TOML] if systemd else [engine.CONF_D]
+    own = [engine.DROPIN, engine.PROXY_FILE, engine.CONTAINERD_TOML] if systemd else [engine.CONF_D]
     watch = [engine.DAEMON_JSON, *own, engine.ZONE, *network]
     found[engine.UNIT] = Service(enabled=True, running=True, watch=watch)
     return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}

@@ -19,7 +19,7 @@ class Packages:
 
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``
     are our own source files, whose indexes must be fresh; ``possible`` are looked at in any case: which of them a host
-    wants is only known when it has said what it runs.
+    wants is only known when it has said what it runs. ``repair`` finishes what an interrupted package manager left.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class Packages:
     lock_timeout: int = 300
     sources: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
+    repair: bool = False
 
     @property
     def id(self) -> str:
@@ -66,6 +67,7 @@ class Packages:
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True)
         yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True)
         words = [str(self.lock_timeout)]
         for name in drift.keys:

@@ -244,7 +244,13 @@ def proxy(wish: Wish, context: Context) -> Iterator[Named]:
     """What the daemon is to say of its proxies, by ``docker info``'s names."""
     if wish.spec.engine is not None and (given := wish.spec.engine.proxy) is not None:
         pairs = {"HttpProxy": given.http, "HttpsProxy": given.https, "NoProxy": ",".join(given.no_proxy)}
-        yield from (Named(name, value) for name, value in pairs.items() if value)
+        yield from (Named(name, _credentials_masked(value)) for name, value in pairs.items() if value)
+
+
+def _credentials_masked(url: str) -> str:
+    """As the daemon shows them (moby, daemon/config/config.go: MaskCredentials)."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}://xxxxx:xxxxx@{rest.rpartition('@')[2]}" if separator and "@" in rest else url
 
 
 def certificate(wish: Wish, context: Context) -> Iterator[Named]:

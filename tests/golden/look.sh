@@ -716,6 +716,7 @@ case $flavour in
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
@@ -725,6 +726,7 @@ case $flavour in
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
@@ -733,6 +735,7 @@ case $flavour in
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
@@ -742,6 +745,7 @@ case $flavour in
         at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
         at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml
 /etc/sysctl.d/99-zz-provision-site.conf'

@@ -555,8 +555,13 @@ remove_file() { # PATH
     [ ! -d "${1%/*}" ] || durable "${1%/*}"
     written
 }
-durable() { # PATH
-    sync -- "$1" 2>/dev/null || sync
+durable() { # PATH...
+    durable_error=$(exec sync -- "$@" 2>&1 3>&-) && return 0
+    if sync -- / 2>/dev/null 3>&-; then
+        printf '%s\n' "$durable_error" >&2
+        return 1
+    fi
+    sync 3>&-
 }
 forward_set() { # ACCEPT|DROP
     iptables -w -P FORWARD "$1" 3>&-
@@ -789,6 +794,9 @@ rpm_older() { # VERSION THAN: by rpm's own comparison
     esac
     [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
 }
+pkg_whole() { # SECONDS repair|-: rpm keeps no list of what it has yet to do, so there is nothing to finish
+    return 0
+}
 key_download() { # URL FILE
     curl -fsSL --proto '=http,https' --max-time 60 -o "$2" -- "$1" 3>&-
 }
@@ -847,7 +855,12 @@ svc_stop() { # UNIT
 }
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
-    [ -n "$process_id" ] || fail "$1 is not running"
+    if [ -z "$process_id" ]; then
+        svc_forgive "$1"
+        svc_act restart "$1"
+        svc_state "$1"
+        [ -n "$process_id" ] || fail "$1 is not running"
+    fi
     loaded "$1" "$3"
     settle_files=$loaded_now
     if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
@@ -971,7 +984,10 @@ keep() { # (KIND KEY VALUE)...
     done >"$run/before.new" || keep_failed
     printf 'end - -\n' >>"$run/before.new" || keep_failed
     mv -f "$run/before.new" "$run/before" || keep_failed
-    sync -- "$run"/kept/* "$run/before" "$run/job" "$run" "$run_home" 2>/dev/null || sync
+    for keep_one in "$run"/kept/*; do
+        [ -L "$keep_one" ] || [ ! -e "$keep_one" ] || set -- "$@" "$keep_one"
+    done
+    durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
 }
 keep_folders() { # FOLDER: those that will be made for a file, the outermost first
@@ -997,8 +1013,59 @@ keep_containers() {
     mv -f "$run/containers.new" "$run/containers"
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
 }
-health() {
+health() { # STEADY-SECONDS MIRROR-NAME...
     stage=health
+    health_steady "$1"
+    shift
+    health_names "$@"
+    health_containers
+}
+unhealthy() { # WORDS
+    emit unhealthy "$1"
+    transaction_failed unhealthy
+    exit 0
+}
+health_steady() { # SECONDS
+    uptime_now
+    health_until=$((uptime + 30))
+    until health_daemon; do
+        [ "$uptime" -lt "$health_until" ] || health_died "$1"
+        sleep 0.2
+        alive
+        uptime_now
+    done
+    health_process=$process_id
+    while [ -n "$process_id" ]; do
+        ticks_now
+        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        sleep 0.2
+        alive
+        process "${health_process%%:*}"
+        [ "$process_id" = "$health_process" ] || health_died "$1"
+    done
+}
+health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
+    health_pid=
+    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
+    process "$health_pid"
+    [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
+}
+health_died() { # SECONDS
+    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+}
+health_names() { # NAME...
+    uptime_now
+    health_until=$((uptime + 10))
+    for health_name in "$@"; do
+        until getent hosts "$health_name" >/dev/null 2>&1 3>&-; do
+            uptime_now
+            [ "$uptime" -lt "$health_until" ] || unhealthy "the name of the registry mirror $health_name does not resolve"
+            sleep 1
+        done
+    done
+}
+health_containers() {
     [ -f "$run/containers" ] || return 0
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
         false) run_live_restore=false ;;
@@ -1018,20 +1085,29 @@ health() {
         [ -n "$health_missing" ] || return 0
         health_left=$((health_left - 1))
         if [ "$health_left" -le 0 ]; then
-            emit unhealthy "containers that ran before do not run any more:$health_missing"
-            transaction_failed unhealthy
-            exit 0
+            unhealthy "containers that ran before do not run any more:$health_missing"
         fi
         sleep 0.5
     done
 }
-arm() { # SECONDS
-    printf '%s\n' "$1" >"$run/within"
-    run_armed=yes
+arm() { # SECONDS STEP-NUMBER
+    run_armed=yes stage=arm step_number=$2
     alive
-    undo_install "${run##*/}" "$1"
-    printf 'armed\n' >"$run/armed"
-    sync -- "$run/armed" "$run/within" "$run/owner" "$run" 2>/dev/null || sync
+    (
+        set -eu
+        exec 3>&-
+        printf '%s\n' "$1" >"$run/within"
+        undo_install "${run##*/}" "$1"
+        printf 'armed\n' >"$run/armed"
+        durable "$run/armed" "$run/within" "$run/owner" "$run"
+    ) >"$run_log" 2>&1
+    if [ $? -ne 0 ]; then
+        rm -f "$run/armed"
+        undo_remove "${run##*/}"
+        run_armed=
+        printf 'the rollback of this change could not be armed; nothing risky was done\n' >>"$run_log"
+        step_end 1
+    fi
     emit armed "$1"
 }
 alive() {
@@ -1055,7 +1131,7 @@ finish() {
 result() { # WORD [REASON]
     printf '%s\n' "$*" >"$run/result.new"
     mv -f "$run/result.new" "$run/result"
-    sync -- "$run/result" "$run" 2>/dev/null || sync
+    durable "$run/result" "$run" || :
 }
 transaction_failed() { # REASON
     [ -n "$run" ] || return 0
@@ -1177,8 +1253,9 @@ undo_service() { # STATE UNIT
     rm -f -- "$services_stamps/$2"
     case $1 in
         none)
-            case $(services_query "$2" - '') in
-                *ActiveState=active*) svc_act restart "$2" ;;
+            case $(services_query "$2" - '')$nl in
+                *"LoadState=not-found$nl"*) return 0 ;;
+                *"ActiveState=active$nl"*) svc_act restart "$2" ;;
             esac
             svc_disable "$2" || :
             svc_act stop "$2" || :
@@ -1278,9 +1355,8 @@ undo_install() { # RUN SECONDS
         WantedBy=timers.target >"$install_unit.timer"
     mkdir -p /etc/systemd/system/timers.target.wants
     ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
-    sync -- "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants \
-        /etc/systemd/system 2>/dev/null || sync
-    systemctl --no-pager start "provision-undo-$1.timer" 3>&-
+    durable "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants /etc/systemd/system
+    systemctl --no-pager start "provision-undo-$1.timer"
 }
 undo_remove() { # RUN
     stamps_hold
@@ -1488,7 +1564,7 @@ step 3 hostname:web1.example.com hostname_set web1.example.com
 step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
 net.ipv4.ip_forward = 1
 '
-arm 60
+arm 60 5
 step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
 live_step 6 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_refresh 300
 live_step 7 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_transaction 300 install ca-certificates - install gnupg2 - install curl -
@@ -1507,20 +1583,22 @@ step 11 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 
   "live-restore": true
 }
 '
-live_step 12 packages:all pkg_refresh 300 /etc/yum.repos.d/docker-ce.repo
-live_step 13 packages:all pkg_transaction 300 install yum-plugin-versionlock - install curl - install yum-utils - install device-mapper-persistent-data - install lvm2 - install docker-ce 28.5 install docker-ce-cli 28.5 install containerd.io - install docker-buildx-plugin - install docker-compose-plugin -
-step 14 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
-step 15 user:bob user_add --create-home -- bob
-step 16 member:docker/bob member_add bob docker
-step 17 service:docker svc_enable docker
-step 18 service:docker daemon_check /etc/docker/daemon.json
-step 19 service:docker svc_start docker
-step 20 service:docker svc_settle docker restart '/etc/docker/daemon.json
+live_step 12 packages:all pkg_whole 300 -
+live_step 13 packages:all pkg_refresh 300 /etc/yum.repos.d/docker-ce.repo
+live_step 14 packages:all pkg_transaction 300 install yum-plugin-versionlock - install curl - install yum-utils - install device-mapper-persistent-data - install lvm2 - install docker-ce 28.5 install docker-ce-cli 28.5 install containerd.io - install docker-buildx-plugin - install docker-compose-plugin -
+step 15 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
+step 16 user:bob user_add --create-home -- bob
+step 17 member:docker/bob member_add bob docker
+step 18 service:docker svc_enable docker
+step 19 service:docker daemon_check /etc/docker/daemon.json
+step 20 service:docker svc_start docker
+step 21 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml
 /etc/sysctl.d/99-zz-provision-site.conf'
-health
+health 0
 steps_end
 platform
 at look_manifests /var/lib/provision/manifests
@@ -1534,6 +1612,7 @@ at look_groups docker
 at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
 at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml
 /etc/sysctl.d/99-zz-provision-site.conf'

@@ -56,7 +56,13 @@ remove_file() { # PATH
     written
 }
 
-# coreutils 8.24 and busybox sync single files; an older sync takes no argument and syncs everything.
-durable() { # PATH
-    sync -- "$1" 2>/dev/null || sync
+# coreutils 8.24 and busybox sync single files. An older coreutils syncs everything and warns; a busybox that takes no
+# argument refuses. One that takes files, and could not write these out, has found a fault of the disk: an error.
+durable() { # PATH...
+    durable_error=$(exec sync -- "$@" 2>&1 3>&-) && return 0
+    if sync -- / 2>/dev/null 3>&-; then
+        printf '%s\n' "$durable_error" >&2
+        return 1
+    fi
+    sync 3>&-
 }

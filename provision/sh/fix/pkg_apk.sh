@@ -8,6 +8,10 @@ apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
     apk --no-progress --wait "$apk_seconds" "$@" 3>&-
 }
 
+pkg_whole() { # SECONDS repair|-: a next transaction makes the host fulfil its world file, whatever was interrupted
+    return 0
+}
+
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apk_quiet "$1" update
 }

@@ -12,6 +12,21 @@ apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
         /var/cache/apt/archives/lock
 }
 
+# What a dpkg that was interrupted has left is finished only when somebody says so: it runs scripts of packages that
+# are none of ours.
+pkg_whole() { # SECONDS repair|-
+    apt_wait "$1"
+    whole_left=$(exec dpkg --audit 3>&-)
+    for whole_file in /var/lib/dpkg/updates/*; do
+        [ ! -e "$whole_file" ] || whole_left="$whole_left$nl$whole_file"
+    done
+    [ -n "$whole_left" ] || return 0
+    [ "$2" = repair ] || fail "dpkg was interrupted on this host. provision apply --repair-packages finishes it" \
+        "(it runs: dpkg --configure -a). What it left:$nl$whole_left"
+    emit note "dpkg was interrupted here; running dpkg --configure -a"
+    DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold 3>&-
+}
+
 # The indexes, fresh. One of ours that can't be fetched must fail here, and not be an old one silently used; one
 # of somebody else's that is broken is told and does not hold us up.
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...

@@ -65,7 +65,14 @@ svc_stop() { # UNIT
 # Make the running service load what is on disk, unless it has done so already (its package restarted it).
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
-    [ -n "$process_id" ] || fail "$1 is not running"
+    # It ran when the host was looked at. A package that starts it anew may run into systemd's limit of starts
+    # (StartLimitBurst= in systemd.unit(5)), and does not tell.
+    if [ -z "$process_id" ]; then
+        svc_forgive "$1"
+        svc_act restart "$1"
+        svc_state "$1"
+        [ -n "$process_id" ] || fail "$1 is not running"
+    fi
     loaded "$1" "$3"
     # The files as they are before it starts to read them: what changes later must show.
     settle_files=$loaded_now

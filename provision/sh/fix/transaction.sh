@@ -63,8 +63,11 @@ keep() { # (KIND KEY VALUE)...
     done >"$run/before.new" || keep_failed
     printf 'end - -\n' >>"$run/before.new" || keep_failed
     mv -f "$run/before.new" "$run/before" || keep_failed
-    # One sync for all of it: the file system of the run's folder.
-    sync -- "$run"/kept/* "$run/before" "$run/job" "$run" "$run_home" 2>/dev/null || sync
+    for keep_one in "$run"/kept/*; do
+        # What a link names is none of ours, and may not be there.
+        [ -L "$keep_one" ] || [ ! -e "$keep_one" ] || set -- "$@" "$keep_one"
+    done
+    durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
 }
 
@@ -96,9 +99,70 @@ keep_containers() {
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
 }
 
-# After the change: docker answers, and what ran and should run still runs.
-health() {
+# After the change: docker stays, its mirrors' names resolve if that was asked for, and what ran and should run still
+# runs.
+health() { # STEADY-SECONDS MIRROR-NAME...
     stage=health
+    health_steady "$1"
+    shift
+    health_names "$@"
+    health_containers
+}
+
+unhealthy() { # WORDS
+    emit unhealthy "$1"
+    transaction_failed unhealthy
+    exit 0
+}
+
+# A daemon can come up, say that it is ready, and die of what it finds next; its unit would start it again and again.
+health_steady() { # SECONDS
+    uptime_now
+    health_until=$((uptime + 30))
+    # With OpenRC it may be on its way still.
+    until health_daemon; do
+        [ "$uptime" -lt "$health_until" ] || health_died "$1"
+        sleep 0.2
+        alive
+        uptime_now
+    done
+    health_process=$process_id
+    while [ -n "$process_id" ]; do
+        ticks_now
+        # Its start is told in clock ticks: USER_HZ is 100.
+        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        sleep 0.2
+        alive
+        process "${health_process%%:*}"
+        [ "$process_id" = "$health_process" ] || health_died "$1"
+    done
+}
+
+health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
+    health_pid=
+    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
+    process "$health_pid"
+    [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
+}
+
+health_died() { # SECONDS
+    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+}
+
+health_names() { # NAME...
+    uptime_now
+    health_until=$((uptime + 10))
+    for health_name in "$@"; do
+        until getent hosts "$health_name" >/dev/null 2>&1 3>&-; do
+            uptime_now
+            [ "$uptime" -lt "$health_until" ] || unhealthy "the name of the registry mirror $health_name does not resolve"
+            sleep 1
+        done
+    done
+}
+
+health_containers() {
     [ -f "$run/containers" ] || return 0
     # Switched off, live-restore keeps nothing over the restart that does it.
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
@@ -120,9 +184,7 @@ health() {
         [ -n "$health_missing" ] || return 0
         health_left=$((health_left - 1))
         if [ "$health_left" -le 0 ]; then
-            emit unhealthy "containers that ran before do not run any more:$health_missing"
-            transaction_failed unhealthy
-            exit 0
+            unhealthy "containers that ran before do not run any more:$health_missing"
         fi
         sleep 0.5
     done
@@ -130,14 +192,28 @@ health() {
 
 # From the first risky write on the host puts everything back by itself, unless somebody who came in anew says that
 # all is well: a real unit and timer on disk, so that a reboot in between does not lose it.
-arm() { # SECONDS
-    printf '%s\n' "$1" >"$run/within"
-    run_armed=yes
+arm() { # SECONDS STEP-NUMBER
+    # shellcheck disable=SC2034 # read in fix.sh
+    run_armed=yes stage=arm step_number=$2
     alive
-    # The timer first: one that finds nothing armed waits while the job lives.
-    undo_install "${run##*/}" "$1"
-    printf 'armed\n' >"$run/armed"
-    sync -- "$run/armed" "$run/within" "$run/owner" "$run" 2>/dev/null || sync
+    (
+        set -eu
+        exec 3>&-
+        printf '%s\n' "$1" >"$run/within"
+        # The timer first: one that finds nothing armed waits while the job lives.
+        undo_install "${run##*/}" "$1"
+        printf 'armed\n' >"$run/armed"
+        durable "$run/armed" "$run/within" "$run/owner" "$run"
+    ) >"$run_log" 2>&1
+    # shellcheck disable=SC2181 # `if` would be a place where set -e does not count
+    if [ $? -ne 0 ]; then
+        # Where nothing can be armed, nothing risky is written.
+        rm -f "$run/armed"
+        undo_remove "${run##*/}"
+        run_armed=
+        printf 'the rollback of this change could not be armed; nothing risky was done\n' >>"$run_log"
+        step_end 1
+    fi
     emit armed "$1"
 }
 
@@ -166,7 +242,7 @@ finish() {
 result() { # WORD [REASON]
     printf '%s\n' "$*" >"$run/result.new"
     mv -f "$run/result.new" "$run/result"
-    sync -- "$run/result" "$run" 2>/dev/null || sync
+    durable "$run/result" "$run" || :
 }
 
 transaction_failed() { # REASON
@@ -310,9 +386,11 @@ undo_service() { # STATE UNIT
     rm -f -- "$services_stamps/$2"
     case $1 in
         none)
-            # It came with a package that stays. What it has brought up by the new settings goes by the old ones.
-            case $(services_query "$2" - '') in
-                *ActiveState=active*) svc_act restart "$2" ;;
+            # It came with a package that stays, if it came. What it has brought up by the new settings goes by the old
+            # ones.
+            case $(services_query "$2" - '')$nl in
+                *"LoadState=not-found$nl"*) return 0 ;;
+                *"ActiveState=active$nl"*) svc_act restart "$2" ;;
             esac
             svc_disable "$2" || :
             svc_act stop "$2" || :

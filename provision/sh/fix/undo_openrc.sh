@@ -7,15 +7,15 @@ undo_install() { # RUN SECONDS
         'start() {' "    setsid sh $run_home/$1/job watch </dev/null >/dev/null 2>&1 &" '}' >"$install_script"
     chmod 0755 "$install_script"
     ln -sf "$install_script" /etc/runlevels/default/
-    sync -- "$install_script" /etc/init.d /etc/runlevels/default 2>/dev/null || sync
-    setsid sh "$run_home/$1/job" watch </dev/null >/dev/null 2>&1 3>&- &
+    durable "$install_script" /etc/init.d /etc/runlevels/default
+    setsid sh "$run_home/$1/job" watch </dev/null >/dev/null 2>&1 &
 }
 
 watch() {
-    while :; do
+    # As long as it is installed: whoever ends the run removes it, and so does a guard that finds the job dead.
+    while [ -e "/etc/init.d/provision-undo-${run##*/}" ]; do
         sleep 2
         (guard)
-        [ -e "$run/armed" ] || [ -e "$run/undoing" ] || [ -e "$run/confirmed" ] || exit 0
     done
 }
 

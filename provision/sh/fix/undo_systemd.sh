@@ -14,9 +14,8 @@ undo_install() { # RUN SECONDS
         WantedBy=timers.target >"$install_unit.timer"
     mkdir -p /etc/systemd/system/timers.target.wants
     ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
-    sync -- "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants \
-        /etc/systemd/system 2>/dev/null || sync
-    systemctl --no-pager start "provision-undo-$1.timer" 3>&-
+    durable "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants /etc/systemd/system
+    systemctl --no-pager start "provision-undo-$1.timer"
 }
 
 undo_remove() { # RUN
