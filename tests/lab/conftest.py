@@ -212,11 +212,11 @@ def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
     """A function that boots a fresh host; it is gone when the test ends."""
     names: list[str] = []
 
-    def boot(suite: str = "trixie", **variables: Any) -> LabHost:
+    def boot(suite: str = "trixie", like: str | None = None, **variables: Any) -> LabHost:
         name = f"{LAB.name}{next(_numbers):02d}"
         names.append(name)
         own(lab)
-        (record,) = lab.up({name: suite})
+        (record,) = lab.up({name: suite}, like=like)
         # Tests that connect by themselves: an address may be another host's by now.
         known_hosts.read.cache_clear()
         folder = tmp_path / name
@@ -232,9 +232,25 @@ def host(new_host: NewHost) -> LabHost:
     return new_host()
 
 
-@pytest.fixture
-def docker_host(host: LabHost) -> LabHost:
-    """A host that provision has made a Docker host."""
+@pytest.fixture(scope="session")
+def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A host that provision has made a Docker host: tests that begin with one begin with its files."""
+    name = f"{LAB.name}model"
+    own(lab)
+    (record,) = lab.up({name: "trixie"})
+    host = LabHost(name, record.address, tmp_path_factory.mktemp(name))
     outcome = host.apply({"engine": engine()})
     assert outcome.counts == {"changed": 1}, outcome.out + outcome.err
+    host.sh("systemctl stop docker.socket docker containerd; sync")
+    lab.model(name)
+    return name
+
+
+@pytest.fixture
+def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
+    """A host that provision has made a Docker host, and the playbook that did it."""
+    host = new_host(like=docker_model)
+    host.inventory()
+    host.playbook({"spec": {"engine": engine()}})
+    host.sh("for n in $(seq 300); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
     return host

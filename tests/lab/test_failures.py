@@ -16,7 +16,12 @@ def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
     assert error["kind"] == "step"
     assert error["step"] == "packages:all pkg_transaction"
     assert "Unable to locate package no-such-package" in error["detail"]
-    assert error["done"] == ["manifest put_file", "file:/etc/first put_file", "packages:all pkg_refresh"]
+    assert error["done"] == [
+        "manifest put_file",
+        "file:/etc/first put_file",
+        "packages:all pkg_whole",
+        "packages:all pkg_refresh",
+    ]
     assert outcome.done["changes"] == 0
     assert error["undone"] == ["packages:all pkg_transaction", "user:zoe user_add"]
     assert outcome.counts == {"rolled_back": 1}

@@ -4,7 +4,9 @@ secret down."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import urllib.parse
@@ -13,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.lab import faulty
 from tests.lab.conftest import LAB, LabHost, Outcome, engine
+from tests.lab.runs import leftovers
 
 #: What a change could have touched, with everything that a file has.
 HASH = (
@@ -27,6 +31,9 @@ SPEC: dict[str, Any] = {
     "files": {"/etc/one": {"content": "ours\n"}, "/etc/app/two": {"content": "ours\n" * 4000}},
     "packages": ["tree"],
 }
+
+#: One that takes files, and can't write them out.
+_SYNC = '#!/bin/sh\n[ "$*" != "-- /" ] || exit 0\necho "sync: Input/output error" >&2\nexit 1'
 
 FAULTS = {
     "read-only /etc": ("mount --bind -o ro /etc /etc", "umount /etc", "Read-only file system"),
@@ -49,6 +56,16 @@ FAULTS = {
         "touch /var/lib/dpkg/updates/0001",
         "rm /var/lib/dpkg/updates/0001",
         "dpkg --configure -a",
+    ),
+    "a disk that can't be synced": (
+        f"printf '%s\\n' {shlex.quote(_SYNC)} >/usr/local/bin/sync; chmod +x /usr/local/bin/sync",
+        "rm /usr/local/bin/sync",
+        "Input/output error",
+    ),
+    "no place for the rollback": (
+        "mount --bind -o ro /etc/systemd/system /etc/systemd/system",
+        "umount /etc/systemd/system",
+        "could not be armed",
     ),
     "an archive that does not answer": (
         "sed -i.bak 's,http://[^/]*,http://198.51.100.1:9,' /etc/apt/sources.list.d/debian.sources",
@@ -74,6 +91,75 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
     host.sh(mend_it)
     assert host.apply(None, "--confirm-within", "10").counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
+
+
+def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
+    """Half a package, another one than its index says, none at all; an index and a key that somebody has altered."""
+    assert host.apply({"packages": ["gpg"]}).code == 0, "what is needed to check a key stays"
+    # The distribution's own patience is minutes.
+    host.sh('printf \'Acquire::http::Timeout "2"; Acquire::Retries "0";\\n\' >/etc/apt/apt.conf.d/99impatient')
+    before = host.sh(HASH)
+    cases = [(fault, ".deb") for fault in faulty.FAULTS] + [("altered", "/InRelease"), ("altered", "/gpg")]
+    for fault, suffix in cases:
+        with faulty.serving(fault, suffix) as url:
+            outcome = host.apply({"engine": {**engine(), "package_mirror": url}})
+        error = outcome.done["error"]
+        print(f"{fault:10} {suffix:12} exit {outcome.code}: {error['message']}: {error['detail'].strip()[-300:]}")
+        assert (outcome.code, error["kind"]) == (3, "step"), outcome.out
+        assert host.sh(HASH) == before
+        assert leftovers(host) == ""
+    assert host.apply({"engine": engine()}).counts == {"changed": 1}
+
+
+def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> None:
+    host.sh(
+        "mkdir -p /tmp/slow/DEBIAN && cd /tmp/slow && printf 'Package: slow\\nVersion: 1\\nArchitecture: all\\n"
+        "Maintainer: x <x@example.com>\\nDescription: x\\n' >DEBIAN/control && "
+        "printf '#!/bin/sh\\n[ -e /tmp/go ] || sleep 600\\n' >DEBIAN/postinst && chmod +x DEBIAN/postinst && "
+        "dpkg-deb -b /tmp/slow /tmp/slow.deb >/dev/null; (dpkg -i /tmp/slow.deb >/dev/null 2>&1 &); "
+        "until pgrep -x sleep >/dev/null; do sleep 0.1; done; pkill -9 -x dpkg; pkill -9 -x sleep; touch /tmp/go"
+    )
+    before = host.sh(HASH)
+    outcome = host.apply({"packages": ["tree"]})
+    assert (outcome.code, outcome.done["error"]["step"]) == (3, "packages:all pkg_whole")
+    assert "apply --repair-packages" in outcome.out
+    assert "slow" in outcome.done["error"]["detail"]
+    assert host.sh(HASH) == before, "offered, not done"
+    assert host.apply(None, "--repair-packages").counts == {"changed": 1}
+    assert host.sh("dpkg --audit; command -v tree") == "/usr/bin/tree"
+
+
+def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
+    host = docker_host
+    # Half a second after its start, with this daemon.json only.
+    soon = "systemd-run -q --on-active=0.5 --timer-property=AccuracySec=10ms"
+    dies = f"grep -q doomed /etc/docker/daemon.json && {soon} kill -9 $MAINPID"
+    started = shlex.quote(f"ExecStartPost=-/bin/sh -c '{dies}'")
+    host.sh(
+        "mkdir -p /etc/systemd/system/docker.service.d; "
+        f"printf '%s\\n' '[Service]' {started} >/etc/systemd/system/docker.service.d/doomed.conf; "
+        "systemctl daemon-reload; systemctl restart docker"
+    )
+    assert host.apply({"engine": engine()}).code == 0
+    before = host.sh(HASH)
+    outcome = host.apply({"engine": engine(labels=["doomed=1"], icc=False)})
+    assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1})
+    assert outcome.done["error"]["kind"] == "unhealthy"
+    assert "docker started, and stopped again" in outcome.done["error"]["message"]
+    assert host.sh(HASH) == before
+    assert host.docker_info("ServerVersion")
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_a_mirror_whose_name_nobody_knows(docker_host: LabHost) -> None:
+    host, before = docker_host, docker_host.sh(HASH)
+    spec = {"engine": {**engine(**{"registry-mirrors": ["http://mirror.example:5000"]}), "health": {"mirrors": True}}}
+    outcome = host.apply(spec)
+    assert (outcome.counts, outcome.done["error"]["kind"]) == ({"rolled_back": 1}, "unhealthy")
+    assert "mirror.example does not resolve" in outcome.done["error"]["message"]
+    assert host.sh(HASH) == before
+    host.sh("echo 198.51.100.9 mirror.example >>/etc/hosts")
+    assert host.apply().counts == {"changed": 1}
 
 
 CANARY = "canary+4f9a/7c%1d=e"
@@ -106,12 +192,6 @@ def written(host: LabHost, outcome: Outcome) -> dict[str, bytes]:
     return found
 
 
-def LAB_SSH(host: LabHost) -> list[str]:
-    from tests.lab.conftest import LAB
-
-    return LAB.ssh(host.name)
-
-
 def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
     host = docker_host
     host.sh(_WATCH)
@@ -135,7 +215,9 @@ def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
         argv += [str(host.folder / "site.yml"), "--yes", "--json"]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while process.poll() is None:
-            watched += [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    watched.append(path.read_bytes())
             try:
                 process.wait(0.2)
             except subprocess.TimeoutExpired:

@@ -121,6 +121,31 @@ def test_proxies(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
 
 
+def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = docker_host
+    monkeypatch.setenv("PROXY_PASSWORD", "s3cret%2Fpass")
+    (host.folder / "group_vars").mkdir()
+    (host.folder / "group_vars/all.yml").write_text("proxy_password: !secret {env: PROXY_PASSWORD}\n")
+    url = "http://user:{{ proxy_password }}@proxy.example:3128"
+    spec = {"engine": {**engine(), "proxy": {"http": url, "https": url}}}
+    outcome = host.apply(spec)
+    applied(outcome)
+    assert "s3cret" not in outcome.out
+    assert "user:s3cret%2Fpass@proxy.example" in host.sh("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ")
+    assert host.sh("stat -c %a /etc/docker/proxy.env") == "600"
+    assert "s3cret" not in host.sh("cat /etc/systemd/system/docker.service.d/*; systemctl cat docker; docker info")
+    applied(host.apply(), "ok")
+    assert failed(host, "daemon") == set()
+    # Another password is another daemon, and without one the file goes.
+    pid = host.dockerd_pid()
+    monkeypatch.setenv("PROXY_PASSWORD", "an0ther")
+    applied(host.apply())
+    assert host.dockerd_pid() != pid
+    applied(host.apply({"engine": engine()}))
+    assert host.sh("ls /etc/docker/proxy.env 2>/dev/null || echo none") == "none"
+    applied(host.apply(), "ok")
+
+
 def test_certificates_by_registry(docker_host: LabHost) -> None:
     host = docker_host
     (host.folder / "files").mkdir()

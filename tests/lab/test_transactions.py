@@ -6,44 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine, inventory_of
-
-RUNS = "/var/lib/provision/runs"
-#: What must be gone when a run is over.
-LEFTOVERS = (
-    "ls -d /run/provision/lock /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
-    "/etc/systemd/system/timers.target.wants/provision-undo-* /etc/.provision.* /etc/docker/.provision.* "
-    "/etc/sysctl.d/.provision.* /var/lib/provision/manifests/.provision.* 2>/dev/null || true"
-)
-
-
-def leftovers(host: LabHost) -> str:
-    return host.sh(LEFTOVERS)
-
-
-def receipt(host: LabHost) -> str:
-    """The result of the newest run, as the host has it."""
-    return host.sh(f"cat $(ls -d {RUNS}/* | tail -n 1)/result")
-
-
-def start(host: LabHost, *words: str) -> subprocess.Popen[str]:
-    """An apply that goes on beside us."""
-    argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
-    argv += [str(host.folder / "site.yml"), "--json", "--yes", *words]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def until(host: LabHost, condition: str, seconds: int = 60) -> None:
-    """Wait for it, looking from inside the host: it may be cut off."""
-    host.within(f"for n in $(seq {seconds * 5}); do {condition} && exit 0; sleep 0.2; done; exit 1")
+from tests.lab.runs import RUNS, leftovers, receipt, start, until
 
 
 def sleeper(host: LabHost) -> None:
@@ -311,115 +280,3 @@ def test_a_run_whose_controller_died_is_finished(new_host: NewHost) -> None:
     assert one.apply().counts == {"ok": 2}
     nothing = one.apply(None, "--resume")
     assert nothing.code == 1
-
-
-OLD: dict[str, Any] = {"labels": ["x=old"], "mtu": 1400}
-NEW: dict[str, Any] = {"labels": ["x=new"], "mtu": 1450}
-
-
-def toggled(new: bool) -> dict[str, Any]:
-    word = "new" if new else "old"
-    return {
-        "files": {"/etc/one": {"content": f"{word}\n" * 500}, "/etc/two": {"content": f"{word}\n"}},
-        "sysctl": {"net.ipv4.conf.all.rp_filter": 2 if new else 1},
-        "engine": engine(**(NEW if new else OLD)),
-    }
-
-
-STATE = (
-    "head -c 4 /etc/one; wc -c </etc/one; cat /etc/two; cat /proc/sys/net/ipv4/conf/all/rp_filter; "
-    "grep -o 'x=...' /etc/docker/daemon.json; docker info --format '{{.Labels}}'; "
-    "docker network inspect bridge --format '{{json .Options}}' | grep -o 'mtu\":\"[0-9]*'; "
-    "grep -o 'rp_filter = .' /etc/sysctl.d/99-zz-provision-docker-hosts.conf"
-)
-_WORDS = {"old", "new", "2000", "1", "2", "x=old", "x=new", "[x=old]", "[x=new]", 'mtu":"1400', 'mtu":"1450'}
-_WORDS |= {"rp_filter = 1", "rp_filter = 2"}
-
-
-class Injection:
-    """Ways to break a run off after its step number ``step``: on the host, at the controller, in between."""
-
-    @staticmethod
-    def job(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
-        host.within(at.replace("ACT", "kill -9 $(cut -d: -f1 $run/owner)"))
-
-    @staticmethod
-    def connection(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
-        host.within(at.replace("ACT", "pkill -KILL -f 'sshd-session: root@[n]otty'"))
-
-    @staticmethod
-    def controller(host: LabHost, at: str, process: subprocess.Popen[str]) -> None:
-        host.within(at.replace("ACT", "true"))
-        process.kill()
-
-
-#: Waits for a run that is not the newest one of before to have done a step, and acts then.
-_AT = (
-    "for n in $(seq 3000); do run=$(ls -d /var/lib/provision/runs/* 2>/dev/null | tail -n 1); "
-    "[ \"$run\" != BEFORE ] && grep -q '^2;9:step.done,[0-9]*:STEP,' $run/events 2>/dev/null && "
-    "{ ACT; exit 0; }; sleep 0.01; done; exit 0"
-)
-#: The host's own recovery: nothing is armed any more, no job works, docker answers.
-_RECOVERED = (
-    f"for n in $(seq 300); do busy=; for one in {RUNS}/*/armed {RUNS}/*/undoing; do [ ! -e $one ] || busy=$one; done; "
-    f"for run in {RUNS}/*; do [ -e $run/result ] || kill -0 $(cut -d: -f1 $run/owner) 2>/dev/null && "
-    "[ ! -e $run/result ] && busy=$run; done; "
-    '[ -n "$busy" ] || docker info >/dev/null 2>&1 && [ -z "$busy" ] && exit 0; sleep 0.2; done; exit 1'
-)
-
-
-def broken_off(host: LabHost, inject: Callable[..., None], step: int, new: bool) -> str:
-    """One injection; returns what was wrong with the host afterwards, or nothing."""
-    host.playbook({"spec": toggled(new)})
-    before = host.sh(f"ls -d {RUNS}/* | tail -n 1")
-    process = start(host, "--confirm-within", "2")
-    thread = threading.Thread(target=process.communicate, daemon=True)
-    thread.start()
-    inject(host, _AT.replace("BEFORE", before).replace("STEP", str(step)), process)
-    thread.join(timeout=120)
-    process.wait(timeout=120)
-    host.sh(_RECOVERED)
-    run = host.sh(f"ls -d {RUNS}/* | tail -n 1")
-    words = host.sh(STATE).splitlines()
-    if not set(words) <= _WORDS:
-        return f"torn: {words}"
-    new_words = {word for word in words if "new" in word or word in ("2", 'mtu":"1450', "rp_filter = 2")}
-    kinds = {word in new_words for word in words if word != "2000"}
-    if len(kinds) > 1 and "armed" in host.sh(f"cat {run}/events"):
-        return f"risky, and neither old nor new: {words}; {host.sh(f'cat {run}/result')}"
-    again = host.apply(None, "--confirm-within", "10")
-    if again.code != 0:
-        return f"the next run: {again.out[-600:]}"
-    if host.apply().counts != {"ok": 1}:
-        return "not idempotent afterwards"
-    left = leftovers(host)
-    return f"left: {left}" if left else ""
-
-
-def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
-    """``count`` injections, spread over hosts, steps and ways; returns how many there were and what went wrong."""
-    ways = [Injection.job, Injection.job, Injection.connection, Injection.controller]
-    for host in hosts:
-        assert host.apply(toggled(False)).code == 0
-
-    def one(host: LabHost, first: int) -> list[str]:
-        said, new = [], True
-        for number in range(first, count, len(hosts)):
-            way, step = ways[number % len(ways)], number // len(ways) % 9
-            fault = broken_off(host, way, step, new)
-            said.append(f"{way.__name__} after step {step}: {fault}" if fault else "")
-            new = not new
-        return said
-
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        said = [word for words in pool.map(one, hosts, range(len(hosts))) for word in words]
-    return len(said), [word for word in said if word]
-
-
-def test_killed_after_every_step(new_host: NewHost, request: pytest.FixtureRequest) -> None:
-    count = int(request.config.getoption("--injections"))
-    hosts = [new_host() for _ in range(4)]
-    done, wrong = torture(hosts, count)
-    print(f"\n{done} injections, {len(wrong)} hosts that were neither")
-    assert wrong == []
-    assert done == count

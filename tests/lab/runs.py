@@ -1,0 +1,37 @@
+"""Runs on a lab host: ones that go on beside us, and what they leave."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.lab.conftest import LabHost
+
+RUNS = "/var/lib/provision/runs"
+#: What must be gone when a run is over.
+LEFTOVERS = (
+    "ls -d /run/provision/lock /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
+    "/etc/systemd/system/timers.target.wants/provision-undo-* /etc/.provision.* /etc/docker/.provision.* "
+    "/etc/sysctl.d/.provision.* /var/lib/provision/manifests/.provision.* 2>/dev/null || true"
+)
+
+
+def leftovers(host: LabHost) -> str:
+    return host.sh(LEFTOVERS)
+
+
+def receipt(host: LabHost) -> str:
+    """The result of the newest run, as the host has it."""
+    return host.sh(f"cat $(ls -d {RUNS}/* | tail -n 1)/result")
+
+
+def start(host: LabHost, *words: str) -> subprocess.Popen[str]:
+    """An apply that goes on beside us."""
+    argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
+    argv += [str(host.folder / "site.yml"), "--json", "--yes", *words]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def until(host: LabHost, condition: str, seconds: int = 60) -> None:
+    """Wait for it, looking from inside the host: it may be cut off."""
+    host.within(f"for n in $(seq {seconds * 5}); do {condition} && exit 0; sleep 0.2; done; exit 1")

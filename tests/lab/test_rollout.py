@@ -1,0 +1,134 @@
+"""Waves over real hosts: a canary that ends badly is the only one touched, and who gates whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.conftest import LabHost, NewHost, Outcome, engine, inventory_of
+
+
+@pytest.fixture
+def four(new_host: NewHost, docker_model: str) -> list[LabHost]:
+    hosts = [new_host(like=docker_model) for _ in range(4)]
+    (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
+    return hosts
+
+
+def play(spec: dict[str, Any], **rollout: Any) -> dict[str, Any]:
+    return {"spec": spec, "rollout": rollout}
+
+
+def apply(hosts: list[LabHost], *words: str) -> Outcome:
+    return hosts[0].provision("apply", *words)
+
+
+def ends(outcome: Outcome) -> list[str]:
+    """How the hosts ended, in the inventory's order."""
+    found = {event["host"]: event["status"] for event in outcome.all("host.done")}
+    return [found[name] for name in sorted(found)]
+
+
+def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHost]) -> None:
+    first = four[0]
+    first.playbook(play({"engine": engine(**{"storage-driver": "no-such-driver"})}, serial=[1, "50%"]))
+    before = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
+    outcome = apply(four, "--no-lint")
+    assert outcome.code == 3
+    assert ends(outcome) == ["rolled_back", "skipped", "skipped", "skipped"]
+    assert [event["hosts"] for event in outcome.all("wave.begin")] == [[first.name]]
+    (stopped,) = outcome.all("rollout.stopped")
+    assert stopped["reason"] == "1 of 1 hosts of wave 1 ended badly, 0 may"
+    after = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
+    assert after[1:] == before[1:], "untouched"
+    assert first.docker_info("ServerVersion")
+    # The right one; the first wave bakes, and its daemon is asked.
+    first.playbook(play({"engine": engine(labels=["a=1"])}, serial=[1, "50%"], verify="daemon", bake=1))
+    outcome = apply(four)
+    assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4)
+    assert [len(event["hosts"]) for event in outcome.all("wave.begin")] == [1, 2, 1]
+    checks = [event["host"] for event in outcome.all("check.done") if event["check"] == "daemon_key labels"]
+    assert sorted(checks) == sorted([first.name, *(host.name for host in four)]), "the canary once more, after the bake"
+    again = apply(four)
+    assert ends(again) == ["ok"] * 4
+
+
+def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
+    first = four[0]
+    (first.folder / "test_own.py").write_text(
+        "def test_file(host):\n    assert host.file('/etc/app').content_string == 'right\\n'\n"
+    )
+    racks = dict(zip([host.name for host in four], ["a", "b", "a", "b"], strict=True))
+    inventory = yaml.safe_load((first.folder / "inventory.yml").read_text())
+    for name, variables in inventory["docker"]["hosts"].items():
+        variables["rack"] = racks[name]
+    (first.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    log = first.folder / "log"
+    (first.folder / "hook").write_text(
+        f'#!/bin/sh\necho "$1 $PROVISION_WHEN ${{PROVISION_HOST-$PROVISION_HOSTS}} $PROVISION_STATUS" >>{log}\n'
+        'case $1 in "$REFUSED") exit 1 ;; esac\n'
+    )
+    (first.folder / "hook").chmod(0o755)
+    hook = {"host": ["./hook", "{{ inventory_hostname }}"], "wave": ["./hook", "wave"]}
+    paced = {"domain": "rack", "verify": "own", "before": hook, "after": hook}
+    spec = {"files": {"/etc/app": {"content": "{{ 'wrong' if rack == 'a' else 'right' }}\n"}}}
+    first.playbook({**play(spec, **paced), "verify": "test_own.py"})
+    outcome = apply(four)
+    assert (outcome.code, ends(outcome)) == (3, ["failed", "skipped", "failed", "skipped"])
+    assert {event["error"]["kind"] for event in outcome.all("host.done") if "error" in event} == {"verify"}
+    one, three = four[0].name, four[2].name
+    lines = log.read_text().splitlines()
+    assert lines[0] == f"wave before {one} {three} good"
+    assert sorted(lines[1:5]) == sorted(
+        f"{name} {words}" for name in (one, three) for words in (f"before {name} ", f"after {name} failed")
+    )
+    assert lines[5:] == [f"wave after {one} {three} bad"]
+    # One that its hook keeps back is skipped, and counts for nothing.
+    first.playbook({**play({"files": {"/etc/app": {"content": "right\n"}}}, **paced), "verify": "test_own.py"})
+    os.environ["REFUSED"] = four[1].name
+    try:
+        outcome = apply(four)
+    finally:
+        del os.environ["REFUSED"]
+    assert (outcome.code, ends(outcome)) == (0, ["changed", "skipped", "changed", "changed"])
+    assert four[1].sh("cat /etc/app 2>/dev/null || echo none") == "none"
+
+
+def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
+    """At a terminal: one plan for all, then wave by wave; and no further when the answer is no."""
+    first = four[0]
+    first.playbook(play({"files": {"/etc/app": {"content": "x\n"}}}, serial=1, pause="ask"))
+    master, slave = pty.openpty()
+    argv = [sys.executable, "-m", "provision", "apply", "-i", str(first.folder / "inventory.yml")]
+    process = subprocess.Popen(
+        [*argv, str(first.folder / "site.yml")],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(slave)
+    shown, answers = "", ["y\n", "y\n", "n\n"]
+    while True:
+        try:
+            data = os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+        shown += data.decode()
+        if answers and shown.count("[y/N]") > 3 - len(answers):
+            os.write(master, answers.pop(0).encode())
+    assert process.wait() == 3, shown
+    assert "changes on 4 hosts?" in shown
+    assert "Wave 1 of 4 is done. Go on?" in shown
+    assert [host.sh("ls /etc/app 2>/dev/null || echo none") for host in four] == ["/etc/app"] * 2 + ["none"] * 2
+    journal = max(first.folder.glob(".provision/runs/*/events.jsonl"), key=lambda path: Path(path).stat().st_mtime)
+    done = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [event["reason"] for event in done if event["event"] == "rollout.stopped"] == ["not confirmed after wave 2"]
