@@ -13,6 +13,7 @@ from provision.inventory import Inventory
 from provision.lockfile import Locks, beside, read
 from provision.merge import refine, unite
 from provision.model import Host
+from provision.pacing import Pacing
 from provision.playbook import Play
 from provision.render import Scope, Templates
 from provision.spec import Spec
@@ -22,12 +23,14 @@ from provision.yamlfile import Map
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One play's part in a host."""
+    """One play's part in a host; ``number`` is the play's place in the playbook."""
 
     play: str
     slug: str
     spec: Spec
     verify: tuple[Path, ...] = ()
+    rollout: Pacing | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +80,40 @@ def declare(
     ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for
     whatever is wrong in the files and :class:`UsageError` when no host is left.
     """
-    chosen: dict[str, list[Play]] = {}
-    for play in plays:
+    chosen: dict[str, list[tuple[int, Play]]] = {}
+    for number, play in enumerate(plays):
         for host in inventory.limit(inventory.select(play.hosts, where=play.hosts_where, key="hosts"), limit):
-            chosen.setdefault(host, []).append(play)
+            chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
     return [_wish(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
 
 
-def _wish(inventory: Inventory, name: str, plays: list[Play], login: Callable[[Host], Host]) -> Wish:
-    parts: list[tuple[Play, Map]] = []
-    for play in plays:
+def _wish(inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]) -> Wish:
+    _paced_once(name, plays)
+    parts: list[tuple[int, Play, Map]] = []
+    for number, play in plays:
         scope, own = inventory.scope(name, play.vars)
-        parts.append((play, scope.render(refine(play.spec, own), "spec")))
+        parts.append((number, play, scope.render(refine(play.spec, own), "spec")))
     try:
-        united = reduce(unite, (part for _, part in parts))
-        declared = tuple(Declared(play.name, play.slug, validate(Spec, part), play.verify) for play, part in parts)
+        united = reduce(unite, (part for _, _, part in parts))
+        declared = tuple(
+            Declared(play.name, play.slug, validate(Spec, part), play.verify, play.rollout, number)
+            for number, play, part in parts
+        )
         spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
     except SpecError as error:
         raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
     return Wish(login(inventory.host(name, scope)), scope, declared, spec, united)
+
+
+def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:
+    """A host goes with one wave: two plays that pace it contradict each other."""
+    paced = [play for _, play in plays if play.rollout is not None]
+    if len(paced) > 1:
+        raise SpecError(
+            f"host {name} has a rollout in two plays ({paced[0].name!r} and {paced[1].name!r})",
+            where=paced[1].where,
+            key="rollout",
+            hint="give it to one of them",
+        )

@@ -15,32 +15,44 @@ from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import SpecError
 from provision.model import LEVELS, Event, Failure, Plan
+from provision.pacing import Pacing
 from provision.plan import Outlook
+from provision.secret import holds
 from provision.transport.ssh import HostError, Transport, cut
 
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
 
 Confirm = Callable[[list[Plan]], bool]
-#: Check hosts on connections that are held: host -> why it is not as the spec says, or ``None``.
-Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None]], dict[str, Failure | None]]
+#: Check hosts on connections that are held, by some suites (or the usual ones): host -> why it is not as the spec says.
+Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None], tuple[str, ...]], dict[str, Failure | None]]
+#: Run a command on the controller, with more variables for its environment: what went wrong, or nothing.
+Hook = Callable[[list[str], dict[str, str]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change.
-    ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. ``run`` names this run on the
-    hosts; risky changes are put back by a host that nobody comes into anew within ``confirm_within`` seconds."""
+    """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change,
+    ``ask`` between waves. ``deadline`` is in seconds per host; a host that waits for the answer gets a new one.
+    ``prove`` has each host verified at its end. ``run`` names this run on the hosts; risky changes are put back by a
+    host that nobody comes into anew within ``confirm_within`` seconds."""
 
     mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"]
     forks: int = 50
     deadline: float = tasks.DEADLINE
     confirm: Confirm | None = None
+    ask: Callable[[str], bool] | None = None
     verify: Verify | None = None
+    prove: bool = False
+    hook: Hook | None = None
     run: str = ""
     confirm_within: int = 60
     max_impact: str | None = None
     #: a run to bring back, or one that broke off and is to be finished
     earlier: str = ""
+
+    @property
+    def changes(self) -> bool:
+        return self.mode in ("apply", "rollback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +67,45 @@ class Scene:
 
 
 class HostRun:
-    """One host's way through a run."""
+    """One host's way through a run; ``pacing`` is of the play that paces it.
 
-    def __init__(self, scene: Scene, wish: Wish) -> None:
-        self.scene, self.wish = scene, wish
+    ``good`` is how it ends if it is proven to be as wished, ``status`` how it has ended.
+    """
+
+    def __init__(self, scene: Scene, wish: Wish, pacing: Pacing | None = None) -> None:
+        self.scene, self.wish, self.pacing = scene, wish, pacing
         self.found: Outlook | None = None
-        self.done = False
-        self.good = ""
+        self.good = self.status = ""
+        self._shown: Plan | None = None
         self._connection: Connection | None = None
         self._began = 0.0
         self._watch: int | None = None
 
-    def whole(self) -> None:
+    @property
+    def done(self) -> bool:
+        return bool(self.status)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was looked at, and has something to change."""
+        return self.found is not None and not self.done and not self.good
+
+    def preview(self, keep: bool) -> None:
+        """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
         self.look()
-        if self.found is not None and not self.done and not self.good:
+        if self.waits and self.found is not None and not keep:
+            self._shown = self.found.plan
+            self.release()
+
+    def whole(self) -> None:
+        if self.done or self.good:
+            return
+        if problem := self._hook("before"):
+            self.skip(f"its hook before failed: {problem}")
+            return
+        if self._connection is None:
+            self.look()
+        if self.waits:
             self.fix()
 
     def look(self) -> None:
@@ -94,7 +131,10 @@ class HostRun:
                 if began == "waiting":
                     self._settle_earlier(self._connection, earlier, deadline)
                     return
-            self._tell("host.plan", plan=self.found.plan)
+            if self._shown is None:
+                self._tell("host.plan", plan=self.found.plan)
+            elif self.found.plan.changes != self._shown.changes:
+                raise HostError("drifted", "the host is no longer as its plan was shown; nothing was done")
             self._within_bounds(self.found.plan)
             if scene.request.mode == "plan" or not self.found.plan.changes:
                 self._end_well("changed" if self.found.plan.changes else "ok")
@@ -160,19 +200,28 @@ class HostRun:
             self._end_well("changed")
 
     def hold(self) -> Connection | None:
-        """The connection, with a deadline of its own for what is done with it now."""
-        self._guard(self._deadline())
-        return self._connection
+        """The connection (a new one if there is none), with a deadline of its own for what is done with it now."""
+        with _Ending(self):
+            if self._connection is None:
+                self._connection = self.scene.transport.open(self.wish.host, self._deadline())
+            self._guard(self._deadline())
+            return self._connection
+        return None
 
-    def proven(self, failure: Failure | None) -> None:
-        if failure is not None:
-            self.fail(failure)
-        else:
-            self._end(self.good)
+    def release(self) -> None:
+        """Give the connection up for a while."""
+        self._unguard()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def proven(self) -> None:
+        self._end(self.good)
 
     def _end_well(self, status: str) -> None:
         """The host is as wished; it is at its end unless that is still to be proven."""
-        if self.scene.request.verify is None:
+        paced = self.pacing is not None and self.pacing.proves and self.scene.request.changes
+        if not (self.scene.request.prove or paced):
             self._end(status)
         else:
             self._unguard()
@@ -209,10 +258,12 @@ class HostRun:
         self.scene.tell(Event(name, self.wish.host.name, data))
 
     def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
-        self.done = True
-        self._unguard()
-        if self._connection is not None:
-            self._connection.close()
+        self.release()
+        if status != "skipped" and (problem := self._hook("after", status)):
+            # Drained, and not taken back, say: the next must not go the same way.
+            failure = failure or Failure("hook", f"its hook after failed: {problem}")
+            status = "failed" if status in ("ok", "changed") else status
+        self.status = status
         data: dict[str, object] = {"status": status, "changes": self._changes(status, failure)}
         if failure is not None:
             data["failure"] = failure
@@ -221,6 +272,19 @@ class HostRun:
         if self._began:
             data["seconds"] = round(time.monotonic() - self._began, 3)
         self._tell("host.done", **data)
+
+    def _hook(self, when: Literal["before", "after"], status: str = "") -> str:
+        """The play's command for each host, if it has one: what went wrong with it."""
+        request = self.scene.request
+        if self.pacing is None or request.hook is None:
+            return ""
+        argv = (self.pacing.before if when == "before" else self.pacing.after).host
+        if argv is None:
+            return ""
+        words = [str(self.wish.scope.render(word, "rollout")) for word in argv]
+        if any(holds(word) for word in words):
+            return "a secret must not be among its words: everybody on the controller sees them"
+        return request.hook(words, {"WHEN": when, "HOST": self.wish.host.name, "STATUS": status})
 
     def _changes(self, status: str, failure: Failure | None) -> int:
         """How many resources were (or, for a plan, would be) changed; of a failed host, those that were done whole."""

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SpecError, Where
+from provision.pacing import Pacing
+from provision.validate import validate
 from provision.yamlfile import Map, Seq, load, nearest
 
-_KEYS = ("name", "hosts", "spec", "vars", "verify")
+_KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
     """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it.
-    ``verify`` are the user's own testinfra tests, files and folders."""
+    ``verify`` are the user's own testinfra tests, files and folders; ``rollout`` how its hosts are gone through."""
 
     name: str
     slug: str
@@ -26,6 +28,7 @@ class Play:
     verify: tuple[Path, ...]
     where: Where
     hosts_where: Where
+    rollout: Pacing | None = None
 
 
 def load_playbook(path: Path) -> list[Play]:
@@ -70,11 +73,12 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not slug:
         raise SpecError("needs a letter or a digit", where=item.where["name"], key=f"{key}.name")
-    for part in ("spec", "vars"):
+    for part in ("spec", "vars", "rollout"):
         if not isinstance(item.get(part, Map()), Map):
             raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
     tests = _tests(item, key, folder)
-    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"])
+    pacing = validate(Pacing, item["rollout"], f"{key}.rollout") if "rollout" in item else None
+    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"], pacing)
 
 
 def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:

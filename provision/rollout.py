@@ -1,7 +1,9 @@
-"""Run over the hosts: so many at a time, each on one connection and with a deadline, telling what happens.
+"""Run over the hosts: stage by stage and wave by wave, so many at a time, each on one connection and with a deadline,
+telling what happens. Who may start when is :mod:`provision.waves`' word.
 
-Without a question to ask, a host goes from look to fix by itself. With one (a person at a terminal), all hosts
-are looked at first; those with changes keep their connections until the answer.
+Without a question to ask, a host goes from look to fix by itself. With one (a person at a terminal), all hosts are
+looked at first. Where all may start at once, those with changes keep their connections until the answer; else each is
+looked at again when its turn comes, and refused if it is no longer as its plan was shown.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.hostrun import HostRun, Request, Scene
 from provision.model import STATUSES, Event
+from provision.pacing import Pacing
+from provision.stages import Stage, stages
 from provision.transport.ssh import Transport
+from provision.waves import BAD, Schedule, Wave, waves
 
 
 @dataclass(slots=True)
@@ -25,13 +31,17 @@ class Result:
     counts: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     declined: bool = False
+    #: why no more host was begun, where a budget was spent
+    stopped: str = ""
 
     @property
     def bad(self) -> bool:
-        return any(self.counts[status] for status in ("failed", "unreachable", "rolled_back"))
+        return bool(self.stopped) or any(self.counts[status] for status in BAD)
 
 
 class Rollout:
+    """Raises :class:`~provision.errors.SpecError` when made, for hosts that can't be put into waves."""
+
     def __init__(
         self,
         wishes: list[Wish],
@@ -41,56 +51,154 @@ class Rollout:
         request: Request,
         emit: Callable[[Event], None],
     ) -> None:
-        self.wishes, self.context, self.transport = wishes, context, transport
-        self.options, self.request = options, request
+        self.transport, self.request = transport, request
+        self._stages = stages(wishes, request.run) if request.changes else [_at_once(wishes)]
+        scene = Scene(context, transport, options, request, self._tell)
+        pacing = {host: stage.pacing for stage in self._stages for host in stage.schedule.left}
+        self._runs = {wish.host.name: HostRun(scene, wish, pacing[wish.host.name]) for wish in wishes}
         self._emit = emit
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._result = Result()
-        self._stopping = False
+        self._stopping = ""
 
     def run(self) -> Result:
         """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
-        self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self.wishes)}))
-        scene = Scene(self.context, self.transport, self.options, self.request, self._tell)
-        runs = [HostRun(scene, wish) for wish in self.wishes]
-        with ThreadPoolExecutor(max_workers=max(1, min(self.request.forks, len(runs)))) as pool:
-            if self.request.confirm is None or self.request.mode == "plan":
-                self._each(pool, runs, HostRun.whole)
-            else:
-                self._ask_between(pool, runs)
-        self._prove([run for run in runs if run.good])
-        for run in runs:
-            run.skip("the run was interrupted")
+        count = sum(len(stage.schedule.waves) for stage in self._stages)
+        self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
+        with ThreadPoolExecutor(max_workers=max(1, min(self.request.forks, len(self._runs)))) as pool:
+            if self.request.confirm is not None:
+                self._ask_before(pool, keep=count == 1)
+            for stage in self._stages:
+                self._stage(pool, stage)
         self.transport.close()
         counts = {status: self._result.counts[status] for status in STATUSES}
         seconds = round(time.monotonic() - begin, 3)
         self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
         return self._result
 
-    def _ask_between(self, pool: ThreadPoolExecutor, runs: list[HostRun]) -> None:
-        self._each(pool, runs, HostRun.look)
-        waiting = [run for run in runs if run.found is not None and not run.done and not run.good]
-        if not waiting or self._stopping:
-            return
+    def _ask_before(self, pool: ThreadPoolExecutor, keep: bool) -> None:
+        """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
+        self._each(pool, self._runs.values(), partial(HostRun.preview, keep=keep))
+        waiting = [run for run in self._runs.values() if run.waits]
         plans = [run.found.plan for run in waiting if run.found is not None]
-        if self.request.confirm is not None and self.request.confirm(plans):
-            self._each(pool, waiting, HostRun.fix)
+        if self._stopping or not waiting or self.request.confirm is None or self.request.confirm(plans):
             return
         self._result.declined = True
-        for run in waiting:
-            run.skip("not confirmed")
+        self._stopping = "not confirmed"
 
-    def _prove(self, runs: list[HostRun]) -> None:
-        """Hand the connections of the hosts that ended well to the verification, all at once."""
-        if self.request.verify is None or not runs:
+    def _stage(self, pool: ThreadPoolExecutor, stage: Stage) -> None:
+        schedule = stage.schedule
+        if self._stopping:
+            schedule.stop(self._stopping)
+        for wave, turn in schedule.turns():
+            if turn is wave.turns[0]:
+                self._begin_wave(stage, wave)
+            self._turn(pool, stage, wave, [self._runs[name] for name in turn])
+            if turn is wave.turns[-1] or schedule.stopped:
+                self._end_wave(stage, wave)
+        for name in schedule.left:
+            self._runs[name].skip(schedule.stopped)
+        if schedule.stopped and not self._stopping:
+            self._result.stopped = self._stopping = schedule.stopped
+            self._tell(Event("rollout.stopped", data={"reason": schedule.stopped}))
+
+    def _turn(self, pool: ThreadPoolExecutor, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
+        self._each(pool, runs, partial(self._host, stage.schedule), stage.schedule)
+        good = [run for run in runs if run.good]
+        if good and stage.pacing is not None and stage.pacing.bake and wave.number == 1:
+            self._prove(good, stage.pacing)
+            self._bake([run for run in good if not run.done], stage)
+        self._prove([run for run in good if not run.done], stage.pacing)
+        for run in good:
+            if not run.done:
+                run.proven()
+            stage.schedule.end(run.wish.host.name, run.status)
+
+    def _host(self, schedule: Schedule, run: HostRun) -> None:
+        name = run.wish.host.name
+        with self._starting:
+            reason = schedule.start(name)
+        if reason:
+            run.skip(reason)
+            return
+        run.whole()
+        if run.done:
+            with self._starting:
+                schedule.end(name, run.status)
+
+    def _prove(self, runs: list[HostRun], pacing: Pacing | None) -> None:
+        """Hand the connections of hosts that are as wished to the verification, all at once."""
+        if not runs or self.request.verify is None:
             return
         held = [(run.wish, connection) for run in runs if (connection := run.hold()) is not None]
-        failures = self.request.verify(held, self._tell)
+        suites = () if self.request.prove or pacing is None else tuple(pacing.verify)
+        failures = self.request.verify(held, self._tell, suites) if held else {}
         for run in runs:
-            run.proven(failures.get(run.wish.host.name))
+            if failure := failures.get(run.wish.host.name):
+                run.fail(failure)
 
-    def _each(self, pool: ThreadPoolExecutor, runs: Iterable[HostRun], job: Callable[[HostRun], None]) -> None:
+    def _bake(self, runs: list[HostRun], stage: Stage) -> None:
+        """The first wave stays as it is for a while, before it is looked at again."""
+        if not runs or stage.pacing is None or stage.schedule.stopped:
+            return
+        for run in runs:
+            run.release()
+        self._tell(Event("bake", data={"seconds": stage.pacing.bake}))
+        self._rest(stage.pacing.bake, stage.schedule)
+
+    def _begin_wave(self, stage: Stage, wave: Wave) -> None:
+        if stage.pacing is None:
+            return
+        data = {"play": stage.play, "wave": wave.number, "of": len(stage.schedule.waves), "hosts": list(wave.hosts)}
+        self._tell(Event("wave.begin", data=data))
+        if problem := self._hook("before", stage, wave):
+            stage.schedule.stop(f"the hook before wave {wave.number} failed: {problem}")
+
+    def _end_wave(self, stage: Stage, wave: Wave) -> None:
+        pacing, schedule = stage.pacing, stage.schedule
+        if pacing is None:
+            return
+        counts = Counter(self._runs[name].status for name in wave.hosts)
+        shown = {status: counts[status] for status in STATUSES}
+        self._tell(Event("wave.done", data={"play": stage.play, "wave": wave.number, "counts": shown}))
+        if problem := self._hook("after", stage, wave):
+            schedule.stop(f"the hook after wave {wave.number} failed: {problem}")
+        if wave is schedule.waves[-1] or schedule.stopped:
+            return
+        if pacing.pause == "ask":
+            question = f"Wave {wave.number} of {len(schedule.waves)} is done. Go on?"
+            if self.request.ask is not None and not self.request.ask(question):
+                schedule.stop(f"not confirmed after wave {wave.number}")
+        elif pacing.pause:
+            self._tell(Event("pause", data={"seconds": pacing.pause}))
+            self._rest(pacing.pause, schedule)
+
+    def _hook(self, when: str, stage: Stage, wave: Wave) -> str:
+        hooks = stage.pacing and (stage.pacing.before if when == "before" else stage.pacing.after)
+        if not hooks or hooks.wave is None or self.request.hook is None:
+            return ""
+        counts = Counter(self._runs[name].status for name in wave.hosts)
+        bad = any(counts[status] for status in BAD)
+        about = {"WHEN": when, "WAVE": str(wave.number), "HOSTS": " ".join(wave.hosts)}
+        return self.request.hook(hooks.wave, {**about, "STATUS": "bad" if bad else "good"})
+
+    def _rest(self, seconds: float, schedule: Schedule) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not schedule.stopped:
+            try:
+                time.sleep(left)
+            except KeyboardInterrupt:
+                self._interrupted(schedule)
+
+    def _each(
+        self,
+        pool: ThreadPoolExecutor,
+        runs: Iterable[HostRun],
+        job: Callable[[HostRun], None],
+        schedule: Schedule | None = None,
+    ) -> None:
         """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
         hosts finish the step they are at by themselves."""
         futures: list[Future[None]] = [pool.submit(job, run) for run in runs]
@@ -99,24 +207,35 @@ class Rollout:
                 wait(futures)
                 break
             except KeyboardInterrupt:
-                for future in futures:
-                    future.cancel()
-                if self._stopping:
-                    self._tell(Event("interrupted", data={"text": "leaving now; hosts under way finish by themselves"}))
+                if schedule is None:
+                    for future in futures:
+                        future.cancel()
+                if self._interrupted(schedule):
                     for run in runs:
                         run.cut()
-                else:
-                    self._tell(
-                        Event("interrupted", data={"text": "finishing the hosts under way; Ctrl-C again to leave now"})
-                    )
-                self._stopping = True
-                self._result.interrupted = True
         for future in futures:
             if not future.cancelled():
                 future.result()  # an error of ours, not of a host
+
+    def _interrupted(self, schedule: Schedule | None) -> bool:
+        """Somebody pressed Ctrl-C; whether it was not the first time."""
+        again = self._result.interrupted
+        text = "finishing the hosts under way; Ctrl-C again to leave now"
+        if again:
+            text = "leaving now; hosts under way finish, or put everything back, by themselves"
+        self._tell(Event("interrupted", data={"text": text}))
+        self._result.interrupted = True
+        self._stopping = "the run was interrupted"
+        if schedule is not None:
+            schedule.stop(self._stopping)
+        return again
 
     def _tell(self, event: Event) -> None:
         with self._lock:
             if event.name == "host.done":
                 self._result.counts[str(event.data["status"])] += 1
             self._emit(event)
+
+
+def _at_once(wishes: list[Wish]) -> Stage:
+    return Stage("", None, Schedule(waves([wish.host.name for wish in wishes])))

@@ -19,15 +19,15 @@ PACKAGE = ROOT / "provision"
 FLOORS = [
     ("model", "errors"),
     ("secret",),
-    ("yamlfile", "distros", "wire", "work"),
+    ("yamlfile", "distros", "wire", "work", "waves"),
     ("merge", "render", "script"),
-    ("resources", "spec", "validate"),
+    ("resources", "spec", "validate", "pacing"),
     ("daemon_keys",),
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),
     ("declare",),
     ("desire",),
-    ("plan", "load", "lint", "back"),
-    ("transport",),
+    ("plan", "load", "lint", "back", "stages"),
+    ("transport", "hooks"),
     ("job",),
     ("tasks",),
     ("verify",),
@@ -44,7 +44,7 @@ ASIDE = {"report": {"model"}, "lab": {"errors"}}
 ONLY = {
     "fabric": {"transport", "job", "tasks", "verify", "hostrun"},
     "paramiko": {"transport"},
-    "subprocess": {"lab", "commands"},
+    "subprocess": {"lab", "commands", "hooks"},
     "rich": {"report"},
     "pytest": {"verify"},
     "testinfra": {"verify"},
@@ -128,10 +128,10 @@ def test_every_command_is_documented() -> None:
 def test_every_spec_key_is_documented() -> None:
     from provision.schema import playbook_schema
 
-    manual = (ROOT / "docs/spec.md").read_text()
+    manual = (ROOT / "docs/spec.md").read_text() + (ROOT / "docs/rollout.md").read_text()
     for name, model in playbook_schema()["$defs"].items():
         for key in model.get("properties", {}):
-            assert f"`{key}`" in manual, f"docs/spec.md says nothing of {name}.{key}"
+            assert f"`{key}`" in manual, f"docs/spec.md and rollout.md say nothing of {name}.{key}"
 
 
 #: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.

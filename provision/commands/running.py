@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provision.desire import Options
     from provision.hostrun import Request, Verify
     from provision.load import Loaded
-    from provision.model import Event
+    from provision.model import Event, Failure
     from provision.transport.ssh import Transport
 
 
@@ -43,12 +43,15 @@ def roll_out(
     exit code."""
     from provision.desire import Options
 
-    options = Options(args.upgrade, args.lock_timeout) if mode in ("plan", "apply", "rollback") else Options()
+    options = Options()
+    if mode in ("plan", "apply", "rollback"):
+        options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False))
     found = loaded(args, options)
     earlier = _earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
     from provision import secret
+    from provision.hooks import Hooks
     from provision.hostrun import Request
     from provision.rollout import Rollout
     from provision.work import new_run
@@ -61,24 +64,28 @@ def roll_out(
     gc.enable()
     # Without --yes there is a terminal: apply has seen to it.
     changes = mode in ("apply", "rollback")
-    confirm = partial(_ask, listener) if changes and not args.yes else None
-    prove = _prove(found, args.forks) if getattr(args, "verify", False) else None
+    asks = changes and not args.yes
+    run = new_run() if changes else ""
     request = Request(
         mode,
         args.forks,
         args.deadline,
-        confirm,
-        prove,
-        run=new_run() if changes else "",
+        confirm=partial(_ask, listener) if asks else None,
+        ask=listener.ask if asks else None,
+        verify=_verify(found, args.forks) if changes else None,
+        prove=getattr(args, "verify", False),
+        hook=Hooks(args.playbook.resolve().parent, run, args.deadline) if changes else None,
+        run=run,
         confirm_within=getattr(args, "confirm_within", 60),
         max_impact=getattr(args, "max_impact", None),
         earlier=earlier,
     )
-    if changes:
-        also = _journal(args, mode, request, found)
+    events: list[Callable[[Event], None]] = [listener] if also is None else [listener, also]
     try:
-        emit = listener if also is None else _both(listener, also)
-        result = Rollout(found.wishes, found.context, ways, options, request, emit).run()
+        rollout = Rollout(found.wishes, found.context, ways, options, request, partial(_each, events))
+        if changes:
+            events.append(_journal(args, mode, request, found))
+        result = rollout.run()
     finally:
         listener.close()
     if result.interrupted:
@@ -123,12 +130,9 @@ def _journal(args: argparse.Namespace, mode: str, request: Request, found: Loade
     return Journal(args.playbook, request.run, head)
 
 
-def _both(one: Callable[[Event], None], other: Callable[[Event], None]) -> Callable[[Event], None]:
-    def emit(event: Event) -> None:
-        one(event)
-        other(event)
-
-    return emit
+def _each(listeners: list[Callable[[Event], None]], event: Event) -> None:
+    for listener in listeners:
+        listener(event)
 
 
 def _sound(found: Loaded, insisted: bool) -> bool:
@@ -169,10 +173,33 @@ def reporter(args: argparse.Namespace) -> Any:
     return Text()
 
 
-def _prove(found: Loaded, forks: int) -> Verify:
-    from provision.verify.run import Request, prove
+def _verify(found: Loaded, forks: int) -> Verify:
+    """The suites, for hosts that are held; testinfra is loaded when they are first asked for. Raises
+    :class:`SpecError` for a suite that a rollout names and nobody has."""
 
-    return partial(prove, found.context, Request(forks=forks))
+    def verify(held: list[Any], tell: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
+        from provision.verify.run import Request, prove
+
+        return prove(found.context, Request(suites, forks), held, tell)
+
+    _known(found)
+    return verify
+
+
+def _known(found: Loaded) -> None:
+    paced = {part.play: part.rollout for wish in found.wishes for part in wish.plays if part.rollout is not None}
+    wanted = {(play, suite) for play, pacing in paced.items() for suite in pacing.verify}
+    if not wanted:
+        return
+    from provision.errors import SpecError
+    from provision.verify.run import known_suites
+    from provision.yamlfile import nearest
+
+    known = known_suites(found.wishes)
+    for play, suite in sorted(wanted):
+        if suite not in known:
+            hint = nearest(suite, known) or f"there are: {', '.join(known)}"
+            raise SpecError(f"play {play!r} has no suite {suite}", key="rollout.verify", hint=hint)
 
 
 def _ask(listener: Any, plans: list[Any]) -> bool:

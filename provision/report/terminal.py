@@ -17,6 +17,7 @@ from rich.text import Text as RichText
 from provision.model import Event, Failure, Plan
 from provision.report.checks import matrix
 from provision.report.text import (
+    WAVES,
     check_lines,
     failure_lines,
     hosts_of,
@@ -25,6 +26,7 @@ from provision.report.text import (
     table,
     verdict_line,
     versions_line,
+    wave_lines,
 )
 
 _STYLES = {
@@ -45,14 +47,22 @@ _STYLES = {
     "warning": "yellow",
     "bad": "bold red",
 }
-#: Hosts under way that are shown at once; more would scroll.
-_ROWS = 12
+#: Hosts under way that are shown at once, and waves; more would scroll.
+_ROWS, _WAVES = 12, 5
 
 
 @dataclass(slots=True)
 class _Row:
     since: float
     step: str = "connecting"
+
+
+@dataclass(slots=True)
+class _Wave:
+    name: str
+    hosts: frozenset[str]
+    done: int = 0
+    bad: int = 0
 
 
 class Terminal:
@@ -64,6 +74,7 @@ class Terminal:
         self._ends: list[Event] = []
         self._checks: list[Event] = []
         self._total = 0
+        self._waves: list[_Wave] = []
         self._looked: set[str] = set()
         self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=8, transient=True)
 
@@ -97,9 +108,16 @@ class Terminal:
                 self._print(check_lines(event, self._style))
         elif event.name == "interrupted":
             self._print([str(data["text"])])
+        elif event.name in WAVES:
+            self._print(wave_lines(event, self._style))
+            if event.name == "wave.begin" and isinstance(hosts := data["hosts"], list):
+                self._waves.append(_Wave(f"wave {data['wave']} of {data['of']}", frozenset(hosts)))
         elif event.name == "host.done":
             self._rows.pop(event.host, None)
             self._ends.append(event)
+            for wave in self._waves:
+                wave.done += event.host in wave.hosts
+                wave.bad += event.host in wave.hosts and data["status"] not in ("ok", "changed")
             if isinstance(failure := data.get("failure"), Failure):
                 # A failed verification has told its checks one by one.
                 shown = replace(failure, detail="") if failure.kind == "verify" else failure
@@ -132,10 +150,15 @@ class Terminal:
             )
         if len(self._rows) > _ROWS:
             grid.add_row(RichText(f"and {len(self._rows) - _ROWS} more", "dim"), "", "")
-        done = len(self._ends)
         head = Table.grid(padding=(0, 1))
-        head.add_row(ProgressBar(total=max(1, self._total), completed=done, width=30), f"{done}/{self._total} hosts")
+        for wave in self._waves[-_WAVES:]:
+            self._bar(head, wave.name, len(wave.hosts), wave.done, f"{wave.bad} bad" if wave.bad else "")
+        self._bar(head, "all" if self._waves else "", self._total, len(self._ends))
         return Group(grid, head)
+
+    def _bar(self, head: Table, name: str, total: int, done: int, more: str = "") -> None:
+        bar = ProgressBar(total=max(1, total), completed=done, width=30)
+        head.add_row(RichText(name), bar, f"{done}/{total} hosts", RichText(more, "bold red"))
 
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -13,6 +13,9 @@ from provision.report.checks import matrix
 from provision.report.diff import disturbed, lines, summary
 from provision.report.style import Style, plain
 
+#: Events of :func:`wave_lines`.
+WAVES = ("wave.begin", "wave.done", "bake", "pause", "rollout.stopped")
+
 
 def plan_lines(plan: Plan, style: Style = plain) -> Iterator[str]:
     """A host's plan. ``style(text, kind)`` may colour ``host``, ``create``, ``change``, ``remove``, ``+``, ``-``."""
@@ -52,6 +55,25 @@ def verdict_line(event: Event, style: Style = plain) -> str:
 
 def run_line(event: Event) -> str:
     return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} things kept)"
+
+
+def wave_lines(event: Event, style: Style = plain) -> Iterator[str]:
+    """What is said between the hosts: where the rollout stands."""
+    data = event.data
+    if event.name == "wave.begin":
+        hosts = data["hosts"] if isinstance(data["hosts"], list) else []
+        few = ", ".join(hosts[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
+        yield style(f"wave {data['wave']} of {data['of']} ({data['play']}): {few}", "host")
+    elif event.name == "wave.done":
+        counts = data["counts"] if isinstance(data["counts"], dict) else {}
+        ends = ", ".join(f"{count} {style(status, status)}" for status, count in counts.items() if count)
+        yield style(f"wave {data['wave']} is over: ", "host") + ends
+    elif event.name == "bake":
+        yield f"leaving the first wave alone for {data['seconds']} s"
+    elif event.name == "pause":
+        yield f"waiting {data['seconds']} s before the next wave"
+    elif event.name == "rollout.stopped":
+        yield style(f"stopped: {data['reason']}; no other host is begun", "error")
 
 
 def armed_words(event: Event) -> str:
@@ -112,6 +134,8 @@ class Text:
                 yield from check_lines(event)
         elif event.name == "interrupted":
             yield str(data["text"])
+        elif event.name in WAVES:
+            yield from wave_lines(event)
         elif event.name == "host.done":
             self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
