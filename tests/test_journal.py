@@ -32,6 +32,7 @@ def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     path.write_text(path.read_text() + '{"event": "host.do')
     (one,) = runs(playbook)
     assert one.left == ("web3",)
+    assert one.failed == ("web2", "web3")
     assert one.ended["web2"]["error"]["kind"] == "unconfirmed"
     assert [run.name for run in broken_off(playbook)] == ["20260101T000000-aaaaaaaa"]
     second = begun(playbook, "20260101T000001-bbbbbbbb", ["web3"], resumes="20260101T000000-aaaaaaaa")
@@ -58,9 +59,12 @@ def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     journal(done("web1"))
     assert main(["runs", str(playbook)]) == 0
     assert "1 changed; broke off, without web2 (apply --resume)" in capsys.readouterr().out
-    assert main(["runs", str(playbook), "--show", "20260101T000000-aaaaaaaa"]) == 0
+    assert main(["runs", "show", "20260101T000000-aaaaaaaa", str(playbook)]) == 0
     shown = capsys.readouterr().out
     assert "web1: changed\n  create file:/etc/x\n      +ours\n      +two\n" in shown
     assert "web2: no end on record" in shown
-    assert main(["runs", str(playbook), "--show", "20260101T000000-aaaaaaab"]) == 1
+    assert main(["runs", "show", "20260101T000000-aaaaaaab", str(playbook)]) == 1
     assert 'did you mean "20260101T000000-aaaaaaaa"?' in capsys.readouterr().err
+    assert main(["runs", "show"]) == 1
+    assert "needs the name of a run" in capsys.readouterr().err
+    assert main(["runs", str(playbook), "more"]) == 1

@@ -20,6 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="finish a run that broke off (the last one): each host's own receipt says how far it got",
     )
     parser.add_argument(
+        "--limit-failed",
+        metavar="RUN",
+        help="only hosts that RUN left not as wished: failed, unreachable, rolled back, skipped, or without an end",
+    )
+    parser.add_argument(
         "--repair-packages",
         action="store_true",
         help="where dpkg was interrupted, finish that first (dpkg --configure -a)",

@@ -25,11 +25,16 @@ def inventory(parser: argparse.ArgumentParser) -> None:
     )
 
 
+PLAYBOOK = Path("playbooks/site.yml")
+
+
 def selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("playbook", nargs="?", type=Path, default=PLAYBOOK, help=f"default: {PLAYBOOK}")
+    hosts(parser)
+
+
+def hosts(parser: argparse.ArgumentParser) -> None:
     inventory(parser)
-    parser.add_argument(
-        "playbook", nargs="?", type=Path, default=Path("playbooks/site.yml"), help="default: playbooks/site.yml"
-    )
     parser.add_argument(
         "-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns: web*:!web3:&docker, @file"
     )

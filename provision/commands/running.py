@@ -101,6 +101,8 @@ def _earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
     """The earlier run that a command is about. One that is to be finished leaves only its unfinished hosts."""
     if mode == "rollback":
         return str(args.run)
+    if (retried := getattr(args, "limit_failed", None)) is not None:
+        _only_failed(args, retried, found)
     if getattr(args, "resume", None) is None:
         return ""
     from provision.errors import UsageError
@@ -112,6 +114,22 @@ def _earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
         raise UsageError(f"no {what} is on record beside {args.playbook} (provision runs)")
     found.wishes[:] = [wish for wish in found.wishes if wish.host.name in known[-1].left]
     return known[-1].name
+
+
+def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
+    """Leave only the hosts that a run left not as wished."""
+    from provision.errors import UsageError
+    from provision.report.journal import runs
+    from provision.yamlfile import nearest
+
+    known = {run.name: run for run in runs(args.playbook)}
+    if name not in known:
+        hint = nearest(name, list(known)) or "provision runs lists them"
+        raise UsageError(f"no run {name} is on record beside {args.playbook} ({hint})")
+    failed = known[name].failed
+    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in failed]
+    if not found.wishes:
+        raise UsageError(f"run {name} left none of these hosts otherwise than as wished")
 
 
 def _journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import options, running
@@ -12,23 +13,29 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    options.selection(parser)
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[show RUN] [PLAYBOOK]",
+        help=f"show: what a run did to each host, with diffs; a playbook's runs (default: {options.PLAYBOOK})",
+    )
+    options.hosts(parser)
     options.logging_in(parser)
-    parser.add_argument("--show", metavar="RUN", help="what a run did to each host, with diffs")
     parser.add_argument(
         "--on-hosts", action="store_true", help="ask the hosts what they can put back, and how far back"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    shown, args.playbook = _words(args.words)
     if args.on_hosts:
         return running.roll_out(args, "runs")
     from provision.report.journal import broken_off, runs
 
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
-    if args.show is not None:
-        return _show(found, args.show)
+    if shown is not None:
+        return _show(found, shown)
     if not found:
         print("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)")
     for one in found:
@@ -41,6 +48,21 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"{one.name}  {one.head['mode']:8}  {shown}{state}")
     return 0
+
+
+def _words(words: list[str]) -> tuple[str | None, Path]:
+    """The run to show, and the playbook."""
+    from provision.errors import UsageError
+
+    rest = words
+    shown = None
+    if words[:1] == ["show"]:
+        if len(words) < 2:
+            raise UsageError("provision runs show needs the name of a run (provision runs lists them)")
+        shown, rest = words[1], words[2:]
+    if len(rest) > 1:
+        raise UsageError(f"one playbook, not {len(rest)}: {' '.join(rest)}")
+    return shown, Path(rest[0]) if rest else options.PLAYBOOK
 
 
 def _show(found: list[Run], name: str) -> int:

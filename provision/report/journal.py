@@ -86,6 +86,11 @@ class Run:
         """Hosts that have no end in it."""
         return tuple(host for host in self.hosts if host not in self.ended)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Hosts that it has not left as wished, those without an end among them."""
+        return tuple(host for host in self.hosts if self.ended.get(host, {}).get("status") not in ("ok", "changed"))
+
 
 def runs(playbook: Path) -> Iterator[Run]:
     """All of a playbook's, the oldest first."""

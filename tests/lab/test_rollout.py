@@ -50,7 +50,17 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     after = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
     assert after[1:] == before[1:], "untouched"
     assert first.docker_info("ServerVersion")
-    # The right one; the first wave bakes, and its daemon is asked.
+    # Those that it left, with the right one. (All of them: one failed, three were not begun.)
+    run = max(first.folder.glob(".provision/runs/*")).name
+    (first.folder / "inventory.yml").write_text(inventory_of(*four))
+    unknown = apply(four, "--limit-failed", "20200101T000000-00000000")
+    assert (unknown.code, "no run 20200101T000000-00000000" in unknown.err) == (1, True)
+    first.playbook(play({"engine": engine()}, serial="50%"))
+    outcome = apply(four, "--limit-failed", run)
+    assert (outcome.code, ends(outcome)) == (0, ["ok"] * 4)
+    run = max(first.folder.glob(".provision/runs/*")).name
+    assert apply(four, "--limit-failed", run).code == 1, "it left none"
+    # The first wave bakes, and its daemon is asked.
     first.playbook(play({"engine": engine(labels=["a=1"])}, serial=[1, "50%"], verify="daemon", bake=1))
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4)

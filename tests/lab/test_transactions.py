@@ -246,7 +246,7 @@ def test_a_run_is_brought_back(docker_host: LabHost) -> None:
     unknown = bring_back(host, "20200101T000000-00000000")
     assert unknown.done["error"]["kind"] == "unsuited"
     text = subprocess.run(
-        [sys.executable, "-m", "provision", "runs", str(host.folder / "site.yml"), "--show", names[-1]],
+        [sys.executable, "-m", "provision", "runs", "show", names[-1], str(host.folder / "site.yml")],
         capture_output=True,
         text=True,
         check=True,
