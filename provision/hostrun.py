@@ -6,11 +6,11 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fabric import Connection
 
-from provision import lockfile, tasks
+from provision import lockfile, planfile, tasks
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import SpecError
@@ -49,6 +49,8 @@ class Request:
     max_impact: str | None = None
     #: a run to bring back, or one that broke off and is to be finished
     earlier: str = ""
+    #: host -> the plan that somebody has approved (:func:`provision.planfile.entry`)
+    promised: dict[str, dict[str, Any]] | None = None
 
     @property
     def changes(self) -> bool:
@@ -76,7 +78,9 @@ class HostRun:
         self.scene, self.wish, self.pacing = scene, wish, pacing
         self.found: Outlook | None = None
         self.good = self.status = ""
-        self._shown: Plan | None = None
+        promised = scene.request.promised
+        self._promised = promised.get(wish.host.name) if promised is not None else None
+        self._told = False
         self._connection: Connection | None = None
         self._began = 0.0
         self._watch: int | None = None
@@ -94,7 +98,7 @@ class HostRun:
         """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
         self.look()
         if self.waits and self.found is not None and not keep:
-            self._shown = self.found.plan
+            self._promised = planfile.entry(self.found.plan)
             self.release()
 
     def whole(self) -> None:
@@ -131,10 +135,10 @@ class HostRun:
                 if began == "waiting":
                     self._settle_earlier(self._connection, earlier, deadline)
                     return
-            if self._shown is None:
+            if not self._told:
                 self._tell("host.plan", plan=self.found.plan)
-            elif self.found.plan.changes != self._shown.changes:
-                raise HostError("drifted", "the host is no longer as its plan was shown; nothing was done")
+                self._told = True
+            self._as_promised(self.found.plan)
             self._within_bounds(self.found.plan)
             if scene.request.mode == "plan" or not self.found.plan.changes:
                 self._end_well("changed" if self.found.plan.changes else "ok")
@@ -156,6 +160,21 @@ class HostRun:
             message = f"run {run} did not make this host as wanted; the host put everything back"
             raise HostError("drift", message, rolled_back=True)
         self._end_well("changed")
+
+    def _as_promised(self, plan: Plan) -> None:
+        """Where somebody has said yes to a plan, it is that one or none. What is right already needs none."""
+        if self._promised is None or not plan.changes:
+            return
+        made = planfile.entry(plan)
+        if made == self._promised:
+            return
+        old, new = ({one["resource"]: one for one in each["changes"]} for each in (self._promised, made))
+        other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        raise HostError(
+            "drifted",
+            "the host, or its spec, is no longer as the plan was made on; nothing was done",
+            detail=f"planned otherwise: {', '.join(other) or 'the platform'}",
+        )
 
     def _within_bounds(self, plan: Plan) -> None:
         most = self.scene.request.max_impact

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from provision.commands import options, running
 
@@ -18,6 +19,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="RUN",
         help="finish a run that broke off (the last one): each host's own receipt says how far it got",
+    )
+    parser.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="only what this plan (plan --out) says; a host that would be changed otherwise is refused",
+    )
+    parser.add_argument(
+        "--signers",
+        type=Path,
+        metavar="FILE",
+        help="the plan must be signed by somebody whom this file names (ssh's allowed_signers)",
     )
     parser.add_argument(
         "--limit-failed",
@@ -55,4 +68,8 @@ def may_ask(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     may_ask(args)
+    if args.signers is not None and args.plan is None:
+        from provision.errors import UsageError
+
+        raise UsageError("--signers needs --plan FILE")
     return running.roll_out(args, "apply")

@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from provision.commands import options, running
+
+if TYPE_CHECKING:
+    from provision.model import Event
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when changes are pending")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the plan down, for apply --plan")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign that file with an ssh key (FILE.sig)")
+    parser.add_argument(
+        "--drift-report", action="store_true", help="each thing that is not as wanted once, with the hosts"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    return running.roll_out(args, "plan")
+    from provision.errors import UsageError
+
+    if args.sign is not None and args.out is None:
+        raise UsageError("--sign needs --out FILE")
+    if args.out is None:
+        return running.roll_out(args, "plan")
+    plans = _Plans()
+    status = running.roll_out(args, "plan", plans)
+    if status != 1:
+        _write(args, plans)
+    return status
+
+
+class _Plans:
+    """Listens for what would be done."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, event: Event) -> None:
+        from provision import planfile
+        from provision.model import Plan
+
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+            self.hosts[event.host] = planfile.entry(plan)
+
+
+def _write(args: argparse.Namespace, plans: _Plans) -> None:
+    from datetime import UTC, datetime
+
+    from provision import planfile, signing
+
+    head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": running.whoami(), "playbook": str(args.playbook)}
+    planfile.write(args.out, head, plans.hosts)
+    if args.sign is not None:
+        signing.sign(args.out, args.sign)

@@ -47,6 +47,7 @@ def roll_out(
     if mode in ("plan", "apply", "rollback"):
         options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False))
     found = loaded(args, options)
+    promised = _promised(args, found)
     earlier = _earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
@@ -79,8 +80,14 @@ def roll_out(
         confirm_within=getattr(args, "confirm_within", 60),
         max_impact=getattr(args, "max_impact", None),
         earlier=earlier,
+        promised=promised,
     )
-    events: list[Callable[[Event], None]] = [listener] if also is None else [listener, also]
+    shown = listener
+    if getattr(args, "drift_report", False):
+        from provision.report.drift import DriftReport
+
+        shown = DriftReport(listener)
+    events: list[Callable[[Event], None]] = [shown] if also is None else [shown, also]
     try:
         rollout = Rollout(found.wishes, found.context, ways, options, request, partial(_each, events))
         if changes:
@@ -116,6 +123,25 @@ def _earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
     return known[-1].name
 
 
+def _promised(args: argparse.Namespace, found: Loaded) -> dict[str, dict[str, Any]] | None:
+    """What a plan file says of each host; only its hosts are left."""
+    if getattr(args, "plan", None) is None:
+        return None
+    from provision import planfile, signing
+    from provision.errors import UsageError
+
+    if args.signers is not None:
+        signing.signer(args.plan, args.signers)
+    plan = planfile.read(args.plan)
+    known = {wish.host.name for wish in found.wishes}
+    if args.limit is None and (unknown := sorted(set(plan.hosts) - known)):
+        raise UsageError(f"{args.plan} has hosts that the playbook has not (any more): {', '.join(unknown)}")
+    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in plan.hosts]
+    if not found.wishes:
+        raise UsageError(f"{args.plan} has none of these hosts")
+    return plan.hosts
+
+
 def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
     """Leave only the hosts that a run left not as wished."""
     from provision.errors import UsageError
@@ -133,19 +159,23 @@ def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
 
 
 def _journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:
-    import getpass
-    import socket
-
     from provision.report.journal import Journal
 
     head = {
         "mode": mode,
         "playbook": str(args.playbook),
-        "by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "by": whoami(),
         "hosts": [wish.host.name for wish in found.wishes],
         "resumes" if mode == "apply" else "brings_back": request.earlier,
     }
     return Journal(args.playbook, request.run, head)
+
+
+def whoami() -> str:
+    import getpass
+    import socket
+
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _each(listeners: list[Callable[[Event], None]], event: Event) -> None:

@@ -19,6 +19,7 @@ from provision.report.checks import matrix
 from provision.report.text import (
     WAVES,
     check_lines,
+    drift_lines,
     failure_lines,
     hosts_of,
     plan_lines,
@@ -94,6 +95,8 @@ class Terminal:
             row.step = f"[{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             self._rows.setdefault(event.host, _Row(time.monotonic())).step = str(data["text"])
+        elif event.name == "drift":
+            self._print(drift_lines(event, self._style))
         elif event.name == "verdict":
             self._print([verdict_line(event, self._style)])
         elif event.name == "versions":

@@ -47,6 +47,17 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
             yield f"    not done: {', '.join(failure.undone)}"
 
 
+def drift_lines(event: Event, style: Style = plain) -> Iterator[str]:
+    """One thing that is not as wanted, and who has it so."""
+    data = event.data
+    hosts = data["hosts"] if isinstance(data["hosts"], list) else []
+    words = str(data["summary"])
+    yield style(words, words.split()[0]) + f" on {len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(hosts)}"
+    for line in data["diff"] if isinstance(data["diff"], list) else []:
+        for part in line.split("\n"):
+            yield "      " + style(part, part[:1] if part[:1] in "+-@" else "value")
+
+
 def verdict_line(event: Event, style: Style = plain) -> str:
     """The doctor's word on one thing."""
     level = str(event.data["level"])
@@ -120,6 +131,8 @@ class Text:
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
+        elif event.name == "drift":
+            yield from drift_lines(event)
         elif event.name == "verdict":
             yield verdict_line(event)
         elif event.name == "versions":

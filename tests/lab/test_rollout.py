@@ -142,3 +142,39 @@ def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     journal = max(first.folder.glob(".provision/runs/*/events.jsonl"), key=lambda path: Path(path).stat().st_mtime)
     done = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [event["reason"] for event in done if event["event"] == "rollout.stopped"] == ["not confirmed after wave 2"]
+
+
+def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
+    first = four[0]
+    first.playbook({"spec": {"engine": engine(labels=["a=1"]), "files": {"/etc/app": {"content": "x\n"}}}})
+    plan = first.folder / "plan.json"
+    key, signers = first.folder / "key", first.folder / "allowed_signers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    signers.write_text(f"me@example.com {key.with_suffix('.pub').read_text()}")
+    planned = first.provision("plan", "--out", str(plan), "--sign", str(key), "--detailed-exitcode", "--drift-report")
+    assert planned.code == 2
+    same = {event["summary"]: len(event["hosts"]) for event in planned.all("drift")}
+    assert same["create file:/etc/app"] == 4, "one drift of four hosts is told once"
+    # One host drifts meanwhile, another is made right by hand.
+    four[1].sh("echo theirs >/etc/app")
+    before = four[1].sh("sha256sum /etc/app /etc/docker/daemon.json; ls /var/lib/provision/runs")
+    unsigned = first.folder / "unsigned.json"
+    unsigned.write_bytes(plan.read_bytes())
+    refused = apply(four, "--plan", str(unsigned), "--signers", str(signers))
+    assert (refused.code, "it is not signed" in refused.err) == (1, True)
+    tampered = first.folder / "tampered.json"
+    tampered.write_text(plan.read_text().replace("a=1", "a=2"))
+    tampered.with_name("tampered.json.sig").write_bytes(plan.with_name("plan.json.sig").read_bytes())
+    refused = apply(four, "--plan", str(tampered), "--signers", str(signers))
+    assert (refused.code, "not of these bytes" in refused.err) == (1, True)
+    outcome = apply(four, "--plan", str(plan), "--signers", str(signers))
+    assert (outcome.code, ends(outcome)) == (3, ["changed", "failed", "changed", "changed"])
+    (error,) = [event["error"] for event in outcome.all("host.done") if "error" in event]
+    assert error["kind"] == "drifted"
+    assert "file:/etc/app" in error["detail"]
+    assert four[1].sh("sha256sum /etc/app /etc/docker/daemon.json; ls /var/lib/provision/runs") == before
+    # Without a signature asked for, a tampered one can't do harm: it is not what would be done.
+    assert ends(apply(four, "--plan", str(tampered))) == ["ok", "failed", "ok", "ok"]
+    # A spec that was changed since is another plan.
+    first.playbook({"spec": {"engine": engine(labels=["a=3"]), "files": {"/etc/app": {"content": "x\n"}}}})
+    assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
