@@ -37,7 +37,7 @@ types: setup
 	$(BIN)/mypy
 
 fast: setup
-	$(BIN)/python -m pytest -m 'not lab' -q
+	$(BIN)/python -m pytest -m 'not lab and not browser' -q
 
 # Write the golden scripts anew, after looking at what changed in them.
 golden: setup

@@ -24,6 +24,7 @@ COMMANDS = {
     "apply": "make the hosts what the playbook says",
     "verify": "prove by testinfra that the hosts are what the playbook says",
     "rollback": "bring back what a run replaced",
+    "report": "show a run as a page",
     "runs": "what was done, and how far back the hosts remember",
     "secrets": "encrypt values for a spec, and edit them",
     "lock": "write down the versions that a canary has, for the fleet to follow",

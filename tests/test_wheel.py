@@ -19,7 +19,9 @@ def test_wheel_ships_what_it_needs(tmp_path: Path) -> None:
     site = tmp_path / "site"
     sources = {path.relative_to(ROOT / "templates") for path in (ROOT / "templates").rglob("*.j2")}
     assert sources
-    assert sources == {p.relative_to(site / "provision/shipped/templates") for p in site.rglob("*.j2")}
+    shipped = site / "provision/shipped/templates"
+    assert sources == {path.relative_to(shipped) for path in shipped.rglob("*.j2")}
+    assert (site / "provision/report/page.html.j2").exists()
     assert len(list(site.rglob("*.sh"))) == len(list((ROOT / "provision").rglob("*.sh")))
     # And it works from there, with nothing of the checkout beside it.
     argv = [sys.executable, "-m", "provision", "init", str(tmp_path / "new")]

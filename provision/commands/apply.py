@@ -58,11 +58,11 @@ def changing(parser: argparse.ArgumentParser) -> None:
 
 
 def may_ask(args: argparse.Namespace) -> None:
-    if not args.yes and (args.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
+    if not args.yes and (args.json or args.plain or not (sys.stdin.isatty() and sys.stdout.isatty())):
         from provision.errors import UsageError
 
         raise UsageError(
-            f"{args.command} asks before it changes anything; without a terminal, or with --json, it needs --yes"
+            f"{args.command} asks before it changes anything; without a terminal, with --json or --plain it needs --yes"
         )
 
 

@@ -63,11 +63,31 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         help="seconds for one host, all in all (default: 1800)",
     )
     parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
+    parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
+
+
+def telling(parser: argparse.ArgumentParser) -> None:
+    """Who else hears of a run."""
+    parser.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    parser.add_argument(
+        "--webhook",
+        type=_address,
+        metavar="URL",
+        help="POST JSON there: begun, wave done, stopped, finished (default: $PROVISION_WEBHOOK)",
+    )
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError("must be an http:// or https:// URL")
+    return text
 
 
 def connecting(parser: argparse.ArgumentParser) -> None:
     """Logging in, and what plan and apply need besides."""
     logging_in(parser)
+    telling(parser)
     parser.add_argument(
         "--lock-timeout",
         type=_positive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -13,11 +14,14 @@ from provision.commands import options as given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from provision.desire import Options
     from provision.hostrun import Request, Verify
     from provision.load import Loaded
     from provision.model import Event, Failure
+    from provision.report.journal import Run
+    from provision.report.webhook import Webhook
     from provision.transport.ssh import Transport
 
 
@@ -88,6 +92,7 @@ def roll_out(
 
         shown = DriftReport(listener)
     events: list[Callable[[Event], None]] = [shown] if also is None else [shown, also]
+    webhook = _told(args, run, events)
     try:
         rollout = Rollout(found.wishes, found.context, ways, options, request, partial(_each, events))
         if changes:
@@ -95,6 +100,8 @@ def roll_out(
         result = rollout.run()
     finally:
         listener.close()
+        if webhook is not None:
+            webhook.close()
     if result.interrupted:
         return 130
     if result.bad:
@@ -102,6 +109,35 @@ def roll_out(
     if result.declined:
         return 1
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def _told(args: argparse.Namespace, run: str, events: list[Callable[[Event], None]]) -> Webhook | None:
+    """Who else hears of this run, by the command line and PROVISION_WEBHOOK; the last of them is to be closed."""
+    if getattr(args, "metrics", None) is not None:
+        from provision.report.metrics import Metrics
+
+        events.append(Metrics(_writable(args.metrics), str(args.playbook)))
+    if getattr(args, "junit", None) is not None:
+        from provision.report.junit import Junit
+
+        events.append(Junit(_writable(args.junit)))
+    url = getattr(args, "webhook", None) or (os.environ.get("PROVISION_WEBHOOK") if hasattr(args, "webhook") else None)
+    if url is None:
+        return None
+    from provision.report.webhook import Webhook
+
+    webhook = Webhook(url, {"run": run, "playbook": str(args.playbook)})
+    events.append(webhook)
+    return webhook
+
+
+def _writable(path: Path) -> Path:
+    """A file that can be written when the run is over, which is too late to find out."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        from provision.errors import UsageError
+
+        raise UsageError(f"{path} can't be written: there is no such folder that is ours")
+    return path
 
 
 def _earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
@@ -145,17 +181,26 @@ def _promised(args: argparse.Namespace, found: Loaded) -> dict[str, dict[str, An
 def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
     """Leave only the hosts that a run left not as wished."""
     from provision.errors import UsageError
-    from provision.report.journal import runs
-    from provision.yamlfile import nearest
 
-    known = {run.name: run for run in runs(args.playbook)}
-    if name not in known:
-        hint = nearest(name, list(known)) or "provision runs lists them"
-        raise UsageError(f"no run {name} is on record beside {args.playbook} ({hint})")
-    failed = known[name].failed
+    failed = recorded(args.playbook, name).failed
     found.wishes[:] = [wish for wish in found.wishes if wish.host.name in failed]
     if not found.wishes:
         raise UsageError(f"run {name} left none of these hosts otherwise than as wished")
+
+
+def recorded(playbook: Path, name: str) -> Run:
+    """A run of the playbook's journal; ``last`` is the newest."""
+    from provision.errors import UsageError
+    from provision.report.journal import runs
+    from provision.yamlfile import nearest
+
+    known = {run.name: run for run in runs(playbook)}
+    if name == "last" and known:
+        return known[max(known)]
+    if name not in known:
+        hint = nearest(name, list(known)) or "provision runs lists them"
+        raise UsageError(f"no run {name} is on record beside {playbook} ({hint})")
+    return known[name]
 
 
 def _journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:
@@ -212,7 +257,7 @@ def reporter(args: argparse.Namespace) -> Any:
         from provision.report.jsonlines import JsonLines
 
         return JsonLines()
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not args.plain:
         from provision.report.terminal import Terminal
 
         return Terminal()

@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
         return running.roll_out(args, "runs")
     from provision.report.journal import broken_off, runs
 
+    if shown is not None:
+        return _show(running.recorded(args.playbook, shown))
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
-    if shown is not None:
-        return _show(found, shown)
     if not found:
         print("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)")
     for one in found:
@@ -65,14 +65,7 @@ def _words(words: list[str]) -> tuple[str | None, Path]:
     return shown, Path(rest[0]) if rest else options.PLAYBOOK
 
 
-def _show(found: list[Run], name: str) -> int:
-    from provision.errors import UsageError
-    from provision.yamlfile import nearest
-
-    one = next((run for run in found if run.name == name), None)
-    if one is None:
-        hint = nearest(name, [run.name for run in found])
-        raise UsageError(f"no run {name} is on record here" + (f" ({hint})" if hint else ""))
+def _show(one: Run) -> int:
     print(f"run {one.name}: {one.head['mode']} {one.head['playbook']}, by {one.head['by']}")
     for host in one.hosts:
         plan, end = one.planned.get(host), one.ended.get(host)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,14 @@ def folder(playbook: Path) -> Path:
 
 
 class Journal:
-    """Listens to a run. ``head`` says what it is: playbook, hosts, who, when."""
+    """Listens to a run. ``head`` says what it is: playbook, hosts, who, when; ``clock`` gives seconds since 1970."""
 
-    def __init__(self, playbook: Path, run: str, head: dict[str, Any]) -> None:
+    def __init__(self, playbook: Path, run: str, head: dict[str, Any], clock: Callable[[], float] = time.time) -> None:
         self.path = folder(playbook) / run
         self.path.mkdir(parents=True, mode=0o700)
         (self.path / "run.json").write_text(json.dumps({"run": run, **head}, indent=2) + "\n")
         self._file = (self.path / "events.jsonl").open("w", encoding="utf-8")
-        self._lines = JsonLines(self._file)
+        self._lines = JsonLines(self._file, clock)
         for one in (self.path, self.path.parent):
             _sync(one)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from provision.model import Event, Failure, Plan
@@ -11,13 +12,18 @@ from provision.report.diff import disturbed, lines, summary
 
 
 class JsonLines:
-    def __init__(self, out: TextIO | None = None) -> None:
+    """``clock`` tells the time (seconds since 1970) that each line gets as ``at``."""
+
+    def __init__(self, out: TextIO | None = None, clock: Callable[[], float] | None = None) -> None:
         self.out = out or sys.stdout
+        self._clock = clock
 
     def __call__(self, event: Event) -> None:
         record: dict[str, Any] = {"event": event.name}
         if event.host:
             record["host"] = event.host
+        if self._clock is not None:
+            record["at"] = round(self._clock(), 3)
         for key, value in event.data.items():
             if isinstance(value, Failure):
                 record["error"] = _error(value)

@@ -181,6 +181,11 @@ def engine(**daemon: Any) -> dict[str, Any]:
     }
 
 
+def docker_answers(host: LabHost) -> None:
+    """Wait for docker on a host that has just been started."""
+    host.sh("for n in $(seq 300); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
+
+
 def own(lab: Lab) -> None:
     """Say whose the lab is, for whoever finds it after we were killed. Its folder goes with its last host, so each
     boot says it anew."""
@@ -252,5 +257,5 @@ def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
     host = new_host(like=docker_model)
     host.inventory()
     host.playbook({"spec": {"engine": engine()}})
-    host.sh("for n in $(seq 300); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
+    docker_answers(host)
     return host

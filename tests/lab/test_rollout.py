@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.conftest import LabHost, NewHost, Outcome, engine, inventory_of
+from tests.lab.conftest import LabHost, NewHost, Outcome, docker_answers, engine, inventory_of
 
 
 @pytest.fixture
 def four(new_host: NewHost, docker_model: str) -> list[LabHost]:
     hosts = [new_host(like=docker_model) for _ in range(4)]
+    for host in hosts:
+        docker_answers(host)
     (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
     return hosts
 

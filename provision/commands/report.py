@@ -1,0 +1,36 @@
+"""A run that is over, as a page: its timeline, waves, steps, diffs, errors and checks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from provision.commands import options
+from provision.commands.running import recorded
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's name (provision runs), or: last")
+    parser.add_argument("playbook", nargs="?", type=Path, default=options.PLAYBOOK, help=f"default: {options.PLAYBOOK}")
+    parser.add_argument(
+        "--html", type=Path, required=True, metavar="FILE", help="where the page goes; - is standard output"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from provision.errors import UsageError
+    from provision.report.html import page
+
+    whole = page(recorded(args.playbook, args.run))
+    if str(args.html) == "-":
+        sys.stdout.write(whole)
+        return 0
+    try:
+        # Its diffs are of files that not everybody may read.
+        args.html.unlink(missing_ok=True)
+        args.html.touch(0o600)
+        args.html.write_text(whole, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{args.html} can't be written: {error.strerror}") from error
+    return 0

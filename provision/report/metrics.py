@@ -1,0 +1,79 @@
+"""A run as metrics for Prometheus: a file for node_exporter's textfile collector (prometheus.io, "Text format")."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from provision.model import Event
+
+
+class Metrics:
+    """Writes ``path`` anew at each wave's end and at the run's; whoever reads it sees the old one or the new one.
+
+    ``playbook`` becomes a label; ``clock`` gives seconds since 1970.
+    """
+
+    def __init__(self, path: Path, playbook: str, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._clock = path, clock
+        self._labels = {"playbook": playbook}
+        self._hosts: dict[str, int] = {}
+        self._changes = self._waves = 0
+        self._stopped = False
+
+    def __call__(self, event: Event) -> None:
+        data = event.data
+        if event.name == "run.begin":
+            self._labels["mode"] = str(data["mode"])
+        elif event.name == "host.done":
+            status = str(data["status"])
+            self._hosts[status] = self._hosts.get(status, 0) + 1
+            self._changes += int(str(data["changes"]))
+        elif event.name == "rollout.stopped":
+            self._stopped = True
+        elif event.name == "wave.done":
+            self._waves += 1
+            self._write(None)
+        elif event.name == "run.done":
+            counts = data["counts"]
+            if isinstance(counts, dict):
+                self._hosts = counts
+            self._write(float(str(data["seconds"])))
+
+    def _write(self, seconds: float | None) -> None:
+        new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        new.write_text("".join(f"{line}\n" for line in self._lines(seconds)))
+        new.chmod(0o644)
+        new.replace(self._path)
+
+    def _lines(self, seconds: float | None) -> Iterator[str]:
+        bad = sum(self._hosts.get(status, 0) for status in ("failed", "unreachable", "rolled_back"))
+        yield from self._metric("hosts", "Hosts of the last run, by how they ended.", self._hosts)
+        yield from self._metric("changes", "Things that the last run changed.", self._changes)
+        yield from self._metric("waves_done", "Waves of the last run that are over.", self._waves)
+        yield from self._metric("under_way", "Whether the last run is under way.", int(seconds is None))
+        yield from self._metric("success", "Whether all hosts ended as wished.", int(not bad and not self._stopped))
+        yield from self._metric(
+            "time_seconds", "When this was written, in seconds since 1970.", round(self._clock(), 3)
+        )
+        if seconds is not None:
+            yield from self._metric("duration_seconds", "How long the last run took.", seconds)
+
+    def _metric(self, name: str, what: str, value: float | dict[str, int]) -> Iterator[str]:
+        yield f"# HELP provision_{name} {what}"
+        yield f"# TYPE provision_{name} gauge"
+        if isinstance(value, dict):
+            for status, count in value.items():
+                yield f"provision_{name}{self._label(status=status)} {count}"
+        else:
+            yield f"provision_{name}{self._label()} {value}"
+
+    def _label(self, **more: str) -> str:
+        labels = ((key, value) for key, value in {**self._labels, **more}.items())
+        return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,151 @@
+"""A run's journal, seen host by host: when each was at what, and how it ended. What the HTML page shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.report.journal import Run
+
+#: Before the first step, and after the last one.
+LOOK, FINISH = "look", "finish"
+
+
+@dataclass(slots=True)
+class Span:
+    """``begin`` and ``end`` are seconds since the run began; ``outcome`` done, failed, or open (it never ended)."""
+
+    name: str
+    begin: float
+    end: float
+    outcome: str = "done"
+
+
+@dataclass(slots=True)
+class Lane:
+    """One host's way through a run. ``outcomes`` are of its steps (done, failed, undone), ``checks`` of what was
+    verified; ``wave`` is 0 where there was none."""
+
+    host: str
+    wave: int = 0
+    status: str = ""
+    seconds: float | None = None
+    changes: int = 0
+    reason: str = ""
+    error: dict[str, Any] = field(default_factory=dict)
+    impacts: list[dict[str, str]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Wave:
+    """A wave of a play; ``counts`` are of its hosts' ends."""
+
+    number: int
+    of: int
+    play: str
+    hosts: tuple[str, ...]
+    begin: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Timeline:
+    """``length`` is in seconds; ``steps`` are all that any host had, in the order in which they were first begun."""
+
+    run: Run
+    lanes: list[Lane]
+    waves: list[Wave]
+    steps: list[str]
+    counts: dict[str, int]
+    length: float
+    begun: float | None
+    stopped: str = ""
+    interrupted: bool = False
+
+    @property
+    def groups(self) -> list[tuple[Wave | None, list[Lane]]]:
+        """The lanes by their wave; those of none come last."""
+        found = [
+            (wave, [lane for lane in self.lanes if lane.wave == number]) for number, wave in enumerate(self.waves, 1)
+        ]
+        rest = [lane for lane in self.lanes if not lane.wave]
+        return [*found, (None, rest)] if rest else [*found]
+
+
+def timeline(run: Run) -> Timeline:
+    """Put together from what the run's journal has; of a run that broke off, what there is of it."""
+    lanes = {host: Lane(host) for host in run.hosts}
+    waves: list[Wave] = []
+    steps: dict[str, None] = {}
+    times = [event["at"] for event in run.events if isinstance(event.get("at"), (int, float))]
+    begun = times[0] if times else None
+    found = Timeline(run, [], waves, [], {}, max(times, default=0.0) - (begun or 0.0), begun)
+    for event in run.events:
+        now = float(event["at"]) - begun if begun is not None and "at" in event else 0.0
+        lane = lanes.setdefault(event["host"], Lane(event["host"])) if "host" in event else None
+        if lane is not None:
+            _follow(lane, event, now, steps)
+        elif event["event"] == "wave.begin":
+            hosts = tuple(event["hosts"])
+            waves.append(Wave(event["wave"], event["of"], event["play"], hosts, now))
+            for host in hosts:
+                lanes.setdefault(host, Lane(host)).wave = len(waves)
+        elif event["event"] == "rollout.stopped":
+            found.stopped = event["reason"]
+        elif event["event"] == "interrupted":
+            found.interrupted = True
+    for lane in lanes.values():
+        if lane.spans and lane.spans[-1].outcome == "open":
+            lane.spans[-1].end = max(lane.spans[-1].begin, found.length)
+    for number, wave in enumerate(waves, 1):
+        wave.counts = dict(Counter(lane.status or "no end" for lane in lanes.values() if lane.wave == number))
+    # Those that no wave has come to stand last.
+    found.lanes = sorted(lanes.values(), key=lambda lane: lane.wave or len(waves) + 1)
+    found.steps = list(steps)
+    found.counts = dict(Counter(lane.status or "no end" for lane in found.lanes))
+    return found
+
+
+def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, None]) -> None:
+    name = event["event"]
+    if name == "host.begin":
+        _close(lane, now)
+        lane.spans.append(Span(LOOK, now, now, "open"))
+    elif name == "host.plan":
+        lane.items, lane.impacts = event["items"], event.get("impacts", [])
+        _close(lane, now)
+    elif name == "step.begin":
+        _close(lane, now)
+        steps.setdefault(event["step"])
+        lane.spans.append(Span(event["step"], now, now, "open"))
+        lane.outcomes[event["step"]] = "open"
+    elif name == "step.done":
+        _close(lane, now)
+        lane.outcomes[event["step"]] = "done"
+    elif name == "note":
+        lane.notes.append(event["text"])
+    elif name == "check.done":
+        lane.checks.append(event)
+    elif name == "host.done":
+        lane.status, lane.changes = event["status"], event["changes"]
+        lane.seconds, lane.reason = event.get("seconds"), event.get("reason", "")
+        lane.error = event.get("error", {})
+        bad = bool(lane.error)
+        if lane.spans and lane.spans[-1].outcome == "open":
+            _close(lane, now, "failed" if bad else "done")
+        elif lane.spans:
+            lane.spans.append(Span(FINISH, lane.spans[-1].end, now, "failed" if bad else "done"))
+        for step in lane.error.get("undone", ()):
+            lane.outcomes[step] = "failed" if step == lane.error.get("step") else "undone"
+            steps.setdefault(step)
+
+
+def _close(lane: Lane, now: float, outcome: str = "done") -> None:
+    if lane.spans and lane.spans[-1].outcome == "open":
+        lane.spans[-1].end, lane.spans[-1].outcome = now, outcome

@@ -1,0 +1,100 @@
+"""The page of a run in a real browser: what it shows, at which widths, by keyboard and in print."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.cli import main
+from tests.browser.chromium import Chromium
+from tests.journals import rollout
+
+pytestmark = pytest.mark.browser
+
+VISIBLE = "[...document.querySelectorAll('{}')].filter(one => one.checkVisibility()).length"
+LANES, HOSTS = VISIBLE.format(".lane"), VISIBLE.format("details")
+FOCUS = "document.activeElement.id || document.activeElement.value || document.activeElement.getAttribute('href')"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 200 hosts in four waves, of which the third is stopped by one that was rolled back."""
+    folder = tmp_path_factory.mktemp("page")
+    rollout(folder / "site.yml", "20260101T000000-aaaaaaaa", 200, (1, 20, 79, 100), frozenset({60}))
+    assert main(["report", "last", str(folder / "site.yml"), "--html", str(folder / "out.html")]) == 0
+    return folder / "out.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    if shutil.which("chromium") is None:
+        pytest.fail("chromium is needed for this test (scripts/test-hosts installs it)")
+    with Chromium() as chromium:
+        yield chromium
+
+
+def test_what_it_shows(browser: Chromium, page: Path) -> None:
+    browser.open(page)
+    assert browser.value("document.title") == "apply 20260101T000000-aaaaaaaa", "what hosts said is text"
+    assert browser.value(LANES) == 200
+    assert browser.value("document.querySelectorAll('.matrix tbody tr').length") == 100, "those that had steps"
+    stopped = browser.value("document.querySelector('.stop').textContent")
+    assert stopped.startswith("Stopped: 1 of 1 hosts")
+    headings = browser.value("[...document.querySelectorAll('.wave')].map(one => one.textContent)")
+    assert headings == ["Wave 1 of 4: the canary", "Wave 2 of 4", "Wave 3 of 4", "In no wave"]
+    # A lane's spans are in order, and within the track.
+    inside = "[...document.querySelectorAll('.track')].every(track => { const t = track.getBoundingClientRect();"
+    inside += " return [...track.children].every(one => { const s = one.getBoundingClientRect();"
+    inside += " return s.left >= t.left - 1 && s.right <= t.right + 3; }); })"
+    assert browser.value(inside) is True
+    assert browser.value("performance.getEntriesByType('resource').length") == 0, "it needs nothing else"
+
+
+def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
+    browser.open(page)
+    browser.press("Tab")
+    assert browser.value(FOCUS) == "#hosts", "the way past everything comes first"
+    browser.press("/")
+    assert browser.value(FOCUS) == "q"
+    browser.press(*"web06")
+    assert browser.value(LANES) == browser.value(HOSTS) == 10
+    assert browser.value("document.getElementById('shown').textContent") == "10 of 200 hosts"
+    assert browser.value("location.hash") == "#q=web06"
+    browser.press("Escape", "Tab")
+    assert browser.value(FOCUS) == "changed"
+    browser.press(" ")
+    assert browser.value(LANES) == 101, "one rolled back, and those that were not begun"
+    browser.press("Tab", "Tab", " ")
+    assert browser.value(LANES) == 1
+    # By its error too; and what was filtered can be sent as an address.
+    browser.press("/", *"svc_settle")
+    assert browser.value(LANES) == 1
+    browser.open(page, "#q=web001&without=skipped")
+    assert browser.value(LANES) == 1
+    # From the lane to the host.
+    browser.open(page)
+    browser.value("document.querySelector('.lane a').focus()")
+    browser.press("Enter")
+    browser.until("document.getElementById('host-web001').open")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits(page: Path, tmp_path: Path, width: int) -> None:
+    with Chromium(width) as browser:
+        browser.open(page)
+        assert browser.value("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+        browser.value("for (const one of document.querySelectorAll('details')) one.open = true")
+        assert browser.value("document.documentElement.scrollWidth") <= width
+        browser.screenshot(tmp_path / "page.png")
+        assert (tmp_path / "page.png").stat().st_size > 50_000
+
+
+def test_it_prints(browser: Chromium, page: Path) -> None:
+    browser.open(page)
+    assert browser.pdf().count(b"/Type /Page\n") > 20, "the hosts' details too"
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    assert browser.value("getComputedStyle(document.querySelector('form')).display") == "none"
+    browser.ask("Emulation.setEmulatedMedia", media="")

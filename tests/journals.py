@@ -1,0 +1,86 @@
+"""Journals of rollouts that never were: as our own journal writes them, of as many hosts as a page must bear."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
+from provision.report import journal as journals
+from provision.report.journal import Journal
+
+PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13 (trixie)")
+STEPS = (
+    "manifest put_file",
+    "file:/etc/docker/daemon.json svc_mark",
+    "file:/etc/docker/daemon.json daemon_check_content",
+    "file:/etc/docker/daemon.json put_file",
+    "sysctl:net/ipv4/ip_forward sysctl_set",
+    "service:docker svc_settle",
+)
+#: What a host may have in a file, and what must not become a part of the page.
+EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }}'
+
+
+def plan(host: str) -> Plan:
+    drift = Drift({"content": '{\n  "mtu": 1450\n}\n'}, {"content": '{\n  "mtu": 1400\n}\n' + EVIL}, ("content",))
+    change = Change("file:/etc/docker/daemon.json", drift, (Call("put_file", ("/etc/docker/daemon.json",)),))
+    impact = Impact("restart", "service:docker", "mtu is read at the start only")
+    return Plan(host, PLATFORM, (change,), (impact,))
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: frozenset[int] = frozenset()) -> Path:
+    """Write the journal of a rollout in ``waves``; hosts whose numbers are ``bad`` are rolled back, which stops it."""
+    clock, dice = _Clock(), random.Random(1)  # noqa: S311 - no secret
+    names = [f"web{number:03d}" for number in range(1, hosts + 1)]
+    head = {"mode": "apply", "playbook": str(playbook), "by": "ops@control", "hosts": names, "resumes": ""}
+    journal = Journal(playbook, run, head, clock.time)
+    journal(Event("run.begin", data={"mode": "apply", "hosts": hosts, "waves": len(waves)}))
+    first, stopped = 0, False
+    for number, size in enumerate(waves, 1):
+        if stopped:
+            break
+        wave = names[first : first + size]
+        first += size
+        data = {"play": "Docker hosts", "wave": number, "of": len(waves), "hosts": wave}
+        journal(Event("wave.begin", data=data))
+        events: list[tuple[float, Event]] = []
+        for host in wave:
+            failed = names.index(host) + 1 in bad
+            stopped = stopped or failed
+            events += _of_host(host, clock.now + dice.random(), failed, dice)
+        for at, event in sorted(events, key=lambda pair: pair[0]):
+            clock.now = at
+            journal(event)
+        counts = {"changed": sum(names.index(host) + 1 not in bad for host in wave)}
+        journal(Event("wave.done", data={"play": "Docker hosts", "wave": number, "counts": counts}))
+    if stopped:
+        journal(Event("rollout.stopped", data={"reason": "1 of 1 hosts of wave 1 ended badly, 0 may"}))
+    for host in names[first:]:
+        journal(Event("host.done", host, {"status": "skipped", "changes": 0, "reason": "the budget is spent"}))
+    journal(Event("run.done", data={"counts": {}, "seconds": 1.0, "mode": "apply"}))
+    return journals.folder(playbook) / run
+
+
+def _of_host(host: str, at: float, failed: bool, dice: random.Random) -> list[tuple[float, Event]]:
+    found = [(at, Event("host.begin", host)), (at + 0.2, Event("host.plan", host, {"plan": plan(host)}))]
+    at += 0.2
+    for number, step in enumerate(STEPS, 1):
+        found.append((at, Event("step.begin", host, {"step": step, "number": number, "of": len(STEPS)})))
+        at += dice.random() * (3 if "settle" in step else 0.3)
+        if failed and number == len(STEPS):
+            failure = Failure("step", f"{step} failed with 1", step, EVIL, STEPS[:-1], STEPS[-1:], rolled_back=True)
+            data = {"status": "rolled_back", "changes": 0, "failure": failure, "seconds": 4.0}
+            return [*found, (at + 1, Event("host.done", host, data))]
+        found.append((at, Event("step.done", host, {"step": step})))
+    check = {"suite": "daemon", "check": "daemon_key mtu", "outcome": "passed", "message": "", "seconds": 0.1}
+    found.append((at + 0.3, Event("check.done", host, check)))
+    return [*found, (at + 0.5, Event("host.done", host, {"status": "changed", "changes": 1, "seconds": 3.0}))]

@@ -1,0 +1,186 @@
+"""A run's page, without a browser: what is in it, and what never is. And what others are told of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from provision.cli import main
+from provision.model import Event, Failure
+from provision.report.html import page, seconds
+from provision.report.journal import folder, read
+from provision.report.junit import Junit
+from provision.report.metrics import Metrics
+from provision.report.timeline import timeline
+from provision.report.webhook import Webhook
+from tests.journals import EVIL, rollout
+
+RUN = "20260101T000000-aaaaaaaa"
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Path:
+    rollout(tmp_path / "site.yml", RUN, 9, (1, 4, 4), frozenset({3}))
+    return tmp_path / "site.yml"
+
+
+def test_the_timeline_of_a_run(playbook: Path) -> None:
+    found = timeline(read(folder(playbook) / RUN))
+    assert [(wave.number, len(wave.hosts), wave.counts) for wave in found.waves] == [
+        (1, 1, {"changed": 1}),
+        (2, 4, {"changed": 3, "rolled_back": 1}),
+    ]
+    assert [lane.host for lane in found.lanes if not lane.wave] == ["web006", "web007", "web008", "web009"]
+    bad = next(lane for lane in found.lanes if lane.host == "web003")
+    assert bad.outcomes["service:docker svc_settle"] == "failed"
+    assert bad.spans[-1].outcome == "failed"
+    good = found.lanes[0]
+    assert [span.name for span in good.spans[:2]] == ["look", "manifest put_file"]
+    assert good.spans[-1].name == "finish"
+    assert all(one.end <= other.begin + 1e-6 for one, other in zip(good.spans, good.spans[1:], strict=False))
+    assert set(good.outcomes.values()) == {"done"}
+    assert len(good.checks) == 1
+
+
+def test_a_run_that_broke_off_has_a_page_too(playbook: Path) -> None:
+    journal = folder(playbook) / RUN / "events.jsonl"
+    lines = journal.read_text().splitlines()
+    middle = next(n for n, line in enumerate(lines) if '"step.begin"' in line and "svc_settle" in line)
+    journal.write_text("\n".join(lines[: middle + 1]) + '\n{"event": "ho')
+    found = timeline(read(folder(playbook) / RUN))
+    assert found.lanes[0].spans[-1].outcome == "open"
+    assert found.counts == {"no end": 9}
+    assert "This run broke off" in page(found.run)
+    # One of a version that wrote no times.
+    journal.write_text(re.sub(r', "at": [0-9.]+', "", "\n".join(lines)) + "\n")
+    assert timeline(read(folder(playbook) / RUN)).begun is None
+    assert "web003" in page(read(folder(playbook) / RUN))
+
+
+def test_the_page_needs_nothing_and_believes_nobody(playbook: Path) -> None:
+    out = playbook.parent / "out.html"
+    assert main(["report", RUN, str(playbook), "--html", str(out)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    text = out.read_text()
+    assert EVIL not in text
+    assert text.count("<script>") == 1
+    assert "&lt;script&gt;document.title" in text
+    assert not re.search(r"(src|href)=\"(?!#)", text), "nothing is fetched"
+    assert not re.search(r"url\(|@import|https?://", text)
+
+
+def test_which_run(playbook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "last", str(playbook), "--html", "-"]) == 0
+    assert f"run {RUN}" in capsys.readouterr().out
+    assert main(["report", "20260101T000000-aaaaaaab", str(playbook), "--html", "-"]) == 1
+    assert f'did you mean "{RUN}"?' in capsys.readouterr().err
+    assert main(["report", "last", str(playbook), "--html", str(playbook / "x")]) == 1
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (61, "61 s"), (200, "3 min 20 s")])
+def test_seconds_in_words(value: float, words: str) -> None:
+    assert seconds(value) == words
+
+
+ENDS = [
+    Event("run.begin", data={"mode": "apply", "hosts": 3, "waves": 2}),
+    Event("host.done", "web1", {"status": "changed", "changes": 2, "seconds": 1.5}),
+    Event("wave.done", data={"play": "x", "wave": 1, "counts": {"changed": 1}}),
+    Event(
+        "host.done",
+        "web2",
+        {"status": "rolled_back", "changes": 0, "failure": Failure("step", "it failed", detail="\x1b[31m<b>no</b>")},
+    ),
+    Event("rollout.stopped", data={"reason": "enough"}),
+    Event("host.done", "web3", {"status": "skipped", "changes": 0, "reason": "enough"}),
+    Event(
+        "run.done",
+        data={"counts": {"ok": 0, "changed": 1, "rolled_back": 1, "skipped": 1}, "seconds": 2.5, "mode": "apply"},
+    ),
+]
+
+
+def test_metrics_for_prometheus(tmp_path: Path) -> None:
+    path = tmp_path / "provision.prom"
+    metrics = Metrics(path, 'a "site".yml', lambda: 1_790_000_000.5)
+    for event in ENDS[:3]:
+        metrics(event)
+    about = 'playbook="a \\"site\\".yml",mode="apply"'
+    assert f"provision_under_way{{{about}}} 1\n" in path.read_text(), "a wave is over, and the run is not"
+    for event in ENDS[3:]:
+        metrics(event)
+    lines = path.read_text().splitlines()
+    assert f'provision_hosts{{{about},status="rolled_back"}} 1' in lines
+    assert f"provision_changes{{{about}}} 2" in lines
+    assert f"provision_success{{{about}}} 0" in lines
+    assert f"provision_duration_seconds{{{about}}} 2.5" in lines
+    assert f"provision_time_seconds{{{about}}} 1790000000.5" in lines
+    for line in lines:
+        assert re.fullmatch(r"# (HELP|TYPE) provision_[a-z_]+ .+|provision_[a-z_]+\{.*\} [0-9.]+", line), line
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_junit_of_a_run(tmp_path: Path) -> None:
+    junit = Junit(tmp_path / "junit.xml")
+    for event in ENDS:
+        junit(event)
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - our own
+    assert {key: suite.get(key) for key in ("tests", "failures", "skipped")} == {
+        "tests": "3",
+        "failures": "1",
+        "skipped": "1",
+    }
+    cases = {case.get("name"): case for case in suite}
+    failure = cases["web2"].find("failure")
+    assert failure is not None
+    assert (failure.get("type"), failure.text) == ("step", "\N{REPLACEMENT CHARACTER}[31m<b>no</b>")
+    assert cases["web3"].find("skipped") is not None
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
+    """An address that takes what it is told; answers with the next of the statuses, or 204."""
+    got: list[dict[str, object]] = []
+    statuses: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(statuses.pop(0) if statuses else 204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/token", got, statuses
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[int]]) -> None:
+    url, got, statuses = receiver
+    statuses += [204, 500]
+    warned: list[str] = []
+    webhook = Webhook(url, {"run": RUN}, warned.append)
+    for event in ENDS:
+        webhook(event)
+    webhook.close()
+    assert [one["event"] for one in got] == ["run.begin", "wave.done", "rollout.stopped", "run.done"]
+    assert {one["run"] for one in got} == {RUN}
+    assert warned == ["provision: the webhook was not told of wave.done: 500"]
+    # One that is away costs warnings, and tells its address to nobody.
+    warned.clear()
+    webhook = Webhook("http://127.0.0.1:9/token", {"run": RUN}, warned.append)
+    webhook(ENDS[0])
+    webhook.close()
+    assert len(warned) == 1
+    assert "token" not in warned[0]
