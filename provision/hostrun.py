@@ -80,7 +80,9 @@ class HostRun:
         self.good = self.status = ""
         promised = scene.request.promised
         self._promised = promised.get(wish.host.name) if promised is not None else None
-        self._told = False
+        self._told = self._left = False
+        #: told when we begin to wait for the host, and when that is over
+        self.waits: Callable[[bool], None] = lambda waiting: None
         self._connection: Connection | None = None
         self._began = 0.0
         self._watch: int | None = None
@@ -90,14 +92,14 @@ class HostRun:
         return bool(self.status)
 
     @property
-    def waits(self) -> bool:
+    def pending(self) -> bool:
         """Whether it was looked at, and has something to change."""
         return self.found is not None and not self.done and not self.good
 
     def preview(self, keep: bool) -> None:
         """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
         self.look()
-        if self.waits and self.found is not None and not keep:
+        if self.pending and self.found is not None and not keep:
             self._promised = planfile.entry(self.found.plan)
             self.release()
 
@@ -109,13 +111,15 @@ class HostRun:
             return
         if self._connection is None:
             self.look()
-        if self.waits:
+            self.waits(False)
+        if self.pending:
             self.fix()
 
     def look(self) -> None:
         """Connect and look; the host is done unless there is something left to fix."""
         self._began = time.monotonic()
         self._tell("host.begin")
+        self.waits(True)
         with _Ending(self):
             deadline = self._deadline()
             self._connection = self.scene.transport.open(self.wish.host, deadline)
@@ -212,9 +216,15 @@ class HostRun:
             deadline = self._deadline()
             self._guard(deadline)
             transport, request = self.scene.transport, self.scene.request
-            changing = tasks.Changing(
-                request.run, request.confirm_within, lambda: transport.open(self.wish.host, deadline)
-            )
+
+            def again() -> Connection:
+                if self._left:
+                    raise HostError(
+                        "left", "we were told to leave; the host finishes, or puts everything back, by itself"
+                    )
+                return transport.open(self.wish.host, deadline)
+
+            changing = tasks.Changing(request.run, request.confirm_within, again)
             tasks.fix(connection, self.wish, found, deadline, self.scene.tell, changing)
             self._end_well("changed")
 
@@ -257,6 +267,8 @@ class HostRun:
             self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
 
     def cut(self) -> None:
+        """Leave the host to itself."""
+        self._left = True
         if self._connection is not None:
             cut(self._connection)
 

@@ -30,6 +30,9 @@ _BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
 #: How long after the time for a confirmation a host is waited for: it may be restarting what it put back.
 _PATIENCE = 120.0
 
+#: With these nobody comes in again.
+_FINAL = ("host_key", "auth", "become", "left")
+
 _WHY = {
     "unconfirmed": (
         "unconfirmed",
@@ -175,7 +178,7 @@ class Job:
                     connection.close()
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-                if time.monotonic() + pause >= end or error.failure.kind in ("host_key", "auth", "become"):
+                if time.monotonic() + pause >= end or error.failure.kind in _FINAL:
                     raise self._lost(error, progress) from error
                 time.sleep(pause)
                 attempt += 1

@@ -197,6 +197,7 @@ FAILURES = {
     "drifted": "the host is no longer as it was when its plan was made",
     "record": "the host can't keep what it would need to undo the change, so it was not begun",
     "unconfirmed": "nobody came in anew after the change, so the host put everything back",
+    "left": "we were told to leave (Ctrl-C twice); the host goes on by itself",
     "interrupted": "the change died in the middle (killed, or a power cut), and the host put everything back",
     "unhealthy": "docker, a container that ran before, or a mirror's name was not there after the change",
     "drift": "the host is not as wanted although every step succeeded",

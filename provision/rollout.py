@@ -11,19 +11,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from provision.crew import Member, Shift
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.hostrun import HostRun, Request, Scene
+from provision.interrupts import Interrupts
 from provision.model import STATUSES, Event
 from provision.pacing import Pacing
 from provision.stages import Stage, stages
 from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave, waves
+
+#: How long (seconds) Ctrl-C may wait to be heeded.
+_HEED = 0.5
 
 
 @dataclass(slots=True)
@@ -61,41 +65,46 @@ class Rollout:
         self._starting = threading.Lock()
         self._result = Result()
         self._stopping = ""
+        self._interrupts = Interrupts()
 
     def run(self) -> Result:
         """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         count = sum(len(stage.schedule.waves) for stage in self._stages)
         self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
-        with ThreadPoolExecutor(max_workers=max(1, min(self.request.forks, len(self._runs)))) as pool:
+        with self._interrupts:
             if self.request.confirm is not None:
-                self._ask_before(pool, keep=count == 1)
+                self._ask_before(keep=count == 1)
             for stage in self._stages:
-                self._stage(pool, stage)
+                self._stage(stage)
         self.transport.close()
         counts = {status: self._result.counts[status] for status in STATUSES}
         seconds = round(time.monotonic() - begin, 3)
         self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
         return self._result
 
-    def _ask_before(self, pool: ThreadPoolExecutor, keep: bool) -> None:
+    def _ask_before(self, keep: bool) -> None:
         """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
-        self._each(pool, self._runs.values(), partial(HostRun.preview, keep=keep))
-        waiting = [run for run in self._runs.values() if run.waits]
+        self._each(list(self._runs.values()), partial(HostRun.preview, keep=keep))
+        waiting = [run for run in self._runs.values() if run.pending]
         plans = [run.found.plan for run in waiting if run.found is not None]
-        if self._stopping or not waiting or self.request.confirm is None or self.request.confirm(plans):
+        if self._stopping or not waiting or self.request.confirm is None:
+            return
+        if self._asked(partial(self.request.confirm, plans), None):
+            return
+        if self._stopping:
             return
         self._result.declined = True
         self._stopping = "not confirmed"
 
-    def _stage(self, pool: ThreadPoolExecutor, stage: Stage) -> None:
+    def _stage(self, stage: Stage) -> None:
         schedule = stage.schedule
         if self._stopping:
             schedule.stop(self._stopping)
         for wave, turn in schedule.turns():
             if turn is wave.turns[0]:
                 self._begin_wave(stage, wave)
-            self._turn(pool, stage, wave, [self._runs[name] for name in turn])
+            self._turn(stage, wave, [self._runs[name] for name in turn])
             if turn is wave.turns[-1] or schedule.stopped:
                 self._end_wave(stage, wave)
         for name in schedule.left:
@@ -104,8 +113,8 @@ class Rollout:
             self._result.stopped = self._stopping = schedule.stopped
             self._tell(Event("rollout.stopped", data={"reason": schedule.stopped}))
 
-    def _turn(self, pool: ThreadPoolExecutor, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
-        self._each(pool, runs, partial(self._host, stage.schedule), stage.schedule)
+    def _turn(self, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
+        self._each(runs, partial(self._host, stage.schedule), stage.schedule)
         good = [run for run in runs if run.good]
         if good and stage.pacing is not None and stage.pacing.bake and wave.number == 1:
             self._prove(good, stage.pacing)
@@ -169,7 +178,7 @@ class Rollout:
             return
         if pacing.pause == "ask":
             question = f"Wave {wave.number} of {len(schedule.waves)} is done. Go on?"
-            if self.request.ask is not None and not self.request.ask(question):
+            if self.request.ask is not None and not self._asked(partial(self.request.ask, question), schedule):
                 schedule.stop(f"not confirmed after wave {wave.number}")
         elif pacing.pause:
             self._tell(Event("pause", data={"seconds": pacing.pause}))
@@ -187,48 +196,45 @@ class Rollout:
     def _rest(self, seconds: float, schedule: Schedule) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not schedule.stopped:
-            try:
-                time.sleep(left)
-            except KeyboardInterrupt:
-                self._interrupted(schedule)
+            time.sleep(min(left, _HEED))
+            self._heed([], schedule)
 
-    def _each(
-        self,
-        pool: ThreadPoolExecutor,
-        runs: Iterable[HostRun],
-        job: Callable[[HostRun], None],
-        schedule: Schedule | None = None,
-    ) -> None:
+    def _asked(self, question: Callable[[], bool], schedule: Schedule | None) -> bool:
+        """What a person says; Ctrl-C is no answer but an end."""
+        try:
+            with self._interrupts.raised():
+                return question()
+        except KeyboardInterrupt:
+            self._heed([], schedule)
+            return False
+
+    def _each(self, runs: list[HostRun], job: Callable[[HostRun], None], schedule: Schedule | None = None) -> None:
         """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
-        hosts finish the step they are at by themselves."""
-        futures: list[Future[None]] = [pool.submit(job, run) for run in runs]
-        while True:
-            try:
-                wait(futures)
-                break
-            except KeyboardInterrupt:
-                if schedule is None:
-                    for future in futures:
-                        future.cancel()
-                if self._interrupted(schedule):
-                    for run in runs:
-                        run.cut()
-        for future in futures:
-            if not future.cancelled():
-                future.result()  # an error of ours, not of a host
+        hosts finish, or put everything back, by themselves."""
 
-    def _interrupted(self, schedule: Schedule | None) -> bool:
-        """Somebody pressed Ctrl-C; whether it was not the first time."""
-        again = self._result.interrupted
-        text = "finishing the hosts under way; Ctrl-C again to leave now"
-        if again:
-            text = "leaving now; hosts under way finish, or put everything back, by themselves"
-        self._tell(Event("interrupted", data={"text": text}))
-        self._result.interrupted = True
-        self._stopping = "the run was interrupted"
-        if schedule is not None:
-            schedule.stop(self._stopping)
-        return again
+        def work(run: HostRun, member: Member) -> None:
+            run.waits = member.waits
+            job(run)
+
+        shift = Shift(runs, work, self.request.forks)
+        while not shift.wait(_HEED):
+            self._heed(runs, schedule)
+            if self._stopping and schedule is None:
+                shift.cancel()
+
+    def _heed(self, runs: list[HostRun], schedule: Schedule | None) -> None:
+        """Do what Ctrl-C asks for, if somebody has pressed it."""
+        for again in self._interrupts.news():
+            text = "finishing the hosts under way; Ctrl-C again to leave now"
+            if again:
+                text = "leaving now; hosts under way finish, or put everything back, by themselves"
+                for run in runs:
+                    run.cut()
+            self._tell(Event("interrupted", data={"text": text}))
+            self._result.interrupted = True
+            self._stopping = "the run was interrupted"
+            if schedule is not None:
+                schedule.stop(self._stopping)
 
     def _tell(self, event: Event) -> None:
         with self._lock:

@@ -27,7 +27,7 @@ FLOORS = [
     ("declare",),
     ("desire",),
     ("plan", "planfile", "load", "lint", "back", "stages"),
-    ("transport", "hooks", "signing"),
+    ("transport", "hooks", "signing", "crew", "interrupts"),
     ("job",),
     ("tasks",),
     ("verify",),

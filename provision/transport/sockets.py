@@ -63,35 +63,47 @@ class Watchdog:
     defeats every time-out of a single read; a closed socket it does not survive."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._dropped: set[int] = set()
+        self._heap: list[tuple[float, int]] = []
+        self._bites: dict[int, Callable[[], None]] = {}
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def watch(self, deadline: float, bite: Callable[[], None]) -> int:
         """Call ``bite`` at ``deadline`` (``time.monotonic()``), unless it is dropped before."""
         with self._changed:
             number = next(self._count)
-            heapq.heappush(self._heap, (deadline, number, bite))
+            self._bites[number] = bite
+            heapq.heappush(self._heap, (deadline, number))
             if self._thread is None:
+                self._closed = False
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            elif self._heap[0][1] == number:
+                self._changed.notify()
         return number
 
     def drop(self, number: int) -> None:
         with self._changed:
-            self._dropped.add(number)
+            self._bites.pop(number, None)
+
+    def close(self) -> None:
+        """Call nobody any more, and end the thread."""
+        with self._changed:
+            self._bites.clear()
+            self._heap.clear()
+            self._closed, self._thread = True, None
+            self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._heap or self._heap[0][0] > time.monotonic():
-                    wait = self._heap[0][0] - time.monotonic() if self._heap else None
-                    self._changed.wait(wait)
-                _, number, bite = heapq.heappop(self._heap)
-                if number in self._dropped:
-                    self._dropped.remove(number)
-                    continue
-            bite()
+                while not self._closed and (not self._heap or self._heap[0][0] > time.monotonic()):
+                    self._changed.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
+                if self._closed:
+                    return
+                _, number = heapq.heappop(self._heap)
+                bite = self._bites.pop(number, None)
+            if bite is not None:
+                bite()

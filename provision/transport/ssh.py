@@ -153,6 +153,7 @@ class Transport:
     def close(self) -> None:
         for connection in self._gateways.values():
             connection.close()
+        self.watchdog.close()
 
     def _target(self, login: Login) -> Target:
         found = self.ssh_config.lookup(login.address)

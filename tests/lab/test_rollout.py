@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, NewHost, Outcome, docker_answers, engine, inventory_of
+from tests.lab.runs import receipt, start
 
 
 @pytest.fixture
@@ -180,3 +182,37 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     # A spec that was changed since is another plan.
     first.playbook({"spec": {"engine": engine(labels=["a=3"]), "files": {"/etc/app": {"content": "x\n"}}}})
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
+
+
+def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
+    """An apply to which somebody says Ctrl-C so often, when the first step is under way."""
+    process = start(host, *words)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if times and ('"step.begin"' in line or '"interrupted"' in line):
+            process.send_signal(signal.SIGINT)
+            times -= 1
+    return Outcome(process.wait(), "".join(line for line in lines if line.startswith("{")), "")
+
+
+def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
+    first = four[0]
+    first.playbook({"spec": {"engine": engine(labels=["a=1"])}})
+    once = interrupted(first, 1, "-f", "1")
+    assert (once.code, ends(once)) == (130, ["changed", "skipped", "skipped", "skipped"])
+    assert {event.get("reason") for event in once.all("host.done")} == {None, "the run was interrupted"}
+    # Twice, in the middle of a restart: we leave, and the host, which nobody confirms, goes back by itself.
+    first.playbook({"spec": {"engine": engine(labels=["a=1"], icc=False)}})
+    before = first.sh("sha256sum /etc/docker/daemon.json")
+    twice = interrupted(first, 2, "-f", "1", "--confirm-within", "3")
+    assert (twice.code, ends(twice)) == (130, ["failed", "skipped", "skipped", "skipped"])
+    (error,) = [event["error"] for event in twice.all("host.done") if "error" in event]
+    assert error["kind"] == "left"
+    assert "by itself" in error["message"]
+    first.sh(
+        "for n in $(seq 200); do [ -e $(ls -d /var/lib/provision/runs/* | tail -n 1)/result ] && exit; sleep 0.1; done"
+    )
+    assert receipt(first) == "rolled_back unconfirmed"
+    assert first.sh("sha256sum /etc/docker/daemon.json") == before

@@ -1,0 +1,122 @@
+"""Threads that go through many hosts, so many at a time, without the ones that freeze holding up the rest.
+
+A thread whose host keeps it waiting for longer than a moment, before anything is changed there, gives its place to
+another one, which goes on with the next host. It comes back to a place of its own when its host has answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+#: Seconds that a host may keep its thread waiting; a look over a line of 200 ms takes less.
+PATIENCE = 1.0
+#: So many times more threads than places, when hosts freeze.
+_MOST = 5
+
+
+class _Shift(Protocol):
+    def waits(self, member: Member, waiting: bool) -> None: ...
+
+
+class Member:
+    """One thread of a shift, as its job sees it."""
+
+    def __init__(self, shift: _Shift) -> None:
+        self._shift = shift
+        #: since when it waits for its host
+        self.since: float | None = None
+        #: whether another thread has its place
+        self.replaced = False
+
+    def waits(self, waiting: bool) -> None:
+        """From here on we wait for the host; or no more, and go on when there is a place."""
+        self._shift.waits(self, waiting)
+
+
+class Shift(Generic[Item]):
+    """``job`` for each of ``items``, ``size`` at a time, in their order; begins at once."""
+
+    def __init__(
+        self, items: Iterable[Item], job: Callable[[Item, Member], None], size: int, patience: float = PATIENCE
+    ) -> None:
+        self._items = deque(items)
+        self._job, self._size, self._patience = job, size, patience
+        self._changed = threading.Condition()
+        self._members: set[Member] = set()
+        # Threads that have a place, and those that want theirs back.
+        self._active = self._returning = 0
+        self._errors: list[BaseException] = []
+        with self._changed:
+            self._hire()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until all is done, or for so many seconds; whether it is done. Raises the first error of a job then."""
+        end = None if seconds is None else time.monotonic() + seconds
+        with self._changed:
+            while self._members:
+                left = self._patience if end is None else end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, self._patience / 2))
+                self._replace()
+        if self._errors:
+            raise self._errors[0]
+        return True
+
+    def cancel(self) -> None:
+        """Begin with no other item."""
+        with self._changed:
+            self._items.clear()
+
+    def waits(self, member: Member, waiting: bool) -> None:
+        with self._changed:
+            member.since = time.monotonic() if waiting else None
+            if waiting or not member.replaced:
+                return
+            self._returning += 1
+            self._changed.wait_for(lambda: self._active < self._size)
+            self._returning -= 1
+            self._active += 1
+            member.replaced = False
+
+    def _hire(self) -> None:
+        """A thread for each item that has a place."""
+        while self._items and self._active + self._returning < self._size and len(self._members) < _MOST * self._size:
+            member = Member(self)
+            self._members.add(member)
+            self._active += 1
+            item = self._items.popleft()
+            threading.Thread(target=self._work, args=(member, item), name="host", daemon=True).start()
+
+    def _replace(self) -> None:
+        """Others take the places of those whose hosts keep them waiting."""
+        late = time.monotonic() - self._patience
+        for member in list(self._members):
+            if not self._items or len(self._members) >= _MOST * self._size:
+                return
+            if member.since is not None and member.since < late and not member.replaced:
+                member.replaced = True
+                self._active -= 1
+                self._hire()
+
+    def _work(self, member: Member, item: Item) -> None:
+        while True:
+            try:
+                self._job(item, member)
+            except BaseException as error:  # told by wait()
+                self._errors.append(error)
+            with self._changed:
+                member.since = None
+                if member.replaced or self._returning or not self._items:
+                    self._members.remove(member)
+                    self._active -= not member.replaced
+                    self._hire()
+                    self._changed.notify_all()
+                    return
+                item = self._items.popleft()

@@ -1,0 +1,53 @@
+"""Ctrl-C as news that are heeded when there is time, and not as an exception out of anywhere."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+#: Who presses it so often does not want to wait for anything.
+_ENOUGH = 3
+
+
+class Interrupts:
+    """Counts Ctrl-C (SIGINT) as long as it is entered; elsewhere than in the main thread it does nothing."""
+
+    def __init__(self) -> None:
+        self._pressed = self._heeded = 0
+        self._raise = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        self._pressed += 1
+        if self._raise or self._pressed >= _ENOUGH:
+            raise KeyboardInterrupt
+
+    def news(self) -> Iterator[bool]:
+        """Each time that it was pressed and nobody has heeded it; whether it was not the first."""
+        while self._heeded < self._pressed:
+            self._heeded += 1
+            yield self._heeded > 1
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Where a person is asked, it is an exception after all."""
+        self._raise = True
+        try:
+            yield
+        finally:
+            self._raise = False
