@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fabric import Connection
@@ -18,6 +20,7 @@ from provision.model import LEVELS, Event, Failure, Plan
 from provision.pacing import Pacing
 from provision.plan import Outlook
 from provision.secret import holds
+from provision.transport import reboot
 from provision.transport.ssh import HostError, Transport, cut
 
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
@@ -66,6 +69,8 @@ class Scene:
     options: Options
     request: Request
     tell: Callable[[Event], None]
+    #: held by the one host that is restarted
+    restarts: threading.Lock = field(default_factory=threading.Lock)
 
 
 class HostRun:
@@ -249,12 +254,40 @@ class HostRun:
 
     def _end_well(self, status: str) -> None:
         """The host is as wished; it is at its end unless that is still to be proven."""
+        if self.pacing is not None and self.pacing.reboot == "if-needed" and self.scene.request.changes:
+            status = self._restarted(status)
         paced = self.pacing is not None and self.pacing.proves and self.scene.request.changes
         if not (self.scene.request.prove or paced):
             self._end(status)
         else:
             self._unguard()
             self.good = status
+
+    def _restarted(self, status: str) -> str:
+        """Restart the host if it says that it needs it, and look at what comes back. Where the play names no domain,
+        each host is one."""
+        if self._connection is None or not reboot.needed(self.wish.host, self._connection):
+            return status
+        if self.scene.request.max_impact is not None:
+            self._tell("note", text="it needs a restart, which --max-impact does not allow")
+            return status
+        alone = self.pacing is None or self.pacing.domain is None
+        with self.scene.restarts if alone else nullcontext():
+            self._unguard()
+            deadline = self._deadline()
+            self._connection = reboot.restart(
+                self.scene.transport,
+                self.wish.host,
+                self._connection,
+                deadline,
+                lambda text: self._tell("note", text=text),
+            )
+            self._guard(deadline)
+            found = tasks.look(self._connection, self.wish, self.scene.context, self.scene.options, deadline)
+        if found.plan.changes:
+            left = ", ".join(change.resource for change in found.plan.changes)
+            raise HostError("drift", "after its restart the host was not as wanted any more", detail=left)
+        return "changed"
 
     def skip(self, reason: str) -> None:
         if not self.done:

@@ -92,6 +92,9 @@ class Pacing(_Model):
         [], description="Suites that each wave must pass before the next one."
     )
     bake: int = Field(0, ge=0, description="Seconds that the first wave must stay healthy.")
+    reboot: Literal["never", "if-needed"] = Field(
+        "never", description="if-needed: a host that says it needs it is restarted, one domain at a time, and verified."
+    )
     before: Hooks = Field(Hooks(), description="A command that fails keeps the host, or the wave, from being begun.")
     after: Hooks = Hooks()
 

@@ -19,6 +19,19 @@ _RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
 #: systemctl(1), is-system-running: these two come before the end of the boot. Without systemd there is no such word.
 _BOOTING = (b"initializing", b"starting")
 _PROBE = 30.0
+#: Debian's and SUSE's files (unattended-upgrades, libzypp), dnf's and zypper's own words (needs-restarting(1): 1;
+#: zypper(8), needs-rebooting: 102), and a kernel whose modules are gone.
+_NEEDED = (
+    "for file in /run/reboot-required /var/run/reboot-required /run/reboot-needed; do [ ! -e $file ] || exit 10; done; "
+    "if command -v needs-restarting; then needs-restarting -r; [ $? -ne 1 ] || exit 10; fi; "
+    "if command -v zypper; then zypper --non-interactive needs-rebooting; [ $? -ne 102 ] || exit 10; fi; "
+    '[ ! -d /lib/modules ] || [ -z "$(ls /lib/modules)" ] || [ -e "/lib/modules/$(uname -r)" ] || exit 10; exit 0'
+)
+
+
+def needed(host: Host, connection: Connection) -> bool:
+    """Whether the host says that it should be restarted: after a new kernel or C library, say."""
+    return Shell(connection, host.login).run(_NEEDED, _PROBE).status == 10
 
 
 def restart(

@@ -216,3 +216,20 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     )
     assert receipt(first) == "rolled_back unconfirmed"
     assert first.sh("sha256sum /etc/docker/daemon.json") == before
+
+
+def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
+    first = four[0]
+    first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
+    boots = [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four]
+    for host in (four[1], four[2]):
+        host.sh("touch /run/reboot-required")
+    refused = apply(four, "--max-impact", "restart")
+    assert ends(refused) == ["ok"] * 4
+    outcome = apply(four)
+    assert (outcome.code, ends(outcome)) == (0, ["ok", "changed", "changed", "ok"])
+    after = [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four]
+    assert [old == new for old, new in zip(boots, after, strict=True)] == [True, False, False, True]
+    notes = [event["text"].split(" after")[0] for event in outcome.all("note")]
+    assert notes == ["restarting", "back", "restarting", "back"], "one after the other"
+    assert ends(apply(four)) == ["ok"] * 4
