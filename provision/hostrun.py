@@ -22,8 +22,12 @@ from provision.plan import Outlook
 from provision.secret import holds
 from provision.transport import reboot
 from provision.transport.ssh import HostError, Transport, cut
+from provision.work import new_run
 
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
+
+#: What another machine tells of a host that is as wished, and is still to be proven.
+GOOD = "host.good"
 
 Confirm = Callable[[list[Plan]], bool]
 #: Check hosts on connections that are held, by some suites (or the usual ones): host -> why it is not as the spec says.
@@ -52,6 +56,8 @@ class Request:
     max_impact: str | None = None
     #: a run to bring back, or one that broke off and is to be finished
     earlier: str = ""
+    #: somebody has begun with this very run, and died over it: each host is asked first how far it got
+    again: bool = False
     #: host -> the plan that somebody has approved (:func:`provision.planfile.entry`)
     promised: dict[str, dict[str, Any]] | None = None
 
@@ -82,10 +88,12 @@ class HostRun:
     def __init__(self, scene: Scene, wish: Wish, pacing: Pacing | None = None) -> None:
         self.scene, self.wish, self.pacing = scene, wish, pacing
         self.found: Outlook | None = None
+        self.plan: Plan | None = None
         self.good = self.status = ""
         promised = scene.request.promised
         self._promised = promised.get(wish.host.name) if promised is not None else None
-        self._told = self._left = False
+        self._left = False
+        self._run = scene.request.run
         #: told when we begin to wait for the host, and when that is over
         self.waits: Callable[[bool], None] = lambda waiting: None
         self._connection: Connection | None = None
@@ -99,14 +107,36 @@ class HostRun:
     @property
     def pending(self) -> bool:
         """Whether it was looked at, and has something to change."""
-        return self.found is not None and not self.done and not self.good
+        return self.plan is not None and not self.done and not self.good
 
     def preview(self, keep: bool) -> None:
         """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
         self.look()
-        if self.pending and self.found is not None and not keep:
-            self._promised = planfile.entry(self.found.plan)
+        if self.pending and self.plan is not None and not keep:
+            self._promised = planfile.entry(self.plan)
             self.release()
+
+    def hear(self, event: Event) -> None:
+        """What another machine, which goes this host's way, tells of it; whatever comes after its end is dropped."""
+        if self.done:
+            return
+        if event.name == GOOD:
+            self.good = str(event.data["status"])
+            return
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+            if self.plan is not None:
+                return
+            self.plan = plan
+            if self._promised is None and self.scene.request.confirm is not None:
+                self._promised = planfile.entry(plan)
+        elif event.name == "host.done":
+            self.status = str(event.data["status"])
+        self.scene.tell(event)
+
+    @property
+    def promised(self) -> dict[str, Any] | None:
+        """The plan that somebody has said yes to, if anybody had to."""
+        return self._promised
 
     def whole(self) -> None:
         if self.done or self.good:
@@ -134,23 +164,25 @@ class HostRun:
                 _QUESTIONS[scene.request.mode](self, self._connection, deadline)
                 return
             earlier = scene.request.earlier
+            begun = scene.request.run if scene.request.again else earlier if scene.request.mode == "apply" else ""
+            began = self._took_up(self._connection, begun, deadline) if begun else ""
             if scene.request.mode == "rollback":
                 self.found = tasks.look_back(
                     self._connection, self.wish, scene.context, earlier, scene.options, deadline
                 )
             else:
-                began = self._took_up(self._connection, earlier, deadline) if earlier else ""
                 self.found = tasks.look(self._connection, self.wish, scene.context, scene.options, deadline)
                 if began == "waiting":
-                    self._settle_earlier(self._connection, earlier, deadline)
+                    self._settle_earlier(self._connection, begun, deadline)
                     return
-            if not self._told:
+            if self.plan is None:
                 self._tell("host.plan", plan=self.found.plan)
-                self._told = True
+            self.plan = self.found.plan
             self._as_promised(self.found.plan)
             self._within_bounds(self.found.plan)
             if scene.request.mode == "plan" or not self.found.plan.changes:
-                self._end_well("changed" if self.found.plan.changes else "ok")
+                # What the run that is taken up here has done already is its doing.
+                self._end_well("changed" if self.found.plan.changes or began == "done" else "ok")
             elif scene.request.confirm is not None:
                 self._unguard()  # a person may think as long as it takes
 
@@ -160,6 +192,8 @@ class HostRun:
         if receipt.startswith("rolled_back"):
             message = f"run {run} did not end well here ({receipt.partition(' ')[2]}); the host put everything back"
             raise HostError("interrupted", message, rolled_back=True)
+        if run == self._run and receipt != "none":
+            self._run = new_run()  # a host takes a run's name once
         return receipt
 
     def _settle_earlier(self, connection: Connection, run: str, deadline: float) -> None:
@@ -229,7 +263,7 @@ class HostRun:
                     )
                 return transport.open(self.wish.host, deadline)
 
-            changing = tasks.Changing(request.run, request.confirm_within, again)
+            changing = tasks.Changing(self._run, request.confirm_within, again)
             tasks.fix(connection, self.wish, found, deadline, self.scene.tell, changing)
             self._end_well("changed")
 

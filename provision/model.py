@@ -206,6 +206,7 @@ FAILURES = {
     "impact": "the change would do more to the host than --max-impact allows",
     "hook": "the play's command after the host failed",
     "verify": "a check found the host not to be as the spec says",
+    "worker": "the machine of the cluster that had the host could not go on",
     "internal": "a fault of provision itself",
 }
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from provision.crew import Member, Shift
 from provision.declare import Context, Wish
 from provision.desire import Options
+from provision.fanout import HEED, FanOut, Threads
 from provision.hostrun import HostRun, Request, Scene
 from provision.interrupts import Interrupts
 from provision.model import STATUSES, Event
@@ -25,9 +25,6 @@ from provision.pacing import Pacing
 from provision.stages import Stage, stages
 from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave, waves
-
-#: How long (seconds) Ctrl-C may wait to be heeded.
-_HEED = 0.5
 
 
 @dataclass(slots=True)
@@ -54,7 +51,9 @@ class Rollout:
         options: Options,
         request: Request,
         emit: Callable[[Event], None],
+        fan_out: FanOut | None = None,
     ) -> None:
+        self._fan_out = fan_out or Threads(request.forks)
         self.transport, self.request = transport, request
         self._stages = stages(wishes, request.run) if request.changes else [_at_once(wishes)]
         scene = Scene(context, transport, options, request, self._tell)
@@ -62,7 +61,7 @@ class Rollout:
         self._runs = {wish.host.name: HostRun(scene, wish, pacing[wish.host.name]) for wish in wishes}
         self._emit = emit
         self._lock = threading.Lock()
-        self._starting = threading.Lock()
+        self._leaving = False
         self._result = Result()
         self._stopping = ""
         self._interrupts = Interrupts()
@@ -74,7 +73,7 @@ class Rollout:
         self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
         with self._interrupts:
             if self.request.confirm is not None:
-                self._ask_before(keep=count == 1)
+                self._ask_before(keep=count == 1 and self._fan_out.keeps)
             for stage in self._stages:
                 self._stage(stage)
         self.transport.close()
@@ -85,9 +84,9 @@ class Rollout:
 
     def _ask_before(self, keep: bool) -> None:
         """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
-        self._each(list(self._runs.values()), partial(HostRun.preview, keep=keep))
+        self._fan_out.preview(list(self._runs.values()), keep, _Gate(self, None))
         waiting = [run for run in self._runs.values() if run.pending]
-        plans = [run.found.plan for run in waiting if run.found is not None]
+        plans = [run.plan for run in waiting if run.plan is not None]
         if self._stopping or not waiting or self.request.confirm is None:
             return
         if self._asked(partial(self.request.confirm, plans), None):
@@ -114,7 +113,7 @@ class Rollout:
             self._tell(Event("rollout.stopped", data={"reason": schedule.stopped}))
 
     def _turn(self, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
-        self._each(runs, partial(self._host, stage.schedule), stage.schedule)
+        self._fan_out.whole(runs, _Gate(self, stage.schedule))
         good = [run for run in runs if run.good]
         if good and stage.pacing is not None and stage.pacing.bake and wave.number == 1:
             self._prove(good, stage.pacing)
@@ -124,18 +123,6 @@ class Rollout:
             if not run.done:
                 run.proven()
             stage.schedule.end(run.wish.host.name, run.status)
-
-    def _host(self, schedule: Schedule, run: HostRun) -> None:
-        name = run.wish.host.name
-        with self._starting:
-            reason = schedule.start(name)
-        if reason:
-            run.skip(reason)
-            return
-        run.whole()
-        if run.done:
-            with self._starting:
-                schedule.end(name, run.status)
 
     def _prove(self, runs: list[HostRun], pacing: Pacing | None) -> None:
         """Hand the connections of hosts that are as wished to the verification, all at once."""
@@ -196,8 +183,8 @@ class Rollout:
     def _rest(self, seconds: float, schedule: Schedule) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not schedule.stopped:
-            time.sleep(min(left, _HEED))
-            self._heed([], schedule)
+            time.sleep(min(left, HEED))
+            self._heed(schedule)
 
     def _asked(self, question: Callable[[], bool], schedule: Schedule | None) -> bool:
         """What a person says; Ctrl-C is no answer but an end."""
@@ -205,31 +192,17 @@ class Rollout:
             with self._interrupts.raised():
                 return question()
         except KeyboardInterrupt:
-            self._heed([], schedule)
+            self._heed(schedule)
             return False
 
-    def _each(self, runs: list[HostRun], job: Callable[[HostRun], None], schedule: Schedule | None = None) -> None:
-        """Ctrl-C once: hosts under way finish, no new one starts. Twice: connections are cut and we leave; the
-        hosts finish, or put everything back, by themselves."""
-
-        def work(run: HostRun, member: Member) -> None:
-            run.waits = member.waits
-            job(run)
-
-        shift = Shift(runs, work, self.request.forks)
-        while not shift.wait(_HEED):
-            self._heed(runs, schedule)
-            if self._stopping and schedule is None:
-                shift.cancel()
-
-    def _heed(self, runs: list[HostRun], schedule: Schedule | None) -> None:
-        """Do what Ctrl-C asks for, if somebody has pressed it."""
+    def _heed(self, schedule: Schedule | None) -> None:
+        """Do what Ctrl-C asks for, if somebody has pressed it. Once: hosts under way finish, no other is begun. Twice:
+        we leave them; they finish, or put everything back, by themselves."""
         for again in self._interrupts.news():
             text = "finishing the hosts under way; Ctrl-C again to leave now"
             if again:
                 text = "leaving now; hosts under way finish, or put everything back, by themselves"
-                for run in runs:
-                    run.cut()
+                self._leaving = True
             self._tell(Event("interrupted", data={"text": text}))
             self._result.interrupted = True
             self._stopping = "the run was interrupted"
@@ -245,3 +218,33 @@ class Rollout:
 
 def _at_once(wishes: list[Wish]) -> Stage:
     return Stage("", None, Schedule(waves([wish.host.name for wish in wishes])))
+
+
+class _Gate:
+    """Lets the hosts of a turn begin, as the schedule allows."""
+
+    def __init__(self, rollout: Rollout, schedule: Schedule | None) -> None:
+        self._rollout, self._schedule = rollout, schedule
+        self._lock = threading.Lock()
+
+    @property
+    def stopped(self) -> str:
+        return self._rollout._stopping or (self._schedule.stopped if self._schedule is not None else "")
+
+    @property
+    def leaving(self) -> bool:
+        return self._rollout._leaving
+
+    def start(self, run: HostRun) -> str:
+        if self._schedule is None:
+            return self.stopped
+        with self._lock:
+            return self._schedule.start(run.wish.host.name)
+
+    def end(self, run: HostRun) -> None:
+        if self._schedule is not None:
+            with self._lock:
+                self._schedule.end(run.wish.host.name, run.status)
+
+    def heed(self) -> None:
+        self._rollout._heed(self._schedule)

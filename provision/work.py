@@ -97,6 +97,9 @@ def work(
 def _risky(call: Call, more: tuple[str, ...]) -> bool:
     if any(path.startswith((*RISKY_FILES, *more)) for path in call.replaces):
         return True
+    # At the next boot it would be live, whether or not somebody has confirmed it by then.
+    if call.function == "put_file" and call.args[0].startswith("/etc/sysctl.d/") and "\nnet." in f"\n{call.args[5]}":
+        return True
     if call.function == "sysctl_set":
         return call.args[0].startswith("net/")
     if call.function in ("svc_settle", "svc_start", "svc_stop"):

@@ -78,6 +78,19 @@ def telling(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def clustering(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cluster",
+        metavar="URL",
+        help="let the workers of a Dask cluster go through the hosts: tls://SCHEDULER:8786 (extra: provision[cluster])",
+    )
+    for name, what in (("ca", "whom to believe"), ("cert", "our certificate"), ("key", "and its key")):
+        parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
+    parser.add_argument(
+        "--shard", type=_positive, metavar="N", help="hosts that a worker gets at once (default: 25 to 100)"
+    )
+
+
 def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError("must be an http:// or https:// URL")
@@ -88,6 +101,7 @@ def connecting(parser: argparse.ArgumentParser) -> None:
     """Logging in, and what plan and apply need besides."""
     logging_in(parser)
     telling(parser)
+    clustering(parser)
     parser.add_argument(
         "--lock-timeout",
         type=_positive,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from provision.cluster import Cluster
     from provision.desire import Options
     from provision.hostrun import Request, Verify
     from provision.load import Loaded
@@ -93,15 +94,18 @@ def roll_out(
         shown = DriftReport(listener)
     events: list[Callable[[Event], None]] = [shown] if also is None else [shown, also]
     webhook = _told(args, run, events)
+    fan_out = None
     try:
-        rollout = Rollout(found.wishes, found.context, ways, options, request, partial(_each, events))
+        fan_out = _cluster(args, options, request, found)
+        rollout = Rollout(found.wishes, found.context, ways, options, request, partial(_each, events), fan_out)
         if changes:
             events.append(_journal(args, mode, request, found))
         result = rollout.run()
     finally:
         listener.close()
-        if webhook is not None:
-            webhook.close()
+        for one in (webhook, fan_out):
+            if one is not None:
+                one.close()
     if result.interrupted:
         return 130
     if result.bad:
@@ -109,6 +113,38 @@ def roll_out(
     if result.declined:
         return 1
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
+
+
+def _cluster(args: argparse.Namespace, options: Options, request: Request, found: Loaded) -> Cluster | None:
+    """The cluster that goes through the hosts, if one was named. Raises :class:`UsageError`, as for what only works
+    here."""
+    if getattr(args, "cluster", None) is None:
+        return None
+    from provision.errors import UsageError
+
+    try:
+        from provision.cluster import Address, Cluster
+    except ImportError as error:
+        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
+    from provision.shard import Project, digest
+    from provision.transport.ssh import Connecting
+
+    if args.ask_pass or args.ask_become_pass:
+        raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
+    rollouts = [part.rollout for wish in found.wishes for part in wish.plays if part.rollout is not None]
+    if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
+        raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
+    project = Project(
+        args.inventory.resolve(),
+        args.playbook.resolve(),
+        given.extra_vars(args.extra_vars),
+        given.logins(args),
+        options,
+        Connecting(args.connect_timeout, args.accept_new),
+        digest(args.inventory, args.playbook),
+    )
+    address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)
+    return Cluster(address, project, request, args.shard)
 
 
 def _told(args: argparse.Namespace, run: str, events: list[Callable[[Event], None]]) -> Webhook | None:

@@ -64,12 +64,17 @@ attach() { # RUN
         emit result none
         return 0
     fi
+    attach_nobody=0
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
         attach_owner=
         { IFS= read -r attach_owner <"$run/owner"; } 2>/dev/null || :
         process "${attach_owner%%:*}"
-        # A dead job that has armed a rollback: that comes, and writes the result.
-        if [ "$process_id" != "$attach_owner" ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
+        if [ -z "$process_id" ] || [ "$process_id" != "$attach_owner" ]; then
+            attach_nobody=$((attach_nobody + 1))
+        fi
+        # Not at once: a job that has just been started has yet to sign, and a power cut leaves an empty file. A dead
+        # job that has armed a rollback: that comes, and writes the result.
+        if [ "$attach_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
             break
         fi
         sleep 1

@@ -1561,10 +1561,10 @@ step 2 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.
 127.0.1.1 web1.example.com web1
 '
 step 3 hostname:web1.example.com hostname_set web1.example.com
+arm 60 4
 step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
 net.ipv4.ip_forward = 1
 '
-arm 60 5
 step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
 live_step 6 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_refresh 300
 live_step 7 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_transaction 300 install ca-certificates - install gnupg2 - install curl -

@@ -1,0 +1,224 @@
+"""More control machines than one: hosts go in shards to the workers of a Dask cluster (docs.dask.org, "distributed").
+
+Budget, waves and journal stay here; a worker only takes the hosts of its shard their way. Of a worker that dies the
+scheduler gives the shard to another one, and that one asks each host first how far it got: what decides whether a
+change was made is the host (its lock, and the run's name, which it takes once), not the engine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from distributed import Client, Future, Security, get_client, get_worker
+
+from provision.errors import UsageError
+from provision.fanout import HEED, Gate
+from provision.hostrun import HostRun, Request
+from provision.model import Event, Failure
+from provision.shard import Project, Shard, go, plain
+
+#: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.
+FEWEST, MOST = 25, 100
+#: Shards that each worker has or waits for.
+_AHEAD = 2
+#: Seconds that a cluster may be without a worker.
+_LONELY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the scheduler is, and how we and it know each other (PEM files)."""
+
+    url: str
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def security(self) -> Security | None:
+        """Raises :class:`UsageError` for an address that anybody could listen at."""
+        parts = urlsplit(self.url)
+        if parts.scheme == "tls":
+            missing = [f"--cluster-{name}" for name in ("ca", "cert", "key") if getattr(self, name) is None]
+            if missing:
+                raise UsageError(f"{self.url} needs {', '.join(missing)}: both sides show a certificate")
+            for path in (self.ca, self.cert, self.key):
+                if path is not None and not path.is_file():
+                    raise UsageError(f"there is no file {path}")
+            return Security(
+                tls_ca_file=str(self.ca),
+                tls_client_cert=str(self.cert),
+                tls_client_key=str(self.key),
+                require_encryption=True,
+            )
+        if parts.scheme != "tcp" or not parts.hostname:
+            raise UsageError(f"{self.url} is no address of a scheduler (tls://HOST:8786)")
+        if not _is_loopback(parts.hostname):
+            raise UsageError(f"{self.url} is not encrypted, and nobody has to say who he is: use tls:// off loopback")
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Cluster:
+    """A :class:`~provision.fanout.FanOut`. Connects when it is made; raises :class:`UsageError` where it can't.
+
+    ``size`` is of a shard; between :data:`FEWEST` and :data:`MOST` by the number of workers when not given.
+    """
+
+    keeps = False
+
+    def __init__(self, address: Address, project: Project, request: Request, size: int | None = None) -> None:
+        security = address.security()
+        try:
+            self._client = Client(address.url, security=security, timeout=10, set_as_default=False)
+        except OSError as error:
+            raise UsageError(f"no cluster at {address.url}: {error}") from error
+        self._project, self._request, self._size = project, plain(request), size
+        self._topic = f"provision-{request.run or time.time_ns()}"
+        self._runs: dict[str, HostRun] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        self._told = ""
+        self._client.subscribe_topic(self._topic, self._heard)
+
+    def close(self) -> None:
+        self._client.unsubscribe_topic(self._topic)
+        self._client.close()
+
+    def preview(self, runs: list[HostRun], keep: bool, gate: Gate) -> None:
+        self._each(runs, True, gate)
+
+    def whole(self, runs: list[HostRun], gate: Gate) -> None:
+        self._each(runs, False, gate)
+
+    def _each(self, runs: list[HostRun], preview: bool, gate: Gate) -> None:
+        waiting = self._shards([run for run in runs if not run.done])
+        under_way: dict[Future, list[HostRun]] = {}
+        lonely = 0.0
+        more = True
+        while more or under_way:
+            workers = self._workers()
+            while more and len(under_way) < max(1, workers) * _AHEAD:
+                shard = next(waiting, None)
+                if shard is None:
+                    more = False
+                    break
+                if begun := self._begun(shard, preview, gate):
+                    under_way[self._submit(begun, preview)] = begun
+            time.sleep(0.05)
+            for future in [future for future in under_way if future.done()]:
+                self._over(future, under_way.pop(future), preview, gate)
+            gate.heed()
+            self._tell_workers(gate)
+            lonely = 0.0 if workers else lonely or time.monotonic()
+            if lonely and time.monotonic() - lonely > _LONELY:
+                for future, left in under_way.items():
+                    future.cancel()
+                    self._lost(left, f"the cluster had no worker for {_LONELY:.0f} s", preview, gate)
+                under_way.clear()
+
+    def _begun(self, runs: list[HostRun], preview: bool, gate: Gate) -> list[HostRun]:
+        """Those of a shard that may begin."""
+        found = []
+        for run in runs:
+            reason = gate.stopped if preview else gate.start(run)
+            if not reason:
+                found.append(run)
+            elif not preview:
+                run.skip(reason)
+        return found
+
+    def _submit(self, runs: list[HostRun], preview: bool) -> Future:
+        hosts = tuple(run.wish.host.name for run in runs)
+        self._runs.update(zip(hosts, runs, strict=True))
+        promised = {run.wish.host.name: run.promised for run in runs if run.promised is not None}
+        request = replace(self._request, promised=promised or None)
+        self._count += 1
+        shard = Shard(self._project, request, hosts, preview)
+        return self._client.submit(work, pickle.dumps(shard), self._topic, self._count, pure=False)
+
+    def _shards(self, runs: list[HostRun]) -> Iterator[list[HostRun]]:
+        size = self._size or min(MOST, max(FEWEST, -(-len(runs) // (_AHEAD * max(1, self._workers())))))
+        for first in range(0, len(runs), size):
+            yield runs[first : first + size]
+
+    def _workers(self) -> int:
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def _heard(self, event: Any) -> None:
+        """One event of a worker's, in the client's own thread. The cluster's members are ours: both sides have shown
+        their certificates."""
+        self._hear(pickle.loads(event[1]))  # noqa: S301
+
+    def _hear(self, event: Event) -> None:
+        with self._lock:
+            if (run := self._runs.get(event.host)) is not None:
+                run.hear(event)
+
+    def _over(self, future: Future, runs: list[HostRun], preview: bool, gate: Gate) -> None:
+        """A shard is over: its last words are what counts, whatever was heard on the way."""
+        if future.status == "finished":
+            for data in future.result():
+                self._hear(pickle.loads(data))  # noqa: S301
+            self._lost(
+                [run for run in runs if not (run.done or run.good or run.plan)], "it told nothing", preview, gate
+            )
+        else:
+            self._lost(runs, f"{future.exception()}", preview, gate)
+        if not preview:
+            for run in runs:
+                if run.done and not run.good:
+                    gate.end(run)
+
+    def _lost(self, runs: list[HostRun], reason: str, preview: bool, gate: Gate) -> None:
+        for run in runs:
+            if not run.done and not run.good:
+                run.fail(Failure("worker", f"{reason}; how far the host got is not known (provision runs --on-hosts)"))
+
+    def _tell_workers(self, gate: Gate) -> None:
+        word = "leave" if gate.leaving else "stop" if gate.stopped else ""
+        if word != self._told:
+            self._told = word
+            self._client.set_metadata([self._topic, "word"], word)
+
+
+def work(data: bytes, topic: str, number: int) -> list[bytes]:
+    """What a worker does with a shard: tells as it goes, and returns the last word of each host."""
+    client, worker = get_client(), get_worker()
+    shard: Shard = pickle.loads(data)  # noqa: S301 - from the controller, over the cluster's own channel
+    begun = client.get_metadata([topic, "begun", number], default=False)
+    client.set_metadata([topic, "begun", number], True)
+    last: dict[str, Event] = {}
+    word: list[Literal["", "stop", "leave"]] = [""]
+    over = threading.Event()
+
+    def tell(event: Event) -> None:
+        if event.name in ("host.plan", "host.done", "host.good"):
+            last[event.host] = event
+        worker.log_event(topic, pickle.dumps(event))
+
+    def listen() -> None:
+        while not over.wait(HEED):
+            word[0] = client.get_metadata([topic, "word"], default="")
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        go(replace(shard, again=bool(begun) and not shard.preview), tell, lambda: word[0])
+    finally:
+        over.set()
+        listener.join()
+    return [pickle.dumps(event) for event in last.values()]

@@ -1,0 +1,138 @@
+"""A few hosts' way through a run, on whatever machine: what a worker of a cluster does. It imports no cluster.
+
+The machine has the same project folder and keys as the one that the run was started on; no secret travels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from provision import secret
+from provision.crew import Member, Shift
+from provision.desire import Options
+from provision.errors import UsageError
+from provision.hostrun import GOOD, HostRun, Request, Scene
+from provision.load import Loaded, Logins, load
+from provision.model import Event, Failure
+from provision.transport.ssh import Connecting, Transport
+from provision.yamlfile import Map
+
+#: What a run leaves, and what no host gets.
+_NOT_OURS = {".provision", ".git", "__pycache__", ".venv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+
+    inventory: Path
+    playbook: Path
+    extra: Map | None
+    logins: Logins | None
+    options: Options
+    connecting: Connecting
+    digest: str
+
+    def load(self, hosts: tuple[str, ...]) -> Loaded:
+        """Raises :class:`UsageError` where the files are not those that the run was started with."""
+        if digest(self.inventory, self.playbook) != self.digest:
+            raise UsageError(f"{self.playbook.parent} or {self.inventory} is not the same on this machine")
+        found = load(
+            self.inventory,
+            self.playbook,
+            limit=",".join(hosts),
+            extra=self.extra,
+            logins=self.logins,
+            options=self.options,
+        )
+        secret.resolve()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """``again`` is whether somebody has begun with it already, and died over it: each host is asked first how far it
+    got. ``request`` has no callbacks."""
+
+    project: Project
+    request: Request
+    hosts: tuple[str, ...]
+    preview: bool = False
+    again: bool = False
+
+
+def digest(inventory: Path, playbook: Path) -> str:
+    """Of every file that a run may read: beside the playbook, and the inventory."""
+    found = hashlib.sha256()
+    folder = playbook.resolve().parent
+    for root in sorted({folder, inventory.resolve()}):
+        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+        for path in files:
+            if not _NOT_OURS & set(path.parts):
+                found.update(f"{path}\0".encode())
+                found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
+    """Take the hosts as far as they go before they are proven; every one ends in ``host.done`` or in ``host.good``."""
+    left = set(shard.hosts)
+
+    def told(event: Event) -> None:
+        if event.name == "host.done":
+            left.discard(event.host)
+        tell(event)
+
+    try:
+        _go(shard, left, told, stopped)
+    except Exception as error:  # the project can't be loaded here, say: each host hears of it
+        failure = Failure("worker", f"{type(error).__name__}: {error}")
+        for host in sorted(left):
+            told(Event("host.done", host, {"status": "failed", "changes": 0, "failure": failure}))
+
+
+def _go(
+    shard: Shard, left: set[str], tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
+) -> None:
+    found = shard.project.load(shard.hosts)
+    transport = Transport(shard.project.connecting)
+    transport.prepare([wish.host.login for wish in found.wishes])
+    request = shard.request
+    if shard.preview:
+        request = replace(request, confirm=lambda plans: True)
+    request = replace(request, again=shard.again)
+    paced = {w.host.name: next((p.rollout for p in w.plays if p.rollout is not None), None) for w in found.wishes}
+    scene = Scene(found.context, transport, shard.project.options, request, tell)
+    runs = [HostRun(scene, wish, paced[wish.host.name]) for wish in found.wishes]
+
+    def work(run: HostRun, member: Member) -> None:
+        run.waits = member.waits
+        if stopped():
+            run.skip("no other host is begun")
+            return
+        if shard.preview:
+            run.preview(keep=False)
+            return
+        run.whole()
+        if run.good:
+            run.release()
+            tell(Event(GOOD, run.wish.host.name, {"status": run.good}))
+            left.discard(run.wish.host.name)
+
+    shift = Shift(runs, work, request.forks)
+    try:
+        while not shift.wait(0.5):
+            if stopped() == "leave":
+                for run in runs:
+                    run.cut()
+    finally:
+        transport.close()
+
+
+def plain(request: Request) -> Request:
+    """What of a request can travel."""
+    return replace(request, confirm=None, ask=None, verify=None, hook=None)
