@@ -1,0 +1,74 @@
+"""What goes to another machine: the same files there, or nothing; and no address that anybody could listen at."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provision.cluster import Address
+from provision.desire import Options
+from provision.errors import UsageError
+from provision.hostrun import Request
+from provision.model import Event
+from provision.shard import Project, Shard, digest, go, plain
+from provision.transport.ssh import Connecting
+from tests.conftest import Project as Folder
+
+
+@pytest.fixture
+def shard(project: Folder) -> Shard:
+    project.spec("files: {/etc/x: {content: x}}")
+    inventory, playbook = project.folder / "inventory", project.folder / "playbooks/site.yml"
+    made = Project(inventory, playbook, None, None, Options(), Connecting(), digest(inventory, playbook))
+    return Shard(made, plain(Request("plan", confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
+
+
+def test_a_shard_can_travel(shard: Shard) -> None:
+    there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - our own
+    assert there == shard
+    assert [wish.host.name for wish in there.project.load(("web1",)).wishes] == ["web1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["playbooks/site.yml", "playbooks/templates/x.j2", "playbooks/group_vars/all.yml", "inventory/hosts.yml"]
+)
+def test_another_project_is_refused(project: Folder, shard: Shard, name: str) -> None:
+    project.write("playbooks/.provision/runs/x", "what a run leaves is no part of it")
+    assert shard.project.load(("web1",)).wishes
+    path = project.folder / name
+    project.write(name, (path.read_text() if path.exists() else "") + "# more\n")
+    told: list[Event] = []
+    go(shard, told.append, lambda: "")
+    (event,) = told
+    assert (event.host, event.data["status"]) == ("web1", "failed")
+    assert "is not the same on this machine" in str(event.data["failure"])
+
+
+def test_hosts_that_are_not_begun_are_skipped(shard: Shard) -> None:
+    told: list[Event] = []
+    go(shard, told.append, lambda: "stop")
+    assert [(event.host, event.data["status"]) for event in told] == [("web1", "skipped")]
+
+
+def test_addresses(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("ca", "cert", "key")}
+    for path in files.values():
+        path.touch()
+    assert Address("tcp://127.0.0.1:8786").security() is None
+    assert Address("tcp://localhost:8786").security() is None
+    assert Address("tcp://[::1]:8786").security() is None
+    security = Address("tls://10.0.0.1:8786", **files).security()
+    assert security is not None
+    assert security.require_encryption
+    for address, said in (
+        (Address("tcp://10.0.0.1:8786"), "is not encrypted"),
+        (Address("tls://10.0.0.1:8786"), "needs --cluster-ca, --cluster-cert, --cluster-key"),
+        (replace(Address("tls://10.0.0.1:8786", **files), key=tmp_path / "none"), "there is no file"),
+        (Address("10.0.0.1:8786"), "is no address"),
+        (Address("http://10.0.0.1:8786"), "is no address"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            address.security()
