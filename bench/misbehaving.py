@@ -25,12 +25,12 @@ from pathlib import Path
 import yaml
 
 from provision.desire import Options
-from provision.hostrun import Request
 from provision.lab.fleet import Lab
 from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
-from provision.rollout import Rollout
+from provision.rollout.fleet import Rollout
+from provision.rollout.host import Request
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "10"))

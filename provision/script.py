@@ -62,6 +62,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
     names = {call.function for call in look} | _TRANSACTION
     if work.disturbs_engine:
+        names |= {"keep_containers", "health"}
         body.append("keep_containers")
     armed = False
     for number, step in enumerate(work.steps):

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from provision.crew import Member, Shift
+from provision.rollout.crew import Member, Shift
 
 
 def test_every_item_once_and_never_more_at_a_time() -> None:

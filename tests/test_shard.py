@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from provision.cluster import Address
 from provision.desire import Options
 from provision.errors import UsageError
-from provision.hostrun import Request
 from provision.model import Event
-from provision.shard import Project, Shard, digest, go, plain
+from provision.rollout.cluster import Address
+from provision.rollout.host import Request
+from provision.rollout.shard import Project, Shard, digest, go, plain
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from provision.cluster import Cluster
     from provision.desire import Options
-    from provision.hostrun import Request, Verify
     from provision.load import Loaded
     from provision.model import Event, Failure
     from provision.report.journal import Run
     from provision.report.webhook import Webhook
+    from provision.rollout.cluster import Cluster
+    from provision.rollout.host import Request, Verify
     from provision.transport.ssh import Transport
 
 
@@ -57,9 +57,9 @@ def roll_out(
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
     from provision import secret
-    from provision.hooks import Hooks
-    from provision.hostrun import Request
-    from provision.rollout import Rollout
+    from provision.rollout.fleet import Rollout
+    from provision.rollout.hooks import Hooks
+    from provision.rollout.host import Request
     from provision.work import new_run
 
     secret.resolve()
@@ -123,10 +123,10 @@ def _cluster(args: argparse.Namespace, options: Options, request: Request, found
     from provision.errors import UsageError
 
     try:
-        from provision.cluster import Address, Cluster
+        from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
         raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
-    from provision.shard import Project, digest
+    from provision.rollout.shard import Project, digest
     from provision.transport.ssh import Connecting
 
     if args.ask_pass or args.ask_become_pass:

@@ -541,6 +541,95 @@ forward_set() { # ACCEPT|DROP
     iptables -w -P FORWARD "$1" 3>&-
     [ ! -e /proc/net/if_inet6 ] || ip6tables -w -P FORWARD "$1" 3>&- || :
 }
+keep_containers() {
+    [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
+    [ -s "$run/containers" ] || {
+        rm -f "$run/containers"
+        return 0
+    }
+    docker inspect --format '{{.Id}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}' $(cat "$run/containers") \
+        >"$run/containers.new" 2>/dev/null 3>&- || :
+    mv -f "$run/containers.new" "$run/containers"
+    run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+health() { # STEADY-SECONDS MIRROR-NAME...
+    stage=health
+    health_steady "$1"
+    shift
+    health_names "$@"
+    health_containers
+}
+unhealthy() { # WORDS
+    emit unhealthy "$1"
+    transaction_failed unhealthy
+    exit 0
+}
+health_steady() { # SECONDS
+    uptime_now
+    health_until=$((uptime + 30))
+    until health_daemon; do
+        [ "$uptime" -lt "$health_until" ] || health_died "$1"
+        sleep 0.2
+        alive
+        uptime_now
+    done
+    health_process=$process_id
+    while [ -n "$process_id" ]; do
+        ticks_now
+        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        sleep 0.2
+        alive
+        process "${health_process%%:*}"
+        [ "$process_id" = "$health_process" ] || health_died "$1"
+    done
+}
+health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
+    health_pid=
+    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
+    process "$health_pid"
+    [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
+}
+health_died() { # SECONDS
+    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+}
+health_names() { # NAME...
+    uptime_now
+    health_until=$((uptime + 10))
+    for health_name in "$@"; do
+        until getent hosts "$health_name" >/dev/null 2>&1 3>&-; do
+            uptime_now
+            [ "$uptime" -lt "$health_until" ] || unhealthy "the name of the registry mirror $health_name does not resolve"
+            sleep 1
+        done
+    done
+}
+health_containers() {
+    [ -f "$run/containers" ] || return 0
+    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
+        false) run_live_restore=false ;;
+    esac
+    health_left=60
+    while :; do
+        health_running=$(docker ps -q --no-trunc 2>/dev/null 3>&-) || health_running=
+        health_missing=
+        while IFS=' ' read -r health_id health_policy health_name; do
+            case $nl$health_running$nl in
+                *"$nl$health_id$nl"*) continue ;;
+            esac
+            case $run_live_restore$health_policy in
+                true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
+            esac
+        done <"$run/containers"
+        [ -n "$health_missing" ] || return 0
+        health_left=$((health_left - 1))
+        if [ "$health_left" -le 0 ]; then
+            unhealthy "containers that ran before do not run any more:$health_missing"
+        fi
+        sleep 0.5
+    done
+}
 hostname_set() { # NAME
     printf '%s\n' "$1" >/proc/sys/kernel/hostname
 }
@@ -921,95 +1010,6 @@ keep_failed() { # what can't be kept is not replaced
     rm -rf "$run/kept"
     emit unkept "$(tail -n 3 "$run/noise" 2>/dev/null)"
     exit 0
-}
-keep_containers() {
-    [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
-    docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
-    [ -s "$run/containers" ] || {
-        rm -f "$run/containers"
-        return 0
-    }
-    docker inspect --format '{{.Id}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}' $(cat "$run/containers") \
-        >"$run/containers.new" 2>/dev/null 3>&- || :
-    mv -f "$run/containers.new" "$run/containers"
-    run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
-}
-health() { # STEADY-SECONDS MIRROR-NAME...
-    stage=health
-    health_steady "$1"
-    shift
-    health_names "$@"
-    health_containers
-}
-unhealthy() { # WORDS
-    emit unhealthy "$1"
-    transaction_failed unhealthy
-    exit 0
-}
-health_steady() { # SECONDS
-    uptime_now
-    health_until=$((uptime + 30))
-    until health_daemon; do
-        [ "$uptime" -lt "$health_until" ] || health_died "$1"
-        sleep 0.2
-        alive
-        uptime_now
-    done
-    health_process=$process_id
-    while [ -n "$process_id" ]; do
-        ticks_now
-        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
-        sleep 0.2
-        alive
-        process "${health_process%%:*}"
-        [ "$process_id" = "$health_process" ] || health_died "$1"
-    done
-}
-health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
-    health_pid=
-    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
-    process "$health_pid"
-    [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
-}
-health_died() { # SECONDS
-    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
-    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
-}
-health_names() { # NAME...
-    uptime_now
-    health_until=$((uptime + 10))
-    for health_name in "$@"; do
-        until getent hosts "$health_name" >/dev/null 2>&1 3>&-; do
-            uptime_now
-            [ "$uptime" -lt "$health_until" ] || unhealthy "the name of the registry mirror $health_name does not resolve"
-            sleep 1
-        done
-    done
-}
-health_containers() {
-    [ -f "$run/containers" ] || return 0
-    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
-        false) run_live_restore=false ;;
-    esac
-    health_left=60
-    while :; do
-        health_running=$(docker ps -q --no-trunc 2>/dev/null 3>&-) || health_running=
-        health_missing=
-        while IFS=' ' read -r health_id health_policy health_name; do
-            case $nl$health_running$nl in
-                *"$nl$health_id$nl"*) continue ;;
-            esac
-            case $run_live_restore$health_policy in
-                true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
-            esac
-        done <"$run/containers"
-        [ -n "$health_missing" ] || return 0
-        health_left=$((health_left - 1))
-        if [ "$health_left" -le 0 ]; then
-            unhealthy "containers that ran before do not run any more:$health_missing"
-        fi
-        sleep 0.5
-    done
 }
 arm() { # SECONDS STEP-NUMBER
     run_armed=yes stage=arm step_number=$2

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -181,6 +182,16 @@ def engine(**daemon: Any) -> dict[str, Any]:
     }
 
 
+def slow_package(host: LabHost, postinst: str) -> None:
+    """A package of its own, /tmp/slow.deb, whose installation ends with ``postinst``."""
+    host.sh(
+        "mkdir -p /tmp/slow/DEBIAN && cd /tmp/slow && printf 'Package: slow\\nVersion: 1\\nArchitecture: all\\n"
+        "Maintainer: x <x@example.com>\\nDescription: x\\n' >DEBIAN/control && "
+        f"printf '#!/bin/sh\\n%s\\n' {shlex.quote(postinst)} >DEBIAN/postinst && chmod +x DEBIAN/postinst && "
+        "dpkg-deb -b /tmp/slow /tmp/slow.deb >/dev/null"
+    )
+
+
 def docker_answers(host: LabHost) -> None:
     """Wait for docker on a host that has just been started."""
     host.sh("for n in $(seq 300); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
@@ -259,3 +270,17 @@ def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
     host.playbook({"spec": {"engine": engine()}})
     docker_answers(host)
     return host
+
+
+@pytest.fixture
+def docker_fleet(new_host: NewHost, docker_model: str) -> Callable[[int], list[LabHost]]:
+    """A function that boots so many Docker hosts; the first one's folder has the inventory of all."""
+
+    def boot(count: int) -> list[LabHost]:
+        hosts = [new_host(like=docker_model) for _ in range(count)]
+        for host in hosts:
+            docker_answers(host)
+        (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
+        return hosts
+
+    return boot

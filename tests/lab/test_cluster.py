@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import LabHost, NewHost, Outcome, docker_answers, engine, inventory_of
+from tests.lab.conftest import LabHost, Outcome, engine
 
 
 @dataclass
@@ -100,12 +100,8 @@ def dask(tmp_path: Path) -> Iterator[Dask]:
 
 
 @pytest.fixture
-def six(new_host: NewHost, docker_model: str) -> list[LabHost]:
-    hosts = [new_host(like=docker_model) for _ in range(6)]
-    for host in hosts:
-        docker_answers(host)
-    (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
-    return hosts
+def six(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
+    return docker_fleet(6)
 
 
 def applies(host: LabHost) -> str:

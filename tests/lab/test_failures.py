@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from tests.lab.conftest import LAB, LabHost, engine
+from tests.lab.conftest import LAB, LabHost, engine, slow_package
 
 
 def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
@@ -31,12 +31,7 @@ def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
 
 def _hold_dpkg_lock(host: LabHost, seconds: int) -> subprocess.Popen[bytes]:
     """A real holder: a package whose installation takes its time."""
-    host.sh(
-        "mkdir -p /tmp/slow/DEBIAN && cd /tmp/slow && printf 'Package: slow\\nVersion: 1\\nArchitecture: all\\n"
-        "Maintainer: x <x@example.com>\\nDescription: x\\n' >DEBIAN/control && "
-        f"printf '#!/bin/sh\\nsleep {seconds}\\n' >DEBIAN/postinst && chmod +x DEBIAN/postinst && "
-        "dpkg-deb -b /tmp/slow /tmp/slow.deb >/dev/null"
-    )
+    slow_package(host, f"sleep {seconds}")
     holder = subprocess.Popen([*LAB.ssh(host.name), "apt-get -y install /tmp/slow.deb"], stdout=subprocess.DEVNULL)
     host.sh("until fuser /var/lib/dpkg/lock 2>/dev/null || pgrep -x sleep >/dev/null; do sleep 0.1; done")
     return holder

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.lab import faulty
-from tests.lab.conftest import LAB, LabHost, Outcome, engine
+from tests.lab.conftest import LAB, LabHost, Outcome, engine, slow_package
 from tests.lab.runs import leftovers
 
 #: What a change could have touched, with everything that a file has.
@@ -112,11 +112,9 @@ def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
 
 
 def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> None:
+    slow_package(host, "[ -e /tmp/go ] || sleep 600")
     host.sh(
-        "mkdir -p /tmp/slow/DEBIAN && cd /tmp/slow && printf 'Package: slow\\nVersion: 1\\nArchitecture: all\\n"
-        "Maintainer: x <x@example.com>\\nDescription: x\\n' >DEBIAN/control && "
-        "printf '#!/bin/sh\\n[ -e /tmp/go ] || sleep 600\\n' >DEBIAN/postinst && chmod +x DEBIAN/postinst && "
-        "dpkg-deb -b /tmp/slow /tmp/slow.deb >/dev/null; (dpkg -i /tmp/slow.deb >/dev/null 2>&1 &); "
+        "(dpkg -i /tmp/slow.deb >/dev/null 2>&1 &); "
         "until pgrep -x sleep >/dev/null; do sleep 0.1; done; pkill -9 -x dpkg; pkill -9 -x sleep; touch /tmp/go"
     )
     before = host.sh(HASH)

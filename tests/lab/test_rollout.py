@@ -8,23 +8,20 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.lab.conftest import LabHost, NewHost, Outcome, docker_answers, engine, inventory_of
+from tests.lab.conftest import LabHost, Outcome, engine, inventory_of
 from tests.lab.runs import receipt, start
 
 
 @pytest.fixture
-def four(new_host: NewHost, docker_model: str) -> list[LabHost]:
-    hosts = [new_host(like=docker_model) for _ in range(4)]
-    for host in hosts:
-        docker_answers(host)
-    (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
-    return hosts
+def four(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
+    return docker_fleet(4)
 
 
 def play(spec: dict[str, Any], **rollout: Any) -> dict[str, Any]:

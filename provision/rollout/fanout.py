@@ -1,12 +1,12 @@
-"""How the hosts of one turn are gone through: by threads here. (:mod:`provision.cluster` is the other way.)"""
+"""How the hosts of one turn are gone through: by threads here. (:mod:`provision.rollout.cluster` is the other way.)"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
-from provision.crew import Member, Shift
-from provision.hostrun import HostRun
+from provision.rollout.crew import Member, Shift
+from provision.rollout.host import HostRun
 
 #: How long (seconds) Ctrl-C, or a budget that is spent, may wait to be heeded.
 HEED = 0.5

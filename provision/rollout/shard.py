@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from provision import secret
-from provision.crew import Member, Shift
 from provision.desire import Options
 from provision.errors import UsageError
-from provision.hostrun import GOOD, HostRun, Request, Scene
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure
+from provision.rollout.crew import Member, Shift
+from provision.rollout.host import GOOD, HostRun, Request, Scene
 from provision.transport.ssh import Connecting, Transport
 from provision.yamlfile import Map
 

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from distributed import Client, Future, Security, get_client, get_worker
 
 from provision.errors import UsageError
-from provision.fanout import HEED, Gate
-from provision.hostrun import HostRun, Request
 from provision.model import Event, Failure
-from provision.shard import Project, Shard, go, plain
+from provision.rollout.fanout import HEED, Gate
+from provision.rollout.host import HostRun, Request
+from provision.rollout.shard import Project, Shard, go, plain
 
 #: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.
 FEWEST, MOST = 25, 100
@@ -73,7 +73,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class Cluster:
-    """A :class:`~provision.fanout.FanOut`. Connects when it is made; raises :class:`UsageError` where it can't.
+    """A :class:`~provision.rollout.fanout.FanOut`. Connects when it is made; raises :class:`UsageError` where it can't.
 
     ``size`` is of a shard; between :data:`FEWEST` and :data:`MOST` by the number of workers when not given.
     """

@@ -17,12 +17,12 @@ from functools import partial
 
 from provision.declare import Context, Wish
 from provision.desire import Options
-from provision.fanout import HEED, FanOut, Threads
-from provision.hostrun import HostRun, Request, Scene
-from provision.interrupts import Interrupts
 from provision.model import STATUSES, Event
 from provision.pacing import Pacing
-from provision.stages import Stage, stages
+from provision.rollout.fanout import HEED, FanOut, Threads
+from provision.rollout.host import HostRun, Request, Scene
+from provision.rollout.interrupts import Interrupts
+from provision.rollout.stages import Stage, stages
 from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave, waves
 

@@ -1,0 +1,109 @@
+# shellcheck shell=sh
+# Before and after a change that disturbs docker: what ran, and whether all is well again. Part of a transaction.
+
+# The containers that run now, and whether each is to come back by itself after a restart of the daemon.
+keep_containers() {
+    [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
+    [ -s "$run/containers" ] || {
+        rm -f "$run/containers"
+        return 0
+    }
+    # shellcheck disable=SC2046 # ids
+    docker inspect --format '{{.Id}} {{.HostConfig.RestartPolicy.Name}} {{.Name}}' $(cat "$run/containers") \
+        >"$run/containers.new" 2>/dev/null 3>&- || :
+    mv -f "$run/containers.new" "$run/containers"
+    run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+
+# After the change: docker stays, its mirrors' names resolve if that was asked for, and what ran and should run still
+# runs.
+health() { # STEADY-SECONDS MIRROR-NAME...
+    # shellcheck disable=SC2034 # read in transaction.sh
+    stage=health
+    health_steady "$1"
+    shift
+    health_names "$@"
+    health_containers
+}
+
+unhealthy() { # WORDS
+    emit unhealthy "$1"
+    transaction_failed unhealthy
+    exit 0
+}
+
+# A daemon can come up, say that it is ready, and die of what it finds next; its unit would start it again and again.
+health_steady() { # SECONDS
+    uptime_now
+    health_until=$((uptime + 30))
+    # With OpenRC it may be on its way still.
+    until health_daemon; do
+        [ "$uptime" -lt "$health_until" ] || health_died "$1"
+        sleep 0.2
+        alive
+        uptime_now
+    done
+    health_process=$process_id
+    while [ -n "$process_id" ]; do
+        ticks_now
+        # Its start is told in clock ticks: USER_HZ is 100.
+        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        sleep 0.2
+        alive
+        process "${health_process%%:*}"
+        [ "$process_id" = "$health_process" ] || health_died "$1"
+    done
+}
+
+health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
+    health_pid=
+    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
+    process "$health_pid"
+    [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
+}
+
+health_died() { # SECONDS
+    ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+}
+
+health_names() { # NAME...
+    uptime_now
+    health_until=$((uptime + 10))
+    for health_name in "$@"; do
+        until getent hosts "$health_name" >/dev/null 2>&1 3>&-; do
+            uptime_now
+            [ "$uptime" -lt "$health_until" ] || unhealthy "the name of the registry mirror $health_name does not resolve"
+            sleep 1
+        done
+    done
+}
+
+health_containers() {
+    [ -f "$run/containers" ] || return 0
+    # Switched off, live-restore keeps nothing over the restart that does it.
+    case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
+        false) run_live_restore=false ;;
+    esac
+    health_left=60
+    while :; do
+        health_running=$(docker ps -q --no-trunc 2>/dev/null 3>&-) || health_running=
+        health_missing=
+        while IFS=' ' read -r health_id health_policy health_name; do
+            case $nl$health_running$nl in
+                *"$nl$health_id$nl"*) continue ;;
+            esac
+            # One without a policy ends with its daemon, unless live-restore keeps it; the plan has said so.
+            case $run_live_restore$health_policy in
+                true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
+            esac
+        done <"$run/containers"
+        [ -n "$health_missing" ] || return 0
+        health_left=$((health_left - 1))
+        if [ "$health_left" -le 0 ]; then
+            unhealthy "containers that ran before do not run any more:$health_missing"
+        fi
+        sleep 0.5
+    done
+}
