@@ -272,15 +272,30 @@ def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
     return host
 
 
-@pytest.fixture
-def docker_fleet(new_host: NewHost, docker_model: str) -> Callable[[int], list[LabHost]]:
-    """A function that boots so many Docker hosts; the first one's folder has the inventory of all."""
+@pytest.fixture(scope="module")
+def docker_fleet(
+    lab: Lab, docker_model: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int], list[LabHost]]]:
+    """A function that boots so many Docker hosts for all tests of a file; the first one's folder has the inventory of
+    all."""
+    names: list[str] = []
 
     def boot(count: int) -> list[LabHost]:
-        hosts = [new_host(like=docker_model) for _ in range(count)]
+        mine = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
+        names.extend(mine)
+        own(lab)
+        records = {record.name: record for record in lab.up(dict.fromkeys(mine, "trixie"), like=docker_model)}
+        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in mine]
         for host in hosts:
             docker_answers(host)
-        (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
         return hosts
 
-    return boot
+    yield boot
+    lab.down(names)
+
+
+def together(hosts: list[LabHost]) -> list[LabHost]:
+    """One inventory of them all, in the first one's folder."""
+    known_hosts.read.cache_clear()
+    (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
+    return hosts

@@ -15,13 +15,19 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.conftest import LabHost, Outcome, engine, inventory_of
+from tests.lab.conftest import LabHost, Outcome, engine, inventory_of, together
 from tests.lab.runs import receipt, start
 
 
-@pytest.fixture
-def four(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
+@pytest.fixture(scope="module")
+def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
     return docker_fleet(4)
+
+
+@pytest.fixture
+def four(fleet: list[LabHost]) -> list[LabHost]:
+    """The same four hosts for every test: each has files and labels of its own."""
+    return together(fleet)
 
 
 def play(spec: dict[str, Any], **rollout: Any) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
 def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
     first = four[0]
     (first.folder / "test_own.py").write_text(
-        "def test_file(host):\n    assert host.file('/etc/app').content_string == 'right\\n'\n"
+        "def test_file(host):\n    assert host.file('/etc/proven').content_string == 'right\\n'\n"
     )
     racks = dict(zip([host.name for host in four], ["a", "b", "a", "b"], strict=True))
     inventory = yaml.safe_load((first.folder / "inventory.yml").read_text())
@@ -90,7 +96,7 @@ def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
     (first.folder / "hook").chmod(0o755)
     hook = {"host": ["./hook", "{{ inventory_hostname }}"], "wave": ["./hook", "wave"]}
     paced = {"domain": "rack", "verify": "own", "before": hook, "after": hook}
-    spec = {"files": {"/etc/app": {"content": "{{ 'wrong' if rack == 'a' else 'right' }}\n"}}}
+    spec = {"files": {"/etc/proven": {"content": "{{ 'wrong' if rack == 'a' else 'right' }}\n"}}}
     first.playbook({**play(spec, **paced), "verify": "test_own.py"})
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (3, ["failed", "skipped", "failed", "skipped"])
@@ -103,20 +109,20 @@ def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
     )
     assert lines[5:] == [f"wave after {one} {three} bad"]
     # One that its hook keeps back is skipped, and counts for nothing.
-    first.playbook({**play({"files": {"/etc/app": {"content": "right\n"}}}, **paced), "verify": "test_own.py"})
+    first.playbook({**play({"files": {"/etc/proven": {"content": "right\n"}}}, **paced), "verify": "test_own.py"})
     os.environ["REFUSED"] = four[1].name
     try:
         outcome = apply(four)
     finally:
         del os.environ["REFUSED"]
     assert (outcome.code, ends(outcome)) == (0, ["changed", "skipped", "changed", "changed"])
-    assert four[1].sh("cat /etc/app 2>/dev/null || echo none") == "none"
+    assert four[1].sh("cat /etc/proven 2>/dev/null || echo none") == "none"
 
 
 def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     """At a terminal: one plan for all, then wave by wave; and no further when the answer is no."""
     first = four[0]
-    first.playbook(play({"files": {"/etc/app": {"content": "x\n"}}}, serial=1, pause="ask"))
+    first.playbook(play({"files": {"/etc/asked": {"content": "x\n"}}}, serial=1, pause="ask"))
     master, slave = pty.openpty()
     argv = [sys.executable, "-m", "provision", "apply", "-i", str(first.folder / "inventory.yml")]
     process = subprocess.Popen(
@@ -139,7 +145,7 @@ def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     assert process.wait() == 3, shown
     assert "changes on 4 hosts?" in shown
     assert "Wave 1 of 4 is done. Go on?" in shown
-    assert [host.sh("ls /etc/app 2>/dev/null || echo none") for host in four] == ["/etc/app"] * 2 + ["none"] * 2
+    assert [host.sh("ls /etc/asked 2>/dev/null || echo none") for host in four] == ["/etc/asked"] * 2 + ["none"] * 2
     journal = max(first.folder.glob(".provision/runs/*/events.jsonl"), key=lambda path: Path(path).stat().st_mtime)
     done = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [event["reason"] for event in done if event["event"] == "rollout.stopped"] == ["not confirmed after wave 2"]
@@ -147,7 +153,7 @@ def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
 
 def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     first = four[0]
-    first.playbook({"spec": {"engine": engine(labels=["a=1"]), "files": {"/etc/app": {"content": "x\n"}}}})
+    first.playbook({"spec": {"engine": engine(labels=["plan=1"]), "files": {"/etc/approved": {"content": "x\n"}}}})
     plan = first.folder / "plan.json"
     key, signers = first.folder / "key", first.folder / "allowed_signers"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -155,16 +161,16 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     planned = first.provision("plan", "--out", str(plan), "--sign", str(key), "--detailed-exitcode", "--drift-report")
     assert planned.code == 2
     same = {event["summary"]: len(event["hosts"]) for event in planned.all("drift")}
-    assert same["create file:/etc/app"] == 4, "one drift of four hosts is told once"
+    assert same["create file:/etc/approved"] == 4, "one drift of four hosts is told once"
     # One host drifts meanwhile, another is made right by hand.
-    four[1].sh("echo theirs >/etc/app")
-    before = four[1].sh("sha256sum /etc/app /etc/docker/daemon.json; ls /var/lib/provision/runs")
+    four[1].sh("echo theirs >/etc/approved")
+    before = four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs")
     unsigned = first.folder / "unsigned.json"
     unsigned.write_bytes(plan.read_bytes())
     refused = apply(four, "--plan", str(unsigned), "--signers", str(signers))
     assert (refused.code, "it is not signed" in refused.err) == (1, True)
     tampered = first.folder / "tampered.json"
-    tampered.write_text(plan.read_text().replace("a=1", "a=2"))
+    tampered.write_text(plan.read_text().replace("plan=1", "plan=2"))
     tampered.with_name("tampered.json.sig").write_bytes(plan.with_name("plan.json.sig").read_bytes())
     refused = apply(four, "--plan", str(tampered), "--signers", str(signers))
     assert (refused.code, "not of these bytes" in refused.err) == (1, True)
@@ -172,12 +178,12 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert (outcome.code, ends(outcome)) == (3, ["changed", "failed", "changed", "changed"])
     (error,) = [event["error"] for event in outcome.all("host.done") if "error" in event]
     assert error["kind"] == "drifted"
-    assert "file:/etc/app" in error["detail"]
-    assert four[1].sh("sha256sum /etc/app /etc/docker/daemon.json; ls /var/lib/provision/runs") == before
+    assert "file:/etc/approved" in error["detail"]
+    assert four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs") == before
     # Without a signature asked for, a tampered one can't do harm: it is not what would be done.
     assert ends(apply(four, "--plan", str(tampered))) == ["ok", "failed", "ok", "ok"]
     # A spec that was changed since is another plan.
-    first.playbook({"spec": {"engine": engine(labels=["a=3"]), "files": {"/etc/app": {"content": "x\n"}}}})
+    first.playbook({"spec": {"engine": engine(labels=["plan=3"]), "files": {"/etc/approved": {"content": "x\n"}}}})
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
 
 
@@ -196,12 +202,12 @@ def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
 
 def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     first = four[0]
-    first.playbook({"spec": {"engine": engine(labels=["a=1"])}})
+    first.playbook({"spec": {"engine": engine(labels=["ctrl=c"])}})
     once = interrupted(first, 1, "-f", "1")
     assert (once.code, ends(once)) == (130, ["changed", "skipped", "skipped", "skipped"])
     assert {event.get("reason") for event in once.all("host.done")} == {None, "the run was interrupted"}
     # Twice, in the middle of a restart: we leave, and the host, which nobody confirms, goes back by itself.
-    first.playbook({"spec": {"engine": engine(labels=["a=1"], icc=False)}})
+    first.playbook({"spec": {"engine": engine(labels=["ctrl=c"], icc=False)}})
     before = first.sh("sha256sum /etc/docker/daemon.json")
     twice = interrupted(first, 2, "-f", "1", "--confirm-within", "3")
     assert (twice.code, ends(twice)) == (130, ["failed", "skipped", "skipped", "skipped"])
@@ -218,6 +224,7 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
 def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
+    assert apply(four).code == 0
     boots = [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four]
     for host in (four[1], four[2]):
         host.sh("touch /run/reboot-required")

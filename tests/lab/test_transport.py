@@ -212,13 +212,30 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     assert refused.done["error"]["kind"] == "host_key"
 
 
+def many_names(host: LabHost, count: int, **variables: str) -> None:
+    """An inventory with one host under many names."""
+    lines = host.inventory(**variables).read_text()
+    common = lines.split(f"    {host.name}:\n")[1]
+    body = "".join(f"    name{number:02d}:\n{common}" for number in range(count))
+    (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n{body}")
+
+
+def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
+    """One connection to it for all, and no more logins at a time than a stock sshd takes: none is dropped."""
+    jump, inner = new_host(), new_host()
+    count = "journalctl -q -o cat | grep -c 'Accepted publickey'"
+    dropped = "journalctl -q -o cat | grep -ciE 'drop connection|MaxStartups|penalty' || true"
+    before, drops = int(jump.sh(count)), [host.sh(dropped) for host in (jump, inner)]
+    many_names(inner, 40, ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
+    outcome = inner.plan(SPEC)
+    assert (outcome.code, outcome.counts) == (0, {"changed": 40}), outcome.out
+    assert int(jump.sh(count)) - before == 2, "one of ours, and the question"
+    assert [host.sh(dropped) for host in (jump, inner)] == drops
+
+
 def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
     """sshd's stock MaxStartups 10:30:100 drops some of a burst; a dropped login is tried again."""
-    inventory = {f"name{number:02d}": {"ansible_host": host.address} for number in range(25)}
-    lines = host.inventory().read_text()
-    common = lines.split(f"    {host.name}:\n")[1]
-    body = "".join(f"    {name}:\n{common}" for name in inventory)
-    (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n{body}")
+    many_names(host, 25)
     outcome = host.plan(SPEC, "--forks", "25")
     assert outcome.code == 0, outcome.out
     assert outcome.counts == {"changed": 25}
