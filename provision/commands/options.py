@@ -62,6 +62,13 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds for one host, all in all (default: 1800)",
     )
+    parser.add_argument(
+        "--look-within",
+        type=_seconds,
+        default=30.0,
+        metavar="S",
+        help="seconds for looking at a host, which takes a moment: one that froze is given up (default: 30)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
     parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
 

@@ -76,6 +76,7 @@ def roll_out(
         mode,
         args.forks,
         args.deadline,
+        args.look_within,
         confirm=partial(_ask, listener) if asks else None,
         ask=listener.ask if asks else None,
         verify=_verify(found, args.forks) if changes else None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,13 +39,15 @@ Hook = Callable[[list[str], dict[str, str]], str]
 @dataclass(frozen=True, slots=True)
 class Request:
     """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change,
-    ``ask`` between waves. ``deadline`` is in seconds per host; a host that waits for the answer gets a new one.
+    ``ask`` between waves. ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. A look
+    must be over within ``look_within`` seconds.
     ``prove`` has each host verified at its end. ``run`` names this run on the hosts; risky changes are put back by a
     host that nobody comes into anew within ``confirm_within`` seconds."""
 
     mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"]
     forks: int = 50
     deadline: float = tasks.DEADLINE
+    look_within: float = 30.0
     confirm: Confirm | None = None
     ask: Callable[[str], bool] | None = None
     verify: Verify | None = None
@@ -160,21 +162,22 @@ class HostRun:
             self._connection = self.scene.transport.open(self.wish.host, deadline)
             self._guard(deadline)
             scene = self.scene
-            if scene.request.mode in _QUESTIONS:
-                _QUESTIONS[scene.request.mode](self, self._connection, deadline)
-                return
             earlier = scene.request.earlier
             begun = scene.request.run if scene.request.again else earlier if scene.request.mode == "apply" else ""
             began = self._took_up(self._connection, begun, deadline) if begun else ""
-            if scene.request.mode == "rollback":
-                self.found = tasks.look_back(
-                    self._connection, self.wish, scene.context, earlier, scene.options, deadline
-                )
-            else:
-                self.found = tasks.look(self._connection, self.wish, scene.context, scene.options, deadline)
-                if began == "waiting":
-                    self._settle_earlier(self._connection, begun, deadline)
+            with self._soon(deadline) as soon:
+                if scene.request.mode in _QUESTIONS:
+                    _QUESTIONS[scene.request.mode](self, self._connection, soon)
                     return
+                if scene.request.mode == "rollback":
+                    self.found = tasks.look_back(
+                        self._connection, self.wish, scene.context, earlier, scene.options, soon
+                    )
+                else:
+                    self.found = tasks.look(self._connection, self.wish, scene.context, scene.options, soon)
+            if began == "waiting":
+                self._settle_earlier(self._connection, begun, deadline)
+                return
             if self.plan is None:
                 self._tell("host.plan", plan=self.found.plan)
             self.plan = self.found.plan
@@ -185,6 +188,24 @@ class HostRun:
                 self._end_well("changed" if self.found.plan.changes or began == "done" else "ok")
             elif scene.request.confirm is not None:
                 self._unguard()  # a person may think as long as it takes
+
+    @contextmanager
+    def _soon(self, deadline: float) -> Iterator[float]:
+        """A look takes a moment; a host that lets it wait has frozen, and is no reason to wait until its deadline."""
+        within = self.scene.request.look_within
+        soon = min(deadline, time.monotonic() + within)
+        self._unguard()
+        self._guard(soon)
+        try:
+            yield soon
+        except HostError as error:
+            if error.failure.kind != "timeout" or soon == deadline:
+                raise
+            message = f"looking at the host took longer than {within:.0f} s (--look-within); nothing was changed"
+            raise HostError("timeout", message, detail=error.failure.detail) from error
+        self._unguard()
+        if not self.done:
+            self._guard(deadline)
 
     def _took_up(self, connection: Connection, run: str, deadline: float) -> str:
         """How far an earlier run got on this host, by the host's own receipt; its job is waited for."""

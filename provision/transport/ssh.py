@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import logging
+import random
 import socket
 import threading
 import time
@@ -34,8 +35,9 @@ _DISABLED = {
     "kex": ["diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1"],
 }
 
-#: A dropped login (sshd's MaxStartups drops some of a burst, sshd_config(5)) is tried again after these seconds.
-_RETRIES = (0.3, 1.0, 2.5)
+#: A dropped login (sshd's MaxStartups drops some of a burst, sshd_config(5)) is tried again after about so many
+#: seconds: not all of a burst at the same moment once more.
+_RETRIES = (0.3, 1.0, 2.5, 4.0)
 
 #: Logins under way through one jump host; its sshd's stock MaxStartups begins to drop at 10.
 _THROUGH_JUMP = 6
@@ -108,7 +110,7 @@ class Transport:
         target = self._target(host.login)
         last = HostError("unreachable", "never tried")
         for pause in (0.0, *_RETRIES):
-            time.sleep(pause)
+            time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
             try:
                 return self._open(host.login, target, deadline)
             except HostError as error:
@@ -219,7 +221,7 @@ class Transport:
         number = None
         try:
             sock = arguments["sock"] = self._socket(target, gateway, timeout)
-            number = self.watchdog.watch(min(deadline, time.monotonic() + 4 * timeout), lambda: _kill(sock))
+            number = self.watchdog.watch(min(deadline, time.monotonic() + 3 * timeout), lambda: _kill(sock))
             connection.open()
         except HostError:
             raise

@@ -137,17 +137,20 @@ def test_values_arrive_byte_for_byte(host: LabHost) -> None:
     assert len(host.plan().items) == 3
 
 
-def test_a_frozen_host_ends_at_its_deadline(new_host: NewHost) -> None:
+def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
     frozen, healthy = new_host(), new_host()
     # Its shell stops at login, with the connection up.
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
     inventory = frozen.inventory()
     text = inventory.read_text() + "\n".join(healthy.inventory().read_text().splitlines()[2:])
     inventory.write_text(text)
-    outcome = frozen.apply(SPEC, "--deadline", "12")
-    assert outcome.counts == {"changed": 1, "failed": 1}, outcome.out
-    ends = {event["host"]: event for event in outcome.all("host.done")}
-    assert ends[frozen.name]["error"]["kind"] == "timeout"
+    for words, said in ((("--deadline", "8"), "deadline passed"), (("--look-within", "4"), "longer than 4 s")):
+        outcome = frozen.apply(SPEC, *words)
+        assert (outcome.code, outcome.events[-1]["counts"]["failed"]) == (3, 1), outcome.out
+        ends = {event["host"]: event for event in outcome.all("host.done")}
+        assert ends[frozen.name]["error"]["kind"] == "timeout"
+        assert said in ends[frozen.name]["error"]["message"]
+        assert ends[healthy.name]["status"] in ("changed", "ok")
     assert healthy.sh("cat /etc/proof") == "here"
 
 
