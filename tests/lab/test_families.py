@@ -28,17 +28,21 @@ def test_one_playbook_for_all_families(new_host: NewHost) -> None:
     def apply(version: str) -> dict[str, int]:
         outcome = first.apply({**spec, "engine": {**spec["engine"], "version": version}})
         assert outcome.code == 0, outcome.out
+        print(f"\napply {version}: {outcome.counts}", [host.docker_info("ServerVersion") for host in hosts], end="")
         return outcome.counts
 
     assert apply("26.1.5") == {"changed": 4}
     assert apply("26.1.5") == {"ok": 4}
     checked = first.provision("verify")
     assert checked.counts == {"ok": 4}, checked.failed
+    print(f"\nverify: {checked.counts}, {len(checked.all('check.done'))} checks", end="")
     for version in ("28.5.2", "26.1.5"):
         before = [_starts(host) for host in hosts]
         assert apply(version) == {"changed": 4}
         assert [host.docker_info("ServerVersion").partition("+")[0] for host in hosts] == [version] * 4
-        assert [_starts(host) for host in hosts] == [count + 1 for count in before], "one restart each"
+        after = [_starts(host) for host in hosts]
+        print(f"; starts of docker {before} -> {after}", end="")
+        assert after == [count + 1 for count in before], "one restart each"
         assert apply(version) == {"ok": 4}
     # What has a pin is held: nobody's upgrade moves it.
     apt, dnf, yum, zypper = hosts

@@ -87,7 +87,11 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
     error = outcome.done["error"]
     assert error["kind"] in ("step", "record")
     assert message in outcome.out, "what is wrong, in the program's own words"
-    assert host.sh(HASH) == before
+    after = host.sh(HASH)
+    last = error.get("detail", "").strip().splitlines()[-1:]
+    print(f"\n{fault}: exit {outcome.code}, {error['kind']}: {error['message']}: {last}")
+    print(f"  before {before[:16]}, after {after[:16]}")
+    assert after == before
     host.sh(mend_it)
     assert host.apply(None, "--confirm-within", "10").counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
@@ -238,6 +242,7 @@ def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
     found = written(host, outcome)
     found |= {"plan": planned.out.encode(), "verify": checked.out.encode(), "failed": failed.out.encode()}
     found["our arguments"] = b"\0".join(watched)
+    print(f"\nsearched {len(found)} pieces, {sum(map(len, found.values()))} bytes, each for {len(forms(CANARY))} forms")
     assert leaks(found) == []
     # The search itself: a leak that is planted is found, in each form.
     for form in forms(CANARY):

@@ -196,6 +196,7 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
         assert host.apply().counts == {"changed": 1}, more
         did = "reload" if host.dockerd_pid() == daemon else "restart"
         seen.append((more, level, did))
+        print(f"{json.dumps(more):90} plan: {level:8} dockerd: {did:8} container's pid kept: {host.sh(pid) == before}")
         assert host.sh(pid) == before, "live-restore"
     assert seen == [(more, expected, expected) for more, expected in IMPACTS]
     assert host.provision("verify", "--suite", "daemon").failed == set(), "the last was a reload, by the daemon's word"
