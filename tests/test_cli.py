@@ -137,6 +137,10 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+#: What commands have in common.
+_SHARED = {"__init__", "options", "running", "listening", "narrowing"}
+
+
 def test_commands_all_have_a_module_and_none_is_hidden() -> None:
     folder = Path(cli.__file__).parent / "commands"
-    assert set(cli.COMMANDS) == {path.stem for path in folder.glob("*.py")} - {"__init__", "options", "running"}
+    assert set(cli.COMMANDS) == {path.stem for path in folder.glob("*.py")} - _SHARED

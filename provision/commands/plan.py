@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import options, running
+from provision.commands.listening import whoami
 
 if TYPE_CHECKING:
     from provision.model import Event
@@ -56,7 +57,7 @@ def _write(args: argparse.Namespace, plans: _Plans) -> None:
 
     from provision import planfile, signing
 
-    head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": running.whoami(), "playbook": str(args.playbook)}
+    head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}
     planfile.write(args.out, head, plans.hosts)
     if args.sign is not None:
         signing.sign(args.out, args.sign)

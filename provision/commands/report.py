@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from provision.commands import options
-from provision.commands.running import recorded
+from provision.commands.narrowing import recorded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.commands import options, running
+from provision.commands import narrowing, options, running
 
 if TYPE_CHECKING:
     from provision.report.journal import Run
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from provision.report.journal import broken_off, runs
 
     if shown is not None:
-        return _show(running.recorded(args.playbook, shown))
+        return _show(narrowing.recorded(args.playbook, shown))
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
     if not found:

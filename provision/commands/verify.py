@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from provision.commands import options, running
+from provision.commands.listening import reporter
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     transport = running.transport(args, found)
     report = args.junit and args.junit.resolve()
     request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot, args.check)
-    reporter = running.reporter(args)
+    main = reporter(args)
     try:
-        counts = verify(found.wishes, found.context, transport, request, reporter)
+        counts = verify(found.wishes, found.context, transport, request, main)
     finally:
-        reporter.close()
+        main.close()
     return 3 if counts["failed"] or counts["unreachable"] else 0

@@ -105,6 +105,10 @@ class Cluster:
         self._each(runs, False, gate)
 
     def _each(self, runs: list[HostRun], preview: bool, gate: Gate) -> None:
+        for run in runs:
+            # Ended by the look before the question: its turn is over when it comes.
+            if run.done and not preview and not gate.start(run):
+                gate.end(run)
         waiting = self._shards([run for run in runs if not run.done])
         under_way: dict[Future, list[HostRun]] = {}
         lonely = 0.0
@@ -125,10 +129,12 @@ class Cluster:
             self._tell_workers(gate)
             lonely = 0.0 if workers else lonely or time.monotonic()
             if lonely and time.monotonic() - lonely > _LONELY:
-                for future, left in under_way.items():
+                for future in under_way:
                     future.cancel()
-                    self._lost(left, f"the cluster had no worker for {_LONELY:.0f} s", preview, gate)
-                under_way.clear()
+                left = [run for begun in under_way.values() for run in begun]
+                left += [run for shard in waiting for run in self._begun(shard, preview, gate)]
+                self._lost(left, f"the cluster had no worker for {_LONELY:.0f} s", preview, gate)
+                return
 
     def _begun(self, runs: list[HostRun], preview: bool, gate: Gate) -> list[HostRun]:
         """Those of a shard that may begin."""
@@ -173,20 +179,18 @@ class Cluster:
         if future.status == "finished":
             for data in future.result():
                 self._hear(pickle.loads(data))  # noqa: S301
-            self._lost(
-                [run for run in runs if not (run.done or run.good or run.plan)], "it told nothing", preview, gate
-            )
+            self._lost(runs, "the worker told nothing of it", preview, gate)
         else:
             self._lost(runs, f"{future.exception()}", preview, gate)
-        if not preview:
-            for run in runs:
-                if run.done and not run.good:
-                    gate.end(run)
 
     def _lost(self, runs: list[HostRun], reason: str, preview: bool, gate: Gate) -> None:
+        """Those of ``runs`` of which nothing is known are failed; all that have ended are told."""
         for run in runs:
-            if not run.done and not run.good:
+            known = run.done or run.good or (preview and run.plan is not None)
+            if not known:
                 run.fail(Failure("worker", f"{reason}; how far the host got is not known (provision runs --on-hosts)"))
+            if not preview and run.done and not run.good:
+                gate.end(run)
 
     def _tell_workers(self, gate: Gate) -> None:
         word = "leave" if gate.leaving else "stop" if gate.stopped else ""

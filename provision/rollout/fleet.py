@@ -37,7 +37,9 @@ class Result:
 
     @property
     def bad(self) -> bool:
-        return bool(self.stopped) or any(self.counts[status] for status in BAD)
+        """Whether a host is not as wished, although nobody has said no."""
+        left = bool(self.counts["skipped"]) and not self.declined
+        return bool(self.stopped) or left or any(self.counts[status] for status in BAD)
 
 
 class Rollout:

@@ -94,7 +94,7 @@ class HostRun:
         self.good = self.status = ""
         promised = scene.request.promised
         self._promised = promised.get(wish.host.name) if promised is not None else None
-        self._left = False
+        self._left = self._previewed = False
         self._run = scene.request.run
         #: told when we begin to wait for the host, and when that is over
         self.waits: Callable[[bool], None] = lambda waiting: None
@@ -113,8 +113,10 @@ class HostRun:
 
     def preview(self, keep: bool) -> None:
         """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
+        self._previewed = True
         self.look()
-        if self.pending and self.plan is not None and not keep:
+        self._previewed = False
+        if self.pending and self.plan is not None and not (keep and self.plan.changes):
             self._promised = planfile.entry(self.plan)
             self.release()
 
@@ -308,7 +310,10 @@ class HostRun:
         self._end(self.good)
 
     def _end_well(self, status: str) -> None:
-        """The host is as wished; it is at its end unless that is still to be proven."""
+        """The host is as wished; it is at its end unless that is still to be proven, or it is to be restarted: when its
+        turn comes, and somebody has said yes."""
+        if self._previewed and self.pacing is not None and (self.pacing.proves or self.pacing.reboot != "never"):
+            return
         if self.pacing is not None and self.pacing.reboot == "if-needed" and self.scene.request.changes:
             status = self._restarted(status)
         paced = self.pacing is not None and self.pacing.proves and self.scene.request.changes

@@ -115,34 +115,38 @@ def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
         outcome = apply(four)
     finally:
         del os.environ["REFUSED"]
-    assert (outcome.code, ends(outcome)) == (0, ["changed", "skipped", "changed", "changed"])
+    assert (outcome.code, ends(outcome)) == (3, ["changed", "skipped", "changed", "changed"])
     assert four[1].sh("cat /etc/proven 2>/dev/null || echo none") == "none"
+
+
+def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
+    """An apply at a terminal, where a person answers its questions: how it ended, and what was shown."""
+    master, slave = pty.openpty()
+    argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
+    argv.append(str(host.folder / "site.yml"))
+    environment = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    shown, given = "", 0
+    while True:
+        try:
+            data = os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+        shown += data.decode("utf-8", "replace")
+        if given < len(answers) and shown.count("[y/N]") > given:
+            os.write(master, f"{answers[given]}\n".encode())
+            given += 1
+    os.close(master)
+    return process.wait(), shown
 
 
 def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     """At a terminal: one plan for all, then wave by wave; and no further when the answer is no."""
     first = four[0]
     first.playbook(play({"files": {"/etc/asked": {"content": "x\n"}}}, serial=1, pause="ask"))
-    master, slave = pty.openpty()
-    argv = [sys.executable, "-m", "provision", "apply", "-i", str(first.folder / "inventory.yml")]
-    process = subprocess.Popen(
-        [*argv, str(first.folder / "site.yml")],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**os.environ, "TERM": "xterm"},
-    )
-    os.close(slave)
-    shown, answers = "", ["y\n", "y\n", "n\n"]
-    while True:
-        try:
-            data = os.read(master, 4096)
-        except OSError:  # the other side is closed
-            break
-        shown += data.decode()
-        if answers and shown.count("[y/N]") > 3 - len(answers):
-            os.write(master, answers.pop(0).encode())
-    assert process.wait() == 3, shown
+    code, shown = at_terminal(first, "y", "y", "n")
+    assert code == 3, shown
     assert "changes on 4 hosts?" in shown
     assert "Wave 1 of 4 is done. Go on?" in shown
     assert [host.sh("ls /etc/asked 2>/dev/null || echo none") for host in four] == ["/etc/asked"] * 2 + ["none"] * 2
@@ -230,6 +234,10 @@ def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> 
         host.sh("touch /run/reboot-required")
     refused = apply(four, "--max-impact", "restart")
     assert ends(refused) == ["ok"] * 4
+    # A restart is a change too: nobody's host is restarted before somebody has said yes.
+    code, shown = at_terminal(first, "n")
+    assert (code, "restart where needed, 4 hosts?" in shown) == (1, True), shown
+    assert [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four] == boots
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (0, ["ok", "changed", "changed", "ok"])
     after = [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four]

@@ -1,0 +1,111 @@
+"""Who hears what a run tells: the terminal, a program, the journal, and whoever else was named."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provision.load import Loaded
+    from provision.model import Event
+    from provision.report.webhook import Webhook
+    from provision.rollout.host import Request
+
+
+class Listeners:
+    """All of them, as one. ``main`` is the one that can ask; ``also`` hears everything too."""
+
+    def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
+        self.main = reporter(args)
+        self._all: list[Callable[[Event], None]] = [_by_drift(args, self.main)]
+        if also is not None:
+            self._all.append(also)
+        self._webhook = self._named(args, run)
+
+    def __call__(self, event: Event) -> None:
+        for listener in self._all:
+            listener(event)
+
+    def add(self, listener: Callable[[Event], None]) -> None:
+        self._all.append(listener)
+
+    def close(self) -> None:
+        self.main.close()
+        if self._webhook is not None:
+            self._webhook.close()
+
+    def _named(self, args: argparse.Namespace, run: str) -> Webhook | None:
+        """Those that the command line and PROVISION_WEBHOOK name; the last of them is to be closed."""
+        if getattr(args, "metrics", None) is not None:
+            from provision.report.metrics import Metrics
+
+            self.add(Metrics(_writable(args.metrics), str(args.playbook)))
+        if getattr(args, "junit", None) is not None:
+            from provision.report.junit import Junit
+
+            self.add(Junit(_writable(args.junit)))
+        if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
+            return None
+        from provision.report.webhook import Webhook
+
+        webhook = Webhook(url, {"run": run, "playbook": str(args.playbook)})
+        self.add(webhook)
+        return webhook
+
+
+def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Event], None]:
+    if not getattr(args, "drift_report", False):
+        found: Callable[[Event], None] = listener
+        return found
+    from provision.report.drift import DriftReport
+
+    return DriftReport(listener)
+
+
+def _writable(path: Path) -> Path:
+    """A file that can be written when the run is over, which is too late to find out."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        from provision.errors import UsageError
+
+        raise UsageError(f"{path} can't be written: there is no such folder that is ours")
+    return path
+
+
+def reporter(args: argparse.Namespace) -> Any:
+    """Who hears the events: JSON Lines, a terminal, or lines of text."""
+    if args.json:
+        from provision.report.jsonlines import JsonLines
+
+        return JsonLines()
+    if sys.stdout.isatty() and not args.plain:
+        from provision.report.terminal import Terminal
+
+        return Terminal()
+    from provision.report.text import Text
+
+    return Text()
+
+
+def journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:
+    from provision.report.journal import Journal
+
+    head = {
+        "mode": mode,
+        "playbook": str(args.playbook),
+        "by": whoami(),
+        "hosts": [wish.host.name for wish in found.wishes],
+        "resumes" if mode == "apply" else "brings_back": request.earlier,
+    }
+    return Journal(args.playbook, request.run, head)
+
+
+def whoami() -> str:
+    import getpass
+    import socket
+
+    return f"{getpass.getuser()}@{socket.gethostname()}"
