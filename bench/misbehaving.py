@@ -30,7 +30,7 @@ from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
 from provision.rollout.fleet import Rollout
-from provision.rollout.host import Request
+from provision.rollout.request import Request
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "10"))

@@ -12,7 +12,7 @@ from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import Event
 from provision.rollout.cluster import Address
-from provision.rollout.host import Request
+from provision.rollout.request import Request
 from provision.rollout.shard import Project, Shard, digest, go, plain
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder

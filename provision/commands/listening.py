@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provision.load import Loaded
     from provision.model import Event
     from provision.report.webhook import Webhook
-    from provision.rollout.host import Request
+    from provision.rollout.request import Request
 
 
 class Listeners:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provision.load import Loaded
     from provision.model import Event, Failure
     from provision.rollout.cluster import Cluster
-    from provision.rollout.host import Request, Verify
+    from provision.rollout.request import Request, Verify
     from provision.transport.ssh import Transport
 
 
@@ -57,7 +57,7 @@ def roll_out(
     from provision import secret
     from provision.rollout.fleet import Rollout
     from provision.rollout.hooks import Hooks
-    from provision.rollout.host import Request
+    from provision.rollout.request import Request
     from provision.work import new_run
 
     secret.resolve()

@@ -22,7 +22,8 @@ from distributed import Client, Future, Security, get_client, get_worker
 from provision.errors import UsageError
 from provision.model import Event, Failure
 from provision.rollout.fanout import HEED, Gate
-from provision.rollout.host import HostRun, Request
+from provision.rollout.host import HostRun
+from provision.rollout.request import Request
 from provision.rollout.shard import Project, Shard, go, plain
 
 #: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.

@@ -20,8 +20,9 @@ from provision.desire import Options
 from provision.model import STATUSES, Event
 from provision.pacing import Pacing
 from provision.rollout.fanout import HEED, FanOut, Threads
-from provision.rollout.host import HostRun, Request, Scene
+from provision.rollout.host import HostRun
 from provision.rollout.interrupts import Interrupts
+from provision.rollout.request import Request, Scene
 from provision.rollout.stages import Stage, stages
 from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave, waves

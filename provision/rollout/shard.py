@@ -17,7 +17,8 @@ from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure
 from provision.rollout.crew import Member, Shift
-from provision.rollout.host import GOOD, HostRun, Request, Scene
+from provision.rollout.host import GOOD, HostRun
+from provision.rollout.request import Request, Scene
 from provision.transport.ssh import Connecting, Transport
 from provision.yamlfile import Map
 

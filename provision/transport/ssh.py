@@ -37,7 +37,7 @@ _DISABLED = {
 
 #: A dropped login (sshd's MaxStartups drops some of a burst, sshd_config(5)) is tried again after about so many
 #: seconds: not all of a burst at the same moment once more.
-_RETRIES = (0.3, 1.0, 2.5, 4.0)
+_RETRIES = (0.3, 1.0, 2.5, 4.0, 6.0)
 
 #: Logins under way through one jump host; its sshd's stock MaxStartups begins to drop at 10.
 _THROUGH_JUMP = 6

@@ -121,5 +121,6 @@ def test_a_container_of_ours_is_gone_even_if_verify_is_killed(docker_host: LabHo
     time.sleep(2)
     assert docker_host.sh("docker images -q --filter label=provision.verify")
     unit = docker_host.sh("systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9]*' | head -1")
-    docker_host.sh(f"systemctl start {unit}.service")
+    # --wait: a simple service has started as soon as its process has.
+    docker_host.sh(f"systemctl start --wait {unit}.service")
     assert docker_host.sh("docker ps -aq; docker images -q") == ""
