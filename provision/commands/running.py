@@ -125,6 +125,8 @@ def _cluster(args: argparse.Namespace, options: Options, request: Request, found
     rollouts = [part.rollout for wish in found.wishes for part in wish.plays if part.rollout is not None]
     if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
         raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
+    if any(one.reboot != "never" and one.domain is None for one in rollouts):
+        raise UsageError("with --cluster restarts need a domain: without one nobody sees to one host at a time")
     project = Project(
         args.inventory.resolve(),
         args.playbook.resolve(),

@@ -41,7 +41,7 @@ class HostRun:
         self.good = self.status = ""
         promised = scene.request.promised
         self._promised = promised.get(wish.host.name) if promised is not None else None
-        self._left = self._previewed = False
+        self._left = self._previewed = self._begun = False
         self._run = scene.request.run
         #: told when we begin to wait for the host, and when that is over
         self.waits: Callable[[bool], None] = lambda waiting: None
@@ -95,6 +95,7 @@ class HostRun:
         if problem := self._hook("before"):
             self.skip(f"its hook before failed: {problem}")
             return
+        self._begun = True
         if self._connection is None:
             self.look()
             self.waits(False)
@@ -330,7 +331,8 @@ class HostRun:
 
     def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
         self.release()
-        if status != "skipped" and (problem := self._hook("after", status)):
+        # Not for one that ended by the look before the question: nobody has said yes to a command for it.
+        if self._begun and status != "skipped" and (problem := self._hook("after", status)):
             # Drained, and not taken back, say: the next must not go the same way.
             failure = failure or Failure("hook", f"its hook after failed: {problem}")
             status = "failed" if status in ("ok", "changed") else status

@@ -234,6 +234,16 @@ def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> 
         host.sh("touch /run/reboot-required")
     refused = apply(four, "--max-impact", "restart")
     assert ends(refused) == ["ok"] * 4
+    # A look before a question runs no command of the play's: nobody has said yes to it.
+    log = first.folder / "after"
+    (first.folder / "after-hook").write_text(f"#!/bin/sh\necho $PROVISION_HOST >>{log}\n")
+    (first.folder / "after-hook").chmod(0o755)
+    first.playbook(play({"engine": engine()}, after={"host": ["./after-hook"]}))
+    assert at_terminal(first)[0] == 0
+    assert not log.exists()
+    assert ends(apply(four)) == ["ok"] * 4
+    assert sorted(log.read_text().split()) == sorted(host.name for host in four)
+    first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
     # A restart is a change too: nobody's host is restarted before somebody has said yes.
     code, shown = at_terminal(first, "n")
     assert (code, "restart where needed, 4 hosts?" in shown) == (1, True), shown
