@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from provision import spec
 from provision.model import Report, Resource
+from provision.resources.docker.compose import NoProject, Project
+from provision.resources.docker.container import Container, NoContainer
+from provision.resources.docker.image import ImageBefore
+from provision.resources.docker.network import NetworkBefore, NoNetwork
 from provision.resources.file import File, NoFile
 from provision.resources.forward import ForwardBefore
 from provision.resources.hostname import HostnameBefore
@@ -34,6 +40,7 @@ def resources(run: str, record: Report, desired: Iterable[Resource], lock_timeou
         *_files(lines, record, watchers),
         *((Packages(pins, lock_timeout=lock_timeout),) if pins else ()),
         *_services(lines, services),
+        *_objects(lines, record),
     )
 
 
@@ -66,6 +73,38 @@ def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str
                 watchers.get(path, ()),
                 secret=mode == "600",
             )
+
+
+def _objects(lines: list[list[str]], record: Report) -> Iterator[Resource]:
+    """What docker had: what was not there goes first where it runs, and last where others may use it. Of a container
+    its label says how we made it, and the record which image it was of; one that somebody else had made can't be made
+    again. Images that came with the run stay: nobody is disturbed by them."""
+    made = {name: record.fields("made_of", name) for kind, _, name in lines if kind == "made"}
+    of_kind = {kind: [(word, rest) for each, word, rest in lines if each == kind] for kind in _OBJECTS}
+    projects = [(word, *rest.partition(" ")[::2]) for word, rest in of_kind["compose"]]
+    yield from (NoProject(name, file) for word, name, file in projects if word == "absent")
+    yield from (NoContainer(name) for word, name in of_kind["container"] if word == "absent")
+    for word, name in of_kind["network"]:
+        if word != "absent":
+            yield NetworkBefore(name, *record.fields("made_of", name))
+    yield from (ImageBefore(name, word) for word, name in of_kind["image"] if word != "absent")
+    for word, name in of_kind["container"]:
+        if word != "absent":
+            yield _container(name, word, made.get(name))
+    yield from (Project(name, (file,), 120) for word, name, file in projects if word != "absent")
+    yield from (NoNetwork(name) for word, name in of_kind["network"] if word == "absent")
+
+
+_OBJECTS = ("network", "image", "container", "compose")
+
+
+def _container(name: str, state: str, made: tuple[str, ...] | None) -> Resource:
+    image, _, label = (made or ("",))[0].partition("\n")
+    if not label:
+        raise Unfixable(f"the container {name} was not of provision's making; it can't be made again")
+    before = spec.Container.model_validate(json.loads(label))
+    running = state.startswith(("running", "restarting"))
+    return Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 
 
 def _services(lines: list[list[str]], known: dict[str, Service]) -> Iterator[Resource]:

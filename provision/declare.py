@@ -50,23 +50,31 @@ class Context:
 
     templates: Templates
     files: tuple[Path, ...]
+    #: the playbook's own
+    folder: Path = Path()
     #: exact versions that hosts follow
     locks: Locks = field(default_factory=dict)
     #: what has been worked out already: checking, looking and planning all ask for the same
     memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    #: which host pushes an image in this run, and the digests of those that are pushed by now
+    pushed_by: dict[str, str] = field(default_factory=dict, compare=False)
+    published: dict[str, str] = field(default_factory=dict, compare=False)
+    #: host with a registry -> the hosts that are to use it, with their addresses
+    clients: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
+
+    def find(self, name: str) -> Path | None:
+        """Where a file or folder of that name is; ``None`` when there is none."""
+        return next((folder / name for folder in self.files if (folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file; ``None`` when there is none of that name."""
-        for folder in self.files:
-            path = folder / name
-            if path.is_file():
-                return path.read_bytes()
-        return None
+        path = self.find(name)
+        return path.read_bytes() if path is not None and path.is_file() else None
 
 
 def context(playbook: Path) -> Context:
     folder = playbook.parent
-    return Context(Templates(folder / "templates"), (folder / "files", folder), read(beside(playbook)))
+    return Context(Templates(folder / "templates"), (folder / "files", folder), folder, read(beside(playbook)))
 
 
 def declare(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provision.daemon_keys import NEWEST, Version, keys
-from provision.model import LEVELS, Impact, Plan
+from provision.model import LEVELS, Change, Impact, Plan
 
 _ENGINE = "docker"
 #: Packages whose change restarts the daemon (their own scripts do).
@@ -51,21 +51,53 @@ def worst(levels: Iterable[str]) -> str:
 def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
     """What each change does. ``containers`` are those that run now, by name, with their restart policy; they
     ``survive`` a restart of the daemon where live-restore is on by then."""
-    found = []
-    for change in plan.changes:
-        kind, _, name = change.resource.partition(":")
-        there = {key for key in change.drift.keys if change.drift.seen.get(key) != "absent"}
-        if kind == "packages" and (moved := sorted(_DAEMONS & there)):
-            reason = f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version"
-            found.append(Impact("restart", change.resource, reason))
-        elif kind == "service" and name == _ENGINE:
-            verbs = [call.args[1] for call in change.calls if call.function == "svc_settle"]
-            if change.drift.want.get("running") == "no" and "running" in change.drift:
-                found.append(Impact("restart", change.resource, "stops"))
-            elif "running" not in change.drift and verbs and "loaded" in change.drift:
-                level = "reload" if verbs[0] == "reload" else "restart"
-                found.append(Impact(level, change.resource, change.drift.seen.get("effect", "")))
-    if containers and not survive and any(LEVELS.index(one.level) >= LEVELS.index("restart") for one in found):
+    daemon = [one for change in plan.changes if (one := _of_daemon(change)) is not None]
+    found = [*daemon, *(one for change in plan.changes if (one := _of_object(change)) is not None)]
+    if containers and not survive and daemon_restarts(daemon):
         names = ", ".join(f"{name} ({policy or 'no'} restart policy)" for name, policy in sorted(containers.items()))
         found.append(Impact("stop", "containers", f"would end: {names}"))
     return tuple(found)
+
+
+def daemon_restarts(impacts: Iterable[Impact]) -> bool:
+    """Whether the daemon itself is restarted, which may end what runs in it."""
+    of_daemon = ("packages", "service")
+    return any(one.level == "restart" and one.subject.partition(":")[0] in of_daemon for one in impacts)
+
+
+def _of_daemon(change: Change) -> Impact | None:
+    kind, _, name = change.resource.partition(":")
+    there = {key for key in change.drift.keys if change.drift.seen.get(key) != "absent"}
+    if kind == "packages" and (moved := sorted(_DAEMONS & there)):
+        reason = f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version"
+        return Impact("restart", change.resource, reason)
+    if kind == "service" and name == _ENGINE:
+        verbs = [call.args[1] for call in change.calls if call.function == "svc_settle"]
+        if change.drift.want.get("running") == "no" and "running" in change.drift:
+            return Impact("restart", change.resource, "stops")
+        if "running" not in change.drift and verbs and "loaded" in change.drift:
+            level = "reload" if verbs[0] == "reload" else "restart"
+            return Impact(level, change.resource, change.drift.seen.get("effect", ""))
+    return None
+
+
+#: What a step does to something of docker's that is there already.
+_OF_STEPS = {
+    "container_put": ("stop", "made anew: {keys}"),
+    "container_follow": ("stop", "made anew, if its image is another one then"),
+    "container_remove": ("stop", "ends"),
+    "network_replace": ("reload", "made anew ({keys}); its containers are cut off for a moment"),
+    "compose_up": ("stop", "services that differ are made anew"),
+    "compose_down": ("stop", "ends"),
+    "volume_remove": ("stop", "its data is removed, and no rollback brings it back"),
+}
+
+
+def _of_object(change: Change) -> Impact | None:
+    for call in change.calls:
+        if call.function in _OF_STEPS and change.drift.seen:
+            level, reason = _OF_STEPS[call.function]
+            return Impact(level, change.resource, reason.format(keys=", ".join(change.drift.keys)))
+        if call.function == "container_state" and call.args[1] != "start":
+            return Impact("stop", change.resource, f"is {call.args[1]}ed".replace("stoped", "stopped"))
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from provision.distros import examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
+from provision.needs import needs
 from provision.playbook import load_playbook
 from provision.yamlfile import Map
 
@@ -61,13 +63,23 @@ def load(
     extra: Map | None = None,
     logins: Logins | None = None,
     options: Options | None = None,
+    prepare: Callable[[Loaded], None] | None = None,
 ) -> Loaded:
-    """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong."""
+    """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
+
+    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    """
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
     wishes = declare(known, plays, limit, (logins or Logins()).refine)
     found = Loaded(wishes, context(path))
+    order = needs(wishes)
+    addresses = {wish.host.name: wish.host.login.address for wish in wishes}
+    found.context.pushed_by.update(order.pushed_by)
+    found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
+    if prepare is not None:
+        prepare(found)
     check(found, options or Options())
     return found
 

@@ -5,6 +5,8 @@ Beside the playbook ``site.yml`` it is ``site.lock.yml``; ``provision lock`` wri
     debian-13:
       docker-ce: 5:28.5.2-1~debian.13~trixie
       docker-ce-cli: 5:28.5.2-1~debian.13~trixie
+    images:
+      registry.example:5000/app:1: sha256:9f86d0...
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from provision.errors import SpecError, Where
 from provision.model import Platform
 from provision.yamlfile import Map, load
 
+#: Where the digests of images are, beside the platforms.
+IMAGES = "images"
+
 Locks = Mapping[str, Mapping[str, str]]
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEAD = """\
 # Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
 # `provision apply --upgrade` does not, so that a canary can go ahead.
@@ -47,9 +53,10 @@ def read(path: Path) -> Locks:
         if not isinstance(packages, Map):
             raise SpecError("must be a mapping of packages to versions", where=data.where[platform], key=platform)
         for name, version in packages.items():
-            if not isinstance(version, str) or not _VERSION.fullmatch(version):
+            form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
+            if not isinstance(version, str) or not form.fullmatch(version):
                 where = packages.where[name]
-                raise SpecError(f"{version!r} is no version", where=where, key=f"{platform}.{name}")
+                raise SpecError(f"{version!r} is no {what}", where=where, key=f"{platform}.{name}")
     return data
 
 

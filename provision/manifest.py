@@ -9,6 +9,7 @@ One file per play, a line per thing, in words that an operator can read at 3 a.m
     forward policy ACCEPT
     member docker bob
     hold docker-ce
+    container web
 
 A line of a live value (a sysctl, the forward policy) ends with the value from before. Packages, users and data are
 never in it: they go only by ``absent``.
@@ -21,6 +22,9 @@ from typing import Self
 
 from provision.model import Resource
 from provision.resources.boot_service import NoBootService
+from provision.resources.docker.compose import NoProject, place
+from provision.resources.docker.container import NoContainer
+from provision.resources.docker.network import NoNetwork
 from provision.resources.file import NoFile
 from provision.resources.forward import ForwardBefore
 from provision.resources.hold import NoHold
@@ -77,6 +81,12 @@ def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Re
         return SysctlBefore(rest, before)
     if kind == "forward" and before in ("ACCEPT", "DROP"):
         return ForwardBefore(before)
+    if kind == "container":
+        return NoContainer(rest, ours=True)
+    if kind == "network":
+        return NoNetwork(rest)
+    if kind == "compose":
+        return NoProject(rest, place(rest))
     if kind == "boot":
         return NoBootService(*rest.split(" "))
     return None

@@ -60,7 +60,10 @@ class Call:
     """A shell function of ours and its arguments. Python names it; only ``script`` turns it into text.
 
     ``replaces`` are the paths that it may overwrite or remove (what must be backed up), ``disturbs`` the
-    services that watch one of those paths. ``live`` functions report while they run (waiting for a lock).
+    services that watch one of those paths. ``live`` functions report while they run (waiting for a lock). ``renews``
+    are further things that may be others afterwards, for the resources that come after. ``keeps`` says what the host
+    must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
+    when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
     """
 
     function: str
@@ -68,6 +71,23 @@ class Call:
     replaces: tuple[str, ...] = ()
     disturbs: tuple[str, ...] = ()
     live: bool = False
+    renews: tuple[str, ...] = ()
+    keeps: tuple[tuple[str, str, str], ...] = ()
+    late: int = 0
+    sends: tuple[Blob, ...] = ()
+
+
+class Blob(Protocol):
+    """What is sent to a host apart from a script (:mod:`provision.blobs`); ``name`` is the hash of its content."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    def file(self) -> Path:
+        """The bytes that travel."""
 
 
 class Report(Protocol):
@@ -75,7 +95,7 @@ class Report(Protocol):
 
     @property
     def pending(self) -> frozenset[str]:
-        """Paths that earlier resources of the same plan are about to replace."""
+        """Paths that earlier resources of the same plan are about to replace, and what else they renew."""
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]: ...
 

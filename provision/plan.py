@@ -10,6 +10,7 @@ from provision.desire import Options, desire, watchers
 from provision.engine import DAEMON_JSON, UNIT
 from provision.manifest import LIVE, Manifest, removal
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
+from provision.resources.docker import LATEST, OBJECTS, OUTGOING
 from provision.resources.file import put
 from provision.resources.service import Service
 from provision.script import MANIFESTS
@@ -75,6 +76,9 @@ def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set
     kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
     # What is declared absent is a resource of its own already.
     absent = {f"file {path}" for path, file in wish.spec.files.items() if file.absent}
+    absent |= {f"container {name}" for name, one in wish.spec.containers.items() if one.absent}
+    absent |= {f"network {name}" for name, one in wish.spec.networks.items() if one.absent}
+    absent |= {f"compose {name}" for name, one in wish.spec.compose.items() if one.absent}
     return {
         entry: before
         for slug in makes
@@ -85,10 +89,18 @@ def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set
 
 
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
-    """Removals come before the services, which must see that a watched file goes."""
-    head = [resource for resource in resources if not isinstance(resource, Service)]
-    tail = [resource for resource in resources if isinstance(resource, Service)]
-    return (*head, *removals, *tail)
+    """Removals come before the services, which must see that a watched file goes. What docker has comes after them:
+    containers that go first, for they may have what others need, and networks that go last."""
+    outgoing = [resource for resource in removals if isinstance(resource, OUTGOING)]
+    latest = [resource for resource in removals if isinstance(resource, LATEST)]
+    files = [resource for resource in removals if not isinstance(resource, (*OUTGOING, *LATEST))]
+    objects = _first(resources, OBJECTS)
+    services = min(_first(resources, (Service,)), objects)
+    return (*resources[:services], *files, *resources[services:objects], *outgoing, *resources[objects:], *latest)
+
+
+def _first(resources: tuple[Resource, ...], kinds: tuple[type, ...]) -> int:
+    return next((number for number, one in enumerate(resources) if isinstance(one, kinds)), len(resources))
 
 
 def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
@@ -101,7 +113,7 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
             continue
         calls = tuple(resource.fix(found))
         changes.append(Change(resource.id, found, calls))
-        report = report.after(frozenset(path for call in calls for path in call.replaces))
+        report = report.after(frozenset(name for call in calls for name in (*call.replaces, *call.renews)))
     return _checked(_marked(changes, {resource.id: resource for resource in resources}))
 
 

@@ -44,7 +44,8 @@ def entry(plan: Plan) -> dict[str, Any]:
 
 
 def _step(call: Call) -> dict[str, Any]:
-    return {"do": call.function, "with": list(call.args), "replaces": list(call.replaces)}
+    settled = call.args[: len(call.args) - call.late]
+    return {"do": call.function, "with": list(settled), "replaces": list(call.replaces)}
 
 
 def write(path: Path, head: Mapping[str, Any], hosts: Mapping[str, dict[str, Any]]) -> None:

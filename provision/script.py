@@ -35,7 +35,7 @@ def quote(word: str) -> str:
 
 
 #: Other looks ask look_files for paths in passing, and look_services uses what it saw.
-_LATE = {"look_files": 1, "look_services": 2}
+_LATE = {"look_files": 1, "look_services": 2, "look_docker": 3, "look_moved": 4, "look_compose": 5}
 
 
 def merged(calls: Iterable[Call]) -> list[Call]:
@@ -100,6 +100,11 @@ def receipt_script(verb: Literal["attach", "confirm", "revoke"], run: str, reaso
     return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
 
 
+def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
+    """The script that asks what a host has of a blob, or says that all of it was sent."""
+    return _script([], [_words(verb, words), "emit end"], prologue=_BLOBS)
+
+
 #: What a job may be asked for when it is over, besides doing it.
 _APART = ("guard", "watch", "confirm", "revoke")
 #: What a transaction itself calls.
@@ -126,6 +131,8 @@ def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> 
 
 def _looks(looks: Looks) -> Iterator[str]:
     yield f"at look_manifests {quote(MANIFESTS)}"
+    # Also when nothing of docker's is declared: the manifests may name what is not any more.
+    looks = {name: [*calls, Call("look_docker")] for name, calls in looks.items()}
     if len(looks) == 1:
         yield from (_look(call) for call in merged(next(iter(looks.values()))))
         return
@@ -164,7 +171,7 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
     """The shell files that define ``names``; those of other flavours never, those a flavour names always."""
     own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
     foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
-    always = own | ({"manifests.sh", "engine.sh"} if kind == "look" else set())
+    always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
     return [
         SH / kind / file
         for file, defined in _defined()[kind].items()
@@ -210,4 +217,4 @@ def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str
     return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
 
 
-_LOOK, _SUBMIT = "look.sh", "submit.sh"
+_LOOK, _SUBMIT, _BLOBS = "look.sh", "submit.sh", "blobs.sh"

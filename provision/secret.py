@@ -22,6 +22,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Secret:
     """One secret. It has no representation but its token."""
 
     def __init__(self, name: str, source: str, read: Callable[[], str], where: Where) -> None:
-        self._read, self._where = read, where
+        self._read, self.where = read, where
         number = hashlib.sha256(f"{where}\0{name}\0{source}".encode()).hexdigest()[:8]
         self.token = f"«secret:{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}:{number}»"
 
@@ -59,13 +60,13 @@ class Secret:
         try:
             return self._read()
         except KeyError as error:
-            raise SpecError(f"the environment has no {error.args[0]}", where=self._where) from None
+            raise SpecError(f"the environment has no {error.args[0]}", where=self.where) from None
         except OSError as error:
-            raise SpecError(f"can't be read: {error.strerror}: {error.filename}", where=self._where) from None
+            raise SpecError(f"can't be read: {error.strerror}: {error.filename}", where=self.where) from None
         except UnicodeDecodeError:
-            raise SpecError("holds bytes that are no text", where=self._where) from None
+            raise SpecError("holds bytes that are no text", where=self.where) from None
         except UsageError as error:
-            raise SpecError(str(error), where=self._where) from None
+            raise SpecError(str(error), where=self.where) from None
 
 
 #: Variables of our environment that hold one.
@@ -79,6 +80,23 @@ def declare(name: str, given: object, where: Where) -> str:
     secret = Secret(name, repr(given), _reader(given, where), where)
     _KNOWN.setdefault(secret.token, secret)
     return secret.token
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What makes a secret of another one: ``kind`` and ``about`` tell derivations apart, ``make`` does it."""
+
+    kind: str
+    about: str
+    make: Callable[[str], str]
+
+
+def derived(name: str, given: str, how: Derivation) -> str:
+    """The token of a secret that is worked out of ``given``'s when it is needed: a hash of a password, say."""
+    source = _KNOWN.get(given)
+    where = source.where if source is not None else Where(Path(), 1)
+    secret = Secret(name, f"{how.kind}\0{how.about}\0{given}", lambda: how.make(reveal(given)), where)
+    return _KNOWN.setdefault(secret.token, secret).token
 
 
 def _reader(given: object, where: Where) -> Callable[[], str]:
@@ -174,7 +192,7 @@ def reveal_bytes(content: bytes) -> bytes:
 
 def resolve() -> None:
     """Have every value now: a missing one must show before a host is touched."""
-    for secret in _KNOWN.values():
+    for secret in list(_KNOWN.values()):
         secret.value  # noqa: B018 - read and kept
 
 

@@ -24,13 +24,16 @@ from provision import back, distros, doctor
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
 from provision.engine import daemon_json, health
-from provision.impact import impacts
+from provision.impact import daemon_restarts, impacts
 from provision.job import Frame, Job, OnEvent, Verb, reported
-from provision.model import Call, Event, Platform, Resource
+from provision.model import Call, Event, Plan, Platform, Resource
 from provision.plan import Outlook, drift, outlook, outlook_of
+from provision.resources.docker.image import BuiltImage, LoadedImage, PulledImage, digest_of
+from provision.resources.docker.inspected import image
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 from provision.script import RUNS, Looks, look_script, receipt_script
+from provision.transport import blobs
 from provision.transport.execute import Finished, execute
 from provision.transport.ssh import HostError
 from provision.wire import Seen
@@ -76,7 +79,7 @@ def look(
     except ValueError as error:
         raise HostError("spec", str(error)) from error
     plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
-    if plan.impact == "restart":
+    if daemon_restarts(plan.impacts):
         names, survive = _containers(connection, wish, platform, found, deadline)
         plan = replace(plan, impacts=impacts(plan, names, survive))
     return replace(found, plan=plan)
@@ -162,8 +165,9 @@ def examine(connection: Connection, wish: Wish, deadline: float | None = None) -
 @task
 def versions(
     connection: Connection, wish: Wish, context: Context, deadline: float | None = None
-) -> tuple[Platform, dict[str, str]]:
-    """What the host runs, and the versions of the engine's packages that it has (one exec). Changes nothing."""
+) -> tuple[Platform, dict[str, str], dict[str, str]]:
+    """What the host runs, the versions of the engine's packages that it has, and the digests of the images that it is
+    to have from registries (one exec). Changes nothing."""
     frames: list[Frame] = []
     deadline = deadline or time.monotonic() + DEADLINE
     looks = look_script(_looks(wish, context, Options()))
@@ -171,7 +175,13 @@ def versions(
     report, platform = _looked(frames, finished)
     engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
     found = {} if report.get("packages") is None else installed(report)
-    return platform, {name: version for name, version in found.items() if name in engine}
+    digests = {}
+    for resource in desire(wish, platform, context, Options()):
+        if isinstance(resource, PulledImage) and not resource.by and "@" not in resource.reference:
+            there = image(report, resource.reference)
+            if there is not None and (digest := digest_of(there, resource.reference)):
+                digests[resource.reference] = digest
+    return platform, {name: version for name, version in found.items() if name in engine}, digests
 
 
 def _parts(platform: Platform, source: str) -> tuple[str, ...]:
@@ -200,12 +210,15 @@ def fix(
     deadline: float | None = None,
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),
-) -> None:
+) -> Seen:
     """Make the changes of a plan as one transaction on the host, and see that the host is as wanted afterwards.
 
     The work is done by a job of the host's own, which a connection that breaks off does not end. Where a step was
-    risky the host puts everything back unless a connection that is made anew confirms it.
+    risky the host puts everything back unless a connection that is made anew confirms it. Returns what was seen last.
     """
+    deadline = deadline or time.monotonic() + DEADLINE
+    reconnect = changing.reconnect or _again(connection)
+    send(connection, wish, found.plan, deadline, on_event, reconnect)
     calls = [call for resource in found.resources for call in resource.look()]
     run = changing.run or new_run()
     made = work(
@@ -218,10 +231,59 @@ def fix(
         changing.confirm_within,
         health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
     )
-    job = Job(
-        wish, made, calls, deadline or time.monotonic() + DEADLINE, on_event, changing.reconnect or _again(connection)
-    )
-    job.run(connection, lambda report: left_over(found.resources, report))
+    last = [found.report]
+
+    def left(report: Seen) -> list[str]:
+        last.append(report)
+        return left_over(found.resources, report)
+
+    Job(wish, made, calls, deadline, on_event, reconnect).run(connection, left)
+    return last[-1]
+
+
+def send(
+    connection: Connection,
+    wish: Wish,
+    plan: Plan,
+    deadline: float,
+    on_event: OnEvent,
+    reconnect: Callable[[], Connection],
+) -> None:
+    """What the plan's steps need on the host and a script can't hold. A connection that breaks off is made anew, and
+    goes on with what has arrived."""
+    for call in (call for change in plan.changes for call in change.calls):
+        for blob in call.sends:
+            ids = tuple(word for word in call.args[2:] if word.startswith("sha256:")) if _LOADS in call.function else ()
+            way: Connection | None = connection
+            for left in reversed(range(_ATTEMPTS)):
+                try:
+                    way = way or reconnect()
+                    blobs.send(way, wish.host.login, blob, ids, deadline, _noting(wish, on_event))
+                    break
+                except HostError as error:
+                    if error.failure.kind not in ("disconnected", "unreachable") or not left:
+                        raise
+                    way = None
+
+
+#: How often a transfer that broke off is taken up again in one run.
+_ATTEMPTS = 5
+_LOADS = "image_load"
+
+
+def _noting(wish: Wish, on_event: OnEvent) -> Callable[[str], None]:
+    return lambda text: on_event(Event("note", wish.host.name, {"text": text}))
+
+
+def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
+    """The images that a host pushes, as it is now: name -> digest."""
+    found = {}
+    for resource in resources:
+        if isinstance(resource, (BuiltImage, LoadedImage)) and resource.push and drift(resource, report) is None:
+            there = image(report, resource.reference)
+            if there is not None and (digest := digest_of(there, resource.reference)):
+                found[resource.reference] = digest
+    return found
 
 
 def _again(connection: Connection) -> Callable[[], Connection]:

@@ -24,6 +24,8 @@ RISKY_FILES = (
 _RISKY_UNITS = frozenset(
     {"docker", "containerd", "firewalld", "network", "networking", "systemd-networkd", "ssh", "sshd"}
 )
+#: What takes a container away that serves, or moves networks.
+_RISKY_OBJECTS = ("container_", "network_", "compose_")
 _ENGINE = "docker"
 
 
@@ -104,7 +106,7 @@ def _risky(call: Call, more: tuple[str, ...]) -> bool:
         return call.args[0].startswith("net/")
     if call.function in ("svc_settle", "svc_start", "svc_stop"):
         return call.args[0] in _RISKY_UNITS or call.args[0] in more
-    return call.function == "forward_set"
+    return call.function == "forward_set" or call.function.startswith(_RISKY_OBJECTS)
 
 
 def _base(steps: tuple[Step, ...], report: Report) -> Iterator[tuple[str, str, str]]:
@@ -142,6 +144,7 @@ def _keep(changes: tuple[Change, ...], steps: tuple[Step, ...], report: Report) 
                 yield "forward", seen["ipv4"], "-"
             elif call.function == "hostname_set":
                 yield "hostname", seen["live"], "-"
+    yield from dict.fromkeys(kept for step in steps for kept in step.call.keeps)
     units = dict.fromkeys(unit for step in steps for unit in _units(step.call))
     yield from (("service", unit, "") for unit in units)
 

@@ -18,13 +18,15 @@ PACKAGE = ROOT / "provision"
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
     ("model", "errors"),
-    ("secret",),
-    ("yamlfile", "distros", "wire", "work", "waves"),
+    ("secret", "blobs"),
+    ("sealing",),
+    ("yamlfile", "distros", "wire", "work", "waves", "authority"),
     ("merge", "render", "script"),
     ("resources", "spec", "validate", "pacing"),
     ("daemon_keys",),
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),
     ("declare",),
+    ("needs",),
     ("desire",),
     ("plan", "planfile", "load", "lint", "back"),
     ("transport", "signing"),
@@ -127,14 +129,23 @@ def test_every_command_is_documented() -> None:
 def test_every_spec_key_is_documented() -> None:
     from provision.schema import playbook_schema
 
-    manual = (ROOT / "docs/spec.md").read_text() + (ROOT / "docs/rollout.md").read_text()
+    manual = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("spec", "rollout", "containers"))
     for name, model in playbook_schema()["$defs"].items():
         for key in model.get("properties", {}):
-            assert f"`{key}`" in manual, f"docs/spec.md and rollout.md say nothing of {name}.{key}"
+            assert f"`{key}`" in manual, f"docs/spec.md, rollout.md and containers.md say nothing of {name}.{key}"
 
 
 #: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.
-REVEALING = {"secret.py", "script.py", "resources/file.py", "inventory/login.py", "verify/declared.py"}
+REVEALING = {
+    "secret.py",
+    "script.py",
+    "resources/file.py",
+    "resources/docker/container.py",
+    "inventory/login.py",
+    "verify/declared/host.py",
+    "verify/declared/objects.py",
+    "verify/declared/registry.py",
+}
 
 
 def test_secrets_are_revealed_where_they_must_be_and_nowhere_else() -> None:

@@ -89,6 +89,6 @@ def test_every_resource_has_the_four_cases(path: Path) -> None:
 
 
 def test_every_resource_has_cases() -> None:
-    modules = {path.stem for path in (Path(__file__).parent.parent / "provision/resources").glob("*.py")}
-    helpers = {"__init__", "observed", "openpgp"}
+    modules = {path.stem for path in (Path(__file__).parent.parent / "provision/resources").rglob("*.py")}
+    helpers = {"__init__", "observed", "openpgp", "inspected", "fields"}
     assert modules - helpers == {path.stem for path in FOLDER.glob("*.yml")}

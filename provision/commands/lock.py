@@ -1,5 +1,5 @@
-"""Write the versions of the engine's packages that a canary has into the lock file, for the rest of the fleet to
-follow."""
+"""Write the versions of the engine's packages, and the digests of the images, that a canary has into the lock file,
+for the rest of the fleet to follow."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ def run(args: argparse.Namespace) -> int:
     path = lockfile.beside(args.playbook)
     locks: dict[str, dict[str, str]] = {name: dict(packages) for name, packages in lockfile.read(path).items()}
     seen: dict[str, dict[str, str]] = {}
-    for host, platform, packages in found.rows:
+    images = locks.get(lockfile.IMAGES, {})
+    for host, platform, packages, digests in found.rows:
         if seen.setdefault(platform, packages) != packages:
             raise UsageError(f"{host} has other versions than another host of {platform}: limit to one canary of each")
+        for name, digest in digests.items():
+            if seen.setdefault(lockfile.IMAGES, {}).setdefault(name, digest) != digest:
+                raise UsageError(f"{host} has another {name} than another host: limit to one canary")
     if not any(seen.values()):
-        raise UsageError("no host has packages of an engine: apply first")
-    lockfile.write(path, locks | seen, ", ".join(host for host, _, _ in found.rows))
+        raise UsageError("no host has packages of an engine, or images: apply first")
+    if images and lockfile.IMAGES in seen:
+        seen[lockfile.IMAGES] = images | seen[lockfile.IMAGES]
+    lockfile.write(path, locks | seen, ", ".join(host for host, *_ in found.rows))
     return 0
 
 
@@ -41,9 +47,10 @@ class _Found:
     """Listens for what hosts have, and passes everything on."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, str, dict[str, str]]] = []
+        self.rows: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
 
     def __call__(self, event: Event) -> None:
         if event.name == "versions":
             packages: Any = event.data["packages"]
-            self.rows.append((event.host, str(event.data["platform"]), dict(packages)))
+            images: Any = event.data["images"]
+            self.rows.append((event.host, str(event.data["platform"]), dict(packages), dict(images)))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from provision.transport.ssh import Transport
 
 
-def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
+def loaded(
+    args: argparse.Namespace, options: Options | None = None, prepare: Callable[[Loaded], None] | None = None
+) -> Loaded:
     from provision.load import load
 
     return load(
@@ -34,7 +36,16 @@ def loaded(args: argparse.Namespace, options: Options | None = None) -> Loaded:
         extra=given.extra_vars(args.extra_vars),
         logins=given.logins(args) if hasattr(args, "user") else None,
         options=options,
+        prepare=prepare,
     )
+
+
+def _renew(found: Loaded) -> None:
+    """Certificates of our own authorities that are not there, or about to end."""
+    from provision.desire.certificates import renewed
+
+    for said in renewed(found.wishes, found.context):
+        print(f"provision: {said}", file=sys.stderr)
 
 
 def roll_out(
@@ -49,7 +60,7 @@ def roll_out(
     options = Options()
     if mode in ("plan", "apply", "rollback"):
         options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False))
-    found = loaded(args, options)
+    found = loaded(args, options, _renew if mode == "apply" else None)
     promised = narrowing.promised(args, found)
     earlier = narrowing.earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+
+from provision.commands import options
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     encrypt.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
     edit = actions.add_parser("edit", help="edit an encrypted file with $EDITOR; made when it is not there")
     edit.add_argument("file", type=Path, metavar="FILE")
-    for action in (encrypt, edit):
+    ca = actions.add_parser("ca", help="make the certificates of registries, and renew those that end soon")
+    options.selection(ca)
+    ca.add_argument("--renew", action="store_true", help="renew all of them now")
+    for action in (encrypt, edit, ca):
         action.add_argument(
             "-r",
             "--recipient",
@@ -30,12 +34,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipients = _recipients(args.recipient)
+    if args.action == "ca":
+        return _authorities(args)
+    from provision.sealing import recipients as keys
+    from provision.sealing import sealed as encrypted
+    from provision.sealing import write
+
+    recipients = keys(args.recipient)
     if args.action == "encrypt":
         plain = args.file.read_bytes() if args.file is not None else sys.stdin.buffer.read()
-        sealed = _encrypt(plain.removesuffix(b"\n"), recipients)
+        sealed = encrypted(plain.removesuffix(b"\n"), recipients)
         if args.output is not None:
-            _write(args.output, sealed)
+            write(args.output, sealed)
         else:
             sys.stdout.write(sealed.decode())
         return 0
@@ -44,45 +54,8 @@ def run(args: argparse.Namespace) -> int:
     before = decrypted(args.file.read_bytes()) if args.file.exists() else ""
     after = _edited(before)
     if after != before or not args.file.exists():
-        _write(args.file, _encrypt(after.encode(), recipients))
+        write(args.file, encrypted(after.encode(), recipients))
     return 0
-
-
-def _recipients(given: list[str]) -> list[Any]:
-    import pyrage
-
-    from provision.errors import UsageError
-    from provision.secret import age_keys, identities
-
-    lines = []
-    for word in given:
-        path = Path(word)
-        lines += path.read_text().splitlines() if path.is_file() else [word]
-    if not given:
-        for path in identities():
-            if path.is_file() and (keys := age_keys(path.read_bytes())):
-                return [key.to_public() for key in keys]
-            public = path.with_name(f"{path.name}.pub")
-            if public.is_file():
-                lines = public.read_text().splitlines()
-                break
-    try:
-        found = [
-            pyrage.ssh.Recipient.from_str(line) if line.startswith("ssh-") else pyrage.x25519.Recipient.from_str(line)
-            for line in (line.strip() for line in lines)
-            if line and not line.startswith("#")
-        ]
-    except pyrage.RecipientError as error:
-        raise UsageError(f"no key to encrypt to: {error}") from error
-    if not found:
-        raise UsageError("there is nobody to encrypt to; name a key with --recipient")
-    return found
-
-
-def _encrypt(plain: bytes, recipients: list[Any]) -> bytes:
-    import pyrage
-
-    return bytes(pyrage.encrypt(plain, recipients, armored=True))
 
 
 def _edited(text: str) -> str:
@@ -97,9 +70,13 @@ def _edited(text: str) -> str:
         return path.read_text().removesuffix("\n")
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(data)
-    new.replace(path)
+def _authorities(args: argparse.Namespace) -> int:
+    """Make and renew the certificates that the playbook's hosts want of our own authorities."""
+    from provision.commands.running import loaded
+    from provision.desire.certificates import renewed
+
+    said: list[str] = []
+    loaded(args, prepare=lambda found: said.extend(renewed(found.wishes, found.context, args.recipient, args.renew)))
+    for line in said or ["nothing to do"]:
+        print(line)
+    return 0

@@ -2,7 +2,7 @@
 
 What stands in the way comes first. The order is what makes the first start of dockerd the right one: name, kernel
 settings, repositories, root's files, daemon.json, and only then the package transaction; accounts, the files of other
-owners and the services after it.
+owners and the services after it; and what runs in the engine last of all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from provision.desire.daemon import engine_files
 from provision.desire.files import files_of_others, files_of_root
 from provision.desire.firewall import boot_rules, live_rules
 from provision.desire.kernel import kernel
+from provision.desire.logins import logins
+from provision.desire.objects import compose_files, objects
 from provision.desire.packages import packages
+from provision.desire.pruning import pruning
+from provision.desire.registry import registry_answers, registry_collection, registry_container, registry_files
 from provision.desire.repositories import repositories
 from provision.desire.services import services
 from provision.desire.setting import Options, Setting
@@ -36,7 +40,8 @@ def desire(wish: Wish, platform: Platform, context: Context, options: Options) -
 
     Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
     """
-    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform, options)
+    published = tuple(sorted(context.published.items()))
+    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform, options, published)
     if key not in context.memo:
         context.memo[key] = _once_each(wish, tuple(_in_order(Setting(wish, platform, context, options))))
     found: tuple[Resource, ...] = context.memo[key]
@@ -57,11 +62,20 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from files_of_root(at)
     yield from boot_rules(at)
     yield from engine_files(at)
+    yield from compose_files(at)
+    yield from logins(at, root=True)
     yield from packages(at)
     yield from live_rules(at)
     yield from accounts(at)
     yield from files_of_others(at)
+    yield from logins(at, root=False)
+    yield from registry_files(at)
     yield from services(at)
+    yield from registry_container(at)
+    yield from registry_answers(at)
+    yield from objects(at)
+    yield from registry_collection(at)
+    yield from pruning(at)
 
 
 def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

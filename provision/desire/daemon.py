@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision import engine
+from provision.desire.certificates import of_authority
 from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.obstacle import Obstacle
-from provision.secret import holds
 from provision.spec import Engine, Proxy, Registry
 
 
@@ -68,6 +68,9 @@ def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
 
 def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resource]:
     """Read by dockerd at each pull and push, so no restart (docs.docker.com/engine/security/certificates)."""
+    if registry.authority is not None:
+        content = of_authority(at, registry.authority, "engine", "registries", name, "authority")
+        yield File(f"{engine.CERTIFICATES}/{name}/ca.crt", content)
     for part, file, mode in (
         ("ca", "ca.crt", "0644"),
         ("cert", "client.cert", "0644"),
@@ -77,9 +80,7 @@ def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resour
             continue
         path = f"{engine.CERTIFICATES}/{name}/{file}"
         _check_free(at, path)
-        text = given.lstrip()
-        inline = text.startswith("-----BEGIN ") or holds(text)
-        content = text.encode() if inline else at.read(given, "engine", "registries", name, part)
+        content = at.pem(given, "engine", "registries", name, part)
         yield File(path, content, mode=mode, secret=part == "key")
 
 

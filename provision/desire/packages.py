@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from provision import distros, engine, lockfile
 from provision.desire.repositories import source_files
-from provision.desire.setting import Setting
+from provision.desire.setting import REGISTRY_UNIT, Setting
 from provision.model import Resource
 from provision.resources.hold import Hold
 from provision.resources.obstacle import Obstacle
@@ -33,6 +33,8 @@ def packages(at: Setting) -> Iterator[Resource]:
         absent += [name for name in found.conflicts if name not in absent]
         if at.options.upgrade:
             upgrade = frozenset(name for name, pin in own.items() if pin is None)
+    if at.spec.registry is not None and at.spec.registry.source == "package" and at.platform.flavour.startswith("apt"):
+        present.setdefault(REGISTRY_UNIT, None)
     held = _held(at, present)
     if held:
         present = {**dict.fromkeys(at.flavour.holds), **present}

@@ -10,9 +10,16 @@ from provision import engine
 from provision.declare import Context, Wish
 from provision.distros import FLAVOURS, Flavour
 from provision.errors import SpecError
+from provision.lockfile import IMAGES
 from provision.model import Platform
+from provision.secret import holds
 from provision.spec import Engine, Service, Spec
 from provision.yamlfile import locate
+
+#: Where a registry's files are, and what serves it (Debian's docker-registry).
+REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
+#: What it reads when it starts; htpasswd it reads whenever that changes (distribution, registry/auth/htpasswd).
+REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,9 @@ class Setting:
         """The declared services, and those that an engine brings: docker's own is last, for it must see what the
         others have done."""
         found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
+        if self.spec.registry is not None and self.spec.registry.source == "package":
+            own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
+            found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
         if self.spec.engine is not None:
             return {**found, **_of_engine(self, self.spec.engine, found)}
         return found
@@ -62,6 +72,10 @@ class Setting:
         """The files of ours that set a sysctl at boot, one for each play that declares it."""
         return tuple(sysctl_dropin(play.slug) for play in self.wish.plays if key in play.spec.sysctl)
 
+    def locked_image(self, reference: str) -> str | None:
+        """The digest that the lock file has for an image."""
+        return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
+
     def render(self, template: str, **values: Any) -> bytes:
         """A shipped template, or the user's own of that name."""
         return self.context.templates.render(template, self.wish.scope, **values).encode()
@@ -76,6 +90,11 @@ class Setting:
             looked = ", ".join(str(folder) for folder in self.context.files)
             raise self.error(f"no such file: {name}", *path, hint=f"looked in {looked}")
         return content
+
+    def pem(self, given: str, *path: str) -> bytes:
+        """PEM text, or that of the file that is named."""
+        text = given.lstrip()
+        return text.encode() if text.startswith("-----BEGIN ") or holds(text) else self.read(given, *path)
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
         """An error at the place of ``path`` in what the user wrote."""

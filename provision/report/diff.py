@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan
 
+#: Of a new thing of docker's only what is special about it is told.
+_OBJECTS = ("container:", "network:", "volume:")
+_AS_USUAL = ("none", "no", "0", "{}", "the image's", "docker's")
 #: The longest value that is shown whole, in characters.
 _LIMIT = 200
 
@@ -31,6 +34,8 @@ def lines(change: Change) -> Iterator[str]:
         if new_file and key in ("owner", "group", "mode"):
             continue
         old, new = drift.seen.get(key), drift.want[key]
+        if not drift.seen and new in _AS_USUAL and change.resource.startswith(_OBJECTS):
+            continue
         if key == "content":
             yield from _content(change, drift)
         else:

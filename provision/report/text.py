@@ -94,7 +94,11 @@ def armed_words(event: Event) -> str:
 def versions_line(event: Event) -> str:
     packages = event.data["packages"]
     found = packages if isinstance(packages, dict) else {}
-    return f"{event.host} ({event.data['platform']}): " + ", ".join(f"{name} {found[name]}" for name in sorted(found))
+    images = event.data.get("images")
+    digests = images if isinstance(images, dict) else {}
+    words = [f"{name} {found[name]}" for name in sorted(found)]
+    words += [f"{name} {digests[name].removeprefix('sha256:')[:12]}" for name in sorted(digests)]
+    return f"{event.host} ({event.data['platform']}): " + ", ".join(words)
 
 
 def check_lines(event: Event, style: Style = plain) -> Iterator[str]:

@@ -17,7 +17,9 @@ from functools import partial
 
 from provision.declare import Context, Wish
 from provision.desire import Options
+from provision.errors import UsageError
 from provision.model import STATUSES, Event
+from provision.needs import needs
 from provision.pacing import Pacing
 from provision.rollout.fanout import HEED, FanOut, Threads
 from provision.rollout.host import HostRun
@@ -25,7 +27,7 @@ from provision.rollout.interrupts import Interrupts
 from provision.rollout.request import Request, Scene
 from provision.rollout.stages import Stage, stages
 from provision.transport.ssh import Transport
-from provision.waves import BAD, Schedule, Wave, waves
+from provision.waves import BAD, Schedule, Wave
 
 
 @dataclass(slots=True)
@@ -58,7 +60,10 @@ class Rollout:
     ) -> None:
         self._fan_out = fan_out or Threads(request.forks)
         self.transport, self.request = transport, request
-        self._stages = stages(wishes, request.run) if request.changes else [_at_once(wishes)]
+        self._needs = needs(wishes)
+        self._stages = stages(wishes, self._needs, request.run, request.changes)
+        if self._needs.after and not self._fan_out.keeps:
+            raise UsageError("hosts that need each other's images can't be shared out by --cluster")
         scene = Scene(context, transport, options, request, self._tell)
         pacing = {host: stage.pacing for stage in self._stages for host in stage.schedule.left}
         self._runs = {wish.host.name: HostRun(scene, wish, pacing[wish.host.name]) for wish in wishes}
@@ -85,9 +90,17 @@ class Rollout:
         self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
         return self._result
 
+    def lacks(self, run: HostRun) -> str:
+        """Why a host can't have what it needs of another one."""
+        for other, what in self._needs.after.get(run.wish.host.name, {}).items():
+            if self._runs[other].status in (*BAD, "skipped"):
+                return f"{what}, and {other} did not end well"
+        return ""
+
     def _ask_before(self, keep: bool) -> None:
         """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
-        self._fan_out.preview(list(self._runs.values()), keep, _Gate(self, None))
+        for stage in self._stages:
+            self._fan_out.preview([self._runs[name] for name in stage.schedule.left], keep, _Gate(self, None))
         waiting = [run for run in self._runs.values() if run.pending]
         plans = [run.plan for run in waiting if run.plan is not None]
         if self._stopping or not waiting or self.request.confirm is None:
@@ -219,10 +232,6 @@ class Rollout:
             self._emit(event)
 
 
-def _at_once(wishes: list[Wish]) -> Stage:
-    return Stage("", None, Schedule(waves([wish.host.name for wish in wishes])))
-
-
 class _Gate:
     """Lets the hosts of a turn begin, as the schedule allows."""
 
@@ -242,7 +251,7 @@ class _Gate:
         if self._schedule is None:
             return self.stopped
         with self._lock:
-            return self._schedule.start(run.wish.host.name)
+            return self._rollout.lacks(run) or self._schedule.start(run.wish.host.name)
 
     def end(self, run: HostRun) -> None:
         if self._schedule is not None:

@@ -20,6 +20,7 @@ from provision.rollout.request import Scene
 from provision.secret import holds
 from provision.transport import reboot
 from provision.transport.ssh import HostError, cut
+from provision.wire import Seen
 from provision.work import new_run
 
 _UNREACHABLE = {"unreachable", "host_key", "auth"}
@@ -134,6 +135,8 @@ class HostRun:
             self._as_promised(self.found.plan)
             self._within_bounds(self.found.plan)
             if scene.request.mode == "plan" or not self.found.plan.changes:
+                if not self.found.plan.changes:
+                    self._publish(self.found, self.found.report)
                 # What the run that is taken up here has done already is its doing.
                 self._end_well("changed" if self.found.plan.changes or began == "done" else "ok")
             elif scene.request.confirm is not None:
@@ -208,8 +211,8 @@ class HostRun:
             self._end("ok")
 
     def _versions(self, connection: Connection, deadline: float) -> None:
-        platform, packages = tasks.versions(connection, self.wish, self.scene.context, deadline)
-        self._tell("versions", platform=lockfile.key(platform), packages=packages)
+        platform, packages, images = tasks.versions(connection, self.wish, self.scene.context, deadline)
+        self._tell("versions", platform=lockfile.key(platform), packages=packages, images=images)
         self._end("ok")
 
     def _history(self, connection: Connection, deadline: float) -> None:
@@ -221,11 +224,15 @@ class HostRun:
         found, connection = self.found, self._connection
         if found is None or connection is None:
             raise RuntimeError("fix before look")
-        with _Ending(self):
+        with _Ending(self), self.scene.pulls.held(self.wish, found.plan) as pulling:
             self._unguard()
             deadline = self._deadline()
             self._guard(deadline)
             transport, request = self.scene.transport, self.scene.request
+
+            def tell(event: Event) -> None:
+                pulling.heard(event)
+                self.scene.tell(event)
 
             def again() -> Connection:
                 if self._left:
@@ -235,8 +242,14 @@ class HostRun:
                 return transport.open(self.wish.host, deadline)
 
             changing = tasks.Changing(self._run, request.confirm_within, again)
-            tasks.fix(connection, self.wish, found, deadline, self.scene.tell, changing)
+            report = tasks.fix(connection, self.wish, found, deadline, tell, changing)
+            self._publish(found, report)
             self._end_well("changed")
+
+    def _publish(self, found: Outlook, report: Seen) -> None:
+        """What this host has pushed, for those that come after it."""
+        if self.scene.context.pushed_by:
+            self.scene.context.published.update(tasks.pushed(found.resources, report))
 
     def hold(self) -> Connection | None:
         """The connection (a new one if there is none), with a deadline of its own for what is done with it now."""

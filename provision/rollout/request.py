@@ -12,6 +12,7 @@ from fabric import Connection
 from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.model import Event, Failure, Plan
+from provision.rollout.pulls import Pulls
 from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
 
@@ -64,3 +65,4 @@ class Scene:
     tell: Callable[[Event], None]
     #: held by the one host that is restarted
     restarts: threading.Lock = field(default_factory=threading.Lock)
+    pulls: Pulls = field(default_factory=Pulls)

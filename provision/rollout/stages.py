@@ -1,4 +1,5 @@
-"""Who goes with whom: hosts that one play's ``rollout`` paces are one stage; the others go first, all at once."""
+"""Who goes with whom: hosts that one play's ``rollout`` paces are one stage; the others go first, all at once. A host
+that needs what another one makes (:mod:`provision.needs`) is of a later stage."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 from provision.declare import Wish
 from provision.errors import SpecError
+from provision.needs import Needs
 from provision.pacing import Pacing
 from provision.waves import Schedule, ordered, waves
 
@@ -20,16 +22,39 @@ class Stage:
     schedule: Schedule
 
 
-def stages(wishes: Iterable[Wish], seed: str = "") -> list[Stage]:
-    """The stages of a run, in the playbook's order; ``seed`` is what ``order: shuffle`` goes by.
+def stages(wishes: Iterable[Wish], needs: Needs, seed: str = "", paced: bool = True) -> list[Stage]:
+    """The stages of a run: level by level of who needs whom, and on each in the playbook's order; ``seed`` is what
+    ``order: shuffle`` goes by. Not ``paced``, all of a level go at once.
 
-    Raises :class:`SpecError` for a host that has no such domain.
+    Raises :class:`SpecError` for a host that has no such domain, and for a play that paces hosts that need each other.
     """
+    wishes = list(wishes)
     of_play: dict[int, list[Wish]] = {}
     for wish in wishes:
-        paced = [part.number for part in wish.plays if part.rollout is not None]
-        of_play.setdefault(paced[0] if paced else -1, []).append(wish)
-    return [_stage(of_play[number], number, seed) for number in sorted(of_play)]
+        numbers = [part.number for part in wish.plays if part.rollout is not None]
+        of_play.setdefault(numbers[0] if numbers and paced else -1, []).append(wish)
+    found: dict[tuple[int, int], list[Wish]] = {}
+    for number, group in of_play.items():
+        for wish in group:
+            level = needs.level.get(wish.host.name, 0)
+            if number >= 0:
+                level = _level_of_all(group, needs)
+            found.setdefault((level, number), []).append(wish)
+    return [_stage(found[key], key[1], seed) for key in sorted(found)]
+
+
+def _level_of_all(group: list[Wish], needs: Needs) -> int:
+    """The hosts of a play with a rollout go together, when all have what they need."""
+    names = {wish.host.name for wish in group}
+    for wish in group:
+        for other, what in needs.after.get(wish.host.name, {}).items():
+            if other in names:
+                raise SpecError(
+                    f"{wish.host.name} comes after {other} ({what}), but one play's rollout has both",
+                    key="rollout",
+                    hint="give them a play each",
+                )
+    return max(needs.level.get(name, 0) for name in names)
 
 
 def _stage(wishes: list[Wish], number: int, seed: str) -> Stage:

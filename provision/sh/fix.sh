@@ -6,7 +6,8 @@
 # A run's folder holds, each durable before the first change: `job` (this script) and `before` (what was there)
 # with the files in `kept`; then `events` (the journal), `after` (the last look) and `result`, which says how it ended.
 
-run_home=/var/lib/provision/runs run_folder=/run/provision
+# shellcheck disable=SC2034 # fix/images.sh uses it
+run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
 run_lock=$run_folder/lock
 
 begin() { # [RUN]: without one nothing is kept, and events go to standard output

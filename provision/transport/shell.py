@@ -54,6 +54,18 @@ class Shell:
         self._lock = threading.Lock()
         self._frozen: HostError | None = None
 
+    def tunnel(self, address: str, port: int, seconds: float) -> paramiko.Channel:
+        """A connection that the host makes for us (ssh(1), -L). Raises :class:`HostError` where its sshd makes none."""
+        transport = self._connection.transport
+        if transport is None:
+            raise HostError("disconnected", "the connection was closed")
+        try:
+            channel = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=seconds)
+        except paramiko.SSHException as error:
+            raise HostError("disconnected", f"the host makes no connection to port {port} for us: {error}") from error
+        channel.settimeout(seconds)
+        return channel
+
     def run(self, script: str, seconds: float) -> Captured:
         """Run ``script`` in a subshell of its own with an empty standard input.
 

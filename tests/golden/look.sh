@@ -72,6 +72,87 @@ platform() { # -> os_id, os_version, os_codename; emits what it found
     fi
     emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
 }
+look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
+    docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl
+    while [ $# -gt 0 ]; do
+        case $1 in
+            container)
+                docker_container="$docker_container $2"
+                docker_secrets="$docker_secrets$2 $3$nl"
+                ;;
+            image) docker_image="$docker_image $2" ;;
+            network) docker_network="$docker_network $2" ;;
+            volume) docker_volume="$docker_volume $2" ;;
+        esac
+        shift 3
+    done
+    docker_container=$docker_container${manifests_container-}
+    docker_network=$docker_network${manifests_network-}
+    [ -e /run/docker.pid ] || return 0
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+        "$docker_image"
+    docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_network"
+    docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_volume"
+    for docker_project in ${manifests_compose-}; do
+        emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
+    done
+    [ -n "$docker_container" ] || return 0
+    docker_asked container '{"Name":{{json .Name}},"Image":{{json .Image}},"Status":{{json .State.Status}},"Health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"HostConfig":{{json .HostConfig}},"Networks":{{json .NetworkSettings.Networks}},"Config":{"Image":{{json .Config.Image}},"User":{{json .Config.User}},"Cmd":{{json .Config.Cmd}},"Entrypoint":{{json .Config.Entrypoint}},"WorkingDir":{{json .Config.WorkingDir}},"Hostname":{{json .Config.Hostname}},"Labels":{{json .Config.Labels}},"Healthcheck":{{json .Config.Healthcheck}},"StopTimeout":{{json .Config.StopTimeout}}}}{{range .Config.Env}}{{"\n"}}{{json .}}{{end}}' \
+        "$docker_container"
+    docker_split "$docker_text$nl"
+}
+docker_ask() { # KIND FORMAT NAMES
+    [ -n "$3" ] || return 0
+    docker_asked "$@"
+    emit docker "$1" "$docker_text"
+}
+docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said on standard error, and makes it fail
+    docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
+}
+docker_split() { # LINES
+    docker_rest=$1 docker_name='' docker_others=
+    while [ -n "$docker_rest" ]; do
+        docker_line=${docker_rest%%"$nl"*}
+        docker_rest=${docker_rest#*"$nl"}
+        case $docker_line in
+            '{'*)
+                docker_flush
+                docker_object=$docker_line docker_env='' docker_hidden=
+                docker_name=${docker_line#'{"Name":"/'}
+                docker_name=${docker_name%%'"'*}
+                docker_names=${docker_secrets#*"$nl$docker_name "}
+                docker_names=${docker_names%%"$nl"*}
+                case $docker_line in
+                    *'"provision.secrets":"'*)
+                        docker_more=${docker_line#*'"provision.secrets":"'}
+                        docker_names="$docker_names${docker_more%%'"'*}"
+                        ;;
+                esac
+                ;;
+            '"'*)
+                docker_variable=${docker_line#'"'}
+                case $docker_names in
+                    *",${docker_variable%%=*},"*) docker_hidden="$docker_hidden$docker_line$nl" ;;
+                    *) docker_env="$docker_env$docker_line$nl" ;;
+                esac
+                ;;
+            *) docker_others="$docker_others$docker_line$nl" ;;
+        esac
+    done
+    docker_flush
+    emit docker container "$docker_others"
+}
+docker_flush() {
+    [ -n "$docker_name" ] || return 0
+    docker_sum=
+    if [ -n "$docker_hidden" ]; then
+        docker_sum=$(printf '%s' "$docker_hidden" | sha256sum)
+        docker_sum=${docker_sum%% *}
+    fi
+    emit container "$docker_name" "$docker_object" "$docker_env" "$docker_sum"
+}
 docker_info() {
     docker info --format '{{json .}}' 2>/dev/null 3>&- || :
 }
@@ -176,6 +257,9 @@ look_manifests() { # FOLDER
                         emit made "$manifests_path" absent
                     fi
                     ;;
+                'container '*) manifests_container="${manifests_container-} ${manifests_line#container }" ;;
+                'network '*) manifests_network="${manifests_network-} ${manifests_line#network }" ;;
+                'compose '*) manifests_compose="${manifests_compose-} ${manifests_line#compose }" ;;
             esac
         done <"$manifests_file"
         emit manifest "${manifests_file##*/}" "$manifests_text"
@@ -708,6 +792,7 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_docker
 case $flavour in
     apt)
         at look_apt_sources /etc/apt/sources.list.d/docker.sources

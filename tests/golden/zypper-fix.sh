@@ -72,6 +72,87 @@ platform() { # -> os_id, os_version, os_codename; emits what it found
     fi
     emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
 }
+look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
+    docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl
+    while [ $# -gt 0 ]; do
+        case $1 in
+            container)
+                docker_container="$docker_container $2"
+                docker_secrets="$docker_secrets$2 $3$nl"
+                ;;
+            image) docker_image="$docker_image $2" ;;
+            network) docker_network="$docker_network $2" ;;
+            volume) docker_volume="$docker_volume $2" ;;
+        esac
+        shift 3
+    done
+    docker_container=$docker_container${manifests_container-}
+    docker_network=$docker_network${manifests_network-}
+    [ -e /run/docker.pid ] || return 0
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+        "$docker_image"
+    docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_network"
+    docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_volume"
+    for docker_project in ${manifests_compose-}; do
+        emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
+    done
+    [ -n "$docker_container" ] || return 0
+    docker_asked container '{"Name":{{json .Name}},"Image":{{json .Image}},"Status":{{json .State.Status}},"Health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"HostConfig":{{json .HostConfig}},"Networks":{{json .NetworkSettings.Networks}},"Config":{"Image":{{json .Config.Image}},"User":{{json .Config.User}},"Cmd":{{json .Config.Cmd}},"Entrypoint":{{json .Config.Entrypoint}},"WorkingDir":{{json .Config.WorkingDir}},"Hostname":{{json .Config.Hostname}},"Labels":{{json .Config.Labels}},"Healthcheck":{{json .Config.Healthcheck}},"StopTimeout":{{json .Config.StopTimeout}}}}{{range .Config.Env}}{{"\n"}}{{json .}}{{end}}' \
+        "$docker_container"
+    docker_split "$docker_text$nl"
+}
+docker_ask() { # KIND FORMAT NAMES
+    [ -n "$3" ] || return 0
+    docker_asked "$@"
+    emit docker "$1" "$docker_text"
+}
+docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said on standard error, and makes it fail
+    docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
+}
+docker_split() { # LINES
+    docker_rest=$1 docker_name='' docker_others=
+    while [ -n "$docker_rest" ]; do
+        docker_line=${docker_rest%%"$nl"*}
+        docker_rest=${docker_rest#*"$nl"}
+        case $docker_line in
+            '{'*)
+                docker_flush
+                docker_object=$docker_line docker_env='' docker_hidden=
+                docker_name=${docker_line#'{"Name":"/'}
+                docker_name=${docker_name%%'"'*}
+                docker_names=${docker_secrets#*"$nl$docker_name "}
+                docker_names=${docker_names%%"$nl"*}
+                case $docker_line in
+                    *'"provision.secrets":"'*)
+                        docker_more=${docker_line#*'"provision.secrets":"'}
+                        docker_names="$docker_names${docker_more%%'"'*}"
+                        ;;
+                esac
+                ;;
+            '"'*)
+                docker_variable=${docker_line#'"'}
+                case $docker_names in
+                    *",${docker_variable%%=*},"*) docker_hidden="$docker_hidden$docker_line$nl" ;;
+                    *) docker_env="$docker_env$docker_line$nl" ;;
+                esac
+                ;;
+            *) docker_others="$docker_others$docker_line$nl" ;;
+        esac
+    done
+    docker_flush
+    emit docker container "$docker_others"
+}
+docker_flush() {
+    [ -n "$docker_name" ] || return 0
+    docker_sum=
+    if [ -n "$docker_hidden" ]; then
+        docker_sum=$(printf '%s' "$docker_hidden" | sha256sum)
+        docker_sum=${docker_sum%% *}
+    fi
+    emit container "$docker_name" "$docker_object" "$docker_env" "$docker_sum"
+}
 docker_info() {
     docker info --format '{{json .}}' 2>/dev/null 3>&- || :
 }
@@ -176,6 +257,9 @@ look_manifests() { # FOLDER
                         emit made "$manifests_path" absent
                     fi
                     ;;
+                'container '*) manifests_container="${manifests_container-} ${manifests_line#container }" ;;
+                'network '*) manifests_network="${manifests_network-} ${manifests_line#network }" ;;
+                'compose '*) manifests_compose="${manifests_compose-} ${manifests_line#compose }" ;;
             esac
         done <"$manifests_file"
         emit manifest "${manifests_file##*/}" "$manifests_text"
@@ -535,6 +619,15 @@ written() {
     ticks_now
     printf '%s\n' "$ticks" >"$run_written"
 }
+folder_put() { # PATH OWNER GROUP MODE
+    [ -d "$1" ] || (
+        umask 022
+        mkdir -p -- "$1"
+    )
+    chown -- "$2:$3" "$1"
+    chmod -- "$4" "$1"
+    durable "${1%/*}/"
+}
 own_file() { # PATH OWNER GROUP MODE: content is right already
     chown -- "$2:$3" "$1"
     chmod -- "$4" "$1"
@@ -623,6 +716,18 @@ health_names() { # NAME...
         done
     done
 }
+health_ours() { # NAME: false where this run has a step for it
+    while IFS=' ' read -r ours_kind ours_state ours_name; do
+        case $ours_kind:$ours_state:$ours_name in
+            "container:"*":$1") return 1 ;;
+            'compose:'*)
+                case $1 in
+                    "${ours_name%% *}"-*) return 1 ;;
+                esac
+                ;;
+        esac
+    done <"$run/before"
+}
 health_containers() {
     [ -f "$run/containers" ] || return 0
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
@@ -636,6 +741,7 @@ health_containers() {
             case $nl$health_running$nl in
                 *"$nl$health_id$nl"*) continue ;;
             esac
+            health_ours "${health_name#/}" || continue
             case $run_live_restore$health_policy in
                 true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
             esac
@@ -961,6 +1067,10 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
+            image | container | network | compose)
+                keep_number=$((keep_number + 1))
+                "keep_$1" "$keep_number" "$2" "$3"
+                ;;
             live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
             service)
                 keep_show=$nl$(services_query "$2" - '')$nl
@@ -1016,7 +1126,7 @@ alive() {
     [ -n "${run_armed-}" ] || return 0
     uptime_now
     case $stage in
-        pkg_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
+        pkg_* | image_* | compose_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
         *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
     esac >"$run/deadline"
 }
@@ -1028,7 +1138,20 @@ finish() {
         printf 'waiting\n' >"$run/waiting"
     else
         result "done"
+        settled "$run"
     fi
+}
+settled() { # RUN-FOLDER
+    [ -e "$1/aside" ] || return 0
+    settled_result=
+    { IFS= read -r settled_result <"$1/result"; } 2>/dev/null || :
+    [ "$settled_result" = "done" ] || return 0
+    while IFS=' ' read -r settled_kind _ settled_name; do
+        case $settled_kind in
+            container) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
+        esac
+    done <"$1/before"
+    rm -f "$1/aside"
 }
 result() { # WORD [REASON]
     printf '%s\n' "$*" >"$run/result.new"
@@ -1049,11 +1172,12 @@ transaction_failed() { # REASON
 }
 undo() { # REASON
     stage=undo
-    undo_list='' undo_units='' undo_failed=''
+    undo_list='' undo_units='' undo_objects='' undo_failed=''
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
-            'end '* | 'package '*) ;;
+            'image '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
+            'end '* | 'package '* | 'made '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
     done <"$run/before"
@@ -1061,6 +1185,8 @@ undo() { # REASON
     undo_each "$undo_list"
     svc_reread >>"$run/noise" 2>&1 || :
     undo_each "$undo_units"
+    undo_each "$undo_objects"
+    rm -f "$run/aside"
     emit undone "$1" "$undo_failed"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
@@ -1076,8 +1202,12 @@ sweep() { # RUN-FOLDER
     done <"$1/before"
 }
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder/daemon.json"
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder/daemon.json"
     for sweep_run in "$run_home"/*; do
+        case $sweep_run in
+            "$run") ;;
+            *) settled "$sweep_run" ;;
+        esac
         if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
             continue
         fi
@@ -1121,6 +1251,10 @@ undo_one() { # KIND WORD REST
         folder) rmdir -- "$3" 2>/dev/null || : ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
+        image) undo_image "$2" "$3" ;;
+        network) undo_network "$2" "$3" ;;
+        container) undo_container "$2" "$3" ;;
+        compose) undo_compose "$2" "${3%% *}" "${3#* }" ;;
     esac
 }
 undo_bridge() { # NAME ADDRESS
@@ -1226,6 +1360,7 @@ confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
         undo_remove "${run##*/}"
         result "done"
+        settled "$run"
         rm -f "$run/confirmed" "$run/waiting"
     fi
     exit 0
@@ -1303,7 +1438,7 @@ member_remove() { # USER GROUP
         *",$1,"*) gpasswd -d "$1" "$2" ;;
     esac
 }
-run_home=/var/lib/provision/runs run_folder=/run/provision
+run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
 run_lock=$run_folder/lock
 begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
@@ -1501,6 +1636,7 @@ at look_services docker docker_info '/etc/docker/daemon.json
 /etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
+at look_docker
 emit end
 finish
 exit 0

@@ -138,6 +138,12 @@ class LabHost:
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("apply", *words, spec=spec, **variables)
 
+    def rollback(self, run: str) -> Outcome:
+        argv = [sys.executable, "-m", "provision", "rollback", run, str(self.folder / "site.yml"), "--yes", "--json"]
+        argv += ["-i", str(self.folder / "inventory.yml")]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
     def plan(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("plan", *words, spec=spec, **variables)
 

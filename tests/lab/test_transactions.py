@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.conftest import LabHost, NewHost, Outcome, engine, inventory_of
+from tests.lab.conftest import LabHost, NewHost, engine, inventory_of
 from tests.lab.runs import RUNS, leftovers, receipt, start, until
 
 
@@ -211,13 +211,6 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
     assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "false"
 
 
-def bring_back(host: LabHost, run: str) -> Outcome:
-    argv = [sys.executable, "-m", "provision", "rollback", run, str(host.folder / "site.yml"), "--yes", "--json"]
-    argv += ["-i", str(host.folder / "inventory.yml")]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
 def test_a_run_is_brought_back(docker_host: LabHost) -> None:
     host = docker_host
     host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
@@ -235,16 +228,16 @@ def test_a_run_is_brought_back(docker_host: LabHost) -> None:
     listed = host.provision("runs", "--on-hosts")
     names = [event["run"] for event in listed.all("run")]
     assert [event["result"] for event in listed.all("run")] == ["done", "done"]
-    back = bring_back(host, names[-1])
+    back = host.rollback(names[-1])
     assert back.counts == {"changed": 1}, back.out
     assert host.sh(f"{BACK}") == before
     assert leftovers(host) == ""
     # It was a run itself, and can be brought back as well.
     newest = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
-    again = bring_back(host, newest)
+    again = host.rollback(newest)
     assert again.counts == {"changed": 1}, again.out
     assert host.sh(f"{BACK}") == changed
-    unknown = bring_back(host, "20200101T000000-00000000")
+    unknown = host.rollback("20200101T000000-00000000")
     assert unknown.done["error"]["kind"] == "unsuited"
     text = subprocess.run(
         [sys.executable, "-m", "provision", "runs", "show", names[-1], str(host.folder / "site.yml")],

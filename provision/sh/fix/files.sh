@@ -42,6 +42,16 @@ written() {
     printf '%s\n' "$ticks" >"$run_written"
 }
 
+folder_put() { # PATH OWNER GROUP MODE
+    [ -d "$1" ] || (
+        umask 022
+        mkdir -p -- "$1"
+    )
+    chown -- "$2:$3" "$1"
+    chmod -- "$4" "$1"
+    durable "${1%/*}/"
+}
+
 own_file() { # PATH OWNER GROUP MODE: content is right already
     chown -- "$2:$3" "$1"
     chmod -- "$4" "$1"

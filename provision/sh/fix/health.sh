@@ -80,6 +80,19 @@ health_names() { # NAME...
     done
 }
 
+health_ours() { # NAME: false where this run has a step for it
+    while IFS=' ' read -r ours_kind ours_state ours_name; do
+        case $ours_kind:$ours_state:$ours_name in
+            "container:"*":$1") return 1 ;;
+            'compose:'*)
+                case $1 in
+                    "${ours_name%% *}"-*) return 1 ;;
+                esac
+                ;;
+        esac
+    done <"$run/before"
+}
+
 health_containers() {
     [ -f "$run/containers" ] || return 0
     # Switched off, live-restore keeps nothing over the restart that does it.
@@ -94,6 +107,8 @@ health_containers() {
             case $nl$health_running$nl in
                 *"$nl$health_id$nl"*) continue ;;
             esac
+            # What this run makes anew, or takes away, it has seen to itself.
+            health_ours "${health_name#/}" || continue
             # One without a policy ends with its daemon, unless live-restore keeps it; the plan has said so.
             case $run_live_restore$health_policy in
                 true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;

@@ -49,6 +49,10 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
+            image | container | network | compose)
+                keep_number=$((keep_number + 1))
+                "keep_$1" "$keep_number" "$2" "$3"
+                ;;
             live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
             service)
                 keep_show=$nl$(services_query "$2" - '')$nl
@@ -116,7 +120,7 @@ alive() {
     [ -n "${run_armed-}" ] || return 0
     uptime_now
     case $stage in
-        pkg_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
+        pkg_* | image_* | compose_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
         *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
     esac >"$run/deadline"
 }
@@ -130,7 +134,22 @@ finish() {
         printf 'waiting\n' >"$run/waiting"
     else
         result "done"
+        settled "$run"
     fi
+}
+
+# It has ended well: the containers that were put aside go.
+settled() { # RUN-FOLDER
+    [ -e "$1/aside" ] || return 0
+    settled_result=
+    { IFS= read -r settled_result <"$1/result"; } 2>/dev/null || :
+    [ "$settled_result" = "done" ] || return 0
+    while IFS=' ' read -r settled_kind _ settled_name; do
+        case $settled_kind in
+            container) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
+        esac
+    done <"$1/before"
+    rm -f "$1/aside"
 }
 
 result() { # WORD [REASON]
@@ -156,11 +175,13 @@ transaction_failed() { # REASON
 # repeat: a power cut in the middle of it is no harm.
 undo() { # REASON
     stage=undo
-    undo_list='' undo_units='' undo_failed=''
+    undo_list='' undo_units='' undo_objects='' undo_failed=''
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
-            'end '* | 'package '*) ;;
+            # What docker has, in the order in which it was made: when docker itself is as it was.
+            'image '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
+            'end '* | 'package '* | 'made '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
     done <"$run/before"
@@ -168,6 +189,8 @@ undo() { # REASON
     undo_each "$undo_list"
     svc_reread >>"$run/noise" 2>&1 || :
     undo_each "$undo_units"
+    undo_each "$undo_objects"
+    rm -f "$run/aside"
     emit undone "$1" "$undo_failed"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
@@ -187,8 +210,12 @@ sweep() { # RUN-FOLDER
 
 # Runs that died without anything to put back: nobody else would clean up behind them.
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder/daemon.json"
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder/daemon.json"
     for sweep_run in "$run_home"/*; do
+        case $sweep_run in
+            "$run") ;;
+            *) settled "$sweep_run" ;;
+        esac
         if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
             continue
         fi
@@ -238,6 +265,10 @@ undo_one() { # KIND WORD REST
         folder) rmdir -- "$3" 2>/dev/null || : ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
+        image) undo_image "$2" "$3" ;;
+        network) undo_network "$2" "$3" ;;
+        container) undo_container "$2" "$3" ;;
+        compose) undo_compose "$2" "${3%% *}" "${3#* }" ;;
     esac
 }
 
@@ -364,6 +395,7 @@ confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
         undo_remove "${run##*/}"
         result "done"
+        settled "$run"
         rm -f "$run/confirmed" "$run/waiting"
     fi
     exit 0

@@ -22,6 +22,10 @@ look_run() { # FOLDER RUN
     fi
     emit before "$2" there "$(exec cat "$run_path/before")"
     while IFS=' ' read -r run_kind run_number run_file; do
+        case $run_kind:$run_number in
+            network:absent) continue ;;
+            made:* | network:*) emit made_of "$run_file" "$(exec cat "$run_path/kept/$run_number")" ;;
+        esac
         [ "$run_kind" = file ] || continue
         run_stat=$(exec stat -c '%F:%a:%U:%G' -- "$run_path/kept/$run_number")
         case $run_stat in

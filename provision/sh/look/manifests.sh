@@ -23,6 +23,9 @@ look_manifests() { # FOLDER
                         emit made "$manifests_path" absent
                     fi
                     ;;
+                'container '*) manifests_container="${manifests_container-} ${manifests_line#container }" ;;
+                'network '*) manifests_network="${manifests_network-} ${manifests_line#network }" ;;
+                'compose '*) manifests_compose="${manifests_compose-} ${manifests_line#compose }" ;;
             esac
         done <"$manifests_file"
         emit manifest "${manifests_file##*/}" "$manifests_text"

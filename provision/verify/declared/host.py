@@ -1,53 +1,17 @@
-"""What a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
-
-Worked out from the spec itself, apart from ``desire``: a thing that ``desire`` forgets must show here.
-"""
+"""What a spec declares of the host and its engine."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from provision.declare import Context, Wish
 from provision.secret import reveal
 from provision.spec import Engine
+from provision.verify.declared.named import Archive, FileBytes, Named
 from provision.verify.packages import OF_DISTRIBUTION
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A declared thing: ``name`` names it in reports, ``value`` is what it should be."""
-
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class FileBytes:
-    """A file as declared, its content worked out."""
-
-    content: bytes
-    owner: str
-    group: str
-    mode: int
-    #: whether a failure must not show what is in it
-    secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """A package archive; its address, its suites and where its key is may depend on what the host runs."""
-
-    name: str
-    url: str
-    components: tuple[str, ...]
-    suites: tuple[str, ...]
-    fingerprint: str | None
-    docker: bool = False
-
 
 #: Our words for the parts of the engine, and Docker's package names (the same in all its repositories).
 _ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
@@ -283,41 +247,3 @@ def firewalld(wish: Wish, context: Context) -> Iterator[Named]:
 def containerd_root(wish: Wish, context: Context) -> Iterator[Named]:
     if wish.spec.engine is not None and (root := wish.spec.engine.containerd_root) is not None:
         yield Named(root, root)
-
-
-#: A test's argument of this name is each of these things in turn.
-PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
-    provider.__name__: provider
-    for provider in (
-        hostname,
-        declared_file,
-        absent_file,
-        sysctl,
-        module,
-        package,
-        pinned_package,
-        held_package,
-        absent_package,
-        archive,
-        signed_archive,
-        user,
-        absent_user,
-        member,
-        enabled_service,
-        running_service,
-        engine,
-        pinned_engine,
-        bridged,
-        outside,
-        namespace,
-        controller,
-        live_restore,
-        daemon,
-        daemon_key,
-        proxy,
-        certificate,
-        forward_policy,
-        firewalld,
-        containerd_root,
-    )
-}

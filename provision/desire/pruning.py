@@ -1,0 +1,30 @@
+"""Images that nobody uses any more go by a timer of the host's; those that the spec names stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.desire.setting import Setting
+from provision.desire.timers import timer
+from provision.model import Resource
+from provision.resources.docker.fields import nanoseconds, size
+from provision.resources.docker.inspected import familiar
+from provision.resources.file import File
+from provision.script import SH
+
+_PROGRAM = "/usr/local/lib/provision/prune-images"
+
+
+def pruning(at: Setting) -> Iterator[Resource]:
+    declared = at.spec.prune
+    if declared is None:
+        return
+    yield File(_PROGRAM, (SH / "host" / "prune.sh").read_bytes(), mode="0755")
+    named = [name for name, image in at.spec.images.items() if not image.absent]
+    named += [str(one.image) for one in at.spec.containers.values() if not one.absent]
+    if at.spec.registry is not None and at.spec.registry.source == "container":
+        named.append(at.spec.registry.image)
+    kept = dict.fromkeys(familiar(name) for name in named)
+    seconds = nanoseconds(declared.after) // 10**9
+    words = " ".join([_PROGRAM, str(seconds), str(size(declared.free) // 1024), *kept])
+    yield from timer(at, "provision-prune", "Remove images that nobody uses", declared.every, (f"ExecStart={words}",))

@@ -1,0 +1,17 @@
+"""What runs in the engine, a kind a module: networks, volumes, images, containers, compose projects."""
+
+from __future__ import annotations
+
+from provision.resources.docker.compose import NoProject, Project
+from provision.resources.docker.container import Container, NoContainer
+from provision.resources.docker.image import BuiltImage, LoadedImage, NoImage, PulledImage
+from provision.resources.docker.network import Network, NoNetwork
+from provision.resources.docker.volume import NoVolume, Volume
+
+#: Those that end something, and those that others must have let go of.
+OUTGOING, LATEST = (NoContainer, NoProject), (NoNetwork, NoVolume, NoImage)
+OBJECTS = (
+    *(Network, Volume, PulledImage, LoadedImage, BuiltImage, Container, Project),
+    *OUTGOING,
+    *LATEST,
+)

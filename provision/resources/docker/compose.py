@@ -1,0 +1,95 @@
+"""A project of docker compose's: all its services run, and each is of the file as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+
+
+def place(name: str) -> str:
+    """Where a project's file is on a host; its variables are beside it, in ``.env``."""
+    return f"/etc/provision/compose/{name}/compose.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """``files`` are what it is made of (the compose file first), which resources before this one write. ``within`` is
+    in seconds."""
+
+    name: str
+    files: tuple[str, ...]
+    within: int
+
+    @property
+    def id(self) -> str:
+        return f"compose:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"compose {self.name}",)
+
+    def want(self) -> State:
+        return {"services": "as in its file"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_compose", (self.name, self.files[0])),)
+
+    def seen(self, report: Report) -> State:
+        """Service by service, where one is not as compose itself would make it of the file (its config hash)."""
+        if (fields := report.get("compose", self.name)) is None:
+            return {}
+        runs, hashes = fields
+        if any(path in report.pending for path in self.files):
+            return {"services": "before the change of its file"} if runs.strip() else {}
+        wanted = dict(line.split(" ", 1) for line in hashes.splitlines() if len(line.split(" ")) == 2)
+        if not wanted:
+            return {"services": f"compose can't read its file: {hashes.strip()[-200:]}"} if hashes.strip() else {}
+        wrong, there = [], set()
+        for line in runs.splitlines():
+            service, sum_, state, once, status = [*line.split(" ", 4), "", "", "", ""][:5]
+            if once == "True":
+                continue
+            there.add(service)
+            if service not in wanted:
+                wrong.append(f"{service} is not in the file")
+            elif sum_ != wanted[service]:
+                wrong.append(f"{service} is of another file")
+            elif (state != "running" and not status.startswith("Exited (0)")) or "(unhealthy)" in status:
+                wrong.append(f"{service} is {'unhealthy' if state == 'running' else state}")
+        wrong += [f"{service} is not there" for service in sorted(wanted.keys() - there)]
+        return {"services": "; ".join(wrong) or "as in its file"} if there else {}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        kept = (("compose", self.name, self.files[0]),)
+        yield Call("compose_up", (self.name, self.files[0], str(self.within)), keeps=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class NoProject:
+    """Declared absent, or made by a play that no longer declares it. ``file`` is where it is described."""
+
+    name: str
+    file: str
+
+    @property
+    def id(self) -> str:
+        return f"compose:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"project": "absent"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_compose", (self.name, self.file)),)
+
+    def seen(self, report: Report) -> State:
+        found = report.get("compose", self.name) or report.get("project", self.name)
+        return {"project": "there" if found is not None and found[0].strip() else "absent"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("compose_down", (self.name,), keeps=(("compose", self.name, self.file),))

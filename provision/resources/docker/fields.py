@@ -1,0 +1,301 @@
+"""A container's fields: as a spec declares them, as docker shows them, and as ``docker create`` takes them.
+
+Names and shapes are those of moby's ``api/types/container`` (hostconfig.go, config.go). What a spec leaves out is as
+the image or docker has it, and is compared with that: so what was added by hand shows too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from provision.secret import holds
+from provision.spec import Container
+
+_IMAGES = "the image's"
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+#: Labels of ours: how it was made, which of its variables are secrets, and the run that made it.
+OURS = ("provision.spec", "provision.secrets", "provision.run")
+
+
+def declared(one: Container) -> dict[str, str]:
+    """Field -> value, for all that is compared."""
+    entry, command = _argv(one)
+    wanted = {
+        "image": str(one.image),
+        "entrypoint": _IMAGES if entry is None else json.dumps(entry),
+        "command": _IMAGES if command is None else json.dumps(command),
+        "ports": ", ".join(sorted(_port(port) for port in one.ports)) or "none",
+        "volumes": ", ".join(sorted(_bind(bind) for bind in one.volumes)) or "none",
+        "tmpfs": ", ".join(sorted(one.tmpfs)) or "none",
+        "networks": ", ".join(sorted(one.networks or ["bridge"])),
+        "user": _IMAGES if one.user is None else one.user,
+        "workdir": _IMAGES if one.workdir is None else one.workdir,
+        "memory": str(size(one.memory)),
+        "cpus": f"{float(one.cpus or 0):g}",
+        "pids": str(one.pids or 0),
+        "restart": one.restart,
+        "cap_add": ", ".join(sorted(one.cap_add)) or "none",
+        "cap_drop": ", ".join(sorted(one.cap_drop)) or "none",
+        "security": ", ".join(sorted(one.security)) or "none",
+        "privileged": _yes(one.privileged),
+        "read_only": _yes(one.read_only),
+        "init": _yes(one.init),
+        "health": _IMAGES if one.health is None else _health_declared(one),
+        "stop_timeout": "docker's" if one.stop_timeout is None else str(one.stop_timeout),
+        "other environment": "none",
+        "other labels": "none",
+        **{f"environment {name}": value for name, value in one.environment.items()},
+        **{f"label {name}": value for name, value in one.labels.items()},
+        "state": "running" if one.running else "stopped",
+    }
+    if one.hostname is not None:
+        wanted["hostname"] = one.hostname
+    if one.memory_swap is not None:
+        wanted["memory_swap"] = str(size(one.memory_swap))
+    if one.log is not None:
+        wanted["log"] = _log(one.log.driver, one.log.options)
+    return wanted
+
+
+def found(
+    one: Container, whole: Mapping[str, Any], variables: Iterable[str], image: Mapping[str, Any]
+) -> dict[str, str]:
+    """The same fields of a container of docker's; ``variables`` are ``NAME=value``, ``image`` is its image's config.
+    The field ``image`` and secret variables are left to the caller."""
+    host, config = whole["HostConfig"], whole["Config"]
+    entry, command = _argv(one)
+    health, policy = config.get("Healthcheck"), host["RestartPolicy"]
+    own = {key: value for key, value in (config.get("Labels") or {}).items() if key not in OURS}
+    theirs = image.get("Labels") or {}
+    given = dict(variable.partition("=")[::2] for variable in variables)
+    from_image = dict(variable.partition("=")[::2] for variable in image.get("Env") or [])
+    retries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
+    return {
+        "entrypoint": _or_images(entry is None, config.get("Entrypoint"), image.get("Entrypoint")),
+        "command": _or_images(command is None, config.get("Cmd"), image.get("Cmd")),
+        "ports": ", ".join(sorted(_published(host.get("PortBindings") or {}))) or "none",
+        "volumes": ", ".join(sorted(_mounted(host))) or "none",
+        "tmpfs": ", ".join(sorted(host.get("Tmpfs") or {})) or "none",
+        "networks": ", ".join(sorted(whole.get("Networks") or {})) or "none",
+        "user": _text_or_images(one.user is None, config.get("User"), image.get("User")),
+        "workdir": _text_or_images(one.workdir is None, config.get("WorkingDir"), image.get("WorkingDir")),
+        "memory": str(host.get("Memory") or 0),
+        "memory_swap": str(host.get("MemorySwap") or 0),
+        "cpus": f"{(host.get('NanoCpus') or 0) / 1e9:g}",
+        "pids": str(max(0, host.get("PidsLimit") or 0)),
+        "restart": (policy.get("Name") or "no") + retries,
+        "cap_add": _capabilities(host.get("CapAdd")),
+        "cap_drop": _capabilities(host.get("CapDrop")),
+        "security": ", ".join(sorted(host.get("SecurityOpt") or [])) or "none",
+        "privileged": _yes(host.get("Privileged")),
+        "read_only": _yes(host.get("ReadonlyRootfs")),
+        "init": _yes(host.get("Init")),
+        "health": _IMAGES if one.health is None and health == image.get("Healthcheck") else _health(health),
+        "stop_timeout": "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"]),
+        "hostname": config.get("Hostname") or "",
+        "log": _log(host["LogConfig"]["Type"], host["LogConfig"].get("Config") or {}),
+        "other environment": _names(
+            name for name, value in given.items() if name not in one.environment and from_image.get(name) != value
+        ),
+        "other labels": _names(
+            name for name, value in own.items() if name not in one.labels and theirs.get(name) != value
+        ),
+        **{f"environment {name}": given[name] for name in one.environment if name in given},
+        **{f"label {name}": own[name] for name in one.labels if name in own},
+        "state": _state(whole),
+    }
+
+
+def words(one: Container, image: str = "") -> tuple[str, ...]:
+    """The words of ``docker create`` but for the name, the secrets, and the networks after the first. ``image`` is
+    the id of the one that is meant, where the declared name may stand for another one."""
+    return tuple(_words(one, image or str(one.image)))
+
+
+def _words(one: Container, image: str) -> Iterator[str]:
+    entry, command = _argv(one)
+    if entry is not None:
+        yield from ("--entrypoint", entry[0] if entry else "")
+    for name, value in one.environment.items():
+        if not holds(value):
+            yield from ("--env", f"{name}={value}")
+    for option, values in (
+        ("--publish", one.ports),
+        ("--volume", one.volumes),
+        ("--tmpfs", one.tmpfs),
+        ("--cap-add", one.cap_add),
+        ("--cap-drop", one.cap_drop),
+        ("--security-opt", one.security),
+    ):
+        for value in values:
+            yield from (option, value)
+    for option, given in (
+        ("--network", one.networks[0] if one.networks else None),
+        ("--hostname", one.hostname),
+        ("--user", one.user),
+        ("--workdir", one.workdir),
+        ("--memory", None if one.memory is None else str(size(one.memory))),
+        ("--memory-swap", None if one.memory_swap is None else str(size(one.memory_swap))),
+        ("--cpus", None if one.cpus is None else f"{float(one.cpus):g}"),
+        ("--pids-limit", None if one.pids is None else str(one.pids)),
+        ("--stop-timeout", None if one.stop_timeout is None else str(one.stop_timeout)),
+    ):
+        if given is not None:
+            yield from (option, given)
+    yield from ("--restart", one.restart)
+    yield from (
+        flag
+        for flag, on in (("--privileged", one.privileged), ("--read-only", one.read_only), ("--init", one.init))
+        if on
+    )
+    yield from _log_words(one)
+    yield from _health_words(one)
+    for name, value in {**one.labels, **_labels(one)}.items():
+        yield from ("--label", f"{name}={value}")
+    yield image
+    yield from (entry or [])[1:] if command is None else command
+
+
+def _labels(one: Container) -> dict[str, str]:
+    """How it was made, for a later rollback. In ASCII, so that a secret's token is none here: it stays what it is."""
+    whole = json.dumps(one.model_dump(exclude_defaults=True), sort_keys=True)
+    secret = [name for name, value in one.environment.items() if holds(value)]
+    return {"provision.spec": whole, **({"provision.secrets": f",{','.join(secret)},"} if secret else {})}
+
+
+def _argv(one: Container) -> tuple[list[str] | None, list[str] | None]:
+    """Entrypoint and command as docker will have them: its client takes one word of the former, and where there is an
+    entrypoint the image's command does not count."""
+    if one.entrypoint is None:
+        return None, one.command
+    rest = one.entrypoint[1:] + (one.command or [])
+    return one.entrypoint[:1], rest
+
+
+def size(text: str | None) -> int:
+    """Bytes."""
+    if text is None:
+        return 0
+    number, unit = (text[:-1], text[-1]) if text[-1] in _UNITS else (text, "b")
+    return int(float(number) * _UNITS[unit])
+
+
+def nanoseconds(text: str) -> int:
+    factors = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6}
+    return sum(int(number) * factors[unit] for number, unit in re.findall(r"([0-9]+)(ms|h|m|s)", text))
+
+
+def _port(text: str) -> str:
+    rest, _, protocol = text.partition("/")
+    front, _, inner = rest.rpartition(":")
+    address, _, outer = front.rpartition(":")
+    return f"{address.strip('[]') or '*'}:{outer} -> {inner}/{protocol or 'tcp'}"
+
+
+def _published(bindings: Mapping[str, Any]) -> Iterator[str]:
+    for inner, places in bindings.items():
+        for place in places or [{}]:
+            address = place.get("HostIp") or "*"
+            yield f"{'*' if address in ('0.0.0.0', '::') else address}:{place.get('HostPort', '')} -> {inner}"  # noqa: S104
+
+
+def _bind(text: str) -> str:
+    source, inner, *options = text.split(":")
+    kept = sorted(option for option in (options[0].split(",") if options else []) if option != "rw")
+    return ":".join([source, inner, *([",".join(kept)] if kept else [])])
+
+
+def _mounted(host: Mapping[str, Any]) -> Iterator[str]:
+    yield from (_bind(bind) for bind in host.get("Binds") or [])
+    yield from (f"{mount.get('Source', '')}:{mount['Target']} (mount)" for mount in host.get("Mounts") or [])
+
+
+def _capabilities(given: list[str] | None) -> str:
+    return ", ".join(sorted(name.removeprefix("CAP_") for name in given or [])) or "none"
+
+
+def _health_declared(one: Container) -> str:
+    health = one.health
+    if health is None or health.command == "none":
+        return "none"
+    test = ["CMD-SHELL", _shell(health.command)]
+    return _health(
+        {
+            "Test": test,
+            "Interval": nanoseconds(health.interval),
+            "Timeout": nanoseconds(health.timeout),
+            "StartPeriod": nanoseconds(health.start_period),
+            "Retries": health.retries,
+        }
+    )
+
+
+def _health_words(one: Container) -> Iterator[str]:
+    health = one.health
+    if health is None:
+        return
+    if health.command == "none":
+        yield "--no-healthcheck"
+        return
+    yield from ("--health-cmd", _shell(health.command), "--health-interval", health.interval)
+    yield from ("--health-timeout", health.timeout, "--health-start-period", health.start_period)
+    yield from ("--health-retries", str(health.retries))
+
+
+def _shell(command: str | list[str]) -> str:
+    """docker's client takes a health check as one text for a shell in the container."""
+    if isinstance(command, str):
+        return command
+    return " ".join(word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else _quoted(word) for word in command)
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def _health(health: Mapping[str, Any] | None) -> str:
+    if not health or health.get("Test") == ["NONE"]:
+        return "none"
+    keys = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period", "Retries": "retries"}
+    numbers = ", ".join(f"{name} {_seconds(key, health.get(key) or 0)}" for key, name in keys.items())
+    return f"{json.dumps(health.get('Test') or [])}, {numbers}"
+
+
+def _seconds(key: str, value: int) -> str:
+    return str(value) if key == "Retries" else f"{value / 1e9:g}s"
+
+
+def _log(driver: str, options: Mapping[str, str]) -> str:
+    return f"{driver} {json.dumps(dict(options), sort_keys=True)}"
+
+
+def _log_words(one: Container) -> Iterator[str]:
+    if one.log is not None:
+        yield from ("--log-driver", one.log.driver)
+        for key, value in one.log.options.items():
+            yield from ("--log-opt", f"{key}={value}")
+
+
+def _or_images(undeclared: bool, seen: list[str] | None, image: list[str] | None) -> str:
+    return _IMAGES if undeclared and (seen or []) == (image or []) else json.dumps(seen or [])
+
+
+def _text_or_images(undeclared: bool, seen: str | None, image: str | None) -> str:
+    return _IMAGES if undeclared and (seen or "") == (image or "") else (seen or "")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _state(whole: Mapping[str, Any]) -> str:
+    if whole["Status"] != "running":
+        return "stopped" if whole["Status"] in ("created", "exited") else str(whole["Status"])
+    return "unhealthy" if whole.get("Health") == "unhealthy" else "running"
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"

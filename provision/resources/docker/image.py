@@ -1,0 +1,253 @@
+"""An image on a host: from a registry, from an archive of the controller's, built there, or none.
+
+A name is a place for an image, and the image is its digest: that is what is compared. A tag without a pin is compared
+with what its registry has for it now, where that is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Blob, Call, Drift, Report, State
+from provision.resources.docker.inspected import Image, familiar, image, repository
+from provision.resources.obstacle import Unfixable
+
+_AS_IS = "as in its registry"
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """``digest`` pins it. With ``by``, the host that pushes it in this very run, the pin is that host's word
+    (``None`` until it has pushed). ``follows``: whether a tag is compared with its registry."""
+
+    reference: str
+    digest: str | None = None
+    by: str = ""
+    follows: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Images are data; they go by ``absent``, or by ``prune``."""
+        return ()
+
+    def want(self) -> State:
+        if self.by:
+            return {"image": "present", "digest": f"as pushed by {self.by}"}
+        if self.digest is not None:
+            return {"image": "present", "digest": self.digest}
+        return {"image": "present", "tag": _AS_IS} if self._asks else {"image": "present"}
+
+    def look(self) -> tuple[Call, ...]:
+        looks = [Call("look_docker", ("image", self.reference, "-"))]
+        if self._asks:
+            looks.append(Call("look_moved", (self.reference,)))
+        return tuple(looks)
+
+    def seen(self, report: Report) -> State:
+        found = image(report, self.reference)
+        if found is None:
+            return {}
+        state = {"image": "present"}
+        digest = digest_of(found, self.reference)
+        if self.digest is not None and f"{repository(self.reference)}@{self.digest}" in found.digests:
+            return {**state, "digest": self.want()["digest"]}
+        state["digest"] = digest or "none: it is from no registry"
+        if self._asks:
+            state["tag"] = _tag(report, self.reference, found)
+        return state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call(
+            "image_pull",
+            (self.reference, self.digest or "-"),
+            renews=(self.id,),
+            keeps=(("image", self.reference, ""),),
+            late=1 if self.by else 0,
+        )
+
+    @property
+    def _asks(self) -> bool:
+        return self.follows and self.digest is None and not self.by and "@" not in self.reference
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
+    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host."""
+
+    reference: str
+    ids: tuple[str, ...]
+    blob: Blob
+    push: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"image": self.ids[0], **({"pushed": _AS_IS} if self.push else {})}
+
+    def look(self) -> tuple[Call, ...]:
+        looks = [Call("look_docker", ("image", self.reference, "-"))]
+        if self.push:
+            looks.append(Call("look_moved", (self.reference,)))
+        return tuple(looks)
+
+    def seen(self, report: Report) -> State:
+        found = image(report, self.reference)
+        if found is None:
+            return {}
+        state = {"image": self.ids[0] if found.id in self.ids else found.id}
+        return {**state, "pushed": _tag(report, self.reference, found)} if self.push else state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        kept = (("image", self.reference, ""),)
+        # What is of this very image already need not be made anew.
+        renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
+        if "image" in drift:
+            words = (self.reference, self.blob.name, *self.ids)
+            yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,))
+        if self.push:
+            yield Call("image_push", (self.reference,))
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """Built of a folder of the controller's. ``context`` is the hash of all that decides what it becomes, and a label
+    of the image has it; ``blob`` is what is sent to the host."""
+
+    reference: str
+    context: str
+    blob: Blob
+    dockerfile: str = "Dockerfile"
+    target: str = ""
+    args: tuple[tuple[str, str], ...] = ()
+    push: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"built of": self.context, **({"pushed": _AS_IS} if self.push else {})}
+
+    def look(self) -> tuple[Call, ...]:
+        looks = [Call("look_docker", ("image", self.reference, "-"))]
+        if self.push:
+            looks.append(Call("look_moved", (self.reference,)))
+        return tuple(looks)
+
+    def seen(self, report: Report) -> State:
+        found = image(report, self.reference)
+        if found is None:
+            return {}
+        state = {"built of": (found.config.get("Labels") or {}).get("provision.context", "something else")}
+        return {**state, "pushed": _tag(report, self.reference, found)} if self.push else state
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if "built of" in drift:
+            args = (f"{name}={value}" for name, value in self.args)
+            words = (self.reference, self.blob.name, self.context, self.dockerfile, self.target, *args)
+            yield Call(
+                "image_build", words, renews=(self.id,), keeps=(("image", self.reference, ""),), sends=(self.blob,)
+            )
+        if self.push:
+            yield Call("image_push", (self.reference,))
+
+
+@dataclass(frozen=True, slots=True)
+class NoImage:
+    reference: str
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"image": "absent"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("image", self.reference, "-")),)
+
+    def seen(self, report: Report) -> State:
+        return {"image": "absent" if image(report, self.reference) is None else "present"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBefore:
+    """The image that a name stood for before a run; by its id, if the host still has it."""
+
+    reference: str
+    image_id: str
+
+    @property
+    def id(self) -> str:
+        return f"image:{self.reference}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"image": self.image_id}
+
+    def look(self) -> tuple[Call, ...]:
+        names = (self.reference, self.image_id)
+        return tuple(Call("look_docker", ("image", name, "-")) for name in names)
+
+    def seen(self, report: Report) -> State:
+        found = image(report, self.reference)
+        there = "yes" if image(report, self.image_id) is not None else "no"
+        return {"there": there} if found is None else {"there": there, "image": found.id}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if drift.seen["there"] == "no":
+            raise Unfixable(f"the image that {self.reference} was before is not on the host any more ({self.image_id})")
+        kept = (("image", self.reference, ""),)
+        yield Call("image_tag", (self.image_id, self.reference), renews=(self.id,), keeps=kept)
+
+
+def digest_of(found: Image, reference: str) -> str:
+    """The digest that an image has in its repository; empty for one that was never pulled or pushed."""
+    prefix = f"{repository(reference)}@"
+    return next((one.removeprefix(prefix) for one in sorted(found.digests) if one.startswith(prefix)), "")
+
+
+def _tag(report: Report, reference: str, found: Image) -> str:
+    """What the registry has for a tag, against what the host has."""
+    answer = report.get("moved", reference)
+    if answer is None:
+        return "the registry was not asked"
+    head, _, body = answer[0].replace("\r", "").partition("\n\n")
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
+    if not isinstance(said, dict) or "Descriptor" not in said:
+        message = said.get("message", "") if isinstance(said, dict) else ""
+        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
+    digest = said["Descriptor"]["digest"]
+    return (
+        _AS_IS if f"{repository(reference)}@{digest}" in found.digests else f"moved: {familiar(reference)} is {digest}"
+    )

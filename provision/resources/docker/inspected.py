@@ -1,0 +1,101 @@
+"""How a look reports what docker has: its own JSON, a thing a line, and its own words for what is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from provision.model import Report
+from provision.resources.obstacle import Unfixable
+
+Kind = Literal["container", "image", "network", "volume"]
+#: A container that a run has put aside (sh/fix/containers.sh).
+ASIDE = ".provision-old"
+#: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
+_MISSING = re.compile(r"no such (container|image|object|network|volume)|network .* not found", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of the host's: its id, the names and digests that it has, and what it gives its containers."""
+
+    id: str
+    tags: frozenset[str]
+    digests: frozenset[str]
+    config: dict[str, Any]
+
+
+def running(report: Report) -> bool:
+    """Whether docker answered; where it does not run nothing of it is known, and all is to be made."""
+    return any(report.get("docker", kind) is not None for kind in ("container", "image", "network", "volume"))
+
+
+def thing(report: Report, kind: Literal["network", "volume"], name: str) -> dict[str, Any] | None:
+    return next((one for one in _objects(report, kind) if one["Name"] == name), None)
+
+
+def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...], str] | None:
+    """What it is, its variables (``NAME=value``) without the secret ones, and the hash of those."""
+    if (others := report.get("docker", "container")) is not None:
+        _lines(others[0])
+    found = report.get("container", name)
+    if found is None:
+        return None
+    whole, variables, sum_ = found
+    return _parsed(whole), tuple(json.loads(line) for line in variables.splitlines()), sum_
+
+
+def image(report: Report, reference: str) -> Image | None:
+    """The image that a name stands for on the host."""
+    wanted = {familiar(reference), f"{repository(reference)}@{reference.partition('@')[2]}"}
+    for one in _objects(report, "image"):
+        tags = frozenset(one.get("RepoTags") or [])
+        digests = frozenset(one.get("RepoDigests") or [])
+        if reference == one["Id"] or wanted & (tags | digests):
+            return Image(one["Id"], tags, digests, one.get("Config") or {})
+    return None
+
+
+def familiar(reference: str) -> str:
+    """As docker lists it: without Docker Hub's own prefix, and with a tag (distribution/reference)."""
+    short = reference.removeprefix("docker.io/").removeprefix("library/")
+    return short if "@" in short or ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
+def repository(reference: str) -> str:
+    """The name without tag and digest, as docker lists it."""
+    name = familiar(reference).partition("@")[0]
+    head, slash, tail = name.rpartition("/")
+    return f"{head}{slash}{tail.partition(':')[0]}"
+
+
+def registry(reference: str) -> str:
+    """The registry of an image; ``docker.io`` where the name has none (distribution/reference, splitDockerDomain)."""
+    first, slash, _ = reference.partition("/")
+    return first if slash and (set(".:") & set(first) or first == "localhost") else "docker.io"
+
+
+def _objects(report: Report, kind: str) -> tuple[dict[str, Any], ...]:
+    found = report.get("docker", kind)
+    return () if found is None else _lines(found[0])
+
+
+@lru_cache(maxsize=256)
+def _lines(text: str) -> tuple[dict[str, Any], ...]:
+    """Raises :class:`Unfixable` where docker said anything but what there is, and that there is none."""
+    objects = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            objects.append(_parsed(line))
+        elif line.strip() and not _MISSING.search(line):
+            raise Unfixable(f"docker can't be asked what it has: {line}")
+    return tuple(objects)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(line: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(line)
+    return found

@@ -1,0 +1,165 @@
+"""A network of docker's; or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision import spec
+from provision.model import Call, Drift, Report, State
+from provision.resources.docker.inspected import thing
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    name: str
+    declared: spec.Network
+
+    @property
+    def id(self) -> str:
+        return f"network:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return (f"network {self.name}",)
+
+    def want(self) -> State:
+        """Where no subnet is declared docker chooses one."""
+        one = self.declared
+        wanted = {
+            "driver": one.driver,
+            "internal": "yes" if one.internal else "no",
+            "options": _shown(one.options),
+            "labels": _shown(one.labels),
+        }
+        if one.subnet is not None:
+            wanted["subnet"] = one.subnet
+        if one.gateway is not None:
+            wanted["gateway"] = one.gateway
+        return wanted
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("network", self.name, "-")),)
+
+    def seen(self, report: Report) -> State:
+        found = thing(report, "network", self.name)
+        return {} if found is None else _state(found)
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        one = self.declared
+        words = _words(one.driver, one.internal, one.subnet or "", one.gateway or "", one.options, one.labels)
+        if not drift.seen:
+            yield Call("network_put", (self.name, *words), keeps=(("network", self.name, "-"),))
+        else:
+            yield Call("network_replace", (self.name, *words), keeps=(("network", self.name, _before(drift.seen)),))
+
+
+@dataclass(frozen=True, slots=True)
+class NoNetwork:
+    """Declared absent; or made by a play that no longer declares it."""
+
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"network:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"network": "absent"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("network", self.name, "-")),)
+
+    def seen(self, report: Report) -> State:
+        found = thing(report, "network", self.name)
+        return {"network": "absent"} if found is None else {"network": "present", **_state(found)}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("network_remove", (self.name,), keeps=(("network", self.name, _before(drift.seen)),))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkBefore:
+    """A network as it was before a run: ``words`` are those that make it so, a word a line."""
+
+    name: str
+    words: str
+
+    @property
+    def id(self) -> str:
+        return f"network:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"made by": self.words}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("network", self.name, "-")),)
+
+    def seen(self, report: Report) -> State:
+        found = thing(report, "network", self.name)
+        return {} if found is None else {"made by": _before(_state(found))}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        before = drift.seen.get("made by", "")
+        function = "network_replace" if drift.seen else "network_put"
+        kept = (("network", self.name, before),)
+        yield Call(function, (self.name, *self.words.splitlines()), keeps=kept)
+
+
+def _state(found: Mapping[str, Any]) -> dict[str, str]:
+    configs: list[dict[str, str]] = (found.get("IPAM") or {}).get("Config") or [{}]
+    subnet = configs[0]
+    return {
+        "driver": found["Driver"],
+        "internal": "yes" if found["Internal"] else "no",
+        # What the daemon adds by itself is none of ours (moby: com.docker.network.*).
+        "options": _shown({key: value for key, value in (found.get("Options") or {}).items() if key not in _ITS_OWN}),
+        "labels": _shown(found.get("Labels") or {}),
+        "subnet": subnet.get("Subnet") or "",
+        "gateway": subnet.get("Gateway") or "",
+    }
+
+
+#: moby: network/network_mode and the defaults that `docker network create` writes down.
+_ITS_OWN = {"com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"}
+
+
+def _shown(pairs: Mapping[str, str]) -> str:
+    return json.dumps(dict(pairs), sort_keys=True)
+
+
+def _words(
+    driver: str, internal: bool, subnet: str, gateway: str, options: Mapping[str, str], labels: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The words of ``docker network create``."""
+    return (
+        *("--driver", driver),
+        *(("--internal",) if internal else ()),
+        *(("--subnet", subnet) if subnet else ()),
+        *(("--gateway", gateway) if gateway else ()),
+        *(word for key, value in options.items() for word in ("--opt", f"{key}={value}")),
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+    )
+
+
+def _before(seen: State) -> str:
+    """How it was made, a word a line, for the host to put it back."""
+    words = _words(
+        seen["driver"],
+        seen["internal"] == "yes",
+        seen["subnet"],
+        seen["gateway"],
+        json.loads(seen["options"]),
+        json.loads(seen["labels"]),
+    )
+    return "\n".join(words)

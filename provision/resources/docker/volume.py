@@ -1,0 +1,87 @@
+"""A volume of docker's; or none, with all that was in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision import spec
+from provision.model import Call, Drift, Report, State
+from provision.resources.docker.inspected import thing
+from provision.resources.obstacle import Unfixable
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    name: str
+    declared: spec.Volume
+
+    @property
+    def id(self) -> str:
+        return f"volume:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """It is data: it goes by ``absent`` alone."""
+        return ()
+
+    def want(self) -> State:
+        one = self.declared
+        return {
+            "driver": one.driver,
+            "options": json.dumps(one.options, sort_keys=True),
+            "labels": json.dumps(one.labels, sort_keys=True),
+        }
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("volume", self.name, "-")),)
+
+    def seen(self, report: Report) -> State:
+        found = thing(report, "volume", self.name)
+        if found is None:
+            return {}
+        return {
+            "driver": found["Driver"],
+            "options": json.dumps(found.get("Options") or {}, sort_keys=True),
+            "labels": json.dumps(found.get("Labels") or {}, sort_keys=True),
+        }
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if drift.seen:
+            raise Unfixable(
+                f"the volume {self.name} has another {' and '.join(drift.keys)}; that can't be changed without its data"
+                " (make another volume, or remove this one by hand)"
+            )
+        one = self.declared
+        words = (
+            *("--driver", one.driver),
+            *(word for key, value in one.options.items() for word in ("--opt", f"{key}={value}")),
+            *(word for key, value in one.labels.items() for word in ("--label", f"{key}={value}")),
+        )
+        yield Call("volume_put", (self.name, *words))
+
+
+@dataclass(frozen=True, slots=True)
+class NoVolume:
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"volume:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"volume": "absent"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", ("volume", self.name, "-")),)
+
+    def seen(self, report: Report) -> State:
+        return {"volume": "absent" if thing(report, "volume", self.name) is None else "with its data"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield Call("volume_remove", (self.name,))

@@ -1,0 +1,44 @@
+"""A folder: that it is there, whose it is, and who may look into it. What is in it is not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.model import Call, Drift, Report, State
+from provision.resources.observed import ABSENT, observe
+from provision.resources.obstacle import Unfixable
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0755"
+
+    @property
+    def id(self) -> str:
+        return f"folder:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Somebody's data may be in it, so it stays."""
+        return ()
+
+    def want(self) -> State:
+        return {"type": "directory", "owner": self.owner, "group": self.group, "mode": self.mode}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", (self.path,)),)
+
+    def seen(self, report: Report) -> State:
+        found = observe(report, self.path)
+        if found.kind == ABSENT:
+            return {}
+        return {"type": found.kind, "owner": found.owner, "group": found.group, "mode": found.mode}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        if drift.seen and drift.seen["type"] != "directory":
+            raise Unfixable(f"{self.path} is a {drift.seen['type']}, where a folder is to be")
+        yield Call("folder_put", (self.path, self.owner, self.group, self.mode))

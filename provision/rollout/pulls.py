@@ -1,0 +1,56 @@
+"""How many hosts may pull from one registry at the same time, so that a fleet does not run it down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from provision.declare import Wish
+from provision.model import Event, Plan
+from provision.resources.docker.inspected import registry
+
+#: For a registry of which the spec says nothing.
+USUAL = 20
+_STEP = "image_pull"
+
+
+class Pulls:
+    """A place for each host that pulls; ``limit`` (``--pulls``) counts for all registries where it is given."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+
+    def place(self, name: str, bound: int) -> threading.BoundedSemaphore:
+        """The first who asks for a registry says how many it takes: all specs should agree."""
+        with self._lock:
+            return self._places.setdefault(name, threading.BoundedSemaphore(bound))
+
+    @contextmanager
+    def held(self, wish: Wish, plan: Plan) -> Iterator[Pulling]:
+        """Wait for a place at every registry that the plan pulls from; always in one order, so that nobody waits for
+        somebody who waits."""
+        steps = [call.args[0] for change in plan.changes for call in change.calls if call.function == _STEP]
+        declared = wish.spec.engine.registries if wish.spec.engine is not None else {}
+        places = ExitStack()
+        try:
+            for name in sorted({registry(reference) for reference in steps}):
+                bound = declared[name].pulls if name in declared else USUAL
+                places.enter_context(self.place(name, bound))
+            yield Pulling(len(steps), places)
+        finally:
+            places.close()
+
+
+class Pulling:
+    """Hears a host's steps, and gives its places back when it has pulled the last of its images."""
+
+    def __init__(self, left: int, places: ExitStack) -> None:
+        self._left, self._places = left, places
+
+    def heard(self, event: Event) -> None:
+        if event.name == "step.done" and str(event.data["step"]).endswith(f" {_STEP}"):
+            self._left -= 1
+            if self._left == 0:
+                self._places.close()

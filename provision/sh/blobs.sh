@@ -1,0 +1,61 @@
+# shellcheck shell=sh
+# The frame of a script that asks what a host has of a blob, and says whether what arrived is whole.
+
+blobs_home=/var/lib/provision/blobs
+
+begin() {
+    set -eu
+    trap '' PIPE
+    begin_events
+}
+
+died() { # STATUS
+    [ "$1" -eq 0 ] || emit died "$stage" "$1"
+}
+
+# How many bytes of it are here; nothing where the host needs none: it has it, or what it is for.
+blob_state() { # NAME SUM IMAGE-ID...
+    stage=blob_state
+    mkdir -p "$blobs_home"
+    blob_bound "$1"
+    blob_file=$blobs_home/$1 blob_part=$blobs_home/$1.$2.part
+    shift 2
+    for blob_id in "$@"; do
+        if docker image inspect "$blob_id" >/dev/null 2>&1 3>&-; then
+            emit blob here
+            return 0
+        fi
+    done
+    if [ -f "$blob_file" ]; then
+        emit blob here
+    elif [ -f "$blob_part" ]; then
+        blob_size=$(wc -c <"$blob_part")
+        # Some put blanks before the number.
+        emit blob $((blob_size))
+    else
+        emit blob 0
+    fi
+}
+
+# What a run that never came back has left: not for ever.
+blob_bound() { # NAME
+    for blob_other in "$blobs_home"/*; do
+        case $blob_other in
+            "$blobs_home/$1"*) ;;
+            *) [ ! -f "$blob_other" ] || [ -z "$(find "$blob_other" -mtime +7 2>/dev/null 3>&-)" ] || rm -f -- "$blob_other" ;;
+        esac
+    done
+}
+
+blob_end() { # NAME SUM
+    stage=blob_end
+    blob_part=$blobs_home/$1.$2.part
+    blob_sum=$(exec sha256sum -- "$blob_part")
+    if [ "${blob_sum%% *}" = "$2" ]; then
+        mv -f -- "$blob_part" "$blobs_home/$1"
+        emit blob whole
+    else
+        rm -f -- "$blob_part"
+        emit blob broken
+    fi
+}

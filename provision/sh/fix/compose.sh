@@ -1,0 +1,63 @@
+# shellcheck shell=sh
+# Projects of docker compose, which itself makes anew only what has changed (by its config hash).
+
+compose_up() { # PROJECT FILE WITHIN
+    compose_do "$1" "$2" up -d --remove-orphans --quiet-pull
+    compose_well "$1" "$3"
+}
+
+compose_do() { # PROJECT FILE WORD...
+    do_name=$1 do_file=$2
+    shift 2
+    DOCKER_CONFIG=/root/.docker docker compose -p "$do_name" -f "$do_file" --env-file "${do_file%/*}/.env" \
+        --progress quiet "$@" 3>&-
+}
+
+compose_down() { # PROJECT: its volumes stay
+    docker compose -p "$1" --progress quiet down --remove-orphans 3>&-
+}
+
+# All run, and those with a health check are healthy; what has ended by itself, and well, is well.
+compose_well() { # PROJECT WITHIN
+    uptime_now
+    well_until=$((uptime + $2))
+    while :; do
+        well_seen=$(docker ps -a --filter "label=com.docker.compose.project=$1" --format '{{.Names}} {{.State}} {{.Status}}' 3>&-)
+        well_waits='' well_rest=$well_seen$nl
+        while [ -n "$well_rest" ]; do
+            well_line=${well_rest%%"$nl"*}
+            well_rest=${well_rest#*"$nl"}
+            case $well_line in
+                '') ;;
+                *'(unhealthy)'* | *' exited Exited ('[1-9]* | *' dead '*)
+                    docker logs --tail 5 "${well_line%% *}" 2>&1 3>&- || :
+                    fail "$1: ${well_line#* }: ${well_line%% *}; what it said last stands above"
+                    ;;
+                *'(health: starting)'* | *' created '* | *' restarting '*) well_waits="$well_waits ${well_line%% *}" ;;
+            esac
+        done
+        [ -n "$well_waits" ] || return 0
+        alive
+        uptime_now
+        [ "$uptime" -lt "$well_until" ] || fail "$1: not well after $2 s:$well_waits"
+        sleep 0.3
+    done
+}
+
+keep_compose() { # NUMBER PROJECT FILE
+    keep_seen=$(docker ps -aq --filter "label=com.docker.compose.project=$2" 2>/dev/null 3>&-) || keep_seen=
+    case $keep_seen in
+        '') printf 'compose absent %s %s\n' "$2" "$3" ;;
+        *) printf 'compose present %s %s\n' "$2" "$3" ;;
+    esac
+}
+
+# The files are as they were before already.
+undo_compose() { # PRESENT PROJECT FILE
+    command -v docker >/dev/null || return 0
+    if [ "$1" = present ] && [ -f "$3" ]; then
+        compose_do "$2" "$3" up -d --remove-orphans --quiet-pull
+    else
+        compose_down "$2"
+    fi
+}

@@ -1,0 +1,71 @@
+# shellcheck shell=sh
+# Networks and volumes of docker's. What is in a volume goes by volume_remove and by nothing else.
+
+network_put() { # NAME WORD...
+    put_name=$1
+    shift
+    network_create "$put_name" "$@"
+}
+
+network_create() { # NAME WORD...
+    create_name=$1
+    shift
+    docker network create "$@" "$create_name" >/dev/null 3>&-
+}
+
+# It can't be changed in place: its containers leave it, and join the new one.
+network_replace() { # NAME WORD...
+    replace_name=$1
+    shift
+    replace_members=$(docker network inspect --format '{{range $id, $one := .Containers}}{{$id}} {{end}}' "$replace_name")
+    for replace_one in $replace_members; do
+        docker network disconnect -f "$replace_name" "$replace_one"
+    done
+    docker network rm "$replace_name" >/dev/null
+    network_create "$replace_name" "$@"
+    for replace_one in $replace_members; do
+        docker network connect "$replace_name" "$replace_one"
+    done
+}
+
+network_remove() { # NAME
+    docker network rm "$1" >/dev/null
+}
+
+keep_network() { # NUMBER NAME WORDS: what made it as it is now, a word a line
+    if docker network inspect "$2" >/dev/null 2>&1 3>&-; then
+        printf '%s\n' "$3" >"$run/kept/$1" || return 1
+        printf 'network %s %s\n' "$1" "$2"
+    else
+        printf 'network absent %s\n' "$2"
+    fi
+}
+
+undo_network() { # NUMBER NAME
+    command -v docker >/dev/null || return 0
+    if [ "$1" = absent ]; then
+        ! docker network inspect "$2" >/dev/null 2>&1 || docker network rm "$2" >/dev/null
+        return 0
+    fi
+    undo_name=$2
+    set -- "$run/kept/$1"
+    while IFS= read -r undo_word; do
+        [ -z "$undo_word" ] || set -- "$@" "$undo_word"
+    done <"$1"
+    shift
+    if docker network inspect "$undo_name" >/dev/null 2>&1; then
+        network_replace "$undo_name" "$@"
+    else
+        network_create "$undo_name" "$@"
+    fi
+}
+
+volume_put() { # NAME WORD...
+    volume_name=$1
+    shift
+    docker volume create "$@" "$volume_name" >/dev/null
+}
+
+volume_remove() { # NAME
+    docker volume rm "$1" >/dev/null
+}

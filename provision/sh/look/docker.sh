@@ -1,0 +1,96 @@
+# shellcheck shell=sh
+# Forks: one of docker's client for each kind of thing that is asked for (and for what earlier runs have made), and one
+# sha256sum for each container that has secrets. None where docker does not run: then nothing is known, or there.
+#
+# What docker says is passed on as it says it, a thing a line, in JSON; also that there is no such thing. Only what may
+# be a secret is not: variables of the environment that are declared so, or that the container's own label names, leave
+# the host as one hash.
+
+look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
+    docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl
+    while [ $# -gt 0 ]; do
+        case $1 in
+            container)
+                docker_container="$docker_container $2"
+                docker_secrets="$docker_secrets$2 $3$nl"
+                ;;
+            image) docker_image="$docker_image $2" ;;
+            network) docker_network="$docker_network $2" ;;
+            volume) docker_volume="$docker_volume $2" ;;
+        esac
+        shift 3
+    done
+    docker_container=$docker_container${manifests_container-}
+    docker_network=$docker_network${manifests_network-}
+    # Asking may start a daemon that its socket waits for; its file says whether one runs.
+    [ -e /run/docker.pid ] || return 0
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+        "$docker_image"
+    docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_network"
+    docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
+        "$docker_volume"
+    for docker_project in ${manifests_compose-}; do
+        emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
+    done
+    [ -n "$docker_container" ] || return 0
+    docker_asked container '{"Name":{{json .Name}},"Image":{{json .Image}},"Status":{{json .State.Status}},"Health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"HostConfig":{{json .HostConfig}},"Networks":{{json .NetworkSettings.Networks}},"Config":{"Image":{{json .Config.Image}},"User":{{json .Config.User}},"Cmd":{{json .Config.Cmd}},"Entrypoint":{{json .Config.Entrypoint}},"WorkingDir":{{json .Config.WorkingDir}},"Hostname":{{json .Config.Hostname}},"Labels":{{json .Config.Labels}},"Healthcheck":{{json .Config.Healthcheck}},"StopTimeout":{{json .Config.StopTimeout}}}}{{range .Config.Env}}{{"\n"}}{{json .}}{{end}}' \
+        "$docker_container"
+    docker_split "$docker_text$nl"
+}
+
+docker_ask() { # KIND FORMAT NAMES
+    [ -n "$3" ] || return 0
+    docker_asked "$@"
+    emit docker "$1" "$docker_text"
+}
+
+docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said on standard error, and makes it fail
+    # shellcheck disable=SC2086 # names, of an alphabet without blanks
+    docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
+}
+
+# A line of a container, then a line for each of its variables. One frame for each container, by its name.
+docker_split() { # LINES
+    docker_rest=$1 docker_name='' docker_others=
+    while [ -n "$docker_rest" ]; do
+        docker_line=${docker_rest%%"$nl"*}
+        docker_rest=${docker_rest#*"$nl"}
+        case $docker_line in
+            '{'*)
+                docker_flush
+                docker_object=$docker_line docker_env='' docker_hidden=
+                docker_name=${docker_line#'{"Name":"/'}
+                docker_name=${docker_name%%'"'*}
+                docker_names=${docker_secrets#*"$nl$docker_name "}
+                docker_names=${docker_names%%"$nl"*}
+                case $docker_line in
+                    *'"provision.secrets":"'*)
+                        docker_more=${docker_line#*'"provision.secrets":"'}
+                        docker_names="$docker_names${docker_more%%'"'*}"
+                        ;;
+                esac
+                ;;
+            '"'*)
+                docker_variable=${docker_line#'"'}
+                case $docker_names in
+                    *",${docker_variable%%=*},"*) docker_hidden="$docker_hidden$docker_line$nl" ;;
+                    *) docker_env="$docker_env$docker_line$nl" ;;
+                esac
+                ;;
+            *) docker_others="$docker_others$docker_line$nl" ;;
+        esac
+    done
+    docker_flush
+    emit docker container "$docker_others"
+}
+
+docker_flush() {
+    [ -n "$docker_name" ] || return 0
+    docker_sum=
+    if [ -n "$docker_hidden" ]; then
+        docker_sum=$(printf '%s' "$docker_hidden" | sha256sum)
+        docker_sum=${docker_sum%% *}
+    fi
+    emit container "$docker_name" "$docker_object" "$docker_env" "$docker_sum"
+}

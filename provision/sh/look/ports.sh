@@ -1,0 +1,22 @@
+# shellcheck shell=sh
+# Forks: none. The kernel's own list (proc(5), /proc/net/tcp): state 0A is a socket that listens.
+
+look_ports() { # PORT...
+    for ports_one in "$@"; do
+        port_listens "$ports_one"
+        emit port "$ports_one" "$port_state"
+    done
+}
+
+port_listens() { # PORT -> port_state: yes or no
+    port_state=no
+    port_hex=$(printf '%04X' "$1")
+    for port_file in /proc/net/tcp /proc/net/tcp6; do
+        [ -r "$port_file" ] || continue
+        while read -r _ port_local _ port_kind _; do
+            case $port_local:$port_kind in
+                *":$port_hex:0A") port_state=yes ;;
+            esac
+        done <"$port_file"
+    done
+}

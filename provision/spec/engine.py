@@ -1,0 +1,147 @@
+"""What a spec says of the engine: its packages, daemon.json, and what the host gives it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from provision.secret import holds
+from provision.spec.values import (
+    AbsolutePath,
+    Fingerprint,
+    Model,
+    NoProxy,
+    Option,
+    Pem,
+    ProxyUrl,
+    RegistryHost,
+    SecretText,
+    Url,
+    UserName,
+    Version,
+)
+
+
+class Proxy(Model):
+    """How the daemon reaches registries, where it can't do so directly."""
+
+    http: ProxyUrl | None = Field(None, description="A password in it must be a secret.")
+    https: ProxyUrl | None = None
+    no_proxy: list[NoProxy] = Field(default=[], description="Hosts, domains and networks that need no proxy.")
+    place: Literal["unit", "daemon"] = Field(
+        "unit", description="A drop-in of docker's unit, or the key proxies of daemon.json (from 23.0 on)."
+    )
+
+    @model_validator(mode="after")
+    def _not_shown(self) -> Proxy:
+        if self.place == "daemon" and self.secret:
+            raise ValueError("daemon.json is shown in plans and by docker info; with a password it needs place: unit")
+        return self
+
+    @property
+    def secret(self) -> bool:
+        """Whether a password is in it."""
+        return holds(f"{self.http}{self.https}")
+
+
+class Login(Model):
+    """An account at a registry, for accounts of the host: in their .docker/config.json, 0600."""
+
+    user: UserName
+    password: SecretText
+    accounts: list[UserName] = ["root"]
+
+
+class Registry(Model):
+    """What the daemon shows a registry, and believes of it: PEM text, or names of files in files/."""
+
+    ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
+    authority: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
+    cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
+    key: Pem | None = Field(None, description="Its private key; written 0600 and never shown.")
+    login: Login | None = None
+    pulls: Annotated[int, Field(ge=1, le=10000)] = Field(
+        20, description="How many hosts may pull from it at the same time."
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Registry:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        if self.ca is not None and self.authority is not None:
+            raise ValueError("ca and authority contradict each other")
+        return self
+
+
+class Firewall(Model):
+    """The host's own firewall around containers."""
+
+    forward: Literal["accept", "drop"] | None = Field(
+        None, description="The policy of iptables' FORWARD chain, live and at boot."
+    )
+    firewalld: bool = Field(False, description="firewalld runs, with a zone for docker's networks.")
+
+
+class Health(Model):
+    """What must hold after a change of the daemon, or the host puts the change back."""
+
+    steady: Annotated[int, Field(ge=0, le=120)] = Field(
+        2, description="Seconds that a daemon must have run, as one and the same process, to count as started."
+    )
+    mirrors: bool = Field(False, description="Whether the names of the registry mirrors must resolve on the host.")
+
+
+class Engine(Model):
+    """Docker Engine, from Docker's own packages or the distribution's, and its daemon.json."""
+
+    source: Literal["docker", "distribution"] | None = Field(
+        None, description="Whose packages; Docker's where it publishes any, when not given."
+    )
+    package_mirror: Url = Field(
+        "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
+    )
+    fingerprint: Fingerprint | None = Field(None, description="Of the mirror's signing key; another key is refused.")
+    channel: Literal["stable", "test", "nightly"] = "stable"
+    version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
+    containerd_version: Version | None = None
+    buildx_version: Version | None = None
+    compose_version: Version | None = None
+    hold: bool = Field(True, description="Whether what has a pin is held, so that nobody's upgrade moves it.")
+    plugins: list[Literal["buildx", "compose"]] = ["buildx", "compose"]
+    users: list[UserName] = Field(default=[], description="Members of the docker group (which is as good as root).")
+    daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
+    containerd_root: AbsolutePath | None = Field(
+        None, description="Where containerd keeps images and snapshots; data-root does not move them."
+    )
+    existing_store: Literal["refuse", "leave"] = Field(
+        "refuse", description="Whether images and containers that the engine would no longer see stop the run."
+    )
+    proxy: Proxy | None = None
+    registries: dict[RegistryHost, Registry] = Field(
+        default={}, description="Certificates by registry, in /etc/docker/certs.d."
+    )
+    firewall: Firewall | None = None
+    health: Health = Health()
+
+    @model_validator(mode="after")
+    def _json_only(self) -> Engine:
+        _check_json(self.daemon, "daemon")
+        if self.proxy is not None and self.proxy.place == "daemon" and "proxies" in (self.daemon or {}):
+            raise ValueError("proxy and daemon.proxies both declare the daemon's proxies")
+        return self
+
+
+def _check_json(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_json(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(item, f"{path}[{index}]")
+    elif isinstance(value, str) and holds(value):
+        raise ValueError(f"{path} is a secret; daemon.json is shown in plans and by docker info, so it takes none")
+    elif (
+        not isinstance(value, (str, int, float, type(None))) or value != value or value in (float("inf"), -float("inf"))
+    ):
+        raise ValueError(f"{path} is a {type(value).__name__}, which JSON has not; put it into quotes")

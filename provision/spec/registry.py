@@ -1,0 +1,85 @@
+"""What a spec says of a host that is a registry of images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from provision.spec.values import (
+    AbsolutePath,
+    Duration,
+    HostName,
+    ImageName,
+    Model,
+    Option,
+    Pem,
+    SecretText,
+    Url,
+    UserName,
+)
+
+
+class Tls(Model):
+    """The registry's certificate: one that is given, or by the small authority that `provision secrets ca` makes."""
+
+    ca: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
+    names: list[HostName] = Field(default=[], description="Further names and addresses that it is reached by.")
+    cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
+    key: Pem | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        if (self.ca is None) == (self.cert is None):
+            raise ValueError("needs either ca, or cert and key")
+        return self
+
+
+class RegistryUser(Model):
+    password: SecretText
+
+
+class Upstream(Model):
+    """A registry whose images this one hands on, and keeps (docs: registry as a pull-through cache)."""
+
+    url: Url
+    user: UserName | None = None
+    password: SecretText | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Upstream:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        return self
+
+
+class Collection(Model):
+    """Garbage collection: layers that no image refers to any more. The registry stands still meanwhile."""
+
+    every: Option = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
+    untagged: bool = Field(False, description="Remove images without a tag too.")
+
+
+class PrivateRegistry(Model):
+    """A registry: the distribution's package (Debian's docker-registry), or the registry's image as a container."""
+
+    name: HostName = Field(description="The name (or address) that hosts reach it by.")
+    port: Annotated[int, Field(ge=1, le=65535)] = 5000
+    source: Literal["package", "container"] = "package"
+    image: ImageName = "registry:2"
+    storage: AbsolutePath = "/var/lib/docker-registry"
+    delete: bool = Field(True, description="Whether images may be removed over its API.")
+    upload_age: Duration = Field("168h", description="Uploads that were never finished are removed after this.")
+    cache: Annotated[int, Field(ge=0)] = Field(
+        10000, description="How many descriptions of layers are kept in memory (as many as come, before 3.0); 0: none."
+    )
+    tls: Tls | None = Field(None, description="Without it the registry speaks plain HTTP.")
+    users: dict[UserName, RegistryUser] = Field(default={}, description="Who may come in; anybody, when not given.")
+    read_only: bool = False
+    proxy: Upstream | None = None
+    collect: Collection | None = None
+    debug_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="Prometheus' metrics and the health page, on the loopback address."
+    )

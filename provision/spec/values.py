@@ -1,0 +1,211 @@
+"""The types of a spec's values, so strict that nothing a shell could trip over ever gets further: a name that may stand
+on a command line has the alphabet that its own tool allows (useradd(8), sysctl(8), deb-version(7))."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic.functional_validators import AfterValidator
+
+from provision.secret import hidden
+
+
+class Model(BaseModel):
+    # Built at first use: only the outermost model ever validates anything.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+def pattern(expression: str, what: str) -> AfterValidator:
+    compiled = re.compile(expression)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"{value!r} is not an absolute path (it must begin with /)")
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError(f"{value!r} holds control characters")
+    if ".." in PurePosixPath(value).parts or str(PurePosixPath(value)) != value:
+        raise ValueError(f"{value!r} is not in its shortest form (no .., no //, no / at the end)")
+    return value
+
+
+def _octal(value: Any) -> Any:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"0?[0-7]{3,4}", text) or int(text, 8) > 0o7777:
+        raise ValueError(f"{value!r} is not an octal mode such as 0644")
+    return f"{int(text, 8):04o}"
+
+
+def _sysctl_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(int(value))
+    text = str(value) if isinstance(value, int) else value
+    if isinstance(text, str) and not re.fullmatch(r"[^\x00-\x1f\x7f]+", text):
+        raise ValueError("must be one line of text")
+    return " ".join(text.split()) if isinstance(text, str) else text
+
+
+def _fingerprint(value: str) -> str:
+    packed = re.sub(r"[\s:]", "", value).upper()
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", packed):
+        raise ValueError("must be the whole fingerprint: 40 (or 64) hexadecimal digits, blanks allowed")
+    return packed
+
+
+def _host_name(value: str) -> str:
+    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):
+        raise ValueError(f"{value!r} is not a host name (RFC 1123: letters, digits, hyphens and dots)")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~%/+\-]*)?", value):
+        raise ValueError(f"{value!r} is not an http:// or https:// URL without credentials, query or blanks")
+    return value.rstrip("/")
+
+
+def _proxy_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    credentials, at, address = rest.rpartition("@")
+    if not at:
+        return _url(value)
+    user, colon, password = credentials.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9._~%-]+", user) or (colon and not hidden(password)):
+        raise ValueError("takes its password as a secret: http://USER:{{ a_variable_that_is_!secret }}@HOST:PORT")
+    _url(f"{scheme}{separator}{address}")
+    return value
+
+
+def _line(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value) or ":" in value:
+        raise ValueError("must be one line without a colon")
+    return value
+
+
+def _host_or_network(value: str) -> str:
+    if not re.fullmatch(r"\*|[A-Za-z0-9.*:/\[\]-]+", value):
+        raise ValueError(f"{value!r} is not a host, domain, address or network")
+    return value
+
+
+def _pem_or_name(value: str) -> str:
+    begun = value.lstrip().startswith("-----BEGIN ")
+    if begun and "-----END " not in value:
+        raise ValueError("is PEM that breaks off: it has no END line")
+    if not begun and ("\n" in value or not value):
+        raise ValueError("must be PEM text (-----BEGIN ...) or the name of a file in files/")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
+Url = Annotated[str, AfterValidator(_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
+UserName = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "a user or group name (letters, digits, _ . -)")]
+SysctlKey = Annotated[
+    str, pattern(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_:@-]+)+", "a sysctl key such as net.ipv4.ip_forward")
+]
+ModuleName = Annotated[str, pattern(r"[A-Za-z0-9_-]{1,55}", "the name of a kernel module")]
+PackageName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", "the name of a package")]
+Version = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*", "a version such as 26.1.5")]
+UnitName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "the name of a service")]
+RepositoryName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a repository's name (letters, digits, _ -)")]
+Word = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", "a word without blanks")]
+NoProxy = Annotated[str, AfterValidator(_host_or_network)]
+Pem = Annotated[str, AfterValidator(_pem_or_name)]
+RegistryHost = Annotated[
+    str, pattern(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?", "a registry (host, or host:port)")
+]
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_line)]
+
+
+def _image_name(value: str) -> str:
+    """distribution/reference: host[:port]/path[:tag][@digest]."""
+    part = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+    host = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
+    tag, digest = r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?", r"(?:@sha256:[0-9a-f]{64})?"
+    if not re.fullmatch(rf"{host}{part}(?:/{part})*{tag}{digest}", value):
+        raise ValueError(f"{value!r} is not the name of an image (such as registry.example:5000/team/app:1.2)")
+    return value
+
+
+def _size(value: Any) -> Any:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?[bkmg]?", text.lower()):
+        raise ValueError(f"{value!r} is not a size (bytes, or a number with b, k, m or g: 64m)")
+    return text.lower()
+
+
+def _duration(value: Any) -> Any:
+    text = f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", text):
+        raise ValueError(f"{value!r} is not a duration (30s, 1m30s, 2h)")
+    return text
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value) if isinstance(value, (int, float)) else value
+    if isinstance(text, str) and "\0" in text:
+        raise ValueError("must hold no NUL")
+    return text
+
+
+def _argv(value: Any) -> Any:
+    """Text is taken apart as a shell would (no shell runs it)."""
+    return shlex.split(value) if isinstance(value, str) else value
+
+
+def _secret(value: str) -> str:
+    if not hidden(value):
+        raise ValueError("must be a secret (!secret, or a variable that is one)")
+    return value
+
+
+#: Names of docker's networks, volumes and containers (moby, daemon/names/names.go).
+ObjectName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "a name (letters, digits, _ . -)")]
+#: compose-spec: the project's name.
+ProjectName = Annotated[str, pattern(r"[a-z0-9][a-z0-9_-]{0,62}", "a project's name (lower case letters, digits, _ -)")]
+ImageName = Annotated[str, AfterValidator(_image_name)]
+Digest = Annotated[str, pattern(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")]
+Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | int)]
+Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str | int)]
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
+Argv = Annotated[list[Text], BeforeValidator(_argv, json_schema_input_type=str | list[str])]
+Variable = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable of the environment")]
+Label = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a label's name")]
+Option = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*", "an option's name")]
+Port = Annotated[
+    str,
+    pattern(
+        r"((\[[0-9a-f:]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp|sctp))?",
+        "a published port ([ADDRESS:]PORT_OF_THE_HOST:PORT_OF_THE_CONTAINER[/udp])",
+    ),
+]
+Bind = Annotated[
+    str,
+    pattern(
+        r"(/[^:\x00-\x1f]*|[A-Za-z0-9][A-Za-z0-9_.-]*):/[^:\x00-\x1f]*(:(ro|rw|z|Z|nocopy)(,(ro|rw|z|Z|nocopy))*)?",
+        "a volume (NAME_OR_PATH:/PATH/IN/THE/CONTAINER[:ro])",
+    ),
+]
+Capability = Annotated[str, pattern(r"[A-Z_]+", "a capability such as NET_ADMIN (capabilities(7))")]
+Cidr = Annotated[str, pattern(r"[0-9a-f.:]+/[0-9]{1,3}", "a network such as 10.5.0.0/16")]
+Address = Annotated[str, pattern(r"[0-9a-f.:]+", "an address")]
+SecretText = Annotated[str, AfterValidator(_secret)]

@@ -1,0 +1,38 @@
+"""The shapes of declared things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A declared thing: ``name`` names it in reports, ``value`` is what it should be."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FileBytes:
+    """A file as declared, its content worked out."""
+
+    content: bytes
+    owner: str
+    group: str
+    mode: int
+    #: whether a failure must not show what is in it
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A package archive; its address, its suites and where its key is may depend on what the host runs."""
+
+    name: str
+    url: str
+    components: tuple[str, ...]
+    suites: tuple[str, ...]
+    fingerprint: str | None
+    docker: bool = False

@@ -1,0 +1,145 @@
+"""What a spec declares of what runs in the engine."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+
+import yaml
+
+from provision.declare import Context, Wish
+from provision.lockfile import IMAGES
+from provision.secret import reveal
+from provision.spec import Compose
+from provision.verify.declared.named import Named
+
+
+def network(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in wish.spec.networks.items() if not one.absent)
+
+
+def volume(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in wish.spec.volumes.items() if not one.absent)
+
+
+def image(wish: Wish, context: Context) -> Iterator[Named]:
+    """Every image that is to be there, also one that only a container names; the value is its digest, if it has one."""
+    locked = context.locks.get(IMAGES, {})
+    found = {
+        name: one.digest or (None if one.archive or one.build else locked.get(name))
+        for name, one in wish.spec.images.items()
+        if not one.absent
+    }
+    for one in wish.spec.containers.values():
+        if not one.absent:
+            found.setdefault(str(one.image), locked.get(str(one.image)))
+    yield from (Named(name, digest) for name, digest in found.items())
+
+
+def loaded_image(wish: Wish, context: Context) -> Iterator[Named]:
+    """Images from archives; the value: what docker may call them by."""
+    for name, one in wish.spec.images.items():
+        if one.archive is not None and (path := context.find(one.archive)) is not None:
+            with tarfile.open(path) as tar:
+                texts = {
+                    member.name: file.read()
+                    for member in tar
+                    if member.name in ("manifest.json", "index.json") and (file := tar.extractfile(member))
+                }
+            config = json.loads(texts["manifest.json"])[0]["Config"]
+            ids = [config.removesuffix(".json").rpartition("/")[2]]
+            manifests = json.loads(texts.get("index.json", b"{}")).get("manifests", [])
+            ids += [each["digest"].removeprefix("sha256:") for each in manifests]
+            yield Named(name, {f"sha256:{digest}" for digest in ids})
+
+
+def absent_image(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, one in wish.spec.images.items() if one.absent)
+
+
+def container(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in wish.spec.containers.items() if not one.absent)
+
+
+def absent_container(wish: Wish, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, one in wish.spec.containers.items() if one.absent)
+
+
+def container_environment(wish: Wish, context: Context) -> Iterator[Named]:
+    for thing in container(wish, context):
+        if thing.value.environment:
+            pairs = {name: reveal(value) for name, value in thing.value.environment.items()}
+            yield Named(thing.name, (thing.name, pairs))
+
+
+def published_port(wish: Wish, context: Context) -> Iterator[Named]:
+    """``(address:, port, protocol)`` as testinfra's sockets want them."""
+    for thing in container(wish, context):
+        for port in thing.value.ports if thing.value.running else ():
+            front, _, protocol = port.partition("/")
+            address, _, outer = front.rpartition(":")[0].rpartition(":")
+            yield Named(f"{thing.name} {port}", (f"{address}:" if address else "", outer, protocol or "tcp"))
+
+
+_UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def container_limit(wish: Wish, context: Context) -> Iterator[Named]:
+    """``(container, limit, number)``: bytes, processes, or processors."""
+    for thing in container(wish, context):
+        one = thing.value
+        if not one.running:
+            continue
+        if one.memory is not None:
+            number, unit = (one.memory[:-1], one.memory[-1]) if one.memory[-1] in _UNITS else (one.memory, "b")
+            yield Named(f"{thing.name} memory", (thing.name, "memory", int(float(number) * _UNITS[unit])))
+        if one.pids is not None:
+            yield Named(f"{thing.name} pids", (thing.name, "pids", one.pids))
+        if one.cpus is not None:
+            yield Named(f"{thing.name} cpus", (thing.name, "cpus", float(one.cpus)))
+
+
+def healthy_container(wish: Wish, context: Context) -> Iterator[Named]:
+    for thing in container(wish, context):
+        if thing.value.running and thing.value.health is not None and thing.value.health.command != "none":
+            yield thing
+
+
+def compose_project(wish: Wish, context: Context) -> Iterator[Named]:
+    """The value: the names of its services, of those that no profile keeps away."""
+    for name, one in wish.spec.compose.items():
+        if one.absent:
+            continue
+        services = (yaml.safe_load(_text(wish, context, one)) or {}).get("services") or {}
+        yield Named(name, tuple(service for service, each in services.items() if not (each or {}).get("profiles")))
+
+
+def _text(wish: Wish, context: Context, one: Compose) -> str:
+    if one.content is not None:
+        return one.content
+    if one.template is not None:
+        return context.templates.render(one.template, wish.scope)
+    return (context.read(str(one.src)) or b"").decode()
+
+
+def prune(wish: Wish, context: Context) -> Iterator[Named]:
+    if wish.spec.prune is not None:
+        yield Named("prune", wish.spec.prune)
+
+
+PROVIDERS = (
+    network,
+    volume,
+    image,
+    loaded_image,
+    absent_image,
+    container,
+    absent_container,
+    container_environment,
+    published_port,
+    container_limit,
+    healthy_container,
+    compose_project,
+    prune,
+)

@@ -1,0 +1,120 @@
+"""Talk to a host's registry as a client would, through the host's own connection: TLS and passwords end here, and no
+program on the host gets to see them. (RFC 9110; distribution's docs/spec/api.md)"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from provision.verify.backend import HeldBackend
+
+#: Seconds for an answer.
+_PATIENCE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A registry by its name and port; ``authority`` is the PEM that its certificate must go back to (``None``: it
+    speaks plain HTTP), ``user`` and ``password`` an account, if it wants any."""
+
+    name: str
+    port: int
+    authority: str | None
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Tunnel(io.RawIOBase):
+    """A channel to the host's own port, with TLS on it where there is any; enough of a socket for http.client."""
+
+    def __init__(self, channel: Any, context: ssl.SSLContext | None, name: str) -> None:
+        self._channel = channel
+        self._tls: ssl.SSLObject | None = None
+        if context is not None:
+            self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
+            self._step(self._tls.do_handshake)
+
+    def _step(self, action: Any, *words: Any) -> Any:
+        while True:
+            try:
+                done = action(*words)
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._channel.recv(65536)
+                if data:
+                    self._in.write(data)
+                else:
+                    self._in.write_eof()
+                continue
+            except ssl.SSLEOFError:
+                return b""
+            finally:
+                self._flush()
+            return done
+
+    def _flush(self) -> None:
+        if self._tls is not None and (data := self._out.read()):
+            self._channel.sendall(data)
+
+    def sendall(self, data: bytes) -> None:
+        if self._tls is None:
+            self._channel.sendall(data)
+        else:
+            self._step(self._tls.write, data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._channel.recv(len(buffer)) if self._tls is None else self._step(self._tls.read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def ask(
+    host: Host,
+    server: Server,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    login: tuple[str, str] | None = None,
+    authority: str | None = None,
+) -> Answer:
+    """One request. ``authority`` is believed instead of the server's own. Raises :class:`ssl.SSLError` where the
+    certificate is not one to believe."""
+    trusted = authority or server.authority
+    context = ssl.create_default_context(cadata=trusted) if trusted is not None else None
+    held = host.backend
+    if not isinstance(held, HeldBackend):
+        pytest.skip("only a connection of ours can be tunnelled through")
+    channel = held.shell.tunnel("127.0.0.1", server.port, _PATIENCE)
+    try:
+        connection = http.client.HTTPConnection(server.name, server.port)
+        tunnel: Any = _Tunnel(channel, context, server.name)
+        connection.sock = tunnel
+        headers = {"Content-Type": "application/octet-stream"} if body else {}
+        if login is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
+        connection.request(method, path, body or None, headers)
+        answer = connection.getresponse()
+        return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
+    finally:
+        channel.close()

@@ -1,0 +1,152 @@
+"""What runs in the engine is as the spec has it: by docker's own word, and by the kernel's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from provision.verify.daemon import ask
+from provision.verify.declared import Named
+
+
+def _inspect(host: Host, kind: str, name: str) -> Any:
+    (found,) = ask(host, f"docker {kind} inspect '{name}'")
+    return found
+
+
+def test_network(host: Host, network: Named) -> None:
+    found = _inspect(host, "network", network.name)
+    assert found["Driver"] == network.value.driver
+    assert found["Internal"] is network.value.internal
+    if network.value.subnet is not None:
+        assert network.value.subnet in [part["Subnet"] for part in found["IPAM"]["Config"]]
+
+
+def test_volume(host: Host, volume: Named) -> None:
+    assert _inspect(host, "volume", volume.name)["Driver"] == volume.value.driver
+
+
+def test_image(host: Host, image: Named) -> None:
+    """There, and of the digest that it is pinned to."""
+    found = _inspect(host, "image", image.name)
+    if image.value is not None:
+        assert image.value in [digest.partition("@")[2] for digest in found["RepoDigests"]]
+
+
+def test_loaded_image(host: Host, loaded_image: Named) -> None:
+    """Its id is the hash of the archive's own config (or of its manifest, where containerd keeps images)."""
+    assert _inspect(host, "image", loaded_image.name)["Id"] in loaded_image.value
+
+
+def test_image_absent(host: Host, absent_image: Named) -> None:
+    assert host.run("docker image inspect %s", absent_image.name).rc != 0
+
+
+def test_container_runs(host: Host, container: Named) -> None:
+    state = _inspect(host, "container", container.name)["State"]
+    assert state["Running"] is container.value.running
+    if container.value.running:
+        # Docker's word, and the kernel's.
+        assert host.file(f"/proc/{state['Pid']}").is_directory
+
+
+def test_container_image(host: Host, container: Named) -> None:
+    """Of the image that its name stands for now."""
+    found = _inspect(host, "container", container.name)
+    assert found["Image"] == _inspect(host, "image", container.value.image)["Id"]
+
+
+def test_container_environment(host: Host, container_environment: Named) -> None:
+    name, variables = container_environment.value
+    given = dict(line.partition("=")[::2] for line in _inspect(host, "container", name)["Config"]["Env"])
+    wrong = sorted(key for key, value in variables.items() if given.get(key) != value)
+    assert wrong == [], "another value (which may be a secret, and is not shown)"
+
+
+def test_container_fields(host: Host, container: Named) -> None:
+    declared, found = container.value, _inspect(host, "container", container.name)
+    limits = found["HostConfig"]
+    assert limits["RestartPolicy"]["Name"] == declared.restart
+    assert limits["ReadonlyRootfs"] is declared.read_only
+    assert limits["Privileged"] is declared.privileged
+    added = {name.removeprefix("CAP_") for name in limits["CapAdd"] or []}
+    dropped = {name.removeprefix("CAP_") for name in limits["CapDrop"] or []}
+    assert (added, dropped) == (set(declared.cap_add), set(declared.cap_drop))
+    assert set(found["NetworkSettings"]["Networks"]) == set(declared.networks or ["bridge"])
+    assert declared.labels.items() <= found["Config"]["Labels"].items()
+    if declared.command is not None and declared.entrypoint is None:
+        assert found["Config"]["Cmd"] == declared.command
+    if declared.user is not None:
+        assert found["Config"]["User"] == declared.user
+
+
+def test_container_mounts(host: Host, container: Named) -> None:
+    mounts = _inspect(host, "container", container.name)["Mounts"]
+    there = {(mount.get("Name") or mount["Source"], mount["Destination"], mount["RW"]) for mount in mounts}
+    for bind in container.value.volumes:
+        source, inner, *options = bind.split(":")
+        assert (source, inner, "ro" not in ",".join(options).split(",")) in there
+
+
+def test_container_port(host: Host, published_port: Named) -> None:
+    """Somebody listens on the host's port."""
+    address, port, protocol = published_port.value
+    socket = host.socket(f"{protocol}://{address}{port}")  # type: ignore[attr-defined]  # made when it is asked for
+    assert socket.is_listening
+
+
+def test_container_limit(host: Host, container_limit: Named) -> None:
+    """The kernel's own number, in the cgroup of the container's first process; of version 2 or 1."""
+    name, limit, wanted = container_limit.value
+    pid = _inspect(host, "container", name)["State"]["Pid"]
+    files = {
+        "memory": ("memory", "memory.max", "memory.limit_in_bytes"),
+        "pids": ("pids", "pids.max", "pids.max"),
+        "cpus": ("cpu", "cpu.max", "cpu.cfs_quota_us"),
+    }
+    controller, second, first = files[limit]
+    # "0::/path" is version 2's line; version 1 has one for each controller (cgroups(7)).
+    lines = [line.split(":", 2) for line in host.check_output("cat /proc/%s/cgroup", str(pid)).splitlines()]
+    old = [path for _, names, path in lines if controller in names.split(",")]
+    new = [path for number, names, path in lines if (number, names) == ("0", "")]
+    place = f"/sys/fs/cgroup/{controller}{old[0]}/{first}" if old else f"/sys/fs/cgroup{new[0]}/{second}"
+    words = host.check_output("cat %s", place).split()
+    if limit == "cpus":
+        period = words[1] if len(words) > 1 else host.check_output("cat %s", place.replace("quota", "period"))
+        assert int(words[0]) / int(period) == pytest.approx(wanted)
+    else:
+        assert int(words[0]) == wanted
+
+
+def test_container_healthy(host: Host, healthy_container: Named) -> None:
+    assert _inspect(host, "container", healthy_container.name)["State"]["Health"]["Status"] == "healthy"
+
+
+def test_container_absent(host: Host, absent_container: Named) -> None:
+    assert host.run("docker container inspect %s", absent_container.name).rc != 0
+
+
+def test_compose_project(host: Host, compose_project: Named) -> None:
+    """Each of its services has a container, and none has gone wrong; of the file that is declared."""
+    text = host.check_output(
+        "docker ps -a --filter label=com.docker.compose.project=%s --format '{{json .}}'", compose_project.name
+    )
+    rows = [json.loads(line) for line in text.splitlines()]
+    services = {
+        label.partition("=")[2]
+        for row in rows
+        for label in row["Labels"].split(",")
+        if label.startswith("com.docker.compose.service=")
+    }
+    assert services == set(compose_project.value)
+    for row in rows:
+        assert row["State"] == "running" or row["Status"].startswith("Exited (0)"), row["Names"]
+        assert "(unhealthy)" not in row["Status"], row["Names"]
+
+
+def test_prune_timer(host: Host, prune: Named) -> None:
+    assert host.check_output("systemctl is-active provision-prune.timer") == "active"
+    assert host.check_output("systemctl is-enabled provision-prune.timer") == "enabled"

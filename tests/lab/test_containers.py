@@ -1,0 +1,296 @@
+"""What runs in the engine: declared, found field by field, made anew alone, and put back by the host when it is ill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.lab import images
+from tests.lab.conftest import LAB, LabHost, engine
+from tests.lab.runs import leftovers
+
+PLUGINS = {**engine(), "plugins": ["buildx", "compose"]}
+WELL = {"command": "test -e /well", "interval": "300ms", "retries": 2}
+
+
+def image(host: LabHost, tag: str, name: str = "", **more: Any) -> dict[str, Any]:
+    """An image that is sent to the host, and its declaration."""
+    file = f"{name or tag.replace(':', '-').replace('/', '-')}.tar"
+    images.archive(host.folder / file, tag, **more)
+    return {tag: {"archive": file}}
+
+
+def inspect(host: LabHost, name: str, field: str) -> str:
+    return host.sh(f"docker inspect --format '{{{{{field}}}}}' {name}")
+
+
+def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> None:
+    host = docker_host
+    known = image(host, "app:1", more={"well": b"", "version": b"one"})
+    known |= image(host, "app:2", more={"version": b"two"})  # not well
+    web = {"image": "app:1", "health": WELL, "ports": ["8080:80"], "volumes": ["data:/data"], "stop_timeout": 1}
+    web["command"] = ["httpd", "-f", "-p", "80", "-h", "/"]
+    spec: dict[str, Any] = {"engine": engine(), "volumes": {"data": {}}, "images": known, "containers": {"web": web}}
+    first = host.apply(spec)
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    old = inspect(host, "web", ".Id")
+    host.sh("docker exec web sh -c 'echo kept >/data/file'")
+    ask = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET /version HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3"
+    serves = f"timeout 5 bash -c {shlex.quote(ask)}"
+    assert host.sh(serves) == "one"
+
+    planned = host.plan({**spec, "containers": {"web": {**web, "image": "app:2"}}})
+    (event,) = planned.all("host.plan")
+    assert [item["summary"] for item in event["items"]] == ["change container:web"]
+    assert {"level": "stop", "subject": "container:web", "reason": "made anew: image"} in event["impacts"]
+    outcome = host.apply()
+    assert outcome.code == 3
+    assert outcome.done["status"] == "rolled_back"
+    assert "unhealthy" in outcome.done["error"]["detail"]
+    print(outcome.done["error"]["message"], "|", outcome.done["error"]["detail"])
+    assert inspect(host, "web", ".Id") == old, "the very same container"
+    assert inspect(host, "web", ".HostConfig.RestartPolicy.Name") == "unless-stopped"
+    assert host.sh(serves) == "one"
+    assert host.sh("docker exec web cat /data/file") == "kept"
+    assert host.sh("docker ps -aq | wc -l") == "1"
+    assert leftovers(host) == ""
+    assert host.apply(spec).counts == {"ok": 1}
+
+    # A right one takes its place, and what was there can be brought back.
+    known |= image(host, "app:3", more={"well": b"", "version": b"three"})
+    third = host.apply({**spec, "images": known, "containers": {"web": {**web, "image": "app:3", "memory": "64m"}}})
+    assert third.counts == {"changed": 1}, third.out[-3000:]
+    assert host.sh(serves) == "three"
+    assert host.sh("docker ps -aq | wc -l") == "1", "the old one goes when all is well"
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    back = host.rollback(run)
+    assert back.counts == {"changed": 1}, back.out[-3000:] + back.err
+    assert host.sh(serves) == "one"
+    assert inspect(host, "web", ".HostConfig.Memory") == "0"
+    assert host.sh("docker exec web cat /data/file") == "kept"
+
+    # Taken out of the spec it goes; the volume stays, and so does what somebody else has made.
+    host.sh("docker run -d --name theirs app:1")
+    gone = host.apply({**spec, "containers": {}})
+    assert gone.counts == {"changed": 1}
+    assert host.sh("docker ps -a --format '{{.Names}}'") == "theirs"
+    assert host.sh("docker volume ls -q") == "data"
+
+
+AS_DECLARED = "--network back --restart unless-stopped --stop-timeout 0 --memory 64m --memory-swap 64m"
+
+
+def anew(*words: str) -> str:
+    """By hand, under our label."""
+    return f"docker rm -f web; docker run -d --name web --label provision.spec={{}} {AS_DECLARED} {' '.join(words)}"
+
+
+def other_network(options: str) -> str:
+    make = f"docker network create {options} back; docker network connect back web"
+    return f"docker network disconnect -f back web; docker network rm back; {make}"
+
+
+#: What is done by hand -> the one thing that the plan names, and in which fields.
+BY_HAND: list[tuple[str, str, str, set[str]]] = [
+    ("a limit", "docker update --memory 128m --memory-swap 128m web", "container:web", {"memory", "memory_swap"}),
+    ("a policy", "docker update --restart no web", "container:web", {"restart"}),
+    ("stopped", "docker stop -t 0 web", "container:web", {"state"}),
+    ("removed", "docker rm -f web", "container:web", set()),
+    ("another network", "docker network connect other web", "container:web", {"networks"}),
+    ("a variable", anew("-e MODE=slow -p 8080:80 app:1"), "container:web", {"environment MODE"}),
+    ("a port", anew("-e MODE=fast -p 8081:80 app:1"), "container:web", {"ports"}),
+    (
+        "a capability, a label, a command, read-only",
+        anew("-e MODE=fast -p 8080:80 --cap-add NET_ADMIN --label by=hand --read-only app:1 sleep 5000"),
+        "container:web",
+        {"cap_add", "other labels", "command", "read_only"},
+    ),
+    ("a tag that moved", "docker tag app:2 app:1", "image:app:1", {"image"}),
+    ("an image that is gone", "docker rmi -f app:2", "image:app:2", set()),
+    ("a network of another kind", other_network("--internal"), "network:back", {"internal", "labels"}),
+    ("a volume that is gone", "docker volume rm spare", "volume:spare", set()),
+]
+
+
+def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHost) -> None:
+    host = docker_host
+    known = image(host, "app:1") | image(host, "app:2", more={"two": b""})
+    web = {
+        "image": "app:1",
+        "environment": {"MODE": "fast"},
+        "ports": ["8080:80"],
+        "networks": ["back"],
+        "memory": "64m",
+        "memory_swap": "64m",
+        "steady": 0,
+        "stop_timeout": 0,
+    }
+    spec = {
+        "engine": engine(),
+        "networks": {"back": {"labels": {"tier": "back"}}, "other": {}},
+        "volumes": {"spare": {}},
+        "images": known,
+        "containers": {"web": web, "beside": {"image": "app:2", "steady": 0, "stop_timeout": 0}},
+    }
+    first = host.apply(spec)
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    beside = inspect(host, "beside", ".State.StartedAt")
+    for what, command, resource, fields in BY_HAND:
+        host.sh(f"{{ {command}; }} >/dev/null")
+        (event,) = host.plan().all("host.plan")
+        items = {item["resource"]: item for item in event["items"]}
+        named = {line.partition(":")[0] for line in items[resource]["diff"]}
+        assert not fields or named == fields, f"{what}: {named}"
+        others = items.keys() - {resource}
+        # A container is made anew after its image.
+        assert others <= ({"container:web"} if resource == "image:app:1" else set()), f"{what}: {others}"
+        healed = host.apply()
+        assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
+        assert host.plan(None, "--detailed-exitcode").code == 0, what
+        print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
+    assert inspect(host, "beside", ".State.StartedAt") == beside, "nothing else was touched"
+    proven = host.provision("verify", "--suite", "containers")
+    assert proven.code == 0, proven.failed
+
+
+def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, canary = docker_host, "container-secret-1 \"'\\ $x"
+    monkeypatch.setenv("APP_PASSWORD", canary)
+    known = image(host, "app:1")
+    web = {
+        "image": "app:1",
+        "environment": {"PASSWORD": "{{ app_password }}", "MODE": "fast"},
+        "steady": 0,
+        "stop_timeout": 0,
+    }
+    host.playbook({"spec": {"engine": engine(), "images": known, "containers": {"web": web}}, "vars": "secret"})
+    path = host.folder / "site.yml"
+    path.write_text(path.read_text().replace("vars: secret", "vars: {app_password: !secret {env: APP_PASSWORD}}"))
+    first = host.apply()
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    assert host.sh("docker exec web sh -c 'echo \"$PASSWORD\"'") == canary
+    assert host.apply().counts == {"ok": 1}
+    host.sh(
+        "docker rm -f web; docker run -d --name web --label provision.spec={} --label provision.secrets=,PASSWORD,"
+        " -e PASSWORD=other-secret-2 -e MODE=fast --restart unless-stopped --stop-timeout 0 app:1"
+    )
+    planned = host.plan()
+    (item,) = planned.all("host.plan")[0]["items"]
+    assert [line.partition(":")[0] for line in item["diff"]] == ["environment PASSWORD"]
+    second = host.apply()
+    assert second.counts == {"changed": 1}
+    for word in ("container-secret-1", "other-secret-2"):
+        assert word not in first.out + first.err + planned.out + second.out + second.err
+        found = host.sh(f"grep -rlF {word} /var/lib/provision /run/provision /tmp /var/log /etc || true")
+        assert found == "", found
+
+
+def test_a_compose_project(docker_host: LabHost) -> None:
+    host = docker_host
+    known = image(host, "app:1")
+    services = {
+        name: {"image": "app:1", "environment": {"WORD": "${WORD}"}, "stop_grace_period": "0s"}
+        for name in ("one", "two", "three")
+    }
+    services["two"].pop("environment")
+    services["three"].pop("environment")
+
+    def spec(**more: Any) -> dict[str, Any]:
+        content = json.dumps({"services": {**services, **more}})
+        shop = {"content": content, "environment": {"WORD": "it's $HOME"}}
+        return {"engine": PLUGINS, "images": known, "compose": {"shop": shop}}
+
+    def ids() -> dict[str, str]:
+        lines = host.sh(
+            "docker ps --no-trunc --format '{{.Label \"com.docker.compose.service\"}} {{.ID}}'"
+        ).splitlines()
+        return dict(line.split() for line in lines)
+
+    first = host.apply(spec())
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    assert host.sh("docker exec shop-one-1 sh -c 'echo $WORD'") == "it's $HOME"
+    assert host.apply().counts == {"ok": 1}
+    before = ids()
+    changed = host.apply(spec(two={**services["two"], "mem_limit": "64m"}))
+    assert changed.counts == {"changed": 1}, changed.out[-3000:]
+    after = ids()
+    assert {name for name in before if before[name] != after[name]} == {"two"}
+    print("made anew:", {name for name in before if before[name] != after[name]}, "of", sorted(before))
+
+    host.sh("docker rm -f shop-three-1")
+    (event,) = host.plan().all("host.plan")
+    assert event["items"][0]["resource"] == "compose:shop"
+    assert "three is not there" in event["items"][0]["diff"][0]
+    assert host.apply().counts == {"changed": 1}
+    # One that is never well: the file, and what ran of it, are as before.
+    now = ids()
+    ill = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
+    bad = host.apply(spec(one={**services["one"], "healthcheck": ill}, two={**services["two"], "mem_limit": "64m"}))
+    assert bad.code == 3
+    assert bad.done["status"] == "rolled_back"
+    assert ids().keys() == now.keys()
+    assert {name for name in now if now[name] != ids()[name]} == {"one"}
+    assert host.apply(spec(two={**services["two"], "mem_limit": "64m"})).counts == {"ok": 1}
+    gone = host.apply({"engine": PLUGINS, "images": known})
+    assert gone.counts == {"changed": 1}, gone.out[-2000:]
+    assert host.sh("docker ps -aq") == ""
+
+
+def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -> None:
+    """The connection is cut in the middle (its process on the host is killed): the same run comes in again, and goes
+    on with what has arrived."""
+    host = docker_host
+    known = image(host, "big:1", more={"blob": os.urandom(60_000_000)})
+    # On the host, for nothing else is fast enough.
+    saboteur = (
+        "while :; do for f in /var/lib/provision/blobs/*.part; do [ -f $f ] || continue;"
+        " [ $(stat -c %s $f) -gt 5000000 ] || continue; pkill -9 -x cat; stat -c %s $f; exit; done; sleep 0.003; done"
+    )
+    with subprocess.Popen(
+        [*LAB.ssh(host.name), f"timeout 60 sh -c {shlex.quote(saboteur)}"], stdout=subprocess.PIPE
+    ) as cut:
+        outcome = host.apply({"engine": engine(), "images": known})
+        assert cut.stdout is not None
+        assert int(cut.stdout.read()) > 5_000_000, "the transfer was over before it could be cut"
+    assert outcome.counts == {"changed": 1}, outcome.out[-3000:]
+    notes = [event["text"] for event in outcome.all("note") if "sending" in event["text"]]
+    print(notes)
+    assert len(notes) == 2
+    assert "from byte" in notes[1]
+    start = int(notes[1].rpartition("from byte ")[2].split()[0])
+    assert start >= 5_000_000
+    assert host.sh("ls /var/lib/provision/blobs") == ""
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
+    host = docker_host
+    known = image(host, "kept:1", more={"kept": b""}) | image(host, "used:1", more={"used": b""})
+    spec = {
+        "engine": engine(),
+        "images": {"kept:1": known["kept:1"], "used:1": known["used:1"]},
+        "containers": {"app": {"image": "used:1", "running": False}},
+        "prune": {"after": "1h"},
+    }
+    first = host.apply(spec)
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    assert host.apply().counts == {"ok": 1}
+    assert host.sh("systemctl is-active provision-prune.timer") == "active"
+    host.sh(
+        "docker tag used:1 stopped:1; docker run -d --name theirs used:1; docker stop -t 0 theirs >/dev/null;"
+        " for n in old young; do docker export app | docker import --message $n - $n:1; done >/dev/null"
+    )
+    host.sh("systemctl start provision-prune.service")
+    assert host.sh("docker image inspect --format x old:1") == "x", "it is not old enough yet"
+    # An hour and a half later, for the service alone.
+    line = host.sh("sed -n s/^ExecStart=//p /etc/systemd/system/provision-prune.service").replace(" 3600 ", " 1 ")
+    host.sh(f"sleep 2; docker tag young:1 young:2; {line}")
+    left = host.sh("docker image ls --format '{{.Repository}}:{{.Tag}}' | sort").splitlines()
+    assert left == ["kept:1", "stopped:1", "used:1", "young:1", "young:2"], left
+    print("left:", left)
+    assert host.apply().counts == {"ok": 1}

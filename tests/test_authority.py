@@ -1,0 +1,75 @@
+"""A small authority of one's own: what it makes, what it renews, and that hosts go on to believe it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from provision.authority import CA_DAYS, CA_LEFT, LEAF_DAYS, LEAF_LEFT, Wanted, due, renew
+from provision.errors import UsageError
+from provision.sealing import recipients
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = Wanted("lab", "reg.example", ("10.0.0.1",))
+
+
+@pytest.fixture(autouse=True)
+def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyrage
+
+    (tmp_path / "identity.txt").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    monkeypatch.setenv("PROVISION_IDENTITY", str(tmp_path / "identity.txt"))
+
+
+def certificate(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_what_it_makes(tmp_path: Path) -> None:
+    said = renew(tmp_path, "lab", [ONE], recipients(), NOW)
+    assert said == ["made the authority lab", "gave reg.example a certificate of the authority lab"]
+    ca, leaf = certificate(tmp_path / "lab.crt"), certificate(tmp_path / "lab/reg.example.crt")
+    leaf.verify_directly_issued_by(ca)
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == ["reg.example", "10.0.0.1"]
+    assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    for key in ("lab.key.age", "lab/reg.example.key.age"):
+        assert (tmp_path / key).read_text().startswith("-----BEGIN AGE ENCRYPTED FILE-----")
+    assert b"PRIVATE KEY" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert renew(tmp_path, "lab", [ONE], recipients(), NOW) == []
+    assert not due(tmp_path, "lab", [ONE], NOW)
+
+
+def test_what_is_about_to_end_is_renewed_and_still_believed(tmp_path: Path) -> None:
+    renew(tmp_path, "lab", [ONE], recipients(), NOW)
+    old_ca, old_leaf = certificate(tmp_path / "lab.crt"), certificate(tmp_path / "lab/reg.example.crt")
+    later = NOW + timedelta(days=LEAF_DAYS - LEAF_LEFT - 1)
+    assert not due(tmp_path, "lab", [ONE], later)
+    later += timedelta(days=2)
+    assert due(tmp_path, "lab", [ONE], later)
+    assert renew(tmp_path, "lab", [ONE], recipients(), later) == ["gave reg.example a certificate of the authority lab"]
+    much_later = NOW + timedelta(days=CA_DAYS - CA_LEFT + 1)
+    assert due(tmp_path, "lab", [], much_later)
+    assert renew(tmp_path, "lab", [], recipients(), much_later) == ["renewed the certificate of the authority lab"]
+    new_ca = certificate(tmp_path / "lab.crt")
+    assert new_ca.not_valid_after_utc > old_ca.not_valid_after_utc
+    # Whoever has the new one believes the old certificates, and the other way round.
+    old_leaf.verify_directly_issued_by(new_ca)
+    certificate(tmp_path / "lab/reg.example.crt").verify_directly_issued_by(old_ca)
+
+
+def test_another_name_takes_another_certificate(tmp_path: Path) -> None:
+    renew(tmp_path, "lab", [ONE], recipients(), NOW)
+    more = Wanted("lab", "reg.example", ("10.0.0.1", "other.example"))
+    assert due(tmp_path, "lab", [more], NOW)
+    assert len(renew(tmp_path, "lab", [more], recipients(), NOW)) == 1
+
+
+def test_half_an_authority_is_none(tmp_path: Path) -> None:
+    renew(tmp_path, "lab", [], recipients(), NOW)
+    (tmp_path / "lab.key.age").unlink()
+    with pytest.raises(UsageError, match="only one of"):
+        renew(tmp_path, "lab", [], recipients(), NOW)

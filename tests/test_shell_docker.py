@@ -1,0 +1,161 @@
+"""The shell that looks at docker, under every shell a host may have, with what docker was recorded to say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.script import quote
+from tests.shells import each_shell, run, stub
+
+CONTAINER = {"Name": "/web", "Image": "sha256:aa", "Config": {"Labels": {"provision.secrets": ",OLD,"}}}
+
+
+def docker(folder: Path, body: str) -> Path:
+    """A docker that runs (its pid file is there) and says what is given."""
+    stub(folder, "docker", body)
+    return folder
+
+
+def with_pid(text: str, folder: Path) -> str:
+    """The functions, with the daemon's pid file where the test has one."""
+    (folder / "docker.pid").write_text("1\n")
+    return text.replace("/run/docker.pid", str(folder / "docker.pid"))
+
+
+@pytest.fixture
+def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of our shell files that looks for docker's pid file, and root's logins, below the test's folder."""
+    from provision import script
+    from tests import shells
+
+    copy = tmp_path / "sh"
+    shutil.copytree(script.SH, copy)
+    for name in ("docker", "registry", "compose"):
+        path = copy / "look" / f"{name}.sh"
+        text = with_pid(path.read_text(), tmp_path)
+        path.write_text(text.replace("/root/.docker", str(tmp_path / "root")))
+    monkeypatch.setattr(shells, "SH", copy)
+    return tmp_path
+
+
+@each_shell
+def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
+    """Values of variables that are declared as secrets, or that the container's own label calls so, leave as one
+    hash; a variable of several lines is one line, as docker's JSON has it."""
+    variables = [r'"PATH=/bin"', r'"PASSWORD=it\"s $HOME\\"', r'"OLD=gone"', r'"TEXT=two\nlines"']
+    said = "\n".join([json.dumps(CONTAINER, separators=(",", ":")), *variables])
+    (placed / "said").write_text(said + "\n")
+    body = f"cat {placed}/said; echo 'Error response from daemon: No such container: other' >&2; exit 1"
+    path = docker(placed / "bin", body)
+    frames, done = run(
+        shell, ["look/docker.sh"], "at look_docker container web ,PASSWORD, container other -", path=path
+    )
+    assert done.returncode == 0, done.stderr
+    hidden = f"{variables[1]}\n{variables[2]}\n"
+    sum_ = hashlib.sha256(hidden.encode()).hexdigest()
+    whole = json.dumps(CONTAINER, separators=(",", ":"))
+    assert frames[0] == ("container", "web", whole, f"{variables[0]}\n{variables[3]}\n", sum_)
+    assert frames[1] == ("docker", "container", "Error response from daemon: No such container: other\n")
+    assert b"gone" not in done.stdout
+
+
+@each_shell
+def test_what_earlier_runs_made_is_asked_for_too(shell: list[str], placed: Path) -> None:
+    path = docker(placed / "bin", f"printf '%s\\n' \"$*\" >>{placed}/asked")
+    lines = "manifests_container=' old' manifests_network=' back' manifests_compose=' shop'; at look_docker"
+    frames, done = run(shell, ["look/docker.sh"], lines, path=path)
+    assert done.returncode == 0, done.stderr
+    asked = (placed / "asked").read_text().splitlines()
+    assert [line.split()[0] for line in asked] == ["network", "ps", "container"]
+    assert asked[0].endswith(" back")
+    assert asked[2].endswith(" old")
+    assert ("project", "shop", "") in frames
+
+
+@each_shell
+def test_a_docker_that_does_not_run_is_not_asked(shell: list[str], tmp_path: Path) -> None:
+    path = docker(tmp_path / "bin", "echo asked >&2; exit 1")
+    frames, done = run(shell, ["look/docker.sh"], "at look_docker container web - image app:1 -", path=path)
+    assert (frames, done.stderr) == ([], b"")
+
+
+@each_shell
+@pytest.mark.parametrize("password", ["plain", 'quote" and \\ back', "with:colon", "ümlaut"])
+def test_the_login_that_a_registry_is_asked_with(shell: list[str], placed: Path, password: str) -> None:
+    (placed / "root").mkdir()
+    auths = {
+        "other:5000": {"auth": base64.b64encode(b"x:y").decode()},
+        "reg.example:5000": {"auth": base64.b64encode(f"ci:{password}".encode()).decode()},
+    }
+    (placed / "root/config.json").write_text(json.dumps({"auths": auths}, indent="\t"))
+    stub(placed / "bin", "timeout", 'shift; exec "$@"')
+    path = docker(placed / "bin", f"cat >{placed}/request; printf 'HTTP/1.0 200 OK\\r\\n\\r\\n{{}}'")
+    frames, done = run(shell, ["look/registry.sh"], "at look_moved reg.example:5000/app:1", path=path)
+    assert done.returncode == 0, done.stderr
+    assert frames == [("moved", "reg.example:5000/app:1", "HTTP/1.0 200 OK\r\n\r\n{}")]
+    head, *lines = (placed / "request").read_bytes().decode().split("\r\n")
+    assert head == "GET /distribution/reg.example:5000/app:1/json HTTP/1.0"
+    header = next(line.removeprefix("X-Registry-Auth: ") for line in lines if line.startswith("X-Registry"))
+    assert json.loads(base64.urlsafe_b64decode(header)) == {"username": "ci", "password": password}
+    assert lines[-2:] == ["", ""]
+
+
+@each_shell
+def test_a_registry_without_a_login(shell: list[str], placed: Path) -> None:
+    stub(placed / "bin", "timeout", 'shift; exec "$@"')
+    path = docker(placed / "bin", f"cat >{placed}/request")
+    _, done = run(shell, ["look/registry.sh"], "at look_moved app:1", path=path)
+    assert done.returncode == 0, done.stderr
+    assert b"X-Registry-Auth" not in (placed / "request").read_bytes()
+
+
+@each_shell
+def test_ports_that_somebody_listens_on(shell: list[str]) -> None:
+    """The kernel's own list, here and now; a port that nobody listens on is free."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        frames, done = run(shell, ["look/ports.sh"], f"at look_ports {port}")
+        assert frames == [("port", str(port), "yes")], done.stderr
+    frames, _ = run(shell, ["look/ports.sh"], f"at look_ports {port}")
+    assert frames == [("port", str(port), "no")]
+
+
+#: Image -> seconds since it was tagged, its names; of `used` a container is.
+IMAGES = {"sha256:old": (500, "old:1 "), "sha256:young": (5, "young:1 "), "sha256:used": (900, "used:1 ")}
+IMAGES |= {"sha256:named": (900, "other:1 named:1 "), "sha256:none": (900, ""), "sha256:two": (900, "two:1 two:2 ")}
+
+
+@each_shell
+@pytest.mark.parametrize(("room", "removed"), [("", ["old:1", "sha256:none", "two:1 two:2"]), ("plenty", [])])
+def test_pruning(shell: list[str], tmp_path: Path, room: str, removed: list[str]) -> None:
+    arms = "".join(
+        f"*' {image}') echo \"$(($(date +%s) - {age})) {names}\" ;;\n" for image, (age, names) in IMAGES.items()
+    )
+    body = f"""
+case "$*" in
+    'info '*) echo /data ;;
+    'ps '*) echo container ;;
+    'container inspect '*) echo sha256:used ;;
+    'image ls '*) printf '%s\\n' {" ".join(IMAGES)} ;;
+    'image rm '*) shift 2; echo "$*" >>{tmp_path}/removed ;;
+    'image inspect '*) case "$*" in {arms} esac ;;
+esac"""
+    path = docker(tmp_path / "bin", body)
+    stub(path, "df", "echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
+    from provision.script import SH
+
+    least = "1000" if room else "0"
+    script = f"PATH={quote(str(path))}:$PATH; set -- 60 {least} named:1 kept:1\n{(SH / 'host/prune.sh').read_text()}"
+    done = subprocess.run(shell, input=script.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = (tmp_path / "removed").read_text().splitlines() if (tmp_path / "removed").exists() else []
+    assert sorted(found) == removed
