@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from provision.declare import Wish
 from provision.errors import SpecError
@@ -47,7 +48,7 @@ def needs(wishes: Iterable[Wish]) -> Needs:
     after: dict[str, dict[str, str]] = {}
     clients: dict[str, tuple[str, ...]] = {}
     for wish in wishes:
-        for name in {registry(name) for name in _used(wish)} & serves.keys():
+        for name in _sources(wish) & serves.keys():
             if serves[name] != wish.host.name:
                 clients[serves[name]] = (*clients.get(serves[name], ()), wish.host.name)
         found: dict[str, str] = {}
@@ -69,9 +70,21 @@ def _used(wish: Wish) -> Iterator[str]:
 
 
 def _registries(wish: Wish) -> Iterator[str]:
-    yield from (registry(name) for name in (*wish.spec.images, *_used(wish)))
+    """Those that must serve before the host can be as wished; its upstream, for one that is a mirror."""
+    yield from _sources(wish)
+    yield from (registry(name) for name, one in wish.spec.images.items() if one.push)
     if wish.spec.engine is not None:
         yield from wish.spec.engine.registries
+    if wish.spec.registry is not None and wish.spec.registry.proxy is not None:
+        yield urlsplit(wish.spec.registry.proxy.url).netloc
+
+
+def _sources(wish: Wish) -> set[str]:
+    """The registries that its images are from; for what has none in its name, the daemon's mirrors of Docker Hub."""
+    found = {registry(name) for name in _used(wish)}
+    daemon = (wish.spec.engine.daemon if wish.spec.engine is not None else None) or {}
+    mirrors = daemon.get("registry-mirrors", []) if "docker.io" in found else []
+    return found | {urlsplit(str(url)).netloc for url in mirrors}
 
 
 def _levels(after: dict[str, dict[str, str]]) -> dict[str, int]:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from provision import secret, spec
 from provision.authority import Wanted
 from provision.desire.certificates import given
+from provision.desire.images import image
 from provision.desire.setting import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, Setting
 from provision.desire.timers import timer
 from provision.model import Resource
 from provision.resources.docker.container import Container
-from provision.resources.docker.image import PulledImage
 from provision.resources.file import File
 from provision.resources.folder import Folder
 from provision.resources.obstacle import Obstacle
@@ -59,7 +59,7 @@ def registry_container(at: Setting) -> Iterator[Resource]:
     whole = hashlib.sha256(
         b"".join(content for content, hidden in _files(at, declared).values() if not hidden)
     ).hexdigest()
-    yield PulledImage(declared.image, at.locked_image(declared.image))
+    yield image(at, declared.image)
     yield Container(
         UNIT_NAME,
         spec.Container(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +16,22 @@ import pytest
 import yaml
 
 from tests.lab import images
-from tests.lab.conftest import LabHost, engine, together
+from tests.lab.conftest import LAB, LabHost, engine, together
 
 PASSWORD = "registry-secret-1"  # the canary of this file
 
 
-@pytest.fixture(autouse=True)
-def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A key of age's own, for the authority's."""
+@pytest.fixture(scope="module", autouse=True)
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A key of age's own, for the authority's, and the password of the registry's one account."""
     import pyrage
 
-    path = tmp_path / "identity.txt"
+    path = tmp_path_factory.mktemp("identity") / "identity.txt"
     path.write_text(f"{pyrage.x25519.Identity.generate()}\n")
-    monkeypatch.setenv("PROVISION_IDENTITY", str(path))
-    monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROVISION_IDENTITY", str(path))
+        patch.setenv("REGISTRY_PASSWORD", PASSWORD)
+        yield
 
 
 def with_registry(name: str, **more: Any) -> dict[str, Any]:
@@ -50,8 +57,13 @@ def play(name: str, host: LabHost, **spec: Any) -> dict[str, Any]:
     return {"name": name, "hosts": host.name, "vars": "secret", "spec": spec}
 
 
-def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> None:
-    hosts = docker_fleet(3)
+@pytest.fixture(scope="module")
+def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
+    return docker_fleet(5)
+
+
+def test_push_here_pull_there(fleet: list[LabHost]) -> None:
+    hosts = fleet[:3]
     registry, builder, runner = hosts
     name = f"{registry.address}:5000"
     app = f"{name}/team/app:1"
@@ -112,3 +124,243 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     for host in hosts:
         found = host.sh(f"grep -rlF '{PASSWORD}' /var/lib/provision /run/provision /tmp /etc/docker /var/log || true")
         assert found == "", found
+
+
+def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
+    """Found by asking, pulled, and what runs of it made anew; pinned by the lock file it stays where it is."""
+    registry, builder, runner = fleet[:3]
+    name = f"{registry.address}:5000"
+    app = f"{name}/moving:1"
+    images.archive(registry.folder / "one.tar", app, {"one": b""})
+    images.archive(registry.folder / "two.tar", app, {"two": b""})
+    (registry.folder / "site.lock.yml").unlink(missing_ok=True)
+
+    def plays(archive: str) -> LabHost:
+        container = {"image": app, "steady": 0, "stop_timeout": 0}
+        return project(
+            [registry, builder, runner],
+            play("Registry", registry, engine=engine(), registry=serving(registry.address)),
+            play("Builders", builder, engine=with_registry(name), images={app: {"archive": archive, "push": True}}),
+            play("Runners", runner, engine=with_registry(name), images={app: {}}, containers={"app": container}),
+        )
+
+    first = plays("one.tar")
+    outcome = first.apply()
+    assert outcome.code == 0, outcome.out[-3000:] + outcome.err
+    old = runner.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}")
+    # Moved by somebody else: only the runner's own look can tell, for its builder is not in this run.
+    builder.sh(f"docker build -q -t {app} - <<'X'\nFROM {app}\nLABEL moved=yes\nX\ndocker push -q {app}")
+    lock = first.provision("lock", "-l", runner.name)
+    assert lock.code == 0, lock.out + lock.err
+    assert app in (first.folder / "site.lock.yml").read_text()
+    # Of the lock file the image alone: packages have tests of their own.
+    locked = first.folder / "site.lock.yml"
+    locked.write_text(yaml.safe_dump({"images": yaml.safe_load(locked.read_text())["images"]}))
+    pinned = first.plan(None, "-l", runner.name, "--detailed-exitcode")
+    assert pinned.code == 0, pinned.out
+    (first.folder / "site.lock.yml").unlink()
+    (event,) = first.plan(None, "-l", runner.name).all("host.plan")
+    (item,) = [item for item in event["items"] if item["resource"] == f"image:{app}"]
+    assert item["diff"][0].startswith("tag: moved: ")
+    print(item["diff"][0])
+    moved = first.apply(None, "-l", runner.name)
+    assert moved.counts == {"changed": 1}, moved.out[-2000:]
+    new = runner.sh("docker inspect --format '{{.Image}}' app")
+    assert new != old
+    assert first.apply(None, "-l", runner.name).counts == {"ok": 1}
+    # All of them together: the builder's own word counts, and it goes back to what is declared.
+    back = first.apply()
+    assert back.counts == {"ok": 1, "changed": 2}, back.out[-3000:]
+    assert runner.sh("docker inspect --format '{{.Image}}' app") == old
+
+
+def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> None:
+    registry, *clients = fleet
+    name = f"{registry.address}:5000"
+    app = f"{name}/large:1"
+    images.archive(registry.folder / "large.tar", app, {"blob": os.urandom(20_000_000)})
+    first = project(
+        fleet,
+        play("Registry", registry, engine=engine(), registry=serving(registry.address)),
+        play("Builder", clients[0], engine=with_registry(name), images={app: {"archive": "large.tar", "push": True}}),
+        *(
+            play(f"Client {one.name}", one, engine=with_registry(name, pulls=1), images={app: {}})
+            for one in clients[1:]
+        ),
+    )
+    # Who is connected to the registry, again and again: as the kernel has it.
+    watch = "while :; do ss -Htn state established '( sport = :5000 )'; echo; sleep 0.01; done"
+    with subprocess.Popen([*LAB.ssh(registry.name), watch], stdout=subprocess.PIPE, text=True) as watcher:
+        outcome = first.apply()
+        watcher.terminate()
+        assert watcher.stdout is not None
+        samples = watcher.stdout.read().split("\n\n")
+    assert outcome.code == 0, outcome.out[-3000:] + outcome.err
+    pulling = {one.address for one in clients[1:]}
+    peers = [{address for address in pulling if f"{address}]" in text or f" {address}:" in text} for text in samples]
+    assert set().union(*peers) == pulling, "all of them have pulled"
+    assert max(map(len, peers)) == 1
+
+
+def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -> None:
+    registry, client = fleet[0], fleet[1]
+    name = f"{registry.address}:5000"
+    app = f"{name}/small:1"
+    images.archive(registry.folder / "small.tar", app)
+    first = project(
+        [registry, client],
+        play("Registry", registry, engine=engine(), registry=serving(registry.address)),
+        play("Builders", client, engine=with_registry(name), images={app: {"archive": "small.tar", "push": True}}),
+    )
+    outcome = first.apply()
+    assert outcome.code == 0, outcome.out[-3000:] + outcome.err
+    loop = f"while [ ! -e /tmp/stop ]; do docker pull -q {app} >/dev/null 2>>/tmp/refused || echo no; done | wc -l"
+    client.sh("rm -f /tmp/stop /tmp/refused")
+    started = registry.sh("systemctl show -p MainPID --value docker-registry")
+    ca = first.folder / "ca/lab.crt"
+    before = ca.read_bytes()
+    with subprocess.Popen([*LAB.ssh(client.name), loop], stdout=subprocess.PIPE, text=True) as puller:
+        # The authority's certificate alone, as when its end comes near: its key stays.
+        leaf = (first.folder / f"ca/lab/{registry.address}.crt").read_bytes()
+        renewed = renew_authority(first.folder / "ca")
+        assert renewed == ["renewed the certificate of the authority lab"]
+        assert ca.read_bytes() != before
+        assert (first.folder / f"ca/lab/{registry.address}.crt").read_bytes() == leaf
+        applied = first.apply()
+        client.sh("sleep 1; touch /tmp/stop")
+        assert puller.stdout is not None
+        refused = puller.stdout.read().strip()
+    assert applied.counts == {"ok": 1, "changed": 1}, applied.out[-3000:]
+    assert refused == "0", client.sh("cat /tmp/refused")
+    assert registry.sh("systemctl show -p MainPID --value docker-registry") == started
+    # And all of it anew, the registry's own too: it restarts, and who has the new authority believes it.
+    command = [sys.executable, "-m", "provision", "secrets", "ca", "--renew"]
+    done = subprocess.run(
+        [*command, str(first.folder / "site.yml"), "-i", str(first.folder / "inventory.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    anew = first.apply()
+    assert anew.counts == {"changed": 2}, anew.out[-3000:] + anew.err
+    client.sh(f"docker pull -q {app}")
+    assert first.provision("verify", "--suite", "registry").code == 0
+    # Another authority's certificate is believed by nobody.
+    client.sh(f"cp /etc/docker/certs.d/{name}/ca.crt /tmp/ca.crt")
+    stranger = other_authority(first.folder / "other")
+    client.sh(f"cat >/etc/docker/certs.d/{name}/ca.crt <<'X'\n{stranger}X")
+    wrong = client.sh(f"docker pull {name}/small:none 2>&1", check=False)
+    assert "certificate signed by unknown authority" in wrong
+    print("a wrong authority:", wrong)
+    assert first.apply().counts == {"ok": 1, "changed": 1}
+
+
+def renew_authority(folder: Path) -> list[str]:
+    from provision.authority import CA_DAYS, CA_LEFT, renew
+    from provision.sealing import recipients
+
+    # When little of its time is left, a certificate made then is good from then on; so it is made as of today.
+    assert renew(folder, "lab", [], recipients(), datetime.now(UTC) + timedelta(days=CA_DAYS - CA_LEFT - 1)) == []
+    return renew(folder, "lab", [], recipients(), force=True)
+
+
+def other_authority(folder: Path) -> str:
+    from provision.authority import renew
+    from provision.sealing import recipients
+
+    renew(folder, "lab", [], recipients())
+    return (folder / "lab.crt").read_text()
+
+
+def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
+    """A pull-through registry in front of another one (an open one: of logins the mirror knows tokens alone, as Docker
+    Hub has them): what a host pulls from Docker Hub, by name, comes from there."""
+    upstream, mirror, client = fleet[0], fleet[3], fleet[4]
+    app = f"{upstream.address}:5000/library/hello:1"
+    images.archive(upstream.folder / "hello.tar", app)
+    name = f"{upstream.address}:5000"
+    first = project(
+        [upstream, mirror, client],
+        play(
+            "Registry",
+            upstream,
+            engine=with_registry(name),
+            registry={"name": upstream.address, "tls": {"ca": "lab"}, "collect": {"untagged": True}},
+            images={app: {"archive": "hello.tar", "push": True}},
+        ),
+        play(
+            "Mirror",
+            mirror,
+            engine=engine(),
+            registry={"name": mirror.address, "proxy": {"url": f"https://{upstream.address}:5000"}},
+        ),
+        play(
+            "Clients",
+            client,
+            engine=engine(**{"registry-mirrors": [f"http://{mirror.address}:5000"]}),
+            images={"hello:1": {"moved": "ignore"}},
+        ),
+    )
+    # The mirror's program itself goes by the authorities that its host believes.
+    done = first.apply(None, "-l", upstream.name)
+    assert done.code == 0, done.out[-3000:] + done.err
+    mirror.sh("apt-get -qq update; apt-get -qq -y install ca-certificates >/dev/null 2>&1")
+    mirror.sh(f"cat >>/etc/ssl/certs/ca-certificates.crt <<'X'\n{(first.folder / 'ca/lab.crt').read_text()}X")
+    outcome = first.apply()
+    assert outcome.code == 0, outcome.out[-3000:] + mirror.sh("journalctl -q -u docker-registry -n 20 -o cat")
+    asked = f"grep -c 'method=GET.*remoteaddr=\"{client.address}:.*/v2/library/hello/manifests'"
+    assert int(mirror.sh(f"journalctl -q -u docker-registry -o cat | {asked}")) > 0
+    assert first.apply().counts == {"ok": 3}
+
+    # What is removed over the API is collected by the timer's service, and what is left still works.
+    size = int(upstream.sh("du -sk /var/lib/docker-registry").split()[0])
+    upstream.sh(f"docker tag {app} {name}/gone:1; docker push -q {name}/gone:1")
+    digest = upstream.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {name}/gone:1")
+    (gone,) = [one.partition("@")[2] for one in json.loads(digest) if "/gone@" in one]
+    assert api(upstream, "DELETE", f"/v2/gone/manifests/{gone}") == 202
+    upstream.sh("systemctl start provision-registry-collect.service")
+    assert upstream.sh("systemctl is-active docker-registry") == "active"
+    assert int(upstream.sh("du -sk /var/lib/docker-registry").split()[0]) <= size + 64
+    client.sh("docker rmi hello:1 >/dev/null; docker pull -q hello:1")
+
+
+def api(host: LabHost, method: str, path: str) -> int:
+    """A request from this machine, as anybody would make it."""
+    import ssl
+    import urllib.request
+
+    pair = base64.b64encode(f"ci:{PASSWORD}".encode()).decode()
+    url = f"https://{host.address}:5000{path}"
+    request = urllib.request.Request(url, method=method, headers={"Authorization": f"Basic {pair}"})
+    context = ssl.create_default_context(cadata=(host.folder / "ca/lab.crt").read_text())
+    with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - it is https
+        return int(answer.status)
+
+
+def test_a_registry_as_a_container(fleet: list[LabHost]) -> None:
+    """The registry's own image can't be had here: one with Debian's build of the same program stands for it."""
+    registry, host = fleet[0], fleet[2]
+    program = base64.b64decode(registry.sh("base64 -w0 /usr/bin/docker-registry"))
+    libraries = registry.sh("ldd /usr/bin/docker-registry | grep -o '/[^ )]*' || true").split()
+    more = {name.lstrip("/"): base64.b64decode(registry.sh(f"base64 -w0 {name}")) for name in libraries}
+    more |= {"bin/docker-registry": program, "entry": b'#!/bin/sh\nexec /bin/docker-registry "$@"\n'}
+    images.archive(registry.folder / "registry.tar", "registry:2", more, Entrypoint=["/entry"])
+    first = project(
+        [registry, host],
+        play(
+            "Container",
+            host,
+            engine=engine(),
+            images={"registry:2": {"archive": "registry.tar"}},
+            registry=serving(host.address, source="container", read_only=True, port=5001, storage="/srv/registry"),
+        ),
+    )
+    outcome = first.apply()
+    assert outcome.counts == {"changed": 1}, outcome.out[-3000:] + outcome.err
+    assert first.apply().counts == {"ok": 1}
+    verified = first.provision("verify", "--suite", "registry", "--suite", "containers")
+    assert verified.code == 0, verified.failed
+    checks = {event["check"].split()[0] for event in verified.all("check.done") if event["outcome"] == "passed"}
+    assert {"registry_answers", "registry_certificate", "registry_refuses", "registry_takes_nothing"} <= checks
