@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule torture bench bench-misbehaving lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule torture bench bench-misbehaving bench-pulls lock clean
 
 setup: $(VENV)/ready
 
@@ -62,6 +62,10 @@ bench: setup
 # 1,000 names, of which a tenth misbehave: what the others pay.
 bench-misbehaving: setup
 	$(BIN)/python -m bench.misbehaving
+
+# 20 hosts pull 50 MB from one registry, bounded and not.
+bench-pulls: setup
+	$(BIN)/python -m bench.pulls
 
 # Pin the newest versions that the project allows; the file names no host.
 lock: setup
