@@ -74,7 +74,7 @@ def load(
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
     wishes = declare(known, plays, limit, (logins or Logins()).refine)
     found = Loaded(wishes, context(path))
-    order = needs(wishes)
+    order = needs(wishes, found.context)
     addresses = {wish.host.name: wish.host.login.address for wish in wishes}
     found.context.pushed_by.update(order.pushed_by)
     found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})

@@ -64,6 +64,7 @@ class Call:
     are further things that may be others afterwards, for the resources that come after. ``keeps`` says what the host
     must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
     when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
+    ``pulls`` are images that it may fetch from registries.
     """
 
     function: str
@@ -75,6 +76,7 @@ class Call:
     keeps: tuple[tuple[str, str, str], ...] = ()
     late: int = 0
     sends: tuple[Blob, ...] = ()
+    pulls: tuple[str, ...] = ()
 
 
 class Blob(Protocol):

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from provision.declare import Wish
+from provision.compose import images, text
+from provision.declare import Context, Wish
 from provision.errors import SpecError
 from provision.resources.docker.inspected import registry
 from provision.yamlfile import locate
@@ -28,7 +29,7 @@ class Needs:
     clients: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def needs(wishes: Iterable[Wish]) -> Needs:
+def needs(wishes: Iterable[Wish], context: Context) -> Needs:
     """Raises :class:`SpecError` where two hosts push the same image, or need each other."""
     wishes = list(wishes)
     pushed_by: dict[str, str] = {}
@@ -48,14 +49,14 @@ def needs(wishes: Iterable[Wish]) -> Needs:
     after: dict[str, dict[str, str]] = {}
     clients: dict[str, tuple[str, ...]] = {}
     for wish in wishes:
-        for name in _sources(wish) & serves.keys():
+        for name in _sources(wish, context) & serves.keys():
             if serves[name] != wish.host.name:
                 clients[serves[name]] = (*clients.get(serves[name], ()), wish.host.name)
         found: dict[str, str] = {}
-        for name in _registries(wish):
+        for name in _registries(wish, context):
             if name in serves:
                 found.setdefault(serves[name], f"it uses the registry {name}")
-        for reference in _used(wish):
+        for reference in _used(wish, context):
             if reference in pushed_by:
                 found[pushed_by[reference]] = f"it uses the image {reference}"
         found.pop(wish.host.name, None)
@@ -64,14 +65,17 @@ def needs(wishes: Iterable[Wish]) -> Needs:
     return Needs(after, _levels(after), pushed_by, clients)
 
 
-def _used(wish: Wish) -> Iterator[str]:
+def _used(wish: Wish, context: Context) -> Iterator[str]:
     yield from (name for name, one in wish.spec.images.items() if not (one.absent or one.push))
     yield from (str(one.image) for one in wish.spec.containers.values() if not one.absent)
+    for name, one in wish.spec.compose.items():
+        if not one.absent:
+            yield from images(text(wish, context, name))
 
 
-def _registries(wish: Wish) -> Iterator[str]:
+def _registries(wish: Wish, context: Context) -> Iterator[str]:
     """Those that must serve before the host can be as wished; its upstream, for one that is a mirror."""
-    yield from _sources(wish)
+    yield from _sources(wish, context)
     yield from (registry(name) for name, one in wish.spec.images.items() if one.push)
     if wish.spec.engine is not None:
         yield from wish.spec.engine.registries
@@ -79,9 +83,9 @@ def _registries(wish: Wish) -> Iterator[str]:
         yield urlsplit(wish.spec.registry.proxy.url).netloc
 
 
-def _sources(wish: Wish) -> set[str]:
+def _sources(wish: Wish, context: Context) -> set[str]:
     """The registries that its images are from; for what has none in its name, the daemon's mirrors of Docker Hub."""
-    found = {registry(name) for name in _used(wish)}
+    found = {registry(name) for name in _used(wish, context)}
     daemon = (wish.spec.engine.daemon if wish.spec.engine is not None else None) or {}
     mirrors = daemon.get("registry-mirrors", []) if "docker.io" in found else []
     return found | {urlsplit(str(url)).netloc for url in mirrors}

@@ -26,6 +26,7 @@ FLOORS = [
     ("daemon_keys",),
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),
     ("declare",),
+    ("compose",),
     ("needs",),
     ("desire",),
     ("plan", "planfile", "load", "lint", "back"),

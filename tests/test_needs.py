@@ -16,7 +16,8 @@ def found(project: Project, plays: str) -> Needs:
     project.write("inventory/hosts.yml", HOSTS)
     project.write("playbooks/site.yml", plays)
     project.write("playbooks/app/Dockerfile", "FROM scratch\n")
-    return needs(project.load().wishes)
+    loaded = project.load()
+    return needs(loaded.wishes, loaded.context)
 
 
 PLAYS = """\

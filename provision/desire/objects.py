@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision import compose
 from provision.desire.images import images
 from provision.desire.setting import Setting
 from provision.model import Resource
@@ -13,8 +14,6 @@ from provision.resources.docker.image import NoImage
 from provision.resources.docker.network import Network, NoNetwork
 from provision.resources.docker.volume import NoVolume, Volume
 from provision.resources.file import File
-from provision.spec import Compose
-from provision.yamlfile import locate
 
 
 def objects(at: Setting) -> Iterator[Resource]:
@@ -25,7 +24,9 @@ def objects(at: Setting) -> Iterator[Resource]:
     yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
     yield from images(at)
     yield from (Container(name, one) for name, one in spec.containers.items() if not one.absent)
-    yield from (Project(name, _files(name), one.within) for name, one in spec.compose.items() if not one.absent)
+    for name, one in spec.compose.items():
+        if not one.absent:
+            yield Project(name, _files(name), one.within, compose.images(compose.text(at.wish, at.context, name)))
     yield from (NoNetwork(name) for name, one in spec.networks.items() if one.absent)
     yield from (NoVolume(name) for name, one in spec.volumes.items() if one.absent)
     yield from (NoImage(name) for name, one in spec.images.items() if one.absent)
@@ -36,22 +37,13 @@ def compose_files(at: Setting) -> Iterator[Resource]:
     for name, one in at.spec.compose.items():
         if not one.absent:
             file, variables = _files(name)
-            yield File(file, _compose_text(at, name, one), mode="0600")
+            yield File(file, compose.text(at.wish, at.context, name), mode="0600")
             lines = "".join(f"{key}={_value(value)}\n" for key, value in one.environment.items())
             yield File(variables, lines.encode(), mode="0600")
 
 
 def _files(name: str) -> tuple[str, str]:
     return place(name), f"{place(name).rpartition('/')[0]}/.env"
-
-
-def _compose_text(at: Setting, name: str, one: Compose) -> bytes:
-    if one.content is not None:
-        return one.content.encode()
-    if one.template is not None:
-        where = locate(at.wish.source, ("compose", name, "template"))
-        return at.context.templates.render(one.template, at.wish.scope, where).encode()
-    return at.read(str(one.src), "compose", name, "src")
 
 
 def _value(text: str) -> str:

@@ -19,7 +19,7 @@ from provision.declare import Context, Wish
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import STATUSES, Event
-from provision.needs import needs
+from provision.needs import Needs, needs
 from provision.pacing import Pacing
 from provision.rollout.fanout import HEED, FanOut, Threads
 from provision.rollout.host import HostRun
@@ -60,7 +60,8 @@ class Rollout:
     ) -> None:
         self._fan_out = fan_out or Threads(request.forks)
         self.transport, self.request = transport, request
-        self._needs = needs(wishes)
+        # What only looks at hosts has no order.
+        self._needs = needs(wishes, context) if request.mode in ("apply", "plan") else Needs()
         self._stages = stages(wishes, self._needs, request.run, request.changes)
         if self._needs.after and not self._fan_out.keeps:
             raise UsageError("hosts that need each other's images can't be shared out by --cluster")

@@ -12,11 +12,10 @@ from provision.resources.docker.inspected import registry
 
 #: For a registry of which the spec says nothing.
 USUAL = 20
-_STEP = "image_pull"
 
 
 class Pulls:
-    """A place for each host that pulls; ``limit`` (``--pulls``) counts for all registries where it is given."""
+    """A place for each host that pulls, at each registry."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,14 +30,19 @@ class Pulls:
     def held(self, wish: Wish, plan: Plan) -> Iterator[Pulling]:
         """Wait for a place at every registry that the plan pulls from; always in one order, so that nobody waits for
         somebody who waits."""
-        steps = [call.args[0] for change in plan.changes for call in change.calls if call.function == _STEP]
+        steps = [
+            (f"{change.resource} {call.function}", call.pulls)
+            for change in plan.changes
+            for call in change.calls
+            if call.pulls
+        ]
         declared = wish.spec.engine.registries if wish.spec.engine is not None else {}
         places = ExitStack()
         try:
-            for name in sorted({registry(reference) for reference in steps}):
+            for name in sorted({registry(reference) for _, images in steps for reference in images}):
                 bound = declared[name].pulls if name in declared else USUAL
                 places.enter_context(self.place(name, bound))
-            yield Pulling(len(steps), places)
+            yield Pulling({step for step, _ in steps}, places)
         finally:
             places.close()
 
@@ -46,11 +50,11 @@ class Pulls:
 class Pulling:
     """Hears a host's steps, and gives its places back when it has pulled the last of its images."""
 
-    def __init__(self, left: int, places: ExitStack) -> None:
+    def __init__(self, left: set[str], places: ExitStack) -> None:
         self._left, self._places = left, places
 
     def heard(self, event: Event) -> None:
-        if event.name == "step.done" and str(event.data["step"]).endswith(f" {_STEP}"):
-            self._left -= 1
-            if self._left == 0:
+        if event.name == "step.done" and event.data["step"] in self._left:
+            self._left.discard(str(event.data["step"]))
+            if not self._left:
                 self._places.close()

@@ -95,25 +95,60 @@ def other_network(options: str) -> str:
     return f"docker network disconnect -f back web; docker network rm back; {make}"
 
 
-#: What is done by hand -> the one thing that the plan names, and in which fields.
-BY_HAND: list[tuple[str, str, str, set[str]]] = [
-    ("a limit", "docker update --memory 128m --memory-swap 128m web", "container:web", {"memory", "memory_swap"}),
-    ("a policy", "docker update --restart no web", "container:web", {"restart"}),
-    ("stopped", "docker stop -t 0 web", "container:web", {"state"}),
-    ("removed", "docker rm -f web", "container:web", set()),
-    ("another network", "docker network connect other web", "container:web", {"networks"}),
-    ("a variable", anew("-e MODE=slow -p 8080:80 app:1"), "container:web", {"environment MODE"}),
-    ("a port", anew("-e MODE=fast -p 8081:80 app:1"), "container:web", {"ports"}),
+#: On an internal network docker publishes nothing.
+NO_WAY_IN = {"network back", "container_port web 8080:80"}
+STOPPED = {"container_runs web", "container_port web 8080:80", "container_limit web memory"}
+GONE = {f"container_{what} web" for what in ("image", "environment", "fields", "mounts")}
+#: What is done by hand -> the one thing that the plan names, and in which fields; and the checks that must fail.
+BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
+    (
+        "a limit",
+        "docker update --memory 128m --memory-swap 128m web",
+        "container:web",
+        {"memory", "memory_swap"},
+        {"container_limit web memory"},
+    ),
+    ("a policy", "docker update --restart no web", "container:web", {"restart"}, {"container_fields web"}),
+    ("stopped", "docker stop -t 0 web", "container:web", {"state"}, STOPPED),
+    ("removed", "docker rm -f web", "container:web", set(), STOPPED | GONE),
+    ("another network", "docker network connect other web", "container:web", {"networks"}, {"container_fields web"}),
+    (
+        "a variable",
+        anew("-e MODE=slow -p 8080:80 app:1"),
+        "container:web",
+        {"environment MODE"},
+        {"container_environment web"},
+    ),
+    ("a port", anew("-e MODE=fast -p 8081:80 app:1"), "container:web", {"ports"}, {"container_port web 8080:80"}),
     (
         "a capability, a label, a command, read-only",
         anew("-e MODE=fast -p 8080:80 --cap-add NET_ADMIN --label by=hand --read-only app:1 sleep 5000"),
         "container:web",
         {"cap_add", "other labels", "command", "read_only"},
+        {"container_fields web"},
     ),
-    ("a tag that moved", "docker tag app:2 app:1", "image:app:1", {"image"}),
-    ("an image that is gone", "docker rmi -f app:2", "image:app:2", set()),
-    ("a network of another kind", other_network("--internal"), "network:back", {"internal", "labels"}),
-    ("a volume that is gone", "docker volume rm spare", "volume:spare", set()),
+    (
+        "a tag that moved",
+        "docker tag app:2 app:1",
+        "image:app:1",
+        {"image"},
+        {"loaded_image app:1", "container_image web"},
+    ),
+    (
+        "an image that is gone",
+        "docker rmi -f app:2",
+        "image:app:2",
+        set(),
+        {"image app:2", "loaded_image app:2", "container_image beside"},
+    ),
+    (
+        "a network of another kind",
+        other_network("--internal"),
+        "network:back",
+        {"internal", "labels"},
+        NO_WAY_IN,
+    ),
+    ("a volume that is gone", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
 ]
 
 
@@ -140,19 +175,20 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
     first = host.apply(spec)
     assert first.counts == {"changed": 1}, first.out[-3000:]
     beside = inspect(host, "beside", ".State.StartedAt")
-    for what, command, resource, fields in BY_HAND:
+    for what, command, resource, fields, checks in BY_HAND:
         host.sh(f"{{ {command}; }} >/dev/null")
         (event,) = host.plan().all("host.plan")
         items = {item["resource"]: item for item in event["items"]}
         named = {line.partition(":")[0] for line in items[resource]["diff"]}
         assert not fields or named == fields, f"{what}: {named}"
         others = items.keys() - {resource}
+        assert host.provision("verify", "--suite", "containers").failed == checks, what
         # A container is made anew after its image.
         assert others <= ({"container:web"} if resource == "image:app:1" else set()), f"{what}: {others}"
         healed = host.apply()
         assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
-        assert host.plan(None, "--detailed-exitcode").code == 0, what
         print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
+    assert host.apply().counts == {"ok": 1}
     assert inspect(host, "beside", ".State.StartedAt") == beside, "nothing else was touched"
     proven = host.provision("verify", "--suite", "containers")
     assert proven.code == 0, proven.failed

@@ -313,6 +313,13 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
     asked = f"grep -c 'method=GET.*remoteaddr=\"{client.address}:.*/v2/library/hello/manifests'"
     assert int(mirror.sh(f"journalctl -q -u docker-registry -o cat | {asked}")) > 0
     assert first.apply().counts == {"ok": 3}
+    proven = first.provision("verify", "--suite", "registry", "-l", f"{mirror.name}:{upstream.name}")
+    assert proven.code == 0, proven.failed
+    checks = {event["check"] for event in proven.all("check.done") if event["outcome"] == "passed"}
+    assert f"registry_serves {client.name}" not in checks, "only who is in the run is asked for"
+    whole = first.provision("verify", "--suite", "registry")
+    assert f"registry_serves {client.name}" in {event["check"] for event in whole.all("check.done")}
+    assert whole.code == 0, whole.failed
 
     # What is removed over the API is collected by the timer's service, and what is left still works.
     size = int(upstream.sh("du -sk /var/lib/docker-registry").split()[0])
@@ -324,6 +331,53 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
     assert upstream.sh("systemctl is-active docker-registry") == "active"
     assert int(upstream.sh("du -sk /var/lib/docker-registry").split()[0]) <= size + 64
     client.sh("docker rmi hello:1 >/dev/null; docker pull -q hello:1")
+
+
+CONFIG = "/etc/docker/registry/config.yml"
+SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x"
+#: How a registry's host is broken by hand -> the checks that must fail.
+BROKEN: list[tuple[str, str, set[str]]] = [
+    ("stopped", "systemctl stop docker-registry", {"answers", "certificate", "refuses", "push_and_pull"}),
+    ("open to anybody", f"sed -i '/^auth:/,/htpasswd/d' {CONFIG}; RESTART", {"refuses"}),
+    ("nobody may remove", f"sed -i 's/delete: .*/delete: {{enabled: false}}/' {CONFIG}; RESTART", {"push_and_pull"}),
+    ("another password", "sed -i 's/:.*/:$2y$10$x/' /etc/docker/registry/htpasswd", {"answers", "push_and_pull"}),
+    (
+        "another certificate",
+        f"cd /etc/docker/registry; {SELF_SIGNED} -keyout tls.key -out tls.crt 2>/dev/null; RESTART",
+        {"answers", "refuses", "push_and_pull"},
+    ),
+    ("a log without anybody", "journalctl --rotate; journalctl --vacuum-time=1s", {"serves"}),
+]
+
+
+def test_the_witness_of_a_registry_can_say_no(fleet: list[LabHost]) -> None:
+    registry, client = fleet[0], fleet[1]
+    name = f"{registry.address}:5000"
+    app = f"{name}/witness:1"
+    images.archive(registry.folder / "witness.tar", app)
+    first = project(
+        [registry, client],
+        play(
+            "Registry",
+            registry,
+            engine=engine(),
+            registry=serving(registry.address),
+            packages=["openssl"],
+        ),
+        play("Builders", client, engine=with_registry(name), images={app: {"archive": "witness.tar", "push": True}}),
+        play("Clients", client, containers={"app": {"image": app}}),
+    )
+    outcome = first.apply()
+    assert outcome.code == 0, outcome.out[-3000:] + outcome.err
+    assert first.provision("verify", "--suite", "registry").code == 0
+    for what, command, wanted in BROKEN:
+        restart = "systemctl restart docker-registry; sleep 1"
+        registry.sh(command.replace("RESTART", restart))
+        failed = first.provision("verify", "--suite", "registry").failed
+        assert {check.split()[0].removeprefix("registry_") for check in failed} == wanted, what
+        assert first.apply().code == 0
+    client.sh("chmod 0644 /root/.docker/config.json")
+    assert first.provision("verify", "--suite", "registry").failed == {f"login root at {name}"}
 
 
 def api(host: LabHost, method: str, path: str) -> int:

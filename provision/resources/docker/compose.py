@@ -16,11 +16,12 @@ def place(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Project:
     """``files`` are what it is made of (the compose file first), which resources before this one write. ``within`` is
-    in seconds."""
+    in seconds; ``images`` are those that its file names."""
 
     name: str
     files: tuple[str, ...]
     within: int
+    images: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -63,7 +64,7 @@ class Project:
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         kept = (("compose", self.name, self.files[0]),)
-        yield Call("compose_up", (self.name, self.files[0], str(self.within)), keeps=kept)
+        yield Call("compose_up", (self.name, self.files[0], str(self.within)), keeps=kept, pulls=self.images)
 
 
 @dataclass(frozen=True, slots=True)

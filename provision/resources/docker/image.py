@@ -68,6 +68,7 @@ class PulledImage:
             (self.reference, self.digest or "-"),
             renews=(self.id,),
             keeps=(("image", self.reference, ""),),
+            pulls=(self.reference,),
             late=1 if self.by else 0,
         )
 
