@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule torture bench bench-misbehaving bench-pulls lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule torture bench bench-full bench-misbehaving bench-pulls lock clean
 
 setup: $(VENV)/ready
 
@@ -58,6 +58,10 @@ torture: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Beside its peers (they get an environment of their own), case by case, with a table and a plot.
+bench-full: setup
+	$(BIN)/python -m bench.full
 
 # 1,000 names, of which a tenth misbehave: what the others pay.
 bench-misbehaving: setup

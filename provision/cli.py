@@ -44,6 +44,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole parser; with ``only``, just that command has its arguments (the others need not be imported)."""
     top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, prove and undo them over SSH.")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
+    top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print a script that completes our words")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text in COMMANDS.items():
         if only is not None and name != only:
@@ -60,6 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # Looking for pydantic plugins among all installed packages takes longer than checking a spec.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    if words[:1] == ["--completion"] and len(words) == 2:
+        from provision import completion
+
+        if words[1] in completion.SHELLS:
+            print(completion.script(words[1], parser()), end="")
+            return 0
     chosen = next((word for word in words if word in COMMANDS), None)
     args = parser(chosen or "").parse_args(words)
     from provision.errors import ProvisionError

@@ -36,6 +36,7 @@ FLOORS = [
     ("verify",),
     ("rollout",),
     ("commands",),
+    ("completion",),
     ("cli",),
     ("__main__",),
 ]

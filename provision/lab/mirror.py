@@ -29,7 +29,18 @@ GROUP = "provlab-mirror"
 PORT = 80
 
 #: What a spec may ask a lab host to install besides the engine: the prerequisites, and a few small tools.
-EXTRAS = ("ca-certificates", "curl", "gnupg", "gpg", "tree", "jq", "auditd", "firewalld", "docker-registry")
+EXTRAS = (
+    "ca-certificates",
+    "curl",
+    "gnupg",
+    "gpg",
+    "tree",
+    "jq",
+    "auditd",
+    "firewalld",
+    "docker-registry",
+    "python3-apt",
+)
 #: Debian's own engine, as far as a suite has its parts.
 OWN = {
     "trixie": ("docker.io", "docker-cli", "containerd", "runc", "docker-buildx", "docker-compose"),

@@ -936,6 +936,7 @@ svc_stamp() { # UNIT PROCESS FILES
         svc_deciders "$1"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
+    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
 }
 prefixed() { # WORD LINES
     prefixed_left=$2
@@ -1400,6 +1401,8 @@ guard_undo() { # REASON: only one of those who see it does it
     exit 0
 }
 undo_install() { # RUN SECONDS
+    stamps_newer
+    printf '%s' "$stamps_held" >"$run_home/$1/stamps"
     install_every=$(($2 / 6))
     [ "$install_every" -ge 1 ] || install_every=1
     [ "$install_every" -le 5 ] || install_every=5
@@ -1413,15 +1416,25 @@ undo_install() { # RUN SECONDS
     ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
     durable "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants /etc/systemd/system
     systemctl --no-pager start "provision-undo-$1.timer"
+    stat -c '%y %z' /etc/systemd/system /etc/systemd/system/timers.target.wants >"$run_home/$1/units"
 }
 undo_remove() { # RUN
-    stamps_hold
+    stamps_hold "$1"
     systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
     rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
         "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
     stamps_keep
+    rm -f "$run_home/$1/units" "$run_home/$1/stamps"
 }
-stamps_hold() { # -> stamps_held
+stamps_hold() { # RUN -> stamps_held
+    stamps_held=
+    [ -f "$run_home/$1/units" ] || return 0
+    stamps_then=$(cat "$run_home/$1/units")
+    stamps_now=$(stat -c '%y %z' /etc/systemd/system /etc/systemd/system/timers.target.wants 2>/dev/null 3>&-) || return 0
+    [ "$stamps_then" = "$stamps_now" ] || return 0
+    stamps_held=$(cat "$run_home/$1/stamps")$nl
+}
+stamps_newer() { # -> stamps_held
     stamps_held=
     for stamps_one in "$services_stamps"/*; do
         [ -f "$stamps_one" ] || continue
@@ -1431,8 +1444,9 @@ stamps_hold() { # -> stamps_held
 }
 stamps_keep() {
     while [ -n "$stamps_held" ]; do
-        touch -- "${stamps_held%%"$nl"*}"
+        stamps_one=${stamps_held%%"$nl"*}
         stamps_held=${stamps_held#*"$nl"}
+        [ -z "$stamps_one" ] || [ ! -f "$stamps_one" ] || touch -- "$stamps_one"
     done
 }
 user_add() { # OPTION... NAME

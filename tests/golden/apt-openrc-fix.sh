@@ -924,6 +924,7 @@ svc_stamp() { # UNIT PROCESS FILES
         svc_deciders "$1"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
+    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
 }
 prefixed() { # WORD LINES
     prefixed_left=$2

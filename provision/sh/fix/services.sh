@@ -21,6 +21,8 @@ svc_stamp() { # UNIT PROCESS FILES
         svc_deciders "$1"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
+    # Where systemd's folder is other than it was only by this run's own timer, it holds when that is gone.
+    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
 }
 
 prefixed() { # WORD LINES

@@ -94,7 +94,7 @@ def test_container_mounts(host: Host, container: Named) -> None:
 def test_container_port(host: Host, published_port: Named) -> None:
     """Somebody listens on the host's port."""
     address, port, protocol = published_port.value
-    socket = host.socket(f"{protocol}://{address}{port}")  # type: ignore[attr-defined]  # made when it is asked for
+    socket = host.socket(f"{protocol}://{address}{port}")
     assert socket.is_listening
 
 

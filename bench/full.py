@@ -1,0 +1,293 @@
+"""``make bench-full``: beside its peers, case by case, by turns in one run.
+
+Every contender is a whole process and has the same result declared; that it leaves the same on the hosts is checked.
+Prints a table of medians and ratios against targets, writes ``bench/full.json`` and ``docs/performance.svg``.
+``CASES=a,b`` runs some of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from bench import peers, plot
+from bench.delay import slow_lines
+from bench.measure import ROOT, Contender, Sample, by_turns, median, once, open_files, ratio
+from bench.project import Project
+from provision.lab import cgroups, mirror
+from provision.lab.fleet import Lab
+
+HOSTS = int(os.environ.get("HOSTS", "20"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+PYTHON = sys.executable
+PROVISION = str(Path(PYTHON).parent / "provision")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: what was measured, the number, what it is held against, and whether that is kept."""
+
+    case: str
+    what: str
+    value: float
+    unit: str
+    target: str = ""
+    kept: bool | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        word = {None: "", True: "kept", False: "MISSED"}[self.kept]
+        return self.case, self.what, f"{self.value:.3g} {self.unit}".strip(), self.target, word
+
+
+def at_most(case: str, what: str, value: float, bound: float, unit: str = "x") -> Row:
+    return Row(case, what, value, unit, f"<= {bound:g} {unit}", value <= bound)
+
+
+def at_least(case: str, what: str, value: float, bound: float, unit: str = "x") -> Row:
+    return Row(case, what, value, unit, f">= {bound:g} {unit}", value >= bound)
+
+
+def costs(case: str, found: dict[str, list[Sample]]) -> list[Row]:
+    """The medians of everybody, to the last byte."""
+    rows = []
+    for name, samples in found.items():
+        cpu, peak, wire = (median(samples, of) for of in ("cpu", "peak", "wire"))
+        words = f"{name} (CPU {cpu:.2f} s, peak {peak:.0f} MB, {wire:.0f} KB on the wire)"
+        rows.append(Row(case, words, median(samples), "s"))
+    return rows
+
+
+class Bench:
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        self.hosts = lab.names(HOSTS)
+        self.base = Project(lab, folder / "base", self.hosts, HOSTS)
+
+    def prepare(self) -> None:
+        """Docker on all of them, by ourselves; and Python, which Ansible needs there."""
+        engine = {
+            "package_mirror": mirror.URL,
+            "fingerprint": mirror.fingerprint(self.lab.store),
+            "plugins": [],
+            "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"]},
+        }
+        spec = {"engine": engine, "packages": ["python3-apt"]}
+        play = self.folder / "prepare.yml"
+        play.write_text(yaml.safe_dump([{"name": "Prepare", "hosts": "all", "spec": spec}]))
+        argv = [PROVISION, "apply", "--yes", "--no-lint", "-i", str(self.base.folder / "inventory.yml"), str(play)]
+        once(Contender("prepare", argv))
+        once(self.base.ours())
+        time.sleep(10)  # what the installation has left to do in the background
+
+    def a(self) -> list[Row]:
+        """Already right."""
+        floor, ours, pyinfra = self.base.floor(), self.base.ours(), self.base.pyinfra()
+        found = by_turns([floor, ours, pyinfra, self.base.fabric()], ROUNDS)
+        self._same("pyinfra")
+        found |= by_turns([self.base.ansible()], 1)
+        self._same("ansible")
+        mine = found["provision"]
+        return [
+            *costs("a", found),
+            at_most("a", "provision / login + true", ratio(mine, found["login + true"]), 1.5),
+            at_least("a", "pyinfra / provision", ratio(found["pyinfra"], mine), 3.5),
+            at_least("a", "ansible / provision", median(found["ansible"]) / median(mine), 100),
+        ]
+
+    def _same(self, who: str) -> None:
+        states = self.base.states()
+        if len(states) != 1:
+            sys.exit(f"{who} leaves the hosts in {len(states)} different states: {states}")
+
+    def b(self) -> list[Row]:
+        """One key of daemon.json changed: one that a reload serves, and one that needs a restart."""
+        rows: list[Row] = []
+        count = iter(range(10_000))
+
+        def label(number: int) -> None:
+            self.base.declare({"labels": [f"round={next(count)}"]})
+
+        found = by_turns([self.base.ours(before=label), self.base.pyinfra("reloaded", label)], ROUNDS)
+        found |= by_turns([self.base.ansible("reloaded", label)], 1)
+        self._same("the reload")
+        mine = found["provision"]
+        rows += costs("b, reload", found)
+        rows.append(at_least("b, reload", "pyinfra / provision", ratio(found["pyinfra"], mine), 3))
+        rows.append(at_least("b, reload", "ansible / provision", median(found["ansible"]) / median(mine), 30))
+
+        def level(number: int) -> None:
+            self.base.declare({"log-level": ("info", "warn")[next(count) % 2], "max-concurrent-downloads": 3 + number})
+
+        restart = Contender("docker's own restart", self._everywhere("systemctl restart docker"))
+        forget = "systemctl reset-failed docker"
+        self.base.everywhere(forget)
+
+        def clean(number: int) -> None:
+            self.base.everywhere(forget)
+            level(number)
+
+        found = by_turns([restart, self.base.ours(before=clean)], ROUNDS)
+        rows += costs("b, restart", found)
+        rows.append(
+            at_most("b, restart", "provision / docker's own", ratio(found["provision"], found[restart.name]), 1.2)
+        )
+        self.base.declare({})
+        once(self.base.ours())
+        return rows
+
+    def _everywhere(self, command: str) -> list[str]:
+        return [PYTHON, "-m", "bench.floor", str(self.base.folder / "inventory.yml"), str(HOSTS), command]
+
+    def c(self) -> list[Row]:
+        """Bare to done, against the slowest host's own package transaction in that very run."""
+        rows, lab = [], Lab("benchc")
+        names = lab.names(5)
+        for number in range(2):
+            lab.up(dict.fromkeys(names, "trixie"))
+            try:
+                argv = [PROVISION, "apply", "--yes", "--no-lint", "--json", "-i", str(lab.inventory_file)]
+                begin = time.perf_counter()
+                process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+                began: dict[str, float] = {}
+                took: dict[str, float] = {}
+                assert process.stdout is not None
+                for line in process.stdout:
+                    event, now = json.loads(line), time.perf_counter()
+                    if str(event.get("step", "")).endswith("pkg_transaction"):
+                        if event["event"] == "step.begin":
+                            began[event["host"]] = now
+                        else:
+                            took[event["host"]] = now - began[event["host"]]
+                if process.wait() != 0:
+                    sys.exit("bare to done failed")
+                whole = time.perf_counter() - begin
+            finally:
+                lab.down(names)
+            rows.append(Row("c", f"round {number + 1}: provision, whole process", whole, "s"))
+            slowest = max(took.values())
+            rows.append(Row("c", f"round {number + 1}: the slowest host's own package transaction", slowest, "s"))
+            rows.append(at_most("c", f"round {number + 1}: whole / transaction", whole / slowest, 1.1))
+        return rows
+
+    def d(self) -> list[Row]:
+        """Already right, many names over the same hosts."""
+        open_files()
+        rows, per_host = [], {}
+        for names, rounds in ((100, 3), (500, 2), (1000, 2)):
+            many = Project(self.lab, self.folder / f"names{names}", self.hosts, names)
+            contenders = [many.floor(50), many.ours(50)]
+            found = by_turns(contenders, rounds)
+            if names == 500:
+                found |= by_turns([many.pyinfra()], 1)
+            mine, floor = found["provision"], found["login + true"]
+            rows += costs(f"d, {names} names", found)
+            cpu = median(mine, "cpu") / names * 1000
+            per_host[names] = (cpu, median(mine) / names, median(mine, "peak"))
+            if names == 100:
+                continue
+            rows.append(at_most(f"d, {names} names", "controller CPU per host", cpu, 8, "ms"))
+            rows.append(at_most(f"d, {names} names", "wall / floor", ratio(mine, floor), 1.3))
+            rows.append(at_most(f"d, {names} names", "peak memory", median(mine, "peak"), 150, "MB"))
+            if names == 500:
+                theirs = median(found["pyinfra"], "cpu") / median(mine, "cpu")
+                rows.append(at_least(f"d, {names} names", "pyinfra's CPU / ours", theirs, 8))
+        start = median(
+            by_turns([Contender("start", [PROVISION, "lint", "/dev/null"], ends=(0, 1))], 3)["start"], "peak"
+        )
+        growth = (per_host[1000][2] - per_host[100][2]) / 900 * 1024
+        rows.append(Row("d", "peak of a start", start, "MB"))
+        rows.append(at_most("d", "memory per host", growth, 100, "KiB"))
+        rows.append(at_most("d", "CPU per host, 1000 names / 100", per_host[1000][0] / per_host[100][0], 1.1))
+        rows.append(at_most("d", "wall per host, 1000 names / 100", per_host[1000][1] / per_host[100][1], 1.1))
+        return rows
+
+    def e(self) -> list[Row]:
+        """Already right, over a slow line."""
+        rows = []
+        for milliseconds in (50, 200):
+            with slow_lines(self.base.addresses, milliseconds / 1000) as ports:
+                far = Project(self.lab, self.folder / f"far{milliseconds}", self.hosts, HOSTS, ports)
+                found = by_turns([far.floor(), far.ours()], 3)
+            rows += costs(f"e, {milliseconds} ms", found)
+            more = median(found["provision"]) - median(found["login + true"])
+            trips = more * 1000 / milliseconds
+            case = f"e, {milliseconds} ms"
+            what = "round trips more than login + true"
+            rows.append(at_most(case, what, trips, 2, "") if milliseconds == 200 else Row(case, what, trips, ""))
+        return rows
+
+    def f(self) -> list[Row]:
+        """The proof."""
+        argv = [PROVISION, "verify", "-i", str(self.base.folder / "inventory.yml"), str(self.base.folder / "site.yml")]
+        verify = Contender("verify", [*argv, "--suite", "settings", "--suite", "daemon"])
+        found = by_turns([self.base.ours(), verify], ROUNDS)
+        return [*costs("f", found), Row("f", "verify / apply", ratio(found["verify"], found["provision"]), "x")]
+
+    def g(self) -> list[Row]:
+        """Render and lint a thousand hosts, offline."""
+        many = Project(self.lab, self.folder / "offline", self.hosts, 1000)
+        argv = [PROVISION, "lint", "-i", str(many.folder / "inventory.yml"), str(many.folder / "site.yml")]
+        found = by_turns([Contender("lint", argv, ends=(0, 1))], ROUNDS)
+        return [*costs("g", found), at_most("g", "1000 hosts rendered and linted", median(found["lint"]), 1, "s")]
+
+    def h(self) -> list[Row]:
+        """The first thing that anybody sees."""
+        contenders = [
+            Contender("python -c pass", [PYTHON, "-c", "pass"]),
+            Contender("--help", [PROVISION, "--help"]),
+            Contender("--version", [PROVISION, "--version"]),
+            Contender("--completion", [PROVISION, "--completion", "bash"]),
+        ]
+        found = by_turns(contenders, 4 * ROUNDS)
+        floor = found["python -c pass"]
+        return [
+            *costs("h", found),
+            at_most("h", "--help / python -c pass", ratio(found["--help"], floor), 5),
+            Row("h", "--version / python -c pass", ratio(found["--version"], floor), "x"),
+            Row("h", "--completion / python -c pass", ratio(found["--completion"], floor), "x"),
+        ]
+
+
+def show(rows: list[Row]) -> None:
+    table = [("case", "what", "measured", "target", ""), *(row.cells() for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(5)]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), flush=True)
+
+
+def main() -> None:
+    wanted = os.environ.get("CASES", "a,b,c,d,e,f,g,h").split(",")
+    peers.environment()
+    lab = Lab("bench")
+    started = lab.up(dict.fromkeys(lab.names(HOSTS), "trixie"))
+    rows: list[Row] = []
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(lab, Path(folder))
+            bench.prepare()
+            for case in wanted:
+                run: Callable[[], list[Row]] = getattr(bench, case)
+                rows += (found := run())
+                show(found)
+    finally:
+        lab.down([record.name for record in started])
+    print()
+    show([row for row in rows if row.target])
+    print(f"\nmedians, whole processes, by turns; {os.cpu_count()} cores shared with the {HOSTS} hosts")
+    data = [{"case": r.case, "what": r.what, "value": r.value, "unit": r.unit, "target": r.target} for r in rows]
+    (ROOT / "bench/full.json").write_text(json.dumps(data, indent=1) + "\n")
+    if set(wanted) >= set("abde"):
+        (ROOT / "docs/performance.svg").write_text(plot.svg([(r.case, r.what, r.value, r.unit) for r in rows]))
+
+
+if __name__ == "__main__":
+    main()

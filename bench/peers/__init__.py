@@ -1,0 +1,21 @@
+"""Peers: what they are asked to do, and the environment that they run in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ENVIRONMENT = HERE.parent / ".peers"
+
+
+def environment() -> Path:
+    """The folder of their programs; made at first use."""
+    ready, wanted = ENVIRONMENT / "ready", (HERE / "requirements.txt").read_text()
+    if not ready.exists() or ready.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
+        pip = [str(ENVIRONMENT / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(HERE / "requirements.txt")], check=True)
+        ready.write_text(wanted)
+    return ENVIRONMENT / "bin"

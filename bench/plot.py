@@ -1,0 +1,44 @@
+"""The comparison as a picture: bars of wall time by case, on a scale of tens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+_WIDTH, _LEFT, _BAR = 760, 230, 16
+_COLOURS = {"provision": "#1a7f5a", "login + true": "#8a8f98", "docker's own restart": "#8a8f98"}
+_OTHERS = "#c9793b"
+
+
+def svg(rows: Sequence[tuple[str, str, float, str]]) -> str:
+    """``rows`` are ``(case, what, value, unit)``; those in seconds that name a contender are shown."""
+    bars = [
+        (case, what.partition(" (CPU")[0], value) for case, what, value, unit in rows if unit == "s" and "CPU" in what
+    ]
+    lowest = min(value for _, _, value in bars) / 2
+    highest = max(value for _, _, value in bars) * 1.2
+    room = _WIDTH - _LEFT - 80
+
+    def long(value: float) -> float:
+        return room * (math.log10(value) - math.log10(lowest)) / (math.log10(highest) - math.log10(lowest))
+
+    parts, y, last = [], 30, ""
+    for case, name, value in bars:
+        if case != last:
+            y += 14
+            parts.append(f'<text x="8" y="{y + 12}" font-weight="600">{escape(case)}</text>')
+            last = case
+        colour = _COLOURS.get(name, _OTHERS)
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect x="{_LEFT}" y="{y}" width="{long(value):.1f}" height="{_BAR - 3}" fill="{colour}"/>')
+        parts.append(f'<text x="{_LEFT + long(value) + 5:.1f}" y="{y + 12}">{value:.2f} s</text>')
+        y += _BAR
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{y + 20}" viewBox="0 0 {_WIDTH} {y + 20}"'
+        ' font-family="system-ui, sans-serif" font-size="12" role="img">'
+        "<title>Wall time of whole processes, medians, on a logarithmic scale</title>"
+        f'<rect width="100%" height="100%" fill="#fff"/>'
+        f'<text x="8" y="20">Wall time, medians, logarithmic scale (make bench-full)</text>'
+    )
+    return head + "\n".join(parts) + "</svg>\n"
