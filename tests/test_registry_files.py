@@ -11,6 +11,7 @@ import bcrypt
 import pytest
 import yaml
 
+from provision import secret
 from provision.desire import Options, desire
 from provision.desire.certificates import renewed
 from provision.distros import platform
@@ -27,6 +28,8 @@ PASSWORD = "pass'word \\\" $x"
 def password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import pyrage
 
+    monkeypatch.setattr(secret, "_KNOWN", {})  # other tests have other environments
+    monkeypatch.setattr(secret, "_FROM_ENVIRONMENT", set())
     monkeypatch.setenv("PASSWORD", PASSWORD)
     (tmp_path / "identity.txt").write_text(f"{pyrage.x25519.Identity.generate()}\n")
     monkeypatch.setenv("PROVISION_IDENTITY", str(tmp_path / "identity.txt"))
