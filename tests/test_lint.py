@@ -184,6 +184,18 @@ FORWARDING = """\
     sysctl: {net.ipv4.ip_forward: 1}
     engine: {FIREWALLdaemon: {log-driver: local}}
 """
+PLAIN = """\
+- name: Docker hosts
+  hosts: docker
+  vars: {pw: !secret {env: HOME}}
+  spec:
+    engine:
+      daemon: {log-driver: local, insecure-registries: [r.example:5000]}
+      registries:
+        NAME:
+          login: {user: ci, password: "{{ pw }}"}
+    registry: {name: r.example}
+"""
 MOVED = """\
 - name: Docker hosts
   hosts: docker
@@ -233,6 +245,14 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
         (MOVED.replace("MORE", "containerd_root: /srv/containerd"), HOSTS, []),
         (MOVED.replace("MORE", 'version: "28.5"'), HOSTS, []),
         (MOVED.replace("MORE", "source: distribution"), HOSTS, []),
+        (PLAIN.replace("NAME", "r.example:5000"), HOSTS, [("SP403", 9), ("SP404", 10)]),
+        (
+            PLAIN.replace("NAME", "other.example").replace(
+                "e}", "e, tls: {cert: -----BEGIN A -----END A, key: -----BEGIN K -----END K}}"
+            ),
+            HOSTS,
+            [],
+        ),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],

@@ -1,4 +1,4 @@
-"""The engine against the rest of its spec: what each part of it leaves open that another part brings about."""
+"""The engine and its registries against the rest of the spec: what each part leaves open that another brings about."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.yamlfile import Map, locate
 
 _FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
 #: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
@@ -22,6 +22,8 @@ def lint(wishes: list[Wish]) -> Iterator[Finding]:
         if wish.spec.engine is not None:
             yield from _forwarding(wish)
             yield from _stores(wish)
+            yield from _logins(wish)
+        yield from _registry(wish)
 
 
 def _forwarding(wish: Wish) -> Iterator[Finding]:
@@ -48,3 +50,25 @@ def _stores(wish: Wish) -> Iterator[Finding]:
         where: Where = written.where["data-root"]
         message = "images and snapshots of this engine are containerd's, and data-root does not move those"
         yield finding("SP402", where, message, "add engine.containerd_root")
+
+
+def _logins(wish: Wish) -> Iterator[Finding]:
+    """A password for a registry that the daemon may talk to without a certificate."""
+    engine = wish.spec.engine
+    if engine is None:
+        return
+    insecure = {str(name) for name in (engine.daemon or {}).get("insecure-registries") or []}
+    for name, registry in engine.registries.items():
+        if registry.login is not None and name in insecure:
+            where = locate(wish.source, ("engine", "registries", name, "login"))
+            message = f"{name} is an insecure registry, so the login's password goes there in the clear"
+            yield finding("SP403", where, message, "engine.registries: {authority: ...}")
+
+
+def _registry(wish: Wish) -> Iterator[Finding]:
+    registry = wish.spec.registry
+    if registry is not None and registry.tls is None:
+        where = locate(wish.source, ("registry",))
+        also = ", passwords too" if registry.users else ""
+        message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
+        yield finding("SP404", where, message, "registry.tls: {ca: ...}")

@@ -417,6 +417,28 @@ _ALL = (
         "docs.docker.com/engine/storage/containerd",
     ),
     Rule(
+        "SP403",
+        "login-in-the-clear",
+        "warning",
+        "The daemon falls back to plain HTTP for a registry that is called insecure: whoever is on the way can read the "
+        "password of its login, and change every image.",
+        "Give the registry a certificate, and hosts the authority that it goes back to.",
+        "engine: {daemon: {insecure-registries: [r.example:5000]}, registries: {r.example:5000: {login: ...}}}",
+        "engine: {registries: {r.example:5000: {authority: lab, login: ...}}}",
+        "docs.docker.com/reference/cli/dockerd, insecure registries",
+    ),
+    Rule(
+        "SP404",
+        "registry-in-the-clear",
+        "warning",
+        "A registry without a certificate speaks plain HTTP: every host must call it insecure, and whoever is on the "
+        "way can change what hosts run. With users their passwords can be read too.",
+        "Let it have a certificate: of an authority of your own (`ca`), or one that is given.",
+        "registry: {name: r.example}",
+        "registry: {name: r.example, tls: {ca: lab}}",
+        "distribution, docs/insecure.md",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",
