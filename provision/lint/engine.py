@@ -10,7 +10,7 @@ from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
-from provision.yamlfile import Map, locate
+from provision.yamlfile import Map
 
 _FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
 #: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
@@ -60,7 +60,7 @@ def _logins(wish: Wish) -> Iterator[Finding]:
     insecure = {str(name) for name in (engine.daemon or {}).get("insecure-registries") or []}
     for name, registry in engine.registries.items():
         if registry.login is not None and name in insecure:
-            where = locate(wish.source, ("engine", "registries", name, "login"))
+            where = wish.source["engine"]["registries"][name].where["login"]
             message = f"{name} is an insecure registry, so the login's password goes there in the clear"
             yield finding("SP403", where, message, "engine.registries: {authority: ...}")
 
@@ -68,7 +68,7 @@ def _logins(wish: Wish) -> Iterator[Finding]:
 def _registry(wish: Wish) -> Iterator[Finding]:
     registry = wish.spec.registry
     if registry is not None and registry.tls is None:
-        where = locate(wish.source, ("registry",))
+        where = wish.source.where["registry"]
         also = ", passwords too" if registry.users else ""
         message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
         yield finding("SP404", where, message, "registry.tls: {ca: ...}")

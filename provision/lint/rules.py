@@ -420,8 +420,8 @@ _ALL = (
         "SP403",
         "login-in-the-clear",
         "warning",
-        "The daemon falls back to plain HTTP for a registry that is called insecure: whoever is on the way can read the "
-        "password of its login, and change every image.",
+        "The daemon falls back to plain HTTP for a registry that is called insecure: whoever is on the way can read "
+        "the password of its login, and change every image.",
         "Give the registry a certificate, and hosts the authority that it goes back to.",
         "engine: {daemon: {insecure-registries: [r.example:5000]}, registries: {r.example:5000: {login: ...}}}",
         "engine: {registries: {r.example:5000: {authority: lab, login: ...}}}",

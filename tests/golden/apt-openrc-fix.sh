@@ -558,14 +558,12 @@ daemon_check_content() { # text|base64 CONTENT
 daemon_check() { # FILE
     [ -f "$1" ] || return 0
     command -v dockerd >/dev/null || return 0
-    check_help=$(dockerd --help 2>&1 3>&-) || return 0
-    case $check_help in
-        *--validate*) ;;
-        *) return 0 ;;
-    esac
     daemon_flags
-    check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) ||
-        fail "dockerd would not start with this daemon.json: $check_said"
+    check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) && return 0
+    case $check_said in
+        *'unknown flag: --validate'*) return 0 ;;
+    esac
+    fail "dockerd would not start with this daemon.json: $check_said"
 }
 daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     daemon_words=
@@ -577,18 +575,19 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     fi
 }
 docker_reload() {
+    reload_pipe=$run_folder/reload.$$
+    rm -f "$reload_pipe"
+    mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
+    docker events --since "$reload_since" --until $((reload_since + 6)) --filter type=daemon --filter event=reload \
+        --format x >"$reload_pipe" 2>/dev/null 3>&- &
+    reload_pid=$!
     svc_act reload docker
-    reload_left=50
-    while :; do
-        reload_until=$(($(exec date +%s) + 1))
-        reload_seen=$(docker events --since "$reload_since" --until "$reload_until" --filter type=daemon \
-            --filter event=reload --format x 2>/dev/null 3>&-) || reload_seen=
-        [ -z "$reload_seen" ] || return 0
-        reload_left=$((reload_left - 1))
-        [ "$reload_left" -gt 0 ] || break
-        sleep 0.1
-    done
+    reload_seen=
+    IFS= read -r reload_seen <"$reload_pipe" || :
+    kill "$reload_pid" 2>/dev/null || :
+    rm -f "$reload_pipe"
+    [ -z "$reload_seen" ] || return 0
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
     fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
 }
@@ -1214,7 +1213,7 @@ sweep() { # RUN-FOLDER
     done <"$1/before"
 }
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder/daemon.json"
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* "$run_folder/daemon.json"
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
             "$run") ;;

@@ -20,16 +20,15 @@ daemon_check_content() { # text|base64 CONTENT
 daemon_check() { # FILE
     [ -f "$1" ] || return 0
     command -v dockerd >/dev/null || return 0
-    check_help=$(dockerd --help 2>&1 3>&-) || return 0
-    case $check_help in
-        *--validate*) ;;
-        *) return 0 ;;
-    esac
     daemon_flags
     # Flags of a unit: words without blanks.
     # shellcheck disable=SC2086
-    check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) ||
-        fail "dockerd would not start with this daemon.json: $check_said"
+    check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) && return 0
+    case $check_said in
+        # An older one can't be asked, and starts nothing.
+        *'unknown flag: --validate'*) return 0 ;;
+    esac
+    fail "dockerd would not start with this daemon.json: $check_said"
 }
 
 daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
@@ -44,18 +43,20 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
 
 # SIGHUP, and the daemon's own word that it has taken the file: the unit's reload succeeds either way.
 docker_reload() {
+    reload_pipe=$run_folder/reload.$$
+    rm -f "$reload_pipe"
+    mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
+    # It hears from the first second on, and ends by itself; its first word is all that is waited for.
+    docker events --since "$reload_since" --until $((reload_since + 6)) --filter type=daemon --filter event=reload \
+        --format x >"$reload_pipe" 2>/dev/null 3>&- &
+    reload_pid=$!
     svc_act reload docker
-    reload_left=50
-    while :; do
-        reload_until=$(($(exec date +%s) + 1))
-        reload_seen=$(docker events --since "$reload_since" --until "$reload_until" --filter type=daemon \
-            --filter event=reload --format x 2>/dev/null 3>&-) || reload_seen=
-        [ -z "$reload_seen" ] || return 0
-        reload_left=$((reload_left - 1))
-        [ "$reload_left" -gt 0 ] || break
-        sleep 0.1
-    done
+    reload_seen=
+    IFS= read -r reload_seen <"$reload_pipe" || :
+    kill "$reload_pid" 2>/dev/null || :
+    rm -f "$reload_pipe"
+    [ -z "$reload_seen" ] || return 0
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
     fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
 }

@@ -210,7 +210,7 @@ sweep() { # RUN-FOLDER
 
 # Runs that died without anything to put back: nobody else would clean up behind them.
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder/daemon.json"
+    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* "$run_folder/daemon.json"
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
             "$run") ;;
