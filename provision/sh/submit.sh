@@ -120,15 +120,18 @@ history_bound() {
     history_count=0 history_bytes=0
     set --
     for history_run in "$run_home"/*; do
-        [ ! -d "$history_run" ] || set -- "$history_run" "$@" # newest first: their names begin with the time
-    done
-    for history_run in "$@"; do
-        if [ -e "$history_run/armed" ] || [ -e "$history_run/undoing" ]; then
+        if [ ! -d "$history_run" ] || [ -e "$history_run/armed" ] || [ -e "$history_run/undoing" ]; then
             continue
         fi
+        set -- "$history_run" "$@" # newest first: their names begin with the time
+    done
+    [ $# -gt 0 ] || return 0
+    # A line for each, in their order.
+    history_sizes=$(exec du -sk -- "$@")$nl
+    for history_run in "$@"; do
         history_count=$((history_count + 1))
-        history_size=$(du -sk -- "$history_run")
-        history_bytes=$((history_bytes + ${history_size%%[!0-9]*}))
+        history_bytes=$((history_bytes + ${history_sizes%%[!0-9]*}))
+        history_sizes=${history_sizes#*"$nl"}
         if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
             rm -rf -- "$history_run"
         fi

@@ -1,6 +1,6 @@
 """The spec: what a host should be, as typed models. Its JSON Schema is what ``provision schema`` prints."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
 from pydantic import Field
 

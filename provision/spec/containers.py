@@ -1,8 +1,8 @@
 """What a spec says of what runs in the engine: networks, volumes, images, containers, compose projects."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,7 +41,7 @@ class Network(Model):
     absent: bool = False
 
     @model_validator(mode="after")
-    def _within(self) -> Network:
+    def _within(self) -> Self:
         if self.gateway is not None and self.subnet is None:
             raise ValueError("gateway needs subnet")
         return self
@@ -65,7 +65,7 @@ class Build(Model):
     target: Option | None = None
 
     @model_validator(mode="after")
-    def _open(self) -> Build:
+    def _open(self) -> Self:
         if any(holds(value) for value in self.args.values()):
             raise ValueError("args stay readable in the image, so they take no secret")
         return self
@@ -84,7 +84,7 @@ class Image(Model):
     absent: bool = False
 
     @model_validator(mode="after")
-    def _one_source(self) -> Image:
+    def _one_source(self) -> Self:
         given = [name for name in ("digest", "archive", "build", "absent") if getattr(self, name)]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} contradict each other")
@@ -151,7 +151,7 @@ class Container(Model):
     absent: bool = False
 
     @model_validator(mode="after")
-    def _whole(self) -> Container:
+    def _whole(self) -> Self:
         if self.absent == (self.image is not None):
             raise ValueError("absent goes with no image" if self.absent else "needs image (or absent)")
         if self.memory_swap is not None and self.memory is None:
@@ -181,7 +181,7 @@ class Compose(Model):
     absent: bool = Field(False, description="Down, without its volumes.")
 
     @model_validator(mode="after")
-    def _one_source(self) -> Compose:
+    def _one_source(self) -> Self:
         given = [name for name in ("content", "template", "src") if getattr(self, name) is not None]
         if self.absent and given:
             raise ValueError(f"absent goes with no {given[0]}")

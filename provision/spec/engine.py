@@ -1,8 +1,8 @@
 """What a spec says of the engine: its packages, daemon.json, and what the host gives it."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -34,7 +34,7 @@ class Proxy(Model):
     )
 
     @model_validator(mode="after")
-    def _not_shown(self) -> Proxy:
+    def _not_shown(self) -> Self:
         if self.place == "daemon" and self.secret:
             raise ValueError("daemon.json is shown in plans and by docker info; with a password it needs place: unit")
         return self
@@ -66,7 +66,7 @@ class Registry(Model):
     )
 
     @model_validator(mode="after")
-    def _both(self) -> Registry:
+    def _both(self) -> Self:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key go together")
         if self.ca is not None and self.authority is not None:
@@ -125,7 +125,7 @@ class Engine(Model):
     health: Health = Health()
 
     @model_validator(mode="after")
-    def _json_only(self) -> Engine:
+    def _json_only(self) -> Self:
         _check_json(self.daemon, "daemon")
         if self.proxy is not None and self.proxy.place == "daemon" and "proxies" in (self.daemon or {}):
             raise ValueError("proxy and daemon.proxies both declare the daemon's proxies")

@@ -1,8 +1,8 @@
 """What a spec says of the host itself: packages, repositories, files, accounts, services."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -41,7 +41,7 @@ class Repository(Model):
     fingerprint: Fingerprint | None = Field(None, description="The key's fingerprint; another key is refused.")
 
     @model_validator(mode="after")
-    def _one_key(self) -> Repository:
+    def _one_key(self) -> Self:
         if (self.key_url is None) == (self.key is None):
             raise ValueError("needs either key_url or key")
         if self.key is not None and self.key != "host" and "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in self.key:
@@ -65,7 +65,7 @@ class File(Model):
     absent: bool = False
 
     @model_validator(mode="after")
-    def _one_source(self) -> File:
+    def _one_source(self) -> Self:
         given = [name for name in ("content", "template", "src") if getattr(self, name) is not None]
         if self.absent and given:
             raise ValueError(f"absent goes with no {given[0]}")

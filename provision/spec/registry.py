@@ -1,8 +1,8 @@
 """What a spec says of a host that is a registry of images."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,7 +29,7 @@ class Tls(Model):
     key: Pem | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Tls:
+    def _one(self) -> Self:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key go together")
         if (self.ca is None) == (self.cert is None):
@@ -49,7 +49,7 @@ class Upstream(Model):
     password: SecretText | None = None
 
     @model_validator(mode="after")
-    def _both(self) -> Upstream:
+    def _both(self) -> Self:
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password go together")
         return self

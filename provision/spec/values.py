@@ -1,8 +1,6 @@
 """The types of a spec's values, so strict that nothing a shell could trip over ever gets further: a name that may stand
 on a command line has the alphabet that its own tool allows (useradd(8), sysctl(8), deb-version(7))."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import PurePosixPath

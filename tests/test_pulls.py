@@ -1,0 +1,84 @@
+"""How many hosts pull at once: the bound holds whatever the order, and nobody waits for somebody who waits."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+
+from provision.declare import Wish
+from provision.model import Call, Change, Drift, Event, Plan, Platform
+from provision.rollout.pulls import Pulls
+from tests.conftest import Project
+
+PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt")
+SPEC = """\
+engine: {registries: {"a.example:5000": {pulls: 2}, "b.example:5000": {pulls: 1}}}
+"""
+
+
+def plan(*images: str) -> Plan:
+    calls = tuple(Call("image_pull", (image, "-"), pulls=(image,)) for image in images)
+    changes = tuple(Change(f"image:{call.args[0]}", Drift({}, {}, ()), (call,)) for call in calls)
+    return Plan("web1", PLATFORM, changes)
+
+
+def done(image: str) -> Event:
+    return Event("step.done", "web1", {"step": f"image:{image} image_pull"})
+
+
+def test_the_bound_holds(project: Project) -> None:
+    project.spec(SPEC)
+    wish: Wish = project.wish()
+    pulls, lock = Pulls(), threading.Lock()
+    now: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    names = ["a.example:5000/x:1", "b.example:5000/y:1"]
+
+    def host(seed: int) -> None:
+        images = random.Random(seed).sample(names, seed % 2 + 1)  # in any order, of one registry or both
+        with pulls.held(wish, plan(*images)) as pulling:
+            for image in images:
+                with lock:
+                    now[image] += 1
+                    most[image] = max(most[image], now[image])
+                time.sleep(0.001)
+                with lock:
+                    now[image] -= 1
+            for image in images:
+                pulling.heard(done(image))
+
+    threads = [threading.Thread(target=host, args=(seed,)) for seed in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads), "nobody waits for ever"
+    assert most["b.example:5000/y:1"] == 1
+    assert most["a.example:5000/x:1"] == 2
+
+
+def test_places_are_given_back_with_the_last_image(project: Project) -> None:
+    project.spec(SPEC)
+    wish, pulls = project.wish(), Pulls()
+    place = pulls.place("b.example:5000", 1)
+    with pulls.held(wish, plan("b.example:5000/x:1", "b.example:5000/y:1")) as pulling:
+        assert not place.acquire(blocking=False)
+        pulling.heard(done("b.example:5000/x:1"))
+        assert not place.acquire(blocking=False), "there is another one to come"
+        pulling.heard(done("b.example:5000/y:1"))
+        assert place.acquire(blocking=False), "what comes after the pulls holds up nobody"
+        place.release()
+
+
+def test_a_failed_run_keeps_no_place(project: Project) -> None:
+    project.spec(SPEC)
+    wish, pulls = project.wish(), Pulls()
+    place = pulls.place("b.example:5000", 1)
+    try:
+        with pulls.held(wish, plan("b.example:5000/x:1")):
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    assert place.acquire(blocking=False)
