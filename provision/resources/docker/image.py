@@ -44,10 +44,7 @@ class PulledImage:
         return {"image": "present", "tag": _AS_IS} if self._asks else {"image": "present"}
 
     def look(self) -> tuple[Call, ...]:
-        looks = [Call("look_docker", ("image", self.reference, "-"))]
-        if self._asks:
-            looks.append(Call("look_moved", (self.reference,)))
-        return tuple(looks)
+        return _looks(self.reference, self._asks)
 
     def seen(self, report: Report) -> State:
         found = image(report, self.reference)
@@ -99,10 +96,7 @@ class LoadedImage:
         return {"image": self.ids[0], **({"pushed": _AS_IS} if self.push else {})}
 
     def look(self) -> tuple[Call, ...]:
-        looks = [Call("look_docker", ("image", self.reference, "-"))]
-        if self.push:
-            looks.append(Call("look_moved", (self.reference,)))
-        return tuple(looks)
+        return _looks(self.reference, self.push)
 
     def seen(self, report: Report) -> State:
         found = image(report, self.reference)
@@ -147,10 +141,7 @@ class BuiltImage:
         return {"built of": self.context, **({"pushed": _AS_IS} if self.push else {})}
 
     def look(self) -> tuple[Call, ...]:
-        looks = [Call("look_docker", ("image", self.reference, "-"))]
-        if self.push:
-            looks.append(Call("look_moved", (self.reference,)))
-        return tuple(looks)
+        return _looks(self.reference, self.push)
 
     def seen(self, report: Report) -> State:
         found = image(report, self.reference)
@@ -233,6 +224,12 @@ def digest_of(found: Image, reference: str) -> str:
     """The digest that an image has in its repository; empty for one that was never pulled or pushed."""
     prefix = f"{repository(reference)}@"
     return next((one.removeprefix(prefix) for one in sorted(found.digests) if one.startswith(prefix)), "")
+
+
+def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
+    """``asks``: what its registry has for it, too."""
+    here = Call("look_docker", ("image", reference, "-"))
+    return (here, Call("look_moved", (reference,))) if asks else (here,)
 
 
 def _tag(report: Report, reference: str, found: Image) -> str:
