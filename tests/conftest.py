@@ -16,7 +16,7 @@ from provision.playbook import load_playbook
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden scripts anew")
-    parser.addoption("--injections", default="40", help="how often a run is broken off, in test_torture.py")
+    parser.addoption("--injections", default="20", help="how often a run is broken off, in test_torture.py")
 
 
 class Project:

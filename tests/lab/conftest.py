@@ -29,7 +29,7 @@ _numbers = itertools.count(1)
 
 
 #: Files that take the longest: first, so that none is left for the end when several run at a time.
-_LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py")
+_LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py", "test_torture.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -177,15 +177,15 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
     beside = inspect(host, "beside", ".State.StartedAt")
     for what, command, resource, fields, checks in BY_HAND:
         host.sh(f"{{ {command}; }} >/dev/null")
-        (event,) = host.plan().all("host.plan")
+        assert host.provision("verify", "--suite", "containers").failed == checks, what
+        healed = host.apply()
+        (event,) = healed.all("host.plan")
         items = {item["resource"]: item for item in event["items"]}
         named = {line.partition(":")[0] for line in items[resource]["diff"]}
         assert not fields or named == fields, f"{what}: {named}"
         others = items.keys() - {resource}
-        assert host.provision("verify", "--suite", "containers").failed == checks, what
         # A container is made anew after its image.
         assert others <= ({"container:web"} if resource == "image:app:1" else set()), f"{what}: {others}"
-        healed = host.apply()
         assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
         print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
     assert host.apply().counts == {"ok": 1}
