@@ -218,7 +218,7 @@ def fix(
     """
     deadline = deadline or time.monotonic() + DEADLINE
     reconnect = changing.reconnect or _again(connection)
-    send(connection, wish, found.plan, deadline, on_event, reconnect)
+    way = send(connection, wish, found.plan, deadline, on_event, reconnect)
     calls = [call for resource in found.resources for call in resource.look()]
     run = changing.run or new_run()
     made = work(
@@ -237,7 +237,11 @@ def fix(
         last.append(report)
         return left_over(found.resources, report)
 
-    Job(wish, made, calls, deadline, on_event, reconnect).run(connection, left)
+    try:
+        Job(wish, made, calls, deadline, on_event, reconnect).run(way, left)
+    finally:
+        if way is not connection:
+            way.close()
     return last[-1]
 
 
@@ -248,22 +252,26 @@ def send(
     deadline: float,
     on_event: OnEvent,
     reconnect: Callable[[], Connection],
-) -> None:
+) -> Connection:
     """What the plan's steps need on the host and a script can't hold. A connection that breaks off is made anew, and
-    goes on with what has arrived."""
-    for call in (call for change in plan.changes for call in change.calls):
-        for blob in call.sends:
-            ids = tuple(word for word in call.args[2:] if word.startswith("sha256:")) if _LOADS in call.function else ()
-            way: Connection | None = connection
-            for left in reversed(range(_ATTEMPTS)):
-                try:
-                    way = way or reconnect()
-                    blobs.send(way, wish.host.login, blob, ids, deadline, _noting(wish, on_event))
-                    break
-                except HostError as error:
-                    if error.failure.kind not in ("disconnected", "unreachable") or not left:
-                        raise
-                    way = None
+    goes on with what has arrived; returns the one to go on with."""
+    way, attempts = connection, _ATTEMPTS
+    needed = [(call, blob) for change in plan.changes for call in change.calls for blob in call.sends]
+    while needed:
+        call, blob = needed[0]
+        ids = tuple(word for word in call.args[2:] if word.startswith("sha256:")) if _LOADS in call.function else ()
+        try:
+            blobs.send(way, wish.host.login, blob, ids, deadline, _noting(wish, on_event))
+            needed.pop(0)
+        except HostError as error:
+            attempts -= 1
+            if error.failure.kind != "disconnected" or not attempts:
+                raise
+            _noting(wish, on_event)("the connection broke off; coming in again")
+            if way is not connection:
+                way.close()
+            way = reconnect()
+    return way
 
 
 #: How often a transfer that broke off is taken up again in one run.

@@ -244,6 +244,11 @@ class HostRun:
             changing = tasks.Changing(self._run, request.confirm_within, again)
             report = tasks.fix(connection, self.wish, found, deadline, tell, changing)
             self._publish(found, report)
+            if not connection.is_connected:
+                # It broke off, and the change went on over another one.
+                self.release()
+                self._connection = transport.open(self.wish.host, deadline)
+                self._guard(deadline)
             self._end_well("changed")
 
     def _publish(self, found: Outlook, report: Seen) -> None:
