@@ -322,3 +322,12 @@ def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
     assert left == ["kept:1", "stopped:1", "used:1", "young:1", "young:2"], left
     print("left:", left)
     assert host.apply().counts == {"ok": 1}
+
+
+def test_an_archive_by_a_login_that_becomes_root(docker_host: LabHost) -> None:
+    """The bytes follow sudo's password on one standard input."""
+    host = docker_host
+    known = image(host, "app:1")
+    host.inventory(ansible_user="ops", ansible_become=True, ansible_become_password="lab-secret-1")
+    assert host.apply({"engine": engine(), "images": known}).counts == {"changed": 1}
+    assert host.apply().counts == {"ok": 1}
