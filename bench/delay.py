@@ -58,5 +58,15 @@ def slow_lines(addresses: Sequence[str], round_trip: float) -> Iterator[dict[str
     finally:
         for server, _ in made.values():
             loop.call_soon_threadsafe(server.close)
+
+        async def leave() -> None:
+            """Whoever is still on the line is cut off."""
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(leave(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
