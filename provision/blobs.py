@@ -24,13 +24,15 @@ _COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh")
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """``name`` is the hash of the content; ``title`` is for people. ``file()`` has the bytes to send."""
+    """``name`` is the hash of the content; ``title`` is for people. ``file()`` has the bytes to send. A host that has
+    an image of ``spares`` (ids) needs none."""
 
     name: str
     title: str
     source: Path
     folder: bool = False
     ignored: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
 
     def file(self) -> Path:
         """The bytes that travel: the file itself where it is compressed, else a compressed copy, made once."""
@@ -86,7 +88,8 @@ def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
     others = [each["digest"] for each in manifests if len(images) == 1]
     with open(path, "rb") as file:
         name = hashlib.file_digest(file, "sha256").hexdigest()
-    return Archive((f"sha256:{digest[0]}", *others), Blob(name, path.name, path))
+    ids = (f"sha256:{digest[0]}", *others)
+    return Archive(ids, Blob(name, path.name, path, spares=ids))
 
 
 def _named(images: list[dict[str, Any]], reference: str) -> dict[str, Any]:

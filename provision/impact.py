@@ -99,5 +99,5 @@ def _of_object(change: Change) -> Impact | None:
             level, reason = _OF_STEPS[call.function]
             return Impact(level, change.resource, reason.format(keys=", ".join(change.drift.keys)))
         if call.function == "container_state" and call.args[1] != "start":
-            return Impact("stop", change.resource, f"is {call.args[1]}ed".replace("stoped", "stopped"))
+            return Impact("stop", change.resource, {"stop": "is stopped", "restart": "is restarted"}[call.args[1]])
     return None

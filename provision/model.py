@@ -88,6 +88,10 @@ class Blob(Protocol):
     @property
     def title(self) -> str: ...
 
+    @property
+    def spares(self) -> tuple[str, ...]:
+        """Ids of images: a host that has one of them needs no blob."""
+
     def file(self) -> Path:
         """The bytes that travel."""
 

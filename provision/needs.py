@@ -32,6 +32,15 @@ class Needs:
 def needs(wishes: Iterable[Wish], context: Context) -> Needs:
     """Raises :class:`SpecError` where two hosts push the same image, or need each other."""
     wishes = list(wishes)
+    # Whoever loads asks, and whoever rolls out.
+    key = ("needs", tuple(wish.host.name for wish in wishes))
+    if key not in context.memo:
+        context.memo[key] = _needs(wishes, context)
+    found: Needs = context.memo[key]
+    return found
+
+
+def _needs(wishes: list[Wish], context: Context) -> Needs:
     pushed_by: dict[str, str] = {}
     serves: dict[str, str] = {}
     for wish in wishes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
@@ -75,10 +76,14 @@ def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set
     declared = set().union(*makes.values())
     kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
     # What is declared absent is a resource of its own already.
-    absent = {f"file {path}" for path, file in wish.spec.files.items() if file.absent}
-    absent |= {f"container {name}" for name, one in wish.spec.containers.items() if one.absent}
-    absent |= {f"network {name}" for name, one in wish.spec.networks.items() if one.absent}
-    absent |= {f"compose {name}" for name, one in wish.spec.compose.items() if one.absent}
+    spec = wish.spec
+    kinds: dict[str, Mapping[str, Any]] = {
+        "file": spec.files,
+        "container": spec.containers,
+        "network": spec.networks,
+        "compose": spec.compose,
+    }
+    absent = {f"{kind} {name}" for kind, things in kinds.items() for name, one in things.items() if one.absent}
     return {
         entry: before
         for slug in makes

@@ -256,12 +256,10 @@ def send(
     """What the plan's steps need on the host and a script can't hold. A connection that breaks off is made anew, and
     goes on with what has arrived; returns the one to go on with."""
     way, attempts = connection, _ATTEMPTS
-    needed = [(call, blob) for change in plan.changes for call in change.calls for blob in call.sends]
+    needed = [blob for change in plan.changes for call in change.calls for blob in call.sends]
     while needed:
-        call, blob = needed[0]
-        ids = tuple(word for word in call.args[2:] if word.startswith("sha256:")) if _LOADS in call.function else ()
         try:
-            blobs.send(way, wish.host.login, blob, ids, deadline, _noting(wish, on_event))
+            blobs.send(way, wish.host.login, needed[0], deadline, _noting(wish, on_event))
             needed.pop(0)
         except HostError as error:
             attempts -= 1
@@ -276,7 +274,6 @@ def send(
 
 #: How often a transfer that broke off is taken up again in one run.
 _ATTEMPTS = 5
-_LOADS = "image_load"
 
 
 def _noting(wish: Wish, on_event: OnEvent) -> Callable[[str], None]:

@@ -11,19 +11,27 @@ from provision.resources.docker.image import BuiltImage, LoadedImage, PulledImag
 from provision.spec import Build, Image
 
 
-def images(at: Setting) -> Iterator[Resource]:
-    """All but the registry's own, which comes before it serves: others may be from there."""
-    needed = dict.fromkeys(name for name, one in at.spec.images.items() if not one.absent)
+def named(at: Setting) -> tuple[str, ...]:
+    """The images that the host is to have, by what names they are declared, or needed, by."""
+    found = dict.fromkeys(name for name, one in at.spec.images.items() if not one.absent)
     for name, container in at.spec.containers.items():
         reference = str(container.image)
         if container.absent:
             continue
         if reference in at.spec.images and at.spec.images[reference].absent:
             raise at.error(f"{reference} is declared absent", "containers", name, "image")
-        needed[reference] = None
-    if at.spec.registry is not None and at.spec.registry.source == "container":
-        needed.pop(at.spec.registry.image, None)
-    yield from (image(at, reference) for reference in needed)
+        found[reference] = None
+    return tuple(found | dict.fromkeys(_of_registry(at)))
+
+
+def _of_registry(at: Setting) -> tuple[str, ...]:
+    registry = at.spec.registry
+    return (registry.image,) if registry is not None and registry.source == "container" else ()
+
+
+def images(at: Setting) -> Iterator[Resource]:
+    """All but the registry's own, which comes before it serves: others may be from there."""
+    yield from (image(at, reference) for reference in named(at) if reference not in _of_registry(at))
 
 
 def image(at: Setting, reference: str) -> Resource:

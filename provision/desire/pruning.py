@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision.desire.images import named
 from provision.desire.setting import Setting
 from provision.desire.timers import timer
 from provision.model import Resource
@@ -20,11 +21,7 @@ def pruning(at: Setting) -> Iterator[Resource]:
     if declared is None:
         return
     yield File(_PROGRAM, (SH / "host" / "prune.sh").read_bytes(), mode="0755")
-    named = [name for name, image in at.spec.images.items() if not image.absent]
-    named += [str(one.image) for one in at.spec.containers.values() if not one.absent]
-    if at.spec.registry is not None and at.spec.registry.source == "container":
-        named.append(at.spec.registry.image)
-    kept = dict.fromkeys(familiar(name) for name in named)
+    kept = dict.fromkeys(familiar(name) for name in named(at))
     seconds = nanoseconds(declared.after) // 10**9
     words = " ".join([_PROGRAM, str(seconds), str(size(declared.free) // 1024), *kept])
     yield from timer(at, "provision-prune", "Remove images that nobody uses", declared.every, (f"ExecStart={words}",))

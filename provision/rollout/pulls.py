@@ -9,9 +9,7 @@ from contextlib import ExitStack, contextmanager
 from provision.declare import Wish
 from provision.model import Event, Plan
 from provision.resources.docker.inspected import registry
-
-#: For a registry of which the spec says nothing.
-USUAL = 20
+from provision.spec import Registry
 
 
 class Pulls:
@@ -40,8 +38,7 @@ class Pulls:
         places = ExitStack()
         try:
             for name in sorted({registry(reference) for _, images in steps for reference in images}):
-                bound = declared[name].pulls if name in declared else USUAL
-                places.enter_context(self.place(name, bound))
+                places.enter_context(self.place(name, declared.get(name, Registry()).pulls))
             yield Pulling({step for step, _ in steps}, places)
         finally:
             places.close()

@@ -25,16 +25,15 @@ def send(
     connection: Connection,
     login: Login,
     blob: Blob,
-    ids: tuple[str, ...],
     deadline: float,
     tell: Callable[[str], None],
 ) -> None:
-    """Nothing is sent where the host has it, or an image of ``ids``. Raises :class:`HostError`; after
+    """Nothing is sent where the host has it, or what it is for. Raises :class:`HostError`; after
     ``disconnected`` another call goes on with what has arrived."""
     with open(blob.file(), "rb") as file:
         sum_ = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell()
-        there = _ask(connection, login, blob_script("blob_state", blob.name, sum_, *ids), deadline)
+        there = _ask(connection, login, blob_script("blob_state", blob.name, sum_, *blob.spares), deadline)
         if there == "here":
             return
         start = min(int(there), size)

@@ -199,7 +199,7 @@ def _published(bindings: Mapping[str, Any]) -> Iterator[str]:
     for inner, places in bindings.items():
         for place in places or [{}]:
             address = place.get("HostIp") or "*"
-            yield f"{'*' if address in ('0.0.0.0', '::') else address}:{place.get('HostPort', '')} -> {inner}"  # noqa: S104
+            yield f"{'*' if address in ('0.0.0.0', '::') else address}:{place.get('HostPort', '')} -> {inner}"  # noqa: S104 - read, not bound to
 
 
 def _bind(text: str) -> str:

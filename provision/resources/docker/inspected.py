@@ -12,8 +12,6 @@ from provision.model import Report
 from provision.resources.obstacle import Unfixable
 
 Kind = Literal["container", "image", "network", "volume"]
-#: A container that a run has put aside (sh/fix/containers.sh).
-ASIDE = ".provision-old"
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
 _MISSING = re.compile(r"no such (container|image|object|network|volume)|network .* not found", re.IGNORECASE)
 
@@ -26,11 +24,6 @@ class Image:
     tags: frozenset[str]
     digests: frozenset[str]
     config: dict[str, Any]
-
-
-def running(report: Report) -> bool:
-    """Whether docker answered; where it does not run nothing of it is known, and all is to be made."""
-    return any(report.get("docker", kind) is not None for kind in ("container", "image", "network", "volume"))
 
 
 def thing(report: Report, kind: Literal["network", "volume"], name: str) -> dict[str, Any] | None:

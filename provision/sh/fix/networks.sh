@@ -4,13 +4,7 @@
 network_put() { # NAME WORD...
     put_name=$1
     shift
-    network_create "$put_name" "$@"
-}
-
-network_create() { # NAME WORD...
-    create_name=$1
-    shift
-    docker network create "$@" "$create_name" >/dev/null 3>&-
+    docker network create "$@" "$put_name" >/dev/null 3>&-
 }
 
 # It can't be changed in place: its containers leave it, and join the new one.
@@ -22,7 +16,7 @@ network_replace() { # NAME WORD...
         docker network disconnect -f "$replace_name" "$replace_one"
     done
     docker network rm "$replace_name" >/dev/null
-    network_create "$replace_name" "$@"
+    network_put "$replace_name" "$@"
     for replace_one in $replace_members; do
         docker network connect "$replace_name" "$replace_one"
     done
@@ -56,7 +50,7 @@ undo_network() { # NUMBER NAME
     if docker network inspect "$undo_name" >/dev/null 2>&1; then
         network_replace "$undo_name" "$@"
     else
-        network_create "$undo_name" "$@"
+        network_put "$undo_name" "$@"
     fi
 }
 
