@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from provision.errors import UsageError
 from provision.sealing import sealed, write
@@ -28,8 +29,7 @@ CA_DAYS, CA_LEFT = 3650, 365
 LEAF_DAYS, LEAF_LEFT = 365, 60
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A certificate that an authority is to have given: for a name, and further names and addresses."""
 
     authority: str

@@ -13,17 +13,17 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 #: How files that docker load takes as they are begin: gzip, xz, zstd, bzip2.
 _COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh")
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """``name`` is the hash of the content; ``title`` is for people. ``file()`` has the bytes to send. A host that has
     an image of ``spares`` (ids) needs none."""
 
@@ -52,8 +52,7 @@ class Blob:
         return place
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """``ids`` are what its config and its manifest have for hashes: the image's id in either of docker's stores."""
 
     ids: tuple[str, ...]

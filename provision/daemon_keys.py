@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from provision.yamlfile import load
 
@@ -14,8 +15,7 @@ NEWEST = (29, 7)
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """``type`` is a word of the table, or the values that there are; versions are (major, minor)."""
 
     name: str

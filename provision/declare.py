@@ -8,6 +8,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.lockfile import Locks, beside, read
@@ -21,8 +23,7 @@ from provision.validate import validate
 from provision.yamlfile import Map
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """One play's part in a host; ``number`` is the play's place in the playbook."""
 
     play: str
@@ -33,8 +34,7 @@ class Declared:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What one host should be: its plays in order, and all of them together in ``spec``."""
 
     host: Host

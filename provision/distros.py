@@ -7,13 +7,13 @@ Sources: os-release(5) for IDs, Docker's installation pages for repository folde
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from provision.model import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Repositories:
+class Repositories(Struct, frozen=True):
     """How a family's package manager is told of repositories. Patterns take a repository's name."""
 
     #: which of ``desire.repositories``' forms
@@ -24,8 +24,7 @@ class Repositories:
     docker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Init:
+class Init(Struct, frozen=True):
     """Where an init system has a service of our own (patterns take its name), and how the boot is told of it."""
 
     name: str
@@ -40,8 +39,7 @@ SYSTEMD = Init(
 OPENRC = Init("openrc", "/etc/init.d/{}", "/etc/runlevels/default/{}", "0755")
 
 
-@dataclass(frozen=True, slots=True)
-class Flavour:
+class Flavour(Struct, frozen=True):
     """What the distributions of a family have in common: package names and the shell files that know the tools."""
 
     name: str
@@ -61,8 +59,7 @@ class Flavour:
     network: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Packaged:
+class Packaged(Struct, frozen=True):
     """An engine as somebody packages it: our word for a part -> the package that brings it (parts that are in
     another's package are left out), and the packages that can't be beside them."""
 
@@ -70,8 +67,7 @@ class Packaged:
     conflicts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """``minimum`` is the oldest version that works, ``below`` (if any) the first that another row is for;
     ``codename`` and ``version`` are those of an example, for rendering offline."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from provision.distros import support_ends
 from provision.model import Platform, Report
@@ -29,8 +30,7 @@ _DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
 _DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """``level`` is ok, warning (it works, but ...) or bad (it will not work)."""
 
     subject: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 
 class ProvisionError(Exception):
@@ -18,8 +19,7 @@ class UsageError(ProvisionError):
     """The command line, or the environment that it is run in, is not right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Struct, frozen=True):
     """A place in a file the user wrote; ``line`` counts from 1."""
 
     file: Path

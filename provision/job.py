@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fabric import Connection
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from provision.declare import Wish
 from provision.model import Call, Event
@@ -46,8 +47,7 @@ _WHY = {
 }
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(Struct):
     """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
 
     host: str
@@ -99,8 +99,7 @@ def _nobody(event: Event) -> None:
     """It was told already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """``looks`` are what is looked at when the steps are done; ``reconnect`` opens a new connection to the host."""
 
     wish: Wish

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from provision.declare import Context, Wish, context, declare
 from provision.desire import Options, desire
@@ -17,8 +20,7 @@ from provision.playbook import load_playbook
 from provision.yamlfile import Map
 
 
-@dataclass(frozen=True, slots=True)
-class Logins:
+class Logins(Struct, frozen=True):
     """What the command line says about logging in, for hosts whose inventory does not."""
 
     user: str | None = None
@@ -31,7 +33,7 @@ class Logins:
         login = host.login
         return replace(
             host,
-            login=replace(
+            login=dataclasses.replace(
                 login,
                 user=login.user or self.user,
                 key_file=login.key_file or self.key_file,
@@ -42,8 +44,7 @@ class Logins:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     wishes: list[Wish]
     context: Context
 

@@ -17,8 +17,9 @@ never in it: they go only by ``absent``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from provision.model import Resource
 from provision.resources.boot_service import NoBootService
@@ -36,8 +37,7 @@ _HEAD = "provision-manifest 1"
 LIVE = ("sysctl", "forward")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """``entries`` maps what was made (``sysctl net.ipv4.ip_forward``) to what was there before, or ``""``."""
 
     play: str

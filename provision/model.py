@@ -6,15 +6,17 @@ A *State* is text to text; a key that is missing means absent, and no value is e
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 State = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Login:
     """How to reach a host; ``None`` leaves the choice to ``~/.ssh/config`` and its defaults.
 
@@ -27,14 +29,13 @@ class Login:
     key_file: Path | None = None
     known_hosts: Path | None = None
     proxy_jump: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = dataclasses.field(default=None, repr=False)
     become: bool = False
     become_user: str = "root"
-    become_password: str | None = field(default=None, repr=False)
+    become_password: str | None = dataclasses.field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """A name of the inventory, its groups (all of them, in Ansible's order) and how to reach it."""
 
     name: str
@@ -42,8 +43,7 @@ class Host:
     login: Login
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """What a host said it runs: ``os-release``'s words, the machine's architecture, and the flavour of
     package and service manager that the distribution table gives them."""
 
@@ -55,8 +55,7 @@ class Platform:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A shell function of ours and its arguments. Python names it; only ``script`` turns it into text.
 
     ``replaces`` are the paths that it may overwrite or remove (what must be backed up), ``disturbs`` the
@@ -113,8 +112,7 @@ class Report(Protocol):
         """The bytes of a regular file of at most 64 KiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """Where a resource is not as wanted: ``keys`` are those whose seen value differs from the wanted one."""
 
     want: State
@@ -151,8 +149,7 @@ class Resource(Protocol):
         """The steps from seen to wanted, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One resource's drift and the steps that mend it."""
 
     resource: str
@@ -164,8 +161,7 @@ class Change:
 LEVELS = ("none", "reload", "restart", "stop", "reboot")
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
+class Impact(Struct, frozen=True):
     """``level`` is one of :data:`LEVELS`; ``subject`` the resource that brings it about, ``reason`` for people."""
 
     level: str
@@ -173,8 +169,7 @@ class Impact:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """All that would change on one host, in the order in which it would be done, and what that does to what runs."""
 
     host: str
@@ -188,8 +183,7 @@ class Plan:
         return max((one.level for one in self.impacts), key=LEVELS.index, default="none")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
     ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order. ``rolled_back`` says
@@ -237,8 +231,7 @@ FAILURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened in a run: a dotted name, the host it is about (or ``""``), and its data."""
 
     name: str

@@ -7,8 +7,9 @@ makes what another one needs, and everything else still goes at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from provision.compose import images, text
 from provision.declare import Context, Wish
@@ -17,8 +18,7 @@ from provision.resources.docker.inspected import registry
 from provision.yamlfile import locate
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """``after`` maps a host to those that it needs, each with what it needs of it; ``level`` is how many come before
     it, one after the other. ``pushed_by`` maps an image to the host that pushes it."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
@@ -25,8 +26,7 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
     return Drift(want, seen, keys) if keys else None
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """A plan with what is needed to carry it out: all resources (for the look afterwards), the steps that keep the
     manifests true before and after the changes, and the report that the plan was made on."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from provision.errors import UsageError
 from provision.model import Call, Plan
@@ -18,8 +19,7 @@ from provision.model import Call, Plan
 _FORMAT = "provision-plan-1"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFile:
+class PlanFile(Struct, frozen=True):
     """``head`` says who made it, when and of what; ``hosts`` are what :func:`entry` made of each host's plan."""
 
     head: dict[str, Any]

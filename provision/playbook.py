@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from provision.errors import SpecError, Where
 from provision.pacing import Pacing
@@ -15,8 +16,7 @@ from provision.yamlfile import Map, Seq, load, nearest
 _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(Struct, frozen=True):
     """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it.
     ``verify`` are the user's own testinfra tests, files and folders; ``rollout`` how its hosts are gone through."""
 

@@ -22,10 +22,11 @@ import os
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from provision.errors import SpecError, UsageError, Where
 
@@ -82,8 +83,7 @@ def declare(name: str, given: object, where: Where) -> str:
     return secret.token
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(Struct, frozen=True):
     """What makes a secret of another one: ``kind`` and ``about`` tell derivations apart, ``make`` does it."""
 
     kind: str

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 
 from fabric import Connection, task
+from msgspec import Struct
+from msgspec.structs import replace
 
 from provision import back, distros, doctor
 from provision.declare import Context, Wish
@@ -43,8 +44,7 @@ from provision.work import new_run, work
 DEADLINE = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
-class Changing:
+class Changing(Struct, frozen=True):
     """How changes are made: the ``run`` that they belong to (a new one when empty), the seconds within which risky
     ones must be confirmed, and how to come in anew."""
 
@@ -209,7 +209,7 @@ def fix(
     found: Outlook,
     deadline: float | None = None,
     on_event: OnEvent = _silent,
-    changing: Changing = Changing(),
+    changing: Changing = Changing(),  # noqa: B008 - frozen
 ) -> Seen:
     """Make the changes of a plan as one transaction on the host, and see that the host is as wanted afterwards.
 
@@ -335,7 +335,7 @@ def apply(
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
     on_event: OnEvent = _silent,
-    changing: Changing = Changing(),
+    changing: Changing = Changing(),  # noqa: B008 - frozen
 ) -> Outlook:
     """Look, and fix what is not as wanted. Returns what was found (and, where there were changes, mended)."""
     found = look(connection, wish, context, options, deadline)

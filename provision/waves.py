@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 #: Ends that count against the budget. Ansible's ``max_fail_percentage`` forgets the unreachable.
 BAD = frozenset({"failed", "unreachable", "rolled_back"})
 
@@ -31,8 +33,7 @@ class Share:
 ALL = Share(100, percent=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Wave:
+class Wave(Struct, frozen=True):
     """``number`` counts from 1. Hosts of one turn may be under way at once; the next begins when they have ended."""
 
     number: int

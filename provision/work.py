@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from provision.model import Call, Change, Plan, Report
 
@@ -29,8 +30,7 @@ _RISKY_OBJECTS = ("container_", "network_", "compose_")
 _ENGINE = "docker"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """``risky`` steps are put back by the host itself unless somebody who came in anew confirms them."""
 
     resource: str
@@ -42,8 +42,7 @@ class Step:
         return f"{self.resource} {self.call.function}"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """``base`` is what the plan was made on and ``keep`` what must be kept to undo it: (kind, key, value) each.
     ``confirm_within`` is in seconds."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.structs import replace
 
 from provision.commands import narrowing
 from provision.commands import options as given

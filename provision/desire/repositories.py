@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision import distros
 from provision.desire.setting import Setting
@@ -19,8 +20,7 @@ from provision.spec import Engine, Repository
 DOCKER = "docker"
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """One repository: its file, the file of its key, and the template (with more values for it) of the former."""
 
     name: str

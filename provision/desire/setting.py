@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+
 from provision import engine
 from provision.declare import Context, Wish
 from provision.distros import FLAVOURS, Flavour
@@ -22,8 +24,7 @@ REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
 REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the command line adds: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait for
     another package manager; ``repair`` finishes first what one that was interrupted has left."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from provision.errors import SpecError, Where
 from provision.inventory import ranges
@@ -17,8 +18,7 @@ _IGNORED = re.compile(r"(^\.|~$|\.(orig|cfg|retry|bak|ini|pyc|pyo|md|txt|rst|py|
 _GROUP_KEYS = ("hosts", "vars", "children")
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     name: str
     hosts: dict[str, Map] = field(default_factory=dict)
     vars: Map = field(default_factory=Map)
@@ -26,8 +26,7 @@ class Group:
     where: Where | None = None
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Struct):
     """Every group by name (``all`` and ``ungrouped`` always among them) and every host in inventory order."""
 
     groups: dict[str, Group]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from provision.errors import Where
 
@@ -11,8 +12,7 @@ from provision.errors import Where
 Level = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """``why`` and ``instead`` are sentences; ``bad`` and ``good`` are examples; ``source`` is where it is from."""
 
     id: str
@@ -25,8 +25,7 @@ class Rule:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """``message`` says what is wrong here, ``hint`` the way out of just this; ``level`` may be milder than the rule's
     (an engine that takes what a later one refuses)."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from provision.errors import Where
 from provision.yamlfile import Map, Seq
@@ -22,8 +23,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 _NEARLY = {"True": True, "False": False, "None": None, "yes": True, "no": False, "on": True, "off": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """``kind`` sets apart what some readers take: ``empty`` text, and a ``rest`` behind the end."""
 
     where: Where
@@ -33,8 +33,7 @@ class Fault:
     kind: Kind = "syntax"
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """``value`` is what was meant, as far as can be told; ``twice`` are keys that stand twice."""
 
     value: Any

@@ -7,9 +7,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from provision.model import Event
 from provision.report.jsonlines import JsonLines
@@ -49,8 +50,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A journal, read. The last line of one that broke off may be half a line."""
 
     head: dict[str, Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.color import ColorSystem
 from rich.console import Console, Group
 from rich.live import Live
@@ -52,14 +53,12 @@ _STYLES = {
 _ROWS, _WAVES = 12, 5
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     since: float
     step: str = "connecting"
 
 
-@dataclass(slots=True)
-class _Wave:
+class _Wave(Struct):
     name: str
     hosts: frozenset[str]
     done: int = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TextIO
+
+from msgspec.structs import replace
 
 from provision.model import Event, Failure, Plan
 from provision.report.checks import matrix

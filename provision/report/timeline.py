@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from provision.report.journal import Run
 
@@ -12,8 +13,7 @@ from provision.report.journal import Run
 LOOK, FINISH = "look", "finish"
 
 
-@dataclass(slots=True)
-class Span:
+class Span(Struct):
     """``begin`` and ``end`` are seconds since the run began; ``outcome`` done, failed, or open (it never ended)."""
 
     name: str
@@ -22,8 +22,7 @@ class Span:
     outcome: str = "done"
 
 
-@dataclass(slots=True)
-class Lane:
+class Lane(Struct):
     """One host's way through a run. ``outcomes`` are of its steps (done, failed, undone), ``checks`` of what was
     verified; ``wave`` is 0 where there was none."""
 
@@ -42,8 +41,7 @@ class Lane:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Wave:
+class Wave(Struct):
     """A wave of a play; ``counts`` are of its hosts' ends."""
 
     number: int
@@ -54,8 +52,7 @@ class Wave:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Timeline:
+class Timeline(Struct):
     """``length`` is in seconds; ``steps`` are all that any host had, in the order in which they were first begun."""
 
     run: Run

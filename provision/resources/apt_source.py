@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, observe, shown
 
 
-@dataclass(frozen=True, slots=True)
-class OtherEntries:
+class OtherEntries(Struct, frozen=True):
     """No other file names an archive of ours with something else than ``wanted``: apt refuses an archive that two
     entries sign differently. Comes first, for as long as it does apt refreshes nothing at all."""
 
@@ -46,8 +46,7 @@ class OtherEntries:
                 yield put(path, "root", "root", "0644", without(text, self.wanted.uri).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class AptSource:
+class AptSource(Struct, frozen=True):
     """A deb822 file of ours at ``path``. An entry of somebody else's that already says the same is as good."""
 
     path: str
@@ -96,8 +95,7 @@ def _others(report: Report, path: str, uri: str) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What one entry means, whichever of apt's two formats it stands in."""
 
     uri: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import File, NoFile
 
 
-@dataclass(frozen=True, slots=True)
-class BootService:
+class BootService(Struct, frozen=True):
     """``file`` is the unit or the init script, ``link`` what is there when it is enabled. No fork to look at."""
 
     unit: str
@@ -51,8 +51,7 @@ class BootService:
             yield Call("svc_enable", (self.unit,), replaces=(self.link,))
 
 
-@dataclass(frozen=True, slots=True)
-class NoBootService:
+class NoBootService(Struct, frozen=True):
     """One of ours that is no longer declared."""
 
     unit: str

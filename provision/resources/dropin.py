@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import File
@@ -19,8 +20,7 @@ class Elsewhere(Protocol):
     def __call__(self, report: Report) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Dropin:
+class Dropin(Struct, frozen=True):
     """``file`` is the drop-in itself. A host that somebody else set up right is left as it is."""
 
     file: File

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.observed import ABSENT, digest, observe, shown
 from provision.secret import holds, reveal_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
     """
@@ -73,8 +73,7 @@ class File:
         return self.same is not None and content is not None and self.same(content) == self.same(self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class NoFile:
+class NoFile(Struct, frozen=True):
     """A path where nothing must be: declared so, or made by a play that no longer declares it."""
 
     path: str

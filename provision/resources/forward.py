@@ -7,16 +7,16 @@ libnetwork/drivers/bridge/setup_ip_forwarding.go); where a sysctl did that befor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
 _FAMILIES = ("ipv4", "ipv6")
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """Live; a :class:`~provision.resources.boot_service.BootService` sets it again at each boot."""
 
     policy: Literal["ACCEPT", "DROP"]
@@ -46,8 +46,7 @@ class Forward:
         yield Call("forward_set", (self.policy,))
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardBefore:
+class ForwardBefore(Struct, frozen=True):
     """A policy of ours that is no longer declared: it goes back to what it was before."""
 
     policy: str

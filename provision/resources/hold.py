@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.packages import statuses
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     names: tuple[str, ...]
     lock_timeout: int = 300
 
@@ -36,8 +36,7 @@ class Hold:
         yield Call("pkg_hold", (str(self.lock_timeout), "hold", *drift.keys))
 
 
-@dataclass(frozen=True, slots=True)
-class NoHold:
+class NoHold(Struct, frozen=True):
     """A hold of ours that is no longer declared."""
 
     name: str

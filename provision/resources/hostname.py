@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import observe
 
 
-@dataclass(frozen=True, slots=True)
-class Hostname:
+class Hostname(Struct, frozen=True):
     name: str
 
     @property
@@ -56,8 +56,7 @@ class Hostname:
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class HostnameBefore:
+class HostnameBefore(Struct, frozen=True):
     """The live name from before a run; its files are files."""
 
     name: str

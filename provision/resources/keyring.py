@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
 
 
-@dataclass(frozen=True, slots=True)
-class Keyring:
+class Keyring(Struct, frozen=True):
     """A signing key, fetched by the host from ``url``. ``tools`` are what the host needs for that: name ->
     (a path that is there when it is installed, the package that brings it)."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
 
-@dataclass(frozen=True, slots=True)
-class KernelModule:
+class KernelModule(Struct, frozen=True):
     name: str
 
     @property
@@ -39,8 +39,7 @@ class KernelModule:
         return self.name.replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class ModulesElsewhere:
+class ModulesElsewhere(Struct, frozen=True):
     """Whether the host's own files already load every one of ``names`` at boot."""
 
     names: tuple[str, ...]

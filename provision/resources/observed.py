@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Report
 
 ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """A path as seen: ``kind`` in stat(1)'s words, and its bytes when the look sent them."""
 
     kind: str

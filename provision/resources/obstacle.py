@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
@@ -12,8 +13,7 @@ class Unfixable(Exception):
     """A host that can't become what its spec says without a person; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(Struct, frozen=True):
     """A wish that this host's platform can't fulfil."""
 
     subject: str

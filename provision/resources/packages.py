@@ -6,15 +6,15 @@ One resource and not one per package, because they change in one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from provision.model import Call, Drift, Report, State
 
 INSTALLED, ABSENT = "installed", "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Packages:
+class Packages(Struct, frozen=True):
     """``present`` maps a name to its pin, or to ``None`` for any version; with ``upgrade``, the newest.
 
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``

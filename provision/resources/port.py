@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
@@ -11,8 +12,7 @@ from provision.model import Call, Drift, Report, State
 _PATIENCE = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """``unit`` is the service (or the container) whose log says why nobody listens; ``after`` are files whose change
     starts it anew: then it is waited for."""
 

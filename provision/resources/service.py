@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
@@ -12,8 +13,7 @@ from provision.model import Call, Drift, Report, State
 _ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
     A process without a stamp that may not have read the newest files is asked by the shell function ``compare``

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.obstacle import Unfixable
@@ -16,8 +17,7 @@ DOCKER_ROOT, CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
 LEAST = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """``root`` is the declared data-root, ``driver`` the declared storage driver (``None``: the daemon goes on with
     the one that it finds), ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the
     files that say what each was until now. With ``leave`` what would no longer be seen is left on purpose."""

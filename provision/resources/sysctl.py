@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
 
-@dataclass(frozen=True, slots=True)
-class Sysctl:
+class Sysctl(Struct, frozen=True):
     """``dropin`` is the file of ours that sets it at boot (a :class:`~provision.resources.file.File` of its own)."""
 
     key: str
@@ -49,8 +49,7 @@ class Sysctl:
         return (self.dropin, self.value) if self.dropin in report.pending else None
 
 
-@dataclass(frozen=True, slots=True)
-class SysctlElsewhere:
+class SysctlElsewhere(Struct, frozen=True):
     """Whether the host's own files already give every one of ``settings`` at boot."""
 
     settings: Mapping[str, str]
@@ -65,8 +64,7 @@ class SysctlElsewhere:
         return all(place is not None and place[0] == self.settings[key] for key, place in found.items())
 
 
-@dataclass(frozen=True, slots=True)
-class SysctlBefore:
+class SysctlBefore(Struct, frozen=True):
     """A setting that a play made and no longer declares: its live value goes back to what it was before."""
 
     key: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
 ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """An account; what is ``None`` is left as it is. Its groups are :class:`Member` resources."""
 
     name: str
@@ -51,8 +51,7 @@ class User:
             yield Call("user_change", (*words, "--", self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class NoUser:
+class NoUser(Struct, frozen=True):
     """An account that must not be; its home stays."""
 
     name: str
@@ -78,8 +77,7 @@ class NoUser:
         yield Call("user_remove", (self.name,))
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A user in a group. ``ensure`` makes the group when it is missing (not for one that a package brings)."""
 
     user: str
@@ -109,8 +107,7 @@ class Member:
         yield Call("member_add", (self.user, self.group))
 
 
-@dataclass(frozen=True, slots=True)
-class NoMember:
+class NoMember(Struct, frozen=True):
     """A membership that a play made and no longer declares."""
 
     user: str

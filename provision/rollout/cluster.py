@@ -12,12 +12,13 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from distributed import Client, Future, Security, get_client, get_worker
+from msgspec import Struct
+from msgspec.structs import replace
 
 from provision.errors import UsageError
 from provision.model import Event, Failure
@@ -34,8 +35,7 @@ _AHEAD = 2
 _LONELY = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where the scheduler is, and how we and it know each other (PEM files)."""
 
     url: str

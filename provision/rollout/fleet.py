@@ -12,8 +12,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from provision.declare import Context, Wish
 from provision.desire import Options
@@ -30,8 +31,7 @@ from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave
 
 
-@dataclass(slots=True)
-class Result:
+class Result(Struct):
     counts: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     declined: bool = False

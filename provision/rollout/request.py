@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fabric import Connection
+from msgspec import Struct, field
 
 from provision.declare import Context, Wish
 from provision.desire import Options
@@ -23,8 +23,7 @@ Verify = Callable[[list[tuple[Wish, Connection]], Callable[[Event], None], tuple
 Hook = Callable[[list[str], dict[str, str]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change,
     ``ask`` between waves. ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. A look
     must be over within ``look_within`` seconds. ``prove`` has each host verified at its end. ``run`` names this run on
@@ -54,8 +53,7 @@ class Request:
         return self.mode in ("apply", "rollback")
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """What all hosts of a run have in common."""
 
     context: Context

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from provision import secret
 from provision.desire import Options
@@ -26,8 +28,7 @@ from provision.yamlfile import Map
 _NOT_OURS = {".provision", ".git", "__pycache__", ".venv"}
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
 
     inventory: Path
@@ -54,8 +55,7 @@ class Project:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """``again`` is whether somebody has begun with it already, and died over it: each host is asked first how far it
     got. ``request`` has no callbacks."""
 

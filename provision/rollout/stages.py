@@ -4,7 +4,8 @@ that needs what another one makes (:mod:`provision.needs`) is of a later stage."
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.declare import Wish
 from provision.errors import SpecError
@@ -13,8 +14,7 @@ from provision.pacing import Pacing
 from provision.waves import Schedule, ordered, waves
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """``pacing`` is ``None`` for hosts that no play paces: one wave, without a budget. ``play`` names the other's."""
 
     play: str

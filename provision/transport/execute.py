@@ -7,10 +7,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import paramiko
 from fabric import Connection
+from msgspec import Struct
 
 from provision.model import Login
 from provision.transport.ssh import HostError
@@ -22,8 +22,7 @@ _STDERR_LIMIT = 16_384
 OnFrame = Callable[[tuple[str, ...]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """``status`` is ``None`` when the shell ended without one: killed, or cut off."""
 
     status: int | None

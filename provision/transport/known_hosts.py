@@ -7,18 +7,17 @@ import fcntl
 import hashlib
 import hmac
 import threading
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import paramiko
+from msgspec import Struct, field
 from paramiko.pkey import PKey
 
 from provision.errors import SpecError, Where
 
 
-@dataclass(slots=True)
-class KnownHosts:
+class KnownHosts(Struct):
     """Keys by host name, as the file writes it: ``name`` or ``[name]:port``. Hashed names are found too."""
 
     path: Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
 
 import paramiko
 from fabric import Connection
+from msgspec import Struct, field
 
 from provision.model import Login
 from provision.script import quote
@@ -19,15 +19,13 @@ from provision.transport.ssh import HostError
 _HEAD = b"LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(Struct, frozen=True):
     status: int
     stdout: bytes
     stderr: bytes
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     """One of the shell's outputs, up to the mark that ends a command."""
 
     data: bytearray = field(default_factory=bytearray)

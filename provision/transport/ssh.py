@@ -9,13 +9,13 @@ import random
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import paramiko
 from fabric import Config, Connection
+from msgspec import Struct
 from paramiko.pkey import PKey
 
 from provision.errors import SpecError, UsageError, Where
@@ -51,8 +51,7 @@ class HostError(Exception):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(Struct, frozen=True):
     """``connect_timeout`` in seconds, for each of TCP, banner and authentication. ``accept_new`` stores the key
     of a host that nobody knows yet; a key that differs from a known one is refused always."""
 
@@ -60,8 +59,7 @@ class Connecting:
     accept_new: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A login with ssh_config's answers for what it left open."""
 
     address: str

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from testinfra.host import Host as Target
 
 from provision.declare import Context
@@ -22,8 +22,7 @@ from provision.verify.declared import PROVIDERS
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """How one check on one host ended: ``passed``, ``failed`` or ``skipped``, with what was seen."""
 
     host: str

@@ -7,10 +7,10 @@ import base64
 import http.client
 import io
 import ssl
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from testinfra.host import Host
 
 from provision.verify.backend import HeldBackend
@@ -19,8 +19,7 @@ from provision.verify.backend import HeldBackend
 _PATIENCE = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A registry by its name and port; ``authority`` is the PEM that its certificate must go back to (``None``: it
     speaks plain HTTP), ``user`` and ``password`` an account, if it wants any."""
 
@@ -31,8 +30,7 @@ class Server:
     password: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes

@@ -9,11 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fabric import Connection
+from msgspec import Struct
 
 from provision.declare import Context, Wish
 from provision.model import STATUSES, Event, Failure
@@ -29,8 +29,7 @@ from provision.verify.unlock import unlock
 _ONE_SESSION = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """``suites`` are names such as ``settings``, all but those to opt in to when empty; ``deadline`` is in seconds per
     host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time; ``only`` is an
     expression over the names of checks (pytest's ``-k``)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from testinfra.host import Host as Target
 
 from provision.declare import Context, Wish
@@ -19,8 +19,7 @@ SUITES = Path(__file__).parent / "suites"
 OPT_IN = ("cis",)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One host under verification."""
 
     wish: Wish

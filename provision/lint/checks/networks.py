@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.daemon_keys import Version
 from provision.errors import Where
@@ -29,8 +30,7 @@ _PRIVATE = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A network of docker's, the key that it is from, and where it stands."""
 
     key: str

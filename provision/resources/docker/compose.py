@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 
@@ -13,8 +14,7 @@ def place(name: str) -> str:
     return f"/etc/provision/compose/{name}/compose.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """``files`` are what it is made of (the compose file first), which resources before this one write. ``within`` is
     in seconds; ``images`` are those that its file names."""
 
@@ -67,8 +67,7 @@ class Project:
         yield Call("compose_up", (self.name, self.files[0], str(self.within)), keeps=kept, pulls=self.images)
 
 
-@dataclass(frozen=True, slots=True)
-class NoProject:
+class NoProject(Struct, frozen=True):
     """Declared absent, or made by a play that no longer declares it. ``file`` is where it is described."""
 
     name: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision import spec
 from provision.model import Call, Drift, Report, State
@@ -17,8 +18,7 @@ from provision.secret import holds, reveal
 _BEFORE = " before its change"
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """``declared`` is what a spec says of it. One whose fields differ is made anew; the old one is put aside until the
     new one is well, and until the whole run is."""
 
@@ -109,8 +109,7 @@ class Container:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class NoContainer:
+class NoContainer(Struct, frozen=True):
     """Declared absent, or made by a play that no longer declares it (``ours``: then only one that we made goes)."""
 
     name: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision.model import Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
@@ -17,8 +18,7 @@ from provision.resources.obstacle import Unfixable
 _AS_IS = "as in its registry"
 
 
-@dataclass(frozen=True, slots=True)
-class PulledImage:
+class PulledImage(Struct, frozen=True):
     """``digest`` pins it. With ``by``, the host that pushes it in this very run, the pin is that host's word
     (``None`` until it has pushed). ``follows``: whether a tag is compared with its registry."""
 
@@ -74,8 +74,7 @@ class PulledImage:
         return self.follows and self.digest is None and not self.by and "@" not in self.reference
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedImage:
+class LoadedImage(Struct, frozen=True):
     """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
     an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host."""
 
@@ -116,8 +115,7 @@ class LoadedImage:
             yield Call("image_push", (self.reference,))
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltImage:
+class BuiltImage(Struct, frozen=True):
     """Built of a folder of the controller's. ``context`` is the hash of all that decides what it becomes, and a label
     of the image has it; ``blob`` is what is sent to the host."""
 
@@ -161,8 +159,7 @@ class BuiltImage:
             yield Call("image_push", (self.reference,))
 
 
-@dataclass(frozen=True, slots=True)
-class NoImage:
+class NoImage(Struct, frozen=True):
     reference: str
 
     @property
@@ -186,8 +183,7 @@ class NoImage:
         yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),))
 
 
-@dataclass(frozen=True, slots=True)
-class ImageBefore:
+class ImageBefore(Struct, frozen=True):
     """The image that a name stood for before a run; by its id, if the host still has it."""
 
     reference: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from provision.model import Report
 from provision.resources.obstacle import Unfixable
@@ -16,8 +17,7 @@ Kind = Literal["container", "image", "network", "volume"]
 _MISSING = re.compile(r"no such (container|image|object|network|volume)|network .* not found", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image of the host's: its id, the names and digests that it has, and what it gives its containers."""
 
     id: str

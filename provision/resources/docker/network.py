@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from provision import spec
 from provision.model import Call, Drift, Report, State
 from provision.resources.docker.inspected import thing
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     name: str
     declared: spec.Network
 
@@ -56,8 +56,7 @@ class Network:
             yield Call("network_replace", (self.name, *words), keeps=(("network", self.name, _before(drift.seen)),))
 
 
-@dataclass(frozen=True, slots=True)
-class NoNetwork:
+class NoNetwork(Struct, frozen=True):
     """Declared absent; or made by a play that no longer declares it."""
 
     name: str
@@ -84,8 +83,7 @@ class NoNetwork:
         yield Call("network_remove", (self.name,), keeps=(("network", self.name, _before(drift.seen)),))
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkBefore:
+class NetworkBefore(Struct, frozen=True):
     """A network as it was before a run: ``words`` are those that make it so, a word a line."""
 
     name: str

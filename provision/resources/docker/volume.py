@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from provision import spec
 from provision.model import Call, Drift, Report, State
@@ -12,8 +13,7 @@ from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     name: str
     declared: spec.Volume
 
@@ -62,8 +62,7 @@ class Volume:
         yield Call("volume_put", (self.name, *words))
 
 
-@dataclass(frozen=True, slots=True)
-class NoVolume:
+class NoVolume(Struct, frozen=True):
     name: str
 
     @property

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Named:
+
+class Named(Struct, frozen=True):
     """A declared thing: ``name`` names it in reports, ``value`` is what it should be."""
 
     name: str
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class FileBytes:
+class FileBytes(Struct, frozen=True):
     """A file as declared, its content worked out."""
 
     content: bytes
@@ -26,8 +25,7 @@ class FileBytes:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """A package archive; its address, its suites and where its key is may depend on what the host runs."""
 
     name: str
