@@ -344,9 +344,7 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     stub(
         tmp_path / "bin",
         "systemctl",
-        f'echo systemctl >>{tmp_path}/calls\ncase "$*" in\n'
-        "*FragmentPath*) echo FragmentPath=/bin/sh ;;\n"
-        f"*) printf '{shown}\\nMainPID={pid}\\n' ;;\nesac",
+        f"echo systemctl \"$1\" >>{tmp_path}/calls\nprintf '{shown}\\nMainPID={pid}\\nFragmentPath=/bin/sh\\n'",
     )
     stub(tmp_path / "bin", "journalctl", "true")
     here = f"services_stamps={tmp_path}/stamps run_written={tmp_path}/w\n"
@@ -419,7 +417,7 @@ def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path:
     stub(
         tmp_path / "bin",
         "systemctl",
-        f'read -r since <{tmp_path}/since\ncase "$*" in\n*FragmentPath*) echo FragmentPath=/bin/sh ;;\n'
+        f'read -r since <{tmp_path}/since\ncase "$*" in\n'
         f'*\\ restart\\ *) echo {now + 500} >{tmp_path}/since ;;\n*) printf "{show}\\n" ;;\nesac',
     )
     (tmp_path / "since").write_text(f"{now - 500}\n")

@@ -34,7 +34,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    mkdir -p "$run_folder" || exit 1
+    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
 }
 
 # The journal keeps every frame. Who looks on gets it through a pipe that holds 64 KiB even where nobody reads: we
@@ -144,13 +144,14 @@ steps_end() {
 died() { # STATUS
     [ -z "${run_apart-}" ] || return 0
     set +e
-    rm -f "$run_log" "$run_written"
     if [ "$1" -ne 0 ]; then
         emit died "$stage" "$1"
         transaction_failed died
     fi
-    [ -z "${run_locked-}" ] || rm -rf "$run_lock"
-    [ -z "$run" ] || rm -f "$run/live"
+    set -- "$run_log" "$run_written"
+    [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
+    [ -z "$run" ] || set -- "$@" "$run/live"
+    rm -rf "$@"
 }
 
 # The same script for what comes after the job: asked by the timer, by the boot, or by whoever confirms.
@@ -161,5 +162,5 @@ begin_apart() { # RUN
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     run_apart=yes emit_to=nobody
     begin_shell
-    mkdir -p "$run_folder"
+    [ -d "$run_folder" ] || mkdir -p "$run_folder"
 }

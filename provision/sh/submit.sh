@@ -17,7 +17,7 @@ died() { # STATUS
 submit() { # RUN
     stage=submit
     run=$run_home/$1
-    mkdir -p "$run_home"
+    [ -d "$run_home" ] || mkdir -p "$run_home"
     history_bound
     mkdir "$run" || fail "there is a run $1 on this host already"
     cat >"$run/job"
@@ -111,7 +111,7 @@ receipt() {
     if [ -z "$receipt_result" ] && [ -e "$run/waiting" ]; then
         receipt_result=waiting
     fi
-    rm -f "$run/live"
+    [ ! -e "$run/live" ] || rm -f "$run/live"
     emit result "$receipt_result"
 }
 

@@ -602,7 +602,6 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
 }
 docker_reload() {
     reload_pipe=$run_folder/reload.$$
-    rm -f "$reload_pipe"
     mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
     docker events --since "$reload_since" --until $((reload_since + 6)) --filter type=daemon --filter event=reload \
@@ -638,7 +637,9 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
         mkdir -p -- "$put_folder"
     )
     put_new=$put_folder/.provision.new
-    rm -f -- "$put_new"
+    if [ -e "$put_new" ] || [ -L "$put_new" ]; then
+        rm -f -- "$put_new"
+    fi
     : >"$put_new" # umask is 077
     chown -- "$2:$3" "$put_new"
     chmod -- "$4" "$put_new"
@@ -696,6 +697,7 @@ forward_set() { # ACCEPT|DROP
 }
 keep_containers() {
     [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    shim_runs || return 0
     docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
     [ -s "$run/containers" ] || {
         rm -f "$run/containers"
@@ -705,6 +707,15 @@ keep_containers() {
         >"$run/containers.new" 2>/dev/null 3>&- || :
     mv -f "$run/containers.new" "$run/containers"
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+shim_runs() {
+    for shim_file in /proc/[0-9]*/comm; do
+        { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue
+        case $shim_name in
+            containerd-shim* | docker-containe*) return 0 ;;
+        esac
+    done
+    return 1
 }
 health() { # STEADY-SECONDS MIRROR-NAME...
     stage=health
@@ -874,20 +885,30 @@ svc_state() { # UNIT
     service_show=$(services_query "$1" - '')
     service_run "$service_show"
 }
-svc_stamp() { # UNIT PROCESS FILES
-    (
-        umask 077
-        mkdir -p "$services_stamps"
-    )
+svc_stamp() { # UNIT PROCESS FILES SHOW
+    [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
     stamp_new=$services_stamps/.$1
     {
         printf 'stamp-1 %s\n' "$2"
         prefixed file "$3"
-        prefixed show "$(services_query "$1" - '')$nl"
-        svc_deciders "$1"
+        prefixed show "$4$nl"
+        svc_deciders "$1" "$4$nl"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
-    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
+}
+svc_stamps_again() {
+    for again_stamp in "$services_stamps"/*; do
+        [ -f "$again_stamp" ] || continue
+        again_unit=${again_stamp##*/}
+        stamp_read "$again_unit"
+        [ -z "$stamp_fresh" ] || continue
+        case $stamp_process in
+            '' | unit:*) continue ;; # never fresh
+        esac
+        svc_state "$again_unit"
+        [ "$process_id" != "$stamp_process" ] ||
+            svc_stamp "$again_unit" "$stamp_process" "$stamp_files" "$service_show"
+    done
 }
 prefixed() { # WORD LINES
     prefixed_left=$2
@@ -911,12 +932,19 @@ svc_mark() { # UNIT WATCHED current|stale
     loaded "$1" "$2"
     [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
     [ "$3" = current ] || loaded_now="stale$nl"
-    svc_stamp "$1" "$process_id" "$loaded_now"
+    svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 svc_start() { # UNIT: as its file is now
-    svc_reread
+    svc_state "$1"
+    svc_known "$service_show"
     svc_forgive "$1"
     svc_act start "$1"
+}
+svc_known() { # SHOW
+    case $1 in
+        *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
+        *) svc_reread ;;
+    esac
 }
 svc_stop() { # UNIT
     svc_act stop "$1"
@@ -939,7 +967,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
     fi
     if [ "$loaded_state" != current ]; then
-        svc_reread
+        svc_known "$service_show"
         case $1:$2 in
             docker:reload) docker_reload ;;
             docker:live-restart)
@@ -956,9 +984,9 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         svc_state "$1"
     fi
     [ -n "$process_id" ] || fail "$1 stopped again after its $2"
-    svc_stamp "$1" "$process_id" "$settle_files"
+    svc_stamp "$1" "$process_id" "$settle_files" "$service_show"
 }
-svc_deciders() { # UNIT
+svc_deciders() { # UNIT SHOW
     decider "/etc/init.d/$1" /run/openrc/started
     for decider_level in /etc/runlevels/*; do
         [ ! -d "$decider_level" ] || decider "$decider_level"
@@ -1024,7 +1052,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
 }
 keep() { # (KIND KEY VALUE)...
     keep_number=0
-    mkdir -p "$run/kept" || keep_failed
+    mkdir "$run/kept" || keep_failed
     while [ $# -gt 0 ]; do
         case $1 in
             file)
@@ -1177,7 +1205,10 @@ sweep() { # RUN-FOLDER
     done <"$1/before"
 }
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* "$run_folder/daemon.json"
+    for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
+        "$run_folder/daemon.json"; do
+        [ ! -e "$sweep_one" ] || rm -f "$sweep_one"
+    done
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
             "$run") ;;
@@ -1418,7 +1449,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    mkdir -p "$run_folder" || exit 1
+    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
 }
 emit() { # FIELD...
     frame_of "$@"
@@ -1509,13 +1540,14 @@ steps_end() {
 died() { # STATUS
     [ -z "${run_apart-}" ] || return 0
     set +e
-    rm -f "$run_log" "$run_written"
     if [ "$1" -ne 0 ]; then
         emit died "$stage" "$1"
         transaction_failed died
     fi
-    [ -z "${run_locked-}" ] || rm -rf "$run_lock"
-    [ -z "$run" ] || rm -f "$run/live"
+    set -- "$run_log" "$run_written"
+    [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
+    [ -z "$run" ] || set -- "$@" "$run/live"
+    rm -rf "$@"
 }
 begin_apart() { # RUN
     set -u
@@ -1524,7 +1556,7 @@ begin_apart() { # RUN
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     run_apart=yes emit_to=nobody
     begin_shell
-    mkdir -p "$run_folder"
+    [ -d "$run_folder" ] || mkdir -p "$run_folder"
 }
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -476,7 +476,8 @@ services_query() { # (UNIT COMPARE WATCHED)...
         services_left=$((services_left - 1))
     done
     exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
-        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic -- "$@"
+        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic \
+        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$@"
 }
 look_sysctls() { # KEY-AS-PATH...
     sysctl_left=$#
@@ -541,7 +542,6 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
 }
 docker_reload() {
     reload_pipe=$run_folder/reload.$$
-    rm -f "$reload_pipe"
     mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
     docker events --since "$reload_since" --until $((reload_since + 6)) --filter type=daemon --filter event=reload \
@@ -577,7 +577,9 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
         mkdir -p -- "$put_folder"
     )
     put_new=$put_folder/.provision.new
-    rm -f -- "$put_new"
+    if [ -e "$put_new" ] || [ -L "$put_new" ]; then
+        rm -f -- "$put_new"
+    fi
     : >"$put_new" # umask is 077
     chown -- "$2:$3" "$put_new"
     chmod -- "$4" "$put_new"
@@ -635,6 +637,7 @@ forward_set() { # ACCEPT|DROP
 }
 keep_containers() {
     [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
+    shim_runs || return 0
     docker ps -q --no-trunc 2>/dev/null 3>&- >"$run/containers" || :
     [ -s "$run/containers" ] || {
         rm -f "$run/containers"
@@ -644,6 +647,15 @@ keep_containers() {
         >"$run/containers.new" 2>/dev/null 3>&- || :
     mv -f "$run/containers.new" "$run/containers"
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
+}
+shim_runs() {
+    for shim_file in /proc/[0-9]*/comm; do
+        { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue
+        case $shim_name in
+            containerd-shim* | docker-containe*) return 0 ;;
+        esac
+    done
+    return 1
 }
 health() { # STEADY-SECONDS MIRROR-NAME...
     stage=health
@@ -922,20 +934,30 @@ svc_state() { # UNIT
     service_show=$(services_query "$1" - '')
     service_run "$service_show"
 }
-svc_stamp() { # UNIT PROCESS FILES
-    (
-        umask 077
-        mkdir -p "$services_stamps"
-    )
+svc_stamp() { # UNIT PROCESS FILES SHOW
+    [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
     stamp_new=$services_stamps/.$1
     {
         printf 'stamp-1 %s\n' "$2"
         prefixed file "$3"
-        prefixed show "$(services_query "$1" - '')$nl"
-        svc_deciders "$1"
+        prefixed show "$4$nl"
+        svc_deciders "$1" "$4$nl"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
-    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
+}
+svc_stamps_again() {
+    for again_stamp in "$services_stamps"/*; do
+        [ -f "$again_stamp" ] || continue
+        again_unit=${again_stamp##*/}
+        stamp_read "$again_unit"
+        [ -z "$stamp_fresh" ] || continue
+        case $stamp_process in
+            '' | unit:*) continue ;; # never fresh
+        esac
+        svc_state "$again_unit"
+        [ "$process_id" != "$stamp_process" ] ||
+            svc_stamp "$again_unit" "$stamp_process" "$stamp_files" "$service_show"
+    done
 }
 prefixed() { # WORD LINES
     prefixed_left=$2
@@ -959,12 +981,19 @@ svc_mark() { # UNIT WATCHED current|stale
     loaded "$1" "$2"
     [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
     [ "$3" = current ] || loaded_now="stale$nl"
-    svc_stamp "$1" "$process_id" "$loaded_now"
+    svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 svc_start() { # UNIT: as its file is now
-    svc_reread
+    svc_state "$1"
+    svc_known "$service_show"
     svc_forgive "$1"
     svc_act start "$1"
+}
+svc_known() { # SHOW
+    case $1 in
+        *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
+        *) svc_reread ;;
+    esac
 }
 svc_stop() { # UNIT
     svc_act stop "$1"
@@ -987,7 +1016,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
     fi
     if [ "$loaded_state" != current ]; then
-        svc_reread
+        svc_known "$service_show"
         case $1:$2 in
             docker:reload) docker_reload ;;
             docker:live-restart)
@@ -1004,10 +1033,10 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         svc_state "$1"
     fi
     [ -n "$process_id" ] || fail "$1 stopped again after its $2"
-    svc_stamp "$1" "$process_id" "$settle_files"
+    svc_stamp "$1" "$process_id" "$settle_files" "$service_show"
 }
-svc_deciders() { # UNIT
-    decider_show=$(exec systemctl show --no-pager -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$1")$nl
+svc_deciders() { # UNIT SHOW
+    decider_show=$2
     set -f
     while [ -n "$decider_show" ]; do
         decider_line=${decider_show%%"$nl"*}
@@ -1015,8 +1044,8 @@ svc_deciders() { # UNIT
         set -- ${decider_line#*=}
         for decider_item in "$@"; do
             case $decider_line in
-                *By=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
-                *) decider "$decider_item" "${decider_item%/*}" ;;
+                FragmentPath=* | DropInPaths=*) decider "$decider_item" "${decider_item%/*}" ;;
+                WantedBy=* | RequiredBy=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
             esac
         done
     done
@@ -1068,7 +1097,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
 }
 keep() { # (KIND KEY VALUE)...
     keep_number=0
-    mkdir -p "$run/kept" || keep_failed
+    mkdir "$run/kept" || keep_failed
     while [ $# -gt 0 ]; do
         case $1 in
             file)
@@ -1221,7 +1250,10 @@ sweep() { # RUN-FOLDER
     done <"$1/before"
 }
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* "$run_folder/daemon.json"
+    for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
+        "$run_folder/daemon.json"; do
+        [ ! -e "$sweep_one" ] || rm -f "$sweep_one"
+    done
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
             "$run") ;;
@@ -1400,8 +1432,6 @@ guard_undo() { # REASON: only one of those who see it does it
     exit 0
 }
 undo_install() { # RUN SECONDS
-    stamps_newer
-    printf '%s' "$stamps_held" >"$run_home/$1/stamps"
     install_every=$(($2 / 6))
     [ "$install_every" -ge 1 ] || install_every=1
     [ "$install_every" -le 5 ] || install_every=5
@@ -1411,42 +1441,16 @@ undo_install() { # RUN SECONDS
     printf '%s\n' '[Unit]' "Description=Ask whether run $1 of provision was confirmed" '[Timer]' \
         "OnActiveSec=$install_every" "OnUnitActiveSec=$install_every" AccuracySec=200ms '[Install]' \
         WantedBy=timers.target >"$install_unit.timer"
-    mkdir -p /etc/systemd/system/timers.target.wants
+    [ -d /etc/systemd/system/timers.target.wants ] || mkdir -p /etc/systemd/system/timers.target.wants
     ln -sf "$install_unit.timer" /etc/systemd/system/timers.target.wants/
     durable "$install_unit.service" "$install_unit.timer" /etc/systemd/system/timers.target.wants /etc/systemd/system
     systemctl --no-pager start "provision-undo-$1.timer"
-    stat -c '%y %z' /etc/systemd/system /etc/systemd/system/timers.target.wants >"$run_home/$1/units"
 }
 undo_remove() { # RUN
-    stamps_hold "$1"
     systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
     rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
         "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
-    stamps_keep
-    rm -f "$run_home/$1/units" "$run_home/$1/stamps"
-}
-stamps_hold() { # RUN -> stamps_held
-    stamps_held=
-    [ -f "$run_home/$1/units" ] || return 0
-    stamps_then=$(cat "$run_home/$1/units")
-    stamps_now=$(stat -c '%y %z' /etc/systemd/system /etc/systemd/system/timers.target.wants 2>/dev/null 3>&-) || return 0
-    [ "$stamps_then" = "$stamps_now" ] || return 0
-    stamps_held=$(cat "$run_home/$1/stamps")$nl
-}
-stamps_newer() { # -> stamps_held
-    stamps_held=
-    for stamps_one in "$services_stamps"/*; do
-        [ -f "$stamps_one" ] || continue
-        [ "$stamps_one" -nt /etc/systemd/system ] || continue
-        stamps_held="$stamps_held$stamps_one$nl"
-    done
-}
-stamps_keep() {
-    while [ -n "$stamps_held" ]; do
-        stamps_one=${stamps_held%%"$nl"*}
-        stamps_held=${stamps_held#*"$nl"}
-        [ -z "$stamps_one" ] || [ ! -f "$stamps_one" ] || touch -- "$stamps_one"
-    done
+    svc_stamps_again
 }
 user_add() { # OPTION... NAME
     useradd "$@"
@@ -1493,7 +1497,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    mkdir -p "$run_folder" || exit 1
+    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
 }
 emit() { # FIELD...
     frame_of "$@"
@@ -1584,13 +1588,14 @@ steps_end() {
 died() { # STATUS
     [ -z "${run_apart-}" ] || return 0
     set +e
-    rm -f "$run_log" "$run_written"
     if [ "$1" -ne 0 ]; then
         emit died "$stage" "$1"
         transaction_failed died
     fi
-    [ -z "${run_locked-}" ] || rm -rf "$run_lock"
-    [ -z "$run" ] || rm -f "$run/live"
+    set -- "$run_log" "$run_written"
+    [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
+    [ -z "$run" ] || set -- "$@" "$run/live"
+    rm -rf "$@"
 }
 begin_apart() { # RUN
     set -u
@@ -1599,7 +1604,7 @@ begin_apart() { # RUN
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     run_apart=yes emit_to=nobody
     begin_shell
-    mkdir -p "$run_folder"
+    [ -d "$run_folder" ] || mkdir -p "$run_folder"
 }
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

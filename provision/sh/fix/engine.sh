@@ -44,7 +44,6 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
 # SIGHUP, and the daemon's own word that it has taken the file: the unit's reload succeeds either way.
 docker_reload() {
     reload_pipe=$run_folder/reload.$$
-    rm -f "$reload_pipe"
     mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
     # It hears from the first second on, and ends by itself; its first word is all that is waited for.

@@ -14,7 +14,9 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     )
     # One name, for one run at a time writes: what a run that was killed has left is found by it.
     put_new=$put_folder/.provision.new
-    rm -f -- "$put_new"
+    if [ -e "$put_new" ] || [ -L "$put_new" ]; then
+        rm -f -- "$put_new"
+    fi
     : >"$put_new" # umask is 077
     chown -- "$2:$3" "$put_new"
     chmod -- "$4" "$put_new"

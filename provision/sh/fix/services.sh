@@ -8,21 +8,33 @@ svc_state() { # UNIT
 }
 
 # What the process has loaded, what the manager says of the service, and what could change that.
-svc_stamp() { # UNIT PROCESS FILES
-    (
-        umask 077
-        mkdir -p "$services_stamps"
-    )
+svc_stamp() { # UNIT PROCESS FILES SHOW
+    [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
     stamp_new=$services_stamps/.$1
     {
         printf 'stamp-1 %s\n' "$2"
         prefixed file "$3"
-        prefixed show "$(services_query "$1" - '')$nl"
-        svc_deciders "$1"
+        prefixed show "$4$nl"
+        svc_deciders "$1" "$4$nl"
     } >"$stamp_new"
     mv -f -- "$stamp_new" "$services_stamps/$1"
-    # Where systemd's folder is other than it was only by this run's own timer, it holds when that is gone.
-    [ ! -f "$run/stamps" ] || printf '%s\n' "$services_stamps/$1" >>"$run/stamps"
+}
+
+# What decides about services has changed in a way that changes none of them (a timer of ours has come and gone): what
+# their manager says now is written down anew, while each is the process that it was.
+svc_stamps_again() {
+    for again_stamp in "$services_stamps"/*; do
+        [ -f "$again_stamp" ] || continue
+        again_unit=${again_stamp##*/}
+        stamp_read "$again_unit"
+        [ -z "$stamp_fresh" ] || continue
+        case $stamp_process in
+            '' | unit:*) continue ;; # never fresh
+        esac
+        svc_state "$again_unit"
+        [ "$process_id" != "$stamp_process" ] ||
+            svc_stamp "$again_unit" "$stamp_process" "$stamp_files" "$service_show"
+    done
 }
 
 prefixed() { # WORD LINES
@@ -51,13 +63,23 @@ svc_mark() { # UNIT WATCHED current|stale
     loaded "$1" "$2"
     [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
     [ "$3" = current ] || loaded_now="stale$nl"
-    svc_stamp "$1" "$process_id" "$loaded_now"
+    svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 
 svc_start() { # UNIT: as its file is now
-    svc_reread
+    svc_state "$1"
+    svc_known "$service_show"
     svc_forgive "$1"
     svc_act start "$1"
+}
+
+# Reading all units anew is the dearest thing that systemd can be asked for, and serves only where a file of the unit's
+# is another one than it knows.
+svc_known() { # SHOW
+    case $1 in
+        *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
+        *) svc_reread ;;
+    esac
 }
 
 svc_stop() { # UNIT
@@ -87,7 +109,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
     fi
     if [ "$loaded_state" != current ]; then
-        svc_reread
+        svc_known "$service_show"
         case $1:$2 in
             docker:reload) docker_reload ;;
             docker:live-restart)
@@ -104,5 +126,5 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         svc_state "$1"
     fi
     [ -n "$process_id" ] || fail "$1 stopped again after its $2"
-    svc_stamp "$1" "$process_id" "$settle_files"
+    svc_stamp "$1" "$process_id" "$settle_files" "$service_show"
 }

@@ -2,7 +2,7 @@
 # rc-service(8), rc-update(8).
 
 # Every file and folder that decides what look/svc_openrc.sh says of a service.
-svc_deciders() { # UNIT
+svc_deciders() { # UNIT SHOW
     decider "/etc/init.d/$1" /run/openrc/started
     for decider_level in /etc/runlevels/*; do
         [ ! -d "$decider_level" ] || decider "$decider_level"

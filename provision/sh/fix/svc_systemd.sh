@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 
 # Every file and folder that decides what systemctl says of a unit.
-svc_deciders() { # UNIT
-    decider_show=$(exec systemctl show --no-pager -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$1")$nl
+svc_deciders() { # UNIT SHOW
+    decider_show=$2
     set -f
     while [ -n "$decider_show" ]; do
         decider_line=${decider_show%%"$nl"*}
@@ -12,8 +12,8 @@ svc_deciders() { # UNIT
         set -- ${decider_line#*=}
         for decider_item in "$@"; do
             case $decider_line in
-                *By=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
-                *) decider "$decider_item" "${decider_item%/*}" ;;
+                FragmentPath=* | DropInPaths=*) decider "$decider_item" "${decider_item%/*}" ;;
+                WantedBy=* | RequiredBy=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
             esac
         done
     done

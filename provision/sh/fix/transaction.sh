@@ -30,7 +30,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
 # Keep what is about to be replaced. Each line of `before` says how to put one thing back; the last makes them valid.
 keep() { # (KIND KEY VALUE)...
     keep_number=0
-    mkdir -p "$run/kept" || keep_failed
+    mkdir "$run/kept" || keep_failed
     while [ $# -gt 0 ]; do
         case $1 in
             file)
@@ -210,7 +210,10 @@ sweep() { # RUN-FOLDER
 
 # Runs that died without anything to put back: nobody else would clean up behind them.
 sweep_dead() {
-    rm -f "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* "$run_folder/daemon.json"
+    for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
+        "$run_folder/daemon.json"; do
+        [ ! -e "$sweep_one" ] || rm -f "$sweep_one"
+    done
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
             "$run") ;;

@@ -9,5 +9,6 @@ services_query() { # (UNIT COMPARE WATCHED)...
         services_left=$((services_left - 1))
     done
     exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
-        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic -- "$@"
+        -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic \
+        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$@"
 }
