@@ -67,9 +67,13 @@ class Context:
         return next((folder / name for folder in self.files if (folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of a ``src`` file; ``None`` when there is none of that name."""
-        path = self.find(name)
-        return path.read_bytes() if path is not None and path.is_file() else None
+        """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
+        key = ("src", name)
+        if key not in self.memo:
+            path = self.find(name)
+            self.memo[key] = path.read_bytes() if path is not None and path.is_file() else None
+        content: bytes | None = self.memo[key]
+        return content
 
 
 def context(playbook: Path) -> Context:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from provision import secret
 from provision.distros import FLAVOURS, ROWS
@@ -25,6 +26,23 @@ RUNS = "/var/lib/provision/runs"
 
 #: A look that depends on the flavour is made for each of them; the host takes its own.
 Looks = dict[str, Sequence[Call]]
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+_FINDING = threading.RLock()
+
+
+def _once(find: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """What has been found is kept. All hosts' threads ask for the same in the same moment: they wait for the first of
+    them, for each of them would read all the files."""
+    kept = lru_cache(maxsize=256)(find)
+
+    @wraps(find)
+    def found(*args: _Given.args, **named: _Given.kwargs) -> _Found:
+        with _FINDING:
+            return kept(*args, **named)
+
+    return found
 
 
 def quote(word: str) -> str:
@@ -49,6 +67,13 @@ def merged(calls: Iterable[Call]) -> list[Call]:
 
 def look_script(looks: Looks) -> str:
     """The script that only looks."""
+    return _look_script(tuple((flavour, tuple(calls)) for flavour, calls in looks.items()))
+
+
+@_once
+def _look_script(declared: tuple[tuple[str, tuple[Call, ...]], ...]) -> str:
+    """Hosts that are to be alike are looked at alike."""
+    looks: Looks = dict(declared)
     files = _files("look", looks.keys(), _functions(looks))
     body = ["platform", _flavours(), "supported", *_of_flavours(files, list(looks)), *_looks(looks), "emit end"]
     return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
@@ -155,15 +180,12 @@ def _functions(looks: Looks) -> set[str]:
     return {call.function for calls in looks.values() for call in calls}
 
 
-@cache
-def _defined() -> dict[str, dict[str, set[str]]]:
-    """Which functions each shell file defines: ``look``/``fix`` -> file -> names."""
+@_once
+def _defined(kind: str) -> dict[str, set[str]]:
+    """Which functions each shell file of a kind (``look``, ``fix``) defines: file -> names."""
     return {
-        kind: {
-            path.name: set(re.findall(r"^([a-z_]+)\(\)", path.read_text(), re.MULTILINE))
-            for path in sorted((SH / kind).glob("*.sh"))
-        }
-        for kind in ("look", "fix")
+        path.name: set(re.findall(r"^([a-z_]+)\(\)", path.read_text(), re.MULTILINE))
+        for path in sorted((SH / kind).glob("*.sh"))
     }
 
 
@@ -174,7 +196,7 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
     always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
     return [
         SH / kind / file
-        for file, defined in _defined()[kind].items()
+        for file, defined in _defined(kind).items()
         if file not in foreign and (defined & names or file in always)
     ]
 
@@ -194,7 +216,7 @@ def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
             yield f"case $flavour in\n{' | '.join(whose)})\n{_text(file)}\n;;\nesac"
 
 
-@cache
+@_once
 def _text(path: Path) -> str:
     """A shell file without its comments and blank lines: they are for us, not for the wire."""
     lines = path.read_text().splitlines()

@@ -37,9 +37,15 @@ class Journal:
 
     def __call__(self, event: Event) -> None:
         self._lines(event)
-        changes = event.name != "host.plan" or bool(getattr(event.data["plan"], "changes", ()))
-        if event.name in _DURABLE and changes:
+        if event.name in _DURABLE and not _untouched(event):
             os.fsync(self._file.fileno())
+
+
+def _untouched(event: Event) -> bool:
+    """Whether it tells that a host is right as it is: who lost that looks once more."""
+    if event.name == "host.plan":
+        return not getattr(event.data["plan"], "changes", ())
+    return event.name == "host.done" and event.data["status"] == "ok"
 
 
 def _sync(path: Path) -> None:

@@ -15,13 +15,22 @@ from collections.abc import Callable
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
+#: paramiko reads every packet in two pieces, and asks the kernel three times for each; we read so much at once.
+_AHEAD = 65_536
+
 
 class QuickSocket(socket.socket):
-    """TCP_NODELAY, and TCP_QUICKACK again after every read: the kernel takes it back by itself (tcp(7))."""
+    """TCP_NODELAY, and TCP_QUICKACK again after every read: the kernel takes it back by itself (tcp(7)). It reads
+    ahead, so it is for a reader that only ever calls ``recv``, as paramiko's is."""
+
+    _ahead, _at = b"", 0
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        data = super().recv(size, flags)
-        self._quick()
+        if self._at >= len(self._ahead):
+            self._ahead, self._at = super().recv(max(size, _AHEAD), flags), 0
+            self._quick()
+        data = self._ahead[self._at : self._at + size]
+        self._at += len(data)
         return data
 
     def _quick(self) -> None:

@@ -71,6 +71,14 @@ class Target(Struct, frozen=True):
     identities: tuple[Path, ...]
 
 
+class _Line(Connection):
+    """fabric's connection. All that it keeps are attributes that its class has: asking at each whether it might be a
+    setting instead (invoke's DataProxy) takes longer than the rest of it."""
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        object.__setattr__(self, key, value)
+
+
 class Transport:
     """Opens connections. Gateways are shared by all the hosts behind them."""
 
@@ -210,7 +218,7 @@ class Transport:
         }
         # A config of its own: one shared by threads loses attributes. Lazy: no fabric.yml of anybody's is read.
         config = Config(lazy=True, ssh_config=paramiko.SSHConfig())
-        connection = Connection(
+        connection = _Line(
             target.address, user=target.user, port=target.port, gateway=False, config=config, connect_kwargs=arguments
         )
         # An empty client asks its policy about every key: ours knows all keys that a host may show, not one a kind.

@@ -467,6 +467,16 @@ begin() {
     set -eu
     trap '' PIPE
     begin_events
+    look_frames=
+}
+emit() { # FIELD...
+    frame_of "$@"
+    look_frames="$look_frames$frame$nl"
+    [ "${#look_frames}" -lt 30000 ] || look_tell
+}
+look_tell() {
+    printf '%s' "$look_frames" >&3
+    look_frames=
 }
 supported() {
     if [ ! -r /proc/1/environ ]; then
@@ -480,6 +490,7 @@ supported() {
 }
 died() { # STATUS
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
+    look_tell
 }
 begin
 platform
