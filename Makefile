@@ -16,6 +16,7 @@ $(VENV)/ready: requirements.lock pyproject.toml scripts/machine-setup
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q provision # as an installation does
 	touch $@
 
 demo: setup

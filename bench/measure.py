@@ -52,6 +52,8 @@ def once(contender: Contender, number: int = 0) -> Sample:
     if contender.before is not None:
         contender.before(number)
     environment = {**os.environ, **(contender.environment or {})}
+    # All are installed and have run before, as an operator's have: nobody compiles himself anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as out:
         before, begin = _wire(), time.perf_counter()
         process = subprocess.Popen(contender.argv, cwd=ROOT, stdout=out, stderr=out, env=environment)

@@ -1,9 +1,9 @@
 """``rollout:`` of a play: how its hosts are gone through. Ansible's words where it has them."""
 
-from __future__ import annotations
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -99,7 +99,7 @@ class Pacing(_Model):
     after: Hooks = Hooks()
 
     @model_validator(mode="after")
-    def _some(self) -> Pacing:
+    def _some(self) -> Self:
         if self.serial[-1].amount == 0:
             raise ValueError("the last of serial repeats, so it can't be 0")
         return self

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, TypeVar
 
 from provision import secret
 from provision.distros import FLAVOURS, ROWS
@@ -27,20 +27,20 @@ RUNS = "/var/lib/provision/runs"
 #: A look that depends on the flavour is made for each of them; the host takes its own.
 Looks = dict[str, Sequence[Call]]
 
-_Given = ParamSpec("_Given")
+_Asked = TypeVar("_Asked", bound=Hashable)
 _Found = TypeVar("_Found")
 _FINDING = threading.RLock()
 
 
-def _once(find: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+def _once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
     """What has been found is kept. All hosts' threads ask for the same in the same moment: they wait for the first of
     them, for each of them would read all the files."""
     kept = lru_cache(maxsize=256)(find)
 
     @wraps(find)
-    def found(*args: _Given.args, **named: _Given.kwargs) -> _Found:
+    def found(asked: _Asked) -> _Found:
         with _FINDING:
-            return kept(*args, **named)
+            return kept(asked)
 
     return found
 
