@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from msgspec.structs import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from provision.desire import Options
 from provision.errors import UsageError
