@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,34 +149,43 @@ class Bench:
         return [PYTHON, "-m", "bench.floor", str(self.base.folder / "inventory.yml"), str(HOSTS), command]
 
     def c(self) -> list[Row]:
-        """Bare to done, against the slowest host's own package transaction in that very run."""
-        rows, lab = [], Lab("benchc")
-        names = lab.names(5)
+        """Bare to done, against the slowest host's own package transactions in that very run. No host waits here for
+        docker to have run for a while (``health.steady``): that is declared, and no work."""
+        rows, names = [], self.hosts[:5]
+        (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+        play["spec"]["engine"]["health"] = {"steady": 0}
+        whole_play = self.folder / "bare.yml"
+        whole_play.write_text(yaml.safe_dump([play]))
         for number in range(2):
-            lab.up(dict.fromkeys(names, "trixie"))
-            try:
-                argv = [PROVISION, "apply", "--yes", "--no-lint", "--json", "-i", str(lab.inventory_file)]
-                begin = time.perf_counter()
-                process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-                began: dict[str, float] = {}
-                took: dict[str, float] = {}
-                assert process.stdout is not None
-                for line in process.stdout:
-                    event, now = json.loads(line), time.perf_counter()
-                    if str(event.get("step", "")).endswith("pkg_transaction"):
-                        if event["event"] == "step.begin":
-                            began[event["host"]] = now
-                        else:
-                            took[event["host"]] = now - began[event["host"]]
-                if process.wait() != 0:
-                    sys.exit("bare to done failed")
-                whole = time.perf_counter() - begin
-            finally:
-                lab.down(names)
+            # Some of the very hosts, bare: more of them than there are would be more than a machine's inotify allows.
+            self.lab.down(names)
+            self.lab.up(dict.fromkeys(names, "trixie"))
+            argv = [PROVISION, "apply", "--yes", "--no-lint", "--json", "-l", ",".join(names)]
+            begin = time.perf_counter()
+            process = subprocess.Popen(
+                [*argv, "-i", str(self.lab.inventory_file), str(whole_play)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            began: dict[str, float] = {}
+            took: Counter[str] = Counter()
+            assert process.stdout is not None
+            for line in process.stdout:
+                event, now = json.loads(line), time.perf_counter()
+                if not str(event.get("step", "")).endswith("pkg_transaction"):
+                    continue
+                if event["event"] == "step.begin":
+                    began[event["host"]] = now
+                elif event["event"] == "step.done":
+                    took[event["host"]] += now - began[event["host"]]
+            if process.wait() != 0:
+                sys.exit("bare to done failed")
+            whole = time.perf_counter() - begin
             rows.append(Row("c", f"round {number + 1}: provision, whole process", whole, "s"))
             slowest = max(took.values())
-            rows.append(Row("c", f"round {number + 1}: the slowest host's own package transaction", slowest, "s"))
-            rows.append(at_most("c", f"round {number + 1}: whole / transaction", whole / slowest, 1.1))
+            rows.append(Row("c", f"round {number + 1}: the slowest host's own package transactions", slowest, "s"))
+            rows.append(at_most("c", f"round {number + 1}: whole / transactions", whole / slowest, 1.1))
         return rows
 
     def d(self) -> list[Row]:
@@ -265,7 +275,8 @@ def show(rows: list[Row]) -> None:
 
 
 def main() -> None:
-    wanted = os.environ.get("CASES", "a,b,c,d,e,f,g,h").split(",")
+    # c last: it makes some of the hosts bare.
+    wanted = sorted(os.environ.get("CASES", "a,b,c,d,e,f,g,h").split(","), key="abdefghc".index)
     peers.environment()
     lab = Lab("bench")
     started = lab.up(dict.fromkeys(lab.names(HOSTS), "trixie"))

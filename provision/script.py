@@ -52,8 +52,13 @@ def quote(word: str) -> str:
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-#: Other looks ask look_files for paths in passing, and look_services uses what it saw.
-_LATE = {"look_files": 1, "look_services": 2, "look_docker": 3, "look_moved": 4, "look_compose": 5}
+#: Other looks ask look_files for paths in passing, and look_packages and look_services use what it saw.
+_LATE = {
+    name: place
+    for place, name in enumerate(
+        ("look_files", "look_packages", "look_services", "look_docker", "look_moved", "look_compose"), 1
+    )
+}
 
 
 def merged(calls: Iterable[Call]) -> list[Call]:

@@ -335,6 +335,46 @@ SHOW = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=en
 
 
 @each_shell
+def test_packages_are_asked_for_once(shell: list[str], tmp_path: Path) -> None:
+    """What a job was told holds while dpkg's database is that very one, and for the same names alone."""
+    stub(tmp_path / "bin", "dpkg-query", f"echo asked >>{tmp_path}/calls\ncat {tmp_path}/answer")
+    (tmp_path / "answer").write_text("a ii  1.0\nb ii  2.0\n")
+    status, updates, other = (tmp_path / name for name in ("status", "updates", "other"))
+    status.write_text("whole")
+    updates.mkdir()
+    other.write_text("x")
+    files = ["look/files.sh", "look/pkg_apt.sh"]
+
+    def look(names: str, job: bool = False) -> tuple[str, int]:
+        lines = [f"files_watched='{status} {updates}' packages_memory={tmp_path}/memory"]
+        lines += [f"run={tmp_path}/run"] * job + [f"look_files {other}", f"look_packages {names}"]
+        frames, done = run(shell, files, "\n".join(lines), path=tmp_path / "bin", frame="fix.sh" if job else "look.sh")
+        assert frames, done.stderr
+        calls = tmp_path / "calls"
+        return frames[-1][2], len(calls.read_text().splitlines()) if calls.exists() else 0
+
+    answer = "a ii  1.0\nb ii  2.0"
+    assert look("a b") == (answer, 1)
+    assert look("a b") == (answer, 2), "a look writes nothing, so nothing is remembered"
+    assert look("a b", job=True) == (answer, 3)
+    assert look("a b") == (answer, 3)
+    assert look("a")[1] == 4, "other names are another question"
+    assert look("a b") == (answer, 4)
+    new = tmp_path / "status-new"
+    new.write_text("whole")
+    new.rename(status)
+    (tmp_path / "answer").write_text("a ii  1.1\n")
+    assert look("a b") == ("a ii  1.1", 5), "of the same size and age, and yet another file"
+    assert look("a b", job=True)[1] == 6
+    assert look("a b")[1] == 6
+    os.utime(updates, (1, 1))
+    assert look("a b")[1] == 7, "a change that is not in the database yet"
+    (tmp_path / "memory").write_text((tmp_path / "memory").read_text().replace("end\n", ""))
+    os.utime(updates, None)
+    assert look("a b")[1] == 8, "half of a memory is none"
+
+
+@each_shell
 def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     """The whole life of a stamp, with this very process as the service. systemctl answers as recorded (257)."""
     watched = tmp_path / "conf"

@@ -46,9 +46,11 @@ class BootService(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.keys != ("enabled",):
             yield from self.file.fix(drift)
-            yield Call("svc_reread")
         if "enabled" in drift:
+            # Which has systemd read all units anew (systemctl(1), enable).
             yield Call("svc_enable", (self.unit,), replaces=(self.link,))
+        else:
+            yield Call("svc_reread")
 
 
 class NoBootService(Struct, frozen=True):

@@ -172,7 +172,11 @@ look_files() { # PATH...
         files_left=$((files_left - 1))
     done
     [ $# -gt 0 ] || return 0
-    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_more=
+    for files_path in ${files_watched-}; do
+        [ ! -e "$files_path" ] || files_more="$files_more $files_path"
+    done
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more)
     files_rest=$files_stat files_total=-1 files_table=$nl
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
@@ -195,8 +199,20 @@ look_files() { # PATH...
         shift
         files_left=$((files_left - 1))
     done
+    files_known=${files_more:+$files_rest}
     [ "$files_total" -ge 0 ] || return 0
-    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "$files_total" -le 2000 ]; then
+        files_text=
+        for files_path in "$@"; do
+            while IFS= read -r files_line; do
+                files_text="$files_text$files_line$nl"
+            done <"$files_path" 2>/dev/null
+            files_text="$files_text$files_line"
+        done
+        files_text=${files_text}Linux
+    else
+        files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    fi
     if [ "${#files_text}" -eq "$files_total" ]; then
         emit contents '' "$files_text" "$@"
         return 0
@@ -1615,10 +1631,10 @@ at look_manifests /var/lib/provision/manifests
 at look_stores /var/lib/docker measure /var/lib/containerd -
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
-at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'

@@ -172,7 +172,11 @@ look_files() { # PATH...
         files_left=$((files_left - 1))
     done
     [ $# -gt 0 ] || return 0
-    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_more=
+    for files_path in ${files_watched-}; do
+        [ ! -e "$files_path" ] || files_more="$files_more $files_path"
+    done
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more)
     files_rest=$files_stat files_total=-1 files_table=$nl
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
@@ -195,8 +199,20 @@ look_files() { # PATH...
         shift
         files_left=$((files_left - 1))
     done
+    files_known=${files_more:+$files_rest}
     [ "$files_total" -ge 0 ] || return 0
-    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "$files_total" -le 2000 ]; then
+        files_text=
+        for files_path in "$@"; do
+            while IFS= read -r files_line; do
+                files_text="$files_text$files_line$nl"
+            done <"$files_path" 2>/dev/null
+            files_text="$files_text$files_line"
+        done
+        files_text=${files_text}Linux
+    else
+        files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    fi
     if [ "${#files_text}" -eq "$files_total" ]; then
         emit contents '' "$files_text" "$@"
         return 0
@@ -265,10 +281,36 @@ look_manifests() { # FOLDER
         emit manifest "${manifests_file##*/}" "$manifests_text"
     done
 }
-look_packages() { # NAME...; 1 is dpkg-query's word for "not all of them are known"
+files_watched='/var/lib/dpkg/status /var/lib/dpkg/updates'
+packages_memory=/var/lib/provision/packages
+look_packages() { # NAME...
+    packages_remembered "$@" || packages_ask "$@"
+    emit packages '' "$packages_text"
+}
+packages_remembered() { # NAME... -> packages_text
+    [ -n "${files_known-}" ] && [ -f "$packages_memory" ] || return 1
+    packages_text='' packages_head=
+    while IFS= read -r packages_line; do
+        case $packages_line in
+            end) return 0 ;;
+            asked)
+                [ "$packages_head" = "names $*$nl$files_known$nl" ] || return 1
+                packages_text=
+                ;;
+            *)
+                packages_head="$packages_head$packages_line$nl"
+                packages_text="${packages_text:+$packages_text$nl}$packages_line"
+                ;;
+        esac
+    done <"$packages_memory"
+    return 1
+}
+packages_ask() { # NAME... -> packages_text; 1 is dpkg-query's word for "not all of them are known"
     packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
         [ $? -eq 1 ]
-    emit packages '' "$packages_text"
+    if [ -n "${run-}" ] && [ -n "${files_known-}" ]; then
+        printf '%s\n' "names $*" "$files_known" asked "$packages_text" end >"$packages_memory"
+    fi
 }
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
@@ -1651,10 +1693,10 @@ at look_manifests /var/lib/provision/manifests
 at look_stores /var/lib/docker measure /var/lib/containerd -
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
-at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'

@@ -172,7 +172,11 @@ look_files() { # PATH...
         files_left=$((files_left - 1))
     done
     [ $# -gt 0 ] || return 0
-    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@")
+    files_more=
+    for files_path in ${files_watched-}; do
+        [ ! -e "$files_path" ] || files_more="$files_more $files_path"
+    done
+    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more)
     files_rest=$files_stat files_total=-1 files_table=$nl
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
@@ -195,8 +199,20 @@ look_files() { # PATH...
         shift
         files_left=$((files_left - 1))
     done
+    files_known=${files_more:+$files_rest}
     [ "$files_total" -ge 0 ] || return 0
-    files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    if [ "$files_total" -le 2000 ]; then
+        files_text=
+        for files_path in "$@"; do
+            while IFS= read -r files_line; do
+                files_text="$files_text$files_line$nl"
+            done <"$files_path" 2>/dev/null
+            files_text="$files_text$files_line"
+        done
+        files_text=${files_text}Linux
+    else
+        files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+    fi
     if [ "${#files_text}" -eq "$files_total" ]; then
         emit contents '' "$files_text" "$@"
         return 0
@@ -1033,7 +1049,8 @@ svc_deciders() { # UNIT SHOW
     set +f
     decider /etc/systemd/system /run/systemd/system
 }
-svc_enable() { # UNIT
+svc_enable() { # UNIT: its package may have done so since we looked; doing it has all units read anew
+    [ "$(exec systemctl is-enabled -- "$1" 2>/dev/null 3>&-)" != enabled ] || return 0
     systemctl --no-pager enable -- "$1" 3>&-
 }
 svc_disable() { # UNIT
@@ -1645,10 +1662,10 @@ at look_manifests /var/lib/provision/manifests
 at look_stores /var/lib/docker measure /var/lib/containerd -
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
-at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env

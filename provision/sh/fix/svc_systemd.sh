@@ -21,7 +21,8 @@ svc_deciders() { # UNIT SHOW
     decider /etc/systemd/system /run/systemd/system
 }
 
-svc_enable() { # UNIT
+svc_enable() { # UNIT: its package may have done so since we looked; doing it has all units read anew
+    [ "$(exec systemctl is-enabled -- "$1" 2>/dev/null 3>&-)" != enabled ] || return 0
     systemctl --no-pager enable -- "$1" 3>&-
 }
 
