@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +168,7 @@ class Bench:
                 text=True,
             )
             began: dict[str, float] = {}
-            took: Counter[str] = Counter()
+            took: dict[str, float] = {}
             assert process.stdout is not None
             for line in process.stdout:
                 event, now = json.loads(line), time.perf_counter()
@@ -178,7 +177,7 @@ class Bench:
                 if event["event"] == "step.begin":
                     began[event["host"]] = now
                 elif event["event"] == "step.done":
-                    took[event["host"]] += now - began[event["host"]]
+                    took[event["host"]] = took.get(event["host"], 0) + now - began[event["host"]]
             if process.wait() != 0:
                 sys.exit("bare to done failed")
             whole = time.perf_counter() - begin
