@@ -8,64 +8,35 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench import logins
+from bench.measure import ROOT, Contender, Sample, by_turns, median, once, ratio
 from provision.lab.fleet import Lab
 
 HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
-ROOT = Path(__file__).parent.parent
 
 
-def timed(argv: list[str]) -> tuple[float, float]:
-    """Wall and CPU seconds (user and system) of a whole process; it must succeed."""
-    before, begin = os.times(), time.perf_counter()
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
-    wall, after = time.perf_counter() - begin, os.times()
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(argv)} failed with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return wall, cpu
-
-
-def logged(lab: Lab, name: str) -> tuple[int, int]:
-    """Connections and execs that a host's sshd has logged until now, the one that asks included."""
-    count = "grep -c 'Accepted publickey'; journalctl -q -o cat | grep -c 'Starting session: command'"
-    argv = [*lab.ssh(name), f"journalctl -q -o cat | {count}"]
-    words = subprocess.run(argv, capture_output=True, check=True).stdout.split()
-    return int(words[0]), int(words[1])
-
-
-def counted(lab: Lab, names: list[str], argv: list[str]) -> tuple[float, float]:
-    """Connections and execs per host that one run of ``argv`` costs."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        before = list(pool.map(lambda name: logged(lab, name), names))
-        timed(argv)
-        after = list(pool.map(lambda name: logged(lab, name), names))
-    # One connection and one exec of the difference is our own question.
-    connections = sum(b[0] - a[0] - 1 for a, b in zip(before, after, strict=True))
-    execs = sum(b[1] - a[1] - 1 for a, b in zip(before, after, strict=True))
-    return connections / len(names), execs / len(names)
-
-
-def compare(one: list[str], other: list[str], rounds: int) -> dict[str, float]:
-    """Alternate two commands; medians of both, and the median of the ratios pair by pair."""
-    timed(one), timed(other)
-    pairs = [(timed(one), timed(other)) for _ in range(rounds)]
+def compared(found: dict[str, list[Sample]], ours: str, floor: str) -> dict[str, float]:
+    """Medians of both, and the median and the ends of the ratios pair by pair."""
+    mine, theirs = found[ours], found[floor]
+    ratios = [a.wall / b.wall for a, b in zip(mine, theirs, strict=True)]
     return {
-        "wall": statistics.median(a[0] for a, _ in pairs),
-        "cpu": statistics.median(a[1] for a, _ in pairs),
-        "floor_wall": statistics.median(b[0] for _, b in pairs),
-        "floor_cpu": statistics.median(b[1] for _, b in pairs),
-        "ratio": statistics.median(a[0] / b[0] for a, b in pairs),
-        "ratio_min": min(a[0] / b[0] for a, b in pairs),
-        "ratio_max": max(a[0] / b[0] for a, b in pairs),
+        "wall": median(mine),
+        "cpu": median(mine, "cpu"),
+        "floor_wall": median(theirs),
+        "floor_cpu": median(theirs, "cpu"),
+        "ratio": ratio(mine, theirs),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
     }
+
+
+def spread(result: dict[str, float]) -> str:
+    return f"{result['ratio']:.2f} ({result['ratio_min']:.2f}-{result['ratio_max']:.2f})"
 
 
 def over_ssh(lab: Lab, names: list[str]) -> list[str]:
@@ -82,21 +53,24 @@ def main() -> None:
     lab = Lab("bench")
     names = lab.names(HOSTS)
     python = sys.executable
+    program = str(Path(python).parent / "provision")
     begin = time.perf_counter()
     started = lab.up(dict.fromkeys(names, "trixie"))
     try:
         booted = time.perf_counter() - begin
         inventory = str(lab.inventory_file)
-        apply = [python, "-m", "provision", "apply", "--yes", "-i", inventory]
-        floor = [python, "-m", "bench.floor", inventory]
-        first, _ = timed(apply)
+        apply = Contender("apply", [program, "apply", "--yes", "-i", inventory])
+        floor = Contender("login + true", [python, "-m", "bench.floor", inventory])
+        first = once(apply).wall
         time.sleep(10)  # what the installation has left to do in the background
-        result = compare(apply, floor, ROUNDS)
-        connections, execs = counted(lab, names, apply)
-        start = compare([f"{Path(python).parent}/provision", "--help"], [python, "-c", "pass"], 2 * ROUNDS)
+        result = compared(by_turns([apply, floor], ROUNDS), apply.name, floor.name)
+        connections, execs = logins.cost(lab, names, apply)
+        help_, nothing = Contender("--help", [program, "--help"]), Contender("pass", [python, "-c", "pass"])
+        start = compared(by_turns([help_, nothing], 2 * ROUNDS), help_.name, nothing.name)
         suites = ["--suite", "settings", "--suite", "daemon"]
-        proof = compare([python, "-m", "provision", "verify", "-i", inventory, *suites], apply, ROUNDS)
-        plain, _ = timed(over_ssh(lab, names))
+        verify = Contender("verify", [program, "verify", "-i", inventory, *suites])
+        proof = compared(by_turns([verify, apply], ROUNDS), verify.name, apply.name)
+        plain = once(Contender("testinfra", over_ssh(lab, names))).wall
     finally:
         lab.down([record.name for record in started])
 
@@ -106,8 +80,8 @@ def main() -> None:
             f"nothing to do, {HOSTS} hosts: wall",
             f"{result['wall']:.3f} s",
             f"{result['floor_wall']:.3f} s",
-            f"{result['ratio']:.2f} ({result['ratio_min']:.2f}-{result['ratio_max']:.2f})",
-            "1.6",
+            spread(result),
+            "1.5",
         ),
         (
             "  controller CPU",
@@ -129,7 +103,7 @@ def main() -> None:
             f"verify, settings and daemon, {HOSTS} hosts, against apply with nothing to do",
             f"{proof['wall']:.3f} s",
             f"{proof['floor_wall']:.3f} s",
-            f"{proof['ratio']:.2f} ({proof['ratio_min']:.2f}-{proof['ratio_max']:.2f})",
+            spread(proof),
             "3",
         ),
         ("  the same suites over testinfra's ssh://", f"{plain:.1f} s", "", f"{plain / proof['wall']:.0f} x ours", ""),

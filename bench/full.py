@@ -19,11 +19,11 @@ from pathlib import Path
 
 import yaml
 
-from bench import peers, plot
+from bench import logins, peers, plot
 from bench.delay import slow_lines
 from bench.measure import ROOT, Contender, Sample, by_turns, median, once, open_files, ratio
 from bench.project import Project
-from provision.lab import cgroups, mirror
+from provision.lab import cgroups, keys, mirror
 from provision.lab.fleet import Lab
 
 HOSTS = int(os.environ.get("HOSTS", "20"))
@@ -76,7 +76,7 @@ class Bench:
         """Docker on all of them, by ourselves; and Python, which Ansible needs there."""
         engine = {
             "package_mirror": mirror.URL,
-            "fingerprint": mirror.fingerprint(self.lab.store),
+            "fingerprint": keys.fingerprint(self.lab.store),
             "plugins": [],
             "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"]},
         }
@@ -93,14 +93,21 @@ class Bench:
         floor, ours, pyinfra = self.base.floor(), self.base.ours(), self.base.pyinfra()
         found = by_turns([floor, ours, pyinfra, self.base.fabric()], ROUNDS)
         self._same("pyinfra")
-        found |= by_turns([self.base.ansible()], 1)
+        found |= by_turns([self.base.ansible(), self.base.ansible(facts=True)], 1)
         self._same("ansible")
         mine = found["provision"]
+        stock = median(found["ansible with facts"])
+        rows = costs("a", found)
+        for contender in (ours, pyinfra, self.base.fabric(), self.base.ansible()):
+            connections, execs = logins.cost(self.lab, self.hosts, contender)
+            rows.append(Row("a", f"{contender.name}: connections a host, by its sshd", connections, ""))
+            rows.append(Row("a", f"{contender.name}: execs a host, by its sshd", execs, ""))
         return [
-            *costs("a", found),
+            *rows,
             at_most("a", "provision / login + true", ratio(mine, found["login + true"]), 1.5),
             at_least("a", "pyinfra / provision", ratio(found["pyinfra"], mine), 3.5),
             at_least("a", "ansible / provision", median(found["ansible"]) / median(mine), 100),
+            Row("a", "ansible with facts / provision", stock / median(mine), "x"),
         ]
 
     def _same(self, who: str) -> None:
@@ -116,13 +123,17 @@ class Bench:
         def label(number: int) -> None:
             self.base.declare({"labels": [f"round={next(count)}"]})
 
-        found = by_turns([self.base.ours(before=label), self.base.pyinfra("reloaded", label)], ROUNDS)
+        reload = Contender("login + reload", self._everywhere("systemctl reload docker"))
+        found = by_turns([reload, self.base.ours(before=label), self.base.pyinfra("reloaded", label)], ROUNDS)
         found |= by_turns([self.base.ansible("reloaded", label)], 1)
         self._same("the reload")
         mine = found["provision"]
         rows += costs("b, reload", found)
         rows.append(at_least("b, reload", "pyinfra / provision", ratio(found["pyinfra"], mine), 3))
         rows.append(at_least("b, reload", "ansible / provision", median(found["ansible"]) / median(mine), 30))
+        # What nobody can be faster than: a login, and nothing but the reload.
+        rows.append(Row("b, reload", "pyinfra / login + reload", ratio(found["pyinfra"], found[reload.name]), "x"))
+        rows.append(Row("b, reload", "provision / login + reload", ratio(mine, found[reload.name]), "x"))
 
         def level(number: int) -> None:
             self.base.declare({"log-level": ("info", "warn")[next(count) % 2], "max-concurrent-downloads": 3 + number})

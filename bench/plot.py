@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from html import escape
 
 _WIDTH, _LEFT, _BAR = 760, 230, 16
-_COLOURS = {"provision": "#1a7f5a", "login + true": "#8a8f98", "docker's own restart": "#8a8f98"}
+_FLOOR = "#8a8f98"
+_COLOURS = {
+    "provision": "#1a7f5a",
+    "login + true": _FLOOR,
+    "login + reload": _FLOOR,
+    "docker's own restart": _FLOOR,
+}
 _OTHERS = "#c9793b"
 
 

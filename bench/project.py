@@ -113,17 +113,21 @@ class Project:
         argv += [str(self.folder / "inventory.py"), str(peers.HERE / "deploy_pyinfra.py")]
         return Contender("pyinfra", argv, {"SSH_AUTH_SOCK": ""}, before)
 
-    def ansible(self, how: str = "reloaded", before: Callable[[int], None] | None = None) -> Contender:
+    def ansible(
+        self, how: str = "reloaded", before: Callable[[int], None] | None = None, facts: bool = False
+    ) -> Contender:
+        """``facts`` are gathered by Ansible unless it is told not to; none of these tasks needs one."""
         argv = [str(peers.environment() / "ansible-playbook"), "-i", str(self.folder / "inventory.yml")]
         argv += ["-f", str(len(self.names)), "-e", f"files={self.folder} how={how} wanted_name={NAME}"]
         argv += ["-e", "ansible_python_interpreter=/usr/bin/python3", str(peers.HERE / "site.ansible.yml")]
         environment = {
             "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_GATHERING": "implicit" if facts else "explicit",
             "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile={self._known()}",
             "ANSIBLE_NOCOWS": "1",
             "LC_ALL": "C.UTF-8",
         }
-        return Contender("ansible", argv, environment, before)
+        return Contender("ansible with facts" if facts else "ansible", argv, environment, before)
 
     def fabric(self) -> Contender:
         argv = [str(peers.environment() / "python"), str(peers.HERE / "plain_fabric.py")]

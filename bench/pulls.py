@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from provision.lab import cgroups, mirror
+from provision.lab import cgroups, keys, mirror
 from provision.lab.fleet import Lab
 from tests.lab import images
 
@@ -43,7 +43,7 @@ class Bench:
 
     def write(self, bound: int) -> None:
         daemon = {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"], "insecure-registries": [self.name]}
-        engine = {"package_mirror": mirror.URL, "fingerprint": mirror.fingerprint(self.lab.store), "plugins": []}
+        engine = {"package_mirror": mirror.URL, "fingerprint": keys.fingerprint(self.lab.store), "plugins": []}
         whole = {**engine, "daemon": daemon}
         address = self.name.partition(":")[0]
         plays = [

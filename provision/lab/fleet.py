@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, identity, images, mirror, network, nspawn, vm
+from provision.lab import base, cgroups, identity, images, keys, mirror, network, nspawn, vm
 from provision.lab.store import FIRST, LAST, Record, Store, alive
 
 #: Program -> the Debian package that brings it.
@@ -196,7 +196,7 @@ class Lab:
             f"    provision_known_hosts: {self.known_hosts}",
             "    # The lab's own docker-ce mirror, and the key that signs it.",
             f"    package_mirror: {mirror.URL}",
-            f"    package_fingerprint: {mirror.fingerprint(self.store)}",
+            f"    package_fingerprint: {keys.fingerprint(self.store)}",
             f"    cgroup_driver: {cgroups.driver()}",
             "  children:",
             "    docker:",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.lab import base, devuan, disk, lookalike, mirror
+from provision.lab import base, devuan, disk, keys, lookalike, mirror
 from provision.lab.store import Store
 
 NAMES = (*base.SUITES, *lookalike.LOOKALIKES, devuan.NAME)
@@ -33,7 +33,7 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
             *(devuan.SUITE for name in names if name == devuan.NAME),
         ]
     )
-    mirror.ensure_keys(store)
+    keys.ensure(store)
     for suite in suites:
         base.ensure(store, suite)
         if virtual:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provision.lab import base
+from provision.lab import base, keys
 from provision.lab.process import run
 from provision.lab.store import MIRROR, Store
 
@@ -149,7 +149,7 @@ def ensure(store: Store, name: str, archive: Path) -> Path:
     (part / "etc/os-release").unlink()
     base.write(part / "etc/os-release", like.os_release)
     base.write(part / "usr/lib/systemd/system-preset/99-default-disable.preset", _PRESET)
-    base.write(part / "etc/pki/rpm-gpg/RPM-GPG-KEY-lab", (store.root / "keys/archive.asc").read_text())
+    base.write(part / "etc/pki/rpm-gpg/RPM-GPG-KEY-lab", keys.public(store, keys.ARCHIVE).read_text())
     repositories = "etc/yum.repos.d" if "dnf" in like.packages else "etc/zypp/repos.d"
     base.write(part / repositories / "base.repo", _REPO.format(mirror=MIRROR, folder=like.folder))
     (part / "etc/sysconfig").mkdir(exist_ok=True)

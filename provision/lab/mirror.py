@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, debs, engine_packages, network, rpms
+from provision.lab import base, cgroups, debs, engine_packages, keys, network, rpms
 from provision.lab.engine_packages import Recipe
 from provision.lab.lookalike import Lookalike
 from provision.lab.process import output, run
@@ -73,33 +73,6 @@ def path(store: Store) -> Path:
     return store.root / "mirrors" / _RECIPE
 
 
-def ensure_keys(store: Store) -> None:
-    """The throwaway keys: one to log in with, one that signs ``docker-ce``, one that signs the small archive."""
-    store.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not store.key.exists():
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision-lab", "-f", store.key])
-    for name in ("docker", "archive"):
-        if (store.key.parent / f"{name}.asc").exists():
-            continue
-        home = _gnupg(store)
-        run([*home, "--passphrase", "", "--quick-gen-key", f"provision lab {name}", "rsa3072", "sign", "never"])
-        armored = output([*home, "--armor", "--export", f"provision lab {name}"])
-        (store.key.parent / f"{name}.asc").write_text(armored + "\n")
-
-
-def _gnupg(store: Store) -> list[str]:
-    home = store.key.parent / "gnupg"
-    home.mkdir(exist_ok=True, mode=0o700)
-    return ["gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]
-
-
-def fingerprint(store: Store) -> str:
-    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it; on a new machine it is made now."""
-    ensure_keys(store)
-    listing = output([*_gnupg(store), "--with-colons", "--list-keys", "provision lab docker"])
-    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
-
-
 def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) -> Path:
     """Build what is missing of the mirror for ``suites`` and look-alikes; about half a minute each, then cached."""
     mirror = path(store)
@@ -110,7 +83,7 @@ def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) ->
         if not (mirror / like.folder / "repodata/repomd.xml").exists():
             _Builder(store, mirror, like.suite).build_rpms(like)
     for folder in (mirror / "docker-ce/linux").iterdir():
-        (folder / "gpg").write_text((store.key.parent / "docker.asc").read_text())
+        (folder / "gpg").write_text(keys.public(store, keys.DOCKER).read_text())
     (mirror / "recipe").write_text(mirror.name)
     return mirror
 
@@ -137,13 +110,13 @@ class _Builder:
 
     def build_rpms(self, like: Lookalike) -> None:
         """The same engines as Docker's rpms, and the look-alike's own archive."""
-        home = self.store.key.parent / "gnupg"
+        home = keys.folder(self.store)
         archive = self.mirror / like.folder
         docker = (
             self.mirror / "docker-ce/linux" / like.docker / platform.machine() / "stable" if like.docker else archive
         )
-        own = rpms.Signer("provision lab archive", home)
-        signers = {archive: own, docker: rpms.Signer("provision lab docker", home) if like.docker else own}
+        own = rpms.Signer(keys.owner(keys.ARCHIVE), home)
+        signers = {archive: own, docker: rpms.Signer(keys.owner(keys.DOCKER), home) if like.docker else own}
         for folder in signers:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -244,7 +217,7 @@ class _Builder:
         (dist / "InRelease").unlink(missing_ok=True)
         release = run(["apt-ftparchive", *words, "release", dist]).stdout
         (dist / "Release").write_bytes(release)
-        signer = [*_gnupg(self.store), "--local-user", f"provision lab {key}"]
+        signer = [*keys.gnupg(self.store), "--local-user", keys.owner(key)]
         run([*signer, "--clearsign", "--output", dist / "InRelease", dist / "Release"])
 
 

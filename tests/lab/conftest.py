@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.lab import cgroups, mirror
+from provision.lab import cgroups, keys, mirror
 from provision.lab.fleet import Lab, missing
 from provision.lab.store import start_time
 from provision.transport import known_hosts
@@ -182,7 +182,7 @@ def engine(**daemon: Any) -> dict[str, Any]:
     """An engine from the lab's mirror, with the cgroup driver that this machine needs."""
     return {
         "package_mirror": mirror.URL,
-        "fingerprint": mirror.fingerprint(LAB.store),
+        "fingerprint": keys.fingerprint(LAB.store),
         "plugins": [],
         "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"], **daemon},
     }

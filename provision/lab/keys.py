@@ -1,0 +1,63 @@
+"""The lab's throwaway keys: one to log in with, one that signs ``docker-ce``, one that signs the small archive."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from provision.lab.process import output, run
+from provision.lab.store import Store
+
+DOCKER, ARCHIVE = "docker", "archive"
+
+
+def ensure(store: Store) -> None:
+    """Make what is missing of them. On a new machine several processes may ask at once: two keys that bear one name
+    would be taken for one by gpg, and shown as two."""
+    if all(public(store, name).exists() for name in (DOCKER, ARCHIVE)):
+        return
+    store.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(store.key.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not store.key.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision-lab", "-f", store.key])
+        for name in (DOCKER, ARCHIVE):
+            _make(store, name)
+
+
+def _make(store: Store, name: str) -> None:
+    home = gnupg(store)
+    # Whoever was to make them before us may have been stopped in between.
+    if f":{owner(name)}:" not in output([*home, "--with-colons", "--list-secret-keys"]):
+        run([*home, "--passphrase", "", "--quick-gen-key", owner(name), "rsa3072", "sign", "never"])
+    part = public(store, name).with_suffix(".part")
+    part.write_text(output([*home, "--armor", "--export", owner(name)]) + "\n")
+    part.rename(public(store, name))
+
+
+def owner(name: str) -> str:
+    """What gpg knows a key by."""
+    return f"provision lab {name}"
+
+
+def public(store: Store, name: str) -> Path:
+    """The key as a mirror offers it, in armor."""
+    return store.key.parent / f"{name}.asc"
+
+
+def gnupg(store: Store) -> list[str]:
+    """The words of a ``gpg`` command that has the keys."""
+    home = folder(store)
+    home.mkdir(exist_ok=True, mode=0o700)
+    return ["gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback"]
+
+
+def folder(store: Store) -> Path:
+    return store.key.parent / "gnupg"
+
+
+def fingerprint(store: Store) -> str:
+    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it; on a new machine it is made now."""
+    ensure(store)
+    listing = output([*gnupg(store), "--with-colons", "--list-keys", owner(DOCKER)])
+    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
