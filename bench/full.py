@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import yaml
@@ -71,6 +72,10 @@ class Bench:
         self.lab, self.folder = lab, folder
         self.hosts = lab.names(HOSTS)
         self.base = Project(lab, folder / "base", self.hosts, HOSTS)
+        # Twenty hosts share the cores of this machine; two have one each, as the hosts of a fleet do.
+        self.pair = Project(lab, folder / "pair", self.hosts[:2], 2)
+        # What differs from one change to the next.
+        self.count = count()
 
     def prepare(self) -> None:
         """Docker on all of them, by ourselves; and Python, which Ansible needs there."""
@@ -108,55 +113,72 @@ class Bench:
             at_least("a", "pyinfra / provision", ratio(found["pyinfra"], mine), 3.5),
             at_least("a", "ansible / provision", median(found["ansible"]) / median(mine), 100),
             Row("a", "ansible with facts / provision", stock / median(mine), "x"),
+            *self._two(),
         ]
 
-    def _same(self, who: str) -> None:
-        states = self.base.states()
+    def _two(self) -> list[Row]:
+        found = by_turns([self.pair.floor(), self.pair.ours(), self.pair.pyinfra()], ROUNDS)
+        found |= by_turns([self.pair.ansible()], 1)
+        mine, case = found["provision"], "a, 2 hosts"
+        return [
+            *costs(case, found),
+            Row(case, "provision / login + true", ratio(mine, found["login + true"]), "x"),
+            Row(case, "pyinfra / provision", ratio(found["pyinfra"], mine), "x"),
+            Row(case, "ansible / provision", median(found["ansible"]) / median(mine), "x"),
+        ]
+
+    def _same(self, who: str, project: Project | None = None) -> None:
+        states = (project or self.base).states()
         if len(states) != 1:
             sys.exit(f"{who} leaves the hosts in {len(states)} different states: {states}")
 
     def b(self) -> list[Row]:
         """One key of daemon.json changed: one that a reload serves, and one that needs a restart."""
         rows: list[Row] = []
-        count = iter(range(10_000))
-
-        def label(number: int) -> None:
-            self.base.declare({"labels": [f"round={next(count)}"]})
-
-        reload = Contender("login + reload", self._everywhere("systemctl reload docker"))
-        found = by_turns([reload, self.base.ours(before=label), self.base.pyinfra("reloaded", label)], ROUNDS)
-        found |= by_turns([self.base.ansible("reloaded", label)], 1)
-        self._same("the reload")
-        mine = found["provision"]
-        rows += costs("b, reload", found)
-        rows.append(at_least("b, reload", "pyinfra / provision", ratio(found["pyinfra"], mine), 3))
-        rows.append(at_least("b, reload", "ansible / provision", median(found["ansible"]) / median(mine), 30))
-        # What nobody can be faster than: a login, and nothing but the reload.
-        rows.append(Row("b, reload", "pyinfra / login + reload", ratio(found["pyinfra"], found[reload.name]), "x"))
-        rows.append(Row("b, reload", "provision / login + reload", ratio(mine, found[reload.name]), "x"))
-
-        def level(number: int) -> None:
-            self.base.declare({"log-level": ("info", "warn")[next(count) % 2], "max-concurrent-downloads": 3 + number})
-
-        restart = Contender("docker's own restart", self._everywhere("systemctl restart docker"))
-        forget = "systemctl reset-failed docker"
-        self.base.everywhere(forget)
-
-        def clean(number: int) -> None:
-            self.base.everywhere(forget)
-            level(number)
-
-        found = by_turns([restart, self.base.ours(before=clean)], ROUNDS)
-        rows += costs("b, restart", found)
-        rows.append(
-            at_most("b, restart", "provision / docker's own", ratio(found["provision"], found[restart.name]), 1.2)
-        )
+        for project, case in ((self.base, "b"), (self.pair, "b, 2 hosts")):
+            rows += self._reload(project, f"{case}, reload", project is self.base)
+            rows += self._restart(project, f"{case}, restart", project is self.base)
         self.base.declare({})
         once(self.base.ours())
         return rows
 
-    def _everywhere(self, command: str) -> list[str]:
-        return [PYTHON, "-m", "bench.floor", str(self.base.folder / "inventory.yml"), str(HOSTS), command]
+    def _reload(self, project: Project, case: str, targets: bool) -> list[Row]:
+        def label(number: int) -> None:
+            project.declare({"labels": [f"round={next(self.count)}"]})
+
+        reload = Contender("login + reload", project.floor_of("systemctl reload docker"))
+        found = by_turns([reload, project.ours(before=label), project.pyinfra("reloaded", label)], ROUNDS)
+        found |= by_turns([project.ansible("reloaded", label)], 1)
+        self._same("the reload", project)
+        mine, theirs = found["provision"], ratio(found["pyinfra"], found["provision"])
+        ansible = median(found["ansible"]) / median(mine)
+        rows = costs(case, found)
+        if targets:
+            rows.append(at_least(case, "pyinfra / provision", theirs, 3))
+            rows.append(at_least(case, "ansible / provision", ansible, 30))
+        else:
+            rows.append(Row(case, "pyinfra / provision", theirs, "x"))
+            rows.append(Row(case, "ansible / provision", ansible, "x"))
+        # What nobody can be faster than: a login, and nothing but the reload.
+        rows.append(Row(case, "pyinfra / login + reload", ratio(found["pyinfra"], found[reload.name]), "x"))
+        rows.append(Row(case, "provision / login + reload", ratio(mine, found[reload.name]), "x"))
+        return rows
+
+    def _restart(self, project: Project, case: str, targets: bool) -> list[Row]:
+        restart = Contender("docker's own restart", project.floor_of("systemctl restart docker"))
+        # Three starts in a minute are all that docker's unit allows.
+        forget = "systemctl reset-failed docker"
+        project.everywhere(forget)
+
+        def clean(number: int) -> None:
+            project.everywhere(forget)
+            level = ("info", "warn")[next(self.count) % 2]
+            project.declare({"log-level": level, "max-concurrent-downloads": 3 + number})
+
+        found = by_turns([restart, project.ours(before=clean)], ROUNDS)
+        times = ratio(found["provision"], found[restart.name])
+        what = "provision / docker's own"
+        return [*costs(case, found), at_most(case, what, times, 1.2) if targets else Row(case, what, times, "x")]
 
     def c(self) -> list[Row]:
         """Bare to done, against the slowest host's own package transactions in that very run. No host waits here for

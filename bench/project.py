@@ -103,8 +103,11 @@ class Project:
         return Contender("provision", argv, before=before)
 
     def floor(self, threads: int = 20) -> Contender:
-        argv = [sys.executable, "-m", "bench.floor", str(self.folder / "inventory.yml"), str(threads)]
-        return Contender("login + true", argv)
+        return Contender("login + true", self.floor_of("true", threads))
+
+    def floor_of(self, command: str, threads: int = 20) -> list[str]:
+        """A login to each, and one command."""
+        return [sys.executable, "-m", "bench.floor", str(self.folder / "inventory.yml"), str(threads), command]
 
     def pyinfra(self, how: str = "reloaded", before: Callable[[int], None] | None = None) -> Contender:
         data = [f"wanted_name={NAME}", f"files={self.folder}", f"how={how}"]
