@@ -9,7 +9,7 @@ from provision.rollout.crew import Member, Shift
 from provision.rollout.host import HostRun
 
 #: How long (seconds) Ctrl-C, or a budget that is spent, may wait to be heeded.
-HEED = 0.5
+HEED = 0.2
 
 
 class Gate(Protocol):
@@ -83,3 +83,4 @@ class Threads:
             if gate.leaving:
                 for run in runs:
                     run.cut()
+        gate.heed()

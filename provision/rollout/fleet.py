@@ -30,6 +30,8 @@ from provision.rollout.stages import Stage, stages
 from provision.transport.ssh import Transport
 from provision.waves import BAD, Schedule, Wave
 
+_INTERRUPTED = "the run was interrupted"
+
 
 class Result(Struct):
     counts: Counter[str] = field(default_factory=Counter)
@@ -222,7 +224,7 @@ class Rollout:
                 self._leaving = True
             self._tell(Event("interrupted", data={"text": text}))
             self._result.interrupted = True
-            self._stopping = "the run was interrupted"
+            self._stopping = _INTERRUPTED
             if schedule is not None:
                 schedule.stop(self._stopping)
 
@@ -242,6 +244,9 @@ class _Gate:
 
     @property
     def stopped(self) -> str:
+        # Nobody is begun after Ctrl-C, not even before it is heeded.
+        if self._rollout._interrupts.pressed:
+            return _INTERRUPTED
         return self._rollout._stopping or (self._schedule.stopped if self._schedule is not None else "")
 
     @property
@@ -249,7 +254,7 @@ class _Gate:
         return self._rollout._leaving
 
     def start(self, run: HostRun) -> str:
-        if self._schedule is None:
+        if self._schedule is None or self._rollout._interrupts.pressed:
             return self.stopped
         with self._lock:
             return self._rollout.lacks(run) or self._schedule.start(run.wish.host.name)

@@ -37,6 +37,10 @@ class Interrupts:
         if self._raise or self._pressed >= _ENOUGH:
             raise KeyboardInterrupt
 
+    @property
+    def pressed(self) -> bool:
+        return self._pressed > 0
+
     def news(self) -> Iterator[bool]:
         """Each time that it was pressed and nobody has heeded it; whether it was not the first."""
         while self._heeded < self._pressed:

@@ -192,15 +192,16 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
 
 
 def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
-    """An apply to which somebody says Ctrl-C so often, when the first step is under way."""
+    """An apply to which somebody says Ctrl-C so often: when the first step is under way, and when he was heard (two
+    signals at once are one to the kernel)."""
     process = start(host, *words)
     assert process.stdout is not None
-    lines = []
+    lines, cues = [], ['"step.begin"', '"interrupted"'][:times]
     for line in process.stdout:
         lines.append(line)
-        if times and ('"step.begin"' in line or '"interrupted"' in line):
+        if cues and cues[0] in line:
             process.send_signal(signal.SIGINT)
-            times -= 1
+            del cues[0]
     return Outcome(process.wait(), "".join(line for line in lines if line.startswith("{")), "")
 
 
