@@ -31,6 +31,14 @@ HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PYTHON = sys.executable
 PROVISION = str(Path(PYTHON).parent / "provision")
+#: Ansible's hostname asks hostnamed, which ends when it is idle; to start it on 20 hosts that share two cores can take
+#: longer than D-Bus waits (25 s). Here it is up already, and stays: nobody else asks it.
+_HOSTNAMED = (
+    "mkdir -p /run/systemd/system/systemd-hostnamed.service.d"
+    " && printf '[Service]\nEnvironment=SYSTEMD_EXIT_ON_IDLE=0\n'"
+    " > /run/systemd/system/systemd-hostnamed.service.d/stay.conf"
+    " && systemctl daemon-reload && systemctl start systemd-hostnamed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ class Bench:
         play.write_text(yaml.safe_dump([{"name": "Prepare", "hosts": "all", "spec": spec}]))
         argv = [PROVISION, "apply", "--yes", "--no-lint", "-i", str(self.base.folder / "inventory.yml"), str(play)]
         once(Contender("prepare", argv))
+        self.base.everywhere(_HOSTNAMED)
         once(self.base.ours())
         time.sleep(10)  # what the installation has left to do in the background
 

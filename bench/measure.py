@@ -62,7 +62,7 @@ def once(contender: Contender, number: int = 0) -> Sample:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in contender.ends:
             out.seek(0)
-            text = out.read().decode("utf-8", "replace")[-3000:]
+            text = out.read().decode("utf-8", "replace")
             sys.exit(f"{' '.join(contender.argv)} failed with {process.returncode}:\n{text}")
     return Sample(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, (_wire() - before) / 1024)
 

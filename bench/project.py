@@ -111,7 +111,9 @@ class Project:
 
     def pyinfra(self, how: str = "reloaded", before: Callable[[int], None] | None = None) -> Contender:
         data = [f"wanted_name={NAME}", f"files={self.folder}", f"how={how}"]
-        argv = [str(peers.environment() / "pyinfra"), "-y", "--parallel", str(min(len(self.names), 500))]
+        # sshd begins to drop whoever comes while ten have yet to log in (MaxStartups), and pyinfra comes but once.
+        parallel = min(len(self.names), 8 * len(self.hosts))
+        argv = [str(peers.environment() / "pyinfra"), "-y", "--parallel", str(parallel)]
         argv += [word for pair in data for word in ("--data", pair)]
         argv += [str(self.folder / "inventory.py"), str(peers.HERE / "deploy_pyinfra.py")]
         return Contender("pyinfra", argv, {"SSH_AUTH_SOCK": ""}, before)

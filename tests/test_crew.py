@@ -74,6 +74,27 @@ def test_who_comes_back_waits_for_a_place() -> None:
     assert most[0] <= 2
 
 
+def test_hosts_that_are_all_slow_are_not_frozen() -> None:
+    """At first nobody knows; once some have answered, no more are asked at a time than there are places."""
+    lock, waiting, begun, most = threading.Lock(), [0], [0], [0]
+
+    def job(item: int, member: Member) -> None:
+        member.waits(True)
+        with lock:
+            begun[0] += 1
+            waiting[0] += 1
+            if begun[0] > 12:
+                most[0] = max(most[0], waiting[0])
+        time.sleep(0.3)
+        with lock:
+            waiting[0] -= 1
+        member.waits(False)
+
+    Shift(range(24), job, 2, patience=0.05).wait()
+    assert begun[0] == 24
+    assert most[0] <= 2
+
+
 def test_errors_of_ours_are_told_and_the_others_go_on() -> None:
     done = []
 

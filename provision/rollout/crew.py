@@ -1,7 +1,8 @@
 """Threads that go through many hosts, so many at a time, without the ones that freeze holding up the rest.
 
 A thread whose host keeps it waiting for longer than a moment, before anything is changed there, gives its place to
-another one, which goes on with the next host. It comes back to a place of its own when its host has answered.
+another one, which goes on with the next host. It comes back to a place of its own when its host has answered. What is
+longer than a moment, the other hosts say: where all of them are slow, more at a time would make them slower still.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ Item = TypeVar("Item")
 
 #: Seconds that a host may keep its thread waiting; a look over a line of 200 ms takes less.
 PATIENCE = 1.0
+#: Or so many times as long as the others do, by the median of the last ones.
+_LONGER, _LAST = 2, 32
 #: So many times more threads than places, when hosts freeze.
 _MOST = 5
 
@@ -47,6 +50,7 @@ class Shift(Generic[Item]):
     ) -> None:
         self._items = deque(items)
         self._job, self._size, self._patience = job, size, patience
+        self._waited: deque[float] = deque(maxlen=_LAST)
         self._changed = threading.Condition()
         self._members: set[Member] = set()
         # Threads that have a place, and those that want theirs back.
@@ -76,6 +80,8 @@ class Shift(Generic[Item]):
 
     def waits(self, member: Member, waiting: bool) -> None:
         with self._changed:
+            if not waiting and member.since is not None:
+                self._waited.append(time.monotonic() - member.since)
             member.since = time.monotonic() if waiting else None
             if waiting or not member.replaced:
                 return
@@ -96,7 +102,9 @@ class Shift(Generic[Item]):
 
     def _replace(self) -> None:
         """Others take the places of those whose hosts keep them waiting."""
-        late = time.monotonic() - self._patience
+        waited = sorted(self._waited) or [0.0]
+        patience = max(self._patience, _LONGER * waited[len(waited) // 2])
+        late = time.monotonic() - patience
         for member in list(self._members):
             if not self._items or len(self._members) >= _MOST * self._size:
                 return
