@@ -223,10 +223,10 @@ class Bench:
             if process.wait() != 0:
                 sys.exit("bare to done failed")
             whole = time.perf_counter() - begin
-            rows.append(Row("c", f"round {number + 1}: provision, whole process", whole, "s"))
-            slowest = max(took.values())
-            rows.append(Row("c", f"round {number + 1}: the slowest host's own package transactions", slowest, "s"))
-            rows.append(at_most("c", f"round {number + 1}: whole / transactions", whole / slowest, 1.1))
+            case, slowest = f"c, round {number + 1}", max(took.values())
+            rows.append(Row(case, "provision", whole, "s"))
+            rows.append(Row(case, "package transactions", slowest, "s"))
+            rows.append(at_most(case, "provision / the slowest host's package transactions", whole / slowest, 1.1))
         return rows
 
     def d(self) -> list[Row]:

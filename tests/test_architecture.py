@@ -153,3 +153,10 @@ REVEALING = {
 def test_secrets_are_revealed_where_they_must_be_and_nowhere_else() -> None:
     found = {str(path.relative_to(PACKAGE)) for path in modules() if re.search(r"\breveal", path.read_text())}
     assert found == REVEALING
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sh/look").glob("*.sh")), ids=lambda path: path.name)
+def test_each_look_says_which_programs_it_starts(path: Path) -> None:
+    """In the comment that it begins with: a fork on a thousand hosts wants a reason."""
+    head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")
+    assert re.search(r"\b(forks?:|no fork|its forks)", head, re.IGNORECASE), f"{path.name} says nothing of its forks"

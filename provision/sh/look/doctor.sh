@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What a host must offer before an engine is installed. Read-only; nothing here is in the way of an apply.
+# What a host must offer before an engine is installed. Read-only; nothing here is in the way of an apply, so its forks (a
+# dozen: uname, grep, modprobe, date, stat, df, ip) are nobody's loss.
 
 look_doctor() { # FOLDER...: where the engine will keep its data
     IFS= read -r doctor_kernel </proc/sys/kernel/osrelease

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# The runs that this host remembers. Only asked when somebody asks.
+# The runs that this host remembers. Only asked when somebody asks. No fork for their list; for one of them a cat of what
+# it replaced, and a stat and a base64 for each file.
 
 look_runs() { # FOLDER
     for runs_run in "$1"/*; do

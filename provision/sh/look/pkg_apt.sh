@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Forks: none while dpkg's database is the very one that a job of ours has asked for the same; else one dpkg-query for
-# all packages, which takes as long as all the rest of a look.
+# all packages, which takes as long as all the rest of a look. To upgrade, apt's own three or four more.
 
 # The whole database, and the changes that are not in it yet: dpkg replaces the one, and puts files into the other
 # (dpkg(1), FILES; lib/dpkg/dbmodify.c). What stat says of them tells one state from another.

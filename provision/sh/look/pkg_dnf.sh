@@ -1,4 +1,6 @@
 # shellcheck shell=sh
+# No fork: what differs between managers of rpm packages.
+
 # shellcheck disable=SC2034 # look/rpm.sh and look/pkg_rpm.sh use them
 rpm_manager=dnf rpm_lock_file=/etc/dnf/plugins/versionlock.list
 

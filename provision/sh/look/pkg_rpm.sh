@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What dnf and yum have in common.
+# What dnf and yum have in common. Forks: only to upgrade, one of the manager's for each package: nobody else knows what
+# the repositories have; and its cache in a folder that is made and removed.
 
 # The newest version that each package could have, from fresh metadata in a folder of our own: a look changes
 # nothing. In the words of apt-cache policy, so that one parser reads them.

@@ -1,4 +1,6 @@
 # shellcheck shell=sh
+# No fork: what differs between managers of rpm packages.
+
 # shellcheck disable=SC2034 # look/rpm.sh and look/pkg_rpm.sh use them
 rpm_manager=yum rpm_lock_file=/etc/yum/pluginconf.d/versionlock.list
 

@@ -1,4 +1,6 @@
 # shellcheck shell=sh
+# Forks: only to upgrade, one zypper for each package: nobody else knows what the repositories have.
+
 # shellcheck disable=SC2034 # look/rpm.sh uses them
 rpm_lock_file=/etc/zypp/locks
 
