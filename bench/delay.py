@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
@@ -41,13 +41,15 @@ def slow_lines(addresses: Sequence[str], round_trip: float) -> Iterator[dict[str
 
     async def listen(address: str) -> tuple[asyncio.Server, int]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(round_trip)
-            far_reader, far_writer = await asyncio.open_connection(address, 22)
-            await asyncio.gather(
-                _pass_on(reader, far_writer, round_trip / 2),
-                _pass_on(far_reader, writer, round_trip / 2),
-                return_exceptions=True,
-            )
+            # Cut off by leave() below: asyncio's streams would print that as an error.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(round_trip)
+                far_reader, far_writer = await asyncio.open_connection(address, 22)
+                await asyncio.gather(
+                    _pass_on(reader, far_writer, round_trip / 2),
+                    _pass_on(far_reader, writer, round_trip / 2),
+                    return_exceptions=True,
+                )
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
         return server, server.sockets[0].getsockname()[1]
