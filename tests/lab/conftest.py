@@ -32,11 +32,15 @@ _numbers = itertools.count(1)
 _LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py", "test_torture.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
+        if "docker_fleet" in getattr(item, "fixturenames", ()):
+            # Who shares hosts runs in one process, in the order of the file (pytest-xdist's --dist loadgroup).
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @dataclass

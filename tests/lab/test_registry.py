@@ -62,8 +62,8 @@ def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
     return docker_fleet(5)
 
 
-def test_push_here_pull_there(fleet: list[LabHost]) -> None:
-    hosts = fleet[:3]
+def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> None:
+    hosts = docker_fleet(3)  # none of which has heard of a registry, or of an authority
     registry, builder, runner = hosts
     name = f"{registry.address}:5000"
     app = f"{name}/team/app:1"
@@ -396,6 +396,8 @@ def api(host: LabHost, method: str, path: str) -> int:
 def test_a_registry_as_a_container(fleet: list[LabHost]) -> None:
     """The registry's own image can't be had here: one with Debian's build of the same program stands for it."""
     registry, host = fleet[0], fleet[2]
+    other = project([registry, host], play("Registry", registry, engine=engine(), registry=serving(registry.address)))
+    assert other.apply().code == 0
     program = base64.b64decode(registry.sh("base64 -w0 /usr/bin/docker-registry"))
     libraries = registry.sh("ldd /usr/bin/docker-registry | grep -o '/[^ )]*' || true").split()
     more = {name.lstrip("/"): base64.b64decode(registry.sh(f"base64 -w0 {name}")) for name in libraries}

@@ -46,6 +46,8 @@ def ends(outcome: Outcome) -> list[str]:
 
 def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHost]) -> None:
     first = four[0]
+    first.playbook(play({"engine": engine()}))
+    assert apply(four).code == 0
     first.playbook(play({"engine": engine(**{"storage-driver": "no-such-driver"})}, serial=[1, "50%"]))
     before = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
     outcome = apply(four, "--no-lint")
