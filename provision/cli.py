@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import io
 import os
 import sys
 
@@ -89,6 +90,9 @@ def console() -> None:
     """The entry point: leaves without tearing down what the system tears down anyway."""
     # What the imports leave behind stays until the end; collecting among it is wasted.
     gc.disable()
+    # In a locale that has no character for what is to be said, it is said in escapes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -43,6 +43,11 @@ class Wish(Struct, frozen=True):
     spec: Spec
     source: Map
 
+    @property
+    def pacing(self) -> tuple[Declared, Pacing] | None:
+        """The play whose ``rollout`` paces the host, and that; one play at most has it."""
+        return next(((part, part.rollout) for part in self.plays if part.rollout is not None), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

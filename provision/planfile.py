@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from provision.errors import UsageError
 from provision.model import Call, Plan
+from provision.private import write_private
 
 _FORMAT = "provision-plan-1"
 
@@ -51,13 +52,8 @@ def _step(call: Call) -> dict[str, Any]:
 def write(path: Path, head: Mapping[str, Any], hosts: Mapping[str, dict[str, Any]]) -> None:
     """Readable by its owner only: it has the text of every file that would be written."""
     whole = {"format": _FORMAT, **head, "hosts": dict(sorted(hosts.items()))}
-    try:
-        path.unlink(missing_ok=True)
-        path.touch(0o600)
-        # What a host has in a file may be no UTF-8.
-        path.write_text(json.dumps(whole, indent=1) + "\n")
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from error
+    # In ASCII: what a host has in a file may be no UTF-8.
+    write_private(path, json.dumps(whole, indent=1) + "\n")
 
 
 def read(path: Path) -> PlanFile:

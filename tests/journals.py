@@ -8,6 +8,7 @@ from pathlib import Path
 from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
 from provision.report import journal as journals
 from provision.report.journal import Journal
+from provision.report.visible import shown
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13 (trixie)")
 STEPS = (
@@ -19,7 +20,7 @@ STEPS = (
     "service:docker svc_settle",
 )
 #: What a host may have in a file, and what must not become a part of the page.
-EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }}'
+EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }} \udcff'
 
 
 def plan(host: str) -> Plan:
@@ -59,7 +60,7 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
             events += _of_host(host, clock.now + dice.random(), failed, dice)
         for at, event in sorted(events, key=lambda pair: pair[0]):
             clock.now = at
-            journal(event)
+            journal(shown(event))
         counts = {"changed": sum(names.index(host) + 1 not in bad for host in wave)}
         journal(Event("wave.done", data={"play": "Docker hosts", "wave": number, "counts": counts}))
     if stopped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,22 @@ def provision(project: Project, *words: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         argv, cwd=project.folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
+
+
+def test_a_terminal_without_such_characters_gets_escapes(project: Project) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: {rack: 漢字}}}\n")
+    argv = [sys.executable, "-m", "provision", "inventory", "--host", "web1"]
+    done = subprocess.run(
+        argv,
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "漢" not in done.stdout
+    assert json.loads(done.stdout)["rack"] == "漢字"
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["plan", "--nonsense"], ["plan", "--forks", "0"], ["lab"]])
@@ -138,7 +155,7 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 
 #: What commands have in common.
-_SHARED = {"__init__", "options", "running", "listening", "narrowing"}
+_SHARED = {"__init__", "options", "running", "listening", "narrowing", "clustering"}
 
 
 def test_commands_all_have_a_module_and_none_is_hidden() -> None:

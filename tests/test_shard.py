@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from provision.cli import main
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import Event
@@ -30,6 +31,25 @@ def test_a_shard_can_travel(shard: Shard) -> None:
     there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - our own
     assert there == shard
     assert [wish.host.name for wish in there.project.load(("web1",)).wishes] == ["web1"]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "words", "message"),
+    [
+        ("{}", ["--ask-pass"], "nobody's password is sent around"),
+        ("{before: {host: [touch, x]}}", [], "commands for each host run on this machine"),
+        ("{reboot: if-needed}", [], "restarts need a domain"),
+    ],
+)
+def test_what_can_not_be_done_elsewhere(
+    project: Folder, capsys: pytest.CaptureFixture[str], rollout: str, words: list[str], message: str
+) -> None:
+    project.spec("files: {/etc/x: {content: x}}")
+    playbook = project.folder / "playbooks/site.yml"
+    playbook.write_text(playbook.read_text() + f"  rollout: {rollout}\n")
+    cluster = ["--cluster", "tls://192.0.2.1:8786", "--plain", *words]
+    assert main(["plan", "-i", str(project.folder / "inventory"), str(playbook), *cluster]) == 1
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

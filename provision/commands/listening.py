@@ -28,6 +28,9 @@ class Listeners:
         self._webhook = self._named(args, run)
 
     def __call__(self, event: Event) -> None:
+        from provision.report.visible import shown
+
+        event = shown(event)
         for listener in self._all:
             listener(event)
 

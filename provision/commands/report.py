@@ -19,18 +19,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
+    from provision.private import write_private
     from provision.report.html import page
 
     whole = page(recorded(args.playbook, args.run))
     if str(args.html) == "-":
         sys.stdout.write(whole)
         return 0
-    try:
-        # Its diffs are of files that not everybody may read.
-        args.html.unlink(missing_ok=True)
-        args.html.touch(0o600)
-        args.html.write_text(whole, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{args.html} can't be written: {error.strerror}") from error
+    # Its diffs are of files that not everybody may read.
+    write_private(args.html, whole)
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from provision.commands import narrowing
+from provision.commands import clustering, narrowing
 from provision.commands import options as given
 from provision.commands.listening import Listeners, journal
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from provision.desire import Options
     from provision.load import Loaded
     from provision.model import Event, Failure
-    from provision.rollout.cluster import Cluster
-    from provision.rollout.request import Request, Verify
+    from provision.rollout.request import Verify
     from provision.transport.ssh import Transport
 
 
@@ -58,6 +57,7 @@ def roll_out(
     exit code."""
     from provision.desire import Options
 
+    clustering.check(args)
     options = Options()
     if mode in ("plan", "apply", "rollback"):
         options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False))
@@ -100,7 +100,7 @@ def roll_out(
     )
     fan_out = None
     try:
-        fan_out = _cluster(args, options, request, found)
+        fan_out = clustering.cluster(args, options, request, found)
         rollout = Rollout(found.wishes, found.context, ways, options, request, listeners, fan_out)
         if changes:
             listeners.add(journal(args, mode, request, found))
@@ -116,40 +116,6 @@ def roll_out(
     if result.declined:
         return 1
     return 2 if getattr(args, "detailed_exitcode", False) and result.counts["changed"] else 0
-
-
-def _cluster(args: argparse.Namespace, options: Options, request: Request, found: Loaded) -> Cluster | None:
-    """The cluster that goes through the hosts, if one was named. Raises :class:`UsageError`, as for what only works
-    here."""
-    if getattr(args, "cluster", None) is None:
-        return None
-    from provision.errors import UsageError
-
-    try:
-        from provision.rollout.cluster import Address, Cluster
-    except ImportError as error:
-        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
-    from provision.rollout.shard import Project, digest
-    from provision.transport.ssh import Connecting
-
-    if args.ask_pass or args.ask_become_pass:
-        raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
-    rollouts = [part.rollout for wish in found.wishes for part in wish.plays if part.rollout is not None]
-    if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
-        raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
-    if any(one.reboot != "never" and one.domain is None for one in rollouts):
-        raise UsageError("with --cluster restarts need a domain: without one nobody sees to one host at a time")
-    project = Project(
-        args.inventory.resolve(),
-        args.playbook.resolve(),
-        given.extra_vars(args.extra_vars),
-        given.logins(args),
-        options,
-        Connecting(args.connect_timeout, args.accept_new),
-        digest(args.inventory, args.playbook),
-    )
-    address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)
-    return Cluster(address, project, request, args.shard)
 
 
 def _sound(found: Loaded, insisted: bool) -> bool:
@@ -189,8 +155,8 @@ def _verify(found: Loaded, forks: int) -> Verify:
 
 
 def _known(found: Loaded) -> None:
-    paced = {part.play: part.rollout for wish in found.wishes for part in wish.plays if part.rollout is not None}
-    wanted = {(play, suite) for play, pacing in paced.items() for suite in pacing.verify}
+    pacings = [wish.pacing for wish in found.wishes if wish.pacing is not None]
+    wanted = {(part.play, suite) for part, pacing in pacings for suite in pacing.verify}
     if not wanted:
         return
     from provision.errors import SpecError

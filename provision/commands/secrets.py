@@ -60,11 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _edited(text: str) -> str:
     """By the person's own editor, in a file that only they can read, in memory where the system has a place there."""
+    from provision.private import write_private
+
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - 0600, and gone at the end
     with tempfile.TemporaryDirectory(dir=place) as folder:
         path = Path(folder) / "secret"
-        path.touch(mode=0o600)
-        path.write_text(text)
+        write_private(path, text)
         editor = os.environ.get("EDITOR") or "vi"
         subprocess.run([*editor.split(), str(path)], check=True)  # noqa: S603 - the person's own words
         return path.read_text().removesuffix("\n")

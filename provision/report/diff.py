@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan
+from provision.report.visible import visible
 
 #: Of a new thing of docker's only what is special about it is told.
 _OBJECTS = ("container:", "network:", "volume:")
@@ -16,16 +17,23 @@ _LIMIT = 200
 
 def summary(change: Change) -> str:
     """``create``, ``change`` or ``remove``, and of what."""
-    drift = change.drift
+    return f"{_verb(change.drift)} {visible(change.resource)}"
+
+
+def _verb(drift: Drift) -> str:
     if all(drift.want.get(key) == "absent" for key in drift.keys):
-        return f"remove {change.resource}"
+        return "remove"
     if not any(key in drift.seen and drift.seen[key] != "absent" for key in drift.want):
-        return f"create {change.resource}"
-    return f"change {change.resource}"
+        return "create"
+    return "change"
 
 
 def lines(change: Change) -> Iterator[str]:
     """The change, a line at a time: ``+`` and ``-`` lines are a diff, the rest are ``key: old -> new``."""
+    return map(visible, _lines(change))
+
+
+def _lines(change: Change) -> Iterator[str]:
     drift = change.drift
     new_file = "content" in drift and not drift.seen
     if new_file and "mode" in drift:

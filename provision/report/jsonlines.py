@@ -31,7 +31,8 @@ class JsonLines:
                 record.update(_plan(value))
             else:
                 record[key] = value
-        self.out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        # In ASCII, whatever the encoding of whoever reads.
+        self.out.write(json.dumps(record) + "\n")
         self.out.flush()
 
     def close(self) -> None:

@@ -106,9 +106,8 @@ def _go(
     if shard.preview:
         request = replace(request, confirm=lambda plans: True)
     request = replace(request, again=shard.again)
-    paced = {w.host.name: next((p.rollout for p in w.plays if p.rollout is not None), None) for w in found.wishes}
     scene = Scene(found.context, transport, shard.project.options, request, tell)
-    runs = [HostRun(scene, wish, paced[wish.host.name]) for wish in found.wishes]
+    runs = [HostRun(scene, wish, wish.pacing and wish.pacing[1]) for wish in found.wishes]
 
     def work(run: HostRun, member: Member) -> None:
         run.waits = member.waits

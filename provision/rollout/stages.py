@@ -31,8 +31,8 @@ def stages(wishes: Iterable[Wish], needs: Needs, seed: str = "", paced: bool = T
     wishes = list(wishes)
     of_play: dict[int, list[Wish]] = {}
     for wish in wishes:
-        numbers = [part.number for part in wish.plays if part.rollout is not None]
-        of_play.setdefault(numbers[0] if numbers and paced else -1, []).append(wish)
+        number = wish.pacing[0].number if paced and wish.pacing is not None else -1
+        of_play.setdefault(number, []).append(wish)
     found: dict[tuple[int, int], list[Wish]] = {}
     for number, group in of_play.items():
         for wish in group:
@@ -59,12 +59,9 @@ def _level_of_all(group: list[Wish], needs: Needs) -> int:
 
 def _stage(wishes: list[Wish], number: int, seed: str) -> Stage:
     names = [wish.host.name for wish in wishes]
-    if number < 0:
+    if number < 0 or wishes[0].pacing is None:
         return Stage("", None, Schedule(waves(names)))
-    part = next(part for part in wishes[0].plays if part.number == number)
-    pacing = part.rollout
-    if pacing is None:
-        raise RuntimeError("a stage of a play that paces nobody")
+    part, pacing = wishes[0].pacing
     domain = pacing.domain
     domains = {wish.host.name: _domain(wish, domain.variable) for wish in wishes} if domain else None
     order = ordered(names, pacing.order, seed)

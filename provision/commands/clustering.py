@@ -1,0 +1,54 @@
+"""The other way to go through the hosts: by the workers of a cluster, and what only works from here."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from provision.commands import options as given
+
+if TYPE_CHECKING:
+    from provision.desire import Options
+    from provision.load import Loaded
+    from provision.rollout.cluster import Cluster
+    from provision.rollout.request import Request
+
+
+def check(args: argparse.Namespace) -> None:
+    """What the command line alone says; before anybody is asked for a password."""
+    if getattr(args, "cluster", None) is not None and (args.ask_pass or args.ask_become_pass):
+        from provision.errors import UsageError
+
+        raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
+
+
+def cluster(args: argparse.Namespace, options: Options, request: Request, found: Loaded) -> Cluster | None:
+    """The cluster that goes through the hosts, if one was named. Raises :class:`UsageError`, as for what only works
+    here."""
+    if getattr(args, "cluster", None) is None:
+        return None
+    from provision.errors import UsageError
+
+    try:
+        from provision.rollout.cluster import Address, Cluster
+    except ImportError as error:
+        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
+    from provision.rollout.shard import Project, digest
+    from provision.transport.ssh import Connecting
+
+    rollouts = [wish.pacing[1] for wish in found.wishes if wish.pacing is not None]
+    if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
+        raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
+    if any(one.reboot != "never" and one.domain is None for one in rollouts):
+        raise UsageError("with --cluster restarts need a domain: without one nobody sees to one host at a time")
+    project = Project(
+        args.inventory.resolve(),
+        args.playbook.resolve(),
+        given.extra_vars(args.extra_vars),
+        given.logins(args),
+        options,
+        Connecting(args.connect_timeout, args.accept_new),
+        digest(args.inventory, args.playbook),
+    )
+    address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)
+    return Cluster(address, project, request, args.shard)
