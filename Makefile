@@ -38,7 +38,7 @@ types: setup
 	$(BIN)/mypy
 
 fast: setup
-	$(BIN)/python -m pytest -m 'not lab and not browser' -q
+	$(BIN)/python -m pytest -m 'not lab and not browser' -q -n auto --maxprocesses 4
 
 # Write the golden scripts anew, after looking at what changed in them.
 golden: setup

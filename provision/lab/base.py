@@ -101,14 +101,12 @@ def path(store: Store, suite: str) -> Path:
 
 def ensure(store: Store, suite: str) -> Path:
     """Build the base for ``suite`` unless it is cached; about 15 s."""
-    base = path(store, suite)
-    if base.is_dir():
-        return base
-    part = base.with_name(base.name + ".part")
-    bootstrap(store, suite, part)
-    early(part)
-    part.rename(base)
-    return base
+
+    def build(root: Path) -> None:
+        bootstrap(store, suite, root)
+        early(root)
+
+    return store.built(path(store, suite), build)
 
 
 def early(root: Path) -> None:
@@ -125,12 +123,13 @@ def early(root: Path) -> None:
 
 def bootstrap(store: Store, suite: str, root: Path, packages: tuple[str, ...] = PACKAGES) -> None:
     """A minimal Debian in ``root`` that takes logins. No archive address is given: mmdebstrap knows Debian's own."""
-    if root.exists():  # a build that broke off
-        shutil.rmtree(root)
     root.parent.mkdir(parents=True, exist_ok=True)
     run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", suite, root])
     # Where Debian's packages came from: the mirror is filled from there, the hosts must not know it.
-    (store.root / "bases" / f"{suite}.list").write_text((root / "etc/apt/sources.list").read_text())
+    found = store.root / "bases" / f"{suite}.list"
+    part = found.with_name(f"{found.name}-{root.name}")
+    part.write_text((root / "etc/apt/sources.list").read_text())
+    part.rename(found)
     _customise(root, suite, store)
 
 

@@ -62,15 +62,13 @@ def path(store: Store) -> Path:
 
 def ensure(store: Store) -> Path:
     """Build the base unless it is cached; about 15 s."""
-    folder = path(store)
-    if folder.is_dir():
-        return folder
-    part = folder.with_name(folder.name + ".part")
-    base.bootstrap(store, SUITE, part, base.OPENRC_PACKAGES)
-    base.early(part)
-    (part / "etc/os-release").unlink()
-    base.write(part / "etc/os-release", _OS_RELEASE)
-    base.write(part / "etc/init.d/mountkernfs.sh", _MOUNTED, 0o755)
-    base.write(part / "etc/init.d/docker", _DOCKER, 0o755)
-    part.rename(folder)
-    return folder
+
+    def build(root: Path) -> None:
+        base.bootstrap(store, SUITE, root, base.OPENRC_PACKAGES)
+        base.early(root)
+        (root / "etc/os-release").unlink()
+        base.write(root / "etc/os-release", _OS_RELEASE)
+        base.write(root / "etc/init.d/mountkernfs.sh", _MOUNTED, 0o755)
+        base.write(root / "etc/init.d/docker", _DOCKER, 0o755)
+
+    return store.built(path(store), build)

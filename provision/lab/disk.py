@@ -17,6 +17,8 @@ _SEED = """\
 #!/bin/sh
 set -eu
 tar -xf /dev/vdb -C /
+# Power may be cut at once: who the host is must be there before the note that it is.
+sync
 hostname "$(cat /etc/hostname)"
 touch /var/lib/lab-seeded
 """
@@ -48,21 +50,17 @@ def path(store: Store, suite: str) -> Path:
 
 def ensure(store: Store, suite: str) -> Path:
     """Build the disk for ``suite`` unless it is cached; about 25 s."""
-    folder = path(store, suite)
-    if folder.is_dir():
-        return folder
-    part = folder.with_name(folder.name + ".part")
-    if part.exists():
-        shutil.rmtree(part)
-    root = part / "root"
+    return store.built(path(store, suite), lambda folder: _build(store, suite, folder))
+
+
+def _build(store: Store, suite: str, folder: Path) -> None:
+    root = folder / "root"
     base.bootstrap(store, suite, root, (*base.PACKAGES, *_PACKAGES))
     base.write(root / "usr/local/sbin/lab-seed", _SEED, 0o755)
     base.unit(root, "lab-seed.service", _SEED_UNIT)
     run(["chroot", root, "systemctl", "--quiet", "enable", "systemd-networkd.service"])
     for name in ("vmlinuz", "initrd"):
         (boot,) = root.glob(f"boot/{name}*")
-        boot.rename(part / name)
-    run(["mke2fs", "-q", "-t", "ext4", "-d", root, part / "disk.img", _SIZE])
+        boot.rename(folder / name)
+    run(["mke2fs", "-q", "-t", "ext4", "-d", root, folder / "disk.img", _SIZE])
     shutil.rmtree(root)
-    part.rename(folder)
-    return folder

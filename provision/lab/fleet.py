@@ -73,23 +73,36 @@ class Lab:
         for suite in hosts.values():
             if suite not in images.NAMES or (kind == "vm" and suite not in base.SUITES):
                 raise LabError(f"no such suite: {suite} (there are {', '.join(images.NAMES)})")
-        with self.store.lock():
-            images.ensure(self.store, tuple(dict.fromkeys(hosts.values())), kind == "vm")
-            self._prune()
-            network.ensure_bridge()
-            mirror.serve(self.store)
-            running = {record.name for record in self.store.records(self.name) if alive(record)}
-            for folder in self.store.folders(self.name):
-                if folder.name in hosts and folder.name not in running:
-                    self._destroy(folder.name)
-            started = []
-            for name, suite in hosts.items():
-                if name not in running:
-                    started.append(self._boot(kind, name, suite, like))
+        with self.store.one(self.name):
+            started = self._started(hosts, kind, like)
             with ThreadPoolExecutor(max_workers=16) as pool:
                 list(pool.map(self._wait, started))
             self._write_access()
             return started
+
+    def _started(self, hosts: dict[str, str], kind: str, like: str | None) -> list[Record]:
+        names, virtual = tuple(dict.fromkeys(hosts.values())), kind == "vm"
+        while True:
+            if not images.there(self.store, names, virtual):
+                images.ensure(self.store, names, virtual)
+            with self.store.machine():
+                self._prune()
+                # A lab of another recipe may have taken it away in between.
+                if images.there(self.store, names, virtual):
+                    return self._boot_all(hosts, kind, like)
+
+    def _boot_all(self, hosts: dict[str, str], kind: str, like: str | None) -> list[Record]:
+        self._shared()
+        running = {record.name for record in self.store.records(self.name) if alive(record)}
+        for folder in self.store.folders(self.name):
+            if folder.name in hosts and folder.name not in running:
+                self._destroy(folder.name)
+        return [self._boot(kind, name, suite, like) for name, suite in hosts.items() if name not in running]
+
+    def _shared(self) -> None:
+        """What goes with the machine's last host."""
+        network.ensure_bridge()
+        mirror.serve(self.store)
 
     def _boot(self, kind: str, name: str, suite: str, like: str | None) -> Record:
         if kind == "vm":
@@ -99,22 +112,26 @@ class Lab:
 
     def model(self, name: str) -> None:
         """End a host for good and keep its files, for others to start from; it goes with the lab."""
-        with self.store.lock():
+        with self.store.one(self.name):
             record = self.record(name)
             nspawn.stop(record)
             nspawn.strip(self.store, record)
 
     def cut_power(self, name: str) -> None:
         """Pull a virtual machine's plug; :meth:`switch_on` starts it again from its disk as it is."""
-        with self.store.lock():
+        with self.store.one(self.name):
             vm.stop(self._virtual(name))
 
     def switch_on(self, name: str, kernel: str = "") -> None:
         """Start a virtual machine that has ended, with more words for its kernel's command line if given."""
-        with self.store.lock():
+        with self.store.one(self.name):
             record = self._virtual(name)
-            if not alive(record):
-                self._wait(vm.start(self.store, record, kernel))
+            if alive(record):
+                return
+            with self.store.machine():
+                self._shared()
+                started = vm.start(self.store, record, kernel)
+            self._wait(started)
 
     def _virtual(self, name: str) -> Record:
         record = self.record(name)
@@ -133,7 +150,7 @@ class Lab:
     def down(self, names: list[str] | None = None) -> list[str]:
         """Stop and remove the hosts (all of this lab, or ``names``); the mirror and the bridge go with the
         machine's last lab host. Returns what was removed."""
-        with self.store.lock():
+        with self.store.one(self.name):
             records = {record.name: record for record in self.store.records(self.name)}
             gone = [f.name for f in self.store.folders(self.name) if names is None or f.name in names]
 
@@ -144,13 +161,14 @@ class Lab:
 
             with ThreadPoolExecutor(max_workers=8) as pool:
                 list(pool.map(remove, gone))
-            if self.store.records(self.name):
-                self._write_access()
-            else:
-                shutil.rmtree(self.store.lab(self.name), ignore_errors=True)
-            if not any(alive(record) for record in self.store.records()):
-                mirror.stop()
-                network.remove_bridge()
+            with self.store.machine():
+                if self.store.records(self.name):
+                    self._write_access()
+                else:
+                    shutil.rmtree(self.store.lab(self.name), ignore_errors=True)
+                if not any(alive(record) for record in self.store.records()):
+                    mirror.stop()
+                    network.remove_bridge()
             return gone
 
     def status(self) -> list[tuple[Record, bool]]:
@@ -161,9 +179,10 @@ class Lab:
         if any(alive(record) for record in self.store.records()):
             return
         current = images.current(self.store)
-        for folder in (*self.store.root.glob("bases/*-*"), *self.store.root.glob("mirrors/*")):
-            if folder.is_dir() and folder not in current:
-                shutil.rmtree(folder)
+        with self.store.tidying() as idle:
+            for folder in (*self.store.root.glob("bases/*-*"), *self.store.root.glob("mirrors/*")):
+                if idle and folder.is_dir() and folder not in current:
+                    shutil.rmtree(folder)
 
     def _free_index(self) -> int:
         taken = {record.index for record in self.store.records()}

@@ -22,9 +22,31 @@ def current(store: Store) -> set[Path]:
     return {mirror.path(store), *(path(store, name) for name in NAMES), *disks}
 
 
+def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
+    """Whether hosts of these images can be booted at once."""
+    suites, likes = _parts(names)
+    wanted = [*(path(store, name) for name in (*names, *suites)), *(disk.path(store, one) for one in suites if virtual)]
+    return all(folder.is_dir() for folder in wanted) and mirror.there(store, suites, likes)
+
+
 def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
     """Build what is missing: first the Debian releases, then the mirror made of their packages, then what is made of
-    both."""
+    both. Several may do so at once."""
+    suites, likes = _parts(names)
+    keys.ensure(store)
+    for suite in suites:
+        base.ensure(store, suite)
+        if virtual:
+            disk.ensure(store, suite)
+    mirror.ensure(store, suites, likes)
+    for like in likes:
+        lookalike.ensure(store, like.name, mirror.path(store) / like.folder)
+    if devuan.NAME in names:
+        devuan.ensure(store)
+
+
+def _parts(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[lookalike.Lookalike]]:
+    """The Debian releases that the images are made of, and the look-alikes among them."""
     likes = [lookalike.LOOKALIKES[name] for name in names if name in lookalike.LOOKALIKES]
     suites = dict.fromkeys(
         [
@@ -33,13 +55,4 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
             *(devuan.SUITE for name in names if name == devuan.NAME),
         ]
     )
-    keys.ensure(store)
-    for suite in suites:
-        base.ensure(store, suite)
-        if virtual:
-            disk.ensure(store, suite)
-    mirror.ensure(store, tuple(suites), likes)
-    for like in likes:
-        lookalike.ensure(store, like.name, mirror.path(store) / like.folder)
-    if devuan.NAME in names:
-        devuan.ensure(store)
+    return tuple(suites), likes

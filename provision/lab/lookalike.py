@@ -139,40 +139,37 @@ def path(store: Store, name: str) -> Path:
 
 def ensure(store: Store, name: str, archive: Path) -> Path:
     """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's folder of its own packages."""
-    folder = path(store, name)
-    if folder.is_dir():
-        return folder
-    like = LOOKALIKES[name]
-    part = folder.with_name(folder.name + ".part")
-    base.bootstrap(store, like.suite, part, (*base.PACKAGES, *like.packages))
-    base.early(part)
-    (part / "etc/os-release").unlink()
-    base.write(part / "etc/os-release", like.os_release)
-    base.write(part / "usr/lib/systemd/system-preset/99-default-disable.preset", _PRESET)
-    base.write(part / "etc/pki/rpm-gpg/RPM-GPG-KEY-lab", keys.public(store, keys.ARCHIVE).read_text())
+    return store.built(path(store, name), lambda root: _build(store, LOOKALIKES[name], archive, root))
+
+
+def _build(store: Store, like: Lookalike, archive: Path, root: Path) -> None:
+    base.bootstrap(store, like.suite, root, (*base.PACKAGES, *like.packages))
+    base.early(root)
+    (root / "etc/os-release").unlink()
+    base.write(root / "etc/os-release", like.os_release)
+    base.write(root / "usr/lib/systemd/system-preset/99-default-disable.preset", _PRESET)
+    base.write(root / "etc/pki/rpm-gpg/RPM-GPG-KEY-lab", keys.public(store, keys.ARCHIVE).read_text())
     repositories = "etc/yum.repos.d" if "dnf" in like.packages else "etc/zypp/repos.d"
-    base.write(part / repositories / "base.repo", _REPO.format(mirror=MIRROR, folder=like.folder))
-    (part / "etc/sysconfig").mkdir(exist_ok=True)
+    base.write(root / repositories / "base.repo", _REPO.format(mirror=MIRROR, folder=like.folder))
+    (root / "etc/sysconfig").mkdir(exist_ok=True)
     for name, text in like.files.items():
-        base.write(part / name, text)
+        base.write(root / name, text)
     for link, program in like.links.items():
-        (part / link).parent.mkdir(parents=True, exist_ok=True)
-        (part / link).symlink_to(program)
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(program)
     release = next(dummy for dummy, provides in like.dummies.items() if provides)
     (rpm,) = archive.glob(f"{release}-*.rpm")
-    shutil.copy(rpm, part / "root/release.rpm")
-    run(["chroot", part, "rpm", "--import", "/etc/pki/rpm-gpg/RPM-GPG-KEY-lab"])
-    run(["chroot", part, "rpm", "-i", "/root/release.rpm"])
-    (part / "root/release.rpm").unlink()
+    shutil.copy(rpm, root / "root/release.rpm")
+    run(["chroot", root, "rpm", "--import", "/etc/pki/rpm-gpg/RPM-GPG-KEY-lab"])
+    run(["chroot", root, "rpm", "-i", "/root/release.rpm"])
+    (root / "root/release.rpm").unlink()
     # Debian's own package manager is out of the way, and with it apt-daily.
-    away = part / "usr/lib/lab-debian"
+    away = root / "usr/lib/lab-debian"
     away.mkdir()
     for program in ("apt", "apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-query", "dpkg-deb"):
-        if (part / "usr/bin" / program).exists():
-            (part / "usr/bin" / program).rename(away / program)
+        if (root / "usr/bin" / program).exists():
+            (root / "usr/bin" / program).rename(away / program)
     for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer"):
-        (part / "etc/systemd/system" / unit).unlink(missing_ok=True)
-        (part / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    shutil.rmtree(part / "etc/apt")
-    part.rename(folder)
-    return folder
+        (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
+        (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    shutil.rmtree(root / "etc/apt")

@@ -76,16 +76,32 @@ def path(store: Store) -> Path:
 def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) -> Path:
     """Build what is missing of the mirror for ``suites`` and look-alikes; about half a minute each, then cached."""
     mirror = path(store)
+    mirror.mkdir(parents=True, exist_ok=True)
+    if not (mirror / "recipe").exists():
+        (mirror / "recipe").write_text(mirror.name)
     for suite in suites:
-        if not (mirror / "docker-ce/linux/debian/dists" / suite / "InRelease").exists():
-            _Builder(store, mirror, suite).build()
+        if not _last(mirror, suite).exists():
+            with store.building(mirror / f"mirror-{suite}"):
+                if not _last(mirror, suite).exists():
+                    _Builder(store, mirror, suite).build()
     for like in likes:
-        if not (mirror / like.folder / "repodata/repomd.xml").exists():
-            _Builder(store, mirror, like.suite).build_rpms(like)
-    for folder in (mirror / "docker-ce/linux").iterdir():
-        (folder / "gpg").write_text(keys.public(store, keys.DOCKER).read_text())
-    (mirror / "recipe").write_text(mirror.name)
+        if not _last(mirror, like).exists():
+            with store.building(mirror / f"mirror-{like.suite}"):
+                if not _last(mirror, like).exists():
+                    _Builder(store, mirror, like.suite).build_rpms(like)
     return mirror
+
+
+def there(store: Store, suites: Sequence[str], likes: Sequence[Lookalike]) -> bool:
+    parts: list[str | Lookalike] = [*suites, *likes]
+    return all(_last(path(store), one).exists() for one in parts)
+
+
+def _last(mirror: Path, of: str | Lookalike) -> Path:
+    """What is written last of a suite's, or of a look-alike's, part of the mirror."""
+    if isinstance(of, str):
+        return mirror / "debian/dists" / of / "InRelease"
+    return mirror / of.folder / "repodata/repomd.xml.key"
 
 
 class _Builder:
@@ -102,6 +118,7 @@ class _Builder:
             for recipe in self._engine(engine):
                 debs.pack(recipe, RELEASES[self.suite], pool)
         self._index(pool, self.mirror / "docker-ce/linux/debian", "stable", "docker")
+        self._show_key("debian")
         archive = self.mirror / "debian/pool" / self.suite
         archive.mkdir(parents=True, exist_ok=True)
         self._closure(archive)
@@ -126,9 +143,17 @@ class _Builder:
                 rpms.pack(recipe, like.tag, docker, signers[docker])
         for name, provides in like.dummies.items():
             rpms.dummy(name, like.folder.rpartition("/")[2], like.tag, provides, archive, own)
-        for folder, signer in signers.items():
+        if like.docker:
+            self._show_key(like.docker.partition("/")[0])
+        for folder, signer in reversed(signers.items()):
             rpms.index(folder, signer)
         shutil.rmtree(self.work)
+
+    def _show_key(self, family: str) -> None:
+        """Where Docker shows its key. Other suites of the family may be in use already."""
+        part = self.mirror / "docker-ce/linux" / family / f"gpg-{self.suite}"
+        part.write_text(keys.public(self.store, keys.DOCKER).read_text())
+        part.rename(part.with_name("gpg"))
 
     def _apt(self, release: str) -> list[str]:
         """apt with a state of its own, for ``release``, as it would resolve on a fresh host of this suite."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,12 +55,61 @@ class Store:
         return self.lab(lab) / name
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep two lab commands on one machine from building or booting at the same time."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "lock", "w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    def machine(self) -> Iterator[None]:
+        """What all labs share (addresses, bridge, mirror) is one command's at a time, and for moments only."""
+        with self._lock("machine"):
             yield
+
+    @contextmanager
+    def one(self, lab: str) -> Iterator[None]:
+        """One command at a time brings a lab up or down; those of other labs go on. Taken before the machine's."""
+        with self._lock(f"lab-{lab}") as path:
+            yield
+            if not self.lab(lab).exists():
+                path.unlink()  # it leaves nothing
+
+    @contextmanager
+    def building(self, folder: Path) -> Iterator[None]:
+        """Whoever wants what is being built waits for it; what else is missing is built meanwhile. Taken before the
+        machine's."""
+        with self._lock("building", fcntl.LOCK_SH), self._lock(f"building-{folder.name}"):
+            yield
+
+    def built(self, folder: Path, build: Callable[[Path], None]) -> Path:
+        """The folder, which ``build`` fills unless it is there; it is there when it is whole."""
+        if not folder.is_dir():
+            with self.building(folder):
+                if not folder.is_dir():
+                    part = folder.with_name(folder.name + ".part")
+                    if part.exists():  # a build that broke off
+                        shutil.rmtree(part)
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    build(part)
+                    part.rename(folder)
+        return folder
+
+    @contextmanager
+    def tidying(self) -> Iterator[bool]:
+        """Whether nothing is being built; if so, nothing is until the end of this."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._lock("building", fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextmanager
+    def _lock(self, name: str, how: int = fcntl.LOCK_EX) -> Iterator[Path]:
+        path = self.root / "locks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with open(path, "w") as handle:
+                fcntl.flock(handle, how)
+                # Whoever had it before us may have taken the file away.
+                if _is_at(path, handle.fileno()):
+                    yield path
+                    return
 
     def write(self, record: Record) -> None:
         folder = self.host(record.lab, record.name)
@@ -73,6 +123,8 @@ class Store:
         for path in sorted((self.root / "labs").glob(f"{lab or '*'}/*/record.json")):
             try:
                 found.append(Record(**json.loads(path.read_text())))
+            except FileNotFoundError:  # another lab's host is just going
+                continue
             except (ValueError, TypeError) as error:
                 raise LabError(f"{path}: not a lab record ({error}); remove that host's folder") from error
         return found
@@ -80,6 +132,13 @@ class Store:
     def folders(self, lab: str) -> list[Path]:
         """Every host's folder of a lab, those of a broken-off boot (which have no record) included."""
         return sorted(path for path in self.lab(lab).glob("*") if path.is_dir())
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def start_time(pid: int) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
@@ -96,14 +97,24 @@ def wait(store: Store, record: Record, seconds: float = 420.0) -> None:
     folder = store.host(record.lab, record.name)
     known = folder / "known_hosts"
     known.write_text("\n".join(identity.known_hosts(store, record)) + "\n")
-    ready = [*identity.ssh(store, record, known), "systemctl", "is-active", "--quiet", "multi-user.target"]
-    ready[1:1] = ["-o", "ConnectTimeout=3", "-o", "BatchMode=yes"]
+    # A login is dear where it is emulated, so it is asked once, when somebody answers, and waits there.
+    booted = "systemctl is-system-running --wait >/dev/null; systemctl is-active --quiet multi-user.target"
+    ready = [*identity.ssh(store, record, known), booted]
+    ready[1:1] = ["-o", "ConnectTimeout=10", "-o", "BatchMode=yes"]
     end = time.monotonic() + seconds
     while time.monotonic() < end and alive(record):
-        if run(ready, check=False).returncode == 0:
+        if _answers(record) and run(ready, check=False).returncode == 0:
             return
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise LabError(f"lab host {record.name} did not come up; see {folder / 'console.log'}")
+
+
+def _answers(record: Record) -> bool:
+    try:
+        with socket.create_connection((record.address, 22), timeout=2) as peer:
+            return peer.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def stop(record: Record) -> None:
