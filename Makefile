@@ -26,7 +26,8 @@ demo: setup
 test: check
 	scripts/test-hosts
 
-check: lint types fast
+check: setup
+	$(MAKE) --no-print-directory --output-sync -j 2 lint types fast
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -80,15 +80,14 @@ def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) ->
     if not (mirror / "recipe").exists():
         (mirror / "recipe").write_text(mirror.name)
     for suite in suites:
-        if not _last(mirror, suite).exists():
+        parts: list[str | Lookalike] = [suite, *(like for like in likes if like.suite == suite)]
+        if not all(_last(mirror, part).exists() for part in parts):
             with store.building(mirror / f"mirror-{suite}"):
-                if not _last(mirror, suite).exists():
-                    _Builder(store, mirror, suite).build()
-    for like in likes:
-        if not _last(mirror, like).exists():
-            with store.building(mirror / f"mirror-{like.suite}"):
-                if not _last(mirror, like).exists():
-                    _Builder(store, mirror, like.suite).build_rpms(like)
+                builder = _Builder(store, mirror, suite)
+                for part in parts:
+                    if not _last(mirror, part).exists():
+                        builder.build(part)
+                builder.clean_up()
     return mirror
 
 
@@ -109,9 +108,19 @@ class _Builder:
         self.store, self.mirror, self.suite = store, mirror, suite
         self.work = mirror / f"work-{suite}"
         self.architecture = output(["dpkg", "--print-architecture"])
+        self.clean_up()
 
-    def build(self) -> None:
+    def clean_up(self) -> None:
+        """What is unpacked serves all parts of a suite, and nobody afterwards."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def build(self, of: str | Lookalike) -> None:
+        if isinstance(of, str):
+            self._debs()
+        else:
+            self._rpms(of)
+
+    def _debs(self) -> None:
         pool = self.mirror / "docker-ce/linux/debian/dists" / self.suite / "pool/stable" / self.architecture
         pool.mkdir(parents=True, exist_ok=True)
         for engine in ENGINES[self.suite]:
@@ -123,9 +132,8 @@ class _Builder:
         archive.mkdir(parents=True, exist_ok=True)
         self._closure(archive)
         self._index(archive, self.mirror / "debian", "main", "archive")
-        shutil.rmtree(self.work)
 
-    def build_rpms(self, like: Lookalike) -> None:
+    def _rpms(self, like: Lookalike) -> None:
         """The same engines as Docker's rpms, and the look-alike's own archive."""
         home = keys.folder(self.store)
         archive = self.mirror / like.folder
@@ -147,7 +155,6 @@ class _Builder:
             self._show_key(like.docker.partition("/")[0])
         for folder, signer in reversed(signers.items()):
             rpms.index(folder, signer)
-        shutil.rmtree(self.work)
 
     def _show_key(self, family: str) -> None:
         """Where Docker shows its key. Other suites of the family may be in use already."""
