@@ -33,11 +33,14 @@ _LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py", "test_torture.p
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
+            if config.getoption("timeout") is None and item.get_closest_marker("timeout") is None:
+                # On a new machine whoever asks for an image first builds it.
+                item.add_marker(pytest.mark.timeout(1200))
         if "docker_fleet" in getattr(item, "fixturenames", ()):
             # Who shares hosts runs in one process, in the order of the file (pytest-xdist's --dist loadgroup).
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
