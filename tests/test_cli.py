@@ -14,24 +14,22 @@ from provision import cli
 from tests.conftest import Project
 
 
-def provision(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+def provision(project: Project, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "provision", *words]
     return subprocess.run(
-        argv, cwd=project.folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-
-
-def test_a_terminal_without_such_characters_gets_escapes(project: Project) -> None:
-    project.write("inventory/hosts.yml", "docker: {hosts: {web1: {rack: 漢字}}}\n")
-    argv = [sys.executable, "-m", "provision", "inventory", "--host", "web1"]
-    done = subprocess.run(
         argv,
         cwd=project.folder,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **env},
     )
+
+
+def test_a_terminal_without_such_characters_gets_escapes(project: Project) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: {rack: 漢字}}}\n")
+    done = provision(project, "inventory", "--host", "web1", PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "漢" not in done.stdout
     assert json.loads(done.stdout)["rack"] == "漢字"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from provision.lab.process import run
@@ -28,6 +29,15 @@ def folder(store: Store, record: Record) -> Path:
 def known_hosts(store: Store, record: Record) -> list[str]:
     keys = (path.read_text().split()[:2] for path in sorted(folder(store, record).glob("ssh_host_*_key.pub")))
     return [f"{record.address} {kind} {key}" for kind, key in keys]
+
+
+def answers(record: Record) -> bool:
+    """Whether the host's sshd shows its banner."""
+    try:
+        with socket.create_connection((record.address, 22), timeout=2) as peer:
+            return peer.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def ssh(store: Store, record: Record, known: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
 from provision.lab.process import output, run
@@ -17,8 +16,7 @@ def ensure(store: Store) -> None:
     if all(public(store, name).exists() for name in (DOCKER, ARCHIVE)):
         return
     store.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(store.key.parent / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with store.building(folder(store)):
         if not store.key.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision-lab", "-f", store.key])
         for name in (DOCKER, ARCHIVE):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -94,12 +93,8 @@ def wait(store: Store, record: Record, seconds: float = 90.0) -> None:
     while time.monotonic() < end:
         if not alive(record):
             break
-        try:
-            with socket.create_connection((record.address, 22), timeout=2) as peer:
-                if peer.recv(4) == b"SSH-" and not nologin.exists():
-                    return
-        except OSError:
-            pass
+        if identity.answers(record) and not nologin.exists():
+            return
         time.sleep(0.05)
     log = store.host(record.lab, record.name) / "boot.log"
     raise LabError(f"lab host {record.name} did not come up; see {log}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
@@ -103,18 +102,10 @@ def wait(store: Store, record: Record, seconds: float = 420.0) -> None:
     ready[1:1] = ["-o", "ConnectTimeout=10", "-o", "BatchMode=yes"]
     end = time.monotonic() + seconds
     while time.monotonic() < end and alive(record):
-        if _answers(record) and run(ready, check=False).returncode == 0:
+        if identity.answers(record) and run(ready, check=False).returncode == 0:
             return
         time.sleep(0.2)
     raise LabError(f"lab host {record.name} did not come up; see {folder / 'console.log'}")
-
-
-def _answers(record: Record) -> bool:
-    try:
-        with socket.create_connection((record.address, 22), timeout=2) as peer:
-            return peer.recv(4) == b"SSH-"
-    except OSError:
-        return False
 
 
 def stop(record: Record) -> None:
