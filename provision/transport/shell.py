@@ -14,6 +14,7 @@ from provision.model import Login
 from provision.script import quote
 from provision.transport.execute import broken_off, shell_command, sudo_says
 from provision.transport.ssh import HostError
+from provision.transport.tunnel import Tunnel
 
 # A login's PATH may lack the folders of the administrator's programs.
 _HEAD = b"LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH\n"
@@ -52,17 +53,17 @@ class Shell:
         self._lock = threading.Lock()
         self._frozen: HostError | None = None
 
-    def tunnel(self, address: str, port: int, seconds: float) -> paramiko.Channel:
+    def tunnel(self, address: str, port: int, seconds: float) -> Tunnel:
         """A connection that the host makes for us (ssh(1), -L). Raises :class:`HostError` where its sshd makes none."""
         transport = self._connection.transport
         if transport is None:
             raise HostError("disconnected", "the connection was closed")
         try:
-            channel = transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=seconds)
-        except paramiko.SSHException as error:
+            tunnel = Tunnel(transport, address, port, seconds)
+        except (paramiko.SSHException, OSError, EOFError) as error:
             raise HostError("disconnected", f"the host makes no connection to port {port} for us: {error}") from error
-        channel.settimeout(seconds)
-        return channel
+        tunnel.settimeout(seconds)
+        return tunnel
 
     def run(self, script: str, seconds: float) -> Captured:
         """Run ``script`` in a subshell of its own with an empty standard input.

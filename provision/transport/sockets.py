@@ -18,6 +18,9 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 #: paramiko reads every packet in two pieces, and asks the kernel three times for each; we read so much at once.
 _AHEAD = 65_536
 
+#: Seconds after which a peer that answers nothing, or takes nothing, is given up.
+_GIVEN_UP = 20
+
 
 class QuickSocket(socket.socket):
     """TCP_NODELAY, and TCP_QUICKACK again after every read: the kernel takes it back by itself (tcp(7)). It reads
@@ -60,16 +63,24 @@ def connect(address: str, port: int, timeout: float) -> QuickSocket:
 
 
 def _notice_death(sock: socket.socket) -> None:
-    """A host that is cut off while we only listen: the kernel asks after it (tcp(7)), and a read fails within 20 s."""
+    """A host that is cut off while we only listen: the kernel asks after it. One whose kernel answers while its sshd
+    is frozen: what we send must find room (both tcp(7)). Other systems have other names for it, or none."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
-        if (option := getattr(socket, name, None)) is not None:  # other systems have other names, or none
+    every = _GIVEN_UP // 4
+    for name, value in (
+        ("TCP_KEEPIDLE", every),
+        ("TCP_KEEPINTVL", every),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", _GIVEN_UP * 1000),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Watchdog:
-    """Calls back at deadlines, from one thread for all hosts. A frozen peer, or one that drips a byte a second,
-    defeats every time-out of a single read; a closed socket it does not survive."""
+    """Calls back at deadlines; one thread waits for them all. A frozen peer, or one that drips a byte a second,
+    defeats every time-out of a single read; a closed socket it does not survive. Ending a connection inside another
+    one can wait for that one's peer, so each callback has a thread of its own."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
@@ -115,4 +126,4 @@ class Watchdog:
                 _, number = heapq.heappop(self._heap)
                 bite = self._bites.pop(number, None)
             if bite is not None:
-                bite()
+                threading.Thread(target=bite, name="bite", daemon=True).start()

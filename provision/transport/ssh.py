@@ -23,6 +23,7 @@ from provision.model import Failure, Host, Login
 from provision.transport import known_hosts
 from provision.transport.known_hosts import KnownHosts
 from provision.transport.sockets import Watchdog, connect
+from provision.transport.tunnel import Tunnel
 
 # What paramiko logs of a broken connection we say ourselves, once and with the host's name; whoever sets up logging
 # still gets it.
@@ -49,6 +50,13 @@ class HostError(Exception):
     def __init__(self, kind: str, message: str, **more: Any) -> None:
         self.failure = Failure(kind, message, **more)
         super().__init__(message)
+
+
+class _Dropped(HostError):
+    """Nobody looked at who we are yet: another try may fare better."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unreachable", message)
 
 
 class Connecting(Struct, frozen=True):
@@ -114,14 +122,12 @@ class Transport:
     def open(self, host: Host, deadline: float) -> Connection:
         """An open connection. Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``."""
         target = self._target(host.login)
-        last = HostError("unreachable", "never tried")
+        last = _Dropped("never tried")
         for pause in (0.0, *_RETRIES):
             time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
             try:
                 return self._open(host.login, target, deadline)
-            except HostError as error:
-                if error.failure.kind != "unreachable" or error.failure.step != "banner":
-                    raise
+            except _Dropped as error:
                 last = error
                 if time.monotonic() + _RETRIES[-1] > deadline:
                     break
@@ -232,6 +238,8 @@ class Transport:
         except HostError:
             raise
         except paramiko.AuthenticationException as error:
+            if gateway is not None and not gateway.is_connected:
+                raise _lost(target, gateway) from error
             raise HostError("auth", f"{target.user}@{name} refused every way to log in: {error}") from error
         except socket.gaierror as error:
             raise HostError("unreachable", f"{target.address}: {error.strerror}") from error
@@ -240,9 +248,12 @@ class Transport:
         except (paramiko.SSHException, OSError, EOFError) as error:
             if time.monotonic() >= deadline:
                 raise HostError("timeout", f"{name} did not let us in before the host's deadline") from error
-            dropped = sock is not None and ("banner" in str(error) or isinstance(error, (EOFError, ConnectionError)))
-            reason = str(error).strip() or type(error).__name__
-            raise HostError("unreachable", f"{name}: {reason}", step="banner" if dropped else "") from error
+            if gateway is not None and not gateway.is_connected:
+                raise _lost(target, gateway) from error
+            reason = f"{name}: {str(error).strip() or type(error).__name__}"
+            if sock is not None and ("banner" in str(error) or isinstance(error, (EOFError, ConnectionError))):
+                raise _Dropped(reason) from error
+            raise HostError("unreachable", reason) from error
         finally:
             if number is not None:
                 self.watchdog.drop(number)
@@ -253,8 +264,7 @@ class Transport:
 
     def _socket(self, target: Target, gateway: Connection | None, timeout: float) -> Any:
         if gateway is not None:
-            place = (target.address, target.port)
-            return gateway.transport.open_channel("direct-tcpip", place, ("", 0), timeout=timeout)
+            return Tunnel(gateway.transport, target.address, target.port, timeout)
         if target.command is not None:
             return paramiko.ProxyCommand(target.command)
         return connect(target.address, target.port, timeout)
@@ -307,6 +317,10 @@ class _Verify(paramiko.MissingHostKeyPolicy):
         security.kex = sorted(security.kex, key=lambda name: not name.startswith("curve25519"))
         security.ciphers = sorted(security.ciphers, key=lambda name: not name.endswith("gcm@openssh.com"))
         return transport
+
+
+def _lost(target: Target, gateway: Connection) -> _Dropped:
+    return _Dropped(f"{target.address}: the connection to its jump host {gateway.host} broke off")
 
 
 def _kind(algorithm: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host
 
+from provision.transport.tunnel import Tunnel
 from provision.verify.backend import HeldBackend
 
 #: Seconds for an answer.
@@ -36,11 +37,11 @@ class Answer(Struct, frozen=True):
     body: bytes
 
 
-class _Tunnel(io.RawIOBase):
-    """A channel to the host's own port, with TLS on it where there is any; enough of a socket for http.client."""
+class _Stream(io.RawIOBase):
+    """A tunnel to the host's own port, with TLS on it where there is any; enough of a socket for http.client."""
 
-    def __init__(self, channel: Any, context: ssl.SSLContext | None, name: str) -> None:
-        self._channel = channel
+    def __init__(self, tunnel: Tunnel, context: ssl.SSLContext | None, name: str) -> None:
+        self._tunnel = tunnel
         self._tls: ssl.SSLObject | None = None
         if context is not None:
             self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -53,7 +54,7 @@ class _Tunnel(io.RawIOBase):
                 done = action(*words)
             except ssl.SSLWantReadError:
                 self._flush()
-                data = self._channel.recv(65536)
+                data = self._tunnel.recv(65536)
                 if data:
                     self._in.write(data)
                 else:
@@ -67,11 +68,11 @@ class _Tunnel(io.RawIOBase):
 
     def _flush(self) -> None:
         if self._tls is not None and (data := self._out.read()):
-            self._channel.sendall(data)
+            self._tunnel.sendall(data)
 
     def sendall(self, data: bytes) -> None:
         if self._tls is None:
-            self._channel.sendall(data)
+            self._tunnel.sendall(data)
         else:
             self._step(self._tls.write, data)
 
@@ -79,7 +80,7 @@ class _Tunnel(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._channel.recv(len(buffer)) if self._tls is None else self._step(self._tls.read, len(buffer))
+        data = self._tunnel.recv(len(buffer)) if self._tls is None else self._step(self._tls.read, len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
@@ -103,11 +104,11 @@ def ask(
     held = host.backend
     if not isinstance(held, HeldBackend):
         pytest.skip("only a connection of ours can be tunnelled through")
-    channel = held.shell.tunnel("127.0.0.1", server.port, _PATIENCE)
+    tunnel = held.shell.tunnel("127.0.0.1", server.port, _PATIENCE)
     try:
         connection = http.client.HTTPConnection(server.name, server.port)
-        tunnel: Any = _Tunnel(channel, context, server.name)
-        connection.sock = tunnel
+        stream: Any = _Stream(tunnel, context, server.name)
+        connection.sock = stream
         headers = {"Content-Type": "application/octet-stream"} if body else {}
         if login is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
@@ -115,4 +116,4 @@ def ask(
         answer = connection.getresponse()
         return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
     finally:
-        channel.close()
+        tunnel.close()

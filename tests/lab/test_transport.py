@@ -141,9 +141,8 @@ def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
     frozen, healthy = new_host(), new_host()
     # Its shell stops at login, with the connection up.
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
-    inventory = frozen.inventory()
-    text = inventory.read_text() + "\n".join(healthy.inventory().read_text().splitlines()[2:])
-    inventory.write_text(text)
+    frozen.inventory()
+    beside(frozen, healthy)
     for words, said in ((("--deadline", "8"), "deadline passed"), (("--look-within", "4"), "longer than 4 s")):
         outcome = frozen.apply(SPEC, *words)
         assert (outcome.code, outcome.events[-1]["counts"]["failed"]) == (3, 1), outcome.out
@@ -215,6 +214,13 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     assert refused.done["error"]["kind"] == "host_key"
 
 
+def beside(host: LabHost, other: LabHost) -> None:
+    """Another host in the inventory of one."""
+    lines = other.inventory().read_text().splitlines()[2:]
+    with (host.folder / "inventory.yml").open("a") as inventory:
+        inventory.write("\n".join(lines))
+
+
 def many_names(host: LabHost, count: int, **variables: str) -> None:
     """An inventory with one host under many names."""
     lines = host.inventory(**variables).read_text()
@@ -242,3 +248,24 @@ def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
     outcome = host.plan(SPEC, "--forks", "25")
     assert outcome.code == 0, outcome.out
     assert outcome.counts == {"changed": 25}
+
+
+def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
+    """It stops with everybody's connections up, and those that do not go through it are served."""
+    jump, inner, healthy = new_host(), new_host(), new_host()
+    inner.sh("sed -i '1i touch /run/in; sleep 3' /root/.bashrc")
+    inner.inventory(ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
+    beside(inner, healthy)
+
+    def freeze() -> None:
+        inner.within("while ! [ -e /run/in ]; do sleep 0.1; done")
+        jump.within("pkill -STOP -f '^sshd-session: root'")
+
+    freezer = threading.Thread(target=freeze)
+    freezer.start()
+    outcome = inner.apply(SPEC, "--deadline", "8")
+    freezer.join()
+    assert outcome.code == 3, outcome.err
+    ends = {event["host"]: event for event in outcome.all("host.done")}
+    assert ends[inner.name]["error"]["kind"] == "timeout", outcome.out
+    assert ends[healthy.name]["status"] == "changed", outcome.out
