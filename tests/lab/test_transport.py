@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -253,7 +254,7 @@ def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
 def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
     """It stops with everybody's connections up, and those that do not go through it are served."""
     jump, inner, healthy = new_host(), new_host(), new_host()
-    inner.sh("sed -i '1i touch /run/in; sleep 3' /root/.bashrc")
+    inner.sh("sed -i '1i touch /run/in; sleep 60' /root/.bashrc")
     inner.inventory(ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
     beside(inner, healthy)
 
@@ -261,10 +262,10 @@ def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
         inner.within("while ! [ -e /run/in ]; do sleep 0.1; done")
         jump.within("pkill -STOP -f '^sshd-session: root'")
 
-    freezer = threading.Thread(target=freeze)
-    freezer.start()
-    outcome = inner.apply(SPEC, "--deadline", "8")
-    freezer.join()
+    with ThreadPoolExecutor() as beside_us:
+        frozen = beside_us.submit(freeze)
+        outcome = inner.apply(SPEC, "--deadline", "15")
+        frozen.result()
     assert outcome.code == 3, outcome.err
     ends = {event["host"]: event for event in outcome.all("host.done")}
     assert ends[inner.name]["error"]["kind"] == "timeout", outcome.out
