@@ -23,6 +23,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_shell
         emit_to=journal journal_sent=0
         process $$
+        run_began=${process_id#*:}
         printf '%s\n' "$process_id" >"$run/owner"
         if [ -f "$run/secrets" ]; then
             # shellcheck disable=SC1091

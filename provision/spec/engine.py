@@ -87,7 +87,7 @@ class Health(Model):
     """What must hold after a change of the daemon, or the host puts the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
-        2, description="Seconds that a daemon must have run, as one and the same process, to count as started."
+        2, description="Seconds that a daemon must go on after a change that started it, as one and the same process."
     )
     mirrors: bool = Field(False, description="Whether the names of the registry mirrors must resolve on the host.")
 

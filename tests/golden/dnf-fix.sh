@@ -720,10 +720,15 @@ health_steady() { # SECONDS
         alive
         uptime_now
     done
-    health_process=$process_id
-    while [ -n "$process_id" ]; do
+    health_process=$process_id health_since=${process_id#*:}
+    [ -n "$health_process" ] && [ "$1" -gt 0 ] || return 0
+    if [ "$health_since" -ge "$run_began" ]; then
         ticks_now
-        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        health_since=$ticks
+    fi
+    while :; do
+        ticks_now
+        [ $((ticks - health_since)) -lt $(($1 * 100)) ] || return 0
         sleep 0.2
         alive
         process "${health_process%%:*}"
@@ -1583,6 +1588,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_shell
         emit_to=journal journal_sent=0
         process $$
+        run_began=${process_id#*:}
         printf '%s\n' "$process_id" >"$run/owner"
         if [ -f "$run/secrets" ]; then
             . "$run/secrets"

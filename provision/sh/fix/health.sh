@@ -47,6 +47,7 @@ unhealthy() { # WORDS
 }
 
 # A daemon can come up, say that it is ready, and die of what it finds next; its unit would start it again and again.
+# One that this run started is watched from here on: how long it took to become ready tells nothing of what follows.
 health_steady() { # SECONDS
     uptime_now
     health_until=$((uptime + 30))
@@ -57,11 +58,16 @@ health_steady() { # SECONDS
         alive
         uptime_now
     done
-    health_process=$process_id
-    while [ -n "$process_id" ]; do
+    health_process=$process_id health_since=${process_id#*:}
+    [ -n "$health_process" ] && [ "$1" -gt 0 ] || return 0
+    # Both are told in clock ticks: USER_HZ is 100.
+    if [ "$health_since" -ge "$run_began" ]; then
         ticks_now
-        # Its start is told in clock ticks: USER_HZ is 100.
-        [ $((ticks - ${process_id#*:})) -lt $(($1 * 100)) ] || return 0
+        health_since=$ticks
+    fi
+    while :; do
+        ticks_now
+        [ $((ticks - health_since)) -lt $(($1 * 100)) ] || return 0
         sleep 0.2
         alive
         process "${health_process%%:*}"
