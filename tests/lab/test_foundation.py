@@ -61,7 +61,15 @@ _DISRUPTED: list[tuple[str, str, set[str]]] = [
     ),
     (
         "an over-eater that gets away",
-        'create) case "$*" in *24m*) exec /usr/bin/docker create --memory 64m provision-verify true ;; esac ;;',
+        'run) case "$*" in *24m*) exec /usr/bin/docker run --rm provision-verify sh -c "echo 16 0" ;; esac ;;',
+        {"container_memory_limit_is_enforced engine"},
+    ),
+    (
+        "a limit that comes late",
+        (
+            'run) case "$*" in *24m*) for w; do shift; set -- "$@" "$(echo "$w" | sed s/24m/200m/)"; done;'
+            ' exec /usr/bin/docker "$@" ;; esac ;;'
+        ),
         {"container_memory_limit_is_enforced engine"},
     ),
 ]

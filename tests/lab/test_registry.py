@@ -101,12 +101,9 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     print("the registry's log:", mine[0][:300])
     assert runner.sh("docker exec app cat /message") == "built here"
 
-    said = runner.sh(
-        f"docker run --name eater --memory 64m --memory-swap 64m {app} sh -c '{eater}'; echo $?", check=False
-    )
+    # Its parent tells: the event behind docker's OOMKilled may be late for the container's end.
+    said = runner.sh(f"docker run --rm --memory 64m --memory-swap 64m {app} sh -c '({eater}); echo $?'")
     assert said.splitlines()[-1] == "137"
-    assert runner.sh("docker inspect --format '{{.State.OOMKilled}}' eater") == "true"
-    runner.sh("docker rm eater")
 
     again = first.apply()
     assert again.counts == {"ok": 3}, again.out[-3000:]
