@@ -14,6 +14,7 @@ import pytest
 
 from provision.lab import network
 from tests.lab.conftest import LAB, LabHost, NewHost
+from tests.lab.runs import until
 
 SPEC = {"files": {"/etc/proof": {"content": "here\n"}}}
 
@@ -259,7 +260,7 @@ def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
     beside(inner, healthy)
 
     def freeze() -> None:
-        inner.within("while ! [ -e /run/in ]; do sleep 0.1; done")
+        until(inner, "[ -e /run/in ]")
         jump.within("pkill -STOP -f '^sshd-session: root'")
 
     with ThreadPoolExecutor() as beside_us:
