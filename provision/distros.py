@@ -1,7 +1,8 @@
 """The one table of distributions. A new distribution of a known family is one row here and nothing else.
 
-Sources: os-release(5) for IDs, Docker's installation pages for repository folders and conflicting packages
-(docs.docker.com/engine/install/debian, .../ubuntu, .../raspberry-pi-os).
+Sources: os-release(5) for IDs, Docker's installation pages for repository folders, conflicting packages and the
+fingerprints of the signing keys (docs.docker.com/engine/install/debian, .../ubuntu, .../raspberry-pi-os, .../rhel,
+.../centos, .../fedora).
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ class Repositories(Struct, frozen=True):
     keyring: str
     #: the file of Docker's own, by the name that Docker's pages give it; empty where Docker publishes no packages
     docker: str = ""
+    #: the fingerprints of the keys that Docker publishes for signing these packages; a copy of them on any mirror is
+    #: signed by the same keys
+    docker_keys: tuple[str, ...] = ()
 
 
 class Init(Struct, frozen=True):
@@ -110,6 +114,7 @@ _RPM = Repositories(
     "/etc/yum.repos.d/{}.repo",
     "/etc/pki/rpm-gpg/RPM-GPG-KEY-{}",
     "/etc/yum.repos.d/docker-ce.repo",
+    ("060A61C51B558A7F742B77AAC52FEB6B621E9F35",),
 )
 _RPM_TOOLS = {
     "gpg": ("/usr/bin/gpg", "gnupg2"),
@@ -157,6 +162,7 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "/etc/apt/sources.list.d/{}.sources",
                 "/etc/apt/keyrings/{}.asc",
                 "/etc/apt/sources.list.d/docker.sources",
+                ("9DC858229FC7DD38854AE2D88D81803C0EBFCD88",),
             ),
             conflicts=_APT_CONFLICTS,
             tools=_APT_TOOLS,

@@ -27,7 +27,6 @@ users: {bob: {}}
 engine:
   version: "28.5"
   users: [bob]
-  fingerprint: 9DC858229FC7DD38854AE2D88D81803C0EBFCD88
   daemon: {live-restore: true}
 """
 #: One of each flavour: ID, version, codename; and where its repositories and keys are.

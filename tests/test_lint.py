@@ -196,6 +196,15 @@ PLAIN = """\
           login: {user: ci, password: "{{ pw }}"}
     registry: {name: r.example}
 """
+THIRD_PARTY = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    repositories:
+      tools:
+        url: https://m.example/apt
+        key_url: https://m.example/apt/gpg
+"""
 MOVED = """\
 - name: Docker hosts
   hosts: docker
@@ -253,6 +262,8 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
             HOSTS,
             [],
         ),
+        (THIRD_PARTY, HOSTS, [("SP405", 7)]),
+        (THIRD_PARTY + f"        fingerprint: [{'9DC8 5822 ' * 5}]\n", HOSTS, []),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],

@@ -21,9 +21,11 @@ DOCKER = "docker"
 
 
 class _Source(Struct, frozen=True):
-    """One repository: its file, the file of its key, and the template (with more values for it) of the former."""
+    """One repository: its file, the file of its key, and the template (with more values for it) of the former.
+    ``field`` is the key of the spec that declares whose keys may sign it."""
 
     name: str
+    field: str
     declared: Repository
     url: str
     path: str
@@ -46,7 +48,10 @@ def _sources(at: Setting) -> Iterator[_Source]:
     form = at.flavour.repositories
     for name, declared in at.spec.repositories.items():
         template = _TEMPLATES[form.form]
-        yield _Source(name, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {})
+        field = f"repositories.{name}.fingerprint"
+        yield _Source(
+            name, field, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {}
+        )
     if at.spec.engine is not None and form.docker and _from_docker(at, at.spec.engine):
         yield _docker(at, at.spec.engine)
 
@@ -67,10 +72,16 @@ def _docker(at: Setting, engine: Engine) -> _Source:
         url = f"{folder}/{distros.major(at.platform.version)}/$basearch/{engine.channel}"
         template = "rpm/docker-ce.repo.j2"
     declared = Repository(
-        url=folder, components=[engine.channel], key_url=f"{folder}/gpg", fingerprint=engine.fingerprint
+        url=folder,
+        components=[engine.channel],
+        key_url=f"{folder}/gpg",
+        # Never any key that a mirror shows: a mirror that signs by itself is declared.
+        fingerprint=engine.fingerprint or list(form.docker_keys),
     )
     values = {"channel": engine.channel}
-    return _Source(DOCKER, declared, url, form.docker, form.keyring.format(DOCKER), template, values)
+    return _Source(
+        DOCKER, "engine.fingerprint", declared, url, form.docker, form.keyring.format(DOCKER), template, values
+    )
 
 
 def _apt(at: Setting, source: _Source) -> Iterator[Resource]:
@@ -119,11 +130,12 @@ def _key(at: Setting, source: _Source) -> Resource:
         return File(source.key, declared.key.encode())
     needs = {
         "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
-        "gpg": declared.fingerprint is not None,
+        "gpg": bool(declared.fingerprint),
         "curl": "curl" in at.flavour.tools,
     }
     tools = {tool: at.flavour.tools[tool] for tool, needed in needs.items() if needed}
-    return Keyring(source.key, str(declared.key_url), declared.fingerprint, tools, at.options.lock_timeout)
+    accepted = tuple(declared.fingerprint)
+    return Keyring(source.key, str(declared.key_url), accepted, source.field, tools, at.options.lock_timeout)
 
 
 def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:
@@ -132,5 +144,5 @@ def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:
         found = fingerprints(key.encode())
     except ValueError as error:
         raise at.error(f"the key {error}", "repositories", name, "key") from error
-    if declared.fingerprint is not None and found != [declared.fingerprint]:
-        raise at.error(f"the key has the fingerprint {' '.join(found)}", "repositories", name, "fingerprint")
+    if declared.fingerprint and not set(found) <= set(declared.fingerprint):
+        raise at.error(f"the key has the fingerprint {' and '.join(found)}", "repositories", name, "fingerprint")

@@ -1,4 +1,5 @@
-"""The engine and its registries against the rest of the spec: what each part leaves open that another brings about."""
+"""The engine, its registries and package repositories against the rest of the spec: what each part leaves open that
+another brings about."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ def lint(wishes: list[Wish]) -> Iterator[Finding]:
             yield from _stores(wish)
             yield from _logins(wish)
         yield from _registry(wish)
+        yield from _repositories(wish)
 
 
 def _forwarding(wish: Wish) -> Iterator[Finding]:
@@ -72,3 +74,11 @@ def _registry(wish: Wish) -> Iterator[Finding]:
         also = ", passwords too" if registry.users else ""
         message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
         yield finding("SP404", where, message, "registry.tls: {ca: ...}")
+
+
+def _repositories(wish: Wish) -> Iterator[Finding]:
+    for name, repository in wish.spec.repositories.items():
+        if repository.key_url is not None and not repository.fingerprint:
+            where = wish.source["repositories"][name].where["key_url"]
+            message = f"{name} is trusted with any key that {repository.key_url} shows"
+            yield finding("SP405", where, message, f"repositories.{name}: {{fingerprint: ...}}")

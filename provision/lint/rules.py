@@ -439,6 +439,17 @@ _ALL = (
         "distribution, docs/insecure.md",
     ),
     Rule(
+        "SP405",
+        "repository-with-any-key",
+        "warning",
+        "Without a fingerprint the host trusts whatever key `key_url` shows at the first fetch. A mirror, or an "
+        "attacker on the network where the URL is http://, can then sign packages that the host installs as root.",
+        "Declare the fingerprint that the publisher gives in another place than the mirror.",
+        "repositories: {tools: {url: https://m.example/apt, key_url: https://m.example/apt/gpg}}",
+        "repositories: {tools: {url: ..., key_url: ..., fingerprint: 7BABB45414814066A7895E42A5FB5A3F6C8889EA}}",
+        "apt-secure(8); rpmkeys(8)",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",

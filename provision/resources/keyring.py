@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -12,12 +13,14 @@ from provision.resources.openpgp import fingerprints
 
 
 class Keyring(Struct, frozen=True):
-    """A signing key, fetched by the host from ``url``. ``tools`` are what the host needs for that: name ->
-    (a path that is there when it is installed, the package that brings it)."""
+    """A signing key, fetched by the host from ``url``. ``fingerprints`` are those of the keys that the file may hold
+    (any key, when there are none), ``field`` is the key of the spec that declares them. ``tools`` are what the host
+    needs for that: name -> (a path that is there when it is installed, the package that brings it)."""
 
     path: str
     url: str
-    fingerprint: str | None
+    fingerprints: tuple[str, ...]
+    field: str
     tools: Mapping[str, tuple[str, str]]
     lock_timeout: int = 300
 
@@ -30,7 +33,7 @@ class Keyring(Struct, frozen=True):
         return (f"file {self.path}",)
 
     def want(self) -> State:
-        return {"key": self.fingerprint or "present", "tools": "present"}
+        return {"key": self._accepted, "tools": "present"}
 
     def look(self) -> tuple[Call, ...]:
         paths = tuple(Call("look_paths", (path,)) for path, _ in self.tools.values())
@@ -39,8 +42,8 @@ class Keyring(Struct, frozen=True):
     def seen(self, report: Report) -> State:
         key = self._key(report)
         missing = [package for path, package in self.tools.values() if report.fields("path", path) == (ABSENT,)]
-        # Tools are only needed to fetch a key: where the key is right, nobody misses them.
-        if missing and key != (self.fingerprint or "present"):
+        # Tools are only needed to fetch a key: a host with an accepted key needs none of them.
+        if missing and key != self._accepted:
             return {"key": key, "tools": f"{' '.join(missing)} missing"}
         return {"key": key, "tools": "present"}
 
@@ -51,7 +54,16 @@ class Keyring(Struct, frozen=True):
             yield Call("pkg_refresh", (timeout,), live=True)
             words = [word for package in missing for word in ("install", package, "-")]
             yield Call("pkg_transaction", (timeout, *words), live=True)
-        yield Call("key_fetch", (self.url, self.path, self.fingerprint or "-"), replaces=(self.path,))
+        yield Call("key_fetch", (self.url, self.path, self.field, *self.fingerprints), replaces=(self.path,))
+        # After the fetch: a mirror that shows no accepted key takes nothing from the host.
+        if replaced := tuple(key.lower() for key in _FINGERPRINT.findall(drift.seen["key"])):
+            kept = {key.lower() for key in self.fingerprints}
+            if refused := tuple(key for key in replaced if key not in kept):
+                yield Call("key_distrust", refused)
+
+    @property
+    def _accepted(self) -> str:
+        return " or ".join(self.fingerprints) or "present"
 
     def _key(self, report: Report) -> str:
         file = observe(report, self.path)
@@ -61,4 +73,9 @@ class Keyring(Struct, frozen=True):
             found = fingerprints(file.content)
         except ValueError as error:
             return f"a file that {error}"
-        return "present" if self.fingerprint is None else " ".join(found)
+        if not self.fingerprints or set(found) <= set(self.fingerprints):
+            return self._accepted
+        return " and ".join(found)
+
+
+_FINGERPRINT = re.compile(r"\b(?:[0-9A-F]{64}|[0-9A-F]{40})\b")

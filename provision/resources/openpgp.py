@@ -15,21 +15,30 @@ _PUBLIC_KEY = 6
 
 
 def fingerprints(armoured: bytes) -> list[str]:
-    """The fingerprints (upper case, no blanks) of all primary keys; raises ``ValueError`` when it is no key."""
-    found = [_fingerprint(body) for tag, body in _packets(_unarmour(armoured)) if tag == _PUBLIC_KEY]
+    """The fingerprints (upper case, no blanks) of all primary keys, of every block of the file: package managers
+    trust them all. Raises ``ValueError`` when it is no key."""
+    packets = (packet for block in _unarmour(armoured) for packet in _packets(block))
+    found = [_fingerprint(body) for tag, body in packets if tag == _PUBLIC_KEY]
     if not found:
         raise ValueError("holds no public key")
     return found
 
 
-def _unarmour(armoured: bytes) -> bytes:
+def _unarmour(armoured: bytes) -> list[bytes]:
+    """The blocks, wherever in a line one begins: rpm looks for no more than the word."""
+    text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
+    blocks = [rest.split(_END, 1)[0].partition("\n\n")[2].splitlines() for rest in text.split(_BEGIN)[1:]]
+    if not blocks:
+        raise ValueError("is not an ASCII-armoured PGP public key")
     try:
-        text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
-        block = text.split(_BEGIN, 1)[1].split(_END, 1)[0]
-        lines = block.partition("\n\n")[2].splitlines()
-        return base64.b64decode("".join(line for line in lines if not line.startswith("=")), validate=True)
-    except (IndexError, binascii.Error) as error:
+        return [base64.b64decode("".join(_body(lines)), validate=True) for lines in blocks]
+    except binascii.Error as error:
         raise ValueError("is not an ASCII-armoured PGP public key") from error
+
+
+def _body(lines: list[str]) -> list[str]:
+    """Without the checksum (RFC 9580, 6.1)."""
+    return [line for line in lines if not line.startswith("=")]
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from provision.secret import holds
 from provision.spec.values import (
     AbsolutePath,
-    Fingerprint,
+    Fingerprints,
     Model,
     NoProxy,
     Option,
@@ -101,7 +101,11 @@ class Engine(Model):
     package_mirror: Url = Field(
         "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
     )
-    fingerprint: Fingerprint | None = Field(None, description="Of the mirror's signing key; another key is refused.")
+    fingerprint: Fingerprints = Field(
+        default=[],
+        description="Of the keys that may sign the mirror's packages (one, or a list); any other key is refused. "
+        "The keys that Docker publishes, when not given.",
+    )
     channel: Literal["stable", "test", "nightly"] = "stable"
     version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
     containerd_version: Version | None = None

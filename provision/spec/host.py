@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from provision.spec.values import (
     AbsolutePath,
-    Fingerprint,
+    Fingerprints,
     Line,
     Mode,
     Model,
@@ -38,7 +38,10 @@ class Repository(Model):
     key: str | None = Field(
         None, description="The signing key itself, ASCII-armoured; or `host`: one that the host trusts already (apk)."
     )
-    fingerprint: Fingerprint | None = Field(None, description="The key's fingerprint; another key is refused.")
+    fingerprint: Fingerprints = Field(
+        default=[],
+        description="Of the keys that may sign it (one, or a list); any other key is refused. Any key, when not given.",
+    )
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

@@ -61,6 +61,11 @@ def _fingerprint(value: str) -> str:
     return packed
 
 
+def _several(value: Any) -> Any:
+    """One is short for a list of one; none at all is an empty list."""
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
 def _host_name(value: str) -> str:
     label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):
@@ -112,6 +117,7 @@ Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
 Url = Annotated[str, AfterValidator(_url)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_several, json_schema_input_type=str | list[str] | None)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
 UserName = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "a user or group name (letters, digits, _ . -)")]

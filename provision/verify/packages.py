@@ -114,6 +114,14 @@ def folder(host: Host) -> str:
     return _FOLDERS.get(id, id)
 
 
+def published_keys(host: Host) -> tuple[str, ...]:
+    """The fingerprints that Docker's pages give for the host's family (docs.docker.com/engine/install)."""
+    published = "060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35"
+    if not uses_rpm(host):
+        published = "9DC8 5822 9FC7 DD38 854A E2D8 8D81 803C 0EBF CD88"
+    return (published.replace(" ", ""),)
+
+
 def apt_targets(host: Host) -> list[list[str]]:
     """apt's own view of its archives: address, suite, component, key."""
     fields = "$(REPO_URI) $(CODENAME) $(COMPONENT) $(SOURCESENTRY) $(SIGNED_BY)"

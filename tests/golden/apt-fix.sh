@@ -797,38 +797,83 @@ health_containers() {
 hostname_set() { # NAME
     printf '%s\n' "$1" >/proc/sys/kernel/hostname
 }
-key_fetch() { # URL PATH FINGERPRINT-OR-DASH
-    key_folder=${2%/*}
+key_fetch() { # URL PATH FIELD [FINGERPRINT...]
+    key_url=$1 key_path=$2 key_field=$3
+    shift 3
+    key_folder=${key_path%/*}
     [ -d "$key_folder" ] || (
         umask 022
         mkdir -p -- "$key_folder"
     )
     key_new=$key_folder/.provision.new
     rm -f -- "$key_new"
-    key_download "$1" "$key_new"
+    key_download "$key_url" "$key_new"
     IFS= read -r key_first <"$key_new" || :
     if [ "$key_first" != "-----BEGIN PGP PUBLIC KEY BLOCK-----" ]; then
         rm -f -- "$key_new"
-        fail "$1 is not an ASCII-armoured PGP public key"
+        fail "$key_url is not an ASCII-armoured PGP public key"
     fi
-    if [ "$3" != - ]; then
+    if [ $# -gt 0 ]; then
+        if ! one_block "$key_new"; then
+            rm -f -- "$key_new"
+            fail "the key at $key_url is not one PGP public key block and nothing else; it was not taken"
+        fi
         key_home=$(exec mktemp -d)
         key_list=$(exec gpg --homedir "$key_home" --batch --with-colons --show-keys "$key_new" 3>&-) ||
             key_list=$(exec gpg --homedir "$key_home" --batch --with-fingerprint --with-colons "$key_new" 3>&-) ||
             key_list=
         rm -rf -- "$key_home"
         key_prints=$(primary_fingerprints "$key_list")
-        if [ "$key_prints" != "$3" ]; then
+        if ! accepted "$key_prints" "$@"; then
             rm -f -- "$key_new"
-            fail "the key at $1 has the fingerprint ${key_prints:-of no key at all}, not $3"
+            key_accepted=$1
+            shift
+            for key_print in "$@"; do
+                key_accepted="$key_accepted or $key_print"
+            done
+            [ -n "$key_prints" ] || fail "gpg finds no key in what $key_url shows; accepted are only $key_accepted"
+            key_found=
+            for key_print in $key_prints; do
+                key_found="$key_found${key_found:+, }$key_print"
+            done
+            key_declared=$key_found
+            case $key_found in
+                *,*) key_declared="[$key_found]" ;;
+            esac
+            fail "the key at $key_url has the fingerprint $key_found, not $key_accepted; it is not trusted." \
+                "If another source than the mirror confirms it, declare $key_field: $key_declared"
         fi
     fi
     chown root:root -- "$key_new"
     chmod 0644 -- "$key_new"
     durable "$key_new"
-    mv -f -- "$key_new" "$2"
+    mv -f -- "$key_new" "$key_path"
     durable "$key_folder"
-    key_trust "$2"
+    key_trust "$key_path"
+}
+one_block() { # FILE
+    block_state=before
+    while IFS= read -r block_line || [ -n "$block_line" ]; do
+        case $block_state:$block_line in
+            before:"-----BEGIN PGP PUBLIC KEY BLOCK-----") block_state=in ;;
+            in:"-----END PGP PUBLIC KEY BLOCK-----") block_state=after ;;
+            in:*-----*) return 1 ;;
+            in:* | after:) ;;
+            *) return 1 ;;
+        esac
+    done <"$1"
+    [ "$block_state" = after ]
+}
+accepted() { # FINGERPRINTS-BY-LINE ACCEPTED...
+    [ -n "$1" ] || return 1
+    accepted_found=$1
+    shift
+    for accepted_print in $accepted_found; do
+        case " $* " in
+            *" $accepted_print "*) ;;
+            *) return 1 ;;
+        esac
+    done
 }
 primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second one can't slip in
     prints_next=
@@ -970,6 +1015,9 @@ key_download() { # URL FILE: by apt's own downloader, no curl needed
     /usr/lib/apt/apt-helper download-file "$1" "$2" 3>&-
 }
 key_trust() { # FILE: apt is told by each source file which key to trust
+    return 0
+}
+key_distrust() { # FINGERPRINT...: nothing is left of a key whose file was replaced
     return 0
 }
 pkg_hold() { # SECONDS hold|unhold NAME...
@@ -1691,7 +1739,7 @@ net.ipv4.ip_forward = 1
 step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
 live_step 6 key:/etc/apt/keyrings/docker.asc pkg_refresh 300
 live_step 7 key:/etc/apt/keyrings/docker.asc pkg_transaction 300 install ca-certificates - install gpg -
-step 8 key:/etc/apt/keyrings/docker.asc key_fetch https://download.docker.com/linux/debian/gpg /etc/apt/keyrings/docker.asc 9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+step 8 key:/etc/apt/keyrings/docker.asc key_fetch https://download.docker.com/linux/debian/gpg /etc/apt/keyrings/docker.asc engine.fingerprint 9DC858229FC7DD38854AE2D88D81803C0EBFCD88
 step 9 repository:/etc/apt/sources.list.d/docker.sources put_file /etc/apt/sources.list.d/docker.sources root root 0644 text 'Types: deb
 URIs: https://download.docker.com/linux/debian
 Suites: trixie

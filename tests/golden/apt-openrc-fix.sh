@@ -959,6 +959,9 @@ key_download() { # URL FILE: by apt's own downloader, no curl needed
 key_trust() { # FILE: apt is told by each source file which key to trust
     return 0
 }
+key_distrust() { # FINGERPRINT...: nothing is left of a key whose file was replaced
+    return 0
+}
 pkg_hold() { # SECONDS hold|unhold NAME...
     apt_wait "$1"
     shift

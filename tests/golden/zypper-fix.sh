@@ -932,6 +932,14 @@ key_download() { # URL FILE
 key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
     rpm --import "$1" 3>&-
 }
+key_distrust() { # FINGERPRINT...: in lower case
+    for distrust_print in "$@"; do
+        distrust_rest=${distrust_print%????????}
+        for distrust_name in "gpg-pubkey-$distrust_print" "gpg-pubkey-${distrust_print#"$distrust_rest"}"; do
+            ! rpm -q --quiet "$distrust_name" 3>&- || rpm -e --allmatches "$distrust_name" 3>&-
+        done
+    done
+}
 svc_state() { # UNIT
     service_show=$(services_query "$1" - '')
     service_run "$service_show"

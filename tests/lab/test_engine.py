@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,50 @@ def test_wrong_fingerprint_installs_nothing(host: LabHost) -> None:
     assert host.sh("ls /etc/apt/keyrings") == ""
     assert host.sh("test -e /etc/apt/sources.list.d/docker.sources || echo none") == "none"
     assert host.sh("command -v dockerd || echo none") == "none"
+
+
+def _undeclared() -> dict[str, Any]:
+    """The lab's mirror signs by a key of its own; here no spec says so."""
+    return {key: value for key, value in engine().items() if key != "fingerprint"}
+
+
+def test_a_mirror_that_shows_another_key_than_the_published_one_is_refused(host: LabHost) -> None:
+    shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+    outcome = host.apply({"engine": _undeclared()})
+    assert outcome.code == 3, outcome.out
+    error = outcome.done["error"]
+    assert error["kind"] == "step"
+    assert f"has the fingerprint {shown}, not {published}" in error["detail"]
+    assert f"declare engine.fingerprint: {shown}" in error["detail"]
+    assert host.sh("ls -A /etc/apt/keyrings") == ""
+    assert host.sh("test -e /etc/apt/sources.list.d/docker.sources || echo none") == "none"
+    assert host.sh("command -v dockerd || echo none") == "none"
+    # What the message says to do, in a list as a fleet with several mirrors has it.
+    declared = {**engine(), "fingerprint": [published, shown]}
+    assert host.apply({"engine": declared}).counts == {"changed": 1}
+    assert host.apply({"engine": declared}).counts == {"ok": 1}
+    assert host.provision("verify", "--suite", "settings").failed == set()
+
+
+def test_a_host_that_trusts_another_key_already(docker_host: LabHost) -> None:
+    """A host that was set up when any key of the mirror was taken: the plan shows its key, and it is not kept."""
+    shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+    pid = docker_host.dockerd_pid()
+    key = docker_host.sh("cat /etc/apt/keyrings/docker.asc")
+    planned = docker_host.plan({"engine": _undeclared()}, "--detailed-exitcode")
+    assert planned.code == 2
+    assert planned.items == ["change key:/etc/apt/keyrings/docker.asc"]
+    assert f"key: {shown} -> {published}" in str(planned.all("host.plan")[0]["items"])
+    outcome = docker_host.apply()
+    assert outcome.code == 3
+    assert f"declare engine.fingerprint: {shown}" in outcome.done["error"]["detail"]
+    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key, "a refused change leaves what was there"
+    assert docker_host.dockerd_pid() == pid
+    assert docker_host.provision("verify", "--suite", "settings").failed == {"archive_key docker"}
+    # A key of a third party in the file is replaced by the declared one.
+    docker_host.sh("cp /usr/share/keyrings/debian-archive-keyring.gpg /etc/apt/keyrings/docker.asc")
+    assert docker_host.apply({"engine": engine()}).counts == {"changed": 1}
+    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key
 
 
 def test_unsupported_distribution_is_named_and_untouched(host: LabHost) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tests.lab.conftest import LabHost, NewHost, engine, inventory_of
@@ -72,6 +73,30 @@ def test_a_wrong_key_installs_nothing(new_host: NewHost) -> None:
     assert "has the fingerprint" in outcome.done["error"]["detail"]
     assert host.sh("rpm -q docker-ce", check=False) == "package docker-ce is not installed"
     assert host.sh("ls /etc/yum.repos.d /etc/pki/rpm-gpg").count("docker") == 0
+
+
+def test_rpm_trusts_no_key_that_was_replaced(new_host: NewHost) -> None:
+    """A key that a mirror once showed stays in rpm's database, whatever becomes of its file."""
+    host = new_host("el9")
+    undeclared = {key: value for key, value in engine().items() if key != "fingerprint"}
+    refused = host.apply({"engine": undeclared})
+    assert refused.code == 3
+    published = "060A61C51B558A7F742B77AAC52FEB6B621E9F35"
+    assert f"not {published}; it is not trusted" in refused.done["error"]["detail"]
+    assert host.sh("ls /etc/yum.repos.d /etc/pki/rpm-gpg").count("docker") == 0
+    trusted = host.sh("rpm -q gpg-pubkey | sort")
+    # Another key is where the mirror's should be, and trusted.
+    other = (Path(__file__).parent.parent / "data/rsa2048.asc").read_text()
+    path = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
+    host.sh(f"cat >{path} <<'KEY'\n{other}\nKEY\nrpm --import {path}")
+    assert "gpg-pubkey-e6fa24a6" in host.sh("rpm -q gpg-pubkey")
+    assert host.apply({"engine": engine()}).counts == {"changed": 1}
+    short = engine()["fingerprint"].lower()[-8:]
+    now = host.sh("rpm -q gpg-pubkey | sort").splitlines()
+    assert [key for key in now if f"-{short}-" not in key] == [
+        key for key in trusted.splitlines() if f"-{short}-" not in key
+    ]
+    assert host.apply().counts == {"ok": 1}
 
 
 def test_the_fleet_follows_the_lock_file(new_host: NewHost) -> None:

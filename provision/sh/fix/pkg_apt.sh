@@ -109,6 +109,10 @@ key_trust() { # FILE: apt is told by each source file which key to trust
     return 0
 }
 
+key_distrust() { # FINGERPRINT...: nothing is left of a key whose file was replaced
+    return 0
+}
+
 # apt-mark(8): a held package is not changed by anybody's upgrade. Ours may change it and leaves it held.
 pkg_hold() { # SECONDS hold|unhold NAME...
     apt_wait "$1"

@@ -62,3 +62,14 @@ key_download() { # URL FILE
 key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
     rpm --import "$1" 3>&-
 }
+
+# rpm would go on to trust a key whose file was replaced. A repository of another file that has the same key has it
+# imported again by its gpgkey. Before rpm 6 a key is named by the last eight digits of its fingerprint.
+key_distrust() { # FINGERPRINT...: in lower case
+    for distrust_print in "$@"; do
+        distrust_rest=${distrust_print%????????}
+        for distrust_name in "gpg-pubkey-$distrust_print" "gpg-pubkey-${distrust_print#"$distrust_rest"}"; do
+            ! rpm -q --quiet "$distrust_name" 3>&- || rpm -e --allmatches "$distrust_name" 3>&-
+        done
+    done
+}

@@ -91,15 +91,15 @@ def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
 
 def archive(wish: Wish, context: Context) -> Iterator[Named]:
     for name, r in wish.spec.repositories.items():
-        yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), r.fingerprint))
+        yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), tuple(r.fingerprint)))
     if (engine := wish.spec.engine) is not None and engine.source != "distribution":
         url = f"{engine.package_mirror}/linux"
-        yield Named("docker", Archive("docker", url, (engine.channel,), (), engine.fingerprint, docker=True))
+        yield Named("docker", Archive("docker", url, (engine.channel,), (), tuple(engine.fingerprint), docker=True))
 
 
 def signed_archive(wish: Wish, context: Context) -> Iterator[Named]:
-    """Archives for whose key the spec gives a fingerprint."""
-    yield from (thing for thing in archive(wish, context) if thing.value.fingerprint is not None)
+    """Archives of whose key the fingerprint is known: the spec gives it, or Docker publishes it."""
+    yield from (thing for thing in archive(wish, context) if thing.value.fingerprints or thing.value.docker)
 
 
 def user(wish: Wish, context: Context) -> Iterator[Named]:

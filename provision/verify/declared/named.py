@@ -32,5 +32,6 @@ class Archive(Struct, frozen=True):
     url: str
     components: tuple[str, ...]
     suites: tuple[str, ...]
-    fingerprint: str | None
+    #: of the keys that may sign it; none declared: those that Docker publishes, or any where it is not Docker's
+    fingerprints: tuple[str, ...]
     docker: bool = False

@@ -1,0 +1,226 @@
+"""Whose signing key a host may trust: the published ones by default, and those that the spec declares."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision import distros
+from provision.desire import Options, desire
+from provision.errors import SpecError
+from provision.model import Drift, State
+from provision.resources.keyring import Keyring
+from provision.script import quote
+from provision.wire import Seen
+from tests.conftest import Project
+from tests.shells import each_shell, run, stub
+from tests.test_cases import frames
+
+DATA = Path(__file__).parent / "data"
+ED25519 = (DATA / "ed25519.fingerprint").read_text().strip()
+RSA2048 = (DATA / "rsa2048.fingerprint").read_text().strip()
+OF_DEB = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
+OF_RPM = "060A61C51B558A7F742B77AAC52FEB6B621E9F35"
+BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
+def keyring(project: Project, spec: str, on: tuple[str, str, str] = ("debian", "13", "trixie")) -> Keyring:
+    project.spec(spec)
+    loaded = project.load()
+    where = distros.platform(*on)
+    assert where is not None
+    resources = desire(loaded.wishes[0], where, loaded.context, Options())
+    found = [resource for resource in resources if isinstance(resource, Keyring)]
+    assert len(found) == 1
+    return found[0]
+
+
+def seen(key: Keyring, content: bytes) -> State:
+    tools = [["path", path, "present"] for path, _ in key.tools.values()]
+    return key.seen(Seen.of(frames({"files": {key.path: {"content": content.decode()}}, "seen": tools})))
+
+
+@pytest.mark.parametrize(
+    ("on", "published"),
+    [
+        (("debian", "12", "bookworm"), OF_DEB),
+        (("ubuntu", "24.04", "noble"), OF_DEB),
+        (("raspbian", "12", "bookworm"), OF_DEB),
+        (("rhel", "9.4", ""), OF_RPM),
+        (("rocky", "9.4", ""), OF_RPM),
+        (("almalinux", "10", ""), OF_RPM),
+        (("centos", "9", ""), OF_RPM),
+        (("centos", "7", ""), OF_RPM),
+        (("fedora", "42", ""), OF_RPM),
+    ],
+)
+@pytest.mark.parametrize("mirror", ["", "package_mirror: 'http://mirror.example/docker-ce'"])
+def test_without_a_fingerprint_the_key_is_the_published_one(
+    project: Project, on: tuple[str, str, str], published: str, mirror: str
+) -> None:
+    key = keyring(project, f"engine: {{{mirror}}}", on)
+    (fetch,) = key.fix(Drift({"key": published}, {"key": "absent"}, ("key",)))
+    assert fetch.args[1:] == (key.path, "engine.fingerprint", published)
+    other = seen(key, (DATA / "ed25519.asc").read_bytes())
+    assert other["key"] == ED25519 != key.want()["key"] == published
+
+
+@pytest.mark.parametrize("empty", ["null", "[]"])
+def test_an_empty_fingerprint_is_none(project: Project, empty: str) -> None:
+    assert keyring(project, f"engine: {{fingerprint: {empty}}}").fingerprints == (OF_DEB,)
+
+
+def test_every_flavour_with_packages_of_docker_has_a_published_key() -> None:
+    for row in distros.ROWS:
+        form = distros.FLAVOURS[row.flavour].repositories
+        assert bool(form.docker) == bool(form.docker_keys) == bool(row.repository)
+
+
+def test_several_keys_of_which_each_may_sign(project: Project) -> None:
+    """A private mirror that signs debs and rpms by different keys, or one that changes its key."""
+    key = keyring(project, f"engine: {{fingerprint: [{ED25519}, {RSA2048.lower()}]}}")
+    for name in ("ed25519.asc", "rsa2048.asc", "two.asc"):
+        assert seen(key, (DATA / name).read_bytes())["key"] == key.want()["key"]
+    (fetch,) = key.fix(Drift(key.want(), {"key": "absent"}, ("key",)))
+    assert fetch.args[2:] == ("engine.fingerprint", ED25519, RSA2048)
+    one = keyring(project, f"engine: {{fingerprint: {ED25519}}}")
+    assert seen(one, (DATA / "two.asc").read_bytes())["key"] == f"{ED25519} and {RSA2048}"
+    assert one.want()["key"] == ED25519
+
+
+def test_a_second_block_in_the_file_counts(project: Project) -> None:
+    """rpm and apt read every block of a file; the check read the first one only."""
+    both = (DATA / "ed25519.asc").read_bytes() + (DATA / "rsa2048.asc").read_bytes()
+    assert seen(keyring(project, f"engine: {{fingerprint: {ED25519}}}"), both)["key"] == f"{ED25519} and {RSA2048}"
+
+
+def test_other_repositories_may_have_several_fingerprints(project: Project) -> None:
+    spec = "repositories: {{r: {{url: 'http://m', key_url: 'http://m/k', fingerprint: {}}}}}"
+    (fetch,) = keyring(project, spec.format(f"[{ED25519}, {RSA2048}]")).fix(Drift({"key": ""}, {"key": ""}, ("key",)))
+    assert fetch.args[2:] == ("repositories.r.fingerprint", ED25519, RSA2048)
+    assert keyring(project, spec.format("null")).want()["key"] == "present"
+
+
+def test_a_key_in_the_spec_is_held_to_its_fingerprints(project: Project) -> None:
+    text = (DATA / "ed25519.asc").read_text()
+
+    def declare(prints: str) -> None:
+        key = text.replace("\n", "\n      ")
+        project.spec(f"repositories:\n  r:\n    url: http://m\n    fingerprint: {prints}\n    key: |\n      {key}")
+        loaded = project.load()
+        where = distros.platform("debian", "13", "trixie")
+        assert where is not None
+        list(desire(loaded.wishes[0], where, loaded.context, Options()))
+
+    declare(f"[{RSA2048}, {ED25519}]")
+    with pytest.raises(SpecError, match=f"the key has the fingerprint {ED25519}"):
+        declare(RSA2048)
+
+
+def test_a_replaced_key_is_no_longer_trusted(project: Project) -> None:
+    """rpm keeps every key that it was ever given in its database."""
+    key = keyring(project, "engine: {}", ("rocky", "9.4", ""))
+    drift = Drift(key.want(), seen(key, (DATA / "two.asc").read_bytes()), ("key",))
+    fetch, distrust = key.fix(drift)
+    assert fetch.function == "key_fetch"
+    assert (distrust.function, distrust.args) == ("key_distrust", (ED25519.lower(), RSA2048.lower()))
+    # Only what was in the file: not on a host without it, not a file that is no key.
+    for text in ("absent", "a file that is no OpenPGP key"):
+        assert [call.function for call in key.fix(Drift(key.want(), {"key": text}, ("key",)))] == ["key_fetch"]
+
+
+def _fetched(shell: list[str], tmp_path: Path, shown: str, *prints: str) -> tuple[Path, str]:
+    """``key_fetch`` of a key that a mirror shows, with the real gpg: the file, and what the step failed with."""
+    (tmp_path / "shown").write_text(shown)
+    path = tmp_path / "keyrings/docker.asc"
+    words = " ".join(quote(word) for word in ("http://m/gpg", str(path), "engine.fingerprint", *prints))
+    lines = (
+        f'key_download() {{ cat {tmp_path}/shown >"$2"; }}\nkey_trust() {{ :; }}\n( set -eu; key_fetch {words} ) || :'
+    )
+    stub(tmp_path / "bin", "chown", ":")
+    found, done = run(shell, ["fix/files.sh", "fix/keys.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    return path, f"{found}{done.stderr.decode()}"
+
+
+@each_shell
+def test_a_key_of_another_fingerprint_is_never_put_into_place(shell: list[str], tmp_path: Path) -> None:
+    path, said = _fetched(shell, tmp_path, (DATA / "ed25519.asc").read_text(), OF_DEB, OF_RPM)
+    assert not path.exists()
+    assert f"the key at http://m/gpg has the fingerprint {ED25519}, not {OF_DEB} or {OF_RPM}" in said
+    assert f"declare engine.fingerprint: {ED25519}" in said
+    path, said = _fetched(shell, tmp_path, (DATA / "two.asc").read_text(), ED25519)
+    assert not path.exists()
+    assert f"declare engine.fingerprint: [{ED25519}, {RSA2048}]" in said
+
+
+@each_shell
+@pytest.mark.parametrize("name", ["ed25519", "rsa2048", "two"])
+def test_a_key_of_one_of_the_fingerprints_is_put_into_place(shell: list[str], tmp_path: Path, name: str) -> None:
+    text = (DATA / f"{name}.asc").read_text()
+    path, said = _fetched(shell, tmp_path, text, ED25519, RSA2048)
+    assert path.read_text() == text, said
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@each_shell
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n{other}",
+        # What one program takes for a block and another does not.
+        "\n  {other}",
+        "\nx{other}",
+        "\nsome text\n",
+        "\n-----BEGIN PGP PUBLIC KEY BLOCK-----",
+    ],
+)
+def test_what_else_stands_in_the_file_is_refused(shell: list[str], tmp_path: Path, more: str) -> None:
+    """gpg, rpm, apt and sqv do not agree on what a block is: nothing may stand beside the one that was checked."""
+    other = (DATA / "rsa2048.asc").read_text()
+    shown = (DATA / "ed25519.asc").read_text() + more.format(other=other)
+    path, said = _fetched(shell, tmp_path, shown, ED25519)
+    assert not path.exists()
+    assert "the key at http://m/gpg" in said
+
+
+@each_shell
+def test_a_block_that_breaks_off_is_refused(shell: list[str], tmp_path: Path) -> None:
+    text = (DATA / "ed25519.asc").read_text()
+    path, said = _fetched(shell, tmp_path, text[: text.index("-----END")], ED25519)
+    assert not path.exists()
+    assert "the key at http://m/gpg" in said
+
+
+@each_shell
+def test_without_a_fingerprint_a_key_is_taken_as_it_is(shell: list[str], tmp_path: Path) -> None:
+    text = (DATA / "ed25519.asc").read_text() * 2
+    path, said = _fetched(shell, tmp_path, text)
+    assert path.read_text() == text, said
+
+
+@each_shell
+def test_rpm_forgets_a_replaced_key(shell: list[str], tmp_path: Path) -> None:
+    """By its short name (rpm before 6) and by its whole one; a key that is not there is no fault."""
+    stub(
+        tmp_path / "bin",
+        "rpm",
+        f'echo "$*" >>{tmp_path}/calls\ncase "$*" in "-q --quiet gpg-pubkey-8c6889ea") exit 0 ;; -q*) exit 1 ;; esac',
+    )
+    words = f"{ED25519.lower()[:-8]}8c6889ea {RSA2048.lower()}"
+    run(shell, ["look/rpm.sh", "fix/rpm.sh"], f"key_distrust {words}", path=tmp_path / "bin", frame="fix.sh")
+    removed = [line for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("-e")]
+    assert removed == ["-e --allmatches gpg-pubkey-8c6889ea"]
+
+
+def test_the_data_are_what_gpg_says() -> None:
+    """The tests above stand on these two files."""
+    for name, expected in (("ed25519", ED25519), ("rsa2048", RSA2048)):
+        listing = subprocess.run(
+            ["gpg", "--batch", "--with-colons", "--show-keys", DATA / f"{name}.asc"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert f"fpr:::::::::{expected}:" in listing
