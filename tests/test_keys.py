@@ -182,7 +182,7 @@ def test_what_else_stands_in_the_file_is_refused(shell: list[str], tmp_path: Pat
     shown = (DATA / "ed25519.asc").read_text() + more.format(other=other)
     path, said = _fetched(shell, tmp_path, shown, ED25519)
     assert not path.exists()
-    assert "the key at http://m/gpg" in said
+    assert "the key at http://m/gpg is not one PGP public key block and nothing else" in said
 
 
 @each_shell
@@ -190,7 +190,7 @@ def test_a_block_that_breaks_off_is_refused(shell: list[str], tmp_path: Path) ->
     text = (DATA / "ed25519.asc").read_text()
     path, said = _fetched(shell, tmp_path, text[: text.index("-----END")], ED25519)
     assert not path.exists()
-    assert "the key at http://m/gpg" in said
+    assert "the key at http://m/gpg is not one PGP public key block and nothing else" in said
 
 
 @each_shell
