@@ -21,6 +21,7 @@ CERTIFICATES = "/etc/docker/certs.d"
 CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"
 FIREWALLD = "firewalld"
+FORWARDING = "net.ipv4.ip_forward"
 #: firewalld's zone for docker's networks.
 ZONE = "/etc/firewalld/zones/docker.xml"
 
@@ -39,6 +40,22 @@ def daemon_json(declared: Engine) -> dict[str, Any] | None:
         return declared.daemon
     given = {"http-proxy": proxy.http, "https-proxy": proxy.https, "no-proxy": ",".join(proxy.no_proxy)}
     return {**declared.daemon, "proxies": {key: value for key, value in given.items() if value}}
+
+
+def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
+    """The kernel settings that a running dockerd needs, and switches on itself when it starts.
+
+    Source: moby, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go and setup_bridgenetfiltering.go.
+    """
+    found = {}
+    if daemon.get("ip-forward") is not False:
+        found[FORWARDING] = "1"
+        if daemon.get("ipv6") is True:
+            found |= dict.fromkeys(("net.ipv6.conf.default.forwarding", "net.ipv6.conf.all.forwarding"), "1")
+    filters = daemon.get("icc") is False or daemon.get("userland-proxy") is False
+    if filters and daemon.get("iptables") is not False:
+        found |= dict.fromkeys(("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"), "1")
+    return found
 
 
 def canonical(daemon: dict[str, Any]) -> bytes:

@@ -95,6 +95,8 @@ _OF_STEPS = {
 
 def _of_object(change: Change) -> Impact | None:
     for call in change.calls:
+        if call.function == "forward_set" and call.args == ("ACCEPT",):
+            return Impact("none", change.resource, "the host forwards packets between all its networks")
         if call.function in _OF_STEPS and change.drift.seen:
             level, reason = _OF_STEPS[call.function]
             return Impact(level, change.resource, reason.format(keys=", ".join(change.drift.keys)))

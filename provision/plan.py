@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
-from provision.engine import DAEMON_JSON, UNIT
+from provision.engine import DAEMON_JSON, FORWARDING, UNIT, daemon_json, sysctls
 from provision.manifest import LIVE, Manifest, removal
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
@@ -44,7 +44,10 @@ def outlook(wish: Wish, platform: Platform, context: Context, options: Options, 
     makes = _makes(wish, platform, context, options, resources)
     gone = _undeclared(wish, manifests, makes)
     watching = watchers(wish, platform, context, options)
-    removals = [one for entry, before in gone.items() if (one := removal(entry, before, watching)) is not None]
+    left = _left_to_docker(wish, gone, report)
+    removals = [
+        one for entry, before in gone.items() if entry not in left and (one := removal(entry, before, watching))
+    ]
     ordered = _in_order(resources, removals)
     changes = _changes(ordered, report)
     plan = Plan(wish.host.name, platform, tuple(changes))
@@ -91,6 +94,22 @@ def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set
         for entry, before in manifests[slug].entries.items()
         if entry not in declared | kept | absent
     }
+
+
+def _left_to_docker(wish: Wish, gone: dict[str, str], report: Seen) -> set[str]:
+    """Entries that stay as they are although no play declares them any more, for a dockerd that runs needs them.
+
+    It is what dockerd makes of a host by itself: it switches forwarding on, and then drops what is forwarded for
+    others (moby, setup_ip_forwarding.go).
+    """
+    if report.get("docker", "daemon") is None:
+        return set()
+    daemon = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
+    needed = {f"sysctl {key}": value for key, value in sysctls(daemon).items()}
+    left = {entry for entry in gone if entry in needed and gone[entry] != needed[entry]}
+    if f"sysctl {FORWARDING}" in left and gone.get("forward policy") == "ACCEPT":
+        left.add("forward policy")
+    return left
 
 
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:

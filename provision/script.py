@@ -21,6 +21,8 @@ from provision.model import Call
 from provision.work import Work
 
 SH = Path(__file__).parent / "sh"
+#: What every script begins with.
+_PRELUDE = (SH / "environment.sh", SH / "prelude.sh")
 MANIFESTS = "/var/lib/provision/manifests"
 RUNS = "/var/lib/provision/runs"
 
@@ -90,7 +92,9 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     that stand for them in it."""
     flavour = work.plan.platform.flavour
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
-    names = {call.function for call in look} | _TRANSACTION
+    names = {call.function for call in look}
+    # By these names the job keeps what docker has, and brings it back (fix/transaction.sh).
+    names |= {f"{verb}_{kind}" for kind, _, _ in work.keep for verb in ("keep", "undo")}
     if work.disturbs_engine:
         names |= {"keep_containers", "health"}
         body.append("keep_containers")
@@ -105,8 +109,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
-    files = _files("look", [flavour], names) + _files("fix", [flavour], names)
-    text = "\n".join(_text(path) for path in [SH / "prelude.sh", *files, SH / "fix.sh"])
+    text = "\n".join(_text(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
     lines = "\n".join(body)
     apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
     return (
@@ -135,10 +138,13 @@ def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
     return _script([], [_words(verb, words), "emit end"], prologue=_BLOBS)
 
 
+def environment() -> str:
+    """The lines that give a shell on a host provision's own environment."""
+    return f"{_text(SH / 'environment.sh')}\nown_environment\n"
+
+
 #: What a job may be asked for when it is over, besides doing it.
 _APART = ("guard", "watch", "confirm", "revoke")
-#: What a transaction itself calls.
-_TRANSACTION = {"put_file", "base_check", "svc_start", "look_services", "forward_set"}
 
 
 def _words(command: str, *groups: tuple[str, ...]) -> str:
@@ -206,6 +212,35 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
     ]
 
 
+@lru_cache(maxsize=256)
+def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
+    """The files of a job's script: those that define what its steps and its own frame name, and whatever those files
+    call in turn. A step may reach a function by a way that depends on the host (a reload instead of a restart)."""
+    names |= called(_text(SH / "fix.sh"))
+    while True:
+        files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
+        more = names.union(*(called(_text(path)) for path in files))
+        if more == names:
+            return files
+        names = more
+
+
+@lru_cache(maxsize=256)
+def called(text: str) -> frozenset[str]:
+    """The words of a shell text that stand where a command can stand, or behind one that runs its arguments (``at``).
+
+    A word too many costs a few bytes on the wire, a missing one is a step that fails: so this errs to that side.
+    """
+    return frozenset(_COMMAND.findall(text))
+
+
+#: A command follows the start of a line, an operator, a bracket, or a word that introduces one (POSIX, XCU 2.9, 2.4).
+_COMMAND = re.compile(
+    r"(?:^|[;&|(){!`]|(?<![\w-])(?:then|do|else|elif|if|while|until|at|step|live_step)\b)[ \t]*(?=([a-z_]+)\b)",
+    re.MULTILINE,
+)
+
+
 def _whose(file: Path, flavours: Iterable[str]) -> list[str]:
     """The flavours that a file is for: all, unless some flavour has it for its own."""
     if not any(file.name in flavour.files for flavour in FLAVOURS.values()):
@@ -239,7 +274,7 @@ def _flavours() -> str:
 
 
 def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:
-    text = "\n".join(_text(path) for path in [SH / "prelude.sh", *files, SH / prologue])
+    text = "\n".join(_text(path) for path in [*_PRELUDE, *files, SH / prologue])
     lines = "\n".join(body)
     return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
 

@@ -8,6 +8,7 @@ import pytest
 
 from provision.daemon_keys import keys
 from provision.distros import platform
+from provision.engine import sysctls
 from provision.impact import impacts, key_effects, worst
 from provision.model import Call, Change, Drift, Plan
 
@@ -57,3 +58,30 @@ def test_containers_that_would_end_are_named() -> None:
     assert [one.level for one in impacts(plan, {"web": ""}, survive=False)] == ["restart", "stop"]
     reloaded = Plan("web1", on, (Change("service:docker", drift, (Call("svc_settle", ("docker", "reload", "")),)),))
     assert [one.level for one in impacts(reloaded, {"web": ""}, survive=False)] == ["reload"]
+
+
+@pytest.mark.parametrize(
+    ("daemon", "needed"),
+    [
+        ({}, {"net.ipv4.ip_forward"}),
+        ({"ip-forward": False, "ipv6": True}, set()),
+        ({"ipv6": True}, {"net.ipv4.ip_forward", "net.ipv6.conf.default.forwarding", "net.ipv6.conf.all.forwarding"}),
+        ({"icc": False, "iptables": False}, {"net.ipv4.ip_forward"}),
+        (
+            {"icc": False},
+            {"net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"},
+        ),
+    ],
+)
+def test_the_settings_that_a_running_dockerd_needs(daemon: dict[str, Any], needed: set[str]) -> None:
+    assert set(sysctls(daemon)) == needed
+
+
+def test_a_host_that_forwards_everything_again_is_an_impact_to_read() -> None:
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    drift = Drift({"ipv4": "ACCEPT"}, {"ipv4": "DROP"}, ("ipv4",))
+    (one,) = impacts(
+        Plan("web1", on, (Change("forward:policy", drift, (Call("forward_set", ("ACCEPT",)),)),)), {}, True
+    )
+    assert (one.level, one.reason) == ("none", "the host forwards packets between all its networks")

@@ -37,6 +37,21 @@ def test_words_arrive_as_they_are(shell: list[str], words: list[str]) -> None:
 
 
 @each_shell
+def test_the_logins_environment_is_not_obeyed(shell: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a docker command of a look nor one of a step may reach another daemon, or speak another format."""
+    poison = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "COMPOSE_FILE", "POSIXLY_CORRECT", "TMPDIR", "LANGUAGE")
+    for name in poison:
+        monkeypatch.setenv(name, "/poison")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    frames, done = run(shell, [], 'emit env "$(env)"')
+    seen = dict(line.split("=", 1) for line in frames[0][1].split("\n") if "=" in line)
+    assert "/poison" not in frames[0][1], done.stderr
+    assert seen["DOCKER_HOST"] == "unix:///run/docker.sock"
+    assert seen["LC_ALL"] == "C"
+    assert set(poison) & set(seen) == {"DOCKER_HOST", "DOCKER_CONFIG"}
+
+
+@each_shell
 def test_every_byte_arrives(shell: list[str], tmp_path: Path) -> None:
     every = bytes(range(1, 256))
     path = tmp_path / "x"

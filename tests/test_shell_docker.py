@@ -61,8 +61,9 @@ def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
     hidden = f"{variables[1]}\n{variables[2]}\n"
     sum_ = hashlib.sha256(hidden.encode()).hexdigest()
     whole = json.dumps(CONTAINER, separators=(",", ":"))
-    assert frames[0] == ("container", "web", whole, f"{variables[0]}\n{variables[3]}\n", sum_)
-    assert frames[1] == ("docker", "container", "Error response from daemon: No such container: other\n")
+    assert frames[0] == ("docker", "daemon")
+    assert frames[1] == ("container", "web", whole, f"{variables[0]}\n{variables[3]}\n", sum_)
+    assert frames[2] == ("docker", "container", "Error response from daemon: No such container: other\n")
     assert b"gone" not in done.stdout
 
 

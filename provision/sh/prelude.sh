@@ -17,8 +17,7 @@ begin_events() {
 }
 
 begin_shell() {
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
+    own_environment
     umask 077
     stage=begin
     trap 'died $?' EXIT

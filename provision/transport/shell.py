@@ -11,13 +11,10 @@ from fabric import Connection
 from msgspec import Struct, field
 
 from provision.model import Login
-from provision.script import quote
+from provision.script import environment, quote
 from provision.transport.execute import broken_off, shell_command, sudo_says
 from provision.transport.ssh import HostError
 from provision.transport.tunnel import Tunnel
-
-# A login's PATH may lack the folders of the administrator's programs.
-_HEAD = b"LC_ALL=C; export LC_ALL; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH\n"
 
 
 class Captured(Struct, frozen=True):
@@ -116,7 +113,7 @@ class Shell:
         channel.in_buffer.set_event(self._ready)
         channel.in_stderr_buffer.set_event(self._ready)
         channel.exec_command(command)
-        channel.sendall(head + _HEAD)
+        channel.sendall(head + environment().encode())
         return channel
 
     def _ended(self, stderr: bytes, deadline: float) -> HostError:

@@ -1,4 +1,19 @@
 provision_main() {
+own_environment() {
+    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=/run/provision/docker-config
+    export LC_ALL PATH DOCKER_HOST DOCKER_CONFIG
+    unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION DOCKER_CUSTOM_HEADERS \
+        DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST DOCKER_CONTENT_TRUST_SERVER DOCKER_BUILDKIT DOCKER_HIDE_LEGACY_COMMANDS \
+        BUILDX_BUILDER BUILDX_CONFIG BUILDKIT_HOST BUILDKIT_PROGRESS COMPOSE_FILE COMPOSE_PATH_SEPARATOR \
+        COMPOSE_PROJECT_NAME COMPOSE_PROFILES COMPOSE_ENV_FILES COMPOSE_DISABLE_ENV_FILE COMPOSE_PARALLEL_LIMIT \
+        COMPOSE_REMOVE_ORPHANS COMPOSE_CONVERT_WINDOWS_PATHS COMPOSE_IGNORE_ORPHANS COMPOSE_ANSI COMPOSE_PROGRESS || :
+    unset POSIXLY_CORRECT CDPATH ENV BASH_ENV TMPDIR GREP_OPTIONS TAR_OPTIONS GZIP XZ_OPT BLOCK_SIZE BLOCKSIZE \
+        DF_BLOCK_SIZE DU_BLOCK_SIZE TIME_STYLE LS_COLORS QUOTING_STYLE LANGUAGE TZ \
+        APT_CONFIG DPKG_ROOT DPKG_ADMINDIR DPKG_FORCE RPM_CONFIGDIR GNUPGHOME CURL_HOME CURL_SSL_BACKEND \
+        SYSTEMD_PAGER SYSTEMD_LESS SYSTEMD_COLORS SYSTEMD_LOG_LEVEL SYSTEMD_LOG_TARGET SYSTEMD_OFFLINE \
+        SYSTEMD_IGNORE_CHROOT LD_PRELOAD LD_LIBRARY_PATH || :
+}
 nl='
 '
 begin_events() {
@@ -7,8 +22,7 @@ begin_events() {
     printf 'provision 1\n' >&3
 }
 begin_shell() {
-    LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
+    own_environment
     umask 077
     stage=begin
     trap 'died $?' EXIT
@@ -89,6 +103,7 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     docker_container=$docker_container${manifests_container-}
     docker_network=$docker_network${manifests_network-}
     [ -e /run/docker.pid ] || return 0
+    emit docker daemon
     docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
         "$docker_image"
     docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
@@ -1278,10 +1293,7 @@ undo_one() { # KIND WORD REST
         folder) rmdir -- "$3" 2>/dev/null || : ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
-        image) undo_image "$2" "$3" ;;
-        network) undo_network "$2" "$3" ;;
-        container) undo_container "$2" "$3" ;;
-        compose) undo_compose "$2" "${3%% *}" "${3#* }" ;;
+        image | network | container | compose) "undo_$1" "$2" "$3" ;;
     esac
 }
 undo_bridge() { # NAME ADDRESS

@@ -92,6 +92,36 @@ def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> N
     assert docker_host.dockerd_pid() == pid
 
 
+def test_a_mode_is_mended_after_a_restart(docker_host: LabHost) -> None:
+    """The file is newer than the process without another word in it: the daemon is asked to read it again."""
+    docker_host.sh(
+        "systemctl restart docker; began=$(date +%s); while [ $(date +%s) -le $((began + 1)) ]; do sleep 0.2; done;"
+        " chmod 0666 /etc/docker/daemon.json"
+    )
+    mended = docker_host.apply()
+    assert mended.counts == {"changed": 1}, mended.out
+    assert docker_host.sh("stat -c %a /etc/docker/daemon.json") == "644"
+    assert docker_host.apply().counts == {"ok": 1}
+
+
+def test_no_command_obeys_the_logins_environment(docker_host: LabHost) -> None:
+    """docker's context, its configuration and root's environment name another daemon: provision asks this host's."""
+    spec = {"engine": engine(), "networks": {"inner": {}}}
+    docker_host.sh(
+        "docker context create other --docker host=tcp://127.0.0.1:1 && docker context use other;"
+        " printf '%s=%s\\n' DOCKER_HOST tcp://127.0.0.1:1 DOCKER_CONTEXT other PATH /nowhere TMPDIR /nowhere"
+        " POSIXLY_CORRECT 1 >>/etc/environment"
+    )
+    # This login has that environment now, as an operator's would.
+    assert "not found" in docker_host.sh("id 2>&1", check=False)
+    made = docker_host.apply(spec)
+    assert made.counts == {"changed": 1}, made.out
+    assert "inner" in docker_host.within("docker --host unix:///run/docker.sock network ls --format '{{.Name}}'")
+    assert docker_host.apply().counts == {"ok": 1}
+    proven = docker_host.provision("verify", "--suite", "daemon", "--suite", "containers")
+    assert proven.code == 0, proven.failed
+
+
 def test_stopped_and_disabled_is_healed(docker_host: LabHost) -> None:
     docker_host.sh("systemctl disable --now docker.service docker.socket 2>/dev/null")
     outcome = docker_host.apply()

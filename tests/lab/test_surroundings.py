@@ -198,6 +198,17 @@ def test_the_forward_policy(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
 
 
+def test_what_a_running_docker_needs_stays_when_it_is_no_longer_declared(host: LabHost) -> None:
+    declared = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": {**engine(), "firewall": {"forward": "drop"}}}
+    assert host.sh("sysctl -n net.ipv4.ip_forward") == "0"
+    applied(host.apply(declared))
+    # With a key that needs a restart: dockerd would switch forwarding on again, and the plan would never be empty.
+    applied(host.apply({"engine": engine(mtu=1400)}, "--no-lint"))
+    assert host.sh("sysctl -n net.ipv4.ip_forward") == "1"
+    assert host.sh("iptables -S FORWARD").startswith("-P FORWARD DROP")
+    applied(host.apply(), "ok")
+
+
 def test_firewalld(docker_host: LabHost) -> None:
     host = docker_host
     spec = {"engine": {**engine(), "firewall": {"firewalld": True}}}

@@ -53,11 +53,12 @@ keep_compose() { # NUMBER PROJECT FILE
 }
 
 # The files are as they were before already.
-undo_compose() { # PRESENT PROJECT FILE
+undo_compose() { # PRESENT "PROJECT FILE"
     command -v docker >/dev/null || return 0
-    if [ "$1" = present ] && [ -f "$3" ]; then
-        compose_do "$2" "$3" up -d --remove-orphans --quiet-pull
+    undo_project=${2%% *} undo_file=${2#* }
+    if [ "$1" = present ] && [ -f "$undo_file" ]; then
+        compose_do "$undo_project" "$undo_file" up -d --remove-orphans --quiet-pull
     else
-        compose_down "$2"
+        compose_down "$undo_project"
     fi
 }

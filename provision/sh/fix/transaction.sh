@@ -268,10 +268,8 @@ undo_one() { # KIND WORD REST
         folder) rmdir -- "$3" 2>/dev/null || : ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
-        image) undo_image "$2" "$3" ;;
-        network) undo_network "$2" "$3" ;;
-        container) undo_container "$2" "$3" ;;
-        compose) undo_compose "$2" "${3%% *}" "${3#* }" ;;
+        # Sent along only where the run keeps such things.
+        image | network | container | compose) "undo_$1" "$2" "$3" ;;
     esac
 }
 

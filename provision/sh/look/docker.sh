@@ -24,6 +24,7 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     docker_network=$docker_network${manifests_network-}
     # Asking may start a daemon that its socket waits for; its file says whether one runs.
     [ -e /run/docker.pid ] || return 0
+    emit docker daemon
     docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
         "$docker_image"
     docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \

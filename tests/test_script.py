@@ -1,0 +1,64 @@
+"""A job's script has every function that it may call on the host, whichever way the host makes it take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision.desire import Options
+from provision.distros import platform
+from provision.plan import outlook
+from provision.script import SH, job_script
+from provision.wire import Seen
+from provision.work import work
+from tests.conftest import Project
+from tests.test_cases import CASES, frames
+
+_DEFINITION = re.compile(r"^([a-z]+(?:_[a-z]+)+)\(\)", re.MULTILINE)
+#: Every function of the project's shell files whose name can be no word of a sentence.
+_FUNCTIONS = {name for file in SH.rglob("*.sh") for name in _DEFINITION.findall(file.read_text())}
+
+
+def missing(script: str) -> set[str]:
+    """The functions that a script names and does not define."""
+    return (set(re.findall(r"(?<![\w/.-])[a-z]+(?:_[a-z]+)+\b", script)) & _FUNCTIONS) - set(
+        _DEFINITION.findall(script)
+    )
+
+
+def rendered(project: Project, case: dict[str, Any]) -> str:
+    project.spec(yaml.safe_dump(case["spec"]))
+    for name, text in case.get("given", {}).items():
+        project.write(name, text)
+    loaded = project.load()
+    on = platform(*case.get("platform", ("debian", "13", "trixie")))
+    assert on is not None
+    options = Options(upgrade=case.get("upgrade", False))
+    found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
+    calls = [call for resource in found.resources for call in resource.look()]
+    job = work("20260101T000000-00000000", found.plan, found.report, found.remember, found.forget)
+    return job_script(job, calls, {})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_function_that_a_step_may_call_is_sent(project: Project, case: dict[str, Any]) -> None:
+    if "refused" not in case:
+        assert missing(rendered(project, case)) == set()
+
+
+def test_a_missing_function_is_noticed() -> None:
+    assert missing("svc_settle() {\n    docker_reload\n}\n") == {"docker_reload"}
+
+
+def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None:
+    """What only some jobs need is not sent to all hosts."""
+    case = yaml.safe_load((Path(__file__).parent / "cases/sysctl.yml").read_text())[
+        "absent from the kernel and from the boot"
+    ]
+    defined = set(_DEFINITION.findall(rendered(project, case)))
+    assert "sysctl_set" in defined
+    assert not {"container_put", "image_pull", "network_put", "compose_up"} & defined
