@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.lab import cgroups, keys, mirror
+from provision.lab import cgroups, keys, mirror, newer
 from provision.lab.fleet import Lab, missing
 from provision.lab.store import start_time
 from provision.transport import known_hosts
@@ -193,6 +193,14 @@ def engine(**daemon: Any) -> dict[str, Any]:
         "plugins": [],
         "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"], **daemon},
     }
+
+
+def newer_engine(**daemon: Any) -> dict[str, Any]:
+    """The newest engine of the lab's mirror, where it has one that no Debian release has; else the test is skipped."""
+    found = newer.versions(subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip())
+    if not found:
+        pytest.skip(f"no engine newer than Debian's in {newer.folder()} (PROVISION_LAB_ENGINES)")
+    return {**engine(**daemon), "channel": "test", "version": found[-1]}
 
 
 def slow_package(host: LabHost, postinst: str) -> None:
