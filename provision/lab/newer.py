@@ -1,7 +1,8 @@
 """Engines that no Debian release has yet: static binaries in a directory, for the mirror's ``test`` channel.
 
 The directory is named by ``PROVISION_LAB_ENGINES``; it has ``dockerd-VERSION-linux-ARCH.xz`` and the same for
-``docker`` and ``docker-proxy``. Without it the mirror has stable engines alone, and the tests of newer ones are skipped.
+``docker`` and ``docker-proxy``. Without it the mirror has stable engines alone, and the tests of newer ones are
+skipped.
 """
 
 from __future__ import annotations
