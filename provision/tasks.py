@@ -80,14 +80,12 @@ def look(
         raise HostError("spec", str(error)) from error
     plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
     if daemon_restarts(plan.impacts):
-        names, survive = _containers(connection, wish, platform, found, deadline)
+        names, survive = _containers(connection, wish, replace(found, plan=plan), deadline)
         plan = replace(plan, impacts=impacts(plan, names, survive))
     return replace(found, plan=plan)
 
 
-def _containers(
-    connection: Connection, wish: Wish, platform: Platform, found: Outlook, deadline: float
-) -> tuple[dict[str, str], bool]:
+def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: float) -> tuple[dict[str, str], bool]:
     """What runs in a daemon that is about to be restarted (one more exec), and whether it goes on."""
     frames: list[Frame] = []
     looks: Looks = {flavour: [Call("look_containers")] for flavour in distros.FLAVOURS}
@@ -96,8 +94,10 @@ def _containers(
     live, text = report.fields("containers")
     rows = [line.split(" ") for line in text.splitlines()]
     declared = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
+    # Switched on by a reload before the restart, unless a package restarts the daemon before that.
     first = any(call.args[1:2] == ("live-restart",) for change in found.plan.changes for call in change.calls)
-    survive = declared.get("live-restore") is True and (live == "true" or first)
+    packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
+    survive = declared.get("live-restore") is True and (live == "true" or (first and not packages))
     return {name.removeprefix("/"): policy for name, policy in rows}, survive
 
 

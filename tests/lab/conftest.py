@@ -219,13 +219,23 @@ def docker_answers(host: LabHost) -> None:
 
 
 def own(lab: Lab) -> None:
-    """Say whose the lab is, for whoever finds it after we were killed. Its folder goes with its last host, so each
-    boot says it anew."""
+    """Write down which process the lab belongs to, for a session that finds the lab after this one was killed.
+
+    The folder is removed with its last host, so each boot does this. It appears with its owner inside: another session
+    that begins at that moment would take a folder without one for a dead session's, and remove its hosts.
+    """
+    folder = lab.store.lab(lab.name)
+    owner = f"{os.getpid()} {start_time(os.getpid())}"
     while True:
-        lab.store.lab(lab.name).mkdir(parents=True, exist_ok=True)
-        # Another session that begins just now may take a folder without an owner for a dead one's.
-        with contextlib.suppress(FileNotFoundError):
-            (lab.store.lab(lab.name) / "owner").write_text(f"{os.getpid()} {start_time(os.getpid())}")
+        try:
+            (folder / "owner").write_text(owner)
+        except FileNotFoundError:
+            part = folder.with_name(f".{folder.name}")
+            part.mkdir(parents=True, exist_ok=True)
+            (part / "owner").write_text(owner)
+            with contextlib.suppress(OSError):
+                part.rename(folder)
+        else:
             return
 
 

@@ -211,6 +211,22 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
     assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "false"
 
 
+def test_a_package_that_restarts_docker_comes_before_live_restore(host: LabHost) -> None:
+    """apt stops the old engine before the new file is loaded: live-restore comes too late for what runs in it."""
+    own = {**engine(), "source": "distribution"}
+    assert host.apply({"engine": own}).counts == {"changed": 1}
+    sleeper(host)
+    host.sh("docker run -d --name bare sleeper:1 sleep 3600")
+    other = host.apply({"engine": engine(**{"live-restore": True})}, "--max-impact", "restart")
+    assert (other.code, other.done["error"]["kind"]) == (3, "impact")
+    assert "bare (no restart policy)" in other.done["error"]["message"]
+    # In two steps no container ends.
+    assert host.apply({"engine": {**engine(**{"live-restore": True}), "source": "distribution"}}).code == 0
+    moved = host.apply({"engine": engine(**{"live-restore": True})}, "--max-impact", "restart")
+    assert moved.counts == {"changed": 1}, moved.out
+    assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "true"
+
+
 def test_a_run_is_brought_back(docker_host: LabHost) -> None:
     host = docker_host
     host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
