@@ -6,7 +6,6 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,7 +14,6 @@ from pydantic import (
     model_validator,
 )
 
-from provision.secret import holds
 from provision.waves import ALL, Share
 
 
@@ -48,13 +46,7 @@ _SHARE = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "patte
 Portion = Annotated[Share, BeforeValidator(_share), WithJsonSchema(_SHARE)]
 
 
-def _open(value: str) -> str:
-    if holds(value):
-        raise ValueError("a command's words are seen by everybody on the controller; a secret must not be among them")
-    return value
-
-
-Argv = Annotated[list[Annotated[str, AfterValidator(_open)]], Field(min_length=1)]
+Argv = Annotated[list[str], Field(min_length=1)]
 
 
 class Domain(_Model):

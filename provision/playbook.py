@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from provision.errors import SpecError, Where
 from provision.pacing import Pacing
+from provision.secret import holds
 from provision.validate import validate
 from provision.yamlfile import Map, Seq, load, nearest
 
@@ -64,6 +65,10 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
     for name in ("name", "hosts", "spec"):
         if item.get(name) is None:
             raise SpecError(f"a play needs {name}", where=where, key=key)
+    for name in ("name", "hosts", "verify"):
+        if holds(f"{item.get(name)}"):
+            message = "does not accept a secret: plans and logs would show it"
+            raise SpecError(message, where=item.where[name], key=f"{key}.{name}")
     name, hosts = item["name"], item["hosts"]
     if isinstance(hosts, Seq) and all(isinstance(part, str) for part in hosts):
         hosts = ",".join(hosts)

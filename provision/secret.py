@@ -93,7 +93,7 @@ class Derivation(Struct, frozen=True):
 
 def derived(name: str, given: str, how: Derivation) -> str:
     """The token of a secret that is worked out of ``given``'s when it is needed: a hash of a password, say."""
-    source = _KNOWN.get(given)
+    source = next((_KNOWN[piece] for piece, token in split(given) if token), None)
     where = source.where if source is not None else Where(Path(), 1)
     secret = Secret(name, f"{how.kind}\0{how.about}\0{given}", lambda: how.make(reveal(given)), where)
     return _KNOWN.setdefault(secret.token, secret).token
@@ -109,7 +109,7 @@ def _reader(given: object, where: Where) -> Callable[[], str]:
             _FROM_ENVIRONMENT.add(value)
             return lambda: os.environ[value]
         if isinstance(value, str) and kind == "file":
-            return lambda: (folder / value).read_text(encoding="utf-8").removesuffix("\n")
+            return lambda: re.sub(r"\r?\n\Z", "", (folder / value).read_bytes().decode("utf-8"))
         if isinstance(value, str) and kind == "age":
             return lambda: decrypted((folder / value).read_bytes())
     hint = "{env: NAME}, {file: PATH}, {age: PATH}, or text that age has encrypted"

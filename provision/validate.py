@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from provision.errors import SpecError
+from provision.spec.secrets import refused, takers
 from provision.yamlfile import locate, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -27,17 +28,38 @@ _WORDS = {
 
 
 def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
-    """``data`` as a ``model``; raises :class:`SpecError` for the first thing that is wrong, at its place."""
+    """``data`` as a ``model``; raises :class:`SpecError` for the first thing that is wrong, at its place.
+
+    A secret where none is kept secret comes first: other checks would only say that its token is not what they want.
+    """
+    for place, is_key in refused(model, data):
+        raise _no_secret(model, data, key, place, is_key)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise _explain(model, data, key, error.errors()[0]) from error
 
 
+def _no_secret(model: type[BaseModel], data: Any, key: str, place: tuple[str | int, ...], is_key: bool) -> SpecError:
+    where = locate(data, place)
+    if is_key:
+        return SpecError(f"a key must not hold a secret: {_SHOWN}", where=where, key=_path(key, place[:-1]))
+    takes = dict.fromkeys([*takers(model, str(place[0])), *takers(model, "files")])
+    hint = f"keys that accept one: {', '.join(takes)}" if takes else ""
+    return SpecError(f"does not accept a secret: {_SHOWN}", where=where, key=_path(key, place), hint=hint)
+
+
+_SHOWN = "plans, logs or lists of processes would show it"
+
+
+def _path(key: str, place: tuple[str | int, ...]) -> str:
+    return key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+
+
 def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -> SpecError:
     location = tuple(part for part in error["loc"] if part != "[key]")
     where = locate(data, location)
-    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    path = _path(key, location)
     kind = error["type"]
     if kind == "extra_forbidden":
         known = _fields(model, location[:-1])

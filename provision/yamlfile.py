@@ -159,6 +159,8 @@ class _Builder:
                 base = self.build(value_node, key, above)
                 merged += [part for part in (base if isinstance(base, Seq) else [base]) if isinstance(part, Map)]
                 continue
+            if key_node.tag == "!secret":
+                raise SpecError("a key must not be a secret", where=self._where(key_node), key=key)
             name = self.build(key_node, key, above)
             if not isinstance(name, str):
                 name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None

@@ -21,7 +21,7 @@ FLOORS = [
     ("secret", "blobs", "private"),
     ("sealing",),
     ("yamlfile", "distros", "wire", "work", "waves", "authority"),
-    ("merge", "render", "script"),
+    ("merge", "render", "script", "formats"),
     ("resources", "spec", "validate", "pacing"),
     ("daemon_keys",),
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),

@@ -139,3 +139,11 @@ def test_plans_do_not_have_it(
     said = capsys.readouterr()
     assert "password «secret:password:" in said.out
     assert HUSH not in said.out + said.err
+
+
+def test_a_file_with_a_carriage_return_keeps_it(tmp_path: Path) -> None:
+    """Only the end of the last line is none of the value."""
+    for content, value in ((b"a\r\nb\rc\n", "a\r\nb\rc"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"a", "a")):
+        secret._KNOWN.clear()
+        (tmp_path / "plain").write_bytes(content)
+        assert secret.reveal(declared({"file": "plain"}, tmp_path / "site.yml")) == value

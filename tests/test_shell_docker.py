@@ -160,3 +160,60 @@ esac"""
     assert done.returncode == 0, done.stderr
     found = (tmp_path / "removed").read_text().splitlines() if (tmp_path / "removed").exists() else []
     assert sorted(found) == removed
+
+
+#: Values that a line of docker's file can hold, and values that go by the environment of docker's client.
+VARIABLES = {
+    "ONE": 'it\'s "x" \\ $HOME #',
+    "TWO": "two\nlines'\n",
+    "BLANKS": "  both ",
+    "EMPTY": "",
+    "RETURN": "end\r",
+    "QUOTED": '"quoted"',
+    "LONG": "x" * 70_000,
+    "put_name": "a name of\nthe function's own",
+    "run": "é😀\n",
+    "LAST": "\\",
+}
+#: docker's client: its arguments, and the variables that it would give the container (docker/cli, pkg/kvfile).
+CLIENT = """\
+[ "$1" = create ] || exit 1
+printf '%s\\0' "$@" >{folder}/argv
+while [ "$1" != --env-file ]; do shift; done
+cp "$2" {folder}/file
+env -0 >{folder}/environ
+"""
+
+
+def given(folder: Path) -> dict[str, str]:
+    """What docker would make of its file: a line is NAME=VALUE, or a NAME that is looked up in its own environment."""
+    own = dict(entry.split("=", 1) for entry in (folder / "environ").read_bytes().decode().split("\0") if "=" in entry)
+    found = {}
+    for line in (folder / "file").read_bytes().split(b"\n")[:-1]:
+        assert len(line) < 65536
+        name, equal, value = line.removesuffix(b"\r").decode().partition("=")
+        found[name] = value if equal else own[name]
+    return found
+
+
+@each_shell
+def test_secrets_of_a_container_arrive_as_they_are_and_in_no_argument(shell: list[str], tmp_path: Path) -> None:
+    path = docker(tmp_path / "bin", CLIENT.format(folder=tmp_path))
+    pairs = " ".join(f"{name} {quote(value)}" for name, value in VARIABLES.items())
+    lines = (
+        f"run_folder={tmp_path} run=/var/lib/provision/runs/r1\n"
+        f"container_put web created 1 0 '' {len(VARIABLES)} {pairs} --env PLAIN=1 app:1 serve"
+    )
+    # What comes after `docker create` has tests of its own.
+    stubs = "container_gone() { :; }\ncontainer_aside() { :; }\n"
+    _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
+    assert b"rename" not in done.stdout
+    assert given(tmp_path) == VARIABLES, done.stderr
+    assert list(given(tmp_path)) == list(VARIABLES), "in their order: the hash of them depends on it"
+    argv = (tmp_path / "argv").read_text().split("\0")[:-1]
+    file = argv[argv.index("--env-file") + 1]
+    assert argv == [
+        *("create", "--name", "web.provision-new", "--label", "provision.run=r1", "--env-file", file),
+        *("--env", "PLAIN=1", "app:1", "serve"),
+    ]
+    assert not Path(file).exists(), "gone at once"

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from provision import engine
 from provision.desire.certificates import of_authority
 from provision.desire.setting import Setting
+from provision.formats import SYSTEMD, USERINFO
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.obstacle import Obstacle
+from provision.secret import holds
 from provision.spec import Engine, Proxy, Registry
 
 
@@ -45,17 +47,34 @@ def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
     _check_free(at, engine.DROPIN)
     if proxy.secret:
         _check_free(at, engine.PROXY_FILE)
-        lines = "".join(f'{name}="{value}"\n' for name, value in _variables(proxy).items())
+        lines = "".join(
+            f"{name}={at.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
+            for name, value in _variables(at, proxy).items()
+        )
         watchers = at.watchers.get(engine.PROXY_FILE, ())
         yield File(engine.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
-    proxies = {} if proxy.secret else _variables(proxy)
+    proxies = {} if proxy.secret else _variables(at, proxy)
     yield _file(at, engine.DROPIN, at.render("systemd/proxy.conf.j2", proxies=proxies, file=engine.PROXY_FILE))
 
 
-def _variables(proxy: Proxy) -> dict[str, str]:
-    """As dockerd reads them (docs.docker.com/engine/daemon/proxy)."""
-    given = {"HTTP_PROXY": proxy.http, "HTTPS_PROXY": proxy.https, "NO_PROXY": ",".join(proxy.no_proxy)}
-    return {name: value for name, value in given.items() if value}
+#: Variables as dockerd reads them (docs.docker.com/engine/daemon/proxy), and the keys of a spec.
+_PROXIES = {"HTTP_PROXY": "http", "HTTPS_PROXY": "https", "NO_PROXY": "no_proxy"}
+
+
+def _variables(at: Setting, proxy: Proxy) -> dict[str, str]:
+    given = {"http": _url(at, proxy.http, "http"), "https": _url(at, proxy.https, "https")}
+    given["no_proxy"] = ",".join(proxy.no_proxy)
+    return {name: given[key] for name, key in _PROXIES.items() if given[key]}
+
+
+def _url(at: Setting, url: str | None, key: str) -> str:
+    """A secret password stands in the spec as it is; in the URL, as a URL wants it."""
+    if url is None or not holds(url):
+        return url or ""
+    scheme, separator, rest = url.partition("://")
+    credentials, _, address = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    return f"{scheme}{separator}{user}:{at.written(password, USERINFO, 'engine', 'proxy', key)}@{address}"
 
 
 def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:

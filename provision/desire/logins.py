@@ -39,7 +39,10 @@ def logins(at: Setting, root: bool) -> Iterator[Resource]:
 
 
 def _basic(user: str) -> secret.Derivation:
-    return secret.Derivation("basic", user, lambda password: base64.b64encode(f"{user}:{password}".encode()).decode())
+    def encoded(password: str) -> str:
+        return base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+    return secret.Derivation("basic", user, encoded)
 
 
 def _home(at: Setting, account: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision import compose
+from provision import spec as declared
 from provision.desire.images import images
 from provision.desire.setting import Setting
+from provision.formats import DOTENV, VARIABLE
 from provision.model import Resource
 from provision.resources.docker.compose import NoProject, Project, place
 from provision.resources.docker.container import Container, NoContainer
@@ -23,7 +25,7 @@ def objects(at: Setting) -> Iterator[Resource]:
     yield from (Network(name, one) for name, one in spec.networks.items() if not one.absent)
     yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
     yield from images(at)
-    yield from (Container(name, one) for name, one in spec.containers.items() if not one.absent)
+    yield from (_container(at, name, one) for name, one in spec.containers.items() if not one.absent)
     for name, one in spec.compose.items():
         if not one.absent:
             yield Project(name, _files(name), one.within, compose.images(compose.text(at.wish, at.context, name)))
@@ -32,20 +34,26 @@ def objects(at: Setting) -> Iterator[Resource]:
     yield from (NoImage(name) for name, one in spec.images.items() if one.absent)
 
 
+def _container(at: Setting, name: str, one: declared.Container) -> Container:
+    """Its variables go as they are, but must be what an environment can hold: of a secret that comes out when all
+    secrets are resolved."""
+    for key, value in one.environment.items():
+        at.written(value, VARIABLE, "containers", name, "environment", key)
+    return Container(name, one)
+
+
 def compose_files(at: Setting) -> Iterator[Resource]:
     """Root's alone: what is in them may be secrets, or tell of them."""
     for name, one in at.spec.compose.items():
         if not one.absent:
             file, variables = _files(name)
             yield File(file, compose.text(at.wish, at.context, name), mode="0600")
-            lines = "".join(f"{key}={_value(value)}\n" for key, value in one.environment.items())
+            lines = "".join(
+                f"{key}={at.written(value, DOTENV, 'compose', name, 'environment', key)}\n"
+                for key, value in one.environment.items()
+            )
             yield File(variables, lines.encode(), mode="0600")
 
 
 def _files(name: str) -> tuple[str, str]:
     return place(name), f"{place(name).rpartition('/')[0]}/.env"
-
-
-def _value(text: str) -> str:
-    """Between single quotes nothing is special in such a file (docs.docker.com/compose: .env syntax) but the quote."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator
 
 from provision import secret, spec
@@ -16,6 +15,8 @@ from provision.desire.certificates import given
 from provision.desire.images import image
 from provision.desire.setting import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, Setting
 from provision.desire.timers import timer
+from provision.errors import UsageError
+from provision.formats import YAML
 from provision.model import Resource
 from provision.resources.docker.container import Container
 from provision.resources.file import File
@@ -74,23 +75,21 @@ def registry_container(at: Setting) -> Iterator[Resource]:
 
 
 UNIT_NAME = "registry"
-#: JSON's text is YAML's too.
-_JSON = secret.Derivation("json", "", json.dumps)
 
 
 def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, bool]]:
     """Name -> content, and whether it is a secret."""
     storage = _INSIDE if declared.source == "container" else declared.storage
     proxy = declared.proxy
-    password = secret.derived("registry_proxy", proxy.password, _JSON) if proxy and proxy.password else ""
-    config = at.render(
+    password = at.written(proxy.password, YAML, "registry", "proxy", "password") if proxy and proxy.password else ""
+    config = at.render_private(
         "registry/config.yml.j2", registry=declared, storage=storage, folder=REGISTRY_FOLDER, password=password
     )
-    found = {"config.yml": (config, proxy is not None and proxy.password is not None)}
+    found = {"config.yml": (config, secret.holds(config))}
     if declared.users:
         lines = []
         for user, one in declared.users.items():
-            hashed = secret.derived(f"htpasswd_{user}", one.password, _bcrypt(f"{declared.name}\0{user}"))
+            hashed = secret.derived(f"htpasswd_{user}", one.password, _bcrypt(declared.name, user))
             lines.append(f"{user}:{hashed}\n")
         found["htpasswd"] = ("".join(lines).encode(), True)
     tls = declared.tls
@@ -103,19 +102,29 @@ def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, boo
     return found
 
 
-def _bcrypt(salt: str) -> secret.Derivation:
+#: bcrypt reads no more of a password: one that is longer would be as good as its beginning.
+_BCRYPT = 72
+
+
+def _bcrypt(registry: str, user: str) -> secret.Derivation:
     """htpasswd's bcrypt; of one password always the same hash, for the file is compared by what is in it. A salt need
     not be secret, only another one for every account."""
+
+    salt = f"{registry}\0{user}"
 
     def hashed(password: str) -> str:
         import bcrypt
 
+        data = password.encode("utf-8", "surrogateescape")
+        if len(data) > _BCRYPT or b"\0" in data:
+            key = f"spec.registry.users.{user}.password"
+            raise UsageError(f"{key} must have {_BCRYPT} bytes at most, and no NUL (bcrypt)")
         digest = hashlib.sha256(f"provision htpasswd\0{salt}".encode()).digest()[:16]
         # bcrypt's own base64 (22 characters; the last one has two bits alone).
         theirs = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(ours, theirs))
-        return bcrypt.hashpw(password.encode(), f"$2b$10${text}".encode()).decode().replace("$2b$", "$2y$", 1)
+        return bcrypt.hashpw(data, f"$2b$10${text}".encode()).decode().replace("$2b$", "$2y$", 1)
 
     return secret.Derivation("bcrypt", salt, hashed)
 

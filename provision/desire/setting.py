@@ -11,7 +11,8 @@ from msgspec import Struct
 from provision import engine
 from provision.declare import Context, Wish
 from provision.distros import FLAVOURS, Flavour
-from provision.errors import SpecError
+from provision.errors import SpecError, UsageError, Where
+from provision.formats import PEM, Format, written_later
 from provision.lockfile import IMAGES
 from provision.model import Platform
 from provision.secret import holds
@@ -78,8 +79,29 @@ class Setting:
         return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
 
     def render(self, template: str, **values: Any) -> bytes:
-        """A shipped template, or the user's own of that name."""
+        """A shipped template, or the user's own of that name, for a file that plans show or that every account of the
+        host may read. Raises :class:`SpecError` where it holds a secret."""
+        content = self.render_private(template, **values)
+        if holds(content):
+            files = (folder / template for folder in self.context.templates.folders)
+            where = next((Where(file, 1) for file in files if file.is_file()), None)
+            message = "does not accept a secret: every account of the host may read the file that it makes"
+            raise SpecError(f"{message} [host {self.wish.host.name}]", where=where, key=template)
+        return content
+
+    def render_private(self, template: str, **values: Any) -> bytes:
+        """The same for a file that few may read, and that no plan shows when it holds a secret."""
         return self.context.templates.render(template, self.wish.scope, **values).encode()
+
+    def written(self, given: str, how: Format, *path: str) -> str:
+        """What stands in the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the
+        format can't express; of a secret that comes out when all secrets are resolved."""
+        if holds(given):
+            return written_later(given, how, ".".join(("spec", *path)))
+        try:
+            return how.encode(given)
+        except UsageError as error:
+            raise self.error(str(error), *path) from error
 
     def read(self, name: str, *path: str) -> bytes:
         """The bytes of a file beside the playbook that stands in the spec at ``path``."""
@@ -95,7 +117,9 @@ class Setting:
     def pem(self, given: str, *path: str) -> bytes:
         """PEM text, or that of the file that is named."""
         text = given.lstrip()
-        return text.encode() if text.startswith("-----BEGIN ") or holds(text) else self.read(given, *path)
+        if holds(text):
+            return self.written(given, PEM, *path).encode()
+        return text.encode() if text.startswith("-----BEGIN ") else self.read(given, *path)
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
         """An error at the place of ``path`` in what the user wrote."""

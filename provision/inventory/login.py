@@ -9,7 +9,7 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.model import Login
 from provision.render import Scope
-from provision.secret import reveal
+from provision.secret import holds, reveal
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
@@ -53,13 +53,15 @@ def _where(scope: Scope, name: str) -> Where | None:
     return scope.raw.where.get(name)
 
 
-def _text(scope: Scope, name: str) -> str | None:
+def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
     value: Any = scope.get(name)
     if value is None:
         return None
     if isinstance(value, (dict, list)):
         raise SpecError("must be text", where=_where(scope, name), key=name)
     text = str(value)
+    if holds(text) and not takes_secret:
+        raise SpecError("does not accept a secret: plans and logs would show it", where=_where(scope, name), key=name)
     if any(ord(character) < 32 for character in text):
         raise SpecError("must not hold control characters", where=_where(scope, name), key=name)
     return text
@@ -67,7 +69,7 @@ def _text(scope: Scope, name: str) -> str | None:
 
 def _secret(scope: Scope, name: str) -> str | None:
     """A password: the value itself, which goes to the other side's standard input and nowhere else."""
-    token = _text(scope, name)
+    token = _text(scope, name, takes_secret=True)
     return None if token is None else reveal(token)
 
 

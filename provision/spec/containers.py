@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from provision.secret import holds
 from provision.spec.values import (
     AbsolutePath,
     Address,
@@ -14,6 +13,7 @@ from provision.spec.values import (
     Bind,
     Capability,
     Cidr,
+    Content,
     Digest,
     Duration,
     HostName,
@@ -25,6 +25,7 @@ from provision.spec.values import (
     Port,
     Size,
     Text,
+    Value,
     Variable,
 )
 
@@ -63,12 +64,6 @@ class Build(Model):
     dockerfile: str = "Dockerfile"
     args: dict[Variable, Text] = {}
     target: Option | None = None
-
-    @model_validator(mode="after")
-    def _open(self) -> Self:
-        if any(holds(value) for value in self.args.values()):
-            raise ValueError("args stay readable in the image, so they take no secret")
-        return self
 
 
 class Image(Model):
@@ -117,7 +112,9 @@ class Container(Model):
     image: ImageName | None = None
     command: Argv | None = None
     entrypoint: Argv | None = None
-    environment: dict[Variable, Text] = Field(default={}, description="Secrets go in by a file, never by an argument.")
+    environment: dict[Variable, Value] = Field(
+        default={}, description="Secrets never stand in an argument; docker inspect shows them to root."
+    )
     ports: list[Port] = []
     volumes: list[Bind] = []
     tmpfs: list[AbsolutePath] = []
@@ -160,9 +157,6 @@ class Container(Model):
             raise ValueError("host and none stand alone among the networks")
         if self.ports and self.networks in (["host"], ["none"]):
             raise ValueError(f"ports can't be published on the network {self.networks[0]}")
-        open_ = [*(self.command or []), *(self.entrypoint or []), *self.labels.values(), *self.volumes, *self.security]
-        if any(holds(text) for text in open_):
-            raise ValueError("takes secrets in environment (or in files that are mounted), where nobody sees them")
         if reserved := [name for name in self.labels if name.startswith("provision.")]:
             raise ValueError(f"the label {reserved[0]} is one of ours")
         return self
@@ -171,10 +165,10 @@ class Container(Model):
 class Compose(Model):
     """A project of docker compose's: its file, and the variables that it is rendered with."""
 
-    content: str | None = None
+    content: Content | None = None
     template: str | None = None
     src: str | None = Field(None, description="A compose file in files/ beside the playbook.")
-    environment: dict[Variable, Text] = Field(
+    environment: dict[Variable, Value] = Field(
         default={}, description="For ${NAME} in the file; kept beside it, readable by root only."
     )
     within: Annotated[int, Field(ge=1, le=3600)] = Field(120, description="Seconds within which all must be well.")

@@ -14,6 +14,7 @@ from provision.spec.values import (
     NoProxy,
     Option,
     Pem,
+    PrivateKey,
     ProxyUrl,
     RegistryHost,
     SecretText,
@@ -59,7 +60,7 @@ class Registry(Model):
     ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
     authority: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
     cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
-    key: Pem | None = Field(None, description="Its private key; written 0600 and never shown.")
+    key: PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
     login: Login | None = None
     pulls: Annotated[int, Field(ge=1, le=10000)] = Field(
         20, description="How many hosts may pull from it at the same time."
@@ -143,8 +144,6 @@ def _check_json(value: Any, path: str) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _check_json(item, f"{path}[{index}]")
-    elif isinstance(value, str) and holds(value):
-        raise ValueError(f"{path} is a secret; daemon.json is shown in plans and by docker info, so it takes none")
     elif (
         not isinstance(value, (str, int, float, type(None))) or value != value or value in (float("inf"), -float("inf"))
     ):

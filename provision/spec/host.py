@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from provision.spec.values import (
     AbsolutePath,
+    Content,
     Fingerprints,
     Line,
     Mode,
@@ -55,7 +56,7 @@ class Repository(Model):
 class File(Model):
     """A file with exactly these bytes, from one of content, template and src; or none at all."""
 
-    content: str | None = None
+    content: Content | None = None
     template: str | None = Field(
         None, description="A jinja2 template in templates/ beside the playbook, or a shipped one."
     )

@@ -14,6 +14,7 @@ from provision.spec.values import (
     Model,
     Option,
     Pem,
+    PrivateKey,
     SecretText,
     Url,
     UserName,
@@ -26,7 +27,7 @@ class Tls(Model):
     ca: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
     names: list[HostName] = Field(default=[], description="Further names and addresses that it is reached by.")
     cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
-    key: Pem | None = None
+    key: PrivateKey | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

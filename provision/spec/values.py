@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.functional_validators import AfterValidator
 
 from provision.secret import hidden
+from provision.spec.secrets import TAKES_SECRET
 
 
 class Model(BaseModel):
@@ -115,7 +116,7 @@ def _pem_or_name(value: str) -> str:
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
 Url = Annotated[str, AfterValidator(_url)]
-ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url), TAKES_SECRET]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_several, json_schema_input_type=str | list[str] | None)]
 HostName = Annotated[str, AfterValidator(_host_name)]
@@ -132,6 +133,7 @@ RepositoryName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a reposit
 Word = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", "a word without blanks")]
 NoProxy = Annotated[str, AfterValidator(_host_or_network)]
 Pem = Annotated[str, AfterValidator(_pem_or_name)]
+PrivateKey = Annotated[str, AfterValidator(_pem_or_name), TAKES_SECRET]
 RegistryHost = Annotated[
     str, pattern(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?", "a registry (host, or host:port)")
 ]
@@ -212,4 +214,8 @@ Bind = Annotated[
 Capability = Annotated[str, pattern(r"[A-Z_]+", "a capability such as NET_ADMIN (capabilities(7))")]
 Cidr = Annotated[str, pattern(r"[0-9a-f.:]+/[0-9]{1,3}", "a network such as 10.5.0.0/16")]
 Address = Annotated[str, pattern(r"[0-9a-f.:]+", "an address")]
-SecretText = Annotated[str, AfterValidator(_secret)]
+SecretText = Annotated[str, AfterValidator(_secret), TAKES_SECRET]
+#: The content of a file that only root may read, or whose mode the spec gives.
+Content = Annotated[str, TAKES_SECRET]
+#: The value of a variable of the environment.
+Value = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool), TAKES_SECRET]

@@ -225,6 +225,59 @@ def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.Monkey
         assert found == "", found
 
 
+#: What broke a format once, or could: each goes in as it is declared, plain and as a secret.
+NASTY = [
+    *("it's", 'say "x"', "\\", "end\\", "C:\\new\\table", "\\'", "'\\", "$HOME ${HOME} $$", "'$$\\$X", "a #b", "#x"),
+    *(
+        " both ",
+        "\ttab\t",
+        "two\nlines",
+        "lines'\n",
+        "\n",
+        "a\r\nb",
+        "end\r'",
+        "é'😀\u2028",
+        "'\\n\\0123",
+        '"quoted"',
+        "",
+    ),
+    *("\x01\x08\x0c\x7f'", "x" * 70_000),
+]
+
+
+def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
+    """Variables of a container and of a compose project, plain and secret: docker has the very text, and the next run
+    finds nothing to do."""
+    host = docker_host
+    known = image(host, "app:1")
+    (host.folder / "group_vars").mkdir()
+    (host.folder / "group_vars/secrets").mkdir()
+    (host.folder / "group_vars/all.yml").write_text(
+        "".join(f"s{number}: !secret {{file: secrets/{number}}}\n" for number in range(len(NASTY)))
+    )
+    plain = {f"P{number}": value for number, value in enumerate(NASTY)}
+    secret = {f"S{number}": f"{{{{ s{number} }}}}" for number in range(len(NASTY))}
+    for number, value in enumerate(NASTY):
+        # The last newline of such a file is none of its value.
+        (host.folder / f"group_vars/secrets/{number}").write_bytes(f"{value}\n".encode())
+    variables = plain | secret
+    service = {"image": "app:1", "environment": {name: f"${{{name}}}" for name in variables}, "stop_grace_period": "0s"}
+    shop = {"content": json.dumps({"services": {"one": service}}), "environment": variables}
+    web = {"image": "app:1", "environment": variables, "steady": 0, "stop_timeout": 0}
+    spec = {"engine": PLUGINS, "images": known, "containers": {"web": web}, "compose": {"shop": shop}}
+    first = host.apply(spec)
+    assert first.counts == {"changed": 1}, first.out[-3000:]
+    wanted = {f"{kind}{number}": value for number, value in enumerate(NASTY) for kind in "PS"}
+    for name in ("web", "shop-one-1"):
+        lines = json.loads(inspect(host, name, "json .Config.Env"))
+        found = dict(line.split("=", 1) for line in lines)
+        assert {key: found.get(key) for key in wanted} == wanted, name
+    again = host.apply()
+    assert again.counts == {"ok": 1}, again.out[-3000:]
+    assert host.provision("verify", "--suite", "containers").failed == set()
+    assert host.sh("ls /run/provision/env.* 2>/dev/null || echo none") == "none"
+
+
 def test_a_compose_project(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from provision.formats import SYSTEMD
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -121,9 +124,38 @@ def test_proxies(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
 
 
+#: Of characters that mean something in a URL, in a file of variables, in a unit or in a shell.
+PASSWORD = "s3cret%2F/p@ss:w#rd?'\"\\$HOME `x`\n é😀\\"
+
+
+def test_a_unit_reads_what_was_written(docker_host: LabHost) -> None:
+    """systemd itself, with values of all kinds in the file that EnvironmentFile= names."""
+    values = [
+        PASSWORD,
+        "it's",
+        "\\",
+        "end\\",
+        "\\n\\",
+        "a\nb\n",
+        " both ",
+        "$X ${X} %h %%",
+        '"quoted"',
+        "#x ;y",
+        "",
+        "\t",
+    ]
+    lines = "".join(f"V{number}={SYSTEMD.encode(value)}\n" for number, value in enumerate(values))
+    docker_host.sh(f"echo {base64.b64encode(lines.encode()).decode()} | base64 -d >/tmp/values")
+    read = "systemd-run -q --wait --pipe -p EnvironmentFile=/tmp/values env -0 | base64 -w 0"
+    found = dict(
+        entry.split("=", 1) for entry in base64.b64decode(docker_host.sh(read)).decode().split("\0") if "=" in entry
+    )
+    assert [found.get(f"V{number}") for number in range(len(values))] == values
+
+
 def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host = docker_host
-    monkeypatch.setenv("PROXY_PASSWORD", "s3cret%2Fpass")
+    monkeypatch.setenv("PROXY_PASSWORD", PASSWORD)
     (host.folder / "group_vars").mkdir()
     (host.folder / "group_vars/all.yml").write_text("proxy_password: !secret {env: PROXY_PASSWORD}\n")
     url = "http://user:{{ proxy_password }}@proxy.example:3128"
@@ -131,7 +163,11 @@ def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.Monke
     outcome = host.apply(spec)
     applied(outcome)
     assert "s3cret" not in outcome.out
-    assert "user:s3cret%2Fpass@proxy.example" in host.sh("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ")
+    (line,) = host.sh("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ | grep ^HTTPS_PROXY=").splitlines()
+    had = urlsplit(line.partition("=")[2])
+    assert (had.username, unquote(str(had.password)), had.netloc.rpartition("@")[2]) == (
+        *("user", PASSWORD, "proxy.example:3128"),
+    )
     assert host.sh("stat -c %a /etc/docker/proxy.env") == "600"
     assert "s3cret" not in host.sh("cat /etc/systemd/system/docker.service.d/*; systemctl cat docker; docker info")
     applied(host.apply(), "ok")

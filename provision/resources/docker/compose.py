@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
+from provision.secret import mask
 
 
 def place(name: str) -> str:
@@ -46,7 +47,9 @@ class Project(Struct, frozen=True):
             return {"services": "before the change of its file"} if runs.strip() else {}
         wanted = dict(line.split(" ", 1) for line in hashes.splitlines() if len(line.split(" ")) == 2)
         if not wanted:
-            return {"services": f"compose can't read its file: {hashes.strip()[-200:]}"} if hashes.strip() else {}
+            # Compose quotes the line of the file, which may hold a secret.
+            said = mask(hashes.strip())[-200:]
+            return {"services": f"compose can't read its file: {said}"} if said else {}
         wrong, there = [], set()
         for line in runs.splitlines():
             service, sum_, state, once, status = [*line.split(" ", 4), "", "", "", ""][:5]

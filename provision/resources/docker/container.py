@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -16,6 +17,9 @@ from provision.resources.obstacle import Unfixable
 from provision.secret import holds, reveal
 
 _BEFORE = " before its change"
+#: One escape of JSON's: so that the end of another one is not taken for one.
+_ESCAPE = re.compile(r"\\.")
+_BEFORE_GO_1_22 = {r"\b": r"\u0008", r"\f": r"\u000c"}
 
 
 class Container(Struct, frozen=True):
@@ -61,7 +65,7 @@ class Container(Struct, frozen=True):
         config = own.config if own is not None else {**whole["Config"], "Env": variables}
         state = found(self.declared, whole, variables, config)
         state |= dict.fromkeys(self._variables, "another secret")
-        if self._secrets and hidden == self._hash():
+        if self._secrets and hidden in self._hashes():
             state |= {f"environment {name}": self.declared.environment[name] for name in self._secrets}
         if f"image:{reference} {whole['Image']}" in report.pending:
             state["image"] = reference
@@ -86,9 +90,17 @@ class Container(Struct, frozen=True):
             verb = "stop" if not one.running else "restart" if drift.seen["state"] == "unhealthy" else "start"
             yield Call("container_state", (self.name, verb, str(one.within), str(one.steady)), keeps=kept)
             return
-        hidden = "".join(f"{name}={one.environment[name]}\n" for name in self._secrets)
+        hidden = tuple(word for name in self._secrets for word in (name, one.environment[name]))
         state = "running" if one.running else "created"
-        head = (self.name, state, str(one.within), str(one.steady), " ".join(one.networks[1:]), hidden)
+        head = (
+            self.name,
+            state,
+            str(one.within),
+            str(one.steady),
+            " ".join(one.networks[1:]),
+            str(len(self._secrets)),
+            *hidden,
+        )
         # A name that comes back may well stand for the image that the container is of.
         renewed = drift.keys == ("image",) and drift.seen["image"].endswith(_BEFORE)
         function, first = ("container_follow", (str(one.image),)) if renewed else ("container_put", ())
@@ -102,11 +114,15 @@ class Container(Struct, frozen=True):
     def _variables(self) -> tuple[str, ...]:
         return tuple(f"environment {name}" for name in self._secrets)
 
-    def _hash(self) -> str:
-        """As the host makes it of the variables that it does not show: docker's JSON, a line each."""
+    def _hashes(self) -> set[str]:
+        """As the host makes it of the variables that it does not show: docker's JSON, a line each. Go has escaped
+        U+2028 and U+2029 ever since, and writes two of the control characters in another way from 1.22 on
+        (encoding/json)."""
         pairs = (reveal(f"{name}={self.declared.environment[name]}") for name in self._secrets)
         text = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        new = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+        old = _ESCAPE.sub(lambda found: _BEFORE_GO_1_22.get(found[0], found[0]), new)
+        return {hashlib.sha256(one.encode("utf-8", "surrogateescape")).hexdigest() for one in (new, old)}
 
 
 class NoContainer(Struct, frozen=True):

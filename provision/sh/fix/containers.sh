@@ -2,16 +2,30 @@
 # Containers. The one that is replaced is stopped and put aside under another name; it goes only when the whole run has
 # ended well, and serves again when it has not.
 
-container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS WORD...: NETWORKS after the first, SECRETS as an env file
+# NETWORKS are those after the first; SECRETS is the number of variables that must not stand in docker's arguments.
+container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABLE VALUE]... WORD...
     put_name=$1 put_state=$2 put_within=$3 put_steady=$4 put_networks=$5 put_secrets=$6
     shift 6
-    put_env=$run_folder/env.$$
+    put_env=$run_folder/env.$$ put_number=0 put_by=''
     container_gone "$put_name.provision-new"
     # umask is 077
-    printf '%s' "$put_secrets" >"$put_env"
+    : >"$put_env"
+    while [ "$put_number" -lt "$put_secrets" ]; do
+        put_number=$((put_number + 1))
+        if container_line "$2"; then
+            printf '%s=%s\n' "$1" "$2" >>"$put_env"
+        else
+            # A mere name in the file: docker takes the value from its own environment.
+            printf '%s\n' "$1" >>"$put_env"
+            eval "put_value_$put_number=\$2"
+            put_by="$put_by $1=\"\$put_value_$put_number\""
+        fi
+        shift 2
+    done
     put_failed=
-    docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
-        ${put_secrets:+--env-file "$put_env"} "$@" >/dev/null 3>&- || put_failed=yes
+    # The names are of letters, digits and _: what is evaluated has no value in it.
+    eval "$put_by"' docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
+        --env-file "$put_env" "$@" >/dev/null 3>&-' || put_failed=yes
     rm -f "$put_env"
     [ -z "$put_failed" ] || fail "docker does not make this container"
     for put_network in $put_networks; do
@@ -22,6 +36,15 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS WORD...:
     [ "$put_state" = running ] || return 0
     docker start "$put_name" >/dev/null 3>&-
     container_well "$put_name" "$put_within" "$put_steady"
+}
+
+# docker reads the file line by line, without a carriage return at a line's end, and no line beyond 64 KiB
+# (docker/cli, pkg/kvfile).
+container_line() { # VALUE: whether it can be a line's
+    case $1 in
+        *"$nl"* | *"$(printf '\r')"*) return 1 ;;
+    esac
+    [ "${#1}" -lt 16000 ]
 }
 
 # The same for one that need not be made anew if it is of that very image already.

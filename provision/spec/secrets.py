@@ -1,0 +1,119 @@
+"""Which values of a spec may be, or hold, a secret.
+
+A type that is marked with :data:`TAKES_SECRET` may; every other value, and every key of a mapping, refuses one. The
+mark is a promise: the value stands in no plan, event, label or argument of a process. ``tests/test_secret_fields.py``
+puts a secret into every value of the models and holds the promise.
+"""
+
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from provision.secret import holds
+
+#: What ``provision schema`` publishes of a marked value.
+SCHEMA_KEY = "x-takes-secret"
+
+#: A place in a spec: names of keys and numbers of items.
+Place = tuple[str | int, ...]
+
+
+class TakesSecret:
+    """The type of :data:`TAKES_SECRET`."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), SCHEMA_KEY: True}
+
+
+TAKES_SECRET = TakesSecret()
+
+
+def refused(model: type[BaseModel], data: Any) -> Iterator[tuple[Place, bool]]:
+    """Every place of ``data`` that holds a secret and may not; with ``True`` it is the key itself that holds it."""
+    yield from _refused((model,), data, ())
+
+
+def _refused(kinds: tuple[Any, ...], data: Any, place: Place) -> Iterator[tuple[Place, bool]]:
+    if isinstance(data, str):
+        if holds(data) and not any(_marked(kind) for kind in kinds):
+            yield place, False
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            here = (*place, key)
+            if isinstance(key, str) and holds(key):
+                yield here, True
+            else:
+                yield from _refused(_inner(kinds, key), value, here)
+    elif isinstance(data, (list, tuple)):
+        for number, value in enumerate(data):
+            yield from _refused(_inner(kinds, number), value, (*place, number))
+
+
+def takers(model: type[BaseModel], below: str = "") -> list[str]:
+    """The paths of all values that take a secret, below a key or in the whole model; ``*`` stands for a name."""
+    return [path for path, marked in leaves(model) if marked and (not below or path.split(".")[0] == below)]
+
+
+def leaves(model: type[BaseModel]) -> Iterator[tuple[str, bool]]:
+    """Every value of a model that is no mapping, list or model itself: its path, and whether it takes a secret."""
+    yield from dict.fromkeys(_leaves(model, (), False))
+
+
+def _leaves(kind: Any, path: tuple[str, ...], marked: bool) -> Iterator[tuple[str, bool]]:
+    marked = marked or _marked(kind)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        yield from _leaves(arguments[0], path, marked)
+    elif origin in (typing.Union, types.UnionType):
+        for one in arguments:
+            if one is not type(None):
+                yield from _leaves(one, path, marked)
+    elif origin is dict:
+        yield from _leaves(arguments[1], (*path, "*"), marked)
+    elif origin in (list, tuple):
+        yield from _leaves(arguments[0], (*path[:-1], f"{path[-1]}[*]"), marked)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, inner in _fields(kind).items():
+            yield from _leaves(inner, (*path, name), False)
+    else:
+        yield ".".join(path), marked
+
+
+def _marked(kind: Any) -> bool:
+    """Whether a type, or what an optional one is of, has the mark."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return TAKES_SECRET in arguments[1:] or _marked(arguments[0])
+    return origin in (typing.Union, types.UnionType) and any(_marked(one) for one in arguments)
+
+
+def _inner(kinds: tuple[Any, ...], key: object) -> tuple[Any, ...]:
+    """What may stand at a key, or a number, of what may be of these types."""
+    return tuple(inner for kind in kinds for inner in _inner_of(kind, key))
+
+
+def _inner_of(kind: Any, key: object) -> Iterator[Any]:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        yield from _inner_of(arguments[0], key)
+    elif origin in (typing.Union, types.UnionType):
+        for one in arguments:
+            yield from _inner_of(one, key)
+    elif (origin is dict and isinstance(key, str)) or (origin in (list, tuple) and isinstance(key, int)):
+        yield arguments[1 if origin is dict else 0]
+    elif isinstance(kind, type) and issubclass(kind, BaseModel) and key in (fields := _fields(kind)):
+        yield fields[str(key)]
+
+
+@cache
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    hints = typing.get_type_hints(model, include_extras=True)
+    return {name: hints[name] for name in model.model_fields}
