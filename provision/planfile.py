@@ -1,8 +1,8 @@
 """A plan as a file: what would be done to each host, to the byte; somebody approves it, and ``apply --plan`` does it.
 
 It holds no code and is no source of what is done: ``apply --plan`` plans anew and goes on with hosts whose plan is the
-very one in the file. So a file that was tampered with can only keep hosts from being changed. Secrets are
-references in it.
+very one in the file. So a file that was tampered with can only keep hosts from being changed. Secrets are references
+in it, the same in every run.
 """
 
 from __future__ import annotations

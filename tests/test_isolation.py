@@ -239,6 +239,14 @@ def test_what_is_left_of_a_token_is_not_sent(change: Callable[[str], str], token
         secret.reveal(word)
 
 
+def test_a_number_is_found_wherever_it_stands(token: str) -> None:
+    number = token[-17:-1]
+    for before in range(9):
+        for text in (f"{'x' * before}{number}", f"{'x' * before}{number.upper()}yy", f"{'0' * before}{number}00"):
+            assert secret.remnant(text), text
+        assert not secret.remnant(f"{'x' * before}{number[:15]}x{number[15]}")
+
+
 @pytest.mark.parametrize("text", ["«Bonjour», dit-il\n", "«secret»\n", "« secret: »\n", "«face» «cafe»\n", "x»\n"])
 def test_guillemets_are_no_tokens(text: str, token: str) -> None:
     put = Call("put_file", ("/etc/x", "root", "root", "0600", "text", text))
