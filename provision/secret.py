@@ -424,8 +424,9 @@ def _masks() -> tuple[tuple[str, str], ...]:
 
 
 def _spellings(value: str) -> set[str]:
-    """A value as it is, line by line, as JSON (Go's too, which is docker's), between single quotes of a shell, in
-    base64 (RFC 4648, 4 and 5; with the newline that ``echo`` adds), in hex, and in a URL (RFC 3986)."""
+    """A value as it is, line by line, as JSON (Go's too, which is docker's), as Python shows it in a traceback, between
+    single quotes of a shell, in base64 (RFC 4648, 4 and 5; with the newline that ``echo`` adds), in hex, and in a URL
+    (RFC 3986)."""
     if len(value) < _SHORTEST:
         return set()
     found = {value, *_urls(value)}
@@ -433,7 +434,7 @@ def _spellings(value: str) -> set[str]:
     for text in (value, *(line for line in lines if len(line) >= _SHORTEST_LINE and not _ARMOUR_LINE.fullmatch(line))):
         plain = json.dumps(text, ensure_ascii=False)[1:-1]
         go = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        found |= {text, plain, go, json.dumps(text)[1:-1], text.replace("'", "'\\''")}
+        found |= {text, plain, go, json.dumps(text)[1:-1], text.replace("'", "'\\''"), repr(text)[1:-1]}
     for data in (value.encode("utf-8", "surrogateescape"), f"{value}\n".encode("utf-8", "surrogateescape")):
         for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
             found |= {encoded, encoded.rstrip("=")}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import re
 import urllib.parse
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from provision import secret
+from provision.declare import context
 from provision.distros import platform
 from provision.errors import Where
 from provision.model import Call, Failure, Plan
@@ -49,6 +52,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "all of a url": lambda value: urllib.parse.quote(value, safe=""),
     "small url": lambda value: re.sub("%..", lambda found: found[0].lower(), urllib.parse.quote(value, safe="")),
     "form": urllib.parse.quote_plus,
+    "python": lambda value: repr(value)[1:-1],
     "shell": lambda value: value.replace("'", "'\\''"),
 }
 each_form = pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
@@ -274,3 +278,28 @@ def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> No
     assert "value-number-three" not in script
     none = job_script(Work("run", Plan("web1", on), (), (), ()), [], {})
     assert "run_private=\n" in none
+
+
+def test_an_assertion_that_shows_a_secret_is_masked(known: Callable[..., str], tmp_path: Path) -> None:
+    """In the check's message, and in pytest's own JUnit."""
+    from provision.verify.plugin import Check, Plugin
+
+    token = known(VALUE)
+    checks: list[Check] = []
+    plugin = Plugin({}, context(Path("site.yml")), checks.append)
+    plugin._checks = _Anything()
+    file = tmp_path / "test_app.py"
+    file.write_text(f"def test_it():\n    print({VALUE!r})\n    assert {VALUE!r} == 'x'\n")
+    words = [str(file), "-q", "-c", "/dev/null", f"--rootdir={tmp_path}", f"--junitxml={tmp_path}/junit.xml"]
+    words += ["-p", "no:cacheprovider", "-p", "no:pytest11.testinfra", "-o", "junit_logging=all"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(words, plugins=[plugin])
+    (check,) = checks
+    assert token in check.message
+    for text in (check.message, (tmp_path / "junit.xml").read_text()):
+        assert "wo+rd" not in text
+
+
+class _Anything(dict[str, tuple[str, str]]):
+    def __missing__(self, key: str) -> tuple[str, str]:
+        return "web1", key
