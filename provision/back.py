@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -20,12 +20,16 @@ from provision.resources.obstacle import Unfixable
 from provision.resources.packages import Packages
 from provision.resources.service import Service
 from provision.resources.sysctl import SysctlBefore
-from provision.wire import decoded
+from provision.secret import each, recalled
+from provision.wire import decoded, parsed
 
 
-def resources(run: str, record: Report, desired: Iterable[Resource], lock_timeout: int) -> tuple[Resource, ...]:
+def resources(
+    run: str, record: Report, desired: Iterable[Resource], lock_timeout: int, secrets: Collection[str] = ()
+) -> tuple[Resource, ...]:
     """In the order in which a spec's are put right: settings, files, packages, services. ``desired`` is what the spec
-    wants, whose services know which files they watch. Raises :class:`Unfixable` where there is no such record."""
+    wants, whose services know which files they watch; ``secrets`` are the tokens that it refers to. Raises
+    :class:`Unfixable` where there is no such record."""
     state, *text = record.fields("before", run)
     if state == "none":
         raise Unfixable(f"this host has no record of run {run} (any more); provision runs --on-hosts shows what it has")
@@ -41,7 +45,7 @@ def resources(run: str, record: Report, desired: Iterable[Resource], lock_timeou
         *_files(lines, record, watchers),
         *((Packages(pins, lock_timeout=lock_timeout),) if pins else ()),
         *_services(lines, services),
-        *_objects(lines, record),
+        *_objects(lines, record, secrets),
     )
 
 
@@ -73,10 +77,11 @@ def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str
                 f"{int(mode, 8):04o}",
                 watchers.get(path, ()),
                 secret=mode == "600",
+                literal=True,
             )
 
 
-def _objects(lines: list[list[str]], record: Report) -> Iterator[Resource]:
+def _objects(lines: list[list[str]], record: Report, secrets: Collection[str]) -> Iterator[Resource]:
     """What docker had: what was not there goes first where it runs, and last where others may use it. Of a container
     its label says how we made it, and the record which image it was of; one that somebody else had made can't be made
     again. Images that came with the run stay: nobody is disturbed by them."""
@@ -91,7 +96,7 @@ def _objects(lines: list[list[str]], record: Report) -> Iterator[Resource]:
     yield from (ImageBefore(name, word) for word, name in of_kind["image"] if word != "absent")
     for word, name in of_kind["container"]:
         if word != "absent":
-            yield _container(name, word, made.get(name))
+            yield _container(name, word, made.get(name), secrets)
     yield from (Project(name, (file,), 120) for word, name, file in projects if word != "absent")
     yield from (NoNetwork(name) for word, name in of_kind["network"] if word == "absent")
 
@@ -99,11 +104,21 @@ def _objects(lines: list[list[str]], record: Report) -> Iterator[Resource]:
 _OBJECTS = ("network", "image", "container", "compose")
 
 
-def _container(name: str, state: str, made: tuple[str, ...] | None) -> Resource:
+def _container(name: str, state: str, made: tuple[str, ...] | None, secrets: Collection[str]) -> Resource:
     image, _, label = (made or ("",))[0].partition("\n")
     if not label:
         raise Unfixable(f"the container {name} was not of provision's making; it can't be made again")
-    before = spec.Container.model_validate(json.loads(label))
+    try:
+        before = spec.Container.model_validate(each(parsed(label), partial(recalled, referred=secrets)))
+    except LookupError as error:
+        message = (
+            f"the container {name} had the secret {error.args[0]}, which this host's spec does not refer to any more"
+        )
+        raise Unfixable(f"{message}; it can't be made again") from error
+    except ValueError as error:
+        raise Unfixable(
+            f"the label of the container {name} is not as provision wrote it; it can't be made again"
+        ) from error
     running = state.startswith(("running", "restarting"))
     return Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 

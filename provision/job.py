@@ -47,6 +47,10 @@ _WHY = {
 }
 
 
+#: Frames that have in them what programs on the host have printed.
+_PRINTED = ("step.failed", "unhealthy", "note", "died", "undone", "unkept", "drifted")
+
+
 class _Progress(Struct):
     """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
 
@@ -66,7 +70,7 @@ class _Progress(Struct):
 
     def frame(self, frame: Frame) -> None:
         kind = frame[0]
-        if kind in ("step.failed", "unhealthy", "note", "died", "undone"):
+        if kind in _PRINTED:
             frame = tuple(mask(word) for word in frame)
         if kind == "result":
             self.result = frame[1]
@@ -136,7 +140,7 @@ class Job(Struct, frozen=True):
         progress = self._progress()
         secrets: dict[str, str] = {}
         job = job_script(self.work, self.looks, secrets)
-        script = submit_script(self.work.run, job, secrets)
+        script = submit_script(self.work.run, job, secrets, self.work.secrets)
         try:
             finished = execute(connection, self.wish.host.login, script, self.deadline, progress.frame)
             if progress.result is not None or finished.status is not None:

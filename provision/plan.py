@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import secret
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
 from provision.engine import DAEMON_JSON, FORWARDING, UNIT, daemon_json, sysctls
@@ -15,7 +16,7 @@ from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
 from provision.resources.file import put
 from provision.resources.service import Service
-from provision.script import MANIFESTS
+from provision.script import MANIFESTS, sendable
 from provision.wire import Seen
 
 
@@ -28,13 +29,15 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
 
 class Outlook(Struct, frozen=True):
     """A plan with what is needed to carry it out: all resources (for the look afterwards), the steps that keep the
-    manifests true before and after the changes, and the report that the plan was made on."""
+    manifests true before and after the changes, and the report that the plan was made on. ``secrets`` are the tokens
+    that the host's own configuration refers to: no other is sent to it."""
 
     plan: Plan
     resources: tuple[Resource, ...]
     report: Seen
     remember: tuple[Call, ...] = ()
     forget: tuple[Call, ...] = ()
+    secrets: frozenset[str] = frozenset()
 
 
 def outlook(wish: Wish, platform: Platform, context: Context, options: Options, report: Seen) -> Outlook:
@@ -52,12 +55,33 @@ def outlook(wish: Wish, platform: Platform, context: Context, options: Options, 
     changes = _changes(ordered, report)
     plan = Plan(wish.host.name, platform, tuple(changes))
     remember, forget = _bookkeeping(wish, manifests, makes, gone, changes, ordered, report)
-    return Outlook(plan, ordered, report, remember, forget)
+    return Outlook(plan, ordered, report, remember, forget, _whole(changes, resources))
 
 
-def outlook_of(host: str, platform: Platform, resources: tuple[Resource, ...], report: Seen) -> Outlook:
-    """A plan for resources that no play declares: nothing is remembered of it but what the host itself keeps."""
-    return Outlook(Plan(host, platform, tuple(_changes(resources, report))), resources, report)
+def outlook_of(
+    host: str,
+    platform: Platform,
+    resources: tuple[Resource, ...],
+    report: Seen,
+    desired: tuple[Resource, ...] = (),
+) -> Outlook:
+    """A plan for resources that no play declares: nothing is remembered of it but what the host itself keeps. Its
+    secrets are those of ``desired``, which the plays declare."""
+    changes = _changes(resources, report)
+    return Outlook(Plan(host, platform, tuple(changes)), resources, report, secrets=_whole(changes, desired))
+
+
+def _whole(changes: list[Change], declared: tuple[Resource, ...]) -> frozenset[str]:
+    """The secrets that a host's resources refer to, which are all that its steps may hold, and whole. A host in the
+    desired state needs none. Raises :class:`SpecError`."""
+    if not changes:
+        return frozenset()
+    allowed = secret.referred(declared)
+    for change in changes:
+        for call in change.calls:
+            for word in call.args:
+                sendable(word, allowed, change.resource)
+    return allowed
 
 
 def _makes(
@@ -212,5 +236,6 @@ def _bookkeeping(
 def _write(manifest: Manifest) -> Call:
     path = f"{MANIFESTS}/{manifest.slug}"
     if manifest.entries:
-        return put(path, "root", "root", "0644", manifest.text().encode())
+        content = manifest.text().encode("utf-8", "surrogateescape")
+        return put(path, "root", "root", "0644", content, literal=True)
     return Call("remove_file", (path,), replaces=(path,))

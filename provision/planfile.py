@@ -1,7 +1,8 @@
 """A plan as a file: what would be done to each host, to the byte; somebody approves it, and ``apply --plan`` does it.
 
 It holds no code and is no source of what is done: ``apply --plan`` plans anew and goes on with hosts whose plan is the
-very one in the file. So a file that was tampered with can only keep hosts from being changed. Secrets are tokens in it.
+very one in the file. So a file that was tampered with can only keep hosts from being changed. Secrets are references
+in it, the same in every run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import Struct
 from provision.errors import UsageError
 from provision.model import Call, Plan
 from provision.private import write_private
+from provision.secret import each, stable
 
 _FORMAT = "provision-plan-1"
 
@@ -28,8 +30,9 @@ class PlanFile(Struct, frozen=True):
 
 
 def entry(plan: Plan) -> dict[str, Any]:
-    """One host's plan, with all that matters: where the host is not as wanted, what it is now, and every step."""
-    return {
+    """One host's plan, with all that matters: where the host is not as wanted, what it is now, and every step. It is
+    compared with that of another process, so it has references in the place of secrets."""
+    made = {
         "platform": plan.platform.name,
         "flavour": plan.platform.flavour,
         "changes": [
@@ -42,6 +45,7 @@ def entry(plan: Plan) -> dict[str, Any]:
             for change in plan.changes
         ],
     }
+    return {key: each(value, stable) for key, value in made.items()}
 
 
 def _step(call: Call) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, wraps
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 
 from provision import secret
 from provision.distros import FLAVOURS, ROWS
+from provision.errors import SpecError
 from provision.model import Call
 from provision.work import Work
 
@@ -83,13 +84,15 @@ def _look_script(declared: tuple[tuple[str, tuple[Call, ...]], ...]) -> str:
     looks: Looks = dict(declared)
     files = _files("look", looks.keys(), _functions(looks))
     body = ["platform", _flavours(), "supported", *_of_flavours(files, list(looks)), *_looks(looks), "emit end"]
+    _without_tokens(body)
     return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
 
 
 def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str:
     """The script of a job: it makes the changes as one transaction, and then looks again. The same script is what
     puts everything back, and what is confirmed. ``secrets`` is filled with the tokens that it needs, and the variables
-    that stand for them in it."""
+    that stand for them in it. Raises :class:`SpecError` where a step holds a secret that the host's own configuration
+    does not refer to, or what is left of a token."""
     flavour = work.plan.platform.flavour
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
     names = {call.function for call in look}
@@ -105,23 +108,37 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
             body.append(f"arm {work.confirm_within} {number}")
             armed = True
         kind = "live_step" if step.call.live else "step"
-        body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *step.call.args), secrets))
+        words = [sendable(word, work.secrets, step.resource) for word in step.call.args]
+        body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *words), secrets))
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
     text = "\n".join(_text(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
+    _without_tokens(body)
     lines = "\n".join(body)
+    # What is asked apart from the job has no secrets any more, so it can't mask what its steps print.
+    private = f"run_private={'yes' if work.secrets else ''}"
     apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
     return (
-        f"provision_main() {{\n{text}\ncase $1 in\n{apart}\nesac\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
+        f"provision_main() {{\n{text}\n{private}\ncase $1 in\n{apart}\nesac\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
         'provision_main "${1-run}" "${2-}"\n'
     )
 
 
-def submit_script(run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({})) -> str:
+def submit_script(
+    run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({}), allowed: Collection[str] = frozenset()
+) -> str:
     """The script that starts a job apart from the connection and tells what it does. The job goes along as it is,
-    up to a line that can't be in it; the values of secrets beside it, in a file that the job reads once and removes."""
-    lines = "".join(f"{name}={quote(secret.reveal(token))}\n" for token, name in secrets.items())
+    up to a line that can't be in it; the values of secrets beside it, in a file that the job reads once and removes.
+    There is also what the job must not write down of what its steps print: every secret of ``allowed``, the tokens that
+    the host's own configuration refers to, in all forms. Raises :class:`SpecError` for any other in ``secrets``."""
+    for token in secrets:
+        sendable(token, allowed, "the job")
+    masks = secret.spellings(allowed)
+    pairs = [(name, secret.reveal(token)) for token, name in secrets.items()]
+    pairs += [(f"mask_{number}", form) for number, form in enumerate(masks)]
+    lines = "".join(f"{name}={quote(value)}\n" for name, value in pairs)
+    lines += f"masks={len(masks)}\n" if allowed else ""
     end = f"END-{hashlib.sha256(job.encode('utf-8', 'surrogateescape')).hexdigest()}"
     body = [f"submit_secrets={quote(lines)}", f"submit {run} <<'{end}'\n{job}{end}", "emit end"]
     return _script([], body, prologue=_SUBMIT)
@@ -147,6 +164,23 @@ def environment() -> str:
 _APART = ("guard", "watch", "confirm", "revoke")
 
 
+def sendable(word: str, allowed: Collection[str], subject: str) -> str:
+    """The word, if a host whose configuration refers to the tokens ``allowed`` may have it. Raises
+    :class:`SpecError`, which names ``subject``."""
+    for piece, token in secret.split(word):
+        if token and not secret.permitted(piece, allowed):
+            name = secret.stable(piece)
+            raise SpecError(f"{subject} holds the secret {name}, which this host's configuration does not refer to")
+    return secret.whole(word, key=subject)
+
+
+def _without_tokens(lines: Iterable[str]) -> None:
+    """The last look at what is about to be sent: tokens are variables by now, and what is left of one is a fault."""
+    for line in lines:
+        if left := secret.remnant(line):
+            raise SpecError(f"a script for a host holds {left!r}, which is a secret's token, or a part of one")
+
+
 def _words(command: str, *groups: tuple[str, ...]) -> str:
     return " ".join([command, *(quote(word) for group in groups for word in group)])
 
@@ -155,13 +189,12 @@ def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> 
     """The same, but a secret is a variable of the job's: its value stands in no script."""
     found = []
     for word in words:
-        pieces = []
-        for piece, token in secret.split(word):
-            if token:
-                pieces.append(f'"${{{secrets.setdefault(piece, f"secret_{len(secrets)}")}}}"')
-            elif piece or "«secret:" not in word:
-                pieces.append(quote(piece))
-        found.append("".join(pieces))
+        pieces = [
+            f'"${{{secrets.setdefault(piece, f"secret_{len(secrets)}")}}}"' if token else quote(piece)
+            for piece, token in secret.split(word)
+            if piece
+        ]
+        found.append("".join(pieces) or quote(""))
     return " ".join([command, *found])
 
 

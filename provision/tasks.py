@@ -21,7 +21,7 @@ from fabric import Connection, task
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import back, distros, doctor
+from provision import back, distros, doctor, secret
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
 from provision.engine import daemon_json, health
@@ -122,9 +122,9 @@ def look_back(
     record, platform = see([Call("look_run", (RUNS, run))])
     try:
         desired = desire(wish, platform, context, options)
-        wanted = back.resources(run, record, desired, options.lock_timeout)
+        wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
         report, _ = see([call for resource in wanted for call in resource.look()])
-        found = outlook_of(wish.host.name, platform, wanted, report)
+        found = outlook_of(wish.host.name, platform, wanted, report, desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
@@ -230,6 +230,7 @@ def fix(
         wish.spec.risky,
         changing.confirm_within,
         health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
+        found.secrets,
     )
     last = [found.report]
 

@@ -1,13 +1,20 @@
 """What a host's script sends: frames of fields, decoded as they come, and the state that a look reports.
 
 A frame is a count, a semicolon and that many netstrings, then a newline: ``2;4:file,6:/etc/x,\\n``.
+
+This is where text from a host comes in, so this is where it loses what could be taken for a secret's token:
+:class:`Frames` sees to the fields, :func:`text` and :func:`parsed` to what is packed in them.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
+
+from provision.secret import each, foreign
 
 #: The script's first line; the number is the version of what follows.
 BEGIN = b"provision 1\n"
@@ -51,7 +58,7 @@ class Frames:
                 return None
             if self._rest[start + length : start + length + 1] != b",":
                 raise WireError(f"not a frame: {self._rest[:80]!r}")
-            fields.append(self._rest[start : start + length].decode("utf-8", "surrogateescape"))
+            fields.append(text(self._rest[start : start + length]))
             position = start + length + 1
         if len(self._rest) <= position:
             return None
@@ -118,8 +125,8 @@ _SENTINEL = b"Linux"
 def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
     """One piece with all small files' bytes -> the bytes of each, by the sizes that stat gave."""
     contents = {path: decoded(encoded[0]) for (kind, path), encoded in fields.items() if kind == "content"}
-    text, *paths = fields.get(("contents", ""), ("",))
-    piece = text.encode("utf-8", "surrogateescape")
+    sent, *paths = fields.get(("contents", ""), ("",))
+    piece = sent.encode("utf-8", "surrogateescape")
     start = 0
     for path in paths:
         size = int(fields["file", path][0].rpartition(":")[2])
@@ -133,3 +140,14 @@ def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
 def decoded(field: str) -> bytes:
     """A field that was sent in base64."""
     return base64.b64decode(field)
+
+
+def text(content: bytes) -> str:
+    """A host's bytes as text, in which nothing is a token. ``encode("utf-8", "surrogateescape")`` gives the same bytes
+    again, whatever they are."""
+    return foreign(content.decode("utf-8", "surrogateescape"))
+
+
+def parsed(field: str) -> Any:
+    """JSON from a host: its escapes may spell what the field itself does not hold. Raises ``ValueError``."""
+    return each(json.loads(field), foreign)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 
 from msgspec import Struct
 
@@ -54,6 +54,8 @@ class Work(Struct, frozen=True):
     confirm_within: int = 60
     #: what the engine must show after it was disturbed: seconds that it stays, and names that resolve
     health: tuple[str, ...] = ("0",)
+    #: the tokens that the host's own configuration refers to: no other is sent to it
+    secrets: frozenset[str] = frozenset()
 
     @property
     def risky(self) -> bool:
@@ -70,7 +72,7 @@ class Work(Struct, frozen=True):
 
 def new_run() -> str:
     """A name for a run: when it began (UTC), and a word that makes it unique. In order of time when sorted."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}"
 
 
 def work(
@@ -82,6 +84,7 @@ def work(
     risky: Iterable[str] = (),
     confirm_within: int = 60,
     health: tuple[str, ...] = ("0",),
+    secrets: frozenset[str] = frozenset(),
 ) -> Work:
     """What is about to be made is remembered before it is made, and forgotten only after it is gone: a run that dies
     in between loses nothing. ``risky`` are further paths and units that the spec calls so."""
@@ -92,7 +95,7 @@ def work(
         *(Step("manifest", call) for call in forget),
     )
     base, keep = tuple(_base(steps, report)), tuple(_keep(plan.changes, steps, report))
-    return Work(run, plan, steps, base, keep, confirm_within, health)
+    return Work(run, plan, steps, base, keep, confirm_within, health, secrets)
 
 
 def _risky(call: Call, more: tuple[str, ...]) -> bool:

@@ -132,6 +132,9 @@ class _Builder:
         return Unsafe(secret.declare(key, given, self._where(node)))
 
     def _scalar(self, node: yaml.Node, key: str) -> Any:
+        if secret.marked(node.value):
+            hint = "name the variable that is !secret; a token is nothing outside of the run that made it"
+            raise SpecError("text must not hold a secret's token", where=self._where(node), key=key, hint=hint)
         if node.tag == "!unsafe":
             return Unsafe(node.value)
         if not node.tag.startswith("tag:yaml.org,2002:"):

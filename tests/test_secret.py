@@ -112,11 +112,12 @@ def test_a_job_has_it_in_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
     assert on is not None
     step = Step("file:/etc/x", Call("put_file", ("/etc/x", "root", "root", "0600", "text", f"it's {token}\n")))
     secrets: dict[str, str] = {}
-    job = job_script(Work("run", Plan("web1", on), (step,), (), ()), [], secrets)
+    allowed = frozenset({token})
+    job = job_script(Work("run", Plan("web1", on), (step,), (), (), secrets=allowed), [], secrets)
     assert HUSH not in job
     assert token not in job
     assert """'it'\\''s '"${secret_0}"'\n'""" in job
-    assert f"secret_0={HUSH}" in submit_script("run", job, secrets)
+    assert f"secret_0={HUSH}" in submit_script("run", job, secrets, allowed)
 
 
 SPEC = """\

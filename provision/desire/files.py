@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.file import File, NoFile
+from provision.secret import marked, whole
 from provision.yamlfile import locate
 
 #: The longest that is sent inside a script, in bytes; more belongs into a package or an image.
@@ -29,7 +30,16 @@ def files_of_others(at: Setting) -> Iterator[Resource]:
 
 def _file(at: Setting, path: str) -> File:
     declared = at.spec.files[path]
-    return File(path, _content(at, path), declared.owner, declared.group, declared.mode, at.watchers.get(path, ()))
+    return File(
+        path,
+        _content(at, path),
+        declared.owner,
+        declared.group,
+        declared.mode,
+        at.watchers.get(path, ()),
+        # A file is sent as it is, whatever stands in it.
+        literal=declared.src is not None,
+    )
 
 
 def _content(at: Setting, path: str) -> bytes:
@@ -38,7 +48,8 @@ def _content(at: Setting, path: str) -> bytes:
         return declared.content.encode()
     if declared.template is not None:
         where = locate(at.wish.source, ("files", path, "template"))
-        return at.context.templates.render(declared.template, at.wish.scope, where).encode()
+        text = at.context.templates.render(declared.template, at.wish.scope, where)
+        return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
     content = at.read(str(declared.src), "files", path, "src")
     if len(content) > LARGEST:
         raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="ship it as a package")

@@ -57,9 +57,9 @@ def registry_container(at: Setting) -> Iterator[Resource]:
         return
     if UNIT_NAME in at.spec.containers:
         raise at.error("registry declares this container too", "containers", UNIT_NAME)
-    whole = hashlib.sha256(
-        b"".join(content for content, hidden in _files(at, declared).values() if not hidden)
-    ).hexdigest()
+    shown = [content for content, hidden in _files(at, declared).values() if not hidden]
+    # Compared with what an earlier process made of them.
+    whole = hashlib.sha256(b"".join(secret.stable_bytes(content) for content in shown)).hexdigest()
     yield image(at, declared.image)
     yield Container(
         UNIT_NAME,
@@ -126,7 +126,7 @@ def _bcrypt(registry: str, user: str) -> secret.Derivation:
         text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(ours, theirs))
         return bcrypt.hashpw(data, f"$2b$10${text}".encode()).decode().replace("$2b$", "$2y$", 1)
 
-    return secret.Derivation("bcrypt", salt, hashed)
+    return secret.Derivation("bcrypt", salt, hashed, one_way=True)
 
 
 def registry_answers(at: Setting) -> Iterator[Resource]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, observe, shown
+from provision.wire import text as text_of
 
 
 class OtherEntries(Struct, frozen=True):
@@ -43,7 +44,8 @@ class OtherEntries(Struct, frozen=True):
         for key, text in drift.seen.items():
             if key.startswith("file "):
                 path = key.removeprefix("file ")
-                yield put(path, "root", "root", "0644", without(text, self.wanted.uri).encode())
+                content = without(text, self.wanted.uri).encode("utf-8", "surrogateescape")
+                yield put(path, "root", "root", "0644", content, literal=True)
 
 
 class AptSource(Struct, frozen=True):
@@ -71,7 +73,7 @@ class AptSource(Struct, frozen=True):
         own = observe(report, self.path).content
         if own is None:
             return self.want() if adopted(report, self.path, self.wanted) else {}
-        return self.want() if parse(own.decode(errors="replace")) == [self.wanted] else {"content": shown(own)}
+        return self.want() if parse(text_of(own)) == [self.wanted] else {"content": shown(own)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield put(self.path, "root", "root", "0644", self.content)
@@ -89,7 +91,7 @@ def _others(report: Report, path: str, uri: str) -> dict[str, str]:
     """Path -> text of every other file with an active entry for the archive."""
     found = {}
     for other in report.get("apt_sources") or ():
-        text = (observe(report, other).content or b"").decode(errors="replace")
+        text = text_of(observe(report, other).content or b"")
         if any(entry.uri == uri for entry in parse(text)):
             found[other] = text
     return found

@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.observed import ABSENT, digest, observe, shown
-from provision.secret import holds, reveal_bytes
+from provision.secret import foreign, holds, reveal_bytes
 
 
 class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
+    A ``literal`` one is these very bytes, from a file or from a host: nothing in them is a token.
     """
 
     path: str
@@ -25,11 +26,12 @@ class File(Struct, frozen=True):
     watchers: tuple[str, ...] = ()
     same: Callable[[bytes], bytes | None] | None = None
     secret: bool = False
+    literal: bool = False
 
     @property
     def hidden(self) -> bool:
         """Whether it is, or holds, a secret."""
-        return self.secret or holds(self.content)
+        return self.secret or (not self.literal and holds(self.content))
 
     @property
     def id(self) -> str:
@@ -53,7 +55,7 @@ class File(Struct, frozen=True):
         if not file.regular:
             return {"type": file.kind}
         state = {"owner": file.owner, "group": file.group, "mode": file.mode}
-        if file.sha256 == digest(reveal_bytes(self.content)) or self._means_the_same(file.content):
+        if file.sha256 == digest(self._bytes()) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
         if self.hidden:
             return {**state, "content": "another secret"}
@@ -62,9 +64,12 @@ class File(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         ownership = (self.path, self.owner, self.group, self.mode)
         if "content" in drift:
-            yield put(*ownership, self.content, self.watchers)
+            yield put(*ownership, self.content, self.watchers, literal=self.literal)
         else:
             yield Call("own_file", ownership, replaces=(self.path,))
+
+    def _bytes(self) -> bytes:
+        return self.content if self.literal else reveal_bytes(self.content)
 
     def _declared(self) -> str:
         return "the declared secret" if self.hidden else shown(self.content)
@@ -105,9 +110,21 @@ class NoFile(Struct, frozen=True):
         yield Call("remove_file", (self.path,), replaces=(self.path,), disturbs=self.watchers)
 
 
-def put(path: str, owner: str, group: str, mode: str, content: bytes, watchers: tuple[str, ...] = ()) -> Call:
-    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64."""
+def put(
+    path: str,
+    owner: str,
+    group: str,
+    mode: str,
+    content: bytes,
+    watchers: tuple[str, ...] = (),
+    *,
+    literal: bool = False,
+) -> Call:
+    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. In
+    ``literal`` content nothing is a token."""
     text = None if b"\0" in content else _utf8(content)
+    if literal and text is not None:
+        text = foreign(text)
     encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
     return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
 

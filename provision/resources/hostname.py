@@ -9,6 +9,7 @@ from msgspec import Struct
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import observe
+from provision.wire import text
 
 
 class Hostname(Struct, frozen=True):
@@ -43,7 +44,8 @@ class Hostname(Struct, frozen=True):
         if "persistent" in drift:
             yield put("/etc/hostname", "root", "root", "0644", f"{self.name}\n".encode())
         if "resolvable" in drift:
-            yield put("/etc/hosts", "root", "root", "0644", self._hosts(drift.seen["hosts"]).encode())
+            hosts = self._hosts(drift.seen["hosts"]).encode("utf-8", "surrogateescape")
+            yield put("/etc/hosts", "root", "root", "0644", hosts, literal=True)
         if "live" in drift:
             yield Call("hostname_set", (self.name,))
 
@@ -84,4 +86,4 @@ class HostnameBefore(Struct, frozen=True):
 
 def _text(report: Report, path: str) -> str:
     """A file's text; empty when it is not there."""
-    return (observe(report, path).content or b"").decode(errors="replace")
+    return text(observe(report, path).content or b"")

@@ -7,6 +7,7 @@ import hashlib
 from msgspec import Struct
 
 from provision.model import Report
+from provision.secret import foreign
 
 ABSENT = "absent"
 
@@ -47,7 +48,7 @@ def shown(content: bytes) -> str:
     """Bytes as a state's value: the text itself, or its hash when it is no text or too long to compare by eye."""
     if len(content) <= 65536 and b"\0" not in content:
         try:
-            return content.decode()
+            return foreign(content.decode())
         except UnicodeDecodeError:
             pass
     return f"sha256:{digest(content)}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 from fabric import Connection
+from msgspec.structs import replace
 
 from provision import lockfile, planfile, tasks
 from provision.declare import Wish
@@ -17,7 +18,7 @@ from provision.model import LEVELS, Event, Failure, Plan
 from provision.pacing import Pacing
 from provision.plan import Outlook
 from provision.rollout.request import Scene
-from provision.secret import holds
+from provision.secret import holds, mask
 from provision.transport import reboot
 from provision.transport.ssh import HostError, cut
 from provision.wire import Seen
@@ -320,6 +321,8 @@ class HostRun:
             self._end("skipped", reason=reason)
 
     def fail(self, failure: Failure) -> None:
+        # Whatever found its way into it: a program's words, what a host has in the place of what it should have.
+        failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail))
         if failure.rolled_back:
             self._end("rolled_back", failure)
         else:

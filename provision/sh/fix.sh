@@ -4,7 +4,11 @@
 # in a shell of its own under set -eu; a look comes last.
 #
 # A run's folder holds, each durable before the first change: `job` (this script) and `before` (what was there)
-# with the files in `kept`; then `events` (the journal), `after` (the last look) and `result`, which says how it ended.
+# with the files in `kept`; then `events` (the journal), `after` (the last look) and `result`, which says how it ended;
+# `noise` is what programs printed outside of steps.
+#
+# Nothing that a program printed is written there as it is where the host's configuration refers to secrets: the values
+# come with the job, in all forms ($mask_0 and on, the longest first; $masks is their number).
 
 # shellcheck disable=SC2034 # fix/images.sh uses it
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
@@ -16,10 +20,15 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     # When the connection goes, the work goes on.
     trap '' PIPE HUP
     run=${1:+$run_home/$1}
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
     if [ -n "$run" ]; then
+        run_noise=$run/noise
+        if [ -n "${run_private-}" ]; then
+            [ -d "$run_folder" ] || mkdir -p "$run_folder"
+            run_noise=$run_folder/noise.$$
+        fi
         # Open for reading too: then neither opening nor writing waits for somebody on the other side.
-        exec 3<>"$run/live" >>"$run/noise" 2>&1 </dev/null
+        exec 3<>"$run/live" >>"$run_noise" 2>&1 </dev/null
         begin_shell
         emit_to=journal journal_sent=0
         process $$
@@ -29,6 +38,10 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
             # shellcheck disable=SC1091
             . "$run/secrets"
             rm -f "$run/secrets"
+        elif [ -n "${run_private-}" ]; then
+            # Without them nothing can be masked, and most steps can't be done.
+            stage=secrets
+            exit 1
         fi
         emit job.begin "$1"
     else
@@ -38,9 +51,62 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
 }
 
+# Text without secrets; with builtins alone, so that no value is an argument of a program.
+masked() { # TEXT -> masked_text
+    masked_text=$1 masked_number=0 masked_form=
+    while [ "$masked_number" -lt "${masks:-0}" ]; do
+        eval "masked_form=\$mask_$masked_number"
+        masked_number=$((masked_number + 1))
+        case $masked_text in
+            *"$masked_form"*) ;;
+            *) continue ;;
+        esac
+        masked_rest=$masked_text masked_text=
+        while :; do
+            masked_head=${masked_rest%%"$masked_form"*}
+            [ "$masked_head" != "$masked_rest" ] || break
+            masked_text="$masked_text$masked_head***"
+            masked_rest=${masked_rest#"$masked_head$masked_form"}
+        done
+        masked_text=$masked_text$masked_rest
+    done
+}
+
+# The last bytes of what a program printed. A value that is cut would not be known for one any more: what is longer is
+# masked before it is cut, from the first whole line on.
+tail_of() { # FILE BYTES -> tail_text
+    if [ "${masks:-0}" -eq 0 ]; then
+        tail_text=$(tail -c "$2" "$1")
+        return 0
+    fi
+    tail_text=$(tail -c "$(($2 * 2))" "$1")
+    if [ "$(wc -c <"$1")" -gt "$(($2 * 2))" ]; then
+        case $tail_text in
+            *"$nl"*) tail_text=${tail_text#*"$nl"} ;;
+            *) tail_text="(a line that is too long to be searched for secrets)" ;;
+        esac
+    fi
+    masked "$tail_text"
+    tail_text=$masked_text
+    [ "${#tail_text}" -le "$2" ] || tail_text=$(printf '%s' "$tail_text" | tail -c "$2")
+}
+
 # The journal keeps every frame. Who looks on gets it through a pipe that holds 64 KiB even where nobody reads: we
 # stay below that, so a connection that froze can't hold us up; the rest is read from the journal afterwards.
 emit() { # FIELD...
+    case ${masks:-0}:$1 in
+        0:*) ;;
+        *:step.failed | *:unhealthy | *:unkept | *:note | *:drifted | *:undone)
+            # Each of the fields goes to the end of the list, masked.
+            emit_left=$#
+            while [ "$emit_left" -gt 0 ]; do
+                masked "$1"
+                set -- "$@" "$masked_text"
+                shift
+                emit_left=$((emit_left - 1))
+            done
+            ;;
+    esac
     frame_of "$@"
     case $emit_to in
         journal) journal ;;
@@ -128,7 +194,8 @@ step_begin() { # NUMBER RESOURCE FUNCTION
 
 step_end() { # STATUS
     if [ "$1" -ne 0 ]; then
-        emit step.failed "$step_number" "$1" "$(tail -c 8000 "$run_log")"
+        tail_of "$run_log" 8000
+        emit step.failed "$step_number" "$1" "$tail_text"
         transaction_failed step
         exit 0
     fi
@@ -149,18 +216,24 @@ died() { # STATUS
         emit died "$stage" "$1"
         transaction_failed died
     fi
-    set -- "$run_log" "$run_written"
+    if [ -n "$run" ] && [ -n "${run_private-}" ] && [ -n "${masks-}" ]; then
+        tail_of "$run_noise" 8000
+        [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
+    fi
+    set -- "$run_log" "$run_written" "$run_folder/noise.$$"
     [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
     [ -z "$run" ] || set -- "$@" "$run/live"
     rm -rf "$@"
 }
 
-# The same script for what comes after the job: asked by the timer, by the boot, or by whoever confirms.
+# The same script for what comes after the job: asked by the timer, by the boot, or by whoever confirms. The secrets
+# went with the job, so what the steps of an undo print then can't be masked, and is not kept; services have logs.
 begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
     run=$run_home/$1 stage=apart
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=$run/noise
+    [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=nobody
     begin_shell
     [ -d "$run_folder" ] || mkdir -p "$run_folder"

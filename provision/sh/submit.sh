@@ -10,6 +10,8 @@ begin() {
 }
 
 died() { # STATUS
+    # A job that was not started reads nothing.
+    [ -z "${submit_unread-}" ] || rm -f "$submit_unread"
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
 }
 
@@ -19,9 +21,15 @@ submit() { # RUN
     run=$run_home/$1
     [ -d "$run_home" ] || mkdir -p "$run_home"
     history_bound
+    secrets_sweep
     mkdir "$run" || fail "there is a run $1 on this host already"
     cat >"$run/job"
-    [ -z "$submit_secrets" ] || printf '%s' "$submit_secrets" >"$run/secrets"
+    if [ -n "$submit_secrets" ]; then
+        process $$
+        printf '%s\n' "$process_id" >"$run/submitter"
+        submit_unread=$run/secrets
+        printf '%s' "$submit_secrets" >"$run/secrets"
+    fi
     mkfifo "$run/live"
     : >"$run/events"
     # Held open until the job has it, so that reading can't end too early; opened for reading by itself, so that it
@@ -29,6 +37,7 @@ submit() { # RUN
     # shellcheck disable=SC2094
     exec 5<>"$run/live" 6<"$run/live"
     job_start "$1"
+    submit_unread=
     submit_line=
     IFS= read -r submit_line <&6 || :
     exec 5>&-
@@ -43,6 +52,21 @@ submit() { # RUN
     receipt
     # Refused before it kept anything: nothing has happened that anybody would want to look up.
     [ -f "$run/before" ] || rm -rf -- "$run"
+}
+
+# Secrets of a job that was never started: its submission was cut off by a power cut, or killed.
+secrets_sweep() {
+    for secrets_file in "$run_home"/*/secrets; do
+        [ -f "$secrets_file" ] || continue
+        secrets_live=
+        for secrets_who in "${secrets_file%/*}/submitter" "${secrets_file%/*}/owner"; do
+            secrets_one=
+            { IFS= read -r secrets_one <"$secrets_who"; } 2>/dev/null || :
+            process "${secrets_one%%:*}"
+            [ -z "$process_id" ] || [ "$process_id" != "$secrets_one" ] || secrets_live=yes
+        done
+        [ -n "$secrets_live" ] || rm -f "$secrets_file"
+    done
 }
 
 job_start() { # RUN: on its own, whatever becomes of us; what it starts outlives it (a package manager is never killed)

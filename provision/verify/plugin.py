@@ -18,6 +18,7 @@ from msgspec import Struct
 from testinfra.host import Host as Target
 
 from provision.declare import Context
+from provision.secret import mask
 from provision.verify.declared import PROVIDERS
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
 
@@ -124,7 +125,12 @@ class Plugin:
         outcome.result()
         return True
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """First of all who hear of it: an assertion shows what it compared, and pytest's JUnit writes that down."""
+        if report.outcome == "failed" and (shown := mask(whole := str(report.longrepr))) != whole:
+            report.longrepr = shown
+        report.sections = [(title, mask(content)) for title, content in report.sections]
         if report.when != "call" and report.outcome == "passed":
             return
         suite = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")

@@ -750,7 +750,7 @@ health_daemon() { # -> process_id; one whose pid file is elsewhere can only be a
 }
 health_died() { # SECONDS
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
-    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run_noise")"
 }
 health_names() { # NAME...
     uptime_now
@@ -1173,7 +1173,7 @@ keep_folders() { # FOLDER: those that will be made for a file, the outermost fir
 keep_failed() { # what can't be kept is not replaced
     rm -f "$run/before.new"
     rm -rf "$run/kept"
-    emit unkept "$(tail -n 3 "$run/noise" 2>/dev/null)"
+    emit unkept "$(tail -n 3 "$run_noise" 2>/dev/null)"
     exit 0
 }
 arm() { # SECONDS STEP-NUMBER
@@ -1247,6 +1247,8 @@ transaction_failed() { # REASON
 undo() { # REASON
     stage=undo
     undo_list='' undo_units='' undo_objects='' undo_failed=''
+    [ "$run_noise" != /dev/null ] ||
+        printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
@@ -1257,7 +1259,7 @@ undo() { # REASON
     done <"$run/before"
     sweep "$run"
     undo_each "$undo_list"
-    svc_reread >>"$run/noise" 2>&1 || :
+    svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
     undo_each "$undo_objects"
     rm -f "$run/aside"
@@ -1277,8 +1279,8 @@ sweep() { # RUN-FOLDER
 }
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
-        "$run_folder/daemon.json"; do
-        [ ! -e "$sweep_one" ] || rm -f "$sweep_one"
+        "$run_folder"/noise.* "$run_folder/daemon.json"; do
+        [ ! -e "$sweep_one" ] || [ "$sweep_one" = "$run_noise" ] || rm -f "$sweep_one"
     done
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
@@ -1304,7 +1306,7 @@ undo_each() { # LINES
             set -eu
             exec 3>&-
             undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
-        ) >>"$run/noise" 2>&1 </dev/null
+        ) >>"$run_noise" 2>&1 </dev/null
         [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
     done
 }
@@ -1449,6 +1451,12 @@ guard_undo() { # REASON: only one of those who see it does it
     guard_lock=
     { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
     [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
+    guard_pid=${guard_owner-}
+    guard_pid=${guard_pid%%:*}
+    case $guard_pid in
+        '' | *[!0-9]*) ;;
+        *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
+    esac
     mkdir -p "$run_folder"
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"
@@ -1504,9 +1512,14 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     umask 077
     trap '' PIPE HUP
     run=${1:+$run_home/$1}
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
     if [ -n "$run" ]; then
-        exec 3<>"$run/live" >>"$run/noise" 2>&1 </dev/null
+        run_noise=$run/noise
+        if [ -n "${run_private-}" ]; then
+            [ -d "$run_folder" ] || mkdir -p "$run_folder"
+            run_noise=$run_folder/noise.$$
+        fi
+        exec 3<>"$run/live" >>"$run_noise" 2>&1 </dev/null
         begin_shell
         emit_to=journal journal_sent=0
         process $$
@@ -1515,6 +1528,9 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         if [ -f "$run/secrets" ]; then
             . "$run/secrets"
             rm -f "$run/secrets"
+        elif [ -n "${run_private-}" ]; then
+            stage=secrets
+            exit 1
         fi
         emit job.begin "$1"
     else
@@ -1523,7 +1539,54 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     fi
     [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
 }
+masked() { # TEXT -> masked_text
+    masked_text=$1 masked_number=0 masked_form=
+    while [ "$masked_number" -lt "${masks:-0}" ]; do
+        eval "masked_form=\$mask_$masked_number"
+        masked_number=$((masked_number + 1))
+        case $masked_text in
+            *"$masked_form"*) ;;
+            *) continue ;;
+        esac
+        masked_rest=$masked_text masked_text=
+        while :; do
+            masked_head=${masked_rest%%"$masked_form"*}
+            [ "$masked_head" != "$masked_rest" ] || break
+            masked_text="$masked_text$masked_head***"
+            masked_rest=${masked_rest#"$masked_head$masked_form"}
+        done
+        masked_text=$masked_text$masked_rest
+    done
+}
+tail_of() { # FILE BYTES -> tail_text
+    if [ "${masks:-0}" -eq 0 ]; then
+        tail_text=$(tail -c "$2" "$1")
+        return 0
+    fi
+    tail_text=$(tail -c "$(($2 * 2))" "$1")
+    if [ "$(wc -c <"$1")" -gt "$(($2 * 2))" ]; then
+        case $tail_text in
+            *"$nl"*) tail_text=${tail_text#*"$nl"} ;;
+            *) tail_text="(a line that is too long to be searched for secrets)" ;;
+        esac
+    fi
+    masked "$tail_text"
+    tail_text=$masked_text
+    [ "${#tail_text}" -le "$2" ] || tail_text=$(printf '%s' "$tail_text" | tail -c "$2")
+}
 emit() { # FIELD...
+    case ${masks:-0}:$1 in
+        0:*) ;;
+        *:step.failed | *:unhealthy | *:unkept | *:note | *:drifted | *:undone)
+            emit_left=$#
+            while [ "$emit_left" -gt 0 ]; do
+                masked "$1"
+                set -- "$@" "$masked_text"
+                shift
+                emit_left=$((emit_left - 1))
+            done
+            ;;
+    esac
     frame_of "$@"
     case $emit_to in
         journal) journal ;;
@@ -1598,7 +1661,8 @@ step_begin() { # NUMBER RESOURCE FUNCTION
 }
 step_end() { # STATUS
     if [ "$1" -ne 0 ]; then
-        emit step.failed "$step_number" "$1" "$(tail -c 8000 "$run_log")"
+        tail_of "$run_log" 8000
+        emit step.failed "$step_number" "$1" "$tail_text"
         transaction_failed step
         exit 0
     fi
@@ -1616,7 +1680,11 @@ died() { # STATUS
         emit died "$stage" "$1"
         transaction_failed died
     fi
-    set -- "$run_log" "$run_written"
+    if [ -n "$run" ] && [ -n "${run_private-}" ] && [ -n "${masks-}" ]; then
+        tail_of "$run_noise" 8000
+        [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
+    fi
+    set -- "$run_log" "$run_written" "$run_folder/noise.$$"
     [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
     [ -z "$run" ] || set -- "$@" "$run/live"
     rm -rf "$@"
@@ -1625,11 +1693,13 @@ begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
     run=$run_home/$1 stage=apart
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=$run/noise
+    [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=nobody
     begin_shell
     [ -d "$run_folder" ] || mkdir -p "$run_folder"
 }
+run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
     watch) begin_apart 20260101T000000-00000000; watch "${2-}"; exit 0 ;;

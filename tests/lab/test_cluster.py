@@ -142,7 +142,10 @@ def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[
 
 def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
     first = three[0]
-    first.playbook({"spec": {"files": {"/etc/app": {"content": "x\n"}}}})
+    (first.folder / "group_vars").mkdir()
+    (first.folder / "group_vars/all.yml").write_text("word: !secret {file: word}\n")
+    (first.folder / "group_vars/word").write_text("cluster-secret-1\n")
+    first.playbook({"spec": {"files": {"/etc/app": {"content": "{{ word }}\n", "mode": "0600"}}}})
     files = dask.certificates.options(prefix="--cluster-", ca="ca")
     end = time.monotonic() + 60
     while first.plan(None, "--cluster", dask.url, *files).code != 0:
@@ -157,5 +160,11 @@ def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
         refused = first.apply(None, *words)
         assert (refused.code, said in refused.err) == (1, True), (words, refused.err)
     assert three[0].sh("ls /etc/app 2>/dev/null || echo none") == "none"
-    changed = first.apply(None, "--cluster", dask.url, *files, "--shard", "2")
-    assert (changed.code, changed.counts) == (0, {"changed": 3})
+    # A plan of this process is the one that other processes make, whatever their secrets' tokens are.
+    plan = first.folder / "plan.json"
+    assert first.plan(None, "--out", str(plan)).code == 0
+    assert "secret-ref:word:" in plan.read_text()
+    changed = first.apply(None, "--plan", str(plan), "--cluster", dask.url, *files, "--shard", "2")
+    assert (changed.code, changed.counts) == (0, {"changed": 3}), changed.out + changed.err
+    assert {host.sh("cat /etc/app") for host in three} == {"cluster-secret-1"}
+    assert "cluster-secret-1" not in changed.out + changed.err + plan.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from typing import Any
 
@@ -223,6 +224,17 @@ def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.Monkey
         assert word not in first.out + first.err + planned.out + second.out + second.err
         found = host.sh(f"grep -rlF {word} /var/lib/provision /run/provision /tmp /var/log /etc || true")
         assert found == "", found
+    # Its label names the secret, for a rollback in another run, whose tokens are others.
+    label = host.sh("docker inspect --format '{{index .Config.Labels \"provision.spec\"}}' web")
+    assert re.search(r"secret-ref:[a-z0-9_.]*app_password:[0-9a-f]{16}", label), label
+    assert "secret:" not in label
+    path.write_text(path.read_text().replace("MODE: fast", "MODE: slow"))
+    third = host.apply()
+    assert third.counts == {"changed": 1}, third.out[-3000:]
+    run = host.sh("ls /var/lib/provision/runs | tail -n 1")
+    back = host.rollback(run)
+    assert back.counts == {"changed": 1}, back.out[-3000:]
+    assert host.sh("docker exec web sh -c 'echo \"$PASSWORD $MODE\"'") == f"{canary} fast"
 
 
 #: What broke a format once, or could: each goes in as it is declared, plain and as a secret.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from provision.secret import holds
+from provision.secret import each, holds, stable
 from provision.spec import Container
 
 _IMAGES = "the image's"
@@ -160,8 +160,8 @@ def _words(one: Container, image: str) -> Iterator[str]:
 
 
 def _labels(one: Container) -> dict[str, str]:
-    """How it was made, for a later rollback. In ASCII, so that a secret's token is none here: it stays what it is."""
-    whole = json.dumps(one.model_dump(exclude_defaults=True), sort_keys=True)
+    """How it was made, for a later rollback: with references in the place of secrets, which no host can use."""
+    whole = json.dumps(each(one.model_dump(exclude_defaults=True), stable), sort_keys=True)
     secret = [name for name, value in one.environment.items() if holds(value)]
     return {"provision.spec": whole, **({"provision.secrets": f",{','.join(secret)},"} if secret else {})}
 

@@ -6,7 +6,6 @@ with what its registry has for it now, where that is asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from msgspec import Struct
 from provision.model import Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
+from provision.wire import parsed
 
 _AS_IS = "as in its registry"
 
@@ -235,7 +235,7 @@ def _tag(report: Report, reference: str, found: Image) -> str:
         return "the registry was not asked"
     head, _, body = answer[0].replace("\r", "").partition("\n\n")
     try:
-        said = json.loads(body)
+        said = parsed(body)
     except ValueError:
         return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
     if not isinstance(said, dict) or "Descriptor" not in said:

@@ -84,7 +84,7 @@ health_daemon() { # -> process_id; one whose pid file is elsewhere can only be a
 
 health_died() { # SECONDS
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
-    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run/noise")"
+    unhealthy "docker started, and stopped again within $1 s: $(tail -n 5 "$run_noise")"
 }
 
 health_names() { # NAME...

@@ -84,7 +84,7 @@ keep_folders() { # FOLDER: those that will be made for a file, the outermost fir
 keep_failed() { # what can't be kept is not replaced
     rm -f "$run/before.new"
     rm -rf "$run/kept"
-    emit unkept "$(tail -n 3 "$run/noise" 2>/dev/null)"
+    emit unkept "$(tail -n 3 "$run_noise" 2>/dev/null)"
     exit 0
 }
 
@@ -176,6 +176,8 @@ transaction_failed() { # REASON
 undo() { # REASON
     stage=undo
     undo_list='' undo_units='' undo_objects='' undo_failed=''
+    [ "$run_noise" != /dev/null ] ||
+        printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
@@ -187,7 +189,7 @@ undo() { # REASON
     done <"$run/before"
     sweep "$run"
     undo_each "$undo_list"
-    svc_reread >>"$run/noise" 2>&1 || :
+    svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
     undo_each "$undo_objects"
     rm -f "$run/aside"
@@ -211,8 +213,8 @@ sweep() { # RUN-FOLDER
 # Runs that died without anything to put back: nobody else would clean up behind them.
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
-        "$run_folder/daemon.json"; do
-        [ ! -e "$sweep_one" ] || rm -f "$sweep_one"
+        "$run_folder"/noise.* "$run_folder/daemon.json"; do
+        [ ! -e "$sweep_one" ] || [ "$sweep_one" = "$run_noise" ] || rm -f "$sweep_one"
     done
     for sweep_run in "$run_home"/*; do
         case $sweep_run in
@@ -241,7 +243,7 @@ undo_each() { # LINES
             set -eu
             exec 3>&-
             undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
-        ) >>"$run/noise" 2>&1 </dev/null
+        ) >>"$run_noise" 2>&1 </dev/null
         # shellcheck disable=SC2181 # `if` would be such a place too
         [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
     done
@@ -413,6 +415,13 @@ guard_undo() { # REASON: only one of those who see it does it
     guard_lock=
     { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
     [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
+    # What it wrote while it worked may show secrets.
+    guard_pid=${guard_owner-}
+    guard_pid=${guard_pid%%:*}
+    case $guard_pid in
+        '' | *[!0-9]*) ;;
+        *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
+    esac
     mkdir -p "$run_folder"
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"

@@ -1,0 +1,305 @@
+"""What programs print is searched for secrets, in whichever form: by provision, and by the host before it writes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import re
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provision import secret
+from provision.declare import context
+from provision.distros import platform
+from provision.errors import Where
+from provision.model import Call, Failure, Plan
+from provision.script import job_script, quote, submit_script
+from provision.work import Step, Work
+from tests.shells import each_shell, run
+
+VALUE = "Pa'ss/wo+rd <&>?\"\\ü 1"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nsecond+line/of==\nshort\n-----END PRIVATE KEY-----"
+
+
+def _b64(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+#: What a program may make of a value.
+FORMS: dict[str, Callable[[str], str]] = {
+    "itself": str,
+    "json": lambda value: json.dumps(value)[1:-1],
+    "json in utf-8": lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+    "docker's json": lambda value: (
+        json.dumps(value, ensure_ascii=False)[1:-1]
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+    ),
+    "base64": _b64,
+    "base64 without padding": lambda value: _b64(value).rstrip("="),
+    "base64 for urls": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    "base64 for urls without padding": lambda value: base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
+    "base64 of echo": lambda value: _b64(f"{value}\n"),
+    "hex": lambda value: value.encode().hex(),
+    "large hex": lambda value: value.encode().hex().upper(),
+    "url": lambda value: urllib.parse.quote(value),
+    "all of a url": lambda value: urllib.parse.quote(value, safe=""),
+    "small url": lambda value: re.sub("%..", lambda found: found[0].lower(), urllib.parse.quote(value, safe="")),
+    "form": urllib.parse.quote_plus,
+    "python": lambda value: repr(value)[1:-1],
+    "shell": lambda value: value.replace("'", "'\\''"),
+}
+each_form = pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A function that makes a secret of a value, and returns its token."""
+    monkeypatch.setattr(secret, "_KNOWN", {})
+
+    def declare(value: str, name: str = "pw") -> str:
+        monkeypatch.setenv(f"VALUE_{name}", value)
+        token = secret.declare(name, {"env": f"VALUE_{name}"}, Where(Path("site.yml"), 1))
+        secret.resolve()
+        return token
+
+    return declare
+
+
+@each_form
+def test_each_form_is_masked(form: Callable[[str], str], known: Callable[..., str]) -> None:
+    token = known(VALUE)
+    assert secret.mask(f"error: [{form(VALUE)}] refused") == f"error: [{token}] refused"
+
+
+def test_each_line_of_a_key_is_masked(known: Callable[..., str]) -> None:
+    token = known(KEY)
+    _, first, second, short, _ = KEY.splitlines()
+    assert secret.mask(f"bad key: {first}!") == f"bad key: {token}!"
+    assert secret.mask(json.dumps({"line": second})) == json.dumps({"line": token}, ensure_ascii=False)
+    assert secret.mask(f"{short} -----BEGIN PRIVATE KEY-----") == f"{short} -----BEGIN PRIVATE KEY-----"
+    assert secret.mask(f"<{KEY}>") == f"<{token}>"
+
+
+def test_secrets_that_overlap(known: Callable[..., str]) -> None:
+    one, two = known("abcdefgh-1234", "one"), known("1234-ijklmnop", "two")
+    three = known("abcdefgh-1234-and-more", "three")
+    assert secret.mask("x abcdefgh-1234-ijklmnop y") == f"x {one} y"
+    assert secret.mask("x abcdefgh-1234-and-more y") == f"x {three} y"
+    assert secret.mask("1234-ijklmnop 123 abc") == f"{two} 123 abc"
+
+
+def test_a_secret_that_is_read_later_is_masked_then(known: Callable[..., str]) -> None:
+    known("value-number-one", "one")
+    assert "value-number-two" in secret.mask("value-number-two")
+    token = known("value-number-two", "two")
+    assert secret.mask("value-number-two") == token
+
+
+def test_a_failure_is_masked_whatever_it_was_made_of(known: Callable[..., str]) -> None:
+    from provision.rollout.host import HostRun
+
+    token = known(VALUE)
+    ended: list[Failure | None] = []
+
+    class Run(HostRun):
+        def __init__(self) -> None:
+            """Of no host."""
+
+        def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
+            ended.append(failure)
+
+    Run().fail(Failure("drift", f"is {VALUE}", detail=f"sysctl: {VALUE} instead of 1"))
+    assert ended == [Failure("drift", f"is {token}", detail=f"sysctl: {token} instead of 1")]
+
+
+def masks(*values: str) -> str:
+    """Lines of shell, as a job reads them from its file of secrets."""
+    forms = sorted({form for value in values for form in secret._spellings(value)}, key=lambda form: (-len(form), form))
+    lines = [f"mask_{number}={quote(form)}" for number, form in enumerate(forms)]
+    return "\n".join([*lines, f"masks={len(forms)}"])
+
+
+@each_shell
+@each_form
+def test_a_host_masks_each_form(shell: list[str], form: Callable[[str], str]) -> None:
+    text = f"error: [{form(VALUE)}] and [{form(VALUE)}] refused"
+    script = f'{masks(VALUE, KEY)}\nmasked {quote(text)}\nemit text "$masked_text"'
+    frames, done = run(shell, [], script, frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    (found,) = (fields[1] for fields in frames if fields[0] == "text")
+    assert found == "error: [***] and [***] refused"
+
+
+@each_shell
+def test_a_host_masks_each_line_of_a_key(shell: list[str]) -> None:
+    lines = "\n".join(f"{number}: {line}" for number, line in enumerate(KEY.splitlines()))
+    script = (
+        f'{masks(KEY)}\nmasked {quote(lines)}\nemit text "$masked_text"\nmasked {quote(KEY)}\nemit text "$masked_text"'
+    )
+    frames, _ = run(shell, [], script, frame="fix.sh")
+    first, second = (fields[1] for fields in frames if fields[0] == "text")
+    assert first.splitlines() == [
+        "0: -----BEGIN PRIVATE KEY-----",
+        "1: ***",
+        "2: ***",
+        "3: short",
+        "4: -----END PRIVATE KEY-----",
+    ]
+    assert second == "***"
+
+
+@each_shell
+@pytest.mark.parametrize("before", [0, 1, 40, 7980, 7990, 8000, 15950, 15990, 16000, 16010, 30000])
+def test_no_half_of_a_secret_is_left_where_output_is_cut(shell: list[str], before: int, tmp_path: Path) -> None:
+    """The last 8000 bytes are kept; a value may stand across the place where they begin, as text may be masked before
+    it and make them begin elsewhere."""
+    value = "0123456789abcdefghijklmnopqrstuvwxyz"
+    log = tmp_path / "log"
+    for filler in ("x" * 79 + "\n", f"{value * 2}\n", "y" * 9000 + "\n"):
+        text = f"head\nvalue {value}\n" + (filler * (before // len(filler) + 1))[:before]
+        log.write_text(text)
+        script = f'{masks(value)}\ntail_of {quote(str(log))} 8000\nemit text "$tail_text"'
+        frames, done = run(shell, [], script, frame="fix.sh")
+        (found,) = (fields[1] for fields in frames if fields[0] == "text")
+        assert len(found) <= 8000
+        assert done.stderr == b""
+        pieces = {value[at : at + 8] for at in range(len(value) - 7)}
+        assert not any(piece in line for line in found.splitlines()[:-1] for piece in pieces)
+        assert found or before > 8000
+
+
+@each_shell
+def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
+    """As a job runs it: what the step printed, what was printed outside of steps, and a note."""
+    script = f"""
+        run_home={quote(str(tmp_path))} run_folder={quote(str(tmp_path / "run"))}
+        run=$run_home/r
+        mkdir "$run" "$run_folder"
+        run_log=$run_folder/step.1 run_noise=$run_folder/noise.$$ run_private=yes emit_to=journal journal_sent=0
+        : >"$run/events"
+        exec 2>>"$run_noise"
+        {masks(VALUE)}
+        leaks() {{
+            printf 'it says %s\\n' {quote(VALUE)}
+            emit note {quote(f"note {VALUE}")}
+            return 3
+        }}
+        transaction_failed() {{ printf 'undone: %s\\n' {quote(VALUE)} >&2; }}
+        live_step 0 file:/etc/x leaks
+    """
+    _, done = run(shell, [], script, frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    events, noise = (tmp_path / "r/events").read_text(), (tmp_path / "r/noise").read_text()
+    assert "it says ***" in events
+    assert "note ***" in events
+    assert noise == "undone: ***\n"
+    assert not list((tmp_path / "run").iterdir()), "nothing of it stays where it was written first"
+    assert "wo+rd" not in events + noise
+
+
+@each_shell
+@pytest.mark.parametrize("private", ["yes", ""])
+def test_an_undo_apart_from_the_job(shell: list[str], private: str, tmp_path: Path) -> None:
+    """The timer's: the secrets went with the job, so what it prints is kept only where there were none."""
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/before").write_text("file 1 /etc/x\nend - -\n")
+    script = f"""
+        run_home={quote(str(tmp_path))} run_folder={quote(str(tmp_path / "run"))} run_private={private}
+        undo_one() {{ printf 'undone: %s\n' {quote(VALUE)}; return 1; }}
+        svc_reread() {{ printf 'reread: %s\n' {quote(VALUE)} >&2; }}
+        sweep() {{ :; }}
+        begin_apart r
+        (undo unconfirmed)
+        emit_to=output
+        emit failed "$(cat "$run/result")"
+    """
+    frames, done = run(shell, [], script, frame="fix.sh")
+    assert frames == [("failed", "rolled_back unconfirmed")], done.stderr
+    noise = (tmp_path / "r/noise").read_text()
+    assert (VALUE in noise) == (not private)
+    assert noise.startswith("what the steps of this undo print is not kept" if private else "undone: ")
+
+
+@each_shell
+def test_the_sweep_leaves_what_this_run_prints(shell: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("noise.1", "noise.2", "step.1", "env.1"):
+        (folder / name).write_text(VALUE)
+    script = f"run_home={quote(str(tmp_path))} run_folder={quote(str(folder))} run_noise={quote(str(folder))}/noise.2\n"
+    run(shell, [], f"{script}\nsweep_dead", frame="fix.sh")
+    assert [path.name for path in folder.iterdir()] == ["noise.2"]
+
+
+@each_shell
+def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_path: Path) -> None:
+    old = tmp_path / "runs/20200101T000000-0"
+    old.mkdir(parents=True)
+    (old / "secrets").write_text("secret_0=hush\n")
+    (old / "submitter").write_text("999999999:1\n")
+    script = f"""
+        run_home={quote(str(tmp_path / "runs"))}
+        submit_secrets="secret_0='hush'"
+        job_start() {{ [ -f "$run/secrets" ] && printf 'it was there\\n' >&2; return 1; }}
+        submit r <<'END'\njob\nEND
+    """
+    frames, done = run(shell, [], script, frame="submit.sh")
+    assert frames == [("died", "submit", "1")]
+    assert b"it was there" in done.stderr
+    assert (tmp_path / "runs/r/job").read_text() == "job\n"
+    assert [path.name for path in (tmp_path / "runs").rglob("secrets")] == []
+
+
+def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> None:
+    """Also a secret that none of its steps needs, for an earlier run has brought it; in no word of a program."""
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    one, two = known("value-number-one", "one"), known("value-number-two", "two")
+    known("value-number-three", "three")
+    secrets: dict[str, str] = {}
+    step = Step("x", Call("put_file", ("/etc/x", "root", "root", "0600", "text", one)))
+    allowed = frozenset({one, two})
+    job = job_script(Work("run", Plan("web1", on), (step,), (), (), secrets=allowed), [], secrets)
+    assert "run_private=yes" in job
+    script = submit_script("run", job, secrets, allowed)
+    line = next(line for line in script.splitlines() if line.startswith("submit_secrets="))
+    assert "value-number" not in script.replace(script.partition("submit_secrets=")[2].partition("submit run")[0], "")
+    assert line
+    for number in ("one", "two"):
+        assert f"value-number-{number}" in script
+        assert _b64(f"value-number-{number}") in script
+    assert "value-number-three" not in script
+    none = job_script(Work("run", Plan("web1", on), (), (), ()), [], {})
+    assert "run_private=\n" in none
+
+
+def test_an_assertion_that_shows_a_secret_is_masked(known: Callable[..., str], tmp_path: Path) -> None:
+    """In the check's message, and in pytest's own JUnit."""
+    from provision.verify.plugin import Check, Plugin
+
+    token = known(VALUE)
+    checks: list[Check] = []
+    plugin = Plugin({}, context(Path("site.yml")), checks.append)
+    plugin._checks = _Anything()
+    file = tmp_path / "test_app.py"
+    file.write_text(f"def test_it():\n    print({VALUE!r})\n    assert {VALUE!r} == 'x'\n")
+    words = [str(file), "-q", "-c", "/dev/null", f"--rootdir={tmp_path}", f"--junitxml={tmp_path}/junit.xml"]
+    words += ["-p", "no:cacheprovider", "-p", "no:pytest11.testinfra", "-o", "junit_logging=all"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(words, plugins=[plugin])
+    (check,) = checks
+    assert token in check.message
+    for text in (check.message, (tmp_path / "junit.xml").read_text()):
+        assert "wo+rd" not in text
+
+
+class _Anything(dict[str, tuple[str, str]]):
+    def __missing__(self, key: str) -> tuple[str, str]:
+        return "web1", key
