@@ -59,9 +59,9 @@ fi
 #: What docker-ce-packaging's ``deb/`` says of each.
 _EPOCHS = {"docker-ce": "5:", "docker-ce-cli": "5:"}
 _DEPENDS = {
-    "docker-ce": "containerd.io (>= 1.6), docker-ce-cli, iptables, libc6, libsystemd0",
-    "docker-ce-cli": "libc6",
-    "containerd.io": "libc6, libseccomp2",
+    "docker-ce": ("containerd.io (>= 1.6)", "docker-ce-cli", "iptables", "libc6", "libsystemd0"),
+    "docker-ce-cli": ("libc6",),
+    "containerd.io": ("libc6", "libseccomp2"),
 }
 _RELATIONS = {
     "docker-ce": (
@@ -87,7 +87,7 @@ def pack(recipe: Recipe, release: str, target: Path) -> Path:
     control.mkdir(parents=True, exist_ok=True)
     architecture = output(["dpkg", "--print-architecture"])
     version = f"{recipe.version}-1~{release}"
-    depends = _DEPENDS.get(recipe.name)
+    depends = ", ".join((*_DEPENDS.get(recipe.name, ()), *recipe.depends))
     fields = [
         f"Package: {recipe.name}",
         f"Version: {_EPOCHS.get(recipe.name, '')}{version}",

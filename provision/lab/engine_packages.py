@@ -101,6 +101,8 @@ class Recipe:
     units: dict[str, str] = field(default_factory=dict)
     #: whether it makes the group docker
     group: bool = False
+    #: what it depends on besides what every version of it does
+    depends: tuple[str, ...] = ()
 
 
 def upstream(debian_version: str) -> str:

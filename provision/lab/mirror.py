@@ -1,7 +1,8 @@
 """A docker-ce mirror, and a small Debian archive for the prerequisites, without the internet.
 
 Laid out like the real one (``linux/debian/dists/SUITE/...`` with a key at ``linux/debian/gpg``), signed
-with a throwaway key. Two engines per suite, and they are really two.
+with a throwaway key. Two engines per suite, and they are really two; a newer one in the channel ``test``, where its
+binaries are there (:mod:`provision.lab.newer`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, debs, engine_packages, keys, network, rpms
+from provision.lab import base, cgroups, debs, engine_packages, keys, network, newer, rpms
 from provision.lab.engine_packages import Recipe
 from provision.lab.lookalike import Lookalike
 from provision.lab.process import output, run
@@ -39,6 +40,7 @@ EXTRAS = (
     "auditd",
     "firewalld",
     "docker-registry",
+    "nftables",
     "python3-apt",
 )
 #: Debian's own engine, as far as a suite has its parts.
@@ -61,11 +63,12 @@ ENGINES = {
     "trixie": (Engine("trixie", "trixie"), Engine("forky", "forky")),
     "bookworm": (Engine("bookworm", "bookworm"), Engine("trixie", "bookworm")),
 }
-_FILES = ("mirror.py", "engine_packages.py", "debs.py", "rpms.py", "lookalike.py")
-#: Of the code as it was loaded: a mirror that it builds must not go by the name of what it is edited to meanwhile.
-_RECIPE = hashlib.sha256("".join((Path(__file__).parent / name).read_text() for name in _FILES).encode()).hexdigest()[
-    :12
-]
+_FILES = ("mirror.py", "engine_packages.py", "newer.py", "debs.py", "rpms.py", "lookalike.py")
+#: Of the code as it was loaded: a mirror that it builds must not have the name of what it is edited to meanwhile.
+_TEXT = "".join((Path(__file__).parent / name).read_text() for name in _FILES) + newer.identity()
+_RECIPE = hashlib.sha256(_TEXT.encode()).hexdigest()[:12]
+#: The suite whose libc and containerd a newer engine runs with.
+NEWER = "trixie"
 RELEASES = {"trixie": "debian.13~trixie", "bookworm": "debian.12~bookworm"}
 
 
@@ -121,17 +124,28 @@ class _Builder:
             self._rpms(of)
 
     def _debs(self) -> None:
-        pool = self.mirror / "docker-ce/linux/debian/dists" / self.suite / "pool/stable" / self.architecture
-        pool.mkdir(parents=True, exist_ok=True)
+        root = self.mirror / "docker-ce/linux/debian"
+        pools = root / "dists" / self.suite / "pool"
+        components = {"stable": pools / "stable" / self.architecture}
         for engine in ENGINES[self.suite]:
-            for recipe in self._engine(engine):
-                debs.pack(recipe, RELEASES[self.suite], pool)
-        self._index(pool, self.mirror / "docker-ce/linux/debian", "stable", "docker")
+            latest = self._engine(engine)
+            self._pack(components["stable"], latest)
+        for version in newer.versions(self.architecture) if self.suite == NEWER else ():
+            # The engine before it too: an upgrade and its way back go within one channel.
+            components["test"] = pools / "test" / self.architecture
+            self._pack(components["test"], latest)
+            self._pack(components["test"], newer.recipes(version, self.architecture, latest, self.work / version))
+        self._index(root, components, "docker")
         self._show_key("debian")
         archive = self.mirror / "debian/pool" / self.suite
         archive.mkdir(parents=True, exist_ok=True)
         self._closure(archive)
-        self._index(archive, self.mirror / "debian", "main", "archive")
+        self._index(self.mirror / "debian", {"main": archive}, "archive")
+
+    def _pack(self, pool: Path, recipes: list[Recipe]) -> None:
+        pool.mkdir(parents=True, exist_ok=True)
+        for recipe in recipes:
+            debs.pack(recipe, RELEASES[self.suite], pool)
 
     def _rpms(self, like: Lookalike) -> None:
         """The same engines as Docker's rpms, and the look-alike's own archive."""
@@ -230,19 +244,20 @@ class _Builder:
         for file in (self.work / f"apt-{self.suite}/cache/archives").glob("*.deb"):
             shutil.move(file, archive / file.name)
 
-    def _index(self, pool: Path, root: Path, component: str, key: str) -> None:
+    def _index(self, root: Path, components: dict[str, Path], key: str) -> None:
         dist = root / "dists" / self.suite
-        index = dist / component / f"binary-{self.architecture}"
-        index.mkdir(parents=True, exist_ok=True)
-        packages = run(["apt-ftparchive", "packages", pool.relative_to(root)], cwd=root).stdout
-        (index / "Packages").write_bytes(packages)
-        run(["gzip", "-kf9", index / "Packages"])
+        for component, pool in components.items():
+            index = dist / component / f"binary-{self.architecture}"
+            index.mkdir(parents=True, exist_ok=True)
+            packages = run(["apt-ftparchive", "packages", pool.relative_to(root)], cwd=root).stdout
+            (index / "Packages").write_bytes(packages)
+            run(["gzip", "-kf9", index / "Packages"])
         fields = {
             "Origin": "Docker" if key == "docker" else "provision lab",
             "Suite": self.suite,
             "Codename": self.suite,
             "Architectures": self.architecture,
-            "Components": component,
+            "Components": " ".join(components),
         }
         words = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
         (dist / "Release").unlink(missing_ok=True)

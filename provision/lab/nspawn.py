@@ -18,6 +18,8 @@ from provision.lab.store import Record, Store, alive, start_time
 
 #: nspawn's exit status when the host rebooted; anything else means that it ended (systemd-nspawn(1)).
 _REBOOT = 133
+#: Folders of /var/lib in which engines keep images and containers.
+STORES = ("docker", "containerd")
 
 # Joins the groups first, so that all that the host ever starts is in them and can be found by group.
 _SUPERVISOR = f"""\
@@ -43,9 +45,10 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
     layers = folder / "layers"
     for part in ("upper", "work", "root"):
         (layers / part).mkdir(parents=True, exist_ok=True)
-    if under and not (folder / "docker").exists():
-        run(["cp", "-a", under / "docker", folder / "docker"])
-    (folder / "docker").mkdir(exist_ok=True)
+    for part in STORES:
+        if under and not (folder / part).exists():
+            run(["cp", "-a", under / part, folder / part])
+        (folder / part).mkdir(exist_ok=True)
     root = layers / "root"
     if not os.path.ismount(root):
         image = images.path(store, suite)
@@ -65,8 +68,9 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
         "--boot",
         f"--machine={name}",
         "--capability=all",
-        # overlay2 does not work on top of an overlay, so the engine's store is a real folder.
-        f"--bind={folder / 'docker'}:/var/lib/docker",
+        # overlay2 does not work on top of an overlay, so what stores images is a real folder: docker's, and
+        # containerd's, which Engine 29 keeps them in.
+        *(f"--bind={folder / part}:/var/lib/{part}" for part in STORES),
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
