@@ -278,6 +278,12 @@ def test_filters_on_text_with_a_secret_are_refused(scope: Scope, tmp_path: Path,
         ("{% for x in all %}{{ loop.changed(x) }}{% endfor %}", '".changed"'),
         ("{{ dict(secret) }}", "dict()"),
         ("{{ all }} in text", "Python's form of a list"),
+        ("{{ [namespace(a=secret)] }} x", "Python's form of a list"),
+        ("{{ [cycler(secret)] | string }}", 'filter "string"'),
+        ("{{ settings.values() == ['x'] }}", '"=="'),
+        ("{{ 'x' in settings.values() }}", '"in"'),
+        ("{{ 'x' in (all | map('string')) }}", '"in"'),
+        ("{{ settings.values() | last | upper }}", 'filter "upper"'),
         ("{{ 'a' ~ all }}", "Python's form of a list"),
         ("{% include secret %}", "the name of a template"),
     ],
@@ -286,6 +292,18 @@ def test_what_looks_at_a_secret_is_refused(scope: Scope, tmp_path: Path, text: s
     for message in refused(scope, tmp_path, text, 1 if text.startswith("{% with") else 2).splitlines():
         assert what in message
         assert "cannot be applied to a secret (db_password)" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{ settings.values() }} x", "{{ 'a' ~ settings.items() }}", "{{ settings.keys() | string }}"),
+        *("{{ namespace(a=secret) }} x", "{{ cycler(secret) }} x", "{{ all | map('string') }} x"),
+    ],
+)
+def test_what_is_no_data_is_not_written_as_text(scope: Scope, tmp_path: Path, text: str) -> None:
+    """Python's form of it would have the placeholder in it, with quotation marks around it."""
+    assert refused(scope, tmp_path, text).count("cannot be written as text") == 2
 
 
 def test_the_error_names_the_file_the_line_and_the_key(project: Project) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, ItemsView, Iterable, KeysView, ValuesView
 from itertools import chain
 from typing import Any
 
 import jinja2
+from jinja2 import utils
 
 from provision import limits, secret
 
@@ -22,6 +23,10 @@ _TEXT_OF_A_VALUE = 64
 
 #: Characters that a width, an indentation or a precision may ask for.
 WIDTH = 10_000
+
+
+#: What is gone through, besides mappings.
+LISTS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
 
 
 class Refused(jinja2.TemplateRuntimeError):
@@ -99,10 +104,15 @@ class _Survey:
         parts: Iterable[object]
         if isinstance(value, dict):
             parts = chain(value, value.values())
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif isinstance(value, LISTS):
             parts = value
         elif is_model(value):
             parts = vars(value).values()
+        elif isinstance(value, utils.Cycler):
+            parts = value.items
+        elif isinstance(value, utils.Namespace):
+            # Its own attributes are the template's variables; it keeps them under the name that Python mangles.
+            parts = object.__getattribute__(value, "_Namespace__attrs").values()
         else:
             return 1
         known = self._sizes.get(id(value))

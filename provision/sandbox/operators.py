@@ -31,6 +31,8 @@ _OPERATORS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 
 def _compared(word: str, left: Any, right: Any) -> Any:
     sign, work = _OPERATORS[word]
+    if "in" in word and isinstance(right, Iterator):
+        right = list(right)
     # Whether a secret is none or a number depends on no character of it.
     by_type = word in ("eq", "ne") and any(value is None or isinstance(value, (int, float)) for value in (left, right))
     if not by_type:

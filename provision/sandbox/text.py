@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, time, timedelta
 from typing import Any
 
 import jinja2
@@ -10,19 +11,32 @@ import jinja2.sandbox
 
 from provision import limits
 from provision.sandbox.blind import blind
-from provision.sandbox.bounds import numbers, room, too_much, width
+from provision.sandbox.bounds import Refused, is_model, numbers, room, too_much, width
 
 _IN_TEXT = "Python's form of a list or mapping, as text,"
+
+
+#: What has a form as text that means something in a file.
+_DATA = (int, float, bytes, dict, list, tuple, set, frozenset, date, time, timedelta)
 
 
 def shown(what: str, value: object) -> str:
     """``value`` as it stands in text. A list is written as Python writes it, so a secret in one is refused."""
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, (int, float)) or value is None:
-        return str(value)
-    blind(what, value)
+    _check_shown(what, value)
     return str(value)
+
+
+def _check_shown(what: str, value: object) -> None:
+    if value is None or isinstance(value, (int, float, jinja2.Undefined)):
+        return
+    if not isinstance(value, _DATA) and not is_model(value):
+        # A view of a mapping, a namespace: Python's form of it means nothing in a file, and may show what is in it.
+        raise Refused(
+            f"a {type(value).__name__} cannot be written as text", "of what is gone through, | list makes a list"
+        )
+    blind(what, value)
 
 
 def joined(values: Iterable[object], separator: str = "") -> str:
@@ -40,8 +54,8 @@ def joined(values: Iterable[object], separator: str = "") -> str:
 
 def finalized(value: Any) -> Any:
     """What a template file puts into its text."""
-    if not isinstance(value, (str, int, float)):
-        blind(_IN_TEXT, value)
+    if not isinstance(value, str):
+        _check_shown(_IN_TEXT, value)
     return value
 
 
