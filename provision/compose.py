@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from provision.declare import Context, Wish
 from provision.errors import SpecError
-from provision.yamlfile import locate
+from provision.yamlfile import bounded, locate
 
 
 def text(wish: Wish, context: Context, name: str) -> bytes:
@@ -32,8 +31,8 @@ def images(content: bytes) -> tuple[str, ...]:
     """The images that services of a compose file name, but for those that a variable decides. What is no compose file
     names none: compose itself says what is wrong with it."""
     try:
-        whole: Any = yaml.safe_load(content)
-    except yaml.YAMLError:
+        whole: Any = bounded(Path("compose.yml"), content.decode())
+    except (SpecError, UnicodeDecodeError):
         return ()
     services = whole.get("services") if isinstance(whole, dict) else None
     found = (

@@ -111,7 +111,7 @@ def _wish(inventory: Inventory, name: str, plays: list[tuple[int, Play]], login:
     parts: list[tuple[int, Play, Map]] = []
     for number, play in plays:
         scope, own = inventory.scope(name, play.vars)
-        parts.append((number, play, scope.render(refine(play.spec, own), "spec")))
+        parts.append((number, play, scope.whole(refine(play.spec, own), "spec")))
     try:
         united = reduce(unite, (part for _, _, part in parts))
         declared = tuple(

@@ -1,30 +1,45 @@
 """jinja2 over a host's variables: strict (an undefined name is an error), lazy (a variable is a template
-itself, rendered when somebody asks for it) and native (``"{{ 5 }}"`` is the number 5).
+itself, rendered when a template uses it) and native (``"{{ 5 }}"`` is the number 5).
 
 Text is never evaluated a second time: a version ``"26.10"`` stays text on its way through a template.
+
+Templates may come from a pull request that is only linted: what they can do, and how much of it, is bounded by
+:mod:`provision.sandbox`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.loaders
 import jinja2.runtime
 import jinja2.utils
-from jinja2.nativetypes import NativeEnvironment
+from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 
+from provision import limits, sandbox
 from provision.errors import SpecError, Where
 from provision.yamlfile import Map, Seq, Unsafe, nearest
+
+#: What a template can fail with besides jinja2's own errors. SyntaxError: Python nests no more than 20 loops.
+_FAILURES = (
+    *(TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError),
+    *(RuntimeError, MemoryError, SyntaxError),
+)
 
 
 def _concat(values: Iterable[Any]) -> Any:
     """One value stays what it is; several become text."""
-    parts = list(values)
-    return parts[0] if len(parts) == 1 else "".join(str(part) for part in parts)
+    parts = iter(values)
+    head = list(islice(parts, 2))
+    if len(head) < 2:
+        return head[0] if head else ""
+    return sandbox.joined(chain(head, parts))
 
 
 class _Lazy(jinja2.runtime.Context):
@@ -38,18 +53,26 @@ class _Lazy(jinja2.runtime.Context):
         return found
 
 
-class _Native(NativeEnvironment):
+class _Native(sandbox.Sandbox, NativeEnvironment):
+    """For the values of YAML."""
+
     concat = staticmethod(_concat)
     context_class = _Lazy
 
 
-class _Text(jinja2.Environment):
+class _NativeTemplate(NativeTemplate):
+    environment_class = _Native  # type: ignore[assignment]  # it is both: the sandbox, and native
+
+
+_Native.template_class = _NativeTemplate
+_NATIVE = _Native()
+
+
+class _Text(sandbox.Sandbox):
+    """For template files."""
+
+    concat = staticmethod(sandbox.joined)
     context_class = _Lazy
-
-
-_OPTIONS: dict[str, Any] = {"undefined": jinja2.StrictUndefined, "autoescape": False}
-_NATIVE = _Native(**_OPTIONS)
-_NATIVE.template_class.environment_class = _Native
 
 
 class Scope:
@@ -106,18 +129,54 @@ class Scope:
             return items
         return value
 
+    def whole(self, value: Any, key: str) -> Any:
+        """``value`` rendered, and within the limits all together: a small template can refer to a large value often."""
+        rendered = self.render(value, key)
+        try:
+            sandbox.measured(rendered)
+        except sandbox.Refused as error:
+            raise _explain(error, self, getattr(value, "here", None), key) from error
+        return rendered
+
     def _text(self, text: str, key: str, where: Where | None) -> Any:
         try:
-            value = _compiled(text).render({"__scope__": self})
-            if isinstance(value, jinja2.Undefined):
-                str(value)  # a StrictUndefined says by this which name is missing
+            with sandbox.BOUNDED:
+                value = _data(_compiled(text).render({"__scope__": self}))
         except jinja2.TemplateError as error:
             line = _line(error, "<template>") or _line_of_name(text, error)
             place = Where(where.file, where.line + _offset(text, line)) if where and line else where
             raise _explain(error, self, place, key) from error
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise SpecError(f"template failed: {error}", where=where, key=key) from error
+        except _FAILURES as error:
+            raise _failed(error, where, key) from error
         return value
+
+
+def _data(value: Any) -> Any:
+    """What a template came to, as data: at the latest here it is computed, measured and checked."""
+    if isinstance(value, str):
+        return _known(value if isinstance(value, Unsafe) else str(value))
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # a StrictUndefined says by this which name is missing
+    if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView, range, set)):
+        value = list(value)
+    if callable(value):
+        raise sandbox.Refused("comes to something that is called, not to a value")
+    sandbox.measured(value)
+    return value
+
+
+def _known(text: str) -> str:
+    if sandbox.unknown(text):
+        raise sandbox.Refused(
+            "holds the token of an unknown secret", "declare the secret where it is used: !secret {env: NAME}"
+        )
+    return text
+
+
+def _failed(error: Exception, where: Where | None, key: str = "") -> SpecError:
+    if isinstance(error, RecursionError):
+        return SpecError("template failed: it leads too deep into itself", where=where, key=key)
+    return SpecError(f"template failed: {error}", where=where, key=key)
 
 
 @cache
@@ -160,7 +219,26 @@ def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key
         return SpecError(f"undefined variable: {message}", where=where, key=key, hint=hint)
     if isinstance(error, jinja2.TemplateNotFound):
         return SpecError(f"no such template: {error.message}", where=where, key=key)
+    if isinstance(error, sandbox.Refused):
+        return SpecError(f"template error: {error.message}", where=where, key=key, hint=error.hint)
     return SpecError(f"template error: {error.message}", where=where, key=key)
+
+
+class _Folders(jinja2.FileSystemLoader):
+    """Template files: of the first folder that has the name, within it, and no larger than any other file."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        # It refuses names that lead upwards.
+        parts = jinja2.loaders.split_template_path(template)
+        for folder in map(Path, self.searchpath):
+            path = folder.joinpath(*parts)
+            if not path.is_file():
+                continue
+            if not path.resolve().is_relative_to(folder.resolve()):
+                hint = "a link may lead to another template of the same folder; copy the file instead"
+                raise sandbox.Refused(f"the template {template} is a link that leaves {folder}", hint)
+            return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
+        raise jinja2.TemplateNotFound(template)
 
 
 class Templates:
@@ -170,11 +248,11 @@ class Templates:
         self.shipped = shipped("templates")
         self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
         self._environment = _Text(
-            loader=jinja2.FileSystemLoader([str(folder) for folder in self.folders]),
+            loader=_Folders([str(folder) for folder in self.folders]),
+            finalize=sandbox.finalized,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
-            **_OPTIONS,
         )
 
     def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
@@ -183,7 +261,8 @@ class Templates:
         Raises :class:`SpecError` at the template's own line; ``where`` is the place that asked for it.
         """
         try:
-            return self._environment.get_template(name).render({"__scope__": scope, **values})
+            with sandbox.BOUNDED:
+                return _known(self._environment.get_template(name).render({"__scope__": scope, **values}))
         except jinja2.TemplateNotFound as error:
             hint = nearest(name, self._environment.list_templates()) or "looked in " + ", ".join(map(str, self.folders))
             raise SpecError(f"no such template: {error.name}", where=where, key="template", hint=hint) from error
@@ -191,11 +270,20 @@ class Templates:
             place = Where(Path(error.filename), error.lineno) if error.filename else where
             raise SpecError(f"template error: {error.message}", where=place) from error
         except jinja2.TemplateError as error:
-            file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
-            raise _explain(error, scope, Where(file, _line(error, str(file)) or 1), "") from error
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
-            raise SpecError(f"template failed: {error}", where=Where(file, 1)) from error
+            raise _explain(error, scope, self._place(error, name), "") from error
+        except _FAILURES as error:
+            raise _failed(error, self._place(error, name)) from error
+
+    def _place(self, error: Exception, name: str) -> Where:
+        """The line that failed: of the innermost template that was at work, which may be included by ``name``."""
+        file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
+        found, frame = Where(file, 1), error.__traceback__
+        while frame is not None:
+            path = Path(frame.tb_frame.f_code.co_filename)
+            if any(path.is_relative_to(folder) for folder in self.folders):
+                found = Where(path, frame.tb_lineno)
+            frame = frame.tb_next
+        return found
 
 
 def shipped(name: str) -> Path:

@@ -2,6 +2,9 @@
 
 Two traps of YAML 1.1 are taken out: ``0644`` and ``22:22`` stay text (they would be the numbers 420 and
 1342), as YAML 1.2 has it. A key that stands twice in one mapping is an error.
+
+Size, depth and the number of values are bounded before anything is built (:mod:`provision.limits`): a few hundred bytes
+of aliases can stand for billions of values, and libyaml's composer crashes the process at some 50,000 levels.
 """
 
 from __future__ import annotations
@@ -14,17 +17,20 @@ from typing import Any, ClassVar
 
 import yaml
 
-from provision import secret
+from provision import limits, secret
 from provision.errors import SpecError, Where
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+#: Characters. Python refuses longer integers too; PyYAML's numbers to the base of 60 take it minutes.
+_LONGEST_NUMBER = 400
 
 
 class _Resolving(_Loader):  # type: ignore[misc, valid-type]  # the C loader where PyYAML has it
-    """The loader's own copy of the implicit resolvers, with ours for integers."""
+    """The loader's own copy of the implicit resolvers, with provision's for numbers."""
 
     yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:int"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
         for first, resolvers in _Loader.yaml_implicit_resolvers.items()
     }
 
@@ -33,6 +39,15 @@ _Resolving.add_implicit_resolver(
     "tag:yaml.org,2002:int",
     re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+|0o[0-7_]+)$"),
     list("-+0123456789"),
+)
+# PyYAML's own pattern without numbers to the base of 60, which YAML 1.2 has not.
+_Resolving.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
 )
 
 
@@ -67,19 +82,13 @@ class Unsafe(str):
 def load(path: Path, text: str | None = None) -> Any:
     """The one document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty.
 
-    Raises :class:`SpecError` with file and line for what YAML or we refuse.
+    Raises :class:`SpecError` with file and line for what YAML or provision refuses.
     """
     if text is None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise SpecError(
-                f"is not UTF-8 text ({error.reason} at byte {error.start})", where=Where(path, 1)
-            ) from error
-        except OSError as error:
-            raise SpecError(f"can't be read: {error.strerror}", where=Where(path, 1)) from error
+        text = limits.text(path)
     loader = _Resolving(text)
     try:
+        _check_size(path, text)
         node = loader.get_single_node()
         return None if node is None else _Builder(path, loader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
@@ -88,6 +97,57 @@ def load(path: Path, text: str | None = None) -> Any:
         raise SpecError(f"not YAML: {error}", where=Where(path, 1)) from error
     finally:
         loader.dispose()
+
+
+def bounded(path: Path, text: str) -> Any:
+    """``text`` as PyYAML's safe loader has it, for a file of another program, within the limits of :func:`load`.
+
+    Raises :class:`SpecError` for more than them, and for what is not YAML.
+    """
+    try:
+        _check_size(path, text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise SpecError(f"not YAML: {error}", where=Where(path, 1)) from error
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Count values and levels, aliases expanded, from the parser's events: nothing is built, nothing recurses."""
+    parser = _Loader(text)
+    most, deepest = limits.of(limits.NODES), limits.of(limits.DEPTH)
+    anchors: dict[str, tuple[int, int]] = {}  # name -> values, levels
+    opened: list[tuple[str | None, int]] = []  # anchor, values before it
+    levels: list[int] = [0]  # below each opened collection
+    total = 0
+    try:
+        for event in iter(parser.get_event, None):
+            if isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = opened.pop()
+                height = levels.pop() + 1
+                if anchor is not None:
+                    anchors[anchor] = (total - before, height)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, total))
+                levels.append(0)
+                total, height = total + 1, 0
+            elif isinstance(event, yaml.AliasEvent):
+                values, height = anchors.get(str(event.anchor), (1, 0))
+                total += values
+            elif isinstance(event, yaml.ScalarEvent):
+                total, height = total + 1, 0
+                if event.anchor is not None:
+                    anchors[event.anchor] = (1, 0)
+            else:
+                continue
+            levels[-1] = max(levels[-1], height)
+            if total > most or len(opened) + height > deepest:
+                limit = limits.NODES if total > most else limits.DEPTH
+                what = "the file stands for" if total > most else "the value is nested"
+                aliases = " when its aliases are expanded" if isinstance(event, yaml.AliasEvent) else ""
+                where = Where(path, event.start_mark.line + 1)
+                raise SpecError(f"{what} {limits.more(limit)}{aliases}", where=where, hint=limits.hint(limit))
+    finally:
+        parser.dispose()
 
 
 def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
@@ -135,17 +195,23 @@ class _Builder:
         if secret.marked(node.value):
             hint = "name the variable that is !secret; a token is nothing outside of the run that made it"
             raise SpecError("text must not hold a secret's token", where=self._where(node), key=key, hint=hint)
-        if node.tag == "!unsafe":
-            return Unsafe(node.value)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag != "!unsafe" and not node.tag.startswith("tag:yaml.org,2002:"):
             hint = "decrypt it, or give the value by --extra-vars" if node.tag == "!vault" else ""
             raise SpecError(f"unknown YAML tag {node.tag}", where=self._where(node), key=key, hint=hint)
-        if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
-            return int(node.value.replace("_", ""), 8)
+        if node.tag == "!unsafe":
+            return Unsafe(node.value)
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            raise SpecError(
+                f"not a value: a number of more than {_LONGEST_NUMBER} characters", where=self._where(node), key=key
+            )
         try:
+            if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
+                return int(node.value.replace("_", ""), 8)
             return self.loader.construct_object(node)
-        except ValueError as error:
-            raise SpecError(f"not a value: {error}", where=self._where(node), key=key) from error
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
+            # With an explicit tag, such as !!bool, PyYAML's constructors raise whatever the text leads them to.
+            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+            raise SpecError(f"not a value: {reason}", where=self._where(node), key=key) from error
 
     def _sequence(self, node: yaml.SequenceNode, key: str, above: tuple[yaml.Node, ...]) -> Seq:
         items = Seq(here=self._where(node))

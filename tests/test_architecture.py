@@ -18,10 +18,11 @@ PACKAGE = ROOT / "provision"
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
     ("model", "errors"),
+    ("limits",),
     ("secret", "blobs", "private"),
     ("sealing",),
     ("yamlfile", "distros", "wire", "work", "waves", "authority"),
-    ("merge", "render", "script", "formats"),
+    ("merge", "sandbox", "render", "script", "formats"),
     ("resources", "spec", "validate", "pacing"),
     ("daemon_keys",),
     ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),

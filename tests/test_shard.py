@@ -52,6 +52,21 @@ def test_what_can_not_be_done_elsewhere(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("extra", ["{a: {b: [!secret {env: HUSH}]}}", "@more.yml"])
+def test_no_secret_of_the_command_line_travels(
+    project: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    """Its token means nothing to a worker, which would deploy the token itself."""
+    monkeypatch.setenv("HUSH", "hush-hush")
+    monkeypatch.chdir(project.folder)
+    project.write("more.yml", "a: !secret {env: HUSH}\n")
+    project.spec("files: {/etc/x: {content: x}}")
+    words = ["-e", extra, "--cluster", "tcp://127.0.0.1:1", "--plain"]
+    assert main(["plan", "-i", "inventory", "playbooks/site.yml", *words]) == 1
+    said = capsys.readouterr().err
+    assert "with --cluster --extra-vars takes no secret (a): workers would have to be sent its value" in said
+
+
 @pytest.mark.parametrize(
     "name", ["playbooks/site.yml", "playbooks/templates/x.j2", "playbooks/group_vars/all.yml", "inventory/hosts.yml"]
 )

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
+    from provision import limits
     from provision.daemon_keys import NEWEST, version
     from provision.errors import UsageError
     from provision.lint.daemon import lint_text
@@ -55,10 +56,7 @@ def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:
         raise UsageError(f"--engine takes a version such as 28.5, not {args.engine}")
-    try:
-        return lint_text(file, file.read_text(encoding="utf-8"), engine)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} can't be read: {error}") from error
+    return lint_text(file, limits.text(file), engine)
 
 
 def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:

@@ -152,9 +152,13 @@ def _seconds(text: str) -> float:
 
 
 def extra_vars(words: list[str]) -> Map:
-    """``-e key=value ...``, ``-e '{a: 1}'``, ``-e @file.yml``, as in Ansible; later ones win."""
+    """``-e key=value ...``, ``-e '{a: 1}'``, ``-e @file.yml``, as in Ansible; later ones win.
+
+    Raises a :class:`~provision.errors.ProvisionError` for what is none of these, and for the token of a secret.
+    """
     import shlex
 
+    from provision import secret
     from provision.errors import UsageError
     from provision.merge import refine
     from provision.yamlfile import Map, load
@@ -166,7 +170,15 @@ def extra_vars(words: list[str]) -> Map:
         elif word.lstrip().startswith("{"):
             data = load(Path("--extra-vars"), word)
         else:
-            pairs = [part.partition("=") for part in shlex.split(word)]
+            try:
+                pairs = [part.partition("=") for part in shlex.split(word)]
+            except ValueError as error:
+                raise UsageError(f"--extra-vars: {word!r}: {error}") from error
+            if secret.marked(word):
+                raise UsageError(
+                    "--extra-vars: a value must not hold a secret's token, which is nothing outside of the run that"
+                    " made it (declare the secret: -e '{name: !secret {env: NAME}}')"
+                )
             if not all(equals and name for name, equals, _ in pairs):
                 raise UsageError(f"--extra-vars takes key=value, YAML in braces or @file, not {word!r}")
             data = Map((name, value) for name, _, value in pairs)

@@ -10,6 +10,7 @@ import fnmatch
 import re
 from pathlib import Path
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree
 from provision.yamlfile import nearest
@@ -44,9 +45,9 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
         if part.startswith("@"):
             file = Path(part[1:])
             try:
-                lines = file.read_text().splitlines()
-            except OSError as error:
-                raise SpecError(f"{file} can't be read: {error.strerror}", where=where, key=key) from error
+                lines = limits.text(file).splitlines()
+            except SpecError as error:
+                raise SpecError(f"{file} {error.message}", where=where, key=key, hint=error.hint) from error
             parts += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         elif part:
             parts.append(part)

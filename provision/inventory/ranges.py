@@ -7,31 +7,63 @@ leading zeros give the width, letters go from one to the other, a third number i
 from __future__ import annotations
 
 import re
+from itertools import product
+from math import prod
 
-_RANGE = re.compile(r"\[([^\[\]:]+):([^\[\]:]+)(?::([^\[\]:]+))?\]")
+from msgspec import Struct
+
+from provision import limits
+
+_RANGE = re.compile(r"(\[[^\[\]:]+:[^\[\]:]+(?::[^\[\]:]+)?\])")
+
+
+class _Members(Struct, frozen=True):
+    """``first`` to ``last`` by ``step``: numbers of ``width`` digits, or the letters of these codes (``None``)."""
+
+    first: int
+    last: int
+    step: int
+    width: int | None
+
+    @property
+    def count(self) -> int:
+        # Not len(range()): that is an error for a number of more than 63 bits.
+        return (self.last - self.first) // self.step + 1
+
+    def names(self) -> list[str]:
+        numbers = range(self.first, self.last + 1, self.step)
+        return [chr(number) if self.width is None else str(number).zfill(self.width) for number in numbers]
 
 
 def expand(name: str) -> list[str]:
-    """All names that ``name`` stands for; raises ``ValueError`` with the reason."""
-    match = _RANGE.search(name)
-    if match is None:
-        if "[" in name or "]" in name:
-            raise ValueError("a range is [first:last] or [first:last:step]")
-        return [name]
-    first, last, step_text = match[1], match[2], match[3] or "1"
-    if not step_text.isdigit() or int(step_text) == 0:
+    """All names that ``name`` stands for; raises ``ValueError`` with the reason, also for more than the limit."""
+    # Plain text and ranges, by turns.
+    pieces = _RANGE.split(name)
+    if any("[" in plain or "]" in plain for plain in pieces[::2]):
+        raise ValueError("a range is [first:last] or [first:last:step]")
+    ranges = [_members(text) for text in pieces[1::2]]
+    if prod(members.count for members in ranges) > limits.of(limits.HOSTS):
+        # Counted before a single name is made.
+        raise ValueError(f"the range stands for {limits.more(limits.HOSTS)} ({limits.hint(limits.HOSTS)})")
+    words: list[list[str]] = [[plain] for plain in pieces]
+    words[1::2] = [members.names() for members in ranges]
+    return ["".join(one) for one in product(*words)]
+
+
+def _members(text: str) -> _Members:
+    first, last, *more = text[1:-1].split(":")
+    step_text = more[0] if more else "1"
+    if not step_text.isdecimal() or int(step_text) == 0:
         raise ValueError(f"the step of a range must be a number above 0, not {step_text}")
     step = int(step_text)
-    if first.isdigit() and last.isdigit():
+    if first.isdecimal() and last.isdecimal():
         if len(first) > 1 and first.startswith("0") and len(first) != len(last):
             raise ValueError("both ends of a range with leading zeros must be of one width")
-        width = len(first) if first.startswith("0") else 0
-        middle = [str(number).zfill(width) for number in range(int(first), int(last) + 1, step)]
+        found = _Members(int(first), int(last), step, len(first) if first.startswith("0") else 0)
     elif len(first) == len(last) == 1 and first.isalpha() and last.isalpha():
-        middle = [chr(code) for code in range(ord(first), ord(last) + 1, step)]
+        found = _Members(ord(first), ord(last), step, None)
     else:
         raise ValueError(f"{first} to {last} is neither a range of numbers nor one of letters")
-    if not middle:
+    if found.last < found.first:
         raise ValueError(f"the range ends ({last}) before it begins ({first})")
-    head, tail = name[: match.start()], name[match.end() :]
-    return [f"{head}{part}{rest}" for part in middle for rest in expand(tail)]
+    return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory import ranges
 from provision.merge import refine
@@ -15,6 +16,8 @@ from provision.yamlfile import Map, load, nearest
 
 #: What Ansible passes over in an inventory folder (its INVENTORY_IGNORE_EXTS), and what git and editors leave.
 _IGNORED = re.compile(r"(^\.|~$|\.(orig|cfg|retry|bak|ini|pyc|pyo|md|txt|rst|py|sh|swp|log)$)")
+#: Groups that each host may be in, on average, where ranges put it there.
+_GROUPS = 20
 _GROUP_KEYS = ("hosts", "vars", "children")
 
 
@@ -153,6 +156,7 @@ def _add_hosts(tree: Tree, group: Group, name: str, variables: Any, where: Where
         names = ranges.expand(name)
     except ValueError as error:
         raise SpecError(str(error), where=where, key=key) from error
+    _count(tree, names, where, key)
     for host in names:
         if re.search(r"[\s,:!&]", host) or host.startswith("-"):
             raise SpecError(f"not a host name: {host!r}", where=where, key=key)
@@ -163,17 +167,45 @@ def _add_hosts(tree: Tree, group: Group, name: str, variables: Any, where: Where
         group.hosts[host] = own
 
 
-def _check_cycles(tree: Tree) -> None:
-    done: set[str] = set()
+def _count(tree: Tree, names: list[str], where: Where, key: str) -> None:
+    """Bound the hosts of all ranges together, and how often groups may name them."""
+    most = limits.of(limits.HOSTS)
+    if len(names) + len(tree.hosts) > most and len(tree.hosts.keys() | names) > most:
+        raise SpecError(
+            f"the inventory has {limits.more(limits.HOSTS)}", where=where, key=key, hint=limits.hint(limits.HOSTS)
+        )
+    # A host that is named by itself costs a line of the file, whose size is bounded already.
+    if len(names) > 1 and len(names) + sum(len(group.hosts) for group in tree.groups.values()) > _GROUPS * most:
+        raise SpecError(
+            f"the groups have more than {_GROUPS * most:,} hosts, counted once a group",
+            where=where,
+            key=key,
+            hint=limits.hint(limits.HOSTS),
+        )
 
-    def visit(name: str, above: tuple[str, ...]) -> None:
+
+def _check_cycles(tree: Tree) -> None:
+    """No group is inside itself, and none is so deep that code which follows groups would recurse too far."""
+    below: dict[str, int] = {}  # group -> levels of groups below it
+    deepest = limits.of(limits.DEPTH)
+
+    def visit(name: str, above: tuple[str, ...]) -> int:
         if name in above:
             ring = " -> ".join([*above[above.index(name) :], name])
             raise SpecError(f"a group inside itself: {ring}", where=tree.groups[name].where, key=name)
-        if name not in done:
-            for child in tree.groups[name].children:
-                visit(child, (*above, name))
-            done.add(name)
+        if name not in below:
+            inner = 0
+            for child in tree.groups[name].children if len(above) < deepest else ():
+                inner = max(inner, 1 + visit(child, (*above, name)))
+            below[name] = inner
+        if len(above) + below[name] >= deepest:
+            raise SpecError(
+                f"groups are nested {limits.more(limits.DEPTH)}",
+                where=tree.groups[name].where,
+                key=name,
+                hint=limits.hint(limits.DEPTH),
+            )
+        return below[name]
 
     for name in tree.groups:
         visit(name, ())

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import Where
 from provision.yamlfile import Map, Seq
 
@@ -49,7 +51,7 @@ def parse(path: Path, text: str) -> Parsed:
 
 class _Reader:
     def __init__(self, path: Path, text: str) -> None:
-        self.path, self.text, self.at = path, text, 0
+        self.path, self.text, self.at, self.depth = path, text, 0, 0
         self.faults: list[Fault] = []
         self.twice: list[tuple[str, Where, Where]] = []
 
@@ -73,15 +75,17 @@ class _Reader:
     def value(self) -> Any:
         self.blank()
         begin, rest = self.at, self.text[self.at : self.at + 1]
-        if rest == "{":
-            return self.mapping()
-        if rest == "[":
-            return self.sequence()
+        if rest in ("{", "["):
+            return self.nested(self.mapping if rest == "{" else self.sequence)
         if rest in ('"', "'"):
             return self.string()
         if number := _NUMBER.match(self.text, self.at):
             self.at = number.end()
-            return json.loads(number.group())
+            try:
+                return json.loads(number.group())
+            except ValueError:  # Python reads no integer of more than 4,300 digits
+                self.fault(begin, "the number is too long", "")
+                return 0
         word = _WORD.match(self.text, self.at)
         if word is None:
             self.fault(begin, "a value is missing", "")
@@ -95,6 +99,18 @@ class _Reader:
             return _NEARLY[word.group()]
         self.fault(begin, f"{word.group()[:30]} needs double quotes", "")
         return word.group()
+
+    def nested(self, read: Callable[[], Map | Seq]) -> Map | Seq | None:
+        """One level further down; what is deeper than the limit is not read at all."""
+        if self.depth >= limits.of(limits.DEPTH):
+            self.fault(self.at, f"the value is nested {limits.more(limits.DEPTH)}", limits.hint(limits.DEPTH))
+            self.at = len(self.text)
+            return None
+        self.depth += 1
+        try:
+            return read()
+        finally:
+            self.depth -= 1
 
     def mapping(self) -> Map:
         found = Map(here=self.where(self.at))

@@ -32,6 +32,8 @@ _TICKS = 10
 def page(run: Run) -> str:
     """The whole page. Everything in it that comes from a host or a playbook is escaped."""
     found = timeline(run)
+    # Not the sandbox of a project's templates: this one is provision's own, and what a host or a playbook gave is data
+    # in it, which jinja2 escapes and never compiles.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

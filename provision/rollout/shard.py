@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import secret
+from provision import sandbox, secret
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
@@ -38,6 +38,15 @@ class Project(Struct, frozen=True):
     options: Options
     connecting: Connecting
     digest: str
+
+    def __post_init__(self) -> None:
+        """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
+        named = [name for name, value in (self.extra or {}).items() if sandbox.measured([name, value])]
+        if named:
+            raise UsageError(
+                f"with --cluster --extra-vars takes no secret ({', '.join(named)}): workers would have to be sent its"
+                " value; declare it in the inventory, which each worker reads itself"
+            )
 
     def load(self, hosts: tuple[str, ...]) -> Loaded:
         """Raises :class:`UsageError` where the files are not those that the run was started with."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator
-
-import yaml
+from pathlib import Path
 
 from provision.declare import Context, Wish
 from provision.lockfile import IMAGES
 from provision.secret import reveal
 from provision.spec import Compose
 from provision.verify.declared.named import Named
+from provision.yamlfile import bounded
 
 
 def network(wish: Wish, context: Context) -> Iterator[Named]:
@@ -111,7 +111,7 @@ def compose_project(wish: Wish, context: Context) -> Iterator[Named]:
     for name, one in wish.spec.compose.items():
         if one.absent:
             continue
-        services = (yaml.safe_load(_text(wish, context, one)) or {}).get("services") or {}
+        services = (bounded(Path(f"{name}.yml"), _text(wish, context, one)) or {}).get("services") or {}
         yield Named(name, tuple(service for service, each in services.items() if not (each or {}).get("profiles")))
 
 

@@ -1,0 +1,242 @@
+"""What a few bytes can make of the controller: an error with file and line, before anything is built."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision import limits
+from provision.compose import images
+from provision.errors import SpecError, UsageError
+from provision.inventory import Inventory
+from provision.inventory.ranges import expand
+from provision.lint.daemon import lint_text
+from provision.yamlfile import load
+from tests.conftest import Project
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    limits.of.cache_clear()
+    yield
+    limits.of.cache_clear()
+
+
+def loaded(text: str) -> object:
+    """What is said of it by a process of its own, whose memory and processor time the kernel bounds: without limits
+    it would take all there is, or crash."""
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+        "from pathlib import Path; from provision.errors import ProvisionError; from provision.yamlfile import load\n"
+        "try: print(type(load(Path('x.yml'), sys.stdin.read())).__name__)\n"
+        "except ProvisionError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=text, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or f"exit {done.returncode}: {done.stderr[-300:]}"
+
+
+def bomb(line: str, levels: int = 12) -> str:
+    """``line`` for each level: N is its number, A nine aliases of the level before."""
+    lines = ["l0: &l0 {x: x}"]
+    for number in range(1, levels):
+        aliases = ", ".join([f"*l{number - 1}"] * 9)
+        lines.append(line.replace("N", str(number)).replace("A", aliases))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("line", ["lN: &lN [A]", "lN: &lN {<<: [A]}", "lN: &lN {a: [A]}", "? &lN [A]\n: x"])
+def test_an_alias_bomb_is_counted_and_not_built(line: str) -> None:
+    said = loaded(bomb(line))
+    # Level 6 is the first with more than a million values.
+    assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
+        said
+    )
+    assert str(said).startswith(f"x.yml:{6 * (1 + line.count(chr(10))) + 1 - line.count(chr(10))}: "), said
+
+
+def test_aliases_within_the_limit_are_expanded() -> None:
+    data = load(Path("x.yml"), bomb("lN: &lN [A]", 4))
+    assert isinstance(data, dict)
+    assert len(data["l3"]) == 9
+    assert data["l3"][8][8][8] == {"x": "x"}
+
+
+@pytest.mark.parametrize("levels", [101, 10_000, 100_000])
+@pytest.mark.parametrize("kind", ["flow", "dashes", "questions", "braces"])
+def test_deep_nesting_is_an_error_and_no_crash(levels: int, kind: str) -> None:
+    text = {
+        "flow": "[" * levels + "]" * levels,
+        "dashes": "- " * levels + "x",
+        "questions": "? " * levels + "x",
+        "braces": "{a: " * levels + "x" + "}" * levels,
+    }[kind]
+    said = loaded(text)
+    assert (
+        said == "x.yml:1: the value is nested more than 100 levels (PROVISION_MAX_DEPTH raises this limit, up to 200)"
+    )
+
+
+def test_deep_nesting_in_blocks_names_the_line() -> None:
+    text = "".join(f"{' ' * level}a:\n" for level in range(5000))
+    assert str(loaded(text)).startswith("x.yml:101: the value is nested more than 100 levels")
+
+
+def test_levels_behind_aliases_count() -> None:
+    lines = ["l0: &l0 [x]", *(f"l{number}: &l{number} [*l{number - 1}]" for number in range(1, 300))]
+    with pytest.raises(SpecError, match=r"x\.yml:100: the value is nested more than 100 levels when its aliases"):
+        load(Path("x.yml"), "\n".join(lines))
+
+
+def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The highest limit that can be set must not lead to a recursion that Python ends."""
+    from provision.lint.project import lint
+
+    monkeypatch.setenv("PROVISION_MAX_DEPTH", "200")
+    deep = "[" * 190 + "]" * 190
+    project.write("inventory/group_vars/all.yml", f"deep: {deep}\nspec: {{engine: {{daemon: {{b: {deep}}}}}}}\n")
+    project.spec('engine: {daemon: {a: "{{ deep }}"}}')
+    loaded = project.load()
+    engine = loaded.wishes[0].spec.engine
+    assert engine is not None
+    assert json.dumps(engine.daemon, sort_keys=True) == json.dumps({"a": json.loads(deep), "b": json.loads(deep)})
+    lint(loaded.wishes)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1:" * 4000000 + "1.",
+        "!!float " + "1:" * 400000 + "1.",
+        "!!int " + "1:" * 400000 + "1",
+        "9" * 100000,
+        "!!bool perhaps",
+        "!!timestamp x",
+        "!!int x",
+        "!!python/name:os.system x",
+        "!!binary ü",
+    ],
+    ids=lambda value: value[:12],
+)
+def test_numbers_and_tags_do_no_harm(value: str) -> None:
+    """PyYAML takes minutes for a number to the base of 60, and raises what it likes for a tag that does not fit."""
+    said = str(loaded(f"a: {value}"))
+    assert said == "Map" or said.startswith("x.yml:1: a: not a value"), said[:300]
+
+
+def test_numbers_of_yaml_1_2(tmp_path: Path) -> None:
+    data = load(tmp_path / "x", "a: 1.5\nb: -.5e+3\nc: .inf\nd: 1:30.5\ne: 22:22\nf: 1_0.5\ng: 1.\nh: '1.5'\n")
+    assert data == {
+        "a": 1.5,
+        "b": "-.5e+3",
+        "c": float("inf"),
+        "d": "1:30.5",
+        "e": "22:22",
+        "f": 10.5,
+        "g": 1.0,
+        "h": "1.5",
+    }
+
+
+def test_a_file_has_a_size(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISION_MAX_FILE", "2000")
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n" + "#" * 2000)
+    with pytest.raises(SpecError, match=r"hosts\.yml:1: has more than 2,000 bytes \(PROVISION_MAX_FILE raises"):
+        project.inventory()
+
+
+def test_a_device_is_not_read_to_its_end(project: Project) -> None:
+    with pytest.raises(SpecError, match="more than 16,777,216 bytes"):
+        load(Path("/dev/zero"))
+    with pytest.raises(SpecError, match="/dev/zero has more than 16,777,216 bytes"):
+        project.inventory().select("@/dev/zero")
+
+
+@pytest.mark.parametrize("value", ["0", "x", "-1", "1e3", "201", ""])
+def test_a_limit_is_a_number(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PROVISION_MAX_DEPTH", value)
+    with pytest.raises(UsageError, match="PROVISION_MAX_DEPTH must be a number of levels from 1 to 200, not"):
+        load(Path("x.yml"), "a: 1")
+
+
+# --- hosts ---
+
+
+@pytest.mark.parametrize(
+    "name", ["web[1:9999999]", "web[1:100001]", "n[1:1000]-[1:1000]", "[a:z]" * 5, "w[1:99999999999999999999999]"]
+)
+def test_a_range_of_too_many_hosts_is_counted_and_not_made(project: Project, name: str) -> None:
+    project.write("inventory/hosts.yml", f"docker:\n  hosts:\n    '{name}':\n")
+    with pytest.raises(SpecError) as caught:
+        project.inventory()
+    said = str(caught.value)
+    assert f"hosts.yml:3: docker.hosts.{name}: the range stands for more than 100,000 hosts" in said
+    assert "PROVISION_MAX_HOSTS raises this limit" in said
+
+
+def test_a_range_up_to_the_limit_is_made() -> None:
+    names = expand("web[000001:100000]")
+    assert (len(names), names[0], names[-1]) == (100_000, "web000001", "web100000")
+
+
+def test_all_ranges_together_have_the_limit(project: Project) -> None:
+    project.write("inventory/hosts.yml", "a: {hosts: {'w[1:60000]': }}\nb:\n  hosts:\n    'v[1:60000]':\n")
+    with pytest.raises(
+        SpecError, match=r"hosts\.yml:4: b\.hosts\.v\[1:60000\]: the inventory has more than 100,000 hosts"
+    ):
+        project.inventory()
+    project.write("inventory/hosts.yml", "a: {hosts: {'w[1:60000]': }}\nb:\n  hosts:\n    'w[1:60000]':\n")
+    assert len(project.inventory().tree.hosts) == 60_000
+
+
+def test_groups_of_ranges_have_a_limit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISION_MAX_HOSTS", "100")
+    lines = [f"g{number}: {{hosts: {{'w[1:100]': }}}}\n" for number in range(30)]
+    project.write("inventory/hosts.yml", "".join(lines))
+    with pytest.raises(SpecError, match=r"hosts\.yml:21: g20.*the groups have more than 2,000 hosts"):
+        project.inventory()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_groups_nested_too_deep_are_an_error(project: Project, order: int) -> None:
+    lines = [f"g{number}: {{children: {{g{number + 1}: }}}}\n" for number in range(3000)]
+    project.write("inventory/hosts.yml", "".join(lines[::order]) + "g3000: {hosts: {web1: }}\n")
+    with pytest.raises(SpecError, match="groups are nested more than 100 levels"):
+        project.inventory()
+
+
+def test_groups_as_deep_as_allowed(project: Project) -> None:
+    lines = [f"g{number}: {{children: {{g{number + 1}: }}}}\n" for number in range(90)]
+    project.write("inventory/hosts.yml", "".join(lines) + "g90: {hosts: {web1: }}\n")
+    inventory = Inventory(project.folder / "inventory")
+    assert inventory.select("g0") == ["web1"]
+    assert "@g90" in inventory.graph()
+
+
+# --- files of other programs ---
+
+
+def test_a_daemon_json_may_be_broken_in_any_way(tmp_path: Path) -> None:
+    for text in ("[" * 100_000, '{"a": ' * 100_000, '{"a": ' + "9" * 10_000 + "}"):
+        found = [finding.message for finding in lint_text(tmp_path / "daemon.json", text, (28, 0))]
+        assert any("nested more than 100 levels" in one or "the number is too long" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb("lN: &lN {<<: [A]}"),
+        "[" * 100_000,
+        "services: {a: {image: x, since: 2024-99-99}}",
+        "a: !!int x",
+        "ü".encode("latin-1"),
+    ],
+    ids=["merged", "deep", "date", "tag", "bytes"],
+)
+def test_a_compose_file_that_can_not_be_read_names_no_image(text: str | bytes) -> None:
+    assert images(text if isinstance(text, bytes) else text.encode()) == ()
