@@ -138,7 +138,7 @@ def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
 #: What a job may be asked for when it is over, besides doing it.
 _APART = ("guard", "watch", "confirm", "revoke")
 #: What a transaction itself calls.
-_TRANSACTION = {"put_file", "base_check", "svc_start", "look_services", "forward_set"}
+_TRANSACTION = {"put_file", "place", "base_check", "svc_start", "look_services", "forward_set"}
 
 
 def _words(command: str, *groups: tuple[str, ...]) -> str:

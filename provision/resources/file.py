@@ -64,7 +64,8 @@ class File(Struct, frozen=True):
         if "content" in drift:
             yield put(*ownership, self.content, self.watchers)
         else:
-            yield Call("own_file", ownership, replaces=(self.path,))
+            # The content goes along for a directory in which the name may stand for another file by then.
+            yield Call("own_file", (*ownership, *_words(self.content)), replaces=(self.path,))
 
     def _declared(self) -> str:
         return "the declared secret" if self.hidden else shown(self.content)
@@ -107,9 +108,12 @@ class NoFile(Struct, frozen=True):
 
 def put(path: str, owner: str, group: str, mode: str, content: bytes, watchers: tuple[str, ...] = ()) -> Call:
     """The call that writes a file: text as it is, so that a person can read the script; the rest in base64."""
+    return Call("put_file", (path, owner, group, mode, *_words(content)), replaces=(path,), disturbs=watchers)
+
+
+def _words(content: bytes) -> tuple[str, str]:
     text = None if b"\0" in content else _utf8(content)
-    encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
-    return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
+    return ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
 
 
 def _utf8(content: bytes) -> str | None:

@@ -18,6 +18,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     run=${1:+$run_home/$1}
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     if [ -n "$run" ]; then
+        own_folders "${run_home%/*}" "$run_home" 2>>"$run/noise"
         # Open for reading too: then neither opening nor writing waits for somebody on the other side.
         exec 3<>"$run/live" >>"$run/noise" 2>&1 </dev/null
         begin_shell
@@ -35,7 +36,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
+    own_folders "$run_folder"
 }
 
 # The journal keeps every frame. Who looks on gets it through a pipe that holds 64 KiB even where nobody reads: we
@@ -160,8 +161,9 @@ begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
     run=$run_home/$1 stage=apart
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
     run_apart=yes emit_to=nobody
     begin_shell
-    [ -d "$run_folder" ] || mkdir -p "$run_folder"
+    # A rollback must not fail for that.
+    (own_folders "$run_folder") >>"$run/noise" 2>&1 || run_folder=$run
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
 }
