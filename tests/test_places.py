@@ -1,5 +1,5 @@
-"""Writes below directories in which an account other than root can change names: while that account swaps them, no write
-and no read leaves the directory. With the programs of coreutils and those of busybox."""
+"""Writes below directories in which an account other than root can change names: while that account swaps them, no
+write and no read leaves the directory. With the programs of coreutils and those of busybox."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from provision.resources.file import put
+from provision.model import Call, Change, Drift, Plan, Platform
+from provision.resources.file import File, put
+from provision.resources.folder import Folder
 from provision.script import quote
+from provision.wire import Seen
+from provision.work import work
 from tests.shells import each_shell, run, stub
 from tests.test_shell import call
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an attacker needs an account of its own")
 
 NOBODY = 65534
-PROGRAMS = "stat mv rm ln mkdir rmdir chown chmod cp readlink sync base64 ls cat df tail mkfifo sha256sum".split()
+PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt")
+PROGRAMS = ["stat", "mv", "rm", "ln", "mkdir", "rmdir", "chown", "chmod", "cp", "readlink", "sync", "base64", "ls"]
+PROGRAMS += ["cat", "df", "tail", "mkfifo", "sha256sum"]
 each_userland = pytest.mark.parametrize("userland", ["coreutils", "busybox"])
+LINKED = "has 2 names (hard links): the others keep the old content, and a rollback restores a file of its own"
 #: So many times each function meets the attacker.
 ROUNDS = 15
 
@@ -173,14 +180,16 @@ def test_neither_keeping_nor_restoring_follows_a_swapped_name(
         f"n=0; while [ $n -lt {ROUNDS} ]; do n=$((n + 1)); rm -rf $run/kept $run/before\n"
         f"(keep file {path} '')\n"
         f'[ ! -f "$run/before" ] || ! grep -q "root.s own" -r "$run/kept" || echo LEAKED >&2\n'
-        "[ ! -f \"$run/before\" ] || { undo_each \"file 1 $(sed -n 's/^file 1 //p' \"$run/before\")$nl\"; cat $run/noise >&2; }\n"
-        "done"
+        f'[ ! -f "$run/before" ] || ! grep -q "^file 1 " "$run/before" || undo_each "file 1 {path}$nl"\n'
+        "done\ncat $run/noise >&2"
     )
     said = changes(place, lines, userland, shell)
     attack.pop().kill()
     assert "LEAKED" not in said
     assert state(place / "victim") == before, said
-    assert all("own" not in one.read_text() for one in (place / "home").iterdir() if one.is_file() and not one.is_symlink())
+    assert all(
+        "own" not in one.read_text() for one in (place / "home").iterdir() if one.is_file() and not one.is_symlink()
+    )
 
 
 @each_shell
@@ -202,7 +211,8 @@ def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_follo
         before = state(place / "victim")
         for bad in (f"{place}/home/etc/x", f"{inside}/out/etc/x", f"{inside}/theirs/x"):
             said = changes(place, f"(\nset -eu\nput_file {bad} {write}\n)", userland, shell)
-            assert f"{bad}: " in said and " is a symbolic link of nobody, in the place of a directory" in said
+            assert f"{bad}: " in said
+            assert " is a symbolic link of nobody, in the place of a directory" in said
             assert (f"{place}/home/etc" in said) == ("etc" in bad), "the component is named"
         assert state(place / "victim") == before
         assert [one.name for one in (place / "home").iterdir()] == ["etc"]
@@ -260,14 +270,16 @@ def test_a_fifo_is_restored_and_a_socket_refused_before_the_change(
         os.mkfifo(folder / "pipe", 0o620)
         (folder / "pipe").chmod(0o620)
         os.chown(folder / "pipe", 1, 2)
-        said = changes(place, cycle(folder / "pipe", call(put(f"{folder}/pipe", "root", "root", "0644", b"x"))), userland, shell)
+        said = changes(
+            place, cycle(folder / "pipe", call(put(f"{folder}/pipe", "root", "root", "0644", b"x"))), userland, shell
+        )
         seen = (folder / "pipe").lstat()
         assert (folder / "pipe").is_fifo(), said
         assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (1, 2, 0o620)
         shutil.rmtree(place / "run" / "runs" / "one")
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(folder / "socket"))
-            frames, done = run(
+            frames, _ = run(
                 shell,
                 ["fix/files.sh"],
                 f"run_home={place}/run/runs run={place}/run/runs/two; mkdir $run; emit_to=output; exec 2>$run/noise\n"
@@ -285,7 +297,7 @@ def test_a_fifo_is_restored_and_a_socket_refused_before_the_change(
 
 
 #: user::rw-, user:1:r--, group::---, mask::r--, other::--- (linux/posix_acl_xattr.h)
-ACL = bytes.fromhex("02000000" "01000600ffffffff" "0200040001000000" "04000000ffffffff" "10000400ffffffff" "20000000ffffffff")
+ACL = bytes.fromhex("0200000001000600ffffffff020004000100000004000000ffffffff10000400ffffffff20000000ffffffff")
 
 
 @each_shell
@@ -320,8 +332,24 @@ def test_extended_attributes_and_acls_are_restored_and_their_loss_is_reported(
             shutil.rmtree(folder)
 
 
+#: The same for new files, with read and write for NOBODY: user::rwx, user:65534:rwx, group::rwx, mask::rwx, other::---.
+DEFAULT_ACL = bytes.fromhex("0200000001000700ffffffff02000700feff000004000700ffffffff10000700ffffffff20000000ffffffff")
+
+
+@each_shell
+@each_userland
+def test_a_directory_that_gives_new_files_an_acl_is_written_in(place: Path, shell: list[str], userland: str) -> None:
+    home = place / "home"
+    os.setxattr(home, "system.posix_acl_default", DEFAULT_ACL)
+    made = call(put(f"{home}/x", "root", "root", "0600", b"ours\n"))
+    said = changes(place, f"(\nset -eu\n{made}\n)", userland, shell)
+    assert (home / "x").read_text() == "ours\n", said
+    assert (home / "x").stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in home.iterdir()] == ["x"]
+
+
 def refusal(place: Path, shell: list[str], path: Path, userland: str = "coreutils") -> str:
-    frames, done = run(
+    frames, _ = run(
         shell,
         ["fix/files.sh"],
         f"run_home={place}/run/runs run={place}/run/runs/one; mkdir $run; : >$run/job; emit_to=output\n"
@@ -338,24 +366,33 @@ def refusal(place: Path, shell: list[str], path: Path, userland: str = "coreutil
 def test_what_cp_cannot_keep_is_refused_before_the_change(place: Path, shell: list[str]) -> None:
     path = place / "home" / "x"
     path.write_text("before\n")
-    stub(place / "bin", "getfattr", "printf '# file: x\\nsecurity.selinux=\"y\"\\nuser.note=\"x\"\\n\\n'")
+    stub(place / "bin", "getfattr", 'printf \'# file: x\\nsecurity.selinux="y"\\nuser.note="x"\\n\\n\'')
     assert f"{path} cannot be kept: it has extended attributes (or an ACL)" in refusal(place, shell, path, "busybox")
 
 
 @each_shell
 @each_userland
+@pytest.mark.parametrize("where", ["home", "/var/lib"])
 def test_an_immutable_file_or_directory_is_refused_before_the_change(
-    place: Path, shell: list[str], userland: str
+    place: Path, shell: list[str], userland: str, where: str
 ) -> None:
-    path = place / "home" / "x"
+    folder = place / where if where == "home" else Path("/var/lib") / place.name
+    folder.mkdir(exist_ok=True)
+    path = folder / "x"
     path.write_text("before\n")
-    for flagged, words in ((path, f"{path} is immutable"), (path.parent, f"the directory of {path} is immutable")):
-        subprocess.run(["chattr", "+i", flagged], check=True)
-        try:
-            assert words in refusal(place, shell, path, userland)
-        finally:
-            subprocess.run(["chattr", "-i", flagged], check=True)
-        shutil.rmtree(place / "run" / "runs" / "one")
+    of_file = "is immutable or append-only (----i" if where != "home" else "can have no second name (the immutable flag"
+    try:
+        for flagged, words in ((path, of_file), (folder, f"the directory of {path} is immutable")):
+            subprocess.run(["chattr", "+i", flagged], check=True)
+            try:
+                assert words in refusal(place, shell, path, userland)
+            finally:
+                subprocess.run(["chattr", "-i", flagged], check=True)
+            shutil.rmtree(place / "run" / "runs" / "one")
+        assert [one.name for one in folder.iterdir()] == ["x"], "nothing stays"
+    finally:
+        if where != "home":
+            shutil.rmtree(folder)
 
 
 @each_shell
@@ -379,8 +416,7 @@ def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], use
         assert frames == [
             (
                 "note",
-                f"{folder}/x has 1 further names (hard links): they keep the old content, and a rollback restores "
-                "a file of its own",
+                f"{folder}/x {LINKED}",
             )
         ], done.stderr
         assert {one.name for one in folder.iterdir()} == {"x", "y", "single"}
@@ -421,8 +457,8 @@ def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
 ) -> None:
     path = place / "home" / "app.conf"
     lines = f"mkdir $run/kept; printf 'file 1 %s\\nabsent - %s\\nend - -\\n' {path} {place}/home/sub/x >$run/before\n"
-    lines += f"(\nset -eu\nplace {path} -\nstage_open\n: >$stage_new\n)\n(\nset -eu\nplace {place}/home/sub/x make\nstage_open\n"
-    lines += "mkdir $stage_new\n)\n"
+    lines += f"(\nset -eu\nplace {path} -\nstage_open\n: >$stage_new\n)\n"
+    lines += f"(\nset -eu\nplace {place}/home/sub/x make\nstage_open\nmkdir $stage_new\n)\n"
     changes(place, lines, userland, shell)
     assert (place / "home" / ".provision.new" / ".provision.file").exists()
     assert (place / "home" / "sub" / ".provision.new").exists()
@@ -532,3 +568,22 @@ def test_the_owner_and_mode_of_a_directory_are_restored(place: Path, shell: list
         assert list(folder.iterdir()) == []
     finally:
         shutil.rmtree(folder)
+
+
+def test_the_base_and_the_record_of_a_change_cover_its_directories() -> None:
+    seen = "directory:700:root:root:100:7:101:4096"
+    report = Seen.of([("file", "/home/deploy/.docker", seen), ("packages", "", "")])
+    folder = Folder("/home/deploy/.docker", "deploy", "deploy", "0700")
+    drift = Drift(folder.want(), folder.seen(report), ("owner", "group"))
+    plan = Plan("web1", PLATFORM, (Change(folder.id, drift, tuple(folder.fix(drift))),))
+    found = work("20260101T000000-00000000", plan, report)
+    assert found.base == (("folder", "/home/deploy/.docker", "directory:700:root:root:7"),)
+    assert found.keep == (("folder", "/home/deploy/.docker", ""),)
+
+
+def test_a_file_that_changes_hands_goes_along_in_case_it_has_to_be_made_again() -> None:
+    file = File("/home/deploy/x", b"a\0b", "deploy", "deploy", "0640")
+    (made,) = file.fix(Drift(file.want(), {}, ("mode",)))
+    assert made == Call(
+        "own_file", ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi"), replaces=("/home/deploy/x",)
+    )

@@ -908,6 +908,7 @@ key_fetch() { # URL PATH FINGERPRINT-OR-DASH
     durable "$key_new"
     mv -f -- "$key_new" "$2"
     durable "$key_folder"
+    relabel "$2"
     key_trust "$2"
 }
 primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second one can't slip in
@@ -1059,6 +1060,7 @@ LOCKS
     durable "$hold_new"
     mv -f -- "$hold_new" "$rpm_lock_file"
     durable "${rpm_lock_file%/*}"
+    relabel "$rpm_lock_file"
 }
 selinux_enforce=/sys/fs/selinux/enforce
 place() { # PATH make|-
@@ -1175,10 +1177,22 @@ stage_open() {
     stage_clear
     stage_new=./.provision.new stage_to=.
     [ -z "$place_safe" ] || return 0
-    mkdir -m 0700 -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
+    mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
     place_enter .provision.new - || fail "$PWD/.provision.new was removed meanwhile"
-    stage_owned || fail "$place_path: .provision.new was replaced meanwhile"
+    [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced meanwhile"
+    stage_empty
+    if ! stage_owned; then
+        chmod -- 0700 . 3>&- || fail "$PWD: its mode cannot be set"
+        stage_empty
+    fi
     stage_new=./.provision.file stage_to=..
+}
+stage_empty() {
+    for stage_new in ./* ./.[!.]*; do
+        if [ -e "$stage_new" ] || [ -L "$stage_new" ]; then
+            fail "$place_path: .provision.new was replaced meanwhile"
+        fi
+    done
 }
 stage_owned() { # is the directory just entered one of root's, for root alone?
     case $enter_uid:$enter_mode in
@@ -1221,7 +1235,7 @@ stage_close() {
 }
 relabel() { # [-R] PATH
     [ -e "$selinux_enforce" ] && command -v restorecon >/dev/null || return 0
-    restorecon "$@" 3>&- || fail "$place_path: restorecon failed"
+    restorecon "$@" 3>&- || fail "$PWD: restorecon $* failed"
 }
 copy_whole() { # FROM TO yes|'': whether FROM has extended attributes
     copy_said=$(cp -P --preserve=mode,ownership,timestamps,xattr -- "$1" "$2" 2>&1 3>&-) && return 0
@@ -1466,7 +1480,10 @@ keep() { # (KIND KEY VALUE)...
         case $1 in
             file | folder)
                 keep_number=$((keep_number + 1))
-                keep_lines=$("keep_$1" "$keep_number" "$2") || keep_failed
+                keep_lines=$("keep_$1" "$keep_number" "$2") || {
+                    sweep_at "$2"
+                    keep_failed
+                }
                 keep_told "$keep_lines"
                 ;;
             bridge)
@@ -1517,7 +1534,7 @@ keep_file() { # NUMBER PATH
         keep_absent "$2"
         return 0
     }
-    keep_mutable "$2" .
+    keep_mutable "$2"
     if [ ! -e "./$place_name" ] && [ ! -L "./$place_name" ]; then
         keep_absent "$2"
         return 0
@@ -1527,17 +1544,16 @@ keep_file() { # NUMBER PATH
     if [ -z "$place_safe" ]; then
         stage_open
         keep_from=./.provision.kept keep_links=2
-        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: $PWD takes no second name for it"
+        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
     fi
     keep_seen=$(exec stat -c '%h:%F' -- "$keep_from" 3>&-) || fail "$2 cannot be read"
     case $keep_seen in
         *:regular*)
-            keep_mutable "$2" "$keep_from"
             keep_extras "$2" "$keep_from"
             copy_whole "$keep_from" "$run/kept/$1" "$keep_found" || fail "$2 cannot be kept: $copy_said"
             [ "${keep_seen%%:*}" -le "$keep_links" ] ||
-                printf 'note %s has %s further names (hard links): they keep the old content, and a rollback restores %s\n' \
-                    "$2" $((${keep_seen%%:*} - keep_links)) "a file of its own"
+                printf 'note %s has %s names (hard links): the others keep the old content, and a rollback restores %s\n' \
+                    "$2" $((${keep_seen%%:*} - keep_links + 1)) "a file of its own"
             ;;
         *:'symbolic link') cp -pP -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
         *:fifo) cp -pPR -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
@@ -1561,14 +1577,23 @@ keep_folder() { # NUMBER PATH
         printf 'owned %s %s\n' "$keep_seen" "$2"
     fi
 }
-keep_mutable() { # PATH FILE: the path, or the directory that it is in
-    keep_flags=$(lsattr -d -- "$2" 2>/dev/null 3>&-) || return 0
-    case ${keep_flags%% *} in
-        *[ia]*)
-            [ "$2" != . ] || set -- "the directory of $1"
-            fail "$1 is immutable or append-only (chattr, lsattr): ${keep_flags%% *}; remove the flag to have it changed"
-            ;;
+keep_mutable() { # PATH
+    keep_flagged=
+    keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
+    keep_flags=$keep_flags$nl
+    while [ -n "$keep_flags" ]; do
+        keep_line=${keep_flags%%"$nl"*}
+        keep_flags=${keep_flags#*"$nl"}
+        case ${keep_line%% *} in
+            *[ia]*) keep_flagged=$keep_line ;;
+        esac
+    done
+    case $keep_flagged in
+        '') return 0 ;;
+        *' .') keep_line="the directory of $1" ;;
+        *) keep_line=$1 ;;
     esac
+    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
 }
 keep_extras() { # PATH FILE -> keep_found
     keep_found=
@@ -1697,11 +1722,12 @@ undo() { # REASON
 sweep() { # RUN-FOLDER
     while IFS=' ' read -r sweep_kind _ sweep_path; do
         case $sweep_kind in
-            file | absent | folder | owned)
-                (! place "$sweep_path" - || stage_clear) >/dev/null 2>&1 || :
-                ;;
+            file | absent | folder | owned) sweep_at "$sweep_path" ;;
         esac
     done <"$1/before"
+}
+sweep_at() { # PATH: in a shell of its own, for it changes the directory
+    (! place "$1" - || stage_clear) >/dev/null 2>&1 || :
 }
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \

@@ -34,6 +34,7 @@ key_fetch() { # URL PATH FINGERPRINT-OR-DASH
     durable "$key_new"
     mv -f -- "$key_new" "$2"
     durable "$key_folder"
+    relabel "$2"
     key_trust "$2"
 }
 

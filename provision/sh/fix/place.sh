@@ -141,10 +141,25 @@ stage_open() {
     stage_clear
     stage_new=./.provision.new stage_to=.
     [ -z "$place_safe" ] || return 0
-    mkdir -m 0700 -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
+    # Without -m, for which busybox calls chmod(2) by the name; umask is 077.
+    mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
     place_enter .provision.new - || fail "$PWD/.provision.new was removed meanwhile"
-    stage_owned || fail "$place_path: .provision.new was replaced meanwhile"
+    [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced meanwhile"
+    stage_empty
+    if ! stage_owned; then
+        # A default ACL has given others access.
+        chmod -- 0700 . 3>&- || fail "$PWD: its mode cannot be set"
+        stage_empty
+    fi
     stage_new=./.provision.file stage_to=..
+}
+
+stage_empty() {
+    for stage_new in ./* ./.[!.]*; do
+        if [ -e "$stage_new" ] || [ -L "$stage_new" ]; then
+            fail "$place_path: .provision.new was replaced meanwhile"
+        fi
+    done
 }
 
 stage_owned() { # is the directory just entered one of root's, for root alone?
@@ -201,7 +216,7 @@ stage_close() {
 # another one.
 relabel() { # [-R] PATH
     [ -e "$selinux_enforce" ] && command -v restorecon >/dev/null || return 0
-    restorecon "$@" 3>&- || fail "$place_path: restorecon failed"
+    restorecon "$@" 3>&- || fail "$PWD: restorecon $* failed"
 }
 
 # A copy with owner, mode, times, extended attributes and ACL. -> copy_said: why there is none

@@ -123,8 +123,8 @@ keep_file() { # NUMBER PATH
             keep_extras "$2" "$keep_from"
             copy_whole "$keep_from" "$run/kept/$1" "$keep_found" || fail "$2 cannot be kept: $copy_said"
             [ "${keep_seen%%:*}" -le "$keep_links" ] ||
-                printf 'note %s has %s further names (hard links): they keep the old content, and a rollback restores %s\n' \
-                    "$2" $((${keep_seen%%:*} - keep_links)) "a file of its own"
+                printf 'note %s has %s names (hard links): the others keep the old content, and a rollback restores %s\n' \
+                    "$2" $((${keep_seen%%:*} - keep_links + 1)) "a file of its own"
             ;;
         *:'symbolic link') cp -pP -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
         *:fifo) cp -pPR -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
@@ -155,7 +155,9 @@ keep_folder() { # NUMBER PATH
 # lsattr (e2fsprogs, busybox), or the file system has no flags, the step says it.
 keep_mutable() { # PATH
     keep_flagged=
-    keep_flags=$(lsattr -d -- . "./$place_name" 2>/dev/null 3>&-) || :
+    # Only a name that stays what it is: lsattr opens it, and to open a device may be to start it. (A file elsewhere that
+    # has the flag can't get a second name.)
+    keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
     keep_flags=$keep_flags$nl
     while [ -n "$keep_flags" ]; do
         keep_line=${keep_flags%%"$nl"*}
