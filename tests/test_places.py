@@ -177,7 +177,7 @@ def test_neither_keeping_nor_restoring_follows_a_swapped_name(
     os.chown(path, NOBODY, NOBODY)
     swapping(attack, place / "home", "app.conf=../victim/shadow", ".provision.new=../victim/shadow")
     lines = (
-        f"n=0; while [ $n -lt {ROUNDS} ]; do n=$((n + 1)); rm -rf $run/kept $run/before\n"
+        f"undo_failed=; n=0; while [ $n -lt {ROUNDS} ]; do n=$((n + 1)); rm -rf $run/kept $run/before\n"
         f"(keep file {path} '')\n"
         f'[ ! -f "$run/before" ] || ! grep -q "root.s own" -r "$run/kept" || echo LEAKED >&2\n'
         f'[ ! -f "$run/before" ] || ! grep -q "^file 1 " "$run/before" || undo_each "file 1 {path}$nl"\n'
@@ -255,7 +255,7 @@ def test_a_directory_or_file_of_roots_is_never_given_away(place: Path, shell: li
 
 def cycle(path: Path, change: str) -> str:
     """Keep a path, change it, and undo that."""
-    return f'keep file {path} ""\n(\nset -eu\n{change}\n)\nundo_file "$run/kept/1" {path}'
+    return f'keep file {path} ""\n(\nset -eu\n{change}\n)\nundo_failed=\nundo_each "file 1 {path}$nl"'
 
 
 @each_shell
