@@ -123,7 +123,9 @@ class Job(Struct, frozen=True):
             raise self._refused(progress)
         if progress.result is None and finished.status:
             names = tuple(progress.names)
-            raise HostError("record", "the job could not be started", detail=finished.stderr, undone=names)
+            why = "".join(f": {line}" for line in finished.stderr.splitlines()[-1:])
+            message = f"the job could not be started{mask(why)}"
+            raise HostError("record", message, detail=finished.stderr, undone=names)
         left: list[str] = []
         if progress.result in ("done", "waiting"):
             try:
@@ -200,7 +202,8 @@ class Job(Struct, frozen=True):
             message = "the host was changed by somebody else since its plan was made; nothing was done"
             return HostError("drifted", message, detail=frame[1], undone=names)
         if frame[0] == "unkept":
-            message = "what is there could not be kept, so nothing was changed (no room below /var/lib/provision?)"
+            why = (frame[1].strip().splitlines() or ["the host did not say why"])[-1]
+            message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], undone=names)
         if frame[1].startswith("run "):
             owner = f"{frame[1]} waits for its confirmation"

@@ -112,11 +112,21 @@ def _risky(call: Call, more: tuple[str, ...]) -> bool:
 
 
 def _base(steps: tuple[Step, ...], report: Report) -> Iterator[tuple[str, str, str]]:
-    """The files that are to be replaced, as the look saw them."""
+    """The files that are to be replaced, and the directories that get another owner or mode, as the look saw them."""
     for path in _replaced(steps):
         seen = report.get("file", path)
         if seen is not None:
             yield "file", path, seen[0]
+    for kind, path, _ in dict.fromkeys(kept for step in steps for kept in step.call.keeps):
+        seen = report.get("file", path) if kind == "folder" else None
+        if seen is not None:
+            yield "folder", path, _identity(seen[0])
+
+
+def _identity(seen: str) -> str:
+    """A directory without what changes with what is in it: times and size. See ``base_now`` in the host's script."""
+    kind, *fields = seen.split(":")
+    return ":".join((kind, *fields[:3], *fields[4:5]))
 
 
 def _replaced(steps: tuple[Step, ...]) -> tuple[str, ...]:

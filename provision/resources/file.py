@@ -66,7 +66,8 @@ class File(Struct, frozen=True):
         if "content" in drift:
             yield put(*ownership, self.content, self.watchers, literal=self.literal)
         else:
-            yield Call("own_file", ownership, replaces=(self.path,))
+            # The content goes along for a directory in which the name may stand for another file by then.
+            yield Call("own_file", (*ownership, *_words(self.content, self.literal)), replaces=(self.path,))
 
     def _bytes(self) -> bytes:
         return self.content if self.literal else reveal_bytes(self.content)
@@ -122,11 +123,15 @@ def put(
 ) -> Call:
     """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. In
     ``literal`` content nothing is a token."""
+    words = (path, owner, group, mode, *_words(content, literal))
+    return Call("put_file", words, replaces=(path,), disturbs=watchers)
+
+
+def _words(content: bytes, literal: bool) -> tuple[str, str]:
     text = None if b"\0" in content else _utf8(content)
-    if literal and text is not None:
-        text = foreign(text)
-    encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
-    return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
+    if text is None:
+        return "base64", base64.b64encode(content).decode()
+    return "text", foreign(text) if literal else text
 
 
 def _utf8(content: bytes) -> str | None:

@@ -41,4 +41,5 @@ class Folder(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen and drift.seen["type"] != "directory":
             raise Unfixable(f"{self.path} is a {drift.seen['type']}, where a folder is to be")
-        yield Call("folder_put", (self.path, self.owner, self.group, self.mode))
+        ownership = (self.path, self.owner, self.group, self.mode)
+        yield Call("folder_put", ownership, keeps=(("folder", self.path, ""),))

@@ -16,7 +16,7 @@ died() { # STATUS
 # How many bytes of it are here; nothing where the host needs none: it has it, or what it is for.
 blob_state() { # NAME SUM IMAGE-ID...
     stage=blob_state
-    mkdir -p "$blobs_home"
+    own_folders "${blobs_home%/*}" "$blobs_home"
     blob_bound "$1"
     blob_file=$blobs_home/$1 blob_part=$blobs_home/$1.$2.part
     shift 2

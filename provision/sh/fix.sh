@@ -22,9 +22,10 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     run=${1:+$run_home/$1}
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
     if [ -n "$run" ]; then
+        own_folders "${run_home%/*}" "$run_home" 2>>"$run/noise"
         run_noise=$run/noise
         if [ -n "${run_private-}" ]; then
-            [ -d "$run_folder" ] || mkdir -p "$run_folder"
+            own_folders "$run_folder" 2>>"$run/noise"
             run_noise=$run_folder/noise.$$
         fi
         # Open for reading too: then neither opening nor writing waits for somebody on the other side.
@@ -48,7 +49,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
+    own_folders "$run_folder"
 }
 
 # Text without secrets; with builtins alone, so that no value is an argument of a program.
@@ -232,9 +233,11 @@ begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
     run=$run_home/$1 stage=apart
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=$run/noise
+    run_noise=$run/noise
     [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=nobody
     begin_shell
-    [ -d "$run_folder" ] || mkdir -p "$run_folder"
+    # A rollback must not fail for that.
+    (own_folders "$run_folder") >>"$run_noise" 2>&1 || run_folder=$run
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
 }

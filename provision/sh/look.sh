@@ -31,6 +31,20 @@ supported() {
         emit end
         exit 0
     fi
+    at own_look /run/provision /var/lib/provision
+}
+
+# What own_folders checks, for a look, which makes nothing, as far as a shell can see it without a program.
+own_look() { # PATH...
+    for own_path in "$@"; do
+        [ -e "$own_path" ] || [ -L "$own_path" ] || continue
+        if [ -L "$own_path" ] || [ ! -d "$own_path" ]; then
+            own_refuse "it is something else"
+        fi
+        # -O is POSIX since 2024, and older dash, bash and busybox have it.
+        # shellcheck disable=SC3067
+        [ -O "$own_path" ] || own_refuse "it belongs to another account"
+    done
 }
 
 died() { # STATUS

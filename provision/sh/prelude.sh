@@ -46,6 +46,62 @@ fail() { # MESSAGE...: end the step that we are in
     exit 1
 }
 
+# Directories of provision's own, in directories where root alone writes: made for root alone. One that another account
+# has made, or can write in, is not used, for what is in it may be that account's. A path that is not a directory fails.
+own_folders() { # PATH...
+    for own_path in "$@"; do
+        # Without -p: it fails where there is something already.
+        [ -e "$own_path" ] || [ -L "$own_path" ] || mkdir -m 0700 -- "$own_path" 3>&- || [ -d "$own_path" ] ||
+            fail "$own_path cannot be made"
+    done
+    own_seen=$(exec stat -c '%a:%u:%U:%F' -- "$@" 3>&-)$nl || fail "$*: cannot be read"
+    for own_path in "$@"; do
+        own_line=${own_seen%%"$nl"*}
+        own_seen=${own_seen#*"$nl"}
+        own_user=${own_line#*:*:}
+        case $own_line in
+            *:directory) ;;
+            *) own_refuse "it is a ${own_line##*:}" ;;
+        esac
+        case $own_line in
+            *:0:*) ;;
+            *) own_refuse "it belongs to ${own_user%%:*}" ;;
+        esac
+        case ${own_line%%:*} in
+            *[2367]? | *[2367]) own_refuse "accounts other than root can write in it (mode ${own_line%%:*})" ;;
+            700 | ?700) ;;
+            *) chmod 0700 -- "$own_path" 3>&- || fail "$own_path: its mode cannot be set" ;;
+        esac
+    done
+}
+
+own_refuse() { # WHY
+    fail "$own_path is not a directory of root's, for root alone: $1; remove it, provision makes it"
+}
+
+# The first symbolic link on the way to PATH that an account other than root owns; provision follows none of them.
+# Without a program where there is no link.
+foreign_link() { # PATH -> foreign: in the form in which a look reports a file, or empty
+    foreign='' foreign_left=${1#/} foreign_at=
+    while :; do
+        case $foreign_left in
+            */*) ;;
+            *) return 0 ;;
+        esac
+        foreign_at=$foreign_at/${foreign_left%%/*}
+        foreign_left=${foreign_left#*/}
+        [ -L "$foreign_at" ] || continue
+        foreign_line=$(exec stat -c '%u:%a:%U:%G:%Z:%i:%Y:%s' -- "$foreign_at" 3>&-) || return 0
+        case $foreign_line in
+            0:*) ;;
+            *)
+                foreign="symbolic link on its path:${foreign_line#*:}"
+                return 0
+                ;;
+        esac
+    done
+}
+
 # The process that PID is, for certain: "PID:START", START in clock ticks since boot (proc(5), field 22).
 process() { # PID -> process_id, empty when there is none
     process_id=

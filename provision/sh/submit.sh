@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The frame of a script that starts a job on the host, apart from this connection, and tells what it does.
 
-run_home=/var/lib/provision/runs
+run_home=/var/lib/provision/runs run_folder=/run/provision
 
 begin() {
     set -eu
@@ -19,7 +19,7 @@ died() { # STATUS
 submit() { # RUN
     stage=submit
     run=$run_home/$1
-    [ -d "$run_home" ] || mkdir -p "$run_home"
+    own_folders "${run_home%/*}" "$run_home" "$run_folder"
     history_bound
     secrets_sweep
     mkdir "$run" || fail "there is a run $1 on this host already"

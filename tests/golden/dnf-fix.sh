@@ -45,6 +45,54 @@ fail() { # MESSAGE...: end the step that we are in
     printf '%s\n' "$*" >&2
     exit 1
 }
+own_folders() { # PATH...
+    for own_path in "$@"; do
+        [ -e "$own_path" ] || [ -L "$own_path" ] || mkdir -m 0700 -- "$own_path" 3>&- || [ -d "$own_path" ] ||
+            fail "$own_path cannot be made"
+    done
+    own_seen=$(exec stat -c '%a:%u:%U:%F' -- "$@" 3>&-)$nl || fail "$*: cannot be read"
+    for own_path in "$@"; do
+        own_line=${own_seen%%"$nl"*}
+        own_seen=${own_seen#*"$nl"}
+        own_user=${own_line#*:*:}
+        case $own_line in
+            *:directory) ;;
+            *) own_refuse "it is a ${own_line##*:}" ;;
+        esac
+        case $own_line in
+            *:0:*) ;;
+            *) own_refuse "it belongs to ${own_user%%:*}" ;;
+        esac
+        case ${own_line%%:*} in
+            *[2367]? | *[2367]) own_refuse "accounts other than root can write in it (mode ${own_line%%:*})" ;;
+            700 | ?700) ;;
+            *) chmod 0700 -- "$own_path" 3>&- || fail "$own_path: its mode cannot be set" ;;
+        esac
+    done
+}
+own_refuse() { # WHY
+    fail "$own_path is not a directory of root's, for root alone: $1; remove it, provision makes it"
+}
+foreign_link() { # PATH -> foreign: in the form in which a look reports a file, or empty
+    foreign='' foreign_left=${1#/} foreign_at=
+    while :; do
+        case $foreign_left in
+            */*) ;;
+            *) return 0 ;;
+        esac
+        foreign_at=$foreign_at/${foreign_left%%/*}
+        foreign_left=${foreign_left#*/}
+        [ -L "$foreign_at" ] || continue
+        foreign_line=$(exec stat -c '%u:%a:%U:%G:%Z:%i:%Y:%s' -- "$foreign_at" 3>&-) || return 0
+        case $foreign_line in
+            0:*) ;;
+            *)
+                foreign="symbolic link on its path:${foreign_line#*:}"
+                return 0
+                ;;
+        esac
+    done
+}
 process() { # PID -> process_id, empty when there is none
     process_id=
     case $1 in
@@ -178,7 +226,10 @@ look_files() { # PATH...
     done
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
-        if [ -e "$1" ] || [ -L "$1" ]; then
+        foreign_link "$1"
+        if [ -n "$foreign" ]; then
+            emit file "$1" "$foreign"
+        elif [ -e "$1" ] || [ -L "$1" ]; then
             set -- "$@" "$1"
         else
             emit file "$1" absent
@@ -238,6 +289,11 @@ look_files() { # PATH...
 }
 look_sums() { # PATH...: what is no sight for anybody: its hash alone
     for sums_path in "$@"; do
+        foreign_link "$sums_path"
+        if [ -n "$foreign" ]; then
+            emit file "$sums_path" "$foreign"
+            continue
+        fi
         if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
             emit file "$sums_path" absent
             continue
@@ -624,60 +680,84 @@ docker_live_restore() {
     esac
 }
 put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
-    put_folder=${1%/*}
-    put_folder=${put_folder:-/}
-    if [ -d "$1" ] && [ ! -L "$1" ]; then
+    place "$1" make
+    if [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
         fail "$1 is a directory"
     fi
-    [ -d "$put_folder" ] || (
-        umask 022
-        mkdir -p -- "$put_folder"
-    )
-    put_new=$put_folder/.provision.new
-    if [ -e "$put_new" ] || [ -L "$put_new" ]; then
-        rm -f -- "$put_new"
-    fi
-    : >"$put_new" # umask is 077
-    chown -- "$2:$3" "$put_new"
-    chmod -- "$4" "$put_new"
+    stage_open
+    set -C # O_EXCL
+    : >"$stage_new" # umask is 077
+    set +C
+    chown -- "$2:$3" "$stage_new"
+    chmod -- "$4" "$stage_new"
     case $5 in
-        text) printf '%s' "$6" >"$put_new" || put_short ;;
-        base64) printf '%s' "$6" | base64 -d >"$put_new" || put_short ;;
+        text) printf '%s' "$6" >"$stage_new" || put_short ;;
+        base64) printf '%s' "$6" | base64 -d >"$stage_new" || put_short ;;
         *) fail "put_file: unknown encoding $5" ;;
     esac
-    durable "$put_new"
-    [ ! -L "$1" ] || rm -f -- "$1"
-    mv -f -- "$put_new" "$1"
-    durable "$put_folder"
+    durable "$stage_new"
+    stage_publish
     written
 }
 put_short() {
-    rm -f -- "$put_new"
-    fail "$put_folder: a file can't be written whole there; is there room? $(df -Pk -- "$put_folder" | tail -n 1)"
+    rm -f -- "$stage_new"
+    fail "${place_path%/*}: a file can't be written whole there; is there room? $(df -Pk -- . | tail -n 1)"
 }
 written() {
     ticks_now
     printf '%s\n' "$ticks" >"$run_written"
 }
 folder_put() { # PATH OWNER GROUP MODE
-    [ -d "$1" ] || (
-        umask 022
-        mkdir -p -- "$1"
-    )
-    chown -- "$2:$3" "$1"
-    chmod -- "$4" "$1"
-    durable "${1%/*}/"
+    place "$1" make
+    [ ! -L "./$place_name" ] || place_refuse "./$place_name"
+    if [ -n "$place_safe" ]; then
+        [ -d "./$place_name" ] || mkdir -- "./$place_name"
+        chown -- "$2:$3" "./$place_name"
+        chmod -- "$4" "./$place_name"
+        durable .
+        relabel "./$place_name"
+    elif [ ! -e "./$place_name" ]; then
+        stage_open
+        mkdir -m 0700 -- "$stage_new"
+        chown -- "$2:$3" "$stage_new"
+        chmod -- "$4" "$stage_new"
+        stage_publish
+    else
+        place_enter "$place_name" - || fail "$1 was removed meanwhile"
+        folder_own "$2" "$3" "$4"
+        durable ..
+    fi
 }
-own_file() { # PATH OWNER GROUP MODE: content is right already
-    chown -- "$2:$3" "$1"
-    chmod -- "$4" "$1"
+folder_own() { # OWNER GROUP MODE
+    case $1 in
+        "$enter_user" | "$enter_uid") ;;
+        *)
+            fail "$place_path belongs to $enter_user, and accounts other than root can move directories there;" \
+                "give it to $1 by hand (chown) or remove it"
+            ;;
+    esac
+    chown -- "$1:$2" .
+    chmod -- "$3" .
+}
+own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
+    place "$1" - || fail "$1 is not there any more"
+    if [ -z "$place_safe" ]; then
+        put_file "$@"
+        return
+    fi
+    if [ -L "./$place_name" ] || [ ! -f "./$place_name" ]; then
+        fail "$1 is not a regular file any more"
+    fi
+    chown -h -- "$2:$3" "./$place_name"
+    chmod -- "$4" "./$place_name"
 }
 remove_file() { # PATH
-    if [ -d "$1" ] && [ ! -L "$1" ]; then
+    place "$1" - || return 0
+    if [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
         fail "$1 is a directory; only files are removed"
     fi
-    rm -f -- "$1"
-    [ ! -d "${1%/*}" ] || durable "${1%/*}"
+    rm -f -- "./$place_name"
+    durable .
     written
 }
 durable() { # PATH...
@@ -864,6 +944,7 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     durable "$key_new"
     mv -f -- "$key_new" "$key_path"
     durable "$key_folder"
+    relabel "$key_path"
     key_trust "$key_path"
 }
 one_block() { # FILE
@@ -1039,6 +1120,194 @@ LOCKS
     durable "$hold_new"
     mv -f -- "$hold_new" "$rpm_lock_file"
     durable "${rpm_lock_file%/*}"
+    relabel "$rpm_lock_file"
+}
+selinux_enforce=/sys/fs/selinux/enforce
+place() { # PATH make|-
+    place_path=$1 place_name=${1##*/} place_folder=${1%/*}/ place_hops=40 place_id=
+    case $place_name in
+        '' | . | ..) fail "$1 is not the name of a file" ;;
+    esac
+    until place_stable; do :; done
+    cd -P -- "$place_at" || fail "$1: $place_at cannot be entered"
+    [ -n "$place_rest" ] || return 0
+    if [ -z "$place_safe" ]; then
+        place_left=$place_rest/
+        while [ -n "$place_left" ]; do
+            place_next=${place_left%%/*}
+            place_left=${place_left#*/}
+            place_enter "$place_next" "$2" || return 1
+        done
+        return 0
+    fi
+    [ "$2" = make ] || return 1
+    (
+        umask 022
+        mkdir -p -- "./$place_rest" 3>&-
+    ) || fail "${1%/*} cannot be made"
+    relabel -R "./${place_rest%%/*}"
+    cd -P -- "./$place_rest" || fail "${1%/*} cannot be entered"
+}
+place_stable() {
+    place_left=${place_folder#/} place_end='' place_rest=
+    set -- /
+    while [ -n "$place_left" ]; do
+        place_next=${place_left%%/*}
+        place_left=${place_left#*/}
+        case $place_next in
+            '' | .) continue ;;
+        esac
+        place_end=$place_end/$place_next
+        set -- "$@" "$place_end"
+    done
+    place_lines=$(exec stat -c '%a:%u:%F' -- "$@" 2>/dev/null 3>&-) || :
+    [ -n "$place_lines" ] || fail "$place_path: the directories on the way cannot be read"
+    place_lines=$place_lines$nl
+    for place_next in "$@"; do
+        place_line=${place_lines%%"$nl"*}
+        place_lines=${place_lines#*"$nl"}
+        case $place_line in
+            '') break ;;
+            *:directory) ;;
+            *:0:'symbolic link')
+                place_follow "$place_next"
+                return 1
+                ;;
+            *:'symbolic link') place_refuse "$place_next" ;;
+            *) fail "$place_path: $place_next is not a directory" ;;
+        esac
+        place_at=$place_next
+        place_safe=yes
+        case $place_line in
+            *[2367]?:*:* | *[2367]:*:*) place_safe= ;;
+            *:0:*) ;;
+            *) place_safe= ;;
+        esac
+        [ -n "$place_safe" ] || break
+    done
+    place_rest=${place_end#"${place_at%/}"}
+    place_rest=${place_rest#/}
+}
+place_follow() { # LINK, which root owns, in a directory that only root writes in
+    place_hops=$((place_hops - 1))
+    [ "$place_hops" -gt 0 ] || fail "$place_path: too many symbolic links on the way"
+    place_link=$(exec readlink -- "$1" 3>&-) || fail "$place_path: $1 cannot be read"
+    case $place_link in
+        /*) ;;
+        *) place_link=${1%/*}/$place_link ;;
+    esac
+    place_folder=$place_link${place_end#"$1"}/
+}
+place_refuse() { # LINK
+    place_owner=$(exec stat -c %U -- "$1" 2>/dev/null 3>&-) || place_owner=unknown
+    case $1 in
+        ./*) place_link=$PWD/${1#./} ;;
+        *) place_link=$1 ;;
+    esac
+    fail "$place_path: $place_link is a symbolic link of $place_owner, in the place of a directory; provision follows no" \
+        "link that an account other than root can make or replace"
+}
+place_enter() { # NAME make|-
+    [ "$1" != .. ] || fail "$place_path: a directory that another account can write in, and .. after it"
+    [ ! -L "./$1" ] || place_refuse "./$1"
+    if [ ! -e "./$1" ]; then
+        [ "$2" = make ] || return 1
+        (
+            umask 022
+            mkdir -- "./$1" 3>&-
+        ) || fail "$PWD/$1 cannot be made"
+    fi
+    [ -n "$place_id" ] || place_id=$(exec stat -c %d:%i -- . 3>&-) || fail "$PWD cannot be read"
+    enter_from=$place_id
+    cd -P -- "./$1" || fail "$place_path: $PWD/$1 cannot be entered"
+    enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced meanwhile"
+    enter_here=${enter_seen%%"$nl"*}
+    place_id=${enter_here%% *}
+    case $enter_seen in
+        "$enter_here$nl$enter_from "*"$nl$enter_here") ;;
+        *) fail "$place_path: $1 was replaced meanwhile; nothing was written there" ;;
+    esac
+    enter_mode=${enter_here#* }
+    enter_uid=${enter_mode#* }
+    enter_mode=${enter_mode%% *}
+    enter_user=${enter_uid#* }
+    enter_uid=${enter_uid%% *}
+}
+stage_open() {
+    stage_clear
+    stage_new=./.provision.new stage_to=.
+    [ -z "$place_safe" ] || return 0
+    mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
+    place_enter .provision.new - || fail "$PWD/.provision.new was removed meanwhile"
+    [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced meanwhile"
+    stage_empty
+    if ! stage_owned; then
+        chmod -- 0700 . 3>&- || fail "$PWD: its mode cannot be set"
+        stage_empty
+    fi
+    stage_new=./.provision.file stage_to=..
+}
+stage_empty() {
+    for stage_new in ./* ./.[!.]*; do
+        if [ -e "$stage_new" ] || [ -L "$stage_new" ]; then
+            fail "$place_path: .provision.new was replaced meanwhile"
+        fi
+    done
+}
+stage_owned() { # is the directory just entered one of root's, for root alone?
+    case $enter_uid:$enter_mode in
+        0:*700) return 0 ;;
+    esac
+    return 1
+}
+stage_clear() {
+    if [ -d ./.provision.new ] && [ ! -L ./.provision.new ]; then
+        (
+            place_enter .provision.new - && stage_owned || exit 0
+            [ ! -d ./.provision.file ] || rmdir -- ./.provision.file
+            rm -f -- ./.provision.file ./.provision.kept
+        ) 3>&-
+        rmdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new is in the way, and not provision's; remove it"
+    elif [ -e ./.provision.new ] || [ -L ./.provision.new ]; then
+        rm -f -- ./.provision.new 3>&- || fail "$PWD/.provision.new is in the way; remove it"
+    fi
+}
+stage_publish() {
+    if [ "$stage_to" = . ]; then
+        [ ! -L "./$place_name" ] || rm -f -- "./$place_name"
+        mv -f -- "$stage_new" "./$place_name" || stage_stuck
+    else
+        mv -f -T -- "$stage_new" "../$place_name" || stage_stuck
+    fi
+    durable "$stage_to"
+    stage_close
+    relabel "./$place_name"
+}
+stage_stuck() {
+    [ -d "$stage_new" ] || rm -f -- "$stage_new"
+    fail "$place_path cannot be replaced (a mount point? the immutable flag of lsattr?)"
+}
+stage_close() {
+    [ "$stage_to" != . ] || return 0
+    cd -P .. || fail "$place_path: its directory cannot be entered"
+    place_id=
+    rmdir -- ./.provision.new 2>/dev/null 3>&- || :
+}
+relabel() { # [-R] PATH
+    [ -e "$selinux_enforce" ] && command -v restorecon >/dev/null || return 0
+    restorecon "$@" 3>&- || fail "$PWD: restorecon $* failed"
+}
+copy_whole() { # FROM TO yes|'': whether FROM has extended attributes
+    copy_said=$(cp -P --preserve=mode,ownership,timestamps,xattr -- "$1" "$2" 2>&1 3>&-) && return 0
+    case $copy_said in
+        *nrecognized* | *'nvalid option'* | *'without xattr'*) ;;
+        *) return 1 ;;
+    esac
+    if [ -n "$3" ]; then
+        copy_said="it has extended attributes (or an ACL), which cp on this host does not copy; remove them, or install coreutils"
+        return 1
+    fi
+    copy_said=$(cp -pP -- "$1" "$2" 2>&1 3>&-)
 }
 pin_version() { # NAME PIN -> pin_found
     pin_found=
@@ -1258,8 +1527,16 @@ base_now() { # KIND KEY -> base_value, as the look told it
     base_value=absent
     case $1 in
         file)
-            if [ -e "$2" ] || [ -L "$2" ]; then
+            foreign_link "$2"
+            if [ -n "$foreign" ]; then
+                base_value=$foreign
+            elif [ -e "$2" ] || [ -L "$2" ]; then
                 base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
+            fi
+            ;;
+        folder)
+            if [ -e "$2" ] || [ -L "$2" ]; then
+                base_value=$(stat -c '%F:%a:%U:%G:%i' -- "$2" 2>/dev/null) || base_value=absent
             fi
             ;;
     esac
@@ -1269,15 +1546,13 @@ keep() { # (KIND KEY VALUE)...
     mkdir "$run/kept" || keep_failed
     while [ $# -gt 0 ]; do
         case $1 in
-            file)
+            file | folder)
                 keep_number=$((keep_number + 1))
-                if [ -L "$2" ] || [ -f "$2" ]; then
-                    cp -pP -- "$2" "$run/kept/$keep_number" || keep_failed
-                    printf 'file %s %s\n' "$keep_number" "$2"
-                elif [ ! -e "$2" ]; then
-                    keep_folders "${2%/*}"
-                    printf 'absent - %s\n' "$2"
-                fi
+                keep_lines=$("keep_$1" "$keep_number" "$2") || {
+                    sweep_at "$2"
+                    keep_failed
+                }
+                keep_told "$keep_lines"
                 ;;
             bridge)
                 keep_address=$(ip -o -4 address show dev "$2" 2>/dev/null) || keep_address=
@@ -1303,10 +1578,111 @@ keep() { # (KIND KEY VALUE)...
     printf 'end - -\n' >>"$run/before.new" || keep_failed
     mv -f "$run/before.new" "$run/before" || keep_failed
     for keep_one in "$run"/kept/*; do
-        [ -L "$keep_one" ] || [ ! -e "$keep_one" ] || set -- "$@" "$keep_one"
+        [ -L "$keep_one" ] || [ ! -f "$keep_one" ] || set -- "$@" "$keep_one"
     done
     durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
+}
+keep_told() { # LINES: of the record, and notes for the operator
+    keep_left=$1
+    while [ -n "$keep_left" ]; do
+        keep_line=${keep_left%%"$nl"*}
+        case $keep_left in
+            *"$nl"*) keep_left=${keep_left#*"$nl"} ;;
+            *) keep_left= ;;
+        esac
+        case $keep_line in
+            'note '*) emit note "${keep_line#note }" ;;
+            *) printf '%s\n' "$keep_line" ;;
+        esac
+    done
+}
+keep_file() { # NUMBER PATH
+    place "$2" - || {
+        keep_absent "$2"
+        return 0
+    }
+    keep_mutable "$2"
+    if [ ! -e "./$place_name" ] && [ ! -L "./$place_name" ]; then
+        keep_absent "$2"
+        return 0
+    fi
+    [ -L "./$place_name" ] || [ ! -d "./$place_name" ] || return 0
+    keep_from=./$place_name keep_links=1
+    if [ -z "$place_safe" ]; then
+        stage_open
+        keep_from=./.provision.kept keep_links=2
+        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
+    fi
+    keep_seen=$(exec stat -c '%h:%F' -- "$keep_from" 3>&-) || fail "$2 cannot be read"
+    case $keep_seen in
+        *:regular*)
+            keep_extras "$2" "$keep_from"
+            copy_whole "$keep_from" "$run/kept/$1" "$keep_found" || fail "$2 cannot be kept: $copy_said"
+            [ "${keep_seen%%:*}" -le "$keep_links" ] ||
+                printf 'note %s has %s names (hard links): the others keep the old content, and a rollback restores %s\n' \
+                    "$2" $((${keep_seen%%:*} - keep_links + 1)) "a file of its own"
+            ;;
+        *:'symbolic link') cp -pP -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
+        *:fifo) cp -pPR -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
+        *) fail "$2 is a ${keep_seen#*:}, which a rollback could not restore; remove it, or declare another path" ;;
+    esac
+    printf 'file %s %s\n' "$1" "$2"
+    if [ -z "$place_safe" ]; then
+        rm -f -- "$keep_from" 3>&-
+        stage_close
+    fi
+}
+keep_absent() { # PATH
+    keep_folders "${1%/*}"
+    printf 'absent - %s\n' "$1"
+}
+keep_folder() { # NUMBER PATH
+    if ! place "$2" - || [ ! -e "./$place_name" ]; then
+        keep_folders "$2"
+    elif [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
+        keep_seen=$(exec stat -c '%u:%g:%a' -- "./$place_name" 3>&-) || fail "$2 cannot be read"
+        printf 'owned %s %s\n' "$keep_seen" "$2"
+    fi
+}
+keep_mutable() { # PATH
+    keep_flagged=
+    keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
+    keep_flags=$keep_flags$nl
+    while [ -n "$keep_flags" ]; do
+        keep_line=${keep_flags%%"$nl"*}
+        keep_flags=${keep_flags#*"$nl"}
+        case ${keep_line%% *} in
+            *[ia]*) keep_flagged=$keep_line ;;
+        esac
+    done
+    case $keep_flagged in
+        '') return 0 ;;
+        *' .') keep_line="the directory of $1" ;;
+        *) keep_line=$1 ;;
+    esac
+    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
+}
+keep_extras() { # PATH FILE -> keep_found
+    keep_found=
+    if command -v getfattr >/dev/null; then
+        keep_more=$(getfattr -h -d -m - -- "$2" 2>/dev/null 3>&- || getfattr -h -d -- "$2" 2>/dev/null 3>&-) || return 0
+        while IFS= read -r keep_line; do
+            case $keep_line in
+                '' | '#'* | security.selinux* | security.ima* | security.evm*) ;;
+                *) keep_found=yes ;;
+            esac
+        done <<ATTRIBUTES
+$keep_more
+ATTRIBUTES
+    else
+        keep_more=$(exec ls -ld -- "$2" 3>&-) || return 0
+        case ${keep_more%% *} in
+            *+) keep_found=yes ;;
+        esac
+    fi
+    [ -n "$keep_found" ] || return 0
+    printf 'note %s has extended attributes (or an ACL): the new file has none of them, a rollback restores them\n' "$1"
 }
 keep_folders() { # FOLDER: those that will be made for a file, the outermost first
     [ -n "$1" ] && [ ! -d "$1" ] || return 0
@@ -1416,9 +1792,12 @@ undo() { # REASON
 sweep() { # RUN-FOLDER
     while IFS=' ' read -r sweep_kind _ sweep_path; do
         case $sweep_kind in
-            file | absent) rm -f -- "${sweep_path%/*}/.provision.new" ;;
+            file | absent | folder | owned) sweep_at "$sweep_path" ;;
         esac
     done <"$1/before"
+}
+sweep_at() { # PATH: in a shell of its own, for it changes the directory
+    (! place "$1" - || stage_clear) >/dev/null 2>&1 || :
 }
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
@@ -1456,25 +1835,50 @@ undo_each() { # LINES
 undo_one() { # KIND WORD REST
     case $1 in
         absent)
-            rm -f -- "$3"
-            [ ! -d "${3%/*}" ] || durable "${3%/*}"
+            place "$3" - || return 0
+            rm -f -- "./$place_name"
+            durable .
             ;;
-        file)
-            undo_new=${3%/*}/.provision.new
-            rm -f -- "$undo_new"
-            cp -pP -- "$run/kept/$2" "$undo_new"
-            [ -L "$undo_new" ] || durable "$undo_new"
-            mv -f -- "$undo_new" "$3"
-            durable "${3%/*}"
-            ;;
+        file) undo_file "$run/kept/$2" "$3" ;;
         live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
         hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
         forward) forward_set "$2" ;;
-        folder) rmdir -- "$3" 2>/dev/null || : ;;
+        folder)
+            place "$3" - || return 0
+            rmdir -- "./$place_name" 2>/dev/null || :
+            ;;
+        owned) undo_owned "$2" "$3" ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
         image | network | container | compose) "undo_$1" "$2" "$3" ;;
     esac
+}
+undo_file() { # KEPT PATH
+    place "$2" make
+    stage_open
+    if [ -L "$1" ]; then
+        cp -pP -- "$1" "$stage_new"
+    elif [ -p "$1" ]; then
+        cp -pPR -- "$1" "$stage_new"
+    else
+        copy_whole "$1" "$stage_new" '' || fail "$2: $copy_said"
+        durable "$stage_new"
+    fi
+    stage_publish
+}
+undo_owned() { # UID:GID:MODE PATH
+    place "$2" - || return 0
+    if [ -L "./$place_name" ] || [ ! -d "./$place_name" ]; then
+        fail "$2 is not a directory any more"
+    fi
+    undo_mode=${1##*:} undo_group=${1#*:}
+    if [ -n "$place_safe" ]; then
+        chown -- "${1%:*}" "./$place_name"
+        chmod -- "$undo_mode" "./$place_name"
+    else
+        place_enter "$place_name" -
+        folder_own "${1%%:*}" "${undo_group%:*}" "$undo_mode"
+    fi
 }
 undo_bridge() { # NAME ADDRESS
     undo_address=$(ip -o -4 address show dev "$1" 2>/dev/null) || return 0
@@ -1600,7 +2004,6 @@ guard_undo() { # REASON: only one of those who see it does it
         '' | *[!0-9]*) ;;
         *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
     esac
-    mkdir -p "$run_folder"
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"
     exit 0
@@ -1657,9 +2060,10 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     run=${1:+$run_home/$1}
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
     if [ -n "$run" ]; then
+        own_folders "${run_home%/*}" "$run_home" 2>>"$run/noise"
         run_noise=$run/noise
         if [ -n "${run_private-}" ]; then
-            [ -d "$run_folder" ] || mkdir -p "$run_folder"
+            own_folders "$run_folder" 2>>"$run/noise"
             run_noise=$run_folder/noise.$$
         fi
         exec 3<>"$run/live" >>"$run_noise" 2>&1 </dev/null
@@ -1680,7 +2084,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
         begin_events
         emit_to=output
     fi
-    [ -d "$run_folder" ] || mkdir -p "$run_folder" || exit 1
+    own_folders "$run_folder"
 }
 masked() { # TEXT -> masked_text
     masked_text=$1 masked_number=0 masked_form=
@@ -1836,11 +2240,12 @@ begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
     run=$run_home/$1 stage=apart
-    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=$run/noise
+    run_noise=$run/noise
     [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=nobody
     begin_shell
-    [ -d "$run_folder" ] || mkdir -p "$run_folder"
+    (own_folders "$run_folder") >>"$run_noise" 2>&1 || run_folder=$run
+    run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
 }
 run_private=
 case $1 in

@@ -45,6 +45,54 @@ fail() { # MESSAGE...: end the step that we are in
     printf '%s\n' "$*" >&2
     exit 1
 }
+own_folders() { # PATH...
+    for own_path in "$@"; do
+        [ -e "$own_path" ] || [ -L "$own_path" ] || mkdir -m 0700 -- "$own_path" 3>&- || [ -d "$own_path" ] ||
+            fail "$own_path cannot be made"
+    done
+    own_seen=$(exec stat -c '%a:%u:%U:%F' -- "$@" 3>&-)$nl || fail "$*: cannot be read"
+    for own_path in "$@"; do
+        own_line=${own_seen%%"$nl"*}
+        own_seen=${own_seen#*"$nl"}
+        own_user=${own_line#*:*:}
+        case $own_line in
+            *:directory) ;;
+            *) own_refuse "it is a ${own_line##*:}" ;;
+        esac
+        case $own_line in
+            *:0:*) ;;
+            *) own_refuse "it belongs to ${own_user%%:*}" ;;
+        esac
+        case ${own_line%%:*} in
+            *[2367]? | *[2367]) own_refuse "accounts other than root can write in it (mode ${own_line%%:*})" ;;
+            700 | ?700) ;;
+            *) chmod 0700 -- "$own_path" 3>&- || fail "$own_path: its mode cannot be set" ;;
+        esac
+    done
+}
+own_refuse() { # WHY
+    fail "$own_path is not a directory of root's, for root alone: $1; remove it, provision makes it"
+}
+foreign_link() { # PATH -> foreign: in the form in which a look reports a file, or empty
+    foreign='' foreign_left=${1#/} foreign_at=
+    while :; do
+        case $foreign_left in
+            */*) ;;
+            *) return 0 ;;
+        esac
+        foreign_at=$foreign_at/${foreign_left%%/*}
+        foreign_left=${foreign_left#*/}
+        [ -L "$foreign_at" ] || continue
+        foreign_line=$(exec stat -c '%u:%a:%U:%G:%Z:%i:%Y:%s' -- "$foreign_at" 3>&-) || return 0
+        case $foreign_line in
+            0:*) ;;
+            *)
+                foreign="symbolic link on its path:${foreign_line#*:}"
+                return 0
+                ;;
+        esac
+    done
+}
 process() { # PID -> process_id, empty when there is none
     process_id=
     case $1 in
@@ -178,7 +226,10 @@ look_files() { # PATH...
     done
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
-        if [ -e "$1" ] || [ -L "$1" ]; then
+        foreign_link "$1"
+        if [ -n "$foreign" ]; then
+            emit file "$1" "$foreign"
+        elif [ -e "$1" ] || [ -L "$1" ]; then
             set -- "$@" "$1"
         else
             emit file "$1" absent
@@ -238,6 +289,11 @@ look_files() { # PATH...
 }
 look_sums() { # PATH...: what is no sight for anybody: its hash alone
     for sums_path in "$@"; do
+        foreign_link "$sums_path"
+        if [ -n "$foreign" ]; then
+            emit file "$sums_path" "$foreign"
+            continue
+        fi
         if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
             emit file "$sums_path" absent
             continue
@@ -518,6 +574,16 @@ supported() {
         emit end
         exit 0
     fi
+    at own_look /run/provision /var/lib/provision
+}
+own_look() { # PATH...
+    for own_path in "$@"; do
+        [ -e "$own_path" ] || [ -L "$own_path" ] || continue
+        if [ -L "$own_path" ] || [ ! -d "$own_path" ]; then
+            own_refuse "it is something else"
+        fi
+        [ -O "$own_path" ] || own_refuse "it belongs to another account"
+    done
 }
 died() { # STATUS
     [ "$1" -eq 0 ] || emit died "$stage" "$1"

@@ -38,12 +38,12 @@ _SYNC = '#!/bin/sh\n[ "$*" != "-- /" ] || exit 0\necho "sync: Input/output error
 FAULTS = {
     "read-only /etc": ("mount --bind -o ro /etc /etc", "umount /etc", "Read-only file system"),
     "read-only /var/lib/provision": (
-        "mkdir -p /var/lib/provision; mount -t tmpfs -o ro none /var/lib/provision",
+        "mkdir -p /var/lib/provision; mount -t tmpfs -o ro,mode=700 none /var/lib/provision",
         "umount /var/lib/provision",
         "Read-only file system",
     ),
     "no room for the record": (
-        "mkdir -p /var/lib/provision; mount -t tmpfs -o size=56k none /var/lib/provision",
+        "mkdir -p /var/lib/provision; mount -t tmpfs -o size=56k,mode=700 none /var/lib/provision",
         "umount /var/lib/provision",
         "No space left on device",
     ),

@@ -1,41 +1,31 @@
 # shellcheck shell=sh
-# A file is old or new, never torn: written beside its place, owner and mode before content, made durable,
-# renamed, and the folder made durable too.
+# A file is old or new, never torn: written next to its place, owner and mode before content, made durable,
+# renamed, and the directory made durable too. Needs fix/place.sh.
 
 put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
-    put_folder=${1%/*}
-    put_folder=${put_folder:-/}
-    if [ -d "$1" ] && [ ! -L "$1" ]; then
+    place "$1" make
+    if [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
         fail "$1 is a directory"
     fi
-    [ -d "$put_folder" ] || (
-        umask 022
-        mkdir -p -- "$put_folder"
-    )
-    # One name, for one run at a time writes: what a run that was killed has left is found by it.
-    put_new=$put_folder/.provision.new
-    if [ -e "$put_new" ] || [ -L "$put_new" ]; then
-        rm -f -- "$put_new"
-    fi
-    : >"$put_new" # umask is 077
-    chown -- "$2:$3" "$put_new"
-    chmod -- "$4" "$put_new"
+    stage_open
+    set -C # O_EXCL
+    : >"$stage_new" # umask is 077
+    set +C
+    chown -- "$2:$3" "$stage_new"
+    chmod -- "$4" "$stage_new"
     case $5 in
-        text) printf '%s' "$6" >"$put_new" || put_short ;;
-        base64) printf '%s' "$6" | base64 -d >"$put_new" || put_short ;;
+        text) printf '%s' "$6" >"$stage_new" || put_short ;;
+        base64) printf '%s' "$6" | base64 -d >"$stage_new" || put_short ;;
         *) fail "put_file: unknown encoding $5" ;;
     esac
-    durable "$put_new"
-    # A rename onto a link to a folder would go into that folder.
-    [ ! -L "$1" ] || rm -f -- "$1"
-    mv -f -- "$put_new" "$1"
-    durable "$put_folder"
+    durable "$stage_new"
+    stage_publish
     written
 }
 
 put_short() {
-    rm -f -- "$put_new"
-    fail "$put_folder: a file can't be written whole there; is there room? $(df -Pk -- "$put_folder" | tail -n 1)"
+    rm -f -- "$stage_new"
+    fail "${place_path%/*}: a file can't be written whole there; is there room? $(df -Pk -- . | tail -n 1)"
 }
 
 # When this run last wrote: a service that was started after that, by its package say, has read it.
@@ -45,26 +35,64 @@ written() {
 }
 
 folder_put() { # PATH OWNER GROUP MODE
-    [ -d "$1" ] || (
-        umask 022
-        mkdir -p -- "$1"
-    )
-    chown -- "$2:$3" "$1"
-    chmod -- "$4" "$1"
-    durable "${1%/*}/"
+    place "$1" make
+    [ ! -L "./$place_name" ] || place_refuse "./$place_name"
+    if [ -n "$place_safe" ]; then
+        [ -d "./$place_name" ] || mkdir -- "./$place_name"
+        chown -- "$2:$3" "./$place_name"
+        chmod -- "$4" "./$place_name"
+        durable .
+        relabel "./$place_name"
+    elif [ ! -e "./$place_name" ]; then
+        # It gets its owner where that owner can't swap it.
+        stage_open
+        mkdir -m 0700 -- "$stage_new"
+        chown -- "$2:$3" "$stage_new"
+        chmod -- "$4" "$stage_new"
+        stage_publish
+    else
+        place_enter "$place_name" - || fail "$1 was removed meanwhile"
+        folder_own "$2" "$3" "$4"
+        durable ..
+    fi
 }
 
-own_file() { # PATH OWNER GROUP MODE: content is right already
-    chown -- "$2:$3" "$1"
-    chmod -- "$4" "$1"
+# The directory that this shell is in, whose name another account can change. It may be any directory of root's that
+# was moved there, so it is never given away.
+folder_own() { # OWNER GROUP MODE
+    case $1 in
+        "$enter_user" | "$enter_uid") ;;
+        *)
+            fail "$place_path belongs to $enter_user, and accounts other than root can move directories there;" \
+                "give it to $1 by hand (chown) or remove it"
+            ;;
+    esac
+    chown -- "$1:$2" .
+    chmod -- "$3" .
+}
+
+# Content is right already, so only owner and mode change; unless another account can change names there, and the name
+# may stand for another file by now (a hard link, say): then the file is made again.
+own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
+    place "$1" - || fail "$1 is not there any more"
+    if [ -z "$place_safe" ]; then
+        put_file "$@"
+        return
+    fi
+    if [ -L "./$place_name" ] || [ ! -f "./$place_name" ]; then
+        fail "$1 is not a regular file any more"
+    fi
+    chown -h -- "$2:$3" "./$place_name"
+    chmod -- "$4" "./$place_name"
 }
 
 remove_file() { # PATH
-    if [ -d "$1" ] && [ ! -L "$1" ]; then
+    place "$1" - || return 0
+    if [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
         fail "$1 is a directory; only files are removed"
     fi
-    rm -f -- "$1"
-    [ ! -d "${1%/*}" ] || durable "${1%/*}"
+    rm -f -- "./$place_name"
+    durable .
     written
 }
 

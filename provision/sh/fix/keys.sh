@@ -56,6 +56,7 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     durable "$key_new"
     mv -f -- "$key_new" "$key_path"
     durable "$key_folder"
+    relabel "$key_path"
     key_trust "$key_path"
 }
 

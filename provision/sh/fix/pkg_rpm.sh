@@ -112,4 +112,5 @@ LOCKS
     durable "$hold_new"
     mv -f -- "$hold_new" "$rpm_lock_file"
     durable "${rpm_lock_file%/*}"
+    relabel "$rpm_lock_file"
 }

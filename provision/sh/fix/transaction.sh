@@ -20,8 +20,17 @@ base_now() { # KIND KEY -> base_value, as the look told it
     case $1 in
         file)
             # As look_files tells it: kind, mode, owner, group, when it was changed, inode, modified, size.
-            if [ -e "$2" ] || [ -L "$2" ]; then
+            foreign_link "$2"
+            if [ -n "$foreign" ]; then
+                base_value=$foreign
+            elif [ -e "$2" ] || [ -L "$2" ]; then
                 base_value=$(stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$2" 2>/dev/null) || base_value=absent
+            fi
+            ;;
+        folder)
+            # What is in it is not the plan's, so neither are its times and its size.
+            if [ -e "$2" ] || [ -L "$2" ]; then
+                base_value=$(stat -c '%F:%a:%U:%G:%i' -- "$2" 2>/dev/null) || base_value=absent
             fi
             ;;
     esac
@@ -33,15 +42,14 @@ keep() { # (KIND KEY VALUE)...
     mkdir "$run/kept" || keep_failed
     while [ $# -gt 0 ]; do
         case $1 in
-            file)
+            file | folder)
                 keep_number=$((keep_number + 1))
-                if [ -L "$2" ] || [ -f "$2" ]; then
-                    cp -pP -- "$2" "$run/kept/$keep_number" || keep_failed
-                    printf 'file %s %s\n' "$keep_number" "$2"
-                elif [ ! -e "$2" ]; then
-                    keep_folders "${2%/*}"
-                    printf 'absent - %s\n' "$2"
-                fi
+                # In a shell of its own: it changes the directory.
+                keep_lines=$("keep_$1" "$keep_number" "$2") || {
+                    sweep_at "$2"
+                    keep_failed
+                }
+                keep_told "$keep_lines"
                 ;;
             bridge)
                 # dockerd goes on with the address that its bridge has, unless it is told another one.
@@ -69,10 +77,126 @@ keep() { # (KIND KEY VALUE)...
     mv -f "$run/before.new" "$run/before" || keep_failed
     for keep_one in "$run"/kept/*; do
         # What a link names is none of ours, and may not be there.
-        [ -L "$keep_one" ] || [ ! -e "$keep_one" ] || set -- "$@" "$keep_one"
+        [ -L "$keep_one" ] || [ ! -f "$keep_one" ] || set -- "$@" "$keep_one"
     done
     durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
+}
+
+keep_told() { # LINES: of the record, and notes for the operator
+    keep_left=$1
+    while [ -n "$keep_left" ]; do
+        keep_line=${keep_left%%"$nl"*}
+        case $keep_left in
+            *"$nl"*) keep_left=${keep_left#*"$nl"} ;;
+            *) keep_left= ;;
+        esac
+        case $keep_line in
+            'note '*) emit note "${keep_line#note }" ;;
+            *) printf '%s\n' "$keep_line" ;;
+        esac
+    done
+}
+
+keep_file() { # NUMBER PATH
+    place "$2" - || {
+        keep_absent "$2"
+        return 0
+    }
+    keep_mutable "$2"
+    if [ ! -e "./$place_name" ] && [ ! -L "./$place_name" ]; then
+        keep_absent "$2"
+        return 0
+    fi
+    # A directory is not replaced; the step says so.
+    [ -L "./$place_name" ] || [ ! -d "./$place_name" ] || return 0
+    keep_from=./$place_name keep_links=1
+    if [ -z "$place_safe" ]; then
+        # By a second name, in a directory of root's own: from here on it is this very file.
+        stage_open
+        keep_from=./.provision.kept keep_links=2
+        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
+    fi
+    keep_seen=$(exec stat -c '%h:%F' -- "$keep_from" 3>&-) || fail "$2 cannot be read"
+    case $keep_seen in
+        *:regular*)
+            keep_extras "$2" "$keep_from"
+            copy_whole "$keep_from" "$run/kept/$1" "$keep_found" || fail "$2 cannot be kept: $copy_said"
+            [ "${keep_seen%%:*}" -le "$keep_links" ] ||
+                printf 'note %s has %s names (hard links): the others keep the old content, and a rollback restores %s\n' \
+                    "$2" $((${keep_seen%%:*} - keep_links + 1)) "a file of its own"
+            ;;
+        *:'symbolic link') cp -pP -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
+        *:fifo) cp -pPR -- "$keep_from" "$run/kept/$1" 3>&- || fail "$2 cannot be kept" ;;
+        *) fail "$2 is a ${keep_seen#*:}, which a rollback could not restore; remove it, or declare another path" ;;
+    esac
+    printf 'file %s %s\n' "$1" "$2"
+    if [ -z "$place_safe" ]; then
+        rm -f -- "$keep_from" 3>&-
+        stage_close
+    fi
+}
+
+keep_absent() { # PATH
+    keep_folders "${1%/*}"
+    printf 'absent - %s\n' "$1"
+}
+
+keep_folder() { # NUMBER PATH
+    if ! place "$2" - || [ ! -e "./$place_name" ]; then
+        keep_folders "$2"
+    elif [ -d "./$place_name" ] && [ ! -L "./$place_name" ]; then
+        keep_seen=$(exec stat -c '%u:%g:%a' -- "./$place_name" 3>&-) || fail "$2 cannot be read"
+        printf 'owned %s %s\n' "$keep_seen" "$2"
+    fi
+}
+
+# Not even root replaces what has the flag: the step would fail in the middle, and its rollback too. Where there is no
+# lsattr (e2fsprogs, busybox), or the file system has no flags, the step says it.
+keep_mutable() { # PATH
+    keep_flagged=
+    # Only a name that stays what it is: lsattr opens it, and to open a device may be to start it. (A file elsewhere that
+    # has the flag can't get a second name.)
+    keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
+    keep_flags=$keep_flags$nl
+    while [ -n "$keep_flags" ]; do
+        keep_line=${keep_flags%%"$nl"*}
+        keep_flags=${keep_flags#*"$nl"}
+        case ${keep_line%% *} in
+            *[ia]*) keep_flagged=$keep_line ;;
+        esac
+    done
+    case $keep_flagged in
+        '') return 0 ;;
+        *' .') keep_line="the directory of $1" ;;
+        *) keep_line=$1 ;;
+    esac
+    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
+}
+
+# Extended attributes, of which an ACL is one: a rollback restores them, the new file has none.
+keep_extras() { # PATH FILE -> keep_found
+    keep_found=
+    if command -v getfattr >/dev/null; then
+        keep_more=$(getfattr -h -d -m - -- "$2" 2>/dev/null 3>&- || getfattr -h -d -- "$2" 2>/dev/null 3>&-) || return 0
+        while IFS= read -r keep_line; do
+            case $keep_line in
+                # Labels: the policy's, or measured by the kernel.
+                '' | '#'* | security.selinux* | security.ima* | security.evm*) ;;
+                *) keep_found=yes ;;
+            esac
+        done <<ATTRIBUTES
+$keep_more
+ATTRIBUTES
+    else
+        # Only an ACL shows here, and not with busybox.
+        keep_more=$(exec ls -ld -- "$2" 3>&-) || return 0
+        case ${keep_more%% *} in
+            *+) keep_found=yes ;;
+        esac
+    fi
+    [ -n "$keep_found" ] || return 0
+    printf 'note %s has extended attributes (or an ACL): the new file has none of them, a rollback restores them\n' "$1"
 }
 
 keep_folders() { # FOLDER: those that will be made for a file, the outermost first
@@ -205,9 +329,13 @@ undo() { # REASON
 sweep() { # RUN-FOLDER
     while IFS=' ' read -r sweep_kind _ sweep_path; do
         case $sweep_kind in
-            file | absent) rm -f -- "${sweep_path%/*}/.provision.new" ;;
+            file | absent | folder | owned) sweep_at "$sweep_path" ;;
         esac
     done <"$1/before"
+}
+
+sweep_at() { # PATH: in a shell of its own, for it changes the directory
+    (! place "$1" - || stage_clear) >/dev/null 2>&1 || :
 }
 
 # Runs that died without anything to put back: nobody else would clean up behind them.
@@ -252,27 +380,54 @@ undo_each() { # LINES
 undo_one() { # KIND WORD REST
     case $1 in
         absent)
-            rm -f -- "$3"
-            [ ! -d "${3%/*}" ] || durable "${3%/*}"
+            place "$3" - || return 0
+            rm -f -- "./$place_name"
+            durable .
             ;;
-        file)
-            undo_new=${3%/*}/.provision.new
-            rm -f -- "$undo_new"
-            cp -pP -- "$run/kept/$2" "$undo_new"
-            [ -L "$undo_new" ] || durable "$undo_new"
-            mv -f -- "$undo_new" "$3"
-            durable "${3%/*}"
-            ;;
+        file) undo_file "$run/kept/$2" "$3" ;;
         live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
         hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
         forward) forward_set "$2" ;;
         # What somebody has put into it meanwhile keeps it.
-        folder) rmdir -- "$3" 2>/dev/null || : ;;
+        folder)
+            place "$3" - || return 0
+            rmdir -- "./$place_name" 2>/dev/null || :
+            ;;
+        owned) undo_owned "$2" "$3" ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
         # Sent along only where the run keeps such things.
         image | network | container | compose) "undo_$1" "$2" "$3" ;;
     esac
+}
+
+undo_file() { # KEPT PATH
+    place "$2" make
+    stage_open
+    if [ -L "$1" ]; then
+        cp -pP -- "$1" "$stage_new"
+    elif [ -p "$1" ]; then
+        cp -pPR -- "$1" "$stage_new"
+    else
+        copy_whole "$1" "$stage_new" '' || fail "$2: $copy_said"
+        durable "$stage_new"
+    fi
+    stage_publish
+}
+
+undo_owned() { # UID:GID:MODE PATH
+    place "$2" - || return 0
+    if [ -L "./$place_name" ] || [ ! -d "./$place_name" ]; then
+        fail "$2 is not a directory any more"
+    fi
+    undo_mode=${1##*:} undo_group=${1#*:}
+    if [ -n "$place_safe" ]; then
+        chown -- "${1%:*}" "./$place_name"
+        chmod -- "$undo_mode" "./$place_name"
+    else
+        place_enter "$place_name" -
+        folder_own "${1%%:*}" "${undo_group%:*}" "$undo_mode"
+    fi
 }
 
 # dockerd remembers the address that its bridge had last (network/files/local-kv.db), and gives it back to it whenever
@@ -422,7 +577,6 @@ guard_undo() { # REASON: only one of those who see it does it
         '' | *[!0-9]*) ;;
         *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
     esac
-    mkdir -p "$run_folder"
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"
     exit 0

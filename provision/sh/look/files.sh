@@ -15,7 +15,10 @@ look_files() { # PATH...
     done
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
-        if [ -e "$1" ] || [ -L "$1" ]; then
+        foreign_link "$1"
+        if [ -n "$foreign" ]; then
+            emit file "$1" "$foreign"
+        elif [ -e "$1" ] || [ -L "$1" ]; then
             set -- "$@" "$1"
         else
             emit file "$1" absent
@@ -81,6 +84,11 @@ look_files() { # PATH...
 
 look_sums() { # PATH...: what is no sight for anybody: its hash alone
     for sums_path in "$@"; do
+        foreign_link "$sums_path"
+        if [ -n "$foreign" ]; then
+            emit file "$sums_path" "$foreign"
+            continue
+        fi
         if [ ! -e "$sums_path" ] && [ ! -L "$sums_path" ]; then
             emit file "$sums_path" absent
             continue
