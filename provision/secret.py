@@ -28,7 +28,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import disclosure
 from provision.errors import SpecError, UsageError, Where
+from provision.model import Salt
 
 _TOKEN = re.compile("«secret:[A-Za-z0-9_.-]*:[0-9a-f]{8}»")
 #: Shorter values are not looked for in what programs print: they would be found everywhere.
@@ -206,3 +208,13 @@ def mask(text: str) -> str:
         for form in (value, base64.b64encode(data).decode(), data.hex(), urllib.parse.quote(value, safe="")):
             text = text.replace(form, secret.token)
     return text
+
+
+def fingerprint(text: str, salt: Salt) -> str:
+    """A keyed hash of the text with the values in it: it tells that a value has changed, and not what it is."""
+    return disclosure.fingerprint(reveal(text).encode("utf-8", "surrogateescape"), salt)
+
+
+def fingerprinted(text: str, salt: Salt) -> str:
+    """The text with the keyed hash of its value behind each token."""
+    return "".join(f"{piece}#{fingerprint(piece, salt)}" if token else piece for piece, token in split(text))

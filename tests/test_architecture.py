@@ -18,7 +18,7 @@ PACKAGE = ROOT / "provision"
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
     ("model", "errors"),
-    ("secret", "blobs", "private"),
+    ("secret", "disclosure", "blobs", "private"),
     ("sealing",),
     ("yamlfile", "distros", "wire", "work", "waves", "authority"),
     ("merge", "render", "script"),

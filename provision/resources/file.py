@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
-from provision.resources.observed import ABSENT, digest, observe, shown
+from provision.disclosure import open_mode, withheld
+from provision.model import Call, Drift, Report, State, Withheld
+from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
 from provision.secret import holds, reveal_bytes
 
 
 class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
+    Of one that not every user of the host may read only sizes and keyed hashes are (:mod:`provision.disclosure`).
     """
 
     path: str
@@ -56,18 +58,24 @@ class File(Struct, frozen=True):
         if file.sha256 == digest(reveal_bytes(self.content)) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
         if self.hidden:
-            return {**state, "content": "another secret"}
-        return {**state, "content": f"sha256:{file.sha256}" if file.content is None else shown(file.content)}
+            return {**state, "content": Withheld("another secret")}
+        if not open_mode(self.mode):
+            return {**state, "content": withheld(file.sha256, report.salt, file.size)}
+        return {**state, "content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         ownership = (self.path, self.owner, self.group, self.mode)
         if "content" in drift:
-            yield put(*ownership, self.content, self.watchers)
+            yield put(*ownership, self.content, self.watchers, private=self.secret)
         else:
             yield Call("own_file", ownership, replaces=(self.path,))
 
     def _declared(self) -> str:
-        return "the declared secret" if self.hidden else shown(self.content)
+        if self.hidden:
+            return Withheld("the declared secret")
+        if not open_mode(self.mode):
+            return Withheld(f"the declared {len(self.content)} bytes, not shown")
+        return shown(self.content)
 
     def _means_the_same(self, content: bytes | None) -> bool:
         return self.same is not None and content is not None and self.same(content) == self.same(self.content)
@@ -99,17 +107,28 @@ class NoFile(Struct, frozen=True):
         file = observe(report, self.path)
         if file.kind == ABSENT:
             return {"file": ABSENT}
-        return {"file": "present" if file.content is None else shown(file.content)}
+        return {"file": disclosed(file, report) if file.regular else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("remove_file", (self.path,), replaces=(self.path,), disturbs=self.watchers)
 
 
-def put(path: str, owner: str, group: str, mode: str, content: bytes, watchers: tuple[str, ...] = ()) -> Call:
-    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64."""
+def put(
+    path: str,
+    owner: str,
+    group: str,
+    mode: str,
+    content: bytes,
+    watchers: tuple[str, ...] = (),
+    private: bool = False,
+) -> Call:
+    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. No plan
+    shows a content that is ``private``, or that the mode keeps from some users of the host."""
     text = None if b"\0" in content else _utf8(content)
     encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
-    return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
+    words = (path, owner, group, mode, encoding, word)
+    hidden = (len(words) - 1,) if private or not open_mode(mode) else ()
+    return Call("put_file", words, replaces=(path,), disturbs=watchers, private=hidden)
 
 
 def _utf8(content: bytes) -> str | None:

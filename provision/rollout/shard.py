@@ -13,11 +13,11 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import secret
+from provision import planfile, secret
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
-from provision.model import Event, Failure
+from provision.model import Event, Failure, Plan
 from provision.rollout.crew import Member, Shift
 from provision.rollout.host import GOOD, HostRun
 from provision.rollout.request import Request, Scene
@@ -86,6 +86,9 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
     def told(event: Event) -> None:
         if event.name == "host.done":
             left.discard(event.host)
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+            approved = planfile.entry(plan, shard.project.options.salt)
+            event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
         tell(event)
 
     try:
