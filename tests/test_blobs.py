@@ -9,12 +9,15 @@ import socket
 import tarfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from provision import blobs
 from provision.blobs import archive, folder
-from provision.model import Changed
+from provision.model import Changed, Login
+from provision.transport.blobs import send
+from provision.transport.ssh import HostError
 from tests.lab import images
 
 
@@ -110,6 +113,19 @@ def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
     assert content(packed.path) == blob.name
     assert packed.sha256 == hashlib.sha256(packed.path.read_bytes()).hexdigest()
     assert packed.size == packed.path.stat().st_size
+
+
+def test_a_host_is_sent_nothing_that_was_not_planned(tmp_path: Path) -> None:
+    """Before the first word to the host: it is refused by the word for a plan that no longer holds."""
+    place = build(tmp_path / "app", Dockerfile="FROM a\n")
+    _, blob = folder(place, "Dockerfile", ())
+    (place / "Dockerfile").write_text("FROM evil\n")
+    with pytest.raises(HostError) as caught:
+        send(SimpleNamespace(), Login("web1"), blob, 0.0, pytest.fail)  # type: ignore[arg-type]
+    assert caught.value.failure.kind == "drifted"
+    assert caught.value.failure.message.endswith(
+        "app is no longer what it was when the plan was made; nothing was done"
+    )
 
 
 def test_an_archive_that_changed_since_is_not_sent(tmp_path: Path) -> None:
