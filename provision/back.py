@@ -8,6 +8,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from provision import spec
+from provision.disclosure import readable
 from provision.model import Report, Resource
 from provision.resources.docker.compose import NoProject, Project
 from provision.resources.docker.container import Container, NoContainer
@@ -68,7 +69,8 @@ def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str
             what, mode, owner, group = stat.rsplit(":", 3)
             if not what.startswith("regular"):
                 raise Unfixable(f"{path} was a {what}; bring it back by hand")
-            # A diff of it may show what was a secret: only that it differs is told.
+            # A diff of what not every user of the host may read could show a secret.
+            private = not readable(record, path, mode)
             yield File(
                 path,
                 decoded(encoded),
@@ -76,7 +78,7 @@ def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str
                 group,
                 f"{int(mode, 8):04o}",
                 watchers.get(path, ()),
-                secret=mode == "600",
+                secret=private,
                 literal=True,
             )
 

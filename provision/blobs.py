@@ -5,6 +5,8 @@ The same content gives the same bytes on every run, so a transfer that broke off
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -12,6 +14,9 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
+import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -19,13 +24,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.model import Changed, Packed
+
 #: How files that docker load takes as they are begin: gzip, xz, zstd, bzip2.
 _COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh")
 
 
 class Blob(Struct, frozen=True):
-    """``name`` is the hash of the content; ``title`` is for people. ``file()`` has the bytes to send. A host that has
-    an image of ``spares`` (ids) needs none."""
+    """``name`` is the SHA-256 of the content before it is compressed; ``title`` is for people. A host that has an image
+    of ``spares`` (ids) needs none."""
 
     name: str
     title: str
@@ -34,22 +41,108 @@ class Blob(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()
 
-    def file(self) -> Path:
-        """The bytes that travel: the file itself where it is compressed, else a compressed copy, made once."""
-        if not self.folder and _compressed(self.source):
-            return self.source
-        place = _cache() / f"{self.name}.gz"
-        if not place.exists():
-            new = place.with_name(f".{place.name}.{os.getpid()}.new")
+    def packed(self) -> Packed:
+        """The bytes that travel: the file itself where it is compressed, else a compressed copy, made once.
+
+        What is sent is what the plan names: the content is hashed as it is packed, and a copy from an earlier run is
+        hashed before it is used. Raises :class:`Changed` where that is not ``name``, and ``OSError`` where there is no
+        room for a copy."""
+        with _lock(self.name):
+            try:
+                if not self.folder and _compressed(self.source):
+                    found = _sums(self.source)
+                    if found.content != self.name:
+                        raise self._changed()
+                    return found.packed
+                return self._copy()
+            except ValueError as error:
+                raise self._changed(f": it {error}") from error
+            except OSError as error:
+                # tarfile has no number for a file that became shorter while it was read.
+                if error.errno not in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
+                raise self._changed(f": {error}") from error
+
+    def _copy(self) -> Packed:
+        cache = _cache()
+        place = cache / f"{self.name}.gz"
+        if place.exists():
+            try:
+                found = _sums(place)
+            except (OSError, EOFError, zlib.error):
+                found = None
+            if found is not None and found.content == self.name:
+                return found.packed
+            # Cut short, or not what its name says.
+            place.unlink(missing_ok=True)
+        descriptor, new = tempfile.mkstemp(".new", f".{self.name}.", cache)
+        try:
+            sum_ = hashlib.sha256()
             # No name and no time in the head: the same content gives the same bytes.
-            with open(new, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+            with open(descriptor, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as compressed:
+                out = _Both(compressed, sum_)
                 if self.folder:
-                    _pack(self.source, self.ignored, packed)
+                    _pack(self.source, self.ignored, out)
                 else:
                     with open(self.source, "rb") as plain:
-                        shutil.copyfileobj(plain, packed, 1 << 20)
-            new.replace(place)
-        return place
+                        shutil.copyfileobj(plain, out, 1 << 20)
+            if sum_.hexdigest() != self.name:
+                raise self._changed()
+            Path(new).replace(place)
+        finally:
+            Path(new).unlink(missing_ok=True)
+        return _sums(place).packed
+
+    def _changed(self, why: str = "") -> Changed:
+        return Changed(f"{self.source} is no longer what it was when the plan was made{why}")
+
+
+class _Both(Struct):
+    """Writes into a file, and into a hash."""
+
+    file: Any
+    sum: Any
+
+    def write(self, data: bytes) -> int:
+        self.sum.update(data)
+        return int(self.file.write(data))
+
+
+class _Sums(Struct, frozen=True):
+    """``content`` is the SHA-256 of what a file holds: of the bytes themselves, or of a copy's before compression."""
+
+    content: str
+    packed: Packed
+
+
+def _sums(path: Path) -> _Sums:
+    """Both hashes of a file, of the same bytes. A file that was not touched since is not read twice by one process; the
+    host checks the SHA-256 of what arrives, so a change after that does not get through."""
+    stat = path.stat()
+    return _summed(path, path.parent == _place(), (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@lru_cache(maxsize=256)
+def _summed(path: Path, copy: bool, identity: tuple[int, ...]) -> _Sums:
+    whole, content, size = hashlib.sha256(), hashlib.sha256(), 0
+    unpack = zlib.decompressobj(wbits=31)  # gzip
+    with open(path, "rb") as file:
+        while data := file.read(1 << 20):
+            whole.update(data)
+            size += len(data)
+            while copy and data:
+                content.update(unpack.decompress(data, 1 << 20))
+                data = unpack.unconsumed_tail
+    content.update(unpack.flush())
+    if copy and (not unpack.eof or unpack.unused_data):
+        raise EOFError(f"{path} is no whole copy")
+    return _Sums((content if copy else whole).hexdigest(), Packed(path, size, whole.hexdigest()))
+
+
+@lru_cache(maxsize=1024)
+def _lock(name: str) -> threading.Lock:
+    """Hosts that are to have the same blob pack it once: the others wait."""
+    return threading.Lock()
 
 
 class Archive(Struct, frozen=True):
@@ -67,15 +160,19 @@ def archive(path: Path, reference: str) -> Archive:
 
 @lru_cache(maxsize=256)
 def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
-    try:
-        with tarfile.open(path, "r:*") as tar:
-            found = {
-                member.name: json.loads(file.read())
-                for member in tar
-                if member.name in ("manifest.json", "index.json") and (file := tar.extractfile(member)) is not None
-            }
-    except (tarfile.TarError, ValueError, EOFError, OSError) as error:
-        raise ValueError(f"is no archive of docker save: {error}") from error
+    # One open file: the ids are those of the bytes that have the hash.
+    with open(path, "rb") as file:
+        name = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        try:
+            with tarfile.open(fileobj=file, mode="r:*") as tar:
+                found = {
+                    member.name: json.loads(part.read())
+                    for member in tar
+                    if member.name in ("manifest.json", "index.json") and (part := tar.extractfile(member)) is not None
+                }
+        except (tarfile.TarError, ValueError, EOFError, OSError) as error:
+            raise ValueError(f"is no archive of docker save: {error}") from error
     images: list[dict[str, Any]] = found.get("manifest.json") or []
     if not images:
         raise ValueError("is no archive of docker save: it has no manifest.json")
@@ -85,8 +182,6 @@ def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
         raise ValueError("is no archive of docker save: its manifest names no config")
     manifests = (found.get("index.json") or {}).get("manifests") or []
     others = [each["digest"] for each in manifests if len(images) == 1]
-    with open(path, "rb") as file:
-        name = hashlib.file_digest(file, "sha256").hexdigest()
     ids = (f"sha256:{digest[0]}", *others)
     return Archive(ids, Blob(name, path.name, path, spares=ids))
 
@@ -105,39 +200,44 @@ def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Bl
     if not (path / dockerfile).is_file():
         raise ValueError(f"has no {dockerfile}")
     ignore = path / ".dockerignore"
-    rules = tuple(ignore.read_text().splitlines()) if ignore.is_file() else ()
+    rules = tuple(ignore.read_text().split("\n")) if ignore.is_file() else ()
     # The Dockerfile itself always goes along (docs.docker.com: .dockerignore files).
     ignored = (*rules, f"!{dockerfile}")
-    sum_ = _Sum()
-    _pack(path, ignored, sum_)
-    whole = hashlib.sha256("\0".join((sum_.hash.hexdigest(), dockerfile, *decides)).encode()).hexdigest()
-    return whole, Blob(sum_.hash.hexdigest(), path.name, path, folder=True, ignored=ignored)
+    sum_ = hashlib.sha256()
+    try:
+        _pack(path, ignored, _Both(_Nowhere(), sum_))
+    except OSError as error:
+        raise ValueError(f"can't be read: {error}") from error
+    whole = hashlib.sha256("\0".join((sum_.hexdigest(), dockerfile, *decides)).encode()).hexdigest()
+    return whole, Blob(sum_.hexdigest(), path.name, path, folder=True, ignored=ignored)
 
 
-class _Sum:
-    """Takes bytes as a file does, and keeps their hash alone."""
-
-    def __init__(self) -> None:
-        self.hash = hashlib.sha256()
+class _Nowhere:
+    """A file that keeps nothing."""
 
     def write(self, data: bytes) -> int:
-        self.hash.update(data)
         return len(data)
 
 
 def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
-    """A tar of the folder that is the same wherever and whenever it is made: sorted, of root's, without times."""
+    """A tar of the folder that is the same wherever and whenever it is made: sorted, of root's, without times. A link
+    stays a link, a file with two names is two files. Raises ``ValueError`` for what no build can take."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as tar:
         for each in _kept(path, ignored):
-            info = tar.gettarinfo(each, str(each.relative_to(path)))
-            info.uid = info.gid = info.mtime = 0
-            info.uname = info.gname = ""
-            info.mode &= 0o755
-            if info.isreg():
-                with open(each, "rb") as file:
-                    tar.addfile(info, file)
-            else:
+            name = str(each.relative_to(path))
+            if each.is_symlink():
+                info = tarfile.TarInfo(name)
+                info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, os.readlink(each)
                 tar.addfile(info)
+                continue
+            # A FIFO that stands there is not waited for.
+            if not each.is_file():
+                raise ValueError(f"has {name}, which is no file, folder or link (.dockerignore can leave it out)")
+            with open(os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+                stat = os.fstat(file.fileno())
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = stat.st_size, stat.st_mode & 0o755
+                tar.addfile(info, file)
 
 
 def _kept(path: Path, ignored: tuple[str, ...]) -> Iterator[Path]:
@@ -181,13 +281,21 @@ def _compressed(path: Path) -> bool:
     return head.startswith(_COMPRESSED)
 
 
-def _cache() -> Path:
-    """Ours alone; what nobody has used for a month goes."""
+def _place() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    place = Path(base) / "provision" / "blobs"
+    return Path(base) / "provision" / "blobs"
+
+
+def _cache() -> Path:
+    """For its owner alone; what was not used for a month is removed."""
+    place = _place()
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    newest = max((each.stat().st_atime for each in place.iterdir()), default=0.0)
+    used = {}
     for each in place.iterdir():
-        if each.stat().st_atime < newest - 30 * 86400:
+        with contextlib.suppress(FileNotFoundError):  # another thread's or process's, done by now
+            used[each] = each.stat().st_atime
+    newest = max(used.values(), default=0.0)
+    for each, when in used.items():
+        if when < newest - 30 * 86400:
             each.unlink(missing_ok=True)
     return place

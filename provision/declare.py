@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -47,6 +47,16 @@ class Wish(Struct, frozen=True):
     def pacing(self) -> tuple[Declared, Pacing] | None:
         """The play whose ``rollout`` paces the host, and that; one play at most has it."""
         return next(((part, part.rollout) for part in self.plays if part.rollout is not None), None)
+
+    def hook(self, when: Literal["before", "after"]) -> tuple[str, ...] | None:
+        """The words of the play's command for this host, with its variables in them; ``None`` where it has none.
+        Raises :class:`SpecError` for a template that fails."""
+        if self.pacing is None:
+            return None
+        hooks = self.pacing[1].before if when == "before" else self.pacing[1].after
+        if hooks.host is None:
+            return None
+        return tuple(str(self.scope.render(word, "rollout")) for word in hooks.host)
 
 
 @dataclass(frozen=True, slots=True)

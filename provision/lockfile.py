@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provision.distros import release
-from provision.errors import SpecError, Where
+from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
 from provision.yamlfile import Map, load
 
@@ -53,14 +53,23 @@ def read(path: Path) -> Locks:
         if not isinstance(packages, Map):
             raise SpecError("must be a mapping of packages to versions", where=data.where[platform], key=platform)
         for name, version in packages.items():
-            form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
-            if not isinstance(version, str) or not form.fullmatch(version):
-                where = packages.where[name]
-                raise SpecError(f"{version!r} is no {what}", where=where, key=f"{platform}.{name}")
+            if problem := _problem(platform, version):
+                raise SpecError(problem, where=packages.where[name], key=f"{platform}.{name}")
     return data
 
 
+def _problem(platform: str, version: object) -> str:
+    form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
+    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is no {what}"
+
+
 def write(path: Path, locks: Locks, hosts: str) -> None:
+    """What hosts reported is held to the form that :func:`read` wants. Raises :class:`UsageError`; the file stays as it
+    was then."""
+    for platform, packages in locks.items():
+        for name, version in packages.items():
+            if problem := _problem(platform, version):
+                raise UsageError(f"{path} is not written: {platform}.{name}, as reported by {hosts}: {problem}")
     lines = [_HEAD.format(hosts=hosts)]
     for platform, packages in sorted(locks.items()):
         lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]

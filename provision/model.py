@@ -9,11 +9,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 State = Mapping[str, str]
+
+
+class Withheld(str):
+    """A state's value that describes and does not show: ``120 bytes, not shown``. It equals no value that is shown, so
+    no file can pass for the description of another one."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Withheld) and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((Withheld, str(self)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +59,14 @@ class Host(Struct, frozen=True):
     login: Login
 
 
+class Salt(Struct, frozen=True):
+    """The key of a run's hashes. A salt that is ``stored`` stands in a plan file, where a reader could try short
+    passwords against a hash: each guess is made expensive. The salt of any other run stays in memory."""
+
+    text: str = ""
+    stored: bool = False
+
+
 class Platform(Struct, frozen=True):
     """What a host said it runs: ``os-release``'s words, the machine's architecture, and the flavour of
     package and service manager that the distribution table gives them."""
@@ -63,7 +87,8 @@ class Call(Struct, frozen=True):
     are further things that may be others afterwards, for the resources that come after. ``keeps`` says what the host
     must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
     when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
-    ``pulls`` are images that it may fetch from registries.
+    ``pulls`` are images that it may fetch from registries. ``private`` are places of arguments that only some users of
+    the host may read: a plan file has their keyed hash.
     """
 
     function: str
@@ -76,6 +101,7 @@ class Call(Struct, frozen=True):
     late: int = 0
     sends: tuple[Blob, ...] = ()
     pulls: tuple[str, ...] = ()
+    private: tuple[int, ...] = ()
 
 
 class Blob(Protocol):
@@ -91,12 +117,28 @@ class Blob(Protocol):
     def spares(self) -> tuple[str, ...]:
         """Ids of images: a host that has one of them needs no blob."""
 
-    def file(self) -> Path:
-        """The bytes that travel."""
+    def packed(self) -> Packed:
+        """The bytes that travel, checked against ``name``. Raises :class:`Changed`."""
+
+
+class Packed(Struct, frozen=True):
+    """A file to send: its size in bytes and its SHA-256, which the host checks when all has arrived."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class Changed(Exception):
+    """A file or folder of the controller's is not what it was when the plan was made."""
 
 
 class Report(Protocol):
     """What a look saw: fields by kind and key. Raises ``KeyError`` for what was never looked at."""
+
+    @property
+    def salt(self) -> Salt:
+        """Keys the hashes of what is not shown (:mod:`provision.disclosure`)."""
 
     @property
     def pending(self) -> frozenset[str]:
@@ -170,12 +212,17 @@ class Impact(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """All that would change on one host, in the order in which it would be done, and what that does to what runs."""
+    """All that would change on one host, in the order in which it would be done, and what that does to what runs.
+
+    ``entry`` is what approves it (:mod:`provision.planfile`), where another machine has made the plan: only there its
+    secrets have values.
+    """
 
     host: str
     platform: Platform
     changes: tuple[Change, ...] = ()
     impacts: tuple[Impact, ...] = ()
+    entry: Mapping[str, Any] | None = None
 
     @property
     def impact(self) -> str:

@@ -43,6 +43,7 @@ class Outlook(Struct, frozen=True):
 def outlook(wish: Wish, platform: Platform, context: Context, options: Options, report: Seen) -> Outlook:
     """Plan one host. Raises ``ValueError`` for a manifest that a later version of us wrote."""
     resources = desire(wish, platform, context, options)
+    report = report.salted(options.salt)
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
     makes = _makes(wish, platform, context, options, resources)
     gone = _undeclared(wish, manifests, makes)
@@ -174,7 +175,8 @@ def _checked(changes: list[Change]) -> list[Change]:
         calls: list[Call] = []
         for call in change.calls:
             if not upgraded and call.function == "put_file" and call.args[0] == DAEMON_JSON:
-                calls.append(Call("daemon_check_content", call.args[4:6]))
+                private = tuple(place - 4 for place in call.private)
+                calls.append(Call("daemon_check_content", call.args[4:6], private=private))
             elif upgraded and not asked and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
                 calls.append(Call("daemon_check", (DAEMON_JSON,)))
                 asked = True

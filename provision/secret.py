@@ -35,7 +35,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import disclosure
 from provision.errors import SpecError, UsageError, Where
+from provision.model import Salt, Withheld
 
 #: Digits of a token's number, which can't be guessed within a run.
 _DIGITS = 16
@@ -310,7 +312,10 @@ def recalled(text: str, referred: Collection[str]) -> str:
 
 
 def each(thing: Any, change: Callable[[str], str]) -> Any:
-    """A thing of structs, maps, lists and texts with ``change`` made to every text in it."""
+    """A thing of structs, maps, lists and texts with ``change`` made to every text in it. What only describes stays
+    ``Withheld``: it equals no text that was read from a file."""
+    if isinstance(thing, Withheld):
+        return Withheld(change(thing))
     if isinstance(thing, str):
         return change(thing)
     if isinstance(thing, Mapping):
@@ -451,3 +456,13 @@ def _urls(value: str) -> Iterator[str]:
         urllib.parse.quote_plus(data),
     ):
         yield from (text, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text))
+
+
+def fingerprint(text: str, salt: Salt) -> str:
+    """A keyed hash of the text with the values in it: it tells that a value has changed, and not what it is."""
+    return disclosure.fingerprint(reveal(text).encode("utf-8", "surrogateescape"), salt)
+
+
+def fingerprinted(text: str, salt: Salt) -> str:
+    """The text with the keyed hash of its value behind each token."""
+    return "".join(f"{piece}#{fingerprint(piece, salt)}" if token else piece for piece, token in split(text))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from provision.errors import UsageError
+from provision.private import write_private
 
 #: What a signature is for: one that was made for something else does not count here.
 _NAMESPACE = "provision-plan"
@@ -17,34 +19,40 @@ def signature(path: Path) -> Path:
     return path.with_name(path.name + ".sig")
 
 
-def sign(path: Path, key: Path) -> Path:
-    """Sign ``path`` with a private key, or with an agent's by its public half; returns the signature's file."""
-    made = signature(path)
-    made.unlink(missing_ok=True)
-    done = _keygen("-Y", "sign", "-f", str(key), "-n", _NAMESPACE, str(path))
-    if done.returncode or not made.exists():
+def sign(path: Path, data: bytes, key: Path) -> Path:
+    """Sign ``data``, which is what ``path`` holds, with a private key, or with an agent's by its public half. Returns
+    the signature's file. Raises :class:`UsageError`."""
+    # From standard input: what is signed is what was made, whatever stands in the file by now.
+    done = _keygen("-Y", "sign", "-f", str(key), "-n", _NAMESPACE, given=data)
+    if done.returncode or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
         raise UsageError(f"{path} could not be signed with {key}: {_said(done)}")
+    made = signature(path)
+    write_private(made, done.stdout.decode("ascii"))
     return made
 
 
-def signer(path: Path, allowed: Path) -> str:
-    """Who signed ``path``, of those whom ``allowed`` (ssh's allowed_signers) names.
+def signer(path: Path, data: bytes, allowed: Path) -> str:
+    """Who signed ``data``, which was read from ``path``, of those whom ``allowed`` (ssh's allowed_signers) names.
 
+    The signature and ``allowed`` are read once too: both questions to ssh-keygen are about the same bytes.
     Raises :class:`UsageError` where there is no signature, or none that counts.
     """
     made = signature(path)
-    for one in (made, allowed):
-        if not one.is_file():
-            what = "it is not signed" if one is made else "nobody is named who may sign"
-            raise UsageError(f"{path} is not applied: {what} (there is no {one})")
-    found = _keygen("-Y", "find-principals", "-s", str(made), "-f", str(allowed))
-    names = found.stdout.decode("utf-8", "replace").split()
-    if found.returncode or not names:
-        raise UsageError(f"{path} is not applied: it is signed by nobody whom {allowed} names")
-    done = _keygen(
-        *("-Y", "verify", "-f", str(allowed), "-I", names[0], "-n", _NAMESPACE, "-s", str(made)),
-        given=path.read_bytes(),
-    )
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
+        # For this user alone (tempfile: mode 0700).
+        copies = {one: Path(folder) / name for one, name in ((made, "signature"), (allowed, "allowed_signers"))}
+        for one, copy in copies.items():
+            try:
+                copy.write_bytes(one.read_bytes())
+            except OSError as error:
+                what = "it is not signed" if one is made else "there are no allowed signers"
+                raise UsageError(f"{path} is not applied: {what} ({one}: {error.strerror})") from error
+        given = ("-s", str(copies[made]), "-f", str(copies[allowed]))
+        found = _keygen("-Y", "find-principals", *given)
+        names = [name.strip() for name in found.stdout.decode("utf-8", "replace").split("\n")]
+        if found.returncode or not names[0]:
+            raise UsageError(f"{path} is not applied: it is signed with no key that {allowed} names")
+        done = _keygen("-Y", "verify", "-I", names[0], "-n", _NAMESPACE, *given, given=data)
     if done.returncode:
         raise UsageError(f"{path} is not applied: its signature is not of these bytes: {_said(done)}")
     return names[0]
@@ -54,7 +62,7 @@ def _keygen(*words: str, given: bytes | None = None) -> subprocess.CompletedProc
     program = shutil.which("ssh-keygen")
     if program is None:
         raise UsageError("signatures need ssh-keygen (OpenSSH's client, 8.2 or later)")
-    # The words are paths and names of ours; none is an option that somebody else gave.
+    # A name that begins with a hyphen is the value of -I all the same (getopt(3)).
     return subprocess.run([program, *words], input=given or b"", capture_output=True, check=False)  # noqa: S603
 
 

@@ -119,12 +119,13 @@ def look_back(
         finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
         return _looked(frames, finished)
 
-    record, platform = see([Call("look_run", (RUNS, run))])
+    # look_files without a path: look_run uses its functions.
+    record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
     try:
         desired = desire(wish, platform, context, options)
         wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
         report, _ = see([call for resource in wanted for call in resource.look()])
-        found = outlook_of(wish.host.name, platform, wanted, report, desired)
+        found = outlook_of(wish.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
@@ -178,7 +179,10 @@ def versions(
     digests = {}
     for resource in desire(wish, platform, context, Options()):
         if isinstance(resource, PulledImage) and not resource.by and "@" not in resource.reference:
-            there = image(report, resource.reference)
+            try:
+                there = image(report, resource.reference)
+            except Unfixable as error:
+                raise HostError("unsuited", str(error)) from error
             if there is not None and (digest := digest_of(there, resource.reference)):
                 digests[resource.reference] = digest
     return platform, {name: version for name, version in found.items() if name in engine}, digests
@@ -235,6 +239,7 @@ def fix(
     last = [found.report]
 
     def left(report: Seen) -> list[str]:
+        report = report.salted(found.report.salt)
         last.append(report)
         return left_over(found.resources, report)
 

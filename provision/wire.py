@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from provision.model import Salt
 from provision.secret import each, foreign
 
 #: The script's first line; the number is the version of what follows.
@@ -90,10 +91,12 @@ class Seen:
         frames: Mapping[tuple[str, str], tuple[str, ...]],
         pending: frozenset[str] = frozenset(),
         contents: Mapping[str, bytes] = MappingProxyType({}),
+        salt: Salt = Salt(),  # noqa: B008 - frozen
     ) -> None:
         self._frames = frames
         self._contents = contents
         self.pending = pending
+        self.salt = salt
 
     @classmethod
     def of(cls, frames: list[tuple[str, ...]]) -> Seen:
@@ -103,7 +106,11 @@ class Seen:
 
     def after(self, paths: frozenset[str]) -> Seen:
         """The same report, for a resource that comes after changes to ``paths``."""
-        return Seen(self._frames, self.pending | paths, self._contents)
+        return Seen(self._frames, self.pending | paths, self._contents, self.salt)
+
+    def salted(self, salt: Salt) -> Seen:
+        """The same report, whose values that are not shown have hashes under this salt."""
+        return Seen(self._frames, self.pending, self._contents, salt)
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
         return self._frames[kind, key]

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "provision"
 FLOORS = [
     ("model", "errors"),
     ("limits",),
-    ("secret", "blobs", "private"),
+    ("secret", "disclosure", "blobs", "private"),
     ("sealing",),
     ("yamlfile", "distros", "wire", "work", "waves", "authority"),
     ("merge", "sandbox", "render", "script", "formats"),

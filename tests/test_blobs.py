@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
+import socket
 import tarfile
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from provision import blobs
 from provision.blobs import archive, folder
+from provision.model import Changed, Login
+from provision.transport.blobs import send
+from provision.transport.ssh import HostError
 from tests.lab import images
 
 
@@ -35,9 +44,9 @@ def test_an_archive_has_the_ids_that_docker_gives_it(tmp_path: Path) -> None:
     made = images.archive(tmp_path / "app.tar", "app:1")
     found = archive(tmp_path / "app.tar", "app:1")
     assert found.ids == (made,)
-    first = found.blob.file().read_bytes()
-    found.blob.file().unlink()
-    assert found.blob.file().read_bytes() == first, "the same bytes, so that a transfer can go on"
+    first = found.blob.packed().path.read_bytes()
+    found.blob.packed().path.unlink()
+    assert found.blob.packed().path.read_bytes() == first, "the same bytes, so that a transfer can go on"
     assert first[:2] == b"\x1f\x8b"
 
 
@@ -77,9 +86,118 @@ def test_dockerignore(tmp_path: Path) -> None:
         src__main="",
     )
     _, blob = folder(place, "Dockerfile", ())
-    assert members(blob.file()) == [".dockerignore", "Dockerfile", "docs/keep.md", "src/main", "sub/b.log"]
+    assert members(blob.packed().path) == [".dockerignore", "Dockerfile", "docs/keep.md", "src/main", "sub/b.log"]
 
 
 def test_a_folder_without_a_dockerfile(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no Dockerfile"):
         folder(build(tmp_path / "app"), "Dockerfile", ())
+
+
+def content(path: Path) -> str:
+    with gzip.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
+    place = build(tmp_path / "app", Dockerfile="FROM a\n", file="planned")
+    _, blob = folder(place, "Dockerfile", ())
+    (place / "file").write_text("another")
+    with pytest.raises(Changed, match="app is no longer what it was when the plan was made"):
+        blob.packed()
+    (place / "file").unlink()
+    with pytest.raises(Changed, match="app is no longer"):
+        blob.packed()
+    (place / "file").write_text("planned")
+    packed = blob.packed()
+    assert content(packed.path) == blob.name
+    assert packed.sha256 == hashlib.sha256(packed.path.read_bytes()).hexdigest()
+    assert packed.size == packed.path.stat().st_size
+
+
+def test_a_host_is_sent_nothing_that_was_not_planned(tmp_path: Path) -> None:
+    """Before the first word to the host: it is refused by the word for a plan that no longer holds."""
+    place = build(tmp_path / "app", Dockerfile="FROM a\n")
+    _, blob = folder(place, "Dockerfile", ())
+    (place / "Dockerfile").write_text("FROM evil\n")
+    with pytest.raises(HostError) as caught:
+        send(SimpleNamespace(), Login("web1"), blob, 0.0, pytest.fail)  # type: ignore[arg-type]
+    assert caught.value.failure.kind == "drifted"
+    assert caught.value.failure.message.endswith(
+        "app is no longer what it was when the plan was made; nothing was done"
+    )
+
+
+def test_an_archive_that_changed_since_is_not_sent(tmp_path: Path) -> None:
+    for name in ("plain.tar", "packed.tar.gz"):
+        images.archive(tmp_path / "plain.tar", "app:1")
+        path = tmp_path / name
+        if name != "plain.tar":
+            path.write_bytes(gzip.compress((tmp_path / "plain.tar").read_bytes()))
+        blob = archive(path, "app:1").blob
+        path.write_bytes(path.read_bytes() + b"more")
+        with pytest.raises(Changed, match=f"{name} is no longer"):
+            blob.packed()
+
+
+@pytest.mark.parametrize("damage", ["other", "cut", "none", "tail"])
+def test_a_copy_of_an_earlier_run_that_is_not_what_its_name_says_is_made_again(tmp_path: Path, damage: str) -> None:
+    _, blob = folder(build(tmp_path / "app", Dockerfile="FROM a\n"), "Dockerfile", ())
+    path = blob.packed().path
+    good = path.read_bytes()
+    path.write_bytes(
+        {"other": gzip.compress(b"FROM evil"), "cut": good[:-9], "none": b"", "tail": good + b"more"}[damage]
+    )
+    packed = blob.packed()
+    assert packed.path.read_bytes() == good
+    assert packed.sha256 == hashlib.sha256(good).hexdigest()
+
+
+def test_hosts_that_want_the_same_archive_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets the whole copy, which one of them makes."""
+    images.archive(tmp_path / "app.tar", "app:1")
+    blob = archive(tmp_path / "app.tar", "app:1").blob
+    many = 8
+    begin = threading.Barrier(many)
+    made: list[bytes] = []
+    failed: list[BaseException] = []
+
+    def host() -> None:
+        begin.wait()
+        try:
+            made.append(blob.packed().path.read_bytes())
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=host) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(set(made)) == 1
+    (left,) = blobs._place().iterdir()
+    assert content(left) == blob.name
+
+
+def test_links_and_other_things_in_a_folder(tmp_path: Path) -> None:
+    place = build(tmp_path / "app", Dockerfile="FROM a\n", file="x", other="x")
+    (place / "link").symlink_to("../outside")
+    (place / "folder-link").symlink_to(".")
+    before = folder(place, "Dockerfile", ())[0]
+    with tarfile.open(folder(place, "Dockerfile", ())[1].packed().path) as tar:
+        assert {one.name: one.linkname for one in tar if one.issym()} == {"link": "../outside", "folder-link": "."}
+    # Two names of one file are two files: a checkout elsewhere has no such link.
+    (place / "other").unlink()
+    (place / "other").hardlink_to(place / "file")
+    assert folder(place, "Dockerfile", ())[0] == before
+    os.mkfifo(place / "fifo")
+    with pytest.raises(ValueError, match="has fifo, which is no file, folder or link"):
+        folder(place, "Dockerfile", ())
+    (place / "fifo").unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(place / "s"))
+        with pytest.raises(ValueError, match="has s, which is no file, folder or link"):
+            folder(place, "Dockerfile", ())
+    (place / ".dockerignore").write_text("s\n")
+    folder(place, "Dockerfile", ())

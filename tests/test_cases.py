@@ -47,7 +47,19 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
             found.append(("content", path, base64.b64encode(content).decode()))
     # Stores with nothing in them, where the case does not say otherwise.
     found += [("store", root, "", "") for root in (DOCKER_ROOT, CONTAINERD_ROOT)]
-    return found + [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
+    found += [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
+    # Folders that every user gets through, where the case does not say otherwise.
+    files = [frame[1] for frame in found if frame[0] == "file"]
+    above = dict.fromkeys(str(parent) for path in files for parent in list(Path(path).parents)[:-1])
+    folders = {path: case.get("folders", {}).get(path, "755") for path in above}
+    lines = "\n".join(f"directory:{mode}:root:root:1:2:3:4096" for mode in folders.values())
+    found.append(("folders", "", "\n".join(folders), lines))
+    return found
+
+
+def told(value: str | None) -> str | None:
+    """A value as people read it: what is withheld equals no plain text."""
+    return None if value is None else str(value)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -75,7 +87,7 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
             assert step == [str(word) for word in want]
     if "drift" in case:
         drift = {
-            change.resource: {key: change.drift.seen.get(key) for key in change.drift.keys}
+            change.resource: {key: told(change.drift.seen.get(key)) for key in change.drift.keys}
             for change in found.plan.changes
         }
         assert drift == case["drift"]

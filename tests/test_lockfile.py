@@ -9,7 +9,7 @@ import pytest
 from provision import lockfile, tasks
 from provision.desire import Options
 from provision.distros import platform
-from provision.errors import SpecError
+from provision.errors import SpecError, UsageError
 from tests.conftest import Project
 
 
@@ -62,3 +62,23 @@ def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(projec
     looks = tasks._looks(loaded.wishes[0], loaded.context, Options())
     asked = {word for call in looks["dnf"] if call.function == "look_packages" for word in call.args}
     assert "python3-dnf-plugin-versionlock" in asked
+
+
+@pytest.mark.parametrize(
+    ("platform", "version"),
+    [
+        ("images", "sha256:" + "1" * 64 + "\n  evil: sha256:" + "2" * 64),
+        ("images", "sha256:" + "1" * 63),
+        ("debian-13", "1.0\nimages:\n  app: x"),
+        ("debian-13", ""),
+    ],
+)
+def test_what_a_host_reported_wrongly_is_not_written(tmp_path: Path, platform: str, version: str) -> None:
+    path = tmp_path / "site.lock.yml"
+    lockfile.write(path, {"debian-13": {"docker-ce": "1"}}, "web1")
+    before = path.read_bytes()
+    with pytest.raises(
+        UsageError, match=rf"site.lock.yml is not written: {platform}.app, as reported by web1: .* is no"
+    ):
+        lockfile.write(path, {platform: {"app": version}}, "web1")
+    assert path.read_bytes() == before

@@ -282,7 +282,8 @@ def test_a_fifo_is_restored_and_a_socket_refused_before_the_change(
             frames, _ = run(
                 shell,
                 ["fix/files.sh"],
-                f"run_home={place}/run/runs run={place}/run/runs/two; mkdir $run; emit_to=output run_noise=$run/noise; exec 2>$run/noise\n"
+                f"run_home={place}/run/runs run={place}/run/runs/two; mkdir $run\n"
+                "emit_to=output run_noise=$run/noise; exec 2>$run/noise\n"
                 f"keep file {folder}/socket ''\necho not reached",
                 path=busybox(place, userland),
                 frame="fix.sh",
@@ -352,7 +353,8 @@ def refusal(place: Path, shell: list[str], path: Path, userland: str = "coreutil
     frames, _ = run(
         shell,
         ["fix/files.sh"],
-        f"run_home={place}/run/runs run={place}/run/runs/one; mkdir $run; : >$run/job; emit_to=output run_noise=$run/noise\n"
+        f"run_home={place}/run/runs run={place}/run/runs/one\n"
+        "mkdir $run; : >$run/job; emit_to=output run_noise=$run/noise\n"
         f"exec 2>$run/noise\nkeep file {path} ''\nemit kept",
         path=busybox(place, userland),
         frame="fix.sh",
@@ -405,7 +407,8 @@ def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], use
         (folder / "x").write_text("before\n")
         (folder / "single").write_text("before\n")
         os.link(folder / "x", folder / "y")
-        lines = f"run_home={place}/run/runs run={place}/run/runs/one; mkdir $run; : >$run/job; emit_to=output run_noise=$run/noise\n"
+        lines = f"run_home={place}/run/runs run={place}/run/runs/one; mkdir $run; : >$run/job\n"
+        lines += "emit_to=output run_noise=$run/noise\n"
         frames, done = run(
             shell,
             ["fix/files.sh"],
@@ -584,6 +587,5 @@ def test_the_base_and_the_record_of_a_change_cover_its_directories() -> None:
 def test_a_file_that_changes_hands_goes_along_in_case_it_has_to_be_made_again() -> None:
     file = File("/home/deploy/x", b"a\0b", "deploy", "deploy", "0640")
     (made,) = file.fix(Drift(file.want(), {}, ("mode",)))
-    assert made == Call(
-        "own_file", ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi"), replaces=("/home/deploy/x",)
-    )
+    words = ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi")
+    assert made == Call("own_file", words, replaces=("/home/deploy/x",), private=(5,))

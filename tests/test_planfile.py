@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from provision import planfile, signing
-from provision.errors import UsageError
-from provision.model import Call, Change, Drift, Plan, Platform
+from provision import planfile, secret, signing
+from provision.commands import narrowing
+from provision.disclosure import new_salt
+from provision.errors import UsageError, Where
+from provision.model import Call, Change, Drift, Impact, Plan, Platform, Salt
+from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
+SALT = Salt("5a17", stored=True)
 #: What stood in the file is no UTF-8.
 CHANGE = Change(
     "file:/etc/x",
     Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
     (Call("put_file", ("/etc/x", "root", "root", "0644", "text", "ours\n"), replaces=("/etc/x",)),),
 )
+PLAN = Plan("web1", PLATFORM, (CHANGE,), (Impact("restart", "service:docker", "daemon.json has changed"),))
+ROLLOUT: dict[str, Any] = {"plays": {}, "hosts": {}, "files": {}}
+MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)})
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    planfile.write(path, {"by": "me"}, {"web1": planfile.entry(Plan("web1", PLATFORM, (CHANGE,)))})
+    planfile.write(path, planfile.text(MADE))
     return path
 
 
@@ -41,49 +50,157 @@ def allowed(folder: Path, *keys: Path) -> Path:
 
 
 def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
-    found = planfile.read(plan)
-    assert found.head == {"by": "me"}
-    assert found.hosts == {"web1": planfile.entry(Plan("web1", PLATFORM, (CHANGE,)))}
+    found = planfile.parse(plan, planfile.load(plan))
+    assert found == MADE
     assert plan.stat().st_mode & 0o777 == 0o600
-    step = found.hosts["web1"]["changes"][0]["steps"][0]
-    assert step == {
+    host = found.hosts["web1"]
+    assert host["changes"][0]["steps"][0] == {
         "do": "put_file",
         "with": ["/etc/x", "root", "root", "0644", "text", "ours\n"],
         "replaces": ["/etc/x"],
     }
+    assert host["impacts"] == [
+        {"level": "restart", "subject": "service:docker", "reason": "daemon.json has changed"}
+    ], "what is restarted is approved too"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": "provision-plan-2", "hosts": {}}', '{"hosts": {}}', "\xff"]
+    "text",
+    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-2"}', "\xff"],
 )
 def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match="is no plan"):
-        planfile.read(path)
+        planfile.parse(path, planfile.load(path))
     with pytest.raises(UsageError, match="can't be read"):
-        planfile.read(tmp_path / "none.json")
+        planfile.load(tmp_path / "none.json")
+
+
+def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the format provision-plan-1, this version knows provision-plan-2; make it"):
+        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-1", "hosts": {}}')
 
 
 def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:
     ours, theirs = key(tmp_path, "ours"), key(tmp_path, "theirs")
+    data = plan.read_bytes()
     with pytest.raises(UsageError, match="it is not signed"):
-        signing.signer(plan, allowed(tmp_path, ours))
-    signing.sign(plan, ours)
-    assert signing.signer(plan, allowed(tmp_path, ours, theirs)) == "ours@example.com"
-    with pytest.raises(UsageError, match="signed by nobody whom"):
-        signing.signer(plan, allowed(tmp_path, theirs))
-    with pytest.raises(UsageError, match="nobody is named"):
-        signing.signer(plan, tmp_path / "none")
-    whole = json.loads(plan.read_bytes())
-    whole["hosts"]["web1"]["changes"][0]["steps"][0]["with"][5] = "evil\n"
-    plan.write_text(json.dumps(whole))
+        signing.signer(plan, data, allowed(tmp_path, ours))
+    signing.sign(plan, data, ours)
+    assert signing.signer(plan, data, allowed(tmp_path, ours, theirs)) == "ours@example.com"
+    with pytest.raises(UsageError, match="signed with no key that"):
+        signing.signer(plan, data, allowed(tmp_path, theirs))
+    with pytest.raises(UsageError, match="there are no allowed signers"):
+        signing.signer(plan, data, tmp_path / "none")
     with pytest.raises(UsageError, match="is not of these bytes"):
-        signing.signer(plan, allowed(tmp_path, ours))
+        signing.signer(plan, data.replace(b"ours", b"evil"), allowed(tmp_path, ours))
     # A signature for something else, by the right one, is none either.
     signing.signature(plan).unlink()
     subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", ours, "-n", "file", plan], check=True, capture_output=True)
     with pytest.raises(UsageError, match="is not of these bytes"):
-        signing.signer(plan, allowed(tmp_path, ours))
+        signing.signer(plan, data, allowed(tmp_path, ours))
     with pytest.raises(UsageError, match="could not be signed"):
-        signing.sign(plan, tmp_path / "no-such-key")
+        signing.sign(plan, data, tmp_path / "no-such-key")
+
+
+def arguments(project: Project, plan: Path, signers: Path | None = None) -> argparse.Namespace:
+    playbook = project.folder / "playbooks/site.yml"
+    return argparse.Namespace(plan=plan, signers=signers, limit=None, playbook=playbook)
+
+
+def test_the_bytes_that_were_verified_are_the_plan(
+    tmp_path: Path, plan: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process replaces the file while its signature is verified, and the signature and the signers too."""
+    ours = key(tmp_path, "ours")
+    signers = allowed(tmp_path, ours)
+    signing.sign(plan, plan.read_bytes(), ours)
+    keygen = signing._keygen
+
+    def swapping(*words: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        plan.write_bytes(planfile.text(planfile.PlanFile({"by": "mallory"}, SALT, ROLLOUT, {})))
+        signing.signature(plan).write_bytes(b"")
+        signers.write_bytes(b"")
+        return keygen(*words, given=given)
+
+    monkeypatch.setattr(signing, "_keygen", swapping)
+    found = narrowing.approved(arguments(project, plan, signers))
+    assert found == MADE
+
+
+def test_what_is_signed_is_what_was_made(tmp_path: Path, plan: Path) -> None:
+    data, ours = plan.read_bytes(), key(tmp_path, "ours")
+    plan.write_text("another plan, since it was written")
+    signing.sign(plan, data, ours)
+    assert signing.signer(plan, data, allowed(tmp_path, ours)) == "ours@example.com"
+
+
+def with_secret(value: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setenv("HUSH", value)
+    monkeypatch.setattr(secret, "_KNOWN", {})
+    token = secret.declare("password", {"env": "HUSH"}, Where(Path("site.yml"), 3))
+    call = Call("put_file", ("/etc/x", "root", "root", "0644", "text", f"password {token}\n"))
+    return Plan("web1", PLATFORM, (Change("file:/etc/x", Drift({"content": token}, {}, ("content",)), (call,)),))
+
+
+def test_a_plan_covers_the_values_of_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    approved = planfile.entry(with_secret("hush-7c1f", monkeypatch), SALT)
+    assert planfile.entry(with_secret("hush-7c1f", monkeypatch), SALT) == approved
+    other = planfile.entry(with_secret("hush-another", monkeypatch), SALT)
+    assert other["changes"] != approved["changes"]
+    assert "hush-7c1f" not in json.dumps(approved)
+    elsewhere = planfile.entry(with_secret("hush-7c1f", monkeypatch), new_salt(stored=True))
+    assert elsewhere != approved, "another plan has another salt: hashes of two plans tell nothing"
+
+
+PACED = """\
+- name: Site
+  hosts: docker
+  rollout:
+    serial: 1
+    reboot: if-needed
+    before: {{host: ["./drain", "{{{{ pool }}}}"]}}
+    after: {{wave: [sh, tell]}}
+  vars: {{pool: {pool}}}
+  spec: {{packages: []}}
+"""
+
+
+def rollout(project: Project, text: str = PACED, pool: str = "a") -> dict[str, Any]:
+    project.write("playbooks/site.yml", text.format(pool=pool))
+    found: dict[str, Any] = planfile.rollout(project.load().wishes, project.folder / "playbooks")
+    return found
+
+
+def test_a_plan_covers_the_rollout_and_its_commands(project: Project) -> None:
+    project.write("playbooks/drain", "#!/bin/sh\n")
+    project.write("playbooks/tell", "true\n")
+    approved = rollout(project)
+    assert approved == json.loads(json.dumps(approved))
+    assert approved["hosts"] == {"web1": {"play": "Site", "before": ["./drain", "a"]}}
+
+    def other(now: dict[str, Any]) -> list[str]:
+        return planfile.other_rollout(approved, now, ["web1"])
+
+    assert other(rollout(project)) == []
+    assert other(rollout(project, pool="b")) == ["the play or the commands of web1"]
+    assert other(rollout(project, PACED.replace("tell", "tell-all"))) == ["after of the play 'Site'"]
+    assert other(rollout(project, PACED.replace("if-needed", "never"))) == ["reboot of the play 'Site'"]
+    assert other(rollout(project, PACED.replace("serial: 1", "serial: 50%"))) == ["serial of the play 'Site'"]
+    no_pace = "- {{name: Site, hosts: docker, spec: {{packages: []}}}}\n"
+    assert other(rollout(project, no_pace)) == ["the play or the commands of web1"]
+    project.write("playbooks/drain", "#!/bin/sh\nreboot\n")
+    assert other(rollout(project)) == ["the file ./drain"]
+
+
+def test_another_rollout_is_refused_before_any_host(project: Project, plan: Path) -> None:
+    approved = rollout(project)
+    planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
+    args = arguments(project, plan)
+    found = narrowing.approved(args)
+    assert found is not None
+    assert narrowing.promised(args, found, project.load()) == {"web1": {"changes": []}}
+    rollout(project, PACED.replace("sh, tell", "sh, -c, reboot"))
+    with pytest.raises(UsageError, match=r"no host was touched: the rollout .* \(after of the play 'Site'\)"):
+        narrowing.promised(args, found, project.load())

@@ -125,6 +125,55 @@ def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None
 
 
 @each_shell
+def test_the_folders_above_say_who_gets_to_a_file(shell: list[str], tmp_path: Path) -> None:
+    """In the stat that is made anyway; what is watched in passing is told apart from them."""
+    (tmp_path / "open * one").mkdir()
+    (tmp_path / "closed").mkdir(mode=0o700)
+    tmp_path.chmod(0o755)
+    files = [tmp_path / "open * one/a", tmp_path / "closed/a", tmp_path / "open * one/b"]
+    for path in files:
+        path.write_text("a\n")
+        path.chmod(0o644)
+    watched = tmp_path / "watched"
+    watched.write_text("x")
+    stub(tmp_path / "bin", "stat", f'echo >>{tmp_path}/count; PATH=${{PATH#*:}} exec stat "$@"')
+    words = " ".join(quote(str(path)) for path in [*files, "/nonexistent/x"])
+    lines = f'files_watched={watched}\nlook_files {words}\nemit known "$files_known"'
+    frames, done = run(shell, ["look/files.sh"], lines, path=tmp_path / "bin")
+    seen = Seen.of(frames[:-1])
+    names, fields = (text.split("\n") for text in seen.fields("folders"))
+    assert len(names) == len(fields) == len(set(names)), done.stderr
+    told = {name: field.split(":")[:2] for name, field in zip(names, fields, strict=True)}
+    assert told[str(tmp_path)] == ["directory", "755"]
+    assert told[str(tmp_path / "open * one")] == ["directory", "755"]
+    assert told[str(tmp_path / "closed")] == ["directory", "700"]
+    assert "/nonexistent" not in told
+    (known,) = (frame[1] for frame in frames if frame[0] == "known")
+    assert known.startswith("regular file:")
+    assert known.endswith(":1")
+    assert "\n" not in known
+    assert (tmp_path / "count").read_text().count("\n") == 1
+
+
+@each_shell
+def test_a_record_tells_the_folders_of_what_it_kept(shell: list[str], tmp_path: Path) -> None:
+    """A rollback shows only what every user of the host could read; folders that are gone say nothing."""
+    kept = tmp_path / "runs/run-1/kept"
+    kept.mkdir(parents=True)
+    (kept / "0").write_text("a\n")
+    place = tmp_path / "closed"
+    place.mkdir(mode=0o700)
+    before = f"file 0 {place}/x\nfile 0 /nonexistent/x\nabsent - /etc/y\n"
+    (tmp_path / "runs/run-1/before").write_text(before)
+    frames, done = run(shell, ["look/files.sh", "look/history.sh"], f"look_run {tmp_path}/runs run-1")
+    seen = Seen.of(frames)
+    names, fields = (text.split("\n") for text in seen.fields("folders"))
+    told = dict(zip(names, fields, strict=True))
+    assert told[str(place)].startswith("directory:700:"), done.stderr
+    assert "/nonexistent" not in told
+
+
+@each_shell
 def test_a_failed_look_is_an_error_and_never_absent(shell: list[str], tmp_path: Path) -> None:
     stub(tmp_path / "bin", "stat", "echo 'stat: I/O error' >&2; exit 1")
     frames, done = run(shell, ["look/files.sh"], "at look_files /etc/passwd\nemit end", path=tmp_path / "bin")

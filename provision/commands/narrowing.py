@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.load import Loaded
+    from provision.planfile import PlanFile
     from provision.report.journal import Run
 
 
@@ -30,22 +31,37 @@ def earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
     return known[-1].name
 
 
-def promised(args: argparse.Namespace, found: Loaded) -> dict[str, dict[str, Any]] | None:
-    """What a plan file says of each host; only its hosts are left."""
+def approved(args: argparse.Namespace) -> PlanFile | None:
+    """The plan file that ``--plan`` names, read once: its signature is verified over the bytes that are parsed. Raises
+    :class:`UsageError`."""
     if getattr(args, "plan", None) is None:
         return None
     from provision import planfile, signing
+
+    data = planfile.load(args.plan)
+    if args.signers is not None:
+        signing.signer(args.plan, data, args.signers)
+    return planfile.parse(args.plan, data)
+
+
+def promised(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
+    """What a plan file says of each host; only its hosts are left. Raises :class:`UsageError` where they would be
+    processed otherwise than it says."""
+    from provision import planfile
     from provision.errors import UsageError
 
-    if args.signers is not None:
-        signing.signer(args.plan, args.signers)
-    plan = planfile.read(args.plan)
     known = {wish.host.name for wish in found.wishes}
     if args.limit is None and (unknown := sorted(set(plan.hosts) - known)):
         raise UsageError(f"{args.plan} has hosts that the playbook has not (any more): {', '.join(unknown)}")
     found.wishes[:] = [wish for wish in found.wishes if wish.host.name in plan.hosts]
     if not found.wishes:
         raise UsageError(f"{args.plan} has none of these hosts")
+    now = planfile.rollout(found.wishes, args.playbook.resolve().parent)
+    if other := planfile.other_rollout(plan.rollout, now, [wish.host.name for wish in found.wishes]):
+        raise UsageError(
+            f"{args.plan} is not applied, and no host was touched: the rollout is not the one that was planned "
+            f"({'; '.join(other)}); provision plan --out makes a new plan"
+        )
     return plan.hosts
 
 

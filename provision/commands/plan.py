@@ -10,7 +10,8 @@ from provision.commands import options, running
 from provision.commands.listening import whoami
 
 if TYPE_CHECKING:
-    from provision.model import Event
+    from provision.load import Loaded
+    from provision.model import Event, Salt
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,33 +32,42 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--sign needs --out FILE")
     if args.out is None:
         return running.roll_out(args, "plan")
-    plans = _Plans()
-    status = running.roll_out(args, "plan", plans)
+    plans = _Plans(args)
+    status = running.roll_out(args, "plan", plans, plans.of)
     if status != 1:
-        _write(args, plans)
+        plans.write()
     return status
 
 
 class _Plans:
-    """Listens for what would be done."""
+    """Listens for what would be done, and writes it down."""
 
-    def __init__(self) -> None:
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
         self.hosts: dict[str, dict[str, Any]] = {}
+
+    def of(self, found: Loaded, salt: Salt) -> None:
+        """Before the first host: what the plan is of, as it will be compared."""
+        from provision import planfile
+
+        self.salt = salt
+        self.rollout = planfile.rollout(found.wishes, self.args.playbook.resolve().parent)
 
     def __call__(self, event: Event) -> None:
         from provision import planfile
         from provision.model import Plan
 
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
-            self.hosts[event.host] = planfile.entry(plan)
+            self.hosts[event.host] = planfile.entry(plan, self.salt)
 
+    def write(self) -> None:
+        from datetime import UTC, datetime
 
-def _write(args: argparse.Namespace, plans: _Plans) -> None:
-    from datetime import UTC, datetime
+        from provision import planfile, signing
 
-    from provision import planfile, signing
-
-    head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}
-    planfile.write(args.out, head, plans.hosts)
-    if args.sign is not None:
-        signing.sign(args.out, args.sign)
+        args = self.args
+        head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}
+        data = planfile.text(planfile.PlanFile(head, self.salt, self.rollout, self.hosts))
+        planfile.write(args.out, data)
+        if args.sign is not None:
+            signing.sign(args.out, data, args.sign)

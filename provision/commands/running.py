@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from provision.desire import Options
     from provision.load import Loaded
-    from provision.model import Event, Failure
+    from provision.model import Event, Failure, Salt
     from provision.rollout.request import Verify
     from provision.transport.ssh import Transport
 
@@ -52,17 +52,24 @@ def roll_out(
     args: argparse.Namespace,
     mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"],
     also: Callable[[Event], None] | None = None,
+    written: Callable[[Loaded, Salt], None] | None = None,
 ) -> int:
-    """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). Returns the
+    """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). ``written`` is
+    called before the run where its plan is to be a file, with what it is of and the salt of its hashes. Returns the
     exit code."""
     from provision.desire import Options
+    from provision.disclosure import new_salt
 
     clustering.check(args)
-    options = Options()
+    plan = narrowing.approved(args)
+    salt = plan.salt if plan is not None else new_salt(stored=written is not None)
+    options = Options(salt=salt)
     if mode in ("plan", "apply", "rollback"):
-        options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False))
+        options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False), salt)
     found = loaded(args, options, _renew if mode == "apply" else None)
-    promised = narrowing.promised(args, found)
+    promised = narrowing.promised(args, plan, found) if plan is not None else None
+    if written is not None:
+        written(found, salt)
     earlier = narrowing.earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1

@@ -14,7 +14,7 @@ from provision.distros import FLAVOURS, Flavour
 from provision.errors import SpecError, UsageError, Where
 from provision.formats import PEM, Format, written_later
 from provision.lockfile import IMAGES
-from provision.model import Platform
+from provision.model import Platform, Salt
 from provision.secret import holds
 from provision.spec import Engine, Service, Spec
 from provision.yamlfile import locate
@@ -27,11 +27,13 @@ REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
 
 class Options(Struct, frozen=True):
     """What the command line adds: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait for
-    another package manager; ``repair`` finishes first what one that was interrupted has left."""
+    another package manager; ``repair`` finishes first what one that was interrupted has left. ``salt`` keys the hashes
+    of what a plan does not show."""
 
     upgrade: bool = False
     lock_timeout: int = 300
     repair: bool = False
+    salt: Salt = Salt()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from provision.model import Change, Drift, Plan
+from provision.model import Change, Drift, Plan, Withheld
 from provision.report.visible import visible
 
 #: Of a new thing of docker's only what is special about it is told.
@@ -52,12 +52,17 @@ def _lines(change: Change) -> Iterator[str]:
 
 def _content(change: Change, drift: Drift) -> Iterator[str]:
     old, new = drift.seen.get("content", ""), drift.want["content"]
-    if old.startswith("sha256:") or new.startswith("sha256:"):
-        yield f"content: {_value(drift.seen.get('content'))} -> {_value(new)}"
-        return
     path = change.resource.partition(":")[2]
-    before = path if "content" in drift.seen else "/dev/null"
-    yield from difflib.unified_diff(_split(old), _split(new), fromfile=before, tofile=path, lineterm="", n=3)
+    if isinstance(new, Withheld):
+        # The old text is not shown either: the resource that withholds one withholds both, or could not read it.
+        described = old if isinstance(old, Withheld) else "absent" if "content" not in drift.seen else "other text"
+        yield f"content: {described} -> {new}"
+        return
+    if isinstance(old, Withheld):
+        yield f"content: {old} -> this text"
+    before = path if "content" in drift.seen and not isinstance(old, Withheld) else "/dev/null"
+    lines = [] if isinstance(old, Withheld) else _split(old)
+    yield from difflib.unified_diff(lines, _split(new), fromfile=before, tofile=path, lineterm="", n=3)
 
 
 def _split(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
-from provision.resources.observed import ABSENT, observe, shown
+from provision.resources.observed import ABSENT, disclosed, observe, shown
 from provision.wire import text as text_of
 
 
@@ -38,14 +38,21 @@ class OtherEntries(Struct, frozen=True):
         others = _others(report, self.path, self.wanted.uri)
         if not others or adopted(report, self.path, self.wanted):
             return self.want()
-        return {"elsewhere": ", ".join(sorted(others)), **{f"file {path}": text for path, text in others.items()}}
+        state = {"elsewhere": ", ".join(sorted(others))}
+        for path, text in others.items():
+            file = observe(report, path)
+            readers = "all" if file.public else "some"
+            state |= {f"file {path}": text, f"owner {path}": f"{file.owner}:{file.group}:{file.mode}:{readers}"}
+        return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        """Who may read such a file stays as it is: an address in it may have a password."""
         for key, text in drift.seen.items():
             if key.startswith("file "):
                 path = key.removeprefix("file ")
+                owner, group, mode, readers = drift.seen[f"owner {path}"].split(":")
                 content = without(text, self.wanted.uri).encode("utf-8", "surrogateescape")
-                yield put(path, "root", "root", "0644", content, literal=True)
+                yield put(path, owner, group, mode, content, literal=True, private=readers == "some")
 
 
 class AptSource(Struct, frozen=True):
@@ -70,10 +77,11 @@ class AptSource(Struct, frozen=True):
         return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
 
     def seen(self, report: Report) -> State:
-        own = observe(report, self.path).content
-        if own is None:
+        file = observe(report, self.path)
+        if file.content is None:
             return self.want() if adopted(report, self.path, self.wanted) else {}
-        return self.want() if parse(text_of(own)) == [self.wanted] else {"content": shown(own)}
+        right = parse(text_of(file.content)) == [self.wanted]
+        return self.want() if right else {"content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield put(self.path, "root", "root", "0644", self.content)

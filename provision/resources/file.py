@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
-from provision.resources.observed import ABSENT, digest, observe, shown
+from provision.disclosure import open_mode, withheld
+from provision.model import Call, Drift, Report, State, Withheld
+from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
 from provision.secret import foreign, holds, reveal_bytes
 
 
 class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
+    Of one that not every user of the host may read only sizes and keyed hashes are (:mod:`provision.disclosure`).
     A ``literal`` one is these very bytes, from a file or from a host: nothing in them is a token.
     """
 
@@ -58,22 +60,29 @@ class File(Struct, frozen=True):
         if file.sha256 == digest(self._bytes()) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
         if self.hidden:
-            return {**state, "content": "another secret"}
-        return {**state, "content": f"sha256:{file.sha256}" if file.content is None else shown(file.content)}
+            return {**state, "content": Withheld("another secret")}
+        if not open_mode(self.mode):
+            return {**state, "content": withheld(file.sha256, report.salt, file.size)}
+        return {**state, "content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         ownership = (self.path, self.owner, self.group, self.mode)
         if "content" in drift:
-            yield put(*ownership, self.content, self.watchers, literal=self.literal)
+            yield put(*ownership, self.content, self.watchers, literal=self.literal, private=self.secret)
         else:
             # The content goes along for a directory in which the name may stand for another file by then.
-            yield Call("own_file", (*ownership, *_words(self.content, self.literal)), replaces=(self.path,))
+            made = put(*ownership, self.content, literal=self.literal, private=self.secret)
+            yield Call("own_file", made.args, replaces=(self.path,), private=made.private)
 
     def _bytes(self) -> bytes:
         return self.content if self.literal else reveal_bytes(self.content)
 
     def _declared(self) -> str:
-        return "the declared secret" if self.hidden else shown(self.content)
+        if self.hidden:
+            return Withheld("the declared secret")
+        if not open_mode(self.mode):
+            return Withheld(f"the declared {len(self.content)} bytes, not shown")
+        return shown(self.content)
 
     def _means_the_same(self, content: bytes | None) -> bool:
         return self.same is not None and content is not None and self.same(content) == self.same(self.content)
@@ -105,7 +114,7 @@ class NoFile(Struct, frozen=True):
         file = observe(report, self.path)
         if file.kind == ABSENT:
             return {"file": ABSENT}
-        return {"file": "present" if file.content is None else shown(file.content)}
+        return {"file": disclosed(file, report) if file.regular else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("remove_file", (self.path,), replaces=(self.path,), disturbs=self.watchers)
@@ -120,11 +129,14 @@ def put(
     watchers: tuple[str, ...] = (),
     *,
     literal: bool = False,
+    private: bool = False,
 ) -> Call:
     """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. In
-    ``literal`` content nothing is a token."""
+    ``literal`` content nothing is a token. No plan shows a content that is ``private``, or that the mode keeps from
+    some users of the host."""
     words = (path, owner, group, mode, *_words(content, literal))
-    return Call("put_file", words, replaces=(path,), disturbs=watchers)
+    hidden = (len(words) - 1,) if private or not open_mode(mode) else ()
+    return Call("put_file", words, replaces=(path,), disturbs=watchers, private=hidden)
 
 
 def _words(content: bytes, literal: bool) -> tuple[str, str]:

@@ -33,19 +33,22 @@ class Hostname(Struct, frozen=True):
         (live,) = report.fields("hostname")
         static, hosts = _text(report, "/etc/hostname"), _text(report, "/etc/hosts")
         names = {word for line in hosts.splitlines() for word in line.partition("#")[0].split()[1:]}
+        file = observe(report, "/etc/hosts")
         return {
             "live": live,
             "persistent": static.partition("\n")[0].strip(),
             "resolvable": "yes" if self.name in names else "no",
             "hosts": hosts,
+            "hosts owner": f"{file.owner}:{file.group}:{file.mode}" if file.regular else "root:root:0644",
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if "persistent" in drift:
             yield put("/etc/hostname", "root", "root", "0644", f"{self.name}\n".encode())
         if "resolvable" in drift:
+            owner, group, mode = drift.seen["hosts owner"].split(":")
             hosts = self._hosts(drift.seen["hosts"]).encode("utf-8", "surrogateescape")
-            yield put("/etc/hosts", "root", "root", "0644", hosts, literal=True)
+            yield put("/etc/hosts", owner, group, mode, hosts, literal=True)
         if "live" in drift:
             yield Call("hostname_set", (self.name,))
 

@@ -6,14 +6,16 @@ import hashlib
 
 from msgspec import Struct
 
-from provision.model import Report
-from provision.secret import foreign
+from provision import disclosure
+from provision.model import Report, Withheld
+from provision.secret import foreign, mask
 
 ABSENT = "absent"
 
 
 class Observed(Struct, frozen=True):
-    """A path as seen: ``kind`` in stat(1)'s words, and its bytes when the look sent them."""
+    """A path as seen: ``kind`` in stat(1)'s words, its size in bytes, and its content when the look sent it.
+    ``public``: every user of the host can read it."""
 
     kind: str
     mode: str = ""
@@ -21,6 +23,8 @@ class Observed(Struct, frozen=True):
     group: str = ""
     sha256: str = ""
     content: bytes | None = None
+    size: int = 0
+    public: bool = False
 
     @property
     def regular(self) -> bool:
@@ -36,12 +40,11 @@ def observe(report: Report, path: str) -> Observed:
     (stat,) = report.fields("file", path)
     if stat == ABSENT:
         return Observed(ABSENT)
-    kind, mode, owner, group, *_ = stat.split(":")
+    kind, mode, owner, group, *rest = stat.split(":")
     content = report.content(path)
-    sha256 = digest(content) if content is not None else report.get("sha256", path)
-    return Observed(
-        kind, mode.zfill(4), owner, group, sha256 if isinstance(sha256, str) else "".join(sha256 or ()), content
-    )
+    sha256 = digest(content) if content is not None else "".join(report.get("sha256", path) or ())
+    public = disclosure.readable(report, path, mode)
+    return Observed(kind, mode.zfill(4), owner, group, sha256, content, int(rest[-1]), public)
 
 
 def shown(content: bytes) -> str:
@@ -51,4 +54,15 @@ def shown(content: bytes) -> str:
             return foreign(content.decode())
         except UnicodeDecodeError:
             pass
-    return f"sha256:{digest(content)}"
+    return Withheld(f"sha256:{digest(content)}")
+
+
+def disclosed(file: Observed, report: Report) -> str:
+    """What a host has in a file, for people's eyes: its text only where every user of the host can read it, without
+    the values of this run's secrets."""
+    if not file.public:
+        return disclosure.withheld(file.sha256, report.salt, file.size)
+    if file.content is None:
+        return Withheld(f"sha256:{file.sha256}")
+    text = shown(file.content)
+    return text if isinstance(text, Withheld) else mask(text)

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from functools import partial
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from provision.declare import Context, Wish
 from provision.desire import Options
+from provision.disclosure import new_salt
 from provision.errors import UsageError
 from provision.model import STATUSES, Event
 from provision.needs import Needs, needs
@@ -61,6 +63,8 @@ class Rollout:
         fan_out: FanOut | None = None,
     ) -> None:
         self._fan_out = fan_out or Threads(request.forks)
+        if not options.salt.text:
+            options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
         # What only looks at hosts has no order.
         self._needs = needs(wishes, context) if request.mode in ("apply", "plan") else Needs()

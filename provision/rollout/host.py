@@ -66,7 +66,7 @@ class HostRun:
         self.look()
         self._previewed = False
         if self.pending and self.plan is not None and not (keep and self.plan.changes):
-            self._promised = planfile.entry(self.plan)
+            self._promised = self._entry(self.plan)
             self.release()
 
     def hear(self, event: Event) -> None:
@@ -81,7 +81,7 @@ class HostRun:
                 return
             self.plan = plan
             if self._promised is None and self.scene.request.confirm is not None:
-                self._promised = planfile.entry(plan)
+                self._promised = self._entry(plan)
         elif event.name == "host.done":
             self.status = str(event.data["status"])
         self.scene.tell(event)
@@ -183,16 +183,21 @@ class HostRun:
         """Where somebody has said yes to a plan, it is that one or none. What is right already needs none."""
         if self._promised is None or not plan.changes:
             return
-        made = planfile.entry(plan)
+        made = self._entry(plan)
         if made == self._promised:
             return
         old, new = ({one["resource"]: one for one in each["changes"]} for each in (self._promised, made))
         other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        parts = {"platform": "the platform", "flavour": "the platform", "impacts": "what it restarts or stops"}
+        other += dict.fromkeys(text for key, text in parts.items() if self._promised.get(key) != made[key])
         raise HostError(
             "drifted",
-            "the host, or its spec, is no longer as the plan was made on; nothing was done",
-            detail=f"planned otherwise: {', '.join(other) or 'the platform'}",
+            "the host, its spec, or a secret is no longer as the plan was made on; nothing was done",
+            detail=f"planned otherwise: {', '.join(other)}",
         )
+
+    def _entry(self, plan: Plan) -> dict[str, Any]:
+        return planfile.entry(plan, self.scene.options.salt)
 
     def _within_bounds(self, plan: Plan) -> None:
         most = self.scene.request.max_impact
@@ -372,13 +377,12 @@ class HostRun:
         request = self.scene.request
         if self.pacing is None or request.hook is None:
             return ""
-        argv = (self.pacing.before if when == "before" else self.pacing.after).host
-        if argv is None:
+        words = self.wish.hook(when)
+        if words is None:
             return ""
-        words = [str(self.wish.scope.render(word, "rollout")) for word in argv]
         if any(holds(word) for word in words):
             return "a secret must not be among its words: everybody on the controller sees them"
-        return request.hook(words, {"WHEN": when, "HOST": self.wish.host.name, "STATUS": status})
+        return request.hook(list(words), {"WHEN": when, "HOST": self.wish.host.name, "STATUS": status})
 
     def _changes(self, status: str, failure: Failure | None) -> int:
         """How many resources were (or, for a plan, would be) changed; of a failed host, those that were done whole."""

@@ -13,11 +13,11 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import sandbox, secret
+from provision import planfile, sandbox, secret
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
-from provision.model import Event, Failure
+from provision.model import Event, Failure, Plan
 from provision.rollout.crew import Member, Shift
 from provision.rollout.host import GOOD, HostRun
 from provision.rollout.request import Request, Scene
@@ -95,6 +95,9 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
     def told(event: Event) -> None:
         if event.name == "host.done":
             left.discard(event.host)
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+            approved = planfile.entry(plan, shard.project.options.salt)
+            event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
         # This process's tokens mean nothing elsewhere, and a plan is compared there.
         tell(secret.each(event, secret.stable))
 

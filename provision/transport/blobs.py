@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable
 import paramiko
 from fabric import Connection
 
-from provision.model import Blob, Login
+from provision.model import Blob, Changed, Login
 from provision.script import blob_script
 from provision.transport.execute import broken_off, execute, sudo_says
 from provision.transport.ssh import HostError
@@ -30,20 +29,26 @@ def send(
 ) -> None:
     """Nothing is sent where the host has it, or what it is for. Raises :class:`HostError`; after
     ``disconnected`` another call goes on with what has arrived."""
-    with open(blob.file(), "rb") as file:
-        sum_ = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-        there = _ask(connection, login, blob_script("blob_state", blob.name, sum_, *blob.spares), deadline)
-        if there == "here":
-            return
-        start = min(int(there), size)
-        behind = f", from byte {start} on" if start else ""
-        tell(f"sending {blob.title}: {(size - start + 1023) // 1024} KiB{behind}")
+    try:
+        packed = blob.packed()
+    except Changed as error:
+        raise HostError("drifted", f"{error}; nothing was done") from error
+    except OSError as error:
+        raise HostError("step", f"{blob.title} can't be packed: {error}", step="sending") from error
+    there = _ask(connection, login, blob_script("blob_state", blob.name, packed.sha256, *blob.spares), deadline)
+    if there == "here":
+        return
+    start = min(int(there), packed.size)
+    behind = f", from byte {start} on" if start else ""
+    tell(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
+    with open(packed.path, "rb") as file:
         file.seek(start)
-        part = f"{HOME}/{blob.name}.{sum_}.part"
+        part = f"{HOME}/{blob.name}.{packed.sha256}.part"
         _pour(connection, login, part, file.read, deadline)
-    if _ask(connection, login, blob_script("blob_end", blob.name, sum_), deadline) != "whole":
-        raise HostError("step", f"{blob.title} did not arrive as it was sent", step="sending")
+    # The host compares what it has with the hash of the bytes that were checked, not of those that were read just now.
+    if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
+        message = f"{blob.title} did not arrive as it was planned: it was changed on the way, or while it was sent"
+        raise HostError("step", message, step="sending")
 
 
 def _ask(connection: Connection, login: Login, script: str, deadline: float) -> str:

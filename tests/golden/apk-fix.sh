@@ -224,13 +224,14 @@ look_files() { # PATH...
         set -- "$@" "${files_also%%"$nl"*}"
         files_also=${files_also#*"$nl"}
     done
-    files_left=$#
+    files_left=$# files_above=
     while [ "$files_left" -gt 0 ]; do
         foreign_link "$1"
         if [ -n "$foreign" ]; then
             emit file "$1" "$foreign"
         elif [ -e "$1" ] || [ -L "$1" ]; then
             set -- "$@" "$1"
+            files_above_of "$1"
         else
             emit file "$1" absent
         fi
@@ -240,9 +241,9 @@ look_files() { # PATH...
     [ $# -gt 0 ] || return 0
     files_more=
     for files_path in ${files_watched-}; do
-        [ ! -e "$files_path" ] || files_more="$files_more $files_path"
+        [ ! -e "$files_path" ] || files_more="$files_more$files_path$nl"
     done
-    files_stat=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more)
+    files_stat=$(files_ask "$@")
     files_rest=$files_stat files_total=-1 files_table=$nl
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
@@ -265,7 +266,13 @@ look_files() { # PATH...
         shift
         files_left=$((files_left - 1))
     done
-    files_known=${files_more:+$files_rest}
+    files_known=
+    while [ -n "$files_more" ]; do
+        files_known=${files_known:+$files_known$nl}${files_rest%%"$nl"*}
+        files_rest=${files_rest#*"$nl"}
+        files_more=${files_more#*"$nl"}
+    done
+    [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "$files_rest"
     [ "$files_total" -ge 0 ] || return 0
     if [ "$files_total" -le 2000 ]; then
         files_text=
@@ -286,6 +293,21 @@ look_files() { # PATH...
     for files_path in "$@"; do
         emit content "$files_path" "$(exec base64 <"$files_path")"
     done
+}
+files_above_of() { # PATH
+    files_parent=${1%/*}
+    while [ -n "$files_parent" ]; do
+        case $nl$files_above in
+            *"$nl$files_parent$nl"*) return 0 ;;
+        esac
+        files_above=$files_above$files_parent$nl
+        files_parent=${files_parent%/*}
+    done
+}
+files_ask() { # PATH...: what stat says of them, of files_more and of files_above, a line each
+    set -f
+    IFS=$nl
+    exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more $files_above
 }
 look_sums() { # PATH...: what is no sight for anybody: its hash alone
     for sums_path in "$@"; do

@@ -193,6 +193,62 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
 
 
+def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old and new text of a private file, a secret's value, and the commands of the play."""
+    first = four[0]
+    variables = first.folder / "group_vars/all.yml"
+    variables.parent.mkdir()
+    variables.write_text("token: !secret {env: PLAN_TOKEN}\n")
+    hook = first.folder / "hook"
+    hook.write_text(f"#!/bin/sh\necho ran >>{first.folder}/log\n")
+    hook.chmod(0o755)
+    files = {
+        "/etc/private": {"content": "hush-new\n", "mode": "0644"},
+        "/etc/stays": {"content": "hush-stays\n", "mode": "0600"},
+        "/etc/token": {"content": "{{ token }}\n", "mode": "0600"},
+    }
+    first.playbook(play({"files": files}, before={"wave": ["./hook"]}))
+    monkeypatch.setenv("PLAN_TOKEN", "hush-approved")
+    four[1].sh("echo PASSWORD=hush-old >/etc/private; echo hush-was >/etc/stays; chmod 600 /etc/private /etc/stays")
+    plan = first.folder / "plan.json"
+    planned = first.provision("plan", "--out", str(plan), "--detailed-exitcode")
+    assert planned.code == 2, planned.err
+    for hush in ("hush-old", "hush-was", "hush-stays", "hush-approved"):
+        assert hush not in planned.out + plan.read_text()
+    assert "hush-new" in planned.out, "every user of the host may read it"
+    assert "not shown (keyed hash" in planned.out
+
+    def refused(*, kind: str) -> None:
+        outcome = apply(four, "--plan", str(plan))
+        assert ends(outcome) == ["failed"] * 4, outcome.out[-3000:] + outcome.err
+        assert {event["error"]["kind"] for event in outcome.all("host.done")} == {kind}
+        assert {event["error"]["detail"] for event in outcome.all("host.done")} == {
+            "planned otherwise: file:/etc/token"
+        }
+
+    monkeypatch.setenv("PLAN_TOKEN", "hush-another")
+    refused(kind="drifted")
+    monkeypatch.setenv("PLAN_TOKEN", "hush-approved")
+    (first.folder / "log").unlink()
+    hook.write_text(f"#!/bin/sh\necho other >>{first.folder}/log\n")
+    outcome = apply(four, "--plan", str(plan))
+    assert (outcome.code, "the file ./hook" in outcome.err) == (1, True)
+    assert not (first.folder / "log").exists(), "another command is not run"
+    hook.write_text(f"#!/bin/sh\necho ran >>{first.folder}/log\n")
+    # What is there changes unseen, in the same length.
+    four[1].sh("echo hush-now >/etc/stays")
+    outcome = apply(four, "--plan", str(plan), "--limit", four[1].name)
+    assert ends(outcome) == ["failed"], outcome.out[-3000:]
+    four[1].sh("echo hush-was >/etc/stays")
+    outcome = apply(four, "--plan", str(plan))
+    assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4), outcome.out[-3000:] + outcome.err
+    assert four[2].sh("cat /etc/token; echo; cat /etc/stays /etc/private") == "hush-approved\nhush-stays\nhush-new"
+    run = max(first.folder.glob(".provision/runs/*")).name
+    journal = (first.folder / ".provision/runs" / run / "events.jsonl").read_text()
+    for hush in ("hush-old", "hush-was", "hush-stays", "hush-approved"):
+        assert hush not in journal
+
+
 def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
     """An apply to which somebody says Ctrl-C so often: when the first step is under way, and when he was heard (two
     signals at once are one to the kernel)."""

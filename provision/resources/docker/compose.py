@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision import disclosure
 from provision.model import Call, Drift, Report, State
-from provision.secret import mask
 
 
 def place(name: str) -> str:
@@ -47,9 +47,12 @@ class Project(Struct, frozen=True):
             return {"services": "before the change of its file"} if runs.strip() else {}
         wanted = dict(line.split(" ", 1) for line in hashes.splitlines() if len(line.split(" ")) == 2)
         if not wanted:
-            # Compose quotes the line of the file, which may hold a secret.
-            said = mask(hashes.strip())[-200:]
-            return {"services": f"compose can't read its file: {said}"} if said else {}
+            if not hashes.strip():
+                return {}
+            # What compose says of the file may quote it, and only root may read it.
+            said = disclosure.text(hashes.strip(), report.salt)
+            command = f"docker compose -p {self.name} -f {self.files[0]} config -q"
+            return {"services": f"compose can't read its file: {said}; to see why, run on the host: {command}"}
         wrong, there = [], set()
         for line in runs.splitlines():
             service, sum_, state, once, status = [*line.split(" ", 4), "", "", "", ""][:5]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision import spec
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, Report, State, Withheld
 from provision.resources.docker.fields import declared, found, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
@@ -63,8 +63,8 @@ class Container(Struct, frozen=True):
         own = image(report, self._reference)
         # Where its image has no name any more nothing can be told apart from it.
         config = own.config if own is not None else {**whole["Config"], "Env": variables}
-        state = found(self.declared, whole, variables, config)
-        state |= dict.fromkeys(self._variables, "another secret")
+        state = found(self.declared, whole, variables, config, report.salt)
+        state |= dict.fromkeys(self._variables, Withheld("another secret"))
         if self._secrets and hidden in self._hashes():
             state |= {f"environment {name}": self.declared.environment[name] for name in self._secrets}
         if f"image:{reference} {whole['Image']}" in report.pending:

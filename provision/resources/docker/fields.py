@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from provision import disclosure
+from provision.model import Salt, Withheld
 from provision.secret import each, holds, stable
 from provision.spec import Container
 
@@ -61,10 +63,14 @@ def declared(one: Container) -> dict[str, str]:
 
 
 def found(
-    one: Container, whole: Mapping[str, Any], variables: Iterable[str], image: Mapping[str, Any]
+    one: Container, whole: Mapping[str, Any], variables: Iterable[str], image: Mapping[str, Any], salt: Salt
 ) -> dict[str, str]:
     """The same fields of a container of docker's; ``variables`` are ``NAME=value``, ``image`` is its image's config.
-    The field ``image`` and secret variables are left to the caller."""
+    The field ``image`` and secret variables are left to the caller.
+
+    What only docker's socket tells (variables, labels, options of the log) is shown where a spec has the value in plain
+    text: this one, or the one that provision made the container of. Commands are shown: ps shows them to every user.
+    """
     host, config = whole["HostConfig"], whole["Config"]
     entry, command = _argv(one)
     health, policy = config.get("Healthcheck"), host["RestartPolicy"]
@@ -72,6 +78,13 @@ def found(
     theirs = image.get("Labels") or {}
     given = dict(variable.partition("=")[::2] for variable in variables)
     from_image = dict(variable.partition("=")[::2] for variable in image.get("Env") or [])
+    before = made_of(config.get("Labels") or {})
+
+    def told(kind: str, name: str, value: str) -> str:
+        known = getattr(one, kind).get(name), before.get(kind, {}).get(name)
+        return value if value in known else disclosure.text(value, salt)
+
+    logging = {**_options(before.get("log")), **(one.log.options if one.log is not None else {})}
     retries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
     return {
         "entrypoint": _or_images(entry is None, config.get("Entrypoint"), image.get("Entrypoint")),
@@ -96,17 +109,37 @@ def found(
         "health": _IMAGES if one.health is None and health == image.get("Healthcheck") else _health(health),
         "stop_timeout": "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"]),
         "hostname": config.get("Hostname") or "",
-        "log": _log(host["LogConfig"]["Type"], host["LogConfig"].get("Config") or {}),
+        "log": _log_found(host["LogConfig"], logging, salt),
         "other environment": _names(
             name for name, value in given.items() if name not in one.environment and from_image.get(name) != value
         ),
         "other labels": _names(
             name for name, value in own.items() if name not in one.labels and theirs.get(name) != value
         ),
-        **{f"environment {name}": given[name] for name in one.environment if name in given},
-        **{f"label {name}": own[name] for name in one.labels if name in own},
+        **{f"environment {name}": told("environment", name, given[name]) for name in one.environment if name in given},
+        **{f"label {name}": told("labels", name, own[name]) for name in one.labels if name in own},
         "state": _state(whole),
     }
+
+
+def made_of(labels: Mapping[str, str]) -> dict[str, Any]:
+    """What provision's label says that a container was made of; nothing for a label that no spec is."""
+    try:
+        spec = json.loads(labels.get("provision.spec", "{}"))
+    except ValueError:
+        return {}
+    if not isinstance(spec, dict):
+        return {}
+    return {key: value for key, value in spec.items() if key not in _NAMED or isinstance(value, dict)}
+
+
+#: Fields that are names and values.
+_NAMED = ("environment", "labels", "log")
+
+
+def _options(log: Mapping[str, Any] | None) -> dict[str, str]:
+    options = (log or {}).get("options")
+    return options if isinstance(options, dict) else {}
 
 
 def words(one: Container, image: str = "") -> tuple[str, ...]:
@@ -270,6 +303,12 @@ def _seconds(key: str, value: int) -> str:
 
 def _log(driver: str, options: Mapping[str, str]) -> str:
     return f"{driver} {json.dumps(dict(options), sort_keys=True)}"
+
+
+def _log_found(config: Mapping[str, Any], known: Mapping[str, str], salt: Salt) -> str:
+    told = disclosure.pairs(config.get("Config") or {}, known, salt)
+    line = f"{config['Type']} {told}"
+    return Withheld(line) if isinstance(told, Withheld) else line
 
 
 def _log_words(one: Container) -> Iterator[str]:

@@ -6,6 +6,7 @@ with what its registry has for it now, where that is asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from provision.resources.obstacle import Unfixable
 from provision.wire import parsed
 
 _AS_IS = "as in its registry"
+#: What a pin may be (``images.*.digest``).
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class PulledImage(Struct, frozen=True):
@@ -219,7 +222,8 @@ class ImageBefore(Struct, frozen=True):
 def digest_of(found: Image, reference: str) -> str:
     """The digest that an image has in its repository; empty for one that was never pulled or pushed."""
     prefix = f"{repository(reference)}@"
-    return next((one.removeprefix(prefix) for one in sorted(found.digests) if one.startswith(prefix)), "")
+    digests = (one.removeprefix(prefix) for one in sorted(found.digests) if one.startswith(prefix))
+    return next((digest for digest in digests if _DIGEST.fullmatch(digest)), "")
 
 
 def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
@@ -238,10 +242,11 @@ def _tag(report: Report, reference: str, found: Image) -> str:
         said = parsed(body)
     except ValueError:
         return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
-    if not isinstance(said, dict) or "Descriptor" not in said:
-        message = said.get("message", "") if isinstance(said, dict) else ""
+    descriptor = said.get("Descriptor") if isinstance(said, dict) else None
+    digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""
+    if not _DIGEST.fullmatch(digest):
+        message = said.get("message", "no digest") if isinstance(said, dict) else "no answer"
         return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
-    digest = said["Descriptor"]["digest"]
     return (
         _AS_IS if f"{repository(reference)}@{digest}" in found.digests else f"moved: {familiar(reference)} is {digest}"
     )

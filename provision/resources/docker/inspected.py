@@ -16,6 +16,9 @@ Kind = Literal["container", "image", "network", "volume"]
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
 _MISSING = re.compile(r"no such (container|image|object|network|volume)|network .* not found", re.IGNORECASE)
 
+#: A repository and the hash of a manifest (distribution/reference, "digested-reference"; OCI image-spec, "Digests").
+_DIGESTED = re.compile(r"(?:<none>|[A-Za-z0-9][A-Za-z0-9._:/\[\]-]*)@(?:<none>|[a-z0-9+._-]+:[0-9a-f]{32,128})")
+
 
 class Image(Struct, frozen=True):
     """An image of the host's: its id, the names and digests that it has, and what it gives its containers."""
@@ -38,16 +41,19 @@ def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...
     if found is None:
         return None
     whole, variables, sum_ = found
-    return _parsed(whole), tuple(parsed(line) for line in variables.splitlines()), sum_
+    return _parsed(whole), tuple(parsed(line) for line in variables.split("\n") if line), sum_
 
 
 def image(report: Report, reference: str) -> Image | None:
-    """The image that a name stands for on the host."""
+    """The image that a name stands for on the host. Raises :class:`Unfixable` where docker reports a digest that is
+    none: a lock file, or a step, would have it."""
     wanted = {familiar(reference), f"{repository(reference)}@{reference.partition('@')[2]}"}
     for one in _objects(report, "image"):
         tags = frozenset(one.get("RepoTags") or [])
         digests = frozenset(one.get("RepoDigests") or [])
         if reference == one["Id"] or wanted & (tags | digests):
+            if bad := next((each for each in sorted(map(str, digests)) if not _DIGESTED.fullmatch(each)), None):
+                raise Unfixable(f"docker reports a digest of {reference} that is none: {bad[:100]!r}")
             return Image(one["Id"], tags, digests, one.get("Config") or {})
     return None
 
@@ -80,7 +86,8 @@ def _objects(report: Report, kind: str) -> tuple[dict[str, Any], ...]:
 def _lines(text: str) -> tuple[dict[str, Any], ...]:
     """Raises :class:`Unfixable` where docker said anything but what there is, and that there is none."""
     objects = []
-    for line in text.splitlines():
+    # Not at other ends of lines, which JSON may hold as they are.
+    for line in text.split("\n"):
         if line.startswith("{"):
             objects.append(_parsed(line))
         elif line.strip() and not _MISSING.search(line):

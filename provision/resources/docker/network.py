@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision import spec
-from provision.model import Call, Drift, Report, State
+from provision import disclosure, spec
+from provision.model import Call, Drift, Report, State, Withheld
 from provision.resources.docker.inspected import thing
 
 
@@ -44,8 +44,14 @@ class Network(Struct, frozen=True):
         return (Call("look_docker", ("network", self.name, "-")),)
 
     def seen(self, report: Report) -> State:
+        """Options and labels are docker's alone to tell: values that are not declared so are not shown."""
         found = thing(report, "network", self.name)
-        return {} if found is None else _state(found)
+        if found is None:
+            return {}
+        state, one = _state(found), self.declared
+        for key, declared in (("options", one.options), ("labels", one.labels)):
+            state[key] = disclosure.pairs(json.loads(state[key]), declared, report.salt)
+        return {**state, "words": _before(_state(found))}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         one = self.declared
@@ -53,7 +59,7 @@ class Network(Struct, frozen=True):
         if not drift.seen:
             yield Call("network_put", (self.name, *words), keeps=(("network", self.name, "-"),))
         else:
-            yield Call("network_replace", (self.name, *words), keeps=(("network", self.name, _before(drift.seen)),))
+            yield Call("network_replace", (self.name, *words), keeps=(("network", self.name, drift.seen["words"]),))
 
 
 class NoNetwork(Struct, frozen=True):
@@ -98,20 +104,26 @@ class NetworkBefore(Struct, frozen=True):
         return ()
 
     def want(self) -> State:
-        return {"made by": self.words}
+        return {"made by": _told(self.words, "as before the run")}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("network", self.name, "-")),)
 
     def seen(self, report: Report) -> State:
         found = thing(report, "network", self.name)
-        return {} if found is None else {"made by": _before(_state(found))}
+        if found is None:
+            return {}
+        words = _before(_state(found))
+        told = self.want()["made by"] if words == self.words else _told(words, "as it is")
+        return {"made by": told, "words": words}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        before = drift.seen.get("made by", "")
+        before = drift.seen.get("words", "")
         function = "network_replace" if drift.seen else "network_put"
         kept = (("network", self.name, before),)
-        yield Call(function, (self.name, *self.words.splitlines()), keeps=kept)
+        words = self.words.split("\n")
+        private = tuple(place for place, word in enumerate(words, 2) if word in ("--opt", "--label"))
+        yield Call(function, (self.name, *words), keeps=kept, private=private)
 
 
 def _state(found: Mapping[str, Any]) -> dict[str, str]:
@@ -148,6 +160,15 @@ def _words(
         *(word for key, value in options.items() for word in ("--opt", f"{key}={value}")),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
     )
+
+
+def _told(words: str, when: str) -> Withheld:
+    """The words without the values of options and labels."""
+    told, before = [], ""
+    for word in words.split("\n"):
+        told.append(f"{word.partition('=')[0]}=..." if before in ("--opt", "--label") else word)
+        before = word
+    return Withheld(f"{when} ({' '.join(told)})")
 
 
 def _before(seen: State) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision import spec
+from provision import disclosure, spec
 from provision.model import Call, Drift, Report, State
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
@@ -43,8 +43,9 @@ class Volume(Struct, frozen=True):
             return {}
         return {
             "driver": found["Driver"],
-            "options": json.dumps(found.get("Options") or {}, sort_keys=True),
-            "labels": json.dumps(found.get("Labels") or {}, sort_keys=True),
+            # A network file system's options have its password.
+            "options": disclosure.pairs(found.get("Options") or {}, self.declared.options, report.salt),
+            "labels": disclosure.pairs(found.get("Labels") or {}, self.declared.labels, report.salt),
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:

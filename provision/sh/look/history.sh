@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The runs that this host remembers. Only asked when somebody asks. No fork for their list; for one of them a cat of what
-# it replaced, and a stat and a base64 for each file.
+# it replaced, a stat and a base64 for each file, and a stat of the folders above them.
 
 look_runs() { # FOLDER
     for runs_run in "$1"/*; do
@@ -22,16 +22,26 @@ look_run() { # FOLDER RUN
         return 0
     fi
     emit before "$2" there "$(exec cat "$run_path/before")"
+    # shellcheck disable=SC2034 # files_ask uses it
+    files_above='' files_more=
     while IFS=' ' read -r run_kind run_number run_file; do
         case $run_kind:$run_number in
             network:absent) continue ;;
             made:* | network:*) emit made_of "$run_file" "$(exec cat "$run_path/kept/$run_number")" ;;
         esac
         [ "$run_kind" = file ] || continue
+        files_above_of "$run_file"
         run_stat=$(exec stat -c '%F:%a:%U:%G' -- "$run_path/kept/$run_number")
         case $run_stat in
             regular*) emit kept "$run_file" "$run_stat" "$(exec base64 <"$run_path/kept/$run_number")" ;;
             *) emit kept "$run_file" "$run_stat" '' ;;
         esac
     done <"$run_path/before"
+    run_above=$files_above files_above=
+    # A folder that is gone says nothing: what stood in it is not shown.
+    while [ -n "$run_above" ]; do
+        [ ! -e "${run_above%%"$nl"*}" ] || files_above=$files_above${run_above%%"$nl"*}$nl
+        run_above=${run_above#*"$nl"}
+    done
+    [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "$(files_ask)"
 }

@@ -73,7 +73,8 @@ def test_login(host: Host, login: Named) -> None:
     account, path = login.value
     file = host.file(path)
     assert (file.user, oct(file.mode)) == (account, "0o600")
-    assert f'"{login.name.partition(" at ")[2]}"' in file.content_string
+    there = f'"{login.name.partition(" at ")[2]}"' in file.content_string
+    assert there, "no login at this registry (the file is not shown: it has passwords)"
 
 
 #: An authority that nobody knows (its key was thrown away).

@@ -1,0 +1,265 @@
+"""What only some users of a host may read is shown nowhere: not in a diff, a plan file, JSON, a journal or an error."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provision import back, planfile
+from provision.desire import Options
+from provision.disclosure import fingerprint, new_salt, pairs, readable, text
+from provision.distros import platform
+from provision.model import Event, Platform, Resource, Salt, Withheld
+from provision.plan import outlook, outlook_of
+from provision.report.diff import lines
+from provision.report.jsonlines import JsonLines
+from provision.resources.apt_source import Entry, OtherEntries
+from provision.tasks import left_over
+from provision.wire import Seen
+from tests.conftest import Project
+from tests.test_cases import frames
+
+OLD = "PASSWORD=old-value"
+NEW = "PASSWORD=new-value"
+DEBIAN = platform("debian", "13", "trixie")
+assert DEBIAN is not None
+SALT = new_salt()
+
+
+def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report: Seen, salt: Salt = SALT) -> str:
+    """All that a plan, a plan file, JSON and an error would say of these resources."""
+    found = outlook_of(host, on, resources, report.salted(salt))
+    assert found.plan.changes, "there must be something to tell"
+    json_lines = io.StringIO()
+    JsonLines(json_lines)(Event("host.plan", host, {"plan": found.plan}))
+    written = json.dumps(planfile.entry(found.plan, salt))
+    words = [line for change in found.plan.changes for line in lines(change)]
+    return "\n".join([*words, written, json_lines.getvalue(), *left_over(resources, report.salted(salt))])
+
+
+def told(project: Project, spec: dict[str, Any], **case: Any) -> str:
+    """The same, of what a spec wants and a look has seen."""
+    project.spec(yaml.safe_dump(spec))
+    loaded = project.load()
+    assert DEBIAN is not None
+    report = Seen.of(frames(case))
+    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(salt=SALT), report)
+    return everywhere("web1", DEBIAN, found.resources, report)
+
+
+def file(mode: str, content: str = f"{OLD}\n") -> dict[str, Any]:
+    return {"/srv/app/env": {"mode": mode, "content": content}}
+
+
+DECLARED = {"content": f"{NEW}\n", "mode": "0644"}
+
+
+@pytest.mark.parametrize("mode", ["600", "640", "660", "400", "0"])
+def test_the_old_text_of_a_private_file_is_not_shown(project: Project, mode: str) -> None:
+    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file(mode))
+    assert OLD not in said
+    assert f"{len(OLD) + 1} bytes, not shown (keyed hash " in said
+    assert f"+{NEW}" in said, "the new text is for every user of the host"
+    assert "mode: " in said
+
+
+def test_neither_text_of_a_file_that_stays_private_is_shown(project: Project) -> None:
+    declared = {**DECLARED, "mode": "0600"}
+    for seen in (file("600"), file("644"), {"/srv/app/env": None}):
+        said = told(project, {"files": {"/srv/app/env": declared}}, files=seen)
+        assert OLD not in said
+        assert NEW not in said
+
+
+def test_public_files_are_shown_as_ever(project: Project) -> None:
+    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
+    assert f"-{OLD}" in said
+    assert f"+{NEW}" in said
+
+
+@pytest.mark.parametrize(("mode", "shown"), [("600", False), ("644", True)])
+def test_the_text_of_a_file_that_is_to_go(project: Project, mode: str, shown: bool) -> None:
+    said = told(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
+    assert (OLD in said) is shown
+
+
+def test_a_folder_above_that_is_closed_hides_the_file(project: Project) -> None:
+    for folders in ({"/srv/app": "700"}, {"/srv": "750"}):
+        for declared in ({"absent": True}, DECLARED):
+            said = told(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
+            assert OLD not in said
+    seen = Seen.of([("folders", "", "/srv/app\n/srv", "symbolic link:777:root:root\ndirectory:755:root:root")])
+    assert not readable(seen, "/srv/app/env", "644"), "where a link leads to was not looked at"
+    assert not readable(Seen.of([]), "/srv/app/env", "644"), "and so is what no look has seen"
+
+
+def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
+    """An entry for docker's archive in another file is switched off; who may read that file stays as it is."""
+    entry = "deb https://me:hush-7c1f@download.docker.com/linux/debian trixie stable\n"
+    twice = f"{entry}deb https://download.docker.com/linux/debian trixie stable\n"
+    path = "/etc/apt/sources.list.d/old.list"
+    assert DEBIAN is not None
+    seen: list[tuple[str, ...]] = [("apt_sources", "", path)]
+    seen.append(("file", "/etc/apt/sources.list.d/docker.sources", "absent"))
+    fields = f"regular file:600:root:adm:1:2:3:{len(twice)}"
+    seen += [("file", path, fields), ("content", path, base64.b64encode(twice.encode()).decode())]
+    wanted = Entry("https://download.docker.com/linux/debian", ("trixie",), ("stable",), "/etc/apt/keyrings/docker.asc")
+    other = OtherEntries("/etc/apt/sources.list.d/docker.sources", wanted)
+    report = Seen.of(seen)
+    found = outlook_of("web1", DEBIAN, (other,), report)
+    ((call,),) = (change.calls for change in found.plan.changes)
+    assert call.args[:4] == (path, "root", "adm", "0600")
+    assert "hush-7c1f" not in everywhere("web1", DEBIAN, (other,), report)
+
+
+def inspected(case: str, edit: Callable[[dict[str, Any]], None]) -> list[list[Any]]:
+    """The frames of a recorded container, with what an operator did otherwise."""
+    recorded = yaml.safe_load((Path(__file__).parent / "cases/container.yml").read_text())[case]
+    seen: list[list[Any]] = recorded["seen"]
+    for frame in seen:
+        if frame[0] == "container":
+            whole = json.loads(frame[2])
+            edit(whole)
+            frame[2] = json.dumps(whole)
+    return seen
+
+
+def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
+    def edit(whole: dict[str, Any]) -> None:
+        whole["Config"]["Labels"]["token"] = "hush-label"
+        whole["HostConfig"]["LogConfig"] = {"Type": "splunk", "Config": {"splunk-token": "hush-log"}}
+
+    seen = inspected("right", edit)
+    for frame in seen:
+        if frame[0] == "container":
+            frame[3] = json.dumps("PASSWORD=hush-environment") + "\n" + json.dumps("LEVEL=info") + "\n"
+    web = {
+        "image": "app:1",
+        "environment": {"PASSWORD": "changed", "LEVEL": "debug"},
+        "labels": {"token": "changed"},
+        "log": {"driver": "json-file", "options": {"max-size": "1m"}},
+        "adopt": True,
+    }
+    said = told(project, {"containers": {"web": web}}, seen=seen)
+    for hush in ("hush-label", "hush-log", "hush-environment"):
+        assert hush not in said
+    assert "environment PASSWORD: 16 bytes, not shown" in said
+    assert "splunk-token" in said
+    # What provision made the container of was declared in plain text.
+    for frame in seen:
+        if frame[0] == "container":
+            whole = json.loads(frame[2])
+            whole["Config"]["Labels"]["provision.spec"] = json.dumps({"environment": {"LEVEL": "info"}})
+            frame[2] = json.dumps(whole)
+    said = told(project, {"containers": {"web": web}}, seen=seen)
+    assert "environment LEVEL: info -> debug" in said
+    assert "hush-environment" not in said
+
+
+def test_a_networks_labels_are_not_shown_and_still_brought_back(project: Project) -> None:
+    whole = {
+        "Name": "net",
+        "Driver": "bridge",
+        "Internal": False,
+        "IPAM": {"Config": [{"Subnet": "10.1.0.0/24"}]},
+        "Options": {"key": "hush-option"},
+        "Labels": {"token": "hush-label", "team": "a"},
+    }
+    seen = [["docker", "network", json.dumps(whole)]]
+    spec = {"networks": {"net": {"labels": {"team": "a"}}}}
+    said = told(project, spec, seen=seen)
+    assert "hush-" not in said
+    assert '"team": "a"' in said
+    project.spec(yaml.safe_dump(spec))
+    loaded = project.load()
+    assert DEBIAN is not None
+    report = Seen.of(frames({"seen": seen}))
+    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(), report)
+    (kept,) = [kept for change in found.plan.changes for call in change.calls for kept in call.keeps]
+    assert "token=hush-label" in kept[2], "the host itself keeps it whole"
+
+
+RECORD = "file 0 /srv/app/env\n"
+
+
+def record(mode: str, folder: str = "755") -> Seen:
+    return Seen.of(
+        [
+            ("before", "run-1", "there", RECORD),
+            ("kept", "/srv/app/env", f"regular file:{mode}:root:root", base64.b64encode(f"{OLD}\n".encode()).decode()),
+            ("folders", "", "/srv/app\n/srv", f"directory:{folder}:root:root\ndirectory:755:root:root"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "shown"),
+    [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
+)
+def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -> None:
+    wanted = back.resources("run-1", record(mode, folder), (), 300)
+    assert DEBIAN is not None
+    seen = Seen.of(
+        frames({"files": {"/srv/app/env": {"mode": mode, "content": f"{NEW}\n"}}, "folders": {"/srv/app": folder}})
+    )
+    said = everywhere("web1", DEBIAN, wanted, seen)
+    assert (OLD in said) is shown
+    assert (NEW in said) is shown
+
+
+def test_a_rollback_removes_a_private_file_unseen() -> None:
+    absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
+    wanted = back.resources("run-1", absent, (), 300)
+    assert DEBIAN is not None
+    said = everywhere("web1", DEBIAN, wanted, Seen.of(frames({"files": file("600", f"{NEW}\n")})))
+    assert NEW not in said
+
+
+def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
+    """A host's file whose text is the description of the declared one is another text all the same."""
+    told = Withheld("the declared secret")
+    assert told != "the declared secret"
+    assert told != "the declared secret"
+    assert told == Withheld("the declared secret")
+    declared = {"content": "x" * 20, "mode": "0600"}
+    claim = "the declared 20 bytes, not shown"
+    project.spec(yaml.safe_dump({"files": {"/srv/app/env": declared}}))
+    loaded = project.load()
+    assert DEBIAN is not None
+    report = Seen.of(frames({"files": file("600", claim)}))
+    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(), report)
+    assert [change.drift.keys for change in found.plan.changes] == [("content",)]
+
+
+def test_a_keyed_hash_tells_nothing_without_its_salt_and_little_with_it() -> None:
+    one, other = new_salt(), new_salt()
+    assert fingerprint(b"x", one) == fingerprint(b"x", one) != fingerprint(b"x", other)
+    stored = Salt(one.text, stored=True)
+    assert fingerprint(b"x", stored) != fingerprint(b"x", one), "one that stands in a file is made expensive to guess"
+    with pytest.raises(ValueError, match="needs a salt"):
+        fingerprint(b"x", Salt())
+    assert text("x", Salt()) == Withheld("1 bytes, not shown"), "no salt, no hash"
+    assert pairs({"a": "1"}, {"a": "1"}, one) == '{"a": "1"}'
+
+
+def test_a_change_of_what_is_not_shown_is_another_plan(project: Project) -> None:
+    """A plan file has neither text, and notices both."""
+    made = []
+    for declared, there in ((NEW, OLD), (NEW, OLD), (NEW, "PASSWORD=now-value"), ("PASSWORD=two-value", OLD)):
+        project.spec(yaml.safe_dump({"files": {"/srv/app/env": {"content": declared, "mode": "0600"}}}))
+        loaded = project.load()
+        assert DEBIAN is not None
+        report = Seen.of(frames({"files": file("600", there)}))
+        salt = Salt("5a17", stored=True)
+        found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(salt=salt), report)
+        made.append(planfile.entry(found.plan, salt))
+    assert made[0] == made[1]
+    assert made[0] != made[2]
+    assert made[0] != made[3]
