@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
@@ -20,7 +19,7 @@ from provision.resources.obstacle import Unfixable
 from provision.resources.packages import Packages
 from provision.resources.service import Service
 from provision.resources.sysctl import SysctlBefore
-from provision.wire import decoded
+from provision.wire import decoded, parsed
 
 
 def resources(run: str, record: Report, desired: Iterable[Resource], lock_timeout: int) -> tuple[Resource, ...]:
@@ -103,7 +102,7 @@ def _container(name: str, state: str, made: tuple[str, ...] | None) -> Resource:
     image, _, label = (made or ("",))[0].partition("\n")
     if not label:
         raise Unfixable(f"the container {name} was not of provision's making; it can't be made again")
-    before = spec.Container.model_validate(json.loads(label))
+    before = spec.Container.model_validate(parsed(label))
     running = state.startswith(("running", "restarting"))
     return Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 

@@ -236,7 +236,7 @@ def _tag(report: Report, reference: str, found: Image) -> str:
     head, _, body = answer[0].replace("\r", "").partition("\n\n")
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
     if not isinstance(said, dict) or "Descriptor" not in said:
         message = said.get("message", "") if isinstance(said, dict) else ""

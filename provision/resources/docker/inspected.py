@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from provision.model import Report
 from provision.resources.obstacle import Unfixable
+from provision.wire import WireError, parsed
 
 Kind = Literal["container", "image", "network", "volume"]
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
@@ -38,7 +38,7 @@ def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...
     if found is None:
         return None
     whole, variables, sum_ = found
-    return _parsed(whole), tuple(json.loads(line) for line in variables.splitlines()), sum_
+    return _parsed(whole), tuple(str(parsed(line)) for line in variables.splitlines()), sum_
 
 
 def image(report: Report, reference: str) -> Image | None:
@@ -90,5 +90,7 @@ def _lines(text: str) -> tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=1024)
 def _parsed(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(line)
+    found = parsed(line)
+    if not isinstance(found, dict):
+        raise WireError(f"not what docker says of a thing: {line[:80]!r}")
     return found
