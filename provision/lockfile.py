@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provision.distros import release
-from provision.errors import SpecError, Where
+from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
+from provision.visible import line
 from provision.yamlfile import Map, load
 
 #: Where the digests of images are, beside the platforms.
@@ -26,6 +27,7 @@ IMAGES = "images"
 Locks = Mapping[str, Mapping[str, str]]
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:/@_-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEAD = """\
 # Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
@@ -61,7 +63,12 @@ def read(path: Path) -> Locks:
 
 
 def write(path: Path, locks: Locks, hosts: str) -> None:
-    lines = [_HEAD.format(hosts=hosts)]
+    """Raises :class:`UsageError` for what a host reports as a version and is none: it would be YAML of the host's."""
+    lines = [_HEAD.format(hosts=line(hosts))]
     for platform, packages in sorted(locks.items()):
+        form = _DIGEST if platform == IMAGES else _VERSION
+        for name, version in packages.items():
+            if not (_NAME.fullmatch(platform) and _NAME.fullmatch(name) and form.fullmatch(version)):
+                raise UsageError(f"a host reports what is no version: {platform!r}, {name!r}: {version!r}")
         lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]
     path.write_text("".join(lines), encoding="utf-8")

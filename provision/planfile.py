@@ -16,6 +16,7 @@ from msgspec import Struct
 from provision.errors import UsageError
 from provision.model import Call, Plan
 from provision.private import write_private
+from provision.visible import json_text
 
 _FORMAT = "provision-plan-1"
 
@@ -52,8 +53,7 @@ def _step(call: Call) -> dict[str, Any]:
 def write(path: Path, head: Mapping[str, Any], hosts: Mapping[str, dict[str, Any]]) -> None:
     """Readable by its owner only: it has the text of every file that would be written."""
     whole = {"format": _FORMAT, **head, "hosts": dict(sorted(hosts.items()))}
-    # In ASCII: what a host has in a file may be no UTF-8.
-    write_private(path, json.dumps(whole, indent=1) + "\n")
+    write_private(path, json_text(whole, indent=1) + "\n")
 
 
 def read(path: Path) -> PlanFile:

@@ -9,7 +9,7 @@ import pytest
 from provision import lockfile, tasks
 from provision.desire import Options
 from provision.distros import platform
-from provision.errors import SpecError
+from provision.errors import SpecError, UsageError
 from tests.conftest import Project
 
 
@@ -62,3 +62,18 @@ def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(projec
     looks = tasks._looks(loaded.wishes[0], loaded.context, Options())
     asked = {word for call in looks["dnf"] if call.function == "look_packages" for word in call.args}
     assert "python3-dnf-plugin-versionlock" in asked
+
+
+@pytest.mark.parametrize(
+    "locks",
+    [
+        {"debian-13": {"docker-ce": "5:28\nrocky-9:\n  docker-ce: 1"}},
+        {"debian-13\nrocky-9": {"docker-ce": "5:28"}},
+        {"images": {"app:1": "sha256:x"}},
+    ],
+)
+def test_a_host_cannot_pin_what_others_get(tmp_path: Path, locks: dict[str, dict[str, str]]) -> None:
+    """What a canary reports as its versions is put into a file that the fleet follows."""
+    with pytest.raises(UsageError, match="a host reports what is no version"):
+        lockfile.write(tmp_path / "site.lock.yml", locks, "web1")
+    assert not (tmp_path / "site.lock.yml").exists()

@@ -8,7 +8,7 @@ over as if it had just happened: reports, assertion messages and JUnit are pytes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from testinfra.host import Host as Target
 
 from provision.declare import Context
 from provision.verify.declared import PROVIDERS
+from provision.verify.reports import made_visible
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
 
 
@@ -123,6 +124,12 @@ class Plugin:
             return None
         outcome.result()
         return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        made_visible(report)
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and report.outcome == "passed":
