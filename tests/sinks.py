@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -18,6 +19,7 @@ from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 from xml.etree import ElementTree
 
 import msgspec
@@ -308,9 +310,11 @@ def _pytest(text: str, place: Path, plugin: Any) -> str:
         encoding="utf-8",
     )
     out = io.StringIO()
-    words = ["-q", "-rs", "--tb=short", "--color=no", "--import-mode=importlib", "-c", "/dev/null", "-p", "no:xdist"]
+    words = ["-q", "-rs", "--tb=short", "--color=no", "--import-mode=importlib", "-c", "/dev/null"]
     words += ["-p", "no:cacheprovider", "--rootdir", str(place), str(place / "test_own.py")]
-    with contextlib.redirect_stdout(out):
+    # Without the plugins of this environment, which take longer than the tests.
+    bare = mock.patch.dict(os.environ, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    with contextlib.redirect_stdout(out), bare:
         pytest.main(words, plugins=[plugin])
     return out.getvalue()
 
