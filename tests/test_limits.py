@@ -57,8 +57,9 @@ def test_json_of_docker_that_is_none_fails_the_host(
     monkeypatch.setattr(tasks, "execute", execute)
     monkeypatch.setattr(tasks, "outlook", lambda *words: _container(words[-1]))
     connection: Any = None
+    look: Any = tasks.look
     with pytest.raises(HostError, match="the host reported") as caught:
-        tasks.look.body(connection, loaded.wishes[0], loaded.context)
+        look.body(connection, loaded.wishes[0], loaded.context)
     assert caught.value.failure.kind == "protocol"
 
 
