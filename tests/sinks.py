@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import dataclasses
 import io
+import itertools
 import json
 import os
 import re
@@ -302,16 +303,21 @@ def _verify_junit(text: str, place: Path) -> str:
     return (place / "junit.xml").read_text(encoding="utf-8")
 
 
+_FILES = itertools.count()
+
+
 def _pytest(text: str, place: Path, plugin: Any) -> str:
     """A failed check, a skipped one and one that prints, all with the host's words, as a suite's tests have them."""
-    (place / "test_own.py").write_text(
+    # Each of a name of its own: pytest imports a module of one name once.
+    file = place / f"test_own{next(_FILES)}.py"
+    file.write_text(
         f"import pytest\ndef test_one():\n    print({text!r})\n    raise AssertionError({text!r})\n"
         f"def test_two():\n    pytest.skip({text!r})\n",
         encoding="utf-8",
     )
     out = io.StringIO()
     words = ["-q", "-rs", "--tb=short", "--color=no", "--import-mode=importlib", "-c", "/dev/null"]
-    words += ["-p", "no:cacheprovider", "--rootdir", str(place), str(place / "test_own.py")]
+    words += ["-p", "no:cacheprovider", "--rootdir", str(place), str(file)]
     # Without the plugins of this environment, which take longer than the tests.
     bare = mock.patch.dict(os.environ, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     with contextlib.redirect_stdout(out), bare:
