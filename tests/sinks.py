@@ -483,15 +483,15 @@ class _Tags(HTMLParser):
 
 
 def hits(sink: Sink, text: str) -> list[str]:
-    """How an attack got through: nothing, where it did not. A place that fails over it is a hit too."""
+    """How an attack got through: nothing, where it did not. A place that fails over it, and one whose reader would, is
+    a hit too."""
     place = Path(tempfile.mkdtemp(prefix="attack"))
     try:
-        got = sink.reach(text, place)
+        return list(_KINDS[sink.kind](sink, text, sink.reach(text, place)))
     except Exception as error:
         return [f"fails: {type(error).__name__}: {error}"[:200]]
     finally:
         shutil.rmtree(place)
-    return list(_KINDS[sink.kind](sink, text, got))
 
 
 def _text(sink: Sink, text: str, got: str) -> Iterator[str]:
