@@ -22,7 +22,7 @@ from provision.resources.packages import Packages
 from provision.resources.service import Service
 from provision.resources.sysctl import SysctlBefore
 from provision.secret import each, recalled
-from provision.wire import decoded, parsed
+from provision.wire import WireError, decoded, parsed
 
 
 def resources(
@@ -117,7 +117,7 @@ def _container(name: str, state: str, made: tuple[str, ...] | None, secrets: Col
             f"the container {name} had the secret {error.args[0]}, which this host's spec does not refer to any more"
         )
         raise Unfixable(f"{message}; it can't be made again") from error
-    except ValueError as error:
+    except (ValueError, WireError) as error:
         raise Unfixable(
             f"the label of the container {name} is not as provision wrote it; it can't be made again"
         ) from error

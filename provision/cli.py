@@ -10,8 +10,12 @@ import importlib
 import io
 import os
 import sys
+import threading
+import traceback
+from types import TracebackType
 
 from provision import __version__
+from provision.visible import say, show, visible
 
 #: Commands in the order of a day's work; each is a module of ``provision.commands``.
 COMMANDS = {
@@ -38,7 +42,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either
         self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: {message}\n")
+        say(f"{self.prog}: {message}")
+        self.exit(1)
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -66,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         from provision import completion
 
         if words[1] in completion.SHELLS:
-            print(completion.script(words[1], parser()), end="")
+            show(completion.script(words[1], parser()))
             return 0
     chosen = next((word for word in words if word in COMMANDS), None)
     args = parser(chosen or "").parse_args(words)
@@ -75,15 +80,22 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(importlib.import_module(f"provision.commands.{args.command}").run(args))
     except ProvisionError as error:
-        print(f"provision: {error}", file=sys.stderr)
+        say(f"provision: {error}")
         return 1
     except KeyboardInterrupt:
-        print("provision: interrupted", file=sys.stderr)
+        say("provision: interrupted")
         return 130
     except BrokenPipeError:
         # Whoever read our output has left; Python must not complain again while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """A fault of provision itself: its traceback may have a host's or a user's text in it, and a secret."""
+    from provision.secret import mask
+
+    show(visible(mask("".join(traceback.format_exception(kind, error, trace)))) + "\n", sys.stderr)
 
 
 def console() -> None:
@@ -93,6 +105,8 @@ def console() -> None:
     # In a locale that has no character for what is to be said, it is said in escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    sys.excepthook = _crashed
+    threading.excepthook = lambda args: _crashed(args.exc_type, args.exc_value, args.exc_traceback)
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -67,7 +67,7 @@ def same(content: bytes) -> bytes | None:
     """Canonical form of any daemon.json, for comparing what files mean; ``None`` for what dockerd would not take."""
     try:
         parsed = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return canonical(parsed) if isinstance(parsed, dict) else None
 
@@ -79,7 +79,7 @@ def agrees(daemon: dict[str, Any], answer: str) -> bool:
     """
     try:
         info = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     if not isinstance(info, dict) or not info.get("ServerVersion"):
         return False

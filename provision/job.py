@@ -49,6 +49,21 @@ _WHY = {
 
 #: Frames that have in them what programs on the host have printed.
 _PRINTED = ("step.failed", "unhealthy", "note", "died", "undone", "unkept", "drifted")
+#: What a job sends -> how many fields it has at the least, its name among them.
+_FIELDS = {
+    "step.begin": 2,
+    "step.done": 2,
+    "step.failed": 4,
+    "note": 2,
+    "armed": 2,
+    "undone": 3,
+    "locked": 3,
+    "drifted": 2,
+    "unkept": 2,
+    "unhealthy": 2,
+    "died": 3,
+    "result": 2,
+}
 
 
 class _Progress(Struct):
@@ -70,6 +85,8 @@ class _Progress(Struct):
 
     def frame(self, frame: Frame) -> None:
         kind = frame[0]
+        if not self._fits(frame):
+            raise WireError(f"not what a job sends: {[word[:80] for word in frame[:4]]}")
         if kind in _PRINTED:
             frame = tuple(mask(word) for word in frame)
         if kind == "result":
@@ -97,6 +114,13 @@ class _Progress(Struct):
         elif kind in ("step.failed", "unhealthy", "died"):
             self.failed.append(frame)
         self.ended = kind == "steps.end"
+
+    def _fits(self, frame: Frame) -> bool:
+        if len(frame) < _FIELDS.get(frame[0], 1):
+            return False
+        if frame[0].startswith("step."):
+            return frame[1] in map(str, range(len(self.names)))
+        return frame[0] != "armed" or (frame[1].isdecimal() and len(frame[1]) < 10)
 
 
 def _nobody(event: Event) -> None:
@@ -255,7 +279,7 @@ class Job(Struct, frozen=True):
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:
     """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
-    if frames and frames[-1][0] == "died":
+    if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
         _, stage, status = frames[-1]
         raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))

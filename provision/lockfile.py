@@ -18,6 +18,7 @@ from pathlib import Path
 from provision.distros import release
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
+from provision.visible import line
 from provision.yamlfile import Map, load
 
 #: Where the digests of images are, beside the platforms.
@@ -26,6 +27,7 @@ IMAGES = "images"
 Locks = Mapping[str, Mapping[str, str]]
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:/@_-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEAD = """\
 # Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
@@ -65,12 +67,14 @@ def _problem(platform: str, version: object) -> str:
 
 def write(path: Path, locks: Locks, hosts: str) -> None:
     """What hosts reported is held to the form that :func:`read` wants. Raises :class:`UsageError`; the file stays as it
-    was then."""
+    was then: it would be YAML of the host's."""
     for platform, packages in locks.items():
         for name, version in packages.items():
+            if not (_NAME.fullmatch(platform) and _NAME.fullmatch(name)):
+                raise UsageError(f"{path} is not written: {hosts} reported {platform!r}, {name!r}, which is no name")
             if problem := _problem(platform, version):
                 raise UsageError(f"{path} is not written: {platform}.{name}, as reported by {hosts}: {problem}")
-    lines = [_HEAD.format(hosts=hosts)]
+    lines = [_HEAD.format(hosts=line(hosts))]
     for platform, packages in sorted(locks.items()):
         lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]
     path.write_text("".join(lines), encoding="utf-8")

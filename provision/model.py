@@ -15,6 +15,10 @@ from msgspec import Struct, field
 
 State = Mapping[str, str]
 
+#: The most bytes of one answer of a host, unless its inventory says otherwise (``provision_answer_limit``). An answer
+#: has the files that a look compares, and what docker says of each container.
+ANSWER_LIMIT = 64 * 1024 * 1024
+
 
 class Withheld(str):
     """A state's value that describes and does not show: ``120 bytes, not shown``. It equals no value that is shown, so
@@ -36,7 +40,8 @@ class Withheld(str):
 class Login:
     """How to reach a host; ``None`` leaves the choice to ``~/.ssh/config`` and its defaults.
 
-    ``password`` and ``become_password`` are kept out of every representation of this object.
+    ``password`` and ``become_password`` are kept out of every representation of this object. ``answer_limit`` is the
+    most bytes that the host may send in answer to one script.
     """
 
     address: str
@@ -49,6 +54,7 @@ class Login:
     become: bool = False
     become_user: str = "root"
     become_password: str | None = dataclasses.field(default=None, repr=False)
+    answer_limit: int = ANSWER_LIMIT
 
 
 class Host(Struct, frozen=True):

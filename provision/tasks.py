@@ -14,7 +14,8 @@ They raise :class:`~provision.transport.ssh.HostError` when the host can't go on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 from fabric import Connection, task
@@ -37,7 +38,7 @@ from provision.script import RUNS, Looks, look_script, receipt_script
 from provision.transport import blobs
 from provision.transport.execute import Finished, execute
 from provision.transport.ssh import HostError
-from provision.wire import Seen
+from provision.wire import Seen, WireError
 from provision.work import new_run, work
 
 #: Seconds that a host may take, from login to the last look.
@@ -51,6 +52,18 @@ class Changing(Struct, frozen=True):
     run: str = ""
     confirm_within: int = 60
     reconnect: Callable[[], Connection] | None = None
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    """What a host reported is judged here. JSON that is none, or that nests too deeply, fails that host: it raises
+    :class:`HostError` of kind ``protocol``."""
+    try:
+        yield
+    except WireError as error:
+        raise HostError("protocol", f"the host reported {error}") from error
+    except RecursionError as error:
+        raise HostError("protocol", "the host reported JSON that nests too deeply to be compared") from error
 
 
 def _silent(event: Event) -> None:
@@ -73,7 +86,8 @@ def look(
     )
     report, platform = _looked(frames, finished)
     try:
-        found = outlook(wish, platform, context, options, report)
+        with _judging():
+            found = outlook(wish, platform, context, options, report)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     except ValueError as error:
@@ -123,9 +137,11 @@ def look_back(
     record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
     try:
         desired = desire(wish, platform, context, options)
-        wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
+        with _judging():
+            wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
         report, _ = see([call for resource in wanted for call in resource.look()])
-        found = outlook_of(wish.host.name, platform, wanted, report.salted(options.salt), desired)
+        with _judging():
+            found = outlook_of(wish.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
@@ -148,7 +164,7 @@ def receipt(connection: Connection, wish: Wish, run: str, verb: Verb, deadline: 
     ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for one that is at work."""
     frames: list[Frame] = []
     execute(connection, wish.host.login, receipt_script(verb, run), deadline, frames.append)
-    return next((frame[1] for frame in frames if frame[0] == "result"), "")
+    return next((frame[1] for frame in frames if frame[0] == "result" and len(frame) > 1), "")
 
 
 @task
@@ -160,7 +176,8 @@ def examine(connection: Connection, wish: Wish, deadline: float | None = None) -
     deadline = deadline or time.monotonic() + DEADLINE
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
     report, platform = _looked(frames, finished)
-    return doctor.examine(report, platform, daemon, time.time(), date.today())
+    with _judging():
+        return doctor.examine(report, platform, daemon, time.time(), date.today())
 
 
 @task
@@ -179,10 +196,8 @@ def versions(
     digests = {}
     for resource in desire(wish, platform, context, Options()):
         if isinstance(resource, PulledImage) and not resource.by and "@" not in resource.reference:
-            try:
+            with _judging():
                 there = image(report, resource.reference)
-            except Unfixable as error:
-                raise HostError("unsuited", str(error)) from error
             if there is not None and (digest := digest_of(there, resource.reference)):
                 digests[resource.reference] = digest
     return platform, {name: version for name, version in found.items() if name in engine}, digests
@@ -317,13 +332,14 @@ def _again(connection: Connection) -> Callable[[], Connection]:
 def left_over(resources: tuple[Resource, ...], report: Seen) -> list[str]:
     """What is not as wanted, in words. Changed is only what is seen to be right afterwards."""
     left = []
-    for resource in resources:
-        rest = drift(resource, report)
-        if rest is not None:
-            values = ", ".join(
-                f"{key}: {_short(rest.seen.get(key))} instead of {_short(rest.want[key])}" for key in rest.keys
-            )
-            left.append(f"{resource.id}: {values}")
+    with _judging():
+        for resource in resources:
+            rest = drift(resource, report)
+            if rest is not None:
+                values = ", ".join(
+                    f"{key}: {_short(rest.seen.get(key))} instead of {_short(rest.want[key])}" for key in rest.keys
+                )
+                left.append(f"{resource.id}: {values}")
     return left
 
 
@@ -360,5 +376,7 @@ def _looks(wish: Wish, context: Context, options: Options) -> Looks:
 
 
 def _platform(frames: list[Frame]) -> tuple[str, str, str, str]:
-    frame = next(frame for frame in frames if frame[0] == "platform")
-    return frame[1], frame[2], frame[3], frame[4]
+    for frame in frames:
+        if frame[0] == "platform" and len(frame) > 4:
+            return frame[1], frame[2], frame[3], frame[4]
+    raise HostError("protocol", "the host does not say what it runs")

@@ -9,78 +9,158 @@ This is where text from a host comes in, so this is where it loses what could be
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from provision.model import Salt
+from provision.model import ANSWER_LIMIT, Salt
 from provision.secret import each, foreign
 
 #: The script's first line; the number is the version of what follows.
 BEGIN = b"provision 1\n"
 
 
+#: The most fields of one answer. Each costs Python some 60 bytes besides its text, however short it is.
+FIELDS = 500_000
+#: The most bytes before the first line: what the start files of a login shell print.
+NOISE = 1024 * 1024
+
+
 class WireError(Exception):
-    """What came is not what our script sends."""
+    """What came is not what provision's script sends."""
+
+
+class TooMuch(WireError):
+    """The host sent more than provision keeps of one answer."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the host sent more than {what}; the connection was closed")
+
+
+def beyond(limit: int) -> TooMuch:
+    """The error for an answer of more than ``limit`` bytes; it names the variable that raises the limit."""
+    return TooMuch(f"{_size(limit)} in one answer (provision_answer_limit)")
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit} bytes"
 
 
 class Frames:
-    """Decode a stream of frames; feed it bytes as they arrive."""
+    """Decode a stream of frames; feed it bytes as they arrive.
 
-    def __init__(self) -> None:
-        self._rest = b""
+    Every byte is looked at once and copied twice at most, in whatever pieces it comes. ``limit`` is the most bytes of
+    the whole stream. A field or a count that announces more than is left is refused before its bytes come.
+    """
+
+    def __init__(self, limit: int = ANSWER_LIMIT) -> None:
+        self._limit = limit
+        self._taken = 0
         self._begun = False
+        #: bytes that are not decoded yet
+        self._rest = bytearray()
+        #: of the frame that is under way: its number of fields, those that are complete, and the next one's length
+        self._count: int | None = None
+        self._fields: list[str] = []
+        self._length: int | None = None
+        self._left = FIELDS
 
     def feed(self, data: bytes) -> Iterator[tuple[str, ...]]:
-        """The frames that are complete now. Raises :class:`WireError` at the first byte that fits no frame."""
+        """The frames that are complete now. Raises :class:`WireError` at the first byte that fits no frame, and
+        :class:`TooMuch` for more than the limits allow."""
+        self._taken += len(data)
+        if self._taken > self._limit:
+            raise beyond(self._limit)
         self._rest += data
-        if not self._begun:
-            # Whatever a login shell's start files printed comes before our first line.
-            _, begin, rest = self._rest.partition(BEGIN)
-            if not begin:
-                return
-            self._begun, self._rest = True, rest
-        while (frame := self._next()) is not None:
-            yield frame
+        if not self._begun and not self._begin():
+            return
+        place = 0
+        try:
+            while True:
+                frame, place = self._step(place)
+                if frame is not None:
+                    yield frame
+        except _Unfinished as unfinished:
+            place = unfinished.place
+        finally:
+            del self._rest[:place]
 
     @property
     def unfinished(self) -> bool:
-        return bool(self._rest)
+        """Whether a frame has begun and not ended. Noise before the first line is no frame."""
+        return self._begun and (bool(self._rest) or self._count is not None)
 
-    def _next(self) -> tuple[str, ...] | None:
-        count, position = self._number(0, b";")
-        if count is None:
-            return None
-        fields = []
-        for _ in range(count):
-            length, start = self._number(position, b":")
-            if length is None or len(self._rest) <= start + length:
-                return None
-            if self._rest[start + length : start + length + 1] != b",":
-                raise WireError(f"not a frame: {self._rest[:80]!r}")
-            fields.append(text(self._rest[start : start + length]))
-            position = start + length + 1
-        if len(self._rest) <= position:
-            return None
-        if self._rest[position : position + 1] != b"\n":
-            raise WireError(f"not a frame: {self._rest[:80]!r}")
-        self._rest = self._rest[position + 1 :]
-        return tuple(fields)
+    def _begin(self) -> bool:
+        """Pass over what comes before the first line; of it only what may be the line's beginning is kept."""
+        place = self._rest.find(BEGIN)
+        if place >= 0:
+            self._begun = True
+            del self._rest[: place + len(BEGIN)]
+            return True
+        del self._rest[: max(0, len(self._rest) - len(BEGIN) + 1)]
+        if self._taken > NOISE:
+            raise TooMuch(f"{_size(NOISE)} before the first line of its answer")
+        return False
 
-    def _number(self, start: int, end: bytes) -> tuple[int | None, int]:
-        """The number from ``start`` to ``end``, and the place behind it; ``None`` while it is not complete."""
-        stop = self._rest.find(end, start, start + 12)
-        digits = self._rest[start : stop if stop >= 0 else start + 11]
-        if digits and not digits.isdigit():
-            raise WireError(f"not a frame: {self._rest[:80]!r}")
+    def _step(self, place: int) -> tuple[tuple[str, ...] | None, int]:
+        """Take a number, a field or the end of a frame from ``place`` on: the frame that ends there, and the place
+        behind. Raises :class:`_Unfinished` where the rest has not come."""
+        if self._count is None:
+            self._count, place = self._number(place, b";")
+            if not self._count:
+                raise self._wrong(place)
+            self._left -= self._count
+            if self._left < 0:
+                raise TooMuch(f"{FIELDS} fields in one answer")
+        elif len(self._fields) == self._count:
+            if len(self._rest) <= place:
+                raise _Unfinished(place)
+            if self._rest[place] != _NEWLINE:
+                raise self._wrong(place)
+            frame = tuple(self._fields)
+            self._count, self._fields = None, []
+            return frame, place + 1
+        elif self._length is None:
+            self._length, place = self._number(place, b":")
+            if self._length > self._limit:
+                raise beyond(self._limit)
+        else:
+            end = place + self._length
+            if len(self._rest) <= end:
+                raise _Unfinished(place)
+            if self._rest[end] != _COMMA:
+                raise self._wrong(place)
+            self._fields.append(text(self._rest[place:end]))
+            self._length = None
+            return None, end + 1
+        return None, place
+
+    def _number(self, place: int, end: bytes) -> tuple[int, int]:
+        """The number from ``place`` to ``end``, and the place behind it."""
+        stop = self._rest.find(end, place, place + _DIGITS + 1)
+        digits = self._rest[place : stop if stop >= 0 else place + _DIGITS + 1]
+        if (digits and not digits.isdigit()) or len(digits) > _DIGITS or (stop >= 0 and not digits):
+            raise self._wrong(place)
         if stop < 0:
-            if len(digits) > 10:
-                raise WireError(f"not a frame: {self._rest[:80]!r}")
-            return None, start
-        if not digits:
-            raise WireError(f"not a frame: {self._rest[:80]!r}")
+            raise _Unfinished(place)
         return int(digits), stop + 1
+
+    def _wrong(self, place: int) -> WireError:
+        return WireError(f"not a frame: {bytes(self._rest[place : place + 80])!r}")
+
+
+class _Unfinished(Exception):
+    """The rest of what begins at ``place`` has not come yet."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+#: The most digits of a number.
+_DIGITS = 10
+_COMMA, _NEWLINE = b",\n"
 
 
 class Seen:
@@ -100,7 +180,8 @@ class Seen:
 
     @classmethod
     def of(cls, frames: list[tuple[str, ...]]) -> Seen:
-        """Raises :class:`WireError` when a file changed while it was looked at, or holds NUL bytes where none fit."""
+        """Raises :class:`WireError` when a file changed while it was looked at, holds NUL bytes where none fit, or is
+        reported without its state."""
         fields = {(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames}
         return cls(fields, contents=_cut(fields))
 
@@ -131,30 +212,42 @@ _SENTINEL = b"Linux"
 
 def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
     """One piece with all small files' bytes -> the bytes of each, by the sizes that stat gave."""
-    contents = {path: decoded(encoded[0]) for (kind, path), encoded in fields.items() if kind == "content"}
+    contents = {path: decoded("".join(data)) for (kind, path), data in fields.items() if kind == "content"}
     sent, *paths = fields.get(("contents", ""), ("",))
     piece = sent.encode("utf-8", "surrogateescape")
     start = 0
     for path in paths:
-        size = int(fields["file", path][0].rpartition(":")[2])
-        contents[path] = piece[start : start + size]
-        start += size
+        about = fields.get(("file", path), ("",))
+        digits = about[0].rpartition(":")[2] if about else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
+            raise WireError(f"{path[:200]} was reported without its size")
+        contents[path] = piece[start : start + int(digits)]
+        start += int(digits)
     if piece[start:] != (_SENTINEL if paths else b""):
         raise WireError("files changed while they were looked at")
     return contents
 
 
 def decoded(field: str) -> bytes:
-    """A field that was sent in base64."""
-    return base64.b64decode(field)
+    """A field that was sent in base64. Raises :class:`WireError` for what is none."""
+    try:
+        return base64.b64decode(field)
+    except (binascii.Error, ValueError) as error:
+        raise WireError(f"not base64: {field[:80]!r}") from error
 
 
-def text(content: bytes) -> str:
+def text(content: bytes | bytearray) -> str:
     """A host's bytes as text, in which nothing is a token. ``encode("utf-8", "surrogateescape")`` gives the same bytes
     again, whatever they are."""
     return foreign(content.decode("utf-8", "surrogateescape"))
 
 
 def parsed(field: str) -> Any:
-    """JSON from a host: its escapes may spell what the field itself does not hold. Raises ``ValueError``."""
-    return each(json.loads(field), foreign)
+    """JSON that a program on the host printed; its escapes may spell a token that the field itself does not hold.
+    Raises :class:`WireError` for what is none, or nests too deeply."""
+    try:
+        return each(json.loads(field), foreign)
+    except RecursionError as error:
+        raise WireError(f"JSON that nests too deeply: {field[:80]!r}") from error
+    except ValueError as error:
+        raise WireError(f"not JSON: {field[:80]!r}") from error

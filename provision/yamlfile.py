@@ -94,7 +94,7 @@ def load(path: Path, text: str | None = None) -> Any:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(path, error) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise SpecError(f"not YAML: {error}", where=Where(path, 1)) from error
+        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
         loader.dispose()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
 from provision.report import journal as journals
 from provision.report.journal import Journal
-from provision.report.visible import shown
+from provision.report.shown import shown
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13 (trixie)")
 STEPS = (
@@ -44,7 +44,7 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
     names = [f"web{number:03d}" for number in range(1, hosts + 1)]
     head = {"mode": "apply", "playbook": str(playbook), "by": "ops@control", "hosts": names, "resumes": ""}
     journal = Journal(playbook, run, head, clock.time)
-    journal(Event("run.begin", data={"mode": "apply", "hosts": hosts, "waves": len(waves)}))
+    journal(shown(Event("run.begin", data={"mode": "apply", "hosts": hosts, "waves": len(waves)})))
     first, stopped = 0, False
     for number, size in enumerate(waves, 1):
         if stopped:
@@ -52,7 +52,7 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
         wave = names[first : first + size]
         first += size
         data = {"play": "Docker hosts", "wave": number, "of": len(waves), "hosts": wave}
-        journal(Event("wave.begin", data=data))
+        journal(shown(Event("wave.begin", data=data)))
         events: list[tuple[float, Event]] = []
         for host in wave:
             failed = names.index(host) + 1 in bad
@@ -62,12 +62,12 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
             clock.now = at
             journal(shown(event))
         counts = {"changed": sum(names.index(host) + 1 not in bad for host in wave)}
-        journal(Event("wave.done", data={"play": "Docker hosts", "wave": number, "counts": counts}))
+        journal(shown(Event("wave.done", data={"play": "Docker hosts", "wave": number, "counts": counts})))
     if stopped:
-        journal(Event("rollout.stopped", data={"reason": "1 of 1 hosts of wave 1 ended badly, 0 may"}))
+        journal(shown(Event("rollout.stopped", data={"reason": "1 of 1 hosts of wave 1 ended badly, 0 may"})))
     for host in names[first:]:
-        journal(Event("host.done", host, {"status": "skipped", "changes": 0, "reason": "the budget is spent"}))
-    journal(Event("run.done", data={"counts": {}, "seconds": 1.0, "mode": "apply"}))
+        journal(shown(Event("host.done", host, {"status": "skipped", "changes": 0, "reason": "the budget is spent"})))
+    journal(shown(Event("run.done", data={"counts": {}, "seconds": 1.0, "mode": "apply"})))
     return journals.folder(playbook) / run
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ PACKAGE = ROOT / "provision"
 
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
-    ("model", "errors"),
+    ("model", "errors", "visible"),
     ("limits",),
     ("secret", "disclosure", "blobs", "private"),
     ("sealing",),
@@ -43,7 +44,7 @@ FLOORS = [
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 #: What stands beside the house: may import these of ours, and nobody but commands imports it.
-ASIDE = {"report": {"model"}, "lab": {"errors"}}
+ASIDE = {"report": {"model", "visible"}, "lab": {"errors"}}
 #: The only rooms that may import what reaches out.
 ONLY = {
     "fabric": {"transport", "job", "tasks", "verify", "rollout"},
@@ -161,3 +162,21 @@ def test_each_look_says_which_programs_it_starts(path: Path) -> None:
     """In the comment that it begins with: a fork on a thousand hosts wants a reason."""
     head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")
     assert re.search(r"\b(forks?:|no fork|its forks)", head, re.IGNORECASE), f"{path.name} says nothing of its forks"
+
+
+#: Packages of which provision uses something private, by the module that does.
+PRIVATE = {
+    "paramiko": ("transport/tunnel.py", r"\._channel_handler_table"),
+    "fabric": ("transport/ssh.py", r"class _Line\(Connection\)"),
+    "pytest": ("verify/plugin.py", r"\._fixtureinfo"),
+    "pytest-testinfra": ("verify/unlock.py", r"testinfra\.modules\.modules"),
+}
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_what_is_used_privately_has_an_upper_bound(name: str) -> None:
+    module, use = PRIVATE[name]
+    assert re.search(use, (PACKAGE / module).read_text()), f"{module} uses nothing private of {name} any more"
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (bounds,) = (text.removeprefix(name) for text in dependencies if re.match(rf"{name}[<>=]", text))
+    assert re.search(r",<\d+$", bounds), f"{name}{bounds} takes any later version"

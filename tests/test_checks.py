@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from provision.model import Event
 from provision.report.checks import matrix
+from provision.report.shown import Shown
 from provision.verify import junit
 
 
-def check(host: str, name: str, outcome: str, suite: str = "settings") -> Event:
-    return Event("check.done", host, {"suite": suite, "check": name, "outcome": outcome})
+def check(host: str, name: str, outcome: str, suite: str = "settings") -> Shown:
+    return Shown("check.done", host, {"suite": suite, "check": name, "outcome": outcome})
 
 
 def test_a_row_per_check_and_a_column_per_host() -> None:

@@ -20,6 +20,7 @@ from provision.model import Event, Platform, Resource, Salt, Withheld
 from provision.plan import outlook, outlook_of
 from provision.report.diff import lines
 from provision.report.jsonlines import JsonLines
+from provision.report.shown import shown
 from provision.resources.apt_source import Entry, OtherEntries
 from provision.tasks import left_over
 from provision.wire import Seen
@@ -38,7 +39,7 @@ def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report:
     found = outlook_of(host, on, resources, report.salted(salt))
     assert found.plan.changes, "there must be something to tell"
     json_lines = io.StringIO()
-    JsonLines(json_lines)(Event("host.plan", host, {"plan": found.plan}))
+    JsonLines(json_lines)(shown(Event("host.plan", host, {"plan": found.plan})))
     written = json.dumps(planfile.entry(found.plan, salt))
     words = [line for change in found.plan.changes for line in lines(change)]
     return "\n".join([*words, written, json_lines.getvalue(), *left_over(resources, report.salted(salt))])

@@ -7,26 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from provision.model import Event, Failure
+from provision.model import Failure
 from provision.report.journal import Journal, broken_off, folder, read, runs
+from provision.report.shown import Shown
 
 
 def begun(playbook: Path, run: str, hosts: list[str], resumes: str = "") -> Journal:
     head = {"mode": "apply", "playbook": str(playbook), "by": "me@here", "hosts": hosts, "resumes": resumes}
     journal = Journal(playbook, run, head)
-    journal(Event("run.begin", data={"mode": "apply", "hosts": len(hosts)}))
+    journal(Shown("run.begin", data={"mode": "apply", "hosts": len(hosts)}))
     return journal
 
 
-def done(host: str, status: str = "changed") -> Event:
-    return Event("host.done", host, {"status": status, "changes": 1})
+def done(host: str, status: str = "changed") -> Shown:
+    return Shown("host.done", host, {"status": status, "changes": 1})
 
 
 def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     playbook = tmp_path / "site.yml"
     first = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2", "web3"])
     first(done("web1"))
-    first(Event("host.done", "web2", {"status": "rolled_back", "failure": Failure("unconfirmed", "cut off")}))
+    first(Shown("host.done", "web2", {"status": "rolled_back", "failure": Failure("unconfirmed", "cut off")}))
     # Killed in the middle of a line.
     path = folder(playbook) / "20260101T000000-aaaaaaaa/events.jsonl"
     path.write_text(path.read_text() + '{"event": "host.do')
@@ -38,7 +39,7 @@ def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     second = begun(playbook, "20260101T000001-bbbbbbbb", ["web3"], resumes="20260101T000000-aaaaaaaa")
     assert len(broken_off(playbook)) == 2, "not finished either, yet"
     second(done("web3"))
-    second(Event("run.done", data={"counts": {"changed": 1}}))
+    second(Shown("run.done", data={"counts": {"changed": 1}}))
     assert broken_off(playbook) == []
     assert read(folder(playbook) / "20260101T000001-bbbbbbbb").finished
 
@@ -53,7 +54,11 @@ def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
     playbook = tmp_path / "site.yml"
     journal = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2"])
-    line = {"event": "host.plan", "host": "web1", "items": [{"summary": "create file:/etc/x", "diff": ["+ours\n+two"]}]}
+    line = {
+        "event": "host.plan",
+        "host": "web1",
+        "items": [{"summary": "create file:/etc/x", "diff": ["+ours", "+two"]}],
+    }
     (journal.path / "events.jsonl").open("a").write(json.dumps(line) + "\n")
     journal._file.seek(0, 2)
     journal(done("web1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from provision.report.html import page, seconds
 from provision.report.journal import folder, read
 from provision.report.junit import Junit
 from provision.report.metrics import Metrics
+from provision.report.shown import shown
 from provision.report.timeline import timeline
 from provision.report.webhook import Webhook
 from tests.journals import EVIL, rollout
@@ -89,7 +91,7 @@ def test_seconds_in_words(value: float, words: str) -> None:
     assert seconds(value) == words
 
 
-ENDS = [
+_EVENTS = [
     Event("run.begin", data={"mode": "apply", "hosts": 3, "waves": 2}),
     Event("host.done", "web1", {"status": "changed", "changes": 2, "seconds": 1.5}),
     Event("wave.done", data={"play": "x", "wave": 1, "counts": {"changed": 1}}),
@@ -105,6 +107,7 @@ ENDS = [
         data={"counts": {"ok": 0, "changed": 1, "rolled_back": 1, "skipped": 1}, "seconds": 2.5, "mode": "apply"},
     ),
 ]
+ENDS = [shown(event) for event in _EVENTS]
 
 
 def test_metrics_for_prometheus(tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_junit_of_a_run(tmp_path: Path) -> None:
     cases = {case.get("name"): case for case in suite}
     failure = cases["web2"].find("failure")
     assert failure is not None
-    assert (failure.get("type"), failure.text) == ("step", "\N{REPLACEMENT CHARACTER}[31m<b>no</b>")
+    assert (failure.get("type"), failure.text) == ("step", "\\x1b[31m<b>no</b>")
     assert cases["web3"].find("skipped") is not None
 
 
@@ -176,7 +179,7 @@ def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[in
     webhook.close()
     assert [one["event"] for one in got] == ["run.begin", "wave.done", "rollout.stopped", "run.done"]
     assert {one["run"] for one in got} == {RUN}
-    assert warned == ["provision: the webhook was not told of wave.done: 500"]
+    assert warned == ["provision: the webhook did not take wave.done: status 500"]
     # One that is away costs warnings, and tells its address to nobody.
     warned.clear()
     webhook = Webhook("http://127.0.0.1:9/token", {"run": RUN}, warned.append)
@@ -184,3 +187,60 @@ def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[in
     webhook.close()
     assert len(warned) == 1
     assert "token" not in warned[0]
+
+
+@pytest.fixture
+def liar() -> Iterator[tuple[str, list[bytes]]]:
+    """An address that takes every delivery, and answers the first with what is no HTTP."""
+    got: list[bytes] = []
+    server = socket.create_server(("127.0.0.1", 0))
+    answers = [b"\x1b]0;owned\x07 garbage\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"]
+
+    def serve() -> None:
+        for answer in answers:
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as file:
+                size = 0
+                while (header := file.readline()) not in (b"\r\n", b""):
+                    if header.lower().startswith(b"content-length:"):
+                        size = int(header.split(b":")[1])
+                got.append(file.read(size))
+                peer.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}/token", got
+    server.close()
+
+
+def test_an_answer_that_is_no_http_costs_one_delivery(liar: tuple[str, list[bytes]]) -> None:
+    url, got = liar
+    warned: list[str] = []
+    webhook = Webhook(url, {"run": RUN}, warned.append)
+    webhook(ENDS[0])
+    webhook(ENDS[-1])
+    webhook.close()
+    assert [json.loads(one)["event"] for one in got] == ["run.begin", "run.done"]
+    assert warned == ["provision: the webhook did not take run.begin: its answer is not HTTP (BadStatusLine)"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/to ken", "http://127.0.0.1:9/to\nken", "http://127.0.0.1:x/token"])
+def test_a_url_that_is_none_is_not_repeated(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {web1: {ansible_host: 127.0.0.1, ansible_port: 9}}}\n")
+    (tmp_path / "site.yml").write_text("- {name: Site, hosts: all, spec: {}}\n")
+    words = ["plan", "-i", "hosts.yml", "site.yml", "--plain"]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--webhook", url])
+    assert caught.value.code == 1
+    monkeypatch.setenv("PROVISION_WEBHOOK", url)
+    assert main(words) == 1
+    # And where a reporter is given one all the same.
+    warned: list[str] = []
+    webhook = Webhook(url, {"run": RUN}, warned.append)
+    webhook(ENDS[0])
+    webhook.close()
+    told = capsys.readouterr()
+    assert "must be " in told.err
+    assert "ken" not in told.err + told.out + "".join(warned)

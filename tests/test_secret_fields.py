@@ -17,13 +17,13 @@ from provision.distros import platform
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Plan, State
 from provision.pacing import Pacing
-from provision.report.visible import visible
 from provision.resources.docker.compose import Project as ComposeProject
 from provision.schema import playbook_schema
 from provision.script import job_script, look_script, quote, submit_script
 from provision.spec import Spec
 from provision.spec.secrets import SCHEMA_KEY, leaves, takers
 from provision.validate import validate
+from provision.visible import visible
 from provision.wire import Seen
 from provision.work import Step, Work
 from tests.conftest import Project

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from provision import __version__
 from provision.cli import main
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import Event
-from provision.rollout.cluster import Address
+from provision.rollout import cluster
+from provision.rollout.cluster import Address, Cluster
 from provision.rollout.request import Request
-from provision.rollout.shard import Project, Shard, digest, go, plain
+from provision.rollout.shard import Project, Shard, digest, go, plain, release
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder
 
@@ -92,14 +98,14 @@ def test_addresses(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("ca", "cert", "key")}
     for path in files.values():
         path.touch()
-    assert Address("tcp://127.0.0.1:8786").security() is None
-    assert Address("tcp://localhost:8786").security() is None
-    assert Address("tcp://[::1]:8786").security() is None
     security = Address("tls://10.0.0.1:8786", **files).security()
-    assert security is not None
     assert security.require_encryption
     for address, said in (
-        (Address("tcp://10.0.0.1:8786"), "is not encrypted"),
+        (Address("tcp://10.0.0.1:8786"), "takes commands from every user who can reach it"),
+        # A port of the loopback is open to every user of the machine.
+        (Address("tcp://127.0.0.1:8786", **files), "takes commands from every user who can reach it"),
+        (Address("tcp://localhost:8786"), "takes commands from every user"),
+        (Address("tcp://[::1]:8786"), "takes commands from every user"),
         (Address("tls://10.0.0.1:8786"), "needs --cluster-ca, --cluster-cert, --cluster-key"),
         (replace(Address("tls://10.0.0.1:8786", **files), key=tmp_path / "none"), "there is no file"),
         (Address("10.0.0.1:8786"), "is no address"),
@@ -107,3 +113,40 @@ def test_addresses(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             address.security()
+
+
+class _Client:
+    """A cluster's client that knows what its workers answer."""
+
+    def __init__(self, answers: dict[str, object]) -> None:
+        self.answers, self.closed = answers, False
+
+    def run(self, question: Callable[[], str], on_error: str) -> dict[str, object]:
+        assert (question, on_error) == (release, "return")
+        return self.answers
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_workers_with_another_provision_are_refused() -> None:
+    made: Any = object.__new__(Cluster)
+    made._client = _Client({"tls://a:1": release(), "tls://b:1": OSError("gone")})
+    made._alike("tls://s:1")
+    assert not made._client.closed
+    made._client = _Client({"tls://a:1": release(), "tls://b:1": "0.0.1 (abc)", "tls://c:1": AttributeError("release")})
+    with pytest.raises(UsageError, match=r"tls://b:1 has 0\.0\.1 \(abc\), tls://c:1 has one that is older") as caught:
+        made._alike("tls://s:1")
+    assert release() in str(caught.value)
+    assert made._client.closed
+
+
+def test_a_worker_that_joins_later_with_another_provision_unpickles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "get_client", lambda: None)
+    monkeypatch.setattr(cluster, "get_worker", lambda: argparse.Namespace(address="tls://b:1"))
+    with pytest.raises(UsageError, match=r"the worker tls://b:1 has provision .*, the controller 0\.0\.1"):
+        cluster.work(b"no pickle", "topic", 1, "0.0.1 (abc)")
+
+
+def test_a_release_is_of_the_code_too() -> None:
+    assert re.fullmatch(rf"{re.escape(__version__)} \([0-9a-f]{{12}}\)", release())

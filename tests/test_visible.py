@@ -11,7 +11,7 @@ import pytest
 from provision.commands.listening import Listeners
 from provision.model import Call, Change, Drift, Event, Failure, Plan, Platform
 from provision.report.journal import Journal, folder
-from provision.report.visible import visible
+from provision.visible import visible
 
 #: Clears the screen, sets the title, turns the line round, and is no UTF-8.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202etxt.exe \udcff\x9b31m"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from provision.visible import say
 
 _FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
 _KINDS = (".yml", ".py")
@@ -26,7 +29,10 @@ def run(args: argparse.Namespace) -> int:
         target = args.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-        print(target)
-    print("Put your hosts into inventory/hosts.yml, then: provision plan")
-    print("To try the playbook on a throwaway host first, with what provision[molecule] installs: molecule test")
+        say(str(target), sys.stdout)
+    say("Put your hosts into inventory/hosts.yml, then: provision plan", sys.stdout)
+    say(
+        "To try the playbook on a throwaway host first, with what provision[molecule] installs: molecule test",
+        sys.stdout,
+    )
     return 0

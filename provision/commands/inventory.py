@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from provision.commands import options
+from provision.visible import json_text, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +34,12 @@ def run(args: argparse.Namespace) -> int:
         args.inventory, playbook_dir=folder if folder.is_dir() else None, extra=options.extra_vars(args.extra_vars)
     )
     if args.graph:
-        print(known.graph())
+        show(known.graph() + "\n")
     elif args.list:
-        print(json.dumps(known.listing(), indent=4, ensure_ascii=False, default=str))
+        show(json_text(known.listing(), indent=4) + "\n")
     else:
         if args.host not in known.tree.hosts:
             hint = nearest(args.host, known.tree.hosts)
             raise UsageError(f"no host {args.host} in {args.inventory}" + (f" ({hint})" if hint else ""))
-        print(json.dumps(known.visible(args.host), indent=4, ensure_ascii=False, default=str))
+        show(json_text(known.visible(args.host), indent=4) + "\n")
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from provision.visible import say, show
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -37,15 +39,16 @@ def run(args: argparse.Namespace) -> int:
         if not 1 <= args.hosts <= 99:
             raise UsageError("a lab has 1 to 99 hosts")
         started = lab.up(dict.fromkeys(lab.names(args.hosts), args.suite), "vm" if args.vm else "nspawn")
-        print(f"{len(started)} started; inventory: {lab.inventory_file}")
+        say(f"{len(started)} started; inventory: {lab.inventory_file}", sys.stdout)
     elif args.action == "down":
         gone = lab.down()
-        print(f"{len(gone)} removed")
+        say(f"{len(gone)} removed", sys.stdout)
     elif args.action == "status":
         for record, running in lab.status():
-            print(f"{record.name}  {record.address}  {record.suite}  {record.kind}  {'running' if running else 'dead'}")
+            state = "running" if running else "dead"
+            say(f"{record.name}  {record.address}  {record.suite}  {record.kind}  {state}", sys.stdout)
     elif args.action == "inventory":
-        sys.stdout.write(lab.inventory())
+        show(lab.inventory())
     else:
         words = lab.ssh(args.name) + args.words
         os.execvp(words[0], words)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import options
+from provision.visible import show
 
 if TYPE_CHECKING:
     from provision.lint.finding import Finding
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files or [Path("playbooks/site.yml")]:
         found += _daemon_json(file, args) if file.suffix == ".json" else _playbook(file, args)
     found = [finding for finding in found if finding.rule.id not in args.ignore]
-    sys.stdout.write(FORMATS[args.format](found))
+    show(FORMATS[args.format](found))
     return 1 if any(finding.level == "error" for finding in found) else 0
 
 

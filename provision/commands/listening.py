@@ -8,33 +8,38 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provision.commands import options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provision.load import Loaded
     from provision.model import Event
+    from provision.report.shown import Shown
     from provision.report.webhook import Webhook
     from provision.rollout.request import Request
 
 
 class Listeners:
-    """All of them, as one. ``main`` is the one that can ask; ``also`` hears everything too."""
+    """All of them, as one. ``main`` is the one that can ask. Reporters get what is visible of an event; ``also``, which
+    shows nothing, gets the event itself."""
 
     def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
         self.main = reporter(args)
-        self._all: list[Callable[[Event], None]] = [_by_drift(args, self.main)]
-        if also is not None:
-            self._all.append(also)
+        self._also = also
+        self._all: list[Callable[[Shown], None]] = [_by_drift(args, self.main)]
         self._webhook = self._named(args, run)
 
     def __call__(self, event: Event) -> None:
-        from provision.report.visible import shown
+        from provision.report.shown import shown
 
-        event = shown(event)
+        if self._also is not None:
+            self._also(event)
+        told = shown(event)
         for listener in self._all:
-            listener(event)
+            listener(told)
 
-    def add(self, listener: Callable[[Event], None]) -> None:
+    def add(self, listener: Callable[[Shown], None]) -> None:
         self._all.append(listener)
 
     def close(self) -> None:
@@ -54,6 +59,10 @@ class Listeners:
             self.add(Junit(_writable(args.junit)))
         if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
             return None
+        if problem := options.no_address(url):
+            from provision.errors import UsageError
+
+            raise UsageError(f"PROVISION_WEBHOOK {problem}")
         from provision.report.webhook import Webhook
 
         webhook = Webhook(url, {"run": run, "playbook": str(args.playbook)})
@@ -61,13 +70,20 @@ class Listeners:
         return webhook
 
 
-def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Event], None]:
+def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Shown], None]:
     if not getattr(args, "drift_report", False):
-        found: Callable[[Event], None] = listener
+        found: Callable[[Shown], None] = listener
         return found
     from provision.report.drift import DriftReport
 
     return DriftReport(listener)
+
+
+def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
+    """A reporter, for who has events."""
+    from provision.report.shown import shown
+
+    return lambda event: listener(shown(event))
 
 
 def _writable(path: Path) -> Path:
@@ -94,7 +110,7 @@ def reporter(args: argparse.Namespace) -> Any:
     return Text()
 
 
-def journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Event], None]:
+def journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Shown], None]:
     from provision.report.journal import Journal
 
     head = {

@@ -98,9 +98,26 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def no_address(url: str) -> str:
+    """Why nothing can be posted to an address, or nothing. The address may hold a token, so no word of it is said."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        return "must be an http:// or https:// URL"
+    # RFC 3986, 2: a URL is of these characters; and http.client repeats all of it when it complains of others.
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "must be a URL without blanks and of ASCII characters (others as %20, say)"
+    return ""
+
+
 def _address(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError("must be an http:// or https:// URL")
+    if problem := no_address(text):
+        raise argparse.ArgumentTypeError(problem)
     return text
 
 

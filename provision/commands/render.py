@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from provision.commands import options, running
+from provision.visible import say, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,16 +35,24 @@ def run(args: argparse.Namespace) -> int:
     platform = _platform(args.distribution or str(wish.scope.get("provision_distribution", "debian")))
     for path, content in contents(desire(wish, platform, found.context, Options())):
         if args.output is None:
-            sys.stdout.write(f"==> {path} <==\n")
-            sys.stdout.flush()
-            sys.stdout.buffer.write(content if content.endswith(b"\n") else content + b"\n")
-            sys.stdout.flush()
+            say(f"==> {path} <==", sys.stdout)
+            _show(content if content.endswith(b"\n") else content + b"\n")
         else:
             target = args.output / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-            print(target)
+            say(str(target), sys.stdout)
     return 0
+
+
+def _show(content: bytes) -> None:
+    """To a terminal what is visible of it; to a program, or a file, every byte."""
+    if sys.stdout.isatty():
+        show(content.decode("utf-8", "surrogateescape"))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.flush()
 
 
 def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late

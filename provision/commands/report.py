@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from provision.commands import options
 from provision.commands.narrowing import recorded
+from provision.visible import show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     whole = page(recorded(args.playbook, args.run))
     if str(args.html) == "-":
-        sys.stdout.write(whole)
+        show(whole)
         return 0
     # Its diffs are of files that not everybody may read.
     write_private(args.html, whole)

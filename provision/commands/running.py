@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from provision.commands import clustering, narrowing
 from provision.commands import options as given
 from provision.commands.listening import Listeners, journal
+from provision.visible import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def _renew(found: Loaded) -> None:
     from provision.desire.certificates import renewed
 
     for said in renewed(found.wishes, found.context):
-        print(f"provision: {said}", file=sys.stderr)
+        say(f"provision: {said}")
 
 
 def roll_out(
@@ -132,10 +132,10 @@ def _sound(found: Loaded, insisted: bool) -> bool:
     findings = lint(found.wishes)
     for finding in findings:
         shown = replace(finding, level="warning") if insisted else finding
-        print(f"provision: {shown}", file=sys.stderr)
+        say(f"provision: {shown}")
     if insisted or not any(finding.level == "error" for finding in findings):
         return True
-    print("provision: no host was touched (--no-lint if you know better)", file=sys.stderr)
+    say("provision: no host was touched (--no-lint if you know better)")
     return False
 
 

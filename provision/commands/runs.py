@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import narrowing, options, running
+from provision.visible import say
 
 if TYPE_CHECKING:
     from provision.report.journal import Run
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
     if not found:
-        print("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)")
+        say("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)", sys.stdout)
     for one in found:
         counts: dict[str, int] = {}
         for end in one.ended.values():
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         state = (
             "" if one.name not in left else f"; broke off, without {', '.join(one.left) or 'its end'} (apply --resume)"
         )
-        print(f"{one.name}  {one.head['mode']:8}  {shown}{state}")
+        say(f"{one.name}  {one.head['mode']:8}  {shown}{state}", sys.stdout)
     return 0
 
 
@@ -66,15 +68,16 @@ def _words(words: list[str]) -> tuple[str | None, Path]:
 
 
 def _show(one: Run) -> int:
-    print(f"run {one.name}: {one.head['mode']} {one.head['playbook']}, by {one.head['by']}")
+    say(f"run {one.name}: {one.head['mode']} {one.head['playbook']}, by {one.head['by']}", sys.stdout)
     for host in one.hosts:
         plan, end = one.planned.get(host), one.ended.get(host)
         status = end["status"] if end is not None else "no end on record"
-        print(f"\n{host}: {status}")
+        say("", sys.stdout)
+        say(f"{host}: {status}", sys.stdout)
         for item in (plan or {}).get("items", []):
-            print(f"  {item['summary']}")
+            say(f"  {item['summary']}", sys.stdout)
             for line in item["diff"]:
-                print("".join(f"      {part}\n" for part in line.split("\n")), end="")
+                say(f"      {line}", sys.stdout)
         if end is not None and "error" in end:
-            print(f"  {end['error']['kind']}: {end['error']['message']}")
+            say(f"  {end['error']['kind']}: {end['error']['message']}", sys.stdout)
     return 0

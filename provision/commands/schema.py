@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from provision.visible import show
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """None."""
@@ -13,5 +15,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from provision.schema import playbook_schema
 
-    print(json.dumps(playbook_schema(), indent=2))
+    show(json.dumps(playbook_schema(), indent=2) + "\n")
     return 0

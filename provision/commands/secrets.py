@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from provision.commands import options
+from provision.visible import say, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output is not None:
             write(args.output, sealed)
         else:
-            sys.stdout.write(sealed.decode())
+            show(sealed.decode())
         return 0
     from provision.secret import decrypted
 
@@ -79,5 +80,5 @@ def _authorities(args: argparse.Namespace) -> int:
     said: list[str] = []
     loaded(args, prepare=lambda found: said.extend(renewed(found.wishes, found.context, args.recipient, args.renew)))
     for line in said or ["nothing to do"]:
-        print(line)
+        say(line, sys.stdout)
     return 0

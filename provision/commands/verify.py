@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from provision.commands import options, running
-from provision.commands.listening import reporter
+from provision.commands.listening import reporter, visibly
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot, args.check)
     main = reporter(args)
     try:
-        counts = verify(found.wishes, found.context, transport, request, main)
+        counts = verify(found.wishes, found.context, transport, request, visibly(main))
     finally:
         main.close()
     return 3 if counts["failed"] or counts["unreachable"] else 0

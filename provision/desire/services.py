@@ -44,7 +44,7 @@ def _effect(at: Setting, daemon: dict[str, Any], report: Report, changing: tuple
         return "restart", ", ".join(changing)
     try:
         old = json.loads(report.content(engine.DAEMON_JSON) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         old = {}
     name = engine_package(at)
     there = version(installed(report).get(name, "")) if name is not None else None

@@ -13,6 +13,7 @@ from provision.inventory.patterns import select
 from provision.inventory.variables import Variables
 from provision.model import Host
 from provision.render import Scope
+from provision.visible import line
 from provision.yamlfile import Map
 
 
@@ -64,13 +65,13 @@ class Inventory:
         """The groups as a tree, as ``ansible-inventory --graph`` draws it."""
 
         def lines(name: str, depth: int) -> Iterator[str]:
-            yield f"{'  |' * depth}{'--' if depth else ''}@{name}:"
+            yield f"{'  |' * depth}{'--' if depth else ''}@{line(name)}:"
             group = self.tree.groups[name]
             for child in sorted(group.children):
                 yield from lines(child, depth + 1)
             if name != "all":
                 for host in group.hosts:
-                    yield f"{'  |' * (depth + 1)}--{host}"
+                    yield f"{'  |' * (depth + 1)}--{line(host)}"
 
         return "\n".join(lines("all", 0))
 

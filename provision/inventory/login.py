@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SpecError, Where
-from provision.model import Login
+from provision.model import ANSWER_LIMIT, Login
 from provision.render import Scope
 from provision.secret import holds, reveal
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
+_MIB = 1024 * 1024
+#: The most MiB that ``provision_answer_limit`` takes.
+_MOST = 4096
 
 
 def login(name: str, scope: Scope) -> Login:
     """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_common_args`` (ProxyJump),
-    ``_password``, ``_become*`` and ``provision_known_hosts``. Paths are relative to the inventory's folder.
+    ``_password``, ``_become*``, ``provision_known_hosts`` and ``provision_answer_limit`` (MiB). Paths are relative to
+    the inventory's folder.
 
     Raises :class:`SpecError` for a value of the wrong type and a key file that can't be read.
     """
@@ -46,6 +50,7 @@ def login(name: str, scope: Scope) -> Login:
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
         become_password=_secret(scope, "ansible_become_password") or _secret(scope, "ansible_become_pass"),
+        answer_limit=_answer_limit(scope),
     )
 
 
@@ -91,6 +96,17 @@ def _port(scope: Scope) -> int | None:
             f"must be a port (1 to 65535), not {value!r}", where=_where(scope, "ansible_port"), key="ansible_port"
         )
     return int(value)
+
+
+def _answer_limit(scope: Scope) -> int:
+    """In bytes; the variable is in MiB."""
+    name = "provision_answer_limit"
+    value = scope.get(name)
+    if value is None:
+        return ANSWER_LIMIT
+    if isinstance(value, bool) or not str(value).isdecimal() or not 0 < int(value) <= _MOST:
+        raise SpecError(f"must be a number of MiB (1 to {_MOST}), not {value!r}", where=_where(scope, name), key=name)
+    return int(value) * _MIB
 
 
 def _path(scope: Scope, name: str) -> Path | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from provision import __version__
 from provision.lint.finding import Finding
+from provision.visible import json_text, line
 
 
 def text(findings: list[Finding]) -> str:
     errors = sum(finding.level == "error" for finding in findings)
-    lines = [str(finding) for finding in findings]
+    lines = [line(str(finding)) for finding in findings]
     return "\n".join([*lines, f"{errors} errors, {len(findings) - errors} warnings"]) + "\n"
 
 
@@ -25,12 +25,12 @@ def as_json(findings: list[Finding]) -> str:
             "level": finding.level,
             "file": str(finding.where.file),
             "line": finding.where.line,
-            "message": finding.message,
-            "hint": finding.hint,
+            "message": line(finding.message),
+            "hint": line(finding.hint),
         }
         for finding in findings
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    return json_text(rows, indent=2) + "\n"
 
 
 def sarif(findings: list[Finding]) -> str:
@@ -56,7 +56,7 @@ def sarif(findings: list[Finding]) -> str:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "results": results}],
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return json_text(whole, indent=2) + "\n"
 
 
 def _result(finding: Finding) -> dict[str, Any]:
@@ -75,14 +75,14 @@ def _result(finding: Finding) -> dict[str, Any]:
 def github(findings: list[Finding]) -> str:
     lines = []
     for finding in findings:
-        file = _escaped(str(finding.where.file)).replace(":", "%3A").replace(",", "%2C")
+        file = _escaped(line(str(finding.where.file))).replace(":", "%3A").replace(",", "%2C")
         place = f"file={file},line={finding.where.line},title={finding.rule.id} {finding.rule.name}"
         lines.append(f"::{finding.level} {place}::{_escaped(_whole(finding))}\n")
     return "".join(lines)
 
 
 def _whole(finding: Finding) -> str:
-    return finding.message + (f" ({finding.hint})" if finding.hint else "")
+    return line(finding.message + (f" ({finding.hint})" if finding.hint else ""))
 
 
 def _escaped(words: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from provision.model import Event
+from provision.report.shown import Shown
 from provision.report.style import Style, plain
 
 
-def matrix(checks: list[Event], hosts: list[str], width: int, style: Style = plain) -> Iterator[str]:
+def matrix(checks: list[Shown], hosts: list[str], width: int, style: Style = plain) -> Iterator[str]:
     """Checks of one test (a file each, say) share a row: ``ok``, ``2/3`` passed, ``-`` nothing to check.
 
     As many hosts side by side as ``width`` has room for, then the next block.

@@ -1,4 +1,5 @@
-"""A plan in words: what would change, old -> new, and files as unified diffs."""
+"""A change in words: old -> new, and files as unified diffs. Its texts are as the host and the spec have them:
+:mod:`provision.report.shown` makes them visible."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ import difflib
 from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan, Withheld
-from provision.report.visible import visible
 
 #: Of a new thing of docker's only what is special about it is told.
 _OBJECTS = ("container:", "network:", "volume:")
@@ -17,7 +17,7 @@ _LIMIT = 200
 
 def summary(change: Change) -> str:
     """``create``, ``change`` or ``remove``, and of what."""
-    return f"{_verb(change.drift)} {visible(change.resource)}"
+    return f"{_verb(change.drift)} {change.resource}"
 
 
 def _verb(drift: Drift) -> str:
@@ -30,10 +30,6 @@ def _verb(drift: Drift) -> str:
 
 def lines(change: Change) -> Iterator[str]:
     """The change, a line at a time: ``+`` and ``-`` lines are a diff, the rest are ``key: old -> new``."""
-    return map(visible, _lines(change))
-
-
-def _lines(change: Change) -> Iterator[str]:
     drift = change.drift
     new_file = "content" in drift and not drift.seen
     if new_file and "mode" in drift:

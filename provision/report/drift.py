@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.model import Event, Plan
-from provision.report.diff import lines, summary
+from provision.report.shown import Shown, ShownPlan
 
 
 class DriftReport:
     """Passes everything on; before the end it tells each drift once, with the hosts that have it."""
 
-    def __init__(self, listener: Callable[[Event], None]) -> None:
+    def __init__(self, listener: Callable[[Shown], None]) -> None:
         self._listener = listener
         self._hosts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
 
-    def __call__(self, event: Event) -> None:
-        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+    def __call__(self, event: Shown) -> None:
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], ShownPlan):
             for change in plan.changes:
-                self._hosts.setdefault((summary(change), tuple(lines(change))), []).append(event.host)
+                self._hosts.setdefault((change.summary, change.diff), []).append(event.host)
             if plan.changes:
                 return  # a host's own plan would say the same again
         if event.name == "run.done":
             ordered = sorted(self._hosts.items(), key=lambda item: (-len(item[1]), item[0]))
             for (words, diff), hosts in ordered:
                 data = {"summary": words, "diff": list(diff), "hosts": sorted(hosts)}
-                self._listener(Event("drift", data=data))
+                self._listener(Shown("drift", data=data))
         self._listener(event)

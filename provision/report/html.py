@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from provision.report.journal import Run
 from provision.report.timeline import Lane, Span, timeline
+from provision.visible import visible
 
 #: Beside the colour, for who sees none: status or outcome -> sign.
 SIGNS = {
@@ -40,6 +42,8 @@ def page(run: Run) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A journal is a file: what wrote it may have been another version.
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     length = max(found.length, 0.001)
     environment.filters |= {

@@ -12,8 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.model import Event
 from provision.report.jsonlines import JsonLines
+from provision.report.shown import Shown
+from provision.visible import json_text
 
 #: Events that must not be lost to a power cut: what was about to be done, and what came of it.
 _DURABLE = {"run.begin", "host.plan", "host.done", "run.done"}
@@ -29,19 +30,19 @@ class Journal:
     def __init__(self, playbook: Path, run: str, head: dict[str, Any], clock: Callable[[], float] = time.time) -> None:
         self.path = folder(playbook) / run
         self.path.mkdir(parents=True, mode=0o700)
-        (self.path / "run.json").write_text(json.dumps({"run": run, **head}, indent=2) + "\n")
+        (self.path / "run.json").write_text(json_text({"run": run, **head}, indent=2) + "\n", encoding="utf-8")
         self._file = (self.path / "events.jsonl").open("w", encoding="utf-8")
         self._lines = JsonLines(self._file, clock)
         for one in (self.path, self.path.parent):
             _sync(one)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         self._lines(event)
         if event.name in _DURABLE and not _untouched(event):
             os.fsync(self._file.fileno())
 
 
-def _untouched(event: Event) -> bool:
+def _untouched(event: Shown) -> bool:
     """Whether it tells that a host is right as it is: who lost that looks once more."""
     if event.name == "host.plan":
         return not getattr(event.data["plan"], "changes", ())

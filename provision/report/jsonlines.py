@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from provision.model import Event, Failure, Plan
-from provision.report.diff import disturbed, lines, summary
+from provision.model import Failure
+from provision.report.shown import Shown, ShownPlan
 
 
 class JsonLines:
@@ -18,7 +18,7 @@ class JsonLines:
         self.out = out or sys.stdout
         self._clock = clock
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         record: dict[str, Any] = {"event": event.name}
         if event.host:
             record["host"] = event.host
@@ -27,7 +27,7 @@ class JsonLines:
         for key, value in event.data.items():
             if isinstance(value, Failure):
                 record["error"] = _error(value)
-            elif isinstance(value, Plan):
+            elif isinstance(value, ShownPlan):
                 record.update(_plan(value))
             else:
                 record[key] = value
@@ -49,13 +49,13 @@ def _error(failure: Failure) -> dict[str, Any]:
     return error
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
-    items = [{"resource": c.resource, "summary": summary(c), "diff": list(lines(c))} for c in plan.changes]
+def _plan(plan: ShownPlan) -> dict[str, Any]:
+    items = [{"resource": one.resource, "summary": one.summary, "diff": list(one.diff)} for one in plan.changes]
     impacts = [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in plan.impacts]
     return {
-        "platform": plan.platform.name,
+        "platform": plan.platform,
         "items": items,
-        "disturbs": disturbed(plan),
+        "disturbs": list(plan.disturbed),
         "impact": plan.impact,
         "impacts": impacts,
     }

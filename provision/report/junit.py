@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from provision.model import Event, Failure
-
-#: What XML 1.0 has no way to say.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from provision.model import Failure
+from provision.report.shown import Shown
 
 
 class Junit:
@@ -17,9 +14,9 @@ class Junit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ends: list[Event] = []
+        self._ends: list[Shown] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         if event.name == "host.done":
             self._ends.append(event)
         elif event.name == "run.done":
@@ -37,15 +34,11 @@ class Junit:
             status = str(end.data["status"])
             if isinstance(failure := end.data.get("failure"), Failure):
                 said = ElementTree.SubElement(
-                    case, "failure", {"type": failure.kind, "message": _shown(f"{status}: {failure.message}")}
+                    case, "failure", {"type": failure.kind, "message": f"{status}: {failure.message}"}
                 )
-                said.text = _shown(failure.detail)
+                said.text = failure.detail
             elif status == "skipped":
-                ElementTree.SubElement(case, "skipped", {"message": _shown(str(end.data.get("reason", "")))})
+                ElementTree.SubElement(case, "skipped", {"message": str(end.data.get("reason", ""))})
             else:
                 ElementTree.SubElement(case, "system-out").text = f"{status}, {end.data['changes']} changes"
         ElementTree.ElementTree(whole).write(self._path, encoding="utf-8", xml_declaration=True)
-
-
-def _shown(text: str) -> str:
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from provision.model import Event
+from provision.report.shown import Shown
+from provision.visible import line
 
 
 class Metrics:
@@ -18,12 +19,12 @@ class Metrics:
 
     def __init__(self, path: Path, playbook: str, clock: Callable[[], float] = time.time) -> None:
         self._path, self._clock = path, clock
-        self._labels = {"playbook": playbook}
+        self._labels = {"playbook": line(playbook)}
         self._hosts: dict[str, int] = {}
         self._changes = self._waves = 0
         self._stopped = False
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         data = event.data
         if event.name == "run.begin":
             self._labels["mode"] = str(data["mode"])
@@ -44,7 +45,7 @@ class Metrics:
 
     def _write(self, seconds: float | None) -> None:
         new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        new.write_text("".join(f"{line}\n" for line in self._lines(seconds)))
+        new.write_text("".join(f"{one}\n" for one in self._lines(seconds)), encoding="utf-8")
         new.chmod(0o644)
         new.replace(self._path)
 

@@ -15,8 +15,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text as RichText
 
-from provision.model import Event, Failure, Plan
+from provision.model import Failure
 from provision.report.checks import matrix
+from provision.report.shown import Shown, ShownPlan
 from provision.report.text import (
     WAVES,
     check_lines,
@@ -30,6 +31,7 @@ from provision.report.text import (
     versions_line,
     wave_lines,
 )
+from provision.visible import line
 
 _STYLES = {
     "host": "bold",
@@ -71,14 +73,14 @@ class Terminal:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self._rows: dict[str, _Row] = {}
-        self._ends: list[Event] = []
-        self._checks: list[Event] = []
+        self._ends: list[Shown] = []
+        self._checks: list[Shown] = []
         self._total = 0
         self._waves: list[_Wave] = []
         self._looked: set[str] = set()
         self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=8, transient=True)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         data = event.data
         if event.name == "run.begin":
             self._total = int(str(data["hosts"]))
@@ -87,7 +89,7 @@ class Terminal:
             self._rows[event.host] = _Row(time.monotonic(), "looking")
         elif event.name == "host.plan":
             self._looked.add(event.host)
-            if isinstance(plan := data["plan"], Plan) and plan.changes:
+            if isinstance(plan := data["plan"], ShownPlan) and plan.changes:
                 self._print(plan_lines(plan, self._style))
         elif event.name == "step.begin":
             row = self._rows.setdefault(event.host, _Row(time.monotonic()))
@@ -132,7 +134,10 @@ class Terminal:
     def ask(self, question: str) -> bool:
         self._live.stop()
         try:
-            return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
+            return self.console.input(f"{line(question)} [y/N] ", markup=False, emoji=False).strip().lower() in (
+                "y",
+                "yes",
+            )
         except EOFError:
             return False
         finally:
@@ -163,8 +168,8 @@ class Terminal:
         head.add_row(RichText(name), bar, f"{done}/{total} hosts", RichText(more, "bold red"))
 
     def _print(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.console.print(RichText.from_ansi(line), soft_wrap=True)
+        for one in lines:
+            self.console.print(RichText.from_ansi(one), soft_wrap=True)
 
     def _style(self, text: str, kind: str) -> str:
         style = _STYLES.get(kind)

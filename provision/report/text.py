@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from msgspec.structs import replace
 
-from provision.model import Event, Failure, Plan
+from provision.model import Failure
 from provision.report.checks import matrix
-from provision.report.diff import disturbed, lines, summary
+from provision.report.shown import Shown, ShownPlan
 from provision.report.style import Style, plain
 
 #: Events of :func:`wave_lines`.
 WAVES = ("wave.begin", "wave.done", "bake", "pause", "rollout.stopped")
 
 
-def plan_lines(plan: Plan, style: Style = plain) -> Iterator[str]:
+def plan_lines(plan: ShownPlan, style: Style = plain) -> Iterator[str]:
     """A host's plan. ``style(text, kind)`` may colour ``host``, ``create``, ``change``, ``remove``, ``+``, ``-``."""
     count = len(plan.changes)
     if not count:
         yield style(f"{plan.host}: nothing to do", "ok")
         return
-    yield style(f"{plan.host}", "host") + f" ({plan.platform.name}): {count} change{'s' if count > 1 else ''}"
+    yield style(f"{plan.host}", "host") + f" ({plan.platform}): {count} change{'s' if count > 1 else ''}"
     for change in plan.changes:
-        words = summary(change)
-        yield "  " + style(words, words.split()[0])
-        for line in lines(change):
-            for part in line.split("\n"):
-                yield "      " + style(part, part[:1] if part[:1] in "+-@" else "value")
+        yield "  " + style(change.summary, change.summary.split()[0])
+        yield from _diff_lines(change.diff, style)
     for one in plan.impacts:
         yield "  " + style(f"impact: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}", "disturb")
-    if units := [unit for unit in disturbed(plan) if f"service:{unit}" not in {one.subject for one in plan.impacts}]:
+    if units := [unit for unit in plan.disturbed if f"service:{unit}" not in {one.subject for one in plan.impacts}]:
         yield "  " + style(f"restarts, reloads or starts: {', '.join(units)}", "disturb")
 
 
@@ -48,28 +45,31 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
             yield f"    not done: {', '.join(failure.undone)}"
 
 
-def drift_lines(event: Event, style: Style = plain) -> Iterator[str]:
+def drift_lines(event: Shown, style: Style = plain) -> Iterator[str]:
     """One thing that is not as wanted, and who has it so."""
     data = event.data
     hosts = data["hosts"] if isinstance(data["hosts"], list) else []
     words = str(data["summary"])
     yield style(words, words.split()[0]) + f" on {len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(hosts)}"
-    for line in data["diff"] if isinstance(data["diff"], list) else []:
-        for part in line.split("\n"):
-            yield "      " + style(part, part[:1] if part[:1] in "+-@" else "value")
+    yield from _diff_lines(data["diff"] if isinstance(data["diff"], list) else [], style)
 
 
-def verdict_line(event: Event, style: Style = plain) -> str:
+def _diff_lines(diff: Iterable[str], style: Style) -> Iterator[str]:
+    for line in diff:
+        yield "      " + style(line, line[:1] if line[:1] in "+-@" else "value")
+
+
+def verdict_line(event: Shown, style: Style = plain) -> str:
     """The doctor's word on one thing."""
     level = str(event.data["level"])
     return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
 
 
-def run_line(event: Event) -> str:
+def run_line(event: Shown) -> str:
     return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} things kept)"
 
 
-def wave_lines(event: Event, style: Style = plain) -> Iterator[str]:
+def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
     """What is said between the hosts: where the rollout stands."""
     data = event.data
     if event.name == "wave.begin":
@@ -88,11 +88,11 @@ def wave_lines(event: Event, style: Style = plain) -> Iterator[str]:
         yield style(f"stopped: {data['reason']}; no other host is begun", "error")
 
 
-def armed_words(event: Event) -> str:
+def armed_words(event: Shown) -> str:
     return f"what follows is put back by the host unless it is confirmed within {event.data['seconds']} s"
 
 
-def versions_line(event: Event) -> str:
+def versions_line(event: Shown) -> str:
     packages = event.data["packages"]
     found = packages if isinstance(packages, dict) else {}
     images = event.data.get("images")
@@ -102,7 +102,7 @@ def versions_line(event: Event) -> str:
     return f"{event.host} ({event.data['platform']}): " + ", ".join(words)
 
 
-def check_lines(event: Event, style: Style = plain) -> Iterator[str]:
+def check_lines(event: Shown, style: Style = plain) -> Iterator[str]:
     """A failed check: what was expected and what was seen."""
     data = event.data
     yield style(f"{event.host}: {data['suite']}: {data['check']}", "error")
@@ -115,10 +115,10 @@ class Text:
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self._mode = ""
-        self._ends: list[Event] = []
-        self._checks: list[Event] = []
+        self._ends: list[Shown] = []
+        self._checks: list[Shown] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         for line in self._lines(event):
             self.out.write(line + "\n")
         self.out.flush()
@@ -126,11 +126,11 @@ class Text:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _lines(self, event: Event) -> Iterator[str]:
+    def _lines(self, event: Shown) -> Iterator[str]:
         data = event.data
         if event.name == "run.begin":
             self._mode = str(data["mode"])
-        elif event.name == "host.plan" and isinstance(plan := data["plan"], Plan) and plan.changes:
+        elif event.name == "host.plan" and isinstance(plan := data["plan"], ShownPlan) and plan.changes:
             yield from plan_lines(plan)
         elif event.name == "step.begin":
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
@@ -168,13 +168,13 @@ class Text:
             yield from table(self._ends, data)
 
 
-def hosts_of(ends: list[Event], limit: int = 50) -> list[str]:
+def hosts_of(ends: list[Shown], limit: int = 50) -> list[str]:
     """The hosts that the table of checks has room for: all of a few, of many only those that are not as wished."""
     shown = ends if len(ends) <= limit else [event for event in ends if event.data["status"] == "failed"]
     return sorted(event.host for event in shown)
 
 
-def table(ends: list[Event], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
+def table(ends: list[Shown], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
     """Host by host how it ended, the bad ones always among them, and the counts."""
     if not isinstance(done, dict):
         return
@@ -196,7 +196,7 @@ def table(ends: list[Event], done: object, style: Style = plain, limit: int = 20
     yield f"{', '.join(parts)} in {done['seconds']:.1f} s"
 
 
-def _cells(event: Event, mode: str) -> str:
+def _cells(event: Shown, mode: str) -> str:
     if mode == "verify":
         checks = event.data.get("checks")
         found = checks if isinstance(checks, dict) else {}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import queue
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
-from provision.model import Event
+from provision.report.shown import Shown
+from provision.visible import line, say
 
 #: The events that are told.
 TOLD = {"run.begin", "wave.begin", "wave.done", "rollout.stopped", "run.done"}
 #: Seconds for one delivery, and for what is left of them at the end.
 _TIMEOUT, _PATIENCE = 10.0, 15.0
+#: The most bytes of an answer that are read.
+_READ = 65_536
 
 
 class Webhook:
@@ -26,15 +29,14 @@ class Webhook:
     may have a secret in it.
     """
 
-    def __init__(
-        self, url: str, about: dict[str, str], warn: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
-    ) -> None:
-        self._url, self._about, self._warn = url, about, warn
+    def __init__(self, url: str, about: dict[str, str], warn: Callable[[str], None] = say) -> None:
+        self._url, self._warn = url, warn
+        self._about = {key: line(value) for key, value in about.items()}
         self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._deliver, name="webhook", daemon=True)
         self._thread.start()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         if event.name in TOLD:
             self._waiting.put({"event": event.name, **self._about, **event.data})
 
@@ -49,12 +51,28 @@ class Webhook:
         while (record := self._waiting.get()) is not None:
             try:
                 self._post(json.dumps(record).encode())
-            except (URLError, OSError, ValueError) as error:
-                reason = getattr(error, "code", None) or getattr(error, "reason", error)
-                self._warn(f"provision: the webhook was not told of {record['event']}: {reason}")
+            except Exception as error:  # the next delivery may fare better, whatever came back from this one
+                self._warn(f"provision: the webhook did not take {record['event']}: {_reason(error)}")
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "provision"}
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - http(s), checked
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:  # noqa: S310
-            reply.read()
+            # Nothing in it is used; a connection that is closed with bytes unread is reset (RFC 9112, 9.6).
+            reply.read(_READ)
+
+
+def _reason(error: Exception) -> str:
+    """In words that hold no part of the address. What http.client says of a URL has the URL in it."""
+    if isinstance(error, HTTPError):
+        return f"status {error.code}"
+    if isinstance(error, http.client.InvalidURL):
+        return "its address is no URL"
+    if isinstance(error, http.client.HTTPException):
+        return f"its answer is not HTTP ({type(error).__name__})"
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {_TIMEOUT:.0f} s"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__

@@ -91,7 +91,7 @@ class Store(Struct, frozen=True):
         """The daemon.json that the host has until now."""
         try:
             found = json.loads(_content(report, self.config) or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

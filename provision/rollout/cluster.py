@@ -7,7 +7,6 @@ change was made is the host (its lock, and the run's name, which it takes once),
 
 from __future__ import annotations
 
-import ipaddress
 import pickle
 import threading
 import time
@@ -25,12 +24,14 @@ from provision.model import Event, Failure
 from provision.rollout.fanout import HEED, Gate
 from provision.rollout.host import HostRun
 from provision.rollout.request import Request
-from provision.rollout.shard import Project, Shard, go, plain
+from provision.rollout.shard import Project, Shard, go, plain, release
 
 #: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.
 FEWEST, MOST = 25, 100
 #: Shards that each worker has or waits for.
 _AHEAD = 2
+#: Workers that one message names.
+_SHOWN = 3
 #: Seconds that a cluster may be without a worker.
 _LONELY = 60.0
 
@@ -43,34 +44,26 @@ class Address(Struct, frozen=True):
     cert: Path | None = None
     key: Path | None = None
 
-    def security(self) -> Security | None:
-        """Raises :class:`UsageError` for an address that anybody could listen at."""
+    def security(self) -> Security:
+        """Raises :class:`UsageError` for every address but one of TLS with certificates on both sides: who can talk to
+        the scheduler runs code as whoever started the workers, and a port of the loopback is open to every user."""
         parts = urlsplit(self.url)
-        if parts.scheme == "tls":
-            missing = [f"--cluster-{name}" for name in ("ca", "cert", "key") if getattr(self, name) is None]
-            if missing:
-                raise UsageError(f"{self.url} needs {', '.join(missing)}: both sides show a certificate")
-            for path in (self.ca, self.cert, self.key):
-                if path is not None and not path.is_file():
-                    raise UsageError(f"there is no file {path}")
-            return Security(
-                tls_ca_file=str(self.ca),
-                tls_client_cert=str(self.cert),
-                tls_client_key=str(self.key),
-                require_encryption=True,
-            )
-        if parts.scheme != "tcp" or not parts.hostname:
+        if parts.scheme == "tcp" and parts.hostname:
+            raise UsageError(f"{self.url} takes commands from every user who can reach it: use tls://, on loopback too")
+        if parts.scheme != "tls" or not parts.hostname:
             raise UsageError(f"{self.url} is no address of a scheduler (tls://HOST:8786)")
-        if not _is_loopback(parts.hostname):
-            raise UsageError(f"{self.url} is not encrypted, and nobody has to say who he is: use tls:// off loopback")
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        missing = [f"--cluster-{name}" for name in ("ca", "cert", "key") if getattr(self, name) is None]
+        if missing:
+            raise UsageError(f"{self.url} needs {', '.join(missing)}: both sides show a certificate")
+        for path in (self.ca, self.cert, self.key):
+            if path is not None and not path.is_file():
+                raise UsageError(f"there is no file {path}")
+        return Security(
+            tls_ca_file=str(self.ca),
+            tls_client_cert=str(self.cert),
+            tls_client_key=str(self.key),
+            require_encryption=True,
+        )
 
 
 class Cluster:
@@ -87,6 +80,7 @@ class Cluster:
             self._client = Client(address.url, security=security, timeout=10, set_as_default=False)
         except OSError as error:
             raise UsageError(f"no cluster at {address.url}: {error}") from error
+        self._alike(address.url)
         self._project, self._request, self._size = project, plain(request), size
         self._topic = f"provision-{request.run or time.time_ns()}"
         self._runs: dict[str, HostRun] = {}
@@ -94,6 +88,19 @@ class Cluster:
         self._count = 0
         self._told = ""
         self._client.subscribe_topic(self._topic, self._heard)
+
+    def _alike(self, url: str) -> None:
+        """Raises :class:`UsageError` unless every worker has this very provision: what travels is pickled, and what
+        is done to the hosts is what the worker's own code says."""
+        found = self._client.run(release, on_error="return")
+        # A worker that does not answer any more gets no shard.
+        answers = {worker: answer for worker, answer in sorted(found.items()) if not isinstance(answer, OSError)}
+        others = [f"{worker} has {_named(answer)}" for worker, answer in answers.items() if answer != release()]
+        if others:
+            self._client.close()
+            more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+            shown = f"{', '.join(others[:_SHOWN])}{more}"
+            raise UsageError(f"workers of {url} have another provision than the controller ({release()}): {shown}")
 
     def close(self) -> None:
         self._client.unsubscribe_topic(self._topic)
@@ -155,7 +162,7 @@ class Cluster:
         request = replace(self._request, promised=promised or None)
         self._count += 1
         shard = Shard(self._project, request, hosts, preview)
-        return self._client.submit(work, pickle.dumps(shard), self._topic, self._count, pure=False)
+        return self._client.submit(work, pickle.dumps(shard), self._topic, self._count, release(), pure=False)
 
     def _shards(self, runs: list[HostRun]) -> Iterator[list[HostRun]]:
         size = self._size or min(MOST, max(FEWEST, -(-len(runs) // (_AHEAD * max(1, self._workers())))))
@@ -200,9 +207,17 @@ class Cluster:
             self._client.set_metadata([self._topic, "word"], word)
 
 
-def work(data: bytes, topic: str, number: int) -> list[bytes]:
-    """What a worker does with a shard: tells as it goes, and returns the last word of each host."""
+def _named(answer: object) -> str:
+    """What a worker says of its provision; an older one does not know the question."""
+    return answer if isinstance(answer, str) else "one that is older, or none"
+
+
+def work(data: bytes, topic: str, number: int, of: str) -> list[bytes]:
+    """What a worker does with a shard: tells as it goes, and returns the last word of each host. ``of`` is the
+    controller's :func:`release`: a worker that joined after the start of the run may have another one."""
     client, worker = get_client(), get_worker()
+    if of != release():
+        raise UsageError(f"the worker {worker.address} has provision {release()}, the controller {of}")
     shard: Shard = pickle.loads(data)  # noqa: S301 - from the controller, over the cluster's own channel
     begun = client.get_metadata([topic, "begun", number], default=False)
     client.set_metadata([topic, "begun", number], True)

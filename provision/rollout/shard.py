@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import planfile, sandbox, secret
+from provision import __version__, planfile, sandbox, secret
 from provision.desire import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
@@ -24,8 +25,21 @@ from provision.rollout.request import Request, Scene
 from provision.transport.ssh import Connecting, Transport
 from provision.yamlfile import Map
 
+_HOME = Path(__file__).parent.parent
 #: What a run leaves, and what no host gets.
 _NOT_OURS = {".provision", ".git", "__pycache__", ".venv"}
+
+
+@cache
+def release() -> str:
+    """This provision: its version, and a hash of its code, for versions between two releases have one name."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in _HOME.rglob("*") if path.suffix in (".py", ".sh", ".yml")):
+        # A wheel has the examples of a project here, a checkout elsewhere.
+        if "shipped" not in path.relative_to(_HOME).parts:
+            found.update(f"{path.relative_to(_HOME)}\0".encode())
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"{__version__} ({found.hexdigest()[:12]})"
 
 
 class Project(Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 
@@ -12,7 +11,8 @@ from fabric import Connection
 
 from provision.model import Blob, Changed, Login
 from provision.script import blob_script
-from provision.transport.execute import broken_off, execute, sudo_says
+from provision.transport.execute import execute
+from provision.transport.session import broken_off, start, sudo_says, text
 from provision.transport.ssh import HostError
 
 HOME = "/var/lib/provision/blobs"
@@ -38,6 +38,8 @@ def send(
     there = _ask(connection, login, blob_script("blob_state", blob.name, packed.sha256, *blob.spares), deadline)
     if there == "here":
         return
+    if not re.fullmatch("[0-9]{1,18}", there):
+        raise HostError("protocol", f"the host does not say how much of {blob.title} it has: {there[:80]!r}")
     start = min(int(there), packed.size)
     behind = f", from byte {start} on" if start else ""
     tell(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
@@ -54,7 +56,7 @@ def send(
 def _ask(connection: Connection, login: Login, script: str, deadline: float) -> str:
     frames: list[tuple[str, ...]] = []
     finished = execute(connection, login, script, deadline, frames.append)
-    answer = next((frame[1] for frame in frames if frame[0] == "blob"), None)
+    answer = next((frame[1] for frame in frames if frame[0] == "blob" and len(frame) > 1), None)
     if answer is None:
         raise HostError("record", "the host can't take what is to be sent", detail=finished.stderr)
     return answer
@@ -62,18 +64,16 @@ def _ask(connection: Connection, login: Login, script: str, deadline: float) -> 
 
 def _pour(connection: Connection, login: Login, part: str, read: Callable[[int], bytes], deadline: float) -> None:
     """Everything that is left, into the end of a file of the host's."""
-    command, head = _command(login, part)
+    if not re.fullmatch(r"[a-z0-9/.]+", part):
+        raise ValueError(part)
     try:
-        channel = connection.create_session()
-        channel.settimeout(max(0.1, deadline - time.monotonic()))
-        channel.exec_command(command)
-        channel.sendall(head)
+        channel = start(connection, login, deadline, f"umask 077; exec cat >>{part}")
         while data := read(_PIECE):
             channel.sendall(data)
         channel.shutdown_write()
         channel.status_event.wait(max(0.0, deadline - time.monotonic()))
         status = channel.exit_status if channel.exit_status_ready() else -1
-        said = channel.recv_stderr(4096).decode("utf-8", "replace").strip() if channel.recv_stderr_ready() else ""
+        said = text(channel.recv_stderr(4096)) if channel.recv_stderr_ready() else ""
         channel.close()
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise broken_off(deadline, "", error) from error
@@ -83,17 +83,3 @@ def _pour(connection: Connection, login: Login, part: str, read: Callable[[int],
         if login.become and "password" in said:
             raise HostError("become", sudo_says(said), detail=said)
         raise HostError("step", "the host could not keep what was sent", step="sending", detail=said)
-
-
-def _command(login: Login, part: str) -> tuple[str, bytes]:
-    """As :func:`provision.transport.execute.shell_command`, but what comes on standard input goes into a file."""
-    if not re.fullmatch(r"[a-z0-9/.]+", part):
-        raise ValueError(part)
-    pour = f"umask 077; exec cat >>{part}"
-    if not login.become:
-        return f"exec /bin/sh -c '{pour}'", b""
-    if login.become_password is None:
-        return f"exec sudo -n -- /bin/sh -c '{pour}'", b""
-    token = secrets.token_hex(16)
-    reader = f'umask 077; while IFS= read -r line; do [ "$line" != {token} ] || exec cat >>{part}; done'
-    return f"exec sudo -k -S -p '' -- /bin/sh -c '{reader}'", f"{login.become_password}\n{token}\n".encode()

@@ -69,5 +69,7 @@ def _is_up(shell: Shell, before: bytes) -> bool:
         if shell.run(_BOOT, _PROBE).stdout == before:
             return False
         return shell.run("systemctl is-system-running", _PROBE).stdout.strip() not in _BOOTING
-    except HostError:  # it went down while we asked
-        return False
+    except HostError as error:
+        if error.failure.kind in ("protocol", "become"):
+            raise
+        return False  # it went down meanwhile

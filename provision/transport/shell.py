@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -12,9 +13,17 @@ from msgspec import Struct, field
 
 from provision.model import Login
 from provision.script import environment, quote
-from provision.transport.execute import broken_off, shell_command, sudo_says
+from provision.transport.session import broken_off, received, start, sudo_says, text
 from provision.transport.ssh import HostError
 from provision.transport.tunnel import Tunnel
+from provision.wire import beyond
+
+#: Bytes of a mark's line: 32 digits, a blank, a status and a newline.
+_LONGEST = 40
+
+
+#: With these a host is asked no more: it froze, is hostile, or would count one more wrong password.
+_FINAL = ("timeout", "protocol", "become")
 
 
 class Captured(Struct, frozen=True):
@@ -24,29 +33,36 @@ class Captured(Struct, frozen=True):
 
 
 class _Stream(Struct):
-    """One of the shell's outputs, up to the mark that ends a command."""
+    """One of the shell's outputs, up to the line that ends a command. Each byte is searched once."""
 
+    mark: re.Pattern[bytes]
     data: bytearray = field(default_factory=bytearray)
+    #: where the line begins, and what it says behind the mark
     end: int = -1
+    said: bytes = b""
 
-    def feed(self, more: bytes, mark: bytes) -> None:
-        begin = max(0, len(self.data) - len(mark))
+    def feed(self, more: bytes) -> None:
+        begin = max(0, len(self.data) - _LONGEST)
         self.data += more
-        if self.end < 0:
-            self.end = self.data.find(mark, begin)
+        if self.end < 0 and (found := self.mark.search(self.data, begin)):
+            self.end, self.said = found.start(), found[1]
+
+    @property
+    def output(self) -> bytes:
+        return bytes(self.data[: self.end])
 
 
 class Shell:
     """``/bin/sh`` on a held connection, as root by sudo where the login needs it; opened by the first command.
 
-    One command at a time, whoever asks. A command that breaks the shell takes it along, and the next one gets a new
-    shell; one that outstays its time tells of a host that froze, and nobody waits for that host again.
+    One command at a time. A command that breaks the shell takes it along, and the next one gets a new shell. A host is
+    asked no more after a command that outstayed its time, one that printed more than the login's ``answer_limit``, and
+    where sudo refused the login.
     """
 
     def __init__(self, connection: Connection, login: Login) -> None:
         self._connection, self._login = connection, login
         self._channel: paramiko.Channel | None = None
-        self._ready = threading.Event()
         self._lock = threading.Lock()
         self._frozen: HostError | None = None
 
@@ -65,7 +81,7 @@ class Shell:
     def run(self, script: str, seconds: float) -> Captured:
         """Run ``script`` in a subshell of its own with an empty standard input.
 
-        Raises :class:`HostError` of kind ``timeout``, ``disconnected`` or ``become``.
+        Raises :class:`HostError` of kind ``timeout``, ``disconnected``, ``protocol`` or ``become``.
         """
         with self._lock:
             if self._frozen is not None:
@@ -78,7 +94,7 @@ class Shell:
                 raise broken_off(deadline, "", error) from error
             except HostError as error:
                 self.close()
-                self._frozen = error if error.failure.kind == "timeout" else None
+                self._frozen = error if error.failure.kind in _FINAL else None
                 raise
 
     def close(self) -> None:
@@ -87,37 +103,31 @@ class Shell:
             self._channel = None
 
     def _run(self, script: str, deadline: float) -> Captured:
-        channel = self._channel or self._open()
-        # Nobody on the host can know it beforehand, so nothing that a probe prints can be taken for the end.
+        channel = self._channel or self._open(deadline)
+        # The script's programs cannot know it, so nothing that a probe prints is taken for the end.
         token = secrets.token_hex(16)
         # eval in a subshell: not even a syntax error in the script ends the shell itself.
-        text = f"(eval {quote(script)}) </dev/null; echo {token} $?; echo {token} >&2\n"
-        channel.sendall(text.encode("utf-8", "surrogateescape"))
-        out, err, mark = _Stream(), _Stream(), token.encode()
-        while out.end < 0 or err.end < 0 or b"\n" not in out.data[out.end :]:
-            self._ready.clear()
-            if channel.recv_ready():
-                out.feed(channel.recv(65_536), mark)
-            elif channel.recv_stderr_ready():
-                err.feed(channel.recv_stderr(65_536), mark)
-            elif channel.eof_received or channel.closed:
-                raise self._ended(bytes(err.data), deadline)
-            elif not self._ready.wait(max(0.0, deadline - time.monotonic())):
-                raise HostError("timeout", "a probe did not end in its time")
-        status = int(bytes(out.data[out.end :]).split()[1])
-        return Captured(status, bytes(out.data[: out.end]), bytes(err.data[: err.end]))
+        script = f"(eval {quote(script)}) </dev/null; echo {token} $?; echo {token} >&2\n"
+        channel.sendall(script.encode("utf-8", "surrogateescape"))
+        out = _Stream(re.compile(rb"%s ([0-9]{1,3})\n" % token.encode()))
+        err = _Stream(re.compile(rb"%s()\n" % token.encode()))
+        for data, is_error in received(channel, deadline):
+            (err if is_error else out).feed(data)
+            if len(out.data) + len(err.data) > self._login.answer_limit:
+                raise HostError("protocol", str(beyond(self._login.answer_limit)))
+            if out.end >= 0 and err.end >= 0:
+                return Captured(int(out.said), out.output, err.output)
+        if time.monotonic() >= deadline:
+            raise HostError("timeout", "a probe did not end in its time")
+        raise self._ended(bytes(err.data), deadline)
 
-    def _open(self) -> paramiko.Channel:
-        command, head = shell_command(self._login)
-        self._channel = channel = self._connection.create_session()
-        channel.in_buffer.set_event(self._ready)
-        channel.in_stderr_buffer.set_event(self._ready)
-        channel.exec_command(command)
-        channel.sendall(head + environment().encode())
+    def _open(self, deadline: float) -> paramiko.Channel:
+        self._channel = channel = start(self._connection, self._login, deadline)
+        channel.sendall(environment().encode())
         return channel
 
     def _ended(self, stderr: bytes, deadline: float) -> HostError:
-        said = stderr.decode("utf-8", "replace").strip()
+        said = text(stderr)
         if self._login.become:
             return HostError("become", sudo_says(said), detail=said)
         return broken_off(deadline, said, None)

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from xml.etree import ElementTree
 
+from provision.visible import line, visible
+
 
 class Report:
     """Give each session a :meth:`part`; at the end ``target`` holds all test suites of all parts."""
@@ -36,5 +38,8 @@ class Report:
         for part in self._parts:
             if part.exists():
                 whole.extend(ElementTree.parse(part).getroot())  # noqa: S314 - written by our own pytest
+        for element in whole.iter():
+            element.attrib.update({key: line(value) for key, value in element.attrib.items()})
+            element.text = visible(element.text or "") or None
         ElementTree.ElementTree(whole).write(self.target, encoding="utf-8", xml_declaration=True)
         shutil.rmtree(self._folder)

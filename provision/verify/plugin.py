@@ -8,7 +8,7 @@ over as if it had just happened: reports, assertion messages and JUnit are pytes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from testinfra.host import Host as Target
 from provision.declare import Context
 from provision.secret import mask
 from provision.verify.declared import PROVIDERS
+from provision.verify.reports import made_visible
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
 
 
@@ -124,6 +125,12 @@ class Plugin:
             return None
         outcome.result()
         return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        made_visible(report)
+        return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from provision.load import Loaded, Logins, load
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
 from provision.verify.declared import PROVIDERS, Named
+from provision.verify.reports import made_visible
 from provision.verify.subjects import declared, mark, plain, things
 
 #: Seconds that a host's login may take.
@@ -145,6 +147,13 @@ def _belongs(item: pytest.Item) -> bool:
         return not any(thing in params for thing in PROVIDERS)
     wish = _session().of(target)
     return wish is not None and all(_session().owner(item) == wish.host.name for item in found)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    made_visible(report)
+    return report
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:

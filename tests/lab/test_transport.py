@@ -97,6 +97,30 @@ def test_sudo_with_a_password_given_on_stdin_only(host: LabHost) -> None:
     assert host.sh(f"journalctl -q | grep -c {secret} || true") == "0"
 
 
+#: As authselect(8) sets it up, for sudo alone: every failed try is counted.
+FAILLOCK = """auth required pam_faillock.so preauth silent deny=10
+auth sufficient pam_unix.so
+auth required pam_faillock.so authfail deny=10
+auth required pam_deny.so
+account required pam_unix.so
+session required pam_permit.so
+"""
+
+
+@pytest.mark.parametrize("command", ["apply", "verify"])
+def test_a_wrong_sudo_password_is_one_try(host: LabHost, command: str) -> None:
+    """Three of them lock an account: what follows the password must not be read as further tries."""
+    host.sh(f"cat >/etc/pam.d/sudo <<'EOF'\n{FAILLOCK}EOF\nfaillock --user ops --reset")
+    host.inventory(ansible_user="ops", ansible_become=True, ansible_become_password="wrong")
+    outcome = host.provision(command, spec=SPEC)
+    assert outcome.code == 3
+    assert "sudo refuses the password" in outcome.out
+    host.sh("journalctl --sync")
+    failures = host.sh("journalctl -q -b | grep -c 'pam_unix(sudo:auth): authentication failure' || true")
+    tally = host.sh("faillock --user ops | grep -c ' V$' || true")
+    assert (failures, tally) == ("1", "1")
+
+
 def test_noise_of_start_files_is_no_event(host: LabHost) -> None:
     host.sh("sed -i '1i echo 1;6:hello, ; echo noise >&2' /root/.bashrc")
     assert host.apply(SPEC).counts == {"changed": 1}

@@ -14,7 +14,7 @@ from msgspec import Struct
 from provision.model import Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
-from provision.wire import parsed
+from provision.wire import WireError, parsed
 
 _AS_IS = "as in its registry"
 #: What a pin may be (``images.*.digest``).
@@ -240,7 +240,7 @@ def _tag(report: Report, reference: str, found: Image) -> str:
     head, _, body = answer[0].replace("\r", "").partition("\n\n")
     try:
         said = parsed(body)
-    except ValueError:
+    except WireError:
         return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
     descriptor = said.get("Descriptor") if isinstance(said, dict) else None
     digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from provision.model import Report
 from provision.resources.obstacle import Unfixable
-from provision.wire import parsed
+from provision.wire import WireError, parsed
 
 Kind = Literal["container", "image", "network", "volume"]
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
@@ -41,7 +41,7 @@ def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...
     if found is None:
         return None
     whole, variables, sum_ = found
-    return _parsed(whole), tuple(parsed(line) for line in variables.split("\n") if line), sum_
+    return _parsed(whole), tuple(str(parsed(line)) for line in variables.split("\n") if line), sum_
 
 
 def image(report: Report, reference: str) -> Image | None:
@@ -97,5 +97,7 @@ def _lines(text: str) -> tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=1024)
 def _parsed(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = parsed(line)
+    found = parsed(line)
+    if not isinstance(found, dict):
+        raise WireError(f"not what docker says of a thing: {line[:80]!r}")
     return found

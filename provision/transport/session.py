@@ -1,0 +1,140 @@
+"""A command on the host, over a raw channel: how it becomes root, and what it sends.
+
+sudo gets its password on standard input and nowhere else. It would take each further line for another try, and three
+wrong ones lock an account (pam_faillock(8)); so nothing follows the password before sudo has taken it. A prompt that
+is random tells when sudo asks again. The end of its input would be counted as a try too, as would a signal that sudo
+handles (seen with 1.9.16 and pam_faillock); so it is killed then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+
+import paramiko
+from fabric import Connection
+from msgspec import Struct
+
+from provision.model import Login
+from provision.transport.ssh import HostError
+from provision.wire import NOISE, TooMuch
+
+#: Seconds for the command that ends sudo.
+_KILL = 10.0
+#: What most commands are: a shell that reads its script from standard input.
+SHELL = "exec /bin/sh"
+
+
+def start(connection: Connection, login: Login, deadline: float, work: str = SHELL) -> paramiko.Channel:
+    """Run ``work``, a line of shell that ends in ``exec``, as root where the login becomes root; standard input is its
+    own from the first byte on. ``work`` holds no quotation mark and no variable.
+
+    Raises :class:`HostError` of kind ``become``, ``timeout`` or ``protocol``; and what paramiko raises.
+    """
+    channel = connection.create_session()
+    channel.settimeout(max(0.1, deadline - time.monotonic()))
+    if not login.become or login.become_password is None:
+        channel.exec_command(_command(login, work))
+        return channel
+    process, prompt, ready, go = (secrets.token_hex(16) for _ in range(4))
+    # Where a rule asks for no password sudo leaves the line unread: it is passed over up to a random one.
+    reader = rf"echo {ready}; while IFS= read -r line; do [ \"\$line\" != {go} ] || {{ {work}; }}; done"
+    sudo = f'echo {process} $$ >&2; exec sudo -k -S -p {prompt} -- /bin/sh -c "{reader}"'
+    channel.exec_command(f"exec /bin/sh -c '{sudo}'")
+    channel.sendall(f"{login.become_password}\n".encode())
+    _Asking(connection, channel, ready.encode(), prompt.encode(), process.encode()).wait(deadline)
+    channel.sendall(f"{go}\n".encode())
+    return channel
+
+
+def _command(login: Login, work: str) -> str:
+    sudo = "sudo -n -- " if login.become else ""
+    return f"exec {sudo}/bin/sh" if work == SHELL else f"exec {sudo}/bin/sh -c '{work}'"
+
+
+class _Asking(Struct):
+    """sudo, which asks for the password. ``ready`` is what the shell says when it is there, ``process`` what stands
+    before sudo's process id on standard error."""
+
+    connection: Connection
+    channel: paramiko.Channel
+    ready: bytes
+    prompt: bytes
+    process: bytes
+
+    def wait(self, deadline: float) -> None:
+        """Until the shell is there. Raises :class:`HostError`; sudo is ended when it asks once more."""
+        out, err = bytearray(), bytearray()
+        refused = False
+        for data, is_error in received(self.channel, deadline):
+            stream = err if is_error else out
+            stream += data
+            if len(stream) > NOISE:
+                self.channel.close()
+                raise HostError("protocol", str(TooMuch(f"{NOISE // 1024**2} MiB before its shell began")))
+            if not is_error and self.ready in out:
+                return
+            if not refused and err.count(self.prompt) > 1:
+                refused = True
+                self._end(bytes(err), deadline)
+        said = text(re.sub(rb"%s( [0-9]+\n)?|%s" % (self.process, self.prompt), b"", err))
+        self.channel.close()
+        if refused:
+            raise HostError("become", "sudo refuses the password", detail=said)
+        if time.monotonic() >= deadline:
+            raise broken_off(deadline, said, None)
+        raise HostError("become", sudo_says(said), detail=said)
+
+    def _end(self, err: bytes, deadline: float) -> None:
+        """Kill sudo: it reads passwords under the login's own real user id, so kill(2) permits it. Where that fails,
+        the end of its input ends it."""
+        if found := re.search(rb"%s ([0-9]{1,10})\n" % self.process, err):
+            with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                killing = self.connection.create_session()
+                killing.exec_command(f"kill -KILL {int(found[1])}")
+                killing.status_event.wait(max(0.0, min(_KILL, deadline - time.monotonic())))
+                killing.close()
+        self.channel.shutdown_write()
+
+
+def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes, bool]]:
+    """What the command prints as it comes, and whether it was on standard error; ends with the command, or at the
+    deadline. Nothing is polled: either stream wakes the reader."""
+    ready = threading.Event()
+    channel.in_buffer.set_event(ready)
+    channel.in_stderr_buffer.set_event(ready)
+    while time.monotonic() < deadline:
+        ready.clear()
+        if channel.recv_ready():
+            yield channel.recv(65_536), False
+        elif channel.recv_stderr_ready():
+            yield channel.recv_stderr(65_536), True
+        elif channel.eof_received or channel.closed:
+            return
+        else:
+            ready.wait(max(0.0, deadline - time.monotonic()))
+
+
+def broken_off(deadline: float, stderr: str, error: Exception | None) -> HostError:
+    if time.monotonic() >= deadline:
+        return HostError("timeout", "the host's deadline passed; the connection was closed", detail=stderr)
+    reason = f": {error}" if error is not None and str(error) else ""
+    return HostError("disconnected", f"the connection broke off{reason}", detail=stderr)
+
+
+def text(data: bytes | bytearray) -> str:
+    return data.decode("utf-8", "replace").strip()
+
+
+def sudo_says(stderr: str) -> str:
+    if re.search(r"a password is required|a terminal is required", stderr):
+        return "sudo asks for a password; give one with -K or ansible_become_password"
+    if re.search(r"[Ss]orry, try again|incorrect password|no password was provided", stderr):
+        return "sudo refuses the password"
+    if "not in the sudoers file" in stderr or "may not run sudo" in stderr:
+        return "this login may not use sudo"
+    return f"sudo did not start a shell: {stderr.splitlines()[-1] if stderr else 'it said nothing'}"

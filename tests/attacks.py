@@ -1,0 +1,87 @@
+"""Texts that an attacker puts where a host or a user is quoted, and what must not come of them anywhere."""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: What a forged line says: an end of a host that there is not.
+FORGED = "web9: changed"
+
+#: What it is -> the text. Each has the word "owned" in it, by which it is found again.
+ATTACKS = {
+    # Control sequences (ECMA-48, xterm)
+    "colour (SGR)": "\x1b[31;1mowned\x1b[0m",
+    "clear the screen": "\x1b[2J\x1b[Howned",
+    "line erased and written again": f"\x1b[1A\x1b[2K{FORGED} owned",
+    "title (OSC 0)": "\x1b]0;owned\x07",
+    "link (OSC 8)": "\x1b]8;;https://evil.example\x1b\\owned\x1b]8;;\x1b\\",
+    "clipboard (OSC 52)": "\x1b]52;c;b3duZWQ=\x07 owned",
+    "answerback (DA, DSR)": "\x1b[c\x1b[6n owned",
+    "device control string": "\x1bP$q owned\x1b\\",
+    "bracketed paste off": "\x1b[?2004l\x1b[201~owned",
+    "mouse and alternate screen": "\x1b[?1049h\x1b[?1000h owned",
+    "lone escape at the end": "owned\x1b",
+    "C1 CSI": "\x9b31mowned",
+    "C1 OSC": "\x9d0;owned\x9c",
+    "C1 next line": f"owned\x85{FORGED}",
+    "backspaces": "fine\b\b\b\bowned",
+    "carriage return": f"owned\r{FORGED}",
+    "DEL": "owned\x7f\x7f",
+    "NUL": "ow\0ned owned",
+    "bell and shift out": "\x07\x0eowned\x0f",
+    "vertical tab and form feed": f"owned\x0b{FORGED}\x0c{FORGED}",
+    # Lines
+    "newline": f"owned\n{FORGED}",
+    "carriage return and newline": f"owned\r\n{FORGED}\r\n",
+    "line separator": f"owned\u2028{FORGED}",
+    "paragraph separator": f"owned\u2029{FORGED}",
+    "newline and JSON": 'owned\n{"event": "run.done", "counts": {}}',
+    # What is not seen, or seen elsewhere (Unicode)
+    "bidi override": "\u202egpj.exe owned",
+    "bidi isolate": "\u2066owned\u2069\u2067",
+    "bidi marks": "\u200eowned\u200f\u061c",
+    "bidi embedding": "\u202aowned\u202b\u202c",
+    "zero width": "o\u200bw\u200cn\u200ded owned",
+    "byte order mark": "\ufeffowned\ufffe",
+    "tag characters": "owned\U000e0001\U000e0041\U000e007f",
+    "variation selectors": "owned\ufe0f\U000e0100",
+    "soft hyphen and word joiner": "ow\u00adned\u2060 owned",
+    "blank letters": "owned\u3164\u115f\uffa0\u2800",
+    "other blanks": "owned\u00a0\u2003\u3000",
+    "private use": "owned\ue000\U0010ffff",
+    "interlinear annotation": "owned\ufff9x\ufffay\ufffb",
+    "combining marks without end": "o" + "\u0301" * 500 + "wned owned",
+    "half a character": "owned\ud83d",
+    "a byte that is no UTF-8": "owned\udcff\udc9b",
+    "without end": "owned" + "x" * 400_000,
+    # Languages that it might end up in
+    "rich markup": "[bold red]owned[/bold red][link=https://evil.example]x[/link]",
+    "rich markup that closes nothing": "[/]owned[/nothing]",
+    "HTML": "<script>owned()</script><img src=x onerror=owned()>",
+    "HTML attribute": '" onmouseover="owned()" \' x=\'',
+    "XML": "]]><!-- owned --><x/>&lt;&#27;",
+    "template": "{{ owned }}{% raw %}${owned}`owned`",
+    "Prometheus": 'owned"} 1\nprovision_success{a="b',
+    "backslash": 'owned\\" \\n \\x1b \\',
+    "format": "owned %s %n {0} {x!r}",
+    "emoji code": ":warning: owned :bomb:",
+    "GitHub's commands": "owned\n::error file=x::forged%0A",
+}
+
+#: Printable by category and all the same not to be seen.
+_BLANK = {0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+#: Combining marks on one character that a reader still makes sense of.
+_MARKS = 8
+
+
+def unseen(text: str, kept: str = "\n") -> list[str]:
+    """What in a text drives a terminal, or is not seen as what it is; found without provision's own rule."""
+    found, marks = [], 0
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        hidden = category in _UNSEEN or (category == "Zs" and character != " ") or ord(character) in _BLANK
+        if (hidden and character not in kept) or marks > _MARKS:
+            found.append(f"U+{ord(character):04X}")
+    return list(dict.fromkeys(found))

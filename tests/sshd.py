@@ -1,0 +1,106 @@
+"""An SSH server in this process, whose commands are real programs of this machine: for what a host may send."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import fabric
+import paramiko
+
+_PIECE = 65_536
+
+
+class Sshd(paramiko.ServerInterface):
+    """Takes every login, and runs each command by ``/bin/sh`` in ``environment``."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = {**os.environ, **environment}
+        self.commands: list[str] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "none"
+
+    def check_auth_none(self, username: str) -> int:
+        return paramiko.common.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.commands.append(command.decode())
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._processes.append(process)
+        threading.Thread(target=self._serve, args=(channel, process), daemon=True).start()
+        return True
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _serve(self, channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+        threading.Thread(target=self._feed, args=(channel, process), daemon=True).start()
+        sending = [
+            threading.Thread(target=self._send, args=(process.stdout, channel.sendall), daemon=True),
+            threading.Thread(target=self._send, args=(process.stderr, channel.sendall_stderr), daemon=True),
+        ]
+        for thread in sending:
+            thread.start()
+        for thread in sending:
+            thread.join()
+        status = process.wait()
+        with contextlib.suppress(OSError, EOFError):
+            # Of a command that a signal ended there is none (RFC 4254, 6.10).
+            if status >= 0:
+                channel.send_exit_status(status)
+            channel.close()
+
+    def _feed(self, channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(OSError, EOFError):
+            while data := channel.recv(_PIECE):
+                process.stdin.write(data)
+                process.stdin.flush()
+            process.stdin.close()
+
+    def _send(self, pipe: Any, send: Any) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while data := os.read(pipe.fileno(), _PIECE):
+                send(data)
+        # Who writes on is told that the reader has left.
+        pipe.close()
+
+
+@contextlib.contextmanager
+def connected(sshd: Sshd) -> Iterator[fabric.Connection]:
+    """A connection to it, as the transport hands it out."""
+    here, there = socket.socketpair()
+    server = paramiko.Transport(there)
+    server.add_server_key(paramiko.RSAKey.generate(2048))
+    server.start_server(event=threading.Event(), server=sshd)
+    connection = fabric.Connection("host", user="ops", config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()))
+    transport = paramiko.Transport(here)
+    transport.start_client(timeout=30)
+    transport.auth_none("ops")
+    client: Any = connection.client
+    client._transport = transport
+    connection.transport = transport
+    try:
+        yield connection
+    finally:
+        transport.close()
+        server.close()
+        sshd.close()

@@ -1,0 +1,51 @@
+"""Every attack at every place where a host's or a user's text is shown or written: nothing gets through anywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.attack_table import rows
+from tests.attacks import ATTACKS, unseen
+from tests.sinks import EVENTS, SINKS, Sink, hits
+
+
+@pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
+def test_no_attack_gets_through(sink: Sink) -> None:
+    found = {name: came for name, text in ATTACKS.items() if (came := hits(sink, text))}
+    assert not found
+
+
+@pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
+def test_every_place_is_reached(sink: Sink, tmp_path: Path) -> None:
+    """A text without harm comes out there: else nothing would be shown by what does not."""
+    assert "owned" in sink.reach("owned", tmp_path)
+
+
+def test_there_are_enough_attacks_and_each_is_one() -> None:
+    assert len(ATTACKS) >= 40
+    languages = list(ATTACKS)[list(ATTACKS).index("rich markup") :]
+    for name, text in ATTACKS.items():
+        assert unseen(text, "") or name in languages or name == "without end", name
+
+
+def test_what_gets_through_is_seen() -> None:
+    """The check itself: a place that passes everything on is found out."""
+    through = Sink("through", "text", lambda text, place: f"web1: {text}\n")
+    passed = [name for name, text in ATTACKS.items() if not hits(through, text)]
+    assert len(passed) <= 12, passed
+    assert not set(passed) & {"colour (SGR)", "newline", "bidi override", "half a character", "without end"}
+
+
+def test_every_event_that_there_is_is_among_them() -> None:
+    source = "".join(path.read_text() for path in (Path(__file__).parent.parent / "provision").rglob("*.py"))
+    found = set(re.findall(r'\b(?:Event|Shown|_tell)\(\s*"([a-z.]+)"', source))
+    # What workers tell the controller of, and what it never shows.
+    assert found - {"host.good"} <= {event.name for event in EVENTS}
+
+
+def test_the_table_has_a_row_for_each_place() -> None:
+    (row,) = rows([Sink("one", "text", lambda text, place: "\x1b")])
+    assert row == ("one", len(ATTACKS), len(ATTACKS))

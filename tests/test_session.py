@@ -1,0 +1,163 @@
+"""What a host may send, and how often a password is tried: over a real SSH connection to a server in this process."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fabric import Connection
+
+from provision.model import Login
+from provision.transport import blobs
+from provision.transport.execute import execute
+from provision.transport.shell import Shell
+from provision.transport.ssh import HostError
+from tests.sshd import Sshd, connected
+
+#: As sudo does it (sudo(8), -S): a line is read for each try, there are three, and each is counted.
+SUDO = """#!/bin/sh
+while [ "$1" != -- ]; do
+    case $1 in -p) prompt=$2; shift ;; -n) echo "sudo: a password is required" >&2; exit 1 ;; esac
+    shift
+done
+shift
+[ -e "$SUDO_HOME/nopasswd" ] && exec "$@"
+if [ -e "$SUDO_HOME/apart" ] && [ -z "$SUDO_INNER" ]; then
+    # One that reads in another process than the one that was started.
+    SUDO_INNER=1 "$0" -k -S -p "$prompt" -- "$@"
+    exit $?
+fi
+for try in 1 2 3; do
+    printf %s "$prompt" >&2
+    if ! IFS= read -r line; then
+        # pam_faillock(8) counts it like a wrong one.
+        echo "(end of input)" >>"$SUDO_HOME/tries"
+        echo "sudo: $((try - 1)) incorrect password attempt" >&2
+        exit 1
+    fi
+    echo "$line" >>"$SUDO_HOME/tries"
+    [ "$line" = right ] && exec "$@"
+    [ "$try" = 3 ] || echo "Leider falsch." >&2
+done
+echo "sudo: 3 incorrect password attempts" >&2
+exit 1
+"""
+FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
+LIMIT = 1024 * 1024
+#: More than the limit, and without end.
+ENDLESS = "cat /dev/zero"
+
+
+@pytest.fixture
+def sudo(tmp_path: Path) -> Path:
+    (tmp_path / "sudo").write_text(SUDO)
+    (tmp_path / "sudo").chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def host(sudo: Path) -> Iterator[Connection]:
+    sshd = Sshd({"PATH": f"{sudo}:/usr/bin:/bin:/usr/sbin:/sbin", "SUDO_HOME": str(sudo), "LC_ALL": "C"})
+    with connected(sshd) as connection:
+        yield connection
+
+
+def soon() -> float:
+    return time.monotonic() + 60
+
+
+def login(password: str | None = None, **more: Any) -> Login:
+    return Login("host", become=password is not None, become_password=password, **more)
+
+
+def tries(folder: Path) -> list[str]:
+    path = folder / "tries"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_wrong_password_is_tried_once_by_a_script(host: Connection, sudo: Path) -> None:
+    with pytest.raises(HostError, match="sudo refuses the password") as caught:
+        execute(host, login("wrong"), FRAME, soon(), lambda frame: None)
+    assert caught.value.failure.kind == "become"
+    assert tries(sudo) == ["wrong"]
+    assert caught.value.failure.detail.splitlines()[0] == "Leider falsch.", "the random prompt is not shown"
+
+
+def test_a_wrong_password_is_tried_once_by_a_probe(host: Connection, sudo: Path) -> None:
+    shell = Shell(host, login("wrong"))
+    for _ in range(3):
+        with pytest.raises(HostError, match="sudo refuses the password"):
+            shell.run("true", 60)
+    assert tries(sudo) == ["wrong"], "no probe tries it again"
+
+
+def test_a_wrong_password_is_tried_once_by_a_transfer(host: Connection, sudo: Path) -> None:
+    with pytest.raises(HostError, match="sudo refuses the password"):
+        blobs._pour(host, login("wrong"), "/tmp/never", lambda size: b"", soon())
+    assert tries(sudo) == ["wrong"]
+
+
+def test_a_sudo_that_cannot_be_killed_gets_no_second_password(host: Connection, sudo: Path) -> None:
+    (sudo / "apart").touch()
+    with pytest.raises(HostError, match="sudo refuses the password"):
+        execute(host, login("wrong"), FRAME, soon(), lambda frame: None)
+    assert tries(sudo) == ["wrong", "(end of input)"]
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
+def test_a_right_password_is_no_part_of_what_follows(host: Connection, sudo: Path, asked: bool) -> None:
+    if not asked:
+        (sudo / "nopasswd").touch()
+    frames: list[tuple[str, ...]] = []
+    assert execute(host, login("right"), FRAME, soon(), frames.append).status == 0
+    assert frames[0][0] == "user"
+    shell = Shell(host, login("right"))
+    assert [shell.run(f"cat; echo {word}", 60).stdout for word in ("one", "two")] == [b"one\n", b"two\n"]
+    pieces = [b"right\n\x00\xff", b"tail", b""]
+    poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
+    blobs._pour(host, login("right"), str(poured), lambda size: pieces.pop(0), soon())
+    assert poured.read_bytes() == b"right\n\x00\xfftail"
+    poured.unlink()
+    assert tries(sudo) == (["right"] * 3 if asked else [])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        ENDLESS,
+        f"printf 'provision 1\\n2;4:file,9999999999:'; {ENDLESS}",
+        "printf 'provision 1\\n'; while :; do printf '1;1:a,\\n'; done",
+        f"{ENDLESS} >&2",
+    ],
+    ids=["before the first line", "a field", "frames", "standard error"],
+)
+def test_an_answer_without_end_is_cut_off(host: Connection, script: str) -> None:
+    with pytest.raises(HostError) as caught:
+        execute(host, login(answer_limit=LIMIT), script, soon(), lambda frame: None)
+    assert caught.value.failure.kind == "protocol"
+    assert "the host sent more than 1 MiB" in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["1", "2"])
+def test_a_probe_without_end_is_cut_off_and_the_host_is_asked_no_more(host: Connection, where: str) -> None:
+    shell = Shell(host, login(answer_limit=LIMIT))
+    assert shell.run("echo fine", 60).stdout == b"fine\n"
+    for script in (f"{ENDLESS} >&{where}", "true"):
+        with pytest.raises(HostError, match=r"more than 1 MiB in one answer \(provision_answer_limit\)") as caught:
+            shell.run(script, 60)
+        assert caught.value.failure.kind == "protocol"
+
+
+def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_provision(host: Connection) -> None:
+    shell = Shell(host, login())
+    # A host knows the random mark when it has the command; it may say anything behind it.
+    fake = 'for one in /proc/[0-9]*; do :; done; IFS= read -r line; set -- ${line##*echo }; echo "$1 x"; exec sleep 60'
+    shell._channel = host.create_session()
+    shell._channel.exec_command(f"exec /bin/sh -c '{fake}'")
+    with pytest.raises(HostError) as caught:
+        shell.run("true", 2)
+    assert caught.value.failure.kind == "timeout"
