@@ -15,6 +15,10 @@ from msgspec import Struct, field
 
 State = Mapping[str, str]
 
+#: Seconds without a sign of life after which the host takes a step for hung: as a rule, and where a network, a package
+#: manager or an archive decides.
+USUAL, LONG = 180, 1800
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Login:
@@ -63,7 +67,8 @@ class Call(Struct, frozen=True):
     are further things that may be others afterwards, for the resources that come after. ``keeps`` says what the host
     must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
     when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
-    ``pulls`` are images that it may fetch from registries.
+    ``pulls`` are images that it may fetch from registries. ``limit`` is how many seconds it may take without a sign of
+    life before the host takes it for hung, and rolls back what is risky.
     """
 
     function: str
@@ -76,6 +81,7 @@ class Call(Struct, frozen=True):
     late: int = 0
     sends: tuple[Blob, ...] = ()
     pulls: tuple[str, ...] = ()
+    limit: int = USUAL
 
 
 class Blob(Protocol):

@@ -101,7 +101,11 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
             body.append(f"arm {work.confirm_within} {number}")
             armed = True
         kind = "live_step" if step.call.live else "step"
-        body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *step.call.args), secrets))
+        body.append(
+            _step_words(
+                f"{kind} {number} {step.call.limit}", (step.resource, step.call.function, *step.call.args), secrets
+            )
+        )
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, Report, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
 
@@ -48,10 +48,11 @@ class Keyring(Struct, frozen=True):
         if "tools" in drift:
             missing = drift.seen["tools"].split()[:-1]
             timeout = str(self.lock_timeout)
-            yield Call("pkg_refresh", (timeout,), live=True)
+            limit = LONG + self.lock_timeout
+            yield Call("pkg_refresh", (timeout,), live=True, limit=limit)
             words = [word for package in missing for word in ("install", package, "-")]
-            yield Call("pkg_transaction", (timeout, *words), live=True)
-        yield Call("key_fetch", (self.url, self.path, self.fingerprint or "-"), replaces=(self.path,))
+            yield Call("pkg_transaction", (timeout, *words), live=True, limit=limit)
+        yield Call("key_fetch", (self.url, self.path, self.fingerprint or "-"), replaces=(self.path,), limit=LONG)
 
     def _key(self, report: Report) -> str:
         file = observe(report, self.path)

@@ -8,7 +8,7 @@
 
 # shellcheck disable=SC2034 # fix/images.sh uses it
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
-run_lock=$run_folder/lock
+step_limit=180 run_queue=$run_folder/queue run_lock=$run_folder/lock
 
 begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
@@ -98,9 +98,9 @@ lock_refused() { # OWNER SINCE
 }
 
 # A plain command in a shell of its own: inside an `if` or before `||` the shell would ignore its set -e.
-step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
-    step_begin "$1" "$2" "$3"
-    shift 2
+step() { # NUMBER LIMIT RESOURCE FUNCTION ARGUMENT...: LIMIT is in seconds (alive)
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         exec 3>&-
@@ -110,8 +110,8 @@ step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
 }
 
 live_step() { # the same for a function that reports while it runs and keeps descriptor 3 from its programs
-    step_begin "$1" "$2" "$3"
-    shift 2
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         "$@"
@@ -119,10 +119,10 @@ live_step() { # the same for a function that reports while it runs and keeps des
     step_end $?
 }
 
-step_begin() { # NUMBER RESOURCE FUNCTION
-    step_number=$1
-    stage=$3
-    emit step.begin "$1" "$2" "$3"
+step_begin() { # NUMBER LIMIT RESOURCE FUNCTION
+    step_number=$1 step_limit=$2
+    stage=$4
+    emit step.begin "$1" "$3" "$4"
     alive
 }
 

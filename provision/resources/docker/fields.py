@@ -94,7 +94,7 @@ def found(
         "read_only": _yes(host.get("ReadonlyRootfs")),
         "init": _yes(host.get("Init")),
         "health": _IMAGES if one.health is None and health == image.get("Healthcheck") else _health(health),
-        "stop_timeout": "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"]),
+        "stop_timeout": stop_timeout(config),
         "hostname": config.get("Hostname") or "",
         "log": _log(host["LogConfig"]["Type"], host["LogConfig"].get("Config") or {}),
         "other environment": _names(
@@ -107,6 +107,10 @@ def found(
         **{f"label {name}": own[name] for name in one.labels if name in own},
         "state": _state(whole),
     }
+
+
+def stop_timeout(config: Mapping[str, Any]) -> str:
+    return "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"])
 
 
 def words(one: Container, image: str = "") -> tuple[str, ...]:

@@ -92,7 +92,7 @@ keep_failed() { # what can't be kept is not replaced
 # all is well: a real unit and timer on disk, so that a reboot in between does not lose it.
 arm() { # SECONDS STEP-NUMBER
     # shellcheck disable=SC2034 # read in fix.sh
-    run_armed=yes stage=arm step_number=$2
+    run_armed=yes stage=arm step_number=$2 step_limit=180
     alive
     (
         set -eu
@@ -115,14 +115,15 @@ arm() { # SECONDS STEP-NUMBER
     emit armed "$1"
 }
 
-# Until when this job may go on without a sign of life; a package manager may take its time.
+# Until when this job may go on without a sign of life: as long as its step may take (the Call's limit).
 alive() {
+    alive_for 0
+}
+
+alive_for() { # SECONDS: that many longer, which the host alone knows
     [ -n "${run_armed-}" ] || return 0
     uptime_now
-    case $stage in
-        pkg_* | image_* | compose_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
-        *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
-    esac >"$run/deadline"
+    printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 
 # The last line of a job that went well. Armed, it waits for its confirmation; else it is done.
@@ -174,6 +175,7 @@ transaction_failed() { # REASON
 # Put back what `before` says: files and settings the other way round, then the services, in their order. Safe to
 # repeat: a power cut in the middle of it is no harm.
 undo() { # REASON
+    # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
     undo_list='' undo_units='' undo_objects='' undo_failed=''
     while IFS= read -r undo_line; do
