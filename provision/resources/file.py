@@ -107,9 +107,19 @@ class NoFile(Struct, frozen=True):
 
 def put(path: str, owner: str, group: str, mode: str, content: bytes, watchers: tuple[str, ...] = ()) -> Call:
     """The call that writes a file: text as it is, so that a person can read the script; the rest in base64."""
+    return Call("put_file", (path, owner, group, mode, *encoded(content)), replaces=(path,), disturbs=watchers)
+
+
+def encoded(content: bytes) -> tuple[str, str]:
+    """``text`` or ``base64``, and the word that stands for the bytes."""
     text = None if b"\0" in content else _utf8(content)
-    encoding, word = ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
-    return Call("put_file", (path, owner, group, mode, encoding, word), replaces=(path,), disturbs=watchers)
+    return ("base64", base64.b64encode(content).decode()) if text is None else ("text", text)
+
+
+def written(call: Call) -> bytes:
+    """The bytes that a call of :func:`put` writes."""
+    encoding, word = call.args[4:6]
+    return base64.b64decode(word) if encoding == "base64" else word.encode()
 
 
 def _utf8(content: bytes) -> str | None:
