@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule torture bench bench-full bench-misbehaving bench-pulls lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule torture locks bench bench-full bench-misbehaving bench-pulls lock clean
 
 setup: $(VENV)/ready
 
@@ -57,6 +57,10 @@ molecule: setup
 # whose power is cut after every step, and whose clock jumps.
 torture: setup
 	$(BIN)/python -m pytest tests/lab/test_torture.py -s --timeout 0 --injections $(or $(N),300)
+
+# Eight takers of one lock at once, in every shell, with flock(1) and without: N rounds (1,000 when not given).
+locks: setup
+	$(BIN)/python -m pytest -q tests/test_lock.py -s -k never_hold --timeout 0 --lock-rounds $(or $(N),1000)
 
 bench: setup
 	$(BIN)/python -m bench

@@ -22,6 +22,7 @@ CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"
 FIREWALLD = "firewalld"
 FORWARDING = "net.ipv4.ip_forward"
+_REMAP = "userns-remap"
 #: firewalld's zone for docker's networks.
 ZONE = "/etc/firewalld/zones/docker.xml"
 
@@ -61,6 +62,19 @@ def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
 def canonical(daemon: dict[str, Any]) -> bytes:
     """daemon.json as we write it: sorted keys, two blanks, one newline at the end."""
     return (json.dumps(daemon, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def askable(content: bytes) -> bytes:
+    """The daemon.json that dockerd may be asked about with ``--validate``: without a ``userns-remap`` of ``default``.
+    On that the question alone acts: it makes the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
+    ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up."""
+    try:
+        parsed = json.loads(content)
+    except ValueError:
+        return content
+    if not isinstance(parsed, dict) or str(parsed.get(_REMAP, "")).partition(":")[0] != "default":
+        return content
+    return canonical({key: value for key, value in parsed.items() if key != _REMAP})
 
 
 def same(content: bytes) -> bytes | None:

@@ -36,6 +36,11 @@ class Withheld(str):
         return hash((Withheld, str(self)))
 
 
+#: Seconds without a sign of life after which the host takes a step for hung: as a rule, and where a network, a package
+#: manager or an archive decides.
+USUAL, LONG = 180, 1800
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Login:
     """How to reach a host; ``None`` leaves the choice to ``~/.ssh/config`` and its defaults.
@@ -94,7 +99,8 @@ class Call(Struct, frozen=True):
     must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
     when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
     ``pulls`` are images that it may fetch from registries. ``private`` are places of arguments that only some users of
-    the host may read: a plan file has their keyed hash.
+    the host may read: a plan file has their keyed hash. ``limit`` is how many seconds it may take without a sign of
+    life before the host takes it for hung, and rolls back what is risky.
     """
 
     function: str
@@ -108,6 +114,7 @@ class Call(Struct, frozen=True):
     sends: tuple[Blob, ...] = ()
     pulls: tuple[str, ...] = ()
     private: tuple[int, ...] = ()
+    limit: int = USUAL
 
 
 class Blob(Protocol):

@@ -10,11 +10,11 @@ from msgspec import Struct
 from provision import secret
 from provision.declare import Context, Wish
 from provision.desire import Options, desire, watchers
-from provision.engine import DAEMON_JSON, FORWARDING, UNIT, daemon_json, sysctls
+from provision.engine import DAEMON_JSON, FORWARDING, UNIT, askable, daemon_json, sysctls
 from provision.manifest import LIVE, Manifest, removal
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
-from provision.resources.file import put
+from provision.resources.file import encoded, put, written
 from provision.resources.service import Service
 from provision.script import MANIFESTS, sendable
 from provision.wire import Seen
@@ -163,22 +163,29 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
         calls = tuple(resource.fix(found))
         changes.append(Change(resource.id, found, calls))
         report = report.after(frozenset(name for call in calls for name in (*call.replaces, *call.renews)))
-    return _checked(_marked(changes, {resource.id: resource for resource in resources}))
+    return _checked(_marked(changes, {resource.id: resource for resource in resources}), report.content(DAEMON_JSON))
 
 
-def _checked(changes: list[Change]) -> list[Change]:
+def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
     """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
-    or after an upgrade before the restart."""
+    or after an upgrade before the restart. ``there`` is what the host has for it now."""
     upgraded = any(change.resource == "packages:all" for change in changes)
     asked, result = False, []
+    # What the host has is shown to no reader of a plan file: it may be readable by root alone.
+    private: tuple[int, ...] = (1,)
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
-            if not upgraded and call.function == "put_file" and call.args[0] == DAEMON_JSON:
-                private = tuple(place - 4 for place in call.private)
-                calls.append(Call("daemon_check_content", call.args[4:6], private=private))
+            if call.function in ("put_file", "remove_file") and call.args[0] == DAEMON_JSON:
+                there = written(call) if call.function == "put_file" else None
+                private = (1,) if call.private else ()
+                if not upgraded and there is not None:
+                    calls.append(Call("daemon_check_content", encoded(askable(there)), private=private))
             elif upgraded and not asked and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
-                calls.append(Call("daemon_check", (DAEMON_JSON,)))
+                if there is None or askable(there) == there:
+                    calls.append(Call("daemon_check", (DAEMON_JSON,)))
+                else:
+                    calls.append(Call("daemon_check_content", encoded(askable(there)), private=private))
                 asked = True
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))

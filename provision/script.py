@@ -109,7 +109,8 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
             armed = True
         kind = "live_step" if step.call.live else "step"
         words = [sendable(word, work.secrets, step.resource) for word in step.call.args]
-        body.append(_step_words(f"{kind} {number}", (step.resource, step.call.function, *words), secrets))
+        head = f"{kind} {number} {step.call.limit}"
+        body.append(_step_words(head, (step.resource, step.call.function, *words), secrets))
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]

@@ -192,7 +192,7 @@ def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
             return 3
         }}
         transaction_failed() {{ printf 'undone: %s\\n' {quote(VALUE)} >&2; }}
-        live_step 0 file:/etc/x leaks
+        live_step 0 180 file:/etc/x leaks
     """
     _, done = run(shell, [], script, frame="fix.sh")
     assert done.returncode == 0, done.stderr

@@ -187,7 +187,7 @@ def test_programs_can_neither_forge_nor_eat(shell: list[str], tmp_path: Path) ->
     stub(tmp_path / "bin", "noisy", "printf '1;4:evil,\\n'; (printf '1;4:evil,\\n' >&3) 2>/dev/null; cat")
     lines = (
         f"mkdir -p {tmp_path}/run\nrun_log={tmp_path}/run/log run_written={tmp_path}/run/w\n"
-        "step 0 x noisy\nstep 1 y true\nsteps_end\nemit end"
+        "step 0 180 x noisy\nstep 1 180 y true\nsteps_end\nemit end"
     )
     frames, done = run(shell, [], lines, path=tmp_path / "bin", frame="fix.sh")
     assert (
@@ -210,7 +210,7 @@ def test_a_failing_step_stops_and_quotes(shell: list[str], tmp_path: Path) -> No
     lines = (
         f"run_log={tmp_path}/log run_written={tmp_path}/w\n"
         "broken() { echo before; false; echo after; }\n"
-        "step 0 x broken\nstep 1 y true\nemit end"
+        "step 0 180 x broken\nstep 1 180 y true\nemit end"
     )
     frames, _ = run(shell, [], lines, frame="fix.sh")
     assert frames == [("step.begin", "0", "x", "broken"), ("step.failed", "0", "1", "before")]
@@ -485,27 +485,6 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     # A mark that is told stale says stale.
     run(shell, files, f"{here}svc_mark x {watched} stale", path=tmp_path / "bin", frame="fix.sh")
     assert look() == ("stale", "")
-
-
-@each_shell
-def test_the_lock_of_a_dead_owner_is_taken_over(shell: list[str], tmp_path: Path) -> None:
-    lines = f"run_lock={tmp_path}/lock run_log={tmp_path}/log run_written={tmp_path}/w\nlock_take\nemit got"
-    lock = tmp_path / "lock"
-    frames, _ = run(shell, [], lines, frame="fix.sh")
-    assert frames == [("got",)]
-    assert not lock.exists(), "given back at the end"
-    lock.mkdir()
-    start = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
-    (lock / "owner").write_text(f"{os.getpid()}:{start} 2026-01-01T00:00:00Z\n")
-    frames, _ = run(shell, [], lines, frame="fix.sh")
-    assert frames == [("locked", f"{os.getpid()}:{start}", "2026-01-01T00:00:00Z")]
-    assert lock.exists()
-    (lock / "owner").write_text(f"{os.getpid()}:{int(start) - 1} 2026-01-01T00:00:00Z\n")
-    frames, _ = run(shell, [], lines, frame="fix.sh")
-    assert frames == [("got",)]
-    lock.mkdir()  # taken by one that died before it could sign
-    frames, _ = run(shell, [], lines, frame="fix.sh")
-    assert frames == [("got",)]
 
 
 @each_shell

@@ -134,16 +134,23 @@ def put(
     """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. In
     ``literal`` content nothing is a token. No plan shows a content that is ``private``, or that the mode keeps from
     some users of the host."""
-    words = (path, owner, group, mode, *_words(content, literal))
+    words = (path, owner, group, mode, *encoded(content, literal))
     hidden = (len(words) - 1,) if private or not open_mode(mode) else ()
     return Call("put_file", words, replaces=(path,), disturbs=watchers, private=hidden)
 
 
-def _words(content: bytes, literal: bool) -> tuple[str, str]:
+def encoded(content: bytes, literal: bool = False) -> tuple[str, str]:
+    """``text`` or ``base64``, and the word that stands for the bytes."""
     text = None if b"\0" in content else _utf8(content)
     if text is None:
         return "base64", base64.b64encode(content).decode()
     return "text", foreign(text) if literal else text
+
+
+def written(call: Call) -> bytes:
+    """The bytes that a call of :func:`put` writes."""
+    encoding, word = call.args[4:6]
+    return base64.b64decode(word) if encoding == "base64" else word.encode("utf-8", "surrogateescape")
 
 
 def _utf8(content: bytes) -> str | None:

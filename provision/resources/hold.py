@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, Report, State
 from provision.resources.packages import statuses
 
 
@@ -33,7 +33,7 @@ class Hold(Struct, frozen=True):
         return {name: "held" if found.get(name, "")[:1] == "h" else "free" for name in self.names}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_hold", (str(self.lock_timeout), "hold", *drift.keys))
+        yield Call("pkg_hold", (str(self.lock_timeout), "hold", *drift.keys), limit=LONG + self.lock_timeout)
 
 
 class NoHold(Struct, frozen=True):
@@ -60,4 +60,4 @@ class NoHold(Struct, frozen=True):
         return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_hold", (str(self.lock_timeout), "unhold", self.name))
+        yield Call("pkg_hold", (str(self.lock_timeout), "unhold", self.name), limit=LONG + self.lock_timeout)

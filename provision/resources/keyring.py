@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, Report, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
 
@@ -51,10 +51,12 @@ class Keyring(Struct, frozen=True):
         if "tools" in drift:
             missing = drift.seen["tools"].split()[:-1]
             timeout = str(self.lock_timeout)
-            yield Call("pkg_refresh", (timeout,), live=True)
+            limit = LONG + self.lock_timeout
+            yield Call("pkg_refresh", (timeout,), live=True, limit=limit)
             words = [word for package in missing for word in ("install", package, "-")]
-            yield Call("pkg_transaction", (timeout, *words), live=True)
-        yield Call("key_fetch", (self.url, self.path, self.field, *self.fingerprints), replaces=(self.path,))
+            yield Call("pkg_transaction", (timeout, *words), live=True, limit=limit)
+        words = [self.url, self.path, self.field, *self.fingerprints]
+        yield Call("key_fetch", tuple(words), replaces=(self.path,), limit=LONG)
         # After the fetch: a mirror that shows no accepted key takes nothing from the host.
         if replaced := tuple(key.lower() for key in _FINGERPRINT.findall(drift.seen["key"])):
             kept = {key.lower() for key in self.fingerprints}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
-from provision.model import Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, Report, State
 
 INSTALLED, ABSENT = "installed", "absent"
 
@@ -67,13 +67,14 @@ class Packages(Struct, frozen=True):
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True)
-        yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True)
+        limit = LONG + self.lock_timeout
+        yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True, limit=limit)
+        yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True, limit=limit)
         words = [str(self.lock_timeout)]
         for name in drift.keys:
             action = "remove" if drift.want[name] == ABSENT else "install"
             words += [action, name, self.present.get(name) or "-"]
-        yield Call("pkg_transaction", tuple(words), live=True)
+        yield Call("pkg_transaction", tuple(words), live=True, limit=limit)
 
 
 def installed(report: Report) -> dict[str, str]:

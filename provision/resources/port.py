@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import USUAL, Call, Drift, Report, State
 
 #: Seconds that a service may take from its start until it listens.
 _PATIENCE = 30
@@ -40,4 +40,4 @@ class Listening(Struct, frozen=True):
         return {"listens": report.fields("port", str(self.port))[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("port_wait", (str(self.port), str(_PATIENCE), self.unit))
+        yield Call("port_wait", (str(self.port), str(_PATIENCE), self.unit), limit=USUAL + _PATIENCE)

@@ -12,7 +12,7 @@
 
 # shellcheck disable=SC2034 # fix/images.sh uses it
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
-run_lock=$run_folder/lock
+step_limit=180 run_queue=$run_folder/queue run_lock=$run_folder/lock
 
 begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
@@ -125,38 +125,146 @@ journal() {
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
 
-# One run at a time changes a host. The owner is a process of this host, so a dead one's lock is taken over.
-lock_take() {
+# A lock that is a queue: a taker appends a line that names its process, and holds the lock when no process of an
+# earlier line lives. To take over from a dead process nothing is removed, so no taker can remove a live one's line.
+# - An append is one write(2) with O_APPEND: lines have one order, and a taker reads all that were there before its own.
+# - A dead process stays dead, and its name (pid and start) is never another one's.
+# - Only the holder empties the file, by a redirection of its own shell: a program that was started to do it could
+#   outlive a killed shell, and take the next holder's line. A taker whose line was emptied away appends it again.
+# Where the host has flock(1), takers decide one after the other, so the process that is named as the holder is never
+# one that only asked. flock is not held for longer: whatever a job starts (a daemon, say) would inherit it.
+queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
     process $$
-    if ! mkdir "$run_lock" 2>/dev/null; then
-        lock_owner='' lock_since=''
-        { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || {
-            # It was just taken, or its taker died before it could sign: give it a moment.
-            sleep 1
-            { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || :
-        }
-        lock_self=$process_id
-        process "${lock_owner%%:*}"
-        if [ -n "$lock_owner" ] && [ "$process_id" = "$lock_owner" ]; then
-            lock_refused "$lock_owner" "$lock_since"
-        fi
-        process_id=$lock_self
-        # A rename is atomic: of two that take over at once, one gets it.
-        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
-        mkdir "$run_lock" 2>/dev/null || lock_refused unknown ''
+    queue_self=$process_id
+    queue_now="$queue_self $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    { :; } 2>/dev/null >>"$1" || return 1
+    if ! command -v flock >/dev/null; then
+        queue_decide "$1" "${2-}"
+        return
     fi
-    run_locked=yes
-    printf '%s %s\n' "$process_id" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$run_lock/owner"
+    exec 9>>"$1"
+    queue_left=50
+    until flock -n 9 || [ "$queue_left" -eq 0 ]; do
+        queue_left=$((queue_left - 1))
+        sleep 0.1
+    done
+    queue_status=0
+    queue_decide "$1" "${2-}" || queue_status=$?
+    exec 9>&-
+    return "$queue_status"
+}
+
+queue_decide() { # FILE DEAD
+    queue_left=100
+    until queue_read "$1" "$2"; do
+        queue_left=$((queue_left - 1))
+        [ "$queue_left" -gt 0 ] || return 1
+        printf '%s\n' "$queue_now" >>"$1" || return 1
+    done
+    [ -z "$queue_holder" ] || printf 'left %s\n' "$queue_self" >>"$1"
+}
+
+queue_read() { # FILE DEAD: fails when our line is not there
+    queue_lines=$nl
+    while IFS=' ' read -r queue_holder queue_since; do
+        if [ "$queue_holder" != left ]; then
+            queue_lines="$queue_lines$queue_holder $queue_since$nl"
+            continue
+        fi
+        while :; do
+            case $queue_lines in
+                *"$nl$queue_since "*) ;;
+                *) break ;;
+            esac
+            queue_rest=${queue_lines#*"$nl$queue_since "}
+            queue_lines=${queue_lines%%"$nl$queue_since "*}$nl${queue_rest#*"$nl"}
+        done
+    done <"$1"
+    case $queue_lines in
+        *"$nl$queue_self "*) ;;
+        *) return 1 ;;
+    esac
+    queue_lines=${queue_lines#"$nl"}
+    while :; do
+        queue_holder=${queue_lines%%"$nl"*}
+        queue_lines=${queue_lines#*"$nl"}
+        queue_since=${queue_holder#* } queue_holder=${queue_holder%% *}
+        if [ "$queue_holder" = "$queue_self" ]; then
+            queue_holder='' queue_since=''
+            return 0
+        fi
+        process "${queue_holder%%:*}"
+        if [ "$process_id" = "$queue_holder" ] && [ "$queue_holder" != "$2" ]; then
+            return 0
+        fi
+    done
+}
+
+queue_leave() { # FILE: by its holder
+    { :; } 2>/dev/null >"$1"
+}
+
+# One run at a time changes a host. Its owner is a process of this host, so it is free when that is dead.
+lock_take() {
+    lock_claim '' || {
+        emit unkept "$run_queue can't be written"
+        exit 0
+    }
+    [ -z "$queue_holder" ] || lock_refused "$queue_holder" "$queue_since"
     # A run that waits for its confirmation may yet put everything back: nobody else comes in between.
-    for lock_other in "$run_home"/*/armed "$run_home"/*/undoing; do
-        [ -e "$lock_other" ] || continue
+    for lock_other in "$run_home"/*/armed "$run_home"/*/undoing "$run_home"/*/confirmed; do
         lock_other=${lock_other%/*}
+        run_unsettled "$lock_other" || continue
         # Its timer does it anyway, unless that was lost.
         (exec sh "$lock_other/job" guard >/dev/null 2>&1 3>&-) || :
-        [ -e "$lock_other/armed" ] || [ -e "$lock_other/undoing" ] || continue
+        run_unsettled "$lock_other" || continue
         [ "$lock_other" = "$run" ] || lock_refused "run ${lock_other##*/}" ''
     done
     sweep_dead
+    history_bound
+}
+
+# In the order in which a run goes through them: a rename in between hides none.
+run_unsettled() { # RUN-FOLDER
+    [ -e "$1/armed" ] || [ -e "$1/undoing" ] || [ -e "$1/confirmed" ]
+}
+
+lock_claim() { # DEAD -> queue_holder, queue_since
+    queue_take "$run_queue" "$1" || return 1
+    [ -z "$queue_holder" ] || return 0
+    run_locked=yes
+    lock_folder "$1"
+    [ -z "$queue_holder" ] || lock_release
+}
+
+# A provision from before the queue has a folder for its lock: its job is respected, and it respects this one. Only its
+# own way to take over a dead owner's folder stays unsafe.
+lock_folder() { # DEAD -> queue_holder, queue_since
+    lock_left=20
+    until mkdir "$run_lock" 2>/dev/null || [ "$lock_left" -eq 0 ]; do
+        lock_left=$((lock_left - 1))
+        queue_holder='' queue_since=''
+        { IFS=' ' read -r queue_holder queue_since <"$run_lock/owner"; } 2>/dev/null || :
+        if [ -z "$queue_holder" ] && [ "$lock_left" -ge 10 ]; then
+            sleep 0.1 # just taken, and not signed yet
+            continue
+        fi
+        process "${queue_holder%%:*}"
+        if [ -n "$queue_holder" ] && [ "$process_id" = "$queue_holder" ] && [ "$queue_holder" != "$1" ]; then
+            return 0
+        fi
+        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
+    done
+    queue_holder='' queue_since=''
+    { printf '%s\n' "$queue_now" >"$run_lock/owner"; } 2>/dev/null || :
+}
+
+lock_release() { # what is ours alone
+    run_locked=
+    lock_owner=
+    { IFS=' ' read -r lock_owner _ <"$run_lock/owner"; } 2>/dev/null || :
+    [ "$lock_owner" != "$queue_self" ] || rm -rf "$run_lock"
+    queue_leave "$run_queue"
 }
 
 lock_refused() { # OWNER SINCE
@@ -165,9 +273,9 @@ lock_refused() { # OWNER SINCE
 }
 
 # A plain command in a shell of its own: inside an `if` or before `||` the shell would ignore its set -e.
-step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
-    step_begin "$1" "$2" "$3"
-    shift 2
+step() { # NUMBER LIMIT RESOURCE FUNCTION ARGUMENT...: LIMIT is in seconds (alive)
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         exec 3>&-
@@ -177,8 +285,8 @@ step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
 }
 
 live_step() { # the same for a function that reports while it runs and keeps descriptor 3 from its programs
-    step_begin "$1" "$2" "$3"
-    shift 2
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         "$@"
@@ -186,10 +294,10 @@ live_step() { # the same for a function that reports while it runs and keeps des
     step_end $?
 }
 
-step_begin() { # NUMBER RESOURCE FUNCTION
-    step_number=$1
-    stage=$3
-    emit step.begin "$1" "$2" "$3"
+step_begin() { # NUMBER LIMIT RESOURCE FUNCTION
+    step_number=$1 step_limit=$2
+    stage=$4
+    emit step.begin "$1" "$3" "$4"
     alive
 }
 
@@ -222,9 +330,9 @@ died() { # STATUS
         [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
     fi
     set -- "$run_log" "$run_written" "$run_folder/noise.$$"
-    [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
     [ -z "$run" ] || set -- "$@" "$run/live"
     rm -rf "$@"
+    [ -z "${run_locked-}" ] || lock_release
 }
 
 # The same script for what comes after the job: asked by the timer, by the boot, or by whoever confirms. The secrets

@@ -112,6 +112,8 @@ process() { # PID -> process_id, empty when there is none
     # It may end between the test and the read.
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     process_pid=$1
+    # One that has ended and was not waited for yet does nothing any more.
+    case ${process_stat##*) } in [ZX]*) return 0 ;; esac
     # The name in parentheses may hold blanks and parentheses of its own; split (unquoted) only what follows.
     # shellcheck disable=SC2086
     set -- ${process_stat##*) }

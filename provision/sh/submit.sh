@@ -20,9 +20,11 @@ submit() { # RUN
     stage=submit
     run=$run_home/$1
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
-    history_bound
     secrets_sweep
     mkdir "$run" || fail "there is a run $1 on this host already"
+    # Until the job signs: a run that another one's job takes for dead may be removed.
+    process $$
+    printf '%s\n' "$process_id" >"$run/owner"
     cat >"$run/job"
     if [ -n "$submit_secrets" ]; then
         process $$
@@ -111,9 +113,10 @@ attach() { # RUN
 confirm() { # RUN
     stage=confirm
     run=$run_home/$1
-    sh "$run/job" confirm </dev/null >&2 3>&-
-    # Somebody may be putting it back just now.
-    while [ -e "$run/undoing" ]; do
+    while :; do
+        sh "$run/job" confirm </dev/null >&2 3>&-
+        # Another process may be putting it back just now, or finish this very confirmation.
+        [ -e "$run/undoing" ] || [ -e "$run/confirmed" ] || break
         sleep 1
     done
     receipt
@@ -137,27 +140,4 @@ receipt() {
     fi
     [ ! -e "$run/live" ] || rm -f "$run/live"
     emit result "$receipt_result"
-}
-
-# The last 20 runs, and 50 MB of them; a run that may yet be put back stays.
-history_bound() {
-    history_count=0 history_bytes=0
-    set --
-    for history_run in "$run_home"/*; do
-        if [ ! -d "$history_run" ] || [ -e "$history_run/armed" ] || [ -e "$history_run/undoing" ]; then
-            continue
-        fi
-        set -- "$history_run" "$@" # newest first: their names begin with the time
-    done
-    [ $# -gt 0 ] || return 0
-    # A line for each, in their order.
-    history_sizes=$(exec du -sk -- "$@")$nl
-    for history_run in "$@"; do
-        history_count=$((history_count + 1))
-        history_bytes=$((history_bytes + ${history_sizes%%[!0-9]*}))
-        history_sizes=${history_sizes#*"$nl"}
-        if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
-            rm -rf -- "$history_run"
-        fi
-    done
 }

@@ -101,6 +101,7 @@ process() { # PID -> process_id, empty when there is none
     [ -r "/proc/$1/stat" ] || return 0
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     process_pid=$1
+    case ${process_stat##*) } in [ZX]*) return 0 ;; esac
     set -- ${process_stat##*) }
     process_id="$process_pid:${20}"
 }
@@ -939,7 +940,7 @@ services_query() { # (UNIT COMPARE WATCHED)...
     done
     exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
         -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic \
-        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$@"
+        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -p TimeoutStartUSec -p TimeoutStopUSec -- "$@"
 }
 ;;
 esac

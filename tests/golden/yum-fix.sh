@@ -101,6 +101,7 @@ process() { # PID -> process_id, empty when there is none
     [ -r "/proc/$1/stat" ] || return 0
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     process_pid=$1
+    case ${process_stat##*) } in [ZX]*) return 0 ;; esac
     set -- ${process_stat##*) }
     process_id="$process_pid:${20}"
 }
@@ -612,7 +613,7 @@ services_query() { # (UNIT COMPARE WATCHED)...
     done
     exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
         -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic \
-        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -- "$@"
+        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -p TimeoutStartUSec -p TimeoutStopUSec -- "$@"
 }
 look_sysctls() { # KEY-AS-PATH...
     sysctl_left=$#
@@ -659,6 +660,9 @@ daemon_check_content() { # text|base64 CONTENT
 daemon_check() { # FILE
     [ -f "$1" ] || return 0
     command -v dockerd >/dev/null || return 0
+    case $(tr -d '[:space:]' <"$1") in
+        *'"userns-remap":"default'*) return 0 ;;
+    esac
     daemon_flags
     check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) && return 0
     case $check_said in
@@ -817,7 +821,7 @@ shim_runs() {
     return 1
 }
 health() { # STEADY-SECONDS MIRROR-NAME...
-    stage=health
+    stage=health step_limit=180
     health_steady "$1"
     shift
     health_names "$@"
@@ -1444,22 +1448,59 @@ svc_mark() { # UNIT WATCHED current|stale
 }
 svc_start() { # UNIT: as its file is now
     svc_state "$1"
-    svc_known "$service_show"
+    svc_known "$1"
     svc_forgive "$1"
     svc_act start "$1"
 }
-svc_known() { # SHOW
-    case $1 in
+svc_known() { # UNIT: of service_show, which it renews
+    case $service_show in
         *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
-        *) svc_reread ;;
+        *)
+            svc_reread
+            svc_state "$1"
+            ;;
     esac
+    svc_patience
 }
 svc_stop() { # UNIT
+    svc_state "$1"
+    svc_patience
     svc_act stop "$1"
+}
+svc_patience() { # of service_show
+    svc_seconds TimeoutStopUSec 1800
+    patience_stop=$svc_found
+    svc_seconds TimeoutStartUSec 0
+    alive_for $((patience_stop * 2 + svc_found))
+}
+svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
+    svc_found=90
+    case $nl$service_show in
+        *"$nl$1="*) ;;
+        *) return 0 ;;
+    esac
+    seconds_text=$nl$service_show
+    seconds_text=${seconds_text#*"$nl$1="}
+    svc_found=0
+    for seconds_word in ${seconds_text%%"$nl"*}; do
+        seconds_number=${seconds_word%%[!0-9]*}
+        case $seconds_word in
+            infinity) svc_found=$2 ;;
+            *month) svc_found=$((svc_found + seconds_number * 2629800)) ;;
+            *min) svc_found=$((svc_found + seconds_number * 60)) ;;
+            *ms | *us) ;;
+            *s) svc_found=$((svc_found + seconds_number)) ;;
+            *h) svc_found=$((svc_found + seconds_number * 3600)) ;;
+            *d) svc_found=$((svc_found + seconds_number * 86400)) ;;
+            *w) svc_found=$((svc_found + seconds_number * 604800)) ;;
+            *y) svc_found=$((svc_found + seconds_number * 31557600)) ;;
+        esac
+    done
 }
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
     if [ -z "$process_id" ]; then
+        svc_patience
         svc_forgive "$1"
         svc_act restart "$1"
         svc_state "$1"
@@ -1475,7 +1516,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
     fi
     if [ "$loaded_state" != current ]; then
-        svc_known "$service_show"
+        svc_known "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;
             docker:live-restart)
@@ -1718,7 +1759,7 @@ keep_failed() { # what can't be kept is not replaced
     exit 0
 }
 arm() { # SECONDS STEP-NUMBER
-    run_armed=yes stage=arm step_number=$2
+    run_armed=yes stage=arm step_number=$2 step_limit=180
     alive
     (
         set -eu
@@ -1738,12 +1779,12 @@ arm() { # SECONDS STEP-NUMBER
     emit armed "$1"
 }
 alive() {
+    alive_for 0
+}
+alive_for() { # SECONDS: that many longer, which the host alone knows
     [ -n "${run_armed-}" ] || return 0
     uptime_now
-    case $stage in
-        pkg_* | image_* | compose_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
-        *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
-    esac >"$run/deadline"
+    printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 finish() {
     if [ -n "${run_armed-}" ]; then
@@ -1834,11 +1875,46 @@ sweep_dead() {
         if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
             continue
         fi
+        ! run_lives "$sweep_run" || continue
         sweep "$sweep_run"
         undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
+}
+history_bound() {
+    history_count=0 history_bytes=0
+    set --
+    for history_run in "$run_home"/*; do
+        if [ ! -d "$history_run" ] || [ "$history_run" = "$run" ] || run_unsettled "$history_run"; then
+            continue
+        fi
+        if [ ! -e "$history_run/result" ]; then
+            [ -f "$history_run/owner" ] || continue
+            ! run_lives "$history_run" || continue
+        fi
+        set -- "$history_run" "$@" # newest first: their names begin with the time
+    done
+    [ $# -gt 0 ] || return 0
+    history_sizes=$nl$(exec du -sk -- "$@" 2>/dev/null)$nl
+    for history_run in "$@"; do
+        history_count=$((history_count + 1))
+        case $history_sizes in
+            *"	$history_run$nl"*)
+                history_size=${history_sizes%%"	$history_run$nl"*}
+                history_bytes=$((history_bytes + ${history_size##*"$nl"}))
+                ;;
+        esac
+        if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            rm -rf -- "$history_run"
+        fi
+    done
+}
+run_lives() { # RUN-FOLDER: whether the process that signed for it lives
+    lives_owner=
+    { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :
+    process "${lives_owner%%:*}"
+    [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
 }
 undo_each() { # LINES
     undo_left=$1
@@ -1955,12 +2031,7 @@ undo_service() { # STATE UNIT
 }
 guard() {
     if [ -e "$run/undoing" ]; then
-        for guard_who in "$run/owner" "$run/undoer"; do
-            guard_one=
-            { IFS= read -r guard_one <"$guard_who"; } 2>/dev/null || :
-            process "${guard_one%%:*}"
-            [ -z "$process_id" ] || [ "$process_id" != "$guard_one" ] || exit 0
-        done
+        ! run_lives "$run" || exit 0
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
@@ -1991,6 +2062,7 @@ guard() {
             exit 0
         fi
         kill -9 "${guard_owner%%:*}"
+        guard_killed=$guard_owner
         guard_undo hung
     fi
     guard_undo died
@@ -2003,6 +2075,7 @@ revoke() { # REASON
 }
 confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
+        guard_alone
         undo_remove "${run##*/}"
         result "done"
         settled "$run"
@@ -2010,16 +2083,19 @@ confirm() {
     fi
     exit 0
 }
-guard_undo() { # REASON: only one of those who see it does it
+guard_alone() {
+    queue_take "$run/undoer" || queue_holder=
+    [ -z "$queue_holder" ] || exit 0
+}
+guard_undo() { # REASON
+    guard_alone
     if [ ! -e "$run/undoing" ]; then
-        mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
+        mv "$run/armed" "$run/undoing" 2>/dev/null || {
+            queue_leave "$run/undoer"
+            exit 0
+        }
         printf '%s\n' "$1" >"$run/reason"
     fi
-    process $$
-    printf '%s\n' "$process_id" >"$run/undoer"
-    guard_lock=
-    { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
-    [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
     guard_pid=${guard_owner-}
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
@@ -2028,6 +2104,9 @@ guard_undo() { # REASON: only one of those who see it does it
     esac
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"
+    if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
+        lock_release
+    fi
     exit 0
 }
 undo_install() { # RUN SECONDS
@@ -2074,7 +2153,7 @@ member_remove() { # USER GROUP
     esac
 }
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
-run_lock=$run_folder/lock
+step_limit=180 run_queue=$run_folder/queue run_lock=$run_folder/lock
 begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
     umask 077
@@ -2171,41 +2250,132 @@ journal() {
     printf '%s\n' "$frame" >>"$run/events"
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
-lock_take() {
+queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
     process $$
-    if ! mkdir "$run_lock" 2>/dev/null; then
-        lock_owner='' lock_since=''
-        { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || {
-            sleep 1
-            { IFS=' ' read -r lock_owner lock_since <"$run_lock/owner"; } 2>/dev/null || :
-        }
-        lock_self=$process_id
-        process "${lock_owner%%:*}"
-        if [ -n "$lock_owner" ] && [ "$process_id" = "$lock_owner" ]; then
-            lock_refused "$lock_owner" "$lock_since"
-        fi
-        process_id=$lock_self
-        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
-        mkdir "$run_lock" 2>/dev/null || lock_refused unknown ''
+    queue_self=$process_id
+    queue_now="$queue_self $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    { :; } 2>/dev/null >>"$1" || return 1
+    if ! command -v flock >/dev/null; then
+        queue_decide "$1" "${2-}"
+        return
     fi
-    run_locked=yes
-    printf '%s %s\n' "$process_id" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$run_lock/owner"
-    for lock_other in "$run_home"/*/armed "$run_home"/*/undoing; do
-        [ -e "$lock_other" ] || continue
+    exec 9>>"$1"
+    queue_left=50
+    until flock -n 9 || [ "$queue_left" -eq 0 ]; do
+        queue_left=$((queue_left - 1))
+        sleep 0.1
+    done
+    queue_status=0
+    queue_decide "$1" "${2-}" || queue_status=$?
+    exec 9>&-
+    return "$queue_status"
+}
+queue_decide() { # FILE DEAD
+    queue_left=100
+    until queue_read "$1" "$2"; do
+        queue_left=$((queue_left - 1))
+        [ "$queue_left" -gt 0 ] || return 1
+        printf '%s\n' "$queue_now" >>"$1" || return 1
+    done
+    [ -z "$queue_holder" ] || printf 'left %s\n' "$queue_self" >>"$1"
+}
+queue_read() { # FILE DEAD: fails when our line is not there
+    queue_lines=$nl
+    while IFS=' ' read -r queue_holder queue_since; do
+        if [ "$queue_holder" != left ]; then
+            queue_lines="$queue_lines$queue_holder $queue_since$nl"
+            continue
+        fi
+        while :; do
+            case $queue_lines in
+                *"$nl$queue_since "*) ;;
+                *) break ;;
+            esac
+            queue_rest=${queue_lines#*"$nl$queue_since "}
+            queue_lines=${queue_lines%%"$nl$queue_since "*}$nl${queue_rest#*"$nl"}
+        done
+    done <"$1"
+    case $queue_lines in
+        *"$nl$queue_self "*) ;;
+        *) return 1 ;;
+    esac
+    queue_lines=${queue_lines#"$nl"}
+    while :; do
+        queue_holder=${queue_lines%%"$nl"*}
+        queue_lines=${queue_lines#*"$nl"}
+        queue_since=${queue_holder#* } queue_holder=${queue_holder%% *}
+        if [ "$queue_holder" = "$queue_self" ]; then
+            queue_holder='' queue_since=''
+            return 0
+        fi
+        process "${queue_holder%%:*}"
+        if [ "$process_id" = "$queue_holder" ] && [ "$queue_holder" != "$2" ]; then
+            return 0
+        fi
+    done
+}
+queue_leave() { # FILE: by its holder
+    { :; } 2>/dev/null >"$1"
+}
+lock_take() {
+    lock_claim '' || {
+        emit unkept "$run_queue can't be written"
+        exit 0
+    }
+    [ -z "$queue_holder" ] || lock_refused "$queue_holder" "$queue_since"
+    for lock_other in "$run_home"/*/armed "$run_home"/*/undoing "$run_home"/*/confirmed; do
         lock_other=${lock_other%/*}
+        run_unsettled "$lock_other" || continue
         (exec sh "$lock_other/job" guard >/dev/null 2>&1 3>&-) || :
-        [ -e "$lock_other/armed" ] || [ -e "$lock_other/undoing" ] || continue
+        run_unsettled "$lock_other" || continue
         [ "$lock_other" = "$run" ] || lock_refused "run ${lock_other##*/}" ''
     done
     sweep_dead
+    history_bound
+}
+run_unsettled() { # RUN-FOLDER
+    [ -e "$1/armed" ] || [ -e "$1/undoing" ] || [ -e "$1/confirmed" ]
+}
+lock_claim() { # DEAD -> queue_holder, queue_since
+    queue_take "$run_queue" "$1" || return 1
+    [ -z "$queue_holder" ] || return 0
+    run_locked=yes
+    lock_folder "$1"
+    [ -z "$queue_holder" ] || lock_release
+}
+lock_folder() { # DEAD -> queue_holder, queue_since
+    lock_left=20
+    until mkdir "$run_lock" 2>/dev/null || [ "$lock_left" -eq 0 ]; do
+        lock_left=$((lock_left - 1))
+        queue_holder='' queue_since=''
+        { IFS=' ' read -r queue_holder queue_since <"$run_lock/owner"; } 2>/dev/null || :
+        if [ -z "$queue_holder" ] && [ "$lock_left" -ge 10 ]; then
+            sleep 0.1 # just taken, and not signed yet
+            continue
+        fi
+        process "${queue_holder%%:*}"
+        if [ -n "$queue_holder" ] && [ "$process_id" = "$queue_holder" ] && [ "$queue_holder" != "$1" ]; then
+            return 0
+        fi
+        mv "$run_lock" "$run_lock.$$" 2>/dev/null && rm -rf "$run_lock.$$"
+    done
+    queue_holder='' queue_since=''
+    { printf '%s\n' "$queue_now" >"$run_lock/owner"; } 2>/dev/null || :
+}
+lock_release() { # what is ours alone
+    run_locked=
+    lock_owner=
+    { IFS=' ' read -r lock_owner _ <"$run_lock/owner"; } 2>/dev/null || :
+    [ "$lock_owner" != "$queue_self" ] || rm -rf "$run_lock"
+    queue_leave "$run_queue"
 }
 lock_refused() { # OWNER SINCE
     emit locked "$1" "$2"
     exit 0
 }
-step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
-    step_begin "$1" "$2" "$3"
-    shift 2
+step() { # NUMBER LIMIT RESOURCE FUNCTION ARGUMENT...: LIMIT is in seconds (alive)
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         exec 3>&-
@@ -2214,18 +2384,18 @@ step() { # NUMBER RESOURCE FUNCTION ARGUMENT...
     step_end $?
 }
 live_step() { # the same for a function that reports while it runs and keeps descriptor 3 from its programs
-    step_begin "$1" "$2" "$3"
-    shift 2
+    step_begin "$1" "$2" "$3" "$4"
+    shift 3
     (
         set -eu
         "$@"
     ) >"$run_log" 2>&1
     step_end $?
 }
-step_begin() { # NUMBER RESOURCE FUNCTION
-    step_number=$1
-    stage=$3
-    emit step.begin "$1" "$2" "$3"
+step_begin() { # NUMBER LIMIT RESOURCE FUNCTION
+    step_number=$1 step_limit=$2
+    stage=$4
+    emit step.begin "$1" "$3" "$4"
     alive
 }
 step_end() { # STATUS
@@ -2254,9 +2424,9 @@ died() { # STATUS
         [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
     fi
     set -- "$run_log" "$run_written" "$run_folder/noise.$$"
-    [ -z "${run_locked-}" ] || set -- "$@" "$run_lock"
     [ -z "$run" ] || set -- "$@" "$run/live"
     rm -rf "$@"
+    [ -z "${run_locked-}" ] || lock_release
 }
 begin_apart() { # RUN
     set -u
@@ -2281,7 +2451,7 @@ lock_take
 base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/pki/rpm-gpg/RPM-GPG-KEY-docker absent file /etc/yum.repos.d/docker-ce.repo absent file /etc/motd absent file /etc/docker/daemon.json absent
 keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/pki/rpm-gpg/RPM-GPG-KEY-docker '' file /etc/yum.repos.d/docker-ce.repo '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package yum-plugin-versionlock absent package curl absent package yum-utils absent package device-mapper-persistent-data absent package lvm2 absent package docker-ce absent package docker-ce-cli absent package containerd.io absent package docker-buildx-plugin absent package docker-compose-plugin absent service docker ''
 keep_containers
-step 0 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
+step 0 180 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
 play Site
 file /etc/docker/daemon.json
 file /etc/motd
@@ -2293,21 +2463,21 @@ hold docker-ce-cli
 member docker bob
 sysctl net.ipv4.ip_forward 0
 '
-step 1 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
+step 1 180 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
 '
-step 2 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
+step 2 180 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
 127.0.1.1 web1.example.com web1
 '
-step 3 hostname:web1.example.com hostname_set web1.example.com
+step 3 180 hostname:web1.example.com hostname_set web1.example.com
 arm 60 4
-step 4 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
+step 4 180 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
 net.ipv4.ip_forward = 1
 '
-step 5 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
-live_step 6 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_refresh 300
-live_step 7 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_transaction 300 install ca-certificates - install gnupg2 - install curl -
-step 8 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker key_fetch https://download.docker.com/linux/centos/gpg /etc/pki/rpm-gpg/RPM-GPG-KEY-docker engine.fingerprint 060A61C51B558A7F742B77AAC52FEB6B621E9F35
-step 9 file:/etc/yum.repos.d/docker-ce.repo put_file /etc/yum.repos.d/docker-ce.repo root root 0644 text '[docker-ce-stable]
+step 5 180 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
+live_step 6 2100 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_refresh 300
+live_step 7 2100 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker pkg_transaction 300 install ca-certificates - install gnupg2 - install curl -
+step 8 1800 key:/etc/pki/rpm-gpg/RPM-GPG-KEY-docker key_fetch https://download.docker.com/linux/centos/gpg /etc/pki/rpm-gpg/RPM-GPG-KEY-docker engine.fingerprint 060A61C51B558A7F742B77AAC52FEB6B621E9F35
+step 9 180 file:/etc/yum.repos.d/docker-ce.repo put_file /etc/yum.repos.d/docker-ce.repo root root 0644 text '[docker-ce-stable]
 name=Docker CE Stable
 baseurl=https://download.docker.com/linux/centos/7/$basearch/stable
 enabled=1
@@ -2315,22 +2485,22 @@ gpgcheck=1
 gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-docker
 skip_if_unavailable=0
 '
-step 10 file:/etc/motd put_file /etc/motd root root 0644 text 'It'\''s $HOME
+step 10 180 file:/etc/motd put_file /etc/motd root root 0644 text 'It'\''s $HOME
 '
-step 11 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 0644 text '{
+step 11 180 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 0644 text '{
   "live-restore": true
 }
 '
-live_step 12 packages:all pkg_whole 300 -
-live_step 13 packages:all pkg_refresh 300 /etc/yum.repos.d/docker-ce.repo
-live_step 14 packages:all pkg_transaction 300 install yum-plugin-versionlock - install curl - install yum-utils - install device-mapper-persistent-data - install lvm2 - install docker-ce 28.5 install docker-ce-cli 28.5 install containerd.io - install docker-buildx-plugin - install docker-compose-plugin -
-step 15 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
-step 16 user:bob user_add --create-home -- bob
-step 17 member:docker/bob member_add bob docker
-step 18 service:docker svc_enable docker
-step 19 service:docker daemon_check /etc/docker/daemon.json
-step 20 service:docker svc_start docker
-step 21 service:docker svc_settle docker restart '/etc/docker/daemon.json
+live_step 12 2100 packages:all pkg_whole 300 -
+live_step 13 2100 packages:all pkg_refresh 300 /etc/yum.repos.d/docker-ce.repo
+live_step 14 2100 packages:all pkg_transaction 300 install yum-plugin-versionlock - install curl - install yum-utils - install device-mapper-persistent-data - install lvm2 - install docker-ce 28.5 install docker-ce-cli 28.5 install containerd.io - install docker-buildx-plugin - install docker-compose-plugin -
+step 15 2100 hold:packages pkg_hold 300 hold docker-ce docker-ce-cli
+step 16 180 user:bob user_add --create-home -- bob
+step 17 180 member:docker/bob member_add bob docker
+step 18 180 service:docker svc_enable docker
+step 19 180 service:docker daemon_check /etc/docker/daemon.json
+step 20 180 service:docker svc_start docker
+step 21 180 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml

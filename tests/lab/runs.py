@@ -10,7 +10,8 @@ from tests.lab.conftest import LabHost
 RUNS = "/var/lib/provision/runs"
 #: What must be gone when a run is over.
 LEFTOVERS = (
-    "ls -d /run/provision/lock /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
+    "find /run/provision/queue -size +0 2>/dev/null; "
+    "ls -d /run/provision/lock* /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
     "/etc/systemd/system/timers.target.wants/provision-undo-* /etc/.provision.* /etc/docker/.provision.* "
     "/etc/sysctl.d/.provision.* /var/lib/provision/manifests/.provision.* 2>/dev/null || true"
 )

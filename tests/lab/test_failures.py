@@ -26,7 +26,7 @@ def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
     assert error["undone"] == ["packages:all pkg_transaction", "user:zoe user_add"]
     assert outcome.counts == {"rolled_back": 1}
     assert host.sh("ls /etc/first 2>/dev/null; getent passwd zoe || echo none") == "none"
-    assert host.sh("ls /run/provision") == "", "no lock and no log may stay"
+    assert host.sh("ls /run/provision; cat /run/provision/queue") == "queue", "no lock and no log may stay"
 
 
 def _hold_dpkg_lock(host: LabHost, seconds: int) -> subprocess.Popen[bytes]:
@@ -67,7 +67,7 @@ def test_two_runs_do_not_interleave(host: LabHost) -> None:
     # A dead owner's lock is taken over, also when its pid belongs to another process by now.
     host.sh(f"echo '{pid}:{int(start) - 1} 2026-01-01T00:00:00Z' >/run/provision/lock/owner")
     assert host.apply().counts == {"changed": 1}
-    assert host.sh("ls /run/provision") == ""
+    assert host.sh("ls /run/provision; cat /run/provision/queue") == "queue"
 
 
 def test_a_daemon_that_does_not_come_back_is_quoted(docker_host: LabHost) -> None:

@@ -117,7 +117,7 @@ def test_a_host_that_drifted_since_its_plan_is_refused(host: LabHost, monkeypatc
     assert caught.value.failure.kind == "drifted"
     assert "file /etc/y" in caught.value.failure.detail
     assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "theirs"
-    assert host.sh(f"ls {RUNS} /run/provision") == "/run/provision:\n\n/var/lib/provision/runs:"
+    assert host.sh(f"ls {RUNS} /run/provision") == "/run/provision:\nqueue\n\n/var/lib/provision/runs:"
     connection.close()
 
 
@@ -140,6 +140,22 @@ def test_a_failed_step_is_undone(docker_host: LabHost) -> None:
     assert host.docker_info("ServerVersion")
     assert leftovers(host) == ""
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_a_user_namespace_that_was_refused_leaves_no_trace(docker_host: LabHost) -> None:
+    """To ask dockerd about `userns-remap: default` makes a user, and gives it ids."""
+    host, traces = docker_host, "getent passwd dockremap; cat /etc/passwd /etc/group /etc/subuid /etc/subgid"
+    before = host.sh(traces)
+    spec = {"engine": engine(**{"userns-remap": "default"}), "files": {"/proc/no": {"content": "", "owner": "games"}}}
+    outcome = host.apply(spec, "--no-lint")
+    assert outcome.counts == {"rolled_back": 1}, outcome.out
+    assert "file:/etc/docker/daemon.json daemon_check_content" in outcome.done["error"]["done"]
+    assert host.sh(traces) == before
+    # dockerd itself makes it when it starts with it.
+    del spec["files"]
+    assert host.apply(spec, "--no-lint").counts == {"changed": 1}
+    assert "name=userns" in host.docker_info("SecurityOptions")
+    assert "dockremap" in host.sh(traces)
 
 
 def test_containers_that_should_run_and_do_not_bring_the_old_daemon_back(docker_host: LabHost) -> None:

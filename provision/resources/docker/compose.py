@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision import disclosure
-from provision.model import Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, Report, State
 
 
 def place(name: str) -> str:
@@ -70,7 +70,8 @@ class Project(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         kept = (("compose", self.name, self.files[0]),)
-        yield Call("compose_up", (self.name, self.files[0], str(self.within)), keeps=kept, pulls=self.images)
+        words, limit = (self.name, self.files[0], str(self.within)), LONG + self.within
+        yield Call("compose_up", words, keeps=kept, pulls=self.images, limit=limit)
 
 
 class NoProject(Struct, frozen=True):
@@ -98,4 +99,4 @@ class NoProject(Struct, frozen=True):
         return {"project": "there" if found is not None and found[0].strip() else "absent"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("compose_down", (self.name,), keeps=(("compose", self.name, self.file),))
+        yield Call("compose_down", (self.name,), keeps=(("compose", self.name, self.file),), limit=LONG)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision import spec
-from provision.model import Call, Drift, Report, State, Withheld
-from provision.resources.docker.fields import declared, found, words
+from provision.model import LONG, USUAL, Call, Drift, Report, State, Withheld
+from provision.resources.docker.fields import declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
 from provision.secret import holds, reveal
@@ -20,6 +20,8 @@ _BEFORE = " before its change"
 #: One escape of JSON's: so that the end of another one is not taken for one.
 _ESCAPE = re.compile(r"\\.")
 _BEFORE_GO_1_22 = {r"\b": r"\u0008", r"\f": r"\u000c"}
+#: Seconds that docker gives a container to stop where none are declared (docs.docker.com: docker container stop).
+_DOCKERS = 10
 
 
 class Container(Struct, frozen=True):
@@ -86,9 +88,10 @@ class Container(Struct, frozen=True):
                 f" {', '.join(drift.keys)} (adopt: true has it replaced)"
             )
         kept = (("container", self.name, ""),)
+        limit = _limit(drift.seen.get("stop_timeout", "0")) + one.within
         if drift.keys == ("state",) and drift.seen["state"] in ("running", "stopped", "unhealthy"):
             verb = "stop" if not one.running else "restart" if drift.seen["state"] == "unhealthy" else "start"
-            yield Call("container_state", (self.name, verb, str(one.within), str(one.steady)), keeps=kept)
+            yield Call("container_state", (self.name, verb, str(one.within), str(one.steady)), keeps=kept, limit=limit)
             return
         hidden = tuple(word for name in self._secrets for word in (name, one.environment[name]))
         state = "running" if one.running else "created"
@@ -104,7 +107,7 @@ class Container(Struct, frozen=True):
         # A name that comes back may well stand for the image that the container is of.
         renewed = drift.keys == ("image",) and drift.seen["image"].endswith(_BEFORE)
         function, first = ("container_follow", (str(one.image),)) if renewed else ("container_put", ())
-        yield Call(function, (*first, *head, *words(one, self.image)), keeps=kept)
+        yield Call(function, (*first, *head, *words(one, self.image)), keeps=kept, limit=limit)
 
     @property
     def _secrets(self) -> tuple[str, ...]:
@@ -149,7 +152,16 @@ class NoContainer(Struct, frozen=True):
         seen = container(report, self.name)
         if seen is None or (self.ours and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
             return {"container": "absent"}
-        return {"container": f"of {seen[0]['Config']['Image']}"}
+        config = seen[0]["Config"]
+        return {"container": f"of {config['Image']}", "stop_timeout": stop_timeout(config)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("container_remove", (self.name,), keeps=(("container", self.name, ""),))
+        limit = _limit(drift.seen["stop_timeout"])
+        yield Call("container_remove", (self.name,), keeps=(("container", self.name, ""),), limit=limit)
+
+
+def _limit(stop_timeout: str) -> int:
+    """How long a step may take that stops a container of this ``stop_timeout``, as it is on the host: docker sends
+    SIGKILL only then. -1 has docker wait for ever (``docker stop --timeout``)."""
+    seconds = _DOCKERS if stop_timeout == "docker's" else int(stop_timeout)
+    return USUAL + (seconds if seconds >= 0 else LONG)

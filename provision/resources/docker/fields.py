@@ -107,7 +107,7 @@ def found(
         "read_only": _yes(host.get("ReadonlyRootfs")),
         "init": _yes(host.get("Init")),
         "health": _IMAGES if one.health is None and health == image.get("Healthcheck") else _health(health),
-        "stop_timeout": "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"]),
+        "stop_timeout": stop_timeout(config),
         "hostname": config.get("Hostname") or "",
         "log": _log_found(host["LogConfig"], logging, salt),
         "other environment": _names(
@@ -140,6 +140,10 @@ _NAMED = ("environment", "labels", "log")
 def _options(log: Mapping[str, Any] | None) -> dict[str, str]:
     options = (log or {}).get("options")
     return options if isinstance(options, dict) else {}
+
+
+def stop_timeout(config: Mapping[str, Any]) -> str:
+    return "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"])
 
 
 def words(one: Container, image: str = "") -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Blob, Call, Drift, Report, State
+from provision.model import LONG, Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
 from provision.wire import WireError, parsed
@@ -70,6 +70,7 @@ class PulledImage(Struct, frozen=True):
             keeps=(("image", self.reference, ""),),
             pulls=(self.reference,),
             late=1 if self.by else 0,
+            limit=LONG,
         )
 
     @property
@@ -113,9 +114,9 @@ class LoadedImage(Struct, frozen=True):
         renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
         if "image" in drift:
             words = (self.reference, self.blob.name, *self.ids)
-            yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,))
+            yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,), limit=LONG)
         if self.push:
-            yield Call("image_push", (self.reference,))
+            yield Call("image_push", (self.reference,), limit=LONG)
 
 
 class BuiltImage(Struct, frozen=True):
@@ -156,10 +157,15 @@ class BuiltImage(Struct, frozen=True):
             args = (f"{name}={value}" for name, value in self.args)
             words = (self.reference, self.blob.name, self.context, self.dockerfile, self.target, *args)
             yield Call(
-                "image_build", words, renews=(self.id,), keeps=(("image", self.reference, ""),), sends=(self.blob,)
+                "image_build",
+                words,
+                renews=(self.id,),
+                keeps=(("image", self.reference, ""),),
+                sends=(self.blob,),
+                limit=LONG,
             )
         if self.push:
-            yield Call("image_push", (self.reference,))
+            yield Call("image_push", (self.reference,), limit=LONG)
 
 
 class NoImage(Struct, frozen=True):
@@ -183,7 +189,7 @@ class NoImage(Struct, frozen=True):
         return {"image": "absent" if image(report, self.reference) is None else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),))
+        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),), limit=LONG)
 
 
 class ImageBefore(Struct, frozen=True):

@@ -2,6 +2,7 @@
 # Projects of docker compose, which itself makes anew only what has changed (by its config hash).
 
 compose_up() { # PROJECT FILE WITHIN
+    compose_stops "$1"
     compose_do "$1" "$2" up -d --remove-orphans --quiet-pull
     compose_well "$1" "$3"
 }
@@ -13,7 +14,25 @@ compose_do() { # PROJECT FILE WORD...
         --progress quiet "$@" 3>&-
 }
 
+# How long a project's containers may take to stop only docker knows: they may be of an earlier file. Compose stops one
+# after the other where one depends on the other.
+compose_stops() { # PROJECT
+    stops_ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1" 3>&-)
+    [ -n "$stops_ids" ] || return 0
+    # shellcheck disable=SC2086 # ids
+    stops_each=$(docker inspect --format '{{with .Config.StopTimeout}}{{.}}{{else}}10{{end}}' $stops_ids 3>&-)
+    stops_all=0
+    for stops_one in $stops_each; do
+        case $stops_one in
+            *[!0-9]*) ;; # -1: it waits for ever, and then the step's own limit is all there is
+            *) stops_all=$((stops_all + stops_one)) ;;
+        esac
+    done
+    alive_for "$stops_all"
+}
+
 compose_down() { # PROJECT: its volumes stay
+    compose_stops "$1"
     docker compose -p "$1" --progress quiet down --remove-orphans 3>&-
 }
 

@@ -2,7 +2,8 @@
 # dockerd, beyond what a service manager knows of it.
 
 # Before a daemon loads its file: does it take it? From 23.0 on it can be asked, with the flags that its unit gives it,
-# for a key that is also a flag is a conflict. It does not see everything: what it lets pass shows at the start.
+# for a key that is also a flag is a conflict. It does not see everything: what it lets pass shows at the start. CONTENT
+# is without a userns-remap of "default", on which the question alone acts (engine.askable in Python).
 daemon_check_content() { # text|base64 CONTENT
     command -v dockerd >/dev/null || return 0
     check_file=$run_folder/daemon.json
@@ -20,6 +21,10 @@ daemon_check_content() { # text|base64 CONTENT
 daemon_check() { # FILE
     [ -f "$1" ] || return 0
     command -v dockerd >/dev/null || return 0
+    # A file that the controller has not read, such as a link.
+    case $(tr -d '[:space:]' <"$1") in
+        *'"userns-remap":"default'*) return 0 ;;
+    esac
     daemon_flags
     # Flags of a unit: words without blanks.
     # shellcheck disable=SC2086

@@ -33,7 +33,7 @@ shim_runs() {
 # runs.
 health() { # STEADY-SECONDS MIRROR-NAME...
     # shellcheck disable=SC2034 # read in transaction.sh
-    stage=health
+    stage=health step_limit=180
     health_steady "$1"
     shift
     health_names "$@"

@@ -68,22 +68,63 @@ svc_mark() { # UNIT WATCHED current|stale
 
 svc_start() { # UNIT: as its file is now
     svc_state "$1"
-    svc_known "$service_show"
+    svc_known "$1"
     svc_forgive "$1"
     svc_act start "$1"
 }
 
 # Reading all units anew is the dearest thing that systemd can be asked for, and serves only where a file of the unit's
 # is another one than it knows.
-svc_known() { # SHOW
-    case $1 in
+svc_known() { # UNIT: of service_show, which it renews
+    case $service_show in
         *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
-        *) svc_reread ;;
+        *)
+            svc_reread
+            svc_state "$1"
+            ;;
     esac
+    svc_patience
 }
 
 svc_stop() { # UNIT
+    svc_state "$1"
+    svc_patience
     svc_act stop "$1"
+}
+
+# The service manager may take as long as the unit allows (systemd.service(5)): TimeoutStopSec after SIGTERM and again
+# after SIGKILL, then TimeoutStartSec. A start that may take for ever, as docker's may, gets what any step gets.
+svc_patience() { # of service_show
+    svc_seconds TimeoutStopUSec 1800
+    patience_stop=$svc_found
+    svc_seconds TimeoutStartUSec 0
+    alive_for $((patience_stop * 2 + svc_found))
+}
+
+# As systemd prints a span ("1min 30s", systemd.time(7)). 90 s, systemd's default, where the manager names none.
+svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
+    svc_found=90
+    case $nl$service_show in
+        *"$nl$1="*) ;;
+        *) return 0 ;;
+    esac
+    seconds_text=$nl$service_show
+    seconds_text=${seconds_text#*"$nl$1="}
+    svc_found=0
+    for seconds_word in ${seconds_text%%"$nl"*}; do
+        seconds_number=${seconds_word%%[!0-9]*}
+        case $seconds_word in
+            infinity) svc_found=$2 ;;
+            *month) svc_found=$((svc_found + seconds_number * 2629800)) ;;
+            *min) svc_found=$((svc_found + seconds_number * 60)) ;;
+            *ms | *us) ;;
+            *s) svc_found=$((svc_found + seconds_number)) ;;
+            *h) svc_found=$((svc_found + seconds_number * 3600)) ;;
+            *d) svc_found=$((svc_found + seconds_number * 86400)) ;;
+            *w) svc_found=$((svc_found + seconds_number * 604800)) ;;
+            *y) svc_found=$((svc_found + seconds_number * 31557600)) ;;
+        esac
+    done
 }
 
 # Make the running service load what is on disk, unless it has done so already (its package restarted it).
@@ -92,6 +133,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
     # It ran when the host was looked at. A package that starts it anew may run into systemd's limit of starts
     # (StartLimitBurst= in systemd.unit(5)), and does not tell.
     if [ -z "$process_id" ]; then
+        svc_patience
         svc_forgive "$1"
         svc_act restart "$1"
         svc_state "$1"
@@ -109,7 +151,7 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
     fi
     if [ "$loaded_state" != current ]; then
-        svc_known "$service_show"
+        svc_known "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;
             docker:live-restart)

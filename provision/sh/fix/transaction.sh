@@ -216,7 +216,7 @@ keep_failed() { # what can't be kept is not replaced
 # all is well: a real unit and timer on disk, so that a reboot in between does not lose it.
 arm() { # SECONDS STEP-NUMBER
     # shellcheck disable=SC2034 # read in fix.sh
-    run_armed=yes stage=arm step_number=$2
+    run_armed=yes stage=arm step_number=$2 step_limit=180
     alive
     (
         set -eu
@@ -239,14 +239,15 @@ arm() { # SECONDS STEP-NUMBER
     emit armed "$1"
 }
 
-# Until when this job may go on without a sign of life; a package manager may take its time.
+# Until when this job may go on without a sign of life: as long as its step may take (the Call's limit).
 alive() {
+    alive_for 0
+}
+
+alive_for() { # SECONDS: that many longer, which the host alone knows
     [ -n "${run_armed-}" ] || return 0
     uptime_now
-    case $stage in
-        pkg_* | image_* | compose_*) printf '%s %s\n' "$boot" $((uptime + 1800)) ;;
-        *) printf '%s %s\n' "$boot" $((uptime + 180)) ;;
-    esac >"$run/deadline"
+    printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 
 # The last line of a job that went well. Armed, it waits for its confirmation; else it is done.
@@ -298,6 +299,7 @@ transaction_failed() { # REASON
 # Put back what `before` says: files and settings the other way round, then the services, in their order. Safe to
 # repeat: a power cut in the middle of it is no harm.
 undo() { # REASON
+    # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
     undo_list='' undo_units='' undo_objects='' undo_failed=''
     [ "$run_noise" != /dev/null ] ||
@@ -352,12 +354,52 @@ sweep_dead() {
         if [ "$sweep_run" = "$run" ] || [ ! -f "$sweep_run/before" ] || [ -e "$sweep_run/result" ]; then
             continue
         fi
+        ! run_lives "$sweep_run" || continue
         sweep "$sweep_run"
         # A job that died while it installed its timer has left what there was of it.
         undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
+}
+
+# The last 20 runs (this one among them), and 50 MB of them. Under the lock. What may yet be put back stays, and so does
+# every run that may be at work: one without a result whose process lives, or that nobody has signed yet.
+history_bound() {
+    history_count=0 history_bytes=0
+    set --
+    for history_run in "$run_home"/*; do
+        if [ ! -d "$history_run" ] || [ "$history_run" = "$run" ] || run_unsettled "$history_run"; then
+            continue
+        fi
+        if [ ! -e "$history_run/result" ]; then
+            [ -f "$history_run/owner" ] || continue
+            ! run_lives "$history_run" || continue
+        fi
+        set -- "$history_run" "$@" # newest first: their names begin with the time
+    done
+    [ $# -gt 0 ] || return 0
+    # A line for each; one that was refused a moment ago may have been removed.
+    history_sizes=$nl$(exec du -sk -- "$@" 2>/dev/null)$nl
+    for history_run in "$@"; do
+        history_count=$((history_count + 1))
+        case $history_sizes in
+            *"	$history_run$nl"*)
+                history_size=${history_sizes%%"	$history_run$nl"*}
+                history_bytes=$((history_bytes + ${history_size##*"$nl"}))
+                ;;
+        esac
+        if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            rm -rf -- "$history_run"
+        fi
+    done
+}
+
+run_lives() { # RUN-FOLDER: whether the process that signed for it lives
+    lives_owner=
+    { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :
+    process "${lives_owner%%:*}"
+    [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
 }
 
 undo_each() { # LINES
@@ -494,13 +536,8 @@ undo_service() { # STATE UNIT
 # What the timer runs, and the boot: is it time to put things back?
 guard() {
     if [ -e "$run/undoing" ]; then
-        # The job itself puts it back, or another one who was asked; unless they died over it.
-        for guard_who in "$run/owner" "$run/undoer"; do
-            guard_one=
-            { IFS= read -r guard_one <"$guard_who"; } 2>/dev/null || :
-            process "${guard_one%%:*}"
-            [ -z "$process_id" ] || [ "$process_id" != "$guard_one" ] || exit 0
-        done
+        # The job itself puts it back, unless it died over it.
+        ! run_lives "$run" || exit 0
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
@@ -535,6 +572,7 @@ guard() {
             exit 0
         fi
         kill -9 "${guard_owner%%:*}"
+        guard_killed=$guard_owner
         guard_undo hung
     fi
     guard_undo died
@@ -551,6 +589,7 @@ revoke() { # REASON
 # Asked by whoever came in anew after the change.
 confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
+        guard_alone
         undo_remove "${run##*/}"
         result "done"
         settled "$run"
@@ -559,18 +598,23 @@ confirm() {
     exit 0
 }
 
-guard_undo() { # REASON: only one of those who see it does it
+# Of the timer, the boot, the next run and the controller only one ends a run at a time. Where that can't be written down
+# (a full disk), the run is ended nevertheless.
+guard_alone() {
+    queue_take "$run/undoer" || queue_holder=
+    [ -z "$queue_holder" ] || exit 0
+}
+
+guard_undo() { # REASON
+    guard_alone
     if [ ! -e "$run/undoing" ]; then
-        mv "$run/armed" "$run/undoing" 2>/dev/null || exit 0
+        mv "$run/armed" "$run/undoing" 2>/dev/null || {
+            queue_leave "$run/undoer"
+            exit 0
+        }
         printf '%s\n' "$1" >"$run/reason"
     fi
-    process $$
-    printf '%s\n' "$process_id" >"$run/undoer"
-    # The dead job's own lock, if it is still there.
-    guard_lock=
-    { IFS=' ' read -r guard_lock _ <"$run_lock/owner"; } 2>/dev/null || :
-    [ "$guard_lock" != "${guard_owner-}" ] || rm -rf "$run_lock"
-    # What it wrote while it worked may show secrets.
+    # What the job wrote while it worked may show secrets.
     guard_pid=${guard_owner-}
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
@@ -579,5 +623,9 @@ guard_undo() { # REASON: only one of those who see it does it
     esac
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo "$guard_reason"
+    # What a dead job has left of the host's lock. One that was killed for it may still be on its way out.
+    if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
+        lock_release
+    fi
     exit 0
 }

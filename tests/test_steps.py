@@ -1,0 +1,185 @@
+"""What a step carries besides its words: how long it may take until the host takes it for hung. And what dockerd is
+asked before it loads a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.distros import platform
+from provision.engine import DAEMON_JSON, askable
+from provision.model import LONG, USUAL, Call, Change, Drift, Plan, Resource
+from provision.plan import _checked
+from provision.resources.docker.compose import NoProject, Project
+from provision.resources.docker.container import Container, NoContainer
+from provision.resources.docker.image import NoImage, PulledImage
+from provision.resources.file import put
+from provision.resources.hold import Hold
+from provision.resources.packages import Packages
+from provision.resources.port import Listening
+from provision.script import job_script
+from provision.spec import Container as Declared
+from provision.wire import Seen
+from provision.work import Step, Work
+from tests.shells import each_shell, run, stub
+from tests.test_lock import identity
+
+WEB = Container("web", Declared(image="app:1", within=600, stop_timeout=5))
+
+
+def of_container(stop: str, **seen: str) -> Drift:
+    return Drift({}, {"made by": "provision", "state": "running", "stop_timeout": stop, **seen}, ("memory",))
+
+
+NONE = Drift({}, {}, ("image", "state"))
+STOPPED = Drift({}, {"made by": "provision", "state": "stopped", "stop_timeout": "3600"}, ("state",))
+
+
+@pytest.mark.parametrize(
+    ("resource", "drift", "limits"),
+    [
+        # The container that is stopped is the one that is there, not the one that is declared.
+        (WEB, of_container("3600"), {"container_put": USUAL + 3600 + 600}),
+        (WEB, of_container("docker's"), {"container_put": USUAL + 10 + 600}),
+        (WEB, of_container("-1"), {"container_put": USUAL + LONG + 600}),
+        (WEB, NONE, {"container_put": USUAL + 600}),
+        (WEB, STOPPED, {"container_state": USUAL + 3600 + 600}),
+        (NoContainer("web"), of_container("3600"), {"container_remove": USUAL + 3600}),
+        (Project("p", ("/c", "/e"), 3600), NONE, {"compose_up": LONG + 3600}),
+        (NoProject("p", "/c"), NONE, {"compose_down": LONG}),
+        (PulledImage("app:1"), NONE, {"image_pull": LONG}),
+        (NoImage("app:1"), NONE, {"image_remove": LONG}),
+        (
+            Packages({}, lock_timeout=7200),
+            NONE,
+            dict.fromkeys(("pkg_whole", "pkg_refresh", "pkg_transaction"), LONG + 7200),
+        ),
+        (Hold(("a",), 7200), NONE, {"pkg_hold": LONG + 7200}),
+        (Listening(80, "x"), NONE, {"port_wait": USUAL + 30}),
+    ],
+)
+def test_how_long_a_step_may_take_follows_from_what_it_does(
+    resource: Resource, drift: Drift, limits: dict[str, int]
+) -> None:
+    if isinstance(resource, Packages):
+        drift = Drift({}, {}, ())
+    assert {call.function: call.limit for call in resource.fix(drift)} == limits
+
+
+def test_a_container_that_is_to_go_is_known_by_how_it_stops() -> None:
+    whole = {"Name": "/web", "Config": {"Image": "app:1", "StopTimeout": 3600}}
+    report = Seen.of([("docker", "container", ""), ("container", "web", json.dumps(whole), "", ""), ("end",)])
+    assert NoContainer("web").seen(report)["stop_timeout"] == "3600"
+
+
+ARMED = """\
+run={folder} run_armed=yes run_log={folder}/log run_written={folder}/w run_queue={folder}/queue run_lock={folder}/lock
+uptime_now() {{ uptime=$now boot=1:1; }}
+"""
+
+
+@each_shell
+def test_a_slow_stop_is_not_taken_for_a_hang(shell: list[str], tmp_path: Path) -> None:
+    """What docker gives a container to stop the guard gives its job."""
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    steps = (Step("container:web", next(WEB.fix(of_container("3600"))), risky=True), Step("x", Call("true")))
+    text = job_script(Work("20260101T000000-00000000", Plan("web1", on), steps, (), ()), (), {})
+    words = [line.split()[:5] for line in text.splitlines() if line.startswith("step ")]
+    assert words == [["step", "0", "4380", "container:web", "container_put"], ["step", "1", "180", "x", "true"]]
+    lines = (
+        ARMED.format(folder=tmp_path)
+        + 'now=1000\nstep 0 4380 x alive\nIFS= read -r until <"$run/deadline"\nemit "$until"'
+    )
+    frames, done = run(shell, [], lines, frame="fix.sh")
+    assert frames[-1] == ("1:1 5380",), done.stderr
+    # The timer asks while the job is at it.
+    (tmp_path / "armed").touch()
+    (tmp_path / "owner").write_text(f"{identity(os.getpid())}\n")
+    lines = ARMED.format(folder=tmp_path) + "kill() { emit kill; }\nundo() { emit undo; }\nnow={}\nguard"
+    for now, asked in ((5379, []), (5380, [("kill",), ("undo",)])):
+        frames, done = run(shell, [], lines.replace("now={}", f"now={now}"), frame="fix.sh")
+        assert frames == asked, done.stderr
+        assert (tmp_path / "armed").exists() is (asked == [])
+
+
+SPANS = {"infinity": 2 * LONG + 90, "1min 30s": 270, "1h 2min 3.500s": 7536, "500ms": 90, "2d": 345690, "": 90}
+
+
+@each_shell
+@pytest.mark.parametrize("span", SPANS)
+def test_how_long_a_unit_may_take_is_systemds_word(shell: list[str], span: str, tmp_path: Path) -> None:
+    show = f"LoadState=loaded\\nNeedDaemonReload=no\\nMainPID=0\\nActiveState=active\\nTimeoutStopUSec={span}\\nX=y\\n"
+    stub(tmp_path / "bin", "systemctl", f'case "$*" in show*) printf "{show}" ;; esac')
+    files = ["look/services.sh", "look/svc_systemd.sh", "fix/services.sh", "fix/svc_systemd.sh"]
+    lines = (
+        ARMED.format(folder=tmp_path)
+        + 'now=0\nstep 0 0 x svc_stop x\nIFS= read -r until <"$run/deadline"\nemit "$until"'
+    )
+    frames, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames[-1] == (f"1:1 {SPANS[span]}",), done.stderr
+
+
+@each_shell
+def test_what_a_project_has_to_stop_docker_knows(shell: list[str], tmp_path: Path) -> None:
+    answers = 'ps) printf "a\\nb\\nc\\n" ;;\ninspect) printf "600\\n-1\\n10\\n" ;;'
+    stub(tmp_path / "bin", "docker", f"case $1 in\n{answers}\nesac")
+    lines = (
+        ARMED.format(folder=tmp_path)
+        + 'now=0\nstep 0 1800 x compose_down p\nIFS= read -r until <"$run/deadline"\nemit "$until"'
+    )
+    frames, done = run(shell, ["fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames[-1] == ("1:1 2410",), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("daemon", "asked"),
+    [
+        ({"debug": True, "userns-remap": "default"}, {"debug": True}),
+        ({"userns-remap": "default:default"}, {}),
+        ({"userns-remap": "deploy", "debug": True}, {"userns-remap": "deploy", "debug": True}),
+        ({"userns-remap": 5}, {"userns-remap": 5}),
+        ({"debug": True}, {"debug": True}),
+        (["userns-remap"], ["userns-remap"]),
+    ],
+)
+def test_dockerd_is_not_asked_about_what_the_question_acts_on(daemon: Any, asked: Any) -> None:
+    assert json.loads(askable(json.dumps(daemon).encode())) == asked
+    assert askable(b"{broken") == b"{broken"
+
+
+REMAP = b'{"debug": true, "userns-remap": "default"}'
+
+
+def checks(*calls: Call, there: bytes | None, upgraded: bool = False) -> list[Call]:
+    changes = [Change("packages:all", NONE, ())] if upgraded else []
+    found = _checked([*changes, Change("x", NONE, calls)], there)
+    return [call for change in found for call in change.calls if call.function.startswith("daemon_check")]
+
+
+def test_no_check_asks_about_the_default_remap() -> None:
+    write, settle = put(DAEMON_JSON, "root", "root", "0644", REMAP), Call("svc_settle", ("docker", "restart", ""))
+    copy = Call("daemon_check_content", ("text", '{\n  "debug": true\n}\n'))
+    assert checks(write, settle, there=None) == [copy]
+    assert checks(write, settle, there=b"{}", upgraded=True) == [copy]
+    of_host = Call("daemon_check_content", copy.args, private=(1,))
+    assert checks(settle, there=REMAP, upgraded=True) == [of_host], "an upgrade alone"
+    on_disk = Call("daemon_check", (DAEMON_JSON,))
+    assert checks(settle, there=b"{}", upgraded=True) == [on_disk]
+    removed = Call("remove_file", (DAEMON_JSON,), replaces=(DAEMON_JSON,))
+    assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is none to ask about"
+
+
+@each_shell
+def test_a_file_that_was_not_read_is_not_asked_about_either(shell: list[str], tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "dockerd", "echo asked >&2; exit 1")
+    for daemon, status in ((' {"debug": true,\n "userns-remap" : "default"}', 0), ('{"userns-remap": "x"}', 1)):
+        (tmp_path / "daemon.json").write_text(daemon)
+        _, done = run(
+            shell, ["fix/engine.sh"], f"daemon_check {tmp_path}/daemon.json", path=tmp_path / "bin", frame="fix.sh"
+        )
+        assert done.returncode == status, done.stderr
