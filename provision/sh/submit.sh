@@ -133,7 +133,16 @@ history_bound() {
         history_bytes=$((history_bytes + ${history_sizes%%[!0-9]*}))
         history_sizes=${history_sizes#*"$nl"}
         if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            history_images "$history_run"
             rm -rf -- "$history_run"
         fi
     done
+}
+
+# Images that have a name only because the run may be rolled back (fix/images.sh).
+history_images() { # RUN-FOLDER
+    [ -f "$1/before" ] || return 0
+    while IFS=' ' read -r history_kind _ history_name; do
+        [ "$history_kind" != spare ] || docker image rm "$history_name" >/dev/null 2>&1 3>&- || :
+    done <"$1/before"
 }

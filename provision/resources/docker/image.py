@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -76,12 +77,18 @@ class PulledImage(Struct, frozen=True):
 
 class LoadedImage(Struct, frozen=True):
     """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
-    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host."""
+    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host. ``content``, ``tag``
+    and ``parts`` are those of :class:`provision.blobs.Archive`; where the archive is ``shared``, images after this one
+    are from it too."""
 
     reference: str
     ids: tuple[str, ...]
     blob: Blob
     push: bool = False
+    content: str = ""
+    tag: str = ""
+    parts: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def id(self) -> str:
@@ -101,18 +108,22 @@ class LoadedImage(Struct, frozen=True):
         found = image(report, self.reference)
         if found is None:
             return {}
-        state = {"image": self.ids[0] if found.id in self.ids else found.id}
-        return {**state, "pushed": _tag(report, self.reference, found)} if self.push else state
+        state = {"image": self.ids[0] if self._is(found) else found.id}
+        return {**state, "pushed": _tag(report, self.reference, found, self.parts)} if self.push else state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         kept = (("image", self.reference, ""),)
         # What is of this very image already need not be made anew.
         renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
         if "image" in drift:
-            words = (self.reference, self.blob.name, *self.ids)
+            words = (self.reference, self.blob.name, "keep" if self.shared else "-", self.tag, *self.ids)
             yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,))
         if self.push:
             yield Call("image_push", (self.reference,))
+
+    def _is(self, found: Image) -> bool:
+        made = bool(self.content) and found.of_containerd and found.content == self.content
+        return made or found.id in self.ids
 
 
 class BuiltImage(Struct, frozen=True):
@@ -152,9 +163,8 @@ class BuiltImage(Struct, frozen=True):
         if "built of" in drift:
             args = (f"{name}={value}" for name, value in self.args)
             words = (self.reference, self.blob.name, self.context, self.dockerfile, self.target, *args)
-            yield Call(
-                "image_build", words, renews=(self.id,), keeps=(("image", self.reference, ""),), sends=(self.blob,)
-            )
+            kept = (("image", self.reference, "long"),)
+            yield Call("image_build", words, renews=(self.id,), keeps=kept, sends=(self.blob,))
         if self.push:
             yield Call("image_push", (self.reference,))
 
@@ -180,7 +190,7 @@ class NoImage(Struct, frozen=True):
         return {"image": "absent" if image(report, self.reference) is None else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),))
+        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, "brief"),))
 
 
 class ImageBefore(Struct, frozen=True):
@@ -228,20 +238,35 @@ def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
     return (here, Call("look_moved", (reference,))) if asks else (here,)
 
 
-def _tag(report: Report, reference: str, found: Image) -> str:
-    """What the registry has for a tag, against what the host has."""
+def _tag(report: Report, reference: str, found: Image, parts: tuple[str, ...] = ()) -> str:
+    """What the registry has for a tag, against what the host has: the image, or one of its platforms' (``parts``)
+    where docker has pushed only that, for it has no others."""
     answer = report.get("moved", reference)
     if answer is None:
         return "the registry was not asked"
-    head, _, body = answer[0].replace("\r", "").partition("\n\n")
+    head, said = _answer(answer[0])
+    if said is None:
+        return f"its registry can't be asked: {head[-200:] or 'no answer'}"
+    if "Descriptor" not in said:
+        message = said.get("message", "")
+        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
+    digest = said["Descriptor"]["digest"]
+    same = f"{repository(reference)}@{digest}" in found.digests or digest in parts
+    return _AS_IS if same else f"moved: {familiar(reference)} is {digest}"
+
+
+def digest_in_registry(report: Report, reference: str) -> str:
+    """The digest that a registry said a tag has; empty where it was not asked, or did not say."""
+    answer = report.get("moved", reference)
+    _, said = _answer(answer[0]) if answer is not None else ("", None)
+    return str(((said or {}).get("Descriptor") or {}).get("digest") or "")
+
+
+def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
+    """The head of a registry's answer (or all of it), and its JSON."""
+    head, _, body = text.replace("\r", "").partition("\n\n")
     try:
         said = json.loads(body)
     except ValueError:
-        return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
-    if not isinstance(said, dict) or "Descriptor" not in said:
-        message = said.get("message", "") if isinstance(said, dict) else ""
-        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
-    digest = said["Descriptor"]["digest"]
-    return (
-        _AS_IS if f"{repository(reference)}@{digest}" in found.digests else f"moved: {familiar(reference)} is {digest}"
-    )
+        return (body or head).strip(), None
+    return head, said if isinstance(said, dict) else {}
