@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision import compose
+from provision import compose, engine
 from provision.desire.images import images
 from provision.desire.setting import Setting
 from provision.model import Resource
@@ -23,7 +23,8 @@ def objects(at: Setting) -> Iterator[Resource]:
     yield from (Network(name, one) for name, one in spec.networks.items() if not one.absent)
     yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
     yield from images(at)
-    yield from (Container(name, one) for name, one in spec.containers.items() if not one.absent)
+    daemon = engine.daemon_json(spec.engine) if spec.engine is not None else None
+    yield from (Container(name, one, daemon=daemon) for name, one in spec.containers.items() if not one.absent)
     for name, one in spec.compose.items():
         if not one.absent:
             yield Project(name, _files(name), one.within, compose.images(compose.text(at.wish, at.context, name)))

@@ -25,6 +25,7 @@ from provision.spec.values import (
     Port,
     Size,
     Text,
+    Tmpfs,
     Variable,
 )
 
@@ -120,7 +121,7 @@ class Container(Model):
     environment: dict[Variable, Text] = Field(default={}, description="Secrets go in by a file, never by an argument.")
     ports: list[Port] = []
     volumes: list[Bind] = []
-    tmpfs: list[AbsolutePath] = []
+    tmpfs: list[Tmpfs] = Field(default=[], description="Paths, with mount options after a colon: /run:size=64m.")
     networks: list[ObjectName] = Field(default=[], description="docker's own bridge when none is given.")
     hostname: HostName | None = None
     user: Text | None = None
