@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
-from provision import spec
+from provision import engine, spec
 from provision.disclosure import readable
 from provision.model import Report, Resource
 from provision.resources.docker.compose import NoProject, Project
@@ -20,6 +22,7 @@ from provision.resources.hostname import HostnameBefore
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import Packages
 from provision.resources.service import Service
+from provision.resources.store import Store
 from provision.resources.sysctl import SysctlBefore
 from provision.secret import each, recalled
 from provision.wire import WireError, decoded, parsed
@@ -42,12 +45,28 @@ def resources(
             watchers[path] = (*watchers.get(path, ()), unit)
     pins = {word: rest for kind, word, rest in lines if kind == "package" and rest != "absent"}
     return (
+        *_stores(lines, record, desired, pins),
         *_settings(lines),
         *_files(lines, record, watchers),
         *((Packages(pins, lock_timeout=lock_timeout),) if pins else ()),
         *_services(lines, services),
         *_objects(lines, record, secrets),
     )
+
+
+def _stores(
+    lines: list[list[str]], record: Report, desired: Iterable[Resource], pins: Mapping[str, str]
+) -> Iterator[Resource]:
+    """What docker has must not be lost sight of on the way back either."""
+    before: dict[str, Any] | None = None
+    for kind, _, path in lines:
+        if path == engine.DAEMON_JSON and kind in ("file", "absent"):
+            content = decoded(record.fields("kept", path)[1]) if kind == "file" else b"{}"
+            before = json.loads(engine.same(content) or b"{}")
+    for one in desired:
+        if isinstance(one, Store):
+            root = one.root if before is None else str(before.get("data-root") or engine.DATA_ROOT)
+            yield replace(one, root=root, daemon=before, containerd=None, pin=pins.get(one.package), upgrade=False)
 
 
 def _settings(lines: list[list[str]]) -> Iterator[Resource]:

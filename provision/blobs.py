@@ -19,6 +19,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,15 @@ def _lock(name: str) -> threading.Lock:
 
 
 class Archive(Struct, frozen=True):
-    """``ids`` are what its config and its manifest have for hashes: the image's id in either of docker's stores."""
+    """``ids`` are what its config and its manifest have for hashes: the image's id in either of docker's stores. An
+    archive without an index does not say the latter, for containerd writes that manifest itself: then ``content`` says
+    what the image is made of. ``tag`` is what the archive calls it, and ``parts`` are the digests of its platforms."""
 
     ids: tuple[str, ...]
     blob: Blob
+    content: str = ""
+    tag: str = ""
+    parts: tuple[str, ...] = ()
 
 
 def archive(path: Path, reference: str) -> Archive:
@@ -162,17 +168,12 @@ def archive(path: Path, reference: str) -> Archive:
 def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
     # One open file: the ids are those of the bytes that have the hash.
     with open(path, "rb") as file:
-        name = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        try:
-            with tarfile.open(fileobj=file, mode="r:*") as tar:
-                found = {
-                    member.name: json.loads(part.read())
-                    for member in tar
-                    if member.name in ("manifest.json", "index.json") and (part := tar.extractfile(member)) is not None
-                }
-        except (tarfile.TarError, ValueError, EOFError, OSError) as error:
-            raise ValueError(f"is no archive of docker save: {error}") from error
+        return _archive_of(file, path, reference)
+
+
+def _archive_of(file: BufferedReader, path: Path, reference: str) -> Archive:
+    name = hashlib.file_digest(file, "sha256").hexdigest()
+    found = _members(file, {"manifest.json", "index.json"})
     images: list[dict[str, Any]] = found.get("manifest.json") or []
     if not images:
         raise ValueError("is no archive of docker save: it has no manifest.json")
@@ -180,18 +181,73 @@ def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
     digest = re.search(r"[0-9a-f]{64}", str(one.get("Config")))
     if digest is None:
         raise ValueError("is no archive of docker save: its manifest names no config")
-    manifests = (found.get("index.json") or {}).get("manifests") or []
-    others = [each["digest"] for each in manifests if len(images) == 1]
-    ids = (f"sha256:{digest[0]}", *others)
-    return Archive(ids, Blob(name, path.name, path, spares=ids))
+    manifests: list[dict[str, Any]] = (found.get("index.json") or {}).get("manifests") or []
+    own = [each for each in manifests if len(images) == 1 or _name(each) == full_name(reference)]
+    indexes = {f"blobs/sha256/{each['digest'][7:]}" for each in own if _INDEX.search(str(each.get("mediaType")))}
+    config = str(one["Config"])
+    more = _members(file, indexes | (set() if own else {config})) if indexes or not own else {}
+    parts = (each["digest"] for index in indexes for each in (more.get(index) or {}).get("manifests") or [])
+    content = "" if own else _content_of(more.get(config) or {})
+    ids = tuple(dict.fromkeys((f"sha256:{digest[0]}", *(each["digest"] for each in own))))
+    tags = one.get("RepoTags") or [""]
+    tag = next((each for each in tags if each and full_name(each) == full_name(reference)), tags[0])
+    return Archive(ids, Blob(name, path.name, path, spares=ids), content, tag, tuple(parts))
+
+
+#: Media types of what names an image for each of several platforms (OCI image-spec; distribution, manifest v2.2).
+_INDEX = re.compile(r"image\.index|manifest\.list")
+
+
+def _members(file: BufferedReader, names: set[str]) -> dict[str, Any]:
+    """The JSON members of these names. Raises ``ValueError`` for what is no such archive."""
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:*") as tar:
+            return {
+                member.name: json.loads(part.read())
+                for member in tar
+                if member.name in names and (part := tar.extractfile(member)) is not None
+            }
+    except (tarfile.TarError, ValueError, EOFError, OSError) as error:
+        raise ValueError(f"is no archive of docker save: {error}") from error
+
+
+def _name(manifest: dict[str, Any]) -> str:
+    """The name that an index has for one of its images (containerd, images.AnnotationImageName)."""
+    annotations = manifest.get("annotations")
+    return full_name(str((annotations or {}).get("io.containerd.image.name") or ""))
 
 
 def _named(images: list[dict[str, Any]], reference: str) -> dict[str, Any]:
     for one in images:
-        if reference in (one.get("RepoTags") or []):
+        if full_name(reference) in map(full_name, one.get("RepoTags") or []):
             return one
     tags = ", ".join(tag for one in images for tag in one.get("RepoTags") or [])
     raise ValueError(f"holds several images, and none is called {reference} ({tags})")
+
+
+def full_name(reference: str) -> str:
+    """Without Docker Hub's own prefix, and with a tag: one form for each name (distribution/reference)."""
+    short = reference.removeprefix("docker.io/").removeprefix("library/")
+    return short if "@" in short or ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
+def content(layers: Iterable[str], config: dict[str, Any]) -> str:
+    """What an image is made of: its layers, and all that its config gives a container. Keys that say nothing are
+    left out, for each store has its own of them."""
+    given = {key: value for key in _CONFIG if (value := config.get(key))}
+    return json.dumps([list(layers), given], sort_keys=True)
+
+
+#: OCI image-spec, config.md, and docker's own additions (moby, dockerspec.DockerOCIImageConfig).
+_CONFIG = (
+    *("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"),
+    *("ArgsEscaped", "Healthcheck", "OnBuild", "Shell"),
+)
+
+
+def _content_of(image: dict[str, Any]) -> str:
+    return content((image.get("rootfs") or {}).get("diff_ids") or [], image.get("config") or {})
 
 
 def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Blob]:

@@ -11,6 +11,8 @@ from provision.yamlfile import load
 
 #: The newest engine that the table knows.
 NEWEST = (29, 7)
+#: The minor version of a version that names none: the newest that there is.
+NEWEST_MINOR = 99
 
 Version = tuple[int, int]
 
@@ -37,7 +39,7 @@ def version(text: str) -> Version | None:
     if not words[0].isdigit():
         return None
     minor = words[1].partition("-")[0] if len(words) > 1 else ""
-    return int(words[0]), int(minor) if minor.isdigit() else 99
+    return int(words[0]), int(minor) if minor.isdigit() else NEWEST_MINOR
 
 
 @cache

@@ -109,6 +109,8 @@ DOCKER: Mapping[str, str] = {
     "buildx": "docker-buildx-plugin",
     "compose": "docker-compose-plugin",
 }
+#: Engines under names that no row has: Docker's own of before 2017, and Fedora's.
+_OTHER_ENGINES = frozenset({"docker", "docker-engine", "docker.io", "moby-engine"})
 _RPM = Repositories(
     "rpm",
     "/etc/yum.repos.d/{}.repo",
@@ -360,6 +362,19 @@ def mentioned(flavour: str) -> tuple[str, ...]:
     names = [name for row in rows for name in (*row.prerequisites, *row.own.values())]
     found = FLAVOURS[flavour]
     return tuple(dict.fromkeys((*DOCKER.values(), *names, *found.conflicts, *found.accounts, *found.holds)))
+
+
+def engines(flavour: str) -> tuple[str, ...]:
+    """The packages of a flavour that may bring dockerd."""
+    own = [row.own["engine"] for row in ROWS if row.flavour == flavour and row.own]
+    others = [name for name in FLAVOURS[flavour].conflicts if name in _OTHER_ENGINES]
+    return tuple(dict.fromkeys((DOCKER["engine"], *own, *others)))
+
+
+def daemons() -> frozenset[str]:
+    """The packages whose change restarts dockerd, or the containerd that it uses: their own scripts do."""
+    parts = [DOCKER, *(row.own for row in ROWS if row.own)]
+    return frozenset({own[part] for own in parts for part in ("engine", "containerd") if part in own} | _OTHER_ENGINES)
 
 
 def packaged(platform: Platform, source: str | None) -> Packaged | None:

@@ -13,7 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.daemon_keys import Version
 from provision.distros import support_ends
+from provision.imagestore import image_store
 from provision.model import Platform, Report
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
@@ -38,13 +40,25 @@ class Verdict(Struct, frozen=True):
     text: str
 
 
-def folders(daemon: dict[str, Any]) -> tuple[str, ...]:
-    """Where the engine will keep its data."""
-    return tuple(dict.fromkeys([str(daemon.get("data-root") or "/var/lib/docker"), CONTAINERD_ROOT]))
+def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str, str]:
+    """Where the engine will keep its data, and where containerd (``containerd``: its declared root)."""
+    return str(daemon.get("data-root") or "/var/lib/docker"), containerd or CONTAINERD_ROOT
 
 
-def examine(report: Report, platform: Platform, daemon: dict[str, Any], now: float, today: date) -> list[Verdict]:
-    """One verdict per subject. ``now`` is the controller's clock, in seconds since the epoch."""
+def examine(
+    report: Report,
+    platform: Platform,
+    daemon: dict[str, Any],
+    now: float,
+    today: date,
+    engine: Version | None = None,
+    containerd: str | None = None,
+) -> list[Verdict]:
+    """One verdict per subject. ``now`` is the controller's clock, in seconds since the epoch; ``engine`` the version
+    that is to come (``None``: not known), ``containerd`` containerd's declared root."""
+    root, other = folders(daemon, containerd)
+    prior = report.fields("doctor", "storage drivers")[0].split()
+    in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
     return [
         _distribution(platform, today),
         _kernel(report),
@@ -53,7 +67,8 @@ def examine(report: Report, platform: Platform, daemon: dict[str, Any], now: flo
         _module(report, "overlay", "overlay2, the storage driver, needs it"),
         _module(report, "bridge", "containers' networks need it"),
         _firewall(report),
-        *(_space(report, folder, needed=folder != CONTAINERD_ROOT) for folder in folders(daemon)),
+        _space(report, root, layers=not in_containerd),
+        *((_space(report, other, layers=in_containerd),) if other != root else ()),
         _clock(report, now),
         *_networks(report, daemon),
     ]
@@ -116,17 +131,17 @@ def _firewall(report: Report) -> Verdict:
     return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will bring iptables")
 
 
-def _space(report: Report, folder: str, needed: bool) -> Verdict:
-    """``needed``: layers are kept here now, and not only once containerd's own image store is used."""
-    unfit = "bad" if needed else "warning"
+def _space(report: Report, folder: str, layers: bool) -> Verdict:
+    """``layers``: whether this engine keeps the layers of its images and containers here, and not in the other one."""
+    unfit = "bad" if layers else "warning"
     kind, free, ftype = report.fields("doctor", f"space {folder}")
     subject, gib = f"space {folder}", int(free) / _GIB
     if kind == "xfs" and ftype == "0":
-        return Verdict(subject, unfit, "xfs made with ftype=0: overlay2 can't work; it must be made anew")
+        return Verdict(subject, unfit, "xfs made with ftype=0: overlayfs can't work; make the file system with ftype=1")
     if kind in ("nfs", "cifs", "smb2", "fuseblk"):
-        return Verdict(subject, unfit, f"{kind} can't carry overlay2")
+        return Verdict(subject, unfit, f"{kind} can't carry the layers of overlayfs")
     if kind == "overlayfs":
-        return Verdict(subject, unfit, "an overlay itself: overlay2 does not work on top of one")
+        return Verdict(subject, unfit, "an overlay itself: no container starts from overlayfs on top of one")
     level = "bad" if int(free) < _TOO_LITTLE else "warning" if int(free) < _LITTLE else "ok"
     return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
 

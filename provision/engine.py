@@ -21,6 +21,8 @@ CERTIFICATES = "/etc/docker/certs.d"
 CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"
 FIREWALLD = "firewalld"
+#: Where dockerd keeps its data when it is told nothing (moby, daemon/config/config_linux.go).
+DATA_ROOT = "/var/lib/docker"
 FORWARDING = "net.ipv4.ip_forward"
 _REMAP = "userns-remap"
 #: firewalld's zone for docker's networks.
@@ -41,6 +43,11 @@ def daemon_json(declared: Engine) -> dict[str, Any] | None:
         return declared.daemon
     given = {"http-proxy": proxy.http, "https-proxy": proxy.https, "no-proxy": ",".join(proxy.no_proxy)}
     return {**declared.daemon, "proxies": {key: value for key, value in given.items() if value}}
+
+
+def data_root(declared: Engine) -> str:
+    """Where dockerd keeps its data."""
+    return str((daemon_json(declared) or {}).get("data-root") or DATA_ROOT)
 
 
 def sysctls(daemon: dict[str, Any]) -> dict[str, str]:

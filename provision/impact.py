@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from provision import distros
 from provision.daemon_keys import NEWEST, Version, keys
 from provision.model import LEVELS, Change, Impact, Plan
 
 _ENGINE = "docker"
 #: Packages whose change restarts the daemon (their own scripts do).
-_DAEMONS = {"docker-ce", "containerd.io", "docker.io", "moby-engine", "docker", "docker-engine", "containerd"}
-#: A key of an object that is read at start only, although the others of it are reloaded.
-_AT_START = {"features": {"containerd-snapshotter"}}
+_DAEMONS = distros.daemons()
+#: Of an object that is reloaded, the parts that are read when they are needed; all others are read at start only
+#: (moby 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
+_LIVE = {"features": {"buildkit", "time-namespaces"}}
 
 
 def key_effects(old: Mapping[str, Any], new: Mapping[str, Any], engine: Version = NEWEST) -> dict[str, str]:
@@ -34,14 +36,13 @@ def _effect(key: str, old: Mapping[str, Any], new: Mapping[str, Any], engine: Ve
     if row.effect == "restart" or (row.effect == "reload" and key not in new):
         return "restart"
     before, after = old.get(key), new.get(key)
-    for part in _AT_START.get(key, ()):
-        if _part(before, part) != _part(after, part):
-            return "restart"
-    return "reload"
+    return "restart" if key in _LIVE and not _parts(before, after) <= _LIVE[key] else "reload"
 
 
-def _part(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None
+def _parts(before: Any, after: Any) -> set[str]:
+    """The parts of an object that differ."""
+    old, new = (value if isinstance(value, dict) else {} for value in (before, after))
+    return {part for part in {**old, **new} if old.get(part) != new.get(part)}
 
 
 def worst(levels: Iterable[str]) -> str:

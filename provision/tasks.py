@@ -23,14 +23,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision import back, distros, doctor, secret
+from provision.daemon_keys import NEWEST, version
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
-from provision.engine import daemon_json, health
+from provision.engine import daemon_json, data_root, health
 from provision.impact import daemon_restarts, impacts
 from provision.job import Frame, Job, OnEvent, Verb, reported
 from provision.model import Call, Event, Plan, Platform, Resource
 from provision.plan import Outlook, drift, outlook, outlook_of
-from provision.resources.docker.image import BuiltImage, LoadedImage, PulledImage, digest_of
+from provision.resources.docker.image import (
+    BuiltImage,
+    LoadedImage,
+    PulledImage,
+    digest_in_registry,
+    digest_of,
+)
 from provision.resources.docker.inspected import image
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
@@ -171,13 +178,19 @@ def receipt(connection: Connection, wish: Wish, run: str, verb: Verb, deadline: 
 def examine(connection: Connection, wish: Wish, deadline: float | None = None) -> list[doctor.Verdict]:
     """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
     frames: list[Frame] = []
-    daemon = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
-    looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon))] for flavour in distros.FLAVOURS}
+    engine = wish.spec.engine
+    daemon = (daemon_json(engine) if engine else None) or {}
+    containerd = engine.containerd_root if engine else None
+    looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon, containerd))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
     report, platform = _looked(frames, finished)
+    packaged = distros.packaged(platform, engine.source if engine else None)
+    # Which engine a distribution has is not known here; Docker's repository has the newest.
+    newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
+    comes = version(engine.version) if engine and engine.version else newest
     with _judging():
-        return doctor.examine(report, platform, daemon, time.time(), date.today())
+        return doctor.examine(report, platform, daemon, time.time(), date.today(), comes, containerd)
 
 
 @task
@@ -250,6 +263,7 @@ def fix(
         changing.confirm_within,
         health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
         found.secrets,
+        data_root(wish.spec.engine) if wish.spec.engine is not None else "",
     )
     last = [found.report]
 
@@ -307,7 +321,9 @@ def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
     for resource in resources:
         if isinstance(resource, (BuiltImage, LoadedImage)) and resource.push and drift(resource, report) is None:
             there = image(report, resource.reference)
-            if there is not None and (digest := digest_of(there, resource.reference)):
+            # What others can pull is what the registry has, which may be one platform of it alone.
+            digest = digest_in_registry(report, resource.reference)
+            if there is not None and (digest := digest or digest_of(there, resource.reference)):
                 found[resource.reference] = digest
     return found
 

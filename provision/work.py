@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from msgspec import Struct
 
+from provision.distros import daemons
 from provision.model import Call, Change, Plan, Report
 
 #: Files that a wrong word in can cut a host off, or take its containers away.
@@ -64,10 +65,7 @@ class Work(Struct, frozen=True):
     @property
     def disturbs_engine(self) -> bool:
         """Whether a step (re)starts or reloads docker, so that its containers are to be counted before and after."""
-        return any(
-            step.call.function in ("svc_settle", "svc_start") and step.call.args[:1] == (_ENGINE,)
-            for step in self.steps
-        )
+        return _disturbs_engine(self.plan.changes, self.steps)
 
 
 def new_run() -> str:
@@ -85,9 +83,11 @@ def work(
     confirm_within: int = 60,
     health: tuple[str, ...] = ("0",),
     secrets: frozenset[str] = frozenset(),
+    data_root: str = "",
 ) -> Work:
     """What is about to be made is remembered before it is made, and forgotten only after it is gone: a run that dies
-    in between loses nothing. ``risky`` are further paths and units that the spec calls so."""
+    in between loses nothing. ``risky`` are further paths and units that the spec calls so; ``data_root`` is where the
+    engine of the spec keeps its data."""
     more = tuple(risky)
     steps = (
         *(Step("manifest", call) for call in remember),
@@ -95,7 +95,17 @@ def work(
         *(Step("manifest", call) for call in forget),
     )
     base, keep = tuple(_base(steps, report)), tuple(_keep(plan.changes, steps, report))
+    if data_root and _disturbs_engine(plan.changes, steps):
+        # First, so that it is undone last: docker must not start by its new files again.
+        keep = (("store", data_root, ""), *keep)
     return Work(run, plan, steps, base, keep, confirm_within, health, secrets)
+
+
+def _disturbs_engine(changes: tuple[Change, ...], steps: tuple[Step, ...]) -> bool:
+    """A package's own scripts restart the daemon that it brings, without a step for it."""
+    if any(step.call.function in ("svc_settle", "svc_start") and step.call.args[:1] == (_ENGINE,) for step in steps):
+        return True
+    return any(change.resource == "packages:all" and not daemons().isdisjoint(change.drift.keys) for change in changes)
 
 
 def _risky(call: Call, more: tuple[str, ...]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import json
 import os
 import socket
 import tarfile
@@ -14,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from provision import blobs
-from provision.blobs import archive, folder
+from provision.blobs import archive, content, folder
 from provision.model import Changed, Login
 from provision.transport.blobs import send
 from provision.transport.ssh import HostError
@@ -50,9 +52,48 @@ def test_an_archive_has_the_ids_that_docker_gives_it(tmp_path: Path) -> None:
     assert first[:2] == b"\x1f\x8b"
 
 
-@pytest.mark.parametrize("content", [b"", b"no tar", b"\x1f\x8b broken"])
-def test_what_is_no_archive(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "app.tar").write_bytes(content)
+def test_an_archive_of_several_images(tmp_path: Path) -> None:
+    """Without an index only docker's own store has a known id for an image; its content says what it is."""
+    ids = images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "reg.example:5000/two": {"two": b"2"}})
+    one = archive(tmp_path / "both.tar", "docker.io/library/one:1")
+    two = archive(tmp_path / "both.tar", "reg.example:5000/two:latest")
+    assert (one.ids, one.tag) == ((ids["one:1"],), "one:1")
+    assert (two.ids, two.tag) == ((ids["reg.example:5000/two"],), "reg.example:5000/two")
+    assert one.content != two.content
+    layers, config = json.loads(one.content)
+    assert one.content == content(layers, {**config, "User": "", "Image": "sha256:parent", "Volumes": None})
+    with pytest.raises(ValueError, match="none is called three:1"):
+        archive(tmp_path / "both.tar", "three:1")
+
+
+def test_an_archive_of_an_image_for_several_platforms(tmp_path: Path) -> None:
+    whole, part = images.platforms(tmp_path / "app.tar", "reg.example:5000/app:1")
+    found = archive(tmp_path / "app.tar", "reg.example:5000/app:1")
+    assert found.ids[1] == whole
+    assert part in found.parts
+    assert found.content == "", "its index says what its id is"
+
+
+def test_an_index_of_several_images(tmp_path: Path) -> None:
+    """Each has its name there (containerd's annotation); an id of another one is none of it."""
+    images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
+    manifests = [
+        {"digest": f"sha256:{number * 64}", "annotations": {"io.containerd.image.name": f"docker.io/library/{name}"}}
+        for number, name in (("1", "one:1"), ("2", "two:1"))
+    ]
+    text = json.dumps({"manifests": manifests}).encode()
+    with tarfile.open(tmp_path / "both.tar", "a") as tar:
+        info = tarfile.TarInfo("index.json")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+    found = archive(tmp_path / "both.tar", "two:1")
+    assert found.ids[1:] == (f"sha256:{'2' * 64}",)
+    assert found.content == ""
+
+
+@pytest.mark.parametrize("written", [b"", b"no tar", b"\x1f\x8b broken"])
+def test_what_is_no_archive(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "app.tar").write_bytes(written)
     with pytest.raises(ValueError, match="no archive of docker save"):
         archive(tmp_path / "app.tar", "app:1")
 
@@ -94,7 +135,7 @@ def test_a_folder_without_a_dockerfile(tmp_path: Path) -> None:
         folder(build(tmp_path / "app"), "Dockerfile", ())
 
 
-def content(path: Path) -> str:
+def sum_of(path: Path) -> str:
     with gzip.open(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -110,7 +151,7 @@ def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
         blob.packed()
     (place / "file").write_text("planned")
     packed = blob.packed()
-    assert content(packed.path) == blob.name
+    assert sum_of(packed.path) == blob.name
     assert packed.sha256 == hashlib.sha256(packed.path.read_bytes()).hexdigest()
     assert packed.size == packed.path.stat().st_size
 
@@ -177,7 +218,7 @@ def test_hosts_that_want_the_same_archive_at_once(tmp_path: Path, monkeypatch: p
     assert failed == []
     assert len(set(made)) == 1
     (left,) = blobs._place().iterdir()
-    assert content(left) == blob.name
+    assert sum_of(left) == blob.name
 
 
 def test_links_and_other_things_in_a_folder(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
         found.append(("file", path, ":".join([*fields, "1", "2", "3", str(len(content))])))
         if kind.startswith("regular"):
             found.append(("content", path, base64.b64encode(content).decode()))
-    # Stores with nothing in them, where the case does not say otherwise.
+    # Stores with nothing in them, and no packages, where the case does not say otherwise.
     found += [("store", root, "", "") for root in (DOCKER_ROOT, CONTAINERD_ROOT)]
+    if "engine" in case.get("spec", {}):
+        found.append(("packages", "", ""))
     found += [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
     # Folders that every user gets through, where the case does not say otherwise.
     files = [frame[1] for frame in found if frame[0] == "file"]

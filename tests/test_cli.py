@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provision import cli
+from provision.daemon_keys import NEWEST
+from provision.imagestore import image_store
 from tests.conftest import Project
 
 
@@ -135,6 +138,9 @@ def test_init_writes_a_project_that_renders(tmp_path: Path) -> None:
     rendered = subprocess.run(argv, cwd=new, capture_output=True, text=True, check=False)
     assert rendered.returncode == 0, rendered.stderr
     assert "live-restore" in rendered.stdout
+    (play,) = yaml.safe_load((new / "playbooks/site.yml").read_text())
+    daemon = play["spec"]["engine"]["daemon"]
+    assert image_store(NEWEST, daemon).containerd, "a new host gets the store that its engine comes with"
 
 
 def test_schema_accepts_what_we_accept(project: Project) -> None:

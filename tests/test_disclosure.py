@@ -152,7 +152,7 @@ def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
     for hush in ("hush-label", "hush-log", "hush-environment"):
         assert hush not in said
     assert "environment PASSWORD: 16 bytes, not shown" in said
-    assert "splunk-token" in said
+    assert "log: splunk " in said
     # What provision made the container of was declared in plain text.
     for frame in seen:
         if frame[0] == "container":

@@ -21,6 +21,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     "overlay": ("loadable",),
     "bridge": ("present",),
     "firewall": (" iptables nft",),
+    "storage drivers": ("",),
     "clock": (str(int(NOW) + 3),),
     "space /var/lib/docker": ("ext2/ext3", "50000000", "unknown"),
     "space /var/lib/containerd": ("ext2/ext3", "50000000", "unknown"),
@@ -89,6 +90,31 @@ def test_what_the_spec_asks_for(daemon: dict[str, Any], expected: dict[str, str]
 
 
 @pytest.mark.parametrize(
+    ("engine", "drivers", "daemon", "bad"),
+    [
+        ((29, 7), "", {}, {"space /var/lib/containerd"}),
+        ((29, 7), " overlay2", {}, {"space /var/lib/docker"}),
+        ((29, 7), "", {"storage-driver": "overlay2"}, {"space /var/lib/docker"}),
+        ((28, 5), "", {}, {"space /var/lib/docker"}),
+        ((28, 5), "", {"features": {"containerd-snapshotter": True}}, {"space /var/lib/containerd"}),
+        (None, "", {}, {"space /var/lib/docker"}),
+    ],
+)
+def test_a_store_that_can_carry_no_layers(
+    engine: tuple[int, int] | None, drivers: str, daemon: dict[str, Any], bad: set[str]
+) -> None:
+    """Where this engine keeps its layers it can start no container; the other one may be needed later."""
+    space = ("overlayfs", "50000000", "unknown")
+    changes = {"space /var/lib/docker": space, "space /var/lib/containerd": space, "storage drivers": (drivers,)}
+    frames = [("doctor", key, *fields) for key, fields in {**GOOD, **changes}.items()]
+    verdicts = examine(Seen.of(frames), example(newest("debian")), daemon, NOW, date(2026, 11, 24), engine)
+    assert {verdict.subject for verdict in verdicts if verdict.level == "bad"} == bad
+    assert {verdict.subject for verdict in verdicts if verdict.level == "warning"} == set(changes) - bad - {
+        "storage drivers"
+    }
+
+
+@pytest.mark.parametrize(
     ("version", "day", "level"),
     [("13", date(2026, 11, 24), "ok"), ("11", date(2026, 11, 24), "warning"), ("99", date(2026, 11, 24), "warning")],
 )
@@ -102,6 +128,7 @@ def test_support_of_the_distribution(version: str, day: date, level: str) -> Non
 def test_data_root_and_containerds_root() -> None:
     assert folders({"data-root": "/srv/docker"}) == ("/srv/docker", "/var/lib/containerd")
     assert folders({}) == ("/var/lib/docker", "/var/lib/containerd")
+    assert folders({}, "/srv/containerd") == ("/var/lib/docker", "/srv/containerd")
 
 
 @each_shell

@@ -27,6 +27,12 @@ from provision.model import Call, Change, Drift, Plan
         ({"nonsense": 1}, {}, {"nonsense": "restart"}),
         ({}, {"features": {"buildkit": True}}, {"features": "reload"}),
         ({}, {"features": {"containerd-snapshotter": True}}, {"features": "restart"}),
+        *(
+            ({}, {"features": {name: True}}, {"features": "restart"})
+            for name in ("containerd-migration", "embedded-containerd", "cdi", "one-that-is-not-known")
+        ),
+        ({"features": {"cdi": False}}, {}, {"features": "restart"}),
+        ({"features": {"cdi": True}}, {"features": {"cdi": True, "buildkit": True}}, {"features": "reload"}),
         ({"debug": True, "mtu": 1}, {"debug": False, "mtu": 2}, {"debug": "reload", "mtu": "restart"}),
         ({}, {"allow-nondistributable-artifacts": ["x"]}, {"allow-nondistributable-artifacts": "none"}),
     ],

@@ -11,6 +11,7 @@ import yaml
 
 from provision.desire import Options
 from provision.distros import platform
+from provision.model import Change, Drift, Plan
 from provision.plan import outlook
 from provision.script import SH, job_script
 from provision.wire import Seen
@@ -40,7 +41,9 @@ def rendered(project: Project, case: dict[str, Any]) -> str:
     options = Options(upgrade=case.get("upgrade", False))
     found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
     calls = [call for resource in found.resources for call in resource.look()]
-    job = work("20260101T000000-00000000", found.plan, found.report, found.remember, found.forget)
+    job = work(
+        "20260101T000000-00000000", found.plan, found.report, found.remember, found.forget, data_root="/var/lib/docker"
+    )
     return job_script(job, calls, {})
 
 
@@ -62,3 +65,20 @@ def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None
     defined = set(_DEFINITION.findall(rendered(project, case)))
     assert "sysctl_set" in defined
     assert not {"container_put", "image_pull", "network_put", "compose_up"} & defined
+
+
+@pytest.mark.parametrize(
+    ("name", "disturbed"), [("docker-ce", True), ("containerd.io", True), ("docker.io", True), ("tree", False)]
+)
+def test_a_package_that_restarts_the_engine_is_followed_by_its_health(name: str, disturbed: bool) -> None:
+    """A package's own scripts restart dockerd, without a step of the plan for it."""
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    change = Change("packages:all", Drift({name: "2"}, {name: "1"}, (name,)), ())
+    report = Seen.of(frames({"seen": [["packages", "", f"{name} ii 1"]]}))
+    job = work("20260101T000000-00000000", Plan("web1", on, (change,)), report, data_root="/srv/docker")
+    text = job_script(job, (), {})
+    assert job.disturbs_engine is disturbed
+    assert ("\nkeep_containers\n" in text, "\nhealth 0\n" in text) == (disturbed, disturbed)
+    # What a new version of it brings to its data-root is undone too.
+    assert ("store /srv/docker" in text) is disturbed

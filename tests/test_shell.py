@@ -623,15 +623,26 @@ def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
         "docker/image/overlay2/imagedb/content/sha256/a",
         "docker/image/overlay2/imagedb/content/sha256/b",
         "docker/image/vfs/imagedb/content/sha256/a",
+        "docker/image/vfs/layerdb/mounts/c/mount-id",
         "docker/containers/c/config.v2.json",
+        "docker/containers/d/config.v2.json",
+        "docker/overlay2/l/A",
+        "docker/100000.100000/image/overlay2/imagedb/content/sha256/a",
+        "docker/100000.100000/containers/e/config.v2.json",
+        "docker/containerd/daemon/io.containerd.snapshotter.v1.native/snapshots/1",
         "containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "docker/zfs").mkdir()  # an empty one was not used
     words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
     frames, done = run(shell, ["look/stores.sh"], f"look_stores {words}")
     assert [frame[3].splitlines() for frame in frames] == [
-        ["images of overlay2", "images of vfs", "containers"],
+        [
+            *("images of overlay2", "images of vfs", "containers of vfs", "containers of containerd"),
+            *("driver overlay2", "remapped images of overlay2", "remapped containers of containerd"),
+            "embedded snapshots of native",
+        ],
         ["snapshots of overlayfs"],
         [],
     ], done.stderr

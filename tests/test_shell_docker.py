@@ -132,6 +132,9 @@ def test_ports_that_somebody_listens_on(shell: list[str]) -> None:
 
 #: Image -> seconds since it was tagged, its names; of `used` a container is.
 IMAGES = {"sha256:old": (500, "old:1 "), "sha256:young": (5, "young:1 "), "sha256:used": (900, "used:1 ")}
+#: Pulled to a storage driver, where a pull is no tag: its config came just now.
+PULLED = "sha256:pulled"
+IMAGES |= {PULLED: (63000000000, "pulled:1 ")}
 IMAGES |= {"sha256:named": (900, "other:1 named:1 "), "sha256:none": (900, ""), "sha256:two": (900, "two:1 two:2 ")}
 
 
@@ -141,12 +144,16 @@ def test_pruning(shell: list[str], tmp_path: Path, room: str, removed: list[str]
     arms = "".join(
         f"*' {image}') echo \"$(($(date +%s) - {age})) {names}\" ;;\n" for image, (age, names) in IMAGES.items()
     )
+    root = tmp_path / "data"
+    came = root / "image/overlay2/imagedb/content/sha256" / PULLED.removeprefix("sha256:")
+    came.parent.mkdir(parents=True)
+    came.touch()
     body = f"""
 case "$*" in
-    'info '*) echo /data ;;
+    'info '*) echo '{root}|overlay2|[["Backing Filesystem","extfs"]]' ;;
     'ps '*) echo container ;;
     'container inspect '*) echo sha256:used ;;
-    'image ls '*) printf '%s\\n' {" ".join(IMAGES)} ;;
+    'image ls -aq '*) printf '%s\\n' {" ".join(IMAGES)} ;;
     'image rm '*) shift 2; echo "$*" >>{tmp_path}/removed ;;
     'image inspect '*) case "$*" in {arms} esac ;;
 esac"""
@@ -217,3 +224,45 @@ def test_secrets_of_a_container_arrive_as_they_are_and_in_no_argument(shell: lis
         *("--env", "PLAIN=1", "app:1", "serve"),
     ]
     assert not Path(file).exists(), "gone at once"
+
+
+@each_shell
+@pytest.mark.parametrize("declared", ["", "/srv/containerd"])
+def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path: Path, declared: str) -> None:
+    """In containerd's store that is containerd's root, and not docker's."""
+    toml = tmp_path / "config.toml"
+    if declared:
+        toml.write_text(f'version = 2\nroot = "{declared}"\n')
+    said = '/data|overlayfs|[["driver-type","io.containerd.snapshotter.v1"]]'
+    path = docker(tmp_path / "bin", f"""case "$*" in 'info '*) echo '{said}' ;; 'image ls '*) echo sha256:a ;; esac""")
+    stub(path, "df", f"echo \"$*\" >>{tmp_path}/asked; echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
+    from provision.script import SH
+
+    text = (SH / "host/prune.sh").read_text().replace("/etc/containerd/config.toml", str(toml))
+    script = f"PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"
+    done = subprocess.run(shell, input=script.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "asked").read_text() == f"-Pk -- {declared or '/var/lib/containerd'}\n"
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("users", "status", "removed", "later"),
+    [
+        ("", 0, "volume rm data", ""),
+        ("web.provision-old", 0, "", "data"),
+        ("web.provision-old other", 1, "", ""),
+    ],
+)
+def test_a_volume_waits_for_the_container_that_was_put_aside(
+    shell: list[str], tmp_path: Path, users: str, status: int, removed: str, later: str
+) -> None:
+    body = f"""case $1 in ps) printf '%s\\n' {users} ;; *) echo "$*" >>{tmp_path}/calls ;; esac"""
+    path = docker(tmp_path / "bin", body)
+    stub(path, "sync", "exit 0")
+    lines = f"run={tmp_path}; (set -eu; volume_remove data); emit status $?"
+    frames, done = run(shell, ["fix/files.sh", "fix/networks.sh"], lines, path=path, frame="fix.sh")
+    assert ("status", str(status)) in frames, done.stderr
+    calls = (tmp_path / "calls").read_text().strip() if (tmp_path / "calls").exists() else ""
+    assert calls == removed
+    assert ((tmp_path / "volumes").read_text().strip() if (tmp_path / "volumes").exists() else "") == later

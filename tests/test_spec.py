@@ -54,6 +54,28 @@ BAD = [
     ("a: !vault x", "unknown YAML tag !vault"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
+    ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
+    *(
+        (f"containers: {{web: {{image: app, ports: ['{port}']}}}}", f"'{port}' is not a published port")
+        for port in (
+            "999.0.0.1:80:80",
+            "[::g]:80:80",
+            "[1.2.3.4:80:80",
+            "80:0",
+            "65536:80",
+            "80:65536",
+            "80",
+            "::1:80:80",
+        )
+    ),
+    ("volumes: {v: {}}", "'v' is not a name of at least two characters"),
+    ("containers: {web: {image: app, volumes: ['d:/data']}}", "'d:/data' is not a volume"),
+    ("containers: {web: {image: app, tmpfs: ['/t:size=']}}", "'/t:size=' is not a tmpfs"),
+    ("containers: {web: {image: app, tmpfs: ['t']}}", "'t' is not an absolute path"),
+    (
+        "engine: {daemon: {firewall-backend: nftables}, firewall: {forward: drop}}",
+        "iptables' FORWARD chain would drop what dockerd's rules in nftables accept",
+    ),
 ]
 
 

@@ -31,6 +31,7 @@ from provision.resources.boot_service import BootService
 from provision.resources.dropin import Dropin
 from provision.resources.file import File
 from provision.resources.hostname import Hostname
+from provision.resources.unit_file import UnitFile
 
 __all__ = ["Options", "contents", "desire", "watchers"]
 
@@ -90,5 +91,5 @@ def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, .
 def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
     """The files among resources: path and bytes."""
     for resource in resources:
-        if isinstance(resource, (File, AptSource, Dropin, BootService)):
+        if isinstance(resource, (File, AptSource, Dropin, BootService, UnitFile)):
             yield resource.path, resource.content

@@ -10,7 +10,7 @@ from provision.desire.setting import Setting
 from provision.model import Resource
 from provision.resources.boot_service import BootService
 from provision.resources.file import File
-from provision.resources.forward import Forward
+from provision.resources.forward import Forward, OpenForward
 
 UNIT = "provision-forward"
 
@@ -27,9 +27,22 @@ def boot_rules(at: Setting) -> Iterator[Resource]:
 
 def live_rules(at: Setting) -> Iterator[Resource]:
     """After the packages: iptables comes with them."""
-    if at.spec.engine is None or (declared := at.spec.engine.firewall) is None or declared.forward is None:
+    if at.spec.engine is None:
         return
-    policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if declared.forward == "accept" else "DROP"
+    forward = at.spec.engine.firewall.forward if at.spec.engine.firewall is not None else None
+    if (at.spec.engine.daemon or {}).get("firewall-backend") == "nftables":
+        if forward == "drop":
+            raise at.error(
+                "iptables' FORWARD chain would drop what dockerd's rules in nftables accept, so no container would"
+                " reach anything",
+                *("engine", "firewall", "forward"),
+                hint="leave it out with firewall-backend: nftables, or use the backend iptables",
+            )
+        if forward is None:
+            yield OpenForward()
+    if forward is None:
+        return
+    policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if forward == "accept" else "DROP"
     init = at.flavour.init
     template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
     file = File(init.unit.format(UNIT), at.render(template, policy=policy), mode=init.mode)

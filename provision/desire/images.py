@@ -63,7 +63,10 @@ def _loaded(at: Setting, reference: str, one: Image) -> LoadedImage:
         found = archive(path, reference)
     except ValueError as error:
         raise at.error(f"{name} {error}", "images", reference, "archive") from error
-    return LoadedImage(reference, found.ids, found.blob, one.push)
+    names = list(at.spec.images)
+    later = (at.spec.images[other].archive for other in names[names.index(reference) + 1 :])
+    shared = name in later
+    return LoadedImage(reference, found.ids, found.blob, one.push, found.content, found.tag, found.parts, shared)
 
 
 def _built(at: Setting, reference: str, one: Image, build: Build) -> BuiltImage:

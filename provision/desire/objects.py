@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision import compose
+from provision import compose, engine
 from provision import spec as declared
 from provision.desire.images import images
 from provision.desire.setting import Setting
@@ -39,7 +39,8 @@ def _container(at: Setting, name: str, one: declared.Container) -> Container:
     secrets are resolved."""
     for key, value in one.environment.items():
         at.written(value, VARIABLE, "containers", name, "environment", key)
-    return Container(name, one)
+    daemon = engine.daemon_json(at.spec.engine) if at.spec.engine is not None else None
+    return Container(name, one, daemon=daemon)
 
 
 def compose_files(at: Setting) -> Iterator[Resource]:

@@ -59,6 +59,14 @@ def engine_package(at: Setting) -> str | None:
     return found.parts["engine"] if found is not None else None
 
 
+def engine_pin(at: Setting) -> tuple[str | None, str | None]:
+    """The package that brings dockerd, and the version that it is pinned to."""
+    name = engine_package(at)
+    if name is None or at.spec.engine is None:
+        return name, None
+    return name, _engine(at, at.spec.engine).get(name)
+
+
 def _packaged(at: Setting) -> distros.Packaged | None:
     return distros.packaged(at.platform, at.spec.engine.source if at.spec.engine is not None else None)
 

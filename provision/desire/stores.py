@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision import engine
+from provision import distros, engine
+from provision.desire.packages import engine_pin
 from provision.desire.setting import Setting
 from provision.model import Resource
-from provision.resources.store import DOCKER_ROOT, Store
+from provision.resources.store import Store
 
 
 def stores(at: Setting) -> Iterator[Resource]:
@@ -15,13 +16,18 @@ def stores(at: Setting) -> Iterator[Resource]:
     declared = at.spec.engine
     if declared is None:
         return
-    daemon = engine.daemon_json(declared) or {}
-    driver = daemon.get("storage-driver")
+    daemon = engine.daemon_json(declared)
+    package, pin = engine_pin(at)
     yield Store(
         engine.DAEMON_JSON,
         engine.CONTAINERD_TOML,
-        str(daemon.get("data-root") or DOCKER_ROOT),
-        str(driver) if driver else None,
+        engine.data_root(declared),
+        daemon,
         declared.containerd_root,
         declared.existing_store == "leave",
+        package or "",
+        distros.engines(at.platform.flavour),
+        pin,
+        at.options.upgrade,
+        below=at.flavour.init.name != "systemd",
     )

@@ -9,6 +9,7 @@ from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.obstacle import Obstacle
 from provision.resources.service import Service
+from provision.resources.unit_file import UnitFile
 
 
 def timer(at: Setting, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
@@ -19,6 +20,6 @@ def timer(at: Setting, unit: str, what: str, every: str, steps: Sequence[str]) -
     folder = "/etc/systemd/system"
     service = at.render("systemd/timed.service.j2", what=what, steps=steps)
     clock = at.render("systemd/timed.timer.j2", what=what, every=every)
-    yield File(f"{folder}/{unit}.service", service)
+    yield UnitFile(f"{unit}.service", File(f"{folder}/{unit}.service", service))
     yield File(f"{folder}/{unit}.timer", clock, watchers=(f"{unit}.timer",))
     yield Service(f"{unit}.timer", enabled=True, running=True, watch=(f"{folder}/{unit}.timer",))

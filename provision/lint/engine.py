@@ -29,9 +29,12 @@ def lint(wishes: list[Wish]) -> Iterator[Finding]:
 
 
 def _forwarding(wish: Wish) -> Iterator[Finding]:
-    """dockerd closes the chain only when it is the one that switches forwarding on."""
+    """dockerd closes the chain only when it is the one that switches forwarding on; with nftables it does neither, and
+    a chain of iptables that drops is in the way of its rules."""
     engine, settings = wish.spec.engine, wish.source.get("sysctl")
     if engine is None or not isinstance(settings, Map):
+        return
+    if (engine.daemon or {}).get("firewall-backend") == "nftables":
         return
     if engine.firewall is not None and (engine.firewall.forward is not None or engine.firewall.firewalld):
         return

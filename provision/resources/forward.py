@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from provision.model import Call, Drift, Report, State
+from provision.resources.obstacle import Unfixable
 
 _FAMILIES = ("ipv4", "ipv6")
 
@@ -44,6 +45,37 @@ class Forward(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("forward_set", (self.policy,))
+
+
+class OpenForward(Struct, frozen=True):
+    """For a dockerd that writes its rules with nftables: a chain of iptables that drops drops what those accept.
+
+    dockerd's own backend iptables leaves the policy DROP behind when the other one follows it on a running host.
+    """
+
+    @property
+    def id(self) -> str:
+        return "forward:open"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"ipv4": "not DROP"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_forward"),)
+
+    def seen(self, report: Report) -> State:
+        policy = report.fields("forward", "ipv4")[0]
+        return {"ipv4": policy if policy == "DROP" else "not DROP"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        raise Unfixable(
+            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables no container would"
+            " reach anything (set engine.firewall: {forward: accept}, or the policy by hand)"
+        )
 
 
 class ForwardBefore(Struct, frozen=True):

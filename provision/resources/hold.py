@@ -57,6 +57,9 @@ class NoHold(Struct, frozen=True):
         return (Call("look_packages", (self.name,)),)
 
     def seen(self, report: Report) -> State:
+        """Where no package is declared the first look asks for none; what is free can be freed again."""
+        if report.get("packages") is None:
+            return {"hold": "held"}
         return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
+from provision.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
+from provision.distros import DOCKER
+from provision.imagestore import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
 from provision.model import Call, Drift, Report, State
 from provision.resources.obstacle import Unfixable
+from provision.resources.packages import installed
 
 #: Where an engine that is told nothing keeps its data (moby, daemon/config/config_linux.go), and containerd.
 DOCKER_ROOT, CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
 #: Free KiB below which an engine can't live.
 LEAST = 1024 * 1024
+#: How a look calls the driver of a container that no graph driver has.
+_CONTAINERD = "containerd"
+#: Where only the repository knows which version comes: the last one before the default changed, and the newest.
+_EITHER: tuple[Version, ...] = ((CONTAINERD_BY_DEFAULT[0] - 1, NEWEST_MINOR), NEWEST)
 
 
 class Store(Struct, frozen=True):
-    """``root`` is the declared data-root, ``driver`` the declared storage driver (``None``: the daemon goes on with
-    the one that it finds), ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the
-    files that say what each was until now. With ``leave`` what would no longer be seen is left on purpose."""
+    """``root`` is the declared data-root, ``daemon`` the declared daemon.json (``None``: the one that the host has),
+    ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the files that say what each
+    was until now. With ``leave`` what would no longer be seen is left on purpose.
+
+    ``package`` brings the engine, at the version that ``pin`` means (``None``: any; with ``upgrade`` the newest), and
+    ``packages`` are all those that may bring one.
+    """
 
     config: str
     containerd_config: str
     root: str
-    driver: str | None
+    daemon: Mapping[str, Any] | None = None
     containerd: str | None = None
     leave: bool = False
+    package: str = ""
+    packages: tuple[str, ...] = ()
+    pin: str | None = None
+    upgrade: bool = False
+    #: dockerd starts a containerd itself, whose data is below data-root
+    below: bool = False
 
     @property
     def id(self) -> str:
@@ -41,18 +60,20 @@ class Store(Struct, frozen=True):
         return {"space": "enough", "left behind": "nothing"}
 
     def look(self) -> tuple[Call, ...]:
-        """Only what is to be used is measured."""
-        used = dict.fromkeys((root for root in (self.root, self.containerd) if root is not None), "measure")
-        roots = {DOCKER_ROOT: "-", CONTAINERD_ROOT: "-"} | used
-        files = (self.config,) if self.containerd is None else (self.config, self.containerd_config)
+        """Only what may be used is measured."""
+        used = dict.fromkeys((self.root, self.containerd or CONTAINERD_ROOT), "measure")
+        roots = {DOCKER_ROOT: "-"} | used
+        if self.containerd not in (None, CONTAINERD_ROOT):
+            roots[CONTAINERD_ROOT] = "-"
         return (
             *(Call("look_stores", pair) for pair in roots.items()),
-            *(Call("look_files", (path,)) for path in files),
+            *(Call("look_files", (path,)) for path in (self.config, self.containerd_config)),
+            *(Call("look_packages", (name,)) for name in self.packages),
         )
 
     def seen(self, report: Report) -> State:
-        behind = [] if self.leave else [*self._moved(report), *self._other_driver(report)]
-        roots = (self.root, self.containerd) if self.containerd is not None else (self.root,)
+        behind = [] if self.leave else [*self._moved(report), *self._switched(report)]
+        roots = (self.root, self.containerd or CONTAINERD_ROOT) if self._uses_containerd(report) else (self.root,)
         short = [f"{root}: {free // 1024} MiB free" for root in roots if (free := _free(report, root)) < LEAST]
         return {"space": "; ".join(short) or "enough", "left behind": "; ".join(behind) or "nothing"}
 
@@ -63,37 +84,134 @@ class Store(Struct, frozen=True):
             reasons.append(f"too little room for an engine ({drift.seen['space']}; it needs 1 GiB)")
         if "left behind" in drift:
             reasons.append(
-                f"the engine would no longer see what it has: {drift.seen['left behind']} (move it by hand, "
-                "or set engine.existing_store: leave)"
+                f"the engine would no longer see what it has: {drift.seen['left behind']} (leave the "
+                "store as it is, move its data by hand, or set engine.existing_store: leave)"
             )
         raise Unfixable("; ".join(reasons))
 
+    def _uses_containerd(self, report: Report) -> bool:
+        """Whether images and snapshots will be in containerd's root, as far as that is known."""
+        if self.containerd is not None:
+            return True
+        if self.below:
+            return False
+        daemon = self._before(report) if self.daemon is None else self.daemon
+        *_, then = self._versions(report)
+        if len(self._versions(report)) > 1 and self.package != DOCKER["engine"]:
+            return False  # Docker's repository has the newest engine, a distribution's any
+        return _chosen(report, self.root, then, daemon).containerd
+
     def _moved(self, report: Report) -> Iterator[str]:
         """What the places that are about to be left hold."""
-        before = str(self._before(report).get("data-root") or DOCKER_ROOT)
-        if before != self.root:
+        if (before := self._root_before(report)) != self.root:
             yield from _left(report, before)
-        if self.containerd is not None:
-            found = re.search(rb'^root *= *"([^"]*)"', _content(report, self.containerd_config), re.MULTILINE)
-            before = found[1].decode() if found else CONTAINERD_ROOT
-            if before != self.containerd:
-                yield from _left(report, before)
+        if self.containerd is not None and (before := self._containerd_before(report)) != self.containerd:
+            yield from _left(report, before)
 
-    def _other_driver(self, report: Report) -> Iterator[str]:
-        """Images of another storage driver, while the declared one is new and has none."""
-        images = [word for word in _holds(report, self.root) if word.startswith("images of ")]
-        if self.driver is None or self._before(report).get("storage-driver") == self.driver:
-            return
-        if images and f"images of {self.driver}" not in images:
-            yield f"{', '.join(images)} in {self.root}, where {self.driver} is to begin anew"
+    def _switched(self, report: Report) -> Iterator[str]:
+        """What the engine keeps in a store that it is about to leave for another one."""
+        old_root = self._root_before(report)
+        if report.get("store", old_root) is None:
+            return  # _moved has said so
+        old = self._before(report)
+        new = old if self.daemon is None else self.daemon
+        there = self._installed(report)
+        before = _chosen(report, old_root, there, old) if there is not None else None
+        for then in self._versions(report):
+            after = _chosen(report, self.root, then, new)
+            if before == after:
+                continue
+            lost = self._unseen(report, old_root, before, after)
+            if lost:
+                yield f"{', '.join(lost)}, because {_from(before)}{after}{_because(there, then, old, new)}"
+                return
 
-    def _before(self, report: Report) -> dict[str, object]:
+    def _unseen(self, report: Report, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
+        """What ``before`` holds. Where no package says which engine was there: all but what ``after`` holds, unless
+        that holds anything."""
+        if before is not None:
+            return self._held(report, root, before)
+        if self._held(report, root, after):
+            return []
+        others = [ImageStore(driver) for driver in GRAPH_DRIVERS]
+        used = not report.fields("store", root)[0] and _holds(report, root)
+        found = [word for one in others if one != after for word in self._held(report, root, one)]
+        if used and not after.containerd and f"containers of {_CONTAINERD}" in _holds(report, root):
+            found += self._held(report, root, ImageStore("overlayfs", True))
+        return found
+
+    def _held(self, report: Report, root: str, store: ImageStore) -> list[str]:
+        prefix = "remapped " if store.remap else ""
+        driver = _CONTAINERD if store.containerd else store.driver
+        words = [f"{prefix}images of {driver}", f"{prefix}containers of {driver}"]
+        found = [f"{word} in {root}" for word in words if word in _holds(report, root)]
+        if not store.containerd:
+            return found
+        place, snapshots = self._containerd_before(report), f"snapshots of {store.driver}"
+        if f"embedded {snapshots}" in _holds(report, root):  # of a containerd that dockerd has started
+            found.insert(0, f"{snapshots} in {root}/containerd")
+        if self.below or store.embedded:
+            return found
+        if report.get("store", place) is None:
+            return [f"what containerd has in {place}", *found]
+        if snapshots in _holds(report, place):
+            found.insert(0, f"{snapshots} in {place}")
+        return found
+
+    def _installed(self, report: Report) -> Version | None:
+        """The version of the engine that the host has from a package."""
+        there = installed(report) if self.packages else {}
+        return next((found for name in self.packages if (found := version(there.get(name, ""))) is not None), None)
+
+    def _versions(self, report: Report) -> tuple[Version, ...]:
+        """The versions that the engine may have after this run."""
+        if self.pin is not None and (pinned := version(self.pin)) is not None:
+            return (pinned,)
+        stays = version(installed(report).get(self.package, "")) if self.packages else None
+        if stays is None:
+            return _EITHER
+        return tuple(one for one in _EITHER if one > stays) or (stays,) if self.upgrade else (stays,)
+
+    def _root_before(self, report: Report) -> str:
+        return str(self._before(report).get("data-root") or DOCKER_ROOT)
+
+    def _containerd_before(self, report: Report) -> str:
+        found = re.search(rb'^root *= *"([^"]*)"', _content(report, self.containerd_config), re.MULTILINE)
+        return found[1].decode() if found else CONTAINERD_ROOT
+
+    def _before(self, report: Report) -> dict[str, Any]:
         """The daemon.json that the host has until now."""
         try:
             found = json.loads(_content(report, self.config) or b"{}")
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _chosen(report: Report, root: str, engine: Version, daemon: Mapping[str, Any]) -> ImageStore:
+    prefix = "remapped " if daemon.get("userns-remap") else ""
+    words = [word.removeprefix(prefix) for word in _holds(report, root) if word.startswith(prefix)]
+    used = {name for name in GRAPH_DRIVERS if f"images of {name}" in words or f"containers of {name}" in words}
+    prior = {name for name in GRAPH_DRIVERS if f"driver {name}" in words}
+    return image_store(engine, daemon, prior, used)
+
+
+def _from(before: ImageStore | None) -> str:
+    return f"docker would change from {before} to " if before is not None else "docker would use "
+
+
+def _because(there: Version | None, then: Version, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What of the spec makes docker use another store."""
+    found = [] if there in (None, then) else [f"engine {_shown(there)} -> {_shown(then)}"]
+    for key in ("storage-driver", "features", "userns-remap", "data-root"):
+        if old.get(key) != new.get(key):
+            found.append(f"{key} {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}")
+    return f" [{', '.join(found)}]" if found else ""
+
+
+def _shown(engine: Version | None) -> str:
+    major, minor = engine or (0, 0)
+    return f"{major}" if minor == NEWEST_MINOR else f"{major}.{minor}"
 
 
 def _content(report: Report, path: str) -> bytes:
@@ -103,12 +221,13 @@ def _content(report: Report, path: str) -> bytes:
 def _left(report: Report, root: str) -> Iterator[str]:
     if report.get("store", root) is None:  # a place that the look could not know of
         yield f"its data was in {root}"
-    elif there := _holds(report, root):
+    elif there := [word for word in _holds(report, root) if " of " in word]:
         yield f"{', '.join(there)} in {root}"
 
 
 def _holds(report: Report, root: str) -> tuple[str, ...]:
-    """``images of overlay2``, ``containers``, ``snapshots of overlayfs``: what a store has."""
+    """``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, ``driver overlay2`` (which has
+    left state there): what a store has, with ``remapped`` before it in a directory of userns-remap's."""
     return tuple(word for word in report.fields("store", root)[1].splitlines() if word)
 
 

@@ -12,6 +12,7 @@ from provision.spec.values import (
     AbsolutePath,
     HostName,
     ImageName,
+    LongerName,
     Model,
     ModuleName,
     ObjectName,
@@ -60,9 +61,9 @@ class Spec(Model):
     engine: Engine | None = None
     registry: PrivateRegistry | None = Field(None, description="Makes this host a registry of images.")
     networks: dict[ObjectName, Network] = {}
-    volumes: dict[ObjectName, Volume] = {}
+    volumes: dict[LongerName, Volume] = {}
     images: dict[ImageName, Image] = {}
-    containers: dict[ObjectName, Container] = {}
+    containers: dict[LongerName, Container] = {}
     compose: dict[ProjectName, Compose] = {}
     prune: Prune | None = Field(None, description="Which images nobody uses go by themselves.")
     risky: list[AbsolutePath | UnitName] = Field(

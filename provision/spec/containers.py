@@ -25,6 +25,7 @@ from provision.spec.values import (
     Port,
     Size,
     Text,
+    Tmpfs,
     Value,
     Variable,
 )
@@ -117,7 +118,7 @@ class Container(Model):
     )
     ports: list[Port] = []
     volumes: list[Bind] = []
-    tmpfs: list[AbsolutePath] = []
+    tmpfs: list[Tmpfs] = Field(default=[], description="Paths, with mount options after a colon: /run:size=64m.")
     networks: list[ObjectName] = Field(default=[], description="docker's own bridge when none is given.")
     hostname: HostName | None = None
     user: Text | None = None

@@ -3,6 +3,7 @@ on a command line has the alphabet that its own tool allows (useradd(8), sysctl(
 
 import re
 import shlex
+from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -36,6 +37,31 @@ def _absolute(value: str) -> str:
         raise ValueError(f"{value!r} holds control characters")
     if ".." in PurePosixPath(value).parts or str(PurePosixPath(value)) != value:
         raise ValueError(f"{value!r} is not in its shortest form (no .., no //, no / at the end)")
+    return value
+
+
+def _tmpfs(value: str) -> str:
+    """``docker run --tmpfs``: a path, and mount options (tmpfs(5)) after a colon."""
+    path, colon, options = value.partition(":")
+    one = r"[a-z_]+(=[A-Za-z0-9._:%-]+)?"
+    if colon and not re.fullmatch(rf"{one}(,{one})*", options):
+        raise ValueError(f"{value!r} is not a tmpfs (/PATH/IN/THE/CONTAINER[:size=64m,mode=1777])")
+    _absolute(path)
+    return value
+
+
+def _port(value: str) -> str:
+    found = re.fullmatch(r"(?:(?:\[([0-9a-f:]+)\]|([0-9.]+)):)?([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp|sctp))?", value)
+    six, four, outer, inner, _ = found.groups() if found is not None else (None, None, "", "0", None)
+    try:
+        address = ip_address(six or four or "0.0.0.0")  # noqa: S104 - any valid one
+    except ValueError:
+        address = None
+    if address is None or found is None or int(outer) > 65535 or not 0 < int(inner) < 65536:
+        raise ValueError(
+            f"{value!r} is not a published port ([ADDRESS:]PORT_OF_THE_HOST:PORT_OF_THE_CONTAINER[/udp];"
+            " an IPv6 address in brackets)"
+        )
     return value
 
 
@@ -184,8 +210,12 @@ def _secret(value: str) -> str:
     return value
 
 
-#: Names of docker's networks, volumes and containers (moby, daemon/names/names.go).
+#: Names of docker's networks (moby, daemon/names/names.go).
 ObjectName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "a name (letters, digits, _ . -)")]
+#: docker takes no shorter ones for containers and local volumes.
+LongerName = Annotated[
+    str, pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,127}", "a name of at least two characters (letters, digits, _ . -)")
+]
 #: compose-spec: the project's name.
 ProjectName = Annotated[str, pattern(r"[a-z0-9][a-z0-9_-]{0,62}", "a project's name (lower case letters, digits, _ -)")]
 ImageName = Annotated[str, AfterValidator(_image_name)]
@@ -197,20 +227,15 @@ Argv = Annotated[list[Text], BeforeValidator(_argv, json_schema_input_type=str |
 Variable = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable of the environment")]
 Label = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a label's name")]
 Option = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*", "an option's name")]
-Port = Annotated[
-    str,
-    pattern(
-        r"((\[[0-9a-f:]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp|sctp))?",
-        "a published port ([ADDRESS:]PORT_OF_THE_HOST:PORT_OF_THE_CONTAINER[/udp])",
-    ),
-]
+Port = Annotated[str, AfterValidator(_port)]
 Bind = Annotated[
     str,
     pattern(
-        r"(/[^:\x00-\x1f]*|[A-Za-z0-9][A-Za-z0-9_.-]*):/[^:\x00-\x1f]*(:(ro|rw|z|Z|nocopy)(,(ro|rw|z|Z|nocopy))*)?",
+        r"(/[^:\x00-\x1f]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[^:\x00-\x1f]*(:(ro|rw|z|Z|nocopy)(,(ro|rw|z|Z|nocopy))*)?",
         "a volume (NAME_OR_PATH:/PATH/IN/THE/CONTAINER[:ro])",
     ),
 ]
+Tmpfs = Annotated[str, AfterValidator(_tmpfs)]
 Capability = Annotated[str, pattern(r"[A-Z_]+", "a capability such as NET_ADMIN (capabilities(7))")]
 Cidr = Annotated[str, pattern(r"[0-9a-f.:]+/[0-9]{1,3}", "a network such as 10.5.0.0/16")]
 Address = Annotated[str, pattern(r"[0-9a-f.:]+", "an address")]

@@ -153,12 +153,17 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     docker_network=$docker_network${manifests_network-}
     [ -e /run/docker.pid ] || return 0
     emit docker daemon
-    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}},"Layers":{{json .RootFS.Layers}}}' \
         "$docker_image"
     docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_network"
     docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_volume"
+    if [ -n "${run-}" ] && [ -f "$run/volumes" ]; then
+        while IFS= read -r docker_going; do
+            emit going "$docker_going"
+        done <"$run/volumes"
+    fi
     for docker_project in ${manifests_compose-}; do
         emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
     done
@@ -567,25 +572,49 @@ identity() { # PATH
 look_stores() { # (ROOT measure|-)...
     while [ $# -gt 0 ]; do
         stores_root=$1 stores_words='' stores_free=''
-        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/image/}
-            stores_word "images of ${stores_item%%/*}"
+        stores_below "$stores_root" ''
+        for stores_remapped in "$stores_root"/[0-9]*.[0-9]*; do
+            [ ! -d "$stores_remapped" ] || stores_below "$stores_remapped" 'remapped '
         done
-        for stores_item in "$stores_root"/containers/*/config.v2.json; do
-            [ ! -e "$stores_item" ] || stores_word containers
-        done
-        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
-            stores_word "snapshots of ${stores_item%%/*}"
-        done
+        stores_snapshots "$stores_root" ''
+        stores_snapshots "$stores_root/containerd/daemon" 'embedded '
         if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
             [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
             stores_space "$stores_root"
         fi
         emit store "$stores_root" "$stores_free" "$stores_words"
         shift 2
+    done
+}
+stores_below() { # FOLDER PREFIX
+    for stores_item in "$1"/image/*/imagedb/content/sha256/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/image/}
+        stores_word "$2images of ${stores_item%%/*}"
+    done
+    for stores_item in "$1"/containers/*/config.v2.json; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item%/*}
+        stores_driver=containerd
+        for stores_mount in "$1"/image/*/layerdb/mounts/"${stores_item##*/}"; do
+            [ -e "$stores_mount" ] || continue
+            stores_driver=${stores_mount#"$1"/image/}
+            stores_driver=${stores_driver%%/*}
+        done
+        stores_word "$2containers of $stores_driver"
+    done
+    for stores_driver in overlay2 fuse-overlayfs btrfs zfs; do
+        for stores_item in "$1/$stores_driver"/*; do
+            [ ! -e "$stores_item" ] || stores_word "$2driver $stores_driver"
+            break
+        done
+    done
+}
+stores_snapshots() { # FOLDER PREFIX
+    for stores_item in "$1"/io.containerd.snapshotter.v1.*/snapshots/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/io.containerd.snapshotter.v1.}
+        stores_word "$2snapshots of ${stores_item%%/*}"
     done
 }
 stores_word() { # WORD: each of them once
@@ -1563,7 +1592,7 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
-            image | container | network | compose)
+            image | container | network | compose | store)
                 keep_number=$((keep_number + 1))
                 "keep_$1" "$keep_number" "$2" "$3"
                 ;;
@@ -1743,12 +1772,18 @@ settled() { # RUN-FOLDER
     settled_result=
     { IFS= read -r settled_result <"$1/result"; } 2>/dev/null || :
     [ "$settled_result" = "done" ] || return 0
-    while IFS=' ' read -r settled_kind _ settled_name; do
-        case $settled_kind in
-            container) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
+    while IFS=' ' read -r settled_kind settled_word settled_name; do
+        case $settled_kind:$settled_word in
+            spare:brief) docker image rm "$settled_name" >/dev/null 2>&1 3>&- || : ;;
+            container:*) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
         esac
     done <"$1/before"
-    rm -f "$1/aside"
+    if [ -f "$1/volumes" ]; then
+        while IFS= read -r settled_name; do
+            docker volume rm "$settled_name" >/dev/null 2>&1 3>&- || :
+        done <"$1/volumes"
+    fi
+    rm -f "$1/aside" "$1/volumes"
 }
 result() { # WORD [REASON]
     printf '%s\n' "$*" >"$run/result.new"
@@ -1775,7 +1810,7 @@ undo() { # REASON
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
-            'image '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
+            'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
             'end '* | 'package '* | 'made '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
@@ -1785,7 +1820,7 @@ undo() { # REASON
     svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
     undo_each "$undo_objects"
-    rm -f "$run/aside"
+    rm -f "$run/aside" "$run/volumes"
     emit undone "$1" "$undo_failed"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
@@ -1847,9 +1882,16 @@ history_bound() {
                 ;;
         esac
         if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            history_images "$history_run"
             rm -rf -- "$history_run"
         fi
     done
+}
+history_images() { # RUN-FOLDER
+    [ -f "$1/before" ] || return 0
+    while IFS=' ' read -r history_kind _ history_name; do
+        [ "$history_kind" != spare ] || docker image rm "$history_name" >/dev/null 2>&1 3>&- || :
+    done <"$1/before"
 }
 run_lives() { # RUN-FOLDER: whether the process that signed for it lives
     lives_owner=
@@ -1889,7 +1931,7 @@ undo_one() { # KIND WORD REST
         owned) undo_owned "$2" "$3" ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
-        image | network | container | compose) "undo_$1" "$2" "$3" ;;
+        image | network | container | compose | spare | store) "undo_$1" "$2" "$3" ;;
     esac
 }
 undo_file() { # KEPT PATH
@@ -2448,15 +2490,15 @@ health 0
 steps_end
 platform
 at look_manifests /var/lib/provision/manifests
-at look_stores /var/lib/docker measure /var/lib/containerd -
+at look_stores /var/lib/docker measure /var/lib/containerd measure
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_apt_sources /etc/apt/sources.list.d/docker.sources
 at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
 at look_users bob
 at look_groups docker
-at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
-at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
+at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
+at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env

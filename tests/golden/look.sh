@@ -153,12 +153,17 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     docker_network=$docker_network${manifests_network-}
     [ -e /run/docker.pid ] || return 0
     emit docker daemon
-    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}},"Layers":{{json .RootFS.Layers}}}' \
         "$docker_image"
     docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_network"
     docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_volume"
+    if [ -n "${run-}" ] && [ -f "$run/volumes" ]; then
+        while IFS= read -r docker_going; do
+            emit going "$docker_going"
+        done <"$run/volumes"
+    fi
     for docker_project in ${manifests_compose-}; do
         emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
     done
@@ -507,25 +512,49 @@ identity() { # PATH
 look_stores() { # (ROOT measure|-)...
     while [ $# -gt 0 ]; do
         stores_root=$1 stores_words='' stores_free=''
-        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/image/}
-            stores_word "images of ${stores_item%%/*}"
+        stores_below "$stores_root" ''
+        for stores_remapped in "$stores_root"/[0-9]*.[0-9]*; do
+            [ ! -d "$stores_remapped" ] || stores_below "$stores_remapped" 'remapped '
         done
-        for stores_item in "$stores_root"/containers/*/config.v2.json; do
-            [ ! -e "$stores_item" ] || stores_word containers
-        done
-        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
-            stores_word "snapshots of ${stores_item%%/*}"
-        done
+        stores_snapshots "$stores_root" ''
+        stores_snapshots "$stores_root/containerd/daemon" 'embedded '
         if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
             [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
             stores_space "$stores_root"
         fi
         emit store "$stores_root" "$stores_free" "$stores_words"
         shift 2
+    done
+}
+stores_below() { # FOLDER PREFIX
+    for stores_item in "$1"/image/*/imagedb/content/sha256/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/image/}
+        stores_word "$2images of ${stores_item%%/*}"
+    done
+    for stores_item in "$1"/containers/*/config.v2.json; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item%/*}
+        stores_driver=containerd
+        for stores_mount in "$1"/image/*/layerdb/mounts/"${stores_item##*/}"; do
+            [ -e "$stores_mount" ] || continue
+            stores_driver=${stores_mount#"$1"/image/}
+            stores_driver=${stores_driver%%/*}
+        done
+        stores_word "$2containers of $stores_driver"
+    done
+    for stores_driver in overlay2 fuse-overlayfs btrfs zfs; do
+        for stores_item in "$1/$stores_driver"/*; do
+            [ ! -e "$stores_item" ] || stores_word "$2driver $stores_driver"
+            break
+        done
+    done
+}
+stores_snapshots() { # FOLDER PREFIX
+    for stores_item in "$1"/io.containerd.snapshotter.v1.*/snapshots/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/io.containerd.snapshotter.v1.}
+        stores_word "$2snapshots of ${stores_item%%/*}"
     done
 }
 stores_word() { # WORD: each of them once
@@ -945,7 +974,7 @@ services_query() { # (UNIT COMPARE WATCHED)...
 ;;
 esac
 at look_manifests /var/lib/provision/manifests
-at look_stores /var/lib/docker measure /var/lib/containerd -
+at look_stores /var/lib/docker measure /var/lib/containerd measure
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
@@ -955,8 +984,8 @@ case $flavour in
     apt)
         at look_apt_sources /etc/apt/sources.list.d/docker.sources
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
-        at look_packages curl docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker.io docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd
+        at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
@@ -965,8 +994,8 @@ case $flavour in
         ;;
     dnf)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
-        at look_packages python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc moby-engine docker-cli containerd docker-buildx docker-compose
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
+        at look_packages docker-ce moby-engine docker docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc docker-cli containerd docker-buildx docker-compose
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
@@ -974,8 +1003,8 @@ case $flavour in
 /etc/firewalld/zones/docker.xml'
         ;;
     zypper)
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
-        at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
@@ -984,8 +1013,8 @@ case $flavour in
         ;;
     yum)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
-        at look_packages yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate docker-engine podman-docker buildah runc
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd
+        at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
         at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
@@ -994,15 +1023,15 @@ case $flavour in
 /etc/sysctl.d/99-zz-provision-site.conf'
         ;;
     apk)
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
-        at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     apt-openrc)
-        at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
-        at look_packages curl docker.io docker-cli containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+        at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'

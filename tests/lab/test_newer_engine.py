@@ -1,13 +1,385 @@
-"""An engine that no Debian release has yet, as a new installation gets it: with containerd's image store."""
+"""An engine that no Debian release has yet, as a new installation gets it: with containerd's image store.
+
+Most tests share one host, and each leaves it without images and containers. What an older engine does in the same way
+is tested on both.
+"""
 
 from __future__ import annotations
 
-from tests.lab.conftest import LabHost, newer_engine
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab import images
+from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
+from tests.lab.runs import leftovers
+
+pytestmark = pytest.mark.xdist_group("test_newer_engine")
 
 
-def test_a_new_installation_is_in_the_desired_state(host: LabHost) -> None:
-    spec = {"engine": newer_engine()}
-    assert host.apply(spec).counts == {"changed": 1}
-    assert host.apply(spec).counts == {"ok": 1}
-    assert host.docker_info("ServerVersion") == spec["engine"]["version"]
-    assert "containerd" in host.docker_info("DriverStatus"), "a new installation has containerd's image store"
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    """One host with the newest engine, for all tests of this file."""
+    declared = newer_engine()
+    name = f"{LAB.name}newest"
+    own(LAB)
+    (record,) = LAB.up({name: "trixie"})
+    host = LabHost(name, record.address, tmp_path_factory.mktemp(name))
+    outcome = host.apply({"engine": declared})
+    assert outcome.counts == {"changed": 1}, outcome.out + outcome.err
+    yield host
+    LAB.down([name])
+
+
+@pytest.fixture
+def newest(shared: LabHost) -> Iterator[LabHost]:
+    """That host as it was at first, with the playbook of its engine."""
+    shared.inventory()
+    applied(shared.apply({"engine": newer_engine()}, "--no-lint"), "ok")
+    yield shared
+    shared.inventory()
+    shared.sh("docker ps -aq | xargs -r docker rm -f")
+    assert shared.apply({"engine": newer_engine()}, "--no-lint").code == 0
+    shared.sh("docker image prune -af; docker builder prune -af; docker volume prune -af")
+
+
+def applied(outcome: Outcome, how: str = "changed", hosts: int = 1) -> None:
+    assert outcome.counts == {how: hosts}, outcome.out[-6000:] + outcome.err
+
+
+def image(host: LabHost, tag: str, **more: Any) -> dict[str, Any]:
+    """An image that is sent to the host, and its declaration."""
+    file = f"{tag.replace(':', '-').replace('/', '-')}.tar"
+    images.archive(host.folder / file, tag, **more)
+    return {tag: {"archive": file}}
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Refused as unsuited, before anything was touched."""
+    assert (outcome.code, outcome.counts) == (3, {"failed": 1}), outcome.out[-6000:]
+    error = outcome.done["error"]
+    assert error["kind"] == "unsuited"
+    for word in words:
+        assert word in error["message"], error["message"]
+
+
+def test_a_new_installation_is_in_the_desired_state(shared: LabHost) -> None:
+    declared = newer_engine()
+    applied(shared.apply({"engine": declared}), "ok")
+    assert shared.docker_info("ServerVersion") == declared["version"]
+    assert "containerd" in shared.docker_info("DriverStatus"), "a new installation has containerd's image store"
+
+
+def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> None:
+    host = newest
+    spec = {"engine": newer_engine(), "images": image(host, "app:1"), "containers": {"web": {"image": "app:1"}}}
+    applied(host.apply(spec))
+    pid, before = host.dockerd_pid(), host.sh("docker ps -q; docker image ls -q; sha256sum /etc/docker/daemon.json")
+    held = ("snapshots of overlayfs in /var/lib/containerd", "containers of containerd in /var/lib/docker")
+    for daemon, why in (
+        ({"storage-driver": "overlay2"}, 'storage-driver null -> "overlay2"'),
+        ({"storage-driver": "vfs"}, "to the storage driver vfs"),
+        ({"features": {"containerd-snapshotter": False}}, "features null"),
+        ({"userns-remap": "default"}, 'userns-remap null -> "default"'),
+    ):
+        refused(host.apply({**spec, "engine": newer_engine(**daemon)}, "--no-lint"), *held, why)
+    older = {**newer_engine(), "version": "28.5"}
+    refused(host.apply({**spec, "engine": older}, "--no-lint"), *held, "engine 29.7 -> 28.5")
+    assert host.sh("docker ps -q; docker image ls -q; sha256sum /etc/docker/daemon.json") == before
+    assert host.dockerd_pid() == pid
+    assert host.sh("ls -d /var/lib/docker/overlay2 /var/lib/docker/vfs 2>/dev/null || true") == ""
+    applied(host.apply(spec), "ok")
+
+
+def test_archives_of_other_stores(newest: LabHost) -> None:
+    """Without an index, as docker save wrote them before 25.0, and with several images."""
+    host = newest
+    both = images.archives(host.folder / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
+    assert len(both) == 2
+    known = {**image(host, "app:1"), "one:1": {"archive": "both.tar"}, "two:1": {"archive": "both.tar"}}
+    named = {"two": {"image": "two:1", "stop_timeout": 0}, "app": {"image": "app:1", "stop_timeout": 0}}
+    spec = {"engine": newer_engine(), "images": known, "containers": named}
+    applied(host.apply(spec))
+    assert host.sh("docker exec two cat /two") == "2"
+    assert host.provision("verify", "--suite", "containers").failed == set()
+    applied(host.apply(), "ok")
+    assert host.sh("ls /var/lib/provision/blobs") == ""
+    # Another image of that name is another one.
+    host.sh("docker tag one:1 two:1")
+    assert "change image:two:1" in host.plan().items
+    assert host.provision("verify", "--suite", "containers").failed == {"loaded_image two:1", "container_image two"}
+    applied(host.apply())
+    # As this engine saves them: with an index, in which each has its name.
+    host.sh("docker save one:1 two:1 -o /tmp/both.tar")
+    saved = host.sh("base64 -w0 /tmp/both.tar")
+    (host.folder / "both.tar").write_bytes(base64.b64decode(saved))
+    host.sh("docker rm -f two; docker image rm one:1 two:1")
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    assert host.sh("docker exec two cat /two") == "2"
+
+
+def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost, docker_host: LabHost) -> None:
+    name = f"{newest.address}:5000"
+    app = f"{name}/team/app:1"
+    whole, part = images.platforms(newest.folder / "app.tar", app)
+    insecure = {"insecure-registries": [name]}
+    first = together([newest, docker_host])[0]
+    first.playbook(
+        {
+            "hosts": newest.name,
+            "spec": {
+                "engine": newer_engine(**insecure),
+                "registry": {"name": newest.address},
+                "images": {app: {"archive": "app.tar", "push": True}},
+            },
+        },
+        {
+            "name": "Runners",
+            "hosts": docker_host.name,
+            "spec": {
+                "engine": engine(**insecure),
+                "prune": {"after": "1h"},
+                "containers": {"app": {"image": app, "stop_timeout": 0}},
+            },
+        },
+    )
+    applied(first.apply(None, "--no-lint"), hosts=2)
+    assert newest.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}") == whole
+    digests = docker_host.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {app}")
+    assert part in digests, "the other host has what was pushed"
+    applied(first.apply(None, "--no-lint"), "ok", 2)
+    # Pulled a moment ago, of an image that was made long ago, and used by nothing: it has its hour.
+    docker_host.sh(f"docker rm -f app; docker image rm -f {app}; docker pull -q {app}")
+    docker_host.sh(f"docker tag {app} other:1; docker image rm {app}; docker image rm other:1; docker pull -q {app}")
+    docker_host.sh(f"sed -i 's, {name}[^ ]*,,' /etc/systemd/system/provision-prune.service; systemctl daemon-reload")
+    docker_host.sh("systemctl start provision-prune.service")
+    assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "it was pulled a moment ago"
+
+
+def test_what_a_build_replaces_comes_back(newest: LabHost) -> None:
+    host = newest
+    folder = host.folder / "site"
+    folder.mkdir()
+    known = {**image(host, "base:1"), "web:1": {"build": {"folder": "site"}}}
+    web = {"image": "web:1", "within": 10, "stop_timeout": 0}
+    spec: dict[str, Any] = {
+        "engine": {**newer_engine(), "plugins": ["buildx"]},
+        "images": known,
+        "containers": {"web": web},
+    }
+
+    def build(text: str) -> None:
+        (folder / "Dockerfile").write_text(f"FROM base:1\nENV IS={text}\n")
+
+    def is_now() -> str:
+        ask = "docker image inspect --format '{{json .Config.Env}}' web:1; docker inspect --format '{{.Image}}' web"
+        env, of_container = host.sh(ask).splitlines()
+        assert host.sh("docker image inspect --format '{{.Id}}' web:1") == of_container
+        return env
+
+    build("one")
+    applied(host.apply(spec))
+    first = is_now()
+    build("two")
+    failed = host.apply({**spec, "containers": {"web": {**web, "command": ["false"]}}})
+    assert failed.done["status"] == "rolled_back", failed.out[-4000:]
+    assert "could not be put back" not in failed.done["error"]["message"]
+    assert is_now() == first
+    assert host.sh("docker image ls -q provision-before") == ""
+    assert leftovers(host) == ""
+    applied(host.apply(spec))
+    assert "IS=two" in is_now()
+    back = host.rollback(host.provision("runs", "--on-hosts").all("run")[-1]["run"])
+    applied(back)
+    assert is_now() == first
+
+
+def test_nftables(newest: LabHost) -> None:
+    host = newest
+    forwarding = {"net.ipv4.ip_forward": 1}
+    declared = newer_engine(**{"firewall-backend": "nftables"})
+    never = {"engine": {**declared, "firewall": {"forward": "drop"}}, "sysctl": forwarding}
+    outcome = host.apply(never)
+    assert outcome.code == 1, "an error of the spec"
+    assert "no container would reach anything" in outcome.out + outcome.err
+    # dockerd has left a policy of iptables that drops what its rules in nftables accept.
+    assert host.sh("iptables -S FORWARD | head -n 1") == "-P FORWARD DROP"
+    refused(host.apply({"engine": declared, "sysctl": forwarding}), "FORWARD chain is DROP")
+    spec = {"engine": {**declared, "firewall": {"forward": "accept"}}, "sysctl": forwarding}
+    applied(host.apply(spec))
+    applied(host.apply(), "ok")
+    checked = host.provision("verify", "--suite", "foundation", "--suite", "settings")
+    assert checked.failed == set(), checked.out[-4000:]
+    host.sh("nft flush table ip docker-bridges")
+    assert "nat docker0" in host.provision("verify", "--suite", "foundation").failed
+    applied(host.apply({"engine": newer_engine()}, "--no-lint"))
+    host.sh("iptables -P FORWARD DROP")
+
+
+def test_an_image_without_a_name_is_pruned(newest: LabHost) -> None:
+    host = newest
+    applied(host.apply({"engine": newer_engine(), "prune": {"after": "0s"}}, "--no-lint"))
+    for number in ("one", "two"):
+        images.archive(host.folder / "app.tar", "app:1", {"is": number.encode()})
+        host.apply({"engine": newer_engine(), "prune": {"after": "0s"}, "images": {"app:1": {"archive": "app.tar"}}})
+    assert len(host.sh("docker image ls -aq").split()) == 2
+    host.sh("systemctl start provision-prune.service")
+    assert host.sh("docker image ls -a --format '{{.Repository}}:{{.Tag}}'") == "app:1"
+
+
+def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
+    host = newest
+    pid = host.dockerd_pid()
+    planned = host.plan({"engine": newer_engine(features={"cdi": False})}, "--no-lint")
+    (event,) = planned.all("host.plan")
+    assert event["impact"] == "restart", event["impacts"]
+    applied(host.apply(None, "--no-lint"))
+    assert host.dockerd_pid() != pid
+    assert "CDI" not in host.docker_info("CDISpecDirs")
+    assert host.docker_info("CDISpecDirs") == "[]"
+    applied(host.apply(None, "--no-lint"), "ok")
+
+
+def test_the_doctor_knows_where_this_engine_keeps_its_layers(newest: LabHost) -> None:
+    """The root of a lab host is an overlay, on which no container starts."""
+    host = newest
+    assert host.provision("doctor", spec={"engine": newer_engine()}).code == 0
+    moved = host.provision("doctor", spec={"engine": {**newer_engine(), "containerd_root": "/srv/containerd"}})
+    refused(moved, "space /srv/containerd: an overlay itself")
+    root = newer_engine(**{"data-root": "/srv/docker"})
+    levels = {
+        event["subject"]: event["level"] for event in host.provision("doctor", spec={"engine": root}).all("verdict")
+    }
+    assert levels["space /srv/docker"] == "warning"
+
+
+#: What docker shows otherwise than it is declared; each rolled back, for it never was as declared.
+AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
+    "privileged": {"privileged": True},
+    "addresses": {
+        "ports": ["0.0.0.0:8081:80", "[::1]:8082:80", "[0:0::1]:8083:81", "8084:080"],
+        "command": ["httpd", "-f", "-p", "80", "-h", "/"],
+    },
+    "tmpfs": {"tmpfs": ["/t:size=1m,mode=1777", "/run"]},
+    "logs": {"log": {"driver": "json-file", "options": {"max-size": "5m"}}},
+    "other-logs": {"log": {"driver": "local", "options": {"max-size": "5m"}}},
+}
+
+
+def converges(host: LabHost, declared: dict[str, Any]) -> None:
+    """What docker adds, merges or writes in another form is what was declared."""
+    options = {"max-size": "10m", "max-file": "3", "cache-max-file": "2"}
+    known = image(host, "app:1")
+    named = {name: {"image": "app:1", "stop_timeout": 0, **one} for name, one in AS_DOCKER_SHOWS_IT.items()}
+    spec = {
+        "engine": {**declared, "daemon": {**declared["daemon"], "log-opts": options}},
+        "images": known,
+        "containers": named,
+    }
+    applied(host.apply(spec, "--no-lint"))
+    applied(host.apply(None, "--no-lint"), "ok")
+    assert host.sh("docker inspect --format '{{json .HostConfig.LogConfig.Config}}' logs") == (
+        '{"cache-max-file":"2","max-file":"3","max-size":"5m"}'
+    )
+    checked = host.provision("verify", "--suite", "containers")
+    assert checked.failed == set(), checked.out[-4000:]
+    # Where no play of this run has the engine, what docker adds is not known.
+    host.playbook({"name": "Others", "spec": {"images": known, "containers": named}})
+    applied(host.apply(None, "--no-lint"), "ok")
+
+
+def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> None:
+    known = image(host, "app:1")
+    web = {"image": "app:1", "volumes": ["data:/data"], "stop_timeout": 0}
+    spec = {"engine": declared, "images": known, "volumes": {"data": {}}, "containers": {"web": web}}
+    applied(host.apply(spec, "--no-lint"))
+    host.sh("docker exec web sh -c 'echo kept >/data/file'")
+    gone = {"volumes": {"data": {"absent": True}}, "containers": {"web": {"absent": True}}}
+    # What fails afterwards brings both back, whole.
+    failing = {"net": {"image": "app:1", "networks": ["nosuch"], "stop_timeout": 0}}
+    failed = host.apply(
+        {**spec, "volumes": gone["volumes"], "containers": {**gone["containers"], **failing}}, "--no-lint"
+    )
+    assert failed.done["status"] == "rolled_back", failed.out[-4000:]
+    assert host.sh("docker exec web cat /data/file") == "kept"
+    applied(host.apply({**spec, **gone}, "--no-lint"))
+    assert host.sh("docker ps -aq; docker volume ls -q") == ""
+    applied(host.apply(None, "--no-lint"), "ok")
+    # One that another container has is not removed behind its back.
+    host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
+    failed = host.apply(None, "--no-lint")
+    assert "in use by the container theirs" in failed.done["error"]["detail"]
+    assert host.sh("docker volume ls -q") == "data"
+    host.sh("docker rm -f theirs; docker volume rm data")
+
+
+def test_fields_that_docker_shows_otherwise(newest: LabHost) -> None:
+    converges(newest, newer_engine())
+
+
+def test_fields_that_an_older_docker_shows_otherwise(docker_host: LabHost) -> None:
+    converges(docker_host, engine())
+
+
+def test_a_volume_goes_with_its_container(newest: LabHost) -> None:
+    volume_goes_with_its_container(newest, newer_engine())
+
+
+def test_a_volume_goes_with_its_container_of_an_older_engine(docker_host: LabHost) -> None:
+    volume_goes_with_its_container(docker_host, engine())
+
+
+def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None:
+    """A driver that has left state is taken for good, so an undo must take that away again."""
+    declared = newer_engine()
+    host = new_host()
+    applied(host.apply({"engine": declared}))
+    graph = {"engine": newer_engine(**{"storage-driver": "overlay2"}), "images": image(host, "app:1")}
+    ill = {"web": {"image": "app:1", "command": ["false"], "within": 5, "stop_timeout": 0}}
+    failed = host.apply({**graph, "containers": ill}, "--no-lint")
+    assert failed.done["status"] == "rolled_back", failed.out[-4000:]
+    assert host.docker_info("Driver") == "overlayfs"
+    assert host.sh("ls -d /var/lib/docker/overlay2 /var/lib/docker/image/overlay2 2>/dev/null || true") == ""
+    assert host.sh("ls /var/lib/docker/containers; docker ps -aq; docker image ls -aq") == ""
+    assert leftovers(host) == ""
+    applied(host.apply({"engine": declared}, "--no-lint"), "ok")
+    # With nothing in the store it just works; and then the driver is not left either.
+    well = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
+    applied(host.apply(well, "--no-lint"))
+    assert host.docker_info("Driver") == "overlay2"
+    applied(host.apply({**well, "engine": declared}, "--no-lint"))
+    assert host.docker_info("Driver") == "overlay2", "undeclared, dockerd goes on with what it finds"
+    snapshotter = newer_engine(features={"containerd-snapshotter": True})
+    held = ("images of overlay2 in /var/lib/docker", "containers of overlay2 in /var/lib/docker")
+    refused(host.apply({**well, "engine": snapshotter}, "--no-lint"), *held)
+    # Down and up again it stays what it is, and every container comes back.
+    host.sh("docker run -d --name theirs --restart always app:1")
+    for version in ("28.5.2", declared["version"]):
+        applied(host.apply({**well, "engine": {**declared, "version": version}}, "--no-lint"))
+        assert host.docker_info("ServerVersion").startswith(version)
+        assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["theirs", "web"]
+    # What is left on purpose is left.
+    left = {"engine": {**snapshotter, "existing_store": "leave"}}
+    host.sh("docker stop -t 0 theirs web")
+    applied(host.apply(left, "--no-lint"))
+    assert host.docker_info("Driver") == "overlayfs"
+
+
+def test_an_upgrade_that_costs_a_container_is_not_called_well(docker_host: LabHost) -> None:
+    declared = newer_engine()
+    host = docker_host
+    host.sh("mkdir /srv/data")
+    applied(host.apply({"engine": engine(), "images": image(host, "app:1")}))
+    host.sh(
+        "docker run -d --restart always --mount type=bind,src=/srv/data,dst=/data --name web app:1; rm -r /srv/data"
+    )
+    # From the stable channel to another: the engine's packages are all that changes of docker.
+    outcome = host.apply({"engine": declared}, "--no-lint")
+    assert outcome.done["status"] == "rolled_back", outcome.out[-4000:]
+    assert "containers that ran before do not run any more: web" in outcome.out
+    host.sh("mkdir /srv/data; docker start web")
+    docker_answers(host)
+    applied(host.apply(None, "--no-lint"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
 from provision import spec
 from provision.model import LONG, USUAL, Call, Drift, Report, State, Withheld
-from provision.resources.docker.fields import declared, found, stop_timeout, words
+from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
 from provision.secret import holds, reveal
@@ -32,6 +33,8 @@ class Container(Struct, frozen=True):
     declared: spec.Container
     #: the id of the very image, where its name may stand for another one by now
     image: str = ""
+    #: the declared daemon.json; ``None`` where no play has it, so that it is not known what docker adds
+    daemon: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -42,7 +45,7 @@ class Container(Struct, frozen=True):
         return (f"container {self.name}",)
 
     def want(self) -> State:
-        return declared(self.declared)
+        return declared(self.declared, daemon_logs(self.declared, self.daemon or {}))
 
     @property
     def _reference(self) -> str:
@@ -65,7 +68,8 @@ class Container(Struct, frozen=True):
         own = image(report, self._reference)
         # Where its image has no name any more nothing can be told apart from it.
         config = own.config if own is not None else {**whole["Config"], "Env": variables}
-        state = found(self.declared, whole, variables, config, report.salt)
+        logs = daemon_logs(self.declared, self.daemon) if self.daemon is not None else None
+        state = found(self.declared, whole, variables, config, report.salt, logs)
         state |= dict.fromkeys(self._variables, Withheld("another secret"))
         if self._secrets and hidden in self._hashes():
             state |= {f"environment {name}": self.declared.environment[name] for name in self._secrets}

@@ -6,6 +6,8 @@ the image or docker has it, and is compared with that: so what was added by hand
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +24,9 @@ _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 OURS = ("provision.spec", "provision.secrets", "provision.run")
 
 
-def declared(one: Container) -> dict[str, str]:
-    """Field -> value, for all that is compared."""
+def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
+    """Field -> value, for all that is compared. ``logs`` are options that docker adds to those of the declared log
+    (:func:`daemon_logs`)."""
     entry, command = _argv(one)
     wanted = {
         "image": str(one.image),
@@ -58,15 +61,34 @@ def declared(one: Container) -> dict[str, str]:
     if one.memory_swap is not None:
         wanted["memory_swap"] = str(size(one.memory_swap))
     if one.log is not None:
-        wanted["log"] = _log(one.log.driver, one.log.options)
+        wanted["log"] = _log(one.log.driver, {**logs, **one.log.options})
     return wanted
 
 
+def daemon_logs(one: Container, daemon: Mapping[str, Any]) -> dict[str, str]:
+    """The log options that docker gives a container besides the declared ones: daemon.json's, where its driver is the
+    container's, and those of the cache in any case (moby, daemon/logs.go and logger/loggerutils/cache)."""
+    if one.log is None or not isinstance(options := daemon.get("log-opts") or {}, dict):
+        return {}
+    same = one.log.driver == (daemon.get("log-driver") or "json-file")
+    return {key: str(value) for key, value in options.items() if same or key.startswith("cache-")}
+
+
+#: What docker adds to a privileged container without a label of its own (moby, daemon/create.go, generateSecurityOpt).
+_OF_PRIVILEGED = "label=disable"
+
+
 def found(
-    one: Container, whole: Mapping[str, Any], variables: Iterable[str], image: Mapping[str, Any], salt: Salt
+    one: Container,
+    whole: Mapping[str, Any],
+    variables: Iterable[str],
+    image: Mapping[str, Any],
+    salt: Salt,
+    logs: Mapping[str, str] | None,
 ) -> dict[str, str]:
     """The same fields of a container of docker's; ``variables`` are ``NAME=value``, ``image`` is its image's config.
-    The field ``image`` and secret variables are left to the caller.
+    The field ``image`` and secret variables are left to the caller. ``logs`` are the options that docker adds to those
+    of the declared log; ``None`` where no play declares the daemon: then only declared options are compared.
 
     What only docker's socket tells (variables, labels, options of the log) is shown where a spec has the value in plain
     text: this one, or the one that provision made the container of. Commands are shown: ps shows them to every user.
@@ -84,14 +106,17 @@ def found(
         known = getattr(one, kind).get(name), before.get(kind, {}).get(name)
         return value if value in known else disclosure.text(value, salt)
 
-    logging = {**_options(before.get("log")), **(one.log.options if one.log is not None else {})}
+    own_logs = one.log.options if one.log is not None else {}
+    logging = {**_options(before.get("log")), **(logs or {}), **own_logs}
+    options = host["LogConfig"].get("Config") or {}
+    compared = options if logs is not None else {key: value for key, value in options.items() if key in own_logs}
     retries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
     return {
         "entrypoint": _or_images(entry is None, config.get("Entrypoint"), image.get("Entrypoint")),
         "command": _or_images(command is None, config.get("Cmd"), image.get("Cmd")),
         "ports": ", ".join(sorted(_published(host.get("PortBindings") or {}))) or "none",
         "volumes": ", ".join(sorted(_mounted(host))) or "none",
-        "tmpfs": ", ".join(sorted(host.get("Tmpfs") or {})) or "none",
+        "tmpfs": ", ".join(sorted(_tmpfs(host.get("Tmpfs") or {}))) or "none",
         "networks": ", ".join(sorted(whole.get("Networks") or {})) or "none",
         "user": _text_or_images(one.user is None, config.get("User"), image.get("User")),
         "workdir": _text_or_images(one.workdir is None, config.get("WorkingDir"), image.get("WorkingDir")),
@@ -102,14 +127,14 @@ def found(
         "restart": (policy.get("Name") or "no") + retries,
         "cap_add": _capabilities(host.get("CapAdd")),
         "cap_drop": _capabilities(host.get("CapDrop")),
-        "security": ", ".join(sorted(host.get("SecurityOpt") or [])) or "none",
+        "security": ", ".join(sorted(_security(one, host))) or "none",
         "privileged": _yes(host.get("Privileged")),
         "read_only": _yes(host.get("ReadonlyRootfs")),
         "init": _yes(host.get("Init")),
         "health": _IMAGES if one.health is None and health == image.get("Healthcheck") else _health(health),
         "stop_timeout": stop_timeout(config),
         "hostname": config.get("Hostname") or "",
-        "log": _log_found(host["LogConfig"], logging, salt),
+        "log": _log_found(host["LogConfig"]["Type"], compared, logging, salt),
         "other environment": _names(
             name for name, value in given.items() if name not in one.environment and from_image.get(name) != value
         ),
@@ -229,14 +254,31 @@ def _port(text: str) -> str:
     rest, _, protocol = text.partition("/")
     front, _, inner = rest.rpartition(":")
     address, _, outer = front.rpartition(":")
-    return f"{address.strip('[]') or '*'}:{outer} -> {inner}/{protocol or 'tcp'}"
+    return _shown_port(address.strip("[]"), outer, f"{int(inner)}/{protocol or 'tcp'}")
 
 
 def _published(bindings: Mapping[str, Any]) -> Iterator[str]:
     for inner, places in bindings.items():
         for place in places or [{}]:
-            address = place.get("HostIp") or "*"
-            yield f"{'*' if address in ('0.0.0.0', '::') else address}:{place.get('HostPort', '')} -> {inner}"  # noqa: S104 - read, not bound to
+            yield _shown_port(place.get("HostIp") or "", place.get("HostPort") or "", inner)
+
+
+def _shown_port(address: str, outer: str, inner: str) -> str:
+    """No address is all of them; ``0.0.0.0`` is those of IPv4 alone. Each address has many forms."""
+    with contextlib.suppress(ValueError):
+        address = str(ipaddress.ip_address(address)) if address else "*"
+    return f"{address}:{int(outer) if outer.isdigit() else outer} -> {inner}"
+
+
+def _tmpfs(mounts: Mapping[str, str]) -> Iterator[str]:
+    """As ``--tmpfs`` takes them: PATH, or PATH:OPTIONS."""
+    yield from (f"{path}:{options}" if options else path for path, options in mounts.items())
+
+
+def _security(one: Container, host: Mapping[str, Any]) -> list[str]:
+    given: list[str] = host.get("SecurityOpt") or []
+    added = host.get("Privileged") and not any(option.startswith("label") for option in one.security)
+    return [option for option in given if not (added and option == _OF_PRIVILEGED)]
 
 
 def _bind(text: str) -> str:
@@ -309,9 +351,9 @@ def _log(driver: str, options: Mapping[str, str]) -> str:
     return f"{driver} {json.dumps(dict(options), sort_keys=True)}"
 
 
-def _log_found(config: Mapping[str, Any], known: Mapping[str, str], salt: Salt) -> str:
-    told = disclosure.pairs(config.get("Config") or {}, known, salt)
-    line = f"{config['Type']} {told}"
+def _log_found(driver: str, options: Mapping[str, str], known: Mapping[str, str], salt: Salt) -> str:
+    told = disclosure.pairs(options, known, salt)
+    line = f"{driver} {told}"
     return Withheld(line) if isinstance(told, Withheld) else line
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -80,12 +81,18 @@ class PulledImage(Struct, frozen=True):
 
 class LoadedImage(Struct, frozen=True):
     """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
-    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host."""
+    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host. ``content``, ``tag``
+    and ``parts`` are those of :class:`provision.blobs.Archive`; where the archive is ``shared``, images after this one
+    are from it too."""
 
     reference: str
     ids: tuple[str, ...]
     blob: Blob
     push: bool = False
+    content: str = ""
+    tag: str = ""
+    parts: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def id(self) -> str:
@@ -105,18 +112,22 @@ class LoadedImage(Struct, frozen=True):
         found = image(report, self.reference)
         if found is None:
             return {}
-        state = {"image": self.ids[0] if found.id in self.ids else found.id}
-        return {**state, "pushed": _tag(report, self.reference, found)} if self.push else state
+        state = {"image": self.ids[0] if self._is(found) else found.id}
+        return {**state, "pushed": _tag(report, self.reference, found, self.parts)} if self.push else state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         kept = (("image", self.reference, ""),)
         # What is of this very image already need not be made anew.
         renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
         if "image" in drift:
-            words = (self.reference, self.blob.name, *self.ids)
+            words = (self.reference, self.blob.name, "keep" if self.shared else "-", self.tag, *self.ids)
             yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,), limit=LONG)
         if self.push:
             yield Call("image_push", (self.reference,), limit=LONG)
+
+    def _is(self, found: Image) -> bool:
+        made = bool(self.content) and found.of_containerd and found.content == self.content
+        return made or found.id in self.ids
 
 
 class BuiltImage(Struct, frozen=True):
@@ -156,14 +167,8 @@ class BuiltImage(Struct, frozen=True):
         if "built of" in drift:
             args = (f"{name}={value}" for name, value in self.args)
             words = (self.reference, self.blob.name, self.context, self.dockerfile, self.target, *args)
-            yield Call(
-                "image_build",
-                words,
-                renews=(self.id,),
-                keeps=(("image", self.reference, ""),),
-                sends=(self.blob,),
-                limit=LONG,
-            )
+            kept = (("image", self.reference, "long"),)
+            yield Call("image_build", words, renews=(self.id,), keeps=kept, sends=(self.blob,), limit=LONG)
         if self.push:
             yield Call("image_push", (self.reference,), limit=LONG)
 
@@ -189,7 +194,7 @@ class NoImage(Struct, frozen=True):
         return {"image": "absent" if image(report, self.reference) is None else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, ""),), limit=LONG)
+        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, "brief"),), limit=LONG)
 
 
 class ImageBefore(Struct, frozen=True):
@@ -238,21 +243,42 @@ def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
     return (here, Call("look_moved", (reference,))) if asks else (here,)
 
 
-def _tag(report: Report, reference: str, found: Image) -> str:
-    """What the registry has for a tag, against what the host has."""
+def _tag(report: Report, reference: str, found: Image, parts: tuple[str, ...] = ()) -> str:
+    """What the registry has for a tag, against what the host has: the image, or one of its platforms' (``parts``)
+    where docker has pushed only that, for it has no others."""
     answer = report.get("moved", reference)
     if answer is None:
         return "the registry was not asked"
-    head, _, body = answer[0].replace("\r", "").partition("\n\n")
+    head, said = _answer(answer[0])
+    if said is None:
+        return f"its registry can't be asked: {head[-200:] or 'no answer'}"
+    digest = _digest(said)
+    if not digest:
+        message = said.get("message", "no digest")
+        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
+    same = f"{repository(reference)}@{digest}" in found.digests or digest in parts
+    return _AS_IS if same else f"moved: {familiar(reference)} is {digest}"
+
+
+def digest_in_registry(report: Report, reference: str) -> str:
+    """The digest that a registry said a tag has; empty where it was not asked, or did not say."""
+    answer = report.get("moved", reference)
+    _, said = _answer(answer[0]) if answer is not None else ("", None)
+    return _digest(said or {})
+
+
+def _digest(said: dict[str, Any]) -> str:
+    """The digest in a registry's answer; empty for what is none."""
+    descriptor = said.get("Descriptor")
+    digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""
+    return digest if _DIGEST.fullmatch(digest) else ""
+
+
+def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
+    """The head of a registry's answer (or all of it), and its JSON."""
+    head, _, body = text.replace("\r", "").partition("\n\n")
     try:
         said = parsed(body)
     except WireError:
-        return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
-    descriptor = said.get("Descriptor") if isinstance(said, dict) else None
-    digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""
-    if not _DIGEST.fullmatch(digest):
-        message = said.get("message", "no digest") if isinstance(said, dict) else "no answer"
-        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
-    return (
-        _AS_IS if f"{repository(reference)}@{digest}" in found.digests else f"moved: {familiar(reference)} is {digest}"
-    )
+        return (body or head).strip(), None
+    return head, said if isinstance(said, dict) else {}

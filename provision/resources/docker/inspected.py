@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from provision.blobs import content, full_name
 from provision.model import Report
 from provision.resources.obstacle import Unfixable
 from provision.wire import WireError, parsed
@@ -27,6 +28,17 @@ class Image(Struct, frozen=True):
     tags: frozenset[str]
     digests: frozenset[str]
     config: dict[str, Any]
+    layers: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """What it is made of, in the words of an archive (:mod:`provision.blobs`)."""
+        return content(self.layers, self.config)
+
+    @property
+    def of_containerd(self) -> bool:
+        """Whether it is in containerd's store, where an image's id is the digest of its manifest."""
+        return any(digest.endswith(f"@{self.id}") for digest in self.digests)
 
 
 def thing(report: Report, kind: Literal["network", "volume"], name: str) -> dict[str, Any] | None:
@@ -54,14 +66,13 @@ def image(report: Report, reference: str) -> Image | None:
         if reference == one["Id"] or wanted & (tags | digests):
             if bad := next((each for each in sorted(map(str, digests)) if not _DIGESTED.fullmatch(each)), None):
                 raise Unfixable(f"docker reports a digest of {reference} that is none: {bad[:100]!r}")
-            return Image(one["Id"], tags, digests, one.get("Config") or {})
+            return Image(one["Id"], tags, digests, one.get("Config") or {}, tuple(one.get("Layers") or ()))
     return None
 
 
 def familiar(reference: str) -> str:
-    """As docker lists it: without Docker Hub's own prefix, and with a tag (distribution/reference)."""
-    short = reference.removeprefix("docker.io/").removeprefix("library/")
-    return short if "@" in short or ":" in short.rpartition("/")[2] else f"{short}:latest"
+    """As docker lists it: without Docker Hub's own prefix, and with a tag."""
+    return full_name(reference)
 
 
 def repository(reference: str) -> str:

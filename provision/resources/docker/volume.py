@@ -81,7 +81,8 @@ class NoVolume(Struct, frozen=True):
         return (Call("look_docker", ("volume", self.name, "-")),)
 
     def seen(self, report: Report) -> State:
-        return {"volume": "absent" if thing(report, "volume", self.name) is None else "with its data"}
+        going = report.get("going", self.name) is not None  # with the end of this very run
+        return {"volume": "absent" if going or thing(report, "volume", self.name) is None else "with its data"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("volume_remove", (self.name,))

@@ -41,16 +41,22 @@ image_push() { # REFERENCE
     registry_try push "$1"
 }
 
-image_load() { # REFERENCE BLOB ID...: an image has one id in docker's own store and another one in containerd's
-    load_name=$1 load_blob=$run_blobs/$2
-    shift 2
+# An image has one id in docker's own store and another one in containerd's, and an archive without an index names only
+# the former: what it has brought then goes by its own name for it.
+image_load() { # REFERENCE BLOB keep|- TAG ID...: keep what a later step loads from too
+    load_name=$1 load_blob=$run_blobs/$2 load_keep=$3 load_tag=$4
+    shift 4
     if ! image_loaded "$@"; then
         [ -f "$load_blob" ] || fail "the archive did not arrive on the host"
-        docker load -q -i "$load_blob" || fail "docker does not take this archive"
-        image_loaded "$@" || fail "the archive does not hold the image that it says it holds"
+        load_said=$(docker load -q -i "$load_blob" 3>&-) || fail "docker does not take this archive"
+        if ! image_loaded "$@"; then
+            load_id=${load_tag:-"sha256:${load_said##*sha256:}"}
+            load_id=$(docker image inspect --format '{{.Id}}' "$load_id") ||
+                fail "the archive does not hold the image that it says it holds"
+        fi
     fi
     docker tag "$load_id" "$load_name"
-    rm -f -- "$load_blob"
+    [ "$load_keep" = keep ] || rm -f -- "$load_blob"
 }
 
 image_loaded() { # ID... -> load_id
@@ -84,9 +90,16 @@ image_remove() { # REFERENCE
     docker image rm -f "$1" >/dev/null
 }
 
-keep_image() { # NUMBER REFERENCE: what the name stands for now
+# An image without a name is lost in containerd's store as soon as BuildKit takes its name, and in every store when it
+# is removed. Then it gets another name first: a brief one goes when the run has ended well, a long one with its record.
+keep_image() { # NUMBER REFERENCE brief|long|'': what the name stands for now
     keep_id=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null 3>&-) || keep_id=
     printf 'image %s %s\n' "${keep_id:-absent}" "$2"
+    [ -n "$keep_id" ] && [ -n "$3" ] || return 0
+    keep_spare=provision-before:${run##*/}-$1
+    docker tag "$keep_id" "$keep_spare" || return 1
+    [ "$3" = long ] || : >"$run/aside"
+    printf 'spare %s %s\n' "$3" "$keep_spare"
 }
 
 undo_image() { # ID REFERENCE
@@ -96,4 +109,8 @@ undo_image() { # ID REFERENCE
         absent) docker image rm "$2" >/dev/null ;;
         *) docker tag "$1" "$2" ;;
     esac
+}
+
+undo_spare() { # brief|long NAME: it has its own name again
+    ! docker image inspect "$2" >/dev/null 2>&1 || docker image rm "$2" >/dev/null
 }

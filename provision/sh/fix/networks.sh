@@ -60,6 +60,21 @@ volume_put() { # NAME WORD...
     docker volume create "$@" "$volume_name" >/dev/null
 }
 
+# A container that was put aside in this very run still has it, and may have to serve again: then both go when the run
+# has ended well (settled).
 volume_remove() { # NAME
+    volume_users=$(docker ps -a --filter "volume=$1" --format '{{.Names}}')
+    for volume_user in $volume_users; do
+        case $volume_user in
+            *.provision-old) ;;
+            *) fail "the volume $1 is in use by the container $volume_user" ;;
+        esac
+    done
+    if [ -n "$volume_users" ]; then
+        printf '%s\n' "$1" >>"$run/volumes"
+        : >"$run/aside"
+        durable "$run/volumes" "$run"
+        return 0
+    fi
     docker volume rm "$1" >/dev/null
 }

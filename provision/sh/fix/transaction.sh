@@ -57,7 +57,7 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
-            image | container | network | compose)
+            image | container | network | compose | store)
                 keep_number=$((keep_number + 1))
                 "keep_$1" "$keep_number" "$2" "$3"
                 ;;
@@ -263,18 +263,24 @@ finish() {
     fi
 }
 
-# It has ended well: the containers that were put aside go.
+# It has ended well: what was put aside goes, containers and images that were to be removed.
 settled() { # RUN-FOLDER
     [ -e "$1/aside" ] || return 0
     settled_result=
     { IFS= read -r settled_result <"$1/result"; } 2>/dev/null || :
     [ "$settled_result" = "done" ] || return 0
-    while IFS=' ' read -r settled_kind _ settled_name; do
-        case $settled_kind in
-            container) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
+    while IFS=' ' read -r settled_kind settled_word settled_name; do
+        case $settled_kind:$settled_word in
+            spare:brief) docker image rm "$settled_name" >/dev/null 2>&1 3>&- || : ;;
+            container:*) docker rm -f "$settled_name.provision-old" >/dev/null 2>&1 3>&- || : ;;
         esac
     done <"$1/before"
-    rm -f "$1/aside"
+    if [ -f "$1/volumes" ]; then
+        while IFS= read -r settled_name; do
+            docker volume rm "$settled_name" >/dev/null 2>&1 3>&- || :
+        done <"$1/volumes"
+    fi
+    rm -f "$1/aside" "$1/volumes"
 }
 
 result() { # WORD [REASON]
@@ -308,7 +314,7 @@ undo() { # REASON
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
             # What docker has, in the order in which it was made: when docker itself is as it was.
-            'image '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
+            'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
             'end '* | 'package '* | 'made '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
@@ -318,7 +324,7 @@ undo() { # REASON
     svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
     undo_each "$undo_objects"
-    rm -f "$run/aside"
+    rm -f "$run/aside" "$run/volumes"
     emit undone "$1" "$undo_failed"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
@@ -390,9 +396,18 @@ history_bound() {
                 ;;
         esac
         if [ "$history_count" -ge 20 ] || [ "$history_bytes" -gt 51200 ]; then
+            history_images "$history_run"
             rm -rf -- "$history_run"
         fi
     done
+}
+
+# Images that have a name only because the run may be rolled back (fix/images.sh).
+history_images() { # RUN-FOLDER
+    [ -f "$1/before" ] || return 0
+    while IFS=' ' read -r history_kind _ history_name; do
+        [ "$history_kind" != spare ] || docker image rm "$history_name" >/dev/null 2>&1 3>&- || :
+    done <"$1/before"
 }
 
 run_lives() { # RUN-FOLDER: whether the process that signed for it lives
@@ -439,7 +454,7 @@ undo_one() { # KIND WORD REST
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
         # Sent along only where the run keeps such things.
-        image | network | container | compose) "undo_$1" "$2" "$3" ;;
+        image | network | container | compose | spare | store) "undo_$1" "$2" "$3" ;;
     esac
 }
 

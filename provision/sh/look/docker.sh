@@ -25,12 +25,18 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     # Asking may start a daemon that its socket waits for; its file says whether one runs.
     [ -e /run/docker.pid ] || return 0
     emit docker daemon
-    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}}}' \
+    docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}},"Layers":{{json .RootFS.Layers}}}' \
         "$docker_image"
     docker_ask network '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Internal":{{json .Internal}},"IPAM":{{json .IPAM}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_network"
     docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_volume"
+    # Volumes that go when this run has ended well (fix/networks.sh).
+    if [ -n "${run-}" ] && [ -f "$run/volumes" ]; then
+        while IFS= read -r docker_going; do
+            emit going "$docker_going"
+        done <"$run/volumes"
+    fi
     for docker_project in ${manifests_compose-}; do
         emit project "$docker_project" "$(exec docker ps -aq --filter "label=com.docker.compose.project=$docker_project" 2>&1 3>&-)"
     done

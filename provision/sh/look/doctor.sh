@@ -2,7 +2,7 @@
 # What a host must offer before an engine is installed. Read-only; nothing here is in the way of an apply, so its forks (a
 # dozen: uname, grep, modprobe, date, stat, df, ip) are nobody's loss.
 
-look_doctor() { # FOLDER...: where the engine will keep its data
+look_doctor() { # FOLDER...: where the engine will keep its data (the first one), and containerd
     IFS= read -r doctor_kernel </proc/sys/kernel/osrelease
     emit doctor kernel "$doctor_kernel"
     emit doctor machine "$(exec uname -m)"
@@ -18,6 +18,15 @@ look_doctor() { # FOLDER...: where the engine will keep its data
     doctor_module bridge bridge
     doctor_firewall
     emit doctor clock "$(exec date +%s)"
+    # dockerd goes on with a storage driver that has left state (moby, daemon/graphdriver, scanPriorDrivers).
+    doctor_drivers=
+    for doctor_driver in overlay2 fuse-overlayfs btrfs zfs; do
+        for doctor_file in "$1/$doctor_driver"/*; do
+            [ ! -e "$doctor_file" ] || doctor_drivers="$doctor_drivers $doctor_driver"
+            break
+        done
+    done
+    emit doctor "storage drivers" "$doctor_drivers"
     for doctor_folder in "$@"; do
         doctor_space "$doctor_folder"
     done

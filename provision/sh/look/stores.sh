@@ -1,23 +1,18 @@
 # shellcheck shell=sh
 # What an engine keeps where. Forks: none for a store that is in use; one df for each that is yet to be made.
-# Layout: moby, image/<driver>/imagedb and containers/<id>; containerd, io.containerd.snapshotter.v1.<name>.
+# Layout: moby, image/<driver>/imagedb, image/<driver>/layerdb/mounts/<container>, containers/<container>, <driver>
+# (what dockerd takes for a driver that was used before), and UID.GID below it with userns-remap; containerd,
+# io.containerd.snapshotter.v1.<name>, and containerd/daemon where dockerd starts a containerd itself.
 
 look_stores() { # (ROOT measure|-)...
     while [ $# -gt 0 ]; do
         stores_root=$1 stores_words='' stores_free=''
-        for stores_item in "$stores_root"/image/*/imagedb/content/sha256/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/image/}
-            stores_word "images of ${stores_item%%/*}"
+        stores_below "$stores_root" ''
+        for stores_remapped in "$stores_root"/[0-9]*.[0-9]*; do
+            [ ! -d "$stores_remapped" ] || stores_below "$stores_remapped" 'remapped '
         done
-        for stores_item in "$stores_root"/containers/*/config.v2.json; do
-            [ ! -e "$stores_item" ] || stores_word containers
-        done
-        for stores_item in "$stores_root"/io.containerd.snapshotter.v1.*/snapshots/*; do
-            [ -e "$stores_item" ] || continue
-            stores_item=${stores_item#"$stores_root"/io.containerd.snapshotter.v1.}
-            stores_word "snapshots of ${stores_item%%/*}"
-        done
+        stores_snapshots "$stores_root" ''
+        stores_snapshots "$stores_root/containerd/daemon" 'embedded '
         # dockerd makes the former at its first start, containerd the latter.
         if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
             [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
@@ -25,6 +20,40 @@ look_stores() { # (ROOT measure|-)...
         fi
         emit store "$stores_root" "$stores_free" "$stores_words"
         shift 2
+    done
+}
+
+stores_below() { # FOLDER PREFIX
+    for stores_item in "$1"/image/*/imagedb/content/sha256/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/image/}
+        stores_word "$2images of ${stores_item%%/*}"
+    done
+    for stores_item in "$1"/containers/*/config.v2.json; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item%/*}
+        # A graph driver has a layer for each of its containers; one without is of containerd's store.
+        stores_driver=containerd
+        for stores_mount in "$1"/image/*/layerdb/mounts/"${stores_item##*/}"; do
+            [ -e "$stores_mount" ] || continue
+            stores_driver=${stores_mount#"$1"/image/}
+            stores_driver=${stores_driver%%/*}
+        done
+        stores_word "$2containers of $stores_driver"
+    done
+    for stores_driver in overlay2 fuse-overlayfs btrfs zfs; do
+        for stores_item in "$1/$stores_driver"/*; do
+            [ ! -e "$stores_item" ] || stores_word "$2driver $stores_driver"
+            break
+        done
+    done
+}
+
+stores_snapshots() { # FOLDER PREFIX
+    for stores_item in "$1"/io.containerd.snapshotter.v1.*/snapshots/*; do
+        [ -e "$stores_item" ] || continue
+        stores_item=${stores_item#"$1"/io.containerd.snapshotter.v1.}
+        stores_word "$2snapshots of ${stores_item%%/*}"
     done
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from provision.declare import Context, Wish
@@ -38,20 +40,37 @@ def image(wish: Wish, context: Context) -> Iterator[Named]:
 
 
 def loaded_image(wish: Wish, context: Context) -> Iterator[Named]:
-    """Images from archives; the value: what docker may call them by."""
+    """Images from archives; the value: what docker may call them by, and the layers that they are made of."""
     for name, one in wish.spec.images.items():
         if one.archive is not None and (path := context.find(one.archive)) is not None:
             with tarfile.open(path) as tar:
                 texts = {
                     member.name: file.read()
                     for member in tar
-                    if member.name in ("manifest.json", "index.json") and (file := tar.extractfile(member))
+                    if re.search(r"(^|/)([0-9a-f]{64}(\.json)?|(manifest|index)\.json)$", member.name)
+                    and member.size < _SMALL
+                    and (file := tar.extractfile(member))
                 }
-            config = json.loads(texts["manifest.json"])[0]["Config"]
-            ids = [config.removesuffix(".json").rpartition("/")[2]]
-            manifests = json.loads(texts.get("index.json", b"{}")).get("manifests", [])
-            ids += [each["digest"].removeprefix("sha256:") for each in manifests]
-            yield Named(name, {f"sha256:{digest}" for digest in ids})
+            all_ = json.loads(texts["manifest.json"])
+            own = next((each for each in all_ if _short(name) in map(_short, each.get("RepoTags") or [])), all_[0])
+            config = own["Config"]
+            ids = {config.removesuffix(".json").rpartition("/")[2]}
+            for each in json.loads(texts.get("index.json", b"{}")).get("manifests", []):
+                called = (each.get("annotations") or {}).get("io.containerd.image.name", "")
+                if len(all_) == 1 or _short(called) == _short(name):
+                    ids.add(each["digest"].removeprefix("sha256:"))
+            layers = json.loads(texts[config])["rootfs"]["diff_ids"]
+            yield Named(name, ({f"sha256:{digest}" for digest in ids}, layers))
+
+
+#: Bytes: a config is small, and a layer has a name like one.
+_SMALL = 1 << 20
+
+
+def _short(reference: str) -> str:
+    """Docker Hub's own names in one form: as docker lists them."""
+    name = reference.removeprefix("docker.io/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def absent_image(wish: Wish, context: Context) -> Iterator[Named]:
@@ -79,7 +98,9 @@ def published_port(wish: Wish, context: Context) -> Iterator[Named]:
         for port in thing.value.ports if thing.value.running else ():
             front, _, protocol = port.partition("/")
             address, _, outer = front.rpartition(":")[0].rpartition(":")
-            yield Named(f"{thing.name} {port}", (f"{address}:" if address else "", outer, protocol or "tcp"))
+            # In one form: as the kernel's list has it.
+            place = f"{ip_address(address.strip('[]'))}:" if address else ""
+            yield Named(f"{thing.name} {port}", (place, outer, protocol or "tcp"))
 
 
 _UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}

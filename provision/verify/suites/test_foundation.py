@@ -12,6 +12,7 @@ import pytest
 from testinfra.host import Host
 
 from provision.verify import container
+from provision.verify.daemon import info
 from provision.verify.declared import Named
 from provision.verify.services import LATER, never
 
@@ -59,8 +60,11 @@ def test_bridge(host: Host, bridged: Named) -> None:
 def test_nat(host: Host, bridged: Named) -> None:
     """What leaves docker0's network is masqueraded."""
     subnet = json.loads(host.check_output("docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'"))
-    rules = host.check_output("iptables -t nat -S POSTROUTING").splitlines()
-    assert any("MASQUERADE" in rule and subnet["Subnet"] in rule for rule in rules), rules
+    backend = info(host).get("FirewallBackend") or {}
+    rules = host.check_output(
+        "nft list table ip docker-bridges" if backend.get("Driver") == "nftables" else "iptables -t nat -S POSTROUTING"
+    ).splitlines()
+    assert any("masquerade" in rule.lower() and subnet["Subnet"] in rule for rule in rules), rules
 
 
 def test_container_namespaces(host: Host, engine: Named) -> None:

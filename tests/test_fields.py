@@ -1,0 +1,106 @@
+"""A container's fields: what docker adds, merges or writes in another form is what was declared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision import spec
+from provision.plan import drift
+from provision.resources.docker.container import Container
+from provision.wire import Seen
+from tests.test_cases import frames
+
+#: What docker shows of a container of which nothing is declared but its image.
+BARE: dict[str, Any] = {"RestartPolicy": {"Name": "unless-stopped"}, "LogConfig": {"Type": "json-file", "Config": {}}}
+LOG = {"log": {"driver": "json-file", "options": {"max-size": "5m"}}}
+
+
+def differs(declared: dict[str, Any], host: dict[str, Any], daemon: dict[str, Any] | None) -> set[str]:
+    """The fields in which a container is not as declared."""
+    one = Container("web", spec.Container.model_validate({"image": "app:1", **declared}), daemon=daemon)
+    whole = {
+        "Name": "/web",
+        "Image": "sha256:aa",
+        "Status": "running",
+        "HostConfig": {**BARE, **host},
+        "Networks": {"bridge": {}},
+        "Config": {"Image": "app:1", "Labels": {"provision.spec": "{}"}},
+    }
+    seen = [
+        ["docker", "image", '{"Id":"sha256:aa","RepoTags":["app:1"],"RepoDigests":[],"Config":{}}'],
+        ["container", "web", json.dumps(whole), "", ""],
+    ]
+    found = drift(one, Seen.of(frames({"seen": seen})))
+    return set(found.keys) if found is not None else set()
+
+
+EVERY = "0.0.0.0"  # noqa: S104 - shown by docker, not bound to
+
+
+def ports(address: str, outer: str = "8080", inner: str = "80/tcp") -> dict[str, Any]:
+    return {"PortBindings": {inner: [{"HostIp": address, "HostPort": outer}]}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "host", "fields"),
+    [
+        ({}, {}, set()),
+        ({"privileged": True}, {"Privileged": True, "SecurityOpt": ["label=disable"]}, set()),
+        ({"privileged": True, "security": ["label=disable"]}, {"Privileged": True, "SecurityOpt": []}, {"security"}),
+        ({}, {"SecurityOpt": ["label=disable"]}, {"security"}),
+        ({"ports": ["8080:80"]}, ports(""), set()),
+        ({"ports": ["0.0.0.0:8080:80"]}, ports(EVERY), set()),
+        ({"ports": ["8080:80"]}, ports(EVERY), {"ports"}),
+        ({"ports": ["0.0.0.0:8080:80"]}, ports(""), {"ports"}),
+        ({"ports": ["[::1]:8080:80"]}, ports("::1"), set()),
+        ({"ports": ["[0:0::1]:08080:080/udp"]}, ports("::1", inner="80/udp"), set()),
+        ({"ports": ["127.0.0.1:8080:80"]}, ports("127.0.0.2"), {"ports"}),
+        ({"tmpfs": ["/t:size=1m", "/run"]}, {"Tmpfs": {"/run": "", "/t": "size=1m"}}, set()),
+        ({"tmpfs": ["/t:size=1m"]}, {"Tmpfs": {"/t": "size=2m"}}, {"tmpfs"}),
+        ({"tmpfs": ["/t"]}, {"Tmpfs": {"/t": "size=2m"}}, {"tmpfs"}),
+    ],
+)
+def test_what_docker_shows_otherwise(declared: dict[str, Any], host: dict[str, Any], fields: set[str]) -> None:
+    assert differs(declared, host, {}) == fields
+
+
+def logs(driver: str = "json-file", **options: str) -> dict[str, Any]:
+    return {"LogConfig": {"Type": driver, "Config": {key.replace("_", "-"): value for key, value in options.items()}}}
+
+
+OPTIONS = {"log-opts": {"max-size": "10m", "max-file": "3"}}
+
+
+@pytest.mark.parametrize(
+    ("daemon", "host", "fields"),
+    [
+        ({}, logs(max_size="5m"), set()),
+        (OPTIONS, logs(max_size="5m", max_file="3"), set()),
+        (OPTIONS, logs(max_size="5m"), {"log"}),
+        ({}, logs(max_size="5m", max_file="3"), {"log"}),
+        (OPTIONS, logs(max_size="10m", max_file="3"), {"log"}),
+        # Of another driver docker merges only what is the cache's.
+        ({**OPTIONS, "log-driver": "local"}, logs(max_size="5m"), set()),
+        ({**OPTIONS, "log-driver": "local"}, logs(max_size="5m", max_file="3"), {"log"}),
+        ({"log-driver": "syslog", "log-opts": {"cache-max-file": "2"}}, logs(max_size="5m", cache_max_file="2"), set()),
+        ({"log-opts": "nonsense"}, logs(max_size="5m"), set()),
+    ],
+)
+def test_the_daemons_log_options_are_merged(daemon: dict[str, Any], host: dict[str, Any], fields: set[str]) -> None:
+    assert differs(LOG, host, daemon) == fields
+
+
+@pytest.mark.parametrize(
+    ("host", "fields"),
+    [
+        (logs(max_size="5m", max_file="3"), set()),
+        (logs(max_size="10m", max_file="3"), {"log"}),
+        (logs(max_file="3"), {"log"}),
+        (logs("local", max_size="5m"), {"log"}),
+    ],
+)
+def test_where_no_play_has_the_daemon_its_options_are_not_known(host: dict[str, Any], fields: set[str]) -> None:
+    assert differs(LOG, host, None) == fields
