@@ -89,18 +89,14 @@ def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resour
     """Read by dockerd at each pull and push, so no restart (docs.docker.com/engine/security/certificates)."""
     if registry.authority is not None:
         content = of_authority(at, registry.authority, "engine", "registries", name, "authority")
-        yield File(f"{engine.CERTIFICATES}/{name}/ca.crt", content)
-    for part, file, mode in (
-        ("ca", "ca.crt", "0644"),
-        ("cert", "client.cert", "0644"),
-        ("key", "client.key", "0600"),
-    ):
+        yield File(f"{engine.CERTIFICATES}/{name}/ca.crt", content, mode=engine.CERTIFICATE_MODES["ca.crt"])
+    for part, file in (("ca", "ca.crt"), ("cert", "client.cert"), ("key", "client.key")):
         if (given := getattr(registry, part)) is None:
             continue
         path = f"{engine.CERTIFICATES}/{name}/{file}"
         _check_free(at, path)
         content = at.pem(given, "engine", "registries", name, part)
-        yield File(path, content, mode=mode, secret=part == "key")
+        yield File(path, content, mode=engine.CERTIFICATE_MODES[file], secret=part == "key")
 
 
 def _file(at: Setting, path: str, content: bytes, same: bool = False) -> File:

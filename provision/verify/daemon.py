@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
 
+from provision.verify.services import dockerd, uses_systemd
+
 _INFO: WeakKeyDictionary[Host, Any] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -41,3 +43,26 @@ def info(host: Host) -> Any:
 def ask(host: Host, command: str) -> Any:
     """The JSON that a command prints."""
     return json.loads(host.check_output(command))
+
+
+def started(host: Host) -> int:
+    """When the daemon was started, at the latest: seconds since 1970. `ps` counts whole seconds, so one is added."""
+    now, age = host.check_output("date +%%s; ps -o etimes= -p %s", dockerd(host)).split()
+    return int(now) - int(age) + 1
+
+
+def reloaded(host: Host, since: int) -> bool:
+    """Whether the daemon has reloaded its file since then (seconds since 1970): by its own events, of which it keeps
+    the last 256; then by its log."""
+    now = host.check_output("date +%s")
+    events = "docker events --since %s --until %s --filter type=daemon --filter event=reload --format x"
+    if host.check_output(events, str(since), now):
+        return True
+    log = f"journalctl -q -u docker --since @{since} -o cat | grep -c '^.*Reloaded configuration'"
+    return uses_systemd(host) and host.run(log).stdout.strip() not in ("", "0")
+
+
+def is_pinned(version: str, pin: str) -> bool:
+    """Whether the daemon's version is that of a package's pin, with or without epoch and revision."""
+    pin = pin.rpartition(":")[2].partition("-")[0]
+    return version == pin or version.startswith((f"{pin}.", f"{pin}+"))

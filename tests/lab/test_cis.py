@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
-from tests.lab.conftest import LabHost, engine, wrap
+from tests.lab.conftest import LabHost, Outcome, engine, wrap
+from tests.lab.test_surroundings import CERTIFICATE, KEY
 
 #: For the benchmark: a daemon as hardened as a host of the lab can be.
 _HARDENED: dict[str, Any] = {
@@ -30,6 +33,23 @@ def _added(text: str) -> str:
     return f"sed -i '1a {text},' /etc/docker/daemon.json"
 
 
+_DROPIN = "/etc/systemd/system/docker.service.d/zz.conf"
+_SOCKET = "/etc/systemd/system/docker.socket.d/zz.conf"
+_NO_DROPIN = f"rm {_DROPIN}; systemctl daemon-reload"
+
+
+def _started_with(flags: str) -> str:
+    command = f"/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock {flags}"
+    unit = f"[Service]\nExecStart=\nExecStart={command}\n"
+    return (
+        f"mkdir -p {_DROPIN.rpartition('/')[0]}; printf %s {shlex.quote(unit)} >{_DROPIN};"
+        " systemctl daemon-reload; systemctl restart docker"
+    )
+
+
+#: Another file of dockerd's, which differs from daemon.json in its level.
+_OTHER_FILE = 'cd /etc/docker; sed \'1a "log-level": "debug",\' daemon.json >other.json; '
+
 #: How the host is broken, the ids that must fail then, how it is healed (besides daemon.json and a restart).
 _CIS: list[tuple[str, set[str], str]] = [
     ("useradd -G docker mallory", {"1_1_2"}, "userdel mallory"),
@@ -47,14 +67,30 @@ _CIS: list[tuple[str, set[str], str]] = [
     (_added('"experimental": true') + "; systemctl restart docker", {"2.18"}, ""),
     (_changed("default-ulimits", "x"), {"2.8"}, ""),
     (_edit('"userns-remap": "default"', '"userns-remap": ""'), {"2.9"}, ""),
+    (_started_with("-H tcp://127.0.0.1:2375"), {"2.7"}, _NO_DROPIN),
     (
         (
-            "mkdir -p /etc/systemd/system/docker.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/dockerd"
-            " -H fd:// -H tcp://127.0.0.1:2375\\n' >/etc/systemd/system/docker.service.d/zz.conf;"
-            " systemctl daemon-reload; systemctl restart docker"
+            f"mkdir -p {_SOCKET.rpartition('/')[0]}; printf '[Socket]\\nListenStream=127.0.0.1:2375\\n' >{_SOCKET};"
+            " systemctl daemon-reload; systemctl stop docker docker.socket; systemctl restart docker"
         ),
         {"2.7"},
-        "rm /etc/systemd/system/docker.service.d/zz.conf; systemctl daemon-reload",
+        f"rm {_SOCKET}; systemctl daemon-reload; systemctl stop docker docker.socket",
+    ),
+    (_started_with("-l debug"), {"2.3"}, _NO_DROPIN),
+    (_started_with("-D"), {"2.3"}, _NO_DROPIN),
+    (_started_with("--log-level info"), set(), _NO_DROPIN),
+    (_OTHER_FILE + _started_with("--config-file /etc/docker/other.json"), {"2.3"}, _NO_DROPIN),
+    (
+        _OTHER_FILE + "chown deploy other.json; " + _started_with("--config-file=/etc/docker/other.json"),
+        {"2.3", "3.17"},
+        _NO_DROPIN,
+    ),
+    ("sed -i /CONTENT_TRUST/d /etc/environment", {"4.5"}, "echo DOCKER_CONTENT_TRUST=1 >>/etc/environment"),
+    # A swarm takes no live-restore, and is what 2.15 leaves out.
+    (
+        _edit('"live-restore": true', '"live-restore": false') + "; docker swarm init >/dev/null",
+        {"5.1", "7.2", "7.3", "7.5"},
+        "docker swarm leave --force",
     ),
     *(
         (how, {id}, heal)
@@ -99,15 +135,162 @@ _CIS: list[tuple[str, set[str], str]] = [
 ]
 
 
-def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
-    outcome = host.apply({"engine": engine(**_HARDENED)})
+#: What a container of the benchmark is started with; what one is started with instead or as well, and the ids that
+#: must name it. With userns-remap, the host's namespaces and devices are for containers that share its users too.
+_GOOD = {
+    "memory": "--memory 64m",
+    "cpu": "--cpu-shares 512",
+    "root": "--read-only",
+    "pids": "--pids-limit 32",
+    "network": "--network own",
+}
+_CONTAINERS: dict[str, tuple[str, str, set[str]]] = {
+    "good": ("", "", set()),
+    "cpus": ("cpu", "--cpus 1", set()),
+    "tries": ("", "--restart on-failure:5", set()),
+    "below": ("", "-v /etc/docker:/x:ro", set()),
+    "user": ("", "--user 0:1000", {"4.1"}),
+    "capability": ("", "--cap-add NET_ADMIN", {"5.4"}),
+    "privileged": ("", "--userns host --privileged", {"5.5", "5.31"}),
+    "etc": ("", "-v /etc:/x:ro", {"5.6"}),
+    "sshd": ("", "--entrypoint sshd", {"5.7"}),
+    "port": ("", "-p 127.0.0.1:80:80", {"5.8"}),
+    "network": ("network", "--userns host --network host", {"5.10", "5.31"}),
+    "memory": ("memory", "", {"5.11"}),
+    "cpu": ("cpu", "", {"5.12"}),
+    "writable": ("root", "", {"5.13"}),
+    "everywhere": ("", "-p 8080:80", {"5.14"}),
+    "always": ("", "--restart always", {"5.15"}),
+    "retries": ("", "--restart on-failure:6", {"5.15"}),
+    "forever": ("", "--restart on-failure", {"5.15"}),
+    "processes": ("", "--userns host --pid host", {"5.16", "5.31"}),
+    "ipc": ("", "--userns host --ipc host", {"5.17", "5.31"}),
+    "device": ("", "--userns host --device /dev/null:/dev/x", {"5.18", "5.31"}),
+    "propagation": ("", "-v /srv:/x:shared", {"5.20"}),
+    "uts": ("", "--uts host", {"5.21"}),
+    "seccomp": ("", "--security-opt seccomp=unconfined", {"5.22"}),
+    "cgroup": ("", "--cgroup-parent x", {"5.25"}),
+    "gains": ("", "--security-opt no-new-privileges=false", {"5.26"}),
+    "healthless": ("", "--no-healthcheck", {"5.27"}),
+    "pids": ("pids", "", {"5.29"}),
+    "bridge": ("network", "", {"5.30"}),
+    "users": ("", "--userns host", {"5.31"}),
+    "socket": ("", "-v /run/docker.sock:/socket", {"5.32"}),
+    "run": ("", "-v /run:/x", {"5.32"}),
+}
+#: Of the host's own programs; history is written by the classic builder, which needs no plugin.
+_IMAGES = """
+set -e
+unset DOCKER_CONTENT_TRUST
+export DOCKER_BUILDKIT=0
+mkdir -p /tmp/image/bin /tmp/image/x && cd /tmp/image
+for program in sh sleep; do
+    path=$(command -v $program)
+    cp -L "$path" bin/
+    for file in $(ldd "$path" | grep -o '/[^ )]*'); do mkdir -p ".${file%/*}"; cp -L "$file" ".$file"; done
+done
+cp bin/sleep bin/sshd
+tar -c . | docker import --change 'USER 1000' - i-healthless
+tar -c . | docker import --change 'USER 1000' --change 'HEALTHCHECK CMD :' - i-good
+printf 'FROM i-good\nADD x /x\n' | docker build -q -t i-adds -f - .
+printf 'FROM i-good\nCOPY x /x\nRUN : apt-get -q update\n' | docker build -q -t i-updates -f - .
+printf 'FROM i-good\nRUN : "apt-get update && apt-get install -y ADD x"\n' | docker build -q -t i-installs -f - .
+docker network create own
+"""
+
+#: An authorization plugin that allows everything (docs.docker.com/engine/extend/plugins_authorization).
+_PLUGIN = r"""
+use IO::Socket::UNIX;
+mkdir "/run/docker/plugins";
+my $server = IO::Socket::UNIX->new(Local => "/run/docker/plugins/lenient.sock", Listen => 20) or die $!;
+while (my $client = $server->accept) {
+    my ($path, $length) = ("", 0);
+    while (my $line = <$client>) {
+        $path = $1 if $line =~ m{^POST (\S+)};
+        $length = $1 if $line =~ /^Content-Length: (\d+)/i;
+        last if $line =~ /^\r?$/;
+    }
+    read $client, my $body, $length;
+    my $answer = $path =~ /Activate/ ? '{"Implements":["authz"]}' : '{"Allow":true}';
+    print $client "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " . length($answer) . "\r\n\r\n$answer";
+    close $client;
+}
+"""
+_RELOAD = """
+reloads() { docker events --since 1 --until "$(date +%s)" --filter type=daemon --filter event=reload | wc -l; }
+before=$(reloads)
+systemctl reload docker
+until [ "$(reloads)" -gt "$before" ]; do sleep 0.1; done
+"""
+
+
+def hardened(host: LabHost, **more: Any) -> dict[str, Any]:
+    (host.folder / "files").mkdir(exist_ok=True)
+    (host.folder / "files/client.key").write_text(KEY)
+    registries = {"registry.example:5000": {"ca": CERTIFICATE, "cert": CERTIFICATE, "key": "client.key"}}
+    return {"engine": {**engine(**_HARDENED), "registries": registries, **more}}
+
+
+def ids(host: LabHost) -> set[str]:
+    return {_id(check) for check in host.provision("verify", "--suite", "cis").failed}
+
+
+def _lie(host: LabHost, edit: str) -> None:
+    """Have the daemon's answer edited (sed(1)) on its way."""
+    wrap(host, f"""info) /usr/bin/docker "$@" | sed {shlex.quote(edit)}; exit ;;""")
+
+
+def names(outcome: Outcome, start: str) -> dict[str, set[str]]:
+    """What the failed checks name that begins so -> the ids of these checks."""
+    found: dict[str, set[str]] = {}
+    for event in outcome.all("check.done"):
+        if event["outcome"] == "failed":
+            for name in re.findall(rf"\b{start}-([a-z]+)", event["message"]):
+                found.setdefault(name, set()).add(_id(event["check"]))
+    return found
+
+
+def test_containers_and_images(host: LabHost) -> None:
+    outcome = host.apply(hardened(host))
     assert outcome.code == 0, outcome.out
+    before = ids(host)
+    assert not {id for id in before if id.startswith(("4.6", "4.7", "4.9"))}, "there is none yet"
+    host.sh(_IMAGES)
+    for name, (without, more, _) in _CONTAINERS.items():
+        options = " ".join(option for key, option in _GOOD.items() if key != without)
+        image = "i-good" if "entrypoint" in more else "i-good sleep"
+        host.sh(f"docker run -d --name c-{name} {options} {more} {image} 1000 2>&1")
+    assert len(host.sh("docker ps -q").split()) == len(_CONTAINERS)
+    checked = host.provision("verify", "--suite", "cis")
+    assert names(checked, "c") == {name: found for name, (_, _, found) in _CONTAINERS.items() if found}
+    assert names(checked, "i") == {"healthless": {"4.6"}, "adds": {"4.9"}, "updates": {"4.7"}}
+    wanted = set().union(*(found for _, _, found in _CONTAINERS.values()), {"4.6", "4.7", "4.9"})
+    assert {_id(check) for check in checked.failed} - before == wanted
+    # Security modules that the lab's kernel does not have; no container is confined by them.
+    _lie(host, r's/"SecurityOptions":\[/&"name=apparmor","name=selinux","name=rootless",/')
+    lied = host.provision("verify", "--suite", "cis")
+    assert {_id(check) for check in lied.failed} - before - wanted == {"5.2", "5.3"}
+    assert [e["outcome"] for e in lied.all("check.done") if _id(e["check"]) == "2.1"] == ["passed"]
+    assert [e["outcome"] for e in checked.all("check.done") if _id(e["check"]) == "2.1"] == ["skipped"]
+    # With containerd's image store, containerd's own directory is one of those that want a partition.
+    _lie(host, 's/"Backing Filesystem","[^"]*"/"driver-type","io.containerd.snapshotter.v1"/')
+    assert ids(host) - before - wanted == set()
+    host.sh(
+        "docker rm -f $(docker ps -aq) >/dev/null; set -e; mkdir -p /etc/containerd /srv/c;"
+        " printf 'version = 2\nroot = \"/srv/c\"\n'"
+        " >/etc/containerd/config.toml; systemctl restart containerd"
+    )
+    assert "1.1.1" in ids(host)
+    host.sh("rm /usr/local/bin/docker")
+    assert "1.1.1" not in ids(host)
 
-    def ids() -> set[str]:
-        found = host.provision("verify", "--suite", "cis").failed
-        return {_id(check) for check in found}
 
-    before = ids()
+def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
+    spec = hardened(host)
+    outcome = host.apply(spec)
+    assert outcome.code == 0, outcome.out
+    host.sh("echo DOCKER_CONTENT_TRUST=1 >>/etc/environment")
+    before = ids(host)
     # auditd needs a kernel of its own (see the virtual machine's tests); an authorization plugin is none of the lab's.
     assert {id for id in before if not id.startswith("1.1.")} == {"2.12"}
     assert "1.1.3" in before
@@ -115,7 +298,7 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
     host.sh("cp -p /etc/docker/daemon.json /root/d.json")
     for script, predicted, heal in _CIS:
         host.sh(script)
-        seen = ids() - before
+        seen = ids(host) - before
         print(f"{script[:60]!r:62} predicted {sorted(predicted)} failed {sorted(seen)}")
         if seen != predicted:
             wrong.append((script, predicted, seen))
@@ -128,9 +311,31 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
         ("Authorization", '["p"]', {"2.12"}),
         ("DockerRootDir", '"/etc"', {"1.1.1"}),
     ):
-        wrap(host, f"""info) /usr/bin/docker "$@" | sed 's#"{field}":[^,}}]*#"{field}":{lie}#'; exit ;;""")
-        assert ids() ^ before == difference
+        _lie(host, f's#"{field}":[^,}}]*#"{field}":{lie}#')
+        assert ids(host) ^ before == difference
+    host.sh("rm /usr/local/bin/docker")
+    # A plugin is in force from the daemon's start or its last reload on, whatever `docker info` says after that.
+    host.sh(f"printf %s {shlex.quote(_PLUGIN)} >/root/lenient.pl; systemd-run -q --unit=lenient perl /root/lenient.pl")
+    host.sh("until [ -S /run/docker/plugins/lenient.sock ]; do sleep 0.1; done")
+    declared = _added('"authorization-plugins": ["lenient"]')
+    for script, decides in (
+        (f"{declared}; {_RELOAD}", True),
+        ("systemctl reset-failed docker; systemctl restart docker", True),
+        (f"cp -p /root/d.json /etc/docker/daemon.json; {_RELOAD}", False),
+        (declared, False),
+    ):
+        host.sh(script)
+        assert ids(host) == (before - {"2.12"} if decides else before), script
+    assert host.docker_info("Plugins.Authorization") == "[lenient]", "the daemon's answer is that of its start"
+    # Which version is up to date is what the spec pins.
+    assert host.provision("verify", "--suite", "cis", "--check", "1_2_2").failed == set()
+    outdated = hardened(host, version="1.2")
+    pinned = host.provision("verify", "--suite", "cis", "--check", "1_2_2", spec=outdated)
+    assert {_id(check) for check in pinned.failed} == {"1_2_2"}
 
 
 def _id(check: str) -> str:
-    return "1_1_2" if check.startswith("cis_1_1_2") else check.split()[1]
+    """``cis 2.3 title``, or a test of its own: ``cis_1_1_2_title``."""
+    found = re.match(r"cis[ _](\d+([._])\d+(\2\d+)?)", check)
+    assert found, check
+    return found[1]

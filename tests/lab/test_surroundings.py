@@ -194,10 +194,16 @@ def test_certificates_by_registry(docker_host: LabHost) -> None:
     applied(first)
     assert host.dockerd_pid() == pid, "dockerd reads them at each pull"
     assert host.sh("stat -c '%a %n' /etc/docker/certs.d/registry.example:5000/*").splitlines() == [
-        "644 /etc/docker/certs.d/registry.example:5000/ca.crt",
-        "644 /etc/docker/certs.d/registry.example:5000/client.cert",
-        "600 /etc/docker/certs.d/registry.example:5000/client.key",
+        "444 /etc/docker/certs.d/registry.example:5000/ca.crt",
+        "444 /etc/docker/certs.d/registry.example:5000/client.cert",
+        "400 /etc/docker/certs.d/registry.example:5000/client.key",
     ]
+    applied(host.apply(), "ok")
+    assert failed(host) == set()
+    # As earlier versions wrote them: changed once, and agreed upon from then on.
+    host.sh("cd /etc/docker/certs.d/registry.example:5000; chmod 0644 ca.crt client.cert; chmod 0600 client.key")
+    assert host.plan().counts == {"changed": 1}
+    applied(host.apply())
     applied(host.apply(), "ok")
     assert failed(host) == set()
     host.sh("echo >>/etc/docker/certs.d/registry.example:5000/client.key")

@@ -221,9 +221,9 @@ def certificate(wish: Wish, context: Context) -> Iterator[Named]:
     """Certificates by registry: path, and what it holds, who may read it."""
     for name, registry in (wish.spec.engine.registries if wish.spec.engine else {}).items():
         for file, given, mode in (
-            ("ca.crt", registry.ca, 0o644),
-            ("client.cert", registry.cert, 0o644),
-            ("client.key", registry.key, 0o600),
+            ("ca.crt", registry.ca, 0o444),
+            ("client.cert", registry.cert, 0o444),
+            ("client.key", registry.key, 0o400),
         ):
             if given is not None:
                 given = reveal(given)

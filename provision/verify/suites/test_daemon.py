@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from provision.verify.daemon import ask, info
+from provision.verify.daemon import ask, info, is_pinned, reloaded, started
 from provision.verify.declared import Named
-from provision.verify.services import dockerd, uses_systemd
+from provision.verify.services import uses_systemd
 
 #: daemon.json key -> where `docker info` shows it (moby, api/types/system/info.go).
 _INFO = {
@@ -26,9 +26,8 @@ def test_daemon_answers(host: Host, engine: Named) -> None:
 
 
 def test_daemon_version(host: Host, pinned_engine: Named) -> None:
-    version = info(host)["ServerVersion"]
-    pin = pinned_engine.value.rpartition(":")[2].partition("-")[0]
-    assert version == pin or version.startswith((f"{pin}.", f"{pin}+"))
+    version, pin = info(host)["ServerVersion"], pinned_engine.value
+    assert is_pinned(version, pin), f"{version} runs, {pin} is declared"
 
 
 def test_daemon_key(host: Host, daemon_key: Named) -> None:
@@ -65,22 +64,9 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
 def test_daemon_has_loaded_its_file(host: Host, daemon: Named) -> None:
     """A file that was written but never loaded fails: the daemon must have started after its last change, or say that
     it has reloaded it since."""
-    pid = dockerd(host)
     changed = int(host.check_output("stat -c %Z /etc/docker/daemon.json"))
-    now, age = host.check_output("date +%%s; ps -o etimes= -p %s", pid).split()
-    # `ps` counts whole seconds, so the start is known to one second.
-    if changed > int(now) - int(age) + 1:
-        assert _reloaded(host, changed), "daemon.json was changed after the daemon was started, and not reloaded"
-
-
-def _reloaded(host: Host, since: int) -> bool:
-    """The daemon's own events, of which it keeps the last 256; then its log."""
-    now = host.check_output("date +%s")
-    events = "docker events --since %s --until %s --filter type=daemon --filter event=reload --format x"
-    if host.check_output(events, str(since), now):
-        return True
-    log = f"journalctl -q -u docker --since @{since} -o cat | grep -c '^.*Reloaded configuration'"
-    return uses_systemd(host) and host.run(log).stdout.strip() not in ("", "0")
+    if changed > started(host):
+        assert reloaded(host, changed), "daemon.json was changed after the daemon was started, and not reloaded"
 
 
 def test_daemon_proxy(host: Host, proxy: Named) -> None:
