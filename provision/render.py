@@ -66,6 +66,8 @@ class _NativeTemplate(NativeTemplate):
 
 _Native.template_class = _NativeTemplate
 _NATIVE = _Native()
+#: Takes text apart as the other one does, and keeps the newline at its end.
+_WHOLE = _Native(keep_trailing_newline=True)
 
 
 class _Text(sandbox.Sandbox):
@@ -141,7 +143,7 @@ class Scope:
     def _text(self, text: str, key: str, where: Where | None) -> Any:
         try:
             with sandbox.BOUNDED:
-                value = _data(_compiled(text).render({"__scope__": self}))
+                value = _ended(_data(_compiled(text).render({"__scope__": self})), text)
         except jinja2.TemplateError as error:
             line = _line(error, "<template>") or _line_of_name(text, error)
             place = Where(where.file, where.line + _offset(text, line)) if where and line else where
@@ -183,6 +185,21 @@ def _failed(error: Exception, where: Where | None, key: str = "") -> SpecError:
 def _compiled(text: str) -> jinja2.Template:
     """Hosts share their templates: each text is compiled once."""
     return _NATIVE.from_string(text)
+
+
+def _ended(value: Any, text: str) -> Any:
+    """``value`` with the last newline of its template ``text``, which jinja2 cuts off before it knows whether the value
+    is text: ``|`` and ``>`` give a list's template such a newline too, and the list stays a list."""
+    return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
+
+
+@cache
+def _keeps_end(text: str) -> bool:
+    """Whether a template ends in a newline that none of its tags takes (``-}}``)."""
+    if not text.endswith("\n"):
+        return False
+    *_, (_, kind, last) = _WHOLE.lex(text)
+    return kind == "data" and last.endswith("\n")
 
 
 def _offset(text: str, line: int) -> int:

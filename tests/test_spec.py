@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import ProvisionError
+from provision.render import Scope
+from provision.yamlfile import Map
 from tests.conftest import Project
 
 BAD = [
@@ -149,6 +151,33 @@ def test_types_survive_templates_and_yaml(project: Project) -> None:
     assert spec.engine.daemon == {"mtu": 5, "debug": True, "labels": [1, "2"], "x": "5%"}
     assert (spec.files["/etc/x"].mode, spec.files["/etc/y"].mode) == ("0644", "0755")
     assert spec.sysctl == {"net.ipv4.ip_forward": "0", "net.ipv4.ip_local_port_range": "1024 65000"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PATH=/bin\n* * * * * {{ user }} true\n", "PATH=/bin\n* * * * * bob true\n"),
+        ("{{ user }}\n", "bob\n"),
+        ("{{ user }}\n\n", "bob\n\n"),
+        ("{{ user }}", "bob"),
+        ("{% if ports %}a{% endif %}\n", "a\n"),
+        ("{# nothing #}\n", "\n"),
+        ("{{ user -}}\n", "bob"),
+        ("a{% if ports -%}\n{% endif %}", "a"),
+        ("{{ ports }}\n", [1, 2]),
+        ("{{ ports | length }}\n", 2),
+        ("{{ ports | first == 1 }}\n", True),
+    ],
+)
+def test_a_template_in_yaml_keeps_its_last_newline(text: str, expected: object) -> None:
+    rendered = Scope(Map({"user": "bob", "ports": [1, 2]})).render(text)
+    assert (type(rendered), rendered) == (type(expected), expected)
+
+
+def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
+    text = "    content: |\n      * * * * * root {{ 'true' }}\n"
+    project.spec(f"files:\n  /etc/cron.d/x:\n{text}")
+    assert project.wish().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
 
 
 def test_unsafe_text_is_no_template(project: Project) -> None:
