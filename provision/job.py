@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from provision.declare import Wish
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
 from provision.script import job_script, receipt_script, submit_script
 from provision.secret import mask
@@ -147,7 +148,7 @@ class Job(Struct, frozen=True):
             raise self._refused(progress)
         if progress.result is None and finished.status:
             names = tuple(progress.names)
-            why = "".join(f": {line}" for line in finished.stderr.splitlines()[-1:])
+            why = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
             message = f"the job could not be started{mask(why)}"
             raise HostError("record", message, detail=finished.stderr, undone=names)
         left: list[str] = []
@@ -226,7 +227,7 @@ class Job(Struct, frozen=True):
             message = "the host was changed by somebody else since its plan was made; nothing was done"
             return HostError("drifted", message, detail=frame[1], undone=names)
         if frame[0] == "unkept":
-            why = (frame[1].strip().splitlines() or ["the host did not say why"])[-1]
+            why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
             message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], undone=names)
         if frame[1].startswith("run "):

@@ -24,6 +24,7 @@ from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 
 from provision import limits, sandbox
 from provision.errors import SpecError, Where
+from provision.lines import lines_of
 from provision.yamlfile import Map, Seq, Unsafe, nearest
 
 #: What a template can fail with besides jinja2's own errors. SyntaxError: Python nests no more than 20 loops.
@@ -225,7 +226,7 @@ def _line_of_name(text: str, error: jinja2.TemplateError) -> int | None:
     if name is None:
         return None
     used = re.compile(r"\{[{%].*\b" + re.escape(name[1]) + r"\b")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if used.search(line)), None)
+    return next((number for number, line in enumerate(lines_of(text), 1) if used.search(line)), None)
 
 
 def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key: str) -> SpecError:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.model import Call, Drift, Report, State
 from provision.resources.obstacle import Unfixable
 
@@ -109,7 +110,7 @@ def _left(report: Report, root: str) -> Iterator[str]:
 
 def _holds(report: Report, root: str) -> tuple[str, ...]:
     """``images of overlay2``, ``containers``, ``snapshots of overlayfs``: what a store has."""
-    return tuple(word for word in report.fields("store", root)[1].splitlines() if word)
+    return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 
 
 def _free(report: Report, root: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import BLANK
 from provision.model import Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
@@ -241,7 +242,7 @@ def _tag(report: Report, reference: str, found: Image) -> str:
     try:
         said = parsed(body)
     except WireError:
-        return f"its registry can't be asked: {(body or head).strip()[-200:] or 'no answer'}"
+        return f"its registry can't be asked: {(body or head).strip(BLANK)[-200:] or 'no answer'}"
     descriptor = said.get("Descriptor") if isinstance(said, dict) else None
     digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""
     if not _DIGEST.fullmatch(digest):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify.daemon import info
 from provision.verify.services import dockerd
 
@@ -34,7 +35,7 @@ def _options(host: Host) -> dict[str, Any]:
     file = host.file("/etc/docker/daemon.json")
     found: dict[str, Any] = json.loads(file.content_string) if file.exists else {}
     pid = dockerd(host)
-    for word in host.check_output("tr '\\0' '\\n' </proc/%s/cmdline", pid).splitlines():
+    for word in lines_of(host.check_output("tr '\\0' '\\n' </proc/%s/cmdline", pid)):
         name, _, value = word.lstrip("-").partition("=")
         if word.startswith("--"):
             found[name] = value or True
@@ -73,7 +74,7 @@ def _aufs(host: Host) -> None:
 
 def _tls(host: Host) -> None:
     options = _options(host)
-    listening = host.check_output("ss -H -l -t -n -p").splitlines()
+    listening = lines_of(host.check_output("ss -H -l -t -n -p"))
     open_to_tcp = [line for line in listening if '"dockerd"' in line]
     if not open_to_tcp:
         pytest.skip("the daemon does not listen on TCP")
@@ -135,7 +136,7 @@ def _audited(path: str) -> Callable[[Host], None]:
         if not host.file(path).exists:
             pytest.skip(f"{path} is not on this host")
         assert host.exists("auditctl"), "auditd is not installed"
-        rules = [shlex.split(rule) for rule in host.check_output("auditctl -l").splitlines()]
+        rules = [shlex.split(rule) for rule in lines_of(host.check_output("auditctl -l"))]
         watched = {word.rpartition("=")[2].rstrip("/") for rule in rules for word in rule}
         assert path in watched, f"no audit rule for {path}"
 
@@ -150,7 +151,7 @@ def _paths(host: Host, where: str) -> list[str]:
     elif kind == "option":
         found = [str(_options(host).get(name, ""))]
     else:
-        found = host.run(f"ls -d {where}").stdout.splitlines()
+        found = lines_of(host.run(f"ls -d {where}").stdout)
     existing = [path for path in found if path and host.file(path).exists]
     if not existing:
         pytest.skip(f"there is no {name or where} here")

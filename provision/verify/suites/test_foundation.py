@@ -11,6 +11,7 @@ import signal
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify import container
 from provision.verify.declared import Named
 from provision.verify.services import LATER, never
@@ -42,7 +43,7 @@ def test_kernel_cgroup(host: Host, controller: Named) -> None:
     if unified.rc == 0:
         on = set(unified.stdout.split())
     else:
-        rows = [line.split() for line in host.check_output("cat /proc/cgroups").splitlines()]
+        rows = [line.split() for line in lines_of(host.check_output("cat /proc/cgroups"))]
         on = {row[0] for row in rows if row[-1] == "1"}
     assert controller.name in on
 
@@ -59,7 +60,7 @@ def test_bridge(host: Host, bridged: Named) -> None:
 def test_nat(host: Host, bridged: Named) -> None:
     """What leaves docker0's network is masqueraded."""
     subnet = json.loads(host.check_output("docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'"))
-    rules = host.check_output("iptables -t nat -S POSTROUTING").splitlines()
+    rules = lines_of(host.check_output("iptables -t nat -S POSTROUTING"))
     assert any("MASQUERADE" in rule and subnet["Subnet"] in rule for rule in rules), rules
 
 
@@ -87,7 +88,7 @@ def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
     wanted = str(32 * _MIB)
     with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
-        groups = dict(line.split(":", 2)[1:] for line in host.check_output("cat /proc/%s/cgroup", pid).splitlines())
+        groups = dict(line.split(":", 2)[1:] for line in lines_of(host.check_output("cat /proc/%s/cgroup", pid)))
         if "memory" in groups:
             path = f"/sys/fs/cgroup/memory{groups['memory']}/memory.limit_in_bytes"
         else:
