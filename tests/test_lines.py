@@ -87,6 +87,13 @@ def test_hosts_and_sources_keep_their_lines(character: str) -> None:
     assert without(source, "http://other") == source
 
 
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_a_host_without_entries_in_etc_hosts_gets_those_of_localhost(text: str) -> None:
+    lines = Hostname("web1.example")._hosts(text).splitlines()
+    assert lines[:2] == ["127.0.0.1 localhost", "127.0.1.1 web1.example web1"]
+    assert "::1 localhost ip6-localhost ip6-loopback" in lines
+
+
 def test_a_service_and_packages_with_odd_words() -> None:
     unit = Service("docker").seen(
         Seen.of([("service", "docker", "LoadState=loaded\nDescription=a\u2028b\nActiveState=active", "none", "")])

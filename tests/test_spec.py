@@ -21,6 +21,12 @@ BAD = [
     ("hostname: 5", "spec.hostname: must be text, not 5"),
     ("hostname: -x", "is not a host name"),
     ("hostname: a b", "is not a host name"),
+    (f"hostname: {'a' * 40}.{'b' * 24}", "has 65 characters; the name of a Linux host has at most 64"),
+    (f"hostname: {'a' * 64}", "is not a host name"),
+    (
+        f"containers: {{a: {{image: b, hostname: {'a' * 40}.{'b' * 24}}}}}",
+        "containers.a.hostname: '" + "a" * 40 + "." + "b" * 24 + "' has 65 characters",
+    ),
     ("packages: curl", "spec.packages: must be a mapping, not 'curl'"),
     ("packages: ['a;b']", "is not the name of a package"),
     ("packages: {a: {verzion: '1'}}", 'unknown key [host web1] (did you mean "version"?)'),

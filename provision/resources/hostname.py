@@ -12,6 +12,14 @@ from provision.resources.file import put
 from provision.resources.observed import observe
 from provision.wire import text
 
+#: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
+_LOCALHOST = """\
+127.0.0.1 localhost
+::1 localhost ip6-localhost ip6-loopback
+ff02::1 ip6-allnodes
+ff02::2 ip6-allrouters
+"""
+
 
 class Hostname(Struct, frozen=True):
     name: str
@@ -57,6 +65,8 @@ class Hostname(Struct, frozen=True):
         """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, the full one first."""
         short = self.name.partition(".")[0]
         line = " ".join(["127.0.1.1", *dict.fromkeys((self.name, short))])
+        if not text.strip(BLANK):
+            text = _LOCALHOST
         kept = [old for old in lines_of(text) if words_of(old.partition("#")[0])[:1] != ["127.0.1.1"]]
         first = next((n + 1 for n, old in enumerate(kept) if words_of(old)[:1] == ["127.0.0.1"]), 0)
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"

@@ -10,8 +10,8 @@ from provision.spec.host import File, Package, Packages, Repository, Service, Us
 from provision.spec.registry import PrivateRegistry
 from provision.spec.values import (
     AbsolutePath,
-    HostName,
     ImageName,
+    MachineName,
     Model,
     ModuleName,
     ObjectName,
@@ -49,7 +49,7 @@ __all__ = [
 class Spec(Model):
     """What a host should be. Everything that is not declared is left alone."""
 
-    hostname: HostName | None = None
+    hostname: MachineName | None = None
     packages: Packages = {}
     repositories: dict[RepositoryName, Repository] = {}
     sysctl: dict[SysctlKey, SysctlValue] = {}

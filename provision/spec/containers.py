@@ -16,9 +16,9 @@ from provision.spec.values import (
     Content,
     Digest,
     Duration,
-    HostName,
     ImageName,
     Label,
+    MachineName,
     Model,
     ObjectName,
     Option,
@@ -119,7 +119,7 @@ class Container(Model):
     volumes: list[Bind] = []
     tmpfs: list[AbsolutePath] = []
     networks: list[ObjectName] = Field(default=[], description="docker's own bridge when none is given.")
-    hostname: HostName | None = None
+    hostname: MachineName | None = None
     user: Text | None = None
     workdir: AbsolutePath | None = None
     memory: Size | None = None

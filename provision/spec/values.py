@@ -74,6 +74,18 @@ def _host_name(value: str) -> str:
     return value
 
 
+#: Linux keeps no more (HOST_NAME_MAX of limits.h(0p), __NEW_UTS_LEN).
+_HOST_NAME_MAX = 64
+
+
+def _machine_name(value: str) -> str:
+    if len(value) > _HOST_NAME_MAX:
+        raise ValueError(
+            f"{value!r} has {len(value)} characters; the name of a Linux host has at most {_HOST_NAME_MAX}"
+        )
+    return _host_name(value)
+
+
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~%/+\-]*)?", value):
         raise ValueError(f"{value!r} is not an http:// or https:// URL without credentials, query or blanks")
@@ -120,6 +132,8 @@ ProxyUrl = Annotated[str, AfterValidator(_proxy_url), TAKES_SECRET]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_several, json_schema_input_type=str | list[str] | None)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+#: The name that a host, or a container, has for itself.
+MachineName = Annotated[str, AfterValidator(_machine_name)]
 SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
 UserName = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "a user or group name (letters, digits, _ . -)")]
 SysctlKey = Annotated[
