@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,8 +111,15 @@ def roll_out(
         fan_out = clustering.cluster(args, options, request, found)
         rollout = Rollout(found.wishes, found.context, ways, options, request, listeners, fan_out)
         if changes:
-            listeners.add(journal(args, mode, request, found))
-        result = rollout.run()
+            listeners.add("the journal of the run", journal(args, mode, request, found))
+        try:
+            result = rollout.run()
+        except Exception:
+            if not changes:
+                raise
+            # A fault of provision's. Hosts may have been changed, so exit code 1 would be wrong.
+            sys.excepthook(*sys.exc_info())
+            return 3
     finally:
         listeners.close()
         if fan_out is not None:
