@@ -35,6 +35,9 @@ _PATIENCE = 120.0
 #: With these nobody comes in again.
 _FINAL = ("host_key", "auth", "become", "left")
 
+#: How often a host is asked that answers what is no answer: its record is broken, and stays so.
+_UNREAD = 5
+
 _WHY = {
     "unconfirmed": (
         "unconfirmed",
@@ -197,7 +200,7 @@ class Job(Struct, frozen=True):
 
     def _persist(self, verb: Verb, reason: str, progress: _Progress, end: float) -> Finished:
         script = receipt_script(verb, self.work.run, reason)
-        attempt = 0
+        attempt = unread = 0
         while True:
             told = replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
             try:
@@ -208,7 +211,9 @@ class Job(Struct, frozen=True):
                     connection.close()
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-                if time.monotonic() + pause >= end or error.failure.kind in _FINAL:
+                unread += error.failure.kind == "protocol"
+                given_up = error.failure.kind in _FINAL or unread == _UNREAD
+                if given_up or time.monotonic() + pause >= end:
                     raise self._lost(error, progress) from error
                 time.sleep(pause)
                 attempt += 1

@@ -277,7 +277,9 @@ settled() { # RUN-FOLDER
 }
 
 result() { # WORD [REASON]
-    printf '%s\n' "$*" >"$run/result.new"
+    rm -f "$run/reserve"
+    # On a full disk there is none, which is not the same as an empty one.
+    printf '%s\n' "$*" >"$run/result.new" || return 1
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
 }
