@@ -36,7 +36,7 @@ def recipients(given: Iterable[str] = ()) -> list[Any]:
     except pyrage.RecipientError as error:
         raise UsageError(f"no key to encrypt to: {error}") from error
     if not found:
-        raise UsageError("there is nobody to encrypt to; name a key with --recipient")
+        raise UsageError("no key to encrypt to: make ~/.ssh/id_ed25519, or name one with provision secrets --recipient")
     return found
 
 

@@ -698,3 +698,33 @@ result rolled_back step || printf 'failed\n' >&2
     _, done = run(shell, [], lines, frame="fix.sh")
     assert not (tmp_path / "result").exists()
     assert b"failed" in done.stderr
+
+
+@each_shell
+@pytest.mark.parametrize(("unit", "verb"), [("srv.mount", "start"), ("swap.swap", "start"), ("docker", "restart")])
+def test_a_rollback_does_not_unmount_what_was_mounted(shell: list[str], tmp_path: Path, unit: str, verb: str) -> None:
+    """A service is restarted for what it has loaded. A restart of a mount takes it from those who use it."""
+    calls = tmp_path / "calls"
+    lines = f"""
+services_stamps={quote(str(tmp_path))}
+svc_enable() {{ :; }}
+svc_forgive() {{ :; }}
+svc_act() {{ printf '%s\\n' "$*" >>{quote(str(calls))}; }}
+undo_service enabled+active {unit}
+"""
+    run(shell, [], lines, frame="fix.sh")
+    assert calls.read_text() == f"{verb} {unit}\n"
+
+
+@each_shell
+@pytest.mark.parametrize(("running", "down"), [("false", False), ("echo 0123", True)])
+def test_a_project_that_docker_does_not_run_needs_no_end(
+    shell: list[str], tmp_path: Path, running: str, down: bool
+) -> None:
+    """``could not be put back: compose absent``: docker came with the first apply, and was stopped before that."""
+    calls = tmp_path / "calls"
+    stub(tmp_path / "bin", "docker", f'[ "$1" = compose ] || {{ {running}; exit $?; }}; echo "$*" >>{calls}')
+    lines = "set -eu; undo_compose absent 'shop /etc/provision/compose/shop/compose.yaml'"
+    _, done = run(shell, ["fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert calls.exists() == down

@@ -1785,7 +1785,10 @@ undo_service() { # STATE UNIT
     case $1 in
         *active)
             svc_forgive "$2"
-            svc_act restart "$2"
+            case $2 in
+                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
+                *) svc_act restart "$2" ;;
+            esac
             ;;
         *) svc_act stop "$2" || : ;;
     esac

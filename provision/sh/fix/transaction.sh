@@ -487,7 +487,11 @@ undo_service() { # STATE UNIT
     case $1 in
         *active)
             svc_forgive "$2"
-            svc_act restart "$2"
+            case $2 in
+                # These have no process that could have loaded something, and a restart takes away what uses them.
+                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
+                *) svc_act restart "$2" ;;
+            esac
             ;;
         *) svc_act stop "$2" || : ;;
     esac
