@@ -21,6 +21,12 @@ BAD = [
     ("hostname: 5", "spec.hostname: must be text, not 5"),
     ("hostname: -x", "is not a host name"),
     ("hostname: a b", "is not a host name"),
+    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in its shortest form"),
+    ("hostname: 2026-01-01", 'spec.hostname: must be text, not 2026-01-01 [host web1] (quote it: "2026-01-01")'),
+    ("hostname: true", 'spec.hostname: must be text, not true [host web1] (quote it: "true")'),
+    ("files: {/etc/x: {content: a, mode: 2026-01-01}}", "2026-01-01 is not an octal mode"),
+    ("services: {docker: {on_change: 2026-01-01}}", "on_change: must be 'restart' or 'reload', not 2026-01-01"),
+    ("services: {docker: {enabled: 2026-01-01}}", "must be true or false, not 2026-01-01"),
     (f"hostname: {'a' * 40}.{'b' * 24}", "has 65 characters; the name of a Linux host has at most 64"),
     (f"hostname: {'a' * 64}", "is not a host name"),
     (
@@ -86,7 +92,8 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:2: hosts: no host or group matches 'nobody'"),
         ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
         ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
-        ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter or a digit"),
+        ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit"),
+        ("- name: éé\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit: its record on the hosts"),
         ("- name: x\n  hosts: docker:!docker\n  spec: {}", "the playbook names no host"),
     ],
 )
@@ -208,3 +215,10 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))
     text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
+
+
+def test_a_union_s_error_has_the_place_and_no_name_of_python(project: Project) -> None:
+    project.spec("risky: [/a, /b/]")
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert "function" not in str(caught.value)

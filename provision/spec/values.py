@@ -11,6 +11,7 @@ from pydantic.functional_validators import AfterValidator
 
 from provision.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
+from provision.yamlfile import named
 
 
 class Model(BaseModel):
@@ -42,7 +43,7 @@ def _absolute(value: str) -> str:
 def _octal(value: Any) -> Any:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"0?[0-7]{3,4}", text) or int(text, 8) > 0o7777:
-        raise ValueError(f"{value!r} is not an octal mode such as 0644")
+        raise ValueError(f"{named(value)} is not an octal mode such as 0644")
     return f"{int(text, 8):04o}"
 
 
@@ -167,14 +168,14 @@ def _image_name(value: str) -> str:
 def _size(value: Any) -> Any:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?[bkmg]?", text.lower()):
-        raise ValueError(f"{value!r} is not a size (bytes, or a number with b, k, m or g: 64m)")
+        raise ValueError(f"{named(value)} is not a size (bytes, or a number with b, k, m or g: 64m)")
     return text.lower()
 
 
 def _duration(value: Any) -> Any:
     text = f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", text):
-        raise ValueError(f"{value!r} is not a duration (30s, 1m30s, 2h)")
+        raise ValueError(f"{named(value)} is not a duration (30s, 1m30s, 2h)")
     return text
 
 
