@@ -183,7 +183,7 @@ def test_types_survive_templates_and_yaml(project: Project) -> None:
     ],
 )
 def test_a_template_in_yaml_keeps_its_last_newline(text: str, expected: object) -> None:
-    rendered = Scope(Map({"user": "bob", "ports": [1, 2]})).render(text)
+    rendered = Scope(Map([("user", "bob"), ("ports", [1, 2])])).render(text)
     assert (type(rendered), rendered) == (type(expected), expected)
 
 
