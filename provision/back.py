@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from provision import engine, spec
 from provision.disclosure import readable
+from provision.lines import lines_of
 from provision.model import Report, Resource
 from provision.resources.docker.compose import NoProject, Project
 from provision.resources.docker.container import Container, NoContainer
@@ -37,7 +38,7 @@ def resources(
     state, *text = record.fields("before", run)
     if state == "none":
         raise Unfixable(f"this host has no record of run {run} (any more); provision runs --on-hosts shows what it has")
-    lines = [line.split(" ", 2) for line in text[0].splitlines()]
+    lines = [line.split(" ", 2) for line in lines_of(text[0])]
     services = {one.unit: one for one in desired if isinstance(one, Service)}
     watchers: dict[str, tuple[str, ...]] = {}
     for unit, service in services.items():

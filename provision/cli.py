@@ -5,6 +5,7 @@ interrupted."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import io
@@ -15,7 +16,7 @@ import traceback
 from types import TracebackType
 
 from provision import __version__
-from provision.visible import say, show, visible
+from provision.visible import discard, say, show, told, visible
 
 #: Commands in the order of a day's work; each is a module of ``provision.commands``.
 COMMANDS = {
@@ -86,8 +87,13 @@ def main(argv: list[str] | None = None) -> int:
         say("provision: interrupted")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has left; Python must not complain again while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The program that read the output has ended; Python must not complain again while it flushes.
+        discard(sys.stdout)
+        return 1
+    except OSError as error:
+        # A run that changes hosts handles its own errors, so no host was touched.
+        say(f"provision: {told(error)}")
+        discard(sys.stdout)
         return 1
 
 
@@ -98,8 +104,34 @@ def _crashed(kind: type[BaseException], error: BaseException | None, trace: Trac
     show(visible(mask("".join(traceback.format_exception(kind, error, trace)))) + "\n", sys.stderr)
 
 
+def _standard_streams() -> None:
+    """Descriptors 0 to 2 that are closed (``>&-``) are opened for what fails when it is used: else the next file or
+    connection would get their number, and Python would have no ``sys.stdout``."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is the one that is closed. Reading finds the end, writing fails.
+            os.open(os.devnull, os.O_RDONLY)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _flushed(status: int) -> int:
+    """The exit code, when all output has left. Output that was lost is an error; what hosts became is not changed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"provision: standard output cannot be written: {told(error)}")
+        status = status or 1
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return status
+
+
 def console() -> None:
     """The entry point: leaves without tearing down what the system tears down anyway."""
+    _standard_streams()
     # What the imports leave behind stays until the end; collecting among it is wasted.
     gc.disable()
     # In a locale that has no character for what is to be said, it is said in escapes.
@@ -107,7 +139,4 @@ def console() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _crashed
     threading.excepthook = lambda args: _crashed(args.exc_type, args.exc_value, args.exc_traceback)
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    os._exit(_flushed(main()))

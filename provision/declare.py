@@ -74,6 +74,8 @@ class Context:
     #: which host pushes an image in this run, and the digests of those that are pushed by now
     pushed_by: dict[str, str] = field(default_factory=dict, compare=False)
     published: dict[str, str] = field(default_factory=dict, compare=False)
+    #: authorities that are not there yet: text stands for their certificates, which ``apply`` makes before it connects
+    foreseen: set[str] = field(default_factory=set, compare=False)
     #: host with a registry -> the hosts that are to use it, with their addresses
     clients: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from provision.daemon_keys import Version
 from provision.distros import support_ends
 from provision.imagestore import image_store
+from provision.lines import lines_of, words_of
 from provision.model import Platform, Report
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
@@ -104,7 +105,7 @@ def _namespaces(report: Report) -> Iterator[Verdict]:
 
 def _cgroups(report: Report, daemon: dict[str, Any]) -> Verdict:
     version, controllers = report.fields("doctor", "cgroups")
-    missing = [name for name in _CONTROLLERS if name not in controllers.split()]
+    missing = [name for name in _CONTROLLERS if name not in words_of(controllers)]
     if missing:
         return Verdict("cgroups", "bad", f"version {version} without {', '.join(missing)}")
     driver = [str(o).partition("=")[2] for o in daemon.get("exec-opts") or [] if "native.cgroupdriver=" in str(o)]
@@ -123,7 +124,7 @@ def _module(report: Report, name: str, why: str) -> Verdict:
 
 
 def _firewall(report: Report) -> Verdict:
-    tools = report.fields("doctor", "firewall")[0].split()
+    tools = words_of(report.fields("doctor", "firewall")[0])
     if "iptables" in tools:
         return Verdict("firewall", "ok", " and ".join(tools))
     if tools:
@@ -179,12 +180,12 @@ def _networks(report: Report, daemon: dict[str, Any]) -> Iterator[Verdict]:
 
 def _taken(report: Report) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
     """The host's networks that are not Docker's own, by what names them."""
-    for line in report.fields("doctor", "addresses")[0].splitlines():
-        words = line.split()
+    for line in lines_of(report.fields("doctor", "addresses")[0]):
+        words = words_of(line)
         if not words[1].startswith((*_DOCKERS_OWN, "lo")):
             yield f"{words[1]} {words[3]}", ipaddress.IPv4Interface(words[3]).network
-    for line in report.fields("doctor", "routes")[0].splitlines():
-        words = line.split()
+    for line in lines_of(report.fields("doctor", "routes")[0]):
+        words = words_of(line)
         if words[0] in ("blackhole", "unreachable", "prohibit"):
             words = words[1:]
         device = words[words.index("dev") + 1] if "dev" in words else ""

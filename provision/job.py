@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from provision.declare import Wish
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
 from provision.script import job_script, receipt_script, submit_script
 from provision.secret import mask
@@ -33,6 +34,9 @@ _PATIENCE = 120.0
 
 #: With these nobody comes in again.
 _FINAL = ("host_key", "auth", "become", "left")
+
+#: How often a host is asked that answers what is no answer: its record is broken, and stays so.
+_UNREAD = 5
 
 _WHY = {
     "unconfirmed": (
@@ -147,7 +151,7 @@ class Job(Struct, frozen=True):
             raise self._refused(progress)
         if progress.result is None and finished.status:
             names = tuple(progress.names)
-            why = "".join(f": {line}" for line in finished.stderr.splitlines()[-1:])
+            why = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
             message = f"the job could not be started{mask(why)}"
             raise HostError("record", message, detail=finished.stderr, undone=names)
         left: list[str] = []
@@ -196,7 +200,7 @@ class Job(Struct, frozen=True):
 
     def _persist(self, verb: Verb, reason: str, progress: _Progress, end: float) -> Finished:
         script = receipt_script(verb, self.work.run, reason)
-        attempt = 0
+        attempt = unread = 0
         while True:
             told = replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
             try:
@@ -207,7 +211,9 @@ class Job(Struct, frozen=True):
                     connection.close()
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-                if time.monotonic() + pause >= end or error.failure.kind in _FINAL:
+                unread += error.failure.kind == "protocol"
+                given_up = error.failure.kind in _FINAL or unread == _UNREAD
+                if given_up or time.monotonic() + pause >= end:
                     raise self._lost(error, progress) from error
                 time.sleep(pause)
                 attempt += 1
@@ -226,7 +232,7 @@ class Job(Struct, frozen=True):
             message = "the host was changed by somebody else since its plan was made; nothing was done"
             return HostError("drifted", message, detail=frame[1], undone=names)
         if frame[0] == "unkept":
-            why = (frame[1].strip().splitlines() or ["the host did not say why"])[-1]
+            why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
             message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], undone=names)
         if frame[1].startswith("run "):
@@ -281,6 +287,11 @@ def reported(frames: list[Frame], finished: Finished) -> Seen:
     """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
     if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
         _, stage, status = frames[-1]
+        if stage == "begin":
+            said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
+            hint = "does a start file such as ~/.bashrc exit or read standard input?"
+            message = f"the script on the host ended with {status} as it began{said} ({hint})"
+            raise HostError("look", message, step=stage, detail=finished.stderr)
         raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
     if not ended and finished.status is None:

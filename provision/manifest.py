@@ -21,6 +21,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.model import Resource
 from provision.resources.boot_service import NoBootService
 from provision.resources.docker.compose import NoProject, place
@@ -47,7 +48,7 @@ class Manifest(Struct, frozen=True):
     @classmethod
     def parse(cls, slug: str, text: str) -> Self:
         """Read a manifest; raises ``ValueError`` for a format that a later version of us has written."""
-        head, *lines = text.splitlines() or [""]
+        head, *lines = lines_of(text) or [""]
         if head != _HEAD:
             raise ValueError(f"the manifest {slug} on the host has the format {head!r}; this version knows {_HEAD!r}")
         play, entries = slug, {}
@@ -63,8 +64,8 @@ class Manifest(Struct, frozen=True):
         return cls(play, slug, entries)
 
     def text(self) -> str:
-        lines = [f"{entry} {before}".rstrip() for entry, before in sorted(self.entries.items())]
-        return "\n".join([_HEAD, f"play {self.play}", *lines]) + "\n"
+        lines = [f"{entry} {before}" if before else entry for entry, before in sorted(self.entries.items())]
+        return "\n".join([_HEAD, f"play {self.play}".replace("\n", " "), *lines]) + "\n"
 
 
 def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Resource | None:

@@ -226,7 +226,7 @@ def _bookkeeping(
     for resource in resources:
         if resource.id in changed:
             live = changed[resource.id].drift.seen.get("live", "")
-            before |= {entry: live if entry.split()[0] in LIVE else "" for entry in resource.makes}
+            before |= {entry: live if entry.partition(" ")[0] in LIVE else "" for entry in resource.makes}
     remember, forget = [], []
     for play in wish.plays:
         old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))

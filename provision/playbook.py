@@ -77,7 +77,8 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
             raise SpecError("must be text", where=item.where[part], key=f"{key}.{part}")
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not slug:
-        raise SpecError("needs a letter or a digit", where=item.where["name"], key=f"{key}.name")
+        message = "needs a letter a-z or a digit: its record on the hosts is named by these"
+        raise SpecError(message, where=item.where["name"], key=f"{key}.name")
     for part in ("spec", "vars", "rollout"):
         if not isinstance(item.get(part, Map()), Map):
             raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")

@@ -24,6 +24,7 @@ from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 
 from provision import limits, sandbox
 from provision.errors import SpecError, Where
+from provision.lines import lines_of
 from provision.yamlfile import Map, Seq, Unsafe, nearest
 
 #: What a template can fail with besides jinja2's own errors. SyntaxError: Python nests no more than 20 loops.
@@ -66,6 +67,8 @@ class _NativeTemplate(NativeTemplate):
 
 _Native.template_class = _NativeTemplate
 _NATIVE = _Native()
+#: Takes text apart as the other one does, and keeps the newline at its end.
+_WHOLE = _Native(keep_trailing_newline=True)
 
 
 class _Text(sandbox.Sandbox):
@@ -141,7 +144,7 @@ class Scope:
     def _text(self, text: str, key: str, where: Where | None) -> Any:
         try:
             with sandbox.BOUNDED:
-                value = _data(_compiled(text).render({"__scope__": self}))
+                value = _ended(_data(_compiled(text).render({"__scope__": self})), text)
         except jinja2.TemplateError as error:
             line = _line(error, "<template>") or _line_of_name(text, error)
             place = Where(where.file, where.line + _offset(text, line)) if where and line else where
@@ -185,6 +188,21 @@ def _compiled(text: str) -> jinja2.Template:
     return _NATIVE.from_string(text)
 
 
+def _ended(value: Any, text: str) -> Any:
+    """``value`` with the last newline of its template ``text``, which jinja2 cuts off before it knows whether the value
+    is text: ``|`` and ``>`` give a list's template such a newline too, and the list stays a list."""
+    return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
+
+
+@cache
+def _keeps_end(text: str) -> bool:
+    """Whether a template ends in a newline that none of its tags takes (``-}}``)."""
+    if not text.endswith("\n"):
+        return False
+    *_, (_, kind, last) = _WHOLE.lex(text)
+    return kind == "data" and last.endswith("\n")
+
+
 def _offset(text: str, line: int) -> int:
     """Lines from the key to line ``line`` of its text: a block scalar's text starts one line below its key."""
     return line if "\n" in text.rstrip("\n") else 0
@@ -208,7 +226,7 @@ def _line_of_name(text: str, error: jinja2.TemplateError) -> int | None:
     if name is None:
         return None
     used = re.compile(r"\{[{%].*\b" + re.escape(name[1]) + r"\b")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if used.search(line)), None)
+    return next((number for number, line in enumerate(lines_of(text), 1) if used.search(line)), None)
 
 
 def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key: str) -> SpecError:

@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 from provision import secret
 from provision.distros import FLAVOURS, ROWS
 from provision.errors import SpecError
+from provision.lines import lines_of
 from provision.model import Call
 from provision.work import Work
 
@@ -293,7 +294,7 @@ def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
 @_once
 def _text(path: Path) -> str:
     """A shell file without its comments and blank lines: they are for us, not for the wire."""
-    lines = path.read_text().splitlines()
+    lines = lines_of(path.read_text())
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import UsageError
+from provision.lines import lines_of
 from provision.secret import age_keys, identities
 
 
@@ -17,14 +18,14 @@ def recipients(given: Iterable[str] = ()) -> list[Any]:
     lines: list[str] = []
     for word in given:
         path = Path(word)
-        lines += path.read_text().splitlines() if path.is_file() else [word]
+        lines += lines_of(path.read_text()) if path.is_file() else [word]
     if not lines:
         for path in identities():
             if path.is_file() and (keys := age_keys(path.read_bytes())):
                 return [key.to_public() for key in keys]
             public = path.with_name(f"{path.name}.pub")
             if public.is_file():
-                lines = public.read_text().splitlines()
+                lines = lines_of(public.read_text())
                 break
     try:
         found = [
@@ -35,7 +36,7 @@ def recipients(given: Iterable[str] = ()) -> list[Any]:
     except pyrage.RecipientError as error:
         raise UsageError(f"no key to encrypt to: {error}") from error
     if not found:
-        raise UsageError("there is nobody to encrypt to; name a key with --recipient")
+        raise UsageError("no key to encrypt to: make ~/.ssh/id_ed25519, or name one with provision secrets --recipient")
     return found
 
 

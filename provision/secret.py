@@ -37,6 +37,7 @@ from msgspec import Struct
 
 from provision import disclosure
 from provision.errors import SpecError, UsageError, Where
+from provision.lines import lines_of
 from provision.model import Salt, Withheld
 
 #: Digits of a token's number, which can't be guessed within a run.
@@ -182,7 +183,9 @@ def age_keys(text: bytes) -> list[Any]:
     import pyrage
 
     begin = b"AGE-SECRET-KEY-"
-    return [pyrage.x25519.Identity.from_str(line.decode()) for line in text.splitlines() if line.startswith(begin)]
+    return [
+        pyrage.x25519.Identity.from_str(line.strip().decode()) for line in text.split(b"\n") if line.startswith(begin)
+    ]
 
 
 def decrypted(data: bytes) -> str:
@@ -435,7 +438,7 @@ def _spellings(value: str) -> set[str]:
     if len(value) < _SHORTEST:
         return set()
     found = {value, *_urls(value)}
-    lines = [line.strip() for line in value.splitlines()] if "\n" in value else []
+    lines = [line.strip() for line in lines_of(value)] if "\n" in value else []
     for text in (value, *(line for line in lines if len(line) >= _SHORTEST_LINE and not _ARMOUR_LINE.fullmatch(line))):
         plain = json.dumps(text, ensure_ascii=False)[1:-1]
         go = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -29,6 +29,7 @@ from provision.desire import Options, desire
 from provision.engine import daemon_json, data_root, health
 from provision.impact import daemon_restarts, impacts
 from provision.job import Frame, Job, OnEvent, Verb, reported
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Plan, Platform, Resource
 from provision.plan import Outlook, drift, outlook, outlook_of
 from provision.resources.docker.image import (
@@ -113,7 +114,7 @@ def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: fl
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
     report, _ = _looked(frames, finished)
     live, text = report.fields("containers")
-    rows = [line.split(" ") for line in text.splitlines()]
+    rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
     # Switched on by a reload before the restart, unless a package restarts the daemon before that.
     first = any(call.args[1:2] == ("live-restart",) for change in found.plan.changes for call in change.calls)
@@ -229,7 +230,7 @@ def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
     id, version, codename, name = _platform(frames)
     platform = distros.platform(id, version, codename, name)
     if platform is None:
-        shown = name or f"{id} {version}".strip()
+        shown = name or f"{id} {version}".strip(BLANK)
         raise HostError("unsupported", f"{shown} ({id}) is not supported; these are: {distros.supported()}")
     return report, platform
 

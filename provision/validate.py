@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from datetime import date
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from provision.errors import SpecError
 from provision.spec.secrets import refused, takers
-from provision.yamlfile import locate, nearest
+from provision.yamlfile import locate, named, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,7 +58,7 @@ def _path(key: str, place: tuple[str | int, ...]) -> str:
 
 
 def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -> SpecError:
-    location = tuple(part for part in error["loc"] if part != "[key]")
+    location = _location(data, error)
     where = locate(data, location)
     path = _path(key, location)
     kind = error["type"]
@@ -69,21 +70,29 @@ def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -
     if kind == "literal_error":
         expected = str(error["ctx"]["expected"])
         hint = nearest(str(given), [word.strip("' ") for word in expected.replace(" or ", ",").split(",")])
-        return SpecError(f"must be {expected}, not {given!r}", where=where, key=path, hint=hint)
+        return SpecError(f"must be {expected}, not {named(given)}", where=where, key=path, hint=hint)
     if kind in _WORDS:
-        found = "" if kind == "missing" else f", not {_name(given)}"
-        hint = f'quote it: "{given}"' if kind == "string_type" and isinstance(given, (int, float)) else ""
+        found = "" if kind == "missing" else f", not {named(given)}"
+        quoted = kind == "string_type" and isinstance(given, (int, float, date))
+        hint = f'quote it: "{named(given)}"' if quoted else ""
         return SpecError(_WORDS[kind] + found, where=where, key=path, hint=hint)
     message = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
     return SpecError(message, where=where, key=path)
 
 
-def _name(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "nothing" if value is None else repr(value)
+def _location(data: Any, error: ErrorDetails) -> tuple[str | int, ...]:
+    """The place of an error in ``data``. pydantic's own has more parts: one for each alternative of a type that it
+    tried, which stand nowhere in the YAML (``function-after[_absolute(), str]``)."""
+    found: list[str | int] = []
+    parts = error["loc"]
+    for number, part in enumerate(parts, 1):
+        index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if index or (isinstance(data, dict) and part in data):
+            data = data[part]
+        elif number < len(parts) or error["type"] != "missing":
+            continue
+        found.append(part)
+    return tuple(found)
 
 
 def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:

@@ -3,7 +3,9 @@ no line, and its length is bounded. Everything that is shown goes through here o
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -114,11 +116,28 @@ def _in_json(character: str, stacked: int) -> str:
 
 
 def say(text: str, out: TextIO | None = None) -> None:
-    """Print one message of one line: to ``out``, or standard error."""
-    print(line(text), file=out or sys.stderr)
+    """Print one message of one line: to ``out``, or standard error. One that standard error does not take (a full disk)
+    is lost: the exit code says the same."""
+    with contextlib.suppress(*((OSError,) if out is None else ())):
+        print(line(text), file=out or sys.stderr)
 
 
 def show(text: str, out: TextIO | None = None) -> None:
     """Print a text of several lines, each of which is provision's own or was made a line before; to standard output
     where ``out`` is not given."""
     print(visible(text, sys.maxsize), file=out or sys.stdout, end="")
+
+
+def told(error: OSError) -> str:
+    """An operating system's error in words, with the file that it is about."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename is not None else why
+
+
+def discard(stream: TextIO) -> None:
+    """From here on what is written to a stream is lost, with what its buffer holds: its reader has ended, or its disk
+    is full. Nothing where it is no file."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -58,7 +58,10 @@ class Frames:
     def __init__(self, limit: int = ANSWER_LIMIT) -> None:
         self._limit = limit
         self._taken = 0
+        self._held = 0
         self._begun = False
+        #: the end of what came before the first line
+        self.noise = b""
         #: bytes that are not decoded yet
         self._rest = bytearray()
         #: of the frame that is under way: its number of fields, those that are complete, and the next one's length
@@ -99,7 +102,11 @@ class Frames:
             self._begun = True
             del self._rest[: place + len(BEGIN)]
             return True
-        del self._rest[: max(0, len(self._rest) - len(BEGIN) + 1)]
+        passed = max(0, len(self._rest) - len(BEGIN) + 1)
+        # With what may yet be the line's beginning: if nothing follows it was noise too.
+        self.noise = (self.noise[: len(self.noise) - self._held] + bytes(self._rest))[-_NOISE_KEPT:]
+        self._held = min(len(self._rest) - passed, len(self.noise))
+        del self._rest[:passed]
         if self._taken > NOISE:
             raise TooMuch(f"{_size(NOISE)} before the first line of its answer")
         return False
@@ -158,6 +165,8 @@ class _Unfinished(Exception):
         self.place = place
 
 
+#: How much of what came before the first line is kept for a message, in bytes.
+_NOISE_KEPT = 2000
 #: The most digits of a number.
 _DIGITS = 10
 _COMMA, _NEWLINE = b",\n"

@@ -9,6 +9,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from provision.distros import daemons
+from provision.lines import lines_of, words_of
 from provision.model import Call, Change, Plan, Report
 
 #: Files that a wrong word in can cut a host off, or take its containers away.
@@ -145,8 +146,8 @@ def _replaced(steps: tuple[Step, ...]) -> tuple[str, ...]:
 
 def _versions(report: Report) -> dict[str, str]:
     """Installed packages, from dpkg-query's ``name status version`` (every package manager's look speaks so)."""
-    lines = (report.get("packages") or ("",))[0].splitlines()
-    return {line.split()[0]: line.split()[2] for line in lines if line.split()[1][1:2] == "i"}
+    lines = lines_of((report.get("packages") or ("",))[0])
+    return {words_of(line)[0]: words_of(line)[2] for line in lines if words_of(line)[1][1:2] == "i"}
 
 
 def _keep(changes: tuple[Change, ...], steps: tuple[Step, ...], report: Report) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -272,6 +273,21 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` is most likely meant to be."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def named(value: Any) -> str:
+    """A value in the words of YAML, for a message."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple, set)):
+        return "a list"
+    if isinstance(value, bytes):
+        return "binary data"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "nothing" if value is None else repr(value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -185,7 +185,7 @@ def _terminal(text: str, place: Path, ask: bool = False) -> str:
 
 def _journal(text: str, place: Path) -> Path:
     head = {"mode": text, "playbook": text, "by": text, "hosts": ["web1", "web2"], "resumes": ""}
-    run(text, args(), lambda listeners: listeners.add(Journal(place / "site.yml", RUN, head)))
+    run(text, args(), lambda listeners: listeners.add("the journal", Journal(place / "site.yml", RUN, head)))
     return folder(place / "site.yml") / RUN
 
 

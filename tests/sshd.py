@@ -17,9 +17,10 @@ _PIECE = 65_536
 
 
 class Sshd(paramiko.ServerInterface):
-    """Takes every login, and runs each command by ``/bin/sh`` in ``environment``."""
+    """Takes every login, and runs each command by the account's ``shell`` in ``environment``."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], shell: str = "/bin/sh") -> None:
+        self.shell = shell
         self.environment = {**os.environ, **environment}
         self.commands: list[str] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -36,7 +37,7 @@ class Sshd(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.commands.append(command.decode())
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command],
+            [self.shell, "-c", command],
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "provision"
 
 #: From the ground floor up; a module may import from lower floors and from its own.
 FLOORS = [
-    ("model", "errors", "visible"),
+    ("model", "errors", "visible", "lines"),
     ("limits",),
     ("secret", "disclosure", "blobs", "private"),
     ("sealing",),
@@ -44,7 +44,7 @@ FLOORS = [
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 #: What stands beside the house: may import these of ours, and nobody but commands imports it.
-ASIDE = {"report": {"model", "visible"}, "lab": {"errors"}}
+ASIDE = {"report": {"model", "visible", "lines"}, "lab": {"errors", "lines"}}
 #: The only rooms that may import what reaches out.
 ONLY = {
     "fabric": {"transport", "job", "tasks", "verify", "rollout"},
@@ -137,6 +137,24 @@ def test_every_spec_key_is_documented() -> None:
     for name, model in playbook_schema()["$defs"].items():
         for key in model.get("properties", {}):
             assert f"`{key}`" in manual, f"docs/spec.md, rollout.md and containers.md say nothing of {name}.{key}"
+
+
+#: Modules that read what a host reports.
+HOST_TEXT = {"resources", "manifest", "back", "work", "doctor", "tasks", "plan", "job"}
+
+
+def test_text_is_split_as_the_host_splits_it() -> None:
+    """str.splitlines, and str.split and str.strip without arguments, know more line ends and blanks than a host."""
+    wrong = []
+    for path in modules():
+        taken = {"splitlines", *(("split", "rsplit", "strip", "lstrip", "rstrip") if room(path) in HOST_TEXT else ())}
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            name = node.func.attr
+            if name in taken and (name == "splitlines" or not (node.args or node.keywords)):
+                wrong.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: .{name}()")
+    assert not wrong, f"use provision.lines: {wrong}"
 
 
 #: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.

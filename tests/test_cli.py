@@ -181,3 +181,27 @@ def test_completion_in_a_real_bash(project: Project, words: str, wanted: str) ->
     assert wanted in shown.stdout.split()
     for shell in ("zsh", "fish"):
         assert "apply" in provision(project, "--completion", shell).stdout
+
+
+def test_a_project_can_be_planned_before_its_authority_is_made(project: Project) -> None:
+    """The registry example of docs/containers.md: apply makes the authority, and plan and lint failed before that."""
+    host = "{ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: root}"
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {host}}}}}\n")
+    registry = "registry: {name: registry.example, tls: {ca: lab}}"
+    project.spec(f"{registry}\nengine: {{registries: {{'registry.example:5000': {{authority: lab}}}}}}")
+    linted = provision(project, "lint")
+    assert (linted.returncode, "there is no authority" in linted.stdout) == (0, False), linted.stdout
+    planned = provision(project, "plan")
+    assert planned.returncode == 3, planned.stderr
+    assert "provision: the authority lab has files to make: apply does, or provision secrets ca" in planned.stderr
+    written = provision(project, "plan", "--out", "plan.json")
+    assert (written.returncode, "provision secrets ca makes" in written.stderr) == (1, True), written.stderr
+    assert not (project.folder / "playbooks/ca").exists()
+
+
+def test_apply_without_a_key_to_encrypt_to_names_a_command_that_takes_one(project: Project, tmp_path: Path) -> None:
+    project.spec("registry: {name: registry.example, tls: {ca: lab}}\nengine: {}")
+    (tmp_path / "home").mkdir()
+    done = provision(project, "apply", "--yes", HOME=str(tmp_path / "home"), SSH_AUTH_SOCK="")
+    assert done.returncode == 1
+    assert "name one with provision secrets --recipient" in done.stderr

@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import pytest
 
 from provision.cli import main
-from provision.model import Event, Failure
+from provision.model import Change, Drift, Event, Failure
+from provision.report.diff import summary
 from provision.report.html import page, seconds
 from provision.report.journal import folder, read
 from provision.report.junit import Junit
@@ -31,6 +32,15 @@ RUN = "20260101T000000-aaaaaaaa"
 def playbook(tmp_path: Path) -> Path:
     rollout(tmp_path / "site.yml", RUN, 9, (1, 4, 4), frozenset({3}))
     return tmp_path / "site.yml"
+
+
+@pytest.mark.parametrize(
+    ("seen", "verb"),
+    [({}, "create"), ({"type": "symbolic link"}, "change"), ({"content": "a", "mode": "0600"}, "change")],
+)
+def test_what_replaces_a_link_creates_nothing(seen: dict[str, str], verb: str) -> None:
+    drift = Drift({"content": "a", "mode": "0644"}, seen, ("content", "mode"))
+    assert summary(Change("file:/etc/x", drift, ())) == f"{verb} file:/etc/x"
 
 
 def test_the_timeline_of_a_run(playbook: Path) -> None:

@@ -161,3 +161,33 @@ def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_p
     with pytest.raises(HostError) as caught:
         shell.run("true", 2)
     assert caught.value.failure.kind == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("echo This account is currently not available.; exit 1", "ended with 1 .*: This account is currently not"),
+        ("echo Welcome; echo no >&2; exit 3", "ended with 3 before the script began: no "),
+        ('cat >/dev/null; exec /bin/sh "$@"', "ended with 0 before the script began "),
+    ],
+    ids=["nologin", "a start file that exits", "a start file that reads standard input"],
+)
+def test_a_shell_that_does_not_run_the_script_is_told(tmp_path: Path, body: str, message: str) -> None:
+    """It was: the host's answer has no end."""
+    shell = tmp_path / "shell"
+    shell.write_text(f"#!/bin/sh\n{body}\n")
+    shell.chmod(0o755)
+    with connected(Sshd({}, str(shell))) as connection, pytest.raises(HostError, match=message) as caught:
+        execute(connection, login(), FRAME, soon(), lambda frame: None)
+    assert caught.value.failure.kind == "protocol"
+    assert "is it nologin" in caught.value.failure.message
+
+
+def test_noise_before_the_script_is_no_error(tmp_path: Path) -> None:
+    shell = tmp_path / "shell"
+    shell.write_text('#!/bin/sh\necho Welcome\nexec /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    found: list[tuple[str, ...]] = []
+    with connected(Sshd({}, str(shell))) as connection:
+        assert execute(connection, login(), FRAME, soon(), found.append).status == 0
+    assert found == [("user", "root")]

@@ -17,7 +17,7 @@ from provision.model import Call
 from provision.resources.file import put
 from provision.resources.observed import digest, observe
 from provision.script import SH, quote
-from provision.wire import Seen
+from provision.wire import Frames, Seen
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
@@ -649,3 +649,72 @@ def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
     assert [bool(frame[2]) for frame in frames] == [False, False, True], "only what is new is measured"
     free = os.statvfs(tmp_path)
     assert abs(int(frames[2][2]) - free.f_bavail * free.f_frsize // 1024) < 1024 * 1024
+
+
+@each_shell
+def test_a_full_disk_leaves_whole_frames_in_the_journal(shell: list[str], tmp_path: Path) -> None:
+    """The limit of a file's size stands for a full disk: a write beyond it is done in part, then fails. A torn frame
+    made all that came behind it unreadable, the result too, and the controller asked again for 30 minutes."""
+    run_folder = quote(str(tmp_path))
+    lines = f"""
+run={run_folder} emit_to=journal journal_sent=0
+: >"$run/events"
+: >"$run/reserve"
+long=$(printf '%01000d' 0)
+trap '' XFSZ
+ulimit -S -f 4
+for number in 1 2 3 4 5 6 7; do
+    emit note "$number$long" 3>/dev/null
+done
+ulimit -S -f unlimited
+emit note last 3>/dev/null
+"""
+    _, done = run(shell, [], lines, frame="fix.sh")
+    whole = Frames()
+    found = list(whole.feed(b"provision 1\n" + (tmp_path / "events").read_bytes()))
+    assert not whole.unfinished, done.stderr
+    assert [frame[1][:1] for frame in found][-1] == "l"
+    assert 2 <= len(found) < 8, "some had no room"
+
+
+@each_shell
+def test_a_result_without_room_is_no_empty_result(shell: list[str], tmp_path: Path) -> None:
+    lines = f"""
+run={quote(str(tmp_path))}
+trap '' XFSZ
+ulimit -f 0
+result rolled_back step || printf 'failed\n' >&2
+"""
+    _, done = run(shell, [], lines, frame="fix.sh")
+    assert not (tmp_path / "result").exists()
+    assert b"failed" in done.stderr
+
+
+@each_shell
+@pytest.mark.parametrize(("unit", "verb"), [("srv.mount", "start"), ("swap.swap", "start"), ("docker", "restart")])
+def test_a_rollback_does_not_unmount_what_was_mounted(shell: list[str], tmp_path: Path, unit: str, verb: str) -> None:
+    """A service is restarted for what it has loaded. A restart of a mount takes it from those who use it."""
+    calls = tmp_path / "calls"
+    lines = f"""
+services_stamps={quote(str(tmp_path))}
+svc_enable() {{ :; }}
+svc_forgive() {{ :; }}
+svc_act() {{ printf '%s\\n' "$*" >>{quote(str(calls))}; }}
+undo_service enabled+active {unit}
+"""
+    run(shell, [], lines, frame="fix.sh")
+    assert calls.read_text() == f"{verb} {unit}\n"
+
+
+@each_shell
+@pytest.mark.parametrize(("running", "down"), [("false", False), ("echo 0123", True)])
+def test_a_project_that_docker_does_not_run_needs_no_end(
+    shell: list[str], tmp_path: Path, running: str, down: bool
+) -> None:
+    """``could not be put back: compose absent``: docker came with the first apply, and was stopped before that."""
+    calls = tmp_path / "calls"
+    stub(tmp_path / "bin", "docker", f'[ "$1" = compose ] || {{ {running}; exit $?; }}; echo "$*" >>{calls}')
+    lines = "set -eu; undo_compose absent 'shop /etc/provision/compose/shop/compose.yaml'"
+    _, done = run(shell, ["fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert calls.exists() == down

@@ -68,6 +68,20 @@ def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
 
 
 @each_shell
+def test_a_long_variable_is_taken_apart_once(shell: list[str], placed: Path) -> None:
+    """1 MB: where each of its lengths is tried, this test comes to no end (60 KB took 4.6 s)."""
+    long = f'"LONG={"x" * 1_000_000}"'
+    labels = {"a": "y" * 1_000_000, "provision.secrets": ",OLD,", "provision.spec": "z" * 1_000_000}
+    container = json.dumps({"Name": "/web", "Config": {"Labels": labels}}, separators=(",", ":"))
+    (placed / "said").write_text("\n".join([container, long, '"OLD=gone"', '"A=*"', '"B=a b"']) + "\n")
+    path = docker(placed / "bin", f"cat {placed}/said")
+    frames, done = run(shell, ["look/docker.sh"], "at look_docker container web -", path=path)
+    assert done.returncode == 0, done.stderr
+    sum_ = hashlib.sha256(b'"OLD=gone"\n').hexdigest()
+    assert frames[1] == ("container", "web", container, f'{long}\n"A=*"\n"B=a b"\n', sum_)
+
+
+@each_shell
 def test_what_earlier_runs_made_is_asked_for_too(shell: list[str], placed: Path) -> None:
     path = docker(placed / "bin", f"printf '%s\\n' \"$*\" >>{placed}/asked")
     lines = "manifests_container=' old' manifests_network=' back' manifests_compose=' shop'; at look_docker"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import ProvisionError
+from provision.render import Scope
+from provision.yamlfile import Map
 from tests.conftest import Project
 
 BAD = [
@@ -19,6 +21,18 @@ BAD = [
     ("hostname: 5", "spec.hostname: must be text, not 5"),
     ("hostname: -x", "is not a host name"),
     ("hostname: a b", "is not a host name"),
+    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in its shortest form"),
+    ("hostname: 2026-01-01", 'spec.hostname: must be text, not 2026-01-01 [host web1] (quote it: "2026-01-01")'),
+    ("hostname: true", 'spec.hostname: must be text, not true [host web1] (quote it: "true")'),
+    ("files: {/etc/x: {content: a, mode: 2026-01-01}}", "2026-01-01 is not an octal mode"),
+    ("services: {docker: {on_change: 2026-01-01}}", "on_change: must be 'restart' or 'reload', not 2026-01-01"),
+    ("services: {docker: {enabled: 2026-01-01}}", "must be true or false, not 2026-01-01"),
+    (f"hostname: {'a' * 40}.{'b' * 24}", "has 65 characters; the name of a Linux host has at most 64"),
+    (f"hostname: {'a' * 64}", "is not a host name"),
+    (
+        f"containers: {{a: {{image: b, hostname: {'a' * 40}.{'b' * 24}}}}}",
+        "containers.a.hostname: '" + "a" * 40 + "." + "b" * 24 + "' has 65 characters",
+    ),
     ("packages: curl", "spec.packages: must be a mapping, not 'curl'"),
     ("packages: ['a;b']", "is not the name of a package"),
     ("packages: {a: {verzion: '1'}}", 'unknown key [host web1] (did you mean "version"?)'),
@@ -100,7 +114,8 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:2: hosts: no host or group matches 'nobody'"),
         ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
         ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
-        ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter or a digit"),
+        ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit"),
+        ("- name: éé\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit: its record on the hosts"),
         ("- name: x\n  hosts: docker:!docker\n  spec: {}", "the playbook names no host"),
     ],
 )
@@ -173,6 +188,33 @@ def test_types_survive_templates_and_yaml(project: Project) -> None:
     assert spec.sysctl == {"net.ipv4.ip_forward": "0", "net.ipv4.ip_local_port_range": "1024 65000"}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PATH=/bin\n* * * * * {{ user }} true\n", "PATH=/bin\n* * * * * bob true\n"),
+        ("{{ user }}\n", "bob\n"),
+        ("{{ user }}\n\n", "bob\n\n"),
+        ("{{ user }}", "bob"),
+        ("{% if ports %}a{% endif %}\n", "a\n"),
+        ("{# nothing #}\n", "\n"),
+        ("{{ user -}}\n", "bob"),
+        ("a{% if ports -%}\n{% endif %}", "a"),
+        ("{{ ports }}\n", [1, 2]),
+        ("{{ ports | length }}\n", 2),
+        ("{{ ports | first == 1 }}\n", True),
+    ],
+)
+def test_a_template_in_yaml_keeps_its_last_newline(text: str, expected: object) -> None:
+    rendered = Scope(Map([("user", "bob"), ("ports", [1, 2])])).render(text)
+    assert (type(rendered), rendered) == (type(expected), expected)
+
+
+def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
+    text = "    content: |\n      * * * * * root {{ 'true' }}\n"
+    project.spec(f"files:\n  /etc/cron.d/x:\n{text}")
+    assert project.wish().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
+
+
 def test_unsafe_text_is_no_template(project: Project) -> None:
     project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
     assert project.wish().spec.files["/etc/x"].content == "{{ not a template }}"
@@ -195,3 +237,10 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))
     text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
+
+
+def test_a_union_s_error_has_the_place_and_no_name_of_python(project: Project) -> None:
+    project.spec("risky: [/a, /b/]")
+    with pytest.raises(ProvisionError) as caught:
+        project.load()
+    assert "function" not in str(caught.value)

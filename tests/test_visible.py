@@ -38,7 +38,7 @@ def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.
     args = argparse.Namespace(json=json_lines, plain=True, drift_report=False, junit=tmp_path / "junit.xml")
     heard: list[Event] = []
     listeners = Listeners(args, "20260101T000000-aaaaaaaa", heard.append)
-    listeners.add(Journal(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", {"mode": "apply"}))
+    listeners.add("the journal", Journal(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", {"mode": "apply"}))
     drift = Drift({"content": "ours\n"}, {"content": HOSTILE + "\n"}, ("content",))
     change = Change("file:/etc/motd", drift, (Call("put_file", ("/etc/motd",)),))
     plan = Plan("web1", Platform("debian", "13", "trixie", "amd64", "apt", "Debian"), (change,), ())

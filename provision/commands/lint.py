@@ -11,6 +11,7 @@ from provision.visible import show
 
 if TYPE_CHECKING:
     from provision.lint.finding import Finding
+    from provision.load import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,16 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.load import load
 
     try:
-        found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars))
+        found = load(
+            args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), prepare=_foresee
+        )
     except SpecError as error:
         return [project.broken(error, file)]
     return project.lint(found.wishes)
+
+
+def _foresee(found: Loaded) -> None:
+    """A project whose authorities are made by its first apply is whole."""
+    from provision.desire.certificates import foresee
+
+    foresee(found.wishes, found.context)

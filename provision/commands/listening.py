@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import options
+from provision.visible import discard, say, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from provision.rollout.request import Request
 
 
+_OUTPUT = "standard output"
+
+
 class Listeners:
     """All of them, as one. ``main`` is the one that can ask. Reporters get what is visible of an event; ``also``, which
     shows nothing, gets the event itself."""
@@ -27,7 +31,8 @@ class Listeners:
     def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
         self.main = reporter(args)
         self._also = also
-        self._all: list[Callable[[Shown], None]] = [_by_drift(args, self.main)]
+        #: by what is written
+        self._all: dict[str, Callable[[Shown], None]] = {_OUTPUT: _by_drift(args, self.main)}
         self._webhook = self._named(args, run)
 
     def __call__(self, event: Event) -> None:
@@ -35,15 +40,30 @@ class Listeners:
 
         if self._also is not None:
             self._also(event)
-        told = shown(event)
-        for listener in self._all:
-            listener(told)
+        visible = shown(event)
+        for name, listener in list(self._all.items()):
+            try:
+                listener(visible)
+            except OSError as error:
+                self._lost(name, error)
 
-    def add(self, listener: Callable[[Shown], None]) -> None:
-        self._all.append(listener)
+    def add(self, name: str, listener: Callable[[Shown], None]) -> None:
+        """``name`` is what it writes, for the message where that fails."""
+        self._all[name] = listener
+
+    def _lost(self, name: str, error: OSError) -> None:
+        """A report that cannot be written ends no run: hosts are under way. It is said once for each."""
+        if name == _OUTPUT:
+            discard(sys.stdout)
+        else:
+            del self._all[name]
+        say(f"provision: {name} cannot be written: {told(error)}; the run goes on without it")
 
     def close(self) -> None:
-        self.main.close()
+        try:
+            self.main.close()
+        except OSError as error:
+            self._lost(_OUTPUT, error)
         if self._webhook is not None:
             self._webhook.close()
 
@@ -52,11 +72,11 @@ class Listeners:
         if getattr(args, "metrics", None) is not None:
             from provision.report.metrics import Metrics
 
-            self.add(Metrics(_writable(args.metrics), str(args.playbook)))
+            self.add(str(args.metrics), Metrics(_writable(args.metrics), str(args.playbook)))
         if getattr(args, "junit", None) is not None:
             from provision.report.junit import Junit
 
-            self.add(Junit(_writable(args.junit)))
+            self.add(str(args.junit), Junit(_writable(args.junit)))
         if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
             return None
         if problem := options.no_address(url):
@@ -66,7 +86,7 @@ class Listeners:
         from provision.report.webhook import Webhook
 
         webhook = Webhook(url, {"run": run, "playbook": str(args.playbook)})
-        self.add(webhook)
+        self.add("the webhook", webhook)
         return webhook
 
 
@@ -88,11 +108,20 @@ def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
 
 def _writable(path: Path) -> Path:
     """A file that can be written when the run is over, which is too late to find out."""
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        from provision.errors import UsageError
+    import tempfile
 
-        raise UsageError(f"{path} can't be written: there is no such folder that is ours")
-    return path
+    from provision.errors import UsageError
+
+    if path.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a directory")
+    if path.exists() and not path.is_file():
+        return path  # a pipe or a device: nothing is made next to it
+    try:
+        # Not os.access: it knows nothing of /proc, where root too can make no file.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            return path
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {path.parent}: {error.strerror}") from error
 
 
 def reporter(args: argparse.Namespace) -> Any:
@@ -120,7 +149,15 @@ def journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded
         "hosts": [wish.host.name for wish in found.wishes],
         "resumes" if mode == "apply" else "brings_back": request.earlier,
     }
-    return Journal(args.playbook, request.run, head)
+    try:
+        return Journal(args.playbook, request.run, head)
+    except OSError as error:
+        from provision.errors import UsageError
+
+        raise UsageError(
+            f"the journal of the run cannot be written: {told(error)}; make the folder of the playbook writable"
+            " (no host was touched)"
+        ) from error
 
 
 def whoami() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +49,14 @@ def _renew(found: Loaded) -> None:
         say(f"provision: {said}")
 
 
+def _foresee(found: Loaded) -> None:
+    """The same, for what changes nothing: they are not made yet."""
+    from provision.desire.certificates import foresee
+
+    for said in foresee(found.wishes, found.context):
+        say(f"provision: {said}")
+
+
 def roll_out(
     args: argparse.Namespace,
     mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"],
@@ -66,7 +75,9 @@ def roll_out(
     options = Options(salt=salt)
     if mode in ("plan", "apply", "rollback"):
         options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False), salt)
-    found = loaded(args, options, _renew if mode == "apply" else None)
+    # A plan that is written to a file is of the very bytes that apply writes, so those must be there.
+    foreseeing = mode != "rollback" and written is None
+    found = loaded(args, options, _renew if mode == "apply" else _foresee if foreseeing else None)
     promised = narrowing.promised(args, plan, found) if plan is not None else None
     if written is not None:
         written(found, salt)
@@ -110,8 +121,15 @@ def roll_out(
         fan_out = clustering.cluster(args, options, request, found)
         rollout = Rollout(found.wishes, found.context, ways, options, request, listeners, fan_out)
         if changes:
-            listeners.add(journal(args, mode, request, found))
-        result = rollout.run()
+            listeners.add("the journal of the run", journal(args, mode, request, found))
+        try:
+            result = rollout.run()
+        except Exception:
+            if not changes:
+                raise
+            # A fault of provision's. Hosts may have been changed, so exit code 1 would be wrong.
+            sys.excepthook(*sys.exc_info())
+            return 3
     finally:
         listeners.close()
         if fan_out is not None:

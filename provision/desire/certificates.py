@@ -36,6 +36,22 @@ def renewed(wishes: Iterable[Wish], context: Context, recipients: Iterable[str] 
     return said
 
 
+def foresee(wishes: Iterable[Wish], context: Context) -> list[str]:
+    """Let text stand for what authorities are yet to give, so that a new project can be planned and checked; says for
+    which. Never for a run that writes it to a host."""
+    for authority, all_ in wanted(wishes).items():
+        files = [
+            ca_file(folder(context), authority),
+            *(file for one in all_ for file in leaf_files(folder(context), one)),
+        ]
+        if not all(file.exists() for file in files):
+            context.foreseen.add(authority)
+    return [
+        f"the authority {one} has files to make: apply does, or provision secrets ca"
+        for one in sorted(context.foreseen)
+    ]
+
+
 def folder(context: Context) -> Path:
     """``ca/`` beside the playbook."""
     return context.folder / "ca"
@@ -44,6 +60,8 @@ def folder(context: Context) -> Path:
 def of_authority(at: Setting, authority: str, *path: str) -> bytes:
     file = ca_file(folder(at.context), authority)
     if not file.exists():
+        if authority in at.context.foreseen:
+            return f"# the certificate of the authority {authority}, which provision apply makes\n".encode()
         raise at.error(f"there is no authority {authority}", *path, hint="provision secrets ca makes and renews them")
     return file.read_bytes()
 
@@ -52,6 +70,9 @@ def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
     """A certificate, and its key as a secret."""
     certificate, key = leaf_files(folder(at.context), one)
     if not certificate.exists() or not key.exists():
+        if one.authority in at.context.foreseen:
+            text = f"# of {one.name}, which provision apply makes by the authority {one.authority}"
+            return f"{text}\n".encode(), text
         raise at.error(
             f"{one.name} has no certificate of {one.authority}",
             *("registry", "tls", "ca"),

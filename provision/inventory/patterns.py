@@ -13,6 +13,7 @@ from pathlib import Path
 from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree
+from provision.lines import lines_of
 from provision.yamlfile import nearest
 
 _SUBSCRIPT = re.compile(r"^(?P<name>[^\[\]]+)\[(?:(?P<index>-?\d+)|(?P<first>\d*)[:-](?P<last>\d*))\]$")
@@ -45,7 +46,7 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
         if part.startswith("@"):
             file = Path(part[1:])
             try:
-                lines = limits.text(file).splitlines()
+                lines = lines_of(limits.text(file))
             except SpecError as error:
                 raise SpecError(f"{file} {error.message}", where=where, key=key, hint=error.hint) from error
             parts += [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from provision.lab.process import output, run
 from provision.lab.store import Store
+from provision.lines import lines_of
 
 DOCKER, ARCHIVE = "docker", "archive"
 
@@ -58,4 +59,4 @@ def fingerprint(store: Store) -> str:
     """The fingerprint of the key that signs ``docker-ce``, as a spec gives it; on a new machine it is made now."""
     ensure(store)
     listing = output([*gnupg(store), "--with-colons", "--list-keys", owner(DOCKER)])
-    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+    return next(line.split(":")[9] for line in lines_of(listing) if line.startswith("fpr:"))

@@ -24,6 +24,7 @@ from provision.lab.engine_packages import Recipe
 from provision.lab.lookalike import Lookalike
 from provision.lab.process import output, run
 from provision.lab.store import MIRROR, Store
+from provision.lines import lines_of
 
 URL = f"http://{MIRROR}/docker-ce"
 GROUP = "provlab-mirror"
@@ -194,7 +195,7 @@ class _Builder:
         if not folder.exists():
             for name in ("state/lists/partial", "cache/archives/partial"):
                 (folder / name).mkdir(parents=True)
-            lines = (self.store.root / "bases" / f"{self.suite}.list").read_text().splitlines()
+            lines = lines_of((self.store.root / "bases" / f"{self.suite}.list").read_text())
             if release != self.suite:
                 lines = [lines[0].replace(f" {self.suite} ", f" {release} ")]
             keyring = root / "usr/share/keyrings/debian-archive-keyring.gpg"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provision.lab.process import output, run
 from provision.lab.store import GATEWAY, MIRROR, SUBNET
+from provision.lines import lines_of
 
 BRIDGE = "provlab0"
 
@@ -65,7 +66,7 @@ def remove_host(index: int) -> None:
 
 def namespaces() -> set[str]:
     """The names of the lab's own network namespaces."""
-    names = (line.split()[0] for line in output(["ip", "netns", "list"]).splitlines() if line)
+    names = (line.split()[0] for line in lines_of(output(["ip", "netns", "list"])) if line)
     return {name for name in names if name.startswith("provlab-")}
 
 

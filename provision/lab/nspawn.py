@@ -15,6 +15,7 @@ from provision.errors import LabError
 from provision.lab import cgroups, identity, images, network
 from provision.lab.process import run
 from provision.lab.store import Record, Store, alive, start_time
+from provision.lines import lines_of
 
 #: nspawn's exit status when the host rebooted; anything else means that it ended (systemd-nspawn(1)).
 _REBOOT = 133
@@ -128,10 +129,10 @@ def destroy(store: Store, lab: str, name: str) -> None:
     cgroups.kill(group(name))
     cgroups.remove(group(name))
     prefix = f"{folder}/"
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+    for line in reversed(lines_of(Path("/proc/self/mounts").read_text())):
         target = line.split()[1].encode().decode("unicode_escape")
         if target.startswith(prefix):
             run(["umount", "-l", target], check=False)
-    if any(line.split()[1].startswith(prefix) for line in Path("/proc/self/mounts").read_text().splitlines()):
+    if any(line.split()[1].startswith(prefix) for line in lines_of(Path("/proc/self/mounts").read_text())):
         raise LabError(f"lab host {name}: something is still mounted below {folder}; nothing was removed")
     shutil.rmtree(folder, ignore_errors=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provision.errors import LabError
+from provision.lines import lines_of
 
 
 def run(
@@ -35,7 +36,7 @@ def run(
     except FileNotFoundError as error:
         raise LabError(f"{words[0]} is not installed; `make setup` installs what the lab needs") from error
     if check and done.returncode != 0:
-        tail = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-8:]
+        tail = lines_of((done.stderr or done.stdout).decode(errors="replace").strip())[-8:]
         raise LabError(f"{' '.join(words[:6])} failed with {done.returncode}:\n  " + "\n  ".join(tail))
     return done
 

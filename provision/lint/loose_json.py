@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from provision import limits
 from provision.errors import Where
+from provision.lines import lines_of
 from provision.yamlfile import Map, Seq
 
 Kind = Literal["syntax", "empty", "rest"]
@@ -68,7 +69,7 @@ class _Reader:
             self.members(value)
             self.blank()
         if self.at < len(self.text):
-            rest = self.text[self.at :].splitlines()[0][:30]
+            rest = lines_of(self.text[self.at :])[0][:30]
             self.fault(self.at, f"there is something after the end: {rest!r}", "", "rest")
         return value
 

@@ -20,6 +20,9 @@ from provision.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
+#: Where YAML 1.1 (5.4) ends a line: the places of values are counted so.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
 
 def lint(wishes: list[Wish]) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
@@ -64,6 +67,6 @@ def _ignored(where: Where) -> set[str]:
 @cache
 def _lines(file: Path) -> tuple[str, ...]:
     try:
-        return tuple(file.read_text(encoding="utf-8").splitlines())
+        return tuple(_BREAK.split(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError):
         return ()

@@ -23,7 +23,8 @@ def summary(change: Change) -> str:
 def _verb(drift: Drift) -> str:
     if all(drift.want.get(key) == "absent" for key in drift.keys):
         return "remove"
-    if not any(key in drift.seen and drift.seen[key] != "absent" for key in drift.want):
+    # What stands there may be of another kind (a link, where a file is to be): then it is replaced.
+    if not any(drift.seen.get(key, "absent") != "absent" for key in (*drift.want, "type")):
         return "create"
     return "change"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.report.jsonlines import JsonLines
 from provision.report.shown import Shown
 from provision.visible import json_text
@@ -116,7 +117,7 @@ def broken_off(playbook: Path) -> list[Run]:
 def read(path: Path) -> Run:
     head = json.loads((path / "run.json").read_text())
     events = []
-    for line in (path / "events.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in lines_of((path / "events.jsonl").read_text(encoding="utf-8")):
         try:
             events.append(json.loads(line))
         except ValueError:

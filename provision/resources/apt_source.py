@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, disclosed, observe, shown
@@ -118,7 +119,7 @@ def parse(text: str) -> list[Entry]:
     """The active binary entries of a source file, in either format."""
     if _is_deb822(text):
         return [entry for stanza in _stanzas(text) if (entry := _deb822(stanza)) is not None]
-    return [entry for line in text.splitlines() if (entry := _one_line(line)) is not None]
+    return [entry for line in lines_of(text) if (entry := _one_line(line)) is not None]
 
 
 def without(text: str, uri: str) -> str:
@@ -129,12 +130,12 @@ def without(text: str, uri: str) -> str:
         for stanza in _stanzas(text):
             entry = _deb822(stanza)
             if entry is not None and entry.uri == uri:
-                kept = [line for line in stanza.splitlines() if not line.lower().startswith("enabled:")]
+                kept = [line for line in lines_of(stanza) if not line.lower().startswith("enabled:")]
                 stanza = note + "\n".join([*kept, "Enabled: no"])
             parts.append(stanza)
         return "\n\n".join(parts) + "\n"
     lines = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         entry = _one_line(line)
         lines.append(f"{note}# {line}" if entry is not None and entry.uri == uri else line)
     return "\n".join(lines) + "\n"
@@ -145,27 +146,27 @@ def _is_deb822(text: str) -> bool:
 
 
 def _stanzas(text: str) -> list[str]:
-    return [stanza.strip("\n") for stanza in re.split(r"\n[ \t]*\n", text.strip("\n")) if stanza.strip()]
+    return [stanza.strip("\n") for stanza in re.split(r"\n[ \t\r]*\n", text.strip("\n")) if stanza.strip(BLANK)]
 
 
 def _deb822(stanza: str) -> Entry | None:
     fields: dict[str, str] = {}
     name = ""
-    for line in stanza.splitlines():
+    for line in lines_of(stanza):
         if line.startswith("#"):
             continue
         if line[:1] in (" ", "\t"):
-            fields[name] = f"{fields.get(name, '')} {line.strip()}"
+            fields[name] = f"{fields.get(name, '')} {line.strip(BLANK)}"
         else:
             name, _, value = line.partition(":")
-            name = name.strip().lower()
-            fields[name] = value.strip()
-    if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false"):
+            name = name.strip(BLANK).lower()
+            fields[name] = value.strip(BLANK)
+    if "deb" not in words_of(fields.get("types", "")) or fields.get("enabled", "yes").lower() in ("no", "false"):
         return None
     return Entry(
-        fields.get("uris", "").strip().rstrip("/"),
-        tuple(fields.get("suites", "").split()),
-        tuple(fields.get("components", "").split()),
+        fields.get("uris", "").strip(BLANK).rstrip("/"),
+        tuple(words_of(fields.get("suites", ""))),
+        tuple(words_of(fields.get("components", ""))),
         fields.get("signed-by", ""),
     )
 
@@ -174,6 +175,6 @@ def _one_line(line: str) -> Entry | None:
     match = re.match(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>[^#]*)", line)
     if match is None:
         return None
-    options = dict(word.split("=", 1) for word in (match["options"] or "").split() if "=" in word)
-    components = tuple(match["rest"].split())
+    options = dict(word.split("=", 1) for word in words_of(match["options"] or "") if "=" in word)
+    components = tuple(words_of(match["rest"]))
     return Entry(match["uri"].rstrip("/"), (match["suite"],), components, options.get("signed-by", ""))

@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
 from provision.resources.file import put
 from provision.resources.observed import observe
 from provision.wire import text
+
+#: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
+_LOCALHOST = """\
+127.0.0.1 localhost
+::1 localhost ip6-localhost ip6-loopback
+ff02::1 ip6-allnodes
+ff02::2 ip6-allrouters
+"""
 
 
 class Hostname(Struct, frozen=True):
@@ -32,11 +41,11 @@ class Hostname(Struct, frozen=True):
     def seen(self, report: Report) -> State:
         (live,) = report.fields("hostname")
         static, hosts = _text(report, "/etc/hostname"), _text(report, "/etc/hosts")
-        names = {word for line in hosts.splitlines() for word in line.partition("#")[0].split()[1:]}
+        names = {word for line in lines_of(hosts) for word in words_of(line.partition("#")[0])[1:]}
         file = observe(report, "/etc/hosts")
         return {
             "live": live,
-            "persistent": static.partition("\n")[0].strip(),
+            "persistent": static.partition("\n")[0].strip(BLANK),
             "resolvable": "yes" if self.name in names else "no",
             "hosts": hosts,
             "hosts owner": f"{file.owner}:{file.group}:{file.mode}" if file.regular else "root:root:0644",
@@ -56,8 +65,10 @@ class Hostname(Struct, frozen=True):
         """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, the full one first."""
         short = self.name.partition(".")[0]
         line = " ".join(["127.0.1.1", *dict.fromkeys((self.name, short))])
-        kept = [old for old in text.splitlines() if old.partition("#")[0].split()[:1] != ["127.0.1.1"]]
-        first = next((n + 1 for n, old in enumerate(kept) if old.split()[:1] == ["127.0.0.1"]), 0)
+        if not text.strip(BLANK):
+            text = _LOCALHOST
+        kept = [old for old in lines_of(text) if words_of(old.partition("#")[0])[:1] != ["127.0.1.1"]]
+        first = next((n + 1 for n, old in enumerate(kept) if words_of(old)[:1] == ["127.0.0.1"]), 0)
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"
 
 

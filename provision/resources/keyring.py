@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from provision.lines import words_of
 from provision.model import LONG, Call, Drift, Report, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
@@ -49,7 +50,7 @@ class Keyring(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if "tools" in drift:
-            missing = drift.seen["tools"].split()[:-1]
+            missing = words_of(drift.seen["tools"])[:-1]
             timeout = str(self.lock_timeout)
             limit = LONG + self.lock_timeout
             yield Call("pkg_refresh", (timeout,), live=True, limit=limit)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, Report, State
 
 
@@ -50,5 +51,5 @@ class ModulesElsewhere(Struct, frozen=True):
 
     def __call__(self, report: Report) -> bool:
         (lines,) = report.fields("module_files")
-        listed = {line.strip().replace("-", "_") for line in lines.splitlines()}
+        listed = {line.strip(BLANK).replace("-", "_") for line in lines_of(lines)}
         return {name.replace("-", "_") for name in self.names} <= listed

@@ -10,6 +10,8 @@ import binascii
 import hashlib
 from collections.abc import Iterator
 
+from provision.lines import lines_of
+
 _BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 _PUBLIC_KEY = 6
 
@@ -27,7 +29,7 @@ def fingerprints(armoured: bytes) -> list[str]:
 def _unarmour(armoured: bytes) -> list[bytes]:
     """The blocks, wherever in a line one begins: rpm looks for no more than the word."""
     text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
-    blocks = [rest.split(_END, 1)[0].partition("\n\n")[2].splitlines() for rest in text.split(_BEGIN)[1:]]
+    blocks = [lines_of(rest.split(_END, 1)[0].partition("\n\n")[2]) for rest in text.split(_BEGIN)[1:]]
     if not blocks:
         raise ValueError("is not an ASCII-armoured PGP public key")
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
+from provision.lines import BLANK, lines_of, words_of
 from provision.model import LONG, Call, Drift, Report, State
 
 INSTALLED, ABSENT = "installed", "absent"
@@ -80,8 +81,8 @@ class Packages(Struct, frozen=True):
 def installed(report: Report) -> dict[str, str]:
     """dpkg-query's ``name status version`` lines -> versions; only a package whose status is installed counts."""
     found = {}
-    for line in report.fields("packages")[0].splitlines():
-        name, status, *version = line.split()
+    for line in lines_of(report.fields("packages")[0]):
+        name, status, *version = words_of(line)
         if status[1:2] == "i":
             found[name] = version[0]
     return found
@@ -89,7 +90,7 @@ def installed(report: Report) -> dict[str, str]:
 
 def statuses(report: Report) -> dict[str, str]:
     """Name -> dpkg's status letters (``ii``, ``hi`` for a held one); other package managers speak in them too."""
-    return {line.split()[0]: line.split()[1] for line in report.fields("packages")[0].splitlines()}
+    return {words_of(line)[0]: words_of(line)[1] for line in lines_of(report.fields("packages")[0])}
 
 
 def matches(version: str, pin: str) -> bool:
@@ -104,11 +105,11 @@ def matches(version: str, pin: str) -> bool:
 def _candidates(policy: str) -> dict[str, str]:
     """apt-cache policy -> the newest version by package."""
     found, name = {}, ""
-    for line in policy.splitlines():
+    for line in lines_of(policy):
         if line and not line[0].isspace():
             name = line.rstrip(":")
-        elif line.strip().startswith("Candidate:"):
-            version = line.split(":", 1)[1].strip()
+        elif line.strip(BLANK).startswith("Candidate:"):
+            version = line.split(":", 1)[1].strip(BLANK)
             if version != "(none)":
                 found[name] = version
     return found

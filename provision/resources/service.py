@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.model import Call, Drift, Report, State
 
 #: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled").
@@ -55,7 +56,7 @@ class Service(Struct, frozen=True):
 
     def seen(self, report: Report) -> State:
         text, loaded, answer = report.fields("service", self.unit)
-        unit = dict(line.split("=", 1) for line in text.splitlines())
+        unit = dict(line.split("=", 1) for line in lines_of(text))
         if self.optional and unit.get("LoadState") == "not-found":
             return self.want()
         running = unit.get("ActiveState") in ("active", "reloading")

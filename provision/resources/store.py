@@ -12,6 +12,7 @@ from msgspec import Struct
 from provision.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.distros import DOCKER
 from provision.imagestore import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
+from provision.lines import lines_of
 from provision.model import Call, Drift, Report, State
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
@@ -228,7 +229,7 @@ def _left(report: Report, root: str) -> Iterator[str]:
 def _holds(report: Report, root: str) -> tuple[str, ...]:
     """``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, ``driver overlay2`` (which has
     left state there): what a store has, with ``remapped`` before it in a directory of userns-remap's."""
-    return tuple(word for word in report.fields("store", root)[1].splitlines() if word)
+    return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 
 
 def _free(report: Report, root: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
 
 
@@ -100,20 +101,18 @@ def _live(report: Report, key: str) -> str | None:
     """The live value with its blanks folded; ``None`` for a setting that this kernel has not."""
     names, lines = report.fields("sysctls")
     path = _PROC + as_path(key)
-    if path not in names.splitlines():
+    if path not in lines_of(names):
         return None
-    found = [
-        line.removeprefix(f"{path}:").partition(":")[2] for line in lines.splitlines() if line.startswith(f"{path}:")
-    ]
-    return " ".join(" ".join(found).split())
+    found = [line.removeprefix(f"{path}:").partition(":")[2] for line in lines_of(lines) if line.startswith(f"{path}:")]
+    return " ".join(words_of(" ".join(found)))
 
 
 def _files(report: Report) -> tuple[list[str], list[str]]:
     """The drop-in files and their lines, without the live values that the same look reports."""
     names, lines = report.fields("sysctls")
     return (
-        [name for name in names.splitlines() if not name.startswith(_PROC)],
-        [line for line in lines.splitlines() if not line.startswith(_PROC)],
+        [name for name in lines_of(names) if not name.startswith(_PROC)],
+        [line for line in lines_of(lines) if not line.startswith(_PROC)],
     )
 
 
@@ -141,10 +140,10 @@ def at_boot(
     settings: dict[str, list[tuple[str, str, str]]] = {}
     for line in lines:
         file, number, text = line.split(":", 2)
-        key, separator, value = text.strip().partition("=")
+        key, separator, value = text.strip(BLANK).partition("=")
         if separator:
             settings.setdefault(file, []).append(
-                (key.strip().lstrip("-").strip(), " ".join(value.split()), f"{file}:{number}")
+                (key.strip(BLANK).lstrip("-").strip(BLANK), " ".join(words_of(value)), f"{file}:{number}")
             )
     exact: tuple[str, str] | None = None
     by_pattern: tuple[str, str] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.lines import lines_of, words_of
 from provision.model import Call, Drift, Report, State
 
 ABSENT = "absent"
@@ -129,7 +130,7 @@ class NoMember(Struct, frozen=True):
 
     def seen(self, report: Report) -> State:
         asked = report.get("groups")
-        if asked is None or self.group not in asked[1].split():  # the manifest says that we made it
+        if asked is None or self.group not in words_of(asked[1]):  # the manifest says that we made it
             return {"member": "yes"}
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
 
@@ -139,7 +140,7 @@ class NoMember(Struct, frozen=True):
 
 def _account(report: Report, name: str) -> dict[str, str]:
     """passwd(5)'s fields of a user; empty when there is none."""
-    for line in report.fields("users")[0].splitlines():
+    for line in lines_of(report.fields("users")[0]):
         fields = line.split(":")
         if fields[0] == name:
             return {
@@ -155,7 +156,7 @@ def _account(report: Report, name: str) -> dict[str, str]:
 
 def _is_member(report: Report, user: str, group: str) -> bool:
     """group(5): listed there, or it is the user's primary group."""
-    for line in report.fields("groups")[0].splitlines():
+    for line in lines_of(report.fields("groups")[0]):
         fields = line.split(":")
         if fields[0] == group:
             return user in fields[3].split(",") or _account(report, user).get("gid") == fields[2]

@@ -112,7 +112,7 @@ emit() { # FIELD...
     case $emit_to in
         journal) journal ;;
         output) printf '%s\n' "$frame" >&3 ;;
-        after) printf '%s\n' "$frame" >>"$run/after" ;;
+        after) printf '%s\n' "$frame" >>"$run/after" || after_full ;;
     esac
 }
 
@@ -121,8 +121,32 @@ journal() {
     if [ "$journal_sent" -gt 32000 ] && [ ! -e "$run/cut" ]; then
         wc -c <"$run/events" >"$run/cut"
     fi
-    printf '%s\n' "$frame" >>"$run/events"
+    printf '%s\n' "$frame" >>"$run/events" || journal_full
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
+}
+
+# The disk is full. A frame that was written in part would spoil all that come behind it, and the controller could read
+# neither them nor the result; what sh/submit.sh has reserved makes room for those.
+journal_full() {
+    rm -f "$run/reserve"
+    journal_sent=$((journal_sent - ${#frame} - 1))
+    journal_cut
+    if printf '%s\n' "$frame" >>"$run/events"; then
+        journal_sent=$((journal_sent + ${#frame} + 1))
+    else
+        journal_cut
+    fi
+}
+
+journal_cut() { # dd(1) truncates at the place that it seeks to
+    dd if=/dev/null of="$run/events" bs=1 seek="$journal_sent" 2>/dev/null 3>&-
+}
+
+# A look that is not whole says nothing: the end of this job says that it failed.
+after_full() {
+    rm -f "$run/reserve"
+    : >"$run/after"
+    return 1
 }
 
 # A lock that is a queue: a taker appends a line that names its process, and holds the lock when no process of an
@@ -291,7 +315,10 @@ live_step() { # the same for a function that reports while it runs and keeps des
         set -eu
         "$@"
     ) >"$run_log" 2>&1
-    step_end $?
+    set -- $?
+    # What was reported in the shell of its own is not in this one's count.
+    [ "$emit_to" != journal ] || journal_sent=$(($(wc -c <"$run/events")))
+    step_end "$1"
 }
 
 step_begin() { # NUMBER LIMIT RESOURCE FUNCTION

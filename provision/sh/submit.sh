@@ -32,6 +32,8 @@ submit() { # RUN
         submit_unread=$run/secrets
         printf '%s' "$submit_secrets" >"$run/secrets"
     fi
+    # Room for the end of the journal and the result, should the disk get full meanwhile.
+    head -c 16384 /dev/zero >"$run/reserve"
     mkfifo "$run/live"
     : >"$run/events"
     # Held open until the job has it, so that reading can't end too early; opened for reading by itself, so that it

@@ -10,9 +10,9 @@ from provision.spec.host import File, Package, Packages, Repository, Service, Us
 from provision.spec.registry import PrivateRegistry
 from provision.spec.values import (
     AbsolutePath,
-    HostName,
     ImageName,
     LongerName,
+    MachineName,
     Model,
     ModuleName,
     ObjectName,
@@ -50,7 +50,7 @@ __all__ = [
 class Spec(Model):
     """What a host should be. Everything that is not declared is left alone."""
 
-    hostname: HostName | None = None
+    hostname: MachineName | None = None
     packages: Packages = {}
     repositories: dict[RepositoryName, Repository] = {}
     sysctl: dict[SysctlKey, SysctlValue] = {}

@@ -16,9 +16,9 @@ from provision.spec.values import (
     Content,
     Digest,
     Duration,
-    HostName,
     ImageName,
     Label,
+    MachineName,
     Model,
     ObjectName,
     Option,
@@ -120,7 +120,7 @@ class Container(Model):
     volumes: list[Bind] = []
     tmpfs: list[Tmpfs] = Field(default=[], description="Paths, with mount options after a colon: /run:size=64m.")
     networks: list[ObjectName] = Field(default=[], description="docker's own bridge when none is given.")
-    hostname: HostName | None = None
+    hostname: MachineName | None = None
     user: Text | None = None
     workdir: AbsolutePath | None = None
     memory: Size | None = None

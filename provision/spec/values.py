@@ -12,6 +12,7 @@ from pydantic.functional_validators import AfterValidator
 
 from provision.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
+from provision.yamlfile import named
 
 
 class Model(BaseModel):
@@ -68,7 +69,7 @@ def _port(value: str) -> str:
 def _octal(value: Any) -> Any:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"0?[0-7]{3,4}", text) or int(text, 8) > 0o7777:
-        raise ValueError(f"{value!r} is not an octal mode such as 0644")
+        raise ValueError(f"{named(value)} is not an octal mode such as 0644")
     return f"{int(text, 8):04o}"
 
 
@@ -98,6 +99,18 @@ def _host_name(value: str) -> str:
     if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):
         raise ValueError(f"{value!r} is not a host name (RFC 1123: letters, digits, hyphens and dots)")
     return value
+
+
+#: Linux keeps no more (HOST_NAME_MAX of limits.h(0p), __NEW_UTS_LEN).
+_HOST_NAME_MAX = 64
+
+
+def _machine_name(value: str) -> str:
+    if len(value) > _HOST_NAME_MAX:
+        raise ValueError(
+            f"{value!r} has {len(value)} characters; the name of a Linux host has at most {_HOST_NAME_MAX}"
+        )
+    return _host_name(value)
 
 
 def _url(value: str) -> str:
@@ -146,6 +159,8 @@ ProxyUrl = Annotated[str, AfterValidator(_proxy_url), TAKES_SECRET]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_several, json_schema_input_type=str | list[str] | None)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+#: The name that a host, or a container, has for itself.
+MachineName = Annotated[str, AfterValidator(_machine_name)]
 SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
 UserName = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "a user or group name (letters, digits, _ . -)")]
 SysctlKey = Annotated[
@@ -179,14 +194,14 @@ def _image_name(value: str) -> str:
 def _size(value: Any) -> Any:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?[bkmg]?", text.lower()):
-        raise ValueError(f"{value!r} is not a size (bytes, or a number with b, k, m or g: 64m)")
+        raise ValueError(f"{named(value)} is not a size (bytes, or a number with b, k, m or g: 64m)")
     return text.lower()
 
 
 def _duration(value: Any) -> Any:
     text = f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", text):
-        raise ValueError(f"{value!r} is not a duration (30s, 1m30s, 2h)")
+        raise ValueError(f"{named(value)} is not a duration (30s, 1m30s, 2h)")
     return text
 
 

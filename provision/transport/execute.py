@@ -9,6 +9,7 @@ import paramiko
 from fabric import Connection
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.model import Login
 from provision.transport.session import broken_off, received, start, sudo_says, text
 from provision.transport.ssh import HostError
@@ -48,7 +49,21 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
         raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=finished.stderr)
     if not begun and login.become:
         raise HostError("become", sudo_says(finished.stderr), detail=finished.stderr)
+    if not begun and finished.status is not None:
+        raise _not_begun(login, finished, text(frames.noise))
     return finished
+
+
+def _not_begun(login: Login, finished: Finished, noise: str) -> HostError:
+    """The login's shell ended before provision's script: its account has none (nologin(8)), or a start file of it exits
+    or reads standard input, where the script is."""
+    printed = "\n".join(part for part in (noise, finished.stderr) if part)
+    said = f": {lines_of(printed)[-1]}" if printed else ""
+    message = (
+        f"the shell of {login.user or 'the login'} ended with {finished.status} before the script began{said}"
+        " (is it nologin, or does a start file such as ~/.bashrc exit or read standard input?)"
+    )
+    return HostError("protocol", message, detail=printed)
 
 
 def _run(
@@ -59,8 +74,7 @@ def _run(
     channel: paramiko.Channel | None = None
     try:
         channel = start(connection, login, deadline)
-        channel.sendall(script.encode("utf-8", "surrogateescape"))
-        channel.shutdown_write()
+        unread = _sent(channel, script.encode("utf-8", "surrogateescape"))
         for data, is_error in received(channel, deadline):
             if not is_error:
                 on_data(data)
@@ -73,6 +87,8 @@ def _run(
             raise broken_off(deadline, text(stderr), None)
         status = _status(channel, deadline)
         channel.close()
+        if status is None and unread is not None:
+            raise unread
     except WireError as error:
         if channel is not None:
             channel.close()
@@ -80,6 +96,18 @@ def _run(
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise broken_off(deadline, text(stderr), error) from error
     return Finished(status, text(stderr))
+
+
+def _sent(channel: paramiko.Channel, data: bytes) -> OSError | None:
+    """The error of a shell that ended before it had read everything: what it printed says why."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except OSError as error:
+        if not channel.closed:
+            raise
+        return error
+    return None
 
 
 def _status(channel: paramiko.Channel, deadline: float) -> int | None:

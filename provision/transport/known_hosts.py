@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from paramiko.pkey import PKey
 
 from provision.errors import SpecError, Where
+from provision.lines import lines_of
 
 
 class KnownHosts(Struct):
@@ -53,7 +54,7 @@ def read(path: Path) -> KnownHosts:
     does; ``@cert-authority`` lines are not supported and count as unknown."""
     known = KnownHosts(path)
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = lines_of(path.read_text(errors="replace"))
     except FileNotFoundError:
         return known
     except OSError as error:

@@ -19,6 +19,7 @@ import paramiko
 from fabric import Connection
 from msgspec import Struct
 
+from provision.lines import lines_of
 from provision.model import Login
 from provision.transport.ssh import HostError
 from provision.wire import NOISE, TooMuch
@@ -137,4 +138,4 @@ def sudo_says(stderr: str) -> str:
         return "sudo refuses the password"
     if "not in the sudoers file" in stderr or "may not run sudo" in stderr:
         return "this login may not use sudo"
-    return f"sudo did not start a shell: {stderr.splitlines()[-1] if stderr else 'it said nothing'}"
+    return f"sudo did not start a shell: {lines_of(stderr)[-1] if stderr else 'it said nothing'}"

@@ -19,6 +19,7 @@ from msgspec import Struct
 from paramiko.pkey import PKey
 
 from provision.errors import SpecError, UsageError, Where
+from provision.lines import lines_of
 from provision.model import Failure, Host, Login
 from provision.transport import known_hosts
 from provision.transport.known_hosts import KnownHosts
@@ -105,7 +106,7 @@ class Transport:
         for path in (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")):
             if path.is_file():
                 try:
-                    config.parse(path.read_text().splitlines())
+                    config.parse(lines_of(path.read_text()))
                 except (paramiko.ConfigParseError, OSError) as error:
                     raise UsageError(f"{path}: {error}") from error
         return config

@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
 
+from provision.lines import lines_of
+
 _VERSIONS: WeakKeyDictionary[Host, dict[str, str]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -75,13 +77,13 @@ def versions(host: Host) -> dict[str, str]:
         found = _VERSIONS.get(host)
     if found is None:
         if host.exists("apk"):
-            lines = host.check_output("apk info -v").splitlines()
+            lines = lines_of(host.check_output("apk info -v"))
             text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
         elif uses_rpm(host):
             text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
         else:
             text = host.check_output("dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\\n'")
-        rows = [line.split() for line in text.splitlines()]
+        rows = [line.split() for line in lines_of(text)]
         found = {name: rest[0].removeprefix("(none):") for name, status, *rest in rows if status[1:2] == "i"}
         with _LOCK:
             _VERSIONS[host] = found
@@ -99,7 +101,7 @@ def held(host: Host, name: str) -> bool:
     if not uses_rpm(host):
         return name in host.check_output("apt-mark showhold").split()
     if not publishes(host):
-        rows = host.check_output("zypper -n -q locks").splitlines()
+        rows = lines_of(host.check_output("zypper -n -q locks"))
         return any(name in [cell.strip() for cell in row.split("|")] for row in rows)
     program = "dnf" if host.exists("dnf") else "yum"
     epoch, _, rest = version(host, name).rpartition(":")
@@ -126,7 +128,7 @@ def apt_targets(host: Host) -> list[list[str]]:
     """apt's own view of its archives: address, suite, component, key."""
     fields = "$(REPO_URI) $(CODENAME) $(COMPONENT) $(SOURCESENTRY) $(SIGNED_BY)"
     targets = []
-    for target in host.check_output(f"apt-get indextargets --format '{fields}' 'Created-By: Packages'").splitlines():
+    for target in lines_of(host.check_output(f"apt-get indextargets --format '{fields}' 'Created-By: Packages'")):
         *place, entry, key = [*target.split(), ""][:5]
         if key == "$(SIGNED_BY)":  # apt before 2.9 does not tell: its source file does
             key = host.run("sed -n 's/^Signed-By: *//p' %s", entry.rpartition(":")[0]).stdout.strip()

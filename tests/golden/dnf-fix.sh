@@ -181,10 +181,10 @@ docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said o
     docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
 }
 docker_split() { # LINES
-    docker_rest=$1 docker_name='' docker_others=
-    while [ -n "$docker_rest" ]; do
-        docker_line=${docker_rest%%"$nl"*}
-        docker_rest=${docker_rest#*"$nl"}
+    docker_name='' docker_others=''
+    set -f
+    IFS=$nl
+    for docker_line in $1; do
         case $docker_line in
             '{'*)
                 docker_flush
@@ -195,8 +195,7 @@ docker_split() { # LINES
                 docker_names=${docker_names%%"$nl"*}
                 case $docker_line in
                     *'"provision.secrets":"'*)
-                        docker_more=${docker_line#*'"provision.secrets":"'}
-                        docker_names="$docker_names${docker_more%%'"'*}"
+                        docker_labelled "$docker_line"
                         ;;
                 esac
                 ;;
@@ -210,8 +209,25 @@ docker_split() { # LINES
             *) docker_others="$docker_others$docker_line$nl" ;;
         esac
     done
+    set +f
+    IFS=" 	$nl"
     docker_flush
     emit docker container "$docker_others"
+}
+docker_labelled() { # LINE: adds to docker_names
+    docker_left=''
+    IFS='"'
+    for docker_word in $1; do
+        case $docker_left:$docker_word in
+            :provision.secrets) docker_left=2 ;;
+            2:*) docker_left=1 ;;
+            1:*)
+                docker_names=$docker_names$docker_word
+                break
+                ;;
+        esac
+    done
+    IFS=$nl
 }
 docker_flush() {
     [ -n "$docker_name" ] || return 0
@@ -1845,7 +1861,8 @@ settled() { # RUN-FOLDER
     rm -f "$1/aside" "$1/volumes"
 }
 result() { # WORD [REASON]
-    printf '%s\n' "$*" >"$run/result.new"
+    rm -f "$run/reserve"
+    printf '%s\n' "$*" >"$run/result.new" || return 1
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
 }
@@ -2066,7 +2083,10 @@ undo_service() { # STATE UNIT
     case $1 in
         *active)
             svc_forgive "$2"
-            svc_act restart "$2"
+            case $2 in
+                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
+                *) svc_act restart "$2" ;;
+            esac
             ;;
         *) svc_act stop "$2" || : ;;
     esac
@@ -2281,7 +2301,7 @@ emit() { # FIELD...
     case $emit_to in
         journal) journal ;;
         output) printf '%s\n' "$frame" >&3 ;;
-        after) printf '%s\n' "$frame" >>"$run/after" ;;
+        after) printf '%s\n' "$frame" >>"$run/after" || after_full ;;
     esac
 }
 journal() {
@@ -2289,10 +2309,29 @@ journal() {
     if [ "$journal_sent" -gt 32000 ] && [ ! -e "$run/cut" ]; then
         wc -c <"$run/events" >"$run/cut"
     fi
-    printf '%s\n' "$frame" >>"$run/events"
+    printf '%s\n' "$frame" >>"$run/events" || journal_full
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
 queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
+journal_full() {
+    rm -f "$run/reserve"
+    journal_sent=$((journal_sent - ${#frame} - 1))
+    journal_cut
+    if printf '%s\n' "$frame" >>"$run/events"; then
+        journal_sent=$((journal_sent + ${#frame} + 1))
+    else
+        journal_cut
+    fi
+}
+journal_cut() { # dd(1) truncates at the place that it seeks to
+    dd if=/dev/null of="$run/events" bs=1 seek="$journal_sent" 2>/dev/null 3>&-
+}
+after_full() {
+    rm -f "$run/reserve"
+    : >"$run/after"
+    return 1
+}
+lock_take() {
     process $$
     queue_self=$process_id
     queue_now="$queue_self $(date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -2432,7 +2471,9 @@ live_step() { # the same for a function that reports while it runs and keeps des
         set -eu
         "$@"
     ) >"$run_log" 2>&1
-    step_end $?
+    set -- $?
+    [ "$emit_to" != journal ] || journal_sent=$(($(wc -c <"$run/events")))
+    step_end "$1"
 }
 step_begin() { # NUMBER LIMIT RESOURCE FUNCTION
     step_number=$1 step_limit=$2

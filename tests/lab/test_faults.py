@@ -97,6 +97,24 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
     assert host.apply().counts == {"ok": 1}
 
 
+def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
+    """The host rolled back, and the controller asked for its result until the deadline, without an end."""
+    host.sh("mkdir -p /var/lib/provision; mount -t tmpfs -o size=400k,mode=700 none /var/lib/provision")
+    # It says enough to fill what a frame may take, after it has filled the disk.
+    fills = "cat /dev/zero >/var/lib/provision/fill; head -c 6000 /dev/zero | tr '\\0' x; exit 1"
+    unit = f'[Service]\nType=oneshot\nExecStart=/bin/sh -c "{fills}"\n'
+    host.sh(f"printf '%s' {shlex.quote(unit)} >/etc/systemd/system/filler.service; systemctl daemon-reload")
+    before = host.sh(HASH)
+    spec = {"files": {"/etc/one": {"content": "ours\n"}}, "services": {"filler": {"running": True}}}
+    outcome = host.apply(spec, "--deadline", "90")
+    error = outcome.done["error"]
+    print(f"\nexit {outcome.code}, {error['kind']}: {error['message']}")
+    assert (outcome.code, outcome.done["status"], error["kind"]) == (3, "rolled_back", "step"), outcome.out
+    assert host.sh("ls /etc/one 2>&1 || :") == "ls: cannot access '/etc/one': No such file or directory"
+    assert host.sh(HASH) == before
+    host.sh("umount /var/lib/provision; rm /etc/systemd/system/filler.service")
+
+
 def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
     """Half a package, another one than its index says, none at all; an index and a key that somebody has altered."""
     assert host.apply({"packages": ["gpg"]}).code == 0, "what is needed to check a key stays"

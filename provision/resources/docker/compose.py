@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision import disclosure
+from provision.lines import BLANK, lines_of
 from provision.model import LONG, Call, Drift, Report, State
 
 
@@ -44,17 +45,17 @@ class Project(Struct, frozen=True):
             return {}
         runs, hashes = fields
         if any(path in report.pending for path in self.files):
-            return {"services": "before the change of its file"} if runs.strip() else {}
-        wanted = dict(line.split(" ", 1) for line in hashes.splitlines() if len(line.split(" ")) == 2)
+            return {"services": "before the change of its file"} if runs.strip(BLANK) else {}
+        wanted = dict(line.split(" ", 1) for line in lines_of(hashes) if len(line.split(" ")) == 2)
         if not wanted:
-            if not hashes.strip():
+            if not hashes.strip(BLANK):
                 return {}
             # What compose says of the file may quote it, and only root may read it.
-            said = disclosure.text(hashes.strip(), report.salt)
+            said = disclosure.text(hashes.strip(BLANK), report.salt)
             command = f"docker compose -p {self.name} -f {self.files[0]} config -q"
             return {"services": f"compose can't read its file: {said}; to see why, run on the host: {command}"}
         wrong, there = [], set()
-        for line in runs.splitlines():
+        for line in lines_of(runs):
             service, sum_, state, once, status = [*line.split(" ", 4), "", "", "", ""][:5]
             if once == "True":
                 continue
@@ -96,7 +97,7 @@ class NoProject(Struct, frozen=True):
 
     def seen(self, report: Report) -> State:
         found = report.get("compose", self.name) or report.get("project", self.name)
-        return {"project": "there" if found is not None and found[0].strip() else "absent"}
+        return {"project": "there" if found is not None and found[0].strip(BLANK) else "absent"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("compose_down", (self.name,), keeps=(("compose", self.name, self.file),), limit=LONG)

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.lines import BLANK
 from provision.model import LONG, Blob, Call, Drift, Report, State
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
@@ -280,5 +281,5 @@ def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
     try:
         said = parsed(body)
     except WireError:
-        return (body or head).strip(), None
+        return (body or head).strip(BLANK), None
     return head, said if isinstance(said, dict) else {}

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from provision.blobs import content, full_name
+from provision.lines import BLANK
 from provision.model import Report
 from provision.resources.obstacle import Unfixable
 from provision.wire import WireError, parsed
@@ -101,7 +102,7 @@ def _lines(text: str) -> tuple[dict[str, Any], ...]:
     for line in text.split("\n"):
         if line.startswith("{"):
             objects.append(_parsed(line))
-        elif line.strip() and not _MISSING.search(line):
+        elif line.strip(BLANK) and not _MISSING.search(line):
             raise Unfixable(f"docker can't be asked what it has: {line}")
     return tuple(objects)
 

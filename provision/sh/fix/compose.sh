@@ -77,7 +77,8 @@ undo_compose() { # PRESENT "PROJECT FILE"
     undo_project=${2%% *} undo_file=${2#* }
     if [ "$1" = present ] && [ -f "$undo_file" ]; then
         compose_do "$undo_project" "$undo_file" up -d --remove-orphans --quiet-pull
-    else
+    # Docker may be as it was before the run: not running. Then nothing of the project does.
+    elif [ -n "$(docker ps -aq --filter "label=com.docker.compose.project=$undo_project" 2>/dev/null 3>&-)" ]; then
         compose_down "$undo_project"
     fi
 }

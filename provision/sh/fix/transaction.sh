@@ -284,7 +284,9 @@ settled() { # RUN-FOLDER
 }
 
 result() { # WORD [REASON]
-    printf '%s\n' "$*" >"$run/result.new"
+    rm -f "$run/reserve"
+    # On a full disk there is none, which is not the same as an empty one.
+    printf '%s\n' "$*" >"$run/result.new" || return 1
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
 }
@@ -542,7 +544,11 @@ undo_service() { # STATE UNIT
     case $1 in
         *active)
             svc_forgive "$2"
-            svc_act restart "$2"
+            case $2 in
+                # These have no process that could have loaded something, and a restart takes away what uses them.
+                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
+                *) svc_act restart "$2" ;;
+            esac
             ;;
         *) svc_act stop "$2" || : ;;
     esac

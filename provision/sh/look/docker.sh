@@ -57,12 +57,14 @@ docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said o
     docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
 }
 
-# A line of a container, then a line for each of its variables. One frame for each container, by its name.
+# A line of a container, then a line for each of its variables. One frame for each container, by its name. The shell's
+# own splitting takes lines apart: ${x#*NEWLINE} tries every length, so a variable of 60 KB took seconds.
 docker_split() { # LINES
-    docker_rest=$1 docker_name='' docker_others=
-    while [ -n "$docker_rest" ]; do
-        docker_line=${docker_rest%%"$nl"*}
-        docker_rest=${docker_rest#*"$nl"}
+    docker_name='' docker_others=''
+    set -f
+    IFS=$nl
+    # shellcheck disable=SC2086 # split on purpose
+    for docker_line in $1; do
         case $docker_line in
             '{'*)
                 docker_flush
@@ -73,8 +75,7 @@ docker_split() { # LINES
                 docker_names=${docker_names%%"$nl"*}
                 case $docker_line in
                     *'"provision.secrets":"'*)
-                        docker_more=${docker_line#*'"provision.secrets":"'}
-                        docker_names="$docker_names${docker_more%%'"'*}"
+                        docker_labelled "$docker_line"
                         ;;
                 esac
                 ;;
@@ -88,8 +89,28 @@ docker_split() { # LINES
             *) docker_others="$docker_others$docker_line$nl" ;;
         esac
     done
+    set +f
+    IFS=" 	$nl"
     docker_flush
     emit docker container "$docker_others"
+}
+
+# The variables that the container's own label names. Between quotation marks the label's value is two words further.
+docker_labelled() { # LINE: adds to docker_names
+    docker_left=''
+    IFS='"'
+    # shellcheck disable=SC2086 # split on purpose
+    for docker_word in $1; do
+        case $docker_left:$docker_word in
+            :provision.secrets) docker_left=2 ;;
+            2:*) docker_left=1 ;;
+            1:*)
+                docker_names=$docker_names$docker_word
+                break
+                ;;
+        esac
+    done
+    IFS=$nl
 }
 
 docker_flush() {

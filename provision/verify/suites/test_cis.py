@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify.cis import CONTAINERS, IMAGES, name
 from provision.verify.daemon import ask, info, is_pinned, reloaded, started
 from provision.verify.dockerd_options import from_file, of_running, text_of
@@ -112,7 +113,7 @@ def _tls(host: Host) -> None:
     hosts = list(_option(host, "hosts", ()))
     if uses_systemd(host):
         # What the unit hands over as fd://, one a line: ADDRESS (Stream).
-        unit = str(host.check_output("systemctl show -p Listen --value docker.socket")).split("\n")
+        unit = lines_of(str(host.check_output("systemctl show -p Listen --value docker.socket")))
         hosts += [line.partition(" ")[0] for line in unit if line and line[0] not in "/@"]
     # Without a scheme it is TCP (moby, opts/hosts.go: parseDaemonHost).
     open_to_tcp = [one for one in hosts if one and one.rpartition("://")[0] in ("", "tcp")]
@@ -187,7 +188,7 @@ def _audited(path: str) -> Callable[[Host], None]:
         if not host.file(path).exists:
             pytest.skip(f"{path} is not on this host")
         assert host.exists("auditctl"), "auditd is not installed"
-        rules = [shlex.split(rule) for rule in host.check_output("auditctl -l").split("\n")]
+        rules = [shlex.split(rule) for rule in lines_of(host.check_output("auditctl -l"))]
         watched = {word.rpartition("=")[2].rstrip("/") for rule in rules for word in rule}
         assert path in watched, f"no audit rule for {path}"
 
@@ -202,7 +203,7 @@ def _paths(host: Host, where: str) -> list[str]:
     elif kind == "option":
         found = [str(_option(host, name, ""))]
     else:
-        found = host.run(f"ls -d {where}").stdout.split("\n")
+        found = lines_of(host.run(f"ls -d {where}").stdout)
     existing = [path for path in found if path and host.file(path).exists]
     if not existing:
         pytest.skip(f"there is no {name or where} here")

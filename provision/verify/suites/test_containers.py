@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify.daemon import ask
 from provision.verify.declared import Named
 
@@ -113,7 +114,7 @@ def test_container_limit(host: Host, container_limit: Named) -> None:
     }
     controller, second, first = files[limit]
     # "0::/path" is version 2's line; version 1 has one for each controller (cgroups(7)).
-    lines = [line.split(":", 2) for line in host.check_output("cat /proc/%s/cgroup", str(pid)).splitlines()]
+    lines = [line.split(":", 2) for line in lines_of(host.check_output("cat /proc/%s/cgroup", str(pid)))]
     old = [path for _, names, path in lines if controller in names.split(",")]
     new = [path for number, names, path in lines if (number, names) == ("0", "")]
     place = f"/sys/fs/cgroup/{controller}{old[0]}/{first}" if old else f"/sys/fs/cgroup{new[0]}/{second}"
@@ -138,7 +139,7 @@ def test_compose_project(host: Host, compose_project: Named) -> None:
     text = host.check_output(
         "docker ps -a --filter label=com.docker.compose.project=%s --format '{{json .}}'", compose_project.name
     )
-    rows = [json.loads(line) for line in text.splitlines()]
+    rows = [json.loads(line) for line in lines_of(text)]
     services = {
         label.partition("=")[2]
         for row in rows

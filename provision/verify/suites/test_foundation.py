@@ -11,6 +11,7 @@ import signal
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify import container
 from provision.verify.daemon import info
 from provision.verify.declared import Named
@@ -43,7 +44,7 @@ def test_kernel_cgroup(host: Host, controller: Named) -> None:
     if unified.rc == 0:
         on = set(unified.stdout.split())
     else:
-        rows = [line.split() for line in host.check_output("cat /proc/cgroups").splitlines()]
+        rows = [line.split() for line in lines_of(host.check_output("cat /proc/cgroups"))]
         on = {row[0] for row in rows if row[-1] == "1"}
     assert controller.name in on
 
@@ -61,9 +62,10 @@ def test_nat(host: Host, bridged: Named) -> None:
     """What leaves docker0's network is masqueraded."""
     subnet = json.loads(host.check_output("docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'"))
     backend = info(host).get("FirewallBackend") or {}
-    rules = host.check_output(
-        "nft list table ip docker-bridges" if backend.get("Driver") == "nftables" else "iptables -t nat -S POSTROUTING"
-    ).splitlines()
+    command = "iptables -t nat -S POSTROUTING"
+    if backend.get("Driver") == "nftables":
+        command = "nft list table ip docker-bridges"
+    rules = lines_of(host.check_output(command))
     assert any("masquerade" in rule.lower() and subnet["Subnet"] in rule for rule in rules), rules
 
 
@@ -91,7 +93,7 @@ def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
     wanted = str(32 * _MIB)
     with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
-        groups = dict(line.split(":", 2)[1:] for line in host.check_output("cat /proc/%s/cgroup", pid).splitlines())
+        groups = dict(line.split(":", 2)[1:] for line in lines_of(host.check_output("cat /proc/%s/cgroup", pid)))
         if "memory" in groups:
             path = f"/sys/fs/cgroup/memory{groups['memory']}/memory.limit_in_bytes"
         else:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify import packages
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
@@ -70,7 +71,7 @@ def test_sysctl_at_boot(host: Host, sysctl: Named) -> None:
     command = "/usr/lib/systemd/systemd-sysctl --cat-config"
     if not uses_systemd(host):
         command = "cat /usr/lib/sysctl.d/*.conf /run/sysctl.d/*.conf /etc/sysctl.d/*.conf /etc/sysctl.conf 2>/dev/null"
-    for line in host.run(command).stdout.splitlines():
+    for line in lines_of(host.run(command).stdout):
         key, separator, text = line.strip().partition("=")
         if separator and key.strip().lstrip("-").replace("/", ".") == sysctl.name.replace("/", "."):
             value = " ".join(text.split())
@@ -86,7 +87,7 @@ def test_module_loaded(host: Host, module: Named) -> None:
 def test_module_at_boot(host: Host, module: Named) -> None:
     # Not every one of these files is there, and cat says so by its status.
     command = "cat /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf"
-    lines = host.run(command).stdout.splitlines()
+    lines = lines_of(host.run(command).stdout)
     assert module.name.replace("-", "_") in {line.strip().replace("-", "_") for line in lines}
 
 
@@ -153,7 +154,7 @@ def test_archive_key(host: Host, signed_archive: Named) -> None:
     # gpg wants a home, if only an empty one.
     command = "home=$(mktemp -d) && gpg --homedir $home --batch --with-colons --show-keys %s; rm -r $home"
     colons = host.check_output(command, _keyring(host, archive))
-    lines = [line.split(":") for line in colons.splitlines()]
+    lines = [line.split(":") for line in lines_of(colons)]
     primary = {lines[n + 1][9] for n, line in enumerate(lines) if line[0] == "pub"}
     assert primary
     assert primary <= set(archive.fingerprints or packages.published_keys(host))
@@ -203,7 +204,7 @@ def test_certificate(host: Host, certificate: Named) -> None:
 
 
 def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
-    rules = host.check_output("iptables -S FORWARD").splitlines()
+    rules = lines_of(host.check_output("iptables -S FORWARD"))
     assert rules[0] == f"-P FORWARD {forward_policy.value}"
 
 
