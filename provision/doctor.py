@@ -58,7 +58,7 @@ def examine(
     """One verdict per subject. ``now`` is the controller's clock, in seconds since the epoch; ``engine`` the version
     that is to come (``None``: not known), ``containerd`` containerd's declared root."""
     root, other = folders(daemon, containerd)
-    prior = report.fields("doctor", "storage drivers")[0].split()
+    prior = words_of(report.fields("doctor", "storage drivers")[0])
     in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
     return [
         _distribution(platform, today),

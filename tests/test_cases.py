@@ -54,7 +54,9 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
     files = [frame[1] for frame in found if frame[0] == "file"]
     above = dict.fromkeys(str(parent) for path in files for parent in list(Path(path).parents)[:-1])
     folders = {path: case.get("folders", {}).get(path, "755") for path in above}
-    lines = "\n".join(f"directory:{mode}:root:root:1:2:3:4096" for mode in folders.values())
+    stats = {path: f"directory:{mode}:root:root:1:2:3:4096" for path, mode in folders.items()}
+    found += [("file", path, stat) for path, stat in stats.items() if path not in files]
+    lines = "\n".join(stats.values())
     found.append(("folders", "", "\n".join(folders), lines))
     return found
 

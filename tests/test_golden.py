@@ -46,6 +46,7 @@ BARE = [
         for path in (
             "/etc/hostname",
             "/etc/motd",
+            "/etc/docker",
             "/etc/docker/daemon.json",
             "/etc/sysctl.d/99-zz-provision-site.conf",
         )

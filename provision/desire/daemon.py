@@ -10,6 +10,7 @@ from provision.desire.setting import Setting
 from provision.formats import SYSTEMD, USERINFO
 from provision.model import Resource
 from provision.resources.file import File
+from provision.resources.folder import GuardedFolder
 from provision.resources.obstacle import Obstacle
 from provision.secret import holds
 from provision.spec import Engine, Proxy, Registry
@@ -19,11 +20,22 @@ def engine_files(at: Setting) -> Iterator[Resource]:
     declared = at.spec.engine
     if declared is None:
         return
+    yield from _guarded(declared)
     yield from _containerd(at, declared)
     yield from _proxy(at, declared)
     for name, registry in declared.registries.items():
         yield from _certificates(at, name, registry)
     yield from _daemon_json(at, declared)
+
+
+def _guarded(declared: Engine) -> Iterator[Resource]:
+    """First: what is written into a folder that others may write is theirs to replace."""
+    if engine.daemon_json(declared) is None and not declared.registries:
+        return
+    yield GuardedFolder(engine.DAEMON_JSON.rpartition("/")[0])
+    if declared.registries:
+        yield GuardedFolder(engine.CERTIFICATES)
+        yield from (GuardedFolder(f"{engine.CERTIFICATES}/{name}") for name in declared.registries)
 
 
 def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -113,6 +113,8 @@ class Entry(Struct, frozen=True):
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: str
+    #: options that switch the check of signatures off, or weaken it (sources.list(5)); none is ever wanted
+    unsigned: tuple[str, ...] = ()
 
 
 def parse(text: str) -> list[Entry]:
@@ -168,6 +170,7 @@ def _deb822(stanza: str) -> Entry | None:
         tuple(words_of(fields.get("suites", ""))),
         tuple(words_of(fields.get("components", ""))),
         fields.get("signed-by", ""),
+        _unsigned(fields),
     )
 
 
@@ -175,6 +178,18 @@ def _one_line(line: str) -> Entry | None:
     match = re.match(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>[^#]*)", line)
     if match is None:
         return None
-    options = dict(word.split("=", 1) for word in words_of(match["options"] or "") if "=" in word)
+    # "+=" and "-=" change an option's default (sources.list(5)); of these options that means the same as "=".
+    words = [word.split("=", 1) for word in words_of(match["options"] or "") if "=" in word]
+    options = {name.rstrip("+").lower(): value for name, value in words}
     components = tuple(words_of(match["rest"]))
-    return Entry(match["uri"].rstrip("/"), (match["suite"],), components, options.get("signed-by", ""))
+    uri, signed_by = match["uri"].rstrip("/"), options.get("signed-by", "")
+    return Entry(uri, (match["suite"],), components, signed_by, _unsigned(options))
+
+
+_UNSIGNED = ("trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure")
+#: apt-pkg/contrib/strutl.cc, StringToBool
+_TRUE = ("yes", "true", "with", "on", "enable", "1")
+
+
+def _unsigned(options: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name in _UNSIGNED if options.get(name, "").lower() in _TRUE)

@@ -10,8 +10,9 @@ from msgspec import Struct
 from provision.lines import lines_of
 from provision.model import Call, Drift, Report, State
 
-#: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled").
-_ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
+#: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
+#: "enabled-runtime": the links in /run are lost at the next boot.
+_ENABLED = {"enabled", "static", "alias", "indirect", "generated"}
 
 
 class Service(Struct, frozen=True):

@@ -9,14 +9,17 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
+from provision.resources.obstacle import Unfixable
 
 
 class Sysctl(Struct, frozen=True):
-    """``dropin`` is the file of ours that sets it at boot (a :class:`~provision.resources.file.File` of its own)."""
+    """``dropin`` is the file of ours that sets it at boot (a :class:`~provision.resources.file.File` of its own).
+    ``declared`` are the files that the spec itself writes or removes: what they set now is about to change."""
 
     key: str
     value: str
     dropin: str
+    declared: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -39,11 +42,26 @@ class Sysctl(Struct, frozen=True):
         if found is not None:
             value, place = found
             state["boot"] = value if value == self.value else f"{value} (set by {place})"
+            state["later"] = place if value != self.value and self._wins(place, report) else ""
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        """Raises :class:`Unfixable` where a later file of another party wins: no file of provision can change that."""
+        if "boot" in drift and (place := drift.seen.get("later")):
+            path = place.rpartition(":")[0]
+            raise Unfixable(
+                f"{place} sets {self.key} to another value at boot, and is read after {self.dropin}; remove that line,"
+                f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with a content of its own"
+            )
         if "live" in drift:
             yield Call("sysctl_set", (as_path(self.key), self.value))
+
+    def _wins(self, place: str, report: Report) -> bool:
+        """Whether the file at ``place`` beats provision's: it is there, or about to be written, and is read before."""
+        path = place.rpartition(":")[0]
+        names, _ = _files(report)
+        ours = self.dropin in names or self.dropin in report.pending
+        return ours and path not in self.declared and not path.startswith(_OWN)
 
     def _planned(self, report: Report) -> tuple[str, str] | None:
         """Our own drop-in as it will be, when this very plan is going to write it."""
@@ -95,6 +113,8 @@ class SysctlBefore(Struct, frozen=True):
 
 
 _PROC = "/proc/sys/"
+#: How each drop-in of provision's begins.
+_OWN = "/etc/sysctl.d/99-zz-provision-"
 
 
 def _live(report: Report, key: str) -> str | None:

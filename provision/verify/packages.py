@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import threading
 from weakref import WeakKeyDictionary
 
@@ -134,6 +135,47 @@ def apt_targets(host: Host) -> list[list[str]]:
             key = host.run("sed -n 's/^Signed-By: *//p' %s", entry.rpartition(":")[0]).stdout.strip()
         targets.append([*place, key] if key else place)
     return targets
+
+
+def unsigned_sources(host: Host) -> list[str]:
+    """Each option of apt that switches the check of signatures off, or weakens it, with its place (sources.list(5),
+    apt-secure(8)): in the source files, and in apt's configuration."""
+    list_all = (
+        "for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do"
+        ' [ ! -f "$file" ] || { printf "\\f%s\\n" "$file"; cat "$file"; }; done'
+    )
+    found = []
+    for part in host.check_output(list_all).split("\f")[1:]:
+        path, _, text = part.partition("\n")
+        entries = _stanzas(text) if path.endswith(".sources") else _lines(text)
+        found += [f"{path}: {option}" for options in entries for option in options]
+    found += _UNSAFE.findall(host.check_output("apt-config dump"))
+    return found
+
+
+#: Options of an entry that may be true, and apt's words for true (apt-pkg/contrib/strutl.cc).
+_OPTION = r"(?:trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)"
+_TRUE = r"(?:yes|true|with|on|enable|1)"
+_UNSAFE = re.compile(
+    r"^(?:Acquire::AllowInsecureRepositories|Acquire::AllowWeakRepositories"
+    rf'|Acquire::AllowDowngradeToInsecureRepositories|APT::Get::AllowUnauthenticated) "{_TRUE}"',
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def _lines(text: str) -> list[list[str]]:
+    """The options of each entry of a one-line-style file."""
+    options = re.findall(r"^[ \t]*deb(?:-src)?[ \t]+\[([^\]]*)\]", text, re.MULTILINE)
+    return [re.findall(rf"\b{_OPTION}\+?={_TRUE}(?!\S)", each, re.IGNORECASE) for each in options]
+
+
+def _stanzas(text: str) -> list[list[str]]:
+    """The same of a deb822 file, without the entries that are switched off."""
+    bare = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
+    entries = re.split(r"\n[ \t]*\n", bare)
+    off = re.compile(r"^Enabled:\s*(?:no|false|without|off|disable|0)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+    wanted = re.compile(rf"^{_OPTION}:\s*{_TRUE}(?=[ \t]*$)", re.MULTILINE | re.IGNORECASE)
+    return [wanted.findall(entry) for entry in entries if not off.search(entry)]
 
 
 def rpm_repositories(host: Host) -> dict[str, dict[str, str]]:

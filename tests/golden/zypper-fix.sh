@@ -813,6 +813,8 @@ own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     fi
     chown -h -- "$2:$3" "./$place_name"
     chmod -- "$4" "./$place_name"
+    touch -- "./$place_name"
+    written
 }
 remove_file() { # PATH
     place "$1" - || return 0
@@ -2440,6 +2442,8 @@ at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
 at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+at look_packages curl docker containerd docker-buildx docker-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env

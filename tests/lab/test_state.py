@@ -190,15 +190,19 @@ def test_two_plays_share_a_host(host: LabHost) -> None:
 
 def test_another_file_that_wins_at_boot_is_named(host: LabHost) -> None:
     host.sh("printf '# mine\\nnet.ipv4.ip_forward = 0\\n' >/etc/sysctl.d/zzz-late.conf")
-    outcome = host.apply({"sysctl": {"net.ipv4.ip_forward": 1}})
-    assert outcome.code == 3
-    error = outcome.done["error"]
-    assert error["kind"] == "drift"
-    assert "boot: 0 (set by /etc/sysctl.d/zzz-late.conf:2) instead of 1" in error["detail"]
-    assert outcome.counts == {"rolled_back": 1}
-    assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "0"
-    host.sh("rm /etc/sysctl.d/zzz-late.conf")
-    assert host.apply().counts == {"changed": 1}
+    for command in ("plan", "apply"):
+        outcome = host.provision(command, spec={"sysctl": {"net.ipv4.ip_forward": 1}})
+        assert outcome.code == 3
+        error = outcome.done["error"]
+        assert error["kind"] == "unsuited"
+        assert "/etc/sysctl.d/zzz-late.conf:2 sets net.ipv4.ip_forward" in error["message"]
+        assert "{/etc/sysctl.d/zzz-late.conf: {absent: true}}" in error["message"]
+    assert host.sh("cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d | grep -c provision || :") == "0\n0"
+    # As the message offers.
+    absent = {"/etc/sysctl.d/zzz-late.conf": {"absent": True}}
+    assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "files": absent}).counts == {"changed": 1}
+    assert host.apply().counts == {"ok": 1}
+    assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}}).counts == {"ok": 1}
     # A live 0 is a value like any other.
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 0}}).counts == {"changed": 1}
     assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "0"

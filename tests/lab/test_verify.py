@@ -39,6 +39,8 @@ SPEC: dict[str, Any] = {
 }
 
 _DAEMON = "sed -i 's/{}/{}/' /etc/docker/daemon.json"
+#: Keys whose values another check holds too: nothing else may be trusted.
+_ALSO = {key: {"daemon_registries daemon.json"} for key in ("registry-mirrors", "insecure-registries")}
 #: How a host is broken by hand -> the checks that must fail, and no others. ``restart`` stands for loading the file.
 MUTATIONS: list[tuple[str, str, set[str]]] = [
     ("live hostname", "echo other >/proc/sys/kernel/hostname", {"hostname_live web.example.com"}),
@@ -89,7 +91,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
         (
             f"{key} differs, loaded",
             _DAEMON.format(old, new) + "; systemctl restart docker",
-            {"daemon_json daemon.json", f"daemon_key {key}"},
+            {"daemon_json daemon.json", f"daemon_key {key}"} | _ALSO.get(key, set()),
         )
         for key, old, new in (
             ("bip", "10.88.0.1", "10.89.0.1"),

@@ -84,6 +84,9 @@ own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     fi
     chown -h -- "$2:$3" "./$place_name"
     chmod -- "$4" "./$place_name"
+    # A service that watches it loads it again, as the plan says: it may not have been able to read it.
+    touch -- "./$place_name"
+    written
 }
 
 remove_file() { # PATH

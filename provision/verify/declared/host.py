@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from provision.authority import ca_file
 from provision.declare import Context, Wish
 from provision.secret import reveal
 from provision.spec import Engine
@@ -17,6 +18,8 @@ from provision.verify.packages import OF_DISTRIBUTION
 _ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
 #: docs.docker.com/engine/install: "Uninstall old versions", of all distributions together.
 _CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "podman-docker", "containerd", "runc")
+#: Docker's folder of certificates (docs.docker.com/engine/security/certificates).
+_CERTIFICATES = "/etc/docker/certs.d"
 
 
 def hostname(wish: Wish, context: Context) -> Iterator[Named]:
@@ -229,7 +232,66 @@ def certificate(wish: Wish, context: Context) -> Iterator[Named]:
                 given = reveal(given)
                 pem = given.lstrip().startswith("-----BEGIN ")
                 content = given.lstrip().encode() if pem else context.read(given) or b""
-                yield Named(f"/etc/docker/certs.d/{name}/{file}", FileBytes(content, "root", "root", mode))
+                yield Named(f"{_CERTIFICATES}/{name}/{file}", FileBytes(content, "root", "root", mode))
+        if registry.authority is not None:
+            content = ca_file(context.folder / "ca", registry.authority).read_bytes()
+            yield Named(f"{_CERTIFICATES}/{name}/ca.crt", FileBytes(content, "root", "root", 0o644))
+
+
+def certificate_list(wish: Wish, context: Context) -> Iterator[Named]:
+    """Where registries are declared: every path that may be in docker's folder of certificates."""
+    if wish.spec.engine is not None and wish.spec.engine.registries:
+        declared = {thing.name for thing in certificate(wish, context)} | set(wish.spec.files)
+        yield Named("engine.registries", declared)
+
+
+def docker_users(wish: Wish, context: Context) -> Iterator[Named]:
+    """Where ``engine.users`` is declared: everyone who may be a member of docker's group."""
+    if wish.spec.engine is not None and wish.spec.engine.users:
+        members = {name for name, group in (thing.value for thing in member(wish, context)) if group == "docker"}
+        yield Named("engine.users", members)
+
+
+def signed_sources(wish: Wish, context: Context) -> Iterator[Named]:
+    """Hosts whose packages come from a declared archive."""
+    if any(archive(wish, context)):
+        yield Named("sources", None)
+
+
+def docker_unit(wish: Wish, context: Context) -> Iterator[Named]:
+    """The engine's service, and the declared files that decide how it is started: path -> text."""
+    if wish.spec.engine is None:
+        return
+    texts = {
+        thing.name: thing.value.content.decode("utf-8", "replace")
+        for thing in declared_file(wish, context)
+        if thing.name.startswith(("/etc/systemd/system/docker.service", "/etc/default/", "/etc/sysconfig/"))
+    }
+    if (given := wish.spec.engine.proxy) is not None and given.place == "unit":
+        texts["/etc/systemd/system/docker.service.d/provision.conf"] = ""
+    yield Named("docker", texts)
+
+
+def docker_socket(wish: Wish, context: Context) -> Iterator[Named]:
+    """The socket that docker's unit requires, where the spec itself says nothing of it."""
+    docker = wish.spec.services.get("docker") or wish.spec.services.get("docker.service")
+    disabled = docker is not None and docker.enabled is False
+    if wish.spec.engine is not None and not disabled and "docker.socket" not in wish.spec.services:
+        yield Named("docker.socket", True)
+
+
+def guarded_folder(wish: Wish, context: Context) -> Iterator[Named]:
+    """Folders whose files decide what dockerd is and does."""
+    if wish.spec.engine is not None:
+        fixed = ("/etc", "/etc/docker", _CERTIFICATES, "/etc/systemd/system", "/etc/systemd/system/docker.service.d")
+        registries = (f"{_CERTIFICATES}/{name}" for name in wish.spec.engine.registries)
+        yield from (Named(path, path) for path in (*fixed, "/etc/containerd", *registries))
+
+
+def data_root(wish: Wish, context: Context) -> Iterator[Named]:
+    if (found := _daemon(wish.spec.engine)) is not None:
+        path = str(found.get("data-root") or "/var/lib/docker")
+        yield Named(path, path)
 
 
 def forward_policy(wish: Wish, context: Context) -> Iterator[Named]:

@@ -7,7 +7,8 @@ from testinfra.host import Host
 
 from provision.verify.daemon import ask, info, is_pinned, reloaded, started
 from provision.verify.declared import Named
-from provision.verify.services import uses_systemd
+from provision.verify.services import dockerd, uses_systemd
+from provision.verify.units import command
 
 #: daemon.json key -> where `docker info` shows it (moby, api/types/system/info.go).
 _INFO = {
@@ -59,6 +60,34 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
         assert any("userns" in option for option in seen["SecurityOptions"])
     else:
         pytest.skip("docker info does not show it; test_daemon_has_loaded_its_file stands for it")
+
+
+def test_daemon_command(host: Host, docker_unit: Named) -> None:
+    """The running daemon was started with the words of its package's unit and of the declared files, and no others."""
+    running = host.check_output("tr '\\0' '\\n' </proc/%s/cmdline", dockerd(host)).split("\n")
+    wanted = command(host, docker_unit.name, docker_unit.value) if uses_systemd(host) else []
+    if wanted and not any("$" in word for word in wanted):
+        assert running == wanted
+        return
+    if any(path.startswith(("/etc/default/", "/etc/sysconfig/")) for path in docker_unit.value):
+        pytest.skip("a declared file has the daemon's options")
+    # The package's own file of options may have some. What opens the daemon, or its trust, is in none of them.
+    extra = [word for word in running if word not in wanted]
+    assert [word for word in extra if word.partition("=")[0] in _OPENING or "tcp://" in word] == []
+
+
+#: dockerd's flags by which another party gets at the daemon or at what it runs (docs.docker.com/reference/cli/dockerd).
+_OPENING = ("--insecure-registry", "--registry-mirror", "--config-file", "--authorization-plugin", "--tlsverify=false")
+
+
+def test_daemon_registries(host: Host, daemon: Named) -> None:
+    """No registry without TLS, and no mirror, but the declared ones and what dockerd has by itself."""
+    seen = info(host)["RegistryConfig"]
+    insecure = {name for name, index in seen["IndexConfigs"].items() if not index["Secure"]}
+    insecure |= set(seen["InsecureRegistryCIDRs"]) - {"127.0.0.0/8", "::1/128"}
+    assert insecure - set(daemon.value.get("insecure-registries") or ()) == set(), "registries without TLS"
+    mirrors = {url.rstrip("/") for url in seen["Mirrors"] or ()}
+    assert mirrors - {url.rstrip("/") for url in daemon.value.get("registry-mirrors") or ()} == set(), "mirrors"
 
 
 def test_daemon_has_loaded_its_file(host: Host, daemon: Named) -> None:

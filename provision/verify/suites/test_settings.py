@@ -12,7 +12,7 @@ import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
-from provision.verify import packages
+from provision.verify import packages, units
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
 
@@ -88,7 +88,25 @@ def test_module_at_boot(host: Host, module: Named) -> None:
     # Not every one of these files is there, and cat says so by its status.
     command = "cat /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf"
     lines = lines_of(host.run(command).stdout)
-    assert module.name.replace("-", "_") in {line.strip().replace("-", "_") for line in lines}
+    name = module.name.replace("-", "_")
+    assert name in {line.strip().replace("-", "_") for line in lines}
+    assert _denied(host, name) == [], f"the boot does not load {module.name}"
+
+
+def _denied(host: Host, module: str) -> list[str]:
+    """Lines of modprobe.d(5) that keep the boot from loading a module: "blacklist", which systemd-modules-load
+    obeys, and an "install" command that does not run modprobe."""
+    folders = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+    files = " ".join(f"{folder}/modprobe.d/*.conf" for folder in folders)
+    # kmod's program has what the kernel's command line denies too, and knows which file masks another one.
+    lines = host.run(f"modprobe -c 2>/dev/null || cat {files} 2>/dev/null").stdout.split("\n")
+    words = [(line, line.split()) for line in lines if not line.lstrip().startswith("#")]
+    named = [(line, each) for line, each in words if len(each) > 1 and each[1].replace("-", "_") == module]
+    return [
+        line
+        for line, each in named
+        if each[0] == "blacklist" or (each[0] == "install" and "modprobe" not in " ".join(each[2:]))
+    ]
 
 
 def test_package_installed(host: Host, package: Named) -> None:
@@ -140,6 +158,17 @@ def test_archive(host: Host, archive: Named) -> None:
     assert {target[3] for target in targets if len(target) > 3} == {_keyring(host, wanted)}
 
 
+def test_archive_signed(host: Host, signed_sources: Named) -> None:
+    """No archive, declared or not, may bring packages without a signature: one such package is root on the host."""
+    if packages.uses_rpm(host):
+        unchecked = {id for id, one in packages.rpm_repositories(host).items() if one.get("gpgcheck") == "0"}
+        assert unchecked == set(), "repositories with gpgcheck=0"
+    elif host.exists("apt-get"):
+        assert packages.unsigned_sources(host) == []
+    else:
+        pytest.skip("apk has no such option in its files")
+
+
 def _keyring(host: Host, archive: Archive) -> str:
     folder = "/etc/pki/rpm-gpg/RPM-GPG-KEY-{}" if packages.uses_rpm(host) else "/etc/apt/keyrings/{}.asc"
     return folder.format(archive.name)
@@ -152,7 +181,13 @@ def test_archive_key(host: Host, signed_archive: Named) -> None:
     if not host.exists("gpg"):
         pytest.skip("gpg is not on this host")
     # gpg wants a home, if only an empty one.
-    command = "home=$(mktemp -d) && gpg --homedir $home --batch --with-colons --show-keys %s; rm -r $home"
+    # It shows the keys of the first block of a file only, and a package manager takes those of all.
+    command = (
+        "home=$(mktemp -d) && awk -v RS=-----BEGIN -v home=$home"
+        ' \'NR > 1 { file = home "/block" NR; printf "%%s%%s", RS, $0 >file; close(file) }\' %s'
+        " && for block in $home/block*; do gpg --homedir $home --batch --with-colons --show-keys $block; done;"
+        " rm -r $home"
+    )
     colons = host.check_output(command, _keyring(host, archive))
     lines = [line.split(":") for line in lines_of(colons)]
     primary = {lines[n + 1][9] for n, line in enumerate(lines) if line[0] == "pub"}
@@ -179,6 +214,9 @@ def test_member(host: Host, member: Named) -> None:
 
 def test_service_enabled(host: Host, enabled_service: Named) -> None:
     assert host.service(enabled_service.name).is_enabled == enabled_service.value
+    if enabled_service.value and uses_systemd(host):
+        state = host.run("systemctl is-enabled -- %s", enabled_service.name).stdout.strip()
+        assert not state.endswith("-runtime"), f"{state}: the links are below /run, and lost at the next boot"
 
 
 def test_service_running(host: Host, running_service: Named) -> None:
@@ -194,6 +232,64 @@ def test_daemon_json(host: Host, daemon: Named) -> None:
         assert found == daemon.value
 
 
+def test_daemon_json_file(host: Host, daemon: Named) -> None:
+    """A file of root's own: who may write it, or replace what a link names, decides what dockerd does."""
+    file = host.file("/etc/docker/daemon.json")
+    assert not file.is_symlink
+    assert (file.user, file.group, oct(file.mode)) == ("root", "root", oct(0o644))
+
+
+def test_guarded_folder(host: Host, guarded_folder: Named) -> None:
+    """Root alone writes there: any other account that may could replace the files in it."""
+    folder = host.file(guarded_folder.name)
+    if not folder.exists:
+        return
+    writes_too = folder.mode & (0o002 if folder.group == "root" else 0o022)
+    assert (folder.user, oct(writes_too)) == ("root", oct(0)), f"{folder.user}:{folder.group}, {folder.mode:04o}"
+
+
+def test_docker_group(host: Host, docker_users: Named) -> None:
+    """A member of this group is root (docs.docker.com/engine/security): no account that the spec does not name."""
+    name, _, number, listed = host.check_output("getent group docker").split(":")
+    accounts = [line.split(":") for line in host.check_output("getent passwd").split("\n")]
+    members = {member for member in listed.split(",") if member}
+    members |= {fields[0] for fields in accounts if len(fields) > 3 and fields[3] == number}
+    assert members - docker_users.value == set(), f"members of {name} that the spec does not name"
+
+
+def test_certificates_declared(host: Host, certificate_list: Named) -> None:
+    """dockerd trusts each CA in the folder of a registry (moby, registry/registry.go: *.crt, *.cert, *.key)."""
+    find = "find /etc/docker/certs.d ! -type d '(' -name '*.crt' -o -name '*.cert' -o -name '*.key' ')'"
+    assert set(host.run(find).stdout.split("\n")) - {""} - certificate_list.value == set()
+
+
+def test_unit_unchanged(host: Host, docker_unit: Named) -> None:
+    """No file of another party decides with which command or environment the next start of docker happens."""
+    if not uses_systemd(host):
+        pytest.skip("only systemd has drop-ins")
+    assert units.undeclared(host, docker_unit.name, docker_unit.value) == {}
+
+
+def test_docker_socket(host: Host, docker_socket: Named) -> None:
+    """docker.service requires it: where it is masked, docker does not start. Disabled is only what its package is not
+    (systemd.preset(5))."""
+    if not uses_systemd(host):
+        pytest.skip("only systemd has sockets")
+    seen = units.show(host, docker_socket.name, "LoadState", "UnitFileState", "UnitFilePreset")
+    if seen["LoadState"] == "not-found":
+        pytest.skip("the package has no such unit")
+    state = seen["UnitFileState"]
+    assert seen["LoadState"] != "masked"
+    assert not state.startswith("masked")
+    assert state == "enabled" or seen["UnitFilePreset"] != "enabled", f"{state}, and its package enables it"
+
+
+def test_data_root(host: Host, data_root: Named) -> None:
+    """A folder, and not a link, whose target another party could exchange, or a boot not have mounted yet."""
+    file = host.file(data_root.name)
+    assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that folder"
+
+
 def test_certificate(host: Host, certificate: Named) -> None:
     """Byte for byte, and a key that nobody but root may read; a failure shows neither."""
     wanted, file = certificate.value, host.file(certificate.name)
@@ -204,8 +300,20 @@ def test_certificate(host: Host, certificate: Named) -> None:
 
 
 def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
-    rules = lines_of(host.check_output("iptables -S FORWARD"))
-    assert rules[0] == f"-P FORWARD {forward_policy.value}"
+    """The policy, and that no rule before it lets everything pass; for IPv6 too, where the host has it."""
+    programs = ["iptables"]
+    if host.file("/proc/net/if_inet6").exists and host.run("ip6tables -S FORWARD").succeeded:
+        programs.append("ip6tables")
+    for program in programs:
+        rules = host.check_output(f"{program} -S FORWARD").split("\n")
+        assert rules[0] == f"-P FORWARD {forward_policy.value}", program
+        if forward_policy.value == "DROP":
+            user = host.run(f"{program} -S DOCKER-USER").stdout.split("\n")  # not there where no dockerd runs
+            assert [rule for rule in (*rules, *user) if _accepts_all(rule)] == [], program
+
+
+def _accepts_all(rule: str) -> bool:
+    return rule.strip() in ("-A FORWARD -j ACCEPT", "-A DOCKER-USER -j ACCEPT")
 
 
 def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
@@ -214,6 +322,9 @@ def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
     assert service.is_enabled
     command = "systemctl cat provision-forward" if uses_systemd(host) else "cat /etc/init.d/provision-forward"
     assert f"iptables -w -P FORWARD {forward_policy.value}" in host.check_output(command)
+    if uses_systemd(host):
+        own = ("/etc/systemd/system/provision-forward.service",)
+        assert units.undeclared(host, "provision-forward", own) == {}
 
 
 def test_firewalld_zone(host: Host, firewalld: Named) -> None:
