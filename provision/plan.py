@@ -170,10 +170,17 @@ def _checked(changes: list[Change]) -> list[Change]:
     """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
     or after an upgrade before the restart."""
     upgraded = any(change.resource == "packages:all" for change in changes)
+    settled = {call.args[1]: change.drift.seen.get("bridge", "") for change in changes for call in _settles(change)}
     asked, result = False, []
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
+            if call.function == "put_file" and call.args[0] == DAEMON_JSON:
+                # Before anything of docker's is touched: dockerd would take the file, and not do what it says.
+                for verb, keys in settled.items():
+                    if keys:
+                        bridge = ("containers_return", ()) if verb == "bridge-restart" else ("bridge_free", (keys,))
+                        calls.append(Call(*bridge))
             if not upgraded and call.function == "put_file" and call.args[0] == DAEMON_JSON:
                 private = tuple(place - 4 for place in call.private)
                 calls.append(Call("daemon_check_content", call.args[4:6], private=private))
@@ -183,6 +190,11 @@ def _checked(changes: list[Change]) -> list[Change]:
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result
+
+
+def _settles(change: Change) -> list[Call]:
+    """The step that has docker load its file, if it is this change's."""
+    return [call for call in change.calls if call.function == "svc_settle" and call.args[0] == UNIT]
 
 
 def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:

@@ -12,6 +12,8 @@ from msgspec import Struct, field
 from provision.model import Call, Drift, Report, State
 
 INSTALLED, ABSENT = "installed", "absent"
+#: Packages that let the operator in. They are removed only where a rollback could install them again.
+_ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
 
 class Packages(Struct, frozen=True):
@@ -69,6 +71,9 @@ class Packages(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True)
         yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True)
+        for name in drift.keys:
+            if drift.want[name] == ABSENT and name in _ACCESS:
+                yield Call("pkg_spare", (name, drift.seen[name]))
         words = [str(self.lock_timeout)]
         for name in drift.keys:
             action = "remove" if drift.want[name] == ABSENT else "install"

@@ -8,7 +8,10 @@ look_runs() { # FOLDER
         runs_result=unfinished runs_count=0
         { IFS= read -r runs_result <"$runs_run/result"; } 2>/dev/null || :
         while read -r runs_kind _; do
-            [ "$runs_kind" = end ] || runs_count=$((runs_count + 1))
+            case $runs_kind in
+                end | id | process | loads | keys | watches) ;; # of a thing that has a line of its own
+                *) runs_count=$((runs_count + 1)) ;;
+            esac
         done <"$runs_run/before"
         emit run "${runs_run##*/}" "$runs_result" "$runs_count"
     done
