@@ -377,6 +377,12 @@ def daemons() -> frozenset[str]:
     return frozenset({own[part] for own in parts for part in ("engine", "containerd") if part in own} | _OTHER_ENGINES)
 
 
+def engine_packages() -> frozenset[str]:
+    """Every package that is part of an engine or stands in the way of one, on any distribution."""
+    own = (name for row in ROWS for name in row.own.values())
+    return frozenset((*DOCKER.values(), *own, *(name for one in FLAVOURS.values() for name in one.conflicts)))
+
+
 def packaged(platform: Platform, source: str | None) -> Packaged | None:
     """The engine's packages from ``docker`` or from the ``distribution``; ``None``, from Docker where it publishes
     any. ``None`` is the answer where that source has no engine for this platform."""

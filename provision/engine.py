@@ -52,6 +52,29 @@ def data_root(declared: Engine) -> str:
     return str((daemon_json(declared) or {}).get("data-root") or DATA_ROOT)
 
 
+#: Keys of the default bridge, which dockerd sets up at its start alone, and the values that it takes without them.
+#: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
+_BRIDGE_KEYS: dict[str, Any] = {
+    "bip": "",
+    "bip6": "",
+    "bridge": "",
+    "default-gateway": "",
+    "default-gateway-v6": "",
+    "fixed-cidr": "",
+    "fixed-cidr-v6": "",
+    "icc": True,
+    "ip": "0.0.0.0",  # noqa: S104 - docker's default for published ports
+    "ip-masq": True,
+    "ipv6": False,
+    "mtu": 1500,
+}
+
+
+def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
+    """The keys of docker's bridge that differ in what they mean."""
+    return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
+
+
 def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
     """The kernel settings that a running dockerd needs, and switches on itself when it starts.
 

@@ -55,14 +55,44 @@ def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[I
     daemon = [one for change in plan.changes if (one := _of_daemon(change)) is not None]
     found = [*daemon, *(one for change in plan.changes if (one := _of_object(change)) is not None)]
     if containers and not survive and daemon_restarts(daemon):
-        names = ", ".join(f"{name} ({policy or 'no'} restart policy)" for name, policy in sorted(containers.items()))
-        found.append(Impact("stop", "containers", f"would end: {names}"))
+        found.append(_ends(containers))
     return tuple(found)
+
+
+def _ends(containers: Mapping[str, str]) -> Impact:
+    names = ", ".join(f"{name} ({policy or 'no'} restart policy)" for name, policy in sorted(containers.items()))
+    return Impact("stop", "containers", f"would end: {names}")
+
+
+def bridge_blocked(plan: Plan) -> str:
+    """What of docker's bridge the plan changes and a daemon ignores while containers run; empty for nothing."""
+    found = [change.drift.seen.get("bridge", "") for change in plan.changes if change.resource == f"service:{_ENGINE}"]
+    found += ["bip" for change in plan.changes if change.resource.startswith("bridge:")]
+    return ", ".join(keys for keys in found if keys)
+
+
+def rollback_impacts(plan: Plan, containers: Mapping[str, str]) -> tuple[Impact, ...]:
+    """What a rollback does, where that is more than what the plan itself does: a key that is taken out again keeps its
+    value until a restart, which ends containers unless live-restore was on before and is on then."""
+    for change in plan.changes:
+        verbs = [call.args[1] for call in change.calls if call.function == "svc_settle" and call.args[0] == _ENGINE]
+        seen = change.drift.seen
+        if change.resource != f"service:{_ENGINE}" or not verbs or seen.get("running") != "yes":
+            continue
+        undo, keys = seen.get("undo", "restart"), seen.get("undo effect", "")
+        if undo == "reload":
+            continue
+        found = [Impact("restart", change.resource, f"to roll back {keys}" if keys else "to roll it back")]
+        if containers and not (seen.get("undo live") == "live" and undo == "restart"):
+            found.append(_ends(containers))
+        if LEVELS.index(found[-1].level) > LEVELS.index(plan.impact):
+            return tuple(found)
+    return ()
 
 
 def daemon_restarts(impacts: Iterable[Impact]) -> bool:
     """Whether the daemon itself is restarted, which may end what runs in it."""
-    of_daemon = ("packages", "service")
+    of_daemon = ("packages", "service", "bridge")
     return any(one.level == "restart" and one.subject.partition(":")[0] in of_daemon for one in impacts)
 
 
@@ -72,6 +102,8 @@ def _of_daemon(change: Change) -> Impact | None:
     if kind == "packages" and (moved := sorted(_DAEMONS & there)):
         reason = f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version"
         return Impact("restart", change.resource, reason)
+    if kind == "bridge":
+        return Impact("restart", change.resource, "docker's bridge does not have the declared address")
     if kind == "service" and name == _ENGINE:
         verbs = [call.args[1] for call in change.calls if call.function == "svc_settle"]
         if change.drift.want.get("running") == "no" and "running" in change.drift:

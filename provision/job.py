@@ -25,15 +25,19 @@ from provision.work import Work
 
 OnEvent = Callable[[Event], None]
 Frame = tuple[str, ...]
-Verb = Literal["attach", "confirm", "revoke"]
+Verb = Literal["attach", "confirm", "reached", "revoke"]
 
 #: Seconds between attempts to come in again; the last repeats.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
 #: How long after the time for a confirmation a host is waited for: it may be restarting what it put back.
 _PATIENCE = 120.0
 
-#: With these nobody comes in again.
-_FINAL = ("host_key", "auth", "become", "left")
+#: The host is there, and lets this login in no more.
+_REFUSALS = ("host_key", "auth", "become")
+#: Seconds until a refused login is tried once more. More of them would look like an attack (fail2ban, faillock).
+_SECOND_TRY = 2.0
+#: Seconds between further attempts of a refused login, from the moment on at which the host rolls back by itself.
+_LATER_TRIES = 10.0
 
 #: How often a host is asked that answers what is no answer: its record is broken, and stays so.
 _UNREAD = 5
@@ -41,7 +45,7 @@ _UNREAD = 5
 _WHY = {
     "unconfirmed": (
         "unconfirmed",
-        "nobody could come in anew within {within} s after the change, so the host put everything back",
+        "not confirmed within {within} s: the controller could not log in again, so the host rolled the change back",
     ),
     "died": ("interrupted", "the change died in the middle; the host put everything back"),
     "interrupted": ("interrupted", "the change was broken off (a power cut?); the host put everything back"),
@@ -60,7 +64,7 @@ _FIELDS = {
     "step.failed": 4,
     "note": 2,
     "armed": 2,
-    "undone": 3,
+    "undone": 4,
     "locked": 3,
     "drifted": 2,
     "unkept": 2,
@@ -84,6 +88,10 @@ class _Progress(Struct):
     refused: list[Frame] = field(default_factory=list)
     failed: list[Frame] = field(default_factory=list)
     failed_undo: str = ""
+    #: what the rollback did, a thing a line
+    undone: str = ""
+    #: why the host let no new login in
+    refused_login: str = ""
     result: str | None = None
     ended: bool = False
 
@@ -95,6 +103,10 @@ class _Progress(Struct):
             frame = tuple(mask(word) for word in frame)
         if kind == "result":
             self.result = frame[1]
+            return
+        if kind == "undone":
+            # The host's receipt says so again, for those who were not there.
+            self.failed_undo, self.undone = frame[2], frame[3]
             return
         if self.ended:
             self.after.append(frame)
@@ -111,8 +123,6 @@ class _Progress(Struct):
             tell(Event(kind, self.host, {"text": frame[1]}))
         elif kind == "armed":
             tell(Event("armed", self.host, {"seconds": int(frame[1])}))
-        elif kind == "undone":
-            self.failed_undo = frame[2]
         elif kind in ("locked", "drifted", "unkept"):
             self.refused.append(frame)
         elif kind in ("step.failed", "unhealthy", "died"):
@@ -161,10 +171,33 @@ class Job(Struct, frozen=True):
             except HostError as error:
                 left = [error.failure.message]
         if progress.result == "waiting":
-            progress.result = self._ask("revoke", "drift") if left else self._ask("confirm")
+            answer = self._ask("revoke", "drift", connection) if left else self._ask("confirm", "", connection)
+            progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
+            if answer.refused_login and answer.result != "done":
+                left = [*left, answer.refused_login]
+        elif progress.result == "done" and not left:
+            self._reach(progress)
         if progress.result == "done" and not left:
             return
         raise self._error(progress, left, finished)
+
+    def _reach(self, progress: _Progress) -> None:
+        """Log in again after a change that armed no rollback, because all its steps are known to be harmless.
+
+        Raises :class:`HostError` where the host lets this login in no more.
+        """
+        try:
+            end = min(self.deadline, time.monotonic() + self.work.confirm_within)
+            self._persist("reached", "", self._progress(), end)
+        except HostError as error:
+            failure = error.failure
+            if failure.kind == "left":
+                raise
+            message = (
+                f"the host was changed, and cannot be reached any more: {failure.message}; no rollback was armed, "
+                "because the changed things are known to be harmless"
+            )
+            raise HostError("unconfirmed", message, detail=failure.detail, done=tuple(progress.done)) from error
 
     def _submit(self, connection: Connection) -> tuple[_Progress, Finished]:
         progress = self._progress()
@@ -191,36 +224,78 @@ class Job(Struct, frozen=True):
             raise self._with_steps(error, before) from error
         return progress, finished
 
-    def _ask(self, verb: Verb, reason: str = "") -> str | None:
-        """Over a connection that is made now: that the host lets us in is a part of the answer."""
+    def _ask(self, verb: Verb, reason: str, held: Connection) -> _Progress:
+        """Over a connection that is made now: that the host lets the operator in is a part of the answer.
+
+        ``held`` was made before the change. Where the host refuses new logins, it is told over that one to roll back at
+        once; else it does so by itself when the time for the confirmation is over.
+        """
         progress = self._progress()
         end = min(self.deadline, time.monotonic() + self.work.confirm_within + _PATIENCE)
-        self._persist(verb, reason, progress, end)
-        return progress.result
+        self._persist(verb, reason, progress, end, held)
+        return progress
 
-    def _persist(self, verb: Verb, reason: str, progress: _Progress, end: float) -> Finished:
+    def _persist(
+        self, verb: Verb, reason: str, progress: _Progress, end: float, held: Connection | None = None
+    ) -> Finished:
+        """Ask over a new connection until the host answers. Raises :class:`HostError` when the time is over, and for a
+        login that is refused where no rollback could bring it back."""
         script = receipt_script(verb, self.work.run, reason)
-        attempt = unread = 0
+        attempt, refused, unread, began = 0, 0, 0, time.monotonic()
         while True:
-            told = replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
+            told = self._told(progress)
             try:
                 connection = self.reconnect()
                 try:
                     finished = execute(connection, self.wish.host.login, script, end, told.frame)
                 finally:
                     connection.close()
+                if told.result is None:
+                    said = lines_of(finished.stderr)[-1] if finished.stderr else f"it ended with {finished.status}"
+                    raise HostError("auth", f"the login starts no shell that runs a script: {said}")
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
                 unread += error.failure.kind == "protocol"
-                given_up = error.failure.kind in _FINAL or unread == _UNREAD
-                if given_up or time.monotonic() + pause >= end:
+                if error.failure.kind in _REFUSALS:
+                    refused += 1
+                    progress.refused_login = error.failure.message
+                    if refused > 1 and not self.work.risky:
+                        raise self._lost(error, progress) from error
+                    if refused == 2 and held is not None and (done := self._roll_back(held, progress, end)) is not None:
+                        return done
+                    pause = _SECOND_TRY
+                    if refused > 1:
+                        pause = max(_LATER_TRIES, began + self.work.confirm_within + 2 - time.monotonic())
+                if time.monotonic() + pause >= end or error.failure.kind == "left" or unread == _UNREAD:
                     raise self._lost(error, progress) from error
                 time.sleep(pause)
                 attempt += 1
                 continue
-            for name in ("told", "done", "after", "refused", "failed", "failed_undo", "result", "ended"):
-                setattr(progress, name, getattr(told, name))
+            self._take(progress, told)
             return finished
+
+    def _roll_back(self, held: Connection, progress: _Progress, end: float) -> Finished | None:
+        """Tell the host over a connection from before the change that new logins are refused; ``None`` where that one
+        can say nothing any more."""
+        if not held.is_connected:
+            return None
+        told = self._told(progress)
+        script = receipt_script("revoke", self.work.run, "unconfirmed")
+        try:
+            finished = execute(held, self.wish.host.login, script, end, told.frame)
+        except HostError:
+            return None
+        if not (told.result or "").startswith("rolled_back"):
+            return None
+        self._take(progress, told)
+        return finished
+
+    def _told(self, progress: _Progress) -> _Progress:
+        return replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
+
+    def _take(self, progress: _Progress, told: _Progress) -> None:
+        for name in ("told", "done", "after", "refused", "failed", "failed_undo", "undone", "result", "ended"):
+            setattr(progress, name, getattr(told, name))
 
     def _progress(self, known: int = 0) -> _Progress:
         return _Progress(self.wish.host.name, [step.name for step in self.work.steps], self.on_event, known)
@@ -245,8 +320,8 @@ class Job(Struct, frozen=True):
         word, _, reason = (progress.result or "").partition(" ")
         rolled_back = word == "rolled_back"
         more = {"done": tuple(progress.done), "rolled_back": rolled_back}
-        if progress.failed_undo:
-            more["detail"] = f"could not be put back:\n{progress.failed_undo}"
+        if rolled_back:
+            more["detail"] = _undone(progress)
         if progress.failed and progress.failed[0][0] == "step.failed":
             _, index, status, output = progress.failed[0]
             name = progress.names[int(index)]
@@ -260,7 +335,7 @@ class Job(Struct, frozen=True):
         if rolled_back and reason in _WHY:
             detail = progress.failed[0][1] if progress.failed else ""
             kind, message = _WHY[reason]
-            more.setdefault("detail", "\n".join(left))
+            more["detail"] = "\n".join(text for text in (*left, str(more["detail"])) if text)
             text = message.format(within=self.work.confirm_within, detail=detail)
             return HostError(kind, text, undone=undone, **more)
         return HostError("disconnected", "the job on the host was killed", undone=undone, **more)
@@ -281,6 +356,16 @@ class Job(Struct, frozen=True):
             done=tuple(progress.done),
             undone=tuple(progress.names[len(progress.done) :]),
         )
+
+
+def _undone(progress: _Progress) -> str:
+    """What a rollback did to the host, in words."""
+    lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
+    if not lines and not progress.failed_undo:
+        lines = ["the rollback: nothing had to be restored"]
+    if progress.failed_undo:
+        lines += ["could not be put back:", progress.failed_undo.rstrip()]
+    return "\n".join(lines)
 
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:

@@ -235,6 +235,8 @@ class Plan(Struct, frozen=True):
     platform: Platform
     changes: tuple[Change, ...] = ()
     impacts: tuple[Impact, ...] = ()
+    #: what a rollback of it does to what runs, where that is more than the plan itself does
+    rollback_impacts: tuple[Impact, ...] = ()
     entry: Mapping[str, Any] | None = None
 
     @property
@@ -276,7 +278,7 @@ FAILURES = {
     "locked": "another run works on this host",
     "drifted": "the host is no longer as it was when its plan was made",
     "record": "the host can't keep what it would need to undo the change, so it was not begun",
-    "unconfirmed": "nobody came in anew after the change, so the host put everything back",
+    "unconfirmed": "the controller could not log in again after the change",
     "left": "we were told to leave (Ctrl-C twice); the host goes on by itself",
     "interrupted": "the change died in the middle (killed, or a power cut), and the host put everything back",
     "unhealthy": "docker, a container that ran before, or a mirror's name was not there after the change",

@@ -170,12 +170,19 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
     """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
     or after an upgrade before the restart. ``there`` is what the host has for it now."""
     upgraded = any(change.resource == "packages:all" for change in changes)
+    settled = {call.args[1]: change.drift.seen.get("bridge", "") for change in changes for call in _settles(change)}
     asked, result = False, []
     # What the host has is shown to no reader of a plan file: it may be readable by root alone.
     private: tuple[int, ...] = (1,)
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
+            if call.function == "put_file" and call.args[0] == DAEMON_JSON:
+                # Before anything of docker's is touched: dockerd would take the file, and not do what it says.
+                for verb, keys in settled.items():
+                    if keys:
+                        bridge = ("containers_return", ()) if verb == "bridge-restart" else ("bridge_free", (keys,))
+                        calls.append(Call(*bridge))
             if call.function in ("put_file", "remove_file") and call.args[0] == DAEMON_JSON:
                 there = written(call) if call.function == "put_file" else None
                 private = (1,) if call.private else ()
@@ -190,6 +197,11 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result
+
+
+def _settles(change: Change) -> list[Call]:
+    """The step that has docker load its file, if it is this change's."""
+    return [call for call in change.calls if call.function == "svc_settle" and call.args[0] == UNIT]
 
 
 def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:

@@ -146,9 +146,9 @@ def submit_script(
     return _script([], body, prologue=_SUBMIT)
 
 
-def receipt_script(verb: Literal["attach", "confirm", "revoke"], run: str, reason: str = "") -> str:
+def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "") -> str:
     """The script that asks how it stands with a job (``attach`` waits for its end), says that all is well, or that
-    it is not."""
+    it is not; ``reached`` shows that this login still becomes root."""
     return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
 
 

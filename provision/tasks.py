@@ -27,10 +27,10 @@ from provision.daemon_keys import NEWEST, version
 from provision.declare import Context, Wish
 from provision.desire import Options, desire
 from provision.engine import daemon_json, data_root, health
-from provision.impact import daemon_restarts, impacts
+from provision.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
 from provision.job import Frame, Job, OnEvent, Verb, reported
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Event, Plan, Platform, Resource
+from provision.model import Call, Event, Impact, Plan, Platform, Resource
 from provision.plan import Outlook, drift, outlook, outlook_of
 from provision.resources.docker.image import (
     BuiltImage,
@@ -54,12 +54,13 @@ DEADLINE = 1800.0
 
 
 class Changing(Struct, frozen=True):
-    """How changes are made: the ``run`` that they belong to (a new one when empty), the seconds within which risky
-    ones must be confirmed, and how to come in anew."""
+    """How changes are made: the ``run`` that they belong to (a new one when empty), the seconds within which they
+    must be confirmed, how to log in again, and the most that a rollback may do to what runs (``--max-impact``)."""
 
     run: str = ""
     confirm_within: int = 60
     reconnect: Callable[[], Connection] | None = None
+    max_impact: str | None = None
 
 
 @contextmanager
@@ -101,14 +102,46 @@ def look(
     except ValueError as error:
         raise HostError("spec", str(error)) from error
     plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
-    if daemon_restarts(plan.impacts):
-        names, survive = _containers(connection, wish, replace(found, plan=plan), deadline)
-        plan = replace(plan, impacts=impacts(plan, names, survive))
+    if daemon_restarts(plan.impacts) or rollback_impacts(plan, {}):
+        running = _containers(connection, wish, replace(found, plan=plan), deadline)
+        plan = _bridged(wish, replace(plan, impacts=impacts(plan, running.names, running.survive)), running)
+        plan = replace(plan, rollback_impacts=rollback_impacts(plan, running.names))
     return replace(found, plan=plan)
 
 
-def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: float) -> tuple[dict[str, str], bool]:
-    """What runs in a daemon that is about to be restarted (one more exec), and whether it goes on."""
+class _Running(Struct, frozen=True):
+    """Containers that run, by name, with their policy of restarts; whether they ``survive`` a restart of the daemon;
+    and the names of those that remove themselves when they are stopped."""
+
+    names: dict[str, str]
+    survive: bool
+    lost: tuple[str, ...]
+
+
+def _bridged(wish: Wish, plan: Plan, running: _Running) -> Plan:
+    """The plan with what it takes to change docker's bridge. Raises :class:`HostError` where that must not be."""
+    keys = bridge_blocked(plan)
+    if not (keys and running.names and running.survive and wish.spec.engine is not None):
+        return plan
+    names = ", ".join(sorted(running.names))
+    if wish.spec.engine.bridge_change == "refuse":
+        raise HostError(
+            "spec",
+            f"engine.daemon: {keys}: dockerd does not change its bridge while containers run under live-restore "
+            f"({names}); stop them, or declare engine.bridge_change: stop",
+        )
+    if running.lost:
+        raise HostError(
+            "spec",
+            f"engine.daemon: {keys}: the containers have to be stopped for it, and those that remove themselves then "
+            f"(--rm) would be lost: {', '.join(running.lost)}",
+        )
+    stopped = Impact("stop", "containers", f"are stopped and started again, for {keys}: {names}")
+    return replace(plan, impacts=(*plan.impacts, stopped))
+
+
+def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: float) -> _Running:
+    """What runs in a daemon that is about to be restarted, or may be by a rollback (one more exec)."""
     frames: list[Frame] = []
     looks: Looks = {flavour: [Call("look_containers")] for flavour in distros.FLAVOURS}
     finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
@@ -117,10 +150,13 @@ def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: fl
     rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
     # Switched on by a reload before the restart, unless a package restarts the daemon before that.
-    first = any(call.args[1:2] == ("live-restart",) for change in found.plan.changes for call in change.calls)
+    verbs = {call.args[1] for one in found.plan.changes for call in one.calls if call.function == "svc_settle"}
+    first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
     packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
     survive = declared.get("live-restore") is True and (live == "true" or (first and not packages))
-    return {name.removeprefix("/"): policy for name, policy in rows}, survive
+    names = {name.removeprefix("/"): policy for name, policy, _ in rows}
+    lost = tuple(sorted(name.removeprefix("/") for name, _, removes in rows if removes == "true"))
+    return _Running(names, survive, lost)
 
 
 @task
@@ -263,6 +299,7 @@ def fix(
         wish.spec.risky,
         changing.confirm_within,
         health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
+        changing.max_impact,
         found.secrets,
         data_root(wish.spec.engine) if wish.spec.engine is not None else "",
     )

@@ -25,7 +25,7 @@ def run(
 ) -> tuple[list[tuple[str, ...]], subprocess.CompletedProcess[bytes]]:
     """Run ``lines`` with our shell ``files`` read in; ``path`` holds stub commands that come first on PATH."""
     assert shutil.which(shell[0]), f"{shell[0]} is needed for this test (make setup installs it)"
-    more = ["fix/place.sh", "fix/transaction.sh"] if frame == "fix.sh" else []
+    more = ["fix/place.sh", "fix/transaction.sh", "fix/restore.sh"] if frame == "fix.sh" else []
     text = "\n".join((SH / name).read_text() for name in ["environment.sh", "prelude.sh", *files, *more, frame])
     before = f"PATH={quote(str(path))}:$PATH\n" if path else ""
     script = f"main() {{\n{text}\nbegin\n{before}{lines}\nexit 0\n}}\nmain\n"

@@ -13,8 +13,9 @@ from provision.desire.packages import engine_package
 from provision.desire.setting import Setting
 from provision.impact import key_effects, worst
 from provision.model import Report, Resource
+from provision.resources.bridge import BridgeAddress
 from provision.resources.packages import installed
-from provision.resources.service import Service
+from provision.resources.service import Effect, Service
 
 
 def services(at: Setting) -> Iterator[Resource]:
@@ -32,24 +33,43 @@ def services(at: Setting) -> Iterator[Resource]:
             unit == at.flavour.network,
             partial(_effect, at, daemon) if is_engine and declared.on_change == "restart" else None,
         )
+        if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
+            yield BridgeAddress(
+                unit, engine.DAEMON_JSON, str(daemon["bip"]), at.spec.engine.bridge_change, tuple(declared.watch)
+            )
 
 
-def _effect(at: Setting, daemon: dict[str, Any], report: Report, changing: tuple[str, ...]) -> tuple[str, str]:
-    """The verb for a change of files that docker watches, and what each key asks for.
+def _effect(at: Setting, daemon: dict[str, Any], report: Report, changing: tuple[str, ...]) -> Effect:
+    """How docker loads the change of files that it watches and how it loads the old ones again, each key by key.
 
     Where live-restore is about to be declared it is switched on first, by a reload, so that the restart that follows
     ends no container.
     """
-    if changing != (engine.DAEMON_JSON,):
-        return "restart", ", ".join(changing)
     try:
         old = json.loads(report.content(engine.DAEMON_JSON) or b"{}")
     except (ValueError, RecursionError):
         old = {}
+    old = old if isinstance(old, dict) else {}
+    live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
+    moved = engine.bridge_changes(old, daemon) if engine.DAEMON_JSON in changing else ()
+    stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
+    if changing != (engine.DAEMON_JSON,):
+        # By a plain restart: what live-restore keeps is what it has kept so far.
+        stuck = moved if live and was_live else ()
+        verb = "bridge-restart" if stuck and stop else "restart"
+        return Effect(verb, ", ".join(changing), "bridge" if stuck else "restart", live=was_live, bridge=stuck)
     name = engine_package(at)
-    there = version(installed(report).get(name, "")) if name is not None else None
-    effects = key_effects(old if isinstance(old, dict) else {}, daemon, there or NEWEST)
+    there = (version(installed(report).get(name, "")) if name is not None else None) or NEWEST
+    effects, back = key_effects(old, daemon, there), key_effects(daemon, old, there)
     verb = "restart" if worst(effects.values()) == "restart" else "reload"
-    if verb == "restart" and daemon.get("live-restore") is True and old.get("live-restore") is not True:
+    stuck = moved if live and verb == "restart" else ()
+    if stuck and stop:
+        verb = "bridge-restart"
+    elif verb == "restart" and live and not was_live:
         verb = "live-restart"
-    return verb, ", ".join(f"{key}: {effect}" for key, effect in effects.items())
+    undo = "restart" if worst(back.values()) == "restart" else "reload"
+    # The way back moves the bridge again, under whatever runs by then.
+    undo = "bridge" if undo == "restart" and moved and was_live else undo
+    why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
+    restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
+    return Effect(verb, why, undo, restarted, was_live, stuck)

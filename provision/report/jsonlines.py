@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from provision.model import Failure
+from provision.model import Failure, Impact
 from provision.report.shown import Shown, ShownPlan
 
 
@@ -51,11 +51,15 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 def _plan(plan: ShownPlan) -> dict[str, Any]:
     items = [{"resource": one.resource, "summary": one.summary, "diff": list(one.diff)} for one in plan.changes]
-    impacts = [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in plan.impacts]
-    return {
+    whole = {
         "platform": plan.platform,
         "items": items,
         "disturbs": list(plan.disturbed),
         "impact": plan.impact,
-        "impacts": impacts,
+        "impacts": _impacts(plan.impacts),
     }
+    return {**whole, "rollback_impacts": _impacts(plan.rollback_impacts)} if plan.rollback_impacts else whole
+
+
+def _impacts(impacts: Iterable[Impact]) -> list[dict[str, str]]:
+    return [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in impacts]

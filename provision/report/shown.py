@@ -6,7 +6,7 @@ terminal, a file or another program around it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -37,6 +37,7 @@ class ShownPlan(Struct, frozen=True):
     impacts: tuple[Impact, ...]
     impact: str
     disturbed: tuple[str, ...]
+    rollback_impacts: tuple[Impact, ...] = ()
 
 
 class Shown(Struct, frozen=True):
@@ -85,6 +86,17 @@ def plan(of: Plan) -> ShownPlan:
         ShownChange(line(change.resource), line(diff.summary(change)), tuple(map(line, diff.lines(change))))
         for change in of.changes
     )
-    impacts = (Impact(line(one.level), line(one.subject), line(one.reason)) for one in of.impacts)
     services = tuple(map(line, diff.disturbed(of)))
-    return ShownPlan(line(of.host), line(of.platform.name), tuple(changes), tuple(impacts), line(of.impact), services)
+    return ShownPlan(
+        line(of.host),
+        line(of.platform.name),
+        tuple(changes),
+        _impacts(of.impacts),
+        line(of.impact),
+        services,
+        _impacts(of.rollback_impacts),
+    )
+
+
+def _impacts(impacts: Iterable[Impact]) -> tuple[Impact, ...]:
+    return tuple(Impact(line(one.level), line(one.subject), line(one.reason)) for one in impacts)

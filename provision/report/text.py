@@ -30,6 +30,9 @@ def plan_lines(plan: ShownPlan, style: Style = plain) -> Iterator[str]:
         yield from _diff_lines(change.diff, style)
     for one in plan.impacts:
         yield "  " + style(f"impact: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}", "disturb")
+    for one in plan.rollback_impacts:
+        words = f"a rollback: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}"
+        yield "  " + style(words, "disturb")
     if units := [unit for unit in plan.disturbed if f"service:{unit}" not in {one.subject for one in plan.impacts}]:
         yield "  " + style(f"restarts, reloads or starts: {', '.join(units)}", "disturb")
 

@@ -13,6 +13,8 @@ from provision.lines import BLANK, lines_of, words_of
 from provision.model import LONG, Call, Drift, Report, State
 
 INSTALLED, ABSENT = "installed", "absent"
+#: Packages that let the operator in. They are removed only where a rollback could install them again.
+_ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
 
 class Packages(Struct, frozen=True):
@@ -71,6 +73,9 @@ class Packages(Struct, frozen=True):
         limit = LONG + self.lock_timeout
         yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True, limit=limit)
         yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True, limit=limit)
+        for name in drift.keys:
+            if drift.want[name] == ABSENT and name in _ACCESS:
+                yield Call("pkg_spare", (name, drift.seen[name]))
         words = [str(self.lock_timeout)]
         for name in drift.keys:
             action = "remove" if drift.want[name] == ABSENT else "install"

@@ -15,6 +15,22 @@ from provision.model import Call, Drift, Report, State
 _ENABLED = {"enabled", "static", "alias", "indirect", "generated"}
 
 
+class Effect(Struct, frozen=True):
+    """How a running service loads the change of some watched files (``verb``) and why; ``undo`` and ``undo_why`` are
+    the same for the way back.
+
+    ``live`` says whether the old file has docker's live-restore; ``bridge`` are changed keys of docker's bridge that a
+    daemon ignores while containers run under live-restore.
+    """
+
+    verb: str
+    why: str = ""
+    undo: str = "restart"
+    undo_why: str = ""
+    live: bool = False
+    bridge: tuple[str, ...] = ()
+
+
 class Service(Struct, frozen=True):
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
@@ -32,7 +48,7 @@ class Service(Struct, frozen=True):
     compare: str | None = None
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
-    effect: Callable[[Report, tuple[str, ...]], tuple[str, str]] | None = None
+    effect: Callable[[Report, tuple[str, ...]], Effect] | None = None
 
     @property
     def id(self) -> str:
@@ -63,10 +79,14 @@ class Service(Struct, frozen=True):
         running = unit.get("ActiveState") in ("active", "reloading")
         agreed = loaded == "unknown" and self.agrees is not None and self.agrees(answer)
         before = "current" if loaded in ("current", "none") or agreed else "stale"
-        verb, why = self._effect(report, before) if running else ("restart", "")
+        effect = self._effect(report, before) if running else Effect("restart")
         return {
-            "verb": verb,
-            "effect": why,
+            "verb": effect.verb,
+            "effect": effect.why,
+            "undo": effect.undo,
+            "undo effect": effect.undo_why,
+            "undo live": "live" if effect.live else "-",
+            "bridge": ", ".join(effect.bridge),
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
             "running": "yes" if running else "no",
@@ -96,11 +116,11 @@ class Service(Struct, frozen=True):
     def _watched(self) -> str:
         return "\n".join(self.watch)
 
-    def _effect(self, report: Report, before: str) -> tuple[str, str]:
+    def _effect(self, report: Report, before: str) -> Effect:
         """How to load what is on disk: as little as will do, where it is known what the process has now."""
         changing = tuple(path for path in self.watch if path in report.pending)
         if before != "current" or not changing or self.effect is None:
-            return self.on_change, ""
+            return Effect(self.on_change, undo=self.on_change)
         return self.effect(report, changing)
 
     def _loaded(self, report: Report, before: str) -> str:

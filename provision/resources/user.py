@@ -49,7 +49,7 @@ class User(Struct, frozen=True):
             yield Call("user_add", (*kind, *words, "--", self.name))
         else:
             words = ["--home" if word == "--home-dir" else word for word in words]
-            yield Call("user_change", (*words, "--", self.name))
+            yield Call("user_change", (*words, "--", self.name), keeps=_kept(self.name))
 
 
 class NoUser(Struct, frozen=True):
@@ -75,7 +75,7 @@ class NoUser(Struct, frozen=True):
         return {"account": _account(report, self.name).get("account", ABSENT)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("user_remove", (self.name,))
+        yield Call("user_remove", (self.name,), keeps=_kept(self.name))
 
 
 class Member(Struct, frozen=True):
@@ -105,7 +105,7 @@ class Member(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if self.ensure:
             yield Call("group_ensure", (self.group,))
-        yield Call("member_add", (self.user, self.group))
+        yield Call("member_add", (self.user, self.group), keeps=_kept(self.user))
 
 
 class NoMember(Struct, frozen=True):
@@ -135,7 +135,12 @@ class NoMember(Struct, frozen=True):
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("member_remove", (self.user, self.group))
+        yield Call("member_remove", (self.user, self.group), keeps=_kept(self.user))
+
+
+def _kept(name: str) -> tuple[tuple[str, str, str], ...]:
+    """The account as it is now is kept: a rollback gives it back its shell, its home and its groups."""
+    return (("account", name, ""),)
 
 
 def _account(report: Report, name: str) -> dict[str, str]:

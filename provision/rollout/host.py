@@ -247,7 +247,7 @@ class HostRun:
                     )
                 return transport.open(self.wish.host, deadline)
 
-            changing = tasks.Changing(self._run, request.confirm_within, again)
+            changing = tasks.Changing(self._run, request.confirm_within, again, request.max_impact)
             report = tasks.fix(connection, self.wish, found, deadline, tell, changing)
             self._publish(found, report)
             if not connection.is_connected:

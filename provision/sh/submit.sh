@@ -53,6 +53,8 @@ submit() { # RUN
         IFS= read -r submit_cut <"$run/cut"
         tail -c "+$((submit_cut + 1))" "$run/events" >&3
     fi
+    # Killed, and armed: the host is about to roll it back.
+    job_wait
     receipt
     # Refused before it kept anything: nothing has happened that anybody would want to look up.
     [ -f "$run/before" ] || rm -rf -- "$run"
@@ -92,23 +94,28 @@ attach() { # RUN
         emit result none
         return 0
     fi
-    attach_nobody=0
+    job_wait
+    cat "$run/events" >&3
+    receipt
+}
+
+# Until a job has ended, or waits for its confirmation; and until the rollback of one that died has ended.
+job_wait() {
+    wait_nobody=0
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
-        attach_owner=
-        { IFS= read -r attach_owner <"$run/owner"; } 2>/dev/null || :
-        process "${attach_owner%%:*}"
-        if [ -z "$process_id" ] || [ "$process_id" != "$attach_owner" ]; then
-            attach_nobody=$((attach_nobody + 1))
+        wait_owner=
+        { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
+        process "${wait_owner%%:*}"
+        if [ -z "$process_id" ] || [ "$process_id" != "$wait_owner" ]; then
+            wait_nobody=$((wait_nobody + 1))
         fi
         # Not at once: a job that has just been started has yet to sign, and a power cut leaves an empty file. A dead
         # job that has armed a rollback: that comes, and writes the result.
-        if [ "$attach_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
+        if [ "$wait_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
             break
         fi
         sleep 1
     done
-    cat "$run/events" >&3
-    receipt
 }
 
 # This connection was made after the change: the host can be reached, and all is as it was to be.
@@ -132,9 +139,17 @@ revoke() { # RUN REASON
     receipt
 }
 
+# Nothing was armed, so nothing is to be confirmed but that this login is one.
+reached() { # RUN
+    stage=reached reached_result=
+    { IFS= read -r reached_result <"$run_home/$1/result"; } 2>/dev/null || :
+    emit result "$reached_result"
+}
+
 # How it stands with a run: its last look, and its result.
 receipt() {
     [ ! -f "$run/after" ] || cat "$run/after" >&3
+    [ ! -f "$run/undone" ] || cat "$run/undone" >&3
     receipt_result=
     { IFS= read -r receipt_result <"$run/result"; } 2>/dev/null || :
     if [ -z "$receipt_result" ] && [ -e "$run/waiting" ]; then

@@ -122,6 +122,11 @@ class Engine(Model):
     existing_store: Literal["refuse", "leave"] = Field(
         "refuse", description="Whether images and containers that the engine would no longer see stop the run."
     )
+    bridge_change: Literal["refuse", "stop"] = Field(
+        "refuse",
+        description="What happens where containers run under live-restore, and docker's bridge is to change (`bip`, "
+        "`mtu`, `ipv6` ...): the change is refused, or the containers are stopped and started again.",
+    )
     proxy: Proxy | None = None
     registries: dict[RegistryHost, Registry] = Field(
         default={}, description="Certificates by registry, in /etc/docker/certs.d."

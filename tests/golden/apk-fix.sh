@@ -135,6 +135,25 @@ platform() { # -> os_id, os_version, os_codename; emits what it found
     fi
     emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
 }
+look_containers() {
+    containers_text='' containers_live=false containers_ids=
+    ! shim_runs || containers_ids=$(exec docker ps -q --no-trunc 2>/dev/null 3>&-) || containers_ids=
+    if [ -n "$containers_ids" ]; then
+        containers_text=$(exec docker inspect --format '{{.Name}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.AutoRemove}}' \
+            $containers_ids 2>/dev/null 3>&-) || :
+        containers_live=$(exec docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || :
+    fi
+    emit containers '' "$containers_live" "$containers_text"
+}
+shim_runs() {
+    for shim_file in /proc/[0-9]*/comm; do
+        { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue
+        case $shim_name in
+            containerd-shim* | docker-containe*) return 0 ;;
+        esac
+    done
+    return 1
+}
 look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
     docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl
     while [ $# -gt 0 ]; do
@@ -362,6 +381,22 @@ look_paths() { # PATH...: no fork
             emit path "$paths_path" absent
         fi
     done
+}
+look_forward() {
+    emit forward ipv4 "$(forward_policy iptables)"
+    forward_six=none
+    [ ! -e /proc/net/if_inet6 ] || forward_six=$(forward_policy ip6tables)
+    emit forward ipv6 "$forward_six"
+}
+forward_policy() { # PROGRAM: its word for the policy; none where there is no such table
+    forward_rules=$("$1" -w -S FORWARD 2>/dev/null 3>&-) || forward_rules=
+    case $forward_rules in
+        '-P FORWARD '*)
+            forward_rules=${forward_rules#-P FORWARD }
+            printf '%s' "${forward_rules%%"$nl"*}"
+            ;;
+        *) printf none ;;
+    esac
 }
 look_hostname() {
     IFS= read -r hostname_live </proc/sys/kernel/hostname
@@ -774,6 +809,63 @@ docker_reload() {
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
     fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
 }
+bridge_free() { # KEYS
+    shim_runs || return 0
+    free_names=$(docker ps --format '{{.Names}}' 2>/dev/null 3>&- | tr '\n' ' ') || free_names=
+    [ -n "$free_names" ] || return 0
+    fail "$1: dockerd does not change its bridge while containers run under live-restore (${free_names% });" \
+        "stop them, or declare engine.bridge_change: stop"
+}
+containers_return() {
+    shim_runs || return 0
+    return_ids=$(docker ps -q --no-trunc 3>&-)
+    [ -n "$return_ids" ] || return 0
+    return_lost=$(docker inspect --format '{{if .HostConfig.AutoRemove}}{{.Name}} {{end}}' $return_ids 3>&- | tr -d '/\n')
+    [ -z "$return_lost" ] || fail "containers that remove themselves when they stop (--rm) would be lost: ${return_lost% };" \
+        "docker has to stop them for the change of its bridge"
+}
+containers_stop() { # all|return: what would not come back is stopped too, or nothing is
+    shim_runs || return 0
+    [ "$1" = all ] || containers_return
+    stop_ids=
+    for stop_one in $(docker ps -q --no-trunc 3>&-); do
+        stop_ids="$stop_one${stop_ids:+ $stop_ids}"
+    done
+    for stop_one in $stop_ids; do
+        printf '%s\n' "$stop_one" >>"$run/stopped"
+    done
+    [ -z "$stop_ids" ] || durable "$run/stopped" "$run"
+    for stop_one in $stop_ids; do
+        alive
+        docker stop "$stop_one" >/dev/null 3>&-
+    done
+}
+containers_start() {
+    [ -s "$run/stopped" ] || return 0
+    start_failed=
+    while IFS= read -r start_one; do
+        alive
+        docker start "$start_one" >/dev/null 2>&1 3>&- </dev/null || start_failed="$start_failed $start_one"
+    done <"$run/stopped"
+    for start_one in $start_failed; do
+        ! docker container inspect "$start_one" >/dev/null 2>&1 3>&- || docker start "$start_one" >/dev/null 3>&-
+    done
+    rm -f "$run/stopped"
+}
+docker_bridge_restart() {
+    containers_stop return
+    svc_forgive docker
+    svc_act restart docker
+    containers_start
+}
+bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
+    case $(exec ip -o -4 address show dev docker0 2>/dev/null 3>&-) in
+        *" inet $4 "*) return 0 ;;
+    esac
+    [ "$2" = stop ] || bridge_free "bip $4"
+    docker_bridge_restart
+    svc_settle "$1" restart "$3"
+}
 docker_live_restore() {
     case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in
         active | locked) fail "this host is a node of a swarm, where live-restore is refused (leave it out, or the swarm)" ;;
@@ -875,9 +967,11 @@ durable() { # PATH...
     fi
     sync 3>&-
 }
-forward_set() { # ACCEPT|DROP
+forward_set() { # ACCEPT|DROP [ACCEPT|DROP|none]: of IPv4, and of IPv6 where that is another one
     iptables -w -P FORWARD "$1" 3>&-
-    [ ! -e /proc/net/if_inet6 ] || ip6tables -w -P FORWARD "$1" 3>&- || :
+    case ${2-$1} in
+        ACCEPT | DROP) [ ! -e /proc/net/if_inet6 ] || ip6tables -w -P FORWARD "${2-$1}" 3>&- || : ;;
+    esac
 }
 keep_containers() {
     [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
@@ -891,15 +985,6 @@ keep_containers() {
         >"$run/containers.new" 2>/dev/null 3>&- || :
     mv -f "$run/containers.new" "$run/containers"
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
-}
-shim_runs() {
-    for shim_file in /proc/[0-9]*/comm; do
-        { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue
-        case $shim_name in
-            containerd-shim* | docker-containe*) return 0 ;;
-        esac
-    done
-    return 1
 }
 health() { # STEADY-SECONDS MIRROR-NAME...
     stage=health step_limit=180
@@ -1007,6 +1092,14 @@ apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
 pkg_whole() { # SECONDS repair|-: a next transaction makes the host fulfil its world file, whatever was interrupted
     return 0
 }
+pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+    (pin_version "$1" "$2") >/dev/null 2>&1 ||
+        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+            "install it again, so it is not removed"
+}
+pkg_there() { # NAME: whether it is installed
+    apk info -e -- "$1" >/dev/null 3>&-
+}
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apk_quiet "$1" update
 }
@@ -1052,6 +1145,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         shift 3
         packages_left=$((packages_left - 1))
     done
+    touched package -
     apk_quiet "$packages_seconds" add --upgrade -- "$@"
 }
 pkg_hold() { # SECONDS hold|unhold NAME...
@@ -1257,6 +1351,253 @@ copy_whole() { # FROM TO yes|'': whether FROM has extended attributes
     fi
     copy_said=$(cp -pP -- "$1" "$2" 2>&1 3>&-)
 }
+touched() { # KIND NAME
+    [ -z "$run" ] || printf '%s\n' "$*" >>"$run/touched"
+}
+was_touched() { # KIND NAME
+    [ -f "$run/touched" ] && grep -qxF -e "$*" -- "$run/touched"
+}
+undo_say() { # WORDS
+    printf '%s\n' "$*" >>"$run/undo.said"
+}
+undo_needed() { # KIND WORD REST: whether it is another one now, as far as that can be told beforehand
+    case $1 in
+        absent) [ -e "$3" ] || [ -L "$3" ] ;;
+        file) ! same_file "$run/kept/$2" "$3" ;;
+        folder) [ -d "$3" ] ;;
+        owned) [ "$(exec stat -c '%u:%g:%a' -- "$3" 2>/dev/null)" != "$2" ] ;;
+        live)
+            needed_now=$(exec cat "/proc/sys/$2" 2>/dev/null | tr '\t' ' ') || return 0
+            [ "$needed_now" != "$(printf '%s' "$3" | tr '\t' ' ')" ]
+            ;;
+        hostname) [ "$(exec cat /proc/sys/kernel/hostname)" != "$2" ] ;;
+        forward)
+            [ "$(forward_policy iptables)" != "$2" ] && return 0
+            case $3 in
+                ACCEPT | DROP)
+                    case $(forward_policy ip6tables) in none | "$3") return 1 ;; esac
+                    ;;
+                *) return 1 ;;
+            esac
+            ;;
+    esac
+}
+same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the directory
+    place "$2" - 2>/dev/null && [ -n "$place_safe" ] || exit 1
+    same_states=$(exec stat -c '%F:%a:%u:%g:%s' -- "$1" "./$place_name" 2>/dev/null) || exit 1
+    [ "${same_states%%"$nl"*}" = "${same_states#*"$nl"}" ] || exit 1
+    case $same_states in
+        symbolic*) [ "$(exec readlink -- "$1")" = "$(exec readlink -- "./$place_name")" ] ;;
+        regular*) [ "$(exec sha256sum <"$1")" = "$(exec sha256sum <"./$place_name")" ] ;;
+    esac
+)
+undo_note() {
+    note_paths=$nl note_units=
+    while IFS=' ' read -r note_kind note_word note_rest; do
+        case $note_kind in
+            file | absent)
+                ! undo_needed "$note_kind" "$note_word" "$note_rest" || note_paths="$note_paths$note_rest$nl"
+                ;;
+            watches)
+                case $note_paths in
+                    *"$nl$note_rest$nl"*) note_units="$note_units$note_word$nl" ;;
+                esac
+                ;;
+        esac
+    done <"$run/before"
+    [ -n "$note_units" ] || return 0
+    printf '%s' "$note_units" >>"$run/undo.units"
+    durable "$run/undo.units" "$run"
+}
+undo_tell() { # KIND WORD REST: it was restored
+    case $1 in
+        absent | folder) undo_say "removed $3" ;;
+        file) undo_say "restored $3" ;;
+        owned) undo_say "restored the owner and mode of $3" ;;
+        live) undo_say "restored $2" ;;
+        hostname) undo_say "restored the host name" ;;
+        forward) undo_say "restored the forward policy" ;;
+    esac
+}
+undo_facts() { # UNIT
+    undo_process='' undo_how=restart,current,,- undo_keys='' undo_watched=
+    while IFS=' ' read -r facts_kind facts_word facts_rest; do
+        case $facts_kind:$facts_word:$facts_rest in
+            "process:"*":$1") undo_process=$facts_word ;;
+            "loads:"*":$1") undo_how=$facts_word ;;
+            "keys:$1:"*) undo_keys=$facts_rest ;;
+            "watches:$1:"*) undo_watched="${undo_watched:+$undo_watched$nl}$facts_rest" ;;
+        esac
+    done <"$run/before"
+}
+undo_service() { # STATE UNIT
+    svc_state "$2"
+    undo_show=$nl$service_show$nl undo_enabled=no undo_active=no
+    case $undo_show in *"${nl}UnitFileState=enabled"*) undo_enabled=yes ;; esac
+    case $undo_show in *"${nl}ActiveState=active$nl"*) undo_active=yes ;; esac
+    undo_facts "$2"
+    undo_noted=no
+    if [ -f "$run/undo.units" ] && grep -qxF -e "$2" -- "$run/undo.units"; then
+        undo_noted=yes
+    fi
+    case $1:$undo_enabled in
+        none:*)
+            case $undo_show in *"LoadState=not-found$nl"*) return 0 ;; esac
+            [ "$undo_active$undo_noted" != yesyes ] || svc_act restart "$2"
+            [ "$undo_enabled" = no ] || svc_disable "$2" || :
+            ;;
+        enabled*:no) svc_enable "$2" && undo_say "enabled $2" ;;
+        enabled*) ;;
+        *:yes) svc_disable "$2" && undo_say "disabled $2" ;;
+    esac
+    case $1:$undo_active in
+        *active:yes) undo_loaded "$2" ;;
+        *active:no)
+            undo_start "$2"
+            undo_say "started $2"
+            ;;
+        *:yes)
+            svc_act stop "$2" || :
+            undo_say "stopped $2"
+            ;;
+    esac
+}
+undo_start() { # UNIT: with the files as they are now
+    rm -f -- "$services_stamps/$1"
+    svc_forgive "$1"
+    svc_act restart "$1"
+    undo_stamp "$1" current
+}
+undo_stamp() { # UNIT current|stale: what its process has loaded
+    [ -n "$undo_watched" ] || return 0
+    svc_state "$1"
+    [ -n "$process_id" ] || return 0
+    identify "$undo_watched"
+    [ "$2" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
+}
+undo_loaded() { # UNIT
+    [ -n "$undo_watched" ] || return 0
+    undo_reached=no
+    if [ "$process_id" != "$undo_process" ] || was_touched unit "$1"; then
+        undo_reached=yes
+    fi
+    undo_rest=${undo_how#*,}
+    if [ "$undo_reached" = no ]; then
+        [ "$undo_noted" = no ] || undo_stamp "$1" "${undo_rest%%,*}"
+        return 0
+    fi
+    if [ "$undo_noted" = no ]; then
+        loaded "$1" "$undo_watched"
+        [ "$loaded_state" = stale ] || return 0
+    fi
+    undo_load "$1" "${undo_how%%,*}" "${undo_rest#*,}"
+}
+undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
+    case $1:$2 in
+        docker:reload)
+            if (docker_reload); then
+                undo_say "reloaded docker"
+                undo_stamp docker current
+                return 0
+            fi
+            ;;
+        *:reload)
+            svc_act reload "$1"
+            undo_say "reloaded $1"
+            undo_stamp "$1" current
+            return 0
+            ;;
+    esac
+    if [ "$1" = docker ] && ! undo_may_restart "$2" "${3%,*}" "${3#*,}"; then
+        (docker_reload) || :
+        undo_stamp docker stale
+        undo_say "docker was not restarted, for --max-impact ${3%,*} forbids it: it keeps what was taken back" \
+            "(${undo_keys:-its start}) until docker is restarted"
+        return 0
+    fi
+    if [ "$2" = bridge ]; then
+        containers_stop all
+    fi
+    undo_start "$1"
+    undo_say "restarted $1"
+}
+undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restored file has live-restore
+    case $2 in
+        none | reload) return 1 ;;
+        restart) ;;
+        *) return 0 ;;
+    esac
+    shim_runs || return 0
+    [ "$1$3" = restartlive ] || return 1
+    [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-)" = true ]
+}
+undo_ended() {
+    [ ! -s "$run/stopped" ] || (containers_start)
+    [ -s "$run/containers" ] || return 0
+    ended_left=20
+    while :; do
+        ended_running=$nl$(docker ps -q --no-trunc 2>/dev/null 3>&-)$nl ended_names='' ended_waits=
+        while IFS=' ' read -r ended_id ended_policy ended_name; do
+            case $ended_running in
+                *"$nl$ended_id$nl"*) continue ;;
+            esac
+            ended_names="$ended_names ${ended_name#/}"
+            case $ended_policy in
+                always | unless-stopped) ended_waits=yes ;;
+            esac
+        done <"$run/containers"
+        if [ -z "$ended_waits" ] || [ "$ended_left" -le 0 ]; then
+            break
+        fi
+        ended_left=$((ended_left - 1))
+        sleep 0.5
+    done
+    [ -z "$ended_names" ] || undo_say "containers that ran before and do not run any more:$ended_names"
+}
+undo_wait() {
+    wait_owner='' wait_boot=
+    { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
+    { IFS=' ' read -r wait_boot _ <"$run/deadline"; } 2>/dev/null || :
+    uptime_now
+    [ -n "$wait_owner" ] && [ "$wait_boot" = "$boot" ] || return 0
+    process "${wait_owner%%:*}"
+    [ -z "$process_id" ] || [ "$process_id" = "$wait_owner" ] || return 0
+    wait_limit=${undo_patience-30}
+    if was_touched package -; then
+        wait_limit=${undo_patience-900}
+    fi
+    wait_until=$((uptime + wait_limit))
+    while session_runs "${wait_owner%%:*}"; do
+        printf '%s\n' "$session_who" >"$run/undo.waits"
+        uptime_now
+        if [ "$uptime" -ge "$wait_until" ]; then
+            undo_say "$session_who, which the job had started, still runs after $wait_limit s; the rollback did not wait for its end"
+            break
+        fi
+        sleep 1
+    done
+    rm -f "$run/undo.waits"
+}
+session_runs() { # SESSION -> session_who: one of its processes
+    for session_file in /proc/[0-9]*/stat; do
+        { IFS= read -r session_stat <"$session_file"; } 2>/dev/null || continue
+        set -- "$1" ${session_stat##*) }
+        if [ "$5" != "$1" ] || [ "$2" = Z ]; then
+            continue
+        fi
+        session_who=${session_stat#*(}
+        session_who="${session_who%)*} (pid ${session_stat%% *})"
+        return 0
+    done
+    return 1
+}
+undo_removed() { # VERSION NAME
+    ! pkg_there "$2" || return 0
+    undo_waits=60
+    (pkg_transaction "$undo_waits" install "$2" "$1") || (pkg_transaction "$undo_waits" install "$2" -)
+    undo_say "installed $2 again"
+}
 svc_state() { # UNIT
     service_show=$(services_query "$1" - '')
     service_run "$service_show"
@@ -1379,10 +1720,12 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
     fi
-    if [ "$loaded_state" != current ]; then
+    if [ "$loaded_state" != current ] || [ "$2" = bridge-restart ]; then
         svc_known "$1"
+        touched unit "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;
+            docker:bridge-restart) docker_bridge_restart ;;
             docker:live-restart)
                 docker_live_restore
                 svc_forgive "$1"
@@ -1489,19 +1832,12 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
-            image | container | network | compose | store)
+            image | container | network | compose | store | account)
                 keep_number=$((keep_number + 1))
-                "keep_$1" "$keep_number" "$2" "$3"
+                "keep_$1" "$keep_number" "$2" "$3" || keep_failed
                 ;;
-            live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
-            service)
-                keep_show=$nl$(services_query "$2" - '')$nl
-                keep_state=
-                case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
-                case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
-                case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
-                printf 'service %s %s\n' "${keep_state:-off}" "$2"
-                ;;
+            live | forward | hostname | package | removed) printf '%s %s %s\n' "$1" "$2" "$3" ;;
+            service) keep_service "$2" "$3" ;;
         esac
         shift 3
     done >"$run/before.new" || keep_failed
@@ -1512,6 +1848,25 @@ keep() { # (KIND KEY VALUE)...
     done
     durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
+}
+keep_service() { # UNIT "HOW<newline>KEYS<newline>PATH..."|''
+    svc_state "$1"
+    keep_show=$nl$service_show$nl
+    keep_state=
+    case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
+    case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
+    case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
+    printf 'service %s %s\n' "${keep_state:-off}" "$1"
+    printf 'process %s %s\n' "${process_id:--}" "$1"
+    [ -n "$2" ] || return 0
+    printf 'loads %s %s\n' "${2%%"$nl"*}" "$1"
+    keep_left=${2#*"$nl"}
+    printf 'keys %s %s\n' "$1" "${keep_left%%"$nl"*}"
+    keep_left=${keep_left#*"$nl"}$nl
+    while [ -n "$keep_left" ]; do
+        printf 'watches %s %s\n' "$1" "${keep_left%%"$nl"*}"
+        keep_left=${keep_left#*"$nl"}
+    done
 }
 keep_told() { # LINES: of the record, and notes for the operator
     keep_left=$1
@@ -1702,24 +2057,29 @@ transaction_failed() { # REASON
 }
 undo() { # REASON
     stage=undo
-    undo_list='' undo_units='' undo_objects='' undo_failed=''
+    undo_list='' undo_units='' undo_packages='' undo_objects='' undo_failed=''
     [ "$run_noise" != /dev/null ] ||
         printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
+            'removed '*) undo_packages="$undo_packages$undo_line$nl" ;;
             'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
-            'end '* | 'package '* | 'made '*) ;;
+            'end '* | 'package '* | 'made '* | 'id '* | 'process '* | 'loads '* | 'keys '* | 'watches '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
     done <"$run/before"
     sweep "$run"
+    undo_note
     undo_each "$undo_list"
-    svc_reread >>"$run_noise" 2>&1 || :
+    [ ! -s "$run/undo.said" ] || svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
+    undo_each "$undo_packages"
     undo_each "$undo_objects"
+    undo_ended >>"$run_noise" 2>&1 || :
     rm -f "$run/aside" "$run/volumes"
-    emit undone "$1" "$undo_failed"
+    emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)"
+    printf '%s\n' "$frame" >"$run/undone"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
         undo_remove "${run##*/}"
@@ -1803,12 +2163,17 @@ undo_each() { # LINES
         undo_line=${undo_left%%"$nl"*}
         undo_left=${undo_left#*"$nl"}
         undo_rest=${undo_line#* }
+        undo_needed "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }" || continue
         (
             set -eu
             exec 3>&-
             undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
         ) >>"$run_noise" 2>&1 </dev/null
-        [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
+        if [ $? -eq 0 ]; then
+            undo_tell "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
+        else
+            undo_failed="$undo_failed$undo_line$nl"
+        fi
     done
 }
 undo_one() { # KIND WORD REST
@@ -1821,7 +2186,8 @@ undo_one() { # KIND WORD REST
         file) undo_file "$run/kept/$2" "$3" ;;
         live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
         hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
-        forward) forward_set "$2" ;;
+        forward) forward_set "$2" "$3" ;;
+        removed) undo_removed "$2" "$3" ;;
         folder)
             place "$3" - || return 0
             rmdir -- "./$place_name" 2>/dev/null || :
@@ -1829,7 +2195,7 @@ undo_one() { # KIND WORD REST
         owned) undo_owned "$2" "$3" ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
-        image | network | container | compose | spare | store) "undo_$1" "$2" "$3" ;;
+        image | network | container | compose | spare | store | account) "undo_$1" "$2" "$3" ;;
     esac
 }
 undo_file() { # KEPT PATH
@@ -1864,6 +2230,7 @@ undo_bridge() { # NAME ADDRESS
     case $undo_address in
         *"inet $2 "*) return 0 ;;
     esac
+    undo_say "moved $1 back"
     if [ -z "$2" ]; then
         undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
         svc_act stop docker
@@ -1884,34 +2251,9 @@ undo_bridge() { # NAME ADDRESS
         *) undo_text="{ \"bip\": \"$2\" }" ;;
     esac
     printf '%s\n' "$undo_text" >/etc/docker/daemon.json
+    containers_stop all
     svc_forgive docker
     svc_act restart docker
-}
-undo_service() { # STATE UNIT
-    rm -f -- "$services_stamps/$2"
-    case $1 in
-        none)
-            case $(services_query "$2" - '')$nl in
-                *"LoadState=not-found$nl"*) return 0 ;;
-                *"ActiveState=active$nl"*) svc_act restart "$2" ;;
-            esac
-            svc_disable "$2" || :
-            svc_act stop "$2" || :
-            return 0
-            ;;
-        enabled*) svc_enable "$2" ;;
-        *) svc_disable "$2" || : ;;
-    esac
-    case $1 in
-        *active)
-            svc_forgive "$2"
-            case $2 in
-                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
-                *) svc_act restart "$2" ;;
-            esac
-            ;;
-        *) svc_act stop "$2" || : ;;
-    esac
 }
 guard() {
     if [ -e "$run/undoing" ]; then
@@ -1984,9 +2326,13 @@ guard_undo() { # REASON
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
         '' | *[!0-9]*) ;;
-        *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
+        *)
+            rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" \
+                "$run_folder/written.$guard_pid"
+            ;;
     esac
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo_wait
     undo "$guard_reason"
     if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
         lock_release
@@ -2032,6 +2378,67 @@ member_remove() { # USER GROUP
     case ",${member_line##*:}," in
         *",$1,"*) gpasswd -d "$1" "$2" ;;
     esac
+}
+keep_account() { # NUMBER NAME
+    keep_line=$(exec getent passwd -- "$2") || keep_line=
+    if [ -z "$keep_line" ]; then
+        printf 'account absent %s\n' "$2"
+        return 0
+    fi
+    account_groups "$2"
+    keep_gid=${keep_line#*:*:*:}
+    keep_shadow=$(exec getent shadow -- "$2") || keep_shadow=
+    keep_shadow=${keep_shadow#*:}
+    keep_own=$(exec getent group -- "${keep_gid%%:*}") || keep_own=
+    printf '%s\n' "$keep_line" "${keep_shadow%%:*}" "${keep_own%%:*}" "$account_in" >"$run/kept/$1" || return 1
+    printf 'account %s %s\n' "$1" "$2"
+}
+account_groups() { # NAME -> account_in: the groups of /etc/group that list it, divided by commas
+    account_in=
+    while IFS=: read -r account_group _ _ account_members; do
+        case ",$account_members," in
+            *",$1,"*) account_in="$account_in${account_in:+,}$account_group" ;;
+        esac
+    done </etc/group
+}
+undo_account() { # NUMBER NAME
+    [ "$1" != absent ] || return 0
+    undo_now=$(exec getent passwd -- "$2") || undo_now=
+    {
+        IFS= read -r undo_line
+        IFS= read -r undo_hash
+        IFS= read -r undo_own
+        IFS= read -r undo_in || :
+    } <"$run/kept/$1"
+    undo_name=$2
+    account_fields "$undo_line"
+    if [ -z "$undo_now" ]; then
+        getent group -- "$undo_own" >/dev/null || groupadd -g "$account_gid" -- "$undo_own"
+        useradd -M -u "$account_uid" -g "$account_gid" -d "$account_home" -s "$account_shell" -c "$account_comment" \
+            ${undo_in:+-G "$undo_in"} -- "$undo_name"
+        printf '%s:%s\n' "$undo_name" "$undo_hash" | chpasswd -e
+        undo_say "made the user $undo_name again"
+        return 0
+    fi
+    if [ "$undo_now" != "$undo_line" ]; then
+        set -- -s "$account_shell" -c "$account_comment"
+        account_old=$account_uid:$account_home
+        account_fields "$undo_now"
+        [ "$account_uid" = "${account_old%%:*}" ] || set -- "$@" -u "${account_old%%:*}"
+        [ "$account_home" = "${account_old#*:}" ] || set -- "$@" -d "${account_old#*:}"
+        usermod "$@" -- "$undo_name"
+        undo_say "changed the user $undo_name back"
+    fi
+    account_groups "$undo_name"
+    if [ "$account_in" != "$undo_in" ]; then
+        usermod -G "$undo_in" -- "$undo_name"
+        undo_say "restored the groups of the user $undo_name"
+    fi
+}
+account_fields() { # LINE -> account_uid, account_gid, account_comment, account_home, account_shell
+    IFS=: read -r _ _ account_uid account_gid account_comment account_home account_shell <<LINE
+$1
+LINE
 }
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
 step_limit=180 run_queue=$run_folder/queue run_lock=$run_folder/lock
@@ -2131,7 +2538,6 @@ journal() {
     printf '%s\n' "$frame" >>"$run/events" || journal_full
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
-queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
 journal_full() {
     rm -f "$run/reserve"
     journal_sent=$((journal_sent - ${#frame} - 1))
@@ -2150,7 +2556,7 @@ after_full() {
     : >"$run/after"
     return 1
 }
-lock_take() {
+queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
     process $$
     queue_self=$process_id
     queue_now="$queue_self $(date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -2351,7 +2757,11 @@ esac
 begin 20260101T000000-00000000
 lock_take
 base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/motd absent file /etc/docker/daemon.json absent
-keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package curl absent package shadow absent package docker-engine absent package docker-cli absent package containerd absent package docker-cli-buildx absent package docker-cli-compose absent service docker ''
+keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package curl absent package shadow absent package docker-engine absent package docker-cli absent package containerd absent package docker-cli-buildx absent package docker-cli-compose absent account bob '' service docker 'restart,current,,-
+
+/etc/docker/daemon.json
+/etc/conf.d/docker
+/etc/firewalld/zones/docker.xml'
 keep_containers
 step 0 180 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
 play Site
@@ -2363,13 +2773,13 @@ hold docker-engine
 member docker bob
 sysctl net.ipv4.ip_forward 0
 '
+arm 60 1
 step 1 180 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
 '
 step 2 180 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
 127.0.1.1 web1.example.com web1
 '
 step 3 180 hostname:web1.example.com hostname_set web1.example.com
-arm 60 4
 step 4 180 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
 net.ipv4.ip_forward = 1
 '
@@ -2401,10 +2811,8 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
-at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd
+at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
 at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-at look_files /etc/docker/daemon.json /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
-at look_packages curl shadow docker-engine docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'

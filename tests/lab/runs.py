@@ -36,3 +36,12 @@ def start(host: LabHost, *words: str) -> subprocess.Popen[str]:
 def until(host: LabHost, condition: str, seconds: int = 60) -> None:
     """Wait for it, looking from inside the host: it may be cut off."""
     host.within(f"for n in $(seq {seconds * 5}); do {condition} && exit 0; sleep 0.2; done; exit 1")
+
+
+def sleeper(host: LabHost) -> None:
+    """An image that needs no registry: sleep, and what it is linked to."""
+    host.sh(
+        "mkdir -p /tmp/image/bin && cd /tmp/image && cp -L /bin/sleep bin/ && "
+        "for f in $(ldd /bin/sleep | grep -o '/[^ )]*'); do mkdir -p .${f%/*}; cp -L $f .$f; done; "
+        "tar -c . | docker import - sleeper:1"
+    )

@@ -149,7 +149,7 @@ def test_secrets_of_a_job_that_systemd_does_not_start(host: LabHost, monkeypatch
     )
     outcome = host.apply({"files": {"/etc/x": {"content": "{{ leaky }}", "mode": "0600"}}})
     assert outcome.counts == {"failed": 1}
-    assert outcome.done["error"]["message"] == "the job could not be started"
+    assert outcome.done["error"]["message"] == "the job could not be started: no"
     assert found(host, "secret-4711") == ""
     assert host.sh("find /var/lib/provision/runs -name secrets") == ""
     host.sh("rm /usr/local/bin/systemd-run")

@@ -12,17 +12,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import LabHost, NewHost, engine, inventory_of
-from tests.lab.runs import RUNS, leftovers, receipt, start, until
-
-
-def sleeper(host: LabHost) -> None:
-    """An image that needs no registry: sleep, and what it is linked to."""
-    host.sh(
-        "mkdir -p /tmp/image/bin && cd /tmp/image && cp -L /bin/sleep bin/ && "
-        "for f in $(ldd /bin/sleep | grep -o '/[^ )]*'); do mkdir -p .${f%/*}; cp -L $f .$f; done; "
-        "tar -c . | docker import - sleeper:1"
-    )
-
+from tests.lab.runs import RUNS, leftovers, receipt, sleeper, start, until
 
 CUT_OFF = {"bip": "198.51.100.1/24"}
 BRIDGE = "ip -o -4 address show dev docker0 | grep -q"
@@ -200,7 +190,7 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
     # live-restore comes with a key that needs a restart: switched on first, so that the container goes on.
     base: dict[str, Any] = {"live-restore": True}
     before, daemon = host.sh(pid), host.dockerd_pid()
-    planned = host.plan({"engine": engine(icc=False, **base)})
+    planned = host.plan({"engine": engine(**{"userland-proxy": False}, **base)})
     assert planned.all("host.plan")[0]["impact"] == "restart", "no container ends"
     assert host.apply().counts == {"changed": 1}
     assert (host.sh(pid), host.dockerd_pid() == daemon) == (before, False)

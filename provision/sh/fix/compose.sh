@@ -3,6 +3,7 @@
 
 compose_up() { # PROJECT FILE WITHIN
     compose_stops "$1"
+    compose_touched "$1"
     compose_do "$1" "$2" up -d --remove-orphans --quiet-pull
     compose_well "$1" "$3"
 }
@@ -31,7 +32,14 @@ compose_stops() { # PROJECT
     alive_for "$stops_all"
 }
 
+# Durable: what a rollback does to a project that this run did not come to is a change of its own.
+compose_touched() { # PROJECT
+    touched compose "$1"
+    [ -z "$run" ] || durable "$run/touched" "$run"
+}
+
 compose_down() { # PROJECT: its volumes stay
+    compose_touched "$1"
     compose_stops "$1"
     docker compose -p "$1" --progress quiet down --remove-orphans 3>&-
 }
@@ -75,6 +83,7 @@ keep_compose() { # NUMBER PROJECT FILE
 undo_compose() { # PRESENT "PROJECT FILE"
     command -v docker >/dev/null || return 0
     undo_project=${2%% *} undo_file=${2#* }
+    was_touched compose "$undo_project" || return 0
     if [ "$1" = present ] && [ -f "$undo_file" ]; then
         compose_do "$undo_project" "$undo_file" up -d --remove-orphans --quiet-pull
     # Docker may be as it was before the run: not running. Then nothing of the project does.

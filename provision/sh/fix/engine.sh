@@ -65,6 +65,80 @@ docker_reload() {
     fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
 }
 
+# dockerd moves its bridge at its start, and not under containers that live-restore has kept (moby,
+# daemon/daemon_unix.go, initNetworkController: "updated network configuration will not take affect").
+bridge_free() { # KEYS
+    shim_runs || return 0
+    free_names=$(docker ps --format '{{.Names}}' 2>/dev/null 3>&- | tr '\n' ' ') || free_names=
+    [ -n "$free_names" ] || return 0
+    fail "$1: dockerd does not change its bridge while containers run under live-restore (${free_names% });" \
+        "stop them, or declare engine.bridge_change: stop"
+}
+
+# Before anything is stopped: is there a container that could not be started again?
+containers_return() {
+    shim_runs || return 0
+    return_ids=$(docker ps -q --no-trunc 3>&-)
+    [ -n "$return_ids" ] || return 0
+    # shellcheck disable=SC2086 # ids
+    return_lost=$(docker inspect --format '{{if .HostConfig.AutoRemove}}{{.Name}} {{end}}' $return_ids 3>&- | tr -d '/\n')
+    [ -z "$return_lost" ] || fail "containers that remove themselves when they stop (--rm) would be lost: ${return_lost% };" \
+        "docker has to stop them for the change of its bridge"
+}
+
+# Stop all that run. Their ids are written down first, so that a rollback can start them again.
+containers_stop() { # all|return: what would not come back is stopped too, or nothing is
+    shim_runs || return 0
+    [ "$1" = all ] || containers_return
+    # The oldest first: what it is that others share the network of.
+    stop_ids=
+    for stop_one in $(docker ps -q --no-trunc 3>&-); do
+        stop_ids="$stop_one${stop_ids:+ $stop_ids}"
+    done
+    for stop_one in $stop_ids; do
+        printf '%s\n' "$stop_one" >>"$run/stopped"
+    done
+    [ -z "$stop_ids" ] || durable "$run/stopped" "$run"
+    for stop_one in $stop_ids; do
+        alive
+        docker stop "$stop_one" >/dev/null 3>&-
+    done
+}
+
+containers_start() {
+    [ -s "$run/stopped" ] || return 0
+    start_failed=
+    while IFS= read -r start_one; do
+        alive
+        # It may have been removed by itself (--rm), or be another one's to start first.
+        docker start "$start_one" >/dev/null 2>&1 3>&- </dev/null || start_failed="$start_failed $start_one"
+    done <"$run/stopped"
+    for start_one in $start_failed; do
+        ! docker container inspect "$start_one" >/dev/null 2>&1 3>&- || docker start "$start_one" >/dev/null 3>&-
+    done
+    rm -f "$run/stopped"
+}
+
+# Stopped, so that the new daemon finds none that runs; and started again.
+docker_bridge_restart() {
+    containers_stop return
+    svc_forgive docker
+    svc_act restart docker
+    containers_start
+}
+
+# docker's file is as declared and its bridge is not: the file was changed while containers ran.
+bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
+    # A restart for another reason may have moved it.
+    case $(exec ip -o -4 address show dev docker0 2>/dev/null 3>&-) in
+        *" inet $4 "*) return 0 ;;
+    esac
+    [ "$2" = stop ] || bridge_free "bip $4"
+    docker_bridge_restart
+    # What the new process has loaded is what was there before its start.
+    svc_settle "$1" restart "$3"
+}
+
 # live-restore on before the restart: by SIGHUP, seen, and only then is the daemon restarted; no container ends.
 docker_live_restore() {
     case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in

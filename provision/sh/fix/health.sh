@@ -17,18 +17,6 @@ keep_containers() {
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
 }
 
-# A container that runs has a shim (containerd, runtime/v2: containerd-shim-RUNTIME-VERSION; before 18.09 docker's own,
-# docker-containerd-shim). Its name is there without a fork; docker's client takes as long as thirty of them.
-shim_runs() {
-    for shim_file in /proc/[0-9]*/comm; do
-        { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue
-        case $shim_name in
-            containerd-shim* | docker-containe*) return 0 ;;
-        esac
-    done
-    return 1
-}
-
 # After the change: docker stays, its mirrors' names resolve if that was asked for, and what ran and should run still
 # runs.
 health() { # STEADY-SECONDS MIRROR-NAME...

@@ -12,6 +12,8 @@ network_replace() { # NAME WORD...
     replace_name=$1
     shift
     replace_members=$(docker network inspect --format '{{range $id, $one := .Containers}}{{$id}} {{end}}' "$replace_name")
+    # Whatever breaks this off, a rollback knows them by this file.
+    printf '%s\n' "$replace_members" >>"$run/members.$replace_name"
     for replace_one in $replace_members; do
         docker network disconnect -f "$replace_name" "$replace_one"
     done
@@ -30,6 +32,7 @@ keep_network() { # NUMBER NAME WORDS: what made it as it is now, a word a line
     if docker network inspect "$2" >/dev/null 2>&1 3>&-; then
         printf '%s\n' "$3" >"$run/kept/$1" || return 1
         printf 'network %s %s\n' "$1" "$2"
+        printf 'id %s %s\n' "$(docker network inspect --format '{{.Id}}' "$2" 2>/dev/null 3>&-)" "$2"
     else
         printf 'network absent %s\n' "$2"
     fi
@@ -42,6 +45,12 @@ undo_network() { # NUMBER NAME
         return 0
     fi
     undo_name=$2
+    # The very one that was there needs nothing; at most its containers have left it.
+    undo_id=$(docker network inspect --format '{{.Id}}' "$undo_name" 2>/dev/null) || undo_id=none
+    if grep -qxF -e "id $undo_id $undo_name" -- "$run/before"; then
+        undo_members "$undo_name"
+        return 0
+    fi
     set -- "$run/kept/$1"
     while IFS= read -r undo_word; do
         [ -z "$undo_word" ] || set -- "$@" "$undo_word"
@@ -52,6 +61,16 @@ undo_network() { # NUMBER NAME
     else
         network_put "$undo_name" "$@"
     fi
+    undo_members "$undo_name"
+}
+
+undo_members() { # NAME: those that this run has taken out of it, as far as they are there and out of it
+    [ -f "$run/members.$1" ] || return 0
+    while IFS=' ' read -r undo_ids; do
+        for undo_one in $undo_ids; do
+            docker network connect "$1" "$undo_one" 2>/dev/null </dev/null || :
+        done
+    done <"$run/members.$1"
 }
 
 volume_put() { # NAME WORD...

@@ -12,6 +12,16 @@ pkg_whole() { # SECONDS repair|-: a next transaction makes the host fulfil its w
     return 0
 }
 
+pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+    (pin_version "$1" "$2") >/dev/null 2>&1 ||
+        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+            "install it again, so it is not removed"
+}
+
+pkg_there() { # NAME: whether it is installed
+    apk info -e -- "$1" >/dev/null 3>&-
+}
+
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apk_quiet "$1" update
 }
@@ -61,6 +71,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         shift 3
         packages_left=$((packages_left - 1))
     done
+    touched package -
     apk_quiet "$packages_seconds" add --upgrade -- "$@"
 }
 

@@ -24,6 +24,7 @@ pkg_whole() { # SECONDS repair|-
     [ "$2" = repair ] || fail "dpkg was interrupted on this host. provision apply --repair-packages finishes it" \
         "(it runs: dpkg --configure -a). What it left:$nl$whole_left"
     emit note "dpkg was interrupted here; running dpkg --configure -a"
+    touched package -
     DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold 3>&-
 }
 
@@ -95,10 +96,24 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         shift 3
         packages_left=$((packages_left - 1))
     done
+    touched package -
     apt_quiet --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@"
     # Names of packages have no blanks.
     # shellcheck disable=SC2086
     [ -z "$packages_held" ] || apt-mark -q hold $packages_held 3>&-
+}
+
+pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+    (pin_version "$1" "$2") >/dev/null 2>&1 ||
+        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+            "install it again, so it is not removed"
+}
+
+pkg_there() { # NAME: whether it is installed
+    case $(exec dpkg-query -W -f '${db:Status-Abbrev}' -- "$1" 2>/dev/null) in
+        ?i*) ;;
+        *) return 1 ;;
+    esac
 }
 
 key_download() { # URL FILE: by apt's own downloader, no curl needed

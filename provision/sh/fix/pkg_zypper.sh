@@ -48,6 +48,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         esac
         shift 3
     done
+    touched package -
     # Names and versions are words of packages: no blanks, no patterns.
     # shellcheck disable=SC2086
     {

@@ -51,6 +51,16 @@ rpm_older() { # VERSION THAN: by rpm's own comparison
     [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
 }
 
+pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+    (pin_version "$1" "$2") >/dev/null 2>&1 ||
+        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+            "install it again, so it is not removed"
+}
+
+pkg_there() { # NAME: whether it is installed
+    rpm -q --quiet -- "$1" 3>&-
+}
+
 pkg_whole() { # SECONDS repair|-: rpm keeps no list of what it has yet to do, so there is nothing to finish
     return 0
 }

@@ -150,10 +150,14 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
     fi
-    if [ "$loaded_state" != current ]; then
+    # Its package may have restarted docker, and that has moved no bridge.
+    if [ "$loaded_state" != current ] || [ "$2" = bridge-restart ]; then
         svc_known "$1"
+        # A reload leaves the process as it is: this is how a rollback knows of it.
+        touched unit "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;
+            docker:bridge-restart) docker_bridge_restart ;;
             docker:live-restart)
                 docker_live_restore
                 svc_forgive "$1"

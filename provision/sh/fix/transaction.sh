@@ -57,19 +57,12 @@ keep() { # (KIND KEY VALUE)...
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
                 ;;
-            image | container | network | compose | store)
+            image | container | network | compose | store | account)
                 keep_number=$((keep_number + 1))
-                "keep_$1" "$keep_number" "$2" "$3"
+                "keep_$1" "$keep_number" "$2" "$3" || keep_failed
                 ;;
-            live | forward | hostname | package) printf '%s %s %s\n' "$1" "$2" "$3" ;;
-            service)
-                keep_show=$nl$(services_query "$2" - '')$nl
-                keep_state=
-                case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
-                case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
-                case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
-                printf 'service %s %s\n' "${keep_state:-off}" "$2"
-                ;;
+            live | forward | hostname | package | removed) printf '%s %s %s\n' "$1" "$2" "$3" ;;
+            service) keep_service "$2" "$3" ;;
         esac
         shift 3
     done >"$run/before.new" || keep_failed
@@ -81,6 +74,27 @@ keep() { # (KIND KEY VALUE)...
     done
     durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
+}
+
+# What a service is, which process it is, and how a restored file gets into that process.
+keep_service() { # UNIT "HOW<newline>KEYS<newline>PATH..."|''
+    svc_state "$1"
+    keep_show=$nl$service_show$nl
+    keep_state=
+    case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
+    case $keep_show in *"${nl}ActiveState=active$nl"*) keep_state="$keep_state+active" ;; esac
+    case $keep_show in *"${nl}LoadState=not-found$nl"*) keep_state=none ;; esac
+    printf 'service %s %s\n' "${keep_state:-off}" "$1"
+    printf 'process %s %s\n' "${process_id:--}" "$1"
+    [ -n "$2" ] || return 0
+    printf 'loads %s %s\n' "${2%%"$nl"*}" "$1"
+    keep_left=${2#*"$nl"}
+    printf 'keys %s %s\n' "$1" "${keep_left%%"$nl"*}"
+    keep_left=${keep_left#*"$nl"}$nl
+    while [ -n "$keep_left" ]; do
+        printf 'watches %s %s\n' "$1" "${keep_left%%"$nl"*}"
+        keep_left=${keep_left#*"$nl"}
+    done
 }
 
 keep_told() { # LINES: of the record, and notes for the operator
@@ -304,30 +318,36 @@ transaction_failed() { # REASON
     undo "$1"
 }
 
-# Put back what `before` says: files and settings the other way round, then the services, in their order. Safe to
-# repeat: a power cut in the middle of it is no harm.
+# Restore what `before` says, where it is no longer so: files and settings the other way round, then the services and
+# what docker has, in their order. Safe to repeat: a power cut in the middle of it is no harm.
 undo() { # REASON
     # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
-    undo_list='' undo_units='' undo_objects='' undo_failed=''
+    undo_list='' undo_units='' undo_packages='' undo_objects='' undo_failed=''
     [ "$run_noise" != /dev/null ] ||
         printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
+            'removed '*) undo_packages="$undo_packages$undo_line$nl" ;;
             # What docker has, in the order in which it was made: when docker itself is as it was.
             'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
-            'end '* | 'package '* | 'made '*) ;;
+            'end '* | 'package '* | 'made '* | 'id '* | 'process '* | 'loads '* | 'keys '* | 'watches '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
         esac
     done <"$run/before"
     sweep "$run"
+    undo_note
     undo_each "$undo_list"
-    svc_reread >>"$run_noise" 2>&1 || :
+    # A service manager reads its files again only where something was restored.
+    [ ! -s "$run/undo.said" ] || svc_reread >>"$run_noise" 2>&1 || :
     undo_each "$undo_units"
+    undo_each "$undo_packages"
     undo_each "$undo_objects"
+    undo_ended >>"$run_noise" 2>&1 || :
     rm -f "$run/aside" "$run/volumes"
-    emit undone "$1" "$undo_failed"
+    emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)"
+    printf '%s\n' "$frame" >"$run/undone"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
         undo_remove "${run##*/}"
@@ -425,6 +445,7 @@ undo_each() { # LINES
         undo_line=${undo_left%%"$nl"*}
         undo_left=${undo_left#*"$nl"}
         undo_rest=${undo_line#* }
+        undo_needed "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }" || continue
         # A plain command in a shell of its own: behind `||` the shell would ignore its set -e.
         (
             set -eu
@@ -432,7 +453,11 @@ undo_each() { # LINES
             undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
         ) >>"$run_noise" 2>&1 </dev/null
         # shellcheck disable=SC2181 # `if` would be such a place too
-        [ $? -eq 0 ] || undo_failed="$undo_failed$undo_line$nl"
+        if [ $? -eq 0 ]; then
+            undo_tell "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
+        else
+            undo_failed="$undo_failed$undo_line$nl"
+        fi
     done
 }
 
@@ -446,7 +471,8 @@ undo_one() { # KIND WORD REST
         file) undo_file "$run/kept/$2" "$3" ;;
         live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
         hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
-        forward) forward_set "$2" ;;
+        forward) forward_set "$2" "$3" ;;
+        removed) undo_removed "$2" "$3" ;;
         # What somebody has put into it meanwhile keeps it.
         folder)
             place "$3" - || return 0
@@ -456,7 +482,7 @@ undo_one() { # KIND WORD REST
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
         # Sent along only where the run keeps such things.
-        image | network | container | compose | spare | store) "undo_$1" "$2" "$3" ;;
+        image | network | container | compose | spare | store | account) "undo_$1" "$2" "$3" ;;
     esac
 }
 
@@ -496,6 +522,7 @@ undo_bridge() { # NAME ADDRESS
     case $undo_address in
         *"inet $2 "*) return 0 ;;
     esac
+    undo_say "moved $1 back"
     # No bridge before, so no dockerd either: what it remembers is from this very run.
     if [ -z "$2" ]; then
         undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
@@ -518,40 +545,10 @@ undo_bridge() { # NAME ADDRESS
         *) undo_text="{ \"bip\": \"$2\" }" ;;
     esac
     printf '%s\n' "$undo_text" >/etc/docker/daemon.json
+    # It moves no bridge under containers that it keeps over its restart.
+    containers_stop all
     svc_forgive docker
     svc_act restart docker
-}
-
-# A service that ran is restarted, for it may have loaded what has just been put back; its stamp goes, for that was of
-# another process.
-undo_service() { # STATE UNIT
-    rm -f -- "$services_stamps/$2"
-    case $1 in
-        none)
-            # It came with a package that stays, if it came. What it has brought up by the new settings goes by the old
-            # ones.
-            case $(services_query "$2" - '')$nl in
-                *"LoadState=not-found$nl"*) return 0 ;;
-                *"ActiveState=active$nl"*) svc_act restart "$2" ;;
-            esac
-            svc_disable "$2" || :
-            svc_act stop "$2" || :
-            return 0
-            ;;
-        enabled*) svc_enable "$2" ;;
-        *) svc_disable "$2" || : ;;
-    esac
-    case $1 in
-        *active)
-            svc_forgive "$2"
-            case $2 in
-                # These have no process that could have loaded something, and a restart takes away what uses them.
-                *.mount | *.automount | *.swap | *.target | *.slice) svc_act start "$2" ;;
-                *) svc_act restart "$2" ;;
-            esac
-            ;;
-        *) svc_act stop "$2" || : ;;
-    esac
 }
 
 # What the timer runs, and the boot: is it time to put things back?
@@ -640,9 +637,13 @@ guard_undo() { # REASON
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
         '' | *[!0-9]*) ;;
-        *) rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" ;;
+        *)
+            rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" \
+                "$run_folder/written.$guard_pid"
+            ;;
     esac
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo_wait
     undo "$guard_reason"
     # What a dead job has left of the host's lock. One that was killed for it may still be on its way out.
     if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then

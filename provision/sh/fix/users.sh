@@ -28,3 +28,73 @@ member_remove() { # USER GROUP
         *",$1,"*) gpasswd -d "$1" "$2" ;;
     esac
 }
+
+# An account as it is: its line of passwd(5), its password's hash, its group, and the groups that list it.
+keep_account() { # NUMBER NAME
+    keep_line=$(exec getent passwd -- "$2") || keep_line=
+    if [ -z "$keep_line" ]; then
+        printf 'account absent %s\n' "$2"
+        return 0
+    fi
+    account_groups "$2"
+    keep_gid=${keep_line#*:*:*:}
+    keep_shadow=$(exec getent shadow -- "$2") || keep_shadow=
+    keep_shadow=${keep_shadow#*:}
+    keep_own=$(exec getent group -- "${keep_gid%%:*}") || keep_own=
+    # umask is 077
+    printf '%s\n' "$keep_line" "${keep_shadow%%:*}" "${keep_own%%:*}" "$account_in" >"$run/kept/$1" || return 1
+    printf 'account %s %s\n' "$1" "$2"
+}
+
+account_groups() { # NAME -> account_in: the groups of /etc/group that list it, divided by commas
+    account_in=
+    while IFS=: read -r account_group _ _ account_members; do
+        case ",$account_members," in
+            *",$1,"*) account_in="$account_in${account_in:+,}$account_group" ;;
+        esac
+    done </etc/group
+}
+
+# Changed back where it is another one, made again where it is no more. One that this run added stays.
+undo_account() { # NUMBER NAME
+    [ "$1" != absent ] || return 0
+    undo_now=$(exec getent passwd -- "$2") || undo_now=
+    {
+        IFS= read -r undo_line
+        IFS= read -r undo_hash
+        IFS= read -r undo_own
+        IFS= read -r undo_in || :
+    } <"$run/kept/$1"
+    undo_name=$2
+    # name:password:uid:gid:comment:home:shell; the last of them may be empty
+    account_fields "$undo_line"
+    if [ -z "$undo_now" ]; then
+        getent group -- "$undo_own" >/dev/null || groupadd -g "$account_gid" -- "$undo_own"
+        useradd -M -u "$account_uid" -g "$account_gid" -d "$account_home" -s "$account_shell" -c "$account_comment" \
+            ${undo_in:+-G "$undo_in"} -- "$undo_name"
+        printf '%s:%s\n' "$undo_name" "$undo_hash" | chpasswd -e
+        undo_say "made the user $undo_name again"
+        return 0
+    fi
+    if [ "$undo_now" != "$undo_line" ]; then
+        set -- -s "$account_shell" -c "$account_comment"
+        account_old=$account_uid:$account_home
+        account_fields "$undo_now"
+        # usermod refuses to name these of a user who is logged in, even where they stay as they are.
+        [ "$account_uid" = "${account_old%%:*}" ] || set -- "$@" -u "${account_old%%:*}"
+        [ "$account_home" = "${account_old#*:}" ] || set -- "$@" -d "${account_old#*:}"
+        usermod "$@" -- "$undo_name"
+        undo_say "changed the user $undo_name back"
+    fi
+    account_groups "$undo_name"
+    if [ "$account_in" != "$undo_in" ]; then
+        usermod -G "$undo_in" -- "$undo_name"
+        undo_say "restored the groups of the user $undo_name"
+    fi
+}
+
+account_fields() { # LINE -> account_uid, account_gid, account_comment, account_home, account_shell
+    IFS=: read -r _ _ account_uid account_gid account_comment account_home account_shell <<LINE
+$1
+LINE
+}

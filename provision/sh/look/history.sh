@@ -9,7 +9,8 @@ look_runs() { # FOLDER
         { IFS= read -r runs_result <"$runs_run/result"; } 2>/dev/null || :
         while read -r runs_kind _; do
             case $runs_kind in
-                end | spare | store) ;; # these are no things that were replaced
+                # No things that were replaced, or parts of a thing that has a line of its own.
+                end | spare | store | id | process | loads | keys | watches) ;;
                 *) runs_count=$((runs_count + 1)) ;;
             esac
         done <"$runs_run/before"

@@ -1,0 +1,293 @@
+# shellcheck shell=sh
+# What a rollback does and what it leaves alone. Only what is no longer as it was kept is restored, and a service is
+# disturbed only where its process may have loaded what was taken back: a rollback must not do more than its change.
+#
+# Files of a run that this writes: `undo.units` (services whose files were restored, durable before the first of them),
+# `undo.said` (what was done, for people), `undo.waits` (what a rollback waits for).
+
+# Note something that this run does to a thing and that leaves no trace which a rollback could see.
+touched() { # KIND NAME
+    [ -z "$run" ] || printf '%s\n' "$*" >>"$run/touched"
+}
+
+was_touched() { # KIND NAME
+    [ -f "$run/touched" ] && grep -qxF -e "$*" -- "$run/touched"
+}
+
+undo_say() { # WORDS
+    printf '%s\n' "$*" >>"$run/undo.said"
+}
+
+undo_needed() { # KIND WORD REST: whether it is another one now, as far as that can be told beforehand
+    case $1 in
+        absent) [ -e "$3" ] || [ -L "$3" ] ;;
+        file) ! same_file "$run/kept/$2" "$3" ;;
+        folder) [ -d "$3" ] ;;
+        owned) [ "$(exec stat -c '%u:%g:%a' -- "$3" 2>/dev/null)" != "$2" ] ;;
+        live)
+            # The kernel separates by tabs what may be given to it with blanks.
+            needed_now=$(exec cat "/proc/sys/$2" 2>/dev/null | tr '\t' ' ') || return 0
+            [ "$needed_now" != "$(printf '%s' "$3" | tr '\t' ' ')" ]
+            ;;
+        hostname) [ "$(exec cat /proc/sys/kernel/hostname)" != "$2" ] ;;
+        forward)
+            [ "$(forward_policy iptables)" != "$2" ] && return 0
+            case $3 in
+                ACCEPT | DROP)
+                    # A kernel without its table has none to restore.
+                    case $(forward_policy ip6tables) in none | "$3") return 1 ;; esac
+                    ;;
+                *) return 1 ;;
+            esac
+            ;;
+    esac
+}
+
+# In kind, owner, mode and bytes. Where another account can change names, none of that would hold for the moment after:
+# what is there is not read (it may be a FIFO by then), and restored in any case.
+same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the directory
+    place "$2" - 2>/dev/null && [ -n "$place_safe" ] || exit 1
+    same_states=$(exec stat -c '%F:%a:%u:%g:%s' -- "$1" "./$place_name" 2>/dev/null) || exit 1
+    [ "${same_states%%"$nl"*}" = "${same_states#*"$nl"}" ] || exit 1
+    case $same_states in
+        symbolic*) [ "$(exec readlink -- "$1")" = "$(exec readlink -- "./$place_name")" ] ;;
+        regular*) [ "$(exec sha256sum <"$1")" = "$(exec sha256sum <"./$place_name")" ] ;;
+    esac
+)
+
+# Which services watch a file that is about to be restored. Durable before the first of them is: when the rollback
+# itself is broken off, its repetition finds the files restored and must still have them loaded.
+undo_note() {
+    note_paths=$nl note_units=
+    while IFS=' ' read -r note_kind note_word note_rest; do
+        case $note_kind in
+            file | absent)
+                ! undo_needed "$note_kind" "$note_word" "$note_rest" || note_paths="$note_paths$note_rest$nl"
+                ;;
+            watches)
+                case $note_paths in
+                    *"$nl$note_rest$nl"*) note_units="$note_units$note_word$nl" ;;
+                esac
+                ;;
+        esac
+    done <"$run/before"
+    [ -n "$note_units" ] || return 0
+    printf '%s' "$note_units" >>"$run/undo.units"
+    durable "$run/undo.units" "$run"
+}
+
+undo_tell() { # KIND WORD REST: it was restored
+    case $1 in
+        absent | folder) undo_say "removed $3" ;;
+        file) undo_say "restored $3" ;;
+        owned) undo_say "restored the owner and mode of $3" ;;
+        live) undo_say "restored $2" ;;
+        hostname) undo_say "restored the host name" ;;
+        forward) undo_say "restored the forward policy" ;;
+    esac
+}
+
+# What `before` says of a unit -> undo_process, undo_how (a word and its conditions, divided by commas), undo_keys,
+# undo_watched
+undo_facts() { # UNIT
+    undo_process='' undo_how=restart,current,,- undo_keys='' undo_watched=
+    while IFS=' ' read -r facts_kind facts_word facts_rest; do
+        case $facts_kind:$facts_word:$facts_rest in
+            "process:"*":$1") undo_process=$facts_word ;;
+            "loads:"*":$1") undo_how=$facts_word ;;
+            "keys:$1:"*) undo_keys=$facts_rest ;;
+            "watches:$1:"*) undo_watched="${undo_watched:+$undo_watched$nl}$facts_rest" ;;
+        esac
+    done <"$run/before"
+}
+
+undo_service() { # STATE UNIT
+    svc_state "$2"
+    undo_show=$nl$service_show$nl undo_enabled=no undo_active=no
+    case $undo_show in *"${nl}UnitFileState=enabled"*) undo_enabled=yes ;; esac
+    case $undo_show in *"${nl}ActiveState=active$nl"*) undo_active=yes ;; esac
+    undo_facts "$2"
+    undo_noted=no
+    if [ -f "$run/undo.units" ] && grep -qxF -e "$2" -- "$run/undo.units"; then
+        undo_noted=yes
+    fi
+    case $1:$undo_enabled in
+        none:*)
+            # It came with a package that stays, if it came.
+            case $undo_show in *"LoadState=not-found$nl"*) return 0 ;; esac
+            # What it has brought up by the new settings goes by the old ones.
+            [ "$undo_active$undo_noted" != yesyes ] || svc_act restart "$2"
+            [ "$undo_enabled" = no ] || svc_disable "$2" || :
+            ;;
+        enabled*:no) svc_enable "$2" && undo_say "enabled $2" ;;
+        enabled*) ;;
+        *:yes) svc_disable "$2" && undo_say "disabled $2" ;;
+    esac
+    case $1:$undo_active in
+        *active:yes) undo_loaded "$2" ;;
+        *active:no)
+            undo_start "$2"
+            undo_say "started $2"
+            ;;
+        *:yes)
+            svc_act stop "$2" || :
+            undo_say "stopped $2"
+            ;;
+    esac
+}
+
+undo_start() { # UNIT: with the files as they are now
+    rm -f -- "$services_stamps/$1"
+    svc_forgive "$1"
+    svc_act restart "$1"
+    undo_stamp "$1" current
+}
+
+undo_stamp() { # UNIT current|stale: what its process has loaded
+    [ -n "$undo_watched" ] || return 0
+    svc_state "$1"
+    [ -n "$process_id" ] || return 0
+    identify "$undo_watched"
+    [ "$2" = current ] || loaded_now="stale$nl"
+    svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
+}
+
+# A service that runs and is to run: does it have what was taken back?
+undo_loaded() { # UNIT
+    [ -n "$undo_watched" ] || return 0
+    undo_reached=no
+    if [ "$process_id" != "$undo_process" ] || was_touched unit "$1"; then
+        undo_reached=yes
+    fi
+    undo_rest=${undo_how#*,}
+    if [ "$undo_reached" = no ]; then
+        # It never had it: a restored file is another one by its inode, which is no reason to load it.
+        [ "$undo_noted" = no ] || undo_stamp "$1" "${undo_rest%%,*}"
+        return 0
+    fi
+    if [ "$undo_noted" = no ]; then
+        loaded "$1" "$undo_watched"
+        [ "$loaded_state" = stale ] || return 0
+    fi
+    undo_load "$1" "${undo_how%%,*}" "${undo_rest#*,}"
+}
+
+# Load what was restored: by a reload where that is enough, and by no restart that the limit forbids.
+undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
+    case $1:$2 in
+        docker:reload)
+            if (docker_reload); then
+                undo_say "reloaded docker"
+                undo_stamp docker current
+                return 0
+            fi
+            ;;
+        *:reload)
+            svc_act reload "$1"
+            undo_say "reloaded $1"
+            undo_stamp "$1" current
+            return 0
+            ;;
+    esac
+    if [ "$1" = docker ] && ! undo_may_restart "$2" "${3%,*}" "${3#*,}"; then
+        (docker_reload) || :
+        undo_stamp docker stale
+        undo_say "docker was not restarted, for --max-impact ${3%,*} forbids it: it keeps what was taken back" \
+            "(${undo_keys:-its start}) until docker is restarted"
+        return 0
+    fi
+    if [ "$2" = bridge ]; then
+        containers_stop all
+    fi
+    undo_start "$1"
+    undo_say "restarted $1"
+}
+
+# Whether the operator's limit allows a restart of dockerd. With containers that end by it, it is no mere restart.
+undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restored file has live-restore
+    case $2 in
+        none | reload) return 1 ;;
+        restart) ;;
+        *) return 0 ;;
+    esac
+    shim_runs || return 0
+    [ "$1$3" = restartlive ] || return 1
+    [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-)" = true ]
+}
+
+# At the end: what the rollback, or the change before it, has ended for good.
+undo_ended() {
+    [ ! -s "$run/stopped" ] || (containers_start)
+    [ -s "$run/containers" ] || return 0
+    ended_left=20
+    while :; do
+        ended_running=$nl$(docker ps -q --no-trunc 2>/dev/null 3>&-)$nl ended_names='' ended_waits=
+        while IFS=' ' read -r ended_id ended_policy ended_name; do
+            case $ended_running in
+                *"$nl$ended_id$nl"*) continue ;;
+            esac
+            ended_names="$ended_names ${ended_name#/}"
+            case $ended_policy in
+                always | unless-stopped) ended_waits=yes ;;
+            esac
+        done <"$run/containers"
+        if [ -z "$ended_waits" ] || [ "$ended_left" -le 0 ]; then
+            break
+        fi
+        ended_left=$((ended_left - 1))
+        sleep 0.5
+    done
+    [ -z "$ended_names" ] || undo_say "containers that ran before and do not run any more:$ended_names"
+}
+
+# What a killed job has started goes on by itself: a package manager to its end, for none is ever killed. Its scripts
+# start services and write files, so the rollback comes after them. All that the job started is in the job's session.
+undo_wait() {
+    wait_owner='' wait_boot=
+    { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
+    { IFS=' ' read -r wait_boot _ <"$run/deadline"; } 2>/dev/null || :
+    uptime_now
+    # After a reboot nothing is left of it, and its number is another process's.
+    [ -n "$wait_owner" ] && [ "$wait_boot" = "$boot" ] || return 0
+    process "${wait_owner%%:*}"
+    [ -z "$process_id" ] || [ "$process_id" = "$wait_owner" ] || return 0
+    wait_limit=${undo_patience-30}
+    if was_touched package -; then
+        wait_limit=${undo_patience-900}
+    fi
+    wait_until=$((uptime + wait_limit))
+    while session_runs "${wait_owner%%:*}"; do
+        printf '%s\n' "$session_who" >"$run/undo.waits"
+        uptime_now
+        if [ "$uptime" -ge "$wait_until" ]; then
+            undo_say "$session_who, which the job had started, still runs after $wait_limit s; the rollback did not wait for its end"
+            break
+        fi
+        sleep 1
+    done
+    rm -f "$run/undo.waits"
+}
+
+session_runs() { # SESSION -> session_who: one of its processes
+    for session_file in /proc/[0-9]*/stat; do
+        { IFS= read -r session_stat <"$session_file"; } 2>/dev/null || continue
+        # The name in parentheses may hold blanks and parentheses of its own; split (unquoted) only what follows.
+        # shellcheck disable=SC2086
+        set -- "$1" ${session_stat##*) }
+        if [ "$5" != "$1" ] || [ "$2" = Z ]; then
+            continue
+        fi
+        session_who=${session_stat#*(}
+        session_who="${session_who%)*} (pid ${session_stat%% *})"
+        return 0
+    done
+    return 1
+}
+
+# A package that this run removed is installed again, where a repository has it: in its version, or else in another.
+undo_removed() { # VERSION NAME
+    ! pkg_there "$2" || return 0
+    undo_waits=60
+    (pkg_transaction "$undo_waits" install "$2" "$1") || (pkg_transaction "$undo_waits" install "$2" -)
+    undo_say "installed $2 again"
+}

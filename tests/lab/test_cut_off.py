@@ -1,0 +1,135 @@
+"""A change that shuts the operator out is rolled back by the host, whatever it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import LAB, LabHost, NewHost
+from tests.lab.runs import RUNS, leftovers, receipt
+
+SHORT = ("--confirm-within", "6")
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA other\n"
+DENY = "auth required pam_deny.so\naccount required pam_deny.so\nsession required pam_deny.so\n"
+#: What shuts root out.
+CASES: dict[str, dict[str, Any]] = {
+    "authorized_keys": {"files": {"/root/.ssh/authorized_keys": {"content": OTHER_KEY, "mode": "0600"}}},
+    "shell": {"users": {"root": {"shell": "/bin/false"}}},
+    "pam": {"files": {"/etc/pam.d/sshd": {"content": DENY}}},
+    "sshd_config": {
+        "files": {"/etc/ssh/sshd_config.d/x.conf": {"content": "AllowUsers nobody-at-all\n"}},
+        "services": {"ssh": {"watch": ["/etc/ssh/sshd_config.d/x.conf"]}},
+    },
+}
+#: What shuts out a login that becomes root by sudo.
+SUDO_CASES: dict[str, dict[str, Any]] = {
+    "nologin": {"files": {"/etc/nologin": {"content": "maintenance\n"}}},
+    "sudoers": {"files": {"/etc/sudoers.d/zz": {"content": "op ALL=(ALL:ALL) !ALL\n", "mode": "0440"}}},
+    "group": {"users": {"op": {"groups": ["shut"]}}},
+}
+
+
+def comes_back(host: LabHost, spec: dict[str, Any]) -> None:
+    facts = (
+        "cat /etc/passwd /etc/shadow /etc/group; "
+        "find /root/.ssh /etc/pam.d /etc/ssh /etc/sudoers.d -type f ! -name 'ssh_host_*' "
+        "-printf '%p %m %u %g %s\\n' | sort; "
+        "cat /root/.ssh/authorized_keys /etc/pam.d/sshd; ls /etc/nologin 2>/dev/null; "
+        "dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' openssh-server sudo; "
+        "systemctl is-enabled ssh.service ssh.socket"
+    )
+    before = host.within(f"{{ {facts}; }} || true")
+    outcome = host.apply(spec, *SHORT)
+    assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1}), outcome.out
+    assert outcome.done["error"]["kind"] == "unconfirmed"
+    print(outcome.done["error"]["message"], "|", outcome.done["error"].get("detail", ""))
+    assert receipt(host) == "rolled_back unconfirmed"
+    assert host.sh(f"{{ {facts}; }} || true") == before
+    assert host.apply({"files": {"/etc/motd": {"content": "in\n"}}}).counts == {"changed": 1}, "it can be reached again"
+    assert leftovers(host) == ""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_root_is_shut_out(host: LabHost, name: str) -> None:
+    comes_back(host, CASES[name])
+
+
+@pytest.mark.parametrize("name", SUDO_CASES)
+def test_a_login_that_becomes_root_is_shut_out(new_host: NewHost, name: str) -> None:
+    host = new_host(ansible_user="op", ansible_become=True)
+    host.sh(
+        "groupadd shut && useradd -m -s /bin/sh -G sudo op && "
+        "echo 'op ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/op && "
+        "mkdir -m 0700 ~op/.ssh && cp ~/.ssh/authorized_keys ~op/.ssh/ && chown -R op: ~op/.ssh && "
+        "echo 'DenyGroups shut' >/etc/ssh/sshd_config.d/shut.conf && systemctl reload ssh"
+    )
+    comes_back(host, SUDO_CASES[name])
+
+
+#: The package as it is installed, in a repository on the host itself.
+REPACK = """
+mkdir -p /srv/again /tmp/r/DEBIAN
+dpkg -L openssh-server | while read -r f; do
+    if [ -d "$f" ] && [ ! -L "$f" ]; then mkdir -p "/tmp/r$f"; else cp -a "$f" "/tmp/r$f"; fi
+done
+for f in /var/lib/dpkg/info/openssh-server.*; do
+    case ${f##*.} in list | md5sums) ;; *) cp "$f" "/tmp/r/DEBIAN/${f##*.}" ;; esac
+done
+dpkg-query -s openssh-server | sed '/^Status:/d; /^Conffiles:/,/^[^ ]/{/^Conffiles:/d;/^ /d}' >/tmp/r/DEBIAN/control
+dpkg-deb -b /tmp/r /srv/again/again.deb >/dev/null
+cd /srv/again
+{ dpkg-deb -f again.deb; echo "Filename: ./again.deb"; echo "Size: $(stat -c %s again.deb)"
+  echo "SHA256: $(sha256sum again.deb | cut -d' ' -f1)"; } >Packages
+echo 'deb [trusted=yes] file:/srv/again ./' >/etc/apt/sources.list.d/again.list
+apt-get -q update
+"""
+SERVER = {"packages": {"openssh-server": "absent"}}
+
+
+def test_the_server_that_lets_the_operator_in_is_removed_only_where_it_can_come_back(host: LabHost) -> None:
+    refused = host.apply(SERVER, *SHORT)
+    assert refused.done["error"]["step"] == "packages:all pkg_spare", refused.out
+    assert "is what lets an operator in" in refused.done["error"]["detail"]
+    assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' openssh-server") == "ii"
+    host.sh(REPACK)
+    comes_back(host, SERVER)
+
+
+def logins(host: LabHost) -> int:
+    found = "journalctl -q -o cat -t sshd-session -t sshd | grep -c '^Accepted publickey for'"
+    return int(host.sh(f"journalctl --sync; {found}"))
+
+
+def test_every_change_ends_with_a_login(host: LabHost) -> None:
+    before = logins(host)
+    harmless = host.apply({"files": {"/etc/motd": {"content": "ours\n"}}})
+    assert harmless.counts == {"changed": 1}
+    assert harmless.all("armed") == []
+    assert logins(host) - before == 1 + 1 + 1, "the look, the confirmation, and this count"
+    before = logins(host)
+    assert host.apply().counts == {"ok": 1}
+    assert logins(host) - before == 1 + 1, "a host in the desired state costs one connection"
+    other = host.apply({"files": {"/etc/motd": {"content": "ours\n"}, "/etc/x": {"content": "x\n"}}})
+    assert other.counts == {"changed": 1}
+    assert len(other.all("armed")) == 1, "this file is not on the list of harmless ones"
+
+
+def test_a_host_that_is_lost_after_a_harmless_change_is_no_success(host: LabHost) -> None:
+    """sshd asks a program for root's keys, which has none once the motd has changed: nothing was armed for that."""
+    host.sh(
+        "install -m 0644 /root/.ssh/authorized_keys /etc/ssh/keys && "
+        "printf '#!/bin/sh\\ngrep -q ours /etc/motd || cat /etc/ssh/keys\\n' >/usr/local/bin/keys && "
+        " chmod 0755 /usr/local/bin/keys && printf '%s\\n' 'AuthorizedKeysFile none' "
+        "'AuthorizedKeysCommand /usr/local/bin/keys' 'AuthorizedKeysCommandUser nobody' "
+        ">/etc/ssh/sshd_config.d/keys.conf && systemctl reload ssh"
+    )
+    outcome = host.apply({"files": {"/etc/motd": {"content": "ours\n"}}}, *SHORT)
+    assert outcome.code == 3, outcome.out
+    assert outcome.counts == {"failed": 1}
+    assert outcome.done["error"]["kind"] == "unconfirmed"
+    assert "was changed, and cannot be reached any more" in outcome.done["error"]["message"]
+    assert host.within(f"cat {RUNS}/*/result; cat /etc/motd") == "done\nours"
+    host.within("echo >/etc/motd")
+    assert LAB.ssh(host.name)
+    host.sh("true")

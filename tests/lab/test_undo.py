@@ -1,0 +1,123 @@
+"""A rollback undoes what the run has done, and nothing else: what runs on the host is not disturbed for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+
+from tests.lab.conftest import LAB, LabHost, engine, slow_package
+from tests.lab.runs import RUNS, leftovers, receipt, sleeper, start, until
+
+
+def runs_bare(host: LabHost) -> None:
+    """A container that nothing starts again: where docker is restarted without live-restore, it ends."""
+    sleeper(host)
+    host.sh("docker run -d --name bare sleeper:1 sleep 3600")
+
+
+def what_runs(host: LabHost) -> str:
+    """dockerd's process and the container's."""
+    return host.sh("cat /run/docker.pid; echo; docker inspect --format '{{.State.Pid}}' bare")
+
+
+def publish(host: LabHost, postinst: str) -> None:
+    """The package ``slow`` in a repository on the host itself."""
+    slow_package(host, postinst)
+    host.sh(
+        "mkdir -p /srv/slow && cp /tmp/slow.deb /srv/slow/ && cd /srv/slow && { dpkg-deb -f slow.deb; "
+        'echo "Filename: ./slow.deb"; echo "Size: $(stat -c %s slow.deb)"; '
+        'echo "SHA256: $(sha256sum slow.deb | cut -d" " -f1)"; } >Packages && '
+        "echo 'deb [trusted=yes] file:/srv/slow ./' >/etc/apt/sources.list.d/slow.list && apt-get -q update"
+    )
+
+
+def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost) -> None:
+    host = docker_host
+    runs_bare(host)
+    before = what_runs(host)
+    # dockerd refuses the file when it is asked: nothing was written.
+    refused = host.apply({"engine": engine(nonsense=True)}, "--no-lint")
+    assert refused.done["error"]["step"] == "file:/etc/docker/daemon.json daemon_check_content", refused.out
+    assert (refused.counts, what_runs(host)) == ({"rolled_back": 1}, before)
+    assert "nothing had to be restored" in refused.done["error"]["detail"]
+    # A setting that this kernel does not have: the file comes after it.
+    unknown = host.apply({"sysctl": {"nope.nope": 1}, "engine": engine(icc=False)})
+    assert unknown.done["error"]["step"].endswith(" sysctl_set"), unknown.out
+    assert (unknown.counts, what_runs(host)) == ({"rolled_back": 1}, before)
+    # The lock of dpkg is held: daemon.json was written by then, and docker has not loaded it.
+    slow_package(host, "sleep 30")
+    holder = subprocess.Popen([*LAB.ssh(host.name), "apt-get -y install /tmp/slow.deb"], stdout=subprocess.DEVNULL)
+    until(host, "pgrep -x sleep -a | grep -qx '[0-9]* sleep 30'")
+    busy = host.apply({"packages": ["tree"], "engine": engine(icc=False)}, "--lock-timeout", "1")
+    assert busy.done["error"]["step"] == "packages:all pkg_whole", busy.out
+    assert "file:/etc/docker/daemon.json put_file" in busy.done["error"]["done"]
+    assert (busy.counts, what_runs(host)) == ({"rolled_back": 1}, before)
+    assert "/etc/docker/daemon.json" in busy.done["error"]["detail"]
+    assert holder.wait() == 0
+    # What docker has loaded is what is there: no later run restarts it for that.
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+    assert what_runs(host) == before
+    assert leftovers(host) == ""
+
+
+BROKEN = {"networks": {"broken": {"driver": "no-such-driver"}}}
+
+
+def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: LabHost) -> None:
+    host = docker_host
+    runs_bare(host)
+    before = what_runs(host)
+    # A key that a reload resets: the way back is a reload too.
+    back = host.apply({"engine": engine(**{"max-concurrent-downloads": 7}), **BROKEN})
+    assert back.done["error"]["step"] == "network:broken network_put", back.out
+    assert (back.counts, what_runs(host)) == ({"rolled_back": 1}, before)
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+    # A key that keeps its value until a restart: the plan says what the way back does, and the limit forbids it.
+    spec = {"engine": engine(debug=True), **BROKEN}
+    planned = host.plan(spec).all("host.plan")[0]
+    assert planned["impact"] == "reload"
+    assert [one["level"] for one in planned["rollback_impacts"]] == ["restart", "stop"]
+    assert "bare (no restart policy)" in planned["rollback_impacts"][1]["reason"]
+    bounded = host.apply(None, "--max-impact", "reload")
+    assert (bounded.counts, what_runs(host)) == ({"rolled_back": 1}, before)
+    assert "until docker is restarted" in bounded.done["error"]["detail"], bounded.done
+    assert host.docker_info("Debug") == "true"
+    assert host.sh("grep -c debug /etc/docker/daemon.json || true") == "0"
+    pending = host.plan({"engine": engine()})
+    assert pending.all("host.plan")[0]["impact"] == "stop", "the next plan says that docker has to be restarted"
+    # Without a limit docker is restarted, and the result names what ended by it.
+    free = host.apply(spec)
+    assert free.counts == {"rolled_back": 1}
+    assert host.docker_info("Debug") == "false"
+    assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "false"
+    assert "bare" in free.done["error"]["detail"], free.done
+    assert leftovers(host) == ""
+    assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: LabHost) -> None:
+    host = docker_host
+    host.sh("systemctl disable -q --now docker.socket docker")
+    publish(host, "touch /tmp/in-postinst; until [ -e /tmp/go ]; do sleep 0.2; done; systemctl start docker")
+    spec = {
+        "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
+        "packages": ["slow"],
+        "services": {"docker": {"enabled": True}},
+    }
+    host.playbook({"spec": spec})
+    process = start(host, "--confirm-within", "30")
+    until(host, "[ -e /tmp/in-postinst ]")
+    run = host.within(f"ls -d {RUNS}/* | tail -n 1")
+    host.within(f"kill -9 $(cut -d: -f1 {run}/owner)")
+    until(host, f"[ -e {run}/undoing ]")
+    # The rollback looks once a second; it has not begun.
+    until(host, f"[ -e {run}/undo.waits ] || [ -e {run}/result ]")
+    assert host.within(f"ls {run}/result 2>/dev/null || true") == ""
+    assert host.within("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "2"
+    host.within("touch /tmp/go")
+    out, _ = process.communicate(timeout=180)
+    assert '"rolled_back": 1' in out, out
+    assert receipt(host) == "rolled_back died"
+    assert host.sh("dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}' slow") == "ii"
+    assert host.sh("systemctl is-active docker || true") == "inactive"
+    assert host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") != "2"
+    assert leftovers(host) == ""

@@ -1,0 +1,281 @@
+"""A rollback goes by the state: what is as it was is left alone, whatever the run had been about to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.impact import rollback_impacts
+from provision.model import Call, Change, Drift, Impact, Plan, Platform
+from provision.script import SH
+from provision.work import work
+from tests.shells import each_shell, run, stub
+
+HOST = Platform("debian", "13", "trixie", "amd64", "apt")
+FILES = [
+    "look/files.sh",
+    "look/services.sh",
+    "look/svc_systemd.sh",
+    "look/forward.sh",
+    "look/containers.sh",
+    "fix/files.sh",
+    "fix/forward.sh",
+    "fix/services.sh",
+    "fix/svc_systemd.sh",
+    "fix/engine.sh",
+]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory in which root alone can change names, from / on: elsewhere nothing is compared by its name."""
+    if os.getuid() != 0:
+        pytest.skip("such a directory takes root")
+    path = Path(tempfile.mkdtemp(prefix="provision-undo-", dir="/var/lib"))
+    yield path
+    shutil.rmtree(path)
+
+
+class Host:
+    """A host of files below a folder, whose service ``x`` is this process and writes down what is done to it."""
+
+    def __init__(self, shell: list[str], folder: Path) -> None:
+        self.shell, self.folder = shell, folder
+        self.run, self.log = folder / "run", folder / "log"
+        (self.run / "kept").mkdir(parents=True)
+        self.log.touch()
+        lines = ("LoadState=loaded", "ActiveState=active", "UnitFileState=enabled", f"MainPID={os.getpid()}")
+        show = "\\n".join((*lines, "NeedDaemonReload=no"))
+        stub(
+            folder / "bin",
+            "systemctl",
+            f'case "$*" in\n*show*) printf "{show}\\n" ;;\n*) echo "$*" >>{self.log} ;;\nesac',
+        )
+
+    @property
+    def process(self) -> str:
+        return f"{os.getpid()}:{Path(f'/proc/{os.getpid()}/stat').read_text().rpartition(')')[2].split()[19]}"
+
+    def before(self, *lines: str) -> None:
+        (self.run / "before").write_text("".join(f"{line}\n" for line in (*lines, "end - -")))
+
+    def undo(self) -> tuple[str, ...]:
+        """Roll back; what its `undone` says."""
+        here = f"run={self.run} services_stamps={self.folder}/stamps run_noise=/dev/null"
+        frames, done = run(self.shell, FILES, f"{here}\nundo step", path=self.folder / "bin", frame="fix.sh")
+        (undone,) = (frame for frame in frames if frame[0] == "undone")
+        assert done.returncode == 0, done.stderr
+        assert undone[2] == "", done.stderr
+        return tuple(undone[3].splitlines())
+
+    @property
+    def acts(self) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if "daemon-reload" not in line]
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
+@each_shell
+def test_only_what_is_another_one_is_restored(shell: list[str], folder: Path) -> None:
+    host = Host(shell, folder)
+    same, other, mode, new, never = (folder / name for name in ("same", "other", "mode", "new", "never"))
+    for number, path in enumerate((same, other, mode), 1):
+        path.write_text("old\n")
+        path.chmod(0o600)
+        kept = host.run / f"kept/{number}"
+        kept.write_text("old\n")
+        kept.chmod(0o600)
+    other.write_text("new\n")
+    mode.chmod(0o644)
+    new.write_text("new\n")
+    link = folder / "link"
+    link.symlink_to(same)
+    (host.run / "kept/4").symlink_to(other)
+    untouched = _identity(same)
+    host.before(
+        f"file 1 {same}", f"file 2 {other}", f"file 3 {mode}", f"file 4 {link}", f"absent - {new}", f"absent - {never}"
+    )
+    said = host.undo()
+    assert set(said) == {f"restored {other}", f"restored {mode}", f"restored {link}", f"removed {new}"}
+    assert _identity(same) == untouched
+    assert (other.read_text(), mode.stat().st_mode & 0o777, new.exists()) == ("old\n", 0o600, False)
+    assert link.readlink() == other
+    # To repeat it does nothing at all.
+    (host.run / "undo.said").unlink()
+    assert host.undo() == ()
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("process", "touched", "acts"),
+    [
+        # The process is the one that it was, and was never told to load the file.
+        ("now", "", []),
+        # It is another one, so it may have read the file that the rollback takes back.
+        ("1:1", "", ["reset-failed -- x", "--no-pager restart -- x"]),
+        # The run has reloaded it.
+        ("now", "unit x", ["reset-failed -- x", "--no-pager restart -- x"]),
+    ],
+)
+def test_a_service_is_disturbed_only_if_it_may_have_loaded_what_is_taken_back(
+    shell: list[str], folder: Path, process: str, touched: str, acts: list[str]
+) -> None:
+    host, watched = Host(shell, folder), folder / "watched"
+    watched.write_text("new\n")
+    (host.run / "kept/1").write_text("old\n")
+    (host.run / "touched").write_text(f"{touched}\n")
+    service = [
+        "service enabled+active x",
+        f"process {host.process if process == 'now' else process} x",
+        "loads restart,current,,- x",
+        f"watches x {watched}",
+    ]
+    host.before(f"file 1 {watched}", *service)
+    assert f"restored {watched}" in host.undo()
+    assert host.acts == acts
+    assert watched.read_text() == "old\n"
+    # What it has loaded is what is there now: no later run restarts it for that.
+    asked = f"services_stamps={folder}/stamps\nlook_services x - {watched}"
+    frames, _ = run(shell, FILES[:3], asked, path=folder / "bin")
+    assert frames[-1][3] == "current"
+    # Broken off after the file: the repetition finds it restored, and goes on with the service.
+    host.log.write_text("")
+    host.undo()
+    assert host.acts == acts
+
+
+@each_shell
+def test_a_service_that_had_not_loaded_an_operators_edit_still_has_not(shell: list[str], folder: Path) -> None:
+    host, watched = Host(shell, folder), folder / "watched"
+    watched.write_text("new\n")
+    (host.run / "kept/1").write_text("edited\n")
+    host.before(
+        f"file 1 {watched}",
+        "service enabled+active x",
+        f"process {host.process} x",
+        "loads restart,stale,,- x",
+        f"watches x {watched}",
+    )
+    host.undo()
+    assert host.acts == []
+    asked = f"services_stamps={folder}/stamps\nlook_services x - {watched}"
+    frames, _ = run(shell, FILES[:3], asked, path=folder / "bin")
+    assert frames[-1][3] == "stale"
+
+
+@each_shell
+def test_the_programs_of_a_killed_job_are_found_by_its_session(shell: list[str], tmp_path: Path) -> None:
+    session = os.getsid(0)
+    frames, done = run(shell, ["fix/restore.sh"], f'if session_runs {session}; then emit found "$session_who"; fi')
+    assert frames, done.stderr
+    assert "(pid " in frames[0][1]
+    frames, _ = run(shell, ["fix/restore.sh"], "if session_runs 4194305; then emit found; fi")
+    assert frames == []
+
+
+def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
+    """Whether a plan of this one call arms a rollback."""
+    from provision.wire import Seen
+
+    change = Change("x", Drift({}, {}, ()), (call,))
+    return work("run", Plan("web1", HOST, (change,)), Seen.of([]), risky=more).risky
+
+
+def _put(path: str) -> Call:
+    return Call("put_file", (path, "root", "root", "0644", "text", "x"), replaces=(path,))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/motd",
+        "/etc/apt/sources.list.d/docker.sources",
+        "/etc/apt/keyrings/docker.asc",
+        "/etc/docker/certs.d/reg.example/ca.crt",
+        "/var/lib/provision/manifests/play",
+    ],
+)
+def test_a_file_on_the_list_of_harmless_ones_arms_no_rollback(path: str) -> None:
+    assert not risky(_put(path))
+    assert risky(_put(path), (path,)), "the spec may call it risky"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/root/.ssh/authorized_keys",
+        "/etc/pam.d/sshd",
+        "/etc/nologin",
+        "/etc/sudoers.d/ops",
+        "/etc/passwd",
+        "/etc/shells",
+        "/etc/netplan/50.yaml",
+        "/etc/systemd/network/a.network",
+        "/etc/NetworkManager/system-connections/a",
+        "/etc/nftables.conf",
+        "/etc/sysctl.d/99-x.conf",
+        "/etc/docker/daemon.json",
+        "/etc/motd.d",
+        "/etc/motd/../pam.d/sshd",
+        "/opt/app.conf",
+    ],
+)
+def test_every_other_file_arms_a_rollback(path: str) -> None:
+    assert risky(_put(path))
+    assert risky(Call("remove_file", (path,), replaces=(path,)))
+    assert risky(Call("own_file", (path, "root", "root", "0600"), replaces=(path,)))
+
+
+def test_steps_that_arm_a_rollback() -> None:
+    for function in (
+        "user_change",
+        "user_remove",
+        "user_add",
+        "pkg_transaction",
+        "svc_enable",
+        "svc_stop",
+        "sysctl_set",
+    ):
+        assert risky(Call(function, ("x", "y"))), function
+    assert risky(Call("a_step_of_tomorrow"))
+    assert risky(Call("member_add", ("op", "shut")))
+    assert risky(Call("pkg_whole", ("300", "repair")))
+    assert not risky(Call("member_add", ("op", "docker")))
+    assert not risky(Call("pkg_whole", ("300", "-")))
+
+
+def test_the_harmless_steps_are_functions_that_there_are() -> None:
+    from provision.work import HARMLESS_STEPS
+
+    text = "".join(path.read_text() for path in (SH / "fix").glob("*.sh"))
+    assert all(f"\n{name}() {{" in text for name in HARMLESS_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("undo", "live", "containers", "levels"),
+    [
+        ("reload", "-", {"web": "no"}, []),
+        ("restart", "-", {}, ["restart"]),
+        ("restart", "-", {"web": "no"}, ["restart", "stop"]),
+        ("restart", "live", {"web": "no"}, ["restart"]),
+        ("bridge", "live", {"web": "no"}, ["restart", "stop"]),
+    ],
+)
+def test_what_a_rollback_does_is_shown_where_it_is_more(
+    undo: str, live: str, containers: dict[str, str], levels: list[str]
+) -> None:
+    seen = {"running": "yes", "undo": undo, "undo effect": "debug", "undo live": live, "loaded": "stale"}
+    calls = (Call("svc_settle", ("docker", "reload", "")),)
+    change = Change("service:docker", Drift({"loaded": "current"}, seen, ("loaded",)), calls)
+    plan = Plan("web1", HOST, (change,), (Impact("reload", "service:docker", ""),))
+    assert [one.level for one in rollback_impacts(plan, containers)] == levels
+    more = Plan("web1", HOST, (change,), (Impact("stop", "service:docker", ""),))
+    assert rollback_impacts(more, containers) == ()
