@@ -364,7 +364,7 @@ def _undone(progress: _Progress) -> str:
     if not lines and not progress.failed_undo:
         lines = ["the rollback: nothing had to be restored"]
     if progress.failed_undo:
-        lines += ["could not be put back:", progress.failed_undo.rstrip()]
+        lines += ["could not be put back:", progress.failed_undo.rstrip(BLANK)]
     return "\n".join(lines)
 
 

@@ -64,7 +64,8 @@ def test_a_comment_in_sysctl_d_may_hold_any_character(character: str) -> None:
     file = "/etc/sysctl.d/a.conf"
     lines = f"{file}:1:# a{character}b\n{file}:2:net.ipv4.ip_forward = 1\n/proc/sys/net/ipv4/ip_forward:1:1\n"
     report = Seen.of([("sysctls", "", "/etc/sysctl.d/a.conf\n/proc/sys/net/ipv4/ip_forward\n", lines)])
-    assert Sysctl("net.ipv4.ip_forward", "1", "/etc/sysctl.d/p.conf").seen(report) == {"live": "1", "boot": "1"}
+    seen = Sysctl("net.ipv4.ip_forward", "1", "/etc/sysctl.d/p.conf").seen(report)
+    assert (seen["live"], seen["boot"]) == ("1", "1")
     assert SysctlElsewhere({"net.ipv4.ip_forward": "1"})(report)
 
 

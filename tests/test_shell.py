@@ -691,19 +691,23 @@ result rolled_back step || printf 'failed\n' >&2
 
 
 @each_shell
-@pytest.mark.parametrize(("unit", "verb"), [("srv.mount", "start"), ("swap.swap", "start"), ("docker", "restart")])
-def test_a_rollback_does_not_unmount_what_was_mounted(shell: list[str], tmp_path: Path, unit: str, verb: str) -> None:
-    """A service is restarted for what it has loaded. A restart of a mount takes it from those who use it."""
-    calls = tmp_path / "calls"
+@pytest.mark.parametrize(("state", "calls"), [("active", ""), ("inactive", "restart")])
+@pytest.mark.parametrize("unit", ["srv.mount", "swap.swap", "docker"])
+def test_a_rollback_does_not_unmount_what_was_mounted(
+    shell: list[str], tmp_path: Path, unit: str, state: str, calls: str
+) -> None:
+    """A restart of a mount takes it from those who use it: a unit that is as it was is left alone."""
+    said = tmp_path / "calls"
     lines = f"""
-services_stamps={quote(str(tmp_path))}
-svc_enable() {{ :; }}
+run={quote(str(tmp_path))} services_stamps={quote(str(tmp_path))}
+: >"$run/before"
+svc_state() {{ service_show="UnitFileState=enabled${{nl}}ActiveState={state}" process_id=; }}
 svc_forgive() {{ :; }}
-svc_act() {{ printf '%s\\n' "$*" >>{quote(str(calls))}; }}
+svc_act() {{ printf '%s\\n' "$*" >>{quote(str(said))}; }}
 undo_service enabled+active {unit}
 """
-    run(shell, [], lines, frame="fix.sh")
-    assert calls.read_text() == f"{verb} {unit}\n"
+    _, done = run(shell, [], lines, frame="fix.sh")
+    assert (said.read_text() if said.exists() else "") == (f"{calls} {unit}\n" if calls else ""), done.stderr
 
 
 @each_shell
@@ -714,7 +718,8 @@ def test_a_project_that_docker_does_not_run_needs_no_end(
     """``could not be put back: compose absent``: docker came with the first apply, and was stopped before that."""
     calls = tmp_path / "calls"
     stub(tmp_path / "bin", "docker", f'[ "$1" = compose ] || {{ {running}; exit $?; }}; echo "$*" >>{calls}')
-    lines = "set -eu; undo_compose absent 'shop /etc/provision/compose/shop/compose.yaml'"
-    _, done = run(shell, ["fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    (tmp_path / "touched").write_text("compose shop\n")
+    lines = f"run={tmp_path}; set -eu; undo_compose absent 'shop /etc/provision/compose/shop/compose.yaml'"
+    _, done = run(shell, ["fix/files.sh", "fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert calls.exists() == down

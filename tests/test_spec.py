@@ -30,8 +30,8 @@ BAD = [
     (f"hostname: {'a' * 40}.{'b' * 24}", "has 65 characters; the name of a Linux host has at most 64"),
     (f"hostname: {'a' * 64}", "is not a host name"),
     (
-        f"containers: {{a: {{image: b, hostname: {'a' * 40}.{'b' * 24}}}}}",
-        "containers.a.hostname: '" + "a" * 40 + "." + "b" * 24 + "' has 65 characters",
+        f"containers: {{app: {{image: b, hostname: {'a' * 40}.{'b' * 24}}}}}",
+        "containers.app.hostname: '" + "a" * 40 + "." + "b" * 24 + "' has 65 characters",
     ),
     ("packages: curl", "spec.packages: must be a mapping, not 'curl'"),
     ("packages: ['a;b']", "is not the name of a package"),

@@ -132,7 +132,7 @@ def test_what_a_project_has_to_stop_docker_knows(shell: list[str], tmp_path: Pat
         ARMED.format(folder=tmp_path)
         + 'now=0\nstep 0 1800 x compose_down p\nIFS= read -r until <"$run/deadline"\nemit "$until"'
     )
-    frames, done = run(shell, ["fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    frames, done = run(shell, ["fix/files.sh", "fix/compose.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert frames[-1] == ("1:1 2410",), done.stderr
 
 

@@ -53,8 +53,10 @@ submit() { # RUN
         IFS= read -r submit_cut <"$run/cut"
         tail -c "+$((submit_cut + 1))" "$run/events" >&3
     fi
-    # Killed, and armed: the host is about to roll it back.
-    job_wait
+    # Killed, and armed: the host is about to roll it back. A job that was refused has no result to wait for.
+    if [ -e "$run/armed" ] || [ -e "$run/undoing" ]; then
+        job_wait
+    fi
     receipt
     # Refused before it kept anything: nothing has happened that anybody would want to look up.
     [ -f "$run/before" ] || rm -rf -- "$run"
