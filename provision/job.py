@@ -18,7 +18,7 @@ from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
 from provision.script import job_script, receipt_script, submit_script
 from provision.secret import mask
-from provision.transport.execute import Finished, execute
+from provision.transport.execute import Finished, NotBegun, execute
 from provision.transport.ssh import HostError
 from provision.wire import Seen, WireError
 from provision.work import Work
@@ -255,8 +255,9 @@ class Job(Struct, frozen=True):
                     raise HostError("auth", f"the login starts no shell that runs a script: {said}")
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-                unread += error.failure.kind == "protocol"
-                if error.failure.kind in _REFUSALS:
+                refusal = error.failure.kind in _REFUSALS or isinstance(error, NotBegun)
+                unread += error.failure.kind == "protocol" and not refusal
+                if refusal:
                     refused += 1
                     progress.refused_login = error.failure.message
                     if refused > 1 and not self.work.risky:

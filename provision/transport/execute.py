@@ -54,7 +54,11 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
     return finished
 
 
-def _not_begun(login: Login, finished: Finished, noise: str) -> HostError:
+class NotBegun(HostError):
+    """The login succeeded, and its shell ran no script."""
+
+
+def _not_begun(login: Login, finished: Finished, noise: str) -> NotBegun:
     """The login's shell ended before provision's script: its account has none (nologin(8)), or a start file of it exits
     or reads standard input, where the script is."""
     printed = "\n".join(part for part in (noise, finished.stderr) if part)
@@ -63,7 +67,7 @@ def _not_begun(login: Login, finished: Finished, noise: str) -> HostError:
         f"the shell of {login.user or 'the login'} ended with {finished.status} before the script began{said}"
         " (is it nologin, or does a start file such as ~/.bashrc exit or read standard input?)"
     )
-    return HostError("protocol", message, detail=printed)
+    return NotBegun("protocol", message, detail=printed)
 
 
 def _run(
