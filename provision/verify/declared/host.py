@@ -235,7 +235,7 @@ def certificate(wish: Wish, context: Context) -> Iterator[Named]:
                 yield Named(f"{_CERTIFICATES}/{name}/{file}", FileBytes(content, "root", "root", mode))
         if registry.authority is not None:
             content = ca_file(context.folder / "ca", registry.authority).read_bytes()
-            yield Named(f"{_CERTIFICATES}/{name}/ca.crt", FileBytes(content, "root", "root", 0o644))
+            yield Named(f"{_CERTIFICATES}/{name}/ca.crt", FileBytes(content, "root", "root", 0o444))
 
 
 def certificate_list(wish: Wish, context: Context) -> Iterator[Named]:
