@@ -41,7 +41,7 @@ types: setup
 fast: setup
 	$(BIN)/python -m pytest -m 'not lab and not browser' -q -n auto --maxprocesses 4
 
-# Write the golden scripts anew, after looking at what changed in them.
+# Update the golden scripts, after a review of what changed in them.
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 

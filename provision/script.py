@@ -115,7 +115,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
-    text = "\n".join(_text(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
+    text = "\n".join(included(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
     _without_tokens(body)
     lines = "\n".join(body)
     # What is asked apart from the job has no secrets any more, so it can't mask what its steps print.
@@ -159,7 +159,7 @@ def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
 
 def environment() -> str:
     """The lines that give a shell on a host provision's own environment."""
-    return f"{_text(SH / 'environment.sh')}\nown_environment\n"
+    return f"{included(SH / 'environment.sh')}\nown_environment\n"
 
 
 #: What a job may be asked for when it is over, besides doing it.
@@ -251,10 +251,10 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
 def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
     """The files of a job's script: those that define what its steps and its own frame name, and whatever those files
     call in turn. A step may reach a function by a way that depends on the host (a reload instead of a restart)."""
-    names |= called(_text(SH / "fix.sh"))
+    names |= called(included(SH / "fix.sh"))
     while True:
         files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
-        more = names.union(*(called(_text(path)) for path in files))
+        more = names.union(*(called(included(path)) for path in files))
         if more == names:
             return files
         names = more
@@ -288,11 +288,11 @@ def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
     for file in files:
         whose = _whose(file, flavours)
         if len(whose) < len(flavours):
-            yield f"case $flavour in\n{' | '.join(whose)})\n{_text(file)}\n;;\nesac"
+            yield f"case $flavour in\n{' | '.join(whose)})\n{included(file)}\n;;\nesac"
 
 
 @_once
-def _text(path: Path) -> str:
+def included(path: Path) -> str:
     """A shell file without its comments and blank lines: they are for us, not for the wire."""
     lines = lines_of(path.read_text())
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
@@ -309,7 +309,7 @@ def _flavours() -> str:
 
 
 def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:
-    text = "\n".join(_text(path) for path in [*_PRELUDE, *files, SH / prologue])
+    text = "\n".join(included(path) for path in [*_PRELUDE, *files, SH / prologue])
     lines = "\n".join(body)
     return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
 

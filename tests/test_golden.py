@@ -1,7 +1,13 @@
-"""Golden scripts: exactly what a host will run, for a review to see. ``make golden`` writes them anew."""
+"""Golden scripts: what a host runs, for a review to see. ``make golden`` updates them.
+
+A golden script has the lines that provision generates. A shell file that a script includes stands there by its name and
+the start of its SHA-256, so that an edit of one file changes one line of each script that includes it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +18,7 @@ from provision import tasks
 from provision.desire import Options
 from provision.distros import platform
 from provision.plan import outlook
-from provision.script import job_script, look_script, quote
+from provision.script import SH, included, job_script, look_script, quote
 from provision.wire import Seen
 from provision.work import work
 from tests.conftest import Project
@@ -86,12 +92,29 @@ def scripts(project: Project) -> dict[str, str]:
     return made
 
 
+def by_name(script: str) -> str:
+    """``script`` with each included shell file replaced by its name and hash."""
+    texts = {path: included(path) for path in sorted(SH.rglob("*.sh"))}
+    # A long text first: a short one may be a part of it.
+    for path, text in sorted(texts.items(), key=lambda item: -len(item[1])):
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        script = script.replace(text, f"# {path.relative_to(SH)} {digest}")
+    return script
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
-    path = FOLDER / name
+    path, script = FOLDER / name, by_name(scripts[name])
     if pytestconfig.getoption("--update-golden"):
-        path.write_text(scripts[name])
-    assert scripts[name] == path.read_text(), "look at the difference; if it is right: make golden"
+        path.write_text(script)
+    assert script == path.read_text(), "review the difference, then run: make golden"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_script_repeats_no_shell_file(name: str) -> None:
+    """Else every edit of that file would change many lines here."""
+    lines = (FOLDER / name).read_text().split("\n")
+    assert [line for line in lines if re.match(r"[a-z_]+\(\) \{", line)] == ["provision_main() {"]
 
 
 @pytest.mark.parametrize("name", NAMES)

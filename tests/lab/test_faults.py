@@ -82,7 +82,7 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
         host.sh("rm -rf /var/lib/apt/lists/*")
     host.sh(break_it)
     before = host.sh(HASH)
-    outcome = host.apply(SPEC, "--confirm-within", "10")
+    outcome = host.apply(SPEC)
     assert outcome.code == 3
     error = outcome.done["error"]
     assert error["kind"] in ("step", "record")
@@ -93,7 +93,7 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
     print(f"  before {before[:16]}, after {after[:16]}")
     assert after == before
     host.sh(mend_it)
-    assert host.apply(None, "--confirm-within", "10").counts == {"changed": 1}
+    assert host.apply().counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, Outcome, engine, inventory_of, together
-from tests.lab.runs import receipt, start
+from tests.lab.runs import RUNS, receipt, start, until
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +278,7 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     (error,) = [event["error"] for event in twice.all("host.done") if "error" in event]
     assert error["kind"] == "left"
     assert "by itself" in error["message"]
-    first.sh(
-        "for n in $(seq 200); do [ -e $(ls -d /var/lib/provision/runs/* | tail -n 1)/result ] && exit; sleep 0.1; done"
-    )
+    until(first, f"[ -e $(ls -d {RUNS}/* | tail -n 1)/result ]")
     assert receipt(first) == "rolled_back unconfirmed"
     assert first.sh("sha256sum /etc/docker/daemon.json") == before
 

@@ -106,7 +106,7 @@ def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, w
         return f"torn: {size} {words}"
     if not (set(words) <= _OLD or set(words) <= _NEW) and "armed" in host.sh(f"cat {run}/events"):
         return f"risky, and neither old nor new: {words}; {host.sh(f'cat {run}/result')}"
-    again = host.apply(None, "--confirm-within", str(5 * within))
+    again = host.apply()
     if again.code != 0:
         return f"the next run: {again.out[-600:]}"
     if host.apply().counts != {"ok": 1}:
