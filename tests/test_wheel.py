@@ -62,7 +62,7 @@ def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path
 
 
 def test_the_start_needs_nothing_that_only_linux_has() -> None:
-    """A controller may run macOS: no module of a start imports what is missing there (docs.python.org: Availability)."""
+    """A controller may run macOS: a start must not need what Python documents as available on Linux only."""
     code = """
 import os
 for name in ("sched_setaffinity", "memfd_create", "pidfd_open", "setns", "unshare", "splice", "eventfd", "getrandom"):
