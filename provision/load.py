@@ -21,7 +21,7 @@ from provision.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
-    """What the command line says about logging in, for hosts whose inventory does not."""
+    """How to log in to hosts whose inventory does not say it."""
 
     user: str | None = None
     key_file: Path | None = None
@@ -45,11 +45,13 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
+    """What :func:`load` returns: each host's configuration, and what hosts have in common."""
+
     wishes: list[Wish]
     context: Context
 
     def for_host(self, name: str) -> tuple[Wish, Context]:
-        """One host's wish, by its name or its address; for fabfiles."""
+        """The arguments of a task for one host, by its name or its address; for fabfiles."""
         for wish in self.wishes:
             if name in (wish.host.name, wish.host.login.address):
                 return wish, self.context
@@ -68,7 +70,7 @@ def load(
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    ``prepare`` is called before the files of hosts are rendered, to make what they need.
     """
     path = Path(playbook)
     plays = load_playbook(path)
