@@ -27,6 +27,7 @@ from provision.report.events import EVENTS
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GAP = "…"
+PARSER = cli.parser()
 
 
 class Block(Struct, frozen=True):
@@ -160,7 +161,7 @@ def parses(words: list[str], where: str) -> None:
     if words == ["--version"] or words[:1] == ["--completion"]:
         return
     try:
-        cli.parser().parse_args(words)
+        PARSER.parse_args(words)
     except SystemExit as error:
         raise AssertionError(f"{where}: provision {' '.join(words)} is no command") from error
 
