@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GAP = "…"
 PARSER = cli.parser()
+TUTORIALS = ("first-host", "fleet", "from-ansible", "from-get-docker", "ci")
 
 
 class Block(Struct, frozen=True):
@@ -219,8 +220,7 @@ def headings(page: Path) -> list[int]:
     ("english", "chinese"),
     [
         ("README.md", "README.zh.md"),
-        ("docs/start/first-host.md", "docs/zh/first-host.md"),
-        ("docs/start/fleet.md", "docs/zh/fleet.md"),
+        *((f"docs/start/{name}.md", f"docs/zh/{name}.md") for name in TUTORIALS),
     ],
 )
 def test_translations_have_the_same_sections(english: str, chinese: str) -> None:

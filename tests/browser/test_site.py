@@ -175,7 +175,11 @@ def search(browser: Chromium, url: str, words: str) -> str:
 @pytest.mark.parametrize("served", [True, False], ids=["http", "file"])
 @pytest.mark.parametrize(
     ("words", "title"),
-    [("existing_store", "Every key of the spec"), ("rollback", "Rollback at 3 a.m."), ("镜像加速器", "从逐条命令到一份 YAML")],
+    [
+        ("existing_store", "Every key of the spec"),
+        ("rollback", "Rollback at 3 a.m."),
+        ("镜像加速器", "从逐条命令到一份 YAML"),
+    ],
 )
 def test_search_finds(browser: Chromium, site: Path, address: str, words: str, title: str, served: bool) -> None:
     resize(browser, 1280)
