@@ -24,13 +24,13 @@ from pathlib import Path
 
 import yaml
 
-from provision.desire import Options
-from provision.lab.fleet import Lab
+from provision.catalog import Options
+from provision.lab.labs import Lab
 from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
-from provision.rollout.fleet import Rollout
-from provision.rollout.request import Request
+from provision.rollout.roll_out import Rollout
+from provision.rollout.run_request import Request
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "10"))

@@ -9,15 +9,15 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.declare import Context, Wish, context, declare
-from provision.desire import Options, desire
+from provision.catalog import Options, desire
 from provision.distros import examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
-from provision.needs import needs
-from provision.playbook import load_playbook
-from provision.yamlfile import Map
+from provision.project.dependencies import needs
+from provision.project.host_config import Context, Wish, context, declare
+from provision.project.playbook import load_playbook
+from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):

@@ -118,7 +118,8 @@ class Call(Struct, frozen=True):
 
 
 class Blob(Protocol):
-    """What is sent to a host apart from a script (:mod:`provision.blobs`); ``name`` is the hash of its content."""
+    """What is sent to a host apart from a script (:mod:`provision.remote.uploads`); ``name`` is the hash of its
+    content."""
 
     @property
     def name(self) -> str: ...
@@ -151,7 +152,7 @@ class Report(Protocol):
 
     @property
     def salt(self) -> Salt:
-        """Keys the hashes of what is not shown (:mod:`provision.disclosure`)."""
+        """Keys the hashes of what is not shown (:mod:`provision.secrets.disclosure`)."""
 
     @property
     def pending(self) -> frozenset[str]:
@@ -227,8 +228,8 @@ class Impact(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """All that would change on one host, in the order in which it would be done, and what that does to what runs.
 
-    ``entry`` is what approves it (:mod:`provision.planfile`), where another machine has made the plan: only there its
-    secrets have values.
+    ``entry`` is what approves it (:mod:`provision.planning.planfile`), where another machine has made the
+    plan: only there its secrets have values.
     """
 
     host: str

@@ -22,16 +22,19 @@ from fabric import Connection, task
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import back, distros, doctor, secret
-from provision.daemon_keys import NEWEST, version
-from provision.declare import Context, Wish
-from provision.desire import Options, desire
-from provision.engine import daemon_json, data_root, health
-from provision.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
-from provision.job import Frame, Job, OnEvent, Verb, reported
+from provision import distros
+from provision.catalog import Options, desire
+from provision.dockerd.daemon_json import daemon_json, data_root, health
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Impact, Plan, Platform, Resource
-from provision.plan import Outlook, drift, outlook, outlook_of
+from provision.planning import doctor, rollback
+from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.planning.plan import Outlook, drift, outlook, outlook_of
+from provision.project.host_config import Context, Wish
+from provision.remote.protocol import Seen, WireError
+from provision.remote.script import RUNS, Looks, look_script, receipt_script
+from provision.remote.transaction import new_run, work
 from provision.resources.docker.image import (
     BuiltImage,
     LoadedImage,
@@ -42,12 +45,11 @@ from provision.resources.docker.image import (
 from provision.resources.docker.inspected import image
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
-from provision.script import RUNS, Looks, look_script, receipt_script
-from provision.transport import blobs
+from provision.secrets import secret
+from provision.transport import upload
 from provision.transport.execute import Finished, execute
+from provision.transport.job import Frame, Job, OnEvent, Verb, reported
 from provision.transport.ssh import HostError
-from provision.wire import Seen, WireError
-from provision.work import new_run, work
 
 #: Seconds that a host may take, from login to the last look.
 DEADLINE = 1800.0
@@ -182,7 +184,7 @@ def look_back(
     try:
         desired = desire(wish, platform, context, options)
         with _judging():
-            wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
+            wanted = rollback.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
         report, _ = see([call for resource in wanted for call in resource.look()])
         with _judging():
             found = outlook_of(wish.host.name, platform, wanted, report.salted(options.salt), desired)
@@ -332,7 +334,7 @@ def send(
     needed = [blob for change in plan.changes for call in change.calls for blob in call.sends]
     while needed:
         try:
-            blobs.send(way, wish.host.login, needed[0], deadline, _noting(wish, on_event))
+            upload.send(way, wish.host.login, needed[0], deadline, _noting(wish, on_event))
             needed.pop(0)
         except HostError as error:
             attempts -= 1

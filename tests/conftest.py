@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from provision.declare import Wish, context, declare
-from provision.desire import Options
+from provision.catalog import Options
 from provision.inventory import Inventory
 from provision.load import Loaded, check
-from provision.playbook import load_playbook
+from provision.project.host_config import Wish, context, declare
+from provision.project.playbook import load_playbook
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

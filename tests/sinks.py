@@ -28,22 +28,23 @@ import pytest
 import yaml
 from rich.console import Console
 
-from provision import lockfile, planfile
 from provision.cli import _crashed, main
-from provision.commands import listening
-from provision.commands.listening import Listeners, visibly
-from provision.job import Job, _Progress
+from provision.commands import reporters
+from provision.commands.reporters import Listeners, visibly
 from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Plan, Platform, Salt
+from provision.planning import planfile
+from provision.project import lockfile
+from provision.remote.protocol import WireError
 from provision.report.html import page
 from provision.report.journal import Journal, folder, read
 from provision.report.terminal import Terminal
 from provision.transport import session
 from provision.transport.execute import Finished
+from provision.transport.job import Job, _Progress
 from provision.transport.ssh import HostError
 from provision.verify import junit as verify_junit
 from provision.verify import standalone
 from provision.verify.plugin import Check, Plugin
-from provision.wire import WireError
 from tests.attacks import FORGED, unseen
 
 Kind = Literal["text", "terminal", "json", "data", "html", "xml", "metrics", "raw"]
@@ -336,7 +337,7 @@ def _standalone(text: str, place: Path) -> str:
 def _checks(text: str, place: Path) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(listening.reporter(args()))
+        tell = visibly(reporters.reporter(args()))
 
     def on_check(check: Check) -> None:
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
@@ -459,7 +460,7 @@ SINKS = [
 def _verified(text: str, as_json: bool) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(listening.reporter(args(json=as_json)))
+        tell = visibly(reporters.reporter(args(json=as_json)))
         for event in events(text):
             if event.name in ("run.begin", "host.begin", "note", "check.done", "host.done", "run.done"):
                 tell(event)

@@ -10,11 +10,11 @@ import pytest
 
 from provision import tasks
 from provision.errors import SpecError
-from provision.job import _Progress, reported
 from provision.model import Event
+from provision.remote.protocol import WireError
 from provision.transport.execute import Finished
+from provision.transport.job import _Progress, reported
 from provision.transport.ssh import HostError
-from provision.wire import WireError
 from tests.conftest import Project
 
 DEEP = "[" * 50_000 + "]" * 50_000
@@ -70,7 +70,7 @@ def _container(report: Any) -> None:
 
 
 def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take() -> None:
-    from provision.engine import agrees, same
+    from provision.dockerd.daemon_json import agrees, same
 
     assert same(DEEP.encode()) is None
     assert not agrees({"mtu": 1}, DEEP)

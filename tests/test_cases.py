@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
-from provision.plan import outlook
+from provision.planning.plan import outlook
+from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
-from provision.wire import Seen
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "cases"

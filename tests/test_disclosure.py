@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from provision import back, planfile
-from provision.desire import Options
-from provision.disclosure import fingerprint, new_salt, pairs, readable, text
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Event, Platform, Resource, Salt, Withheld
-from provision.plan import outlook, outlook_of
+from provision.planning import planfile, rollback
+from provision.planning.plan import outlook, outlook_of
+from provision.remote.protocol import Seen
 from provision.report.diff import lines
 from provision.report.jsonlines import JsonLines
 from provision.report.shown import shown
 from provision.resources.apt_source import Entry, OtherEntries
+from provision.secrets.disclosure import fingerprint, new_salt, pairs, readable, text
 from provision.tasks import left_over
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.test_cases import frames
 
@@ -205,7 +205,7 @@ def record(mode: str, folder: str = "755") -> Seen:
     [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
 )
 def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -> None:
-    wanted = back.resources("run-1", record(mode, folder), (), 300)
+    wanted = rollback.resources("run-1", record(mode, folder), (), 300)
     assert DEBIAN is not None
     seen = Seen.of(
         frames({"files": {"/srv/app/env": {"mode": mode, "content": f"{NEW}\n"}}, "folders": {"/srv/app": folder}})
@@ -217,7 +217,7 @@ def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -
 
 def test_a_rollback_removes_a_private_file_unseen() -> None:
     absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
-    wanted = back.resources("run-1", absent, (), 300)
+    wanted = rollback.resources("run-1", absent, (), 300)
     assert DEBIAN is not None
     said = everywhere("web1", DEBIAN, wanted, Seen.of(frames({"files": file("600", f"{NEW}\n")})))
     assert NEW not in said

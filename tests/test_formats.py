@@ -13,9 +13,9 @@ import urllib.parse
 import pytest
 import yaml
 
-from provision import secret
 from provision.errors import SpecError, UsageError, Where
-from provision.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
+from provision.secrets import secret
+from provision.text.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
 from tests.conftest import Project
 
 NASTY = [
@@ -232,7 +232,7 @@ def read_env(text: bytes) -> dict[str, str]:
 
 
 def test_a_projects_variables_plain_and_secret(given: Project) -> None:
-    from provision.desire import Options, desire
+    from provision.catalog import Options, desire
     from provision.distros import platform
     from provision.resources.file import File
 
@@ -250,7 +250,7 @@ def test_a_projects_variables_plain_and_secret(given: Project) -> None:
 
 
 def test_a_proxys_password_is_encoded_for_the_url(given: Project) -> None:
-    from provision.desire import Options, desire
+    from provision.catalog import Options, desire
     from provision.distros import platform
     from provision.resources.file import File
 

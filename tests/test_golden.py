@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from provision import tasks
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
-from provision.plan import outlook
-from provision.script import SH, included, job_script, look_script, quote
-from provision.wire import Seen
-from provision.work import work
+from provision.planning.plan import outlook
+from provision.remote.protocol import Seen
+from provision.remote.script import SH, included, job_script, look_script, quote
+from provision.remote.transaction import work
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "golden"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.blobs import Archive, archive
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change
-from provision.plan import drift, outlook
+from provision.planning.plan import drift, outlook
+from provision.remote.protocol import Seen
+from provision.remote.uploads import Archive, archive
 from provision.resources.docker.image import LoadedImage
 from provision.tasks import pushed
 from provision.verify.declared.objects import loaded_image, published_port
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.lab import images
 from tests.test_cases import frames

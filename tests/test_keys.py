@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from provision import distros
-from provision.desire import Options, desire
+from provision.catalog import Options, desire
 from provision.errors import SpecError
 from provision.model import Drift, State
+from provision.remote.protocol import Seen
+from provision.remote.script import quote
 from provision.resources.keyring import Keyring
-from provision.script import quote
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.shells import each_shell, run, stub
 from tests.test_cases import frames

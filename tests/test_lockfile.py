@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from provision import lockfile, tasks
-from provision.desire import Options
+from provision import tasks
+from provision.catalog import Options
 from provision.distros import platform
 from provision.errors import SpecError, UsageError
+from provision.project import lockfile
 from tests.conftest import Project
 
 

@@ -6,8 +6,8 @@ import threading
 import time
 from collections import Counter
 
-from provision.declare import Wish
 from provision.model import Call, Change, Drift, Event, Plan, Platform
+from provision.project.host_config import Wish
 from provision.rollout.pulls import Pulls
 from tests.conftest import Project
 

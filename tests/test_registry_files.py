@@ -11,14 +11,14 @@ import bcrypt
 import pytest
 import yaml
 
-from provision import secret
-from provision.desire import Options, desire
-from provision.desire.certificates import renewed
+from provision.catalog import Options, desire
+from provision.catalog.certificates import renewed
 from provision.distros import platform
 from provision.errors import SpecError
 from provision.model import Platform
 from provision.resources.file import File
-from provision.secret import reveal
+from provision.secrets import secret
+from provision.secrets.secret import reveal
 from tests.conftest import Project
 
 PASSWORD = "pass'word \\\" $x"
@@ -101,8 +101,8 @@ engine: {registries: {"reg.example:5000": {authority: lab}}}
     with pytest.raises(SpecError, match="there is no authority lab"):
         files(project, spec)
     # What apply does first.
-    from provision.declare import context, declare
-    from provision.playbook import load_playbook
+    from provision.project.host_config import context, declare
+    from provision.project.playbook import load_playbook
 
     path = project.folder / "playbooks/site.yml"
     said = renewed(declare(project.inventory(), load_playbook(path)), context(path))

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change, Drift, Plan
-from provision.plan import outlook
-from provision.script import SH, job_script
-from provision.wire import Seen
-from provision.work import work
+from provision.planning.plan import outlook
+from provision.remote.protocol import Seen
+from provision.remote.script import SH, job_script
+from provision.remote.transaction import work
 from tests.conftest import Project
 from tests.test_cases import CASES, frames
 

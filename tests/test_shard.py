@@ -13,13 +13,13 @@ import pytest
 from msgspec.structs import replace
 
 from provision import __version__
+from provision.catalog import Options
 from provision.cli import main
-from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import Event
 from provision.rollout import cluster
 from provision.rollout.cluster import Address, Cluster
-from provision.rollout.request import Request
+from provision.rollout.run_request import Request
 from provision.rollout.shard import Project, Shard, digest, go, plain, release
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import ProvisionError
-from provision.render import Scope
-from provision.yamlfile import Map
+from provision.text.render import Scope
+from provision.text.yamlfile import Map
 from tests.conftest import Project
 
 BAD = [
@@ -231,7 +231,7 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     project.spec("engine: {}")
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
-    from provision.desire import Options, contents, desire
+    from provision.catalog import Options, contents, desire
     from provision.distros import example, newest
 
     rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))

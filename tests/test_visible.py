@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.commands.listening import Listeners
+from provision.commands.reporters import Listeners
 from provision.model import Call, Change, Drift, Event, Failure, Plan, Platform
 from provision.report.journal import Journal, folder
 from provision.visible import visible

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from provision.commands import options as given
 
 if TYPE_CHECKING:
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import Loaded
     from provision.rollout.cluster import Cluster
-    from provision.rollout.request import Request
+    from provision.rollout.run_request import Request
 
 
 def check(args: argparse.Namespace) -> None:

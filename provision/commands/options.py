@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.load import Logins
-    from provision.yamlfile import Map
+    from provision.text.yamlfile import Map
 
 
 def inventory(parser: argparse.ArgumentParser) -> None:
@@ -175,10 +175,10 @@ def extra_vars(words: list[str]) -> Map:
     """
     import shlex
 
-    from provision import secret
     from provision.errors import UsageError
-    from provision.merge import refine
-    from provision.yamlfile import Map, load
+    from provision.secrets import secret
+    from provision.text.merge import refine
+    from provision.text.yamlfile import Map, load
 
     found = Map()
     for word in words:

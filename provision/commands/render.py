@@ -23,9 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.desire import Options, contents, desire
+    from provision.catalog import Options, contents, desire
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     found = running.loaded(args)
     wish = next((wish for wish in found.wishes if wish.host.name == args.host), None)
@@ -58,7 +58,7 @@ def _show(content: bytes) -> None:
 def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late
     from provision.distros import example, ids, newest, platform
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     id, *more = name.split(":")
     if id not in ids():

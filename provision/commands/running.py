@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from provision.commands import clustering, narrowing
+from provision.commands import clustering, selection
 from provision.commands import options as given
-from provision.commands.listening import Listeners, journal
+from provision.commands.reporters import Listeners, journal
 from provision.visible import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import Loaded
     from provision.model import Event, Failure, Salt
-    from provision.rollout.request import Verify
+    from provision.rollout.run_request import Verify
     from provision.transport.ssh import Transport
 
 
@@ -43,7 +43,7 @@ def loaded(
 
 def _renew(found: Loaded) -> None:
     """Certificates of our own authorities that are not there, or about to end."""
-    from provision.desire.certificates import renewed
+    from provision.catalog.certificates import renewed
 
     for said in renewed(found.wishes, found.context):
         say(f"provision: {said}")
@@ -51,7 +51,7 @@ def _renew(found: Loaded) -> None:
 
 def _foresee(found: Loaded) -> None:
     """The same, for what changes nothing: they are not made yet."""
-    from provision.desire.certificates import foresee
+    from provision.catalog.certificates import foresee
 
     for said in foresee(found.wishes, found.context):
         say(f"provision: {said}")
@@ -66,11 +66,11 @@ def roll_out(
     """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). ``written`` is
     called before the run where its plan is to be a file, with what it is of and the salt of its hashes. Returns the
     exit code."""
-    from provision.desire import Options
-    from provision.disclosure import new_salt
+    from provision.catalog import Options
+    from provision.secrets.disclosure import new_salt
 
     clustering.check(args)
-    plan = narrowing.approved(args)
+    plan = selection.approved(args)
     salt = plan.salt if plan is not None else new_salt(stored=written is not None)
     options = Options(salt=salt)
     if mode in ("plan", "apply", "rollback"):
@@ -78,17 +78,17 @@ def roll_out(
     # A plan that is written to a file is of the very bytes that apply writes, so those must be there.
     foreseeing = mode != "rollback" and written is None
     found = loaded(args, options, _renew if mode == "apply" else _foresee if foreseeing else None)
-    promised = narrowing.promised(args, plan, found) if plan is not None else None
+    promised = selection.promised(args, plan, found) if plan is not None else None
     if written is not None:
         written(found, salt)
-    earlier = narrowing.earlier(args, mode, found)
+    earlier = selection.earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
-    from provision import secret
-    from provision.rollout.fleet import Rollout
+    from provision.remote.transaction import new_run
     from provision.rollout.hooks import Hooks
-    from provision.rollout.request import Request
-    from provision.work import new_run
+    from provision.rollout.roll_out import Rollout
+    from provision.rollout.run_request import Request
+    from provision.secrets import secret
 
     secret.resolve()
     ways = transport(args, found)
@@ -185,8 +185,8 @@ def _known(found: Loaded) -> None:
     if not wanted:
         return
     from provision.errors import SpecError
+    from provision.text.yamlfile import nearest
     from provision.verify.run import known_suites
-    from provision.yamlfile import nearest
 
     known = known_suites(found.wishes)
     for play, suite in sorted(wanted):

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from provision.commands import options, running
-from provision.commands.listening import reporter, visibly
+from provision.commands.reporters import reporter, visibly
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     found = running.loaded(args)
     from provision.verify.run import Request, known_suites, verify

@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provision.daemon_keys import NEWEST, version
-from provision.declare import Wish
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
-from provision.lint import daemon, engine, fleet
+from provision.lint import between_hosts, consistency, daemon_file
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.project.host_config import Wish
+from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
@@ -26,7 +26,7 @@ _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 def lint(wishes: list[Wish]) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(wishes), *engine.lint(wishes), *fleet.lint(wishes)])
+    return ordered([*_daemons(wishes), *consistency.lint(wishes), *between_hosts.lint(wishes)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:
@@ -50,7 +50,7 @@ def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
         this = (json.dumps(written, sort_keys=True), _places(written), pin)
         if this not in seen:
             seen.add(this)
-            yield from daemon.lint(written, version(pin or "") or NEWEST)
+            yield from daemon_file.lint(written, version(pin or "") or NEWEST)
 
 
 def _places(written: Map) -> tuple[Any, ...]:

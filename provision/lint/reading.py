@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from provision.daemon_keys import Version
-from provision.declare import Wish
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Level
-from provision.yamlfile import Map, Seq
+from provision.project.host_config import Wish
+from provision.text.yamlfile import Map, Seq
 
 
 def daemon_of(wish: Wish) -> Map | None:

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
+from provision.remote.protocol import text as text_of
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, disclosed, observe, shown
-from provision.wire import text as text_of
 
 
 class OtherEntries(Struct, frozen=True):

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.disclosure import open_mode, withheld
 from provision.model import Call, Drift, Report, State, Withheld
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
-from provision.secret import foreign, holds, reveal_bytes
+from provision.secrets.disclosure import open_mode, withheld
+from provision.secrets.secret import foreign, holds, reveal_bytes
 
 
 class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
-    Of one that not every user of the host may read only sizes and keyed hashes are (:mod:`provision.disclosure`).
+    Of one that not every user of the host may read only sizes and keyed hashes are
+    (:mod:`provision.secrets.disclosure`).
     A ``literal`` one is these very bytes, from a file or from a host: nothing in them is a token.
     """
 

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, Report, State
+from provision.remote.protocol import text
 from provision.resources.file import put
 from provision.resources.observed import observe
-from provision.wire import text
 
 #: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
 _LOCALHOST = """\

@@ -6,9 +6,9 @@ import hashlib
 
 from msgspec import Struct
 
-from provision import disclosure
 from provision.model import Report, Withheld
-from provision.secret import foreign, mask
+from provision.secrets import disclosure
+from provision.secrets.secret import foreign, mask
 
 ABSENT = "absent"
 

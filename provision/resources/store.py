@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.distros import DOCKER
-from provision.imagestore import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
+from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
+from provision.dockerd.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
 from provision.lines import lines_of
 from provision.model import Call, Drift, Report, State
 from provision.resources.obstacle import Unfixable

@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from provision.errors import UsageError
 from provision.model import Event, Failure
 from provision.rollout.fanout import HEED, Gate
-from provision.rollout.host import HostRun
-from provision.rollout.request import Request
+from provision.rollout.host_run import HostRun
+from provision.rollout.run_request import Request
 from provision.rollout.shard import Project, Shard, go, plain, release
 
 #: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from provision.declare import Wish
 from provision.model import Event, Plan
+from provision.project.host_config import Wish
 from provision.resources.docker.inspected import registry
 from provision.spec import Registry
 

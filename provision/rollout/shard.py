@@ -14,16 +14,19 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import __version__, planfile, sandbox, secret
-from provision.desire import Options
+from provision import __version__
+from provision.catalog import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure, Plan
-from provision.rollout.crew import Member, Shift
-from provision.rollout.host import GOOD, HostRun
-from provision.rollout.request import Request, Scene
+from provision.planning import planfile
+from provision.rollout.host_run import GOOD, HostRun
+from provision.rollout.run_request import Request, Scene
+from provision.rollout.worker_pool import Member, Shift
+from provision.secrets import secret
+from provision.text import sandbox
+from provision.text.yamlfile import Map
 from provision.transport.ssh import Connecting, Transport
-from provision.yamlfile import Map
 
 _HOME = Path(__file__).parent.parent
 #: What a run leaves, and what no host gets.

@@ -1,5 +1,5 @@
 """Who goes with whom: hosts that one play's ``rollout`` paces are one stage; the others go first, all at once. A host
-that needs what another one makes (:mod:`provision.needs`) is of a later stage."""
+that needs what another one makes (:mod:`provision.project.dependencies`) is of a later stage."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from provision.declare import Wish
 from provision.errors import SpecError
-from provision.needs import Needs
-from provision.pacing import Pacing
-from provision.waves import Schedule, ordered, waves
+from provision.project.dependencies import Needs
+from provision.project.host_config import Wish
+from provision.project.rollout_options import Pacing
+from provision.rollout.waves import Schedule, ordered, waves
 
 
 class Stage(Struct, frozen=True):

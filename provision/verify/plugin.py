@@ -17,8 +17,8 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host as Target
 
-from provision.declare import Context
-from provision.secret import mask
+from provision.project.host_config import Context
+from provision.secrets.secret import mask
 from provision.verify.declared import PROVIDERS
 from provision.verify.reports import made_visible
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things

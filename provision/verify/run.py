@@ -15,8 +15,8 @@ import pytest
 from fabric import Connection
 from msgspec import Struct
 
-from provision.declare import Context, Wish
 from provision.model import STATUSES, Event, Failure
+from provision.project.host_config import Context, Wish
 from provision.transport.reboot import restart
 from provision.transport.ssh import HostError, Transport, cut
 from provision.verify import junit

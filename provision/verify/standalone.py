@@ -19,8 +19,8 @@ import pytest
 import testinfra.backend
 from testinfra.host import Host as Target
 
-from provision.declare import Wish
 from provision.load import Loaded, Logins, load
+from provision.project.host_config import Wish
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
 from provision.verify.declared import PROVIDERS, Named

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host as Target
 
-from provision.declare import Context, Wish
+from provision.project.host_config import Context, Wish
 from provision.verify.declared import PROVIDERS, Named
 
 SUITES = Path(__file__).parent / "suites"

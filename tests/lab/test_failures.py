@@ -97,11 +97,11 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
     """The script is one function, called on its last line."""
     host.playbook({"spec": {"files": {"/etc/x": {"content": "x\n" * 2000}}}})
     from provision import tasks
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import load
-    from provision.script import job_script, submit_script
+    from provision.remote.script import job_script, submit_script
+    from provision.remote.transaction import work
     from provision.transport.ssh import Connecting, Transport
-    from provision.work import work
 
     wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
     connection = Transport(Connecting()).open(wish.host, time.monotonic() + 30)

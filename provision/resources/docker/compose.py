@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision import disclosure
 from provision.lines import BLANK, lines_of
 from provision.model import LONG, Call, Drift, Report, State
+from provision.secrets import disclosure
 
 
 def place(name: str) -> str:

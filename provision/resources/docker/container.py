@@ -15,7 +15,7 @@ from provision.model import LONG, USUAL, Call, Drift, Report, State, Withheld
 from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
-from provision.secret import holds, reveal
+from provision.secrets.secret import holds, reveal
 
 _BEFORE = " before its change"
 #: One escape of JSON's: so that the end of another one is not taken for one.

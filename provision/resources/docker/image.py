@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from provision.lines import BLANK
 from provision.model import LONG, Blob, Call, Drift, Report, State
+from provision.remote.protocol import WireError, parsed
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
-from provision.wire import WireError, parsed
 
 _AS_IS = "as in its registry"
 #: What a pin may be (``images.*.digest``).
@@ -83,8 +83,8 @@ class PulledImage(Struct, frozen=True):
 class LoadedImage(Struct, frozen=True):
     """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
     an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host. ``content``, ``tag``
-    and ``parts`` are those of :class:`provision.blobs.Archive`; where the archive is ``shared``, images after this one
-    are from it too."""
+    and ``parts`` are those of :class:`provision.remote.uploads.Archive`; where the archive is ``shared``, images after
+    this one are from it too."""
 
     reference: str
     ids: tuple[str, ...]

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision.blobs import content, full_name
 from provision.lines import BLANK
 from provision.model import Report
+from provision.remote.protocol import WireError, parsed
+from provision.remote.uploads import content, full_name
 from provision.resources.obstacle import Unfixable
-from provision.wire import WireError, parsed
 
 Kind = Literal["container", "image", "network", "volume"]
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
@@ -33,7 +33,7 @@ class Image(Struct, frozen=True):
 
     @property
     def content(self) -> str:
-        """What it is made of, in the words of an archive (:mod:`provision.blobs`)."""
+        """What it is made of, in the words of an archive (:mod:`provision.remote.uploads`)."""
         return content(self.layers, self.config)
 
     @property

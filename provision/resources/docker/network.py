@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision import disclosure, spec
+from provision import spec
 from provision.model import Call, Drift, Report, State, Withheld
 from provision.resources.docker.inspected import thing
+from provision.secrets import disclosure
 
 
 class Network(Struct, frozen=True):

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision import disclosure, spec
+from provision import spec
 from provision.model import Call, Drift, Report, State
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
+from provision.secrets import disclosure
 
 
 class Volume(Struct, frozen=True):

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from provision.declare import Context, Wish
-from provision.lockfile import IMAGES
-from provision.secret import reveal
+from provision.project.host_config import Context, Wish
+from provision.project.lockfile import IMAGES
+from provision.secrets.secret import reveal
 from provision.spec import Compose
+from provision.text.yamlfile import bounded
 from provision.verify.declared.named import Named
-from provision.yamlfile import bounded
 
 
 def network(wish: Wish, context: Context) -> Iterator[Named]:

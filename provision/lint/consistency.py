@@ -1,0 +1,87 @@
+"""The engine, its registries and package repositories against the rest of the spec: what each part leaves open that
+another brings about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.dockerd.daemon_keys import NEWEST, version
+from provision.errors import Where
+from provision.lint.finding import Finding
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
+from provision.project.host_config import Wish
+from provision.text.yamlfile import Map
+
+_FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
+#: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
+_CONTAINERD_STORE = (29, 0)
+
+
+def lint(wishes: list[Wish]) -> Iterator[Finding]:
+    for wish in wishes:
+        if wish.spec.engine is not None:
+            yield from _forwarding(wish)
+            yield from _stores(wish)
+            yield from _logins(wish)
+        yield from _registry(wish)
+        yield from _repositories(wish)
+
+
+def _forwarding(wish: Wish) -> Iterator[Finding]:
+    """dockerd closes the chain only when it is the one that switches forwarding on; with nftables it does neither, and
+    a chain of iptables that drops is in the way of its rules."""
+    engine, settings = wish.spec.engine, wish.source.get("sysctl")
+    if engine is None or not isinstance(settings, Map):
+        return
+    if (engine.daemon or {}).get("firewall-backend") == "nftables":
+        return
+    if engine.firewall is not None and (engine.firewall.forward is not None or engine.firewall.firewalld):
+        return
+    for name in _FORWARDING:
+        if wish.spec.sysctl.get(name) == "1":
+            message = f"{name} is switched on here, so dockerd leaves the FORWARD chain open to everybody"
+            yield finding("SP401", settings.where[name], message, "engine.firewall: {forward: drop}")
+
+
+def _stores(wish: Wish) -> Iterator[Finding]:
+    engine, written = wish.spec.engine, daemon_of(wish)
+    if engine is None or written is None or engine.containerd_root is not None or "data-root" not in written:
+        return
+    features = written.get("features")
+    chosen = features.get("containerd-snapshotter") if isinstance(features, Map) else None
+    by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source != "distribution"
+    if chosen is True or (chosen is None and by_default and "storage-driver" not in written):
+        where: Where = written.where["data-root"]
+        message = "images and snapshots of this engine are containerd's, and data-root does not move those"
+        yield finding("SP402", where, message, "add engine.containerd_root")
+
+
+def _logins(wish: Wish) -> Iterator[Finding]:
+    """A password for a registry that the daemon may talk to without a certificate."""
+    engine = wish.spec.engine
+    if engine is None:
+        return
+    insecure = {str(name) for name in (engine.daemon or {}).get("insecure-registries") or []}
+    for name, registry in engine.registries.items():
+        if registry.login is not None and name in insecure:
+            where = wish.source["engine"]["registries"][name].where["login"]
+            message = f"{name} is an insecure registry, so the login's password goes there in the clear"
+            yield finding("SP403", where, message, "engine.registries: {authority: ...}")
+
+
+def _registry(wish: Wish) -> Iterator[Finding]:
+    registry = wish.spec.registry
+    if registry is not None and registry.tls is None:
+        where = wish.source.where["registry"]
+        also = ", passwords too" if registry.users else ""
+        message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
+        yield finding("SP404", where, message, "registry.tls: {ca: ...}")
+
+
+def _repositories(wish: Wish) -> Iterator[Finding]:
+    for name, repository in wish.spec.repositories.items():
+        if repository.key_url is not None and not repository.fingerprint:
+            where = wish.source["repositories"][name].where["key_url"]
+            message = f"{name} is trusted with any key that {repository.key_url} shows"
+            yield finding("SP405", where, message, f"repositories.{name}: {{fingerprint: ...}}")
