@@ -147,7 +147,7 @@ class Changed(Exception):
     """A file or folder of the controller's is not what it was when the plan was made."""
 
 
-class Report(Protocol):
+class HostReport(Protocol):
     """What a look saw: fields by kind and key. Raises ``KeyError`` for what was never looked at."""
 
     @property
@@ -198,7 +198,7 @@ class Resource(Protocol):
     def look(self) -> tuple[Call, ...]:
         """What to look at. Calls of one function are merged into one, so each takes any number of items."""
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """The state as seen; may hold further keys that a fix needs."""
 
     def fix(self, drift: Drift) -> Iterator[Call]:

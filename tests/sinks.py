@@ -171,10 +171,10 @@ def _terminal(text: str, place: Path, ask: bool = False) -> str:
         finally:
             sys.stdin = before
         return out.getvalue()
-    tell = visibly(terminal)
+    emit = visibly(terminal)
     try:
         for event in events(text):
-            tell(event)
+            emit(event)
             # Drawn when what it shows has changed, and not beneath every line.
             terminal._live.stop()
             if event.name in ("wave.begin", "step.begin", "note", "check.done"):
@@ -297,7 +297,7 @@ def _host_error(text: str, place: Path) -> str:
 def _verify_junit(text: str, place: Path) -> str:
     """As pytest leaves it: what XML has no way to say is gone already (its bin_xml_escape), all else is there."""
     xml = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
-    with verify_junit.Report(place / "junit.xml") as report:
+    with verify_junit.JUnitFile(place / "junit.xml") as report:
         suite = ElementTree.Element("testsuites")
         case = ElementTree.SubElement(suite, "testcase", {"name": xml})
         ElementTree.SubElement(case, "failure", {"message": xml}).text = xml
@@ -337,11 +337,11 @@ def _standalone(text: str, place: Path) -> str:
 def _checks(text: str, place: Path) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(reporters.reporter(args()))
+        emit = visibly(reporters.reporter(args()))
 
     def on_check(check: Check) -> None:
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
-        tell(Event("check.done", "web1", data))
+        emit(Event("check.done", "web1", data))
 
     context: Any = None
     _pytest(text, place, Plugin({}, context, on_check))
@@ -460,10 +460,10 @@ SINKS = [
 def _verified(text: str, as_json: bool) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(reporters.reporter(args(json=as_json)))
+        emit = visibly(reporters.reporter(args(json=as_json)))
         for event in events(text):
             if event.name in ("run.begin", "host.begin", "note", "check.done", "host.done", "run.done"):
-                tell(event)
+                emit(event)
     return out.getvalue()
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import SpecError
-from provision.project.dependencies import Needs, needs
+from provision.project.dependencies import Dependencies, dependencies
 from provision.rollout.stages import stages
 from tests.conftest import Project
 
 HOSTS = "all: {hosts: {reg: {ansible_host: 10.0.0.1}, build: , run1: , run2: , alone: }}\n"
 
 
-def found(project: Project, plays: str) -> Needs:
+def found(project: Project, plays: str) -> Dependencies:
     project.write("inventory/hosts.yml", HOSTS)
     project.write("playbooks/site.yml", plays)
     project.write("playbooks/app/Dockerfile", "FROM scratch\n")
     loaded = project.load()
-    return needs(loaded.wishes, loaded.context)
+    return dependencies(loaded.configs, loaded.context)
 
 
 PLAYS = """\
@@ -33,7 +33,7 @@ def test_the_order_follows_from_what_hosts_use(project: Project) -> None:
     assert known.level == {"reg": 0, "build": 1, "run1": 2, "run2": 2}
     assert known.pushed_by == {"10.0.0.1:5000/app:1": "build"}
     assert known.clients == {"reg": ("run1", "run2")}
-    cut = stages(project.load().wishes, known)
+    cut = stages(project.load().configs, known)
     assert [stage.schedule.left for stage in cut] == [("reg", "alone"), ("build",), ("run1", "run2")]
 
 
@@ -73,4 +73,4 @@ def test_a_rollout_of_hosts_that_need_each_other(project: Project) -> None:
 """,
     )
     with pytest.raises(SpecError, match="run1 comes after build"):
-        stages(project.load().wishes, known)
+        stages(project.load().configs, known)

@@ -17,7 +17,7 @@ from provision import spec
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Event, Plan, Platform, Resource, Salt
 from provision.planning import planfile, rollback
-from provision.planning.plan import outlook
+from provision.planning.plan import inspection
 from provision.remote.protocol import BEGIN, Frames, Seen
 from provision.remote.script import job_script, look_script, submit_script
 from provision.remote.transaction import Step, Work, work
@@ -121,7 +121,7 @@ def test_a_token_in_what_a_host_says_is_text(of: Callable[[str], list[Call]], to
 def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
     project.spec("modules: [overlay]\n")
     loaded = project.load()
-    play = loaded.wishes[0].plays[0]
+    play = loaded.configs[0].plays[0]
     text = f"provision-manifest 1\nplay Site\nfile /etc/{token}\n"
     report = seen(
         frame("manifest", play.slug, text),
@@ -129,7 +129,7 @@ def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
         frame("modules", ""),
         file("/etc/x", b""),
     )
-    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, _options(), _patient(report))
+    found = inspection(loaded.configs[0], DEBIAN, loaded.context, _options(), _patient(report))
     made = work("run", found.plan, found.report, found.remember, found.forget, secrets=frozenset({token}))
     secrets: dict[str, str] = {}
     job = job_script(made, [], secrets)
@@ -209,9 +209,9 @@ def test_what_a_host_refers_to(project: Project, monkeypatch: pytest.MonkeyPatch
         "registry: {name: reg.example, users: {ci: {password: '{{ c }}'}}}\n"
     )
     loaded = project.load()
-    from provision.catalog import desire
+    from provision.catalog import compile_catalog
 
-    resources = desire(loaded.wishes[0], DEBIAN, loaded.context, _options())
+    resources = compile_catalog(loaded.configs[0], DEBIAN, loaded.context, _options())
     found = {secret.reveal(one) for one in secret.referred(resources)}
     plain = {one for one in found if one.startswith("value-of-")}
     assert plain == {"value-of-A", "value-of-B", "value-of-D"}
@@ -275,10 +275,10 @@ def test_a_file_of_ones_own_may_hold_anything(project: Project) -> None:
     project.write("playbooks/files/manual", "it is a token, «secret:db_password:1a2b3c4d»\n")
     project.spec("files: {/etc/manual: {src: manual}}\n")
     loaded = project.load()
-    from provision.catalog import desire
+    from provision.catalog import compile_catalog
 
     (resource,) = (
-        one for one in desire(loaded.wishes[0], DEBIAN, loaded.context, _options()) if one.id.endswith("ual")
+        one for one in compile_catalog(loaded.configs[0], DEBIAN, loaded.context, _options()) if one.id.endswith("ual")
     )
     data, secrets = sent(fixed(resource, seen(frame("file", "/etc/manual", "absent"))), frozenset())
     assert secrets == {}

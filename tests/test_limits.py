@@ -103,10 +103,10 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     project.write("inventory/group_vars/all.yml", f"deep: {deep}\nspec: {{engine: {{daemon: {{b: {deep}}}}}}}\n")
     project.spec('engine: {daemon: {a: "{{ deep }}"}}')
     loaded = project.load()
-    engine = loaded.wishes[0].spec.engine
+    engine = loaded.configs[0].spec.engine
     assert engine is not None
     assert json.dumps(engine.daemon, sort_keys=True) == json.dumps({"a": json.loads(deep), "b": json.loads(deep)})
-    lint(loaded.wishes)
+    lint(loaded.configs)
 
 
 @pytest.mark.parametrize(

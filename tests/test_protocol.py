@@ -75,7 +75,7 @@ def test_contents_are_cut_by_the_sizes_of_stat() -> None:
 
 
 def lines_run(work: Callable[[], object]) -> int:
-    """How many lines of wire.py ``work`` runs."""
+    """How many lines of protocol.py ``work`` runs."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:

@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 import yaml
 
-from provision.catalog import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.catalog.certificates import renewed
 from provision.distros import platform
 from provision.errors import SpecError
@@ -41,7 +41,7 @@ def files(project: Project, spec: str, *on: str) -> dict[str, File]:
     loaded = project.load()
     where: Platform | None = platform(*(on or ("debian", "13", "trixie")))
     assert where is not None
-    resources = desire(loaded.wishes[0], where, loaded.context, Options())
+    resources = compile_catalog(loaded.configs[0], where, loaded.context, Options())
     return {resource.path: resource for resource in resources if isinstance(resource, File)}
 
 

@@ -12,7 +12,7 @@ import yaml
 from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change, Drift, Plan
-from provision.planning.plan import outlook
+from provision.planning.plan import inspection
 from provision.remote.protocol import Seen
 from provision.remote.script import SH, job_script
 from provision.remote.transaction import work
@@ -39,7 +39,7 @@ def rendered(project: Project, case: dict[str, Any]) -> str:
     on = platform(*case.get("platform", ("debian", "13", "trixie")))
     assert on is not None
     options = Options(upgrade=case.get("upgrade", False))
-    found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
+    found = inspection(loaded.configs[0], on, loaded.context, options, Seen.of(frames(case)))
     calls = [call for resource in found.resources for call in resource.look()]
     job = work(
         "20260101T000000-00000000", found.plan, found.report, found.remember, found.forget, data_root="/var/lib/docker"

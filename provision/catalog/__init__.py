@@ -25,7 +25,7 @@ from provision.catalog.setting import Options, Setting
 from provision.catalog.stores import stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.resources.apt_source import AptSource
 from provision.resources.boot_service import BootService
 from provision.resources.dropin import Dropin
@@ -33,25 +33,25 @@ from provision.resources.file import File
 from provision.resources.hostname import Hostname
 from provision.resources.unit_file import UnitFile
 
-__all__ = ["Options", "contents", "desire", "watchers"]
+__all__ = ["Options", "compile_catalog", "contents", "watchers"]
 
 
-def desire(wish: Wish, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
+def compile_catalog(config: HostConfig, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
     """The resources of one host. Pure: reads local files and templates, no network.
 
     Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
     """
     published = tuple(sorted(context.published.items()))
-    key = (wish.host.name, tuple(play.slug for play in wish.plays), platform, options, published)
+    key = (config.host.name, tuple(play.slug for play in config.plays), platform, options, published)
     if key not in context.memo:
-        context.memo[key] = _once_each(wish, tuple(_in_order(Setting(wish, platform, context, options))))
+        context.memo[key] = _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
     found: tuple[Resource, ...] = context.memo[key]
     return found
 
 
-def watchers(wish: Wish, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
+def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
-    return Setting(wish, platform, context, options).watchers
+    return Setting(config, platform, context, options).watchers
 
 
 def _in_order(at: Setting) -> Iterator[Resource]:
@@ -79,11 +79,11 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from pruning(at)
 
 
-def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
     seen: set[str] = set()
     for resource in resources:
         if resource.id in seen:
-            raise SpecError(f"{resource.id} is declared twice [host {wish.host.name}]", key="spec")
+            raise SpecError(f"{resource.id} is declared twice [host {config.host.name}]", key="spec")
         seen.add(resource.id)
     return resources
 

@@ -7,39 +7,41 @@ from pathlib import Path
 
 from provision.catalog.setting import Setting
 from provision.errors import Where
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.secrets import age, secret
 from provision.secrets.authority import Wanted, ca_file, due, leaf_files, renew
 
 
-def wanted(wishes: Iterable[Wish]) -> dict[str, tuple[Wanted, ...]]:
+def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
     """Authority -> the certificates that it is to have given."""
     found: dict[str, tuple[Wanted, ...]] = {}
-    for wish in wishes:
-        if wish.spec.engine is not None:
-            for registry in wish.spec.engine.registries.values():
+    for config in configs:
+        if config.spec.engine is not None:
+            for registry in config.spec.engine.registries.values():
                 if registry.authority is not None:
                     found.setdefault(registry.authority, ())
-        served = wish.spec.registry
+        served = config.spec.registry
         if served is not None and served.tls is not None and served.tls.ca is not None:
             one = Wanted(served.tls.ca, served.name, tuple(served.tls.names))
             found[one.authority] = (*found.get(one.authority, ()), one)
     return found
 
 
-def renewed(wishes: Iterable[Wish], context: Context, recipients: Iterable[str] = (), force: bool = False) -> list[str]:
+def renewed(
+    configs: Iterable[HostConfig], context: Context, recipients: Iterable[str] = (), force: bool = False
+) -> list[str]:
     """Make and renew what is due, and say what was done. Raises :class:`UsageError` where nobody can read the keys."""
     place, said = folder(context), []
-    for authority, all_ in wanted(wishes).items():
+    for authority, all_ in wanted(configs).items():
         if force or due(place, authority, all_):
             said += renew(place, authority, all_, age.recipients(recipients), force=force)
     return said
 
 
-def foresee(wishes: Iterable[Wish], context: Context) -> list[str]:
+def foresee(configs: Iterable[HostConfig], context: Context) -> list[str]:
     """Let text stand for what authorities are yet to give, so that a new project can be planned and checked; says for
     which. Never for a run that writes it to a host."""
-    for authority, all_ in wanted(wishes).items():
+    for authority, all_ in wanted(configs).items():
         files = [
             ca_file(folder(context), authority),
             *(file for one in all_ for file in leaf_files(folder(context), one)),

@@ -49,7 +49,7 @@ def image(at: Setting, reference: str) -> Resource:
 def _pulled(at: Setting, reference: str, digest: str | None, follows: bool) -> PulledImage:
     """What another host of this run pushes is taken by the digest that it has pushed."""
     by = at.context.pushed_by.get(reference, "")
-    if by and by != at.wish.host.name:
+    if by and by != at.config.host.name:
         return PulledImage(reference, at.context.published.get(reference), by)
     return PulledImage(reference, digest or at.locked_image(reference), follows=follows)
 
@@ -74,7 +74,7 @@ def _built(at: Setting, reference: str, one: Image, build: Build) -> BuiltImage:
     if path is None or not path.is_dir():
         raise at.error(f"no such folder: {build.folder}", "images", reference, "build", "folder")
     args = tuple(sorted(build.args.items()))
-    # A path is read once: a host's wish is worked out for every platform.
+    # A path is read once: a host's catalog is compiled for every platform.
     key = ("build", path, build.dockerfile, build.target, args)
     if key not in at.context.memo:
         decides = (build.target or "", *(f"{name}={value}" for name, value in args))

@@ -17,7 +17,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
     """Each play has drop-ins of its own, so that one can go without the other. Modules come first: a setting may
     exist only once its module is loaded."""
     dropins: dict[str, str] = {}
-    for play in at.wish.plays:
+    for play in at.config.plays:
         if play.spec.modules:
             path = f"/etc/modules-load.d/provision-{play.slug}.conf"
             file = _file(at, path, "modules.conf.j2", play=play.play, modules=play.spec.modules)

@@ -12,7 +12,7 @@ from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.dockerd.key_effects import key_effects, worst
-from provision.model import Report, Resource
+from provision.model import HostReport, Resource
 from provision.resources.bridge import BridgeAddress
 from provision.resources.packages import installed
 from provision.resources.service import Effect, Service
@@ -39,7 +39,7 @@ def services(at: Setting) -> Iterator[Resource]:
             )
 
 
-def _effect(at: Setting, daemon: dict[str, Any], report: Report, changing: tuple[str, ...]) -> Effect:
+def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: tuple[str, ...]) -> Effect:
     """How docker loads the change of files that it watches and how it loads the old ones again, each key by key.
 
     Where live-restore is about to be declared it is switched on first, by a reload, so that the restart that follows

@@ -1,4 +1,4 @@
-"""What every part of a desire is worked out from: one host's wish, its platform, and where templates come from."""
+"""What every part of a catalog is compiled from: one host's configuration, its platform, the templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.distros import FLAVOURS, Flavour
 from provision.dockerd import daemon_json
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.project.lockfile import IMAGES
 from provision.secrets.secret import holds
 from provision.spec import Engine, Service, Spec
@@ -38,14 +38,14 @@ class Options(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Setting:
-    wish: Wish
+    config: HostConfig
     platform: Platform
     context: Context
     options: Options
 
     @property
     def spec(self) -> Spec:
-        return self.wish.spec
+        return self.config.spec
 
     @property
     def flavour(self) -> Flavour:
@@ -74,7 +74,7 @@ class Setting:
 
     def dropins(self, key: str) -> tuple[str, ...]:
         """The files of ours that set a sysctl at boot, one for each play that declares it."""
-        return tuple(sysctl_dropin(play.slug) for play in self.wish.plays if key in play.spec.sysctl)
+        return tuple(sysctl_dropin(play.slug) for play in self.config.plays if key in play.spec.sysctl)
 
     def locked_image(self, reference: str) -> str | None:
         """The digest that the lock file has for an image."""
@@ -88,12 +88,12 @@ class Setting:
             files = (folder / template for folder in self.context.templates.folders)
             where = next((Where(file, 1) for file in files if file.is_file()), None)
             message = "does not accept a secret: every account of the host may read the file that it makes"
-            raise SpecError(f"{message} [host {self.wish.host.name}]", where=where, key=template)
+            raise SpecError(f"{message} [host {self.config.host.name}]", where=where, key=template)
         return content
 
     def render_private(self, template: str, **values: Any) -> bytes:
         """The same for a file that few may read, and that no plan shows when it holds a secret."""
-        return self.context.templates.render(template, self.wish.scope, **values).encode()
+        return self.context.templates.render(template, self.config.scope, **values).encode()
 
     def written(self, given: str, how: Format, *path: str) -> str:
         """What stands in the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the
@@ -125,9 +125,9 @@ class Setting:
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
         """An error at the place of ``path`` in what the user wrote."""
-        where = locate(self.wish.source, path)
+        where = locate(self.config.source, path)
         key = ".".join(("spec", *path))
-        return SpecError(f"{message} [host {self.wish.host.name}]", where=where, key=key, hint=hint)
+        return SpecError(f"{message} [host {self.config.host.name}]", where=where, key=key, hint=hint)
 
 
 def sysctl_dropin(slug: str) -> str:

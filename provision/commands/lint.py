@@ -71,11 +71,11 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
         )
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.wishes)
+    return project.lint(found.configs)
 
 
 def _foresee(found: Loaded) -> None:
     """A project whose authorities are made by its first apply is whole."""
     from provision.catalog.certificates import foresee
 
-    foresee(found.wishes, found.context)
+    foresee(found.configs, found.context)

@@ -51,7 +51,7 @@ class _Plans:
         from provision.planning import planfile
 
         self.salt = salt
-        self.rollout = planfile.rollout(found.wishes, self.args.playbook.resolve().parent)
+        self.rollout = planfile.rollout(found.configs, self.args.playbook.resolve().parent)
 
     def __call__(self, event: Event) -> None:
         from provision.model import Plan

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from provision.model import Event
     from provision.report.shown import Shown
     from provision.report.webhook import Webhook
-    from provision.rollout.run_request import Request
+    from provision.rollout.run_request import RunRequest
 
 
 _OUTPUT = "standard output"
@@ -139,14 +139,14 @@ def reporter(args: argparse.Namespace) -> Any:
     return Text()
 
 
-def journal(args: argparse.Namespace, mode: str, request: Request, found: Loaded) -> Callable[[Shown], None]:
+def journal(args: argparse.Namespace, mode: str, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:
     from provision.report.journal import Journal
 
     head = {
         "mode": mode,
         "playbook": str(args.playbook),
         "by": whoami(),
-        "hosts": [wish.host.name for wish in found.wishes],
+        "hosts": [config.host.name for config in found.configs],
         "resumes" if mode == "apply" else "brings_back": request.earlier,
     }
     try:

@@ -45,7 +45,7 @@ def _renew(found: Loaded) -> None:
     """Certificates of our own authorities that are not there, or about to end."""
     from provision.catalog.certificates import renewed
 
-    for said in renewed(found.wishes, found.context):
+    for said in renewed(found.configs, found.context):
         say(f"provision: {said}")
 
 
@@ -53,7 +53,7 @@ def _foresee(found: Loaded) -> None:
     """The same, for what changes nothing: they are not made yet."""
     from provision.catalog.certificates import foresee
 
-    for said in foresee(found.wishes, found.context):
+    for said in foresee(found.configs, found.context):
         say(f"provision: {said}")
 
 
@@ -70,7 +70,7 @@ def roll_out(
     from provision.secrets.disclosure import new_salt
 
     clustering.check(args)
-    plan = selection.approved(args)
+    plan = selection.approved_plan(args)
     salt = plan.salt if plan is not None else new_salt(stored=written is not None)
     options = Options(salt=salt)
     if mode in ("plan", "apply", "rollback"):
@@ -78,7 +78,7 @@ def roll_out(
     # A plan that is written to a file is of the very bytes that apply writes, so those must be there.
     foreseeing = mode != "rollback" and written is None
     found = loaded(args, options, _renew if mode == "apply" else _foresee if foreseeing else None)
-    promised = selection.promised(args, plan, found) if plan is not None else None
+    approved = selection.approved_entries(args, plan, found) if plan is not None else None
     if written is not None:
         written(found, salt)
     earlier = selection.earlier(args, mode, found)
@@ -87,7 +87,7 @@ def roll_out(
     from provision.remote.transaction import new_run
     from provision.rollout.hooks import Hooks
     from provision.rollout.roll_out import Rollout
-    from provision.rollout.run_request import Request
+    from provision.rollout.run_request import RunRequest
     from provision.secrets import secret
 
     secret.resolve()
@@ -100,7 +100,7 @@ def roll_out(
     asks = changes and not args.yes
     run = new_run() if changes else ""
     listeners = Listeners(args, run, also)
-    request = Request(
+    request = RunRequest(
         mode,
         args.forks,
         args.deadline,
@@ -114,12 +114,12 @@ def roll_out(
         confirm_within=getattr(args, "confirm_within", 60),
         max_impact=getattr(args, "max_impact", None),
         earlier=earlier,
-        promised=promised,
+        approved=approved,
     )
     fan_out = None
     try:
         fan_out = clustering.cluster(args, options, request, found)
-        rollout = Rollout(found.wishes, found.context, ways, options, request, listeners, fan_out)
+        rollout = Rollout(found.configs, found.context, ways, options, request, listeners, fan_out)
         if changes:
             listeners.add("the journal of the run", journal(args, mode, request, found))
         try:
@@ -147,7 +147,7 @@ def _sound(found: Loaded, insisted: bool) -> bool:
     """Lint before a host is touched; an operator who insists gets the errors as warnings."""
     from provision.lint.project import lint
 
-    findings = lint(found.wishes)
+    findings = lint(found.configs)
     for finding in findings:
         shown = replace(finding, level="warning") if insisted else finding
         say(f"provision: {shown}")
@@ -162,7 +162,7 @@ def transport(args: argparse.Namespace, found: Loaded) -> Transport:
     from provision.transport.ssh import Connecting, Transport
 
     ways = Transport(Connecting(args.connect_timeout, args.accept_new))
-    ways.prepare([wish.host.login for wish in found.wishes])
+    ways.prepare([config.host.login for config in found.configs])
     return ways
 
 
@@ -170,25 +170,25 @@ def _verify(found: Loaded, forks: int) -> Verify:
     """The suites, for hosts that are held; testinfra is loaded when they are first asked for. Raises
     :class:`SpecError` for a suite that a rollout names and nobody has."""
 
-    def verify(held: list[Any], tell: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
-        from provision.verify.run import Request, prove
+    def verify(held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
+        from provision.verify.run import VerifyRequest, prove
 
-        return prove(found.context, Request(suites, forks), held, tell)
+        return prove(found.context, VerifyRequest(suites, forks), held, emit)
 
     _known(found)
     return verify
 
 
 def _known(found: Loaded) -> None:
-    pacings = [wish.pacing for wish in found.wishes if wish.pacing is not None]
-    wanted = {(part.play, suite) for part, pacing in pacings for suite in pacing.verify}
+    rollouts = [config.rollout_options for config in found.configs if config.rollout_options is not None]
+    wanted = {(part.play, suite) for part, rollout_options in rollouts for suite in rollout_options.verify}
     if not wanted:
         return
     from provision.errors import SpecError
     from provision.text.yamlfile import nearest
     from provision.verify.run import known_suites
 
-    known = known_suites(found.wishes)
+    known = known_suites(found.configs)
     for play, suite in sorted(wanted):
         if suite not in known:
             hint = nearest(suite, known) or f"there are: {', '.join(known)}"

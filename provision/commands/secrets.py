@@ -78,7 +78,7 @@ def _authorities(args: argparse.Namespace) -> int:
     from provision.commands.running import loaded
 
     said: list[str] = []
-    loaded(args, prepare=lambda found: said.extend(renewed(found.wishes, found.context, args.recipient, args.renew)))
+    loaded(args, prepare=lambda found: said.extend(renewed(found.configs, found.context, args.recipient, args.renew)))
     for line in said or ["nothing to do"]:
         say(line, sys.stdout)
     return 0

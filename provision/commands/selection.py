@@ -27,11 +27,11 @@ def earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
     if not known:
         what = f"run {args.resume}" if args.resume else "run that broke off"
         raise UsageError(f"no {what} is on record beside {args.playbook} (provision runs)")
-    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in known[-1].left]
+    found.configs[:] = [config for config in found.configs if config.host.name in known[-1].left]
     return known[-1].name
 
 
-def approved(args: argparse.Namespace) -> PlanFile | None:
+def approved_plan(args: argparse.Namespace) -> PlanFile | None:
     """The plan file that ``--plan`` names, read once: its signature is verified over the bytes that are parsed. Raises
     :class:`UsageError`."""
     if getattr(args, "plan", None) is None:
@@ -45,20 +45,20 @@ def approved(args: argparse.Namespace) -> PlanFile | None:
     return planfile.parse(args.plan, data)
 
 
-def promised(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
+def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
     """What a plan file says of each host; only its hosts are left. Raises :class:`UsageError` where they would be
     processed otherwise than it says."""
     from provision.errors import UsageError
     from provision.planning import planfile
 
-    known = {wish.host.name for wish in found.wishes}
+    known = {config.host.name for config in found.configs}
     if args.limit is None and (unknown := sorted(set(plan.hosts) - known)):
         raise UsageError(f"{args.plan} has hosts that the playbook has not (any more): {', '.join(unknown)}")
-    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in plan.hosts]
-    if not found.wishes:
+    found.configs[:] = [config for config in found.configs if config.host.name in plan.hosts]
+    if not found.configs:
         raise UsageError(f"{args.plan} has none of these hosts")
-    now = planfile.rollout(found.wishes, args.playbook.resolve().parent)
-    if other := planfile.other_rollout(plan.rollout, now, [wish.host.name for wish in found.wishes]):
+    now = planfile.rollout(found.configs, args.playbook.resolve().parent)
+    if other := planfile.other_rollout(plan.rollout, now, [config.host.name for config in found.configs]):
         raise UsageError(
             f"{args.plan} is not applied, and no host was touched: the rollout is not the one that was planned "
             f"({'; '.join(other)}); provision plan --out makes a new plan"
@@ -71,8 +71,8 @@ def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
     from provision.errors import UsageError
 
     failed = recorded(args.playbook, name).failed
-    found.wishes[:] = [wish for wish in found.wishes if wish.host.name in failed]
-    if not found.wishes:
+    found.configs[:] = [config for config in found.configs if config.host.name in failed]
+    if not found.configs:
         raise UsageError(f"run {name} left none of these hosts otherwise than as wished")
 
 

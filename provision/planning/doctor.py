@@ -17,7 +17,7 @@ from provision.distros import support_ends
 from provision.dockerd.daemon_keys import Version
 from provision.dockerd.image_store import image_store
 from provision.lines import lines_of, words_of
-from provision.model import Platform, Report
+from provision.model import HostReport, Platform
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
 CONTAINERD_ROOT = "/var/lib/containerd"
@@ -47,7 +47,7 @@ def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str,
 
 
 def examine(
-    report: Report,
+    report: HostReport,
     platform: Platform,
     daemon: dict[str, Any],
     now: float,
@@ -84,7 +84,7 @@ def _distribution(platform: Platform, today: date) -> Verdict:
     return Verdict("distribution", "ok", f"{platform.name}, supported until {ends}")
 
 
-def _kernel(report: Report) -> Verdict:
+def _kernel(report: HostReport) -> Verdict:
     (release,) = report.fields("doctor", "kernel")
     (machine,) = report.fields("doctor", "machine")
     numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
@@ -95,7 +95,7 @@ def _kernel(report: Report) -> Verdict:
     return Verdict("kernel", "ok", f"{release} on {machine}")
 
 
-def _namespaces(report: Report) -> Iterator[Verdict]:
+def _namespaces(report: HostReport) -> Iterator[Verdict]:
     missing = [name for name in _NAMESPACES if report.fields("doctor", f"namespace {name}") != ("yes",)]
     if missing:
         yield Verdict("namespaces", "bad", f"the kernel lacks {', '.join(missing)}")
@@ -103,7 +103,7 @@ def _namespaces(report: Report) -> Iterator[Verdict]:
         yield Verdict("namespaces", "ok", ", ".join(_NAMESPACES))
 
 
-def _cgroups(report: Report, daemon: dict[str, Any]) -> Verdict:
+def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
     version, controllers = report.fields("doctor", "cgroups")
     missing = [name for name in _CONTROLLERS if name not in words_of(controllers)]
     if missing:
@@ -116,14 +116,14 @@ def _cgroups(report: Report, daemon: dict[str, Any]) -> Verdict:
     return Verdict("cgroups", "ok", f"version {version} with {', '.join(_CONTROLLERS)}")
 
 
-def _module(report: Report, name: str, why: str) -> Verdict:
+def _module(report: HostReport, name: str, why: str) -> Verdict:
     (found,) = report.fields("doctor", name)
     if found == "absent":
         return Verdict(name, "bad", f"neither in the kernel nor to be loaded; {why}")
     return Verdict(name, "ok", found)
 
 
-def _firewall(report: Report) -> Verdict:
+def _firewall(report: HostReport) -> Verdict:
     tools = words_of(report.fields("doctor", "firewall")[0])
     if "iptables" in tools:
         return Verdict("firewall", "ok", " and ".join(tools))
@@ -132,7 +132,7 @@ def _firewall(report: Report) -> Verdict:
     return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will bring iptables")
 
 
-def _space(report: Report, folder: str, layers: bool) -> Verdict:
+def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
     """``layers``: whether this engine keeps the layers of its images and containers here, and not in the other one."""
     unfit = "bad" if layers else "warning"
     kind, free, ftype = report.fields("doctor", f"space {folder}")
@@ -147,14 +147,14 @@ def _space(report: Report, folder: str, layers: bool) -> Verdict:
     return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
 
 
-def _clock(report: Report, now: float) -> Verdict:
+def _clock(report: HostReport, now: float) -> Verdict:
     skew = int(report.fields("doctor", "clock")[0]) - now
     if abs(skew) > _SKEW:
         return Verdict("clock", "bad", f"{skew:+.0f} s off ours: certificates and package signatures will be refused")
     return Verdict("clock", "ok", f"within {_SKEW} s of ours")
 
 
-def _networks(report: Report, daemon: dict[str, Any]) -> Iterator[Verdict]:
+def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
     """Docker's networks against the host's own: bip, and the pools that it takes later networks from."""
     taken = list(_taken(report))
     declared = [("bip", str(daemon["bip"]))] if daemon.get("bip") else []
@@ -178,7 +178,7 @@ def _networks(report: Report, daemon: dict[str, Any]) -> Iterator[Verdict]:
             yield Verdict("default pools", "ok", "overlap nothing on this host")
 
 
-def _taken(report: Report) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+def _taken(report: HostReport) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
     """The host's networks that are not Docker's own, by what names them."""
     for line in lines_of(report.fields("doctor", "addresses")[0]):
         words = words_of(line)

@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.catalog import Options, desire, watchers
+from provision.catalog import Options, compile_catalog, watchers
 from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, UNIT, askable, daemon_json, sysctls
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.planning.manifest import LIVE, Manifest, removal
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.remote.protocol import Seen
 from provision.remote.script import MANIFESTS, sendable
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
@@ -27,7 +27,7 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
     return Drift(want, seen, keys) if keys else None
 
 
-class Outlook(Struct, frozen=True):
+class Inspection(Struct, frozen=True):
     """A plan with what is needed to carry it out: all resources (for the look afterwards), the steps that keep the
     manifests true before and after the changes, and the report that the plan was made on. ``secrets`` are the tokens
     that the host's own configuration refers to: no other is sent to it."""
@@ -40,36 +40,36 @@ class Outlook(Struct, frozen=True):
     secrets: frozenset[str] = frozenset()
 
 
-def outlook(wish: Wish, platform: Platform, context: Context, options: Options, report: Seen) -> Outlook:
+def inspection(config: HostConfig, platform: Platform, context: Context, options: Options, report: Seen) -> Inspection:
     """Plan one host. Raises ``ValueError`` for a manifest that a later version of us wrote."""
-    resources = desire(wish, platform, context, options)
+    resources = compile_catalog(config, platform, context, options)
     report = report.salted(options.salt)
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
-    makes = _makes(wish, platform, context, options, resources)
-    gone = _undeclared(wish, manifests, makes)
-    watching = watchers(wish, platform, context, options)
-    left = _left_to_docker(wish, gone, report)
+    makes = _makes(config, platform, context, options, resources)
+    gone = _undeclared(config, manifests, makes)
+    watching = watchers(config, platform, context, options)
+    left = _left_to_docker(config, gone, report)
     removals = [
         one for entry, before in gone.items() if entry not in left and (one := removal(entry, before, watching))
     ]
     ordered = _in_order(resources, removals)
     changes = _changes(ordered, report)
-    plan = Plan(wish.host.name, platform, tuple(changes))
-    remember, forget = _bookkeeping(wish, manifests, makes, gone, changes, ordered, report)
-    return Outlook(plan, ordered, report, remember, forget, _whole(changes, resources))
+    plan = Plan(config.host.name, platform, tuple(changes))
+    remember, forget = _bookkeeping(config, manifests, makes, gone, changes, ordered, report)
+    return Inspection(plan, ordered, report, remember, forget, _whole(changes, resources))
 
 
-def outlook_of(
+def inspection_of(
     host: str,
     platform: Platform,
     resources: tuple[Resource, ...],
     report: Seen,
     desired: tuple[Resource, ...] = (),
-) -> Outlook:
+) -> Inspection:
     """A plan for resources that no play declares: nothing is remembered of it but what the host itself keeps. Its
     secrets are those of ``desired``, which the plays declare."""
     changes = _changes(resources, report)
-    return Outlook(Plan(host, platform, tuple(changes)), resources, report, secrets=_whole(changes, desired))
+    return Inspection(Plan(host, platform, tuple(changes)), resources, report, secrets=_whole(changes, desired))
 
 
 def _whole(changes: list[Change], declared: tuple[Resource, ...]) -> frozenset[str]:
@@ -86,25 +86,25 @@ def _whole(changes: list[Change], declared: tuple[Resource, ...]) -> frozenset[s
 
 
 def _makes(
-    wish: Wish, platform: Platform, context: Context, options: Options, resources: tuple[Resource, ...]
+    config: HostConfig, platform: Platform, context: Context, options: Options, resources: tuple[Resource, ...]
 ) -> dict[str, set[str]]:
     """Per play (by slug), the manifest entries of what it declares."""
-    if len(wish.plays) == 1:
-        return {wish.plays[0].slug: {entry for resource in resources for entry in resource.makes}}
+    if len(config.plays) == 1:
+        return {config.plays[0].slug: {entry for resource in resources for entry in resource.makes}}
     made = {}
-    for play in wish.plays:
-        alone = Wish(wish.host, wish.scope, (play,), play.spec, wish.source)
-        own = desire(alone, platform, context, options)
+    for play in config.plays:
+        alone = HostConfig(config.host, config.scope, (play,), play.spec, config.source)
+        own = compile_catalog(alone, platform, context, options)
         made[play.slug] = {entry for resource in own for entry in resource.makes}
     return made
 
 
-def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set[str]]) -> dict[str, str]:
+def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[str, set[str]]) -> dict[str, str]:
     """Entries that a play of this run made and no play declares any more -> what was there before."""
     declared = set().union(*makes.values())
     kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
     # What is declared absent is a resource of its own already.
-    spec = wish.spec
+    spec = config.spec
     kinds: dict[str, Mapping[str, Any]] = {
         "file": spec.files,
         "container": spec.containers,
@@ -121,7 +121,7 @@ def _undeclared(wish: Wish, manifests: dict[str, Manifest], makes: dict[str, set
     }
 
 
-def _left_to_docker(wish: Wish, gone: dict[str, str], report: Seen) -> set[str]:
+def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> set[str]:
     """Entries that stay as they are although no play declares them any more, for a dockerd that runs needs them.
 
     It is what dockerd makes of a host by itself: it switches forwarding on, and then drops what is forwarded for
@@ -129,7 +129,7 @@ def _left_to_docker(wish: Wish, gone: dict[str, str], report: Seen) -> set[str]:
     """
     if report.get("docker", "daemon") is None:
         return set()
-    daemon = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
+    daemon = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
     needed = {f"sysctl {key}": value for key, value in sysctls(daemon).items()}
     left = {entry for entry in gone if entry in needed and gone[entry] != needed[entry]}
     if f"sysctl {FORWARDING}" in left and gone.get("forward policy") == "ACCEPT":
@@ -221,7 +221,7 @@ def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Chang
 
 
 def _bookkeeping(
-    wish: Wish,
+    config: HostConfig,
     manifests: dict[str, Manifest],
     makes: dict[str, set[str]],
     gone: dict[str, str],
@@ -240,7 +240,7 @@ def _bookkeeping(
             live = changed[resource.id].drift.seen.get("live", "")
             before |= {entry: live if entry.partition(" ")[0] in LIVE else "" for entry in resource.makes}
     remember, forget = [], []
-    for play in wish.plays:
+    for play in config.plays:
         old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))
         grown = {entry: value for entry, value in before.items() if entry in makes[play.slug]}
         # What stood there when we first came stays the value to go back to.

@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from provision.errors import UsageError
 from provision.model import Call, Plan, Salt
-from provision.project.host_config import Wish
-from provision.project.rollout_options import Pacing
+from provision.project.host_config import HostConfig
+from provision.project.rollout_options import RolloutOptions
 from provision.secrets.private_file import write_private
 from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 
@@ -76,22 +76,24 @@ def _step(call: Call, salt: Salt) -> dict[str, Any]:
     return {"do": call.function, "with": words, "replaces": list(call.replaces)}
 
 
-def rollout(wishes: Iterable[Wish], folder: Path) -> dict[str, Any]:
+def rollout(configs: Iterable[HostConfig], folder: Path) -> dict[str, Any]:
     """How the hosts would be processed: the ``rollout`` of each play, the commands of each host with its variables in
     them, and the SHA-256 of each file in ``folder`` (the playbook's, where they run) that a command names."""
     plays: dict[str, Any] = {}
     hosts: dict[str, Any] = {}
     argvs: list[tuple[str, ...]] = []
-    for wish in wishes:
-        if wish.pacing is None:
+    for config in configs:
+        if config.rollout_options is None:
             continue
-        part, pacing = wish.pacing
+        part, rollout_options = config.rollout_options
         if part.play not in plays:
-            plays[part.play] = _plain(pacing)
-            argvs += [tuple(one.wave) for one in (pacing.before, pacing.after) if one.wave is not None]
-        commands = {"before": wish.hook("before"), "after": wish.hook("after")}
+            plays[part.play] = _plain(rollout_options)
+            argvs += [
+                tuple(one.wave) for one in (rollout_options.before, rollout_options.after) if one.wave is not None
+            ]
+        commands = {"before": config.hook("before"), "after": config.hook("after")}
         argvs += [words for words in commands.values() if words is not None]
-        hosts[wish.host.name] = {
+        hosts[config.host.name] = {
             "play": part.play,
             **{when: list(words) for when, words in commands.items() if words is not None},
         }
@@ -101,9 +103,9 @@ def rollout(wishes: Iterable[Wish], folder: Path) -> dict[str, Any]:
     return {"plays": plays, "hosts": hosts, "files": files}
 
 
-def _plain(pacing: Pacing) -> dict[str, Any]:
+def _plain(rollout_options: RolloutOptions) -> dict[str, Any]:
     """As JSON has it, so that it equals what is read again."""
-    found: dict[str, Any] = json.loads(json.dumps(pacing.model_dump(), default=str))
+    found: dict[str, Any] = json.loads(json.dumps(rollout_options.model_dump(), default=str))
     return found
 
 
@@ -121,9 +123,9 @@ def _files(argv: tuple[str, ...], folder: Path) -> dict[str, str]:
 def other_rollout(approved: Mapping[str, Any], now: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
     """What of the rollout of ``hosts`` is not as it was approved, in words."""
     found = []
-    for play, pacing in now["plays"].items():
+    for play, rollout_options in now["plays"].items():
         before = approved["plays"].get(play, {})
-        keys = [key for key in pacing if before.get(key) != pacing[key]]
+        keys = [key for key in rollout_options if before.get(key) != rollout_options[key]]
         found += [f"{', '.join(keys)} of the play {play!r}"] if keys else []
     others = [name for name in hosts if approved["hosts"].get(name) != now["hosts"].get(name)]
     found += [f"the play or the commands of {', '.join(others)}"] if others else []

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from provision import spec
 from provision.dockerd import daemon_json
 from provision.lines import lines_of
-from provision.model import Report, Resource
+from provision.model import HostReport, Resource
 from provision.remote.protocol import WireError, decoded, parsed
 from provision.resources.docker.compose import NoProject, Project
 from provision.resources.docker.container import Container, NoContainer
@@ -31,7 +31,7 @@ from provision.secrets.secret import each, recalled
 
 
 def resources(
-    run: str, record: Report, desired: Iterable[Resource], lock_timeout: int, secrets: Collection[str] = ()
+    run: str, record: HostReport, desired: Iterable[Resource], lock_timeout: int, secrets: Collection[str] = ()
 ) -> tuple[Resource, ...]:
     """In the order in which a spec's are put right: settings, files, packages, services. ``desired`` is what the spec
     wants, whose services know which files they watch; ``secrets`` are the tokens that it refers to. Raises
@@ -57,7 +57,7 @@ def resources(
 
 
 def _stores(
-    lines: list[list[str]], record: Report, desired: Iterable[Resource], pins: Mapping[str, str]
+    lines: list[list[str]], record: HostReport, desired: Iterable[Resource], pins: Mapping[str, str]
 ) -> Iterator[Resource]:
     """What docker has must not be lost sight of on the way back either."""
     before: dict[str, Any] | None = None
@@ -81,7 +81,7 @@ def _settings(lines: list[list[str]]) -> Iterator[Resource]:
             yield ForwardBefore(word)
 
 
-def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str, ...]]) -> Iterator[Resource]:
+def _files(lines: list[list[str]], record: HostReport, watchers: dict[str, tuple[str, ...]]) -> Iterator[Resource]:
     for kind, _, path in lines:
         if kind == "absent":
             yield NoFile(path, watchers.get(path, ()))
@@ -104,7 +104,7 @@ def _files(lines: list[list[str]], record: Report, watchers: dict[str, tuple[str
             )
 
 
-def _objects(lines: list[list[str]], record: Report, secrets: Collection[str]) -> Iterator[Resource]:
+def _objects(lines: list[list[str]], record: HostReport, secrets: Collection[str]) -> Iterator[Resource]:
     """What docker had: what was not there goes first where it runs, and last where others may use it. Of a container
     its label says how we made it, and the record which image it was of; one that somebody else had made can't be made
     again. Images that came with the run stay: nobody is disturbed by them."""

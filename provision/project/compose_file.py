@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SpecError
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.text.yamlfile import bounded, locate
 
 
-def text(wish: Wish, context: Context, name: str) -> bytes:
+def text(config: HostConfig, context: Context, name: str) -> bytes:
     """Raises :class:`SpecError` for a template that can't be rendered, and for a file that is not there."""
-    one = wish.spec.compose[name]
+    one = config.spec.compose[name]
     if one.content is not None:
         return one.content.encode()
     if one.template is not None:
-        where = locate(wish.source, ("compose", name, "template"))
-        return context.templates.render(one.template, wish.scope, where).encode()
+        where = locate(config.source, ("compose", name, "template"))
+        return context.templates.render(one.template, config.scope, where).encode()
     content = context.read(str(one.src))
     if content is None:
-        where = locate(wish.source, ("compose", name, "src"))
-        raise SpecError(f"no such file: {one.src} [host {wish.host.name}]", where=where, key=f"spec.compose.{name}.src")
+        where = locate(config.source, ("compose", name, "src"))
+        raise SpecError(
+            f"no such file: {one.src} [host {config.host.name}]", where=where, key=f"spec.compose.{name}.src"
+        )
     return content
 
 

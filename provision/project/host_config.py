@@ -15,7 +15,7 @@ from provision.inventory import Inventory
 from provision.model import Host
 from provision.project.lockfile import Locks, beside, read
 from provision.project.playbook import Play
-from provision.project.rollout_options import Pacing
+from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 from provision.spec.validate import validate
 from provision.text.merge import refine, unite
@@ -30,11 +30,11 @@ class Declared(Struct, frozen=True):
     slug: str
     spec: Spec
     verify: tuple[Path, ...] = ()
-    rollout: Pacing | None = None
+    rollout: RolloutOptions | None = None
     number: int = 0
 
 
-class Wish(Struct, frozen=True):
+class HostConfig(Struct, frozen=True):
     """What one host should be: its plays in order, and all of them together in ``spec``."""
 
     host: Host
@@ -44,16 +44,16 @@ class Wish(Struct, frozen=True):
     source: Map
 
     @property
-    def pacing(self) -> tuple[Declared, Pacing] | None:
+    def rollout_options(self) -> tuple[Declared, RolloutOptions] | None:
         """The play whose ``rollout`` paces the host, and that; one play at most has it."""
         return next(((part, part.rollout) for part in self.plays if part.rollout is not None), None)
 
     def hook(self, when: Literal["before", "after"]) -> tuple[str, ...] | None:
         """The words of the play's command for this host, with its variables in them; ``None`` where it has none.
         Raises :class:`SpecError` for a template that fails."""
-        if self.pacing is None:
+        if self.rollout_options is None:
             return None
-        hooks = self.pacing[1].before if when == "before" else self.pacing[1].after
+        hooks = self.rollout_options[1].before if when == "before" else self.rollout_options[1].after
         if hooks.host is None:
             return None
         return tuple(str(self.scope.render(word, "rollout")) for word in hooks.host)
@@ -61,7 +61,7 @@ class Wish(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a wish's templates and files come from."""
+    """Where a host's templates and files come from."""
 
     templates: Templates
     files: tuple[Path, ...]
@@ -103,7 +103,7 @@ def declare(
     plays: list[Play],
     limit: str | None = None,
     login: Callable[[Host], Host] = lambda host: host,
-) -> list[Wish]:
+) -> list[HostConfig]:
     """Every host of every play, in inventory order, with its validated spec.
 
     ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for
@@ -115,10 +115,12 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    return [_wish(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
+    return [_config(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
 
 
-def _wish(inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]) -> Wish:
+def _config(
+    inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]
+) -> HostConfig:
     _paced_once(name, plays)
     parts: list[tuple[int, Play, Map]] = []
     for number, play in plays:
@@ -133,7 +135,7 @@ def _wish(inventory: Inventory, name: str, plays: list[tuple[int, Play]], login:
         spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
     except SpecError as error:
         raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
-    return Wish(login(inventory.host(name, scope)), scope, declared, spec, united)
+    return HostConfig(login(inventory.host(name, scope)), scope, declared, spec, united)
 
 
 def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:

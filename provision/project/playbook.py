@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from provision.errors import SpecError, Where
-from provision.project.rollout_options import Pacing
+from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
 from provision.text.yamlfile import Map, Seq, load, nearest
@@ -29,7 +29,7 @@ class Play(Struct, frozen=True):
     verify: tuple[Path, ...]
     where: Where
     hosts_where: Where
-    rollout: Pacing | None = None
+    rollout: RolloutOptions | None = None
 
 
 def load_playbook(path: Path) -> list[Play]:
@@ -83,8 +83,10 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
         if not isinstance(item.get(part, Map()), Map):
             raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
     tests = _tests(item, key, folder)
-    pacing = validate(Pacing, item["rollout"], f"{key}.rollout") if "rollout" in item else None
-    return Play(name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"], pacing)
+    rollout_options = validate(RolloutOptions, item["rollout"], f"{key}.rollout") if "rollout" in item else None
+    return Play(
+        name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"], rollout_options
+    )
 
 
 def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:

@@ -66,7 +66,7 @@ class Hooks(_Model):
     wave: Argv | None = None
 
 
-class Pacing(_Model):
+class RolloutOptions(_Model):
     """Waves, and what must hold before the next one begins."""
 
     serial: Annotated[list[Portion], BeforeValidator(_list), Field(min_length=1)] = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.project.rollout_options import Pacing
+from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%", "description": "a jinja2 template"}
@@ -15,9 +15,9 @@ def playbook_schema() -> dict[str, Any]:
     spec = Spec.model_json_schema()
     definitions = {name: _templated(model) for name, model in spec.pop("$defs").items()}
     definitions["Spec"] = _templated(spec)
-    pacing = Pacing.model_json_schema()
-    definitions |= pacing.pop("$defs")
-    definitions["Pacing"] = pacing
+    rollout_options = RolloutOptions.model_json_schema()
+    definitions |= rollout_options.pop("$defs")
+    definitions["RolloutOptions"] = rollout_options
     play = {
         "type": "object",
         "required": ["name", "hosts", "spec"],
@@ -30,7 +30,7 @@ def playbook_schema() -> dict[str, Any]:
             },
             "vars": {"type": "object"},
             "spec": {"$ref": "#/$defs/Spec"},
-            "rollout": {"$ref": "#/$defs/Pacing"},
+            "rollout": {"$ref": "#/$defs/RolloutOptions"},
             "verify": {
                 "description": "The user's own testinfra tests: files or folders beside the playbook.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],

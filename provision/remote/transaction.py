@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from provision.distros import daemons, engine_packages
 from provision.lines import lines_of, words_of
-from provision.model import Call, Change, Plan, Report
+from provision.model import Call, Change, HostReport, Plan
 
 #: Files whose content shuts no login out, no sudo, and takes no route away. Everything else may.
 HARMLESS_FILES = (
@@ -105,7 +105,7 @@ def new_run() -> str:
 def work(
     run: str,
     plan: Plan,
-    report: Report,
+    report: HostReport,
     remember: Sequence[Call] = (),
     forget: Sequence[Call] = (),
     risky: Iterable[str] = (),
@@ -159,7 +159,7 @@ def _within(path: str, places: tuple[str, ...]) -> bool:
     return any(path == place or (place.endswith("/") and path.startswith(place)) for place in places)
 
 
-def _base(steps: tuple[Step, ...], report: Report) -> Iterator[tuple[str, str, str]]:
+def _base(steps: tuple[Step, ...], report: HostReport) -> Iterator[tuple[str, str, str]]:
     """The files that are to be replaced, and the directories that get another owner or mode, as the look saw them."""
     for path in _replaced(steps):
         seen = report.get("file", path)
@@ -181,14 +181,14 @@ def _replaced(steps: tuple[Step, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for step in steps for path in step.call.replaces))
 
 
-def _versions(report: Report) -> dict[str, str]:
+def _versions(report: HostReport) -> dict[str, str]:
     """Installed packages, from dpkg-query's ``name status version`` (every package manager's look speaks so)."""
     lines = lines_of((report.get("packages") or ("",))[0])
     return {words_of(line)[0]: words_of(line)[2] for line in lines if words_of(line)[1][1:2] == "i"}
 
 
 def _keep(
-    changes: tuple[Change, ...], steps: tuple[Step, ...], report: Report, max_impact: str | None
+    changes: tuple[Change, ...], steps: tuple[Step, ...], report: HostReport, max_impact: str | None
 ) -> Iterator[tuple[str, str, str]]:
     for path in _replaced(steps):
         yield "file", path, ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State, Withheld
+from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
 from provision.secrets.disclosure import open_mode, withheld
 from provision.secrets.secret import foreign, holds, reveal_bytes
@@ -51,7 +51,7 @@ class File(Struct, frozen=True):
         """Of what is a secret only the hash is asked for: what a look sees is written down on the host."""
         return (Call("look_sums" if self.hidden else "look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         file = observe(report, self.path)
         if file.kind == ABSENT:
             return {}
@@ -109,7 +109,7 @@ class NoFile(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         if report.get("file", self.path) is None:  # not declared this time: the manifest's own look knows it
             return {"file": report.fields("made", self.path)[0]}
         file = observe(report, self.path)

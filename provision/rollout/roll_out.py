@@ -20,13 +20,13 @@ from msgspec.structs import replace
 from provision.catalog import Options
 from provision.errors import UsageError
 from provision.model import STATUSES, Event
-from provision.project.dependencies import Needs, needs
-from provision.project.host_config import Context, Wish
-from provision.project.rollout_options import Pacing
+from provision.project.dependencies import Dependencies, dependencies
+from provision.project.host_config import Context, HostConfig
+from provision.project.rollout_options import RolloutOptions
 from provision.rollout.fanout import HEED, FanOut, Threads
 from provision.rollout.host_run import HostRun
 from provision.rollout.interrupts import Interrupts
-from provision.rollout.run_request import Request, Scene
+from provision.rollout.run_request import RunContext, RunRequest
 from provision.rollout.stages import Stage, stages
 from provision.rollout.waves import BAD, Schedule, Wave
 from provision.secrets.disclosure import new_salt
@@ -54,11 +54,11 @@ class Rollout:
 
     def __init__(
         self,
-        wishes: list[Wish],
+        configs: list[HostConfig],
         context: Context,
         transport: Transport,
         options: Options,
-        request: Request,
+        request: RunRequest,
         emit: Callable[[Event], None],
         fan_out: FanOut | None = None,
     ) -> None:
@@ -67,14 +67,16 @@ class Rollout:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
         # What only looks at hosts has no order.
-        self._needs = needs(wishes, context) if request.mode in ("apply", "plan") else Needs()
-        self._stages = stages(wishes, self._needs, request.run, request.changes)
-        if self._needs.after and not self._fan_out.keeps:
+        self._dependencies = dependencies(configs, context) if request.mode in ("apply", "plan") else Dependencies()
+        self._stages = stages(configs, self._dependencies, request.run, request.changes)
+        if self._dependencies.after and not self._fan_out.keeps:
             raise UsageError("hosts that need each other's images can't be shared out by --cluster")
-        scene = Scene(context, transport, options, request, self._tell)
-        pacing = {host: stage.pacing for stage in self._stages for host in stage.schedule.left}
-        self._runs = {wish.host.name: HostRun(scene, wish, pacing[wish.host.name]) for wish in wishes}
-        self._emit = emit
+        run_context = RunContext(context, transport, options, request, self._emit)
+        rollout_options = {host: stage.rollout_options for stage in self._stages for host in stage.schedule.left}
+        self._runs = {
+            config.host.name: HostRun(run_context, config, rollout_options[config.host.name]) for config in configs
+        }
+        self._sink = emit
         self._lock = threading.Lock()
         self._leaving = False
         self._result = Result()
@@ -85,7 +87,7 @@ class Rollout:
         """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         count = sum(len(stage.schedule.waves) for stage in self._stages)
-        self._tell(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
+        self._emit(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
         with self._interrupts:
             if self.request.confirm is not None:
                 self._ask_before(keep=count == 1 and self._fan_out.keeps)
@@ -94,12 +96,12 @@ class Rollout:
         self.transport.close()
         counts = {status: self._result.counts[status] for status in STATUSES}
         seconds = round(time.monotonic() - begin, 3)
-        self._tell(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
+        self._emit(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
         return self._result
 
     def lacks(self, run: HostRun) -> str:
         """Why a host can't have what it needs of another one."""
-        for other, what in self._needs.after.get(run.wish.host.name, {}).items():
+        for other, what in self._dependencies.after.get(run.config.host.name, {}).items():
             if self._runs[other].status in (*BAD, "skipped"):
                 return f"{what}, and {other} did not end well"
         return ""
@@ -133,69 +135,71 @@ class Rollout:
             self._runs[name].skip(schedule.stopped)
         if schedule.stopped and not self._stopping:
             self._result.stopped = self._stopping = schedule.stopped
-            self._tell(Event("rollout.stopped", data={"reason": schedule.stopped}))
+            self._emit(Event("rollout.stopped", data={"reason": schedule.stopped}))
 
     def _turn(self, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
         self._fan_out.whole(runs, _Gate(self, stage.schedule))
         good = [run for run in runs if run.good]
-        if good and stage.pacing is not None and stage.pacing.bake and wave.number == 1:
-            self._prove(good, stage.pacing)
+        if good and stage.rollout_options is not None and stage.rollout_options.bake and wave.number == 1:
+            self._prove(good, stage.rollout_options)
             self._bake([run for run in good if not run.done], stage)
-        self._prove([run for run in good if not run.done], stage.pacing)
+        self._prove([run for run in good if not run.done], stage.rollout_options)
         for run in good:
             if not run.done:
                 run.proven()
-            stage.schedule.end(run.wish.host.name, run.status)
+            stage.schedule.end(run.config.host.name, run.status)
 
-    def _prove(self, runs: list[HostRun], pacing: Pacing | None) -> None:
+    def _prove(self, runs: list[HostRun], rollout_options: RolloutOptions | None) -> None:
         """Hand the connections of hosts that are as wished to the verification, all at once."""
         if not runs or self.request.verify is None:
             return
-        held = [(run.wish, connection) for run in runs if (connection := run.hold()) is not None]
-        suites = () if self.request.prove or pacing is None else tuple(pacing.verify)
-        failures = self.request.verify(held, self._tell, suites) if held else {}
+        held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
+        suites = () if self.request.prove or rollout_options is None else tuple(rollout_options.verify)
+        failures = self.request.verify(held, self._emit, suites) if held else {}
         for run in runs:
-            if failure := failures.get(run.wish.host.name):
+            if failure := failures.get(run.config.host.name):
                 run.fail(failure)
 
     def _bake(self, runs: list[HostRun], stage: Stage) -> None:
         """The first wave stays as it is for a while, before it is looked at again."""
-        if not runs or stage.pacing is None or stage.schedule.stopped:
+        if not runs or stage.rollout_options is None or stage.schedule.stopped:
             return
         for run in runs:
             run.release()
-        self._tell(Event("bake", data={"seconds": stage.pacing.bake}))
-        self._rest(stage.pacing.bake, stage.schedule)
+        self._emit(Event("bake", data={"seconds": stage.rollout_options.bake}))
+        self._rest(stage.rollout_options.bake, stage.schedule)
 
     def _begin_wave(self, stage: Stage, wave: Wave) -> None:
-        if stage.pacing is None:
+        if stage.rollout_options is None:
             return
         data = {"play": stage.play, "wave": wave.number, "of": len(stage.schedule.waves), "hosts": list(wave.hosts)}
-        self._tell(Event("wave.begin", data=data))
+        self._emit(Event("wave.begin", data=data))
         if problem := self._hook("before", stage, wave):
             stage.schedule.stop(f"the hook before wave {wave.number} failed: {problem}")
 
     def _end_wave(self, stage: Stage, wave: Wave) -> None:
-        pacing, schedule = stage.pacing, stage.schedule
-        if pacing is None:
+        rollout_options, schedule = stage.rollout_options, stage.schedule
+        if rollout_options is None:
             return
         counts = Counter(self._runs[name].status for name in wave.hosts)
         shown = {status: counts[status] for status in STATUSES}
-        self._tell(Event("wave.done", data={"play": stage.play, "wave": wave.number, "counts": shown}))
+        self._emit(Event("wave.done", data={"play": stage.play, "wave": wave.number, "counts": shown}))
         if problem := self._hook("after", stage, wave):
             schedule.stop(f"the hook after wave {wave.number} failed: {problem}")
         if wave is schedule.waves[-1] or schedule.stopped:
             return
-        if pacing.pause == "ask":
+        if rollout_options.pause == "ask":
             question = f"Wave {wave.number} of {len(schedule.waves)} is done. Go on?"
             if self.request.ask is not None and not self._asked(partial(self.request.ask, question), schedule):
                 schedule.stop(f"not confirmed after wave {wave.number}")
-        elif pacing.pause:
-            self._tell(Event("pause", data={"seconds": pacing.pause}))
-            self._rest(pacing.pause, schedule)
+        elif rollout_options.pause:
+            self._emit(Event("pause", data={"seconds": rollout_options.pause}))
+            self._rest(rollout_options.pause, schedule)
 
     def _hook(self, when: str, stage: Stage, wave: Wave) -> str:
-        hooks = stage.pacing and (stage.pacing.before if when == "before" else stage.pacing.after)
+        hooks = stage.rollout_options and (
+            stage.rollout_options.before if when == "before" else stage.rollout_options.after
+        )
         if not hooks or hooks.wave is None or self.request.hook is None:
             return ""
         counts = Counter(self._runs[name].status for name in wave.hosts)
@@ -226,17 +230,17 @@ class Rollout:
             if again:
                 text = "leaving now; hosts under way finish, or put everything back, by themselves"
                 self._leaving = True
-            self._tell(Event("interrupted", data={"text": text}))
+            self._emit(Event("interrupted", data={"text": text}))
             self._result.interrupted = True
             self._stopping = _INTERRUPTED
             if schedule is not None:
                 schedule.stop(self._stopping)
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         with self._lock:
             if event.name == "host.done":
                 self._result.counts[str(event.data["status"])] += 1
-            self._emit(event)
+            self._sink(event)
 
 
 class _Gate:
@@ -261,12 +265,12 @@ class _Gate:
         if self._schedule is None or self._rollout._interrupts.pressed:
             return self.stopped
         with self._lock:
-            return self._rollout.lacks(run) or self._schedule.start(run.wish.host.name)
+            return self._rollout.lacks(run) or self._schedule.start(run.config.host.name)
 
     def end(self, run: HostRun) -> None:
         if self._schedule is not None:
             with self._lock:
-                self._schedule.end(run.wish.host.name, run.status)
+                self._schedule.end(run.config.host.name, run.status)
 
     def heed(self) -> None:
         self._rollout._heed(self._schedule)

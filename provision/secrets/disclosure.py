@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 
-from provision.model import Report, Salt, Withheld
+from provision.model import HostReport, Salt, Withheld
 
 #: scrypt's cost (RFC 7914): 16 MiB and about 40 ms a guess.
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
@@ -75,7 +75,7 @@ def open_mode(mode: str) -> bool:
     return bool(int(mode, 8) & 0o004)
 
 
-def readable(report: Report, path: str, mode: str) -> bool:
+def readable(report: HostReport, path: str, mode: str) -> bool:
     """Whether every user of the host can read what is at ``path``: its own ``mode``, and each folder above it lets
     them through (path_resolution(7)). A folder that the look has not seen, or that is a link, counts as closed."""
     if not open_mode(mode):
@@ -90,7 +90,7 @@ def readable(report: Report, path: str, mode: str) -> bool:
     return True
 
 
-def _folders(report: Report) -> dict[str, str]:
+def _folders(report: HostReport) -> dict[str, str]:
     """Folder -> what stat said of it: kind, mode and the rest, with colons between."""
     names, lines = report.get("folders") or ("", "")
     return dict(zip(names.split("\n"), lines.split("\n"), strict=False))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
-from provision.project.host_config import Wish
+from provision.project.host_config import HostConfig
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import job_script, receipt_script, submit_script
 from provision.remote.transaction import Work
@@ -112,17 +112,17 @@ class _Progress(Struct):
             self.after.append(frame)
             return
         self.told += 1
-        tell = self.on_event if self.told > self.known else _nobody
+        emit = self.on_event if self.told > self.known else _nobody
         if kind == "step.begin":
             name, number = self.names[int(frame[1])], int(frame[1]) + 1
-            tell(Event(kind, self.host, {"step": name, "number": number, "of": len(self.names)}))
+            emit(Event(kind, self.host, {"step": name, "number": number, "of": len(self.names)}))
         elif kind == "step.done":
             self.done.append(self.names[int(frame[1])])
-            tell(Event(kind, self.host, {"step": self.names[int(frame[1])]}))
+            emit(Event(kind, self.host, {"step": self.names[int(frame[1])]}))
         elif kind == "note":
-            tell(Event(kind, self.host, {"text": frame[1]}))
+            emit(Event(kind, self.host, {"text": frame[1]}))
         elif kind == "armed":
-            tell(Event("armed", self.host, {"seconds": int(frame[1])}))
+            emit(Event("armed", self.host, {"seconds": int(frame[1])}))
         elif kind in ("locked", "drifted", "unkept"):
             self.refused.append(frame)
         elif kind in ("step.failed", "unhealthy", "died"):
@@ -144,7 +144,7 @@ def _nobody(event: Event) -> None:
 class Job(Struct, frozen=True):
     """``looks`` are what is looked at when the steps are done; ``reconnect`` opens a new connection to the host."""
 
-    wish: Wish
+    config: HostConfig
     work: Work
     looks: Sequence[Call]
     deadline: float
@@ -205,7 +205,7 @@ class Job(Struct, frozen=True):
         job = job_script(self.work, self.looks, secrets)
         script = submit_script(self.work.run, job, secrets, self.work.secrets)
         try:
-            finished = execute(connection, self.wish.host.login, script, self.deadline, progress.frame)
+            finished = execute(connection, self.config.host.login, script, self.deadline, progress.frame)
             if progress.result is not None or finished.status is not None:
                 return progress, finished
             broken = HostError("disconnected", "the connection broke off", detail=finished.stderr)
@@ -213,7 +213,7 @@ class Job(Struct, frozen=True):
             if error.failure.kind != "disconnected":
                 raise self._with_steps(error, progress) from error
             broken = error
-        self.on_event(Event("note", self.wish.host.name, {"text": "the connection broke off; coming in again"}))
+        self.on_event(Event("note", self.config.host.name, {"text": "the connection broke off; coming in again"}))
         return self._find_again(progress, broken)
 
     def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
@@ -247,7 +247,7 @@ class Job(Struct, frozen=True):
             try:
                 connection = self.reconnect()
                 try:
-                    finished = execute(connection, self.wish.host.login, script, end, told.frame)
+                    finished = execute(connection, self.config.host.login, script, end, told.frame)
                 finally:
                     connection.close()
                 if told.result is None:
@@ -283,7 +283,7 @@ class Job(Struct, frozen=True):
         told = self._told(progress)
         script = receipt_script("revoke", self.work.run, "unconfirmed")
         try:
-            finished = execute(held, self.wish.host.login, script, end, told.frame)
+            finished = execute(held, self.config.host.login, script, end, told.frame)
         except HostError:
             return None
         if not (told.result or "").startswith("rolled_back"):
@@ -299,7 +299,7 @@ class Job(Struct, frozen=True):
             setattr(progress, name, getattr(told, name))
 
     def _progress(self, known: int = 0) -> _Progress:
-        return _Progress(self.wish.host.name, [step.name for step in self.work.steps], self.on_event, known)
+        return _Progress(self.config.host.name, [step.name for step in self.work.steps], self.on_event, known)
 
     def _refused(self, progress: _Progress) -> HostError:
         frame = progress.refused[0]

@@ -25,7 +25,7 @@ def send(
     login: Login,
     blob: Blob,
     deadline: float,
-    tell: Callable[[str], None],
+    emit: Callable[[str], None],
 ) -> None:
     """Nothing is sent where the host has it, or what it is for. Raises :class:`HostError`; after
     ``disconnected`` another call goes on with what has arrived."""
@@ -42,7 +42,7 @@ def send(
         raise HostError("protocol", f"the host does not say how much of {blob.title} it has: {there[:80]!r}")
     start = min(int(there), packed.size)
     behind = f", from byte {start} on" if start else ""
-    tell(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
+    emit(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
     with open(packed.path, "rb") as file:
         file.seek(start)
         part = f"{HOME}/{blob.name}.{packed.sha256}.part"

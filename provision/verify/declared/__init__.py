@@ -1,20 +1,20 @@
 """What a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
 
-Worked out from the spec itself, apart from ``desire``: a thing that ``desire`` forgets must show here.
+Worked out from the spec itself, apart from ``catalog``: a thing that ``catalog`` forgets must show here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.verify.declared import objects, registries, system
 from provision.verify.declared.named import Archive, FileBytes, Named
 
 __all__ = ["PROVIDERS", "Archive", "FileBytes", "Named"]
 
 #: A test's argument of this name is each of these things in turn.
-PROVIDERS: dict[str, Callable[[Wish, Context], Iterator[Named]]] = {
+PROVIDERS: dict[str, Callable[[HostConfig, Context], Iterator[Named]]] = {
     provider.__name__: provider
     for provider in (
         system.hostname,

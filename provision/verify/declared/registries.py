@@ -5,15 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.secrets.authority import ca_file
 from provision.secrets.secret import reveal
 from provision.verify.declared.named import Named
 from provision.verify.registry_client import Server
 
 
-def registry(wish: Wish, context: Context) -> Iterator[Named]:
-    declared = wish.spec.registry
+def registry(config: HostConfig, context: Context) -> Iterator[Named]:
+    declared = config.spec.registry
     if declared is None:
         return
     authority = None
@@ -27,43 +27,43 @@ def registry(wish: Wish, context: Context) -> Iterator[Named]:
     yield Named(f"{declared.name}:{declared.port}", Server(declared.name, declared.port, authority, user, password))
 
 
-def tls_registry(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (thing for thing in registry(wish, context) if thing.value.authority is not None)
+def tls_registry(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (thing for thing in registry(config, context) if thing.value.authority is not None)
 
 
-def closed_registry(wish: Wish, context: Context) -> Iterator[Named]:
+def closed_registry(config: HostConfig, context: Context) -> Iterator[Named]:
     """One that wants a password."""
-    yield from (thing for thing in registry(wish, context) if thing.value.user)
+    yield from (thing for thing in registry(config, context) if thing.value.user)
 
 
-def open_registry(wish: Wish, context: Context) -> Iterator[Named]:
+def open_registry(config: HostConfig, context: Context) -> Iterator[Named]:
     """One into which something can be put, and taken away again."""
-    declared = wish.spec.registry
+    declared = config.spec.registry
     if declared is not None and declared.delete and not declared.read_only and declared.proxy is None:
-        yield from registry(wish, context)
+        yield from registry(config, context)
 
 
-def read_only_registry(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.registry is not None and wish.spec.registry.read_only:
-        yield from registry(wish, context)
+def read_only_registry(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.registry is not None and config.spec.registry.read_only:
+        yield from registry(config, context)
 
 
-def puller(wish: Wish, context: Context) -> Iterator[Named]:
+def puller(config: HostConfig, context: Context) -> Iterator[Named]:
     """The addresses of the hosts of this playbook that are to use this registry."""
-    if wish.spec.registry is None or wish.spec.registry.source != "package":
+    if config.spec.registry is None or config.spec.registry.source != "package":
         return
-    for name, address in context.clients.get(wish.host.name, {}).items():
+    for name, address in context.clients.get(config.host.name, {}).items():
         try:
             yield Named(name, str(ipaddress.ip_address(address)))
         except ValueError:
             continue  # the log has addresses alone
 
 
-def login(wish: Wish, context: Context) -> Iterator[Named]:
+def login(config: HostConfig, context: Context) -> Iterator[Named]:
     """``(account, file)`` for each account that has a login at a registry."""
-    for name, one in (wish.spec.engine.registries if wish.spec.engine else {}).items():
+    for name, one in (config.spec.engine.registries if config.spec.engine else {}).items():
         for account in one.login.accounts if one.login is not None else ():
-            declared = wish.spec.users.get(account)
+            declared = config.spec.users.get(account)
             home = "/root" if account == "root" else (declared and declared.home) or f"/home/{account}"
             shown = "https://index.docker.io/v1/" if name == "docker.io" else name
             yield Named(f"{account} at {shown}", (account, f"{home}/.docker/config.json"))

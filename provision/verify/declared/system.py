@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from provision.project.host_config import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.secrets.authority import ca_file
 from provision.secrets.secret import reveal
 from provision.spec import Engine
@@ -22,42 +22,42 @@ _CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "pod
 _CERTIFICATES = "/etc/docker/certs.d"
 
 
-def hostname(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.hostname is not None:
-        yield Named(wish.spec.hostname, wish.spec.hostname)
+def hostname(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.hostname is not None:
+        yield Named(config.spec.hostname, config.spec.hostname)
 
 
-def declared_file(wish: Wish, context: Context) -> Iterator[Named]:
-    for path, file in wish.spec.files.items():
+def declared_file(config: HostConfig, context: Context) -> Iterator[Named]:
+    for path, file in config.spec.files.items():
         if file.absent:
             continue
         if file.content is not None:
             text = file.content
             content, secret = reveal(text).encode(), reveal(text) != text
         elif file.template is not None:
-            text = context.templates.render(file.template, wish.scope)
+            text = context.templates.render(file.template, config.scope)
             content, secret = reveal(text).encode(), reveal(text) != text
         else:
             content, secret = context.read(str(file.src)) or b"", False
         yield Named(path, FileBytes(content, file.owner, file.group, int(file.mode, 8), secret))
 
 
-def absent_file(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(path, None) for path, file in wish.spec.files.items() if file.absent)
+def absent_file(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(path, None) for path, file in config.spec.files.items() if file.absent)
 
 
-def sysctl(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(key, value) for key, value in wish.spec.sysctl.items())
+def sysctl(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(key, value) for key, value in config.spec.sysctl.items())
 
 
-def module(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, name) for name in wish.spec.modules)
+def module(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, name) for name in config.spec.modules)
 
 
-def package(wish: Wish, context: Context) -> Iterator[Named]:
+def package(config: HostConfig, context: Context) -> Iterator[Named]:
     """Installed packages and their pins."""
-    yield from (Named(name, p.version) for name, p in wish.spec.packages.items() if not p.absent)
-    if (engine := wish.spec.engine) is not None:
+    yield from (Named(name, p.version) for name, p in config.spec.packages.items() if not p.absent)
+    if (engine := config.spec.engine) is not None:
         pins = {"buildx": engine.buildx_version, "compose": engine.compose_version}
         parts = {
             "docker-ce": engine.version,
@@ -69,127 +69,127 @@ def package(wish: Wish, context: Context) -> Iterator[Named]:
         yield from (Named(f"{name}{whose}", pin) for name, pin in parts.items())
 
 
-def pinned_package(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (thing for thing in package(wish, context) if thing.value is not None)
+def pinned_package(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (thing for thing in package(config, context) if thing.value is not None)
 
 
-def held_package(wish: Wish, context: Context) -> Iterator[Named]:
+def held_package(config: HostConfig, context: Context) -> Iterator[Named]:
     """Pinned packages that nobody's upgrade may move."""
-    free = {name for name, p in wish.spec.packages.items() if not p.hold}
-    if wish.spec.engine is not None and not wish.spec.engine.hold:
+    free = {name for name, p in config.spec.packages.items() if not p.hold}
+    if config.spec.engine is not None and not config.spec.engine.hold:
         parts = ("docker-ce", "docker-ce-cli", "containerd.io", *_ENGINE.values())
         free |= {f"{name}{whose}" for name in parts for whose in ("", OF_DISTRIBUTION)}
-    yield from (thing for thing in pinned_package(wish, context) if thing.name not in free)
+    yield from (thing for thing in pinned_package(config, context) if thing.name not in free)
 
 
-def absent_package(wish: Wish, context: Context) -> Iterator[Named]:
+def absent_package(config: HostConfig, context: Context) -> Iterator[Named]:
     """The value: whether it only is in the way of Docker's own packages."""
-    names = {name: False for name, p in wish.spec.packages.items() if p.absent}
-    if (engine := wish.spec.engine) is not None and engine.source == "distribution":
+    names = {name: False for name, p in config.spec.packages.items() if p.absent}
+    if (engine := config.spec.engine) is not None and engine.source == "distribution":
         names = dict.fromkeys(("docker-ce", "docker-ce-cli", "containerd.io"), False) | names
     elif engine is not None:
         names = dict.fromkeys(_CONFLICTS, True) | names
     yield from (Named(name, conflict) for name, conflict in names.items())
 
 
-def archive(wish: Wish, context: Context) -> Iterator[Named]:
-    for name, r in wish.spec.repositories.items():
+def archive(config: HostConfig, context: Context) -> Iterator[Named]:
+    for name, r in config.spec.repositories.items():
         yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), tuple(r.fingerprint)))
-    if (engine := wish.spec.engine) is not None and engine.source != "distribution":
+    if (engine := config.spec.engine) is not None and engine.source != "distribution":
         url = f"{engine.package_mirror}/linux"
         yield Named("docker", Archive("docker", url, (engine.channel,), (), tuple(engine.fingerprint), docker=True))
 
 
-def signed_archive(wish: Wish, context: Context) -> Iterator[Named]:
+def signed_archive(config: HostConfig, context: Context) -> Iterator[Named]:
     """Archives of whose key the fingerprint is known: the spec gives it, or Docker publishes it."""
-    yield from (thing for thing in archive(wish, context) if thing.value.fingerprints or thing.value.docker)
+    yield from (thing for thing in archive(config, context) if thing.value.fingerprints or thing.value.docker)
 
 
-def user(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, u) for name, u in wish.spec.users.items() if not u.absent)
+def user(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, u) for name, u in config.spec.users.items() if not u.absent)
 
 
-def absent_user(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, None) for name, u in wish.spec.users.items() if u.absent)
+def absent_user(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, u in config.spec.users.items() if u.absent)
 
 
-def member(wish: Wish, context: Context) -> Iterator[Named]:
-    pairs = [(name, group) for name, u in wish.spec.users.items() if not u.absent for group in u.groups]
-    if wish.spec.engine is not None:
-        pairs += [(name, "docker") for name in wish.spec.engine.users]
+def member(config: HostConfig, context: Context) -> Iterator[Named]:
+    pairs = [(name, group) for name, u in config.spec.users.items() if not u.absent for group in u.groups]
+    if config.spec.engine is not None:
+        pairs += [(name, "docker") for name in config.spec.engine.users]
     yield from (Named(f"{name} in {group}", (name, group)) for name, group in dict.fromkeys(pairs))
 
 
-def enabled_service(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, enabled) for name, (enabled, _) in _services(wish).items() if enabled is not None)
+def enabled_service(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, enabled) for name, (enabled, _) in _services(config).items() if enabled is not None)
 
 
-def running_service(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, running) for name, (_, running) in _services(wish).items() if running is not None)
+def running_service(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, running) for name, (_, running) in _services(config).items() if running is not None)
 
 
-def _services(wish: Wish) -> dict[str, tuple[bool | None, bool | None]]:
-    found = {name.removesuffix(".service"): (s.enabled, s.running) for name, s in wish.spec.services.items()}
-    if wish.spec.engine is not None:
+def _services(config: HostConfig) -> dict[str, tuple[bool | None, bool | None]]:
+    found = {name.removesuffix(".service"): (s.enabled, s.running) for name, s in config.spec.services.items()}
+    if config.spec.engine is not None:
         # An engine is there to run, unless the spec says otherwise.
         enabled, running = found.get("docker", (None, None))
         found["docker"] = (enabled is not False, running is not False)
     return found
 
 
-def engine(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.engine is not None:
-        yield Named("engine", wish.spec.engine)
+def engine(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.engine is not None:
+        yield Named("engine", config.spec.engine)
 
 
-def bridged(wish: Wish, context: Context) -> Iterator[Named]:
+def bridged(config: HostConfig, context: Context) -> Iterator[Named]:
     """Engines with docker's own bridge and its own firewall rules; the value: may containers talk to each other."""
-    found = (wish.spec.engine.daemon if wish.spec.engine else None) or {}
+    found = (config.spec.engine.daemon if config.spec.engine else None) or {}
     own = found.get("bridge") is None and found.get("iptables") is not False and found.get("ip-masq") is not False
-    if wish.spec.engine is not None and own:
+    if config.spec.engine is not None and own:
         yield Named("docker0", found.get("icc") is not False)
 
 
-def outside(wish: Wish, context: Context) -> Iterator[Named]:
+def outside(config: HostConfig, context: Context) -> Iterator[Named]:
     """Where a container can be seen to reach the world through its host: the package mirror, ``(name, port)``."""
-    if wish.spec.engine is not None and any(bridged(wish, context)):
-        url = urlsplit(wish.spec.engine.package_mirror)
+    if config.spec.engine is not None and any(bridged(config, context)):
+        url = urlsplit(config.spec.engine.package_mirror)
         port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
         if url.hostname and port:
             yield Named(url.hostname, (url.hostname, port))
 
 
-def namespace(wish: Wish, context: Context) -> Iterator[Named]:
+def namespace(config: HostConfig, context: Context) -> Iterator[Named]:
     """The namespaces that a container is made of (namespaces(7))."""
-    if wish.spec.engine is not None:
+    if config.spec.engine is not None:
         yield from (Named(name, name) for name in ("pid", "net", "ipc", "mnt", "uts", "user"))
 
 
-def controller(wish: Wish, context: Context) -> Iterator[Named]:
+def controller(config: HostConfig, context: Context) -> Iterator[Named]:
     """The cgroup controllers that limits of containers need (docs.docker.com: resource constraints)."""
-    if wish.spec.engine is not None:
+    if config.spec.engine is not None:
         yield from (Named(name, name) for name in ("cpu", "cpuset", "memory", "pids"))
 
 
-def live_restore(wish: Wish, context: Context) -> Iterator[Named]:
+def live_restore(config: HostConfig, context: Context) -> Iterator[Named]:
     """Engines whose containers are to outlive a restart of the daemon."""
-    if (_daemon(wish.spec.engine) or {}).get("live-restore") is True:
+    if (_daemon(config.spec.engine) or {}).get("live-restore") is True:
         yield Named("live-restore", True)
 
 
-def pinned_engine(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.engine is not None and wish.spec.engine.version is not None:
-        yield Named(wish.spec.engine.version, wish.spec.engine.version)
+def pinned_engine(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.engine is not None and config.spec.engine.version is not None:
+        yield Named(config.spec.engine.version, config.spec.engine.version)
 
 
-def daemon(wish: Wish, context: Context) -> Iterator[Named]:
+def daemon(config: HostConfig, context: Context) -> Iterator[Named]:
     """The whole of a declared daemon.json."""
-    if (found := _daemon(wish.spec.engine)) is not None:
+    if (found := _daemon(config.spec.engine)) is not None:
         yield Named("daemon.json", found)
 
 
-def daemon_key(wish: Wish, context: Context) -> Iterator[Named]:
-    for key, value in sorted((_daemon(wish.spec.engine) or {}).items()):
+def daemon_key(config: HostConfig, context: Context) -> Iterator[Named]:
+    for key, value in sorted((_daemon(config.spec.engine) or {}).items()):
         yield Named(key, value)
 
 
@@ -207,9 +207,9 @@ def _daemon(declared: Engine | None) -> dict[str, Any] | None:
     return found
 
 
-def proxy(wish: Wish, context: Context) -> Iterator[Named]:
+def proxy(config: HostConfig, context: Context) -> Iterator[Named]:
     """What the daemon is to say of its proxies, by ``docker info``'s names."""
-    if wish.spec.engine is not None and (given := wish.spec.engine.proxy) is not None:
+    if config.spec.engine is not None and (given := config.spec.engine.proxy) is not None:
         pairs = {"HttpProxy": given.http, "HttpsProxy": given.https, "NoProxy": ",".join(given.no_proxy)}
         yield from (Named(name, _credentials_masked(value)) for name, value in pairs.items() if value)
 
@@ -220,9 +220,9 @@ def _credentials_masked(url: str) -> str:
     return f"{scheme}://xxxxx:xxxxx@{rest.rpartition('@')[2]}" if separator and "@" in rest else url
 
 
-def certificate(wish: Wish, context: Context) -> Iterator[Named]:
+def certificate(config: HostConfig, context: Context) -> Iterator[Named]:
     """Certificates by registry: path, and what it holds, who may read it."""
-    for name, registry in (wish.spec.engine.registries if wish.spec.engine else {}).items():
+    for name, registry in (config.spec.engine.registries if config.spec.engine else {}).items():
         for file, given, mode in (
             ("ca.crt", registry.ca, 0o444),
             ("client.cert", registry.cert, 0o444),
@@ -238,74 +238,74 @@ def certificate(wish: Wish, context: Context) -> Iterator[Named]:
             yield Named(f"{_CERTIFICATES}/{name}/ca.crt", FileBytes(content, "root", "root", 0o444))
 
 
-def certificate_list(wish: Wish, context: Context) -> Iterator[Named]:
+def certificate_list(config: HostConfig, context: Context) -> Iterator[Named]:
     """Where registries are declared: every path that may be in docker's folder of certificates."""
-    if wish.spec.engine is not None and wish.spec.engine.registries:
-        declared = {thing.name for thing in certificate(wish, context)} | set(wish.spec.files)
+    if config.spec.engine is not None and config.spec.engine.registries:
+        declared = {thing.name for thing in certificate(config, context)} | set(config.spec.files)
         yield Named("engine.registries", declared)
 
 
-def docker_users(wish: Wish, context: Context) -> Iterator[Named]:
+def docker_users(config: HostConfig, context: Context) -> Iterator[Named]:
     """Where ``engine.users`` is declared: everyone who may be a member of docker's group."""
-    if wish.spec.engine is not None and wish.spec.engine.users:
-        members = {name for name, group in (thing.value for thing in member(wish, context)) if group == "docker"}
+    if config.spec.engine is not None and config.spec.engine.users:
+        members = {name for name, group in (thing.value for thing in member(config, context)) if group == "docker"}
         yield Named("engine.users", members)
 
 
-def signed_sources(wish: Wish, context: Context) -> Iterator[Named]:
+def signed_sources(config: HostConfig, context: Context) -> Iterator[Named]:
     """Hosts whose packages come from a declared archive."""
-    if any(archive(wish, context)):
+    if any(archive(config, context)):
         yield Named("sources", None)
 
 
-def docker_unit(wish: Wish, context: Context) -> Iterator[Named]:
+def docker_unit(config: HostConfig, context: Context) -> Iterator[Named]:
     """The engine's service, and the declared files that decide how it is started: path -> text."""
-    if wish.spec.engine is None:
+    if config.spec.engine is None:
         return
     texts = {
         thing.name: thing.value.content.decode("utf-8", "replace")
-        for thing in declared_file(wish, context)
+        for thing in declared_file(config, context)
         if thing.name.startswith(("/etc/systemd/system/docker.service", "/etc/default/", "/etc/sysconfig/"))
     }
-    if (given := wish.spec.engine.proxy) is not None and given.place == "unit":
+    if (given := config.spec.engine.proxy) is not None and given.place == "unit":
         texts["/etc/systemd/system/docker.service.d/provision.conf"] = ""
     yield Named("docker", texts)
 
 
-def docker_socket(wish: Wish, context: Context) -> Iterator[Named]:
+def docker_socket(config: HostConfig, context: Context) -> Iterator[Named]:
     """The socket that docker's unit requires, where the spec itself says nothing of it."""
-    docker = wish.spec.services.get("docker") or wish.spec.services.get("docker.service")
+    docker = config.spec.services.get("docker") or config.spec.services.get("docker.service")
     disabled = docker is not None and docker.enabled is False
-    if wish.spec.engine is not None and not disabled and "docker.socket" not in wish.spec.services:
+    if config.spec.engine is not None and not disabled and "docker.socket" not in config.spec.services:
         yield Named("docker.socket", True)
 
 
-def guarded_folder(wish: Wish, context: Context) -> Iterator[Named]:
+def guarded_folder(config: HostConfig, context: Context) -> Iterator[Named]:
     """Folders whose files decide what dockerd is and does."""
-    if wish.spec.engine is not None:
+    if config.spec.engine is not None:
         fixed = ("/etc", "/etc/docker", _CERTIFICATES, "/etc/systemd/system", "/etc/systemd/system/docker.service.d")
-        registries = (f"{_CERTIFICATES}/{name}" for name in wish.spec.engine.registries)
+        registries = (f"{_CERTIFICATES}/{name}" for name in config.spec.engine.registries)
         yield from (Named(path, path) for path in (*fixed, "/etc/containerd", *registries))
 
 
-def data_root(wish: Wish, context: Context) -> Iterator[Named]:
-    if (found := _daemon(wish.spec.engine)) is not None:
+def data_root(config: HostConfig, context: Context) -> Iterator[Named]:
+    if (found := _daemon(config.spec.engine)) is not None:
         path = str(found.get("data-root") or "/var/lib/docker")
         yield Named(path, path)
 
 
-def forward_policy(wish: Wish, context: Context) -> Iterator[Named]:
-    firewall = wish.spec.engine.firewall if wish.spec.engine else None
+def forward_policy(config: HostConfig, context: Context) -> Iterator[Named]:
+    firewall = config.spec.engine.firewall if config.spec.engine else None
     if firewall is not None and firewall.forward is not None:
         yield Named(firewall.forward, firewall.forward.upper())
 
 
-def firewalld(wish: Wish, context: Context) -> Iterator[Named]:
-    firewall = wish.spec.engine.firewall if wish.spec.engine else None
+def firewalld(config: HostConfig, context: Context) -> Iterator[Named]:
+    firewall = config.spec.engine.firewall if config.spec.engine else None
     if firewall is not None and firewall.firewalld:
-        yield Named("docker", str((_daemon(wish.spec.engine) or {}).get("bridge") or "docker0"))
+        yield Named("docker", str((_daemon(config.spec.engine) or {}).get("bridge") or "docker0"))
 
 
-def containerd_root(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.engine is not None and (root := wish.spec.engine.containerd_root) is not None:
+def containerd_root(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.engine is not None and (root := config.spec.engine.containerd_root) is not None:
         yield Named(root, root)
