@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs/img"

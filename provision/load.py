@@ -1,4 +1,4 @@
-"""Everything a run needs, from the files the user wrote: inventory, playbook, wishes, templates."""
+"""Everything a run needs, from the files the user wrote: inventory, playbook, host configurations, templates."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.declare import Context, Wish, context, declare
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.distros import examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
-from provision.needs import needs
-from provision.playbook import load_playbook
-from provision.yamlfile import Map
+from provision.project.dependencies import dependencies
+from provision.project.host_config import Context, HostConfig, context, declare
+from provision.project.playbook import load_playbook
+from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
@@ -47,14 +47,14 @@ class Logins(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """What :func:`load` returns: each host's configuration, and what hosts have in common."""
 
-    wishes: list[Wish]
+    configs: list[HostConfig]
     context: Context
 
-    def for_host(self, name: str) -> tuple[Wish, Context]:
+    def for_host(self, name: str) -> tuple[HostConfig, Context]:
         """The arguments of a task for one host, by its name or its address; for fabfiles."""
-        for wish in self.wishes:
-            if name in (wish.host.name, wish.host.login.address):
-                return wish, self.context
+        for config in self.configs:
+            if name in (config.host.name, config.host.login.address):
+                return config, self.context
         raise UsageError(f"no play is for {name}")
 
 
@@ -75,10 +75,10 @@ def load(
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
-    wishes = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(wishes, context(path))
-    order = needs(wishes, found.context)
-    addresses = {wish.host.name: wish.host.login.address for wish in wishes}
+    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    found = Loaded(configs, context(path))
+    order = dependencies(configs, found.context)
+    addresses = {config.host.name: config.host.login.address for config in configs}
     found.context.pushed_by.update(order.pushed_by)
     found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
     if prepare is not None:
@@ -91,6 +91,6 @@ def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
     platforms = examples()
-    for wish in loaded.wishes:
+    for config in loaded.configs:
         for platform in platforms.values():
-            desire(wish, platform, loaded.context, options)
+            compile_catalog(config, platform, loaded.context, options)

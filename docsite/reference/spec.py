@@ -12,12 +12,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from docsite.reference.tables import anchor, code, prose, table
-from provision import pacing as rollout
-from provision.pacing import Pacing as RolloutOptions
+from provision.project import rollout_options
+from provision.project.rollout_options import RolloutOptions
+from provision.project.share import Share
 from provision.spec import Spec, values
-from provision.spec.host import Packages
 from provision.spec.secrets import TakesSecret
-from provision.waves import Share
+from provision.spec.system import Packages
 
 #: A value of each type that has rules of its own. Each must be accepted by its type, or the page is not made.
 EXAMPLES: dict[str, Any] = {
@@ -71,7 +71,7 @@ NO_EXAMPLE = {"SecretText": "a value tagged `!secret`"}
 _ALIASES = {
     **{name: kind for name, kind in vars(values).items() if typing.get_origin(kind) is typing.Annotated},
     "Packages": Packages,
-    "Portion": rollout.Portion,
+    "Portion": rollout_options.Portion,
 }
 _WORDS = {
     str: "text",

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.render import shipped
+    from provision.text.render import shipped
 
     found = [path for name in _FOLDERS for path in sorted(shipped(name).rglob("*")) if path.is_file()]
     files = {path.relative_to(shipped("inventory").parent): path for path in found if path.suffix in _KINDS}
