@@ -192,7 +192,7 @@ def test_every_event_is_described() -> None:
         for call in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)):
             function = call.func
             of = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            if of not in ("Event", "Shown", "_emit") or not call.args:
+            if of not in ("Event", "Shown", "_emit", "emit") or not call.args:
                 continue
             name = call.args[0]
             if not (isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value):
@@ -201,7 +201,7 @@ def test_every_event_is_described() -> None:
             data = [*call.args[2:], *(one.value for one in call.keywords if one.arg == "data")]
             words = [word for one in data if isinstance(one, ast.Dict) for word in one.keys]
             keys |= {str(word.value) for word in words if isinstance(word, ast.Constant)}
-            if of == "_emit":
+            if of in ("_emit", "emit"):
                 keys |= {one.arg for one in call.keywords if one.arg is not None and one.arg != "data"}
     assert set(emitted) | _FRAMES == set(EVENTS)
     shown = {"plan": {"items"}, "failure": {"error"}}
