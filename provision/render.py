@@ -22,7 +22,7 @@ import jinja2.runtime
 import jinja2.utils
 from jinja2.nativetypes import NativeEnvironment, NativeTemplate
 
-from provision import limits, sandbox
+from provision import limits, sandbox, secret
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.yamlfile import Map, Seq, Unsafe, nearest
@@ -109,7 +109,10 @@ class Scope:
     def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
         """``value`` with every template in it rendered; maps and lists keep their places."""
         if isinstance(value, str):
-            if isinstance(value, Unsafe) or not ("{{" in value or "{%" in value or "{#" in value):
+            if isinstance(value, Unsafe):
+                secret.use(value)
+                return value
+            if not ("{{" in value or "{%" in value or "{#" in value):
                 return value
             return self._text(value, key, where)
         if isinstance(value, Map):
@@ -239,7 +242,18 @@ def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key
         return SpecError(f"no such template: {error.message}", where=where, key=key)
     if isinstance(error, sandbox.Refused):
         return SpecError(f"template error: {error.message}", where=where, key=key, hint=error.hint)
-    return SpecError(f"template error: {error.message}", where=where, key=key)
+    return SpecError(f"template error: {error.message}", where=where, key=key, hint=_near_filter(str(error.message)))
+
+
+def _near_filter(message: str) -> str:
+    """What to do about a filter that is not there: one of a collection, say."""
+    name = re.match(r"No filter named '([^']+)'", message)
+    if name is None:
+        return ""
+    return (
+        nearest(name[1], _NATIVE.filters)
+        or "Ansible's filters of collections are not supported; write the value itself"
+    )
 
 
 class _Folders(jinja2.FileSystemLoader):
