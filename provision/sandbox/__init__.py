@@ -18,6 +18,7 @@ make another secret of a secret, whose value is computed when a script is made.
 from provision.sandbox.blind import unknown
 from provision.sandbox.bounds import BOUNDED, Refused, measured
 from provision.sandbox.environment import Sandbox
+from provision.sandbox.lookups import confine
 from provision.sandbox.text import finalized, joined
 
-__all__ = ["BOUNDED", "Refused", "Sandbox", "finalized", "joined", "measured", "unknown"]
+__all__ = ["BOUNDED", "Refused", "Sandbox", "confine", "finalized", "joined", "measured", "unknown"]
