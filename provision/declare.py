@@ -115,7 +115,7 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    return [_wish(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
+    return [_wish(inventory, name, chosen[name], login) for name in inventory.tree.members("all") if name in chosen]
 
 
 def _wish(inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]) -> Wish:

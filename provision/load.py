@@ -9,11 +9,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from provision import secret
 from provision.declare import Context, Wish, context, declare
 from provision.desire import Options, desire
 from provision.distros import examples
-from provision.errors import UsageError
-from provision.inventory import Inventory
+from provision.errors import Note, UsageError
+from provision.inventory import Inventory, config, vault
+from provision.inventory.sources import Given, Reading
 from provision.model import Host
 from provision.needs import needs
 from provision.playbook import load_playbook
@@ -47,6 +49,8 @@ class Logins(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     wishes: list[Wish]
     context: Context
+    #: what Ansible reads differently in the inventory
+    notes: tuple[Note, ...] = ()
 
     def for_host(self, name: str) -> tuple[Wish, Context]:
         """One host's wish, by its name or its address; for fabfiles."""
@@ -57,7 +61,7 @@ class Loaded(Struct, frozen=True):
 
 
 def load(
-    inventory: Path | str,
+    inventory: Given | None,
     playbook: Path | str,
     *,
     limit: str | None = None,
@@ -65,16 +69,22 @@ def load(
     logins: Logins | None = None,
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
+    reading: Reading | None = None,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
+    ``inventory`` is what ``-i`` names; None stands for the default.
+
     ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
     """
+    if reading is None:
+        # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
+        secret.open_vaults_with(vault.Vault(vault.sources(config.read())).open)
     path = Path(playbook)
     plays = load_playbook(path)
-    known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
+    known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
     wishes = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(wishes, context(path))
+    found = Loaded(wishes, context(path), tuple(known.notes))
     order = needs(wishes, found.context)
     addresses = {wish.host.name: wish.host.login.address for wish in wishes}
     found.context.pushed_by.update(order.pushed_by)

@@ -49,7 +49,7 @@ ASIDE = {"report": {"model", "visible", "lines"}, "lab": {"errors", "lines"}}
 ONLY = {
     "fabric": {"transport", "job", "tasks", "verify", "rollout"},
     "paramiko": {"transport"},
-    "subprocess": {"lab", "commands", "rollout", "signing"},
+    "subprocess": {"lab", "commands", "rollout", "signing", "inventory"},
     "rich": {"report"},
     "pytest": {"verify"},
     "testinfra": {"verify"},

@@ -30,7 +30,8 @@ def loaded(
 ) -> Loaded:
     from provision.load import load
 
-    return load(
+    reading = given.reading(args)
+    found = load(
         args.inventory,
         args.playbook,
         limit=args.limit,
@@ -38,7 +39,10 @@ def loaded(
         logins=given.logins(args) if hasattr(args, "user") else None,
         options=options,
         prepare=prepare,
+        reading=reading,
     )
+    given.warn(found.notes)
+    return found
 
 
 def _renew(found: Loaded) -> None:
