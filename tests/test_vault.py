@@ -143,6 +143,15 @@ def test_of_two_values_on_one_line_the_last_counts(project: Project, tmp_path: P
     assert secret.reveal(Inventory(path).variables.of("web1")[0]["token"]) == "last-value"
 
 
+def test_numbers_of_a_vaulted_ini_file_are_secrets_too(project: Project, tmp_path: Path) -> None:
+    path = project.write("hosts.ini", encrypted("[docker]\nweb1 pin=4711 ansible_port=2222 l=[1]\n"))
+    secret.open_vaults_with(Vault(passwords(tmp_path, PASSWORD)).open)
+    values = Inventory(path).variables.of("web1")[0]
+    assert values["ansible_port"] == 2222
+    assert [secret.hidden(str(value)) for value in (values["pin"], values["l"][0])] == [True, True]
+    assert secret.reveal(values["pin"]) == "4711"
+
+
 def test_a_reference_tells_nothing_of_a_value_in_a_whole_file(project: Project, tmp_path: Path) -> None:
     """It is made of the place: a host that reads it can't try short values."""
     found = []
