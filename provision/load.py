@@ -1,4 +1,4 @@
-"""Everything a run needs, from the files the user wrote: inventory, playbook, wishes, templates."""
+"""Everything a run needs, from the files the user wrote: inventory, playbook, host configurations, templates."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import secret
-from provision.declare import Context, Wish, context, declare
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.distros import examples
 from provision.errors import Note, UsageError
-from provision.inventory import Inventory, config, vault
+from provision.inventory import Inventory, vault
 from provision.inventory.sources import Given, Reading
 from provision.model import Host
-from provision.needs import needs
-from provision.playbook import load_playbook
-from provision.yamlfile import Map
+from provision.project.dependencies import dependencies
+from provision.project.host_config import Context, HostConfig, context, declare
+from provision.project.playbook import load_playbook
+from provision.secrets import secret
+from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
@@ -47,16 +47,16 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    wishes: list[Wish]
+    configs: list[HostConfig]
     context: Context
     #: what Ansible reads differently in the inventory
     notes: tuple[Note, ...] = ()
 
-    def for_host(self, name: str) -> tuple[Wish, Context]:
-        """One host's wish, by its name or its address; for fabfiles."""
-        for wish in self.wishes:
-            if name in (wish.host.name, wish.host.login.address):
-                return wish, self.context
+    def for_host(self, name: str) -> tuple[HostConfig, Context]:
+        """One host's configuration, by its name or its address; for fabfiles."""
+        for config in self.configs:
+            if name in (config.host.name, config.host.login.address):
+                return config, self.context
         raise UsageError(f"no play is for {name}")
 
 
@@ -79,14 +79,14 @@ def load(
     """
     if reading is None:
         # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
-        secret.open_vaults_with(vault.Vault(vault.sources(config.read())).open)
+        secret.open_vaults_with(vault.of_settings().open)
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
-    wishes = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(wishes, context(path), tuple(known.notes))
-    order = needs(wishes, found.context)
-    addresses = {wish.host.name: wish.host.login.address for wish in wishes}
+    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    found = Loaded(configs, context(path), tuple(known.notes))
+    order = dependencies(configs, found.context)
+    addresses = {config.host.name: config.host.login.address for config in configs}
     found.context.pushed_by.update(order.pushed_by)
     found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
     if prepare is not None:
@@ -99,6 +99,6 @@ def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
     platforms = examples()
-    for wish in loaded.wishes:
+    for config in loaded.configs:
         for platform in platforms.values():
-            desire(wish, platform, loaded.context, options)
+            compile_catalog(config, platform, loaded.context, options)

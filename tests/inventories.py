@@ -24,11 +24,11 @@ from typing import Any
 import yaml
 from msgspec import Struct, field
 
-from provision import secret
 from provision.errors import ProvisionError
 from provision.inventory import Inventory
 from provision.inventory.sources import Reading
 from provision.inventory.vault import Source, Vault
+from provision.secrets import secret
 
 DATA = Path(__file__).parent / "data"
 RECORD = DATA / "inventories_ansible.json"

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from provision import limits, sandbox, secret
 from provision.errors import SpecError
 from provision.inventory.vault import Source, Vault
-from provision.sandbox.ansible_filters import _repeats
-from provision.sandbox.bounds import Refused
+from provision.secrets import secret
+from provision.text import limits, sandbox
+from provision.text.sandbox.ansible_filters import _repeats
+from provision.text.sandbox.bounds import Refused
 from tests.conftest import Project
 from tests.test_vault import PASSWORD, encrypted
 

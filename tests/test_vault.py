@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives import hashes, hmac, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from provision import secret
 from provision.errors import ProvisionError, SpecError, UsageError, Where
 from provision.inventory import Inventory
 from provision.inventory.config import Config
 from provision.inventory.sources import Reading
 from provision.inventory.vault import Source, Vault, sources
-from provision.yamlfile import load
+from provision.secrets import secret
+from provision.text.yamlfile import load
 from tests.conftest import Project
 
 PASSWORD = "correct horse"
@@ -84,8 +84,8 @@ def test_a_value_is_decrypted_when_it_is_used_and_not_before(project: Project, t
     secret.resolve()
     assert asked == [], "a value that is never used needs no password"
     project.spec("files: {/etc/x: {content: '{{ unused }}', mode: '0600'}}")
-    (wish,) = project.load().wishes
-    content = str(wish.spec.files["/etc/x"].content)
+    (configured,) = project.load().configs
+    content = str(configured.spec.files["/etc/x"].content)
     assert "no" not in content.replace("unused", "")
     assert secret.hidden(content)
     secret.resolve()

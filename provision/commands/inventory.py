@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _host(known: Inventory, name: str) -> str:
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     if name not in known.tree.hosts:
         hint = nearest(name, known.tree.hosts)
@@ -75,7 +75,7 @@ def _groups(known: Inventory, pattern: str) -> list[str]:
     import fnmatch
 
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     found = [name for name in known.tree.groups if fnmatch.fnmatchcase(name, pattern)]
     if not found:

@@ -38,9 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.lint.formats import FORMATS
+    from provision.lint.output_formats import FORMATS
     from provision.lint.rules import RULES
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     for id in args.ignore:
         if id not in RULES:
@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
-    from provision import limits
-    from provision.daemon_keys import NEWEST, version
+    from provision.dockerd.daemon_keys import NEWEST, version
     from provision.errors import UsageError
-    from provision.lint.daemon import lint_text
+    from provision.lint.daemon_file import lint_text
+    from provision.text import limits
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:
@@ -77,11 +77,11 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     except SpecError as error:
         return [project.broken(error, file)]
     options.warn(found.notes)
-    return project.lint(found.wishes)
+    return project.lint(found.configs)
 
 
 def _foresee(found: Loaded) -> None:
     """A project whose authorities are made by its first apply is whole."""
-    from provision.desire.certificates import foresee
+    from provision.catalog.certificates import foresee
 
-    foresee(found.wishes, found.context)
+    foresee(found.configs, found.context)

@@ -18,8 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision import lockfile
     from provision.errors import UsageError
+    from provision.project import lockfile
 
     found = _Found()
     status = running.roll_out(args, "lock", found)

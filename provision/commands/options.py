@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from provision.errors import Note
     from provision.inventory.sources import Reading
     from provision.load import Logins
-    from provision.yamlfile import Map
+    from provision.text.yamlfile import Map
 
 
 def inventory(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +109,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
 
 
-def telling(parser: argparse.ArgumentParser) -> None:
+def reporting(parser: argparse.ArgumentParser) -> None:
     """Who else hears of a run."""
     parser.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
@@ -125,7 +125,7 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="URL",
-        help="let the workers of a Dask cluster go through the hosts: tls://SCHEDULER:8786 (extra: provision[cluster])",
+        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster])",
     )
     for name, what in (("ca", "whom to believe"), ("cert", "our certificate"), ("key", "and its key")):
         parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
@@ -160,7 +160,7 @@ def _address(text: str) -> str:
 def connecting(parser: argparse.ArgumentParser) -> None:
     """Logging in, and what plan and apply need besides."""
     logging_in(parser)
-    telling(parser)
+    reporting(parser)
     clustering(parser)
     parser.add_argument(
         "--lock-timeout",
@@ -207,9 +207,10 @@ def _seconds(text: str) -> float:
 def reading(args: argparse.Namespace, *, trusted: bool = True) -> Reading:
     """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of a project that
     is not ``trusted`` is run, and its templates read neither the environment nor files outside of it."""
-    from provision import sandbox, secret
     from provision.inventory import config, vault
     from provision.inventory.sources import Reading
+    from provision.secrets import secret
+    from provision.text import sandbox
 
     settings = config.read()
     places = vault.sources(settings, args.vault_id, args.vault_password_file, args.ask_vault_pass)
@@ -235,10 +236,10 @@ def extra_vars(words: list[str]) -> Map:
     """
     import shlex
 
-    from provision import secret
     from provision.errors import UsageError
-    from provision.merge import refine
-    from provision.yamlfile import Map, load
+    from provision.secrets import secret
+    from provision.text.merge import refine
+    from provision.text.yamlfile import Map, load
 
     found = Map()
     for word in words:

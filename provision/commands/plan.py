@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import options, running
-from provision.commands.listening import whoami
+from provision.commands.reporters import whoami
 
 if TYPE_CHECKING:
     from provision.load import Loaded
@@ -48,14 +48,14 @@ class _Plans:
 
     def of(self, found: Loaded, salt: Salt) -> None:
         """Before the first host: what the plan is of, as it will be compared."""
-        from provision import planfile
+        from provision.planning import planfile
 
         self.salt = salt
-        self.rollout = planfile.rollout(found.wishes, self.args.playbook.resolve().parent)
+        self.rollout = planfile.rollout(found.configs, self.args.playbook.resolve().parent)
 
     def __call__(self, event: Event) -> None:
-        from provision import planfile
         from provision.model import Plan
+        from provision.planning import planfile
 
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             self.hosts[event.host] = planfile.entry(plan, self.salt)
@@ -63,7 +63,8 @@ class _Plans:
     def write(self) -> None:
         from datetime import UTC, datetime
 
-        from provision import planfile, signing
+        from provision.planning import planfile
+        from provision.secrets import signing
 
         args = self.args
         head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from provision.commands import clustering, narrowing
+from provision.commands import clustering, selection
 from provision.commands import options as given
-from provision.commands.listening import Listeners, journal
+from provision.commands.reporters import Listeners, journal
 from provision.visible import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import Loaded
     from provision.model import Event, Failure, Salt
-    from provision.rollout.request import Verify
+    from provision.rollout.run_request import Verify
     from provision.transport.ssh import Transport
 
 
@@ -47,17 +47,17 @@ def loaded(
 
 def _renew(found: Loaded) -> None:
     """Certificates of our own authorities that are not there, or about to end."""
-    from provision.desire.certificates import renewed
+    from provision.catalog.certificates import renewed
 
-    for said in renewed(found.wishes, found.context):
+    for said in renewed(found.configs, found.context):
         say(f"provision: {said}")
 
 
 def _foresee(found: Loaded) -> None:
     """The same, for what changes nothing: they are not made yet."""
-    from provision.desire.certificates import foresee
+    from provision.catalog.certificates import foresee
 
-    for said in foresee(found.wishes, found.context):
+    for said in foresee(found.configs, found.context):
         say(f"provision: {said}")
 
 
@@ -70,11 +70,11 @@ def roll_out(
     """What commands that look at hosts have in common: load, connect, run, report (and tell ``also``). ``written`` is
     called before the run where its plan is to be a file, with what it is of and the salt of its hashes. Returns the
     exit code."""
-    from provision.desire import Options
-    from provision.disclosure import new_salt
+    from provision.catalog import Options
+    from provision.secrets.disclosure import new_salt
 
     clustering.check(args)
-    plan = narrowing.approved(args)
+    plan = selection.approved_plan(args)
     salt = plan.salt if plan is not None else new_salt(stored=written is not None)
     options = Options(salt=salt)
     if mode in ("plan", "apply", "rollback"):
@@ -82,17 +82,17 @@ def roll_out(
     # A plan that is written to a file is of the very bytes that apply writes, so those must be there.
     foreseeing = mode != "rollback" and written is None
     found = loaded(args, options, _renew if mode == "apply" else _foresee if foreseeing else None)
-    promised = narrowing.promised(args, plan, found) if plan is not None else None
+    approved = selection.approved_entries(args, plan, found) if plan is not None else None
     if written is not None:
         written(found, salt)
-    earlier = narrowing.earlier(args, mode, found)
+    earlier = selection.earlier(args, mode, found)
     if mode in ("plan", "apply") and not _sound(found, args.no_lint):
         return 1
-    from provision import secret
-    from provision.rollout.fleet import Rollout
+    from provision.remote.transaction import new_run
     from provision.rollout.hooks import Hooks
-    from provision.rollout.request import Request
-    from provision.work import new_run
+    from provision.rollout.roll_out import Rollout
+    from provision.rollout.run_request import RunRequest
+    from provision.secrets import secret
 
     secret.resolve()
     ways = transport(args, found)
@@ -104,7 +104,7 @@ def roll_out(
     asks = changes and not args.yes
     run = new_run() if changes else ""
     listeners = Listeners(args, run, also)
-    request = Request(
+    request = RunRequest(
         mode,
         args.forks,
         args.deadline,
@@ -118,12 +118,12 @@ def roll_out(
         confirm_within=getattr(args, "confirm_within", 60),
         max_impact=getattr(args, "max_impact", None),
         earlier=earlier,
-        promised=promised,
+        approved=approved,
     )
     fan_out = None
     try:
         fan_out = clustering.cluster(args, options, request, found)
-        rollout = Rollout(found.wishes, found.context, ways, options, request, listeners, fan_out)
+        rollout = Rollout(found.configs, found.context, ways, options, request, listeners, fan_out)
         if changes:
             listeners.add("the journal of the run", journal(args, mode, request, found))
         try:
@@ -151,7 +151,7 @@ def _sound(found: Loaded, insisted: bool) -> bool:
     """Lint before a host is touched; an operator who insists gets the errors as warnings."""
     from provision.lint.project import lint
 
-    findings = lint(found.wishes)
+    findings = lint(found.configs)
     for finding in findings:
         shown = replace(finding, level="warning") if insisted else finding
         say(f"provision: {shown}")
@@ -166,7 +166,7 @@ def transport(args: argparse.Namespace, found: Loaded) -> Transport:
     from provision.transport.ssh import Connecting, Transport
 
     ways = Transport(Connecting(args.connect_timeout, args.accept_new))
-    ways.prepare([wish.host.login for wish in found.wishes])
+    ways.prepare([config.host.login for config in found.configs])
     return ways
 
 
@@ -174,25 +174,25 @@ def _verify(found: Loaded, forks: int) -> Verify:
     """The suites, for hosts that are held; testinfra is loaded when they are first asked for. Raises
     :class:`SpecError` for a suite that a rollout names and nobody has."""
 
-    def verify(held: list[Any], tell: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
-        from provision.verify.run import Request, prove
+    def verify(held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
+        from provision.verify.run import VerifyRequest, prove
 
-        return prove(found.context, Request(suites, forks), held, tell)
+        return prove(found.context, VerifyRequest(suites, forks), held, emit)
 
     _known(found)
     return verify
 
 
 def _known(found: Loaded) -> None:
-    pacings = [wish.pacing for wish in found.wishes if wish.pacing is not None]
-    wanted = {(part.play, suite) for part, pacing in pacings for suite in pacing.verify}
+    rollouts = [config.rollout_options for config in found.configs if config.rollout_options is not None]
+    wanted = {(part.play, suite) for part, rollout_options in rollouts for suite in rollout_options.verify}
     if not wanted:
         return
     from provision.errors import SpecError
+    from provision.text.yamlfile import nearest
     from provision.verify.run import known_suites
-    from provision.yamlfile import nearest
 
-    known = known_suites(found.wishes)
+    known = known_suites(found.configs)
     for play, suite in sorted(wanted):
         if suite not in known:
             hint = nearest(suite, known) or f"there are: {', '.join(known)}"

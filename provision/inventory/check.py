@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provision import secret
 from provision.errors import Note, SpecError, UsageError
 from provision.inventory import config, program, sources
 from provision.inventory.hosts import Inventory
 from provision.inventory.sources import Given
+from provision.secrets import secret
 from provision.visible import json_text
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from provision import limits
 from provision.errors import Note, SpecError, Where
+from provision.text import limits
 
 #: What Ansible passes over in an inventory folder (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
 _EXTENSIONS = (

@@ -12,7 +12,7 @@ from typing import Any
 from provision.errors import Note, SpecError, UsageError, Where
 from provision.inventory import program
 from provision.inventory.tree import Tree, set_all
-from provision.yamlfile import Map, Seq, plain
+from provision.text.yamlfile import Map, Seq, plain
 
 _PARTS = ("hosts", "vars", "children")
 

@@ -13,9 +13,9 @@ from provision.inventory.patterns import select
 from provision.inventory.sources import Given, Reading
 from provision.inventory.variables import Variables
 from provision.model import Host
-from provision.render import Scope
+from provision.text.render import Scope
+from provision.text.yamlfile import Map
 from provision.visible import line
-from provision.yamlfile import Map
 
 
 class Inventory:

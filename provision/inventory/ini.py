@@ -17,7 +17,7 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree, set_all, valid_group
 from provision.lines import lines_of
-from provision.yamlfile import Map, nearest, plain, sealed
+from provision.text.yamlfile import Map, nearest, plain, sealed
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _GROUP = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")

@@ -6,7 +6,7 @@ from typing import Any
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree, set_all
-from provision.yamlfile import Map, Seq, nearest, sealed
+from provision.text.yamlfile import Map, Seq, nearest, sealed
 
 _GROUP_KEYS = ("hosts", "vars", "children")
 

@@ -11,12 +11,12 @@ import fnmatch
 import re
 from pathlib import Path
 
-from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.names import is_address
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
-from provision.yamlfile import nearest
+from provision.text import limits
+from provision.text.yamlfile import nearest
 
 _SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]+)|([0-9]+)[:-]([0-9]*))\]")
 #: Between colons, which do not separate inside brackets.

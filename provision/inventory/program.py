@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from provision import limits, secret
 from provision.errors import UsageError
+from provision.secrets import secret
+from provision.text import limits
 
 
 def run(command: Sequence[str], what: str, more: Mapping[str, str] | None = None) -> tuple[bytes, str]:

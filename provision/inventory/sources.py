@@ -10,14 +10,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision import limits, secret
 from provision.errors import Note, SpecError, UsageError, Where
 from provision.inventory import config as configs
 from provision.inventory import mapping
 from provision.inventory.config import Config
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
-from provision.yamlfile import Map, Reader, load, plain
+from provision.secrets import secret
+from provision.text import limits
+from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"
 _YAML = ("", ".yml", ".yaml", ".json")

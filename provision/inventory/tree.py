@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from provision import limits
 from provision.errors import Note, SpecError, Where
 from provision.inventory import names
-from provision.merge import refine
-from provision.yamlfile import Map
+from provision.text import limits
+from provision.text.merge import refine
+from provision.text.yamlfile import Map
 
 #: Groups that each host may be in, on average, where ranges put it there.
 _GROUPS = 20

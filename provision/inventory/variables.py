@@ -15,8 +15,8 @@ from pathlib import Path
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree
-from provision.merge import refine
-from provision.yamlfile import Map, Reader, load
+from provision.text.merge import refine
+from provision.text.yamlfile import Map, Reader, load
 
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from provision import limits, secret
 from provision.errors import SpecError, UsageError, Where
+from provision.inventory import config
 from provision.inventory.config import Config
 from provision.inventory.program import output
+from provision.secrets import secret
+from provision.text import limits
 
 DEFAULT = "default"
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")
@@ -45,25 +47,25 @@ class Source(Struct, frozen=True):
 
 
 def sources(
-    config: Config, ids: Sequence[str] = (), files: Sequence[str] = (), ask: bool = False
+    settings: Config, ids: Sequence[str] = (), files: Sequence[str] = (), ask: bool = False
 ) -> tuple[Source, ...]:
     """Where passwords come from, in Ansible's order: configured ids, ``--vault-id``, password files, the prompt."""
-    default = (config.get("ANSIBLE_VAULT_IDENTITY", ("defaults", "vault_identity")) or (DEFAULT, Path()))[0]
+    default = (settings.get("ANSIBLE_VAULT_IDENTITY", ("defaults", "vault_identity")) or (DEFAULT, Path()))[0]
     # Of a configured list each word is an id and a path, which stands behind the first @.
     found = [
         _source(word, default)
-        for word in config.words("ANSIBLE_VAULT_IDENTITY_LIST", ("defaults", "vault_identity_list"))
+        for word in settings.words("ANSIBLE_VAULT_IDENTITY_LIST", ("defaults", "vault_identity_list"))
     ]
-    if found and config.path is not None and "ANSIBLE_VAULT_IDENTITY_LIST" not in os.environ:
+    if found and settings.path is not None and "ANSIBLE_VAULT_IDENTITY_LIST" not in os.environ:
         found = [
-            one if one.asked else Source(one.id, str(config.path.parent / Path(one.place).expanduser()))
+            one if one.asked else Source(one.id, str(settings.path.parent / Path(one.place).expanduser()))
             for one in found
         ]
     found += [_source(word, default) for word in ids]
     found += [Source(default, file) for file in files]
-    if named := config.path_of("ANSIBLE_VAULT_PASSWORD_FILE", ("defaults", "vault_password_file")):
+    if named := settings.path_of("ANSIBLE_VAULT_PASSWORD_FILE", ("defaults", "vault_password_file")):
         found.append(Source(default, named))
-    if ask or (not found and config.flag("ANSIBLE_ASK_VAULT_PASS", ("defaults", "ask_vault_pass"))):
+    if ask or (not found and settings.flag("ANSIBLE_ASK_VAULT_PASS", ("defaults", "ask_vault_pass"))):
         found.append(Source(default, _PROMPTS[1]))
     return tuple(found)
 
@@ -145,6 +147,11 @@ class Vault:
             others = Vault(self.places[: self.places.index(place)], programs=self._programs, ask=self._ask)
             return others.open(data.decode("ascii", "replace"), Where(path, 1)).encode().strip(b"\r\n")
         return data.strip(b"\r\n")
+
+
+def of_settings() -> Vault:
+    """With the passwords that the environment and ``ansible.cfg`` name."""
+    return Vault(sources(config.read()))
 
 
 def _question(place: Source) -> str:
