@@ -361,6 +361,23 @@ def test_options_of_ssh_that_are_refused(login: Callable[[str], Login], text: st
         assert f"hosts.yml:1: {variable}" in str(caught.value)
 
 
+def test_lenient_verifies_host_keys_all_the_same(project: Project) -> None:
+    project.write(
+        "inventory/hosts.yml",
+        "docker: {hosts: {web1: {ansible_ssh_common_args: '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        " -J jump'}}}\n",
+    )
+    with pytest.raises(SpecError, match="StrictHostKeyChecking=no is refused: host keys are verified; --accept-new"):
+        project.inventory().host("web1")
+    inventory = project.inventory(reading=Reading(lenient=True))
+    login = inventory.host("web1").login
+    assert (login.proxy_jump, login.known_hosts) == ("jump", None)
+    assert [text.partition(" is refused")[0] for text in loud(inventory)] == [
+        "ansible_ssh_common_args: -o StrictHostKeyChecking=no",
+        "ansible_ssh_common_args: -o UserKnownHostsFile=/dev/null",
+    ]
+
+
 def test_the_order_in_which_ansible_gives_options_to_ssh(login: Callable[[str], Login]) -> None:
     """ssh_args, then the inventory's port and user, then common and extra args: ssh takes the first."""
     assert login("{ansible_ssh_args: '-p 1', ansible_port: 2, ansible_ssh_common_args: '-p 3'}").port == 1

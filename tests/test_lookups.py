@@ -149,6 +149,10 @@ def test_the_environment_and_files(value: Any, project: Project, monkeypatch: py
     assert value("{{ lookup('env', 'SITE') }}") == "eu"
     assert value("{{ lookup('ansible.builtin.env', 'NOT_THERE') }}") == ""
     assert value("{{ lookup('env', 'NOT_THERE', default='x') }}") == "x"
+    assert value("{{ lookup('env', 'NO_PASSWORD') | default('x') }}") == "x"
+    assert value("{{ lookup('env', 'NO_PASSWORD', default='x') }}") == "x"
+    monkeypatch.setenv("SSH_KEY_PATH", "/keys/id")
+    assert value("{{ lookup('env', 'SSH_KEY_PATH') | default('~/.ssh/id', true) }}") == "/keys/id"
     assert value("{{ lookup('file', 'motd') }}") == "from files"
     assert value("{{ lookup('file', 'motd', rstrip=false) }}") == "from files\n\n"
     assert value("{{ lookup('file', 'motd', 'near.txt') }}") == "from files,near the inventory"

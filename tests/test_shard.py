@@ -43,6 +43,8 @@ def test_a_shard_can_travel(shard: Shard) -> None:
     ("rollout", "words", "message"),
     [
         ("{}", ["--ask-pass"], "nobody's password is sent around"),
+        ("{}", ["--ask-vault-pass"], "no vault password is sent to workers"),
+        ("{}", ["--vault-id", "dev@prompt"], "no vault password is sent to workers"),
         ("{before: {host: [touch, x]}}", [], "commands for each host run on this machine"),
         ("{reboot: if-needed}", [], "restarts need a domain"),
     ],

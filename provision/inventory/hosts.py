@@ -82,7 +82,8 @@ class Inventory:
 
     def host(self, name: str, scope: Scope | None = None) -> Host:
         # Who runs no program of the project decrypts nothing of it either: passwords are not needed there.
-        found = login(name, scope or self.scope(name)[0], passwords=self.reading.programs)
+        notes = self.tree.notes if self.reading.lenient else None
+        found = login(name, scope or self.scope(name)[0], passwords=self.reading.programs, notes=notes)
         return Host(name, self.variables.groups_of(name), found)
 
     def graph(self, top: str = "all") -> str:

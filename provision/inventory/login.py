@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from provision.errors import SpecError, Where
+from provision.errors import Note, SpecError, Where
 from provision.inventory import ssh_arguments
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
@@ -31,11 +31,12 @@ _CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh
 _ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 
-def login(name: str, scope: Scope, *, passwords: bool = True) -> Login:
+def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] | None = None) -> Login:
     """Read how a host is reached: ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_password`` and
     their other names, ``_ssh_args`` and its kin, ``_become*``, ``provision_known_hosts`` and
     ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords`` they stay
-    tokens, and nothing is decrypted.
+    tokens, and nothing is decrypted. With ``notes`` an option of ssh that turns off the check of host keys is
+    noted there and passed over; else it is an error.
 
     Raises :class:`SpecError` for a value of the wrong type, a key file that can't be read, and what is not supported.
     """
@@ -48,7 +49,7 @@ def login(name: str, scope: Scope, *, passwords: bool = True) -> Login:
     method = _text(scope, "ansible_become_method") or "sudo"
     if method not in ("sudo", "ansible.builtin.sudo"):
         raise _refused(scope, "ansible_become_method", f"only sudo is supported, not {method}")
-    first, common, extra = (_arguments(scope, variable) for variable in _ARGUMENTS)
+    first, common, extra = (_arguments(scope, variable, notes) for variable in _ARGUMENTS)
     behind = (common, extra)
     known_hosts = _path(scope, "provision_known_hosts")
     if known_hosts is None and (found := _option("userknownhostsfile", first, *behind)) is not None:
@@ -86,11 +87,15 @@ def _last(scope: Scope, names: tuple[str, ...]) -> str | None:
     return None if name is None else _text(scope, name)
 
 
-def _arguments(scope: Scope, name: str) -> ssh_arguments.Arguments:
+def _arguments(scope: Scope, name: str, notes: list[Note] | None) -> ssh_arguments.Arguments:
+    passed_over: list[str] | None = None if notes is None else []
     try:
-        return ssh_arguments.parse(_text(scope, name) or "")
+        found = ssh_arguments.parse(_text(scope, name) or "", passed_over)
     except ValueError as error:
         raise _refused(scope, name, str(error)) from error
+    for reason in passed_over or ():
+        notes.append(Note(f"{name}: {reason}", _where(scope, name), loud=True))  # type: ignore[union-attr]
+    return found
 
 
 def _option(name: str, *given: ssh_arguments.Arguments) -> str | None:

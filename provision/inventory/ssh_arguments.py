@@ -43,8 +43,9 @@ class Arguments(Struct, frozen=True):
         return self.options.get(name)
 
 
-def parse(text: str) -> Arguments:
-    """Raises ``ValueError`` with the reason, for what is no option of ssh, and for one that provision has not."""
+def parse(text: str, passed_over: list[str] | None = None) -> Arguments:
+    """Raises ``ValueError`` with the reason, for what is no option of ssh, and for one that provision has not. With a
+    list, one that turns off the check of host keys is passed over, and the list gets the reason."""
     words = shlex.split(text)
     options: dict[str, str] = {}
     shown: dict[str, str] = {}
@@ -66,6 +67,11 @@ def parse(text: str) -> Arguments:
                 raise ValueError(f"the option -{letter} {value} of ssh is not supported")
             name, value = _setting(value) if letter == "o" else (_FLAGS[letter], value)
             written = f"-{letter} {value}" if letter != "o" else f"-o {_NAMES.get(name, name)}={value}"
+            if unsafe := _unsafe(name, value, written):
+                if passed_over is None:
+                    raise ValueError(f"{unsafe}; --accept-new stores the key of a new host")
+                passed_over.append(unsafe)
+                continue
             _check(name, value, written)
             options.setdefault(name, value)
             shown.setdefault(name, written)
@@ -91,7 +97,12 @@ def _check(name: str, value: str, written: str) -> None:
         raise ValueError(f"{written} is not supported here; {instead}")
     if name == "port" and not (value.isdecimal() and 0 < int(value) < 65536):
         raise ValueError(f"{written}: a port is a number from 1 to 65535")
+
+
+def _unsafe(name: str, value: str, written: str) -> str:
+    """Why an option that turns off the check of host keys is not followed, or nothing."""
     if name == "userknownhostsfile" and value in ("/dev/null", "none"):
-        raise ValueError(f"{written} turns off the check of host keys; --accept-new stores the key of a new host")
+        return f"{written} is refused: it turns off the check of host keys"
     if name == "stricthostkeychecking" and value.lower() not in ("yes", "true"):
-        raise ValueError(f"{written} is refused: host keys are verified; --accept-new stores the key of a new host")
+        return f"{written} is refused: host keys are verified"
+    return ""

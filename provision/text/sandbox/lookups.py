@@ -22,7 +22,11 @@ from provision.text.sandbox.blind import blind
 from provision.text.sandbox.bounds import Refused, step
 
 _STEPS = 1000
-_SECRET_NAME = re.compile(r"PASS|PWD$|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE|AUTH", re.IGNORECASE)
+#: A name of a secret, unless it is that of a place or a person.
+_SECRET_NAME = re.compile(
+    r"(?!.*_(?:PATH|FILE|DIR|FOLDER|USER|NAME|ID|HOST|PORT)$).*(?:PASS|PWD$|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE|AUTH)",
+    re.IGNORECASE,
+)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _HINT = "env and file are there; a secret is declared by !secret {env: NAME} or !secret {file: PATH}"
 _TRUST = "`provision lint --trusted` does"
@@ -35,8 +39,9 @@ def confine(yes: bool) -> None:
 
 
 @jinja2.pass_context
-def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: Any) -> str:
-    """The value of each term, with commas between several. Raises :class:`Refused`."""
+def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: Any) -> Any:
+    """The value of each term, with commas between several. A secret variable that the environment has not is undefined,
+    so ``default`` can stand in. Raises :class:`Refused`."""
     step(_STEPS)
     blind("lookup", name, *terms, *options.values())
     kind = str(name).removeprefix("ansible.builtin.")
@@ -49,17 +54,20 @@ def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: A
         raise Refused(f"lookup('{kind}') needs a name")
     scope = context.parent.get("__scope__")
     raw = scope.raw if scope is not None else {}
-    return ",".join(_env(str(term), options) if kind == "env" else _file(str(term), raw, options) for term in terms)
+    if kind == "file":
+        return ",".join(_file(str(term), raw, options) for term in terms)
+    for term in map(str, terms):
+        if term not in os.environ and _SECRET_NAME.match(term) and "default" not in options and not _CONFINED[0]:
+            return context.environment.undefined(hint=f"the environment has no {term}")
+    return ",".join(_env(str(term), options) for term in terms)
 
 
 def _env(name: str, options: dict[str, Any]) -> str:
     if _CONFINED[0]:
         raise Refused(f"lookup('env', '{name}'): the environment is not read for a project that is not trusted", _TRUST)
     if name not in os.environ:
-        if "default" in options or not _SECRET_NAME.search(name):
-            return str(options.get("default", ""))
-        raise Refused(f"lookup('env', '{name}'): the environment has no {name}")
-    if _SECRET_NAME.search(name):
+        return str(options.get("default", ""))
+    if _SECRET_NAME.match(name):
         return secret.declare(name, {"env": name}, Where(Path("environment"), 1))
     return os.environ[name]
 
