@@ -107,12 +107,14 @@ def test_a_folder_passes_over_nothing_in_silence(project: Project) -> None:
     project.write("inventory/eu/hosts.ini", "[docker]\nweb2\n")
     project.write("inventory/eu/group_vars/docker.yml", "x: 1\n")
     project.write("inventory/id_ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc=\n")
+    project.write("inventory/known_hosts", "# known\nweb1,192.0.2.1 ssh-ed25519 AAAAC3Nz\n")
     project.write("inventory/README.md", "# no inventory\n")
     inventory = project.inventory()
     assert inventory.select("all") == ["web2", "web1"]
     assert [text.split("/")[-1].split(" is not")[0] for text in loud(inventory)] == [
         "hosts.yml.example",
         "id_ed25519",
+        "known_hosts",
         "notes.sh",
     ]
     assert any("eu/group_vars is not read" in note.text for note in inventory.notes)

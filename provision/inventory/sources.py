@@ -27,6 +27,8 @@ _YAML = ("", ".yml", ".yaml", ".json")
 _MEANT = (*_YAML, ".ini", ".toml")
 _SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
 
+_KEYS = re.compile(rb"^(?:-----BEGIN |(?:\S+ )*(?:ssh|ecdsa|sk)-\S+ AAAA)", re.MULTILINE)
+
 Given = str | Path | Sequence[str | Path]
 
 
@@ -202,9 +204,10 @@ def _is_script(path: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file without an ending is a key, or no text: an inventory's folder may have such."""
+    """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's folder may have
+    such."""
     data = limits.read(path)
-    return path.suffix == "" and (data.startswith((b"-----BEGIN ", b"ssh-")) or b"\0" in data)
+    return path.suffix == "" and (b"\0" in data or _KEYS.search(data) is not None)
 
 
 def _like_ini(text: str, suffix: str) -> bool:
