@@ -65,7 +65,7 @@ BAD = [
     ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
-    ("a: !vault x", "unknown YAML tag !vault"),
+    ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
     ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
