@@ -69,13 +69,14 @@ def load(
     logins: Logins | None = None,
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
+    foresees: bool = False,
     reading: Reading | None = None,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``inventory`` is what ``-i`` names; None stands for the default.
-
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before hosts' files are
+    rendered: what they need may have to be made first. With ``foresees`` text stands for certificates that are still to
+    be made, for a run that changes nothing.
     """
     if reading is None:
         # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
@@ -84,11 +85,12 @@ def load(
     plays = load_playbook(path)
     known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
     configs = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(configs, context(path), tuple(known.notes))
-    order = dependencies(configs, found.context)
+    alone = context(path, foresees=foresees)
+    order = dependencies(configs, alone)
     addresses = {config.host.name: config.host.login.address for config in configs}
-    found.context.pushed_by.update(order.pushed_by)
-    found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
+    clients = {host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()}
+    whole = dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients)
+    found = Loaded(configs, whole, tuple(known.notes))
     if prepare is not None:
         prepare(found)
     check(found, options or Options())

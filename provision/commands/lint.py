@@ -11,7 +11,6 @@ from provision.visible import show
 
 if TYPE_CHECKING:
     from provision.lint.finding import Finding
-    from provision.load import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,15 +72,9 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     reading = options.reading(args, trusted=args.trusted)
     try:
         extra = options.extra_vars(args.extra_vars)
-        found = load(args.inventory, file, limit=args.limit, extra=extra, prepare=_foresee, reading=reading)
+        # A project whose authorities are made by its first apply is whole.
+        found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading)
     except SpecError as error:
         return [project.broken(error, file)]
     options.warn(found.notes)
     return project.lint(found.configs)
-
-
-def _foresee(found: Loaded) -> None:
-    """A project whose authorities are made by its first apply is whole."""
-    from provision.catalog.certificates import foresee
-
-    foresee(found.configs, found.context)
