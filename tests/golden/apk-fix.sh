@@ -3,13 +3,13 @@ provision_main() {
 # prelude.sh 5dd390e0bbed
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
-# look/engine.sh 290e12d15acf
+# look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # look/forward.sh 80be089e0b56
 # look/hostname.sh d36472d69004
 # look/manifests.sh a1bd1ab3fdbe
 # look/pkg_apk.sh 4ea0a25a85c4
-# look/services.sh b0a7ebcd6b9f
+# look/services.sh 2ca3dbf283b0
 # look/stores.sh 711a4a84426a
 # look/svc_openrc.sh 673d13b55555
 # look/sysctl.sh 41e1bdc18c75
@@ -95,7 +95,7 @@ at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
 at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-at look_services docker docker_info '/etc/docker/daemon.json
+at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
 at look_docker

@@ -3,7 +3,7 @@ provision_main() {
 # prelude.sh 5dd390e0bbed
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
-# look/engine.sh 290e12d15acf
+# look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # look/forward.sh 80be089e0b56
 # look/hostname.sh d36472d69004
@@ -11,7 +11,7 @@ provision_main() {
 # look/pkg_dnf.sh 8490f99011e4
 # look/pkg_rpm.sh f71d7759df4a
 # look/rpm.sh d0cfd47fdd4b
-# look/services.sh b0a7ebcd6b9f
+# look/services.sh 2ca3dbf283b0
 # look/stores.sh 711a4a84426a
 # look/svc_systemd.sh 747a0f963a0f
 # look/sysctl.sh 41e1bdc18c75
@@ -118,7 +118,7 @@ at look_users bob
 at look_groups docker
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
 at look_packages docker-ce moby-engine docker docker-engine python3-dnf-plugin-versionlock curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc kernel-modules-extra docker-cli containerd docker-buildx docker-compose
-at look_services docker docker_info '/etc/docker/daemon.json
+at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
