@@ -23,7 +23,7 @@ from provision.desire.registry import registry_answers, registry_collection, reg
 from provision.desire.repositories import repositories
 from provision.desire.services import services
 from provision.desire.setting import Options, Setting
-from provision.desire.stores import stores
+from provision.desire.stores import stores, undeclared_stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.resources.apt_source import AptSource
@@ -77,6 +77,7 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from objects(at)
     yield from registry_collection(at)
     yield from pruning(at)
+    yield from undeclared_stores(at)
 
 
 def _once_each(wish: Wish, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

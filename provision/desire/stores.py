@@ -8,11 +8,11 @@ from provision import distros, engine
 from provision.desire.packages import engine_pin
 from provision.desire.setting import Setting
 from provision.model import Resource
-from provision.resources.store import Store
+from provision.resources.store import Store, UndeclaredStore
 
 
 def stores(at: Setting) -> Iterator[Resource]:
-    """Before everything: what stands in the way must show while nothing has been touched."""
+    """What stands in the way must show while nothing has been touched."""
     declared = at.spec.engine
     if declared is None:
         return
@@ -31,3 +31,15 @@ def stores(at: Setting) -> Iterator[Resource]:
         at.options.upgrade,
         below=at.flavour.init.name != "systemd",
     )
+
+
+def undeclared_stores(at: Setting) -> Iterator[Resource]:
+    """At the end: it must see what is about to be removed. Not where the operator has accepted it."""
+    declared = at.spec.engine
+    if declared is not None and declared.existing_store == "leave":
+        return
+    made = {engine.DAEMON_JSON: declared is not None and engine.daemon_json(declared) is not None}
+    made[engine.CONTAINERD_TOML] = declared is not None and declared.containerd_root is not None
+    undeclared = frozenset(path for path, here in made.items() if not here and path not in at.spec.files)
+    if undeclared:
+        yield UndeclaredStore(engine.DAEMON_JSON, engine.CONTAINERD_TOML, undeclared)

@@ -188,7 +188,12 @@ class HostRun:
             return
         old, new = ({one["resource"]: one for one in each["changes"]} for each in (self._promised, made))
         other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        parts = {"platform": "the platform", "flavour": "the platform", "impacts": "what it restarts or stops"}
+        parts = {
+            "platform": "the platform",
+            "flavour": "the platform",
+            "impacts": "what it restarts or stops",
+            "rollback_impacts": "what its rollback restarts or stops",
+        }
         other += dict.fromkeys(text for key, text in parts.items() if self._promised.get(key) != made[key])
         raise HostError(
             "drifted",

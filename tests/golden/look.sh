@@ -5,9 +5,9 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # look/hostname.sh d36472d69004
-# look/manifests.sh a1bd1ab3fdbe
+# look/manifests.sh 6c8a932623e8
 # look/services.sh 2ca3dbf283b0
-# look/stores.sh 711a4a84426a
+# look/stores.sh a3fc9068eb62
 # look/sysctl.sh 41e1bdc18c75
 # look/users.sh 17c97af0d2b9
 # look.sh beacc95c6197
@@ -88,6 +88,7 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_undeclared /var/lib/docker /var/lib/containerd
 at look_docker
 case $flavour in
     apt)
