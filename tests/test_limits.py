@@ -105,7 +105,7 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     engine = loaded.wishes[0].spec.engine
     assert engine is not None
     assert json.dumps(engine.daemon, sort_keys=True) == json.dumps({"a": json.loads(deep), "b": json.loads(deep)})
-    lint(loaded.wishes)
+    lint(loaded.wishes, loaded.context)
 
 
 @pytest.mark.parametrize(

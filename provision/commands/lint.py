@@ -71,7 +71,7 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
         )
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.wishes)
+    return project.lint(found.wishes, found.context)
 
 
 def _foresee(found: Loaded) -> None:

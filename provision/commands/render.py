@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.yamlfile import nearest
 
-    found = running.loaded(args)
+    found = running.loaded(args, prepare=running.foresee)
     wish = next((wish for wish in found.wishes if wish.host.name == args.host), None)
     if wish is None:
         hint = nearest(args.host, [wish.host.name for wish in found.wishes])

@@ -49,11 +49,11 @@ def _renew(found: Loaded) -> None:
         say(f"provision: {said}")
 
 
-def _foresee(found: Loaded) -> None:
+def foresee(found: Loaded) -> None:
     """The same, for what changes nothing: they are not made yet."""
-    from provision.desire.certificates import foresee
+    from provision.desire import certificates
 
-    for said in foresee(found.wishes, found.context):
+    for said in certificates.foresee(found.wishes, found.context):
         say(f"provision: {said}")
 
 
@@ -77,7 +77,7 @@ def roll_out(
         options = Options(args.upgrade, args.lock_timeout, getattr(args, "repair_packages", False), salt)
     # A plan that is written to a file is of the very bytes that apply writes, so those must be there.
     foreseeing = mode != "rollback" and written is None
-    found = loaded(args, options, _renew if mode == "apply" else _foresee if foreseeing else None)
+    found = loaded(args, options, _renew if mode == "apply" else foresee if foreseeing else None)
     promised = narrowing.promised(args, plan, found) if plan is not None else None
     if written is not None:
         written(found, salt)
@@ -147,7 +147,7 @@ def _sound(found: Loaded, insisted: bool) -> bool:
     """Lint before a host is touched; an operator who insists gets the errors as warnings."""
     from provision.lint.project import lint
 
-    findings = lint(found.wishes)
+    findings = lint(found.wishes, found.context)
     for finding in findings:
         shown = replace(finding, level="warning") if insisted else finding
         say(f"provision: {shown}")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from provision.daemon_keys import NEWEST, version
-from provision.declare import Wish
+from provision.declare import Context, Wish
 from provision.errors import SpecError, Where
-from provision.lint import daemon, engine, fleet
+from provision.lint import daemon, engine, files, fleet
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
@@ -24,9 +24,10 @@ _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)"
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def lint(wishes: list[Wish]) -> list[Finding]:
+def lint(wishes: list[Wish], context: Context) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(wishes), *engine.lint(wishes), *fleet.lint(wishes)])
+    found = [*_daemons(wishes), *engine.lint(wishes), *files.lint(wishes, context), *fleet.lint(wishes)]
+    return ordered(found)
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from provision import __version__, planfile, sandbox, secret
 from provision.desire import Options
+from provision.desire.certificates import foresee
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure, Plan
@@ -43,7 +44,8 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
+    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
 
     inventory: Path
     playbook: Path
@@ -52,6 +54,7 @@ class Project(Struct, frozen=True):
     options: Options
     connecting: Connecting
     digest: str
+    foresees: bool = False
 
     def __post_init__(self) -> None:
         """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
@@ -73,9 +76,14 @@ class Project(Struct, frozen=True):
             extra=self.extra,
             logins=self.logins,
             options=self.options,
+            prepare=_foresee if self.foresees else None,
         )
         secret.resolve()
         return found
+
+
+def _foresee(found: Loaded) -> None:
+    foresee(found.wishes, found.context)
 
 
 class Shard(Struct, frozen=True):
