@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 3e05009feaac
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58

@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 3e05009feaac
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
@@ -30,7 +30,7 @@ provision_main() {
 # fix/services.sh 7ae735a1e7af
 # fix/svc_systemd.sh a39b5f93a834
 # fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh 69b63fe61106
+# fix/transaction.sh 4ad4defd0408
 # fix/undo_systemd.sh 76953bf038ad
 # fix/users.sh 999bee468f86
 # fix.sh 9ea4570b1c9f

@@ -451,13 +451,6 @@ history_images() { # RUN-FOLDER
     done <"$1/before"
 }
 
-run_lives() { # RUN-FOLDER: whether the process that signed for it lives
-    lives_owner=
-    { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :
-    process "${lives_owner%%:*}"
-    [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
-}
-
 undo_each() { # LINES
     undo_left=$1
     while [ -n "$undo_left" ]; do
