@@ -25,7 +25,7 @@ provision_main() {
 # fix/services.sh 7ae735a1e7af
 # fix/svc_openrc.sh f11b375aeae0
 # fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh 4ad4defd0408
+# fix/transaction.sh 6afb014ab193
 # fix/undo_openrc.sh 7be6dfc43bc4
 # fix/users.sh 999bee468f86
 # fix.sh 9ea4570b1c9f

@@ -30,7 +30,7 @@ provision_main() {
 # fix/services.sh 7ae735a1e7af
 # fix/svc_systemd.sh a39b5f93a834
 # fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh 4ad4defd0408
+# fix/transaction.sh 6afb014ab193
 # fix/undo_systemd.sh 76953bf038ad
 # fix/users.sh 999bee468f86
 # fix.sh 9ea4570b1c9f

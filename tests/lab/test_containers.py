@@ -342,14 +342,17 @@ def test_a_compose_project(docker_host: LabHost) -> None:
 
 
 def test_a_compose_service_follows_its_image(docker_host: LabHost) -> None:
+    follows_its_image(docker_host, PLUGINS)
+
+
+def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     """An image that was built or pulled under the same name: plan and verify see it, and apply makes the service anew.
     An image that a service names by its id has no name that could move."""
-    host = docker_host
     known = image(host, "app:1") | image(host, "fixed:1", more={"fixed": b""})
     service = {"image": "app:1", "stop_grace_period": "0s"}
     content = {"services": {"one": service, "two": {**service, "image": "${FIXED}"}}}
-    spec = {"engine": PLUGINS, "images": known, "compose": {"shop": {"content": json.dumps(content)}}}
-    host.apply({"engine": PLUGINS, "images": known})
+    spec = {"engine": engine_, "images": known, "compose": {"shop": {"content": json.dumps(content)}}}
+    host.apply({"engine": engine_, "images": known})
     spec["compose"]["shop"]["environment"] = {"FIXED": inspect(host, "fixed:1", ".Id")}
     assert host.apply(spec).counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
@@ -418,6 +421,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
     assert failed.done["error"]["step"] == "compose:shop compose_up"
     assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")
     assert host.sh(OBJECTS) == ""
     assert host.sh("ls /etc/provision/compose 2>/dev/null || echo none") == "none"
@@ -432,6 +436,7 @@ def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
     assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
     assert host.sh("systemctl is-active docker || true") == "inactive"
+    assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")
     assert host.sh(OBJECTS) == ""
     assert leftovers(host) == ""

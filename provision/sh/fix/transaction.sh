@@ -537,6 +537,13 @@ undo_bridge() { # NAME ADDRESS
     undo_say "moved $1 back"
     # No bridge before, so no dockerd either: what it remembers is from this very run.
     if [ -z "$2" ]; then
+        # The host can be reached from here on; what the run made goes while docker still runs.
+        ip -4 address flush dev "$1"
+        (
+            # A failure of one thing ends none of the others.
+            set +e
+            undo_absent
+        )
         undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
         svc_act stop docker
         [ ! -e /run/systemd/system ] || systemctl --no-pager stop docker.socket || :
