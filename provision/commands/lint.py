@@ -69,4 +69,4 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
         found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), foresees=True)
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.configs)
+    return project.lint(found.configs, found.context)
