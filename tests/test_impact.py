@@ -46,9 +46,25 @@ def test_a_key_that_an_engine_does_not_know_needs_a_restart() -> None:
     assert key_effects({}, {"default-stop-timeout": 5}, (28, 5)) == {"default-stop-timeout": "restart"}
 
 
-def test_every_key_has_an_effect() -> None:
+#: What dockerd takes over on SIGHUP (moby 29.7: daemon/reload.go and daemon/reload_unix.go).
+RELOADED = {
+    *("authorization-plugins", "debug", "default-cgroupns-mode", "default-ipc-mode", "default-runtime"),
+    *("default-shm-size", "default-stop-timeout", "features", "insecure-registries", "labels", "live-restore"),
+    *("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "network-diagnostic-port"),
+    *("nri-opts", "registry-mirrors", "runtimes", "shutdown-timeout"),
+}
+#: What dockerd accepts, and does nothing with.
+IGNORED = {"allow-nondistributable-artifacts", "containerd-plugins-namespace", "deprecated-key-path"}
+
+
+def test_the_effect_of_every_key() -> None:
     for name in keys():
-        assert key_effects({}, {name: "x"})[name] in ("none", "reload", "restart")
+        expected = "reload" if name in RELOADED else "none" if name in IGNORED else "restart"
+        assert key_effects({}, {name: {"buildkit": True}}) == {name: expected}
+    assert set(keys()) >= RELOADED | IGNORED
+
+
+def test_the_worst_of_levels() -> None:
     assert worst(["reload", "restart", "none"]) == "restart"
     assert worst([]) == "none"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -153,7 +154,10 @@ def test_the_table_of_keys_is_whole() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-        assert key.until is None or key.instead is not None
+    table = Path(inspect.getfile(version)).with_name("daemon_keys.yml")
+    for name, row in yaml.safe_load(table.read_text()).items():
+        if "until" in row or "deprecated" in row:
+            assert "instead" in row, f"{name}: the table does not say what replaces it"
 
 
 def test_every_rule_has_a_page_made_from_it_and_a_case() -> None:
