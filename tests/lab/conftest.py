@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from provision.lab import cgroups, keys, mirror, newer
 from provision.lab.fleet import Lab, missing
 from provision.lab.store import start_time
 from provision.transport import known_hosts
+from tests.lab import preloaded
 
 #: A lab of this very run: neither a lab that is up already nor another run of the tests is in our way.
 _PREFIX = "test-"
@@ -137,18 +137,16 @@ class LabHost:
         if spec is not None:
             self.playbook({"spec": spec})
         extra = ["--yes"] if command == "apply" else []
-        argv = [sys.executable, "-m", "provision", command, "-i", str(self.folder / "inventory.yml")]
-        argv += [str(self.folder / "site.yml"), "--json", *extra, *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        files = ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
+        done = preloaded.run([command, *files, "--json", *extra, *words])
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("apply", *words, spec=spec, **variables)
 
     def rollback(self, run: str) -> Outcome:
-        argv = [sys.executable, "-m", "provision", "rollback", run, str(self.folder / "site.yml"), "--yes", "--json"]
-        argv += ["-i", str(self.folder / "inventory.yml")]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        files = [str(self.folder / "site.yml"), "-i", str(self.folder / "inventory.yml")]
+        done = preloaded.run(["rollback", run, *files, "--yes", "--json"])
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def plan(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
