@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from provision import daemon_keys
 from provision.daemon_keys import keys, version
 from provision.lint import formats, loose_json, pages
 from provision.lint.daemon import lint_text
@@ -154,7 +154,7 @@ def test_the_table_of_keys_is_whole() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-    table = Path(inspect.getfile(version)).with_name("daemon_keys.yml")
+    table = Path(daemon_keys.__file__).with_name("daemon_keys.yml")
     for name, row in yaml.safe_load(table.read_text()).items():
         if "until" in row or "deprecated" in row:
             assert "instead" in row, f"{name}: the table does not say what replaces it"
