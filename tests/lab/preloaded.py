@@ -1,16 +1,20 @@
-"""The command line in a process of its own, forked from one that has imported the third-party packages already.
+"""The command line in a process of its own, forked from one that has imported all modules already.
 
-Their import is two thirds of the start of ``python -m provision``, and the tests of the lab start it a thousand times.
-The modules of provision are not among them: each process imports its own, with its own state (the key of its secrets'
-tokens, for example). The process ends as an interpreter does that was started for it.
+The imports are nine tenths of the start of ``python -m provision``, and the tests of the lab start it a thousand times.
+What a process has of its own from its start on, it gets after the fork: the folder, the environment, the key of its
+secrets' tokens. It ends as an interpreter does that was started for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import pkgutil
+import re
 import runpy
+import secrets
 import select
 import signal
 import socket
@@ -21,21 +25,11 @@ import threading
 from functools import cache
 from typing import IO
 
-#: What provision imports of others.
-_PACKAGES = (
-    "bcrypt",
-    "cryptography",
-    "fabric",
-    "jinja2",
-    "msgspec",
-    "paramiko",
-    "pydantic",
-    "pyrage",
-    "rich.console",
-    "yaml",
-    "pytest",
-    "testinfra",
-)
+import provision
+from provision import secret
+
+#: What is not imported beforehand: what pytest rewrites when it imports it, what starts itself, and what is of the lab.
+_NOT = re.compile(r"provision\.(verify\.(suites|standalone)|rollout\.cluster|shipped|lab)\b|.*\.__main__$")
 _LONGEST = 1 << 18
 
 
@@ -137,9 +131,11 @@ def _tell(answer: socket.socket, code: int) -> None:
 
 
 def _main() -> None:
-    for name in _PACKAGES:
-        __import__(name)
+    for found in pkgutil.walk_packages(provision.__path__, "provision."):
+        if not _NOT.match(found.name):
+            importlib.import_module(found.name)
     sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
+    secret._KEY = secrets.token_bytes(len(secret._KEY))
     runpy.run_module("provision", run_name="__main__", alter_sys=True)
 
 
