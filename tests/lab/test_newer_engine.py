@@ -16,8 +16,6 @@ from tests.lab import images
 from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
 from tests.lab.runs import leftovers
 
-pytestmark = pytest.mark.xdist_group("test_newer_engine")
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
