@@ -121,10 +121,10 @@ USUAL: dict[str, Any] = {
         ("bip", "bip6", "bridge", "default-gateway", "default-gateway-v6", "fixed-cidr", "fixed-cidr-v6"), ""
     ),
     "icc": True,
-    "ip": "0.0.0.0",
+    "ip": "0.0.0.0",  # noqa: S104 - dockerd's default
     "ip-masq": True,
     "ipv6": False,
-    "mtu": 1500,  # noqa: S104 - dockerd's default
+    "mtu": 1500,
 }
 
 
