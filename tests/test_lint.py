@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
 from provision.lint import loose_json, output_formats, pages
 from provision.lint.daemon_file import lint_text
@@ -153,7 +154,10 @@ def test_the_table_of_keys_is_whole() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-        assert key.until is None or key.instead is not None
+    table = Path(daemon_keys.__file__).with_name("daemon_keys.yml")
+    for name, row in yaml.safe_load(table.read_text()).items():
+        if "until" in row or "deprecated" in row:
+            assert "instead" in row, f"{name}: the table does not say what replaces it"
 
 
 def test_every_rule_has_a_page_made_from_it_and_a_case() -> None:

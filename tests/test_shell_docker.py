@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provision.remote.script import quote
-from tests.shells import each_shell, run, stub
+from tests.shells import each_shell, programs_first, run, stub
 
 CONTAINER = {"Name": "/web", "Image": "sha256:aa", "Config": {"Labels": {"provision.secrets": ",OLD,"}}}
 
@@ -253,7 +253,7 @@ def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path
     from provision.remote.script import SH
 
     text = (SH / "host/prune.sh").read_text().replace("/etc/containerd/config.toml", str(toml))
-    script = f"PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"
+    script = f"{programs_first(shell[0])}PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"
     done = subprocess.run(shell, input=script.encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "asked").read_text() == f"-Pk -- {declared or '/var/lib/containerd'}\n"

@@ -155,6 +155,24 @@ def test_plays_that_contradict_each_other_name_both_places(project: Project) -> 
         project.load()
     assert "site.yml:8: engine.daemon.bip: two plays declare this differently" in str(caught.value)
     assert "site.yml:4" in str(caught.value)
+    assert "declare it in one play, or refine it for the host by a `spec` variable" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("engine: {daemon: {labels: [a]}}", "engine: {daemon: {labels: [b]}}"),
+        ("engine: {daemon: {log-opts: {tag: a}}}", "engine: {daemon: {log-opts: json}}"),
+        ("engine: {daemon: {log-opts: json}}", "engine: {daemon: {log-opts: {tag: a}}}"),
+        ("engine: {daemon: {debug: 1}}", "engine: {daemon: {debug: true}}"),
+    ],
+)
+def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, first: str, second: str) -> None:
+    """Only what is a set of things (packages, modules) is united."""
+    text = "- {{name: {}, hosts: docker, spec: {{{}}}}}\n"
+    project.write("playbooks/site.yml", text.format("A", first) + text.format("B", second))
+    with pytest.raises(ProvisionError, match="two plays declare this differently"):
+        project.load()
 
 
 def test_plays_unite_and_variables_refine(project: Project) -> None:

@@ -17,8 +17,6 @@ from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, e
 from tests.lab.runs import leftovers
 from tests.lab.test_containers import follows_its_image
 
-pytestmark = pytest.mark.xdist_group("test_newer_engine")
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
