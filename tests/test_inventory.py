@@ -74,6 +74,10 @@ def inventory(project: Project) -> Project:
         ("web[-1]", "web3"),
         ("web[0:1]", "web1 web2"),
         ("web[1:]", "web2 web3"),
+        ("web[-3]", "web1"),
+        ("web[2]", "web3"),
+        # A glob, as in Ansible: [:1] is a colon or a 1.
+        ("web[:1]", "web1"),
         ("ungrouped", "alone"),
         ("db1:alone", "db1 alone"),
     ],
@@ -86,6 +90,11 @@ def test_pattern_from_a_file(inventory: Project) -> None:
     path = inventory.write("limit", "# failed last time\nweb1\ndb1\n")
     assert inventory.inventory().select(f"@{path}") == ["web1", "db1"]
     assert inventory.inventory().select(f"@{path}:!db1") == ["web1"]
+
+
+@pytest.mark.parametrize("pattern", ["web[3]", "web[-4]"])
+def test_a_subscript_beyond_the_group_names_no_host(inventory: Project, pattern: str) -> None:
+    assert inventory.inventory().select(pattern) == []
 
 
 def test_unknown_pattern_names_the_nearest(inventory: Project) -> None:

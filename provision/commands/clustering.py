@@ -54,6 +54,7 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
         options,
         Connecting(args.connect_timeout, args.accept_new),
         digest(args.inventory, args.playbook),
+        found.context.foresees,
         given.reading(args),
     )
     address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)

@@ -77,4 +77,4 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     except SpecError as error:
         return [project.broken(error, file)]
     options.warn(found.notes)
-    return project.lint(found.configs)
+    return project.lint(found.configs, found.context)

@@ -57,7 +57,7 @@ def sound(found: Loaded, no_lint: bool) -> bool:
     """Lint before a host is touched. With ``--no-lint`` errors are warnings."""
     from provision.lint.project import lint
 
-    findings = lint(found.configs)
+    findings = lint(found.configs, found.context)
     for finding in findings:
         shown = replace(finding, level="warning") if no_lint else finding
         say(f"provision: {shown}")

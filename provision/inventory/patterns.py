@@ -83,18 +83,16 @@ def _one(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
         return [part]
     match = None if part.startswith("~") else _SUBSCRIPT.fullmatch(part)
     found = _matching(tree, match[1] if match else part, where, key)
-    return _slice(found, match, part, where, key) if match and found else found
+    return _slice(found, match) if match and found else found
 
 
-def _slice(found: list[str], match: re.Match[str], part: str, where: Where | None, key: str) -> list[str]:
-    """``[0]``, ``[-1]``, ``[0:2]`` (both ends belong to it), ``[1:]``."""
+def _slice(found: list[str], match: re.Match[str]) -> list[str]:
+    """``[0]``, ``[-1]``, ``[0:2]`` (both ends belong to it), ``[1:]``; beyond the group there is no host."""
     _, index, first, last = match.groups()
     if index is None and last != "0":
         return found[int(first) : int(last) + 1 if last else None]
     number = int(index if index is not None else first)
-    if not -len(found) <= number < len(found):
-        raise SpecError(f"{part!r} names no host: {match[1]} has {len(found)}", where=where, key=key)
-    return [found[number]]
+    return [found[number]] if -len(found) <= number < len(found) else []
 
 
 def _matching(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:

@@ -48,7 +48,8 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
+    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
 
     inventory: Given | None
     playbook: Path
@@ -57,6 +58,7 @@ class Project(Struct, frozen=True):
     options: Options
     connecting: Connecting
     digest: str
+    foresees: bool = False
     reading: Reading = Reading()
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class Project(Struct, frozen=True):
             extra=self.extra,
             logins=self.logins,
             options=self.options,
+            foresees=self.foresees,
             reading=self.reading,
         )
         secret.resolve()
