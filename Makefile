@@ -45,9 +45,10 @@ fast: setup
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 
-# The page of each lint rule, from the rules.
+# The page of each lint rule, from the rules; README's table of distributions, from its rows.
 docs: setup
 	$(BIN)/python -m provision.lint.pages docs/lint
+	$(BIN)/python -m provision.distros.pages README.md
 
 # Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
 molecule: setup

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.catalog import Options, compile_catalog
-from provision.distros import examples
+from provision.distros import custom, examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
@@ -73,7 +73,10 @@ def load(
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
-    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    own = custom.read(path.with_name(custom.FILE))
+    configs = [
+        replace(config, distributions=own) for config in declare(known, plays, limit, (logins or Logins()).refine)
+    ]
     found = Loaded(configs, context(path))
     order = dependencies(configs, found.context)
     addresses = {config.host.name: config.host.login.address for config in configs}

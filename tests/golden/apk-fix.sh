@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 2a60678b26dc
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 290e12d15acf

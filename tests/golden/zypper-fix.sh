@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 2a60678b26dc
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 290e12d15acf
@@ -9,7 +9,8 @@ provision_main() {
 # look/hostname.sh d36472d69004
 # look/manifests.sh a1bd1ab3fdbe
 # look/pkg_zypper.sh 03502453bec6
-# look/rpm.sh d0cfd47fdd4b
+# look/rpm.sh 8f7e436b11b4
+# look/rpm_locks.sh ad5e31c20085
 # look/services.sh b0a7ebcd6b9f
 # look/stores.sh 711a4a84426a
 # look/svc_systemd.sh 747a0f963a0f
