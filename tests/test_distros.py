@@ -70,7 +70,7 @@ def through(row: Distribution, given: Loaded) -> Platform:
 class Host:
     """A host of testinfra's that has the programs of one flavour, and an engine of one owner."""
 
-    managers = {"apt": "dpkg-query", "apt-openrc": "dpkg-query", "apk": "apk", "image": ""}  # noqa: RUF012
+    managers = {"apt": "dpkg-query", "apt-openrc": "dpkg-query", "apk": "apk", "pacman": "pacman", "image": ""}  # noqa: RUF012
 
     def __init__(self, row: Distribution, parts: dict[str, str]) -> None:
         self.row, self.parts = row, parts

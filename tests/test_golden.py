@@ -43,6 +43,7 @@ PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "zypper": (("opensuse-leap", "15.6", ""),),
     "apt-openrc": (("devuan", "6", "excalibur"),),
     "apk": (("alpine", "3.22.1", ""),),
+    "pacman": (("arch", "", ""),),
     "yum": (("centos", "7", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
 }
 NAMES = ["look.sh", *(f"{flavour}-fix.sh" for flavour in PLATFORMS)]

@@ -425,7 +425,7 @@ esac"""
     body = f"""\
 case "$*" in
     *"@ "*) printf '{said}'; exit 1 ;;
-    *table.sort*) printf '3:9.0-1.fc43\\n3:26.1.5-1.fc43\\n3:28.5.2-1.fc43' ;;
+    *table.sort*) printf '3:9.0-1.fc43\\n3:26.1.5-1.fc43\\n3:28.5.2-1.fc43\\n3:28.10.0-1.fc43' ;;
     *--eval*"'3:26.1.5-1.fc43', '3:28.5.2-1.fc43'"*) echo -1 ;;
     *--eval*) echo 1 ;;
     *docker-ce) echo 3:28.5.2-1.fc43 ;;
@@ -455,11 +455,17 @@ def test_locks_as_dnf5_lists_them(shell: list[str], tmp_path: Path) -> None:
 @each_shell
 @pytest.mark.parametrize(
     ("pin", "found"),
-    [("28.5", "3:28.5.2-1.fc43"), ("9", "3:9.0-1.fc43"), ("26.1.5-1.fc43", "3:26.1.5-1.fc43"), ("2", "")],
+    [
+        ("28.5", "3:28.5.2-1.fc43"),
+        ("9", "3:9.0-1.fc43"),
+        ("26.1.5-1.fc43", "3:26.1.5-1.fc43"),
+        ("28", "3:28.10.0-1.fc43"),
+        ("2", ""),
+    ],
 )
 def test_pins_as_dnf5_lists_versions(shell: list[str], tmp_path: Path, pin: str, found: str) -> None:
-    """repoquery sorts its lines as texts, so that 9.0 comes last."""
-    dnf5(tmp_path, "3:26.1.5-1.fc43\\n3:28.5.2-1.fc43\\n3:9.0-1.fc43\\n")
+    """repoquery sorts its lines as texts, so that 28.5 comes after 28.10."""
+    dnf5(tmp_path, "3:26.1.5-1.fc43\\n3:28.10.0-1.fc43\\n3:28.5.2-1.fc43\\n3:9.0-1.fc43\\n")
     lines = f"pin_version docker-ce {pin}\nemit found $pin_found"
     frames, done = run(shell, [*_DNF5, "fix/rpm.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert frames == ([("found", found)] if found else [("died", "begin", "1")])
@@ -523,6 +529,121 @@ def test_metadata_and_locks_by_dnf5(shell: list[str], tmp_path: Path) -> None:
         "-q -y versionlock add docker-ce",
         "-q -y versionlock delete docker-ce",
     ]
+
+
+_PACMAN_CONF = "[options]\nArchitecture = auto\nIgnorePkg   = linux jq\n#IgnorePkg = x\n[core]\nServer = file:///repo\n"
+
+
+def pacman(tmp_path: Path) -> list[str]:
+    """A pacman that answers as the real one did (recorded: pacman 6.0.2), and the shell files for it."""
+    (tmp_path / "asked").write_text("")
+    body = f"""\
+printf '%s\\n' "$*" >>{tmp_path}/asked
+case "$*" in
+    "-Q -- "*) printf 'docker 1:28.3.3-1\\njq 1.8.1-1\\n'; echo "error: package 'nope' was not found" >&2; exit 1 ;;
+    *"--print-format %n %v -- docker") echo 'docker 1:28.3.3-1' ;;
+    *"--print-format"*) echo "error: target not found: nope" >&2; exit 1 ;;
+esac"""
+    stub(tmp_path / "bin", "pacman", body)
+    for folder in ("db/sync", "cache", "d"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "pacman.conf").write_text(_PACMAN_CONF)
+    places = {
+        "/etc/pacman.conf": "pacman.conf",
+        "/etc/pacman.d": "d",
+        "/var/lib/pacman": "db",
+        "/var/cache/pacman/pkg": "cache",
+    }
+    files = []
+    for name in ("look", "fix"):
+        text = (SH / name / "pkg_pacman.sh").read_text()
+        for path, own in places.items():
+            text = text.replace(path, f"{tmp_path}/{own}")
+        (tmp_path / f"{name}.sh").write_text(text)
+        files.append(str(tmp_path / f"{name}.sh"))
+    return files
+
+
+def asked(tmp_path: Path) -> list[str]:
+    return (tmp_path / "asked").read_text().split("\n")[:-1]
+
+
+@each_shell
+def test_packages_as_pacman_lists_them(shell: list[str], tmp_path: Path) -> None:
+    look, _ = pacman(tmp_path)
+    frames, _ = run(shell, [look], "look_packages docker jq nope\nlook_candidates docker nope", path=tmp_path / "bin")
+    assert frames == [
+        ("packages", "", "docker ii 1:28.3.3-1\njq hi 1.8.1-1\n"),
+        ("candidates", "", "docker:\n  Candidate: 1:28.3.3-1\nnope:\n  Candidate: (none)\n"),
+    ]
+    packages, refresh, *newest = asked(tmp_path)
+    assert packages == "-Q -- docker jq nope"
+    found = re.fullmatch(r"-q -b (\S+) -Sy", refresh)
+    assert found
+    assert newest == [f"-b {found[1]} -Sddp --print-format %n %v -- {name}" for name in ("docker", "nope")]
+    assert not Path(found[1]).exists()
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("pin", "found"),
+    [
+        ("28.3", "docker"),
+        ("1:28.3.3-1", "docker"),
+        ("27", "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst"),
+        ("0.26", ""),
+        ("2", ""),
+    ],
+)
+def test_pins_as_pacman_and_its_cache_have_versions(shell: list[str], tmp_path: Path, pin: str, found: str) -> None:
+    files = pacman(tmp_path)
+    for name in ("docker-1:27.0.1-2", "docker-buildx-0.26.1-1", "docker-1:28.3.3-1"):
+        (tmp_path / f"cache/{name}-x86_64.pkg.tar.zst").write_text("")
+        (tmp_path / f"cache/{name}-x86_64.pkg.tar.zst.sig").write_text("")
+    lines = f'pin_version docker {pin}\nemit found "$pin_what"'
+    frames, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    wanted = f"{tmp_path}/{found}" if "/" in found else found
+    assert frames == ([("found", wanted)] if found else [("died", "begin", "1")])
+    assert found or b"no version of docker matches" in done.stderr
+
+
+@each_shell
+def test_changes_by_pacman(shell: list[str], tmp_path: Path) -> None:
+    """-R and -U have no -q. A database that is there is not refreshed: the system would be upgraded in part."""
+    files = pacman(tmp_path)
+    (tmp_path / "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst").write_text("")
+    lines = (
+        "touched() { :; }\npkg_refresh 1\n"
+        f": >{tmp_path}/db/sync/core.db\npkg_refresh 1\n"
+        "pkg_transaction 1 remove podman - install docker 27 install jq -"
+    )
+    frames, _ = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == []
+    assert asked(tmp_path) == [
+        "-q -Sy",
+        "-Sddp --print-format %n %v -- docker",
+        "-R --noconfirm -- podman",
+        "-S --noconfirm --needed -- jq",
+        f"-U --noconfirm -- {tmp_path}/cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst",
+    ]
+    (tmp_path / "db/db.lck").write_text("")
+    frames, done = run(shell, files, "pkg_transaction 0 install jq -", path=tmp_path / "bin", frame="fix.sh")
+    assert frames == [("died", "begin", "1")]
+    assert b"another package manager works, or was interrupted" in done.stderr
+
+
+@each_shell
+def test_holds_of_pacman(shell: list[str], tmp_path: Path) -> None:
+    """An operator's IgnorePkg stays, and the file is included once."""
+    files = pacman(tmp_path)
+    lines = "chown() { :; }\ndurable() { :; }\nrelabel() { :; }\n{}\nlook_packages docker jq"
+    for change, held in (("pkg_hold 5 hold docker", "hi"), ("pkg_hold 5 unhold docker", "ii")):
+        for _ in range(2):
+            frames, _ = run(shell, files, lines.replace("{}", change), path=tmp_path / "bin", frame="fix.sh")
+            assert frames == [("packages", "", f"docker {held} 1:28.3.3-1\njq hi 1.8.1-1\n")]
+    include = f"[options]\nInclude = {tmp_path}/d/provision-hold.conf\n"
+    assert (tmp_path / "pacman.conf").read_text() == _PACMAN_CONF.replace("[options]\n", include)
+    assert (tmp_path / "d/provision-hold.conf").read_text() == ""
 
 
 @each_shell

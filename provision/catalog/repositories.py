@@ -113,7 +113,7 @@ def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
 
 
 def _none(at: Setting, source: _Source) -> Iterator[Resource]:
-    yield Obstacle(f"repository {source.name}", f"{at.platform.name} is a read-only image and has no repositories")
+    yield Obstacle(f"repository {source.name}", f"{at.platform.name} has no repositories that provision can declare")
 
 
 _TEMPLATES = {

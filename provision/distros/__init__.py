@@ -66,7 +66,7 @@ def platform(
         name or f"{row.name} {version}".strip(),
         docker=row.directory(version),
         suite={"": codename, "base": base or codename}.get(row.suite, row.suite),
-        release=".".join(version.split(".")[: row.parts]) or codename,
+        release=".".join(version.split(".")[: row.parts]) or codename or "rolling",
         engine=row.engine,
         needs=row.needs,
         support_ends=row.release_of(version).ends,

@@ -213,6 +213,15 @@ FLAVOURS: Mapping[str, Flavour] = {
             accounts=("shadow",),
             init=OPENRC,
         ),
+        # pacman(8), pacman.conf(5). A repository has one version of a package; another one comes from pacman's cache.
+        Flavour(
+            name="pacman",
+            repositories=Repositories("none", "", ""),
+            conflicts=(),
+            tools={},
+            holds=(),
+            files=("pkg_pacman.sh", "svc_systemd.sh", "undo_systemd.sh"),
+        ),
         # Packages are part of a read-only image there (ostree, transactional-update, Flatcar): provision changes none.
         Flavour(
             name=IMAGE,

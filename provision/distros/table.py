@@ -30,7 +30,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     name: str
     flavour: str
-    releases: Mapping[str, Release]
+    releases: dict[str, Release]
     tested: Tested
     sources: tuple[str, ...]
     minimum: str = field(default="", name="from")
@@ -56,7 +56,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def version(self) -> str:
         """The version that stands for the row where no host has said its own."""
-        return self.example or list(self.releases)[-1]
+        return self.example or next(reversed(self.releases.keys()), "")
 
     def release_of(self, version: str) -> Release:
         """What is known of a version, or of the one that it is a part of (9 for 9.4)."""

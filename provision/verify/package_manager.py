@@ -80,6 +80,8 @@ def owner(host: Host, part: str) -> str:
     if host.exists("apk"):  # "/usr/bin/dockerd is owned by docker-engine-28.3.3-r0"
         said = host.run("apk info -W %s", path).stdout.strip()
         return said.rpartition(" ")[2].rsplit("-", 2)[0] if " is owned by " in said else ""
+    if host.exists("pacman"):
+        return host.run("pacman -Qqo %s", path).stdout.strip()
     if host.exists("dpkg-query"):  # "docker.io: /usr/sbin/dockerd", the name with its architecture for some packages
         return host.run("dpkg-query -S %s", path).stdout.partition(": ")[0].partition(":")[0]
     found = host.run("rpm -q --qf '%%{NAME}\\n' -f %s", path)
@@ -108,6 +110,9 @@ def versions(host: Host) -> dict[str, str]:
         if host.exists("apk"):
             lines = lines_of(host.check_output("apk info -v"))
             text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
+        elif host.exists("pacman"):
+            lines = lines_of(host.check_output("pacman -Q"))
+            text = "\n".join(line.replace(" ", " ii ", 1) for line in lines)
         elif uses_rpm(host):
             text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
         else:
@@ -124,10 +129,12 @@ def _parts(lines: list[str]) -> list[list[str]]:
 
 
 def held(host: Host, name: str) -> bool:
-    """By the way that the host's package manager has: apk's world file, apt-mark, a lock of zypper's, or a lock of the
-    versionlock of dnf and yum at exactly the version that is installed."""
+    """By the way that the host's package manager has: apk's world file, IgnorePkg, apt-mark, a lock of zypper's, or a
+    lock of dnf's and yum's versionlock at exactly the version that is installed."""
     if host.exists("apk"):
         return f"{name}={version(host, name)}" in host.check_output("cat /etc/apk/world").split()
+    if host.exists("pacman"):
+        return name in lines_of(host.check_output("pacman-conf IgnorePkg"))
     if not uses_rpm(host):
         return name in host.check_output("apt-mark showhold").split()
     if host.exists("zypper"):

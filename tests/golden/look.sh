@@ -44,6 +44,8 @@ case $os_id:$os_version in
     sles:*) flavour=zypper ;;
     alpine:*) flavour=apk ;;
     devuan:*) flavour=apt-openrc ;;
+    arch:*) flavour=pacman ;;
+    manjaro:*) flavour=pacman ;;
     flatcar:*) flavour=image ;;
     opensuse-microos:*) flavour=image ;;
     suse-microos:*) flavour=image ;;
@@ -78,6 +80,11 @@ image)
 ;;
 esac
 case $flavour in
+pacman)
+# look/pkg_pacman.sh 0b1f71121c4d
+;;
+esac
+case $flavour in
 dnf | yum)
 # look/pkg_rpm.sh f71d7759df4a
 ;;
@@ -108,7 +115,7 @@ apt-openrc | apk)
 ;;
 esac
 case $flavour in
-apt | dnf | dnf5 | yum | zypper | image)
+apt | dnf | dnf5 | yum | zypper | pacman | image)
 # look/svc_systemd.sh 747a0f963a0f
 ;;
 esac
@@ -185,6 +192,15 @@ case $flavour in
         at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker docker_info '/etc/docker/daemon.json
 /etc/conf.d/docker
+/etc/firewalld/zones/docker.xml'
+        ;;
+    pacman)
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_services docker docker_info '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
     image)
