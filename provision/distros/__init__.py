@@ -18,7 +18,7 @@ __all__ = ["DOCKER", "FLAVOURS", "IMAGE", "Distribution", "Flavour", "engines", 
 
 
 class Packaged(Struct, frozen=True):
-    """An engine as somebody packages it: our word for a part -> the package that brings it (parts that are in
+    """An engine as a distribution or Docker packages it: our word for a part -> the package that brings it (parts that are in
     another's package are left out), and the packages that can't be beside them."""
 
     parts: Mapping[str, str]
