@@ -56,7 +56,7 @@ def through(row: Distribution, given: Loaded) -> Platform:
         assert not on.flavour.startswith("apt") or f"Suites: {on.suite}\n".encode() in sources
     elif not image:
         assert set(engines()[row.engine].values()) <= installed
-    assert lint(given.configs) == []
+    assert lint(given.configs, given.context) == []
     ends = row.release_of(row.version).ends
     verdict = doctor.distribution(on, date(1970, 1, 1))
     assert verdict.level == ("ok" if ends else "warning"), verdict

@@ -172,6 +172,26 @@ def test_plays_unite_and_variables_refine(project: Project) -> None:
     assert spec.engine.daemon == {"labels": ["b", "c"], "debug": False, "mtu": 1400}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{ 5 }}", 5),
+        ("{{ 2 + 3 }}", 5),
+        ("{{ true }}", True),
+        ("{{ [1, 'a'] }}", [1, "a"]),
+        ("{{ 1.5 }}", 1.5),
+        ("{{ '26.10' }}", "26.10"),
+        ("{{ '5' }}", "5"),
+        ("{% if true %}{{ 5 }}{% endif %}", 5),
+        ("a{{ 5 }}", "a5"),
+        ("{{ 5 }} ", "5 "),
+    ],
+)
+def test_a_constant_keeps_its_type_as_a_variable_does(text: str, value: object) -> None:
+    found = Scope(Map()).render(text)
+    assert (found, type(found)) == (value, type(value))
+
+
 def test_types_survive_templates_and_yaml(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'n: 5\nversion: "26.10"\nb: true\nl: [1, "2"]\nm: 0644\n')
     project.spec(

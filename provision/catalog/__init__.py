@@ -22,7 +22,7 @@ from provision.catalog.registry_host import registry_answers, registry_collectio
 from provision.catalog.repositories import repositories
 from provision.catalog.services import services
 from provision.catalog.setting import Options, Setting
-from provision.catalog.stores import stores
+from provision.catalog.stores import stores, undeclared_stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
@@ -41,12 +41,10 @@ def compile_catalog(config: HostConfig, platform: Platform, context: Context, op
 
     Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
     """
-    published = tuple(sorted(context.published.items()))
-    key = (config.host.name, tuple(play.slug for play in config.plays), platform, options, published)
-    if key not in context.memo:
-        context.memo[key] = _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
-    found: tuple[Resource, ...] = context.memo[key]
-    return found
+    key = ("catalog", config.host.name, tuple(play.slug for play in config.plays), platform, options)
+    return context.memo.of(
+        key, lambda: _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
+    )
 
 
 def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
@@ -77,6 +75,7 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from objects(at)
     yield from registry_collection(at)
     yield from pruning(at)
+    yield from undeclared_stores(at)
 
 
 def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

@@ -32,7 +32,7 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
     try:
         from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
-        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
+        raise UsageError(f"--cluster needs provision-hosts[cluster] ({error})") from error
     from provision.rollout.shard import Project, digest
     from provision.transport.ssh import Connecting
 
@@ -49,6 +49,7 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
         options,
         Connecting(args.connect_timeout, args.accept_new),
         digest(args.inventory, args.playbook),
+        found.context.foresees,
     )
     address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)
     return Cluster(address, project, request, args.shard)

@@ -18,8 +18,8 @@ __all__ = ["DOCKER", "FLAVOURS", "IMAGE", "Distribution", "Flavour", "engines", 
 
 
 class Packaged(Struct, frozen=True):
-    """An engine as a distribution or Docker packages it: our word for a part -> the package that brings it (parts that are in
-    another's package are left out), and the packages that can't be beside them."""
+    """An engine as Docker or a distribution packages it: part -> the package that brings it (parts that
+    are in another's package are left out), and the packages that can't be on a host together with them."""
 
     parts: Mapping[str, str]
     conflicts: tuple[str, ...]

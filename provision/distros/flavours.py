@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class Repositories(Struct, frozen=True):
-    """How a family's package manager is told of repositories. Patterns take a repository's name."""
+    """How repositories are declared to a family's package manager. Patterns take a repository's name."""
 
     #: which of ``catalog.repositories``' forms
     form: str
@@ -26,7 +26,7 @@ class Repositories(Struct, frozen=True):
 
 
 class Init(Struct, frozen=True):
-    """Where an init system has a service of our own (patterns take its name), and how the boot is told of it."""
+    """Where an init system has a service of provision's (patterns take its name), and how a boot starts it."""
 
     name: str
     unit: str

@@ -86,7 +86,7 @@ def rows() -> tuple[Distribution, ...]:
 
 
 def engines() -> Mapping[str, Mapping[str, str]]:
-    """The distributions' own engines: name -> our word for a part -> the package that brings it."""
+    """The distributions' own engines: name -> part -> the package that brings it."""
     return _table().engines
 
 

@@ -46,7 +46,8 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
+    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
 
     inventory: Path
     playbook: Path
@@ -55,6 +56,7 @@ class Project(Struct, frozen=True):
     options: Options
     connecting: Connecting
     digest: str
+    foresees: bool = False
 
     def __post_init__(self) -> None:
         """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
@@ -76,6 +78,7 @@ class Project(Struct, frozen=True):
             extra=self.extra,
             logins=self.logins,
             options=self.options,
+            foresees=self.foresees,
         )
         secret.resolve()
         return found

@@ -20,7 +20,9 @@ import jinja2
 import jinja2.loaders
 import jinja2.runtime
 import jinja2.utils
-from jinja2.nativetypes import NativeEnvironment, NativeTemplate
+from jinja2 import nodes
+from jinja2.compiler import Frame
+from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTemplate
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
@@ -54,9 +56,20 @@ class _Lazy(jinja2.runtime.Context):
         return found
 
 
+class _Typed(NativeCodeGenerator):
+    """Leaves a constant what it is: jinja2 puts its text into the program that it compiles (``{{ 5 }}`` becomes "5"),
+    and native templates read that text as Python again, which these do not."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
+
+
 class _Native(sandbox.Sandbox, NativeEnvironment):
     """For the values of YAML."""
 
+    code_generator_class = _Typed
     concat = staticmethod(_concat)
     context_class = _Lazy
 

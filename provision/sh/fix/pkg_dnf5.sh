@@ -6,7 +6,7 @@ rpm_wait() { # SECONDS: until no process holds a lock of rpm or dnf5
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/dnf/rpmtransaction.lock
 }
 
-# The metadata, fresh: dnf5's makecache downloads nothing that has not expired, unless it is told to. That of declared
+# The metadata, fresh: dnf5's makecache downloads nothing that has not expired, without --refresh. That of declared
 # repositories must be there; a third-party one that is broken is reported and does not stop the run.
 pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     rpm_wait "$1"

@@ -43,7 +43,7 @@ locks_entry() { # the entry that was read last
     locks_name='' locks_conditions=''
 }
 
-# The newest version that each package could have, from fresh metadata in a folder of our own: a look changes nothing.
+# The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
 # In the words of apt-cache policy, so that one parser reads them. For root, system_cachedir is what cachedir is for
 # other users (dnf5.conf(5)).
 look_candidates() { # NAME...

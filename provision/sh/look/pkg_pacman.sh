@@ -39,7 +39,7 @@ pacman_ignored() { # FILE
     done <"$1"
 }
 
-# The newest version that each package could have, by fresh databases in a folder of our own: a look changes nothing. In
+# The newest version that each package could have, by fresh databases in a temporary directory: a look changes nothing. In
 # the words of apt-cache policy, so that one parser reads them.
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
