@@ -66,9 +66,10 @@ release: setup
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 
-# The pages that are made from the code: the reference, and a page for each lint rule.
+# The pages that are made from the code: the reference, a page for each lint rule, the table of distributions.
 docs: setup
 	$(BIN)/python -m docsite.reference docs
+	$(BIN)/python -m provision.distros.pages docs/distributions.md
 
 # The documentation site, in .venv/site. A broken link or anchor fails the build.
 docs-site: setup

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.catalog import Options, compile_catalog
-from provision.distros import examples
+from provision.distros import custom, examples
 from provision.errors import Note, UsageError
 from provision.inventory import Inventory, vault
 from provision.inventory.sources import Given, Reading
@@ -86,7 +86,10 @@ def load(
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
-    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    own = custom.read(path.with_name(custom.FILE))
+    configs = [
+        replace(config, distributions=own) for config in declare(known, plays, limit, (logins or Logins()).refine)
+    ]
     alone = context(path, foresees=foresees)
     order = dependencies(configs, alone)
     addresses = {config.host.name: config.host.login.address for config in configs}

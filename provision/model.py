@@ -80,7 +80,7 @@ class Salt(Struct, frozen=True):
 
 class Platform(Struct, frozen=True):
     """What a host said it runs: ``os-release``'s words, the machine's architecture, and the flavour of
-    package and service manager that the distribution table gives them."""
+    package and service manager. From ``docker`` on it is what the table of distributions says of it."""
 
     id: str
     version: str
@@ -88,6 +88,20 @@ class Platform(Struct, frozen=True):
     architecture: str
     flavour: str
     name: str = ""
+    #: the directory of Docker's packages below ``linux/``; empty where Docker publishes none
+    docker: str = ""
+    #: the suite of Docker's packages in it (apt)
+    suite: str = ""
+    #: the part of the version that names a release with packages of its own, or the codename where there is none
+    release: str = ""
+    #: whose names the distribution's own engine has; empty where it has none
+    engine: str = ""
+    #: packages that must be there before the engine's
+    needs: tuple[str, ...] = ()
+    #: the day (ISO 8601) on which its security support ends; empty when that is not known
+    support_ends: str = ""
+    #: the known distribution that it is served as, where the project's ``distributions.yml`` says so
+    like: str = ""
 
 
 class Call(Struct, frozen=True):

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from provision import distros
 from provision.catalog import Options, compile_catalog
+from provision.distros import custom
 from provision.dockerd.daemon_json import daemon_json, data_root, health
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.lines import BLANK, lines_of
@@ -47,7 +48,7 @@ from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 from provision.secrets import secret
 from provision.transport import upload
-from provision.transport.execute import Finished, execute
+from provision.transport.execute import execute
 from provision.transport.job import Frame, Job, OnEvent, Verb, reported
 from provision.transport.ssh import HostError
 
@@ -90,12 +91,8 @@ def look(
     deadline: float | None = None,
 ) -> Inspection:
     """Look at the host (one exec) and plan what would change. Changes nothing."""
-    frames: list[Frame] = []
     deadline = deadline or time.monotonic() + DEADLINE
-    finished = execute(
-        connection, config.host.login, look_script(_looks(config, context, options)), deadline, frames.append
-    )
-    report, platform = _looked(frames, finished)
+    report, platform = _see(connection, config, _looks(config, context, options), deadline)
     try:
         with _judging():
             found = inspection(config, platform, context, options, report)
@@ -144,10 +141,7 @@ def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
 
 def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
     """What runs in a daemon that is about to be restarted, or may be by a rollback (one more exec)."""
-    frames: list[Frame] = []
-    looks: Looks = {flavour: [Call("look_containers")] for flavour in distros.FLAVOURS}
-    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
-    report, _ = _looked(frames, finished)
+    report, _ = _see(connection, config, _everywhere(Call("look_containers")), deadline)
     live, text = report.fields("containers")
     rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
@@ -174,10 +168,7 @@ def look_back(
     deadline = deadline or time.monotonic() + DEADLINE
 
     def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
-        frames: list[Frame] = []
-        looks: Looks = dict.fromkeys(distros.FLAVOURS, calls)
-        finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
-        return _looked(frames, finished)
+        return _see(connection, config, _everywhere(*calls), deadline)
 
     # look_files without a path: look_run uses its functions.
     record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
@@ -196,11 +187,8 @@ def look_back(
 @task
 def history(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[tuple[str, str, int]]:
     """The runs that a host remembers, the oldest first: name, result, and how many things it could put back."""
-    frames: list[Frame] = []
-    looks: Looks = {flavour: [Call("look_runs", (RUNS,))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
-    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
-    report, _ = _looked(frames, finished)
+    report, _ = _see(connection, config, _everywhere(Call("look_runs", (RUNS,))), deadline)
     return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
 
 
@@ -216,14 +204,12 @@ def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, de
 @task
 def examine(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[doctor.Verdict]:
     """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
-    frames: list[Frame] = []
     engine = config.spec.engine
     daemon = (daemon_json(engine) if engine else None) or {}
     containerd = engine.containerd_root if engine else None
-    looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon, containerd))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
-    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
-    report, platform = _looked(frames, finished)
+    looks = _everywhere(Call("look_doctor", doctor.folders(daemon, containerd)))
+    report, platform = _see(connection, config, looks, deadline)
     packaged = distros.packaged(platform, engine.source if engine else None)
     # Which engine a distribution has is not known here; Docker's repository has the newest.
     newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
@@ -238,11 +224,8 @@ def versions(
 ) -> tuple[Platform, dict[str, str], dict[str, str]]:
     """What the host runs, the versions of the engine's packages that it has, and the digests of the images that it is
     to have from registries (one exec). Changes nothing."""
-    frames: list[Frame] = []
     deadline = deadline or time.monotonic() + DEADLINE
-    looks = look_script(_looks(config, context, Options()))
-    finished = execute(connection, config.host.login, looks, deadline, frames.append)
-    report, platform = _looked(frames, finished)
+    report, platform = _see(connection, config, _looks(config, context, Options()), deadline)
     engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
     found = {} if report.get("packages") is None else installed(report)
     digests = {}
@@ -260,16 +243,33 @@ def _parts(platform: Platform, source: str) -> tuple[str, ...]:
     return tuple(found.parts.values()) if found is not None else ()
 
 
-def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
-    """What a look reported, and on what; raises for a host that can't be looked at."""
+def _everywhere(*calls: Call) -> Looks:
+    """The same looks whatever the host runs."""
+    return dict.fromkeys(distros.FLAVOURS, calls)
+
+
+def _see(connection: Connection, config: HostConfig, looks: Looks, deadline: float) -> tuple[Seen, Platform]:
+    """What a look reported, and on what (one exec); raises for a host that can't be looked at."""
+    frames: list[Frame] = []
+    script = look_script(looks, config.distributions)
+    finished = execute(connection, config.host.login, script, deadline, frames.append)
     report = reported(frames, finished)
     if report.get("unprivileged") is not None:
         raise HostError("become", "this login is not root; set ansible_become for a login that may use sudo")
-    id, version, codename, name = _platform(frames)
-    platform = distros.platform(id, version, codename, name)
+    id, version, codename, name, like, base, kind = _os_release(frames)
+    flavour = report.get("flavour")
+    platform = distros.platform(
+        id, version, codename, name, base=base, flavour=flavour[0] if flavour else "", extra=config.distributions
+    )
     if platform is None:
         shown = name or f"{id} {version}".strip(BLANK)
-        raise HostError("unsupported", f"{shown} ({id}) is not supported; these are: {distros.supported()}")
+        line = custom.suggestion(id, version, codename, like, base, kind)
+        what_to_do = (
+            f"to serve it as what its os-release names, add this line to {custom.FILE} next to the playbook: {line}"
+            if line
+            else f"these are: {distros.supported()}"
+        )
+        raise HostError("unsupported", f"{shown} ({id}) is not supported; {what_to_do}")
     return report, platform
 
 
@@ -431,8 +431,9 @@ def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
     }
 
 
-def _platform(frames: list[Frame]) -> tuple[str, str, str, str]:
+def _os_release(frames: list[Frame]) -> Frame:
+    """ID, version, codename, name, ID_LIKE, the codename of its base, PLATFORM_ID."""
     for frame in frames:
-        if frame[0] == "platform" and len(frame) > 4:
-            return frame[1], frame[2], frame[3], frame[4]
+        if frame[0] == "platform" and len(frame) > 7:
+            return frame[1:8]
     raise HostError("protocol", "the host does not say what it runs")

@@ -45,7 +45,7 @@ def test_json_of_docker_that_is_none_fails_the_host(
 ) -> None:
     project.spec("containers: {app: {image: 'docker.io/library/app:1'}}")
     loaded = project.load()
-    os_release = ("platform", "debian", "13", "trixie", "Debian", "amd64")
+    os_release = ("platform", "debian", "13", "trixie", "Debian", "", "", "")
     files = [("file", path, "absent") for path in ("/etc/docker/daemon.json",)]
     sent = [os_release, *files, *frames, ("docker", "image", ""), ("docker", "network", ""), ("end",)]
 

@@ -22,8 +22,10 @@ PACKAGE = ROOT / "provision"
 #: no cycle. A name is a package or a module directly in ``provision/``.
 LAYERS = [
     ("errors", "lines", "model", "visible"),
-    ("distros", "secrets"),
-    ("remote", "text"),
+    ("secrets",),
+    ("text",),
+    ("distros",),
+    ("remote",),
     ("spec",),
     ("dockerd",),
     ("inventory", "resources"),

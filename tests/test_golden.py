@@ -39,9 +39,11 @@ engine:
 PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "apt": (("debian", "13", "trixie"), "/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"),
     "dnf": (("rocky", "9.4", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
+    "dnf5": (("fedora", "42", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
     "zypper": (("opensuse-leap", "15.6", ""),),
     "apt-openrc": (("devuan", "6", "excalibur"),),
     "apk": (("alpine", "3.22.1", ""),),
+    "pacman": (("arch", "", ""),),
     "yum": (("centos", "7", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
 }
 NAMES = ["look.sh", *(f"{flavour}-fix.sh" for flavour in PLATFORMS)]
@@ -66,6 +68,7 @@ BARE = [
     ("path", "/usr/bin/curl", "absent"),
     ("path", "/etc/ssl/certs/ca-certificates.crt", "absent"),
     ("packages", "", ""),
+    ("locks", "", "missing"),
     ("users", "", "", "bob"),
     ("store", "/var/lib/docker", "9999999", ""),
     ("store", "/var/lib/containerd", "", ""),
@@ -82,7 +85,7 @@ def scripts(project: Project) -> dict[str, str]:
     config = loaded.configs[0]
     made = {"look.sh": look_script(tasks._looks(config, loaded.context, Options()))}
     for flavour, (words, *paths) in PLATFORMS.items():
-        on = platform(*words)
+        on = platform(*words, flavour=flavour)
         assert on is not None
         bare = [*BARE, *(("file", path, "absent") for path in paths)]
         found = inspection(config, on, loaded.context, Options(), Seen.of(bare))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import time
 from pathlib import Path
 
@@ -292,7 +293,7 @@ def test_pins_as_apt_lists_versions(shell: list[str], tmp_path: Path, pin: str, 
 #: Flavour -> its shell files, what the program prints (recorded: dnf 4.23, zypper 1.14), and how a hold is written.
 _RPM = {
     "dnf": (
-        ["look/rpm.sh", "look/pkg_rpm.sh", "look/pkg_dnf.sh"],
+        ["look/rpm.sh", "look/rpm_locks.sh", "look/pkg_rpm.sh", "look/pkg_dnf.sh"],
         (
             "Available Packages\\n"
             "docker-ce.x86_64                 3:26.1.5-1.el9                 docker-ce-stable\\n"
@@ -302,7 +303,7 @@ _RPM = {
     ),
     # Not recorded, for want of a yum: the same rows, wrapped as yum 3 wraps what is too long for its columns.
     "yum": (
-        ["look/rpm.sh", "look/pkg_rpm.sh", "look/pkg_yum.sh"],
+        ["look/rpm.sh", "look/rpm_locks.sh", "look/pkg_rpm.sh", "look/pkg_yum.sh"],
         (
             "Available Packages\\n"
             "docker-ce.x86_64\\n                 3:26.1.5-1.el9                 docker-ce-stable\\n"
@@ -311,7 +312,7 @@ _RPM = {
         "3:docker-ce-28.5.2-1.el9.*",
     ),
     "zypper": (
-        ["look/rpm.sh", "look/pkg_zypper.sh"],
+        ["look/rpm.sh", "look/rpm_locks.sh", "look/pkg_zypper.sh"],
         (
             "\\nS  | Name   | Type    | Version        | Arch   | Repository\\n"
             "---+--------+---------+----------------+--------+---------------------\\n"
@@ -359,6 +360,285 @@ def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, flavour: s
         lines = f"rpm_lock_file={tmp_path}/{path}\nlook_packages docker-ce jq tree"
         frames, _ = run(shell, files, lines, path=tmp_path / "bin")
         assert frames == [("packages", "", f"docker-ce {held} 3:28.5.2-1.el9\ntree ii 2.1.0-8.el9\n")]
+
+
+@each_shell
+@pytest.mark.parametrize(("manager", "code"), [("dnf", 0), ("dnf", 1), ("yum", 0), ("yum", 1)])
+def test_whether_versions_can_be_held(shell: list[str], tmp_path: Path, manager: str, code: int) -> None:
+    """Without the plugin dnf 4.14 ends with 1: "No such command: versionlock". A plugin at its usual place costs no
+    fork."""
+    stub(tmp_path / "bin", manager, f'echo "$@" >>{tmp_path}/asked; exit {code}')
+    text = (SH / f"look/pkg_{manager}.sh").read_text().replace("/usr/", f"{tmp_path}/usr/")
+    (tmp_path / "look.sh").write_text(text)
+    frames, _ = run(shell, [str(tmp_path / "look.sh")], "look_locks", path=tmp_path / "bin")
+    assert frames == [("locks", "", "missing" if code else "work")]
+    assert (tmp_path / "asked").read_text() == "-q versionlock list\n"
+    (tmp_path / "asked").unlink()
+    places = {"dnf": "usr/lib/python3.9/site-packages/dnf-plugins", "yum": "usr/lib/yum-plugins"}
+    plugin = tmp_path / places[manager] / "versionlock.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("")
+    frames, _ = run(shell, [str(tmp_path / "look.sh")], "look_locks", path=tmp_path / "bin")
+    assert frames == [("locks", "", "work")]
+    assert not (tmp_path / "asked").exists()
+
+
+#: What dnf5 prints, as its source does it (5.2; no dnf5 was run): `versionlock list` of a lock of its own `add`, of one
+#: with two conditions, of one with another comparison, and of one that is not valid.
+_DNF5_LOCKS = """\
+# Added by 'versionlock add' command on 2026-11-26 06:00:00
+Package name: docker-ce
+evr = 3:28.5.2-1.fc43
+
+Package name: acpi
+evr < 4
+evr >= 3
+
+Package name: two
+evr = 1-1
+arch = x86_64
+
+Package name: tree
+evr = 2.1.0-8.fc43
+
+Package name: none # entry is invalid: missing package conditions
+"""
+
+
+def dnf5(tmp_path: Path, versions: str = "") -> None:
+    """A dnf5 that writes down what it is asked to do, and an rpm that has docker-ce and tree."""
+    (tmp_path / "locks").write_text(_DNF5_LOCKS)
+    body = f"""\
+printf '%s\\n' "$*" >>{tmp_path}/asked
+case "$*" in
+    "-q versionlock list") cat {tmp_path}/locks ;;
+    *repoquery*) printf '{versions}' ;;
+    *fail*) exit 1 ;;
+esac"""
+    stub(tmp_path / "bin", "dnf5", body)
+    said = "@ docker-ce 3:28.5.2-1.fc43\\n@ tree 0:2.1.0-8.fc43\\n@ two 1-1\\n@ acpi 3-1\\n"
+    body = f"""\
+case "$*" in
+    *"@ "*) printf '{said}'; exit 1 ;;
+    *table.sort*) printf '3:9.0-1.fc43\\n3:26.1.5-1.fc43\\n3:28.5.2-1.fc43\\n3:28.10.0-1.fc43' ;;
+    *--eval*"'3:26.1.5-1.fc43', '3:28.5.2-1.fc43'"*) echo -1 ;;
+    *--eval*) echo 1 ;;
+    *docker-ce) echo 3:28.5.2-1.fc43 ;;
+    *) exit 1 ;;
+esac"""
+    stub(tmp_path / "bin", "rpm", body)
+
+
+_DNF5 = ["look/rpm.sh", "look/pkg_dnf5.sh"]
+
+
+@each_shell
+def test_locks_as_dnf5_lists_them(shell: list[str], tmp_path: Path) -> None:
+    dnf5(tmp_path)
+    lines = f"rpm_lock_file={tmp_path}/locks\nlook_packages docker-ce tree two acpi"
+    frames, _ = run(shell, _DNF5, lines, path=tmp_path / "bin")
+    held = "docker-ce hi 3:28.5.2-1.fc43\ntree hi 0:2.1.0-8.fc43\ntwo ii 1-1\nacpi ii 3-1\n"
+    assert frames == [("packages", "", held)]
+    # A host without a lock is not asked for any.
+    (tmp_path / "asked").unlink()
+    lines = f"rpm_lock_file={tmp_path}/none\nlook_packages docker-ce"
+    frames, _ = run(shell, _DNF5, lines, path=tmp_path / "bin")
+    assert frames[0][2].startswith("docker-ce ii ")
+    assert not (tmp_path / "asked").exists()
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("pin", "found"),
+    [
+        ("28.5", "3:28.5.2-1.fc43"),
+        ("9", "3:9.0-1.fc43"),
+        ("26.1.5-1.fc43", "3:26.1.5-1.fc43"),
+        ("28", "3:28.10.0-1.fc43"),
+        ("2", ""),
+    ],
+)
+def test_pins_as_dnf5_lists_versions(shell: list[str], tmp_path: Path, pin: str, found: str) -> None:
+    """repoquery sorts its lines as texts, so that 28.5 comes after 28.10."""
+    dnf5(tmp_path, "3:26.1.5-1.fc43\\n3:28.10.0-1.fc43\\n3:28.5.2-1.fc43\\n3:9.0-1.fc43\\n")
+    lines = f"pin_version docker-ce {pin}\nemit found $pin_found"
+    frames, done = run(shell, [*_DNF5, "fix/rpm.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == ([("found", found)] if found else [("died", "begin", "1")])
+    assert found or b"no version of docker-ce matches 2" in done.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert asked == "-q repoquery --available --queryformat %{evr}\\n docker-ce\n"
+
+
+@each_shell
+def test_the_newest_version_as_dnf5_knows_it(shell: list[str], tmp_path: Path) -> None:
+    dnf5(tmp_path, "3:28.5.2-1.fc43\\n")
+    frames, _ = run(shell, _DNF5, "look_candidates docker-ce", path=tmp_path / "bin")
+    assert frames == [("candidates", "", "docker-ce:\n  Candidate: 3:28.5.2-1.fc43\n")]
+    (asked,) = (tmp_path / "asked").read_text().split("\n")[:-1]
+    folder = re.fullmatch(
+        r"-q repoquery --available --latest-limit=1 --setopt=system_cachedir=(\S+) --setopt=cachedir=\1 "
+        r"--queryformat %\{evr\}\\n docker-ce",
+        asked,
+    )
+    assert folder
+    assert not Path(folder[1]).exists()
+
+
+@each_shell
+@pytest.mark.parametrize("fails", [False, True])
+def test_changes_by_dnf5(shell: list[str], tmp_path: Path, fails: bool) -> None:
+    """A locked package is unlocked for the transaction, and locked again whether that succeeds or not."""
+    dnf5(tmp_path, "3:26.1.5-1.fc43\\n3:28.5.2-1.fc43\\n3:9.0-1.fc43\\n")
+    words = "remove podman - install docker-ce 26.1 install jq - install " + ("fail -" if fails else "curl -")
+    lines = (
+        f"touched() {{ :; }}\nrpm_wait() {{ :; }}\nrpm_lock_file={tmp_path}/locks\n"
+        f"pkg_transaction 5 {words} || emit failed"
+    )
+    frames, _ = run(shell, [*_DNF5, "fix/rpm.sh", "fix/pkg_dnf5.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    asked = [line for line in (tmp_path / "asked").read_text().split("\n") if line]
+    changes = [
+        "-q -y versionlock delete docker-ce",
+        "-q -y remove podman",
+        f"-q -y install jq {'fail' if fails else 'curl'}",
+        *([] if fails else ["-q -y downgrade docker-ce-26.1.5-1.fc43"]),
+        "-q -y versionlock add docker-ce",
+    ]
+    assert [line for line in asked if "repoquery" not in line and "list" not in line] == changes
+    assert frames == ([("failed",)] if fails else [])
+
+
+@each_shell
+def test_metadata_and_locks_by_dnf5(shell: list[str], tmp_path: Path) -> None:
+    dnf5(tmp_path)
+    (tmp_path / "docker-ce.repo").write_text("[docker-ce-stable]\nname=x\n[other]\n")
+    lines = (
+        f"rpm_wait() {{ :; }}\npkg_refresh 5 {tmp_path}/docker-ce.repo {tmp_path}/none.repo\n"
+        "pkg_hold 5 hold docker-ce gone\npkg_hold 5 unhold docker-ce"
+    )
+    frames, _ = run(shell, [*_DNF5, "fix/rpm.sh", "fix/pkg_dnf5.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == []
+    assert (tmp_path / "asked").read_text().split("\n")[:-1] == [
+        "-q -y --repo=docker-ce-stable --repo=other --refresh makecache",
+        "-q -y --refresh makecache",
+        "-q -y versionlock delete docker-ce gone",
+        "-q -y versionlock add docker-ce",
+        "-q -y versionlock delete docker-ce",
+    ]
+
+
+_PACMAN_CONF = "[options]\nArchitecture = auto\nIgnorePkg   = linux jq\n#IgnorePkg = x\n[core]\nServer = file:///repo\n"
+
+
+def pacman(tmp_path: Path) -> list[str]:
+    """A pacman that answers as the real one did (recorded: pacman 6.0.2), and the shell files for it."""
+    (tmp_path / "asked").write_text("")
+    body = f"""\
+printf '%s\\n' "$*" >>{tmp_path}/asked
+case "$*" in
+    "-Q -- "*) printf 'docker 1:28.3.3-1\\njq 1.8.1-1\\n'; echo "error: package 'nope' was not found" >&2; exit 1 ;;
+    *"--print-format %n %v -- docker") echo 'docker 1:28.3.3-1' ;;
+    *"--print-format"*) echo "error: target not found: nope" >&2; exit 1 ;;
+esac"""
+    stub(tmp_path / "bin", "pacman", body)
+    for folder in ("db/sync", "cache", "d"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "pacman.conf").write_text(_PACMAN_CONF)
+    places = {
+        "/etc/pacman.conf": "pacman.conf",
+        "/etc/pacman.d": "d",
+        "/var/lib/pacman": "db",
+        "/var/cache/pacman/pkg": "cache",
+    }
+    files = []
+    for name in ("look", "fix"):
+        text = (SH / name / "pkg_pacman.sh").read_text()
+        for path, own in places.items():
+            text = text.replace(path, f"{tmp_path}/{own}")
+        (tmp_path / f"{name}.sh").write_text(text)
+        files.append(str(tmp_path / f"{name}.sh"))
+    return files
+
+
+def asked(tmp_path: Path) -> list[str]:
+    return (tmp_path / "asked").read_text().split("\n")[:-1]
+
+
+@each_shell
+def test_packages_as_pacman_lists_them(shell: list[str], tmp_path: Path) -> None:
+    look, _ = pacman(tmp_path)
+    frames, _ = run(shell, [look], "look_packages docker jq nope\nlook_candidates docker nope", path=tmp_path / "bin")
+    assert frames == [
+        ("packages", "", "docker ii 1:28.3.3-1\njq hi 1.8.1-1\n"),
+        ("candidates", "", "docker:\n  Candidate: 1:28.3.3-1\nnope:\n  Candidate: (none)\n"),
+    ]
+    packages, refresh, *newest = asked(tmp_path)
+    assert packages == "-Q -- docker jq nope"
+    found = re.fullmatch(r"-q -b (\S+) -Sy", refresh)
+    assert found
+    assert newest == [f"-b {found[1]} -Sddp --print-format %n %v -- {name}" for name in ("docker", "nope")]
+    assert not Path(found[1]).exists()
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("pin", "found"),
+    [
+        ("28.3", "docker"),
+        ("1:28.3.3-1", "docker"),
+        ("27", "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst"),
+        ("0.26", ""),
+        ("2", ""),
+    ],
+)
+def test_pins_as_pacman_and_its_cache_have_versions(shell: list[str], tmp_path: Path, pin: str, found: str) -> None:
+    files = pacman(tmp_path)
+    for name in ("docker-1:27.0.1-2", "docker-buildx-0.26.1-1", "docker-1:28.3.3-1"):
+        (tmp_path / f"cache/{name}-x86_64.pkg.tar.zst").write_text("")
+        (tmp_path / f"cache/{name}-x86_64.pkg.tar.zst.sig").write_text("")
+    lines = f'pin_version docker {pin}\nemit found "$pin_what"'
+    frames, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    wanted = f"{tmp_path}/{found}" if "/" in found else found
+    assert frames == ([("found", wanted)] if found else [("died", "begin", "1")])
+    assert found or b"no version of docker matches" in done.stderr
+
+
+@each_shell
+def test_changes_by_pacman(shell: list[str], tmp_path: Path) -> None:
+    """-R and -U have no -q. A database that is there is not refreshed: the system would be upgraded in part."""
+    files = pacman(tmp_path)
+    (tmp_path / "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst").write_text("")
+    lines = (
+        "touched() { :; }\npkg_refresh 1\n"
+        f": >{tmp_path}/db/sync/core.db\npkg_refresh 1\n"
+        "pkg_transaction 1 remove podman - install docker 27 install jq -"
+    )
+    frames, _ = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == []
+    assert asked(tmp_path) == [
+        "-q -Sy",
+        "-Sddp --print-format %n %v -- docker",
+        "-R --noconfirm -- podman",
+        "-S --noconfirm --needed -- jq",
+        f"-U --noconfirm -- {tmp_path}/cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst",
+    ]
+    (tmp_path / "db/db.lck").write_text("")
+    frames, done = run(shell, files, "pkg_transaction 0 install jq -", path=tmp_path / "bin", frame="fix.sh")
+    assert frames == [("died", "begin", "1")]
+    assert b"another package manager works, or was interrupted" in done.stderr
+
+
+@each_shell
+def test_holds_of_pacman(shell: list[str], tmp_path: Path) -> None:
+    """An operator's IgnorePkg stays, and the file is included once."""
+    files = pacman(tmp_path)
+    lines = "chown() { :; }\ndurable() { :; }\nrelabel() { :; }\n{}\nlook_packages docker jq"
+    for change, held in (("pkg_hold 5 hold docker", "hi"), ("pkg_hold 5 unhold docker", "ii")):
+        for _ in range(2):
+            frames, _ = run(shell, files, lines.replace("{}", change), path=tmp_path / "bin", frame="fix.sh")
+            assert frames == [("packages", "", f"docker {held} 1:28.3.3-1\njq hi 1.8.1-1\n")]
+    include = f"[options]\nInclude = {tmp_path}/d/provision-hold.conf\n"
+    assert (tmp_path / "pacman.conf").read_text() == _PACMAN_CONF.replace("[options]\n", include)
+    assert (tmp_path / "d/provision-hold.conf").read_text() == ""
 
 
 @each_shell

@@ -24,8 +24,7 @@ def packages(at: Setting) -> Iterator[Resource]:
         present |= dict.fromkeys(at.flavour.accounts)
     found = _packaged(at)
     if at.spec.engine is not None and found is None:
-        whose = "Docker publishes no packages for" if at.spec.engine.source == "docker" else "there is no engine in"
-        yield Obstacle("engine", f"{whose} {at.platform.name}; the spec has engine.source: {at.spec.engine.source}")
+        yield Obstacle("engine", _no_engine(at, at.spec.engine))
     if at.spec.engine is not None and found is not None:
         if at.spec.engine.firewall is not None and at.spec.engine.firewall.firewalld:
             present.setdefault(daemon_json.FIREWALLD, None)
@@ -37,6 +36,10 @@ def packages(at: Setting) -> Iterator[Resource]:
             upgrade = frozenset(name for name, pin in own.items() if pin is None)
     if at.spec.registry is not None and at.spec.registry.source == "package" and at.platform.flavour.startswith("apt"):
         present.setdefault(REGISTRY_UNIT, None)
+    if at.platform.flavour == distros.IMAGE and (present or absent):
+        names = ", ".join([*present, *absent])
+        yield Obstacle("packages", f"{at.platform.name} is a read-only image; its packages stay as they are ({names})")
+        return
     held = _held(at, present)
     if held:
         present = {**dict.fromkeys(at.flavour.holds), **present}
@@ -50,6 +53,7 @@ def packages(at: Setting) -> Iterator[Resource]:
             source_files(at),
             possible,
             at.options.repair,
+            at.flavour.holds if held else (),
         )
     if held:
         yield Hold(held, at.options.lock_timeout)
@@ -58,7 +62,7 @@ def packages(at: Setting) -> Iterator[Resource]:
 def engine_package(at: Setting) -> str | None:
     """The package that brings dockerd."""
     found = _packaged(at)
-    return found.parts["engine"] if found is not None else None
+    return found.parts.get("engine") if found is not None else None
 
 
 def engine_pin(at: Setting) -> tuple[str | None, str | None]:
@@ -71,6 +75,13 @@ def engine_pin(at: Setting) -> tuple[str | None, str | None]:
 
 def _packaged(at: Setting) -> distros.Packaged | None:
     return distros.packaged(at.platform, at.spec.engine.source if at.spec.engine is not None else None)
+
+
+def _no_engine(at: Setting, declared: Engine) -> str:
+    if at.platform.flavour == distros.IMAGE:
+        return f"{at.platform.name} is a read-only image: set engine.source: installed where the image has Docker"
+    whose = "Docker publishes no packages for" if declared.source == "docker" else "there is no engine in"
+    return f"{whose} {at.platform.name}; the spec has engine.source: {declared.source}"
 
 
 def _held(at: Setting, present: dict[str, str | None]) -> tuple[str, ...]:
@@ -111,8 +122,8 @@ def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | N
 
 
 def _prerequisites(at: Setting) -> tuple[str, ...]:
-    row = distros.find(at.platform.id, at.platform.version)
-    return row.prerequisites if row is not None else ()
+    installed = at.spec.engine is not None and at.spec.engine.source == "installed"
+    return () if installed else at.platform.needs
 
 
 def _check(at: Setting, own: dict[str, str | None], conflicts: tuple[str, ...]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
-from provision import distros
 from provision.catalog.setting import Setting
 from provision.model import Resource
 from provision.resources.apt_source import AptSource, Entry, OtherEntries
@@ -57,22 +56,22 @@ def _sources(at: Setting) -> Iterator[_Source]:
 
 
 def _from_docker(at: Setting, engine: Engine) -> bool:
-    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
-    return bool(row.repository) and engine.source != "distribution"
+    return bool(at.platform.docker) and engine.source not in ("distribution", "installed")
 
 
 def _docker(at: Setting, engine: Engine) -> _Source:
     form = at.flavour.repositories
-    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
-    folder = f"{engine.package_mirror}/linux/{row.repository}"
+    # The key is in the directory of the distribution, whatever its versions.
+    folder = f"{engine.package_mirror}/linux/{at.platform.docker.partition('/')[0]}"
     if form.form == "apt":
         url, template = folder, "apt/docker.sources.j2"
     else:
         # The major version and not $releasever: a mirror has no folder for 9.4 or 9-stream.
-        url = f"{folder}/{distros.major(at.platform.version)}/$basearch/{engine.channel}"
+        url = f"{engine.package_mirror}/linux/{at.platform.docker}/$basearch/{engine.channel}"
         template = "rpm/docker-ce.repo.j2"
     declared = Repository(
         url=folder,
+        suites=[at.platform.suite] if form.form == "apt" else [],
         components=[engine.channel],
         key_url=f"{folder}/gpg",
         # Never any key that a mirror shows: a mirror that signs by itself is declared.
@@ -108,17 +107,27 @@ def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
     if declared.key != "host":
         yield Obstacle(f"repository {source.name}", f"apk knows no PGP keys ({source.name}); set key: host")
         return
-    suites = tuple(declared.suites) or (f"v{distros.release(at.platform)}",)
+    suites = tuple(declared.suites) or (f"v{at.platform.release}",)
     content = at.render(source.template, uri=declared.url, suites=suites, components=declared.components)
     yield File(source.path, content)
+
+
+def _none(at: Setting, source: _Source) -> Iterator[Resource]:
+    yield Obstacle(f"repository {source.name}", f"{at.platform.name} has no repositories that provision can declare")
 
 
 _TEMPLATES = {
     "apt": "apt/repository.sources.j2",
     "rpm": "rpm/repository.repo.j2",
     "apk": "apk/repository.list.j2",
+    "none": "",
 }
-_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {"apt": _apt, "rpm": _rpm, "apk": _apk}
+_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {
+    "apt": _apt,
+    "rpm": _rpm,
+    "apk": _apk,
+    "none": _none,
+}
 
 
 def _key(at: Setting, source: _Source) -> Resource:

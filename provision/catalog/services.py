@@ -33,11 +33,18 @@ def services(at: Setting) -> Iterator[Resource]:
             partial(daemon_json.agrees, daemon) if is_engine else None,
             unit == at.flavour.network,
             partial(_effect, at, daemon) if is_engine and declared.on_change == "restart" else None,
+            _missing(at) if is_engine else "",
         )
         if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
             yield BridgeAddress(
                 unit, daemon_json.DAEMON_JSON, str(daemon["bip"]), at.spec.engine.bridge_change, tuple(declared.watch)
             )
+
+
+def _missing(at: Setting) -> str:
+    if at.spec.engine is None or at.spec.engine.source != "installed":
+        return ""
+    return "engine.source is installed, and this host has no docker.service: install Docker, or declare another source"
 
 
 def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: tuple[str, ...]) -> Effect:

@@ -27,7 +27,7 @@ def stores(at: Setting) -> Iterator[Resource]:
         declared.containerd_root,
         declared.existing_store == "leave",
         package or "",
-        distros.engines(at.platform.flavour),
+        distros.engines_of(at.platform.flavour),
         pin,
         at.options.upgrade,
         below=at.flavour.init.name != "systemd",

@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if config is None:
         hint = nearest(args.host, [config.host.name for config in found.configs])
         raise UsageError(f"no play is for {args.host}" + (f" ({hint})" if hint else ""))
-    platform = _platform(args.distribution or str(config.scope.get("provision_distribution", "debian")))
+    name = args.distribution or str(config.scope.get("provision_distribution", "debian"))
+    platform = _platform(name, config.distributions)
     for path, content in contents(compile_catalog(config, platform, found.context, Options())):
         if args.output is None:
             say(f"==> {path} <==", sys.stdout)
@@ -56,19 +57,21 @@ def _show(content: bytes) -> None:
     sys.stdout.flush()
 
 
-def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late
+def _platform(name: str, extra):  # type: ignore[no-untyped-def]  # distros' and model's classes, imported late
     from provision.distros import example, ids, newest, platform
     from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     id, *more = name.split(":")
-    if id not in ids():
-        raise UsageError(f"unknown distribution {id} ({nearest(id, ids()) or ', '.join(ids())})")
+    known = ids(extra)
+    if id not in known:
+        raise UsageError(f"unknown distribution {id} ({nearest(id, known) or ', '.join(known)})")
     if not more:
-        return example(newest(id))
+        return example(newest(id, extra))
     if len(more) != 2:
         raise UsageError("a distribution is ID or ID:VERSION:CODENAME, such as debian:12:bookworm")
-    found = platform(id, *more)
+    # What a derivative is built on is not known offline: its codename may be given as its base's.
+    found = platform(id, *more, base=more[1], extra=extra)
     if found is None:
-        raise UsageError(f"{id} {more[0]} is too old; {newest(id).minimum} is the oldest that works")
+        raise UsageError(f"{id} {more[0]} is too old; {newest(id, extra).minimum} is the oldest that works")
     return found

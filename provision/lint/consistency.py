@@ -50,7 +50,7 @@ def _stores(config: HostConfig) -> Iterator[Finding]:
         return
     features = written.get("features")
     chosen = features.get("containerd-snapshotter") if isinstance(features, Map) else None
-    by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source != "distribution"
+    by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source in (None, "docker")
     if chosen is True or (chosen is None and by_default and "storage-driver" not in written):
         where: Where = written.where["data-root"]
         message = "images and snapshots of this engine are containerd's, and data-root does not move those"

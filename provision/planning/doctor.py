@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.distros import support_ends
 from provision.dockerd.daemon_keys import Version
 from provision.dockerd.image_store import image_store
 from provision.lines import lines_of, words_of
@@ -61,7 +60,7 @@ def examine(
     prior = words_of(report.fields("doctor", "storage drivers")[0])
     in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
     return [
-        _distribution(platform, today),
+        distribution(platform, today),
         _kernel(report),
         *_namespaces(report),
         _cgroups(report, daemon),
@@ -75,13 +74,15 @@ def examine(
     ]
 
 
-def _distribution(platform: Platform, today: date) -> Verdict:
-    ends = support_ends(platform)
-    if ends is None:
-        return Verdict("distribution", "warning", f"{platform.name}: how long it is supported is not known here")
+def distribution(platform: Platform, today: date) -> Verdict:
+    """How long the host's distribution is supported."""
+    ends = platform.support_ends
+    name = f"{platform.name}, served as {platform.like} (distributions.yml)" if platform.like else platform.name
+    if not ends:
+        return Verdict("distribution", "warning", f"{name}: how long it is supported is not known here")
     if today > date.fromisoformat(ends):
-        return Verdict("distribution", "warning", f"{platform.name}: its security support ended on {ends}")
-    return Verdict("distribution", "ok", f"{platform.name}, supported until {ends}")
+        return Verdict("distribution", "warning", f"{name}: its security support ended on {ends}")
+    return Verdict("distribution", "ok", f"{name}, supported until {ends}")
 
 
 def _kernel(report: HostReport) -> Verdict:

@@ -9,7 +9,6 @@ from provision.model import LEVELS, Change, Impact, Plan
 
 _ENGINE = "docker"
 #: Packages whose change restarts the daemon (their own scripts do).
-_DAEMONS = distros.daemons()
 
 
 def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
@@ -62,7 +61,7 @@ def daemon_restarts(impacts: Iterable[Impact]) -> bool:
 def _of_daemon(change: Change) -> Impact | None:
     kind, _, name = change.resource.partition(":")
     there = {key for key in change.drift.keys if change.drift.seen.get(key) != "absent"}
-    if kind == "packages" and (moved := sorted(_DAEMONS & there)):
+    if kind == "packages" and (moved := sorted(distros.daemons() & there)):
         reason = f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version"
         return Impact("restart", change.resource, reason)
     if kind == "bridge":

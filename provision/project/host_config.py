@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from provision.distros import Distribution
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.model import Host
@@ -43,6 +44,8 @@ class HostConfig(Struct, frozen=True):
     plays: tuple[Declared, ...]
     spec: Spec
     source: Map
+    #: the project's own rows of the table of distributions
+    distributions: tuple[Distribution, ...] = ()
 
     @property
     def rollout_options(self) -> tuple[Declared, RolloutOptions] | None:

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from provision.distros import release
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
 from provision.text.yamlfile import Map, load
@@ -41,7 +40,7 @@ def beside(playbook: Path) -> Path:
 
 def key(platform: Platform) -> str:
     """What hosts that share packages have in common: the distribution and its release."""
-    return f"{platform.id}-{release(platform)}"
+    return f"{platform.id}-{platform.release}"
 
 
 def read(path: Path) -> Locks:

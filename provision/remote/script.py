@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from provision.distros import FLAVOURS, ROWS
+from provision.distros import FLAVOURS, Distribution, major, rows
 from provision.errors import SpecError
 from provision.lines import lines_of
 from provision.model import Call
@@ -30,6 +30,8 @@ RUNS = "/var/lib/provision/runs"
 
 #: A look that depends on the flavour is made for each of them; the host takes its own.
 Looks = dict[str, Sequence[Call]]
+#: Of a row of the table of distributions: ID, oldest version, the first that another row is for, flavour.
+_Arm = tuple[str, str, str, str]
 
 _Asked = TypeVar("_Asked", bound=Hashable)
 _Found = TypeVar("_Found")
@@ -74,17 +76,27 @@ def merged(calls: Iterable[Call]) -> list[Call]:
     return [Call(name, tuple(word for args in groups[name] for word in args)) for name in names]
 
 
-def look_script(looks: Looks) -> str:
-    """The script that only looks."""
-    return _look_script(tuple((flavour, tuple(calls)) for flavour, calls in looks.items()))
+def look_script(looks: Looks, extra: tuple[Distribution, ...] = ()) -> str:
+    """The script that only looks. ``extra`` are a project's own rows of the table of distributions."""
+    arms = tuple((row.id, row.minimum, row.below, row.flavour) for row in extra)
+    return _look_script((tuple((flavour, tuple(calls)) for flavour, calls in looks.items()), arms))
 
 
 @_once
-def _look_script(declared: tuple[tuple[str, tuple[Call, ...]], ...]) -> str:
+def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_Arm, ...]]) -> str:
     """Hosts that are to be alike are looked at alike."""
+    declared, extra = asked
     looks: Looks = dict(declared)
     files = _files("look", looks.keys(), _functions(looks))
-    body = ["platform", _flavours(), "supported", *_of_flavours(files, list(looks)), *_looks(looks), "emit end"]
+    body = [
+        "platform",
+        flavour_case(extra),
+        "own_flavour",
+        "supported",
+        *_of_flavours(files, list(looks)),
+        *_looks(looks),
+        "emit end",
+    ]
     _without_tokens(body)
     return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
 
@@ -298,14 +310,26 @@ def included(path: Path) -> str:
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
-def _flavours() -> str:
-    """os-release's ID and version -> the flavour. Rows that end at a version come first; a bound is a major one."""
-    arms = []
-    for row in sorted(ROWS, key=lambda row: not row.below):
-        versions = range(int(row.minimum), int(row.below)) if row.below else ()
-        patterns = [f"{row.id}:{number}{end}" for number in versions for end in ("", ".*")] or [f"{row.id}:*"]
-        arms.append(f"    {' | '.join(patterns)}) flavour={row.flavour} ;;")
+def flavour_case(extra: Iterable[_Arm]) -> str:
+    """os-release's ID and version -> the flavour, by the rows of the table. Python knows better whether a version is
+    supported, so versions stand here only where they decide the flavour: rows that end at a version come first."""
+    known = [(row.id, row.minimum, row.below, row.flavour) for row in rows()]
+    flavours: dict[str, set[str]] = {}
+    for id, _, _, flavour in known:
+        flavours.setdefault(id, set()).add(flavour)
+    whole = [(id, "", "", flavour) for id, (flavour, *more) in flavours.items() if not more]
+    parts = sorted((arm for arm in known if len(flavours[arm[0]]) > 1), key=lambda arm: not arm[2])
+    arms = [f"    {' | '.join(_patterns(*arm[:3]))}) flavour={arm[3]} ;;" for arm in (*extra, *parts, *whole)]
     return "case $os_id:$os_version in\n" + "\n".join(arms) + "\n    *) flavour= ;;\nesac"
+
+
+def _patterns(id: str, least: str, below: str) -> Iterator[str]:
+    """Patterns of the shell for the versions of a row: ``centos:7``, ``centos:7.*``; all without ``below``."""
+    if not below:
+        yield f"{quote(id)}:*"
+        return
+    for number in range(int(major(least)), int(major(below))):
+        yield from (f"{quote(id)}:{number}{end}" for end in ("", ".*"))
 
 
 def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:

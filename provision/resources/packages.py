@@ -23,6 +23,7 @@ class Packages(Struct, frozen=True):
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``
     are our own source files, whose indexes must be fresh; ``possible`` are looked at in any case: which of them a host
     wants is only known when it has said what it runs. ``repair`` finishes what an interrupted package manager left.
+    ``locks`` are packages that make holding a version possible: a host that can do so without them needs none of them.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Packages(Struct, frozen=True):
     sources: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
     repair: bool = False
+    locks: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -47,8 +49,9 @@ class Packages(Struct, frozen=True):
         return {**wanted, **dict.fromkeys(self.absent, ABSENT)}
 
     def look(self) -> tuple[Call, ...]:
-        calls = [Call("look_packages", (name,)) for name in (*self.present, *self.absent, *self.possible)]
-        return (*calls, *(Call("look_candidates", (name,)) for name in sorted(self.upgrade)))
+        calls = tuple(Call("look_packages", (name,)) for name in (*self.present, *self.absent, *self.possible))
+        calls = (*calls, *(Call("look_candidates", (name,)) for name in sorted(self.upgrade)))
+        return (*calls, Call("look_locks")) if self.locks else calls
 
     def seen(self, report: HostReport) -> State:
         """What is wanted where it is so (any version, a version that the pin means, the newest); else the version."""
@@ -58,7 +61,8 @@ class Packages(Struct, frozen=True):
         for name, pin in self.present.items():
             version = there.get(name)
             if version is None:
-                state[name] = ABSENT
+                needless = name in self.locks and report.fields("locks") == ("work",)
+                state[name] = INSTALLED if needless else ABSENT
             elif pin is not None:
                 state[name] = pin if matches(version, pin) else version
             elif name in self.upgrade:

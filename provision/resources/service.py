@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.obstacle import Unfixable
 
 #: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
 #: "enabled-runtime": the links in /run are lost at the next boot.
@@ -36,8 +37,8 @@ class Service(Struct, frozen=True):
 
     A process without a stamp that may not have read the newest files is asked by ``compare``, a shell function and its
     word, what it has; ``agrees`` judges the answer. ``effect`` says how the change of some watched files is loaded, and
-    why. One that is ``optional`` is as wanted where there is no such
-    service.
+    why. One that is ``optional`` is as wanted where there is no such service; of one that no step of the plan brings,
+    ``missing`` is the error where there is none.
     """
 
     unit: str
@@ -49,6 +50,7 @@ class Service(Struct, frozen=True):
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
     effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
+    missing: str = ""
 
     @property
     def id(self) -> str:
@@ -97,6 +99,8 @@ class Service(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         """Restarts last and once, however many files changed; a start loads everything anyway."""
+        if self.missing and drift.seen["exists"] == "no":
+            raise Unfixable(self.missing)
         if "unit" in drift:
             yield Call("svc_reread")
         if "enabled" in drift:

@@ -173,7 +173,9 @@ class Store(Struct, frozen=True):
         """The versions that the engine may have after this run."""
         if self.pin is not None and (pinned := version(self.pin)) is not None:
             return (pinned,)
-        stays = version(installed(report).get(self.package, "")) if self.packages else self.engine
+        # An engine that is left as it is installed has no package of its own here.
+        own = self.package and self.packages
+        stays = version(installed(report).get(self.package, "")) if own else self._installed(report)
         if stays is None:
             return _EITHER
         return tuple(one for one in _EITHER if one > stays) or (stays,) if self.upgrade else (stays,)

@@ -20,6 +20,22 @@ look_tell() {
     look_frames=
 }
 
+# A distribution's row names a family; which member of it a host is, is a matter of the programs that it has, and not of
+# its version. No fork.
+own_flavour() {
+    [ -n "$flavour" ] || return 0
+    # A system of ostree (CoreOS, Silverblue, image mode) has the ID of the family that its packages are from.
+    [ ! -e /run/ostree-booted ] || flavour=image
+    if [ "$flavour" = dnf ] && [ -x /usr/bin/dnf5 ]; then
+        # Where both are installed, it is what "dnf" means there. -ef is POSIX since 2024, and older shells have it.
+        # shellcheck disable=SC3013
+        if [ ! -e /usr/bin/dnf ] || [ /usr/bin/dnf -ef /usr/bin/dnf5 ]; then
+            flavour=dnf5
+        fi
+    fi
+    emit flavour '' "$flavour"
+}
+
 # What we can't look at we don't touch: a distribution that is not in the table, a login that is not root.
 supported() {
     # Only root may read pid 1's environment; asking costs no fork.

@@ -147,7 +147,7 @@ uptime_now() { # -> uptime, boot
 
 # The one place that reads os-release(5). Never sourced: it is data.
 platform() { # -> os_id, os_version, os_codename; emits what it found
-    os_id=unknown os_version='' os_codename='' os_name=''
+    os_id=unknown os_version='' os_codename='' os_name='' os_like='' os_base='' os_platform=''
     os_file=/etc/os-release
     [ -r "$os_file" ] || os_file=/usr/lib/os-release
     if [ -r "$os_file" ]; then
@@ -159,8 +159,12 @@ platform() { # -> os_id, os_version, os_codename; emits what it found
                 VERSION_ID) os_version=$os_value ;;
                 VERSION_CODENAME) os_codename=$os_value ;;
                 PRETTY_NAME) os_name=$os_value ;;
+                ID_LIKE) os_like=$os_value ;;
+                # What the packages of the distribution that it is derived from go by.
+                UBUNTU_CODENAME | DEBIAN_CODENAME) os_base=$os_value ;;
+                PLATFORM_ID) os_platform=$os_value ;;
             esac
         done <"$os_file"
     fi
-    emit platform "$os_id" "$os_version" "$os_codename" "$os_name"
+    emit platform "$os_id" "$os_version" "$os_codename" "$os_name" "$os_like" "$os_base" "$os_platform"
 }

@@ -96,10 +96,12 @@ class Health(Model):
 
 
 class Engine(Model):
-    """Docker Engine, from Docker's own packages or the distribution's, and its daemon.json."""
+    """Docker Engine, from Docker's own packages or the distribution's, or as it is installed, and its daemon.json."""
 
-    source: Literal["docker", "distribution"] | None = Field(
-        None, description="Whose packages; Docker's where it publishes any, when not given."
+    source: Literal["docker", "distribution", "installed"] | None = Field(
+        None,
+        description="Whose packages; Docker's where it publishes any, when not given. With `installed` the engine came "
+        "with the image: packages and repositories are left alone.",
     )
     package_mirror: Url = Field(
         "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
@@ -137,6 +139,14 @@ class Engine(Model):
     )
     firewall: Firewall | None = Field(None, description="The host's firewall around containers.")
     health: Health = Field(Health(), description="What must hold after a change of the daemon.")
+
+    @model_validator(mode="after")
+    def _no_pins(self) -> Self:
+        pins = ("version", "containerd_version", "buildx_version", "compose_version")
+        given = [name for name in pins if getattr(self, name) is not None]
+        if self.source == "installed" and given:
+            raise ValueError(f"source: installed leaves packages alone, so {' and '.join(given)} must be left out")
+        return self
 
     @model_validator(mode="after")
     def _json_only(self) -> Self:

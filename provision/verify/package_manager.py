@@ -4,58 +4,88 @@ from __future__ import annotations
 
 import configparser
 import re
+import shlex
 import threading
 from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
 
+from provision import distros
+from provision.distros import Distribution
 from provision.lines import lines_of
+from provision.model import Platform
 
 _VERSIONS: WeakKeyDictionary[Host, dict[str, str]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
-#: os-release's ID -> the folder of Docker's packages (docs.docker.com/engine/install).
-_FOLDERS = {"rocky": "centos", "almalinux": "centos"}
-#: The distributions' own engines: Docker's name of a part -> its name there; what is missing has no package.
-_BOOKWORM = {"docker-ce": "docker.io", "docker-ce-cli": "docker.io", "containerd.io": "containerd"}
-_PLUGINS = {"docker-buildx-plugin": "docker-buildx", "docker-compose-plugin": "docker-compose"}
-_TRIXIE = {**_BOOKWORM, **_PLUGINS, "docker-ce-cli": "docker-cli"}
-_SUSE = {"docker-ce": "docker", "docker-ce-cli": "docker", "containerd.io": "containerd", **_PLUGINS}
-_OWN = {
-    "debian": _TRIXIE,
-    "devuan": _TRIXIE,
-    "raspbian": _TRIXIE,
-    "ubuntu": {**_BOOKWORM, "docker-buildx-plugin": "docker-buildx", "docker-compose-plugin": "docker-compose-v2"},
-    "fedora": {**_TRIXIE, "docker-ce": "moby-engine"},
-    "opensuse-leap": _SUSE,
-    "sles": _SUSE,
-    "alpine": {
-        "docker-ce": "docker-engine",
-        "docker-ce-cli": "docker-cli",
-        "containerd.io": "containerd",
-        "docker-buildx-plugin": "docker-cli-buildx",
-        "docker-compose-plugin": "docker-cli-compose",
-    },
+#: Docker's names for the parts of an engine -> the program that each brings; of a plugin, the client's name for it.
+PROGRAMS = {
+    "docker-ce": "dockerd",
+    "docker-ce-cli": "docker",
+    "containerd.io": "containerd",
+    "docker-buildx-plugin": "docker-buildx",
+    "docker-compose-plugin": "docker-compose",
 }
-#: Docker publishes no packages for these.
-_ALONE = ("opensuse-leap", "sles", "alpine", "devuan")
+#: The same parts in the words of the table of distributions.
+PARTS = {
+    "docker-ce": "engine",
+    "docker-ce-cli": "cli",
+    "containerd.io": "containerd",
+    "docker-buildx-plugin": "buildx",
+    "docker-compose-plugin": "compose",
+}
 #: What the name of an engine's package ends with where the spec wants the distribution's own.
 OF_DISTRIBUTION = " of the distribution"
 
 
-def publishes(host: Host) -> bool:
+def platform(host: Host, extra: tuple[Distribution, ...]) -> Platform:
+    """What the table of distributions says of the host, by the host's own os-release(5)."""
+    text = host.check_output("cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release")
+    words = [word.partition("=") for word in shlex.split(text, comments=True)]
+    said = {key: value for key, _, value in words}
+    base = said.get("UBUNTU_CODENAME") or said.get("DEBIAN_CODENAME", "")
+    id, version = said["ID"], said.get("VERSION_ID", "")
+    found = distros.platform(id, version, said.get("VERSION_CODENAME", ""), base=base, extra=extra)
+    assert found is not None, f"{id} {version} is not in the table of distributions"  # noqa: S101
+    return found
+
+
+def publishes(host: Host, extra: tuple[Distribution, ...] = ()) -> bool:
     """Whether Docker publishes packages for the host's distribution."""
-    return host.system_info.distribution not in _ALONE
+    return bool(platform(host, extra).docker)
 
 
-def named(host: Host, name: str) -> str | None:
-    """A package by the name that it has on this host; ``None`` for a part of the engine that has none there."""
+def named(host: Host, name: str, extra: tuple[Distribution, ...] = ()) -> str | None:
+    """A package by the name that it has on this host; ``None`` for a part of the engine that has none there. A part of
+    the distribution's own engine is the package whose file its program is."""
     bare = name.removesuffix(OF_DISTRIBUTION)
-    if bare not in _TRIXIE or (bare == name and publishes(host)):
+    if bare not in PROGRAMS or (bare == name and publishes(host, extra)):
         return bare
-    id, release = str(host.system_info.distribution), str(host.system_info.release)
-    old = id in ("debian", "raspbian") and release.partition(".")[0] in ("11", "12")
-    return (_BOOKWORM if old else _OWN[id]).get(bare)
+    if found := owner(host, bare):
+        return found
+    parts = distros.engines().get(platform(host, extra).engine, {})
+    if bare.endswith("-plugin") and PARTS[bare] not in parts:
+        return None
+    raise AssertionError(f"no package of this host has the program {PROGRAMS[bare]}")
+
+
+def owner(host: Host, part: str) -> str:
+    """The package whose file the program of a part is; empty where there is no program, or no package has it."""
+    folders = (f"/usr/{folder}/docker/cli-plugins" for folder in ("lib", "libexec", "local/lib", "local/libexec"))
+    places = " ".join(folders) if part.endswith("-plugin") else "/usr/sbin /usr/bin /sbin /bin"
+    search = 'for folder in %s; do [ ! -x "$folder/%s" ] || { readlink -f "$folder/%s"; break; }; done'
+    path = host.run(search % (places, PROGRAMS[part], PROGRAMS[part])).stdout.strip()
+    if not path:
+        return ""
+    if host.exists("apk"):  # "/usr/bin/dockerd is owned by docker-engine-28.3.3-r0"
+        said = host.run("apk info -W %s", path).stdout.strip()
+        return said.rpartition(" ")[2].rsplit("-", 2)[0] if " is owned by " in said else ""
+    if host.exists("pacman"):
+        return host.run("pacman -Qqo %s", path).stdout.strip()
+    if host.exists("dpkg-query"):  # "docker.io: /usr/sbin/dockerd", the name with its architecture for some packages
+        return host.run("dpkg-query -S %s", path).stdout.partition(": ")[0].partition(":")[0]
+    found = host.run("rpm -q --qf '%%{NAME}\\n' -f %s", path)
+    return found.stdout.strip() if found.succeeded else ""
 
 
 def uses_rpm(host: Host) -> bool:
@@ -80,6 +110,9 @@ def versions(host: Host) -> dict[str, str]:
         if host.exists("apk"):
             lines = lines_of(host.check_output("apk info -v"))
             text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
+        elif host.exists("pacman"):
+            lines = lines_of(host.check_output("pacman -Q"))
+            text = "\n".join(line.replace(" ", " ii ", 1) for line in lines)
         elif uses_rpm(host):
             text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
         else:
@@ -96,25 +129,26 @@ def _parts(lines: list[str]) -> list[list[str]]:
 
 
 def held(host: Host, name: str) -> bool:
-    """By apt-mark, by the versionlock plugin at exactly the version that is installed, or by apk's world file."""
+    """By the way that the host's package manager has: apk's world file, IgnorePkg, apt-mark, a lock of zypper's, or a
+    lock of dnf's and yum's versionlock at exactly the version that is installed."""
     if host.exists("apk"):
         return f"{name}={version(host, name)}" in host.check_output("cat /etc/apk/world").split()
+    if host.exists("pacman"):
+        return name in lines_of(host.check_output("pacman-conf IgnorePkg"))
     if not uses_rpm(host):
         return name in host.check_output("apt-mark showhold").split()
-    if not publishes(host):
+    if host.exists("zypper"):
         rows = lines_of(host.check_output("zypper -n -q locks"))
         return any(name in [cell.strip() for cell in row.split("|")] for row in rows)
     program = "dnf" if host.exists("dnf") else "yum"
     epoch, _, rest = version(host, name).rpartition(":")
-    lines = host.check_output(f"{program} -q versionlock list").split()
+    listed = host.check_output(f"{program} -q versionlock list")
+    if host.check_output(f"{program} --version").startswith("dnf5"):
+        evr = f"{epoch}:{rest}" if epoch not in ("", "0") else rest
+        entries = [lines_of(entry) for entry in f"\n{listed}".split("\nPackage name: ")[1:]]
+        return any(entry[0] == name and f"evr = {evr}" in entry for entry in entries)
     forms = {f"{name}-{epoch or 0}:{rest}.*", f"{epoch or 0}:{name}-{rest}.*"}
-    return bool(forms & set(lines))
-
-
-def folder(host: Host) -> str:
-    """Docker's folder for this distribution."""
-    id = str(host.system_info.distribution)
-    return _FOLDERS.get(id, id)
+    return bool(forms & set(listed.split()))
 
 
 def published_keys(host: Host) -> tuple[str, ...]:

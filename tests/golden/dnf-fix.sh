@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 3e05009feaac
+# prelude.sh e2d4af8493cc
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
@@ -8,9 +8,10 @@ provision_main() {
 # look/forward.sh 80be089e0b56
 # look/hostname.sh d36472d69004
 # look/manifests.sh 6c8a932623e8
-# look/pkg_dnf.sh 8490f99011e4
+# look/pkg_dnf.sh b1116b59de13
 # look/pkg_rpm.sh f71d7759df4a
-# look/rpm.sh d0cfd47fdd4b
+# look/rpm.sh 8f7e436b11b4
+# look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
 # look/stores.sh a3fc9068eb62
 # look/svc_systemd.sh 747a0f963a0f
@@ -114,11 +115,12 @@ at look_stores /var/lib/docker measure /var/lib/containerd measure
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+at look_locks
 at look_users bob
 at look_groups docker
 at look_undeclared /var/lib/docker /var/lib/containerd
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
-at look_packages docker-ce moby-engine docker docker-engine python3-dnf-plugin-versionlock curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc kernel-modules-extra docker-cli containerd docker-buildx docker-compose
+at look_packages docker-ce docker moby-engine docker-engine python3-dnf-plugin-versionlock curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc kernel-modules-extra containerd docker-cli docker-buildx docker-compose
 at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env

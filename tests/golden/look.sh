@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 3e05009feaac
+# prelude.sh e2d4af8493cc
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
@@ -10,32 +10,49 @@ provision_main() {
 # look/stores.sh a3fc9068eb62
 # look/sysctl.sh 41e1bdc18c75
 # look/users.sh 17c97af0d2b9
-# look.sh beacc95c6197
+# look.sh 04f32063fd94
 begin
 platform
 case $os_id:$os_version in
-    debian:11 | debian:11.* | debian:12 | debian:12.*) flavour=apt ;;
-    raspbian:11 | raspbian:11.* | raspbian:12 | raspbian:12.*) flavour=apt ;;
     rhel:8 | rhel:8.* | rhel:9 | rhel:9.*) flavour=dnf ;;
-    rocky:8 | rocky:8.* | rocky:9 | rocky:9.*) flavour=dnf ;;
-    almalinux:8 | almalinux:8.* | almalinux:9 | almalinux:9.*) flavour=dnf ;;
     centos:8 | centos:8.* | centos:9 | centos:9.*) flavour=dnf ;;
     centos:7 | centos:7.*) flavour=yum ;;
     rhel:7 | rhel:7.*) flavour=yum ;;
+    rhel:*) flavour=dnf ;;
+    centos:*) flavour=dnf ;;
     debian:*) flavour=apt ;;
     ubuntu:*) flavour=apt ;;
     raspbian:*) flavour=apt ;;
-    rhel:*) flavour=dnf ;;
+    linuxmint:*) flavour=apt ;;
+    pop:*) flavour=apt ;;
+    zorin:*) flavour=apt ;;
+    kali:*) flavour=apt ;;
+    deepin:*) flavour=apt ;;
     rocky:*) flavour=dnf ;;
     almalinux:*) flavour=dnf ;;
-    centos:*) flavour=dnf ;;
+    ol:*) flavour=dnf ;;
+    amzn:*) flavour=dnf ;;
+    openEuler:*) flavour=dnf ;;
+    anolis:*) flavour=dnf ;;
+    alinux:*) flavour=dnf ;;
+    tencentos:*) flavour=dnf ;;
+    kylin:*) flavour=dnf ;;
+    uos:*) flavour=dnf ;;
     fedora:*) flavour=dnf ;;
     opensuse-leap:*) flavour=zypper ;;
+    opensuse-tumbleweed:*) flavour=zypper ;;
     sles:*) flavour=zypper ;;
     alpine:*) flavour=apk ;;
     devuan:*) flavour=apt-openrc ;;
+    arch:*) flavour=pacman ;;
+    manjaro:*) flavour=pacman ;;
+    flatcar:*) flavour=image ;;
+    opensuse-microos:*) flavour=image ;;
+    suse-microos:*) flavour=image ;;
+    bottlerocket:*) flavour=image ;;
     *) flavour= ;;
 esac
+own_flavour
 supported
 case $flavour in
 apk)
@@ -49,7 +66,22 @@ apt | apt-openrc)
 esac
 case $flavour in
 dnf)
-# look/pkg_dnf.sh 8490f99011e4
+# look/pkg_dnf.sh b1116b59de13
+;;
+esac
+case $flavour in
+dnf5)
+# look/pkg_dnf5.sh 45880212837b
+;;
+esac
+case $flavour in
+image)
+# look/pkg_none.sh c216f2d2ea97
+;;
+esac
+case $flavour in
+pacman)
+# look/pkg_pacman.sh 0b1f71121c4d
 ;;
 esac
 case $flavour in
@@ -59,7 +91,7 @@ dnf | yum)
 esac
 case $flavour in
 yum)
-# look/pkg_yum.sh c1f7c749a568
+# look/pkg_yum.sh cd390ea51495
 ;;
 esac
 case $flavour in
@@ -68,17 +100,22 @@ zypper)
 ;;
 esac
 case $flavour in
-dnf | zypper | yum)
-# look/rpm.sh d0cfd47fdd4b
+dnf | dnf5 | yum | zypper)
+# look/rpm.sh 8f7e436b11b4
 ;;
 esac
 case $flavour in
-apk | apt-openrc)
+dnf | yum | zypper)
+# look/rpm_locks.sh ad5e31c20085
+;;
+esac
+case $flavour in
+apt-openrc | apk)
 # look/svc_openrc.sh 673d13b55555
 ;;
 esac
 case $flavour in
-apt | dnf | zypper | yum)
+apt | dnf | dnf5 | yum | zypper | pacman | image)
 # look/svc_systemd.sh 747a0f963a0f
 ;;
 esac
@@ -104,13 +141,36 @@ case $flavour in
         ;;
     dnf)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_locks
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
-        at look_packages docker-ce moby-engine docker docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc docker-cli containerd docker-buildx docker-compose
+        at look_packages docker-ce docker moby-engine docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
+        ;;
+    dnf5)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+        at look_packages docker-ce docker moby-engine docker-engine curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+        ;;
+    yum)
+        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+        at look_locks
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+        at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
+        at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml
+/etc/sysctl.d/99-zz-provision-site.conf'
         ;;
     zypper)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
@@ -121,16 +181,12 @@ case $flavour in
 /etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
-    yum)
-        at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
-        at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
-        at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
-/etc/systemd/system/docker.service.d/provision.conf
-/etc/docker/proxy.env
-/etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml
-/etc/sysctl.d/99-zz-provision-site.conf'
+    apt-openrc)
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+/etc/conf.d/docker
+/etc/firewalld/zones/docker.xml'
         ;;
     apk)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
@@ -139,11 +195,22 @@ case $flavour in
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
-    apt-openrc)
+    pacman)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
-        at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+        at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
-/etc/conf.d/docker
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+        ;;
+    image)
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_packages docker-ce
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
 /etc/firewalld/zones/docker.xml'
         ;;
 esac

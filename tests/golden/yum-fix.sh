@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 3e05009feaac
+# prelude.sh e2d4af8493cc
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
@@ -9,8 +9,9 @@ provision_main() {
 # look/hostname.sh d36472d69004
 # look/manifests.sh 6c8a932623e8
 # look/pkg_rpm.sh f71d7759df4a
-# look/pkg_yum.sh c1f7c749a568
-# look/rpm.sh d0cfd47fdd4b
+# look/pkg_yum.sh cd390ea51495
+# look/rpm.sh 8f7e436b11b4
+# look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
 # look/stores.sh a3fc9068eb62
 # look/svc_systemd.sh 747a0f963a0f
@@ -116,6 +117,7 @@ at look_stores /var/lib/docker measure /var/lib/containerd measure
 at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
+at look_locks
 at look_users bob
 at look_groups docker
 at look_undeclared /var/lib/docker /var/lib/containerd

@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 3e05009feaac
+# prelude.sh e2d4af8493cc
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
@@ -9,7 +9,8 @@ provision_main() {
 # look/hostname.sh d36472d69004
 # look/manifests.sh 6c8a932623e8
 # look/pkg_zypper.sh 03502453bec6
-# look/rpm.sh d0cfd47fdd4b
+# look/rpm.sh 8f7e436b11b4
+# look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
 # look/stores.sh a3fc9068eb62
 # look/svc_systemd.sh 747a0f963a0f

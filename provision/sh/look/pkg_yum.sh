@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# No fork: what differs between managers of rpm packages.
+# What differs between managers of rpm packages. No fork; but on a host where versions are to be held and the
+# versionlock plugin is at none of its usual places, the manager itself is asked.
 
 # shellcheck disable=SC2034 # look/rpm.sh and look/pkg_rpm.sh use them
 rpm_manager=yum rpm_lock_file=/etc/yum/pluginconf.d/versionlock.list
@@ -9,4 +10,19 @@ rpm_lock() { # NAME VERSION -> rpm_line: the versionlock plugin's line for exact
         *:*) rpm_line="${2%%:*}:$1-${2#*:}.*" ;;
         *) rpm_line="0:$1-$2.*" ;;
     esac
+}
+
+# Can a version be held? The package that brings the plugin has other names, or none, on derivatives.
+look_locks() {
+    for locks_file in /usr/lib/yum-plugins/versionlock.py /usr/share/yum-plugins/versionlock.py; do
+        if [ -f "$locks_file" ]; then
+            emit locks '' work
+            return 0
+        fi
+    done
+    if yum -q versionlock list >/dev/null 2>&1 3>&-; then
+        emit locks '' work
+    else
+        emit locks '' missing
+    fi
 }

@@ -20,12 +20,3 @@ $packages_text
 RPM
     emit packages '' "$packages_found"
 }
-
-rpm_locks() { # -> locks_text: the lines of the package manager's list of locks, each between newlines; no fork
-    locks_text=$nl
-    [ -r "$rpm_lock_file" ] || return 0
-    while IFS= read -r locks_line || [ -n "$locks_line" ]; do
-        locks_text="$locks_text$locks_line$nl"
-    done <"$rpm_lock_file"
-}
-

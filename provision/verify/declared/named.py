@@ -6,12 +6,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.distros import Distribution
+
 
 class Named(Struct, frozen=True):
-    """A declared thing: ``name`` names it in reports, ``value`` is what it should be."""
+    """A declared thing: ``name`` names it in reports, ``value`` is what it should be. ``rows`` are the project's own
+    rows of the table of distributions, for what depends on what the host runs."""
 
     name: str
     value: Any
+    rows: tuple[Distribution, ...] = ()
 
 
 class FileBytes(Struct, frozen=True):

@@ -56,8 +56,9 @@ def module(config: HostConfig, context: Context) -> Iterator[Named]:
 
 def package(config: HostConfig, context: Context) -> Iterator[Named]:
     """Installed packages and their pins."""
-    yield from (Named(name, p.version) for name, p in config.spec.packages.items() if not p.absent)
-    if (engine := config.spec.engine) is not None:
+    rows = config.distributions
+    yield from (Named(name, p.version, rows) for name, p in config.spec.packages.items() if not p.absent)
+    if (engine := config.spec.engine) is not None and engine.source != "installed":
         pins = {"buildx": engine.buildx_version, "compose": engine.compose_version}
         parts = {
             "docker-ce": engine.version,
@@ -66,7 +67,7 @@ def package(config: HostConfig, context: Context) -> Iterator[Named]:
             **{_ENGINE[plugin]: pins[plugin] for plugin in engine.plugins},
         }
         whose = OF_DISTRIBUTION if engine.source == "distribution" else ""
-        yield from (Named(f"{name}{whose}", pin) for name, pin in parts.items())
+        yield from (Named(f"{name}{whose}", pin, rows) for name, pin in parts.items())
 
 
 def pinned_package(config: HostConfig, context: Context) -> Iterator[Named]:
@@ -87,17 +88,19 @@ def absent_package(config: HostConfig, context: Context) -> Iterator[Named]:
     names = {name: False for name, p in config.spec.packages.items() if p.absent}
     if (engine := config.spec.engine) is not None and engine.source == "distribution":
         names = dict.fromkeys(("docker-ce", "docker-ce-cli", "containerd.io"), False) | names
-    elif engine is not None:
+    elif engine is not None and engine.source != "installed":
         names = dict.fromkeys(_CONFLICTS, True) | names
-    yield from (Named(name, conflict) for name, conflict in names.items())
+    yield from (Named(name, conflict, config.distributions) for name, conflict in names.items())
 
 
 def archive(config: HostConfig, context: Context) -> Iterator[Named]:
     for name, r in config.spec.repositories.items():
-        yield Named(name, Archive(name, r.url, tuple(r.components), tuple(r.suites), tuple(r.fingerprint)))
-    if (engine := config.spec.engine) is not None and engine.source != "distribution":
+        declared = Archive(name, r.url, tuple(r.components), tuple(r.suites), tuple(r.fingerprint))
+        yield Named(name, declared, config.distributions)
+    if (engine := config.spec.engine) is not None and engine.source in (None, "docker"):
         url = f"{engine.package_mirror}/linux"
-        yield Named("docker", Archive("docker", url, (engine.channel,), (), tuple(engine.fingerprint), docker=True))
+        declared = Archive("docker", url, (engine.channel,), (), tuple(engine.fingerprint), docker=True)
+        yield Named("docker", declared, config.distributions)
 
 
 def signed_archive(config: HostConfig, context: Context) -> Iterator[Named]:

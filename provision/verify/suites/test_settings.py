@@ -115,7 +115,7 @@ def test_package_installed(host: Host, package: Named) -> None:
 
 def _named(host: Host, package: Named) -> str:
     """Its name on this host; a part of the engine that the distribution packs into another one is none of its own."""
-    if (name := package_manager.named(host, package.name)) is None:
+    if (name := package_manager.named(host, package.name, package.rows)) is None:
         pytest.skip("the distribution has no such package")
     return name
 
@@ -133,7 +133,7 @@ def test_package_held(host: Host, held_package: Named) -> None:
 
 
 def test_package_absent(host: Host, absent_package: Named) -> None:
-    if absent_package.value and not package_manager.publishes(host):
+    if absent_package.value and not package_manager.publishes(host, absent_package.rows):
         pytest.skip("the engine is the distribution's own, in packages of such names")
     assert not package_manager.installed(host, absent_package.name)
 
@@ -141,18 +141,18 @@ def test_package_absent(host: Host, absent_package: Named) -> None:
 def test_archive(host: Host, archive: Named) -> None:
     """The package manager's own view: the archive is there once, and signed by the one key that the spec names."""
     wanted: Archive = archive.value
-    if wanted.docker and not package_manager.publishes(host):
+    on = package_manager.platform(host, archive.rows)
+    if wanted.docker and not on.docker:
         pytest.skip("the engine is the distribution's own")
     if package_manager.uses_rpm(host):
-        major = str(host.system_info.release).partition(".")[0]
-        url = f"{wanted.url}/{package_manager.folder(host)}/{major}/$basearch/{wanted.components[0]}"
+        url = f"{wanted.url}/{on.docker}/$basearch/{wanted.components[0]}"
         url = url if wanted.docker else wanted.url
         found = [options for options in package_manager.rpm_repositories(host).values() if options["baseurl"] == url]
         assert [(one["gpgcheck"], one["gpgkey"]) for one in found] == [("1", f"file://{_keyring(host, wanted)}")]
         return
-    url = f"{wanted.url}/{package_manager.folder(host)}" if wanted.docker else wanted.url
+    url = f"{wanted.url}/{on.docker}" if wanted.docker else wanted.url
     targets = [target for target in package_manager.apt_targets(host) if target[0].rstrip("/") == url]
-    suites = wanted.suites or (host.system_info.codename,)
+    suites = wanted.suites or (on.suite if wanted.docker else on.codename,)
     expected = {(suite, component) for suite in suites for component in wanted.components}
     assert {(target[1], target[2]) for target in targets} == expected, f"apt has of {url}: {targets}"
     assert {target[3] for target in targets if len(target) > 3} == {_keyring(host, wanted)}
@@ -176,7 +176,7 @@ def _keyring(host: Host, archive: Archive) -> str:
 
 def test_archive_key(host: Host, signed_archive: Named) -> None:
     archive: Archive = signed_archive.value
-    if archive.docker and not package_manager.publishes(host):
+    if archive.docker and not package_manager.publishes(host, signed_archive.rows):
         pytest.skip("the engine is the distribution's own")
     if not host.exists("gpg"):
         pytest.skip("gpg is not on this host")

@@ -1,0 +1,144 @@
+"""Distributions: what the table (``distros.yml``) says of a host. A new distribution of a known family is a row there.
+
+A host that has reported what it is becomes a :class:`~provision.model.Platform`, which has everything that the table
+says of it; nothing else asks the table about a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from provision.distros.flavours import DOCKER, FLAVOURS, IMAGE, OTHER_ENGINES, Flavour
+from provision.distros.table import Distribution, engines, major, rows
+from provision.model import Platform
+
+__all__ = ["DOCKER", "FLAVOURS", "IMAGE", "Distribution", "Flavour", "engines", "major", "rows"]
+
+
+class Packaged(Struct, frozen=True):
+    """An engine as Docker or a distribution packages it: part -> the package that brings it (parts that
+    are in another's package are left out), and the packages that can't be on a host together with them."""
+
+    parts: Mapping[str, str]
+    conflicts: tuple[str, ...]
+
+
+def ids(extra: Sequence[Distribution] = ()) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.id for row in (*extra, *rows())))
+
+
+def find(id: str, version: str, extra: Sequence[Distribution] = ()) -> Distribution | None:
+    """The row for what a host says of itself; ``None`` for one that is not in the table, or too old. ``extra`` are the
+    rows of a project, which come first."""
+    return next((row for row in (*extra, *rows()) if row.id == id and row.covers(version)), None)
+
+
+def newest(id: str, extra: Sequence[Distribution] = ()) -> Distribution:
+    """The row of a distribution's newest versions."""
+    return next(row for row in (*extra, *rows()) if row.id == id and not row.below)
+
+
+def platform(
+    id: str,
+    version: str,
+    codename: str,
+    name: str = "",
+    architecture: str = "",
+    *,
+    base: str = "",
+    flavour: str = "",
+    extra: Sequence[Distribution] = (),
+) -> Platform | None:
+    """The platform of a host that said this of itself; ``None`` for one that is not supported. ``base`` is the codename
+    of the distribution that it is derived from, ``flavour`` what the host found itself to be."""
+    row = find(id, version, extra)
+    if row is None:
+        return None
+    return Platform(
+        id,
+        version,
+        codename,
+        architecture,
+        # A host may say anything.
+        flavour if flavour in FLAVOURS else row.flavour,
+        name or f"{row.name} {version}".strip(),
+        docker=row.directory(version),
+        suite={"": codename, "base": base or codename}.get(row.suite, row.suite),
+        release=".".join(version.split(".")[: row.parts]) or codename or "rolling",
+        engine=row.engine,
+        needs=row.needs,
+        support_ends=row.release_of(version).ends,
+        like=row.like,
+    )
+
+
+def example(row: Distribution, flavour: str = "") -> Platform:
+    release = row.release_of(row.version)
+    found = platform(row.id, row.version, release.codename, flavour=flavour, extra=(row,))
+    if found is None:
+        raise ValueError(f"the example of {row.id}, {row.version}, is not one of the row's versions")
+    return found
+
+
+def examples() -> dict[str, Platform]:
+    """A platform of each flavour: its first row, in the order of the table."""
+    return {name: example(rows_of(name)[0], name) for name in FLAVOURS}
+
+
+def rows_of(flavour: str) -> list[Distribution]:
+    """The rows whose hosts may be of a flavour."""
+    names = (flavour, FLAVOURS[flavour].instead_of)
+    return [row for row in rows() if row.flavour in names]
+
+
+def mentioned(flavour: str) -> tuple[str, ...]:
+    """Every package that an engine may take on some distribution of a flavour: a look asks for all of them, for it
+    does not know yet on which one it is."""
+    names = [name for row in rows_of(flavour) for name in (*row.needs, *_own(row.engine).values())]
+    found = FLAVOURS[flavour]
+    return tuple(dict.fromkeys((*DOCKER.values(), *names, *found.conflicts, *found.accounts, *found.holds)))
+
+
+def engines_of(flavour: str) -> tuple[str, ...]:
+    """The packages of a flavour that may bring dockerd."""
+    own = [_own(row.engine)["engine"] for row in rows_of(flavour) if row.engine]
+    others = [name for name in FLAVOURS[flavour].conflicts if name in OTHER_ENGINES]
+    return tuple(dict.fromkeys((DOCKER["engine"], *own, *others)))
+
+
+def daemons() -> frozenset[str]:
+    """The packages whose change restarts dockerd, or the containerd that it uses: their own scripts do."""
+    parts = (DOCKER, *engines().values())
+    return frozenset({own[part] for own in parts for part in ("engine", "containerd") if part in own} | OTHER_ENGINES)
+
+
+def engine_packages() -> frozenset[str]:
+    """Every package that is part of an engine or stands in the way of one, on any distribution."""
+    own = (name for parts in engines().values() for name in parts.values())
+    return frozenset((*DOCKER.values(), *own, *(name for one in FLAVOURS.values() for name in one.conflicts)))
+
+
+def packaged(platform: Platform, source: str | None) -> Packaged | None:
+    """The engine's packages from ``docker`` or from the ``distribution``; ``None``, from Docker where it publishes
+    any. ``None`` is the answer where that source has no engine for this platform. An engine that is ``installed`` has
+    no packages that provision knows."""
+    if source == "installed":
+        return Packaged({}, ())
+    if platform.flavour == IMAGE:
+        return None
+    if source != "distribution" and platform.docker:
+        return Packaged(DOCKER, FLAVOURS[platform.flavour].conflicts)
+    if source == "docker" or not platform.engine:
+        return None
+    return Packaged(_own(platform.engine), (*DOCKER.values(), "podman-docker"))
+
+
+def supported() -> str:
+    oldest = {row.id: row for row in rows()}
+    return ", ".join(f"{row.name} from {row.minimum} on" if row.minimum else row.name for row in oldest.values())
+
+
+def _own(engine: str) -> Mapping[str, str]:
+    return engines()[engine] if engine else {}

@@ -1,0 +1,99 @@
+"""A row of the table of distributions, and the table itself (``distros.yml``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from provision.text.yamlfile import load
+
+#: What was done with a distribution here; README.md says what the words mean.
+Tested = Literal["run", "look-alike", "recorded", "unproven"]
+
+
+class Release(Struct, frozen=True, forbid_unknown_fields=True):
+    """``ends``: the day (ISO 8601) on which its security support ends; empty when that is not known."""
+
+    codename: str = ""
+    ends: str = ""
+
+
+class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
+    """One row; ``distros.yml`` says what each field means. ``minimum`` is its ``from``."""
+
+    id: str
+    name: str
+    flavour: str
+    releases: dict[str, Release]
+    tested: Tested
+    sources: tuple[str, ...]
+    minimum: str = field(default="", name="from")
+    below: str = ""
+    docker: str = ""
+    suite: str = ""
+    engine: str = ""
+    needs: tuple[str, ...] = ()
+    parts: int = 1
+    example: str = ""
+    note: str = ""
+    #: of a project's own row (``custom.py``): the end of support of all its versions, and what it is served as
+    ends: str = ""
+    like: str = ""
+
+    def covers(self, version: str) -> bool:
+        """A version that is not given (a testing release has none) is taken as new enough."""
+        if not version:
+            return not self.below
+        above = not self.minimum or number(version) >= number(self.minimum)
+        return above and (not self.below or number(version) < number(self.below))
+
+    @property
+    def version(self) -> str:
+        """The version that stands for the row where no host has said its own."""
+        return self.example or next(reversed(self.releases.keys()), "")
+
+    def release_of(self, version: str) -> Release:
+        """What is known of a version, or of the one that it is a part of (9 for 9.4)."""
+        parts = version.split(".")
+        names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return next((self.releases[name] for name in names if name in self.releases), Release(ends=self.ends))
+
+    def directory(self, version: str) -> str:
+        """Docker's directory for a version below ``linux/``, with the major version for packages of rpm."""
+        if not self.docker or "/" in self.docker or self.flavour.startswith("apt"):
+            return self.docker
+        return f"{self.docker}/{major(version)}"
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True):
+    engines: Mapping[str, Mapping[str, str]]
+    distributions: tuple[Distribution, ...]
+
+
+@cache
+def _table() -> _Table:
+    return msgspec.convert(load(Path(__file__).with_name("distros.yml")), _Table)
+
+
+def rows() -> tuple[Distribution, ...]:
+    return _table().distributions
+
+
+def engines() -> Mapping[str, Mapping[str, str]]:
+    """The distributions' own engines: name -> part -> the package that brings it."""
+    return _table().engines
+
+
+def major(version: str) -> str:
+    return version.partition(".")[0]
+
+
+def number(version: str) -> tuple[int, ...]:
+    """``22.04`` -> (22, 4); the letter of ``V10`` does not count."""
+    return tuple(int(found[0]) for part in version.split(".") if (found := re.search(r"[0-9]+", part)))

@@ -1,0 +1,94 @@
+# shellcheck shell=sh
+# dnf5 in place of dnf, without a terminal and without questions. Needs look/pkg_dnf5.sh, rpm.sh. By its manual and its
+# source; no dnf5 was run.
+
+rpm_wait() { # SECONDS: until no process holds a lock of rpm or dnf5
+    lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/dnf/rpmtransaction.lock
+}
+
+# The metadata, fresh: dnf5's makecache downloads nothing that has not expired, without --refresh. That of declared
+# repositories must be there; a third-party one that is broken is reported and does not stop the run.
+pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
+    rpm_wait "$1"
+    shift
+    rpm_sources "$@"
+    refresh_ids=
+    for refresh_id in $source_ids; do
+        refresh_ids="$refresh_ids --repo=$refresh_id"
+    done
+    if [ -n "$refresh_ids" ]; then
+        # shellcheck disable=SC2086
+        dnf5 -q -y $refresh_ids --refresh makecache 3>&-
+    fi
+    dnf5 -q -y --refresh makecache 3>&- || emit note "not every repository's metadata could be fetched"
+}
+
+# First what must go; then what comes, and what is moved. dnf5 has no option that leaves out locks for one transaction:
+# a lock is deleted before it, and is there again afterwards, at the version that is installed then.
+pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
+    rpm_wait "$1"
+    shift
+    change_install='' change_downgrade='' change_upgrade='' change_remove='' change_locked=''
+    rpm_locks
+    while [ $# -gt 0 ]; do
+        rpm_installed "$2"
+        if [ "$1" = remove ]; then
+            change_remove="$change_remove $2"
+        elif [ "$3" = - ]; then
+            if [ -n "$installed_version" ]; then
+                change_upgrade="$change_upgrade $2"
+            else
+                change_install="$change_install $2"
+            fi
+        else
+            pin_version "$2" "$3"
+            if [ -n "$installed_version" ] && rpm_older "$pin_found" "$installed_version"; then
+                change_downgrade="$change_downgrade $2-${pin_found#*:}"
+            else
+                change_install="$change_install $2-${pin_found#*:}"
+            fi
+        fi
+        rpm_lock "$2" "$installed_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) change_locked="$change_locked $2" ;;
+        esac
+        shift 3
+    done
+    touched package -
+    # Names and versions are words of packages: no blanks, no patterns.
+    # shellcheck disable=SC2086
+    {
+        [ -z "$change_locked" ] || dnf5 -q -y versionlock delete $change_locked 3>&-
+        change_status=0
+        rpm_changes || change_status=$?
+        rpm_lock_again $change_locked
+    }
+    return "$change_status"
+}
+
+rpm_changes() {
+    # Called as a condition, where set -e does not count.
+    # shellcheck disable=SC2086
+    {
+        [ -z "$change_remove" ] || dnf5 -q -y remove $change_remove 3>&- || return $?
+        [ -z "$change_install" ] || dnf5 -q -y install $change_install 3>&- || return $?
+        [ -z "$change_upgrade" ] || dnf5 -q -y upgrade $change_upgrade 3>&- || return $?
+        [ -z "$change_downgrade" ] || dnf5 -q -y downgrade $change_downgrade 3>&- || return $?
+    }
+}
+
+rpm_lock_again() { # NAME...: those that are still installed
+    for lock_name in "$@"; do
+        rpm_installed "$lock_name"
+        [ -z "$installed_version" ] || dnf5 -q -y versionlock add "$lock_name" 3>&-
+    done
+}
+
+# A lock of provision is exactly the installed version: an entry for another one is deleted first.
+pkg_hold() { # SECONDS hold|unhold NAME...
+    rpm_wait "$1"
+    hold_action=$2
+    shift 2
+    dnf5 -q -y versionlock delete "$@" 3>&-
+    [ "$hold_action" = unhold ] || rpm_lock_again "$@"
+}

@@ -1,0 +1,112 @@
+provision_main() {
+# environment.sh ec498deaf5e4
+# prelude.sh e2d4af8493cc
+# look/containers.sh ac015fc0dfa8
+# look/docker.sh c0ba7706380d
+# look/engine.sh 4f2e4ccffd8e
+# look/files.sh 4c1de9a10d58
+# look/forward.sh 80be089e0b56
+# look/hostname.sh d36472d69004
+# look/manifests.sh 6c8a932623e8
+# look/pkg_pacman.sh 0b1f71121c4d
+# look/services.sh 2ca3dbf283b0
+# look/stores.sh a3fc9068eb62
+# look/svc_systemd.sh 747a0f963a0f
+# look/sysctl.sh 41e1bdc18c75
+# look/users.sh 17c97af0d2b9
+# fix/engine.sh 8f19734171b2
+# fix/files.sh 165bd745773e
+# fix/forward.sh 2e85df643410
+# fix/health.sh 1a42ca1bdf4b
+# fix/hostname.sh e3097ebe3d02
+# fix/pkg_pacman.sh 3d04cdeb6c68
+# fix/place.sh bdb4d3b6a9ab
+# fix/restore.sh 0a74632e5d6f
+# fix/services.sh 7ae735a1e7af
+# fix/svc_systemd.sh a39b5f93a834
+# fix/sysctl.sh 4bcd25160ab6
+# fix/transaction.sh 6afb014ab193
+# fix/undo_systemd.sh 76953bf038ad
+# fix/users.sh 999bee468f86
+# fix.sh 9ea4570b1c9f
+run_private=
+case $1 in
+    guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
+    watch) begin_apart 20260101T000000-00000000; watch "${2-}"; exit 0 ;;
+    confirm) begin_apart 20260101T000000-00000000; confirm "${2-}"; exit 0 ;;
+    revoke) begin_apart 20260101T000000-00000000; revoke "${2-}"; exit 0 ;;
+esac
+begin 20260101T000000-00000000
+lock_take
+base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/motd absent file /etc/docker/daemon.json absent
+keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package curl absent package docker absent package containerd absent package docker-buildx absent package docker-compose absent account bob '' service docker 'restart,current,,-
+
+/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+keep_containers
+step 0 180 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
+play Site
+file /etc/docker/daemon.json
+file /etc/motd
+file /etc/sysctl.d/99-zz-provision-site.conf
+hold docker
+member docker bob
+sysctl net.ipv4.ip_forward 0
+'
+arm 60 1
+step 1 180 hostname:web1.example.com put_file /etc/hostname root root 0644 text 'web1.example.com
+'
+step 2 180 hostname:web1.example.com put_file /etc/hosts root root 0644 text '127.0.0.1 localhost
+127.0.1.1 web1.example.com web1
+'
+step 3 180 hostname:web1.example.com hostname_set web1.example.com
+step 4 180 file:/etc/sysctl.d/99-zz-provision-site.conf put_file /etc/sysctl.d/99-zz-provision-site.conf root root 0644 text '# Play "Site", by provision. Changes made here are undone by its next run.
+net.ipv4.ip_forward = 1
+'
+step 5 180 sysctl:net.ipv4.ip_forward sysctl_set net/ipv4/ip_forward 1
+step 6 180 file:/etc/motd put_file /etc/motd root root 0644 text 'It'\''s $HOME
+'
+step 7 180 file:/etc/docker/daemon.json put_file /etc/docker/daemon.json root root 0644 text '{
+  "live-restore": true
+}
+'
+live_step 8 2100 packages:all pkg_whole 300 -
+live_step 9 2100 packages:all pkg_refresh 300
+live_step 10 2100 packages:all pkg_transaction 300 install curl - install docker 28.5 install containerd - install docker-buildx - install docker-compose -
+step 11 2100 hold:packages pkg_hold 300 hold docker
+step 12 180 user:bob user_add --create-home -- bob
+step 13 180 member:docker/bob member_add bob docker
+step 14 180 service:docker svc_enable docker
+step 15 180 service:docker daemon_check /etc/docker/daemon.json
+step 16 180 service:docker svc_start docker
+step 17 180 service:docker svc_settle docker restart '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+health 0
+steps_end
+platform
+at look_manifests /var/lib/provision/manifests
+at look_stores /var/lib/docker measure /var/lib/containerd measure
+at look_hostname
+at look_sysctls net/ipv4/ip_forward
+at look_users bob
+at look_groups docker
+at look_undeclared /var/lib/docker /var/lib/containerd
+at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
+at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+/etc/systemd/system/docker.service.d/provision.conf
+/etc/docker/proxy.env
+/etc/containerd/config.toml
+/etc/firewalld/zones/docker.xml'
+at look_docker
+emit end
+finish
+exit 0
+}
+provision_main "${1-run}" "${2-}"

@@ -1,0 +1,465 @@
+"""The table of distributions: every row through all that reads it, and a project's own rows."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from provision import distros, tasks
+from provision.catalog import Options, compile_catalog, contents
+from provision.distros import custom, pages
+from provision.distros import table as table_module
+from provision.distros.table import Distribution, engines
+from provision.errors import SpecError
+from provision.lint.project import lint
+from provision.load import Loaded, load
+from provision.model import Call, Drift, Platform
+from provision.planning import doctor
+from provision.remote.protocol import Seen
+from provision.remote.script import SH, flavour_case
+from provision.resources.obstacle import Obstacle, Unfixable
+from provision.resources.packages import Packages
+from provision.transport.execute import Finished
+from provision.transport.ssh import HostError
+from provision.verify import package_manager
+from provision.verify.declared import system as declared
+from tests.conftest import Project
+from tests.shells import each_shell, run
+
+ROWS = distros.rows()
+SPEC = "engine: {daemon: {log-driver: local, live-restore: true}}"
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.id}-{row.version}")
+
+
+def through(row: Distribution, given: Loaded) -> Platform:
+    """A row through all that reads the table: catalog, repositories, lint, doctor, render, verify, the look script."""
+    on = distros.example(row)
+    assert (on.id, on.version) == (row.id, row.version)
+    assert on.flavour in distros.FLAVOURS
+    config = given.configs[0]
+    resources = compile_catalog(config, on, given.context, Options())
+    obstacles = [resource.message for resource in resources if isinstance(resource, Obstacle)]
+    image = on.flavour == distros.IMAGE
+    assert bool(obstacles) == (image or not (on.docker or on.engine)), obstacles
+    installed = {name for one in resources if isinstance(one, Packages) for name in one.present}
+    rendered = dict(contents(resources))
+    sources = b"".join(content for path, content in rendered.items() if "docker" in path and "daemon" not in path)
+    if on.docker and not image:
+        assert f"https://download.docker.com/linux/{on.docker}".encode() in sources
+        assert "docker-ce" in installed
+        assert not on.flavour.startswith("apt") or f"Suites: {on.suite}\n".encode() in sources
+    elif not image:
+        assert set(engines()[row.engine].values()) <= installed
+    assert lint(given.configs, given.context) == []
+    ends = row.release_of(row.version).ends
+    verdict = doctor.distribution(on, date(1970, 1, 1))
+    assert verdict.level == ("ok" if ends else "warning"), verdict
+    assert ends in verdict.text
+    for part in package_manager.PROGRAMS:
+        witness(row, on, part, given.configs[0].distributions)
+    assert row.like or on.flavour == reported_flavour(row)
+    return on
+
+
+class Host:
+    """A host of testinfra's that has the programs of one flavour, and an engine of one owner."""
+
+    managers = {"apt": "dpkg-query", "apt-openrc": "dpkg-query", "apk": "apk", "pacman": "pacman", "image": ""}  # noqa: RUF012
+
+    def __init__(self, row: Distribution, parts: dict[str, str]) -> None:
+        self.row, self.parts = row, parts
+        self.manager = self.managers.get(row.flavour, "rpm")
+
+    def exists(self, name: str) -> bool:
+        return name == self.manager
+
+    def check_output(self, command: str, *words: str) -> str:
+        assert "os-release" in command
+        base = "UBUNTU_CODENAME" if self.row.docker == "ubuntu" else "DEBIAN_CODENAME"
+        codename = self.row.release_of(self.row.version).codename
+        return f'ID={self.row.id}\nVERSION_ID="{self.row.version}"\nVERSION_CODENAME={codename}\n{base}={codename}\n'
+
+    def run(self, command: str, *words: str) -> Any:
+        text = " ".join([command, *words])
+        found = [name for program, name in self.parts.items() if f"/{program}" in text]
+        text = ""
+        if "readlink" in command and found:
+            text = f"/usr/bin/{re.findall(r'folder/([a-z-]+)', command)[0]}\n"
+        elif found:
+            text = {
+                "apk": f"{words[-1:]} is owned by {found[0]}-28.3.3-r0\n",
+                "dpkg-query": f"{found[0]}: /usr/bin/x\n",
+            }.get(self.manager, f"{found[0]}\n")
+        return SimpleNamespace(stdout=text, succeeded=bool(text))
+
+
+def witness(row: Distribution, on: Platform, part: str, extra: tuple[Distribution, ...]) -> None:
+    """verify names the package of a part: Docker's, or the owner of the program, or none where there is none."""
+    program, word = package_manager.PROGRAMS[part], package_manager.PARTS[part]
+    own = engines().get(row.engine, {})
+    names = {program: own.get(word, own.get("engine", ""))} if word in own or word == "cli" else {}
+    host: Any = Host(row, {key: name for key, name in names.items() if name})
+    if on.docker:
+        assert package_manager.named(host, part, extra) == part
+    if own and on.flavour != distros.IMAGE:
+        expected = own.get(word) or (own["engine"] if word == "cli" else None)
+        assert package_manager.named(host, part + package_manager.OF_DISTRIBUTION, extra) == expected
+
+
+def reported_flavour(row: Distribution) -> str:
+    """What the host's shell finds, by the arms that the look script has of the table."""
+    lines = f"os_id={row.id}\nos_version={row.version}\n{flavour_case(())}\nemit flavour $flavour"
+    frames, _ = run(["dash"], [], lines)
+    return frames[0][1]
+
+
+@each_row
+def test_every_row_goes_through_all_that_reads_the_table(project: Project, row: Distribution) -> None:
+    project.spec(SPEC)
+    through(row, project.load())
+
+
+NEW = {
+    "id": "newlinux",
+    "name": "New Linux",
+    "flavour": "dnf",
+    "docker": "centos/9",
+    "releases": {"3": {"ends": "2031-01-01"}},
+    "tested": "unproven",
+    "sources": ["a test"],
+}
+
+
+def test_a_new_distribution_is_one_row_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = table_module._table()
+    more = msgspec.structs.replace(known, distributions=(*ROWS, msgspec.convert(NEW, Distribution)))
+    monkeypatch.setattr(table_module, "_table", lambda: more)
+    project.spec(SPEC)
+    on = through(distros.rows()[-1], project.load())
+    assert on.name == "New Linux 3"
+    assert on.support_ends == "2031-01-01"
+
+
+def test_no_module_but_the_table_has_a_distribution_s_id() -> None:
+    """A second table is how verify raised KeyError: 'amzn' once."""
+    import ast
+
+    package = Path(distros.__file__).parent.parent
+    ids = {row.id for row in ROWS}
+    allowed = {("commands/render.py", "debian")}  # what is rendered where nothing says which
+    for path in sorted(package.rglob("*.py")):
+        name = str(path.relative_to(package))
+        if name.startswith(("distros/", "lab/")):
+            continue
+        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        found = {(name, word) for word in words if isinstance(word, str) and word in ids}
+        assert found <= allowed, found
+
+
+def test_the_table_is_whole() -> None:
+    for row in ROWS:
+        assert row.sources, row.id
+        assert not row.engine or row.engine in engines(), row.id
+        assert row.covers(row.version), row.id
+        assert row.suite in ("", "base") or row.flavour == "apt", row.id
+        assert not row.flavour.startswith("apt") or not row.docker or distros.example(row).suite, row.id
+        for release in row.releases.values():
+            assert not release.ends or date.fromisoformat(release.ends)
+    pairs = [(row.id, row.minimum) for row in ROWS]
+    assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize(
+    ("host", "docker", "suite"),
+    [
+        (("linuxmint", "22.1", "xia", "noble"), "ubuntu", "noble"),
+        (("linuxmint", "6", "faye", "bookworm"), "debian", "bookworm"),
+        (("pop", "22.04", "jammy", "jammy"), "ubuntu", "jammy"),
+        (("zorin", "17", "jammy", "jammy"), "ubuntu", "jammy"),
+        (("kali", "2025.4", "kali-rolling", ""), "debian", "trixie"),
+        (("ubuntu", "26.04", "resolute", "resolute"), "ubuntu", "resolute"),
+        (("debian", "13", "trixie", ""), "debian", "trixie"),
+        (("openEuler", "22.03", "", ""), "centos/8", ""),
+        (("openEuler", "24.03", "", ""), "centos/10", ""),
+        (("anolis", "8.8", "", ""), "centos/8", ""),
+        (("anolis", "23", "", ""), "centos/9", ""),
+        (("alinux", "3", "", ""), "centos/8", ""),
+        (("tencentos", "3.1", "", ""), "centos/8", ""),
+        (("tencentos", "4.4", "", ""), "centos/9", ""),
+        (("kylin", "V10", "", ""), "centos/8", ""),
+        (("kylin", "V11", "", ""), "centos/10", ""),
+        (("ol", "9.1", "", ""), "centos/9", ""),
+        (("rocky", "9.4", "", ""), "centos/9", ""),
+        (("fedora", "44", "", ""), "fedora/44", ""),
+        (("amzn", "2023", "", ""), "", ""),
+        (("amzn", "2", "", ""), None, ""),
+        (("openEuler", "20.03", "", ""), None, ""),
+        (("anolis", "7.9", "", ""), None, ""),
+        (("nosuch", "1", "", ""), None, ""),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else None,
+)
+def test_where_docker_s_packages_for_a_host_are(
+    host: tuple[str, str, str, str], docker: str | None, suite: str
+) -> None:
+    id, version, codename, base = host
+    found = distros.platform(id, version, codename, base=base)
+    assert (found.docker if found else None) == docker
+    assert found is None or found.suite == suite
+
+
+DERIVATIVE = {
+    "new": ("newlinux", "3", "", "New Linux 3", "rhel centos fedora", "", "platform:el9"),
+    "mint": ("newmint", "25", "xyz", "New Mint 25", "ubuntu debian", "noble", ""),
+    "debian": ("newdeb", "7", "bookworm", "New Deb 7", "debian", "", ""),
+    "suse": ("newsuse", "1", "", "New Suse 1", "suse opensuse-leap", "", ""),
+    "own major": ("newel", "8.10", "", "New EL 8.10", "rhel fedora", "", ""),
+    "nothing": ("lonely", "1", "", "Lonely 1", "", "", ""),
+    "hostile": ("a: {b: c}", "1", "", "Hostile", "rhel", "", ""),
+}
+LOOKS = {name: [Call("look_files")] for name in distros.FLAVOURS}
+LINES = {
+    "new": "newlinux: {like: centos, version: 9}",
+    "mint": 'newmint: {like: ubuntu, version: "24.04"}',
+    "debian": "newdeb: {like: debian, version: 12}",
+    "suse": 'newsuse: {like: opensuse-leap, version: "15.6"}',
+    "own major": "newel: {like: rhel, version: 8}",
+}
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...], *more: tuple[str, ...]) -> list[str]:
+    """A host that answers with its os-release; the scripts that it was sent."""
+    sent: list[str] = []
+
+    def execute(connection: Any, login: Any, script: str, deadline: float, on_frame: Any) -> Finished:
+        sent.append(script)
+        for frame in (("platform", *said), *more, ("end",)):
+            on_frame(frame)
+        return Finished(0, "")
+
+    monkeypatch.setattr(tasks, "execute", execute)
+    return sent
+
+
+def loaded(project: Project) -> Loaded:
+    return load(project.folder / "inventory", project.folder / "playbooks/site.yml")
+
+
+@pytest.mark.parametrize("case", DERIVATIVE)
+def test_an_unknown_distribution_is_refused_with_the_line_that_serves_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    project.spec("sysctl: {net.ipv4.ip_forward: 1}")
+    said = DERIVATIVE[case]
+    answering(monkeypatch, said)
+    see: Any = tasks._see
+    config = loaded(project).configs[0]
+    with pytest.raises(HostError) as caught:
+        see(None, config, LOOKS, 0.0)
+    assert caught.value.failure.kind == "unsupported"
+    message = str(caught.value)
+    assert message.startswith(f"{said[3]} ({said[0]}) is not supported; ")
+    if case not in LINES:
+        assert "these are: " in message
+        return
+    assert message.endswith(f"add this line to distributions.yml next to the playbook: {LINES[case]}")
+    project.write("playbooks/distributions.yml", f"{LINES[case]}\n")
+    config = loaded(project).configs[0]
+    sent = answering(monkeypatch, said)
+    _, on = see(None, config, LOOKS, 0.0)
+    assert (on.id, on.version, on.name) == (*said[:2], said[3])
+    assert f"    {said[0]}:*) flavour={on.flavour} ;;" in sent[0]
+    like = LINES[case].split("like: ")[1].rstrip("}").replace(", version:", "").replace('"', "")
+    assert on.like == like
+    verdict = doctor.distribution(on, date(2026, 11, 26))
+    assert verdict.text.startswith(f"{said[3]}, served as {like} (distributions.yml)")
+
+
+def test_a_project_s_own_row_is_served_as_the_known_one(project: Project) -> None:
+    line = "myos: {like: rocky, version: 8, name: My OS, support_ends: 2029-12-31}\n"
+    project.write("playbooks/distributions.yml", line)
+    project.spec(SPEC)
+    config = loaded(project).configs[0]
+    on = distros.platform("myos", "V10", "", extra=config.distributions)
+    assert on is not None
+    assert (on.docker, on.flavour, on.support_ends, on.name) == ("centos/8", "dnf", "2029-12-31", "My OS V10")
+    through(config.distributions[0], loaded(project))
+    doctor_says = doctor.distribution(on, date(2026, 11, 26))
+    assert doctor_says == doctor.Verdict(
+        "distribution", "ok", "My OS V10, served as rocky 8 (distributions.yml), supported until 2029-12-31"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[a]", "must be a mapping"),
+        ("a b: {like: rocky, version: 8}", "is not an ID of os-release"),
+        ("'*': {like: rocky, version: 8}", "is not an ID of os-release"),
+        ("x: rocky", "must be a mapping with like and version"),
+        ("x: {like: rocky}", "needs version"),
+        ("x: {version: 8}", "needs like"),
+        ("x: {like: roky, version: 8}", "'roky' is not in the table"),
+        ("x: {like: rocky, version: 3}", "3 is not a version of rocky in the table"),
+        ("x: {like: ubuntu, version: 22.10}", "must be in quotes"),
+        ("x: {like: rocky, version: 8, suport_ends: 2029-12-31}", "unknown key"),
+        ("x: {like: rocky, version: 8, support_ends: soon}", "'soon' is not a day"),
+        ("x: {like: rocky, version: 8, docker: ../../etc}", "needs docker"),
+        ("x: {like: debian, version: 14}", "needs suite"),
+    ],
+)
+def test_what_is_wrong_in_a_project_s_own_rows_has_its_place(project: Project, text: str, said: str) -> None:
+    path = project.write("playbooks/distributions.yml", f"{text}\n")
+    with pytest.raises(SpecError, match=re.escape(said)) as caught:
+        custom.read(path)
+    assert caught.value.where is not None
+    assert caught.value.where.file == path
+
+
+OS_RELEASE = """\
+NAME="Linux Mint"
+ID=linuxmint
+ID_LIKE="ubuntu debian"
+VERSION_ID="22"
+VERSION_CODENAME=wilma
+UBUNTU_CODENAME=noble
+PLATFORM_ID='platform:el9'
+PRETTY_NAME='Linux Mint 22'"""
+
+
+@each_shell
+def test_the_words_of_os_release(shell: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "os-release"
+    path.write_text(OS_RELEASE)
+    text = (SH / "prelude.sh").read_text()
+    assert "os_file=/etc/os-release" in text
+    lines = re.findall(r"^platform\(\) .*?^}$", text, re.MULTILINE | re.DOTALL)[0]
+    frames, _ = run(shell, [], f"{lines.replace('/etc/os-release', str(path))}\nplatform")
+    words = ("linuxmint", "22", "wilma", "Linux Mint 22", "ubuntu debian", "noble", "platform:el9")
+    assert frames == [("platform", *words)]
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("has", "flavour"),
+    [
+        ({"dnf": "dnf-3"}, "dnf"),
+        ({"dnf": "dnf-3", "dnf5": ""}, "dnf"),
+        ({"dnf": "dnf5", "dnf5": ""}, "dnf5"),
+        ({"dnf5": ""}, "dnf5"),
+        ({"dnf": "dnf5", "dnf5": "", "ostree-booted": ""}, "image"),
+    ],
+)
+def test_the_flavour_is_what_the_host_has(shell: list[str], tmp_path: Path, has: dict[str, str], flavour: str) -> None:
+    (tmp_path / "dnf-3").write_text("")
+    for name, target in sorted(has.items(), reverse=True):
+        if target:
+            (tmp_path / name).symlink_to(target)
+        else:
+            (tmp_path / name).write_text("")
+            (tmp_path / name).chmod(0o755)
+    text = re.findall(r"^own_flavour\(\) .*?^}$", (SH / "look.sh").read_text(), re.MULTILINE | re.DOTALL)[0]
+    text = text.replace("/usr/bin/", f"{tmp_path}/").replace("/run/", f"{tmp_path}/")
+    frames, _ = run(shell, [], f"{text}\nflavour=dnf\nown_flavour\nflavour=\nown_flavour")
+    assert frames == [("flavour", "", flavour)]
+
+
+def test_a_host_cannot_name_a_flavour_that_there_is_not() -> None:
+    found = distros.platform("rocky", "9.4", "", flavour="../../x")
+    assert found is not None
+    assert found.flavour == "dnf"
+
+
+def catalog(project: Project, spec: str, on: Platform) -> list[Any]:
+    project.spec(spec)
+    found = loaded(project)
+    return list(compile_catalog(found.configs[0], on, found.context, Options()))
+
+
+def on_image() -> Platform:
+    found = distros.platform("fedora", "43", "", flavour="image")
+    assert found is not None
+    return found
+
+
+INSTALLED = "engine: {source: installed, users: [ops], daemon: {live-restore: true}}"
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_an_installed_engine_s_packages_are_left_alone(project: Project, image: bool) -> None:
+    on = on_image() if image else distros.example(distros.newest("debian"))
+    ids = [resource.id for resource in catalog(project, INSTALLED, on)]
+    kinds = {id.partition(":")[0] for id in ids}
+    assert kinds.isdisjoint({"packages", "hold", "key", "apt", "obstacle"}), ids
+    assert {"file:/etc/docker/daemon.json", "service:docker", "member:docker/ops"} <= set(ids)
+    config = loaded(project).configs[0]
+    for provider in (declared.package, declared.held_package, declared.absent_package, declared.archive):
+        assert list(provider(config, loaded(project).context)) == []
+    assert [thing.name for thing in declared.engine(config, loaded(project).context)] == ["engine"]
+
+
+def test_a_pin_of_an_installed_engine_is_refused(project: Project) -> None:
+    project.spec("engine: {source: installed, version: '28.5'}")
+    with pytest.raises(SpecError, match="source: installed leaves packages alone, so version must be left out"):
+        project.load()
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("engine: {}", "is a read-only image: set engine.source: installed"),
+        ("engine: {source: docker}", "is a read-only image: set engine.source: installed"),
+        ("packages: [jq]", r"its packages stay as they are \(jq\)"),
+        ("packages: {jq: {absent: true}}", r"its packages stay as they are \(jq\)"),
+        ("repositories: {r: {url: 'http://m', key: host}}", "has no repositories"),
+    ],
+)
+def test_what_a_read_only_image_cannot_have_is_refused(project: Project, spec: str, said: str) -> None:
+    obstacles = [one for one in catalog(project, spec, on_image()) if isinstance(one, Obstacle)]
+    with pytest.raises(Unfixable, match=said):
+        [list(one.fix(Drift({}, {}, ()))) for one in obstacles]
+
+
+@pytest.mark.parametrize(("state", "there"), [("not-found", False), ("loaded", True)])
+def test_an_installed_engine_that_is_not_there_is_an_error(project: Project, state: str, there: bool) -> None:
+    resources = catalog(project, INSTALLED, on_image())
+    (service,) = [one for one in resources if one.id == "service:docker"]
+    text = f"LoadState={state}\nActiveState=inactive\nUnitFileState=\nMainPID=0"
+    frame = ("service", "docker", text, "none", "")
+    found = service.seen(Seen.of([frame]))
+    drift = Drift(service.want(), found, ("running",))
+    if there:
+        assert list(service.fix(drift))
+        return
+    with pytest.raises(Unfixable, match=r"this host has no docker\.service: install Docker"):
+        list(service.fix(drift))
+
+
+@pytest.mark.parametrize(
+    ("answer", "there", "wanted"),
+    [("work", False, False), ("missing", False, True), ("missing", True, False), ("work", True, False)],
+)
+def test_a_host_that_can_hold_versions_gets_no_package_for_it(
+    project: Project, answer: str, there: bool, wanted: bool
+) -> None:
+    on = distros.example(distros.newest("rocky"))
+    name = "python3-dnf-plugin-versionlock"
+    resources = catalog(project, "packages: {jq: '1.7'}", on)
+    (packages,) = [one for one in resources if isinstance(one, Packages)]
+    assert Call("look_locks") in packages.look()
+    listed = "jq ii 1.7-1.el10\n" + (f"{name} ii 4.3\n" if there else "")
+    state = packages.seen(Seen.of([("packages", "", listed), ("locks", "", answer)]))
+    assert (state[name] != packages.want()[name]) == wanted
+
+
+def test_the_table_of_the_readme_is_made_from_the_rows() -> None:
+    text = (Path(__file__).parent.parent / "docs/distributions.md").read_text()
+    assert text == pages.written(text), "run: make docs"
+    for row in ROWS:
+        assert f"| {row.name} |" in text
