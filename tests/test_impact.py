@@ -10,8 +10,10 @@ from provision.distros import platform
 from provision.dockerd.daemon_json import sysctls
 from provision.dockerd.daemon_keys import keys
 from provision.dockerd.key_effects import key_effects, worst
-from provision.model import Call, Change, Drift, Plan
+from provision.model import Call, Change, Drift, Loading, Plan
 from provision.planning.impact import impacts
+from provision.steps.kernel import forward_set
+from provision.steps.services import svc_settle
 
 
 @pytest.mark.parametrize(
@@ -54,16 +56,20 @@ def test_every_key_has_an_effect() -> None:
     assert worst([]) == "none"
 
 
+def _settle(verb: str) -> Call:
+    return svc_settle(Loading("docker", "", verb), stale=True, why="bip: restart")
+
+
 def test_containers_that_would_end_are_named() -> None:
     on = platform("debian", "13", "trixie")
     assert on is not None
     drift = Drift({"loaded": "current"}, {"loaded": "stale", "effect": "bip: restart"}, ("loaded",))
-    change = Change("service:docker", drift, (Call("svc_settle", ("docker", "restart", "")),))
+    change = Change("service:docker", drift, (_settle("restart"),))
     plan = Plan("web1", on, (change,))
     (one,) = impacts(plan, {"web": ""}, survive=True)
     assert (one.level, one.reason) == ("restart", "bip: restart")
     assert [one.level for one in impacts(plan, {"web": ""}, survive=False)] == ["restart", "stop"]
-    reloaded = Plan("web1", on, (Change("service:docker", drift, (Call("svc_settle", ("docker", "reload", "")),)),))
+    reloaded = Plan("web1", on, (Change("service:docker", drift, (_settle("reload"),)),))
     assert [one.level for one in impacts(reloaded, {"web": ""}, survive=False)] == ["reload"]
 
 
@@ -89,6 +95,6 @@ def test_a_host_that_forwards_everything_again_is_an_impact_to_read() -> None:
     assert on is not None
     drift = Drift({"ipv4": "ACCEPT"}, {"ipv4": "DROP"}, ("ipv4",))
     (one,) = impacts(
-        Plan("web1", on, (Change("forward:policy", drift, (Call("forward_set", ("ACCEPT",)),)),)), {}, True
+        Plan("web1", on, (Change("forward:policy", drift, (forward_set("ACCEPT", before="DROP"),)),)), {}, True
     )
     assert (one.level, one.reason) == ("none", "the host forwards packets between all its networks")
