@@ -321,8 +321,8 @@ class Plan(Struct, frozen=True):
 class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
-    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order. ``rolled_back`` says
-    that the host has put back whatever it had replaced.
+    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order, by their names for
+    programs and by their titles for people. ``rolled_back`` says that the host has put back whatever it had replaced.
     """
 
     kind: str
@@ -332,6 +332,9 @@ class Failure(Struct, frozen=True):
     done: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     rolled_back: bool = False
+    title: str = ""
+    done_titles: tuple[str, ...] = ()
+    undone_titles: tuple[str, ...] = ()
 
 
 #: How a host can end, in the order in which they are counted.
