@@ -297,3 +297,62 @@ def test_what_a_package_transaction_keeps() -> None:
 
 def test_a_step_that_says_nothing_is_risky() -> None:
     assert Call("a_step_of_tomorrow").risk is Risk.CUT_OFF
+
+
+def test_the_steps_that_arm_no_rollback() -> None:
+    """They start nothing, stop nothing, and change nothing that a login, sudo or a route depends on."""
+    assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == {
+        # Only read, ask or note something.
+        "daemon_check",
+        "daemon_check_content",
+        "bridge_free",
+        "containers_return",
+        "port_wait",
+        "svc_mark",
+        # The package manager's indexes and locks; what a dpkg that was interrupted has left is another matter.
+        "pkg_whole",
+        "pkg_refresh",
+        "pkg_spare",
+        "pkg_hold",
+        "key_fetch",
+        # A group without members; docker's group.
+        "group_ensure",
+        "member_add",
+        # Bytes in docker's store; what runs of them is a step of its own.
+        "image_pull",
+        "image_push",
+        "image_load",
+        "image_build",
+        "image_tag",
+        "image_remove",
+        "volume_put",
+    }
+
+
+def test_the_steps_that_concern_the_engine() -> None:
+    assert {call.function: call.engine for _, call, _ in EXAMPLES if call.engine} == {
+        "pkg_transaction": "package",
+        "svc_start": "start",
+        "svc_settle": "load",
+        "bridge_settle": "bridge",
+    }
+    assert not svc_settle(Loading("ssh", "", "reload"), stale=True).engine
+    assert not svc_start("ssh").engine
+    assert not pkg_transaction(lock_timeout=1, install={"tree": None}, before={"tree": "absent"}).engine
+
+
+def test_which_services_a_plan_disturbs() -> None:
+    """A service that only the boot starts is none of them, and none that has loaded its files."""
+    assert {call.function for _, call, _ in EXAMPLES if call.disturbs} == {
+        "svc_enable",
+        "svc_disable",
+        "svc_start",
+        "svc_stop",
+        "svc_settle",
+    }
+    boot = svc_enable("forward", link="/etc/systemd/system/multi-user.target.wants/forward.service")
+    assert (boot.disturbs, boot.replaces) == ((), ("/etc/systemd/system/multi-user.target.wants/forward.service",))
+    assert ("service", "forward", "") in boot.keeps
+    settled = svc_settle(LOADING, stale=False)
+    assert (settled.disturbs, settled.keeps, settled.impact) == ((), (), None)
+    assert settled.title == "record which files docker has loaded"

@@ -8,8 +8,6 @@ from msgspec.structs import replace
 
 from provision.model import LEVELS, Impact, Plan
 
-_ENGINE = "docker"
-
 
 def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
     """What each change does. ``containers`` are those that run now, by name, with their restart policy; they
@@ -30,8 +28,9 @@ def _ends(containers: Mapping[str, str]) -> Impact:
 
 def bridge_blocked(plan: Plan) -> str:
     """What of docker's bridge the plan changes and a daemon ignores while containers run; empty for nothing."""
-    found = [change.drift.seen.get("bridge", "") for change in plan.changes if change.resource == f"service:{_ENGINE}"]
-    found += ["bip" for change in plan.changes if change.resource.startswith("bridge:")]
+    calls = [call for change in plan.changes for call in change.calls]
+    found = [call.loading.bridge for call in calls if call.engine == "load" and call.loading is not None]
+    found += ["bip" for call in calls if call.engine == "bridge"]
     return ", ".join(keys for keys in found if keys)
 
 
