@@ -29,6 +29,7 @@ from provision.lab.labs import Lab
 from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
+from provision.rollout.goal import Goal
 from provision.rollout.roll_out import Rollout
 from provision.rollout.run_request import RunRequest
 from provision.transport.ssh import Connecting, Transport
@@ -132,7 +133,7 @@ def plan(inventory: Path, playbook: Path, forks: int) -> Run:
     transport = Transport(Connecting(10.0))
     transport.prepare([config.host.login for config in found.configs])
     seen = Seen()
-    request = RunRequest("plan", forks, DEADLINE)
+    request = RunRequest(Goal.PLAN, forks, DEADLINE)
     Rollout(found.configs, found.context, transport, Options(), request, seen).run()
     whole = time.monotonic() - seen.begin
     healthy = max(at for name, (at, _) in seen.ends.items() if name.startswith("good"))

@@ -65,20 +65,22 @@ def load(
     logins: Logins | None = None,
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
+    foresees: bool = False,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first. With ``foresees``
+    text stands for certificates that are still to be made, for a run that changes nothing.
     """
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
     configs = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(configs, context(path))
-    order = dependencies(configs, found.context)
+    alone = context(path, foresees=foresees)
+    order = dependencies(configs, alone)
     addresses = {config.host.name: config.host.login.address for config in configs}
-    found.context.pushed_by.update(order.pushed_by)
-    found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
+    clients = {host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()}
+    found = Loaded(configs, dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients))
     if prepare is not None:
         prepare(found)
     check(found, options or Options())

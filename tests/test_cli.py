@@ -162,7 +162,17 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 
 #: What commands have in common.
-_SHARED = {"__init__", "clustering", "completion", "options", "reporters", "running", "selection"}
+_SHARED = {
+    "__init__",
+    "authorities",
+    "clustering",
+    "completion",
+    "options",
+    "proving",
+    "reporters",
+    "running",
+    "selection",
+}
 
 
 def test_commands_all_have_a_module_and_none_is_hidden() -> None:

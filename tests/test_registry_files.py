@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from provision.catalog import Options, compile_catalog
-from provision.catalog.certificates import renewed
+from provision.commands.authorities import renewed
 from provision.distros import platform
 from provision.errors import SpecError
 from provision.model import Platform

@@ -19,6 +19,7 @@ from provision.errors import UsageError
 from provision.model import Event
 from provision.rollout import cluster
 from provision.rollout.cluster import Address, Cluster
+from provision.rollout.goal import Goal
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, digest, go, plain, release
 from provision.transport.ssh import Connecting
@@ -30,7 +31,7 @@ def shard(project: Folder) -> Shard:
     project.spec("files: {/etc/x: {content: x}}")
     inventory, playbook = project.folder / "inventory", project.folder / "playbooks/site.yml"
     made = Project(inventory, playbook, None, None, Options(), Connecting(), digest(inventory, playbook))
-    return Shard(made, plain(RunRequest("plan", confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
+    return Shard(made, plain(RunRequest(Goal.PLAN, confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
 
 
 def test_a_shard_can_travel(shard: Shard) -> None:

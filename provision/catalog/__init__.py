@@ -41,12 +41,10 @@ def compile_catalog(config: HostConfig, platform: Platform, context: Context, op
 
     Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
     """
-    published = tuple(sorted(context.published.items()))
-    key = (config.host.name, tuple(play.slug for play in config.plays), platform, options, published)
-    if key not in context.memo:
-        context.memo[key] = _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
-    found: tuple[Resource, ...] = context.memo[key]
-    return found
+    key = ("catalog", config.host.name, tuple(play.slug for play in config.plays), platform, options)
+    return context.memo.of(
+        key, lambda: _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
+    )
 
 
 def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Certificates that our own authorities give: who needs one, and what a host gets of it."""
+"""Certificates of the project's own authorities: which are needed, and what a host gets of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from provision.catalog.setting import Setting
 from provision.errors import Where
 from provision.project.host_config import Context, HostConfig
-from provision.secrets import age, secret
-from provision.secrets.authority import Wanted, ca_file, due, leaf_files, renew
+from provision.secrets import secret
+from provision.secrets.authority import Wanted, ca_file, leaf_files
 
 
 def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
@@ -27,31 +27,17 @@ def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
     return found
 
 
-def renewed(
-    configs: Iterable[HostConfig], context: Context, recipients: Iterable[str] = (), force: bool = False
-) -> list[str]:
-    """Make and renew what is due, and say what was done. Raises :class:`UsageError` where nobody can read the keys."""
-    place, said = folder(context), []
-    for authority, all_ in wanted(configs).items():
-        if force or due(place, authority, all_):
-            said += renew(place, authority, all_, age.recipients(recipients), force=force)
-    return said
-
-
-def foresee(configs: Iterable[HostConfig], context: Context) -> list[str]:
-    """Let text stand for what authorities are yet to give, so that a new project can be planned and checked; says for
-    which. Never for a run that writes it to a host."""
+def missing(configs: Iterable[HostConfig], context: Context) -> list[str]:
+    """The authorities with files that are still to be made."""
+    found = []
     for authority, all_ in wanted(configs).items():
         files = [
             ca_file(folder(context), authority),
             *(file for one in all_ for file in leaf_files(folder(context), one)),
         ]
         if not all(file.exists() for file in files):
-            context.foreseen.add(authority)
-    return [
-        f"the authority {one} has files to make: apply does, or provision secrets ca"
-        for one in sorted(context.foreseen)
-    ]
+            found.append(authority)
+    return sorted(found)
 
 
 def folder(context: Context) -> Path:
@@ -62,7 +48,7 @@ def folder(context: Context) -> Path:
 def of_authority(at: Setting, authority: str, *path: str) -> bytes:
     file = ca_file(folder(at.context), authority)
     if not file.exists():
-        if authority in at.context.foreseen:
+        if at.context.foresees:
             return f"# the certificate of the authority {authority}, which provision apply makes\n".encode()
         raise at.error(f"there is no authority {authority}", *path, hint="provision secrets ca makes and renews them")
     return file.read_bytes()
@@ -72,7 +58,7 @@ def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
     """A certificate, and its key as a secret."""
     certificate, key = leaf_files(folder(at.context), one)
     if not certificate.exists() or not key.exists():
-        if one.authority in at.context.foreseen:
+        if at.context.foresees:
             text = f"# of {one.name}, which provision apply makes by the authority {one.authority}"
             return f"{text}\n".encode(), text
         raise at.error(

@@ -50,7 +50,7 @@ def _pulled(at: Setting, reference: str, digest: str | None, follows: bool) -> P
     """What another host of this run pushes is taken by the digest that it has pushed."""
     by = at.context.pushed_by.get(reference, "")
     if by and by != at.config.host.name:
-        return PulledImage(reference, at.context.published.get(reference), by)
+        return PulledImage(reference, dict(at.options.published).get(reference), by)
     return PulledImage(reference, digest or at.locked_image(reference), follows=follows)
 
 
@@ -74,13 +74,11 @@ def _built(at: Setting, reference: str, one: Image, build: Build) -> BuiltImage:
     if path is None or not path.is_dir():
         raise at.error(f"no such folder: {build.folder}", "images", reference, "build", "folder")
     args = tuple(sorted(build.args.items()))
+    decides = (build.target or "", *(f"{name}={value}" for name, value in args))
     # A path is read once: a host's catalog is compiled for every platform.
     key = ("build", path, build.dockerfile, build.target, args)
-    if key not in at.context.memo:
-        decides = (build.target or "", *(f"{name}={value}" for name, value in args))
-        try:
-            at.context.memo[key] = folder(path, build.dockerfile, decides)
-        except ValueError as error:
-            raise at.error(f"{build.folder} {error}", "images", reference, "build") from error
-    context, blob = at.context.memo[key]
+    try:
+        context, blob = at.context.memo.of(key, lambda: folder(path, build.dockerfile, decides))
+    except ValueError as error:
+        raise at.error(f"{build.folder} {error}", "images", reference, "build") from error
     return BuiltImage(reference, context, blob, build.dockerfile, build.target or "", args, one.push)

@@ -26,14 +26,16 @@ REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
 
 
 class Options(Struct, frozen=True):
-    """What the command line adds: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait for
-    another package manager; ``repair`` finishes first what one that was interrupted has left. ``salt`` keys the hashes
-    of what a plan does not show."""
+    """What the command line and the run add: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait
+    for another package manager; ``repair`` finishes first what one that was interrupted has left. ``salt`` keys the
+    hashes of what a plan does not show. ``published`` are the images that hosts of this run have pushed by now, by name
+    and digest."""
 
     upgrade: bool = False
     lock_timeout: int = 300
     repair: bool = False
     salt: Salt = Salt()
+    published: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

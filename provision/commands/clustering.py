@@ -32,7 +32,7 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
     try:
         from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
-        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
+        raise UsageError(f"--cluster needs provision-hosts[cluster] ({error})") from error
     from provision.rollout.shard import Project, digest
     from provision.transport.ssh import Connecting
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         say(str(target), sys.stdout)
     say("Put your hosts into inventory/hosts.yml, then: provision plan", sys.stdout)
     say(
-        "To try the playbook on a throwaway host first, with what provision[molecule] installs: molecule test",
+        "To try the playbook on a throwaway host first, with what provision-hosts[molecule] installs: molecule test",
         sys.stdout,
     )
     return 0

@@ -11,7 +11,6 @@ from provision.visible import show
 
 if TYPE_CHECKING:
     from provision.lint.finding import Finding
-    from provision.load import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,16 +65,8 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.load import load
 
     try:
-        found = load(
-            args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), prepare=_foresee
-        )
+        # A project whose authorities are made by its first apply is whole.
+        found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), foresees=True)
     except SpecError as error:
         return [project.broken(error, file)]
     return project.lint(found.configs)
-
-
-def _foresee(found: Loaded) -> None:
-    """A project whose authorities are made by its first apply is whole."""
-    from provision.catalog.certificates import foresee
-
-    foresee(found.configs, found.context)

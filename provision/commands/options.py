@@ -89,7 +89,7 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="URL",
-        help="let the workers of a Dask cluster go through the hosts: tls://SCHEDULER:8786 (extra: provision[cluster])",
+        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster])",
     )
     for name, what in (("ca", "whom to believe"), ("cert", "our certificate"), ("key", "and its key")):
         parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")

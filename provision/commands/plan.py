@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.commands import options, running
+from provision.commands import clustering, options, running
+from provision.commands.authorities import announce
 from provision.commands.reporters import whoami
 
 if TYPE_CHECKING:
@@ -30,13 +31,30 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sign is not None and args.out is None:
         raise UsageError("--sign needs --out FILE")
-    if args.out is None:
-        return running.roll_out(args, "plan")
-    plans = _Plans(args)
-    status = running.roll_out(args, "plan", plans, plans.of)
-    if status != 1:
+    plans = None if args.out is None else _Plans(args)
+    status = _plan(args, plans)
+    if plans is not None and status != 1:
         plans.write()
     return status
+
+
+def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
+    from provision.catalog import Options
+    from provision.rollout.goal import Goal
+    from provision.secrets.disclosure import new_salt
+
+    clustering.check(args)
+    options = Options(args.upgrade, args.lock_timeout, salt=new_salt(stored=plans is not None))
+    if plans is None:
+        found = running.loaded(args, options, announce, foresees=True)
+    else:
+        # A plan file has the very bytes that apply writes, so certificates must be there.
+        found = running.loaded(args, options)
+        plans.of(found, options.salt)
+    if not running.sound(found, args.no_lint):
+        return 1
+    result = running.read(args, Goal.PLAN, found, options, plans, max_impact=args.max_impact)
+    return running.exit_code(result, args.detailed_exitcode)
 
 
 class _Plans:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from provision.commands import options, running
+from provision.commands.authorities import announce
 from provision.visible import say, show
 
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
-    found = running.loaded(args)
+    found = running.loaded(args, prepare=announce, foresees=True)
     config = next((config for config in found.configs if config.host.name == args.host), None)
     if config is None:
         hint = nearest(args.host, [config.host.name for config in found.configs])

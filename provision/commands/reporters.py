@@ -139,15 +139,15 @@ def reporter(args: argparse.Namespace) -> Any:
     return Text()
 
 
-def journal(args: argparse.Namespace, mode: str, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:
+def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:
     from provision.report.journal import Journal
 
     head = {
-        "mode": mode,
+        "mode": request.goal.value,
         "playbook": str(args.playbook),
         "by": whoami(),
         "hosts": [config.host.name for config in found.configs],
-        "resumes" if mode == "apply" else "brings_back": request.earlier,
+        "resumes" if request.goal.resumes else "brings_back": request.earlier,
     }
     try:
         return Journal(args.playbook, request.run, head)

@@ -31,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     shown, args.playbook = _words(args.words)
     if args.on_hosts:
-        return running.roll_out(args, "runs")
+        from provision.rollout.goal import Goal
+
+        return running.ask(args, Goal.RUNS)
     from provision.report.journal import broken_off, runs
 
     if shown is not None:

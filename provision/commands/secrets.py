@@ -74,7 +74,7 @@ def _edited(text: str) -> str:
 
 def _authorities(args: argparse.Namespace) -> int:
     """Make and renew the certificates that the playbook's hosts want of our own authorities."""
-    from provision.catalog.certificates import renewed
+    from provision.commands.authorities import renewed
     from provision.commands.running import loaded
 
     said: list[str] = []

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from provision.report.journal import Run
 
 
-def earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
-    """The earlier run that a command is about. One that is to be finished leaves only its unfinished hosts."""
-    if mode == "rollback":
-        return str(args.run)
-    if (retried := getattr(args, "limit_failed", None)) is not None:
-        _only_failed(args, retried, found)
-    if getattr(args, "resume", None) is None:
+def resumed(args: argparse.Namespace, found: Loaded) -> str:
+    """The run that ``apply --resume`` finishes, of which only the unfinished hosts are left; empty for none.
+    ``--limit-failed`` leaves the hosts that a run did not bring into the desired state."""
+    if args.limit_failed is not None:
+        _only_failed(args, args.limit_failed, found)
+    if args.resume is None:
         return ""
     from provision.errors import UsageError
     from provision.report.journal import broken_off
@@ -34,7 +33,7 @@ def earlier(args: argparse.Namespace, mode: str, found: Loaded) -> str:
 def approved_plan(args: argparse.Namespace) -> PlanFile | None:
     """The plan file that ``--plan`` names, read once: its signature is verified over the bytes that are parsed. Raises
     :class:`UsageError`."""
-    if getattr(args, "plan", None) is None:
+    if args.plan is None:
         return None
     from provision.planning import planfile
     from provision.secrets import signing

@@ -32,12 +32,9 @@ class Dependencies(Struct, frozen=True):
 def dependencies(configs: Iterable[HostConfig], context: Context) -> Dependencies:
     """Raises :class:`SpecError` where two hosts push the same image, or need each other."""
     configs = list(configs)
-    # Whoever loads asks, and whoever rolls out.
+    # The loading of a project asks, and a rollout.
     key = ("dependencies", tuple(config.host.name for config in configs))
-    if key not in context.memo:
-        context.memo[key] = _dependencies(configs, context)
-    found: Dependencies = context.memo[key]
-    return found
+    return context.memo.of(key, lambda: _dependencies(configs, context))
 
 
 def _dependencies(configs: list[HostConfig], context: Context) -> Dependencies:

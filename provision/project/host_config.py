@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.model import Host
 from provision.project.lockfile import Locks, beside, read
+from provision.project.memo import Memo
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
@@ -61,7 +62,8 @@ class HostConfig(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a host's templates and files come from."""
+    """What is the same for all hosts of a project, and does not change while it is in use: where templates and files
+    come from, and what hosts have to do with each other."""
 
     templates: Templates
     files: tuple[Path, ...]
@@ -69,15 +71,14 @@ class Context:
     folder: Path = Path()
     #: exact versions that hosts follow
     locks: Locks = field(default_factory=dict)
-    #: what has been worked out already: checking, looking and planning all ask for the same
-    memo: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
-    #: which host pushes an image in this run, and the digests of those that are pushed by now
-    pushed_by: dict[str, str] = field(default_factory=dict, compare=False)
-    published: dict[str, str] = field(default_factory=dict, compare=False)
-    #: authorities that are not there yet: text stands for their certificates, which ``apply`` makes before it connects
-    foreseen: set[str] = field(default_factory=set, compare=False)
+    #: image -> the host that pushes it
+    pushed_by: Mapping[str, str] = field(default_factory=dict, compare=False)
     #: host with a registry -> the hosts that are to use it, with their addresses
-    clients: dict[str, dict[str, str]] = field(default_factory=dict, compare=False)
+    clients: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    #: whether text stands for certificates that an authority has yet to give: never for a run that writes to a host
+    foresees: bool = False
+    #: what has been computed already: checking, looking and planning all ask for the same
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
         """Where a file or folder of that name is; ``None`` when there is none."""
@@ -85,17 +86,17 @@ class Context:
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
-        key = ("src", name)
-        if key not in self.memo:
-            path = self.find(name)
-            self.memo[key] = path.read_bytes() if path is not None and path.is_file() else None
-        content: bytes | None = self.memo[key]
-        return content
+        return self.memo.of(("src", name), lambda: self._read(name))
+
+    def _read(self, name: str) -> bytes | None:
+        path = self.find(name)
+        return path.read_bytes() if path is not None and path.is_file() else None
 
 
-def context(playbook: Path) -> Context:
+def context(playbook: Path, *, foresees: bool = False) -> Context:
     folder = playbook.parent
-    return Context(Templates(folder / "templates"), (folder / "files", folder), folder, read(beside(playbook)))
+    templates, files = Templates(folder / "templates"), (folder / "files", folder)
+    return Context(templates, files, folder, read(beside(playbook)), foresees=foresees)
 
 
 def declare(

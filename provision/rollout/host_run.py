@@ -1,41 +1,43 @@
-"""One host's way through a run: connect, look, change, prove. Whatever happens, it ends in one ``host.done``."""
+"""One host's run, from the login to its end: whatever happens, that is one ``host.done``.
+
+The parts of it are modules next to this one: ``host_connection``, ``questions``, ``earlier``, ``approval``,
+``restarting`` and ``ending``.
+"""
 
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from typing import Any, Literal
 
 from fabric import Connection
 from msgspec.structs import replace
 
 from provision import tasks
-from provision.errors import SpecError
-from provision.model import LEVELS, Event, Failure, Plan
-from provision.planning import planfile
+from provision.model import Event, Failure, Plan
 from provision.planning.plan import Inspection
-from provision.project import lockfile
 from provision.project.host_config import HostConfig
 from provision.project.rollout_options import RolloutOptions
 from provision.remote.protocol import Seen
 from provision.remote.transaction import new_run
+from provision.rollout import earlier
+from provision.rollout.approval import Approval, check_impact
+from provision.rollout.ending import Ending, changed, status_of
+from provision.rollout.goal import Goal
+from provision.rollout.host_connection import HostConnection
+from provision.rollout.questions import QUESTIONS
+from provision.rollout.restarting import restarted
 from provision.rollout.run_request import RunContext
 from provision.secrets.secret import holds, mask
-from provision.transport import reboot
-from provision.transport.ssh import HostError, cut
 
-_UNREACHABLE = {"unreachable", "host_key", "auth"}
-
-#: What another machine tells of a host that is as wished, and is still to be proven.
+#: What a worker of a cluster reports of a host that is in the desired state, and is still to be verified.
 GOOD = "host.good"
 
 
 class HostRun:
-    """One host's way through a run; ``rollout_options`` are of the play that paces it.
+    """One host's run; ``rollout_options`` are of the play that paces it.
 
-    ``good`` is how it ends if it is proven to be as wished, ``status`` how it has ended.
+    ``good`` is how it ends if the verification finds no fault, ``status`` how it has ended.
     """
 
     def __init__(
@@ -45,15 +47,14 @@ class HostRun:
         self.found: Inspection | None = None
         self.plan: Plan | None = None
         self.good = self.status = ""
-        approved = run_context.request.approved
-        self._approved = approved.get(config.host.name) if approved is not None else None
-        self._left = self._previewed = self._begun = False
-        self._run = run_context.request.run
-        #: told when we begin to wait for the host, and when that is over
+        request, name = run_context.request, config.host.name
+        self._approval = Approval((request.approved or {}).get(name), run_context.options.salt)
+        self._previewed = self._begun = False
+        self._run = request.run
+        #: called when the run begins to wait for the host, and when that is over
         self.waits: Callable[[bool], None] = lambda waiting: None
-        self._connection: Connection | None = None
+        self._connection = HostConnection(run_context.transport, config.host, request.deadline)
         self._began = 0.0
-        self._watch: int | None = None
 
     @property
     def done(self) -> bool:
@@ -64,17 +65,22 @@ class HostRun:
         """Whether it was looked at, and has something to change."""
         return self.plan is not None and not self.done and not self.good
 
+    @property
+    def approved(self) -> dict[str, Any] | None:
+        """The plan that the operator has approved, where one is needed."""
+        return self._approval.entry
+
     def preview(self, keep: bool) -> None:
-        """Look, for somebody to say yes to. Without its connection it is looked at again before it is changed."""
+        """Look, for the operator to approve. Without its connection the host is looked at again before its change."""
         self._previewed = True
         self.look()
         self._previewed = False
         if self.pending and self.plan is not None and not (keep and self.plan.changes):
-            self._approved = self._entry(self.plan)
+            self._approval.show(self.plan)
             self.release()
 
     def receive(self, event: Event) -> None:
-        """What another machine, which goes this host's way, tells of it; whatever comes after its end is dropped."""
+        """An event of a worker that has this host; what comes after its end is dropped."""
         if self.done:
             return
         if event.name == GOOD:
@@ -84,16 +90,11 @@ class HostRun:
             if self.plan is not None:
                 return
             self.plan = plan
-            if self._approved is None and self.run_context.request.confirm is not None:
-                self._approved = self._entry(plan)
+            if self.approved is None and self.run_context.request.confirm is not None:
+                self._approval.show(plan)
         elif event.name == "host.done":
             self.status = str(event.data["status"])
         self.run_context.emit(event)
-
-    @property
-    def approved(self) -> dict[str, Any] | None:
-        """The plan that somebody has said yes to, if anybody had to."""
-        return self._approved
 
     def whole(self) -> None:
         if self.done or self.good:
@@ -102,290 +103,157 @@ class HostRun:
             self.skip(f"its hook before failed: {problem}")
             return
         self._begun = True
-        if self._connection is None:
+        if self._connection.open is None:
             self.look()
             self.waits(False)
         if self.pending:
             self.fix()
 
     def look(self) -> None:
-        """Connect and look; the host is done unless there is something left to fix."""
+        """Connect and look; the host is done unless there is something left to change."""
         self._began = time.monotonic()
         self._emit("host.begin")
         self.waits(True)
-        with _Ending(self):
-            deadline = self._deadline()
-            self._connection = self.run_context.transport.open(self.config.host, deadline)
-            self._guard(deadline)
-            run_context = self.run_context
-            earlier = run_context.request.earlier
-            begun = (
-                run_context.request.run
-                if run_context.request.again
-                else earlier
-                if run_context.request.mode == "apply"
-                else ""
-            )
-            began = self._took_up(self._connection, begun, deadline) if begun else ""
-            with self._soon(deadline) as soon:
-                if run_context.request.mode in _QUESTIONS:
-                    _QUESTIONS[run_context.request.mode](self, self._connection, soon)
+        with Ending(self.fail):
+            connection, deadline = self._connection.connect()
+            request = self.run_context.request
+            begun = earlier.begun(request)
+            receipt = earlier.take_up(connection, self.config, begun, deadline) if begun else ""
+            if begun and begun == self._run and receipt != "none":
+                self._run = new_run()  # a host takes a run's name once
+            with self._connection.soon(deadline, request.look_within) as soon:
+                if request.goal in QUESTIONS:
+                    self._ask(connection, soon)
                     return
-                if run_context.request.mode == "rollback":
-                    self.found = tasks.look_back(
-                        self._connection, self.config, run_context.context, earlier, run_context.options, soon
-                    )
-                else:
-                    self.found = tasks.look(
-                        self._connection, self.config, run_context.context, run_context.options, soon
-                    )
-            if began == "waiting":
-                self._settle_earlier(self._connection, begun, deadline)
+                found = self._inspect(connection, soon)
+            self.found = found
+            if receipt == "waiting":
+                earlier.settle(connection, self.config, begun, not found.plan.changes, deadline)
+                self._end_well("changed")
                 return
             if self.plan is None:
-                self._emit("host.plan", plan=self.found.plan)
-            self.plan = self.found.plan
-            self._as_approved(self.found.plan)
-            self._within_bounds(self.found.plan)
-            if run_context.request.mode == "plan" or not self.found.plan.changes:
-                if not self.found.plan.changes:
-                    self._publish(self.found, self.found.report)
-                # What the run that is taken up here has done already is its doing.
-                self._end_well("changed" if self.found.plan.changes or began == "done" else "ok")
-            elif run_context.request.confirm is not None:
-                self._unguard()  # a person may think as long as it takes
+                self._emit("host.plan", plan=found.plan)
+            self.plan = found.plan
+            self._approval.check(found.plan)
+            check_impact(found.plan, request.max_impact)
+            if not found.plan.changes:
+                self._publish(found, found.report)
+                # What the run that is taken up here has done is part of this run.
+                self._end_well("changed" if receipt == "done" else "ok")
+            elif request.goal is Goal.PLAN:
+                self._end_well("changed")
+            elif request.confirm is not None:
+                self._connection.wait()
 
-    @contextmanager
-    def _soon(self, deadline: float) -> Iterator[float]:
-        """A look takes a moment; a host that lets it wait has frozen, and is no reason to wait until its deadline."""
-        within = self.run_context.request.look_within
-        soon = min(deadline, time.monotonic() + within)
-        self._unguard()
-        self._guard(soon)
-        try:
-            yield soon
-        except HostError as error:
-            if error.failure.kind != "timeout" or soon == deadline:
-                raise
-            message = f"looking at the host took longer than {within:.0f} s (--look-within); nothing was changed"
-            raise HostError("timeout", message, detail=error.failure.detail) from error
-        self._unguard()
-        if not self.done:
-            self._guard(deadline)
-
-    def _took_up(self, connection: Connection, run: str, deadline: float) -> str:
-        """How far an earlier run got on this host, by the host's own receipt; its job is waited for."""
-        receipt = tasks.receipt(connection, self.config, run, "attach", deadline)
-        if receipt.startswith("rolled_back"):
-            message = f"run {run} did not end well here ({receipt.partition(' ')[2]}); the host put everything back"
-            raise HostError("interrupted", message, rolled_back=True)
-        if run == self._run and receipt != "none":
-            self._run = new_run()  # a host takes a run's name once
-        return receipt
-
-    def _settle_earlier(self, connection: Connection, run: str, deadline: float) -> None:
-        """An earlier run that waits for its word: this connection was made after its change, so it can be given."""
-        good = self.found is not None and not self.found.plan.changes
-        if tasks.receipt(connection, self.config, run, "confirm" if good else "revoke", deadline) != "done":
-            message = f"run {run} did not make this host as wanted; the host put everything back"
-            raise HostError("drift", message, rolled_back=True)
-        self._end_well("changed")
-
-    def _as_approved(self, plan: Plan) -> None:
-        """Where somebody has said yes to a plan, it is that one or none. What is right already needs none."""
-        if self._approved is None or not plan.changes:
-            return
-        made = self._entry(plan)
-        if made == self._approved:
-            return
-        old, new = ({one["resource"]: one for one in each["changes"]} for each in (self._approved, made))
-        other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        parts = {"platform": "the platform", "flavour": "the platform", "impacts": "what it restarts or stops"}
-        other += dict.fromkeys(text for key, text in parts.items() if self._approved.get(key) != made[key])
-        raise HostError(
-            "drifted",
-            "the host, its spec, or a secret is no longer as the plan was made on; nothing was done",
-            detail=f"planned otherwise: {', '.join(other)}",
-        )
-
-    def _entry(self, plan: Plan) -> dict[str, Any]:
-        return planfile.entry(plan, self.run_context.options.salt)
-
-    def _within_bounds(self, plan: Plan) -> None:
-        most = self.run_context.request.max_impact
-        if most is not None and LEVELS.index(plan.impact) > LEVELS.index(most):
-            worst = [one for one in plan.impacts if one.level == plan.impact]
-            reasons = "; ".join(f"{one.subject}: {one.reason}" for one in worst)
-            raise HostError("impact", f"{plan.impact} is more than --max-impact {most} allows ({reasons})")
-
-    def _examine(self, connection: Connection, deadline: float) -> None:
-        verdicts = tasks.examine(connection, self.config, deadline)
-        for verdict in verdicts:
-            self._emit("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
-        bad = [f"{verdict.subject}: {verdict.text}" for verdict in verdicts if verdict.level == "bad"]
-        if bad:
-            self.fail(Failure("unsuited", f"does not suit: {'; '.join(bad)}"))
-        else:
+    def _ask(self, connection: Connection, deadline: float) -> None:
+        request = self.run_context.request
+        failure = QUESTIONS[request.goal](connection, self.config, self.run_context, self._emit, deadline)
+        if failure is None:
             self._end("ok")
+        else:
+            self.fail(failure)
 
-    def _versions(self, connection: Connection, deadline: float) -> None:
-        platform, packages, images = tasks.versions(connection, self.config, self.run_context.context, deadline)
-        self._emit("versions", platform=lockfile.key(platform), packages=packages, images=images)
-        self._end("ok")
-
-    def _history(self, connection: Connection, deadline: float) -> None:
-        for name, result, count in tasks.history(connection, self.config, deadline):
-            self._emit("run", run=name, result=result, things=count)
-        self._end("ok")
+    def _inspect(self, connection: Connection, deadline: float) -> Inspection:
+        context, options, request = self.run_context.context, self.run_context.options_now, self.run_context.request
+        if request.goal is Goal.ROLLBACK:
+            return tasks.look_back(connection, self.config, context, request.earlier, options, deadline)
+        return tasks.look(connection, self.config, context, options, deadline)
 
     def fix(self) -> None:
-        found, connection = self.found, self._connection
+        """Make the changes that the look has found."""
+        found, connection = self.found, self._connection.open
         if found is None or connection is None:
             raise RuntimeError("fix before look")
-        with _Ending(self), self.run_context.pulls.held(self.config, found.plan) as pulling:
-            self._unguard()
-            deadline = self._deadline()
-            self._guard(deadline)
-            transport, request = self.run_context.transport, self.run_context.request
+        with Ending(self.fail), self.run_context.pulls.held(self.config, found.plan) as pulling:
+            deadline = self._connection.extend()
+            request = self.run_context.request
 
             def emit(event: Event) -> None:
                 pulling.received(event)
                 self.run_context.emit(event)
 
-            def again() -> Connection:
-                if self._left:
-                    raise HostError(
-                        "left", "we were told to leave; the host finishes, or puts everything back, by itself"
-                    )
-                return transport.open(self.config.host, deadline)
-
-            changing = tasks.Changing(self._run, request.confirm_within, again, request.max_impact)
+            changing = tasks.Changing(
+                self._run, request.confirm_within, lambda: self._connection.again(deadline), request.max_impact
+            )
             report = tasks.fix(connection, self.config, found, deadline, emit, changing)
             self._publish(found, report)
             if not connection.is_connected:
-                # It broke off, and the change went on over another one.
+                # It broke off, and the change was followed over another connection.
                 self.release()
-                self._connection = transport.open(self.config.host, deadline)
-                self._guard(deadline)
+                self._connection.connect()
             self._end_well("changed")
 
     def _publish(self, found: Inspection, report: Seen) -> None:
         """What this host has pushed, for those that come after it."""
         if self.run_context.context.pushed_by:
-            self.run_context.context.published.update(tasks.pushed(found.resources, report))
+            self.run_context.published.add(tasks.pushed(found.resources, report))
 
     def hold(self) -> Connection | None:
-        """The connection (a new one if there is none), with a deadline of its own for what is done with it now."""
-        with _Ending(self):
-            if self._connection is None:
-                self._connection = self.run_context.transport.open(self.config.host, self._deadline())
-            self._guard(self._deadline())
-            return self._connection
+        """The connection (a new one if there is none), with a new deadline; ``None`` where that fails."""
+        with Ending(self.fail):
+            if self._connection.open is None:
+                self._connection.connect()
+            else:
+                self._connection.extend()
+            return self._connection.open
         return None
 
     def release(self) -> None:
-        """Give the connection up for a while."""
-        self._unguard()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close the connection for a while."""
+        self._connection.release()
+
+    def cut(self) -> None:
+        """Leave the host to itself."""
+        self._connection.cut()
 
     def proven(self) -> None:
         self._end(self.good)
 
     def _end_well(self, status: str) -> None:
-        """The host is as wished; it is at its end unless that is still to be proven, or it is to be restarted: when its
-        turn comes, and somebody has said yes."""
-        if (
-            self._previewed
-            and self.rollout_options is not None
-            and (self.rollout_options.proves or self.rollout_options.reboot != "never")
-        ):
+        """The host is in the desired state. It ends unless it is still to be verified, or to be restarted when its turn
+        comes and the operator has approved."""
+        options, request = self.rollout_options, self.run_context.request
+        if self._previewed and options is not None and (options.proves or options.reboot != "never"):
             return
         if (
-            self.rollout_options is not None
-            and self.rollout_options.reboot == "if-needed"
-            and self.run_context.request.changes
+            request.goal.changes
+            and options is not None
+            and options.reboot == "if-needed"
+            and restarted(self.run_context, self.config, options, self._connection, self._note)
         ):
-            status = self._restarted(status)
-        paced = self.rollout_options is not None and self.rollout_options.proves and self.run_context.request.changes
-        if not (self.run_context.request.prove or paced):
+            status = "changed"
+        paced = options is not None and options.proves and request.goal.changes
+        if not (request.prove or paced):
             self._end(status)
         else:
-            self._unguard()
+            self._connection.wait()
             self.good = status
-
-    def _restarted(self, status: str) -> str:
-        """Restart the host if it says that it needs it, and look at what comes back. Where the play names no domain,
-        each host is one."""
-        if self._connection is None or not reboot.needed(self.config.host, self._connection):
-            return status
-        if self.run_context.request.max_impact is not None:
-            self._emit("note", text="it needs a restart, which --max-impact does not allow")
-            return status
-        alone = self.rollout_options is None or self.rollout_options.domain is None
-        with self.run_context.restarts if alone else nullcontext():
-            self._unguard()
-            deadline = self._deadline()
-            self._connection = reboot.restart(
-                self.run_context.transport,
-                self.config.host,
-                self._connection,
-                deadline,
-                lambda text: self._emit("note", text=text),
-            )
-            self._guard(deadline)
-            found = tasks.look(
-                self._connection, self.config, self.run_context.context, self.run_context.options, deadline
-            )
-        if found.plan.changes:
-            left = ", ".join(change.resource for change in found.plan.changes)
-            raise HostError("drift", "after its restart the host was not as wanted any more", detail=left)
-        return "changed"
 
     def skip(self, reason: str) -> None:
         if not self.done:
             self._end("skipped", reason=reason)
 
     def fail(self, failure: Failure) -> None:
-        # Whatever found its way into it: a program's words, what a host has in the place of what it should have.
+        # Whatever came into it may hold a secret: a program's words, what a host has in the place of a file.
         failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail))
-        if failure.rolled_back:
-            self._end("rolled_back", failure)
-        else:
-            self._end("unreachable" if failure.kind in _UNREACHABLE else "failed", failure)
+        self._end(status_of(failure), failure)
 
-    def cut(self) -> None:
-        """Leave the host to itself."""
-        self._left = True
-        if self._connection is not None:
-            cut(self._connection)
-
-    def _deadline(self) -> float:
-        return time.monotonic() + self.run_context.request.deadline
-
-    def _guard(self, deadline: float) -> None:
-        connection = self._connection
-        if connection is not None:
-            self._watch = self.run_context.transport.watchdog.watch(deadline, lambda: cut(connection))
-
-    def _unguard(self) -> None:
-        if self._watch is not None:
-            self.run_context.transport.watchdog.drop(self._watch)
-            self._watch = None
+    def _note(self, text: str) -> None:
+        self._emit("note", text=text)
 
     def _emit(self, name: str, **data: object) -> None:
         self.run_context.emit(Event(name, self.config.host.name, data))
 
     def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
         self.release()
-        # Not for one that ended by the look before the question: nobody has said yes to a command for it.
+        # Not for a host that ended by the look before the question: its hook was not approved.
         if self._begun and status != "skipped" and (problem := self._hook("after", status)):
-            # Drained, and not taken back, say: the next must not go the same way.
+            # A host that was drained and not brought into use again, say: the next must not follow.
             failure = failure or Failure("hook", f"its hook after failed: {problem}")
             status = "failed" if status in ("ok", "changed") else status
         self.status = status
-        data: dict[str, object] = {"status": status, "changes": self._changes(status, failure)}
+        plan = self.found.plan if self.found is not None else None
+        data: dict[str, object] = {"status": status, "changes": changed(plan, status, failure)}
         if failure is not None:
             data["failure"] = failure
         if reason:
@@ -395,7 +263,7 @@ class HostRun:
         self._emit("host.done", **data)
 
     def _hook(self, when: Literal["before", "after"], status: str = "") -> str:
-        """The play's command for each host, if it has one: what went wrong with it."""
+        """Run the play's command for each host, if it has one; returns what went wrong with it."""
         request = self.run_context.request
         if self.rollout_options is None or request.hook is None:
             return ""
@@ -403,45 +271,5 @@ class HostRun:
         if words is None:
             return ""
         if any(holds(word) for word in words):
-            return "a secret must not be among its words: everybody on the controller sees them"
+            return "a secret must not be among its words: every user of the controller sees them"
         return request.hook(list(words), {"WHEN": when, "HOST": self.config.host.name, "STATUS": status})
-
-    def _changes(self, status: str, failure: Failure | None) -> int:
-        """How many resources were (or, for a plan, would be) changed; of a failed host, those that were done whole."""
-        if self.found is None or status not in ("changed", "failed"):
-            return 0
-        resources = [change.resource for change in self.found.plan.changes]
-        if failure is None:
-            return len(resources)
-
-        def touched(resource: str, steps: tuple[str, ...]) -> bool:
-            return any(step.startswith(f"{resource} ") for step in steps)
-
-        return sum(touched(one, failure.done) and not touched(one, failure.undone) for one in resources)
-
-
-class _Ending:
-    """Turns what stops a host into its end; other hosts go on."""
-
-    def __init__(self, run: HostRun) -> None:
-        self.run = run
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, HostError):
-            self.run.fail(error.failure)
-            return True
-        if isinstance(error, SpecError):  # what only a look could tell: a template that fails for this platform
-            self.run.fail(Failure("spec", str(error)))
-            return True
-        if isinstance(error, Exception):  # a fault of ours ends this host and no other
-            detail = "".join(traceback.format_exception(error))
-            self.run.fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
-            return True
-        return False
-
-
-#: Modes that only ask a host something.
-_QUESTIONS = {"doctor": HostRun._examine, "runs": HostRun._history, "lock": HostRun._versions}

@@ -67,8 +67,8 @@ class Rollout:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
         # What only looks at hosts has no order.
-        self._dependencies = dependencies(configs, context) if request.mode in ("apply", "plan") else Dependencies()
-        self._stages = stages(configs, self._dependencies, request.run, request.changes)
+        self._dependencies = dependencies(configs, context) if request.goal.ordered else Dependencies()
+        self._stages = stages(configs, self._dependencies, request.run, request.goal.changes)
         if self._dependencies.after and not self._fan_out.keeps:
             raise UsageError("hosts that need each other's images can't be shared out by --cluster")
         run_context = RunContext(context, transport, options, request, self._emit)
@@ -87,7 +87,7 @@ class Rollout:
         """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         count = sum(len(stage.schedule.waves) for stage in self._stages)
-        self._emit(Event("run.begin", data={"mode": self.request.mode, "hosts": len(self._runs), "waves": count}))
+        self._emit(Event("run.begin", data={"mode": self.request.goal.value, "hosts": len(self._runs), "waves": count}))
         with self._interrupts:
             if self.request.confirm is not None:
                 self._ask_before(keep=count == 1 and self._fan_out.keeps)
@@ -96,7 +96,7 @@ class Rollout:
         self.transport.close()
         counts = {status: self._result.counts[status] for status in STATUSES}
         seconds = round(time.monotonic() - begin, 3)
-        self._emit(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.mode}))
+        self._emit(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.goal.value}))
         return self._result
 
     def lacks(self, run: HostRun) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fabric import Connection
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from provision.catalog import Options
 from provision.model import Event, Failure, Plan
 from provision.project.host_config import Context, HostConfig
+from provision.rollout.goal import Goal
 from provision.rollout.pulls import Pulls
 from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
@@ -26,12 +28,12 @@ Hook = Callable[[list[str], dict[str, str]], str]
 
 
 class RunRequest(Struct, frozen=True):
-    """``mode`` plan, doctor and lock change nothing; ``confirm`` is asked once, between all looks and the first change,
-    ``ask`` between waves. ``deadline`` is in seconds per host; a host that waits for the answer gets a new one. A look
-    must be over within ``look_within`` seconds. ``prove`` has each host verified at its end. ``run`` names this run on
-    the hosts; risky changes are put back by a host that nobody comes into anew within ``confirm_within`` seconds."""
+    """``confirm`` is asked once, between all looks and the first change, ``ask`` between waves. ``deadline`` is in
+    seconds per host; a host that waits for the answer gets a new one. A look must be over within ``look_within``
+    seconds. ``prove`` has each host verified at its end. ``run`` names this run on the hosts; a host rolls a risky
+    change back unless a new login confirms it within ``confirm_within`` seconds."""
 
-    mode: Literal["plan", "apply", "doctor", "lock", "runs", "rollback"]
+    goal: Goal
     forks: int = 50
     deadline: float = DEADLINE
     look_within: float = 30.0
@@ -45,18 +47,32 @@ class RunRequest(Struct, frozen=True):
     max_impact: str | None = None
     #: a run to bring back, or one that broke off and is to be finished
     earlier: str = ""
-    #: somebody has begun with this very run, and died over it: each host is asked first how far it got
+    #: another worker began with this very run, and died: each host is asked first how far it got
     again: bool = False
-    #: host -> the plan that somebody has approved (:func:`provision.planning.planfile.entry`)
+    #: host -> the plan that the operator has approved (:func:`provision.planning.planfile.entry`)
     approved: dict[str, dict[str, Any]] | None = None
 
-    @property
-    def changes(self) -> bool:
-        return self.mode in ("apply", "rollback")
+
+class Published:
+    """The images that hosts of this run have pushed, with their digests; hosts that come later use them. Threads share
+    it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._digests: dict[str, str] = {}
+
+    def add(self, digests: Mapping[str, str]) -> None:
+        with self._lock:
+            self._digests.update(digests)
+
+    def now(self) -> tuple[tuple[str, str], ...]:
+        """Those that are pushed by now, in order of their names."""
+        with self._lock:
+            return tuple(sorted(self._digests.items()))
 
 
 class RunContext(Struct, frozen=True):
-    """What all hosts of a run have in common."""
+    """What all hosts of a run have in common. ``context`` and ``request`` do not change; what changes has a lock."""
 
     context: Context
     transport: Transport
@@ -66,3 +82,9 @@ class RunContext(Struct, frozen=True):
     #: held by the one host that is restarted
     restarts: threading.Lock = field(default_factory=threading.Lock)
     pulls: Pulls = field(default_factory=Pulls)
+    published: Published = field(default_factory=Published)
+
+    @property
+    def options_now(self) -> Options:
+        """The options, with what hosts have pushed by now."""
+        return replace(self.options, published=self.published.now())
