@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from provision.distros import platform
 from provision.dockerd.daemon_json import sysctls
 from provision.dockerd.daemon_keys import keys
 from provision.dockerd.key_effects import key_effects, worst
-from provision.model import Call, Change, Drift, Loading, Plan
-from provision.planning.impact import impacts
+from provision.model import Call, Change, Drift, Impact, Loading, Plan
+from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.resources.service import Service
+from provision.steps.compose import compose_down, compose_up
+from provision.steps.containers import container_follow, container_put, container_remove, container_state
+from provision.steps.docker_engine import bridge_settle
+from provision.steps.files import put_file
+from provision.steps.images import image_pull
 from provision.steps.kernel import forward_set
+from provision.steps.networks import network_replace
+from provision.steps.packages import pkg_transaction
 from provision.steps.services import svc_settle
+from provision.steps.volumes import volume_remove
 
 
 @pytest.mark.parametrize(
@@ -49,9 +59,25 @@ def test_a_key_that_an_engine_does_not_know_needs_a_restart() -> None:
     assert key_effects({}, {"default-stop-timeout": 5}, (28, 5)) == {"default-stop-timeout": "restart"}
 
 
-def test_every_key_has_an_effect() -> None:
+#: What dockerd takes over on SIGHUP (moby 29.7: daemon/reload.go and daemon/reload_unix.go).
+RELOADED = {
+    *("authorization-plugins", "debug", "default-cgroupns-mode", "default-ipc-mode", "default-runtime"),
+    *("default-shm-size", "default-stop-timeout", "features", "insecure-registries", "labels", "live-restore"),
+    *("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "network-diagnostic-port"),
+    *("nri-opts", "registry-mirrors", "runtimes", "shutdown-timeout"),
+}
+#: What dockerd accepts, and does nothing with.
+IGNORED = {"allow-nondistributable-artifacts", "containerd-plugins-namespace", "deprecated-key-path"}
+
+
+def test_the_effect_of_every_key() -> None:
     for name in keys():
-        assert key_effects({}, {name: "x"})[name] in ("none", "reload", "restart")
+        expected = "reload" if name in RELOADED else "none" if name in IGNORED else "restart"
+        assert key_effects({}, {name: {"buildkit": True}}) == {name: expected}
+    assert set(keys()) >= RELOADED | IGNORED
+
+
+def test_the_worst_of_levels() -> None:
     assert worst(["reload", "restart", "none"]) == "restart"
     assert worst([]) == "none"
 
@@ -98,3 +124,205 @@ def test_a_host_that_forwards_everything_again_is_an_impact_to_read() -> None:
         Plan("web1", on, (Change("forward:policy", drift, (forward_set("ACCEPT", before="DROP"),)),)), {}, True
     )
     assert (one.level, one.reason) == ("none", "the host forwards packets between all its networks")
+
+
+def planned(*changes: Change) -> Plan:
+    on = platform("debian", "13", "trixie")
+    assert on is not None
+    return Plan("web1", on, changes)
+
+
+def changed(resource: str, *calls: Call) -> Change:
+    return Change(resource, Drift({"x": "b"}, {"x": "a"}, ("x",)), calls)
+
+
+def packages(install: dict[str, str | None], before: dict[str, str]) -> Change:
+    return changed("packages:all", pkg_transaction(lock_timeout=1, install=install, before=before))
+
+
+BRIDGE = changed("bridge:docker0", bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"))
+#: What a service's look says of one that runs and has loaded its files.
+SEEN: dict[str, str] = {
+    "verb": "restart",
+    "effect": "",
+    "undo": "restart",
+    "undo effect": "",
+    "undo live": "-",
+    "bridge": "",
+    "running": "yes",
+    "loaded": "current",
+    "loaded before": "current",
+    "enabled": "yes",
+    "unit": "current",
+}
+STALE: dict[str, str] = {"loaded": "stale", "effect": "bip: restart"}
+DAEMON_MOVES = "docker-ce: the daemon is restarted; back only while a repository has the old version"
+
+
+def service(
+    seen: dict[str, str], unit: str = "docker", enabled: bool | None = None, running: bool | None = None
+) -> Change:
+    """A service that watches a file, from what is seen of it."""
+    resource = Service(unit, enabled, running, ("/etc/x",))
+    want, seen = resource.want(), {**SEEN, **seen}
+    drift = Drift(want, seen, tuple(key for key in want if want[key] != seen[key]))
+    return Change(resource.id, drift, tuple(resource.fix(drift)))
+
+
+def put(*differs: str) -> Call:
+    return container_put(
+        "web",
+        running=True,
+        within=1,
+        steady=0,
+        networks=(),
+        secrets={},
+        words=("app:1",),
+        differs=differs,
+        limit=180,
+    )
+
+
+def state(verb: Literal["start", "restart", "stop"]) -> Call:
+    return container_state("web", verb=verb, within=1, steady=0, limit=180)
+
+
+def up(runs: bool) -> Call:
+    return compose_up("shop", file="/x", within=1, images=(), runs=runs)
+
+
+PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        # Packages of the daemon that are there already; a new one disturbs nothing.
+        (packages({"docker-ce": "2"}, {"docker-ce": "1"}), ("restart", DAEMON_MOVES)),
+        (packages({"docker-ce": "2", "tree": "1"}, {"docker-ce": "absent", "tree": "absent"}), None),
+        (packages({"tree": "2"}, {"tree": "1"}), None),
+        (BRIDGE, ("restart", "docker's bridge does not have the declared address")),
+        (service(STALE), ("restart", "bip: restart")),
+        (service({**STALE, "verb": "reload"}), ("reload", "bip: restart")),
+        (service({"loaded": "stale"}), ("restart", "")),
+        # It does not run, so nothing in it is disturbed; to stop it disturbs.
+        (service({"running": "no"}, running=True), None),
+        (service({}, running=False), ("restart", "stops")),
+        (service({"enabled": "no"}, enabled=True), None),
+        (service(STALE, "other"), None),
+        (service({}, "other", running=False), None),
+        # Objects of docker's that are there.
+        (changed("container:web", put("image", "env")), ("stop", "made anew: image, env")),
+        (
+            changed("container:web", container_follow("app:1", put=put("image"))),
+            ("stop", "made anew, if its image is another one then"),
+        ),
+        (changed("container:web", container_remove("web", limit=180)), ("stop", "ends")),
+        (changed("container:web", put()), None),
+        (
+            changed("network:back", network_replace("back", words=(), before="", differs=("subnet", "gateway"))),
+            ("reload", "made anew (subnet, gateway); its containers are cut off for a moment"),
+        ),
+        (changed("compose:shop", up(runs=True)), ("stop", "services that differ are made anew")),
+        (changed("compose:shop", up(runs=False)), None),
+        (changed("compose:shop", compose_down("shop", file="/x")), ("stop", "ends")),
+        (
+            changed("volume:data", volume_remove("data")),
+            ("stop", "its data is removed, and no rollback brings it back"),
+        ),
+        (changed("container:web", state("stop")), ("stop", "is stopped")),
+        (changed("container:web", state("restart")), ("stop", "is restarted")),
+        (changed("container:web", state("start")), None),
+        # The first step that does something counts, wherever it stands.
+        (changed("container:web", PULL, put("image"), state("stop")), ("stop", "made anew: image")),
+        (changed("forward:policy", forward_set("DROP", before="ACCEPT")), None),
+        (changed("file:/etc/x", put_file("/etc/x", content=b"b")), None),
+    ],
+)
+def test_what_a_change_does(change: Change, expected: tuple[str, str] | None) -> None:
+    found = impacts(planned(change), {}, survive=False)
+    assert [(one.level, one.subject, one.reason) for one in found] == (
+        [(expected[0], change.resource, expected[1])] if expected else []
+    )
+
+
+RESTART = service(STALE)
+ENDS = ("stop", "containers", "would end: db (always restart policy), web (no restart policy)")
+
+
+@pytest.mark.parametrize(
+    ("change", "ends"),
+    [
+        (RESTART, True),
+        (packages({"docker-ce": "2"}, {"docker-ce": "1"}), True),
+        (BRIDGE, True),
+        (service({**STALE, "verb": "reload"}), False),
+        (changed("container:web", put("image")), False),
+    ],
+)
+def test_which_restarts_end_containers(change: Change, ends: bool) -> None:
+    containers = {"web": "", "db": "always"}
+    found = [(one.level, one.subject, one.reason) for one in impacts(planned(change), containers, survive=False)]
+    assert found[1:] == ([ENDS] if ends else [])
+    assert len(impacts(planned(change), containers, survive=True)) == 1
+    assert len(impacts(planned(change), {}, survive=False)) == 1
+    assert daemon_restarts(impacts(planned(change), {}, survive=False)) == ends
+
+
+def test_a_restart_of_something_else_is_none_of_the_daemon() -> None:
+    assert not daemon_restarts([Impact("restart", "container:web", ""), Impact("reload", "service:docker", "")])
+    assert daemon_restarts([Impact("reload", "service:docker", ""), Impact("restart", "bridge:docker0", "")])
+
+
+def test_what_keeps_a_bridge_from_moving() -> None:
+    here = service({**STALE, "bridge": "bip, fixed-cidr"})
+    there = service({**STALE, "bridge": "bip"}, "other")
+    assert bridge_blocked(planned(there, RESTART)) == ""
+    assert bridge_blocked(planned(there, here)) == "bip, fixed-cidr"
+    assert bridge_blocked(planned(here, BRIDGE)) == "bip, fixed-cidr, bip"
+
+
+BACK: dict[str, str] = {**STALE, "verb": "reload", "undo effect": "debug"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "containers", "expected"),
+    [
+        (BACK, {}, [("restart", "service:docker", "to roll back debug")]),
+        ({**BACK, "undo effect": ""}, {}, [("restart", "service:docker", "to roll it back")]),
+        (
+            BACK,
+            {"web": ""},
+            [
+                ("restart", "service:docker", "to roll back debug"),
+                ("stop", "containers", "would end: web (no restart policy)"),
+            ],
+        ),
+        ({**BACK, "undo live": "live"}, {"web": ""}, [("restart", "service:docker", "to roll back debug")]),
+        (
+            {**BACK, "undo live": "live", "undo": "bridge"},
+            {"web": ""},
+            [
+                ("restart", "service:docker", "to roll back debug"),
+                ("stop", "containers", "would end: web (no restart policy)"),
+            ],
+        ),
+        ({**BACK, "undo": "reload"}, {"web": ""}, []),
+        ({**BACK, "running": "no"}, {"web": ""}, []),
+    ],
+)
+def test_what_a_rollback_does_more_than_its_plan(
+    seen: dict[str, str], containers: dict[str, str], expected: list[tuple[str, str, str]]
+) -> None:
+    harmless = changed("file:/etc/x", put_file("/etc/x", content=b"b"))
+    found = rollback_impacts(planned(harmless, service(seen)), containers)
+    assert [(one.level, one.subject, one.reason) for one in found] == expected
+
+
+def test_a_rollback_that_does_what_its_plan_does_is_not_named() -> None:
+    plan = planned(service(BACK))
+    assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("restart", "x", ""),)), {}) == ()
+    assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("reload", "x", ""),)), {}) != ()
+    assert rollback_impacts(planned(service(BACK, "other")), {"web": ""}) == ()
+    # What a restart of docker for its bridge does, the plan says already.
+    assert rollback_impacts(planned(BRIDGE), {"web": ""}) == ()

@@ -6,19 +6,24 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from provision.model import LEVELS, Impact, Plan
+from provision.model import LEVELS, Change, Impact, Plan
 
 
 def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
     """What each change does. ``containers`` are those that run now, by name, with their restart policy; they
     ``survive`` a restart of the daemon where live-restore is on by then."""
-    steps = [(call, change.resource) for change in plan.changes for call in change.calls if call.impact is not None]
-    found = [replace(call.impact, subject=resource) for call, resource in steps if call.impact is not None]
+    found = [one for change in plan.changes if (one := _impact(change)) is not None]
     daemon = [one for one in found if _of_daemon(one)]
     found = [*daemon, *(one for one in found if not _of_daemon(one))]
     if containers and not survive and daemon_restarts(daemon):
         found.append(_ends(containers))
     return tuple(found)
+
+
+def _impact(change: Change) -> Impact | None:
+    """Of its first step that has one."""
+    found = next((call.impact for call in change.calls if call.impact is not None), None)
+    return None if found is None else replace(found, subject=change.resource)
 
 
 def _ends(containers: Mapping[str, str]) -> Impact:
