@@ -7,9 +7,10 @@ A *State* is text to text; a key that is missing means absent, and no value is e
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
@@ -104,31 +105,114 @@ class Platform(Struct, frozen=True):
     like: str = ""
 
 
-class Call(Struct, frozen=True):
-    """A shell function of ours and its arguments. Python names it; only ``script`` turns it into text.
+class Risk(enum.Enum):
+    """Whether a step may shut the operator out of a host. A step that is not known to be harmless may."""
 
-    ``replaces`` are the paths that it may overwrite or remove (what must be backed up), ``disturbs`` the
-    services that watch one of those paths. ``live`` functions report while they run (waiting for a lock). ``renews``
-    are further things that may be others afterwards, for the resources that come after. ``keeps`` says what the host
-    must keep besides files to undo it: (kind, key, value) each. ``late`` arguments, the last ones, may be known only
-    when the step's turn comes: no plan is held to them. ``sends`` is what must be on the host before.
-    ``pulls`` are images that it may fetch from registries. ``private`` are places of arguments that only some users of
-    the host may read: a plan file has their keyed hash. ``limit`` is how many seconds it may take without a sign of
-    life before the host takes it for hung, and rolls back what is risky.
+    NONE = "none"
+    CUT_OFF = "cut off"
+
+
+#: What a change does to what runs, from least to most: ``stop`` ends containers.
+LEVELS = ("none", "reload", "restart", "stop", "reboot")
+
+
+class Impact(Struct, frozen=True):
+    """``level`` is one of :data:`LEVELS`; ``subject`` the resource that brings it about (empty in a :class:`Call`,
+    which does not know its resource), ``reason`` for people."""
+
+    level: str
+    subject: str
+    reason: str
+
+
+class Written(Struct, frozen=True):
+    """A file whose content a step replaces: its text afterwards (in UTF-8, other bytes by surrogateescape), ``None``
+    where the step removes the file."""
+
+    path: str
+    content: str | None
+
+
+class Loading(Struct, frozen=True):
+    """How a service loads the files that it watches: by ``verb`` in this step, by ``undo`` after a rollback.
+
+    ``before`` says whether its process had loaded them until now (``current`` or ``stale``). ``undo_keys`` are the keys
+    that need a restart on the way back; ``live`` says whether the old file has docker's live-restore; ``bridge`` names
+    changed keys of docker's bridge that a daemon ignores while containers run under live-restore. ``ran`` says whether
+    the service ran before.
+    """
+
+    unit: str
+    watched: str
+    verb: str
+    undo: str = "restart"
+    before: str = "current"
+    undo_keys: str = ""
+    live: bool = False
+    bridge: str = ""
+    ran: bool = False
+
+
+class Kept(NamedTuple):
+    """What the host must keep to undo a step: a kind of :mod:`provision.planning.undo_kinds`, a key and a value."""
+
+    kind: str
+    key: str
+    value: str = ""
+
+
+class Call(Struct, frozen=True):
+    """A shell function of provision and its arguments. A look is only that; the constructors of
+    :mod:`provision.steps` make the steps of a change, and fill in what others must know of one: no other module reads
+    the function's name or the place of an argument. Only ``script`` turns a call into text.
+
+    What it is:
+        ``title`` says what is done, for people, and shows no secret. ``live`` functions report while they run (waiting
+        for a lock). ``late`` arguments, the last ones, may be known only when the step's turn comes: no plan is held to
+        them. ``private`` are places of arguments that only some users of the host may read: a plan file has their
+        keyed hash. ``limit`` is how many seconds it may take without a sign of life before the host takes it for hung,
+        and rolls back what is risky.
+    What it does:
+        ``risk`` says whether it may shut the operator out; ``touches`` are the paths and units by which a spec may call
+        it risky. ``impact`` is what it does to what runs. ``writes`` is a file whose content it replaces; ``watchers``
+        are the services that watch that file. ``disturbs`` are services that it starts, stops, restarts or reloads.
+        ``engine`` says that it makes docker start (``start``), load its files (``load``), restart for its bridge
+        (``bridge``), or that a package does (``package``); ``loading`` how a service loads its files. ``renews`` are
+        further things that may be others afterwards, for the resources that come after.
+    What it takes:
+        ``keeps`` is what the host must keep to undo it. ``sends`` is what must be on the host before. ``pulls`` are
+        images that it may fetch from registries.
     """
 
     function: str
     args: tuple[str, ...] = ()
-    replaces: tuple[str, ...] = ()
+    title: str = ""
+    risk: Risk = Risk.CUT_OFF
+    touches: tuple[str, ...] = ()
+    impact: Impact | None = None
+    writes: Written | None = None
+    watchers: tuple[str, ...] = ()
     disturbs: tuple[str, ...] = ()
-    live: bool = False
+    engine: Literal["", "start", "load", "bridge", "package"] = ""
+    loading: Loading | None = None
     renews: tuple[str, ...] = ()
-    keeps: tuple[tuple[str, str, str], ...] = ()
+    keeps: tuple[Kept, ...] = ()
+    live: bool = False
     late: int = 0
     sends: tuple[Blob, ...] = ()
     pulls: tuple[str, ...] = ()
     private: tuple[int, ...] = ()
     limit: int = USUAL
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """Paths that it may overwrite or remove."""
+        return tuple(one.key for one in self.keeps if one.kind == "file")
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The arguments that are known when the plan is made."""
+        return self.args[: len(self.args) - self.late]
 
 
 class Blob(Protocol):
@@ -227,18 +311,6 @@ class Change(Struct, frozen=True):
     calls: tuple[Call, ...]
 
 
-#: What a change does to what runs, from least to most: ``stop`` ends containers.
-LEVELS = ("none", "reload", "restart", "stop", "reboot")
-
-
-class Impact(Struct, frozen=True):
-    """``level`` is one of :data:`LEVELS`; ``subject`` the resource that brings it about, ``reason`` for people."""
-
-    level: str
-    subject: str
-    reason: str
-
-
 class Plan(Struct, frozen=True):
     """All that would change on one host, in the order in which it would be done, and what that does to what runs.
 
@@ -263,8 +335,8 @@ class Plan(Struct, frozen=True):
 class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
-    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order. ``rolled_back`` says
-    that the host has put back whatever it had replaced.
+    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order, by their names for
+    programs and by their titles for people. ``rolled_back`` says that the host has put back whatever it had replaced.
     """
 
     kind: str
@@ -274,6 +346,9 @@ class Failure(Struct, frozen=True):
     done: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     rolled_back: bool = False
+    title: str = ""
+    done_titles: tuple[str, ...] = ()
+    undone_titles: tuple[str, ...] = ()
 
 
 #: How a host can end, in the order in which they are counted.

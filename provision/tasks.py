@@ -32,10 +32,11 @@ from provision.model import Call, Event, Impact, Plan, Platform, Resource
 from provision.planning import doctor, rollback
 from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
 from provision.planning.plan import Inspection, drift, inspection, inspection_of
+from provision.planning.prepare import work
 from provision.project.host_config import Context, HostConfig
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import RUNS, Looks, look_script, receipt_script
-from provision.remote.transaction import new_run, work
+from provision.remote.transaction import new_run
 from provision.resources.docker.image import (
     BuiltImage,
     LoadedImage,
@@ -146,7 +147,7 @@ def _containers(connection: Connection, config: HostConfig, found: Inspection, d
     rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
     # Switched on by a reload before the restart, unless a package restarts the daemon before that.
-    verbs = {call.args[1] for one in found.plan.changes for call in one.calls if call.function == "svc_settle"}
+    verbs = {call.loading.verb for one in found.plan.changes for call in one.calls if call.loading is not None}
     first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
     packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
     survive = declared.get("live-restore") is True and (live == "true" or (first and not packages))

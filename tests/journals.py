@@ -11,14 +11,14 @@ from provision.report.journal import Journal
 from provision.report.shown import shown
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13 (trixie)")
-STEPS = (
-    "manifest put_file",
-    "file:/etc/docker/daemon.json svc_mark",
-    "file:/etc/docker/daemon.json daemon_check_content",
-    "file:/etc/docker/daemon.json put_file",
-    "sysctl:net/ipv4/ip_forward sysctl_set",
-    "service:docker svc_settle",
-)
+STEPS = {
+    "manifest put_file": "write /var/lib/provision/manifests/docker-hosts",
+    "file:/etc/docker/daemon.json svc_mark": "record which files docker has loaded until now",
+    "file:/etc/docker/daemon.json daemon_check_content": "have dockerd check the new /etc/docker/daemon.json",
+    "file:/etc/docker/daemon.json put_file": "write /etc/docker/daemon.json",
+    "sysctl:net/ipv4/ip_forward sysctl_set": "set the kernel setting net/ipv4/ip_forward to 1",
+    "service:docker svc_settle": "restart docker",
+}
 #: What a host may have in a file, and what must not become a part of the page.
 EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }} \udcff'
 
@@ -74,14 +74,27 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
 def _of_host(host: str, at: float, failed: bool, dice: random.Random) -> list[tuple[float, Event]]:
     found = [(at, Event("host.begin", host)), (at + 0.2, Event("host.plan", host, {"plan": plan(host)}))]
     at += 0.2
-    for number, step in enumerate(STEPS, 1):
-        found.append((at, Event("step.begin", host, {"step": step, "number": number, "of": len(STEPS)})))
+    names, titles = tuple(STEPS), tuple(STEPS.values())
+    for number, (step, title) in enumerate(STEPS.items(), 1):
+        begun = {"step": step, "title": title, "number": number, "of": len(STEPS)}
+        found.append((at, Event("step.begin", host, begun)))
         at += dice.random() * (3 if "settle" in step else 0.3)
         if failed and number == len(STEPS):
-            failure = Failure("step", f"{step} failed with 1", step, EVIL, STEPS[:-1], STEPS[-1:], rolled_back=True)
+            failure = Failure(
+                "step",
+                f"{title}: failed with status 1",
+                step,
+                EVIL,
+                names[:-1],
+                names[-1:],
+                rolled_back=True,
+                title=title,
+                done_titles=titles[:-1],
+                undone_titles=titles[-1:],
+            )
             data = {"status": "rolled_back", "changes": 0, "failure": failure, "seconds": 4.0}
             return [*found, (at + 1, Event("host.done", host, data))]
-        found.append((at, Event("step.done", host, {"step": step})))
+        found.append((at, Event("step.done", host, {"step": step, "title": title})))
     check = {"suite": "daemon", "check": "daemon_key mtu", "outcome": "passed", "message": "", "seconds": 0.1}
     found.append((at + 0.3, Event("check.done", host, check)))
     return [*found, (at + 0.5, Event("host.done", host, {"status": "changed", "changes": 1, "seconds": 3.0}))]

@@ -35,9 +35,11 @@ from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact,
 from provision.planning import planfile
 from provision.project import lockfile
 from provision.remote.protocol import WireError
+from provision.remote.transaction import Step
 from provision.report.html import page
 from provision.report.journal import Journal, folder, read
 from provision.report.terminal import Terminal
+from provision.steps.files import put_file
 from provision.transport import session
 from provision.transport.execute import Finished
 from provision.transport.job import Job, _Progress
@@ -64,15 +66,26 @@ _PLAN = Plan(
     ),
     (Impact("restart", "service:docker", "mtu"),),
 )
-_FAILURE = Failure("step", "it failed", "file:/etc/x put_file", "printed\nthis", ("one",), ("two",))
+_FAILURE = Failure(
+    "step",
+    "it failed",
+    "file:/etc/x put_file",
+    "printed\nthis",
+    ("one",),
+    ("two",),
+    title="write /etc/x",
+    done_titles=("the first",),
+    undone_titles=("the second",),
+)
+STEP = Step("file:/etc/x", put_file("/etc/x", content=b"x"))
 #: One of each event that a run has, with all that it may have. The fast tests hold that none is missing.
 EVENTS = [
     Event("run.begin", data={"mode": "apply", "hosts": 1, "waves": 1}),
     Event("wave.begin", data={"play": "Docker", "wave": 1, "of": 2, "hosts": ["web1"]}),
     Event("host.begin", "web1"),
     Event("host.plan", "web1", {"plan": _PLAN}),
-    Event("step.begin", "web1", {"step": "file:/etc/x put_file", "number": 1, "of": 2}),
-    Event("step.done", "web1", {"step": "file:/etc/x put_file"}),
+    Event("step.begin", "web1", {"step": "file:/etc/x put_file", "title": "write /etc/x", "number": 1, "of": 2}),
+    Event("step.done", "web1", {"step": "file:/etc/x put_file", "title": "write /etc/x"}),
     Event("note", "web1", {"text": "waiting"}),
     Event("armed", "web1", {"seconds": 60}),
     Event("verdict", "web1", {"subject": "kernel", "level": "bad", "text": "too old"}),
@@ -266,7 +279,7 @@ def _frames(text: str, place: Path) -> str:
         listeners = Listeners(args(), RUN, None)
         for frame in frames:
             for fields in planted(frame[1:], text):
-                progress = _Progress("web1", ["file:/etc/x put_file"], listeners)
+                progress = _Progress("web1", (STEP,), listeners)
                 with contextlib.suppress(WireError, ValueError, IndexError):
                     progress.frame((frame[0], *fields))
                 for failure in _ends(progress):

@@ -12,10 +12,14 @@ from provision import tasks
 from provision.errors import SpecError
 from provision.model import Event
 from provision.remote.protocol import WireError
+from provision.remote.transaction import Step
+from provision.steps.files import put_file
 from provision.transport.execute import Finished
 from provision.transport.job import _Progress, reported
 from provision.transport.ssh import HostError
 from tests.conftest import Project
+
+STEP = Step("file:/etc/x", put_file("/etc/x", content=b"x"))
 
 DEEP = "[" * 50_000 + "]" * 50_000
 
@@ -117,7 +121,7 @@ def test_the_data_root_is_compared_as_dockerd_resolves_it(
 )
 def test_a_frame_that_no_job_sends_is_an_error_of_the_host(frame: tuple[str, ...]) -> None:
     received: list[Event] = []
-    progress = _Progress("web1", ["file:/etc/x put_file"], received.append)
+    progress = _Progress("web1", (STEP,), received.append)
     with pytest.raises(WireError, match="not what a job sends"):
         progress.frame(frame)
     assert not received

@@ -28,6 +28,7 @@ LAYERS = [
     ("remote",),
     ("spec",),
     ("dockerd",),
+    ("steps",),
     ("inventory", "resources"),
     ("project",),
     ("catalog",),
@@ -52,7 +53,7 @@ ONLY = {
     "testinfra": {"verify"},
 }
 #: verify judges the work of these, so it must not ask them.
-INDEPENDENT = {"resources", "catalog", "planning", "remote", "tasks", "rollout"}
+INDEPENDENT = {"resources", "steps", "catalog", "planning", "remote", "tasks", "rollout"}
 
 
 def dotted(path: Path, package: Path = PACKAGE) -> str:
@@ -223,6 +224,47 @@ def test_text_is_split_as_the_host_splits_it() -> None:
             if name in taken and (name == "splitlines" or not (node.args or node.keywords)):
                 wrong.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: .{name}()")
     assert not wrong, f"use provision.lines: {wrong}"
+
+
+#: A call's function is read by what turns it into text, by the name of a step, and by what writes a plan down.
+NAMING = {"remote.script", "remote.transaction", "planning.planfile"}
+
+
+def matched(text: str) -> list[int]:
+    """Lines that read the function of a call, or one of its arguments by its place."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and node.attr == "function":
+            found.append(node.lineno)
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".args"):
+            # The arguments of an exception are none of a call.
+            found += [node.lineno] if ast.unparse(node.value) != "error.args" else []
+    return sorted(found)
+
+
+def test_nothing_is_known_of_a_step_by_its_name() -> None:
+    """What others must know of a step its constructor says (provision/steps), in fields of the Call."""
+    wrong = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in modules()
+        if not among(dotted(path), {*NAMING, "model"}) and (lines := matched(path.read_text()))
+    }
+    assert not wrong, f"give the Call a field, and fill it in in provision/steps: {wrong}"
+    # Where the name may be read it is not compared either.
+    for name in NAMING:
+        text = (PACKAGE / f"{name.replace('.', '/')}.py").read_text()
+        compared = [
+            node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Compare) and matched(ast.unparse(node))
+        ]
+        assert not compared, f"{name}: {[ast.unparse(node) for node in compared]}"
+
+
+def test_a_match_by_name_is_found() -> None:
+    assert matched('if call.function == "svc_settle":\n    pass') == [1]
+    assert matched('verbs = {"a"}\nx = call.function in verbs') == [2]
+    assert matched('call.function.startswith("svc_")') == [1]
+    assert matched("unit, _ = call.args[:2]\nx = step.call.args[0]") == [1, 2]
+    assert matched("x = error.args[0]\ny = call.settled\nz = len(call.args)") == []
 
 
 #: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.

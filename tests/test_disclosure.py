@@ -42,6 +42,7 @@ def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report:
     JsonLines(json_lines)(shown(Event("host.plan", host, {"plan": found.plan})))
     written = json.dumps(planfile.entry(found.plan, salt))
     words = [line for change in found.plan.changes for line in lines(change)]
+    words += [call.title for change in found.plan.changes for call in change.calls]
     return "\n".join([*words, written, json_lines.getvalue(), *left_over(resources, report.salted(salt))])
 
 

@@ -18,9 +18,9 @@ from provision import tasks
 from provision.catalog import Options
 from provision.distros import platform
 from provision.planning.plan import inspection
+from provision.planning.prepare import work
 from provision.remote.protocol import Seen
 from provision.remote.script import SH, included, job_script, look_script, quote
-from provision.remote.transaction import work
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "golden"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -11,8 +11,19 @@ from provision.distros import platform
 from provision.dockerd.daemon_json import sysctls
 from provision.dockerd.daemon_keys import keys
 from provision.dockerd.key_effects import key_effects, worst
-from provision.model import Call, Change, Drift, Impact, Plan
+from provision.model import Call, Change, Drift, Impact, Loading, Plan
 from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.resources.service import Service
+from provision.steps.compose import compose_down, compose_up
+from provision.steps.containers import container_follow, container_put, container_remove, container_state
+from provision.steps.docker_engine import bridge_settle
+from provision.steps.files import put_file
+from provision.steps.images import image_pull
+from provision.steps.kernel import forward_set
+from provision.steps.networks import network_replace
+from provision.steps.packages import pkg_transaction
+from provision.steps.services import svc_settle
+from provision.steps.volumes import volume_remove
 
 
 @pytest.mark.parametrize(
@@ -71,16 +82,20 @@ def test_the_worst_of_levels() -> None:
     assert worst([]) == "none"
 
 
+def _settle(verb: str) -> Call:
+    return svc_settle(Loading("docker", "", verb), stale=True, why="bip: restart")
+
+
 def test_containers_that_would_end_are_named() -> None:
     on = platform("debian", "13", "trixie")
     assert on is not None
     drift = Drift({"loaded": "current"}, {"loaded": "stale", "effect": "bip: restart"}, ("loaded",))
-    change = Change("service:docker", drift, (Call("svc_settle", ("docker", "restart", "")),))
+    change = Change("service:docker", drift, (_settle("restart"),))
     plan = Plan("web1", on, (change,))
     (one,) = impacts(plan, {"web": ""}, survive=True)
     assert (one.level, one.reason) == ("restart", "bip: restart")
     assert [one.level for one in impacts(plan, {"web": ""}, survive=False)] == ["restart", "stop"]
-    reloaded = Plan("web1", on, (Change("service:docker", drift, (Call("svc_settle", ("docker", "reload", "")),)),))
+    reloaded = Plan("web1", on, (Change("service:docker", drift, (_settle("reload"),)),))
     assert [one.level for one in impacts(reloaded, {"web": ""}, survive=False)] == ["reload"]
 
 
@@ -106,7 +121,7 @@ def test_a_host_that_forwards_everything_again_is_an_impact_to_read() -> None:
     assert on is not None
     drift = Drift({"ipv4": "ACCEPT"}, {"ipv4": "DROP"}, ("ipv4",))
     (one,) = impacts(
-        Plan("web1", on, (Change("forward:policy", drift, (Call("forward_set", ("ACCEPT",)),)),)), {}, True
+        Plan("web1", on, (Change("forward:policy", drift, (forward_set("ACCEPT", before="DROP"),)),)), {}, True
     )
     assert (one.level, one.reason) == ("none", "the host forwards packets between all its networks")
 
@@ -117,92 +132,111 @@ def planned(*changes: Change) -> Plan:
     return Plan("web1", on, changes)
 
 
-def changed(resource: str, calls: list[Call], want: dict[str, str], seen: dict[str, str]) -> Change:
-    return Change(resource, Drift(want, seen, tuple(key for key in want if want[key] != seen.get(key))), tuple(calls))
+def changed(resource: str, *calls: Call) -> Change:
+    return Change(resource, Drift({"x": "b"}, {"x": "a"}, ("x",)), calls)
 
 
-def settle(verb: str, unit: str = "docker") -> Call:
-    return Call("svc_settle", (unit, verb, ""))
+def packages(install: dict[str, str | None], before: dict[str, str]) -> Change:
+    return changed("packages:all", pkg_transaction(lock_timeout=1, install=install, before=before))
 
 
-STALE: dict[str, str] = {"loaded": "stale", "effect": "bip: restart", "running": "yes"}
-CURRENT = {"loaded": "current"}
+BRIDGE = changed("bridge:docker0", bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"))
+#: What a service's look says of one that runs and has loaded its files.
+SEEN: dict[str, str] = {
+    "verb": "restart",
+    "effect": "",
+    "undo": "restart",
+    "undo effect": "",
+    "undo live": "-",
+    "bridge": "",
+    "running": "yes",
+    "loaded": "current",
+    "loaded before": "current",
+    "enabled": "yes",
+    "unit": "current",
+}
+STALE: dict[str, str] = {"loaded": "stale", "effect": "bip: restart"}
 DAEMON_MOVES = "docker-ce: the daemon is restarted; back only while a repository has the old version"
+
+
+def service(
+    seen: dict[str, str], unit: str = "docker", enabled: bool | None = None, running: bool | None = None
+) -> Change:
+    """A service that watches a file, from what is seen of it."""
+    resource = Service(unit, enabled, running, ("/etc/x",))
+    want, seen = resource.want(), {**SEEN, **seen}
+    drift = Drift(want, seen, tuple(key for key in want if want[key] != seen[key]))
+    return Change(resource.id, drift, tuple(resource.fix(drift)))
+
+
+def put(*differs: str) -> Call:
+    return container_put(
+        "web",
+        running=True,
+        within=1,
+        steady=0,
+        networks=(),
+        secrets={},
+        words=("app:1",),
+        differs=differs,
+        limit=180,
+    )
+
+
+def state(verb: Literal["start", "restart", "stop"]) -> Call:
+    return container_state("web", verb=verb, within=1, steady=0, limit=180)
+
+
+def up(runs: bool) -> Call:
+    return compose_up("shop", file="/x", within=1, images=(), runs=runs)
+
+
+PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         # Packages of the daemon that are there already; a new one disturbs nothing.
-        (changed("packages:all", [], {"docker-ce": "2"}, {"docker-ce": "1"}), ("restart", DAEMON_MOVES)),
-        (changed("packages:all", [], {"docker-ce": "2", "tree": "1"}, {"docker-ce": "absent"}), None),
-        (changed("packages:all", [], {"tree": "2"}, {"tree": "1"}), None),
-        (
-            changed("bridge:docker0", [], {"address": "10.0.0.1/24"}, {"address": "10.1.0.1/24"}),
-            ("restart", "docker's bridge does not have the declared address"),
-        ),
-        (changed("service:docker", [settle("restart")], CURRENT, STALE), ("restart", "bip: restart")),
-        (changed("service:docker", [settle("reload")], CURRENT, STALE), ("reload", "bip: restart")),
-        (changed("service:docker", [settle("restart")], CURRENT, {"loaded": "stale"}), ("restart", "")),
+        (packages({"docker-ce": "2"}, {"docker-ce": "1"}), ("restart", DAEMON_MOVES)),
+        (packages({"docker-ce": "2", "tree": "1"}, {"docker-ce": "absent", "tree": "absent"}), None),
+        (packages({"tree": "2"}, {"tree": "1"}), None),
+        (BRIDGE, ("restart", "docker's bridge does not have the declared address")),
+        (service(STALE), ("restart", "bip: restart")),
+        (service({**STALE, "verb": "reload"}), ("reload", "bip: restart")),
+        (service({"loaded": "stale"}), ("restart", "")),
         # It does not run, so nothing in it is disturbed; to stop it disturbs.
-        (changed("service:docker", [settle("start")], {**CURRENT, "running": "yes"}, {"running": "no"}), None),
-        (changed("service:docker", [settle("stop")], {"running": "no"}, {"running": "yes"}), ("restart", "stops")),
-        (changed("service:docker", [settle("restart")], {"enabled": "yes"}, {"enabled": "no"}), None),
-        (changed("service:docker", [], CURRENT, STALE), None),
-        (changed("service:other", [settle("restart", "other")], CURRENT, STALE), None),
+        (service({"running": "no"}, running=True), None),
+        (service({}, running=False), ("restart", "stops")),
+        (service({"enabled": "no"}, enabled=True), None),
+        (service(STALE, "other"), None),
+        (service({}, "other", running=False), None),
         # Objects of docker's that are there.
+        (changed("container:web", put("image", "env")), ("stop", "made anew: image, env")),
         (
-            changed("container:web", [Call("container_put", ("web",))], {"image": "b", "env": "x"}, {"image": "a"}),
-            ("stop", "made anew: image, env"),
-        ),
-        (
-            changed("container:web", [Call("container_follow", ("web",))], {"image": "b"}, {"image": "a"}),
+            changed("container:web", container_follow("app:1", put=put("image"))),
             ("stop", "made anew, if its image is another one then"),
         ),
+        (changed("container:web", container_remove("web", limit=180)), ("stop", "ends")),
+        (changed("container:web", put()), None),
         (
-            changed("container:web", [Call("container_remove", ("web",))], {"there": "no"}, {"there": "yes"}),
-            ("stop", "ends"),
-        ),
-        (changed("container:web", [Call("container_put", ("web",))], {"image": "b"}, {}), None),
-        (
-            changed(
-                "network:back", [Call("network_replace", ("back",))], {"subnet": "b", "gateway": "c"}, {"subnet": "a"}
-            ),
+            changed("network:back", network_replace("back", words=(), before="", differs=("subnet", "gateway"))),
             ("reload", "made anew (subnet, gateway); its containers are cut off for a moment"),
         ),
+        (changed("compose:shop", up(runs=True)), ("stop", "services that differ are made anew")),
+        (changed("compose:shop", up(runs=False)), None),
+        (changed("compose:shop", compose_down("shop", file="/x")), ("stop", "ends")),
         (
-            changed("compose:shop", [Call("compose_up", ("shop",))], {"files": "b"}, {"files": "a"}),
-            ("stop", "services that differ are made anew"),
-        ),
-        (
-            changed("compose:shop", [Call("compose_down", ("shop",))], {"there": "no"}, {"there": "yes"}),
-            ("stop", "ends"),
-        ),
-        (
-            changed("volume:data", [Call("volume_remove", ("data",))], {"there": "no"}, {"there": "yes"}),
+            changed("volume:data", volume_remove("data")),
             ("stop", "its data is removed, and no rollback brings it back"),
         ),
-        (
-            changed("container:web", [Call("container_state", ("web", "stop"))], {"state": "b"}, {"state": "a"}),
-            ("stop", "is stopped"),
-        ),
-        (
-            changed("container:web", [Call("container_state", ("web", "restart"))], {"state": "b"}, {"state": "a"}),
-            ("stop", "is restarted"),
-        ),
-        (changed("container:web", [Call("container_state", ("web", "start"))], {"state": "b"}, {"state": "a"}), None),
+        (changed("container:web", state("stop")), ("stop", "is stopped")),
+        (changed("container:web", state("restart")), ("stop", "is restarted")),
+        (changed("container:web", state("start")), None),
         # The first step that does something counts, wherever it stands.
-        (
-            changed(
-                "container:web",
-                [Call("image_pull", ("a",)), Call("container_put", ("web",)), Call("container_state", ("web", "stop"))],
-                {"image": "b"},
-                {"image": "a"},
-            ),
-            ("stop", "made anew: image"),
-        ),
-        (changed("forward:policy", [Call("forward_set", ("DROP",))], {"ipv4": "DROP"}, {"ipv4": "ACCEPT"}), None),
-        (changed("file:/etc/x", [Call("put_file", ("/etc/x",))], {"content": "b"}, {"content": "a"}), None),
+        (changed("container:web", PULL, put("image"), state("stop")), ("stop", "made anew: image")),
+        (changed("forward:policy", forward_set("DROP", before="ACCEPT")), None),
+        (changed("file:/etc/x", put_file("/etc/x", content=b"b")), None),
     ],
 )
 def test_what_a_change_does(change: Change, expected: tuple[str, str] | None) -> None:
@@ -212,7 +246,7 @@ def test_what_a_change_does(change: Change, expected: tuple[str, str] | None) ->
     )
 
 
-RESTART = changed("service:docker", [settle("restart")], CURRENT, STALE)
+RESTART = service(STALE)
 ENDS = ("stop", "containers", "would end: db (always restart policy), web (no restart policy)")
 
 
@@ -220,10 +254,10 @@ ENDS = ("stop", "containers", "would end: db (always restart policy), web (no re
     ("change", "ends"),
     [
         (RESTART, True),
-        (changed("packages:all", [], {"docker-ce": "2"}, {"docker-ce": "1"}), True),
-        (changed("bridge:docker0", [], {"address": "b"}, {"address": "a"}), True),
-        (changed("service:docker", [settle("reload")], CURRENT, STALE), False),
-        (changed("container:web", [Call("container_put", ("web",))], {"image": "b"}, {"image": "a"}), False),
+        (packages({"docker-ce": "2"}, {"docker-ce": "1"}), True),
+        (BRIDGE, True),
+        (service({**STALE, "verb": "reload"}), False),
+        (changed("container:web", put("image")), False),
     ],
 )
 def test_which_restarts_end_containers(change: Change, ends: bool) -> None:
@@ -241,59 +275,54 @@ def test_a_restart_of_something_else_is_none_of_the_daemon() -> None:
 
 
 def test_what_keeps_a_bridge_from_moving() -> None:
-    here = changed("service:docker", [settle("restart")], CURRENT, {**STALE, "bridge": "bip, fixed-cidr"})
-    there = changed("service:other", [settle("restart")], CURRENT, {**STALE, "bridge": "bip"})
-    bridge = changed("bridge:docker0", [], {"address": "b"}, {"address": "a"})
+    here = service({**STALE, "bridge": "bip, fixed-cidr"})
+    there = service({**STALE, "bridge": "bip"}, "other")
     assert bridge_blocked(planned(there, RESTART)) == ""
     assert bridge_blocked(planned(there, here)) == "bip, fixed-cidr"
-    assert bridge_blocked(planned(here, bridge)) == "bip, fixed-cidr, bip"
+    assert bridge_blocked(planned(here, BRIDGE)) == "bip, fixed-cidr, bip"
 
 
-BACK: dict[str, str] = {**STALE, "undo": "restart", "undo effect": "debug", "undo live": "dead"}
+BACK: dict[str, str] = {**STALE, "verb": "reload", "undo effect": "debug"}
 
 
 @pytest.mark.parametrize(
-    ("seen", "verb", "containers", "expected"),
+    ("seen", "containers", "expected"),
     [
-        (BACK, "reload", {}, [("restart", "service:docker", "to roll back debug")]),
-        ({**BACK, "undo effect": ""}, "reload", {}, [("restart", "service:docker", "to roll it back")]),
-        ({"loaded": "stale", "running": "yes"}, "reload", {}, [("restart", "service:docker", "to roll it back")]),
+        (BACK, {}, [("restart", "service:docker", "to roll back debug")]),
+        ({**BACK, "undo effect": ""}, {}, [("restart", "service:docker", "to roll it back")]),
         (
             BACK,
-            "reload",
             {"web": ""},
             [
                 ("restart", "service:docker", "to roll back debug"),
                 ("stop", "containers", "would end: web (no restart policy)"),
             ],
         ),
-        ({**BACK, "undo live": "live"}, "reload", {"web": ""}, [("restart", "service:docker", "to roll back debug")]),
+        ({**BACK, "undo live": "live"}, {"web": ""}, [("restart", "service:docker", "to roll back debug")]),
         (
-            {**BACK, "undo live": "live", "undo": "stop"},
-            "reload",
+            {**BACK, "undo live": "live", "undo": "bridge"},
             {"web": ""},
             [
                 ("restart", "service:docker", "to roll back debug"),
                 ("stop", "containers", "would end: web (no restart policy)"),
             ],
         ),
-        ({**BACK, "undo": "reload"}, "reload", {"web": ""}, []),
-        ({**BACK, "running": "no"}, "reload", {"web": ""}, []),
+        ({**BACK, "undo": "reload"}, {"web": ""}, []),
+        ({**BACK, "running": "no"}, {"web": ""}, []),
     ],
 )
 def test_what_a_rollback_does_more_than_its_plan(
-    seen: dict[str, str], verb: str, containers: dict[str, str], expected: list[tuple[str, str, str]]
+    seen: dict[str, str], containers: dict[str, str], expected: list[tuple[str, str, str]]
 ) -> None:
-    change = changed("service:docker", [settle(verb)], CURRENT, seen)
-    harmless = changed("file:/etc/x", [Call("put_file", ("/etc/x",))], {"content": "b"}, {"content": "a"})
-    found = rollback_impacts(planned(harmless, change), containers)
+    harmless = changed("file:/etc/x", put_file("/etc/x", content=b"b"))
+    found = rollback_impacts(planned(harmless, service(seen)), containers)
     assert [(one.level, one.subject, one.reason) for one in found] == expected
 
 
 def test_a_rollback_that_does_what_its_plan_does_is_not_named() -> None:
-    change = changed("service:docker", [settle("restart")], CURRENT, BACK)
-    plan = planned(change)
+    plan = planned(service(BACK))
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("restart", "x", ""),)), {}) == ()
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("reload", "x", ""),)), {}) != ()
-    other = changed("service:docker", [settle("restart", "other")], CURRENT, BACK)
-    assert rollback_impacts(planned(other), {"web": ""}) == ()
+    assert rollback_impacts(planned(service(BACK, "other")), {"web": ""}) == ()
+    # What a restart of docker for its bridge does, the plan says already.
+    assert rollback_impacts(planned(BRIDGE), {"web": ""}) == ()

@@ -18,9 +18,10 @@ from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Event, Plan, Platform, Resource, Salt
 from provision.planning import planfile, rollback
 from provision.planning.plan import inspection
+from provision.planning.prepare import work
 from provision.remote.protocol import BEGIN, Frames, Seen
 from provision.remote.script import job_script, look_script, submit_script
-from provision.remote.transaction import Step, Work, work
+from provision.remote.transaction import Step, Work
 from provision.resources.apt_source import Entry, OtherEntries
 from provision.resources.docker.container import Container
 from provision.resources.docker.network import NoNetwork
@@ -28,6 +29,7 @@ from provision.resources.file import File
 from provision.resources.hostname import Hostname
 from provision.resources.obstacle import Unfixable
 from provision.secrets import secret
+from provision.steps.files import put_file
 from provision.text.yamlfile import load
 from tests.conftest import Project
 
@@ -341,7 +343,7 @@ def _later(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_plan_file_is_the_same_in_every_run(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(token: str) -> dict[str, Any]:
-        put = Call("put_file", ("/etc/x", "root", "root", "0600", "text", f"a {token}\n"), replaces=("/etc/x",))
+        put = put_file("/etc/x", content=f"a {token}\n".encode(), mode="0600")
         drift = Drift({"content": token}, {}, ("content",))
         return planfile.entry(Plan("web1", DEBIAN, (Change("file:/etc/x", drift, (put,)),)), SALT)
 
@@ -352,7 +354,7 @@ def test_a_plan_file_is_the_same_in_every_run(token: str, monkeypatch: pytest.Mo
 
 def test_a_workers_events_have_no_tokens(token: str) -> None:
     """On the controller they would be nothing, and a plan is compared there with another worker's."""
-    put = Call("put_file", ("/etc/x", "root", "root", "0600", "text", token), replaces=("/etc/x",))
+    put = put_file("/etc/x", content=token.encode(), mode="0600")
     plan = Plan("web1", DEBIAN, (Change("file:/etc/x", Drift({"content": token}, {}, ("content",)), (put,)),))
     entry = planfile.entry(plan, SALT)
     sent = msgspec.structs.replace(plan, entry=entry)  # as a worker does (rollout/shard.py)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from provision.model import Call, Change, Drift, Plan, Platform
+from provision.model import Change, Drift, Plan, Platform
+from provision.planning.prepare import work
 from provision.remote.protocol import Seen
 from provision.remote.script import quote
-from provision.remote.transaction import work
-from provision.resources.file import File, put
+from provision.resources.file import File
 from provision.resources.folder import Folder
+from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
 from tests.test_shell import call
 
@@ -270,9 +271,7 @@ def test_a_fifo_is_restored_and_a_socket_refused_before_the_change(
         os.mkfifo(folder / "pipe", 0o620)
         (folder / "pipe").chmod(0o620)
         os.chown(folder / "pipe", 1, 2)
-        said = changes(
-            place, cycle(folder / "pipe", call(put(f"{folder}/pipe", "root", "root", "0644", b"x"))), userland, shell
-        )
+        said = changes(place, cycle(folder / "pipe", call(put_file(f"{folder}/pipe", content=b"x"))), userland, shell)
         seen = (folder / "pipe").lstat()
         assert (folder / "pipe").is_fifo(), said
         assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (1, 2, 0o620)
@@ -313,7 +312,7 @@ def test_extended_attributes_and_acls_are_restored_and_their_loss_is_reported(
     try:
         os.setxattr(path, "user.note", b"kept")
         os.setxattr(path, "system.posix_acl_access", ACL)
-        lines = cycle(path, call(put(str(path), "root", "root", "0644", b"x")))
+        lines = cycle(path, call(put_file(str(path), content=b"x")))
         frames, done = run(
             shell,
             ["fix/files.sh"],
@@ -342,7 +341,7 @@ DEFAULT_ACL = bytes.fromhex("0200000001000700ffffffff02000700feff000004000700fff
 def test_a_directory_that_gives_new_files_an_acl_is_written_in(place: Path, shell: list[str], userland: str) -> None:
     home = place / "home"
     os.setxattr(home, "system.posix_acl_default", DEFAULT_ACL)
-    made = call(put(f"{home}/x", "root", "root", "0600", b"ours\n"))
+    made = call(put_file(f"{home}/x", content=b"ours\n", mode="0600"))
     said = changes(place, f"(\nset -eu\n{made}\n)", userland, shell)
     assert (home / "x").read_text() == "ours\n", said
     assert (home / "x").stat().st_mode & 0o777 == 0o600
@@ -438,9 +437,7 @@ def test_where_selinux_is_on_written_and_restored_files_get_the_labels_of_the_po
     path.parent.parent.mkdir()
     try:
         path.parent.parent.joinpath("y").write_text("before\n")
-        put_x, put_y = (
-            call(put(name, "root", "root", "0644", b"ours\n")) for name in (str(path), str(path.parent.parent / "y"))
-        )
+        put_x, put_y = (call(put_file(name, content=b"ours\n")) for name in (str(path), str(path.parent.parent / "y")))
         on = f"selinux_enforce={place}/enforce\n"
         changes(place, on + f"(\nset -eu\n{put_x}\n)\n" + cycle(path.parent.parent / "y", put_y), shell=shell)
         labels = (place / "labels").read_text().splitlines()
@@ -588,4 +585,5 @@ def test_a_file_that_changes_hands_goes_along_in_case_it_has_to_be_made_again() 
     file = File("/home/deploy/x", b"a\0b", "deploy", "deploy", "0640")
     (made,) = file.fix(Drift(file.want(), {}, ("mode",)))
     words = ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi")
-    assert made == Call("own_file", words, replaces=("/home/deploy/x",), private=(5,))
+    assert (made.function, made.args, made.replaces, made.private) == ("own_file", words, ("/home/deploy/x",), (5,))
+    assert made.writes is None, "its content stays"

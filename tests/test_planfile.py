@@ -16,6 +16,7 @@ from provision.model import Call, Change, Drift, Impact, Plan, Platform, Salt
 from provision.planning import planfile
 from provision.secrets import secret, signing
 from provision.secrets.disclosure import new_salt
+from provision.steps.files import put_file
 from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
@@ -24,7 +25,7 @@ SALT = Salt("5a17", stored=True)
 CHANGE = Change(
     "file:/etc/x",
     Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
-    (Call("put_file", ("/etc/x", "root", "root", "0644", "text", "ours\n"), replaces=("/etc/x",)),),
+    (put_file("/etc/x", content=b"ours\n"),),
 )
 PLAN = Plan(
     "web1",

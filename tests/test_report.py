@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import re
 import socket
@@ -9,20 +11,28 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from provision.cli import main
 from provision.model import Change, Drift, Event, Failure
+from provision.remote.transaction import Step
 from provision.report.diff import summary
 from provision.report.html import page, seconds
 from provision.report.journal import folder, read
+from provision.report.jsonlines import JsonLines
 from provision.report.junit import Junit
 from provision.report.metrics import Metrics
 from provision.report.shown import shown
+from provision.report.text import Text
 from provision.report.timeline import timeline
 from provision.report.webhook import Webhook
+from provision.steps.packages import pkg_transaction
+from provision.steps.services import svc_reread
+from provision.transport.execute import Finished
+from provision.transport.job import Job, _Progress
 from tests.journals import EVIL, rollout
 
 RUN = "20260101T000000-aaaaaaaa"
@@ -55,6 +65,8 @@ def test_the_timeline_of_a_run(playbook: Path) -> None:
     assert bad.spans[-1].outcome == "failed"
     good = found.lanes[0]
     assert [span.name for span in good.spans[:2]] == ["look", "manifest put_file"]
+    assert good.spans[1].words == "write /var/lib/provision/manifests/docker-hosts"
+    assert bad.titles["service:docker svc_settle"] == found.steps["service:docker svc_settle"] == "restart docker"
     assert good.spans[-1].name == "finish"
     assert all(one.end <= other.begin + 1e-6 for one, other in zip(good.spans, good.spans[1:], strict=False))
     assert set(good.outcomes.values()) == {"done"}
@@ -70,9 +82,14 @@ def test_a_run_that_broke_off_has_a_page_too(playbook: Path) -> None:
     assert found.lanes[0].spans[-1].outcome == "open"
     assert found.counts == {"no end": 9}
     assert "This run broke off" in page(found.run)
-    # One of a version that wrote no times.
-    journal.write_text(re.sub(r', "at": [0-9.]+', "", "\n".join(lines)) + "\n")
-    assert timeline(read(folder(playbook) / RUN)).begun is None
+    # One of a version that wrote no times and no titles.
+    journal.write_text(
+        re.sub(r', "(at|title)": ([0-9.]+|"[^"]*")|, "(un)?done_titles": \[[^]]*\]', "", "\n".join(lines)) + "\n"
+    )
+    assert not re.search('"title"|_titles"', journal.read_text())
+    found = timeline(read(folder(playbook) / RUN))
+    assert found.begun is None
+    assert found.steps["service:docker svc_settle"] == "service:docker svc_settle"
     assert "web003" in page(read(folder(playbook) / RUN))
 
 
@@ -254,3 +271,34 @@ def test_a_url_that_is_none_is_not_repeated(
     told = capsys.readouterr()
     assert "must be " in told.err
     assert "ken" not in told.err + told.out + "".join(warned)
+
+
+def test_people_see_what_a_step_does_and_programs_its_name() -> None:
+    step = Step("packages:all", pkg_transaction(lock_timeout=1, install={"docker-ce": "5:28.5.2", "tree": None}))
+    received: list[Event] = []
+    progress = _Progress("web1", (step, Step("x", svc_reread())), received.append)
+    for frame in (("step.begin", "0"), ("step.failed", "0", "100", "E: no such package")):
+        progress.frame(frame)
+    job: Any = argparse.Namespace(work=argparse.Namespace(confirm_within=1))
+    failure = Job._error(job, progress, [], Finished(1, "")).failure
+    received.append(Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": failure}))
+    for_people, for_programs = io.StringIO(), io.StringIO()
+    text, json_lines = Text(for_people), JsonLines(for_programs)
+    for event in received:
+        text(shown(event))
+        json_lines(shown(event))
+    title = "install docker-ce 5:28.5.2, tree"
+    reread = "have the service manager read its unit files again"
+    assert for_people.getvalue().splitlines() == [
+        f"web1: [1/2] {title}",
+        f"web1: step: {title}: failed with status 100",
+        "    | E: no such package",
+        "    done: nothing",
+        f"    not done: {title}",
+        f"    not done: {reread}",
+    ]
+    begun, done = (json.loads(line) for line in for_programs.getvalue().splitlines())
+    assert (begun["step"], begun["title"]) == ("packages:all pkg_transaction", title)
+    assert (done["error"]["step"], done["error"]["title"]) == ("packages:all pkg_transaction", title)
+    assert done["error"]["undone"] == ["packages:all pkg_transaction", "x svc_reread"]
+    assert done["error"]["undone_titles"] == [title, reread]

@@ -13,9 +13,10 @@ from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change, Drift, Plan
 from provision.planning.plan import inspection
+from provision.planning.prepare import work
 from provision.remote.protocol import Seen
 from provision.remote.script import SH, job_script
-from provision.remote.transaction import work
+from provision.resources.packages import Packages
 from tests.conftest import Project
 from tests.test_cases import CASES, frames
 
@@ -74,7 +75,8 @@ def test_a_package_that_restarts_the_engine_is_followed_by_its_health(name: str,
     """A package's own scripts restart dockerd, without a step of the plan for it."""
     on = platform("debian", "13", "trixie")
     assert on is not None
-    change = Change("packages:all", Drift({name: "2"}, {name: "1"}, (name,)), ())
+    packages, drift = Packages({name: "2"}), Drift({name: "2"}, {name: "1"}, (name,))
+    change = Change(packages.id, drift, tuple(packages.fix(drift)))
     report = Seen.of(frames({"seen": [["packages", "", f"{name} ii 1"]]}))
     job = work("20260101T000000-00000000", Plan("web1", on, (change,)), report, data_root="/srv/docker")
     text = job_script(job, (), {})

@@ -223,6 +223,7 @@ def test_a_marked_value_keeps_its_secret(project: Project, path: str) -> None:
     plan = Plan("web1", on, tuple(change for change, _ in found))
     steps = tuple(Step(change.resource, call) for change in plan.changes for call in change.calls)
     carrying = [step for step in steps if any(secret.holds(word) for word in step.call.args)]
+    assert not any(secret.holds(step.title) for step in steps), "people see titles"
     assert carrying, "the secret goes nowhere"
     assert {step.call.function for step in carrying} <= CARRIERS
     for step in carrying:

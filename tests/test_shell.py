@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from provision.model import Call
 from provision.remote.protocol import Frames, Seen
 from provision.remote.script import SH, quote
-from provision.resources.file import put
 from provision.resources.observed import digest, observe
+from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
@@ -56,7 +56,7 @@ def test_the_logins_environment_is_not_obeyed(shell: list[str], monkeypatch: pyt
 def test_every_byte_arrives(shell: list[str], tmp_path: Path) -> None:
     every = bytes(range(1, 256))
     path = tmp_path / "x"
-    lines = call(put(str(path), *WHO, "0600", every))
+    lines = call(put_file(str(path), content=every, owner=WHO[0], group=WHO[1], mode="0600"))
     _, done = run(shell, ["fix/files.sh"], f"run_written={tmp_path}/w\n{lines}", frame="fix.sh")
     assert path.read_bytes() == every, done.stderr
 
@@ -65,7 +65,8 @@ def test_every_byte_arrives(shell: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"x", b"\n", b"\n\n\n", EVIL.encode(), b"a\0b", bytes(range(256))])
 def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "new folder" / "it's $x"
-    lines = f"run_written={tmp_path}/w\n{call(put(str(path), *WHO, '0640', content))}"
+    put = put_file(str(path), content=content, owner=WHO[0], group=WHO[1], mode="0640")
+    lines = f"run_written={tmp_path}/w\n{call(put)}"
     _, done = run(shell, ["fix/files.sh"], lines, frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == content

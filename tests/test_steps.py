@@ -12,7 +12,7 @@ import pytest
 
 from provision.distros import platform
 from provision.dockerd.daemon_json import DAEMON_JSON, askable
-from provision.model import LONG, USUAL, Call, Change, Drift, Plan, Resource
+from provision.model import LONG, USUAL, Call, Change, Drift, Loading, Plan, Resource
 from provision.planning.plan import _checked
 from provision.remote.protocol import Seen
 from provision.remote.script import job_script
@@ -20,11 +20,13 @@ from provision.remote.transaction import Step, Work
 from provision.resources.docker.compose import NoProject, Project
 from provision.resources.docker.container import Container, NoContainer
 from provision.resources.docker.image import NoImage, PulledImage
-from provision.resources.file import put
 from provision.resources.hold import Hold
 from provision.resources.packages import Packages
 from provision.resources.port import Listening
 from provision.spec import Container as Declared
+from provision.steps.docker_engine import daemon_check, daemon_check_content
+from provision.steps.files import put_file, remove_file
+from provision.steps.services import svc_settle
 from tests.shells import each_shell, run, stub
 from tests.test_lock import identity
 
@@ -162,15 +164,18 @@ def checks(*calls: Call, there: bytes | None, upgraded: bool = False) -> list[Ca
 
 
 def test_no_check_asks_about_the_default_remap() -> None:
-    write, settle = put(DAEMON_JSON, "root", "root", "0644", REMAP), Call("svc_settle", ("docker", "restart", ""))
-    copy = Call("daemon_check_content", ("text", '{\n  "debug": true\n}\n'))
+    write = put_file(DAEMON_JSON, content=REMAP)
+    settle = svc_settle(Loading("docker", "", "restart"), stale=True)
+    text = b'{\n  "debug": true\n}\n'
+    copy = daemon_check_content(text, private=False)
+    assert copy.args == ("text", text.decode())
     assert checks(write, settle, there=None) == [copy]
     assert checks(write, settle, there=b"{}", upgraded=True) == [copy]
-    of_host = Call("daemon_check_content", copy.args, private=(1,))
+    of_host = daemon_check_content(text, private=True)
     assert checks(settle, there=REMAP, upgraded=True) == [of_host], "an upgrade alone"
-    on_disk = Call("daemon_check", (DAEMON_JSON,))
+    on_disk = daemon_check()
     assert checks(settle, there=b"{}", upgraded=True) == [on_disk]
-    removed = Call("remove_file", (DAEMON_JSON,), replaces=(DAEMON_JSON,))
+    removed = remove_file(DAEMON_JSON)
     assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is none to ask about"
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from provision.model import Call, Change, Drift, Impact, Plan, Platform
+from provision.model import Call, Change, Drift, Impact, Loading, Plan, Platform
 from provision.planning.impact import rollback_impacts
-from provision.remote.script import SH
-from provision.remote.transaction import work
+from provision.planning.prepare import work
+from provision.steps.accounts import member_add, user_add, user_change, user_remove
+from provision.steps.files import own_file, put_file, remove_file
+from provision.steps.kernel import sysctl_set
+from provision.steps.packages import pkg_transaction, pkg_whole
+from provision.steps.services import svc_enable, svc_settle, svc_stop
 from tests.shells import each_shell, run, stub
 
 HOST = Platform("debian", "13", "trixie", "amd64", "apt")
@@ -189,10 +193,6 @@ def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
     return work("run", Plan("web1", HOST, (change,)), Seen.of([]), risky=more).risky
 
 
-def _put(path: str) -> Call:
-    return Call("put_file", (path, "root", "root", "0644", "text", "x"), replaces=(path,))
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -204,8 +204,8 @@ def _put(path: str) -> Call:
     ],
 )
 def test_a_file_on_the_list_of_harmless_ones_arms_no_rollback(path: str) -> None:
-    assert not risky(_put(path))
-    assert risky(_put(path), (path,)), "the spec may call it risky"
+    assert not risky(put_file(path, content=b"x"))
+    assert risky(put_file(path, content=b"x"), (path,)), "the spec may call it risky"
 
 
 @pytest.mark.parametrize(
@@ -229,34 +229,27 @@ def test_a_file_on_the_list_of_harmless_ones_arms_no_rollback(path: str) -> None
     ],
 )
 def test_every_other_file_arms_a_rollback(path: str) -> None:
-    assert risky(_put(path))
-    assert risky(Call("remove_file", (path,), replaces=(path,)))
-    assert risky(Call("own_file", (path, "root", "root", "0600"), replaces=(path,)))
+    assert risky(put_file(path, content=b"x"))
+    assert risky(remove_file(path))
+    assert risky(own_file(path, content=b"x", owner="root", group="root", mode="0600"))
 
 
 def test_steps_that_arm_a_rollback() -> None:
-    for function in (
-        "user_change",
-        "user_remove",
-        "user_add",
-        "pkg_transaction",
-        "svc_enable",
-        "svc_stop",
-        "sysctl_set",
+    for call in (
+        user_change("op", home="/srv/op"),
+        user_remove("op"),
+        user_add("op"),
+        pkg_transaction(lock_timeout=1, install={"tree": None}),
+        svc_enable("ssh"),
+        svc_stop("ssh"),
+        sysctl_set("net/ipv4/ip_forward", value="0", before="1"),
     ):
-        assert risky(Call(function, ("x", "y"))), function
+        assert risky(call), call.function
     assert risky(Call("a_step_of_tomorrow"))
-    assert risky(Call("member_add", ("op", "shut")))
-    assert risky(Call("pkg_whole", ("300", "repair")))
-    assert not risky(Call("member_add", ("op", "docker")))
-    assert not risky(Call("pkg_whole", ("300", "-")))
-
-
-def test_the_harmless_steps_are_functions_that_there_are() -> None:
-    from provision.remote.transaction import HARMLESS_STEPS
-
-    text = "".join(path.read_text() for path in (SH / "fix").glob("*.sh"))
-    assert all(f"\n{name}() {{" in text for name in HARMLESS_STEPS)
+    assert risky(member_add("op", group="shut"))
+    assert risky(pkg_whole(lock_timeout=300, repair=True))
+    assert not risky(member_add("op", group="docker"))
+    assert not risky(pkg_whole(lock_timeout=300))
 
 
 @pytest.mark.parametrize(
@@ -272,9 +265,9 @@ def test_the_harmless_steps_are_functions_that_there_are() -> None:
 def test_what_a_rollback_does_is_shown_where_it_is_more(
     undo: str, live: str, containers: dict[str, str], levels: list[str]
 ) -> None:
-    seen = {"running": "yes", "undo": undo, "undo effect": "debug", "undo live": live, "loaded": "stale"}
-    calls = (Call("svc_settle", ("docker", "reload", "")),)
-    change = Change("service:docker", Drift({"loaded": "current"}, seen, ("loaded",)), calls)
+    loading = Loading("docker", "", "reload", undo, undo_keys="debug", live=live == "live", ran=True)
+    drift = Drift({"loaded": "current"}, {"loaded": "stale"}, ("loaded",))
+    change = Change("service:docker", drift, (svc_settle(loading, stale=True),))
     plan = Plan("web1", HOST, (change,), (Impact("reload", "service:docker", ""),))
     assert [one.level for one in rollback_impacts(plan, containers)] == levels
     more = Plan("web1", HOST, (change,), (Impact("stop", "service:docker", ""),))

@@ -13,7 +13,8 @@ and `at` (seconds since 1970); an event about a host has `host`. Further keys ma
 must ignore those that it does not know. Texts are made fit to be shown ([Commands](../commands.md#json-lines)).
 
 A failed host's `error` has `kind` ([error kinds](errors.md#error-kinds)) and `message`; `step` and `detail` where there
-are any; `done` and `undone` (lists of steps) where steps were made.
+are any; `done` and `undone` (lists of steps) where steps were made. `title`, `done_titles` and `undone_titles` say what
+these steps do, for people.
 """
 
 

@@ -12,6 +12,8 @@ from provision.spec import Engine
 UNIT = "docker"
 DAEMON_JSON = "/etc/docker/daemon.json"
 GROUP = "docker"
+#: docker's own bridge (moby, daemon/libnetwork/drivers/bridge/bridge_linux.go, DefaultBridgeName).
+BRIDGE = "docker0"
 #: A drop-in of docker's unit.
 DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
 #: What the drop-in leaves to a file that only root may read: proxies with a password in them.

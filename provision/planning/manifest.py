@@ -23,19 +23,9 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Resource
-from provision.resources.boot_service import NoBootService
-from provision.resources.docker.compose import NoProject, place
-from provision.resources.docker.container import NoContainer
-from provision.resources.docker.network import NoNetwork
-from provision.resources.file import NoFile
-from provision.resources.forward import ForwardBefore
-from provision.resources.hold import NoHold
-from provision.resources.sysctl import SysctlBefore
-from provision.resources.user import NoMember
+from provision.planning.undo_kinds import ENTRIES, Watchers
 
 _HEAD = "provision-manifest 1"
-#: Kinds of things that have a live value, which goes back to what it was before.
-LIVE = ("sysctl", "forward")
 
 
 class Manifest(Struct, frozen=True):
@@ -56,7 +46,7 @@ class Manifest(Struct, frozen=True):
             kind, _, rest = line.partition(" ")
             if kind == "play":
                 play = rest
-            elif kind in LIVE:
+            elif live(line):
                 key, _, before = rest.partition(" ")
                 entries[f"{kind} {key}"] = before
             elif kind:
@@ -68,26 +58,13 @@ class Manifest(Struct, frozen=True):
         return "\n".join([_HEAD, f"play {self.play}".replace("\n", " "), *lines]) + "\n"
 
 
-def removal(entry: str, before: str, watchers: dict[str, tuple[str, ...]]) -> Resource | None:
+def removal(entry: str, before: str, watchers: Watchers) -> Resource | None:
     """The resource that undoes a manifest's entry; ``None`` where nothing is left to do."""
     kind, _, rest = entry.partition(" ")
-    if kind == "file":
-        return NoFile(rest, watchers.get(rest, ()))
-    if kind == "hold":
-        return NoHold(rest)
-    if kind == "member":
-        group, _, user = rest.partition(" ")
-        return NoMember(user, group)
-    if kind == "sysctl" and before:
-        return SysctlBefore(rest, before)
-    if kind == "forward" and before in ("ACCEPT", "DROP"):
-        return ForwardBefore(before)
-    if kind == "container":
-        return NoContainer(rest, ours=True)
-    if kind == "network":
-        return NoNetwork(rest)
-    if kind == "compose":
-        return NoProject(rest, place(rest))
-    if kind == "boot":
-        return NoBootService(*rest.split(" "))
-    return None
+    return ENTRIES[kind].remove(rest, before, watchers) if kind in ENTRIES else None
+
+
+def live(entry: str) -> bool:
+    """Whether it is of a live value, which goes back to what it was before."""
+    kind = entry.partition(" ")[0]
+    return kind in ENTRIES and ENTRIES[kind].live

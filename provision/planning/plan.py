@@ -8,17 +8,18 @@ from typing import Any
 from msgspec import Struct
 
 from provision.catalog import Options, compile_catalog, watchers
-from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, UNIT, askable, daemon_json, sysctls
+from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
-from provision.planning.manifest import LIVE, Manifest, removal
+from provision.planning.manifest import Manifest, live, removal
 from provision.project.host_config import Context, HostConfig
 from provision.remote.protocol import Seen
 from provision.remote.script import MANIFESTS, sendable
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
-from provision.resources.file import encoded, put, written
 from provision.resources.service import Service
 from provision.resources.store import UndeclaredStore
 from provision.secrets import secret
+from provision.steps.docker_engine import bridge_free, containers_return, daemon_check, daemon_check_content
+from provision.steps.files import put_file, remove_file
 
 
 def drift(resource: Resource, report: Seen) -> Drift | None:
@@ -171,38 +172,39 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
     """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
     or after an upgrade before the restart. ``there`` is what the host has for it now."""
     upgraded = any(change.resource == "packages:all" for change in changes)
-    settled = {call.args[1]: change.drift.seen.get("bridge", "") for change in changes for call in _settles(change)}
     asked, result = False, []
     # What the host has is shown to no reader of a plan file: it may be readable by root alone.
-    private: tuple[int, ...] = (1,)
+    private = True
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
-            if call.function == "put_file" and call.args[0] == DAEMON_JSON:
-                # Before anything of docker's is touched: dockerd would take the file, and not do what it says.
-                for verb, keys in settled.items():
-                    if keys:
-                        bridge = ("containers_return", ()) if verb == "bridge-restart" else ("bridge_free", (keys,))
-                        calls.append(Call(*bridge))
-            if call.function in ("put_file", "remove_file") and call.args[0] == DAEMON_JSON:
-                there = written(call) if call.function == "put_file" else None
-                private = (1,) if call.private else ()
-                if not upgraded and there is not None:
-                    calls.append(Call("daemon_check_content", encoded(askable(there)), private=private))
-            elif upgraded and not asked and call.function in ("svc_settle", "svc_start") and call.args[0] == UNIT:
+            if call.writes is not None and call.writes.path == DAEMON_JSON:
+                content, private = call.writes.content, bool(call.private)
+                there = None if content is None else content.encode("utf-8", "surrogateescape")
+                if there is not None:
+                    calls += _bridge_checks(changes)
+                if there is not None and not upgraded:
+                    calls.append(daemon_check_content(askable(there), private=private))
+            elif upgraded and not asked and call.engine in ("start", "load"):
                 if there is None or askable(there) == there:
-                    calls.append(Call("daemon_check", (DAEMON_JSON,)))
+                    calls.append(daemon_check())
                 else:
-                    calls.append(Call("daemon_check_content", encoded(askable(there)), private=private))
+                    calls.append(daemon_check_content(askable(there), private=private))
                 asked = True
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result
 
 
-def _settles(change: Change) -> list[Call]:
-    """The step that has docker load its file, if it is this change's."""
-    return [call for call in change.calls if call.function == "svc_settle" and call.args[0] == UNIT]
+def _bridge_checks(changes: list[Change]) -> list[Call]:
+    """Before anything of docker's is touched: dockerd would take the file, and not do what it says of its bridge."""
+    loading = [
+        call.loading
+        for change in changes
+        for call in change.calls
+        if call.engine == "load" and call.loading is not None and call.loading.bridge
+    ]
+    return [containers_return() if one.verb == "bridge-restart" else bridge_free(one.bridge) for one in loading]
 
 
 def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:
@@ -215,7 +217,7 @@ def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Chang
     for change in changes:
         calls: list[Call] = []
         for call in change.calls:
-            calls += [marks.pop(unit) for unit in call.disturbs if unit in marks and call.replaces]
+            calls += [marks.pop(unit) for unit in call.watchers if unit in marks]
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result
@@ -238,8 +240,8 @@ def _bookkeeping(
     before: dict[str, str] = {}
     for resource in resources:
         if resource.id in changed:
-            live = changed[resource.id].drift.seen.get("live", "")
-            before |= {entry: live if entry.partition(" ")[0] in LIVE else "" for entry in resource.makes}
+            value = changed[resource.id].drift.seen.get("live", "")
+            before |= {entry: value if live(entry) else "" for entry in resource.makes}
     remember, forget = [], []
     for play in config.plays:
         old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))
@@ -258,6 +260,5 @@ def _bookkeeping(
 def _write(manifest: Manifest) -> Call:
     path = f"{MANIFESTS}/{manifest.slug}"
     if manifest.entries:
-        content = manifest.text().encode("utf-8", "surrogateescape")
-        return put(path, "root", "root", "0644", content, literal=True)
-    return Call("remove_file", (path,), replaces=(path,))
+        return put_file(path, content=manifest.text().encode("utf-8", "surrogateescape"), literal=True)
+    return remove_file(path)

@@ -74,10 +74,9 @@ def _state(value: str | None, salt: Salt) -> str | None:
 
 
 def _step(call: Call, salt: Salt) -> dict[str, Any]:
-    settled = call.args[: len(call.args) - call.late]
     words: list[str | dict[str, Any]] = [
         {"keyed hash": fingerprint(word, salt)} if place in call.private else fingerprinted(word, salt)
-        for place, word in enumerate(settled)
+        for place, word in enumerate(call.settled)
     ]
     return {"do": call.function, "with": words, "replaces": list(call.replaces)}
 

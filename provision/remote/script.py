@@ -109,8 +109,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     flavour = work.plan.platform.flavour
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
     names = {call.function for call in look}
-    # By these names the job keeps what docker has, and brings it back (fix/transaction.sh).
-    names |= {f"{verb}_{kind}" for kind, _, _ in work.keep for verb in ("keep", "undo")}
+    names |= work.undo
     if work.disturbs_engine:
         names |= {"keep_containers", "health"}
         body.append("keep_containers")

@@ -81,6 +81,5 @@ def disturbed(plan: Plan) -> list[str]:
     found: dict[str, None] = {}
     for change in plan.changes:
         for call in change.calls:
-            if call.function.startswith("svc_"):
-                found.update(dict.fromkeys(call.disturbs))
+            found.update(dict.fromkeys(call.disturbs))
     return list(found)

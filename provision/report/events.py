@@ -51,10 +51,17 @@ EVENTS: dict[str, Kind] = {
     ),
     "step.begin": Kind(
         "The host begins a step.",
-        {"step": "resource and action", "number": "from 1", "of": "how many steps"},
+        {
+            "step": "resource and action",
+            "title": "what is done, for people",
+            "number": "from 1",
+            "of": "how many steps",
+        },
         of_host=True,
     ),
-    "step.done": Kind("The step succeeded.", {"step": "resource and action"}, of_host=True),
+    "step.done": Kind(
+        "The step succeeded.", {"step": "resource and action", "title": "what is done, for people"}, of_host=True
+    ),
     "note": Kind("A remark about the host.", {"text": "the remark"}, of_host=True),
     "check.done": Kind(
         "A check of `verify` has a result.",

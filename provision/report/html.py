@@ -54,8 +54,6 @@ def page(run: Run) -> str:
         "kind": _kind,
         "lines": _lines,
         "titled": _titled,
-        # What is done tells steps apart sooner than what it is done to.
-        "turned": lambda step: " ".join(reversed(step.rsplit(" ", 1))),
     }
     checks = {
         outcome: sum(check["outcome"] == outcome for lane in found.lanes for check in lane.checks)
@@ -98,12 +96,12 @@ def _kind(span: Span) -> str:
 
 def _words(lane: Lane) -> str:
     """A lane for who hears it."""
-    spans = (f"{span.name} {seconds(span.end - span.begin)}{_not_done(span)}" for span in lane.spans)
+    spans = (f"{span.words} {seconds(span.end - span.begin)}{_not_done(span)}" for span in lane.spans)
     return "; ".join(spans) or "never begun"
 
 
 def _titled(span: Span) -> str:
-    return f"{span.name}: {seconds(span.end - span.begin)}, from {seconds(span.begin)} on{_not_done(span)}"
+    return f"{span.words}: {seconds(span.end - span.begin)}, from {seconds(span.begin)} on{_not_done(span)}"
 
 
 def _not_done(span: Span) -> str:

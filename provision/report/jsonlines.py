@@ -41,11 +41,12 @@ class JsonLines:
 
 def _error(failure: Failure) -> dict[str, Any]:
     error: dict[str, Any] = {"kind": failure.kind, "message": failure.message}
-    for key in ("step", "detail"):
+    for key in ("step", "title", "detail"):
         if value := getattr(failure, key):
             error[key] = value
     if failure.done or failure.undone:
         error |= {"done": list(failure.done), "undone": list(failure.undone)}
+        error |= {"done_titles": list(failure.done_titles), "undone_titles": list(failure.undone_titles)}
     return error
 
 

@@ -78,6 +78,9 @@ def _failure(failure: Failure) -> Failure:
         detail=visible(failure.detail),
         done=tuple(map(line, failure.done)),
         undone=tuple(map(line, failure.undone)),
+        title=line(failure.title),
+        done_titles=tuple(map(line, failure.done_titles)),
+        undone_titles=tuple(map(line, failure.undone_titles)),
     )
 
 

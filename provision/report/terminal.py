@@ -93,7 +93,7 @@ class Terminal:
                 self._print(plan_lines(plan, self._style))
         elif event.name == "step.begin":
             row = self._rows.setdefault(event.host, _Row(time.monotonic()))
-            row.step = f"[{data['number']}/{data['of']}] {data['step']}"
+            row.step = f"[{data['number']}/{data['of']}] {data['title']}"
         elif event.name == "note":
             self._rows.setdefault(event.host, _Row(time.monotonic())).step = str(data["text"])
         elif event.name == "drift":

@@ -42,10 +42,9 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
     yield style(f"{host}: {failure.kind}: {failure.message}", "error")
     if failure.detail:
         yield textwrap.indent(failure.detail.rstrip(), "    | ", lambda line: True)
-    if failure.done or failure.undone:
-        yield f"    done: {', '.join(failure.done) or 'nothing'}"
-        if failure.undone:
-            yield f"    not done: {', '.join(failure.undone)}"
+    if failure.done_titles or failure.undone_titles:
+        yield from (f"    done: {title}" for title in failure.done_titles or ("nothing",))
+        yield from (f"    not done: {title}" for title in failure.undone_titles)
 
 
 def drift_lines(event: Shown, style: Style = plain) -> Iterator[str]:
@@ -136,7 +135,7 @@ class Text:
         elif event.name == "host.plan" and isinstance(plan := data["plan"], ShownPlan) and plan.changes:
             yield from plan_lines(plan)
         elif event.name == "step.begin":
-            yield f"{event.host}: [{data['number']}/{data['of']}] {data['step']}"
+            yield f"{event.host}: [{data['number']}/{data['of']}] {data['title']}"
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
         elif event.name == "drift":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import zip_longest
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,17 +15,23 @@ LOOK, FINISH = "look", "finish"
 
 
 class Span(Struct):
-    """``begin`` and ``end`` are seconds since the run began; ``outcome`` done, failed, or open (it never ended)."""
+    """``begin`` and ``end`` are seconds since the run began; ``outcome`` done, failed, or open (it never ended).
+    ``title`` is the name for people."""
 
     name: str
     begin: float
     end: float
     outcome: str = "done"
+    title: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.title or self.name
 
 
 class Lane(Struct):
     """One host's way through a run. ``outcomes`` are of its steps (done, failed, undone), ``checks`` of what was
-    verified; ``wave`` is 0 where there was none."""
+    verified; ``titles`` are what its steps do, for people; ``wave`` is 0 where there was none."""
 
     host: str
     wave: int = 0
@@ -37,6 +44,7 @@ class Lane(Struct):
     items: list[dict[str, Any]] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -53,12 +61,13 @@ class Wave(Struct):
 
 
 class Timeline(Struct):
-    """``length`` is in seconds; ``steps`` are all that any host had, in the order in which they were first begun."""
+    """``length`` is in seconds; ``steps`` are all that any host had, in the order in which they were first begun, with
+    the title that the first of these hosts had for them."""
 
     run: Run
     lanes: list[Lane]
     waves: list[Wave]
-    steps: list[str]
+    steps: dict[str, str]
     counts: dict[str, int]
     length: float
     begun: float | None
@@ -79,10 +88,10 @@ def timeline(run: Run) -> Timeline:
     """Put together from what the run's journal has; of a run that broke off, what there is of it."""
     lanes = {host: Lane(host) for host in run.hosts}
     waves: list[Wave] = []
-    steps: dict[str, None] = {}
+    steps: dict[str, str] = {}
     times = [event["at"] for event in run.events if isinstance(event.get("at"), (int, float))]
     begun = times[0] if times else None
-    found = Timeline(run, [], waves, [], {}, max(times, default=0.0) - (begun or 0.0), begun)
+    found = Timeline(run, [], waves, steps, {}, max(times, default=0.0) - (begun or 0.0), begun)
     for event in run.events:
         now = float(event["at"]) - begun if begun is not None and "at" in event else 0.0
         lane = lanes.setdefault(event["host"], Lane(event["host"])) if "host" in event else None
@@ -104,12 +113,11 @@ def timeline(run: Run) -> Timeline:
         wave.counts = dict(Counter(lane.status or "no end" for lane in lanes.values() if lane.wave == number))
     # Those that no wave has come to stand last.
     found.lanes = sorted(lanes.values(), key=lambda lane: lane.wave or len(waves) + 1)
-    found.steps = list(steps)
     found.counts = dict(Counter(lane.status or "no end" for lane in found.lanes))
     return found
 
 
-def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, None]) -> None:
+def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, str]) -> None:
     name = event["event"]
     if name == "host.begin":
         _close(lane, now)
@@ -119,8 +127,10 @@ def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, None
         _close(lane, now)
     elif name == "step.begin":
         _close(lane, now)
-        steps.setdefault(event["step"])
-        lane.spans.append(Span(event["step"], now, now, "open"))
+        # A journal of an earlier version has no titles.
+        title = lane.titles[event["step"]] = event.get("title") or event["step"]
+        steps.setdefault(event["step"], title)
+        lane.spans.append(Span(event["step"], now, now, "open", title))
         lane.outcomes[event["step"]] = "open"
     elif name == "step.done":
         _close(lane, now)
@@ -138,9 +148,10 @@ def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, None
             _close(lane, now, "failed" if bad else "done")
         elif lane.spans:
             lane.spans.append(Span(FINISH, lane.spans[-1].end, now, "failed" if bad else "done"))
-        for step in lane.error.get("undone", ()):
+        undone = lane.error.get("undone", ())
+        for step, title in zip_longest(undone, lane.error.get("undone_titles", ())[: len(undone)]):
             lane.outcomes[step] = "failed" if step == lane.error.get("step") else "undone"
-            steps.setdefault(step)
+            steps.setdefault(step, lane.titles.setdefault(step, title or step))
 
 
 def _close(lane: Lane, now: float, outcome: str = "done") -> None:

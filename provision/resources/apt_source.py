@@ -10,8 +10,8 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import text as text_of
-from provision.resources.file import put
 from provision.resources.observed import ABSENT, disclosed, observe, shown
+from provision.steps.files import put_file
 
 
 class OtherEntries(Struct, frozen=True):
@@ -53,7 +53,15 @@ class OtherEntries(Struct, frozen=True):
                 path = key.removeprefix("file ")
                 owner, group, mode, readers = drift.seen[f"owner {path}"].split(":")
                 content = without(text, self.wanted.uri).encode("utf-8", "surrogateescape")
-                yield put(path, owner, group, mode, content, literal=True, private=readers == "some")
+                yield put_file(
+                    path,
+                    content=content,
+                    owner=owner,
+                    group=group,
+                    mode=mode,
+                    literal=True,
+                    private=readers == "some",
+                )
 
 
 class AptSource(Struct, frozen=True):
@@ -85,7 +93,7 @@ class AptSource(Struct, frozen=True):
         return self.want() if right else {"content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield put(self.path, "root", "root", "0644", self.content)
+        yield put_file(self.path, content=self.content)
 
 
 def adopted(report: HostReport, path: str, wanted: Entry) -> bool:

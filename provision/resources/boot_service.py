@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.file import File, NoFile
+from provision.steps.services import svc_disable, svc_enable, svc_reread
 
 
 class BootService(Struct, frozen=True):
@@ -48,9 +49,9 @@ class BootService(Struct, frozen=True):
             yield from self.file.fix(drift)
         if "enabled" in drift:
             # Which has systemd read all units anew (systemctl(1), enable).
-            yield Call("svc_enable", (self.unit,), replaces=(self.link,))
+            yield svc_enable(self.unit, link=self.link)
         else:
-            yield Call("svc_reread")
+            yield svc_reread()
 
 
 class NoBootService(Struct, frozen=True):
@@ -78,6 +79,6 @@ class NoBootService(Struct, frozen=True):
         return NoFile(self.path).seen(report)
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("svc_disable", (self.unit,), replaces=(self.link,))
+        yield svc_disable(self.unit, link=self.link)
         yield from NoFile(self.path).fix(drift)
-        yield Call("svc_reread")
+        yield svc_reread()

@@ -14,9 +14,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from provision.dockerd.daemon_json import BRIDGE
 from provision.model import Call, Drift, HostReport, State
-
-BRIDGE = "docker0"
+from provision.steps.docker_engine import bridge_settle
 
 
 class BridgeAddress(Struct, frozen=True):
@@ -56,8 +56,7 @@ class BridgeAddress(Struct, frozen=True):
         return {"address": ", ".join(found) or "none"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        words = (self.unit, self.change, "\n".join(self.watched), self.bip)
-        yield Call("bridge_settle", words, disturbs=(self.unit,))
+        yield bridge_settle(self.unit, change=self.change, watched="\n".join(self.watched), bip=self.bip)
 
 
 def _bip(content: bytes | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
@@ -10,7 +9,8 @@ from msgspec import Struct
 from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
 from provision.secrets.disclosure import open_mode, withheld
-from provision.secrets.secret import foreign, holds, reveal_bytes
+from provision.secrets.secret import holds, reveal_bytes
+from provision.steps.files import own_file, put_file, remove_file
 
 
 class File(Struct, frozen=True):
@@ -67,13 +67,27 @@ class File(Struct, frozen=True):
         return {**state, "content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        ownership = (self.path, self.owner, self.group, self.mode)
         if "content" in drift:
-            yield put(*ownership, self.content, self.watchers, literal=self.literal, private=self.secret)
+            yield put_file(
+                self.path,
+                content=self.content,
+                owner=self.owner,
+                group=self.group,
+                mode=self.mode,
+                watchers=self.watchers,
+                literal=self.literal,
+                private=self.secret,
+            )
         else:
-            # The content goes along for a directory in which the name may stand for another file by then.
-            made = put(*ownership, self.content, literal=self.literal, private=self.secret)
-            yield Call("own_file", made.args, replaces=(self.path,), private=made.private)
+            yield own_file(
+                self.path,
+                content=self.content,
+                owner=self.owner,
+                group=self.group,
+                mode=self.mode,
+                literal=self.literal,
+                private=self.secret,
+            )
 
     def _bytes(self) -> bytes:
         return self.content if self.literal else reveal_bytes(self.content)
@@ -118,44 +132,4 @@ class NoFile(Struct, frozen=True):
         return {"file": disclosed(file, report) if file.regular else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("remove_file", (self.path,), replaces=(self.path,), disturbs=self.watchers)
-
-
-def put(
-    path: str,
-    owner: str,
-    group: str,
-    mode: str,
-    content: bytes,
-    watchers: tuple[str, ...] = (),
-    *,
-    literal: bool = False,
-    private: bool = False,
-) -> Call:
-    """The call that writes a file: text as it is, so that a person can read the script; the rest in base64. In
-    ``literal`` content nothing is a token. No plan shows a content that is ``private``, or that the mode keeps from
-    some users of the host."""
-    words = (path, owner, group, mode, *encoded(content, literal))
-    hidden = (len(words) - 1,) if private or not open_mode(mode) else ()
-    return Call("put_file", words, replaces=(path,), disturbs=watchers, private=hidden)
-
-
-def encoded(content: bytes, literal: bool = False) -> tuple[str, str]:
-    """``text`` or ``base64``, and the word that stands for the bytes."""
-    text = None if b"\0" in content else _utf8(content)
-    if text is None:
-        return "base64", base64.b64encode(content).decode()
-    return "text", foreign(text) if literal else text
-
-
-def written(call: Call) -> bytes:
-    """The bytes that a call of :func:`put` writes."""
-    encoding, word = call.args[4:6]
-    return base64.b64decode(word) if encoding == "base64" else word.encode("utf-8", "surrogateescape")
-
-
-def _utf8(content: bytes) -> str | None:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
+        yield remove_file(self.path, watchers=self.watchers)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
+from provision.steps.files import folder_put
 
 
 class Folder(Struct, frozen=True):
@@ -41,8 +42,7 @@ class Folder(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen and drift.seen["type"] != "directory":
             raise Unfixable(f"{self.path} is a {drift.seen['type']}, where a folder is to be")
-        ownership = (self.path, self.owner, self.group, self.mode)
-        yield Call("folder_put", ownership, keeps=(("folder", self.path, ""),))
+        yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
 
 
 class GuardedFolder(Struct, frozen=True):
@@ -78,8 +78,7 @@ class GuardedFolder(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         # The sticky bit and the set-group-id bit mean nothing where only root writes.
         mode = f"{int(drift.seen['mode'], 8) & 0o755 | 0o700:04o}"
-        ownership = (self.path, "root", drift.seen["group"], mode)
-        yield Call("folder_put", ownership, keeps=(("folder", self.path, ""),))
+        yield folder_put(self.path, owner="root", group=drift.seen["group"], mode=mode)
 
     def _guarded(self, found: Observed) -> bool:
         others = 0o002 if found.group == "root" else 0o022

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
+from provision.steps.kernel import forward_set
 
 _FAMILIES = ("ipv4", "ipv6")
 
@@ -44,7 +45,7 @@ class Forward(Struct, frozen=True):
         return {**found, "live": found["ipv4"]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("forward_set", (self.policy,))
+        yield forward_set(self.policy, before=drift.seen["ipv4"], before_ipv6=drift.seen["ipv6"])
 
 
 class OpenForward(Struct, frozen=True):
@@ -104,4 +105,4 @@ class ForwardBefore(Struct, frozen=True):
         return {"ipv4": report.fields("forward", "ipv4")[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("forward_set", (self.policy,))
+        yield forward_set(self.policy, before=drift.seen["ipv4"])

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import LONG, Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.packages import statuses
+from provision.steps.packages import pkg_hold
 
 
 class Hold(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Hold(Struct, frozen=True):
         return {name: "held" if found.get(name, "")[:1] == "h" else "free" for name in self.names}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_hold", (str(self.lock_timeout), "hold", *drift.keys), limit=LONG + self.lock_timeout)
+        yield pkg_hold(drift.keys, lock_timeout=self.lock_timeout, hold=True)
 
 
 class NoHold(Struct, frozen=True):
@@ -63,4 +64,4 @@ class NoHold(Struct, frozen=True):
         return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("pkg_hold", (str(self.lock_timeout), "unhold", self.name), limit=LONG + self.lock_timeout)
+        yield pkg_hold((self.name,), lock_timeout=self.lock_timeout, hold=False)

@@ -9,8 +9,9 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import text
-from provision.resources.file import put
 from provision.resources.observed import observe
+from provision.steps.files import put_file
+from provision.steps.kernel import hostname_set
 
 #: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
 _LOCALHOST = """\
@@ -53,13 +54,13 @@ class Hostname(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if "persistent" in drift:
-            yield put("/etc/hostname", "root", "root", "0644", f"{self.name}\n".encode())
+            yield put_file("/etc/hostname", content=f"{self.name}\n".encode())
         if "resolvable" in drift:
             owner, group, mode = drift.seen["hosts owner"].split(":")
             hosts = self._hosts(drift.seen["hosts"]).encode("utf-8", "surrogateescape")
-            yield put("/etc/hosts", owner, group, mode, hosts, literal=True)
+            yield put_file("/etc/hosts", content=hosts, owner=owner, group=group, mode=mode, literal=True)
         if "live" in drift:
-            yield Call("hostname_set", (self.name,))
+            yield hostname_set(self.name, before=drift.seen["live"])
 
     def _hosts(self, text: str) -> str:
         """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, the full one first."""
@@ -95,7 +96,7 @@ class HostnameBefore(Struct, frozen=True):
         return {"live": report.fields("hostname")[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("hostname_set", (self.name,))
+        yield hostname_set(self.name, before=drift.seen["live"])
 
 
 def _text(report: HostReport, path: str) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import words_of
-from provision.model import LONG, Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
+from provision.steps.keys import key_distrust, key_fetch
+from provision.steps.packages import pkg_refresh, pkg_transaction
 
 
 class Keyring(Struct, frozen=True):
@@ -51,18 +53,14 @@ class Keyring(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if "tools" in drift:
             missing = words_of(drift.seen["tools"])[:-1]
-            timeout = str(self.lock_timeout)
-            limit = LONG + self.lock_timeout
-            yield Call("pkg_refresh", (timeout,), live=True, limit=limit)
-            words = [word for package in missing for word in ("install", package, "-")]
-            yield Call("pkg_transaction", (timeout, *words), live=True, limit=limit)
-        words = [self.url, self.path, self.field, *self.fingerprints]
-        yield Call("key_fetch", tuple(words), replaces=(self.path,), limit=LONG)
+            yield pkg_refresh(lock_timeout=self.lock_timeout)
+            yield pkg_transaction(lock_timeout=self.lock_timeout, install=dict.fromkeys(missing))
+        yield key_fetch(self.path, url=self.url, field=self.field, fingerprints=self.fingerprints)
         # After the fetch: a mirror that shows no accepted key takes nothing from the host.
         if replaced := tuple(key.lower() for key in _FINGERPRINT.findall(drift.seen["key"])):
             kept = {key.lower() for key in self.fingerprints}
             if refused := tuple(key for key in replaced if key not in kept):
-                yield Call("key_distrust", refused)
+                yield key_distrust(refused)
 
     @property
     def _accepted(self) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.steps.kernel import module_load
 
 
 class KernelModule(Struct, frozen=True):
@@ -32,7 +33,7 @@ class KernelModule(Struct, frozen=True):
         return {"live": "loaded" if found in ("loaded", "builtin") else found}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("module_load", (self.name,))
+        yield module_load(self.name)
 
     @property
     def _kernel_name(self) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import LONG, Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, State
+from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
 
-INSTALLED, ABSENT = "installed", "absent"
+INSTALLED = "installed"
 #: Packages that let the operator in. They are removed only where a rollback could install them again.
 _ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
@@ -74,17 +75,18 @@ class Packages(Struct, frozen=True):
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        limit = LONG + self.lock_timeout
-        yield Call("pkg_whole", (str(self.lock_timeout), "repair" if self.repair else "-"), live=True, limit=limit)
-        yield Call("pkg_refresh", (str(self.lock_timeout), *self.sources), live=True, limit=limit)
+        yield pkg_whole(lock_timeout=self.lock_timeout, repair=self.repair)
+        yield pkg_refresh(lock_timeout=self.lock_timeout, sources=self.sources)
         for name in drift.keys:
             if drift.want[name] == ABSENT and name in _ACCESS:
-                yield Call("pkg_spare", (name, drift.seen[name]))
-        words = [str(self.lock_timeout)]
-        for name in drift.keys:
-            action = "remove" if drift.want[name] == ABSENT else "install"
-            words += [action, name, self.present.get(name) or "-"]
-        yield Call("pkg_transaction", tuple(words), live=True, limit=limit)
+                yield pkg_spare(name, version=drift.seen[name])
+        yield pkg_transaction(
+            lock_timeout=self.lock_timeout,
+            install={name: self.present[name] for name in drift.keys if drift.want[name] != ABSENT},
+            remove=[name for name in drift.keys if drift.want[name] == ABSENT],
+            # What differs is seen as the version that the host has.
+            before={name: drift.seen[name] for name in drift.keys},
+        )
 
 
 def installed(report: HostReport) -> dict[str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import USUAL, Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, State
+from provision.steps.services import port_wait
 
 #: Seconds that a service may take from its start until it listens.
 _PATIENCE = 30
@@ -40,4 +41,4 @@ class Listening(Struct, frozen=True):
         return {"listens": report.fields("port", str(self.port))[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("port_wait", (str(self.port), str(_PATIENCE), self.unit), limit=USUAL + _PATIENCE)
+        yield port_wait(self.port, seconds=_PATIENCE, unit=self.unit)

@@ -8,8 +8,9 @@ from typing import Literal
 from msgspec import Struct
 
 from provision.lines import lines_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Loading, State
 from provision.resources.obstacle import Unfixable
+from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
 
 #: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
 #: "enabled-runtime": the links in /run are lost at the next boot.
@@ -102,19 +103,36 @@ class Service(Struct, frozen=True):
         if self.missing and drift.seen["exists"] == "no":
             raise Unfixable(self.missing)
         if "unit" in drift:
-            yield Call("svc_reread")
+            yield svc_reread()
         if "enabled" in drift:
-            yield Call("svc_enable" if self.enabled else "svc_disable", (self.unit,), disturbs=(self.unit,))
+            yield svc_enable(self.unit) if self.enabled else svc_disable(self.unit)
         if "running" in drift:
-            yield Call("svc_start" if self.running else "svc_stop", (self.unit,), disturbs=(self.unit,))
+            yield svc_start(self.unit) if self.running else svc_stop(self.unit)
         if self.watch and self.running is not False:
             # Also when only just started: this leaves the stamp that says what the process has loaded.
-            disturbs = (self.unit,) if "loaded" in drift else ()
-            yield Call("svc_settle", (self.unit, drift.seen["verb"], self._watched), disturbs=disturbs)
+            yield svc_settle(
+                self._loading(drift.seen),
+                stale="loaded" in drift,
+                starts="running" in drift,
+                why=drift.seen["effect"],
+            )
 
     def mark(self, drift: Drift) -> Call:
         """The step before the first write to a watched file: what the process has loaded until now."""
-        return Call("svc_mark", (self.unit, self._watched, drift.seen["loaded before"]))
+        return svc_mark(self.unit, watched=self._watched, loaded=drift.seen["loaded before"])
+
+    def _loading(self, seen: State) -> Loading:
+        return Loading(
+            self.unit,
+            self._watched,
+            seen["verb"],
+            seen["undo"],
+            seen["loaded before"],
+            seen["undo effect"],
+            live=seen["undo live"] == "live",
+            bridge=seen["bridge"],
+            ran=seen["running"] == "yes",
+        )
 
     @property
     def _watched(self) -> str:

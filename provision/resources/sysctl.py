@@ -10,6 +10,7 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
+from provision.steps.kernel import sysctl_set
 
 
 class Sysctl(Struct, frozen=True):
@@ -54,7 +55,7 @@ class Sysctl(Struct, frozen=True):
                 f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with a content of its own"
             )
         if "live" in drift:
-            yield Call("sysctl_set", (as_path(self.key), self.value))
+            yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
 
     def _wins(self, place: str, report: HostReport) -> bool:
         """Whether the file at ``place`` beats provision's: it is there, or about to be written, and is read before."""
@@ -109,7 +110,7 @@ class SysctlBefore(Struct, frozen=True):
         return {} if live is None else {"live": live}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("sysctl_set", (as_path(self.key), self.value))
+        yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
 
 
 _PROC = "/proc/sys/"

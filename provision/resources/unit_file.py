@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.file import File
+from provision.steps.services import svc_reread
 
 
 class UnitFile(Struct, frozen=True):
@@ -47,4 +48,4 @@ class UnitFile(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.keys != ("unit",):
             yield from self.file.fix(drift)
-        yield Call("svc_reread")
+        yield svc_reread()

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from provision.lines import lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
+from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
 
 ABSENT = "absent"
 
@@ -41,15 +42,11 @@ class User(Struct, frozen=True):
         return _account(report, self.name)
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        flags = {"uid": "--uid", "shell": "--shell", "home": "--home-dir", "comment": "--comment"}
-        wanted = {flag: drift.want[key] for key, flag in flags.items() if key in drift}
-        words = [word for pair in wanted.items() for word in pair]
+        wanted = {key: drift.want[key] for key in drift.keys if key != "account"}
         if "account" in drift:
-            kind = ["--system"] if self.system else ["--create-home"]
-            yield Call("user_add", (*kind, *words, "--", self.name))
+            yield user_add(self.name, system=self.system, **wanted)
         else:
-            words = ["--home" if word == "--home-dir" else word for word in words]
-            yield Call("user_change", (*words, "--", self.name), keeps=_kept(self.name))
+            yield user_change(self.name, **wanted)
 
 
 class NoUser(Struct, frozen=True):
@@ -75,7 +72,7 @@ class NoUser(Struct, frozen=True):
         return {"account": _account(report, self.name).get("account", ABSENT)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("user_remove", (self.name,), keeps=_kept(self.name))
+        yield user_remove(self.name)
 
 
 class Member(Struct, frozen=True):
@@ -104,8 +101,8 @@ class Member(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if self.ensure:
-            yield Call("group_ensure", (self.group,))
-        yield Call("member_add", (self.user, self.group), keeps=_kept(self.user))
+            yield group_ensure(self.group)
+        yield member_add(self.user, group=self.group)
 
 
 class NoMember(Struct, frozen=True):
@@ -135,12 +132,7 @@ class NoMember(Struct, frozen=True):
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("member_remove", (self.user, self.group), keeps=_kept(self.user))
-
-
-def _kept(name: str) -> tuple[tuple[str, str, str], ...]:
-    """The account as it is now is kept: a rollback gives it back its shell, its home and its groups."""
-    return (("account", name, ""),)
+        yield member_remove(self.user, group=self.group)
 
 
 def _account(report: HostReport, name: str) -> dict[str, str]:

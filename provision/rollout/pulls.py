@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from provision.model import Event, Plan
 from provision.project.host_config import HostConfig
+from provision.remote.transaction import Step
 from provision.resources.docker.inspected import registry
 from provision.spec import Registry
 
@@ -29,7 +30,7 @@ class Pulls:
         """Wait for a place at every registry that the plan pulls from; always in one order, so that nobody waits for
         somebody who waits."""
         steps = [
-            (f"{change.resource} {call.function}", call.pulls)
+            (Step(change.resource, call).name, call.pulls)
             for change in plan.changes
             for call in change.calls
             if call.pulls

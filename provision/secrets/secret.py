@@ -395,7 +395,8 @@ def each(thing: Any, change: Callable[[str], str]) -> Any:
     if isinstance(thing, Mapping):
         return {each(key, change): each(value, change) for key, value in thing.items()}
     if isinstance(thing, (list, tuple)):
-        return type(thing)(each(one, change) for one in thing)
+        make = getattr(type(thing), "_make", type(thing))  # a NamedTuple takes its fields one by one
+        return make(each(one, change) for one in thing)
     if isinstance(thing, Struct):
         fields = {name: getattr(thing, name) for name in thing.__struct_fields__}
         return type(thing)(**{name: each(value, change) for name, value in fields.items()})

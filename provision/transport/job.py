@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from fabric import Connection
 from msgspec import Struct, field
@@ -18,7 +18,7 @@ from provision.model import Call, Event
 from provision.project.host_config import HostConfig
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import job_script, receipt_script, submit_script
-from provision.remote.transaction import Work
+from provision.remote.transaction import Step, Work
 from provision.secrets.secret import mask
 from provision.transport.execute import Finished, NotBegun, execute
 from provision.transport.ssh import HostError
@@ -78,12 +78,12 @@ class _Progress(Struct):
     """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
 
     host: str
-    names: list[str]
+    steps: tuple[Step, ...]
     on_event: OnEvent
     #: frames that were told before the connection broke off
     known: int = 0
     told: int = 0
-    done: list[str] = field(default_factory=list)
+    done: list[Step] = field(default_factory=list)
     after: list[Frame] = field(default_factory=list)
     refused: list[Frame] = field(default_factory=list)
     failed: list[Frame] = field(default_factory=list)
@@ -114,11 +114,13 @@ class _Progress(Struct):
         self.told += 1
         emit = self.on_event if self.told > self.known else _nobody
         if kind == "step.begin":
-            name, number = self.names[int(frame[1])], int(frame[1]) + 1
-            emit(Event(kind, self.host, {"step": name, "number": number, "of": len(self.names)}))
+            step, number = self.steps[int(frame[1])], int(frame[1]) + 1
+            data = {"step": step.name, "title": step.title, "number": number, "of": len(self.steps)}
+            emit(Event(kind, self.host, data))
         elif kind == "step.done":
-            self.done.append(self.names[int(frame[1])])
-            emit(Event(kind, self.host, {"step": self.names[int(frame[1])]}))
+            step = self.steps[int(frame[1])]
+            self.done.append(step)
+            emit(Event(kind, self.host, {"step": step.name, "title": step.title}))
         elif kind == "note":
             emit(Event(kind, self.host, {"text": frame[1]}))
         elif kind == "armed":
@@ -133,7 +135,7 @@ class _Progress(Struct):
         if len(frame) < _FIELDS.get(frame[0], 1):
             return False
         if frame[0].startswith("step."):
-            return frame[1] in map(str, range(len(self.names)))
+            return frame[1] in map(str, range(len(self.steps)))
         return frame[0] != "armed" or (frame[1].isdecimal() and len(frame[1]) < 10)
 
 
@@ -160,10 +162,9 @@ class Job(Struct, frozen=True):
         if progress.refused:
             raise self._refused(progress)
         if progress.result is None and finished.status:
-            names = tuple(progress.names)
             why = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
             message = f"the job could not be started{mask(why)}"
-            raise HostError("record", message, detail=finished.stderr, undone=names)
+            raise HostError("record", message, detail=finished.stderr, **_undone(progress.steps))
         left: list[str] = []
         if progress.result in ("done", "waiting"):
             try:
@@ -197,7 +198,7 @@ class Job(Struct, frozen=True):
                 f"the host was changed, and cannot be reached any more: {failure.message}; no rollback was armed, "
                 "because the changed things are known to be harmless"
             )
-            raise HostError("unconfirmed", message, detail=failure.detail, done=tuple(progress.done)) from error
+            raise HostError("unconfirmed", message, detail=failure.detail, **_done(progress.done)) from error
 
     def _submit(self, connection: Connection) -> tuple[_Progress, Finished]:
         progress = self._progress()
@@ -299,53 +300,53 @@ class Job(Struct, frozen=True):
             setattr(progress, name, getattr(told, name))
 
     def _progress(self, known: int = 0) -> _Progress:
-        return _Progress(self.config.host.name, [step.name for step in self.work.steps], self.on_event, known)
+        return _Progress(self.config.host.name, self.work.steps, self.on_event, known)
 
     def _refused(self, progress: _Progress) -> HostError:
         frame = progress.refused[0]
-        names = tuple(progress.names)
+        undone = _undone(progress.steps)
         if frame[0] == "drifted":
             message = "the host was changed by somebody else since its plan was made; nothing was done"
-            return HostError("drifted", message, detail=frame[1], undone=names)
+            return HostError("drifted", message, detail=frame[1], **undone)
         if frame[0] == "unkept":
             why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
             message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
-            return HostError("record", message, detail=frame[1], undone=names)
+            return HostError("record", message, detail=frame[1], **undone)
         if frame[1].startswith("run "):
             owner = f"{frame[1]} waits for its confirmation"
         else:
             owner = f"process {frame[1].partition(':')[0]}, since {frame[2]}" if frame[2] else "an unknown process"
-        return HostError("locked", f"another run works on this host ({owner})", undone=names)
+        return HostError("locked", f"another run works on this host ({owner})", **undone)
 
     def _error(self, progress: _Progress, left: list[str], finished: Finished) -> HostError:
         word, _, reason = (progress.result or "").partition(" ")
         rolled_back = word == "rolled_back"
-        more = {"done": tuple(progress.done), "rolled_back": rolled_back}
+        more = {**_done(progress.done), "rolled_back": rolled_back}
         if rolled_back:
-            more["detail"] = _undone(progress)
+            more["detail"] = _rolled_back(progress)
         if progress.failed and progress.failed[0][0] == "step.failed":
             _, index, status, output = progress.failed[0]
-            name = progress.names[int(index)]
+            step = progress.steps[int(index)]
             detail = "\n".join(text for text in (output, str(more.pop("detail", ""))) if text)
-            undone = tuple(progress.names[int(index) :])
-            return HostError("step", f"{name} failed with {status}", step=name, undone=undone, detail=detail, **more)
+            more |= {"step": step.name, "title": step.title, **_undone(progress.steps[int(index) :])}
+            return HostError("step", f"{step.title}: failed with status {status}", detail=detail, **more)
         if word == "done":
             message = "every step succeeded, but the host is still not as wanted"
             return HostError("drift", message, **more, detail="\n".join(left))
-        undone = tuple(progress.names[len(progress.done) :])
+        more |= _undone(progress.steps[len(progress.done) :])
         if rolled_back and reason in _WHY:
             detail = progress.failed[0][1] if progress.failed else ""
             kind, message = _WHY[reason]
             more["detail"] = "\n".join(text for text in (*left, str(more["detail"])) if text)
             text = message.format(within=self.work.confirm_within, detail=detail)
-            return HostError(kind, text, undone=undone, **more)
-        return HostError("disconnected", "the job on the host was killed", undone=undone, **more)
+            return HostError(kind, text, **more)
+        return HostError("disconnected", "the job on the host was killed", **more)
 
     def _lost(self, error: HostError, progress: _Progress) -> HostError:
         """The host can't be asked any more; what it said last is all that we know."""
         failure = error.failure
         message = f"{failure.message}; how the change ended is not known (provision runs)"
-        return HostError(failure.kind, message, detail=failure.detail, done=tuple(progress.done))
+        return HostError(failure.kind, message, detail=failure.detail, **_done(progress.done))
 
     def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
         failure = error.failure
@@ -354,12 +355,21 @@ class Job(Struct, frozen=True):
             failure.message,
             step=failure.step,
             detail=failure.detail,
-            done=tuple(progress.done),
-            undone=tuple(progress.names[len(progress.done) :]),
+            **_done(progress.done),
+            **_undone(progress.steps[len(progress.done) :]),
         )
 
 
-def _undone(progress: _Progress) -> str:
+def _done(steps: Sequence[Step]) -> dict[str, Any]:
+    """The steps that were done, for a :class:`~provision.model.Failure`."""
+    return {"done": tuple(step.name for step in steps), "done_titles": tuple(step.title for step in steps)}
+
+
+def _undone(steps: Sequence[Step]) -> dict[str, Any]:
+    return {"undone": tuple(step.name for step in steps), "undone_titles": tuple(step.title for step in steps)}
+
+
+def _rolled_back(progress: _Progress) -> str:
     """What a rollback did to the host, in words."""
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
     if not lines and not progress.failed_undo:

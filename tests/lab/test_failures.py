@@ -99,8 +99,8 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
     from provision import tasks
     from provision.catalog import Options
     from provision.load import load
+    from provision.planning.prepare import work
     from provision.remote.script import job_script, submit_script
-    from provision.remote.transaction import work
     from provision.transport.ssh import Connecting, Transport
 
     config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)

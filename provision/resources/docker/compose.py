@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
-from provision.model import LONG, Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
+from provision.steps.compose import compose_down, compose_up
 
 
 def place(name: str) -> str:
@@ -75,9 +76,7 @@ class Project(Struct, frozen=True):
         return {"services": "; ".join(wrong) or "as in its file"} if there else {}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        kept = (("compose", self.name, self.files[0]),)
-        words, limit = (self.name, self.files[0], str(self.within)), LONG + self.within
-        yield Call("compose_up", words, keeps=kept, pulls=self.images, limit=limit)
+        yield compose_up(self.name, file=self.files[0], within=self.within, images=self.images, runs=bool(drift.seen))
 
 
 def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
@@ -122,4 +121,4 @@ class NoProject(Struct, frozen=True):
         return {"project": "there" if found is not None and found[0].strip(BLANK) else "absent"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("compose_down", (self.name,), keeps=(("compose", self.name, self.file),), limit=LONG)
+        yield compose_down(self.name, file=self.file)

@@ -16,6 +16,7 @@ from provision.resources.docker.fields import daemon_logs, declared, found, stop
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
 from provision.secrets.secret import holds, reveal
+from provision.steps.containers import container_follow, container_put, container_remove, container_state
 
 _BEFORE = " before its change"
 #: One escape of JSON's: so that the end of another one is not taken for one.
@@ -91,27 +92,30 @@ class Container(Struct, frozen=True):
                 f"there is a container {self.name} that somebody else made, and it differs in"
                 f" {', '.join(drift.keys)} (adopt: true has it replaced)"
             )
-        kept = (("container", self.name, ""),)
         limit = _limit(drift.seen.get("stop_timeout", "0")) + one.within
         if drift.keys == ("state",) and drift.seen["state"] in ("running", "stopped", "unhealthy"):
-            verb = "stop" if not one.running else "restart" if drift.seen["state"] == "unhealthy" else "start"
-            yield Call("container_state", (self.name, verb, str(one.within), str(one.steady)), keeps=kept, limit=limit)
+            yield container_state(
+                self.name,
+                verb="stop" if not one.running else "restart" if drift.seen["state"] == "unhealthy" else "start",
+                within=one.within,
+                steady=one.steady,
+                limit=limit,
+            )
             return
-        hidden = tuple(word for name in self._secrets for word in (name, one.environment[name]))
-        state = "running" if one.running else "created"
-        head = (
+        put = container_put(
             self.name,
-            state,
-            str(one.within),
-            str(one.steady),
-            " ".join(one.networks[1:]),
-            str(len(self._secrets)),
-            *hidden,
+            running=one.running,
+            within=one.within,
+            steady=one.steady,
+            networks=one.networks[1:],
+            secrets={name: one.environment[name] for name in self._secrets},
+            words=words(one, self.image),
+            differs=drift.keys if drift.seen else (),
+            limit=limit,
         )
         # A name that comes back may well stand for the image that the container is of.
         renewed = drift.keys == ("image",) and drift.seen["image"].endswith(_BEFORE)
-        function, first = ("container_follow", (str(one.image),)) if renewed else ("container_put", ())
-        yield Call(function, (*first, *head, *words(one, self.image)), keeps=kept, limit=limit)
+        yield container_follow(str(one.image), put=put) if renewed else put
 
     @property
     def _secrets(self) -> tuple[str, ...]:
@@ -161,7 +165,7 @@ class NoContainer(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         limit = _limit(drift.seen["stop_timeout"])
-        yield Call("container_remove", (self.name,), keeps=(("container", self.name, ""),), limit=limit)
+        yield container_remove(self.name, limit=limit)
 
 
 def _limit(stop_timeout: str) -> int:

@@ -13,10 +13,11 @@ from typing import Any
 from msgspec import Struct
 
 from provision.lines import BLANK
-from provision.model import LONG, Blob, Call, Drift, HostReport, State
+from provision.model import Blob, Call, Drift, HostReport, State
 from provision.remote.protocol import WireError, parsed
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
+from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
 
 _AS_IS = "as in its registry"
 #: What a pin may be (``images.*.digest``).
@@ -65,15 +66,7 @@ class PulledImage(Struct, frozen=True):
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call(
-            "image_pull",
-            (self.reference, self.digest or "-"),
-            renews=(self.id,),
-            keeps=(("image", self.reference, ""),),
-            pulls=(self.reference,),
-            late=1 if self.by else 0,
-            limit=LONG,
-        )
+        yield image_pull(self.reference, digest=self.digest, renews=self.id, late=bool(self.by))
 
     @property
     def _asks(self) -> bool:
@@ -117,14 +110,14 @@ class LoadedImage(Struct, frozen=True):
         return {**state, "pushed": _tag(report, self.reference, found, self.parts)} if self.push else state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        kept = (("image", self.reference, ""),)
         # What is of this very image already need not be made anew.
         renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
         if "image" in drift:
-            words = (self.reference, self.blob.name, "keep" if self.shared else "-", self.tag, *self.ids)
-            yield Call("image_load", words, renews=renews, keeps=kept, sends=(self.blob,), limit=LONG)
+            yield image_load(
+                self.reference, blob=self.blob, tag=self.tag, ids=self.ids, shared=self.shared, renews=renews
+            )
         if self.push:
-            yield Call("image_push", (self.reference,), limit=LONG)
+            yield image_push(self.reference)
 
     def _is(self, found: Image) -> bool:
         made = bool(self.content) and found.of_containerd and found.content == self.content
@@ -166,12 +159,17 @@ class BuiltImage(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if "built of" in drift:
-            args = (f"{name}={value}" for name, value in self.args)
-            words = (self.reference, self.blob.name, self.context, self.dockerfile, self.target, *args)
-            kept = (("image", self.reference, "long"),)
-            yield Call("image_build", words, renews=(self.id,), keeps=kept, sends=(self.blob,), limit=LONG)
+            yield image_build(
+                self.reference,
+                blob=self.blob,
+                context=self.context,
+                dockerfile=self.dockerfile,
+                target=self.target,
+                args=self.args,
+                renews=self.id,
+            )
         if self.push:
-            yield Call("image_push", (self.reference,), limit=LONG)
+            yield image_push(self.reference)
 
 
 class NoImage(Struct, frozen=True):
@@ -195,7 +193,7 @@ class NoImage(Struct, frozen=True):
         return {"image": "absent" if image(report, self.reference) is None else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("image_remove", (self.reference,), keeps=(("image", self.reference, "brief"),), limit=LONG)
+        yield image_remove(self.reference)
 
 
 class ImageBefore(Struct, frozen=True):
@@ -227,8 +225,7 @@ class ImageBefore(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen["there"] == "no":
             raise Unfixable(f"the image that {self.reference} was before is not on the host any more ({self.image_id})")
-        kept = (("image", self.reference, ""),)
-        yield Call("image_tag", (self.image_id, self.reference), renews=(self.id,), keeps=kept)
+        yield image_tag(self.image_id, reference=self.reference, renews=self.id)
 
 
 def digest_of(found: Image, reference: str) -> str:

@@ -12,6 +12,7 @@ from provision import spec
 from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.resources.docker.inspected import thing
 from provision.secrets import disclosure
+from provision.steps.networks import network_put, network_remove, network_replace
 
 
 class Network(Struct, frozen=True):
@@ -58,9 +59,9 @@ class Network(Struct, frozen=True):
         one = self.declared
         words = _words(one.driver, one.internal, one.subnet or "", one.gateway or "", one.options, one.labels)
         if not drift.seen:
-            yield Call("network_put", (self.name, *words), keeps=(("network", self.name, "-"),))
+            yield network_put(self.name, words=words)
         else:
-            yield Call("network_replace", (self.name, *words), keeps=(("network", self.name, drift.seen["words"]),))
+            yield network_replace(self.name, words=words, before=drift.seen["words"], differs=drift.keys)
 
 
 class NoNetwork(Struct, frozen=True):
@@ -87,7 +88,7 @@ class NoNetwork(Struct, frozen=True):
         return {"network": "absent"} if found is None else {"network": "present", **_state(found)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("network_remove", (self.name,), keeps=(("network", self.name, _before(drift.seen)),))
+        yield network_remove(self.name, before=_before(drift.seen))
 
 
 class NetworkBefore(Struct, frozen=True):
@@ -119,12 +120,13 @@ class NetworkBefore(Struct, frozen=True):
         return {"made by": told, "words": words}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        before = drift.seen.get("words", "")
-        function = "network_replace" if drift.seen else "network_put"
-        kept = (("network", self.name, before),)
         words = self.words.split("\n")
         private = tuple(place for place, word in enumerate(words, 2) if word in ("--opt", "--label"))
-        yield Call(function, (self.name, *words), keeps=kept, private=private)
+        if not drift.seen:
+            yield network_put(self.name, words=words, before="", private=private)
+        else:
+            before = drift.seen["words"]
+            yield network_replace(self.name, words=words, before=before, differs=drift.keys, private=private)
 
 
 def _state(found: Mapping[str, Any]) -> dict[str, str]:

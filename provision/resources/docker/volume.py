@@ -12,6 +12,7 @@ from provision.model import Call, Drift, HostReport, State
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
 from provision.secrets import disclosure
+from provision.steps.volumes import volume_put, volume_remove
 
 
 class Volume(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Volume(Struct, frozen=True):
             *(word for key, value in one.options.items() for word in ("--opt", f"{key}={value}")),
             *(word for key, value in one.labels.items() for word in ("--label", f"{key}={value}")),
         )
-        yield Call("volume_put", (self.name, *words))
+        yield volume_put(self.name, words=words)
 
 
 class NoVolume(Struct, frozen=True):
@@ -86,4 +87,4 @@ class NoVolume(Struct, frozen=True):
         return {"volume": "absent" if going or thing(report, "volume", self.name) is None else "with its data"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield Call("volume_remove", (self.name,))
+        yield volume_remove(self.name)

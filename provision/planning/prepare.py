@@ -1,0 +1,69 @@
+"""A plan -> one host's part of a run: its steps in order, what is risky about them, and what undoes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from provision.model import Call, HostReport, Kept, Loading, Plan, Risk
+from provision.planning.undo_kinds import KINDS
+from provision.remote.transaction import Step, Work
+
+
+def work(
+    run: str,
+    plan: Plan,
+    report: HostReport,
+    remember: Sequence[Call] = (),
+    forget: Sequence[Call] = (),
+    risky: Iterable[str] = (),
+    confirm_within: int = 60,
+    health: tuple[str, ...] = ("0",),
+    max_impact: str | None = None,
+    secrets: frozenset[str] = frozenset(),
+    data_root: str = "",
+) -> Work:
+    """What is about to be made is remembered before it is made, and forgotten only after it is gone: a run that dies
+    in between loses nothing. ``risky`` are further paths and units that the spec calls so; ``max_impact`` is the most
+    that a rollback may do to what runs; ``data_root`` is where the engine of the spec keeps its data."""
+    more = tuple(risky)
+    steps = (
+        *(Step("manifest", call) for call in remember),
+        *(Step(change.resource, call, _risky(call, more)) for change in plan.changes for call in change.calls),
+        *(Step("manifest", call) for call in forget),
+    )
+    keep = tuple(_keep(steps, max_impact))
+    if data_root and any(step.call.engine for step in steps):
+        # First, so that it is undone last: docker must not start by its new files again.
+        keep = (Kept("store", data_root), *keep)
+    undo = frozenset(function for kind, _, _ in keep for function in KINDS[kind].functions)
+    return Work(run, plan, steps, tuple(_base(keep, report)), keep, confirm_within, health, secrets, undo)
+
+
+def _risky(call: Call, more: tuple[str, ...]) -> bool:
+    """Whether a step may shut the operator out. ``more`` are paths and units that the spec calls risky."""
+    return call.risk is not Risk.NONE or any(one.startswith(more) for one in (*call.replaces, *call.touches) if more)
+
+
+def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, str]]:
+    """What the host must still have when the job begins, as the look saw it."""
+    for kind, path, _ in keep:
+        identity = KINDS[kind].identity
+        seen = report.get("file", path) if identity is not None else None
+        if identity is not None and seen is not None:
+            yield kind, path, identity(seen[0])
+
+
+def _keep(steps: tuple[Step, ...], max_impact: str | None) -> Iterator[Kept]:
+    """What the steps need to be undone, each thing once, in the order in which the host keeps it."""
+    loads = {step.call.loading.unit: step.call.loading for step in steps if step.call.loading is not None}
+    kept = dict.fromkeys(one for step in steps for one in step.call.keeps)
+    for one in sorted(kept, key=lambda one: KINDS[one.kind].stage):
+        loading = loads.get(one.key) if one.kind == "service" else None
+        yield one if loading is None else one._replace(value=_loading(loading, max_impact))
+
+
+def _loading(found: Loading, max_impact: str | None) -> str:
+    """How a service loads its files again after a rollback: a line of words, the keys that need a restart for it, and
+    the files (sh/fix/restore.sh, undo_facts)."""
+    words = (found.undo, found.before, max_impact or "", "live" if found.live else "-")
+    return f"{','.join(words)}\n{found.undo_keys}\n{found.watched}"

@@ -1,0 +1,72 @@
+"""Steps with user accounts and groups. The host keeps an account as it is: a rollback gives it back its shell, its home
+and its groups."""
+
+from __future__ import annotations
+
+from provision.dockerd.daemon_json import GROUP
+from provision.model import Call, Kept, Risk
+
+
+def user_add(
+    name: str,
+    *,
+    system: bool = False,
+    uid: str | None = None,
+    shell: str | None = None,
+    home: str | None = None,
+    comment: str | None = None,
+) -> Call:
+    kind = "--system" if system else "--create-home"
+    words = _options(("--uid", uid), ("--shell", shell), ("--home-dir", home), ("--comment", comment))
+    return Call("user_add", (kind, *words, "--", name), title=f"add the user {name}")
+
+
+def user_change(
+    name: str,
+    *,
+    uid: str | None = None,
+    shell: str | None = None,
+    home: str | None = None,
+    comment: str | None = None,
+) -> Call:
+    words = _options(("--uid", uid), ("--shell", shell), ("--home", home), ("--comment", comment))
+    changed = [key for key, value in (("uid", uid), ("shell", shell), ("home", home), ("comment", comment)) if value]
+    return Call(
+        "user_change",
+        (*words, "--", name),
+        title=f"change the {', '.join(changed)} of the user {name}" if changed else f"change the user {name}",
+        keeps=_kept(name),
+    )
+
+
+def user_remove(name: str) -> Call:
+    return Call("user_remove", (name,), title=f"remove the user {name}", keeps=_kept(name))
+
+
+def group_ensure(name: str) -> Call:
+    return Call("group_ensure", (name,), title=f"make sure that there is a group {name}", risk=Risk.NONE)
+
+
+def member_add(user: str, *, group: str) -> Call:
+    """docker's group gives a right and takes none; another group may be one that sshd or sudo refuses."""
+    return Call(
+        "member_add",
+        (user, group),
+        title=f"add the user {user} to the group {group}",
+        risk=Risk.NONE if group == GROUP else Risk.CUT_OFF,
+        keeps=_kept(user),
+    )
+
+
+def member_remove(user: str, *, group: str) -> Call:
+    return Call(
+        "member_remove", (user, group), title=f"remove the user {user} from the group {group}", keeps=_kept(user)
+    )
+
+
+def _options(*pairs: tuple[str, str | None]) -> tuple[str, ...]:
+    return tuple(word for flag, value in pairs if value is not None for word in (flag, value))
+
+
+def _kept(name: str) -> tuple[Kept, ...]:
+    return (Kept("account", name),)

@@ -1,0 +1,80 @@
+"""Steps with containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec.structs import replace
+
+from provision.model import Call, Impact, Kept
+
+_DONE = {"stop": "is stopped", "restart": "is restarted"}
+
+
+def container_put(
+    name: str,
+    *,
+    running: bool,
+    within: int,
+    steady: int,
+    networks: Sequence[str],
+    secrets: Mapping[str, str],
+    words: Sequence[str],
+    differs: tuple[str, ...],
+    limit: int,
+) -> Call:
+    """Make a container by the ``words`` of ``docker create``. The one of its name that is there, and ``differs`` in
+    these fields, is put aside until the run has succeeded. ``networks`` are those that it joins after it was made;
+    ``secrets`` are the variables whose values no plan shows; ``within`` and ``steady`` are in seconds."""
+    hidden = tuple(word for pair in secrets.items() for word in pair)
+    state = "running" if running else "created"
+    head = (name, state, str(within), str(steady), " ".join(networks), str(len(secrets)))
+    keys = ", ".join(differs)
+    return Call(
+        "container_put",
+        (*head, *hidden, *words),
+        title=f"replace the container {name} ({keys})" if differs else f"create the container {name}",
+        impact=Impact("stop", "", f"made anew: {keys}") if differs else None,
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def container_follow(reference: str, *, put: Call) -> Call:
+    """Do ``put`` where the name of its image stands for another image by then."""
+    return replace(
+        put,
+        function="container_follow",
+        args=(reference, *put.args),
+        title=f"{put.title} if {reference} is another image by then",
+        impact=Impact("stop", "", "made anew, if its image is another one then"),
+    )
+
+
+def container_state(
+    name: str, *, verb: Literal["start", "restart", "stop"], within: int, steady: int, limit: int
+) -> Call:
+    return Call(
+        "container_state",
+        (name, verb, str(within), str(steady)),
+        title=f"{verb} the container {name}",
+        impact=Impact("stop", "", _DONE[verb]) if verb in _DONE else None,
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def container_remove(name: str, *, limit: int) -> Call:
+    return Call(
+        "container_remove",
+        (name,),
+        title=f"remove the container {name}",
+        impact=Impact("stop", "", "ends"),
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def _kept(name: str) -> tuple[Kept, ...]:
+    return (Kept("container", name),)

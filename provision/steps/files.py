@@ -1,0 +1,133 @@
+"""Steps that write, own or remove files and directories."""
+
+from __future__ import annotations
+
+import base64
+
+from provision.dockerd.daemon_json import BRIDGE, DAEMON_JSON
+from provision.model import Call, Kept, Risk, Written
+from provision.secrets.disclosure import open_mode
+from provision.secrets.secret import foreign
+
+#: Files whose content shuts no login out, no sudo, and takes no route away. Everything else may.
+HARMLESS_FILES = (
+    # Shown at a login, by programs that go on without them (pam_motd(8), getty(8)).
+    "/etc/motd",
+    "/etc/issue",
+    # Read by a package manager when it is asked to do something, and by nothing that a login runs.
+    "/etc/apt/sources.list.d/",
+    "/etc/apt/keyrings/",
+    "/etc/yum.repos.d/",
+    "/etc/pki/rpm-gpg/",
+    "/etc/zypp/repos.d/",
+    "/etc/apk/keys/",
+    # Read by dockerd at a pull or a push (docs.docker.com/engine/security/certificates).
+    "/etc/docker/certs.d/",
+    # provision's own: manifests, and compose files, which do nothing until `docker compose up`.
+    "/var/lib/provision/",
+)
+
+
+def put_file(
+    path: str,
+    *,
+    content: bytes,
+    owner: str = "root",
+    group: str = "root",
+    mode: str = "0644",
+    watchers: tuple[str, ...] = (),
+    literal: bool = False,
+    private: bool = False,
+) -> Call:
+    """Write a file: text as it is, so that a person can read the script; the rest in base64. In ``literal`` content
+    nothing is a token. No plan shows a content that is ``private``, or that the mode keeps from some users of the
+    host."""
+    encoding, word = encoded(content, literal)
+    return Call(
+        "put_file",
+        (path, owner, group, mode, encoding, word),
+        title=f"write {path}",
+        risk=_risk(path),
+        touches=(path,),
+        # Of a text the word itself: what looks like a token in a literal content is none there.
+        writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape")),
+        watchers=watchers,
+        keeps=_kept(path),
+        private=_hidden(mode, private),
+    )
+
+
+def own_file(
+    path: str, *, content: bytes, owner: str, group: str, mode: str, literal: bool = False, private: bool = False
+) -> Call:
+    """Give a file another owner or mode. Its content goes along for a directory in which the name may stand for another
+    file by then."""
+    return Call(
+        "own_file",
+        (path, owner, group, mode, *encoded(content, literal)),
+        title=f"give {path} the owner {owner}:{group} and the mode {mode}",
+        risk=_risk(path),
+        touches=(path,),
+        keeps=_kept(path),
+        private=_hidden(mode, private),
+    )
+
+
+def remove_file(path: str, *, watchers: tuple[str, ...] = ()) -> Call:
+    return Call(
+        "remove_file",
+        (path,),
+        title=f"remove {path}",
+        risk=_risk(path),
+        touches=(path,),
+        writes=Written(path, None),
+        watchers=watchers,
+        keeps=_kept(path),
+    )
+
+
+def folder_put(path: str, *, owner: str, group: str, mode: str) -> Call:
+    """Make a directory where there is none, and give it its owner and mode."""
+    return Call(
+        "folder_put",
+        (path, owner, group, mode),
+        title=f"make the directory {path} with the owner {owner}:{group} and the mode {mode}",
+        risk=_risk(path),
+        touches=(path,),
+        keeps=(Kept("folder", path),),
+    )
+
+
+def encoded(content: bytes, literal: bool = False) -> tuple[str, str]:
+    """``text`` or ``base64``, and the word that stands for the bytes."""
+    text = None if b"\0" in content else _utf8(content)
+    if text is None:
+        return "base64", base64.b64encode(content).decode()
+    return "text", foreign(text) if literal else text
+
+
+def _utf8(content: bytes) -> str | None:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _hidden(mode: str, private: bool) -> tuple[int, ...]:
+    """The place of the content, where a plan must not show it."""
+    return (5,) if private or not open_mode(mode) else ()
+
+
+def _kept(path: str) -> tuple[Kept, ...]:
+    """dockerd goes on with the address that its bridge has, unless daemon.json names another one: so with the file
+    goes the address."""
+    kept = Kept("file", path)
+    return (kept, Kept("bridge", BRIDGE)) if path == DAEMON_JSON else (kept,)
+
+
+def _risk(path: str) -> Risk:
+    return Risk.NONE if any(_within(path, place) for place in HARMLESS_FILES) else Risk.CUT_OFF
+
+
+def _within(path: str, place: str) -> bool:
+    return path == place or (place.endswith("/") and path.startswith(place))

@@ -1,0 +1,100 @@
+"""Steps of the package manager: it is made whole, its indexes are fresh, then all changes in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from provision.distros import daemons, engine_packages
+from provision.model import LONG, Call, Impact, Kept, Risk
+
+#: How a record says that a package was not there.
+ABSENT = "absent"
+
+
+def pkg_whole(*, lock_timeout: int, repair: bool = False) -> Call:
+    """Refuse what an interrupted package manager has left, or finish it (``repair``), which may configure anything."""
+    return Call(
+        "pkg_whole",
+        (str(lock_timeout), "repair" if repair else "-"),
+        title="finish what an interrupted package manager left"
+        if repair
+        else "check that the package manager was not interrupted",
+        risk=Risk.CUT_OFF if repair else Risk.NONE,
+        live=True,
+        limit=LONG + lock_timeout,
+    )
+
+
+def pkg_refresh(*, lock_timeout: int, sources: Sequence[str] = ()) -> Call:
+    return Call(
+        "pkg_refresh",
+        (str(lock_timeout), *sources),
+        title="refresh the package indexes",
+        risk=Risk.NONE,
+        live=True,
+        limit=LONG + lock_timeout,
+    )
+
+
+def pkg_spare(name: str, *, version: str) -> Call:
+    """Refuse to go on where a package that lets the operator in could not be installed again."""
+    return Call(
+        "pkg_spare", (name, version), title=f"check that {name} {version} could be installed again", risk=Risk.NONE
+    )
+
+
+def pkg_transaction(
+    *,
+    lock_timeout: int,
+    install: Mapping[str, str | None],
+    remove: Sequence[str] = (),
+    before: Mapping[str, str] | None = None,
+) -> Call:
+    """Install and remove packages. ``install`` maps a name to its version, or to ``None`` for any; ``before`` maps each
+    name to the version that the host has now, or to ``absent``. Without it the host keeps no record: what is installed
+    stays.
+
+    A package that is removed is installed again by a rollback. The engine's own and what is in their way are not: of
+    two engines the one that came stays. A daemon's package restarts it by its own scripts.
+    """
+    before = before or {}
+    words = [word for name, version in install.items() for word in ("install", name, version or "-")]
+    words += [word for name in remove for word in ("remove", name, "-")]
+    moved = sorted(name for name in daemons() & before.keys() if before[name] != ABSENT)
+    gone = [name for name in remove if name in before and name not in engine_packages()]
+    return Call(
+        "pkg_transaction",
+        (str(lock_timeout), *words),
+        title=_title(install, remove),
+        impact=Impact(
+            "restart",
+            "",
+            f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version",
+        )
+        if moved
+        else None,
+        engine="package" if not daemons().isdisjoint(before) else "",
+        keeps=(
+            *(Kept("package", name, version) for name, version in before.items()),
+            *(Kept("removed", before[name], name) for name in gone),
+        ),
+        live=True,
+        limit=LONG + lock_timeout,
+    )
+
+
+def _title(install: Mapping[str, str | None], remove: Sequence[str]) -> str:
+    installed = ", ".join(f"{name} {version}" if version else name for name, version in install.items())
+    removed = ", ".join(remove)
+    return "; ".join(part for part in (installed and f"install {installed}", removed and f"remove {removed}") if part)
+
+
+def pkg_hold(names: Sequence[str], *, lock_timeout: int, hold: bool) -> Call:
+    what = ", ".join(names)
+    return Call(
+        "pkg_hold",
+        (str(lock_timeout), "hold" if hold else "unhold", *names),
+        title=f"hold {what} at the installed version" if hold else f"release the hold of {what}",
+        risk=Risk.NONE,
+        limit=LONG + lock_timeout,
+    )

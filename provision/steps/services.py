@@ -1,0 +1,104 @@
+"""Steps with services, and with the ports that they listen on."""
+
+from __future__ import annotations
+
+from provision.dockerd.daemon_json import UNIT
+from provision.model import USUAL, Call, Impact, Kept, Loading, Risk
+
+_VERBS = {
+    "restart": "restart {}",
+    "reload": "reload {}",
+    "live-restart": "switch live-restore on, then restart {}",
+    "bridge-restart": "stop the containers, restart {}, and start them again",
+}
+
+
+def svc_reread() -> Call:
+    return Call("svc_reread", title="have the service manager read its unit files again")
+
+
+def svc_enable(unit: str, *, link: str | None = None) -> Call:
+    """Have a service start at boot. ``link`` is what this makes for a service that only the boot starts: no running
+    service is disturbed then."""
+    return _of_service("svc_enable", unit, f"enable {unit}", link)
+
+
+def svc_disable(unit: str, *, link: str | None = None) -> Call:
+    return _of_service("svc_disable", unit, f"disable {unit}", link)
+
+
+def _of_service(function: str, unit: str, title: str, link: str | None) -> Call:
+    return Call(
+        function,
+        (unit,),
+        title=title,
+        touches=(unit,),
+        disturbs=() if link is not None else (unit,),
+        keeps=(*((Kept("file", link),) if link is not None else ()), Kept("service", unit)),
+    )
+
+
+def svc_start(unit: str) -> Call:
+    return Call(
+        "svc_start",
+        (unit,),
+        title=f"start {unit}",
+        touches=(unit,),
+        disturbs=(unit,),
+        engine="start" if unit == UNIT else "",
+        keeps=(Kept("service", unit),),
+    )
+
+
+def svc_stop(unit: str) -> Call:
+    return Call(
+        "svc_stop",
+        (unit,),
+        title=f"stop {unit}",
+        touches=(unit,),
+        impact=Impact("restart", "", "stops") if unit == UNIT else None,
+        disturbs=(unit,),
+        keeps=(Kept("service", unit),),
+    )
+
+
+def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str = "") -> Call:
+    """Make a running service load what is on disk, and record what its process has loaded. ``stale`` says that it has
+    not loaded its files as they will be; ``starts``, that a step before this one starts it; ``why`` names what it has
+    to load."""
+    unit = loading.unit
+    level = "reload" if loading.verb == "reload" else "restart"
+    return Call(
+        "svc_settle",
+        (unit, loading.verb, loading.watched),
+        title=_VERBS[loading.verb].format(unit) if stale else f"record which files {unit} has loaded",
+        touches=(unit,),
+        impact=Impact(level, "", why) if unit == UNIT and stale and not starts else None,
+        disturbs=(unit,) if stale else (),
+        engine="load" if unit == UNIT else "",
+        loading=loading,
+        keeps=(Kept("service", unit),) if stale else (),
+    )
+
+
+def svc_mark(unit: str, *, watched: str, loaded: str) -> Call:
+    """Before the first write to a file that the service watches: ``loaded`` says whether its process has loaded the
+    files until now (``current`` or ``stale``)."""
+    return Call(
+        "svc_mark",
+        (unit, watched, loaded),
+        title=f"record which files {unit} has loaded until now",
+        risk=Risk.NONE,
+        touches=(unit,),
+    )
+
+
+def port_wait(port: int, *, seconds: int, unit: str) -> Call:
+    """``unit`` is the service (or the container) whose log says why nothing listens."""
+    return Call(
+        "port_wait",
+        (str(port), str(seconds), unit),
+        title=f"wait until {unit} listens on port {port}",
+        risk=Risk.NONE,
+        limit=USUAL + seconds,
+    )

@@ -1,0 +1,358 @@
+"""Each constructor of a step says all that others must know, and each kind that a run keeps can be undone."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provision import steps
+from provision.model import Blob, Call, Loading, Packed, Risk
+from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
+from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
+from provision.steps.compose import compose_down, compose_up
+from provision.steps.containers import container_follow, container_put, container_remove, container_state
+from provision.steps.docker_engine import (
+    bridge_free,
+    bridge_settle,
+    containers_return,
+    daemon_check,
+    daemon_check_content,
+)
+from provision.steps.files import folder_put, own_file, put_file, remove_file
+from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
+from provision.steps.kernel import forward_set, hostname_set, module_load, sysctl_set
+from provision.steps.keys import key_distrust, key_fetch
+from provision.steps.networks import network_put, network_remove, network_replace
+from provision.steps.packages import pkg_hold, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
+from provision.steps.services import (
+    port_wait,
+    svc_disable,
+    svc_enable,
+    svc_mark,
+    svc_reread,
+    svc_settle,
+    svc_start,
+    svc_stop,
+)
+from provision.steps.volumes import volume_put, volume_remove
+
+SH = Path(__file__).parent.parent / "provision/sh"
+FIX = {path.name: path.read_text() for path in sorted((SH / "fix").glob("*.sh"))}
+DEFINED = {name for text in FIX.values() for name in re.findall(r"^([a-z_]+)\(\) [{(]", text, re.MULTILINE)}
+
+
+class _Sent:
+    """Something to send."""
+
+    name, title, spares = "a" * 64, "the folder app", ()
+
+    def packed(self) -> Packed:
+        raise NotImplementedError
+
+
+SENT: Blob = _Sent()
+LOADING = Loading("docker", "/etc/docker/daemon.json", "reload", ran=True)
+PUT = container_put(
+    "web",
+    running=True,
+    within=60,
+    steady=0,
+    networks=["back"],
+    secrets={"PASSWORD": "a token"},
+    words=["--name", "web", "app:2"],
+    differs=("image", "ports"),
+    limit=180,
+)
+#: One call of each constructor and its title.
+EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
+    (put_file, put_file("/etc/docker/daemon.json", content=b"{}"), "write /etc/docker/daemon.json"),
+    (
+        own_file,
+        own_file("/etc/x", content=b"", owner="root", group="adm", mode="0640"),
+        "give /etc/x the owner root:adm and the mode 0640",
+    ),
+    (remove_file, remove_file("/etc/x"), "remove /etc/x"),
+    (
+        folder_put,
+        folder_put("/srv", owner="root", group="root", mode="0755"),
+        "make the directory /srv with the owner root:root and the mode 0755",
+    ),
+    (pkg_whole, pkg_whole(lock_timeout=300), "check that the package manager was not interrupted"),
+    (pkg_refresh, pkg_refresh(lock_timeout=300), "refresh the package indexes"),
+    (pkg_spare, pkg_spare("sudo", version="1.9"), "check that sudo 1.9 could be installed again"),
+    (
+        pkg_transaction,
+        pkg_transaction(
+            lock_timeout=300,
+            install={"docker-ce": "5:28.5.2", "containerd.io": "1.7.24", "tree": None},
+            remove=["docker.io", "nano"],
+            before={"docker-ce": "5:27.0.1", "containerd.io": "1.7.24", "docker.io": "26.1", "nano": "8.4"},
+        ),
+        "install docker-ce 5:28.5.2, containerd.io 1.7.24, tree; remove docker.io, nano",
+    ),
+    (
+        pkg_hold,
+        pkg_hold(["docker-ce", "docker-ce-cli"], lock_timeout=300, hold=True),
+        "hold docker-ce, docker-ce-cli at the installed version",
+    ),
+    (
+        key_fetch,
+        key_fetch("/etc/apt/keyrings/x.asc", url="https://me:hush@repo.example", field="f", fingerprints=()),
+        "fetch the signing key /etc/apt/keyrings/x.asc",
+    ),
+    (key_distrust, key_distrust(["ab12"]), "withdraw the trust in the signing key ab12"),
+    (svc_reread, svc_reread(), "have the service manager read its unit files again"),
+    (svc_enable, svc_enable("docker"), "enable docker"),
+    (svc_disable, svc_disable("docker"), "disable docker"),
+    (svc_start, svc_start("docker"), "start docker"),
+    (svc_stop, svc_stop("docker"), "stop docker"),
+    (svc_settle, svc_settle(LOADING, stale=True), "reload docker"),
+    (
+        svc_mark,
+        svc_mark("docker", watched="/etc/x", loaded="current"),
+        "record which files docker has loaded until now",
+    ),
+    (port_wait, port_wait(5000, seconds=30, unit="registry"), "wait until registry listens on port 5000"),
+    (
+        sysctl_set,
+        sysctl_set("net/ipv4/ip_forward", value="1", before="0"),
+        "set the kernel setting net/ipv4/ip_forward to 1",
+    ),
+    (module_load, module_load("br_netfilter"), "load the kernel module br_netfilter"),
+    (forward_set, forward_set("ACCEPT", before="DROP"), "set the policy of the FORWARD chain to ACCEPT"),
+    (hostname_set, hostname_set("web1", before="old"), "set the host name to web1"),
+    (user_add, user_add("bob"), "add the user bob"),
+    (user_change, user_change("bob", home="/srv/bob"), "change the home of the user bob"),
+    (user_remove, user_remove("bob"), "remove the user bob"),
+    (group_ensure, group_ensure("ops"), "make sure that there is a group ops"),
+    (member_add, member_add("bob", group="docker"), "add the user bob to the group docker"),
+    (member_remove, member_remove("bob", group="docker"), "remove the user bob from the group docker"),
+    (daemon_check, daemon_check(), "have dockerd check /etc/docker/daemon.json"),
+    (
+        daemon_check_content,
+        daemon_check_content(b"{}", private=False),
+        "have dockerd check the new /etc/docker/daemon.json",
+    ),
+    (bridge_free, bridge_free("bip"), "check that no container holds docker's bridge (bip)"),
+    (containers_return, containers_return(), "check that each container can be started again"),
+    (
+        bridge_settle,
+        bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"),
+        "give docker0 the address 10.0.0.1/24 by a restart of docker",
+    ),
+    (image_pull, image_pull("app:1", digest=None, renews="image:app:1", late=False), "pull the image app:1"),
+    (image_push, image_push("app:1"), "push the image app:1"),
+    (
+        image_load,
+        image_load("app:1", blob=SENT, tag="app:1", ids=["sha256:1"], shared=False, renews=("image:app:1",)),
+        "load the image app:1",
+    ),
+    (
+        image_build,
+        image_build(
+            "app:1",
+            blob=SENT,
+            context="0a",
+            dockerfile="Dockerfile",
+            target="",
+            args=[("A", "hush")],
+            renews="image:app:1",
+        ),
+        "build the image app:1",
+    ),
+    (
+        image_tag,
+        image_tag("sha256:0123456789abcdef", reference="app:1", renews="image:app:1"),
+        "give the name app:1 back to the image sha256:0123456789ab",
+    ),
+    (image_remove, image_remove("app:1"), "remove the image app:1"),
+    (container_put, PUT, "replace the container web (image, ports)"),
+    (
+        container_follow,
+        container_follow("app:2", put=PUT),
+        "replace the container web (image, ports) if app:2 is another image by then",
+    ),
+    (
+        container_state,
+        container_state("web", verb="restart", within=60, steady=0, limit=180),
+        "restart the container web",
+    ),
+    (container_remove, container_remove("web", limit=180), "remove the container web"),
+    (network_put, network_put("back", words=["--opt", "a=hush"]), "create the network back"),
+    (
+        network_replace,
+        network_replace("back", words=["--opt", "a=hush"], before="-", differs=["subnet"]),
+        "replace the network back (subnet)",
+    ),
+    (network_remove, network_remove("back", before="--driver\nbridge"), "remove the network back"),
+    (volume_put, volume_put("data", words=["--opt", "o=password=hush"]), "create the volume data"),
+    (volume_remove, volume_remove("data"), "remove the volume data and its data"),
+    (
+        compose_up,
+        compose_up("shop", file="/x/compose.yaml", within=60, images=("app:1",), runs=True),
+        "bring the compose project shop up",
+    ),
+    (compose_down, compose_down("shop", file="/x/compose.yaml"), "take the compose project shop down"),
+]
+BY_CONSTRUCTOR = pytest.mark.parametrize(
+    ("constructor", "call", "title"), EXAMPLES, ids=[constructor.__name__ for constructor, _, _ in EXAMPLES]
+)
+
+
+def constructors() -> set[Callable[..., Call]]:
+    found: set[Callable[..., Call]] = set()
+    for module in pkgutil.iter_modules(steps.__path__):
+        loaded = importlib.import_module(f"provision.steps.{module.name}")
+        for name, one in inspect.getmembers(loaded, inspect.isfunction):
+            if one.__module__ == loaded.__name__ and inspect.get_annotations(one).get("return") == "Call":
+                found |= {one} if not name.startswith("_") else set()
+    return found
+
+
+def test_there_is_an_example_of_each_constructor() -> None:
+    assert {constructor for constructor, _, _ in EXAMPLES} == constructors()
+
+
+@BY_CONSTRUCTOR
+def test_a_constructor_has_the_name_of_its_shell_function(
+    constructor: Callable[..., Call], call: Call, title: str
+) -> None:
+    assert call.function == constructor.__name__
+    assert call.function in DEFINED
+
+
+@BY_CONSTRUCTOR
+def test_a_title_says_what_is_done_and_shows_no_secret(
+    constructor: Callable[..., Call], call: Call, title: str
+) -> None:
+    assert call.title == title
+    assert call.function not in call.title
+    assert "hush" not in call.title
+
+
+@BY_CONSTRUCTOR
+def test_what_a_step_keeps_is_a_kind_that_can_be_undone(
+    constructor: Callable[..., Call], call: Call, title: str
+) -> None:
+    assert {one.kind for one in call.keeps} <= KINDS.keys()
+
+
+def test_every_kind_is_kept_by_some_step() -> None:
+    # What docker has in its data-root is kept for the whole run (planning/prepare.py).
+    assert {one.kind for _, call, _ in EXAMPLES for one in call.keeps} | {"store"} == {*KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_its_shell_functions(kind: str) -> None:
+    assert KINDS[kind].functions <= DEFINED
+    (frame,) = re.findall(r"^keep\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
+    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such thing"
+
+
+@pytest.mark.parametrize("word", LINES)
+def test_every_line_of_a_record_is_restored_or_passed_over(word: str) -> None:
+    (one,) = re.findall(r"^undo_one\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
+    (every,) = re.findall(r"^undo\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
+    restored = re.search(rf"^ +(?:\w+ \| )*{word}\b[\w| ]*\)", one, re.MULTILINE) is not None
+    passed_over = re.search(rf"'{word} '\*(?: \| '\w+ '\*)*\) ;;", every) is not None
+    assert (restored, passed_over) == (bool(LINES[word].undo), not LINES[word].undo)
+
+
+def test_every_line_that_a_host_writes_into_a_record_is_known() -> None:
+    """Those of ``keep`` and of the functions that it calls: a word, and two more."""
+    written = set()
+    for text in FIX.values():
+        for body in re.findall(r"^keep(?:_\w+)?\(\) .*?^}", text, re.MULTILINE | re.DOTALL):
+            written |= set(re.findall(r"printf '([a-z]+) (?:%s|absent|present|-) %s", body))
+    assert written - {"end"} <= LINES.keys()
+    # `keep` writes the kind itself for settings and packages.
+    assert written >= LINES.keys() - {"live", "forward", "hostname", "package", "removed"}
+
+
+def test_each_word_of_a_record_and_of_a_manifest_belongs_to_one_kind() -> None:
+    assert len(LINES) == sum(len(kind.lines) for kind in KINDS.values())
+    assert len(ENTRIES) == sum(len(kind.entries) for kind in KINDS.values())
+
+
+def test_what_a_package_transaction_keeps() -> None:
+    """Each version, and the packages that a rollback installs again: not those of the engine that went."""
+    call = next(call for constructor, call, _ in EXAMPLES if constructor is pkg_transaction)
+    assert call.keeps == (
+        ("package", "docker-ce", "5:27.0.1"),
+        ("package", "containerd.io", "1.7.24"),
+        ("package", "docker.io", "26.1"),
+        ("package", "nano", "8.4"),
+        ("removed", "8.4", "nano"),
+    )
+    assert call.engine == "package"
+    assert call.impact is not None
+    assert call.impact.reason.startswith("containerd.io, docker-ce, docker.io: the daemon is restarted")
+
+
+def test_a_step_that_says_nothing_is_risky() -> None:
+    assert Call("a_step_of_tomorrow").risk is Risk.CUT_OFF
+
+
+def test_the_steps_that_arm_no_rollback() -> None:
+    """They start nothing, stop nothing, and change nothing that a login, sudo or a route depends on."""
+    assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == {
+        # Only read, ask or note something.
+        "daemon_check",
+        "daemon_check_content",
+        "bridge_free",
+        "containers_return",
+        "port_wait",
+        "svc_mark",
+        # The package manager's indexes and locks; what a dpkg that was interrupted has left is another matter.
+        "pkg_whole",
+        "pkg_refresh",
+        "pkg_spare",
+        "pkg_hold",
+        "key_fetch",
+        # A group without members; docker's group.
+        "group_ensure",
+        "member_add",
+        # Bytes in docker's store; what runs of them is a step of its own.
+        "image_pull",
+        "image_push",
+        "image_load",
+        "image_build",
+        "image_tag",
+        "image_remove",
+        "volume_put",
+    }
+
+
+def test_the_steps_that_concern_the_engine() -> None:
+    assert {call.function: call.engine for _, call, _ in EXAMPLES if call.engine} == {
+        "pkg_transaction": "package",
+        "svc_start": "start",
+        "svc_settle": "load",
+        "bridge_settle": "bridge",
+    }
+    assert not svc_settle(Loading("ssh", "", "reload"), stale=True).engine
+    assert not svc_start("ssh").engine
+    assert not pkg_transaction(lock_timeout=1, install={"tree": None}, before={"tree": "absent"}).engine
+
+
+def test_which_services_a_plan_disturbs() -> None:
+    """A service that only the boot starts is none of them, and none that has loaded its files."""
+    assert {call.function for _, call, _ in EXAMPLES if call.disturbs} == {
+        "svc_enable",
+        "svc_disable",
+        "svc_start",
+        "svc_stop",
+        "svc_settle",
+    }
+    boot = svc_enable("forward", link="/etc/systemd/system/multi-user.target.wants/forward.service")
+    assert (boot.disturbs, boot.replaces) == ((), ("/etc/systemd/system/multi-user.target.wants/forward.service",))
+    assert ("service", "forward", "") in boot.keeps
+    settled = svc_settle(LOADING, stale=False)
+    assert (settled.disturbs, settled.keeps, settled.impact) == ((), (), None)
+    assert settled.title == "record which files docker has loaded"
