@@ -24,6 +24,7 @@ def lint(wishes: list[Wish]) -> Iterator[Finding]:
             yield from _forwarding(wish)
             yield from _stores(wish)
             yield from _logins(wish)
+            yield from _nftables(wish)
         yield from _registry(wish)
         yield from _repositories(wish)
 
@@ -68,6 +69,19 @@ def _logins(wish: Wish) -> Iterator[Finding]:
             where = wish.source["engine"]["registries"][name].where["login"]
             message = f"{name} is an insecure registry, so the login's password goes there in the clear"
             yield finding("SP403", where, message, "engine.registries: {authority: ...}")
+
+
+def _nftables(wish: Wish) -> Iterator[Finding]:
+    """With nftables dockerd leaves forwarding to the host, and does not start without it."""
+    written = daemon_of(wish)
+    if written is None or written.get("firewall-backend") != "nftables":
+        return
+    if written.get("ip-forward") is False or written.get("iptables") is False:
+        return
+    if any(wish.spec.sysctl.get(name) == "1" for name in _FORWARDING):
+        return
+    message = "with nftables dockerd does not start while net.ipv4.ip_forward is 0"
+    yield finding("SP406", written.where["firewall-backend"], message, "sysctl: {net.ipv4.ip_forward: 1}")
 
 
 def _registry(wish: Wish) -> Iterator[Finding]:

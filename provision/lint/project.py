@@ -14,7 +14,7 @@ from provision.declare import Wish
 from provision.errors import SpecError, Where
 from provision.lint import daemon, engine, fleet
 from provision.lint.finding import Finding
-from provision.lint.reading import daemon_of
+from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import finding
 from provision.yamlfile import Map
 
@@ -43,6 +43,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
     seen: set[object] = set()
+    names = frozenset(_declared(wishes))
     for wish in wishes:
         if (written := daemon_of(wish)) is None:
             continue
@@ -50,7 +51,18 @@ def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
         this = (json.dumps(written, sort_keys=True), _places(written), pin)
         if this not in seen:
             seen.add(this)
-            yield from daemon.lint(written, version(pin or "") or NEWEST)
+            target = Target(version(pin or "") or NEWEST, packaged=True, in_spec=True, names=names)
+            yield from daemon.lint(written, target)
+
+
+def _declared(wishes: list[Wish]) -> Iterator[str]:
+    """Names that the fleet gives to its registries and hosts."""
+    for wish in wishes:
+        yield from (wish.host.name, str(wish.host.login.address))
+        if wish.spec.hostname is not None:
+            yield wish.spec.hostname
+        if wish.spec.registry is not None:
+            yield from (wish.spec.registry.name, f"{wish.spec.registry.name}:{wish.spec.registry.port}")
 
 
 def _places(written: Map) -> tuple[Any, ...]:
