@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
 SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule torture locks bench bench-full bench-misbehaving bench-pulls lock clean
+.PHONY: setup demo test check lint types fast golden docs molecule torture locks bench bench-full bench-lint bench-misbehaving bench-pulls lock clean
 
 setup: $(VENV)/ready
 
@@ -68,6 +68,10 @@ bench: setup
 # Beside its peers (they get an environment of their own), case by case, with a table and a plot.
 bench-full: setup
 	$(BIN)/python -m bench.full
+
+# 1,000 daemon.json files in one call of the linter.
+bench-lint: setup
+	$(BIN)/python -m bench.lint
 
 # 1,000 names, of which a tenth misbehave: what the others pay.
 bench-misbehaving: setup
