@@ -48,7 +48,7 @@ def isolation(daemon: Map, target: Target) -> Iterator[Finding]:
         yield finding("DJ215", daemon.where["icc"], "icc: false needs iptables, and iptables is false")
     elif daemon.get("ip6tables") is False and daemon.get("ipv6") is True:
         message = "icc: false with ipv6 needs ip6tables, and ip6tables is false"
-        yield finding("DJ215", daemon.where["icc"], message, level=since(target.engine, (23, 0)))
+        yield finding("DJ215", daemon.where["icc"], message, level=since(target.engine, (27, 0)))
 
 
 def together(daemon: Map, target: Target) -> Iterator[Finding]:
