@@ -1,4 +1,4 @@
-"""Everything a run needs, from the files the user wrote: inventory, playbook, wishes, templates."""
+"""Everything a run needs, from the files the user wrote: inventory, playbook, host configurations, templates."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.declare import Context, Wish, context, declare
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.distros import examples
-from provision.errors import UsageError
-from provision.inventory import Inventory
+from provision.errors import Note, UsageError
+from provision.inventory import Inventory, vault
+from provision.inventory.sources import Given, Reading
 from provision.model import Host
-from provision.needs import needs
-from provision.playbook import load_playbook
-from provision.yamlfile import Map
+from provision.project.dependencies import dependencies
+from provision.project.host_config import Context, HostConfig, context, declare
+from provision.project.playbook import load_playbook
+from provision.secrets import secret
+from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
@@ -45,19 +47,21 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    wishes: list[Wish]
+    configs: list[HostConfig]
     context: Context
+    #: what Ansible reads differently in the inventory
+    notes: tuple[Note, ...] = ()
 
-    def for_host(self, name: str) -> tuple[Wish, Context]:
-        """One host's wish, by its name or its address; for fabfiles."""
-        for wish in self.wishes:
-            if name in (wish.host.name, wish.host.login.address):
-                return wish, self.context
+    def for_host(self, name: str) -> tuple[HostConfig, Context]:
+        """One host's configuration, by its name or its address; for fabfiles."""
+        for config in self.configs:
+            if name in (config.host.name, config.host.login.address):
+                return config, self.context
         raise UsageError(f"no play is for {name}")
 
 
 def load(
-    inventory: Path | str,
+    inventory: Given | None,
     playbook: Path | str,
     *,
     limit: str | None = None,
@@ -65,20 +69,28 @@ def load(
     logins: Logins | None = None,
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
+    foresees: bool = False,
+    reading: Reading | None = None,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before hosts' files are
+    rendered: what they need may have to be made first. With ``foresees`` text stands for certificates that are still to
+    be made, for a run that changes nothing.
     """
+    if reading is None:
+        # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
+        secret.open_vaults_with(vault.of_settings().open)
     path = Path(playbook)
     plays = load_playbook(path)
-    known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
-    wishes = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(wishes, context(path))
-    order = needs(wishes, found.context)
-    addresses = {wish.host.name: wish.host.login.address for wish in wishes}
-    found.context.pushed_by.update(order.pushed_by)
-    found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
+    known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
+    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    alone = context(path, foresees=foresees)
+    order = dependencies(configs, alone)
+    addresses = {config.host.name: config.host.login.address for config in configs}
+    clients = {host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()}
+    whole = dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients)
+    found = Loaded(configs, whole, tuple(known.notes))
     if prepare is not None:
         prepare(found)
     check(found, options or Options())
@@ -89,6 +101,6 @@ def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
     platforms = examples()
-    for wish in loaded.wishes:
+    for config in loaded.configs:
         for platform in platforms.values():
-            desire(wish, platform, loaded.context, options)
+            compile_catalog(config, platform, loaded.context, options)

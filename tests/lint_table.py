@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 from msgspec import Struct
 
-from provision.daemon_keys import version
-from provision.lint.daemon import lint_text
+from provision.dockerd.daemon_keys import version
+from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.visible import show
 

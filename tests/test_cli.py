@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from provision import cli
-from provision.daemon_keys import NEWEST
-from provision.imagestore import image_store
+from provision.dockerd.daemon_keys import NEWEST
+from provision.dockerd.image_store import image_store
 from tests.conftest import Project
 
 
@@ -162,7 +162,17 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 
 #: What commands have in common.
-_SHARED = {"__init__", "options", "running", "listening", "narrowing", "clustering"}
+_SHARED = {
+    "__init__",
+    "authorities",
+    "clustering",
+    "completion",
+    "options",
+    "proving",
+    "reporters",
+    "running",
+    "selection",
+}
 
 
 def test_commands_all_have_a_module_and_none_is_hidden() -> None:
@@ -196,6 +206,15 @@ def test_a_project_can_be_planned_before_its_authority_is_made(project: Project)
     assert "provision: the authority lab has files to make: apply does, or provision secrets ca" in planned.stderr
     written = provision(project, "plan", "--out", "plan.json")
     assert (written.returncode, "provision secrets ca makes" in written.stderr) == (1, True), written.stderr
+    rendered = provision(project, "render", "web1")
+    assert (rendered.returncode, "==> /etc/docker/certs.d/registry.example:5000/ca.crt <==" in rendered.stdout) == (
+        0,
+        True,
+    )
+    assert "the authority lab has files to make" in rendered.stderr
+    # No host can have what is not made: there is nothing to verify yet.
+    proven = provision(project, "verify")
+    assert (proven.returncode, "provision secrets ca makes" in proven.stderr) == (1, True), proven.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 

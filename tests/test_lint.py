@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from provision.daemon_keys import keys, version
+from provision.dockerd import daemon_keys
+from provision.dockerd.daemon_keys import keys, version
 from provision.lines import lines_of
-from provision.lint import formats, loose_json, pages
-from provision.lint.daemon import lint as daemon_lint
-from provision.lint.daemon import lint_text
+from provision.lint import loose_json, output_formats, pages
+from provision.lint.daemon_file import lint as daemon_lint
+from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import RULES
@@ -284,7 +286,10 @@ def test_the_table_of_keys_is_whole() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-        assert key.until is None or key.instead is not None
+    table = Path(daemon_keys.__file__).with_name("daemon_keys.yml")
+    for name, row in yaml.safe_load(table.read_text()).items():
+        if "until" in row or "deprecated" in row:
+            assert "instead" in row, f"{name}: the table does not say what replaces it"
 
 
 def test_every_rule_has_a_page_made_from_it_and_a_case() -> None:
@@ -356,7 +361,7 @@ MOVED = """\
 
 
 def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
-    (folder / "playbooks").mkdir()
+    (folder / "playbooks").mkdir(exist_ok=True)
     (folder / "playbooks/site.yml").write_text(playbook)
     (folder / "inventory.yml").write_text("docker:\n  hosts:\n" + hosts)
     argv = [sys.executable, "-m", "provision", "lint", "-i", "inventory.yml", "--format", "json"]
@@ -367,6 +372,22 @@ def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
 
 
 HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2}\n"
+
+
+#: One file by the mode that a file has by itself, one by a declared one, and those that others can't read.
+HOLDING = """\
+- name: Files
+  hosts: docker
+  vars: {pw: !secret {env: HOME}}
+  spec:
+    files:
+      /etc/a: {content: "PASSWORD={{ pw }}"}
+      /etc/b: {content: "{{ pw }}", mode: "0640"}
+      /etc/c: {content: "no secret", mode: "0644"}
+      /etc/d: {content: "{{ pw | b64encode }}",
+        mode: "0604"}
+      /etc/e: {content: "{{ pw }}"} # provision: ignore=SP406
+"""
 
 
 @pytest.mark.parametrize(
@@ -388,7 +409,7 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
         (FORWARDING.replace("FIREWALL", "firewall: {forward: drop}, "), HOSTS, []),
         (FORWARDING.replace("FIREWALL", "firewall: {firewalld: true}, "), HOSTS, []),
         (FORWARDING.replace("ip_forward: 1", "ip_forward: 0").replace("FIREWALL", ""), HOSTS, []),
-        (NFTABLES.replace("SYSCTL", "sysctl: {vm.swappiness: 10}"), HOSTS, [("SP406", 5)]),
+        (NFTABLES.replace("SYSCTL", "sysctl: {vm.swappiness: 10}"), HOSTS, [("SP407", 5)]),
         (NFTABLES.replace("SYSCTL", "sysctl: {net.ipv4.ip_forward: 1}"), HOSTS, []),
         (MOVED.replace("MORE", ""), HOSTS, [("SP402", 6)]),
         (MOVED.replace("MORE", "containerd_root: /srv/containerd"), HOSTS, []),
@@ -404,6 +425,7 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
         ),
         (THIRD_PARTY, HOSTS, [("SP405", 7)]),
         (THIRD_PARTY + f"        fingerprint: [{'9DC8 5822 ' * 5}]\n", HOSTS, []),
+        (HOLDING, HOSTS, [("SP406", 6), ("SP406", 10)]),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],
@@ -411,6 +433,14 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
 def test_projects(tmp_path: Path, playbook: str, hosts: str, expected: list[tuple[str, int]]) -> None:
     found = project(tmp_path, playbook, hosts)
     assert sorted({(row["id"], row["line"]) for row in found}) == expected
+
+
+def test_a_secret_in_a_template_that_others_can_read(tmp_path: Path) -> None:
+    (tmp_path / "playbooks/templates").mkdir(parents=True)
+    (tmp_path / "playbooks/templates/app.j2").write_text("key = {{ pw }}\n")
+    entries = "      /etc/a: {template: app.j2}\n      /etc/b: {template: app.j2, mode: '0600'}\n"
+    found = project(tmp_path, HOLDING.partition("      /etc/a")[0] + entries, HOSTS)
+    assert [(row["id"], row["line"]) for row in found] == [("SP406", 6)]
 
 
 def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
@@ -430,16 +460,18 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
 
 def test_formats() -> None:
     found = lint('{"log-driver": "local",\n"debug": "a,b: %"}')
-    assert formats.text(found).splitlines()[-1] == "1 errors, 0 warnings"
-    (row,) = json.loads(formats.as_json(found))
+    assert output_formats.text(found).splitlines()[-1] == "1 errors, 0 warnings"
+    (row,) = json.loads(output_formats.as_json(found))
     assert (row["id"], row["line"], row["level"]) == ("DJ110", 2, "error")
-    run = json.loads(formats.sarif(found))["runs"][0]
+    run = json.loads(output_formats.sarif(found))["runs"][0]
     assert run["tool"]["driver"]["rules"][0]["id"] == run["results"][0]["ruleId"] == "DJ110"
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
     assert run["results"][0]["ruleIndex"] == 0
-    assert formats.github(found).startswith("::error file=daemon.json,line=2,title=DJ110 wrong-type::debug must be")
-    assert formats.github(found).count("\n") == 1
-    assert "%25" in formats.github(found)
+    assert output_formats.github(found).startswith(
+        "::error file=daemon.json,line=2,title=DJ110 wrong-type::debug must be"
+    )
+    assert output_formats.github(found).count("\n") == 1
+    assert "%25" in output_formats.github(found)
 
 
 #: SARIF 2.1.0 (OASIS standard, 27 March 2020): section -> what it requires of an object, as far as it is written here.
@@ -479,7 +511,7 @@ def check_sarif(log: dict[str, Any]) -> None:
 
 def test_sarif_is_what_the_standard_requires() -> None:
     found = [one for case in CASES.values() for one in lint_text(Path("a b/\u00e4[1]#%.json"), case, (29, 7))]
-    log = json.loads(formats.sarif(found))
+    log = json.loads(output_formats.sarif(found))
     check_sarif(log)
     assert len(log["runs"][0]["results"]) == len(found) > 500
     for broken in (

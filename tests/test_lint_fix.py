@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.daemon_keys import NEWEST
+from provision.dockerd.daemon_keys import NEWEST
 from provision.lint import loose_json
-from provision.lint.daemon import lint_text
+from provision.lint.daemon_file import lint_text
 from provision.lint.fix import mended, write
 from tests.lint_table import CASES
 

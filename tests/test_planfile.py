@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from provision import planfile, secret, signing
-from provision.commands import narrowing
-from provision.disclosure import new_salt
+from provision.commands import selection
 from provision.errors import UsageError, Where
 from provision.model import Call, Change, Drift, Impact, Plan, Platform, Salt
+from provision.planning import planfile
+from provision.secrets import secret, signing
+from provision.secrets.disclosure import new_salt
 from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
@@ -25,7 +26,13 @@ CHANGE = Change(
     Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
     (Call("put_file", ("/etc/x", "root", "root", "0644", "text", "ours\n"), replaces=("/etc/x",)),),
 )
-PLAN = Plan("web1", PLATFORM, (CHANGE,), (Impact("restart", "service:docker", "daemon.json has changed"),))
+PLAN = Plan(
+    "web1",
+    PLATFORM,
+    (CHANGE,),
+    (Impact("restart", "service:docker", "daemon.json has changed"),),
+    (Impact("stop", "containers", "would end: web (no restart policy)"),),
+)
 ROLLOUT: dict[str, Any] = {"plays": {}, "hosts": {}, "files": {}}
 MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)})
 
@@ -62,11 +69,14 @@ def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
     assert host["impacts"] == [
         {"level": "restart", "subject": "service:docker", "reason": "daemon.json has changed"}
     ], "what is restarted is approved too"
+    assert host["rollback_impacts"] == [
+        {"level": "stop", "subject": "containers", "reason": "would end: web (no restart policy)"}
+    ], "and what its rollback ends"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-2"}', "\xff"],
+    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-3"}', "\xff"],
 )
 def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -78,8 +88,8 @@ def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
 
 
 def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the format provision-plan-1, this version knows provision-plan-2; make it"):
-        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-1", "hosts": {}}')
+    with pytest.raises(UsageError, match=r"the format provision-plan-2, this version knows provision-plan-3; make it"):
+        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
 
 
 def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:
@@ -125,7 +135,7 @@ def test_the_bytes_that_were_verified_are_the_plan(
         return keygen(*words, given=given)
 
     monkeypatch.setattr(signing, "_keygen", swapping)
-    found = narrowing.approved(arguments(project, plan, signers))
+    found = selection.approved_plan(arguments(project, plan, signers))
     assert found == MADE
 
 
@@ -169,7 +179,7 @@ PACED = """\
 
 def rollout(project: Project, text: str = PACED, pool: str = "a") -> dict[str, Any]:
     project.write("playbooks/site.yml", text.format(pool=pool))
-    found: dict[str, Any] = planfile.rollout(project.load().wishes, project.folder / "playbooks")
+    found: dict[str, Any] = planfile.rollout(project.load().configs, project.folder / "playbooks")
     return found
 
 
@@ -198,9 +208,9 @@ def test_another_rollout_is_refused_before_any_host(project: Project, plan: Path
     approved = rollout(project)
     planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
     args = arguments(project, plan)
-    found = narrowing.approved(args)
+    found = selection.approved_plan(args)
     assert found is not None
-    assert narrowing.promised(args, found, project.load()) == {"web1": {"changes": []}}
+    assert selection.approved_entries(args, found, project.load()) == {"web1": {"changes": []}}
     rollout(project, PACED.replace("sh, tell", "sh, -c, reboot"))
     with pytest.raises(UsageError, match=r"no host was touched: the rollout .* \(after of the play 'Site'\)"):
-        narrowing.promised(args, found, project.load())
+        selection.approved_entries(args, found, project.load())

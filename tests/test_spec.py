@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import ProvisionError
-from provision.render import Scope
-from provision.yamlfile import Map
+from provision.text.render import Scope
+from provision.text.yamlfile import Map
 from tests.conftest import Project
 
 BAD = [
@@ -65,7 +65,7 @@ BAD = [
     ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
-    ("a: !vault x", "unknown YAML tag !vault"),
+    ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
     ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
@@ -155,6 +155,24 @@ def test_plays_that_contradict_each_other_name_both_places(project: Project) -> 
         project.load()
     assert "site.yml:8: engine.daemon.bip: two plays declare this differently" in str(caught.value)
     assert "site.yml:4" in str(caught.value)
+    assert "declare it in one play, or refine it for the host by a `spec` variable" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("engine: {daemon: {labels: [a]}}", "engine: {daemon: {labels: [b]}}"),
+        ("engine: {daemon: {log-opts: {tag: a}}}", "engine: {daemon: {log-opts: json}}"),
+        ("engine: {daemon: {log-opts: json}}", "engine: {daemon: {log-opts: {tag: a}}}"),
+        ("engine: {daemon: {debug: 1}}", "engine: {daemon: {debug: true}}"),
+    ],
+)
+def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, first: str, second: str) -> None:
+    """Only what is a set of things (packages, modules) is united."""
+    text = "- {{name: {}, hosts: docker, spec: {{{}}}}}\n"
+    project.write("playbooks/site.yml", text.format("A", first) + text.format("B", second))
+    with pytest.raises(ProvisionError, match="two plays declare this differently"):
+        project.load()
 
 
 def test_plays_unite_and_variables_refine(project: Project) -> None:
@@ -165,11 +183,31 @@ def test_plays_unite_and_variables_refine(project: Project) -> None:
     )
     project.write("inventory/group_vars/docker.yml", "spec: {engine: {daemon: {labels: [b, c]}}}\n")
     project.write("inventory/host_vars/web1.yml", "spec: {engine: {daemon: {debug: false}}}\n")
-    spec = project.wish().spec
+    spec = project.config().spec
     assert sorted(spec.packages) == ["curl", "jq"]
     assert spec.engine is not None
     # Lists replace, maps merge, the host wins over the group.
     assert spec.engine.daemon == {"labels": ["b", "c"], "debug": False, "mtu": 1400}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{ 5 }}", 5),
+        ("{{ 2 + 3 }}", 5),
+        ("{{ true }}", True),
+        ("{{ [1, 'a'] }}", [1, "a"]),
+        ("{{ 1.5 }}", 1.5),
+        ("{{ '26.10' }}", "26.10"),
+        ("{{ '5' }}", "5"),
+        ("{% if true %}{{ 5 }}{% endif %}", 5),
+        ("a{{ 5 }}", "a5"),
+        ("{{ 5 }} ", "5 "),
+    ],
+)
+def test_a_constant_keeps_its_type_as_a_variable_does(text: str, value: object) -> None:
+    found = Scope(Map()).render(text)
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_types_survive_templates_and_yaml(project: Project) -> None:
@@ -180,7 +218,7 @@ def test_types_survive_templates_and_yaml(project: Project) -> None:
         'files: {/etc/x: {content: "{{ 1 }}a", mode: "{{ m }}"}, /etc/y: {content: b, mode: 755}}\n'
         "sysctl: {net.ipv4.ip_forward: '{{ n - 5 }}', net.ipv4.ip_local_port_range: 1024   65000}"
     )
-    spec = project.wish().spec
+    spec = project.config().spec
     assert spec.engine is not None
     assert spec.engine.version == "26.10"
     assert spec.engine.daemon == {"mtu": 5, "debug": True, "labels": [1, "2"], "x": "5%"}
@@ -212,12 +250,12 @@ def test_a_template_in_yaml_keeps_its_last_newline(text: str, expected: object) 
 def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
     text = "    content: |\n      * * * * * root {{ 'true' }}\n"
     project.spec(f"files:\n  /etc/cron.d/x:\n{text}")
-    assert project.wish().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
+    assert project.config().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
 
 
 def test_unsafe_text_is_no_template(project: Project) -> None:
     project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
-    assert project.wish().spec.files["/etc/x"].content == "{{ not a template }}"
+    assert project.config().spec.files["/etc/x"].content == "{{ not a template }}"
 
 
 def test_a_variable_that_needs_itself(project: Project) -> None:
@@ -231,10 +269,10 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     project.spec("engine: {}")
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
-    from provision.desire import Options, contents, desire
+    from provision.catalog import Options, compile_catalog, contents
     from provision.distros import example, newest
 
-    rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))
+    rendered = dict(contents(compile_catalog(loaded.configs[0], example(newest("ubuntu")), loaded.context, Options())))
     text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
 

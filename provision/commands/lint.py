@@ -11,9 +11,8 @@ from provision.commands import options
 from provision.visible import say, show
 
 if TYPE_CHECKING:
-    from provision.daemon_keys import Version
+    from provision.dockerd.daemon_keys import Version
     from provision.lint.finding import Finding
-    from provision.load import Loaded
 
 _STANDARD_INPUT = Path("-")
 #: Wrong usage of what is newer than the contract of exit codes, as ruff has it.
@@ -35,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", metavar="VERSION", help="the engine that a daemon.json is for (default: the newest)"
     )
     parser.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    parser.add_argument(
+        "--trusted",
+        action="store_true",
+        help="run the inventory's scripts and plugins, and let templates read the environment and any file",
+    )
     parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="skip this rule (repeatable)")
     parser.add_argument(
         "--fix",
@@ -61,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _lint(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.lint.formats import FORMATS
+    from provision.lint.output_formats import FORMATS
     from provision.lint.rules import RULES
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     for id in args.ignore:
         if id not in RULES:
@@ -81,8 +85,8 @@ def _lint(args: argparse.Namespace) -> int:
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
-    from provision import limits
-    from provision.lint.daemon import lint_text
+    from provision.lint.daemon_file import lint_text
+    from provision.text import limits
 
     engine = _engine(args)
     if args.fix:
@@ -94,9 +98,9 @@ def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
 
 def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
     """What is left after the corrections. Lines keep the endings that they have."""
-    from provision import limits
     from provision.lint import fix
-    from provision.lint.daemon import lint_text
+    from provision.lint.daemon_file import lint_text
+    from provision.text import limits
 
     standard = file == _STANDARD_INPUT
     before = limits.standard_input() if standard else limits.exact_text(file)
@@ -112,7 +116,7 @@ def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Findin
 
 
 def _engine(args: argparse.Namespace) -> Version:
-    from provision.daemon_keys import NEWEST, version
+    from provision.dockerd.daemon_keys import NEWEST, version
     from provision.errors import UsageError
 
     engine = version(args.engine) if args.engine else NEWEST
@@ -126,17 +130,12 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.lint import project
     from provision.load import load
 
+    reading = options.reading(args, trusted=args.trusted)
     try:
-        found = load(
-            args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), prepare=_foresee
-        )
+        extra = options.extra_vars(args.extra_vars)
+        # A project whose authorities are made by its first apply is whole.
+        found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading)
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.wishes)
-
-
-def _foresee(found: Loaded) -> None:
-    """A project whose authorities are made by its first apply is whole."""
-    from provision.desire.certificates import foresee
-
-    foresee(found.wishes, found.context)
+    options.warn(found.notes)
+    return project.lint(found.configs, found.context)

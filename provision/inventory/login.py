@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from provision.errors import SpecError, Where
+from provision.errors import Note, SpecError, Where
+from provision.inventory import ssh_arguments
 from provision.model import ANSWER_LIMIT, Login
-from provision.render import Scope
-from provision.secret import holds, reveal
+from provision.secrets.secret import holds, reveal
+from provision.text.render import Scope
+from provision.text.yamlfile import REACHING
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
@@ -18,40 +19,87 @@ _MIB = 1024 * 1024
 _MOST = 4096
 
 
-def login(name: str, scope: Scope) -> Login:
-    """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_common_args`` (ProxyJump),
-    ``_password``, ``_become*``, ``provision_known_hosts`` and ``provision_answer_limit`` (MiB). Paths are relative to
-    the inventory's folder.
+#: Of several names of one thing the last one wins, wherever each is set (the options of Ansible's ssh connection).
+_HOST = ("ansible_host", "ansible_ssh_host")
+_PORT = ("ansible_port", "ansible_ssh_port")
+_USER = ("ansible_user", "ansible_ssh_user")
+_KEY = ("ansible_private_key_file", "ansible_ssh_private_key_file")
+_PASSWORD = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+_BECOME_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+_CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
+#: Options of ssh in text, in the order in which Ansible gives them to ssh.
+_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
-    Raises :class:`SpecError` for a value of the wrong type and a key file that can't be read.
+
+def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] | None = None) -> Login:
+    """Read how a host is reached: ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_password`` and
+    their other names, ``_ssh_args`` and its kin, ``_become*``, ``provision_known_hosts`` and
+    ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords`` they stay
+    tokens, and nothing is decrypted. With ``notes`` an option of ssh that turns off the check of host keys is
+    noted there and passed over; else it is an error.
+
+    Raises :class:`SpecError` for a value of the wrong type, a key file that can't be read, and what is not supported.
     """
+    connection = _text(scope, "ansible_connection") or "ssh"
+    if connection not in _CONNECTIONS:
+        raise _refused(scope, "ansible_connection", f"provision connects by ssh, not by {connection}")
     become_user = _text(scope, "ansible_become_user") or "root"
     if become_user != "root":
-        raise SpecError(
-            f"only root can provision a host, not {become_user}",
-            where=scope.raw.where.get("ansible_become_user"),
-            key="ansible_become_user",
-        )
+        raise _refused(scope, "ansible_become_user", f"only root can provision a host, not {become_user}")
     method = _text(scope, "ansible_become_method") or "sudo"
-    if method != "sudo":
-        raise SpecError(
-            f"only sudo is supported, not {method}",
-            where=scope.raw.where.get("ansible_become_method"),
-            key="ansible_become_method",
-        )
+    if method not in ("sudo", "ansible.builtin.sudo"):
+        raise _refused(scope, "ansible_become_method", f"only sudo is supported, not {method}")
+    first, common, extra = (_arguments(scope, variable, notes) for variable in _ARGUMENTS)
+    behind = (common, extra)
+    known_hosts = _path(scope, "provision_known_hosts")
+    if known_hosts is None and (found := _option("userknownhostsfile", first, *behind)) is not None:
+        known_hosts = Path(found).expanduser()
+    port = first.get("port") or _port(scope) or _option("port", *behind)
+    key_file = _key_file(scope)
+    if key_file is None and (found := _option("identityfile", first, *behind)) is not None:
+        key_file = _readable(Path(found).expanduser(), scope, _ARGUMENTS[0])
     return Login(
-        address=_text(scope, "ansible_host") or name,
-        port=_port(scope),
-        user=_text(scope, "ansible_user") or _text(scope, "ansible_ssh_user"),
-        key_file=_key_file(scope),
-        known_hosts=_path(scope, "provision_known_hosts"),
-        proxy_jump=_proxy_jump(scope),
-        password=_secret(scope, "ansible_password") or _secret(scope, "ansible_ssh_pass"),
+        address=_last(scope, _HOST) or name,
+        port=None if port is None else int(port),
+        user=first.get("user") or _last(scope, _USER) or _option("user", *behind),
+        key_file=key_file,
+        known_hosts=known_hosts,
+        proxy_jump=_option("proxyjump", first, *behind),
+        password=_secret(scope, _PASSWORD, passwords),
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
-        become_password=_secret(scope, "ansible_become_password") or _secret(scope, "ansible_become_pass"),
+        become_password=_secret(scope, _BECOME_PASSWORD, passwords),
         answer_limit=_answer_limit(scope),
     )
+
+
+def _refused(scope: Scope, name: str, message: str) -> SpecError:
+    return SpecError(message, where=_where(scope, name), key=name)
+
+
+def _chosen(scope: Scope, names: tuple[str, ...]) -> str | None:
+    """The name that counts of several ones."""
+    return next((name for name in reversed(names) if name in scope), None)
+
+
+def _last(scope: Scope, names: tuple[str, ...]) -> str | None:
+    name = _chosen(scope, names)
+    return None if name is None else _text(scope, name)
+
+
+def _arguments(scope: Scope, name: str, notes: list[Note] | None) -> ssh_arguments.Arguments:
+    passed_over: list[str] | None = None if notes is None else []
+    try:
+        found = ssh_arguments.parse(_text(scope, name) or "", passed_over)
+    except ValueError as error:
+        raise _refused(scope, name, str(error)) from error
+    for reason in passed_over or ():
+        notes.append(Note(f"{name}: {reason}", _where(scope, name), loud=True))  # type: ignore[union-attr]
+    return found
+
+
+def _option(name: str, *given: ssh_arguments.Arguments) -> str | None:
+    return next((value for one in given if (value := one.get(name)) is not None), None)
 
 
 def _where(scope: Scope, name: str) -> Where | None:
@@ -66,16 +114,19 @@ def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
         raise SpecError("must be text", where=_where(scope, name), key=name)
     text = str(value)
     if holds(text) and not takes_secret:
-        raise SpecError("does not accept a secret: plans and logs would show it", where=_where(scope, name), key=name)
+        hint = "messages name every host's address, port and user; keep it out of the vault"
+        message = "does not accept a secret: plans and logs would show it"
+        raise SpecError(message, where=_where(scope, name), key=name, hint=hint if name in REACHING else "")
     if any(ord(character) < 32 for character in text):
         raise SpecError("must not hold control characters", where=_where(scope, name), key=name)
     return text
 
 
-def _secret(scope: Scope, name: str) -> str | None:
+def _secret(scope: Scope, names: tuple[str, ...], revealed: bool) -> str | None:
     """A password: the value itself, which goes to the other side's standard input and nowhere else."""
-    token = _text(scope, name, takes_secret=True)
-    return None if token is None else reveal(token)
+    name = _chosen(scope, names)
+    token = None if name is None else _text(scope, name, takes_secret=True)
+    return reveal(token) if token is not None and revealed else token
 
 
 def _flag(scope: Scope, name: str) -> bool:
@@ -88,13 +139,12 @@ def _flag(scope: Scope, name: str) -> bool:
 
 
 def _port(scope: Scope) -> int | None:
-    value = scope.get("ansible_port", scope.get("ansible_ssh_port"))
-    if value is None:
+    name = _chosen(scope, _PORT)
+    value = None if name is None else scope[name]
+    if name is None or value is None:
         return None
-    if not str(value).isdigit() or not 0 < int(value) < 65536:
-        raise SpecError(
-            f"must be a port (1 to 65535), not {value!r}", where=_where(scope, "ansible_port"), key="ansible_port"
-        )
+    if isinstance(value, bool) or not str(value).isdecimal() or not 0 < int(value) < 65536:
+        raise _refused(scope, name, f"must be a port (1 to 65535), not {value!r}")
     return int(value)
 
 
@@ -122,42 +172,14 @@ def _path(scope: Scope, name: str) -> Path | None:
 
 
 def _key_file(scope: Scope) -> Path | None:
-    for name in ("ansible_ssh_private_key_file", "ansible_private_key_file"):
-        path = _path(scope, name)
-        if path is None:
-            continue
-        try:
-            with open(path, "rb"):
-                return path
-        except OSError as error:
-            raise SpecError(
-                f"key file {path} can't be read: {error.strerror}", where=_where(scope, name), key=name
-            ) from error
-    return None
+    name = _chosen(scope, _KEY)
+    path = None if name is None else _path(scope, name)
+    return None if path is None or name is None else _readable(path, scope, name)
 
 
-def _proxy_jump(scope: Scope) -> str | None:
-    """``-J host`` or ``-o ProxyJump=host`` out of ``ansible_ssh_common_args``; other options belong into
-    ``~/.ssh/config``, where they are read."""
-    name = "ansible_ssh_common_args"
-    text = _text(scope, name)
-    if not text:
-        return None
-    words = shlex.split(text)
-    jump: str | None = None
-    while words:
-        word = words.pop(0)
-        if word in ("-J", "-o") and words:
-            value = words.pop(0)
-        elif word.startswith(("-J", "-o")) and len(word) > 2:
-            word, value = word[:2], word[2:]
-        else:
-            value = ""
-        option, _, setting = value.partition("=") if word == "-o" else ("proxyjump", "", value)
-        if option.lower() != "proxyjump" or not setting:
-            hint = "put it into ~/.ssh/config, which is honoured"
-            raise SpecError(
-                f"only ProxyJump is understood here, not {word} {value}", where=_where(scope, name), key=name, hint=hint
-            )
-        jump = setting
-    return jump
+def _readable(path: Path, scope: Scope, name: str) -> Path:
+    try:
+        with open(path, "rb"):
+            return path
+    except OSError as error:
+        raise _refused(scope, name, f"key file {path} can't be read: {error.strerror}") from error

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from provision.daemon_keys import Version, keys
+from provision.dockerd.daemon_keys import Version, keys
 from provision.lint import loose_json, shapes
-from provision.lint.daemon import plain_key
+from provision.lint.daemon_file import plain_key
 from provision.lint.loose_json import Edit, Parsed
-from provision.yamlfile import Map
+from provision.text.yamlfile import Map
 
 _MARK = "\ufeff"
 

@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provision.daemon_keys import NEWEST, version
-from provision.declare import Wish
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
-from provision.lint import daemon, engine, fleet
+from provision.lint import between_hosts, consistency, daemon_file, readable_secrets
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.project.host_config import Context, HostConfig
+from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
@@ -24,9 +24,10 @@ _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)"
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def lint(wishes: list[Wish]) -> list[Finding]:
+def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(wishes), *engine.lint(wishes), *fleet.lint(wishes)])
+    found = [*_daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
+    return ordered([*found, *between_hosts.lint(configs)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:
@@ -41,28 +42,28 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))
 
 
-def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
+def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
     seen: set[object] = set()
-    names = frozenset(_declared(wishes))
-    for wish in wishes:
-        if (written := daemon_of(wish)) is None:
+    names = frozenset(_declared(configs))
+    for config in configs:
+        if (written := daemon_of(config)) is None:
             continue
-        pin = wish.spec.engine.version if wish.spec.engine is not None else None
+        pin = config.spec.engine.version if config.spec.engine is not None else None
         this = (json.dumps(written, sort_keys=True), _places(written), pin)
         if this not in seen:
             seen.add(this)
             target = Target(version(pin or "") or NEWEST, packaged=True, in_spec=True, names=names)
-            yield from daemon.lint(written, target)
+            yield from daemon_file.lint(written, target)
 
 
-def _declared(wishes: list[Wish]) -> Iterator[str]:
+def _declared(configs: list[HostConfig]) -> Iterator[str]:
     """Names that the fleet gives to its registries and hosts."""
-    for wish in wishes:
-        yield from (wish.host.name, str(wish.host.login.address))
-        if wish.spec.hostname is not None:
-            yield wish.spec.hostname
-        if wish.spec.registry is not None:
-            yield from (wish.spec.registry.name, f"{wish.spec.registry.name}:{wish.spec.registry.port}")
+    for config in configs:
+        yield from (config.host.name, str(config.host.login.address))
+        if config.spec.hostname is not None:
+            yield config.spec.hostname
+        if config.spec.registry is not None:
+            yield from (config.spec.registry.name, f"{config.spec.registry.name}:{config.spec.registry.port}")
 
 
 def _places(written: Map) -> tuple[Any, ...]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from provision.daemon_keys import NEWEST, Version
+from provision.dockerd.daemon_keys import NEWEST, Version
 from provision.errors import Where
 from provision.lint.finding import Level
-from provision.yamlfile import Map, Seq
+from provision.text.yamlfile import Map, Seq
 
 if TYPE_CHECKING:
-    from provision.declare import Wish
+    from provision.project.host_config import HostConfig
 
 #: The first engine whose new installations keep images with containerd.
 CONTAINERD_STORE = (29, 0)
@@ -33,9 +33,9 @@ class Target(Struct, frozen=True):
     names: frozenset[str] = frozenset()
 
 
-def daemon_of(wish: Wish) -> Map | None:
+def daemon_of(config: HostConfig) -> Map | None:
     """A host's daemon.json as it is written, with its places; ``None`` when its spec has none."""
-    engine = wish.source.get("engine")
+    engine = config.source.get("engine")
     written = engine.get("daemon") if isinstance(engine, Map) else None
     return written if isinstance(written, Map) else None
 

@@ -607,7 +607,7 @@ _ALL = (
         "nftables-without-forwarding",
         "warning",
         "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "
-        "net.ipv4.ip_forward is 0. In a specification it is SP406.",
+        "net.ipv4.ip_forward is 0. In a specification it is SP407.",
         "Set the sysctl.",
         '{"firewall-backend": "nftables"}',
         "sysctl net.ipv4.ip_forward=1, and the same key",
@@ -712,6 +712,17 @@ _ALL = (
     ),
     Rule(
         "SP406",
+        "secret-that-others-can-read",
+        "warning",
+        "The file holds a secret, and its mode lets every account of the host read it: other services too, and an "
+        "attacker who got into one of them. The mode of a file is 0644 where none is declared.",
+        "Declare a mode without rights for others, and the group of the one that reads it.",
+        'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n"}}',
+        'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n", group: app, mode: "0640"}}',
+        "chmod(1); inode(7)",
+    ),
+    Rule(
+        "SP407",
         "nftables-without-forwarding",
         "warning",
         "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "

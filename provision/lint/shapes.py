@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision.daemon_keys import Key, Version
+from provision.dockerd.daemon_keys import Key, Version
 
 Basic = Literal["bool", "int", "text", "size", "duration", "any"]
 

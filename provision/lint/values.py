@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from provision.daemon_keys import Key, Version, keys
+from provision.dockerd.daemon_keys import Key, Version, keys
 from provision.lint import shapes
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, each, since
 from provision.lint.rules import finding
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: moby, daemon/config/config.go, Validate; (least, most), None for no bound.
 _RANGES: dict[str, tuple[int | None, int | None]] = {

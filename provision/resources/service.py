@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from provision.lines import lines_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 #: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
 #: "enabled-runtime": the links in /run are lost at the next boot.
@@ -34,9 +34,9 @@ class Effect(Struct, frozen=True):
 class Service(Struct, frozen=True):
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
-    A process without a stamp that may not have read the newest files is asked by the shell function ``compare``
-    what it has; ``agrees`` judges the answer. ``effect`` says how
-    the change of some watched files is loaded, and why. One that is ``optional`` is as wanted where there is no such
+    A process without a stamp that may not have read the newest files is asked by ``compare``, a shell function and its
+    word, what it has; ``agrees`` judges the answer. ``effect`` says how the change of some watched files is loaded, and
+    why. One that is ``optional`` is as wanted where there is no such
     service.
     """
 
@@ -45,10 +45,10 @@ class Service(Struct, frozen=True):
     running: bool | None = None
     watch: tuple[str, ...] = ()
     on_change: Literal["restart", "reload"] = "restart"
-    compare: str | None = None
+    compare: tuple[str, str] | None = None
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
-    effect: Callable[[Report, tuple[str, ...]], Effect] | None = None
+    effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
 
     @property
     def id(self) -> str:
@@ -69,9 +69,9 @@ class Service(Struct, frozen=True):
         return wanted
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_services", (self.unit, self.compare or "-", self._watched)),)
+        return (Call("look_services", (self.unit, " ".join(self.compare or "-"), self._watched)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         text, loaded, answer = report.fields("service", self.unit)
         unit = dict(line.split("=", 1) for line in lines_of(text))
         if self.optional and unit.get("LoadState") == "not-found":
@@ -116,14 +116,14 @@ class Service(Struct, frozen=True):
     def _watched(self) -> str:
         return "\n".join(self.watch)
 
-    def _effect(self, report: Report, before: str) -> Effect:
+    def _effect(self, report: HostReport, before: str) -> Effect:
         """How to load what is on disk: as little as will do, where it is known what the process has now."""
         changing = tuple(path for path in self.watch if path in report.pending)
         if before != "current" or not changing or self.effect is None:
             return Effect(self.on_change, undo=self.on_change)
         return self.effect(report, changing)
 
-    def _loaded(self, report: Report, before: str) -> str:
+    def _loaded(self, report: HostReport, before: str) -> str:
         changing = [path for path in self.watch if path in report.pending]
         if before == "stale" or not changing:
             return before

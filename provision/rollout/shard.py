@@ -14,16 +14,21 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import __version__, planfile, sandbox, secret
-from provision.desire import Options
+from provision import __version__
+from provision.catalog import Options
 from provision.errors import UsageError
+from provision.inventory import config, sources, vault
+from provision.inventory.sources import Given, Reading
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure, Plan
-from provision.rollout.crew import Member, Shift
-from provision.rollout.host import GOOD, HostRun
-from provision.rollout.request import Request, Scene
+from provision.planning import planfile
+from provision.rollout.host_run import GOOD, HostRun
+from provision.rollout.run_request import RunContext, RunRequest
+from provision.rollout.worker_pool import Member, Shift
+from provision.secrets import secret
+from provision.text import sandbox
+from provision.text.yamlfile import Map
 from provision.transport.ssh import Connecting, Transport
-from provision.yamlfile import Map
 
 _HOME = Path(__file__).parent.parent
 #: What a run leaves, and what no host gets.
@@ -43,15 +48,18 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
+    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
 
-    inventory: Path
+    inventory: Given | None
     playbook: Path
     extra: Map | None
     logins: Logins | None
     options: Options
     connecting: Connecting
     digest: str
+    foresees: bool = False
+    reading: Reading = Reading()
 
     def __post_init__(self) -> None:
         """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
@@ -65,7 +73,8 @@ class Project(Struct, frozen=True):
     def load(self, hosts: tuple[str, ...]) -> Loaded:
         """Raises :class:`UsageError` where the files are not those that the run was started with."""
         if digest(self.inventory, self.playbook) != self.digest:
-            raise UsageError(f"{self.playbook.parent} or {self.inventory} is not the same on this machine")
+            raise UsageError(f"{self.playbook.parent} or the inventory is not the same on this machine")
+        secret.open_vaults_with(vault.Vault(vault.of_words(self.reading.vault_ids)).open)
         found = load(
             self.inventory,
             self.playbook,
@@ -73,6 +82,8 @@ class Project(Struct, frozen=True):
             extra=self.extra,
             logins=self.logins,
             options=self.options,
+            foresees=self.foresees,
+            reading=self.reading,
         )
         secret.resolve()
         return found
@@ -83,17 +94,23 @@ class Shard(Struct, frozen=True):
     got. ``request`` has no callbacks."""
 
     project: Project
-    request: Request
+    request: RunRequest
     hosts: tuple[str, ...]
     preview: bool = False
     again: bool = False
 
 
-def digest(inventory: Path, playbook: Path) -> str:
-    """Of every file that a run may read: beside the playbook, and the inventory."""
+def resolved(inventory: Given | None) -> tuple[str, ...]:
+    """The sources of an inventory, with whole paths: a worker has another working directory."""
+    words = sources.given(inventory, config.read())
+    return tuple(word if sources.is_list(word) else str(Path(word).resolve()) for word in words)
+
+
+def digest(inventory: Given | None, playbook: Path) -> str:
+    """Of every file that a run may read: next to the playbook, and the inventory."""
     found = hashlib.sha256()
     folder = playbook.resolve().parent
-    for root in sorted({folder, inventory.resolve()}):
+    for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
         for path in files:
             if not _NOT_OURS & set(path.parts):
@@ -102,7 +119,7 @@ def digest(inventory: Path, playbook: Path) -> str:
     return found.hexdigest()
 
 
-def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
+def go(shard: Shard, emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
     """Take the hosts as far as they go before they are proven; every one ends in ``host.done`` or in ``host.good``."""
     left = set(shard.hosts)
 
@@ -113,7 +130,7 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
             approved = planfile.entry(plan, shard.project.options.salt)
             event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
         # This process's tokens mean nothing elsewhere, and a plan is compared there.
-        tell(secret.each(event, secret.stable))
+        emit(secret.each(event, secret.stable))
 
     try:
         _go(shard, left, told, stopped)
@@ -124,17 +141,19 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
 
 
 def _go(
-    shard: Shard, left: set[str], tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
+    shard: Shard, left: set[str], emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
 ) -> None:
     found = shard.project.load(shard.hosts)
     transport = Transport(shard.project.connecting)
-    transport.prepare([wish.host.login for wish in found.wishes])
+    transport.prepare([config.host.login for config in found.configs])
     request = shard.request
     if shard.preview:
         request = replace(request, confirm=lambda plans: True)
     request = replace(request, again=shard.again)
-    scene = Scene(found.context, transport, shard.project.options, request, tell)
-    runs = [HostRun(scene, wish, wish.pacing and wish.pacing[1]) for wish in found.wishes]
+    run_context = RunContext(found.context, transport, shard.project.options, request, emit)
+    runs = [
+        HostRun(run_context, config, config.rollout_options and config.rollout_options[1]) for config in found.configs
+    ]
 
     def work(run: HostRun, member: Member) -> None:
         run.waits = member.waits
@@ -147,8 +166,8 @@ def _go(
         run.whole()
         if run.good:
             run.release()
-            tell(Event(GOOD, run.wish.host.name, {"status": run.good}))
-            left.discard(run.wish.host.name)
+            emit(Event(GOOD, run.config.host.name, {"status": run.good}))
+            left.discard(run.config.host.name)
 
     shift = Shift(runs, work, request.forks)
     try:
@@ -160,6 +179,6 @@ def _go(
         transport.close()
 
 
-def plain(request: Request) -> Request:
+def plain(request: RunRequest) -> RunRequest:
     """What of a request can travel."""
     return replace(request, confirm=None, ask=None, verify=None, hook=None)

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Login
+from provision.remote.protocol import Frames, WireError, beyond
 from provision.transport.session import broken_off, received, start, sudo_says, text
 from provision.transport.ssh import HostError
-from provision.wire import Frames, WireError, beyond
 
 #: What is kept of standard error, in bytes: only provision's own shell writes there, and a login shell's start files.
 _STDERR_LIMIT = 16_384

@@ -12,11 +12,11 @@ from fabric import Connection
 from msgspec import Struct, field
 
 from provision.model import Login
-from provision.script import environment, quote
+from provision.remote.protocol import beyond
+from provision.remote.script import environment, quote
 from provision.transport.session import broken_off, received, start, sudo_says, text
 from provision.transport.ssh import HostError
 from provision.transport.tunnel import Tunnel
-from provision.wire import beyond
 
 #: Bytes of a mark's line: 32 digits, a blank, a status and a newline.
 _LONGEST = 40

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.authority import renew
+from provision.secrets.authority import renew
 from tests.lab.conftest import LabHost, engine
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -179,6 +179,14 @@ MUTATIONS = [
     ),
     mended("daemon.json of another owner", "chown alice /etc/docker/daemon.json", *LOADED),
     mended("daemon.json of another mode", "chmod 0666 /etc/docker/daemon.json", *LOADED),
+    finding(
+        "data-root is a link",
+        "systemctl stop docker.socket docker; mv /srv/docker /srv/other; ln -s /srv/other /srv/docker;"
+        " rm -f /run/provision/loaded/docker; touch /etc/docker/daemon.json; systemctl start docker",
+        "systemctl stop docker.socket docker; rm /srv/docker; mv /srv/other /srv/docker; systemctl start docker",
+        "data_root /srv/docker",
+        "daemon_key data-root",
+    ),
     finding(
         "first rule of FORWARD accepts all",
         "iptables -I FORWARD -j ACCEPT",

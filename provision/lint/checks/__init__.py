@@ -14,7 +14,7 @@ from provision.lint.checks.sockets import certificates, hosts, open_api, unit
 from provision.lint.checks.storage import storage
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
-from provision.yamlfile import Map
+from provision.text.yamlfile import Map
 
 CHECKS: tuple[Callable[[Map, Target], Iterator[Finding]], ...] = (
     mirrors,

@@ -12,7 +12,7 @@ from provision.lint.checks.builder import member
 from provision.lint.finding import Finding
 from provision.lint.reading import CONTAINERD_STORE, Target, containerd_store, feature
 from provision.lint.rules import finding
-from provision.yamlfile import Map, Seq, nearest
+from provision.text.yamlfile import Map, Seq, nearest
 
 #: Features that some engine from 20.10 on reads (moby, daemon/*.go, Features[...]).
 _FEATURES = frozenset(

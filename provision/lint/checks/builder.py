@@ -12,7 +12,7 @@ from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import finding
 from provision.lint.values import is_duration, is_size
-from provision.yamlfile import Map, Seq, locate
+from provision.text.yamlfile import Map, Seq, locate
 
 #: The first engine with reserved, largest and free space; before it there is keepStorage alone (moby#48914).
 _SPACES = (28, 0)

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import finding
 from provision.lint.values import is_duration, is_size, is_switch
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: Options of every driver (moby, daemon/logger/factory.go, builtInLogOpts; loggerutils/cache/validate.go).
 _COMMON = frozenset(("mode", "max-buffer-size"))

@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, since
 from provision.lint.rules import finding
-from provision.yamlfile import Map, Seq
+from provision.text.yamlfile import Map, Seq
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from provision.daemon_keys import keys
+from provision.dockerd.daemon_keys import keys
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each, feature, since
 from provision.lint.rules import finding
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 _CGROUPS = "native.cgroupdriver"
 _RESERVED = ("com.docker.", "io.docker.", "org.dockerproject.")

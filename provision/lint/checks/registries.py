@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.text.yamlfile import Map
 
 #: Registries with certificates that everybody can check.
 _PUBLIC = (

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.text.yamlfile import Map
 
 _SCHEMES = ("unix", "tcp", "fd", "npipe")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding
 from provision.lint.reading import CONTAINERD_STORE, GRAPH_DRIVERS, Target, containerd_store, each, feature, since
 from provision.lint.rules import finding
 from provision.lint.values import is_size
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: Storage drivers that are gone, and the first version that no longer has them.
 _GONE: dict[str, Version] = {"aufs": (24, 0), "overlay": (24, 0), "devicemapper": (25, 0)}

@@ -1,0 +1,175 @@
+"""Docker Engine in terms of the rest: daemon.json, and whether a running daemon has what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from provision.spec import Engine
+
+UNIT = "docker"
+DAEMON_JSON = "/etc/docker/daemon.json"
+GROUP = "docker"
+#: A drop-in of docker's unit.
+DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
+#: What the drop-in leaves to a file that only root may read: proxies with a password in them.
+PROXY_FILE = "/etc/docker/proxy.env"
+#: What OpenRC gives docker's script (openrc-run(8)): where it is, docker must have been started with it.
+CONF_D = "/etc/conf.d/docker"
+CERTIFICATES = "/etc/docker/certs.d"
+#: The most that the CIS Docker Benchmark allows (3.8; 3.14 for a key): root's own programs write them all the same.
+CERTIFICATE_MODES = {"ca.crt": "0444", "client.cert": "0444", "client.key": "0400"}
+CONTAINERD = "containerd"
+CONTAINERD_TOML = "/etc/containerd/config.toml"
+FIREWALLD = "firewalld"
+#: Where dockerd keeps its data when it is told nothing (moby, daemon/config/config_linux.go).
+DATA_ROOT = "/var/lib/docker"
+FORWARDING = "net.ipv4.ip_forward"
+_REMAP = "userns-remap"
+#: firewalld's zone for docker's networks.
+ZONE = "/etc/firewalld/zones/docker.xml"
+
+
+def health(declared: Engine) -> tuple[str, ...]:
+    """What must hold after the daemon was disturbed: seconds that it stays, and the names that must resolve."""
+    mirrors = (daemon_json(declared) or {}).get("registry-mirrors", []) if declared.health.mirrors else []
+    names = [name for url in mirrors if (name := urlsplit(str(url)).hostname)]
+    return (str(declared.health.steady), *dict.fromkeys(names))
+
+
+def daemon_json(declared: Engine) -> dict[str, Any] | None:
+    """The whole of the declared daemon.json; ``None`` where the spec says nothing of it."""
+    proxy = declared.proxy
+    if declared.daemon is None or proxy is None or proxy.place == "unit":
+        return declared.daemon
+    given = {"http-proxy": proxy.http, "https-proxy": proxy.https, "no-proxy": ",".join(proxy.no_proxy)}
+    return {**declared.daemon, "proxies": {key: value for key, value in given.items() if value}}
+
+
+def data_root(declared: Engine) -> str:
+    """Where dockerd keeps its data."""
+    return str((daemon_json(declared) or {}).get("data-root") or DATA_ROOT)
+
+
+#: Keys of the default bridge, which dockerd sets up at its start alone, and the values that it takes without them.
+#: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
+_BRIDGE_KEYS: dict[str, Any] = {
+    "bip": "",
+    "bip6": "",
+    "bridge": "",
+    "default-gateway": "",
+    "default-gateway-v6": "",
+    "fixed-cidr": "",
+    "fixed-cidr-v6": "",
+    "icc": True,
+    "ip": "0.0.0.0",  # noqa: S104 - docker's default for published ports
+    "ip-masq": True,
+    "ipv6": False,
+    "mtu": 1500,
+}
+
+
+def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
+    """The keys of docker's bridge that differ in what they mean."""
+    return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
+
+
+def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
+    """The kernel settings that a running dockerd needs, and switches on itself when it starts.
+
+    Source: moby, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go and setup_bridgenetfiltering.go.
+    """
+    found = {}
+    if daemon.get("ip-forward") is not False:
+        found[FORWARDING] = "1"
+        if daemon.get("ipv6") is True:
+            found |= dict.fromkeys(("net.ipv6.conf.default.forwarding", "net.ipv6.conf.all.forwarding"), "1")
+    filters = daemon.get("icc") is False or daemon.get("userland-proxy") is False
+    if filters and daemon.get("iptables") is not False:
+        found |= dict.fromkeys(("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"), "1")
+    return found
+
+
+def canonical(daemon: dict[str, Any]) -> bytes:
+    """daemon.json as we write it: sorted keys, two blanks, one newline at the end."""
+    return (json.dumps(daemon, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def askable(content: bytes) -> bytes:
+    """The daemon.json that dockerd may be asked about with ``--validate``: without a ``userns-remap`` of ``default``.
+    On that the question alone acts: it makes the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
+    ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up."""
+    try:
+        parsed = json.loads(content)
+    except ValueError:
+        return content
+    if not isinstance(parsed, dict) or str(parsed.get(_REMAP, "")).partition(":")[0] != "default":
+        return content
+    return canonical({key: value for key, value in parsed.items() if key != _REMAP})
+
+
+def same(content: bytes) -> bytes | None:
+    """Canonical form of any daemon.json, for comparing what files mean; ``None`` for what dockerd would not take."""
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return canonical(parsed) if isinstance(parsed, dict) else None
+
+
+def agrees(daemon: dict[str, Any], answer: str) -> bool:
+    """Whether ``docker info``'s JSON shows every declared key that it can show with its declared value. The line after
+    it, if there is one, is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
+
+    Field names are those of moby's ``api/types/system/info.go``. A daemon that did not answer agrees with nothing.
+    """
+    said, _, resolved = answer.partition("\n")
+    try:
+        info = json.loads(said)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(info, dict) or not info.get("ServerVersion"):
+        return False
+    shown = dict(daemon)
+    if "data-root" in daemon and not _is_root(info, shown.pop("data-root"), resolved, _REMAP in daemon):
+        return False
+    return all(_shows(info, key, value) for key, value in shown.items())
+
+
+def _is_root(info: dict[str, Any], declared: str, resolved: str, remapped: bool) -> bool:
+    """With userns-remap dockerd works in a directory UID.GID below (moby, setupDaemonRoot in daemon/daemon_unix.go)."""
+    below = r"(/[0-9]+\.[0-9]+)?" if remapped else ""
+    roots = "|".join(re.escape(one.rstrip("/")) for one in (declared, resolved) if one)
+    return re.fullmatch(f"({roots}){below}", str(info.get("DockerRootDir"))) is not None
+
+
+def _shows(info: dict[str, Any], key: str, value: Any) -> bool:
+    registry = info.get("RegistryConfig") or {}
+    if key == "exec-opts":
+        drivers = [str(option).partition("=")[2] for option in value if str(option).startswith("native.cgroupdriver=")]
+        return not drivers or drivers[-1] == info.get("CgroupDriver")
+    if key == "insecure-registries":
+        networks = {str(network) for network in registry.get("InsecureRegistryCIDRs") or []}
+        hosts = {name for name, index in (registry.get("IndexConfigs") or {}).items() if not index.get("Secure", True)}
+        return {str(item) for item in value} <= networks | hosts
+    if key == "registry-mirrors":
+        return [str(url).rstrip("/") for url in value] == [url.rstrip("/") for url in registry.get("Mirrors") or []]
+    if key == "labels":
+        return sorted(map(str, value)) == sorted(info.get("Labels") or [])
+    if key == "runtimes":
+        return set(value) <= set(info.get("Runtimes") or {})
+    field = _FIELDS.get(key)
+    return field is None or info.get(field) == value
+
+
+#: daemon.json keys whose value ``docker info`` shows as it is.
+_FIELDS = {
+    "debug": "Debug",
+    "default-runtime": "DefaultRuntime",
+    "experimental": "ExperimentalBuild",
+    "live-restore": "LiveRestoreEnabled",
+    "log-driver": "LoggingDriver",
+    "storage-driver": "Driver",
+}
