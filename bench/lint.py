@@ -1,4 +1,4 @@
-"""``make bench-lint``: 1,000 daemon.json files in one call of ``provision lint``, beside a call for one file.
+"""``make bench-lint``: 1,000 daemon.json files in one call of ``provision lint``, compared with a call for one file.
 
 The files are those of the linter's tests (broken ones too), over and over. Nothing here asserts a time.
 """

@@ -69,7 +69,7 @@ def certificates(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def open_api(daemon: Map, target: Target) -> Iterator[Finding]:
-    """The API on TCP: whoever reaches it is root on the host."""
+    """The API on TCP: every client that reaches it is root on the host."""
     if daemon.get("tlsverify") is True:
         return
     for value, where in each(daemon, "hosts"):
