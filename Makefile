@@ -9,7 +9,7 @@ SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-host
 SUBMAKE := $(MAKE) --no-print-directory
 
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
-	locks bench bench-full bench-misbehaving bench-pulls release lock clean
+	locks bench bench-full bench-lint bench-misbehaving bench-pulls release lock clean
 
 # The virtual environment: provision and what its developers need. It needs Python with venv, and no root.
 setup: $(VENV)/ready
@@ -101,6 +101,10 @@ bench: setup
 # Beside its peers (they get an environment of their own), case by case, with a table and a plot.
 bench-full: setup
 	$(BIN)/python -m bench.full
+
+# 1,000 daemon.json files in one call of the linter.
+bench-lint: setup
+	$(BIN)/python -m bench.lint
 
 # 1,000 names, of which a tenth misbehave: what the others pay.
 bench-misbehaving: setup

@@ -1,8 +1,10 @@
-"""The linter against what real engines said (recorded from dockerd 20.10.24, 26.1.5 and 28.5.2), and by itself."""
+"""The linter against what real engines answered (recorded by tests/lab/test_dockerd.py), and by itself."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,25 +15,18 @@ import yaml
 
 from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
+from provision.lines import lines_of
 from provision.lint import loose_json, output_formats, pages
+from provision.lint.daemon_file import lint as daemon_lint
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
+from provision.lint.reading import Target
 from provision.lint.rules import RULES
+from tests import lint_table
+from tests.lint_table import CASES, SAID
 
-DATA = Path(__file__).parent / "data"
-CASES: dict[str, str] = yaml.safe_load((DATA / "daemon_json.yml").read_text())
-#: engine -> case -> what `--validate` said, and what became of the start; "ok" or dockerd's own words
-SAID: dict[str, dict[str, dict[str, str]]] = yaml.safe_load((DATA / "dockerd_says.yml").read_text())
-#: What an engine refuses for what is (or is not) on the host, and not for what the file says.
-MACHINE = {
-    "userns-remap of nobody known": "the user may be there",
-    "seccomp profile missing": "the file may be there",
-    "tls files missing": "the files may be there",
-    "authorization plugin missing": "the plugin may be installed",
-    "group unknown": "the group may be there",
-}
-#: The same, of one engine: drivers that a kernel has or has not, a store that Debian's build leaves out.
-MACHINE_OF = {("20.10.24", case) for case in ("aufs", "devicemapper", "cluster-store")}
+#: So many cases each engine has answered at least; new ones are asked by ``RECORD=60`` (tests/lab/test_dockerd.py).
+ASKED = {"20.10.24": 706, "26.1.5": 430, "28.5.2": 410, "29.7.2": 515}
 #: The walkthrough's own sample, faults and all.
 SAMPLE = """\
 {
@@ -56,23 +51,39 @@ def ids(text: str, engine: str = "28.5.2") -> set[str]:
     return {finding.rule.id for finding in lint(text, engine)}
 
 
-@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("engine", SAID)
-def test_an_error_is_what_the_engine_does_not_start_with(engine: str, case: str) -> None:
-    """None that dockerd refuses for what the file says is missed; none that it works with is called an error."""
-    errors = [finding for finding in lint(CASES[case], engine) if finding.level == "error"]
-    said = SAID[engine][case]
-    if said["start"] == "ok" and said["run"] == "ok":
-        assert not errors, f"{engine} works with it"
-    elif case not in MACHINE and (engine, case) not in MACHINE_OF:
-        assert errors, f"{engine} says: {said}"
+def test_an_error_is_what_the_engine_does_not_start_with(engine: str) -> None:
+    """No file that the engine refuses for what it says is missed; none that it works with is called an error."""
+    wrong = {}
+    for case, said in SAID[engine].items():
+        found = lint_table.verdict(engine, case)
+        fails = not found.works and not lint_table.of_host(engine, case)
+        if bool(found.errors) != fails:
+            wrong[case] = ([str(error) for error in found.errors], said)
+    assert wrong == {}
 
 
-def test_there_are_enough_cases() -> None:
-    assert len(SAID) == 3
-    for said in SAID.values():
-        assert set(said) == set(CASES)
-        assert sum(one["start"] != "ok" or one["run"] != "ok" for one in said.values()) >= 40
+def test_each_case_of_the_host_fails_on_some_engine() -> None:
+    for case in lint_table.HOST:
+        name, _, engine = case.removesuffix(")").partition(" (")
+        engines = [one for one in ([engine] if engine else SAID) if name in SAID[one]]
+        assert not engines or any(not lint_table.verdict(one, name).works for one in engines), case
+
+
+def test_the_record_is_of_these_texts() -> None:
+    assert list(SAID) == ["20.10.24", "26.1.5", "28.5.2", "29.7.2"]
+    for engine, said in SAID.items():
+        assert list(said) == [case for case in CASES if case in said], f"{engine}: the order of the cases"
+        assert len(said) >= ASKED[engine]
+        for case, answer in said.items():
+            assert answer["text"] == hashlib.sha256(CASES[case].encode()).hexdigest()[:8], (engine, case)
+        assert sum(one["start"] != "ok" or one["run"] != "ok" for one in said.values()) >= 90
+    assert all(any(case in said for said in SAID.values()) for case in CASES)
+
+
+def test_the_table_has_no_false_error_and_no_miss() -> None:
+    rows = [row.split(" | ") for row in lines_of(lint_table.table())[2:]]
+    assert [(row[2], row[4]) for row in rows] == [("0", "0")] * 4
 
 
 def test_the_walkthroughs_sample() -> None:
@@ -123,21 +134,142 @@ def test_broken_json_is_read_to_its_end(text: str, faults: list[tuple[int, int, 
     assert parsed.value == value
 
 
-@pytest.mark.parametrize("text", [*CASES.values(), SAMPLE, '{"a": "\\u00e9\\n", "b": [[], {}, -1.5e3, null]}'])
-def test_what_json_takes_has_no_faults_and_the_other_way_round(text: str) -> None:
-    parsed = loose_json.parse(Path("x"), text)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        assert parsed.faults
-    else:
-        assert not parsed.faults
-        assert parsed.value == value
+def test_what_json_takes_has_no_faults_and_the_other_way_round() -> None:
+    for text in [*CASES.values(), SAMPLE, '{"a": "\\u00e9\\n", "b": [[], {}, -1.5e3, null]}']:
+        parsed = loose_json.parse(Path("x"), text)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            assert parsed.faults, text
+        else:
+            assert not parsed.faults, text
+            assert parsed.value == value
 
 
 def test_every_prefix_of_a_file_is_read_without_an_end() -> None:
     for end in range(len(SAMPLE)):
         assert loose_json.parse(Path("x"), SAMPLE[:end]).faults
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"log-opts": {"max-file": 3}}', 'log-opts.max-file must be a string: "3"'),
+        ('{"builder": {"gc": {"enabled": "true"}}}', "builder.gc.enabled must be true or false: true"),
+        ('{"runtimes": {"k": {"path": 5}}}', 'runtimes.k.path must be a string: "5"'),
+        ('{"default-address-pools": [{"base": "10.0.0.0/16", "size": "24"}]}', "default-address-pools[0].size must be"),
+        ('{"dns": "192.0.2.53"}', 'dns must be a list of strings: ["192.0.2.53"]'),
+        ('{"labels": {"rack": "7"}}', 'labels must be a list of strings, not {"rack": "7"}'),
+        ('{"debug": true\uff0c"icc": true}', '"\uff0c" is a full-width comma (type ",")'),
+        ('{"bip": "10.0.0.0/24"}', 'bip "10.0.0.0/24" is the network address; use 10.0.0.1/24'),
+        ('{"bip": "10.0.0.1/255.255.255.0"}', '(write "10.0.0.1/24")'),
+        ('{"runtimes": {"k": {}}}', 'runtime "k" needs path or runtimeType'),
+        ('{"insecure-registries": [""]}', 'insecure-registries "" is not a host, host:port or CIDR'),
+        ('{"registry-mirror": ["https://m.example"]}', "(the key is registry-mirrors)"),
+        ('{"log-driver": "json_file"}', 'log-driver "json_file" does not exist (did you mean "json-file"?)'),
+        ('{"log-driver": "gelf"}', 'log driver gelf needs log-opts "gelf-address"'),
+        ('{"min-api-version": "v1.44"}', 'min-api-version "v1.44" must not begin with v: "1.44"'),
+        ('{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 1}}}', 'default-ulimits.nofile needs "Name": "nofile"'),
+        ('{"bip": "127.0.0.1/24"}', "bip 127.0.0.0/24 is loopback address space"),
+    ],
+)
+def test_a_message_names_the_key_the_value_and_what_is_right(text: str, message: str) -> None:
+    assert any(message in str(finding) for finding in lint(text, "29.7")), [str(one) for one in lint(text, "29.7")]
+
+
+@pytest.mark.parametrize(
+    ("name", "reported"),
+    [
+        ("quay.io", True),
+        ("quary.io", True),
+        ("ghrc.io", True),
+        ("registry.gitlab.com", True),
+        ("registry.example.com", False),
+        ("registry.local", False),
+        ("registry.internal:5000", False),
+        ("registry.lan", False),
+        ("registry.k8s.corp", False),
+        ("quay.de", False),
+        ("harbor.io", False),
+        ("gitlab.example.org:5050", False),
+    ],
+)
+def test_an_insecure_registry_that_is_a_public_one(name: str, reported: bool) -> None:
+    text = json.dumps({"log-driver": "local", "insecure-registries": [name]})
+    assert ids(text) == ({"DJ218"} if reported else set())
+
+
+def test_a_name_of_the_fleet_is_no_misspelling() -> None:
+    daemon = loose_json.parse(Path("x"), '{"log-driver": "local", "insecure-registries": ["quay.oi", "quai.io"]}').value
+    found = list(daemon_lint(daemon, Target((28, 5), names=frozenset(("quai.io",)))))
+    assert found == []
+    assert [one.rule.id for one in daemon_lint(daemon, Target((28, 5)))] == ["DJ218"]
+
+
+@pytest.mark.parametrize("key", ['"hosts": ["unix:///var/run/docker.sock"]', '"containerd": "/run/c.sock"'])
+def test_hosts_is_an_error_only_where_the_unit_is_known(key: str) -> None:
+    text = f'{{"log-driver": "local", {key}}}'
+    for packaged, level in ((False, "warning"), (True, "error")):
+        found = lint_text(Path("x"), text, (28, 5), packaged=packaged)
+        assert [(one.rule.id, one.level) for one in found] == [("DJ214", level)]
+
+
+ADVICE = {
+    "DJ301": '"registry-mirrors": ["https://docker.mirrors.ustc.edu.cn"]',
+    "DJ302": '"registry-mirrors": ["http://m.example"]',
+    "DJ304": '"insecure-registries": ["0.0.0.0/0"]',
+    "DJ305": '"metrics-addr": "0.0.0.0:9323"',
+    "DJ306": '"iptables": false',
+    "DJ307": '"debug": true',
+    "DJ308": '"experimental": true',
+    "DJ309": '"features": {"buildkit": true}',
+    "DJ310": '"features": {"nonsense": true}',
+    "DJ311": '"registry-mirrors": ["https://<id>.m.example"]',
+    "DJ312": '"data-root": "/srv/docker"',
+    "DJ313": '"storage-driver": "overlay2"',
+    "DJ314": '"builder": {"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}',
+    "DJ316": '"firewall-backend": "nftables"',
+}
+NO_ADVICE = [
+    '"registry-mirrors": ["http://127.0.0.1:5000", "https://xmirror.example"]',
+    '"insecure-registries": ["10.0.0.0/8"]',
+    '"metrics-addr": "127.0.0.1:9323"',
+    '"features": {"cdi": true}, "iptables": true, "debug": false, "experimental": false',
+    '"storage-driver": "overlayfs", "builder": {"gc": {"enabled": true, "defaultReservedSpace": "20GB"}}',
+    '"firewall-backend": "iptables"',
+    '"data-root": "/srv/docker", "features": {"containerd-snapshotter": false}',
+    '"log-opts": {"max-size": "10m"}, "labels": ["tag={{.Name}}"]'.replace("{{.Name}}", "x"),
+]
+
+
+@pytest.mark.parametrize("id", ADVICE)
+def test_advice_is_a_warning_that_can_be_switched_off(id: str, tmp_path: Path) -> None:
+    text = f'{{"log-driver": "local", {ADVICE[id]}}}'
+    assert {(one.rule.id, one.level) for one in lint(text, "29.7")} == {(id, "warning")}
+    path = tmp_path / "daemon.json"
+    path.write_text(text)
+    argv = [sys.executable, "-m", "provision", "lint", str(path), "--ignore", id]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 errors, 0 warnings\n"
+
+
+@pytest.mark.parametrize("text", NO_ADVICE)
+def test_advice_is_silent_where_nothing_is_to_be_advised(text: str) -> None:
+    assert lint(f'{{"log-driver": "local", {text}}}', "29.7") == []
+
+
+def test_advice_that_needs_two_keys() -> None:
+    listening = '"hosts": ["unix:///var/run/docker.sock", "tcp://0.0.0.0:2376"]'
+    certificates = '"tlsverify": true, "tlscacert": "/c/ca.pem", "tlscert": "/c/cert.pem", "tlskey": "/c/key.pem"'
+    assert "DJ303" in ids(f'{{"log-driver": "local", {listening}}}')
+    assert "DJ303" not in ids(f'{{"log-driver": "local", {listening}, {certificates}}}')
+    nftables = '{"log-driver": "local", "firewall-backend": "nftables", "swarm-default-advertise-addr": "eth0"}'
+    assert "DJ315" in ids(nftables, "29.7")
+
+
+def test_an_option_without_its_quotes_hides_nothing_else() -> None:
+    assert ids('{"log-opts": {"max-size": "10m", "max-file": 3}}') == {"DJ110"}
+    assert ids('{"log-opts": {"max-file": 3}}') == {"DJ110", "DJ208", "DJ210"}
 
 
 def test_a_key_in_time() -> None:
@@ -181,6 +313,13 @@ PLAYBOOK = """\
 """
 
 
+NFTABLES = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    SYSCTL
+    engine: {daemon: {log-driver: local, firewall-backend: nftables}}
+"""
 FORWARDING = """\
 - name: Docker hosts
   hosts: docker
@@ -270,6 +409,8 @@ HOLDING = """\
         (FORWARDING.replace("FIREWALL", "firewall: {forward: drop}, "), HOSTS, []),
         (FORWARDING.replace("FIREWALL", "firewall: {firewalld: true}, "), HOSTS, []),
         (FORWARDING.replace("ip_forward: 1", "ip_forward: 0").replace("FIREWALL", ""), HOSTS, []),
+        (NFTABLES.replace("SYSCTL", "sysctl: {vm.swappiness: 10}"), HOSTS, [("SP407", 5)]),
+        (NFTABLES.replace("SYSCTL", "sysctl: {net.ipv4.ip_forward: 1}"), HOSTS, []),
         (MOVED.replace("MORE", ""), HOSTS, [("SP402", 6)]),
         (MOVED.replace("MORE", "containerd_root: /srv/containerd"), HOSTS, []),
         (MOVED.replace("MORE", 'version: "28.5"'), HOSTS, []),
@@ -325,8 +466,59 @@ def test_formats() -> None:
     run = json.loads(output_formats.sarif(found))["runs"][0]
     assert run["tool"]["driver"]["rules"][0]["id"] == run["results"][0]["ruleId"] == "DJ110"
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
+    assert run["results"][0]["ruleIndex"] == 0
     assert output_formats.github(found).startswith(
         "::error file=daemon.json,line=2,title=DJ110 wrong-type::debug must be"
     )
     assert output_formats.github(found).count("\n") == 1
     assert "%25" in output_formats.github(found)
+
+
+#: SARIF 2.1.0 (OASIS standard, 27 March 2020): section -> what it requires of an object, as far as it is written here.
+def check_sarif(log: dict[str, Any]) -> None:
+    """The properties that the standard requires, their types, and no others than it knows."""
+
+    def known(value: dict[str, Any], section: str, required: set[str], optional: set[str]) -> None:
+        assert required <= set(value) <= required | optional, (section, value)
+
+    known(log, "3.13 sarifLog", {"version", "runs"}, {"$schema"})
+    assert log["version"] == "2.1.0"  # 3.13.2
+    for run in log["runs"]:
+        known(run, "3.14 run", {"tool", "results"}, set())
+        driver = run["tool"]["driver"]
+        known(driver, "3.19 toolComponent", {"name"}, {"version", "rules"})
+        identifiers = [rule["id"] for rule in driver["rules"]]
+        assert len(set(identifiers)) == len(identifiers)  # 3.19.23: unique
+        for rule in driver["rules"]:
+            descriptions = {"shortDescription", "fullDescription", "help"}
+            known(rule, "3.49 reportingDescriptor", {"id"}, {"name", "defaultConfiguration", *descriptions})
+            assert all(set(rule[name]) == {"text"} and rule[name]["text"] for name in descriptions)  # 3.12
+            assert rule["defaultConfiguration"]["level"] in ("none", "note", "warning", "error")  # 3.50.3
+        for result in run["results"]:
+            known(result, "3.27 result", {"message"}, {"ruleId", "ruleIndex", "level", "locations"})
+            assert identifiers[result["ruleIndex"]] == result["ruleId"]  # 3.27.6
+            assert result["level"] in ("none", "note", "warning", "error")  # 3.27.10
+            assert set(result["message"]) == {"text"}  # 3.11
+            for location in result["locations"]:
+                known(location, "3.28 location", {"physicalLocation"}, set())
+                place = location["physicalLocation"]
+                known(place, "3.29 physicalLocation", {"artifactLocation"}, {"region"})
+                uri = place["artifactLocation"]["uri"]
+                assert re.fullmatch(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})+", uri), uri  # 3.4.3, RFC 3986
+                assert isinstance(place["region"]["startLine"], int)
+                assert place["region"]["startLine"] >= 1  # 3.30.5
+
+
+def test_sarif_is_what_the_standard_requires() -> None:
+    found = [one for case in CASES.values() for one in lint_text(Path("a b/\u00e4[1]#%.json"), case, (29, 7))]
+    log = json.loads(output_formats.sarif(found))
+    check_sarif(log)
+    assert len(log["runs"][0]["results"]) == len(found) > 500
+    for broken in (
+        {**log, "version": "2.0"},
+        {**log, "extra": 1},
+        {**log, "runs": [{**log["runs"][0], "results": [{**log["runs"][0]["results"][0], "level": "fatal"}]}]},
+        {**log, "runs": [{**log["runs"][0], "results": [{**log["runs"][0]["results"][0], "ruleIndex": 1}]}]},
+    ):
+        with pytest.raises(AssertionError):
+            check_sarif(broken)

@@ -1,16 +1,22 @@
-"""Report mistakes in a playbook, its hosts, or any daemon.json; offline, no host is touched."""
+"""Check playbooks, their hosts, and daemon.json files offline; no host is touched."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import options
-from provision.visible import show
+from provision.visible import say, show
 
 if TYPE_CHECKING:
+    from provision.dockerd.daemon_keys import Version
     from provision.lint.finding import Finding
+
+_STANDARD_INPUT = Path("-")
+#: Wrong usage of what is newer than the contract of exit codes, as ruff has it.
+_WRONG_USAGE = 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help="playbooks, and daemon.json files (*.json); default: playbooks/site.yml",
+        help="playbooks, and daemon.json files (*.json); - reads a daemon.json from standard input; "
+        "default: playbooks/site.yml",
     )
     parser.add_argument("-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns")
     parser.add_argument(
@@ -32,10 +39,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the inventory's scripts and plugins, and let templates read the environment and any file",
     )
-    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="not this rule (repeatable)")
+    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="skip this rule (repeatable)")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="correct daemon.json files where there is one right answer, and report what is left; "
+        "with -, write the corrected text to standard output and the findings to standard error",
+    )
+    parser.add_argument(
+        "--stdin-filename", type=Path, metavar="NAME", help="the name of standard input in findings (default: -)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    from provision.errors import SpecError, UsageError
+
+    if not args.fix and _STANDARD_INPUT not in args.files:
+        return _lint(args)
+    try:
+        return _lint(args)
+    except (UsageError, SpecError, OSError) as error:
+        say(f"provision: {error}")
+        return _WRONG_USAGE
+
+
+def _lint(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.lint.output_formats import FORMATS
     from provision.lint.rules import RULES
@@ -44,24 +72,57 @@ def run(args: argparse.Namespace) -> int:
     for id in args.ignore:
         if id not in RULES:
             raise UsageError(f"no rule {id} ({nearest(id, RULES) or 'docs/lint/README.md lists them'})")
+    if args.files.count(_STANDARD_INPUT) > 1 or (args.fix and _STANDARD_INPUT in args.files and len(args.files) > 1):
+        raise UsageError("- is given once, and with --fix alone")
     found: list[Finding] = []
     for file in args.files or [Path("playbooks/site.yml")]:
-        found += _daemon_json(file, args) if file.suffix == ".json" else _playbook(file, args)
+        daemon_json = file == _STANDARD_INPUT or file.suffix == ".json"
+        found += _daemon_json(file, args) if daemon_json else _playbook(file, args)
     found = [finding for finding in found if finding.rule.id not in args.ignore]
-    show(FORMATS[args.format](found))
+    aside = args.fix and args.files == [_STANDARD_INPUT]
+    show(FORMATS[args.format](found), sys.stderr if aside else sys.stdout)
     return 1 if any(finding.level == "error" for finding in found) else 0
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
-    from provision.dockerd.daemon_keys import NEWEST, version
-    from provision.errors import UsageError
     from provision.lint.daemon_file import lint_text
     from provision.text import limits
+
+    engine = _engine(args)
+    if args.fix:
+        return _fixed(file, args, engine)
+    if file == _STANDARD_INPUT:
+        return lint_text(args.stdin_filename or file, limits.one_ending(limits.standard_input()), engine)
+    return lint_text(file, limits.text(file), engine)
+
+
+def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
+    """What is left after the corrections. Lines keep the endings that they have."""
+    from provision.lint import fix
+    from provision.lint.daemon_file import lint_text
+    from provision.text import limits
+
+    standard = file == _STANDARD_INPUT
+    before = limits.standard_input() if standard else limits.exact_text(file)
+    text, count = fix.mended(before, engine)
+    if standard:
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
+    elif count:
+        fix.write(file, text)
+        say(f"{file}: {count} corrected")
+    name = (args.stdin_filename or file) if standard else file
+    return lint_text(name, limits.one_ending(text), engine)
+
+
+def _engine(args: argparse.Namespace) -> Version:
+    from provision.dockerd.daemon_keys import NEWEST, version
+    from provision.errors import UsageError
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:
         raise UsageError(f"--engine takes a version such as 28.5, not {args.engine}")
-    return lint_text(file, limits.text(file), engine)
+    return engine
 
 
 def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:

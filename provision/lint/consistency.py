@@ -24,6 +24,7 @@ def lint(configs: list[HostConfig]) -> Iterator[Finding]:
             yield from _forwarding(config)
             yield from _stores(config)
             yield from _logins(config)
+            yield from _nftables(config)
         yield from _registry(config)
         yield from _repositories(config)
 
@@ -68,6 +69,19 @@ def _logins(config: HostConfig) -> Iterator[Finding]:
             where = config.source["engine"]["registries"][name].where["login"]
             message = f"{name} is an insecure registry, so the login's password goes there in the clear"
             yield finding("SP403", where, message, "engine.registries: {authority: ...}")
+
+
+def _nftables(config: HostConfig) -> Iterator[Finding]:
+    """With nftables dockerd leaves forwarding to the host, and does not start without it."""
+    written = daemon_of(config)
+    if written is None or written.get("firewall-backend") != "nftables":
+        return
+    if written.get("ip-forward") is False or written.get("iptables") is False:
+        return
+    if any(config.spec.sysctl.get(name) == "1" for name in _FORWARDING):
+        return
+    message = "with nftables dockerd does not start while net.ipv4.ip_forward is 0"
+    yield finding("SP407", written.where["firewall-backend"], message, "sysctl: {net.ipv4.ip_forward: 1}")
 
 
 def _registry(config: HostConfig) -> Iterator[Finding]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from provision.dockerd.daemon_keys import NEWEST, Key, Version, keys
+from provision.dockerd.daemon_keys import NEWEST, Version, keys
 from provision.errors import Where
-from provision.lint import loose_json
+from provision.lint import loose_json, shapes
 from provision.lint.checks import CHECKS
 from provision.lint.finding import Finding, Level
+from provision.lint.flags import FLAGS
+from provision.lint.reading import Target
 from provision.lint.rules import finding
-from provision.lint.values import problem
-from provision.text.yamlfile import Map, closest, nearest
+from provision.lint.values import values
+from provision.text.yamlfile import Map, closest, locate, nearest
 
 
-def lint_text(path: Path, text: str, engine: Version = NEWEST) -> list[Finding]:
-    """Everything wrong with a daemon.json, broken ones too, in the order of its lines."""
+def lint_text(path: Path, text: str, engine: Version = NEWEST, *, packaged: bool = False) -> list[Finding]:
+    """Everything wrong with a daemon.json, broken ones too, in the order of its lines.
+
+    ``packaged``: dockerd is known to be started by the packaged unit."""
     parsed = loose_json.parse(path, text)
     found = [
         finding(
@@ -29,37 +33,48 @@ def lint_text(path: Path, text: str, engine: Version = NEWEST) -> list[Finding]:
         message = f"{key} stands twice, first on line {first.line}; dockerd takes this one"
         found.append(finding("DJ002", where, message, level="warning"))
     if isinstance(parsed.value, Map):
-        found += lint(parsed.value, engine)
+        found += lint(parsed.value, Target(engine, packaged))
     elif not parsed.faults:
-        found.append(finding("DJ003", Where(path, 1), "is no JSON object", "{ and } around the keys"))
+        # Go decodes null into any type.
+        level: Level = "warning" if parsed.value is None else "error"
+        found.append(finding("DJ003", Where(path, 1), "is not a JSON object", "{ and } around the keys", level))
     return sorted(found, key=lambda one: one.where.line)
 
 
 def _fault_level(fault: loose_json.Fault, engine: Version) -> Level:
-    """Engines before 23 stopped reading at the closing brace; later ones take an empty file for an empty object."""
-    harmless = fault.kind == "rest" if engine < (23, 0) else fault.kind == "empty"
+    """Engines before 23 stopped reading at the closing brace; later ones take an empty file for an empty object, and
+    skip a byte order mark."""
+    harmless = fault.kind == "rest" if engine < (23, 0) else fault.kind in ("empty", "mark")
     return "warning" if harmless else "error"
 
 
-def lint(daemon: Map, engine: Version = NEWEST) -> Iterator[Finding]:
+def lint(daemon: Map, target: Target) -> Iterator[Finding]:
     """The same for one that is already read, from a spec say."""
     sound = Map(here=daemon.here)
     for name, value in daemon.items():
-        faults = list(_key(name, value, daemon.where[name], engine))
+        faults = list(_key(daemon, name, value, target.engine))
         yield from faults
         if name in keys() and not any(fault.level == "error" for fault in faults):
             sound[name] = value
             sound.where[name] = daemon.where[name]
-    meant = _meant(daemon, sound)
-    for check in (_values, *CHECKS):
-        yield from check(meant, engine)
+    meant = _meant(daemon, sound, target.engine)
+    for check in (values, *CHECKS):
+        yield from check(meant, target)
 
 
-def _meant(daemon: Map, sound: Map) -> Map:
-    """With a near miss (gragh) under the name that was meant, so that its value is checked all the same."""
+def _meant(daemon: Map, sound: Map, engine: Version) -> Map:
+    """With a near miss (gragh) under the name that was meant, so that its value is checked all the same; and with log
+    options that lack their quotes as the text that they should be."""
+    options = daemon.get("log-opts")
+    if "log-opts" not in sound and isinstance(options, Map):
+        quoted = Map(
+            (name, value if isinstance(value, str) else shapes.written(value)) for name, value in options.items()
+        )
+        quoted.where = options.where
+        sound["log-opts"], sound.where["log-opts"] = quoted, daemon.where["log-opts"]
     for name, value in daemon.items():
-        word = _meaning(name) if name not in keys() else None
-        if word is not None and word not in daemon and _typed(keys()[word], value) is None:
+        word = _meaning(name) if name not in keys() and name not in FLAGS else None
+        if word is not None and word not in daemon and shapes.fits(keys()[word], value, engine):
             sound[word] = value
             sound.where[word] = daemon.where[name]
     return sound
@@ -71,77 +86,101 @@ def _meaning(name: str) -> str | None:
     return keys()[word].instead if word is not None and keys()[word].instead in keys() else word
 
 
-def _key(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
-    key = keys().get(name)
-    shown = ".".join(map(str, engine))
+def _key(daemon: Map, name: str, value: Any, engine: Version) -> Iterator[Finding]:
+    key, where = keys().get(name), daemon.where[name]
     if key is None:
         yield from _unknown(name, value, where, engine)
         return
+    instead = f"use {key.instead}" if key.instead else ""
+    if not key.known_to(engine) and isinstance(value, Map) and all(_passes(inner, engine) for inner in value):
+        # Flattened as the object of an unknown key is, so dockerd sees nothing that it does not know.
+        yield finding("DJ105", where, f"{name} has no effect in {_shown(engine)}", instead)
+        return
     if key.until is not None and engine >= key.until:
-        gone = ".".join(map(str, key.until))
-        yield finding("DJ102", where, f"{name} was removed in {gone}", f"use {key.instead}" if key.instead else "")
+        yield finding("DJ102", where, f"{name} was removed in {_shown(key.until)}", instead)
     elif key.since is not None and engine < key.since:
-        came = ".".join(map(str, key.since))
-        yield finding("DJ104", where, f"{name} came with {came}, and this is for {shown}")
+        message = f"{name} came with {_shown(key.since)}, and this is for {_shown(engine)}"
+        yield finding("DJ104", where, message)
     elif key.ignored:
         yield finding("DJ105", where, f"{name} has no effect")
     elif key.deprecated is not None and engine >= key.deprecated:
-        yield finding("DJ103", where, f"{name} is deprecated", f"use {key.instead}" if key.instead else "")
-    if (wanted := _typed(key, value)) is not None:
-        yield finding("DJ110", where, f"{name} must be {wanted}, not {_shown(value)}")
+        yield finding("DJ103", where, f"{name} is deprecated", instead)
+    if not key.known_to(engine):
+        return
+    for misfit in shapes.misfits(key, value, engine):
+        yield _misfit(daemon, name, misfit)
+    yield from _flattened(name, value, where, engine)
+
+
+def _misfit(daemon: Map, name: str, misfit: shapes.Misfit) -> Finding:
+    place = locate(daemon, (name, *misfit.path)) or daemon.where[name]
+    called = name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in misfit.path)
+    if misfit.unknown:
+        return finding("DJ110", place, f"{called} is not known", f"known: {misfit.wanted}")
+    if misfit.right:
+        return finding("DJ110", place, f"{called} must be {misfit.wanted}: {misfit.right}")
+    return finding("DJ110", place, f"{called} must be {misfit.wanted}, not {shapes.written(misfit.value)}")
+
+
+def _flattened(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
+    """moby takes the members of an object for keys of their own, unless it is one of a few (flatOptions)."""
+    if name != "proxies":
+        return
+    if value is None:
+        yield finding("DJ101", where, "proxies must be an object, not null")
+    for inner in value if isinstance(value, Map) else ():
+        if inner not in _PROXIES and not _passes(inner, engine):
+            hint = nearest(inner, _PROXIES) or ", ".join(_PROXIES)
+            yield finding("DJ101", value.where[inner], f"unknown key proxies.{inner}", hint)
 
 
 def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
-    if name in ("http-proxy", "https-proxy", "no-proxy") and engine >= (23, 0):
+    if name in _PROXIES and engine >= (23, 0):
         yield finding("DJ105", where, f"{name} has no effect here", f'write "proxies": {{"{name}": …}}')
         return
-    if isinstance(value, Map) and value and set(value) <= set(keys()):
+    if isinstance(value, Map):
         # moby flattens objects before it looks for unknown keys, and decodes without flattening.
-        yield finding("DJ105", where, f"{name} is no key, and what is in it has no effect", "take the braces away")
+        unknown = [inner for inner in value if not _passes(inner, engine)]
+        if not unknown:
+            yield finding("DJ105", where, f"{name} is no key, and what is in it has no effect", "take the braces away")
+            return
+        if any(_passes(inner, engine) for inner in value):
+            for inner in unknown:
+                yield finding("DJ101", value.where[inner], f"unknown key {inner} in {name}", nearest(inner, keys()))
+            return
+    flag = FLAGS.get(name)
+    if flag is not None and flag.since <= engine and not isinstance(value, Map):
+        hint = f"the key is {flag.key}" if flag.key else "take it out"
+        yield finding("DJ105", where, f"{name} is a flag of the command line: in the file it has no effect", hint)
+        return
+    if flag is not None and flag.key:
+        yield finding("DJ101", where, f"unknown key {name}", f"the key is {flag.key}")
         return
     hint = nearest(name, keys())
     meant = _meaning(name)
     if meant is not None and meant != closest(name, keys()):
         hint = f'{hint.rstrip("?")}, now "{meant}"?'
-    lower = name.lower()
-    yield finding("DJ101", where, f"unknown key {name}", f'write "{lower}"' if lower in keys() else hint or "")
+    plain = plain_key(name)
+    yield finding("DJ101", where, f"unknown key {name}", f'write "{plain}"' if plain in keys() else hint or "")
 
 
-_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "bool": ("true or false", lambda value: isinstance(value, bool)),
-    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    "text": ("text", lambda value: isinstance(value, str)),
-    "texts": ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value)),
-    "object": ("an object", lambda value: isinstance(value, dict)),
-    "objects": ("a list of objects", lambda value: isinstance(value, list) and all(isinstance(o, dict) for o in value)),
-    "table": (
-        "an object of texts",
-        lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
-    ),
-    "switches": (
-        "an object of true and false",
-        lambda value: isinstance(value, dict) and all(isinstance(one, bool) for one in value.values()),
-    ),
-    "size": (
-        'a number of bytes, or "64M"',
-        lambda value: isinstance(value, (int, str)) and not isinstance(value, bool),
-    ),
-}
-_SHAPES = {"network": "text", "address": "text", "path": "text", "addresses": "texts", "urls": "texts"}
+_PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 
-def _typed(key: Key, value: Any) -> str | None:
-    """What the key's type is called, when the value is of another. A null is as if the key were not there."""
-    kind = "text" if isinstance(key.type, tuple) else _SHAPES.get(key.type, key.type)
-    words, test = _TYPES[kind]
-    return None if value is None or test(value) else words
+def _passes(name: str, engine: Version) -> bool:
+    """Whether a name that moby takes for a key of its own, out of an object, is known to it."""
+    if name in _PROXIES:
+        return engine >= (23, 0)
+    flag = FLAGS.get(name)
+    if flag is not None:
+        return flag.since <= engine
+    return name in keys() and keys()[name].known_to(engine) and name != "proxies"
 
 
-def _shown(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)[:60]
+def plain_key(name: str) -> str:
+    """A key as dockerd spells keys: lower case, hyphens, no blanks around it."""
+    return name.strip(" ").lower().replace("_", "-")
 
 
-def _values(daemon: Map, engine: Version) -> Iterator[Finding]:
-    for name, value in daemon.items():
-        if value is not None and (said := problem(name, keys()[name], value, engine)) is not None:
-            yield finding("DJ222", daemon.where[name], f"{name}: {said}")
+def _shown(version: Version) -> str:
+    return ".".join(map(str, version))

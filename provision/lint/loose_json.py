@@ -18,36 +18,86 @@ from provision.lines import lines_of
 from provision.text import limits
 from provision.text.yamlfile import Map, Seq
 
-Kind = Literal["syntax", "empty", "rest"]
+Kind = Literal["syntax", "empty", "rest", "mark"]
+#: The keys and indexes that lead to a value.
+Place = tuple[str | int, ...]
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
-_WORD = re.compile(r"[^\s,:{}\[\]\"']+")
+_WORD = re.compile(r"[^\s,:{}\[\]\"'\uff0c\uff1a\uff5b\uff5d\uff3b\uff3d\u201c-\u201f\uff02\u2018\u2019\u3001]+")
 _WORDS = {"true": True, "false": False, "null": None}
 _NEARLY = {"True": True, "False": False, "None": None, "yes": True, "no": False, "on": True, "off": False}
+#: What Python calls them: these words are meant as they stand; "yes" may as well be meant as text.
+_PYTHON = ("True", "False", "None")
+#: Characters of input methods and word processors, and the one of JSON that each stands for.
+_WIDE = {
+    "\uff0c": (",", "a full-width comma"),
+    "\u3001": (",", "an ideographic comma"),
+    "\uff1a": (":", "a full-width colon"),
+    "\uff5b": ("{", "a full-width brace"),
+    "\uff5d": ("}", "a full-width brace"),
+    "\uff3b": ("[", "a full-width bracket"),
+    "\uff3d": ("]", "a full-width bracket"),
+}
+_QUOTES = {
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2018\u2019", "a typographic quote"),
+    "\uff02": "a full-width quote",
+}
+_BLANKS = {
+    "\u00a0": "a no-break space",
+    "\u3000": "an ideographic space",
+    "\u200b": "a zero-width space",
+    "\ufeff": "a byte order mark",
+}
+
+
+#: A key that is meant as it stands when its quotes are missing.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Edit(Struct, frozen=True):
+    """The characters from ``begin`` to ``end`` are replaced by ``text``."""
+
+    begin: int
+    end: int
+    text: str
 
 
 class Fault(Struct, frozen=True):
-    """``kind`` sets apart what some readers take: ``empty`` text, and a ``rest`` behind the end."""
+    """``kind`` sets apart what some readers take: ``empty`` text, a ``rest`` behind the end, and a byte order ``mark``
+    at the start. ``edits`` remove the fault, where there is one way to do so."""
 
     where: Where
     column: int
     message: str
     hint: str
     kind: Kind = "syntax"
+    edits: tuple[Edit, ...] = ()
+
+
+class Span(Struct, frozen=True):
+    """Where a member of an object stands in the text: its key, and its value."""
+
+    key: tuple[int, int]
+    value: tuple[int, int]
 
 
 class Parsed(Struct, frozen=True):
-    """``value`` is what was meant, as far as can be told; ``twice`` are keys that stand twice."""
+    """``value`` is what was meant, as far as can be told; ``twice`` are keys that stand twice; ``spans`` has the
+    places of all members and items (an item's key is its value)."""
 
     value: Any
     faults: tuple[Fault, ...]
     twice: tuple[tuple[str, Where, Where], ...]
+    spans: dict[Place, Span]
 
 
 def parse(path: Path, text: str) -> Parsed:
+    """Read ``text`` to its end. Offsets in the result count from the start of the text, without a byte order mark."""
     reader = _Reader(path, text.removeprefix("\ufeff"))
+    if text.startswith("\ufeff"):
+        reader.fault(0, "the file begins with a byte order mark", "save it as UTF-8 without one", "mark")
     value = reader.document()
-    return Parsed(value, tuple(reader.faults), tuple(reader.twice))
+    return Parsed(value, tuple(reader.faults), tuple(reader.twice), reader.spans)
 
 
 class _Reader:
@@ -55,6 +105,8 @@ class _Reader:
         self.path, self.text, self.at, self.depth = path, text, 0, 0
         self.faults: list[Fault] = []
         self.twice: list[tuple[str, Where, Where]] = []
+        self.spans: dict[Place, Span] = {}
+        self.inside: Place = ()
 
     def document(self) -> Any:
         self.blank()
@@ -96,7 +148,8 @@ class _Reader:
             return _WORDS[word.group()]
         if word.group() in _NEARLY:
             meant = json.dumps(_NEARLY[word.group()])
-            self.fault(begin, f"JSON has no {word.group()}", f"write {meant}")
+            edits = (Edit(begin, self.at, meant),) if word.group() in _PYTHON else ()
+            self.fault(begin, f"JSON has no {word.group()}", f"write {meant}", edits=edits)
             return _NEARLY[word.group()]
         self.fault(begin, f"{word.group()[:30]} needs double quotes", "")
         return word.group()
@@ -132,12 +185,14 @@ class _Reader:
             here = self.text[self.at]
             if here == "}":
                 if comma >= 0:
-                    self.fault(comma, "a comma too many", "nothing follows it")
+                    self.fault(comma, "a comma too many", "nothing follows it", edits=(Edit(comma, comma + 1, ""),))
                 self.at += 1
                 return True
             if here == ",":
                 if comma >= 0 or first:
-                    self.fault(self.at, "a comma too many", "")
+                    self.fault(self.at, "a comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
+                    self.at += 1
+                    continue
                 comma = self.at
                 self.at += 1
                 continue
@@ -146,7 +201,8 @@ class _Reader:
                 self.at += 1
                 continue
             if not first and comma < 0:
-                self.fault(end, "a comma is missing", "at the end of this line" if self.newline(end) else "")
+                hint = "at the end of this line" if self.newline(end) else ""
+                self.fault(end, "a comma is missing", hint, edits=(Edit(end, end, ","),))
             first, comma = False, -1
             self.member(found)
             end = self.at
@@ -160,19 +216,36 @@ class _Reader:
             word = _WORD.match(self.text, self.at)
             key = word.group() if word else self.text[self.at]
             self.at += len(key)
-            self.fault(begin, f"the key {key[:30]} needs double quotes", "")
+            edits = (Edit(begin, self.at, f'"{key}"'),) if _PLAIN.fullmatch(key) else ()
+            self.fault(begin, f"the key {key[:30]} needs double quotes", "", edits=edits)
+        ended = self.at
         self.blank()
         if self.text[self.at : self.at + 1] == ":":
             self.at += 1
         else:
             equals = self.text[self.at : self.at + 1] == "="
-            self.fault(self.at, f"a colon is missing after {key!r}", "JSON has : and not =" if equals else "")
+            hint = "JSON has : and not =" if equals else ""
+            edit = Edit(self.at, self.at + 1, ":") if equals else Edit(ended, ended, ":")
+            self.fault(self.at, f"a colon is missing after {key!r}", hint, edits=(edit,))
             self.at += equals
-        value = self.value()
+        value = self.item(key, (begin, ended))
         if key in found:
             self.twice.append((key, place, found.where[key]))
         found[key] = value
         found.where[key] = place
+
+    def item(self, name: str | int, key: tuple[int, int] | None = None) -> Any:
+        """A value inside of an object or a list; its place is kept."""
+        above = self.inside
+        self.inside = (*above, name)
+        try:
+            self.blank()
+            begin = self.at
+            value = self.value()
+            self.spans[self.inside] = Span(key or (begin, self.at), (begin, self.at))
+            return value
+        finally:
+            self.inside = above
 
     def sequence(self) -> Seq:
         found = Seq(here=self.where(self.at))
@@ -183,7 +256,7 @@ class _Reader:
             here = self.text[self.at : self.at + 1]
             if here == "]":
                 if comma >= 0:
-                    self.fault(comma, "a comma too many", "nothing follows it")
+                    self.fault(comma, "a comma too many", "nothing follows it", edits=(Edit(comma, comma + 1, ""),))
                 self.at += 1
                 return found
             if here in ("", "}", ":"):
@@ -191,21 +264,23 @@ class _Reader:
                 return found
             if here == ",":
                 if comma >= 0 or not found:
-                    self.fault(self.at, "a comma too many", "")
+                    self.fault(self.at, "a comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
+                    self.at += 1
+                    continue
                 comma = self.at
                 self.at += 1
                 continue
             if found and comma < 0:
-                self.fault(end, "a comma is missing", "")
+                self.fault(end, "a comma is missing", "", edits=(Edit(end, end, ","),))
             comma = -1
             found.where.append(self.where(self.at))
-            found.append(self.value())
+            found.append(self.item(len(found)))
             end = self.at
 
     def string(self) -> str:
         quote, begin = self.text[self.at], self.at
         if quote == "'":
-            self.fault(begin, "text stands in double quotes", "write \" and not '")
+            self.fault(begin, "text stands in double quotes", "write \" and not '", edits=self.requoted(begin))
         self.at += 1
         while self.at < len(self.text):
             here = self.text[self.at]
@@ -219,6 +294,14 @@ class _Reader:
         self.fault(begin, "the quote is never closed", 'a " is missing')
         return self.text[begin + 1 : self.at].rstrip().rstrip(",")
 
+    def requoted(self, begin: int) -> tuple[Edit, ...]:
+        """Double quotes around a text in single ones, when nothing in it means something else then."""
+        end = self.text.find("'", begin + 1)
+        inner = self.text[begin + 1 : end]
+        if end < 0 or any(char in inner for char in '"\\\n'):
+            return ()
+        return (Edit(begin, end + 1, f'"{inner}"'),)
+
     def unescaped(self, begin: int, raw: str) -> str:
         try:
             text: str = json.loads(f'"{raw}"') if '"' not in raw.replace('\\"', "") else raw
@@ -230,9 +313,17 @@ class _Reader:
     def blank(self) -> None:
         """Blanks, and comments, which JSON has not."""
         while self.at < len(self.text):
-            if self.text[self.at] in " \t\r\n":
+            here = self.text[self.at]
+            if here in " \t\r\n":
                 self.at += 1
                 continue
+            if here in _BLANKS:
+                self.fault(self.at, f"{_escaped(here)} is {_BLANKS[here]}", "type a space", edits=(self.edit(" "),))
+                self.at += 1
+                continue
+            if here in _WIDE or here in _QUOTES:
+                self.narrow()
+                return
             for mark, end in (("//", "\n"), ("#", "\n"), ("/*", "*/")):
                 if self.text.startswith(mark, self.at):
                     self.fault(self.at, "JSON has no comments", "")
@@ -242,12 +333,41 @@ class _Reader:
             else:
                 return
 
+    def narrow(self) -> None:
+        """Read punctuation of an input method or a word processor as the character of JSON that it stands for."""
+        here = self.text[self.at]
+        if here in _WIDE:
+            meant, called = _WIDE[here]
+            self.fault(self.at, f'"{here}" is {called}', f'type "{meant}"', edits=(self.edit(meant),))
+            self.put(self.at, meant)
+            return
+        self.fault(self.at, f"{here} is {_QUOTES[here]}", 'type "', edits=(self.edit('"'),))
+        self.put(self.at, '"')
+        for at in range(self.at + 1, len(self.text)):
+            if self.text[at] in '"\n':
+                return
+            if self.text[at] in _QUOTES:
+                self.fault(at, f"{self.text[at]} is {_QUOTES[self.text[at]]}", 'type "', edits=(Edit(at, at + 1, '"'),))
+                self.put(at, '"')
+                return
+
+    def put(self, at: int, char: str) -> None:
+        self.text = self.text[:at] + char + self.text[at + 1 :]
+
+    def edit(self, text: str) -> Edit:
+        """The character that is read now becomes ``text``."""
+        return Edit(self.at, self.at + 1, text)
+
     def newline(self, at: int) -> bool:
         return self.text[at:].lstrip(" \t\r").startswith("\n")
 
     def where(self, at: int) -> Where:
         return Where(self.path, self.text.count("\n", 0, at) + 1)
 
-    def fault(self, at: int, message: str, hint: str, kind: Kind = "syntax") -> None:
+    def fault(self, at: int, message: str, hint: str, kind: Kind = "syntax", edits: tuple[Edit, ...] = ()) -> None:
         column = at - self.text.rfind("\n", 0, at)
-        self.faults.append(Fault(self.where(at), column, message, hint, kind))
+        self.faults.append(Fault(self.where(at), column, message, hint, kind, edits))
+
+
+def _escaped(char: str) -> str:
+    return json.dumps(char)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from provision import __version__
 from provision.lint.finding import Finding
@@ -50,7 +51,8 @@ def sarif(findings: list[Finding]) -> str:
             for rule in rules.values()
         ],
     }
-    results = [_result(finding) for finding in findings]
+    numbers = {id: number for number, id in enumerate(rules)}
+    results = [_result(finding, numbers) for finding in findings]
     whole = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -59,13 +61,15 @@ def sarif(findings: list[Finding]) -> str:
     return json_text(whole, indent=2) + "\n"
 
 
-def _result(finding: Finding) -> dict[str, Any]:
+def _result(finding: Finding, numbers: dict[str, int]) -> dict[str, Any]:
     place = {
-        "artifactLocation": {"uri": finding.where.file.as_posix()},
+        # A URI (SARIF 2.1.0, 3.4.3): a blank or a bracket in a file's name is escaped.
+        "artifactLocation": {"uri": quote(finding.where.file.as_posix())},
         "region": {"startLine": finding.where.line},
     }
     return {
         "ruleId": finding.rule.id,
+        "ruleIndex": numbers[finding.rule.id],
         "level": finding.level,
         "message": {"text": _whole(finding)},
         "locations": [{"physicalLocation": place}],

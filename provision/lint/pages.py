@@ -11,9 +11,10 @@ _HEAD = """\
 # What the linter finds
 
 `provision lint` reads playbooks, inventories and daemon.json files and touches no host; `plan` and `apply` do the same
-before they begin. An **error** is what dockerd refuses or dies of; a **warning** works, until it is regretted. A page
-per rule says why, what to do, and where it is from. `# provision: ignore=ID` on a line is for an operator who knows
-better. These pages are made from the rules themselves (`make docs`).
+before they begin. An **error** is what dockerd refuses, or what keeps a container from starting; a **warning** works
+and has a cost (DJ3xx: advice). A page per rule says why, what to do, since which version, and the source. `--ignore ID`
+switches a rule off, `# provision: ignore=ID` does so for one line of YAML. These pages are made from the rules
+themselves (`make docs`).
 
 | id | name | level |
 | --- | --- | --- |

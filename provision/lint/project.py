@@ -13,7 +13,7 @@ from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
 from provision.lint import between_hosts, consistency, daemon_file, readable_secrets
 from provision.lint.finding import Finding
-from provision.lint.reading import daemon_of
+from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import finding
 from provision.project.host_config import Context, HostConfig
 from provision.text.yamlfile import Map
@@ -44,6 +44,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
     seen: set[object] = set()
+    names = frozenset(_declared(configs))
     for config in configs:
         if (written := daemon_of(config)) is None:
             continue
@@ -51,7 +52,18 @@ def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
         this = (json.dumps(written, sort_keys=True), _places(written), pin)
         if this not in seen:
             seen.add(this)
-            yield from daemon_file.lint(written, version(pin or "") or NEWEST)
+            target = Target(version(pin or "") or NEWEST, packaged=True, in_spec=True, names=names)
+            yield from daemon_file.lint(written, target)
+
+
+def _declared(configs: list[HostConfig]) -> Iterator[str]:
+    """Names that the fleet gives to its registries and hosts."""
+    for config in configs:
+        yield from (config.host.name, str(config.host.login.address))
+        if config.spec.hostname is not None:
+            yield config.spec.hostname
+        if config.spec.registry is not None:
+            yield from (config.spec.registry.name, f"{config.spec.registry.name}:{config.spec.registry.port}")
 
 
 def _places(written: Map) -> tuple[Any, ...]:

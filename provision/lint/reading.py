@@ -1,15 +1,36 @@
-"""What the checks have in common: the items of a value with their places, and levels that depend on the engine."""
+"""What the checks have in common: what a daemon.json is for, the items of a value with their places, and levels that
+depend on the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provision.dockerd.daemon_keys import Version
+from msgspec import Struct
+
+from provision.dockerd.daemon_keys import NEWEST, Version
 from provision.errors import Where
 from provision.lint.finding import Level
-from provision.project.host_config import HostConfig
 from provision.text.yamlfile import Map, Seq
+
+if TYPE_CHECKING:
+    from provision.project.host_config import HostConfig
+
+#: The first engine whose new installations keep images with containerd.
+CONTAINERD_STORE = (29, 0)
+#: The storage drivers of dockerd itself; every other name is a snapshotter of containerd.
+GRAPH_DRIVERS = frozenset(("overlay2", "btrfs", "zfs", "vfs", "fuse-overlayfs", "windowsfilter"))
+
+
+class Target(Struct, frozen=True):
+    """What a daemon.json is for: the engine; whether dockerd is known to be started by the packaged unit, with its
+    ``-H fd://`` and ``--containerd``; whether it is part of a specification, whose other parts are checked too; and the
+    names of registries and hosts that the fleet declares."""
+
+    engine: Version = NEWEST
+    packaged: bool = False
+    in_spec: bool = False
+    names: frozenset[str] = frozenset()
 
 
 def daemon_of(config: HostConfig) -> Map | None:
@@ -25,9 +46,26 @@ def since(engine: Version, refused: Version) -> Level:
 
 
 def each(daemon: Map, key: str) -> Iterator[tuple[Any, Where]]:
-    """The items of a list with their places, or the one value."""
+    """The items of a list with their places, or the one value. An item that is null is as if it were empty."""
     value = daemon.get(key)
     if isinstance(value, Seq):
-        yield from zip(value, value.where, strict=True)
+        yield from (("" if one is None else one, where) for one, where in zip(value, value.where, strict=True))
     elif value is not None:
         yield value, daemon.where[key]
+
+
+def feature(daemon: Map, name: str) -> bool | None:
+    """A feature as it is declared; ``None`` when it is not."""
+    found = (daemon.get("features") or {}).get(name)
+    return found if isinstance(found, bool) else None
+
+
+def containerd_store(daemon: Map, engine: Version) -> bool:
+    """Whether a new installation keeps its images with containerd (moby, daemon/image_store_choice.go)."""
+    asked = feature(daemon, "containerd-snapshotter")
+    if engine < (23, 0):
+        return False  # the feature is not known yet
+    if asked is not None:
+        return asked
+    graph_driver = daemon.get("storage-driver") in GRAPH_DRIVERS
+    return engine >= CONTAINERD_STORE and not daemon.get("userns-remap") and not graph_driver

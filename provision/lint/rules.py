@@ -6,8 +6,9 @@ from provision.errors import Where
 from provision.lint.finding import Finding, Level, Rule
 
 _MOBY = "moby, daemon/config/config.go"
+_LINUX = "moby, daemon/config/config_linux.go"
 _REFERENCE = "docs.docker.com/reference/cli/dockerd, daemon configuration file"
-_RUN = "dockerd 20.10.24, 26.1.5 and 28.5.2, run with such a file"
+_RUN = "dockerd 20.10.24, 26.1.5, 28.5.2 and 29.7.2, run with such a file (tests/data/dockerd_says/)"
 
 _ALL = (
     Rule(
@@ -85,22 +86,25 @@ _ALL = (
         "DJ105",
         "ignored-key",
         "warning",
-        "dockerd accepts the key and does nothing with it. An object around keys hides them from it in the same way.",
-        "Take it out, or write what was meant.",
-        '{"http-proxy": "http://proxy.example:3128"}',
-        '{"proxies": {"http-proxy": "http://proxy.example:3128"}}',
-        _RUN,
+        "dockerd accepts the key and does nothing with it. Three kinds: keys that had a meaning once; names "
+        "of flags, such as registry-mirror, which dockerd finds among its flags and never reads; and an "
+        "object around keys, which hides them.",
+        "Take it out, or write the key that was meant.",
+        '{"registry-mirror": ["https://mirror.example"]}',
+        '{"registry-mirrors": ["https://mirror.example"]}',
+        f"{_MOBY}, findConfigurationConflicts; {_RUN}",
     ),
     Rule(
         "DJ110",
         "wrong-type",
         "error",
-        "dockerd decodes each key into one type; text for a number or a switch, and the other way round, ends its "
-        "start.",
-        "Write the type that the key has.",
-        '{"debug": "true", "mtu": "1400"}',
-        '{"debug": true, "mtu": 1400}',
-        _MOBY,
+        "dockerd decodes each key into one type, and the values inside of objects too (log-opts, builder, "
+        "runtimes, default-ulimits, proxies, default-network-opts, nri-opts). A string for a number or a "
+        "switch, and the other way round, ends its start. nri-opts takes no other fields than its own.",
+        "Write the type that the key has. --fix does it where there is one answer.",
+        '{"debug": "true", "mtu": "1400", "log-opts": {"max-file": 3}}',
+        '{"debug": true, "mtu": 1400, "log-opts": {"max-file": "3"}}',
+        f"{_MOBY}; moby, daemon/config/builder.go; moby, daemon/pkg/opts/nri_opts.go",
     ),
     Rule(
         "DJ201",
@@ -127,33 +131,38 @@ _ALL = (
         "DJ203",
         "not-a-network",
         "error",
-        "bip is an address with its network's length, fixed-cidr a network, an address pool a base and a size. "
-        "`dockerd --validate` lets others pass; the daemon dies of them when it makes its bridge.",
+        "bip is an address with its network's length (no mask with dots), fixed-cidr a network, an address "
+        "pool a base and a size; docker0 needs an IPv4 network, so a list of IPv6 pools alone is not enough. "
+        "`dockerd --validate` lets most of it pass, and the daemon fails when it makes its bridge.",
         "Write address and length.",
         '{"bip": "10.200.0.1"}',
         '{"bip": "10.200.0.1/24"}',
-        _RUN,
+        f"moby, daemon/daemon_unix.go, getDefaultBridgeIPAMConf; {_RUN}",
     ),
     Rule(
         "DJ204",
         "public-address-space",
         "warning",
-        "The network is no private one (RFC 1918, RFC 6598, RFC 4193): it belongs to somebody on the internet, whom no "
-        "container and not the host itself can reach any more. 172.16.0.0/12 ends at 172.31.255.255.",
-        "Take a network out of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.",
+        "The network is not a private one (RFC 1918, RFC 6598, RFC 4193). Public address space: containers "
+        "and the host can no longer reach the internet hosts that own these addresses. Loopback, multicast, "
+        "reserved and documentation address space is not routed. An IPv6 prefix may be the operator's own, so "
+        "it is not reported.",
+        "Take a network out of 10.0.0.0/8, 172.16.0.0/12 (which ends at 172.31.255.255) or 192.168.0.0/16.",
         '{"bip": "172.168.80.50/24"}',
         '{"bip": "172.30.80.1/24"}',
-        "RFC 1918",
+        "RFC 1918; RFC 6890; RFC 4193",
     ),
     Rule(
         "DJ205",
         "networks-overlap",
         "warning",
-        "Two of docker's networks share addresses: which containers get them is a matter of order.",
-        "Keep them apart.",
-        '{"bip": "10.0.0.1/24", "default-address-pools": [{"base": "10.0.0.0/16", "size": 24}]}',
-        '{"bip": "10.200.0.1/24", "default-address-pools": [{"base": "10.0.0.0/16", "size": 24}]}',
-        "moby, libnetwork/ipamutils",
+        "Two pools share addresses, so dockerd drops the longer one; or bip covers every pool, and then each "
+        "new network fails with 'all predefined address pools have been fully subnetted'. A pool that "
+        "contains bip is fine: dockerd leaves out what is in use.",
+        "Keep the pools apart, and leave room outside of bip.",
+        '{"bip": "10.10.0.1/16", "default-address-pools": [{"base": "10.10.1.0/24", "size": 24}]}',
+        '{"bip": "10.10.0.1/24", "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}]}',
+        "moby, daemon/libnetwork/ipams/defaultipam/address_space.go, newAddrSpace and ErrNoMoreSubnets",
     ),
     Rule(
         "DJ206",
@@ -169,32 +178,38 @@ _ALL = (
         "DJ207",
         "outside-of-the-bridge",
         "error",
-        "fixed-cidr and default-gateway lie in the network of bip; otherwise the daemon dies when it makes its bridge.",
+        "fixed-cidr and default-gateway lie in the network of bip; otherwise the daemon fails when it makes "
+        "its bridge. Until 28.0 a fixed-cidr from elsewhere was taken.",
         "Take both out of one network.",
         '{"bip": "10.200.0.1/24", "fixed-cidr": "10.201.0.0/24"}',
         '{"bip": "10.200.0.1/24", "fixed-cidr": "10.200.0.128/25"}',
-        _RUN,
+        f"moby, daemon/daemon_unix.go, getDefaultBridgeIPAMConf; {_RUN}",
     ),
     Rule(
         "DJ208",
         "log-options",
         "error",
-        "Options of a log driver are text, also those that are numbers, and each driver knows its own.",
-        "Put the value into quotes; correct the option's name.",
-        '{"log-driver": "json-file", "log-opts": {"max-file": 3}}',
-        '{"log-driver": "json-file", "log-opts": {"max-file": "3"}}',
-        "docs.docker.com/engine/logging/configure",
+        "Each log driver knows its own options, and some need one: gelf its gelf-address, awslogs its "
+        "awslogs-group, splunk its splunk-url and splunk-token. dockerd checks the names and a part of the "
+        "values when it starts; the rest is checked when a container starts, and then no container does. "
+        "fluentd-async-connect was removed in 28.0.",
+        "Correct the option's name or value.",
+        '{"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "0"}}',
+        '{"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}',
+        "docs.docker.com/engine/logging/configure; moby, daemon/logger/*/, ValidateLogOpt; moby, "
+        "daemon/logger/factory.go",
     ),
     Rule(
         "DJ209",
         "unknown-log-driver",
         "error",
-        "There is no such driver among those that are built in. A driver that is a plugin has a colon or a slash in "
-        "its name.",
-        "Take one of those that there are.",
-        '{"log-driver": "files"}',
+        "There is no such driver among those that are built in; logentries was removed in 25.0. A name that "
+        "is near none of them may be that of a plugin (docker plugin install --alias), so it is a warning: "
+        "dockerd starts only where that plugin is installed and enabled.",
+        "Take one of those that there are, or install the plugin first.",
+        '{"log-driver": "jsonfile"}',
         '{"log-driver": "json-file"}',
-        "docs.docker.com/engine/logging/configure",
+        "docs.docker.com/engine/logging/configure; docs.docker.com/engine/deprecated",
     ),
     Rule(
         "DJ210",
@@ -211,22 +226,25 @@ _ALL = (
         "DJ211",
         "unknown-storage-driver",
         "error",
-        "There is no such driver, or it is gone from this engine: aufs and overlay went in 24.0, devicemapper in 25.0.",
-        "overlay2 is right on every kernel that is still maintained. Images of the old driver are not seen by the new "
-        "one.",
+        "There is no such driver, or it is gone from this engine: aufs and overlay went in 24.0, devicemapper "
+        "in 25.0. With the containerd image store (the default from 29.0) the driver is a snapshotter of "
+        "containerd: overlayfs, native, erofs and others are right there, and wrong for engines that use a "
+        "graph driver.",
+        "Leave the key out: dockerd takes the right one. Images of the old driver are not seen by the new one.",
         '{"storage-driver": "devicemapper"}',
-        '{"storage-driver": "overlay2"}',
-        "docs.docker.com/engine/storage/drivers/select-storage-driver",
+        '{"storage-driver": "overlay2"}   # before 29.0',
+        "moby, daemon/image_store_choice.go; docs.docker.com/engine/storage/drivers/select-storage-driver",
     ),
     Rule(
         "DJ212",
         "storage-options",
         "error",
-        "An option of another driver, or one that the driver does not know, ends dockerd's start.",
+        "An option of another driver, or one that the driver does not know, ends dockerd's start. "
+        "overlay2.override_kernel_check was removed in 24.0.",
         "Take it out.",
-        '{"storage-driver": "overlay2", "storage-opts": ["dm.basesize=20G"]}',
-        '{"storage-driver": "overlay2", "storage-opts": ["overlay2.size=20G"]}',
-        _RUN,
+        '{"storage-driver": "overlay2", "storage-opts": ["overlay2.override_kernel_check=true"]}',
+        '{"storage-driver": "overlay2"}',
+        "moby, daemon/graphdriver/overlay2/overlay.go, parseOptions",
     ),
     Rule(
         "DJ213",
@@ -241,29 +259,33 @@ _ALL = (
     Rule(
         "DJ214",
         "conflict-with-the-unit",
-        "error",
-        "docker.service gives `-H fd://` and `--containerd=…` on the command line; the same in daemon.json is a "
-        "conflict, and dockerd does not start.",
+        "warning",
+        "The packaged docker.service gives `-H fd://` and `--containerd=…` on the command line. The same in "
+        "daemon.json is a conflict, and dockerd does not start. It is right where a drop-in takes the flag "
+        "out of ExecStart, and where dockerd is started in another way. In a specification this is an error: "
+        "provision installs the packaged unit.",
         "Take it out, or take the flag out of the unit by a drop-in (ExecStart= twice, the first one empty).",
         '{"hosts": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2376"]}',
         "a drop-in of docker.service with the same in ExecStart",
-        _RUN,
+        f"{_MOBY}, findConfigurationConflicts",
     ),
     Rule(
         "DJ215",
         "isolation-without-iptables",
         "error",
-        "icc=false is made of iptables rules; with iptables=false dockerd does not start.",
-        "Leave iptables on.",
+        "icc: false is made of iptables rules. With iptables: false dockerd does not start; with ip6tables: "
+        "false it does not where IPv6 is on.",
+        "Leave both on.",
         '{"icc": false, "iptables": false}',
         '{"icc": false}',
-        "moby, daemon/daemon.go, verifyDaemonSettings",
+        "moby, daemon/daemon_unix.go, verifyDaemonSettings",
     ),
     Rule(
         "DJ216",
         "userns-with-the-containerd-store",
         "error",
-        "userns-remap and the containerd image store exclude each other.",
+        "userns-remap and the containerd image store exclude each other: from 29.0 on dockerd does not start. Earlier "
+        "ones start, and Docker does not support it.",
         "Give one of them.",
         '{"userns-remap": "default", "features": {"containerd-snapshotter": true}}',
         '{"userns-remap": "default"}',
@@ -283,8 +305,10 @@ _ALL = (
         "DJ218",
         "insecure-public-registry",
         "warning",
-        "The registry is a public one and has a certificate: to call it insecure lets everybody on the way change "
-        "images.",
+        "The registry is a public one and has a certificate: to call it insecure lets everybody on the way "
+        "change images. A name that is one or two edits from a public registry's, under the same top-level "
+        "domain, is reported too; names under example, local, internal and the like, and names that the fleet "
+        "declares, are not.",
         "Take it out.",
         '{"insecure-registries": ["quay.io"]}',
         '{"insecure-registries": ["registry.internal.example:5000"]}',
@@ -294,11 +318,13 @@ _ALL = (
         "DJ219",
         "insecure-registry",
         "error",
-        "An insecure registry is HOST, HOST:PORT or a network: no scheme and no path.",
+        "An insecure registry is a host, host:port or a network in CIDR form: no path, no blank, no wildcard, "
+        "and a port up to 65535. A scheme http:// or https:// is dropped with a warning; another one ends the "
+        "start.",
         "Leave only host and port.",
-        '{"insecure-registries": ["http://registry.internal.example:5000"]}',
+        '{"insecure-registries": ["registry.internal.example:5000/team"]}',
         '{"insecure-registries": ["registry.internal.example:5000"]}',
-        "moby, registry/config.go, loadInsecureRegistries",
+        "moby, daemon/pkg/registry/config.go, loadInsecureRegistries and validateHostPort",
     ),
     Rule(
         "DJ220",
@@ -314,8 +340,8 @@ _ALL = (
         "DJ221",
         "relative-path",
         "error",
-        "The path is relative: to what, depends on how dockerd was started. From a relative data-root no container "
-        "starts, and 20.10 does not come to an end of its start.",
+        "The path is relative: to what, depends on how dockerd was started. From 23.0 on no container starts from a "
+        "relative data-root.",
         "Begin it with a slash.",
         '{"data-root": "data/docker"}',
         '{"data-root": "/data/docker"}',
@@ -325,32 +351,267 @@ _ALL = (
         "DJ222",
         "value",
         "error",
-        "The key takes certain values only (a range, an address, one of a few words), and dockerd does not start, or "
-        "can't run a container, with others.",
+        "The key takes certain values only (a range, an address, one of a few words), and dockerd does not "
+        "start, or can't run a container, with others. min-api-version is from 1.24 to 1.55 (29.7); dns- "
+        "search takes domains without underscores; each of default-ulimits needs its Name.",
         "Write one that it takes.",
         '{"log-level": "verbose", "dns": ["dns.example"]}',
         '{"log-level": "info", "dns": ["192.0.2.53"]}',
-        f"{_REFERENCE}; {_MOBY}, Validate",
+        f"{_REFERENCE}; {_MOBY}, Validate; {_LINUX}, validatePlatformConfig",
     ),
     Rule(
         "DJ223",
         "runtime",
         "error",
-        "`runc` is docker's own name; a runtime has a path or a type; default-runtime is one of those that there are.",
+        "`runc` is docker's own name; a runtime has a path, with runtimeArgs if need be, or a runtimeType, "
+        "with options (both since 23.0); default-runtime is one of those that there are, or a name such as "
+        "io.containerd.runc.v2 that containerd finds by itself (since 23.0).",
         "Define the runtime, under another name.",
         '{"default-runtime": "crun"}',
         '{"default-runtime": "crun", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}',
-        "moby, daemon/runtime_unix.go",
+        "moby, daemon/runtime_unix.go, setupRuntimes",
     ),
     Rule(
         "DJ224",
         "labels",
         "error",
-        "A label is KEY=VALUE, and a key has one value.",
-        "Give each a value.",
-        '{"labels": ["rack"]}',
+        "A label is KEY=VALUE, a key has one value, and com.docker.*, io.docker.* and org.dockerproject.* are "
+        "Docker's own.",
+        "Give each a value, and take another namespace.",
+        '{"labels": ["rack", "com.docker.rack=7"]}',
         '{"labels": ["rack=7"]}',
-        "moby, opts/opts.go, ValidateLabel",
+        "moby, daemon/pkg/opts/opts.go, ValidateLabel",
+    ),
+    Rule(
+        "DJ225",
+        "tls-without-certificates",
+        "error",
+        "tls and tlsverify need a certificate and its key, and tlsverify an authority too. dockerd looks for "
+        "them in ~/.docker of root when they are not named, and does not start without them.",
+        "Name the files.",
+        '{"tlsverify": true}',
+        '{"tlsverify": true, "tlscacert": "/etc/docker/ca.pem", "tlscert": "/etc/docker/cert.pem", "tlskey": '
+        '"/etc/docker/key.pem"}',
+        "moby, daemon/command/options.go, SetDefaultOptions; docs.docker.com/engine/security/protect-access",
+    ),
+    Rule(
+        "DJ226",
+        "graph-driver-with-the-containerd-store",
+        "error",
+        "With features.containerd-snapshotter the storage driver is a snapshotter of containerd, and "
+        "overlay2, vfs and fuse-overlayfs are none. `dockerd --validate` lets it pass, and the daemon fails.",
+        "Take the driver out, or the feature.",
+        '{"storage-driver": "overlay2", "features": {"containerd-snapshotter": true}}',
+        '{"features": {"containerd-snapshotter": true}}',
+        "moby, daemon/image_store_choice.go and daemon/daemon.go (configured driver not available)",
+    ),
+    Rule(
+        "DJ227",
+        "cgroup-parent",
+        "error",
+        "With the cgroup driver systemd the parent of containers' groups is a slice.",
+        "Name a slice.",
+        '{"exec-opts": ["native.cgroupdriver=systemd"], "cgroup-parent": "/docker"}',
+        '{"exec-opts": ["native.cgroupdriver=systemd"], "cgroup-parent": "docker.slice"}',
+        "moby, daemon/daemon_unix.go, verifyDaemonSettings",
+    ),
+    Rule(
+        "DJ228",
+        "listen-address",
+        "error",
+        "dockerd listens on unix://, tcp:// or fd:// (npipe:// on Windows). A tcp address has a host and a "
+        "port, and no path.",
+        "Write such an address. For a login over SSH nothing is needed here: docker -H ssh://host.",
+        '{"hosts": ["http://127.0.0.1:2375"]}',
+        '{"hosts": ["unix:///var/run/docker.sock"]}',
+        "moby, daemon/pkg/opts/hosts.go, ParseDaemonHost",
+    ),
+    Rule(
+        "DJ229",
+        "keys-that-do-not-fit",
+        "error",
+        "Keys that dockerd refuses together, or one without the other: features.embedded-containerd and cri-containerd "
+        "(29.0), host-gateway-ip and host-gateway-ips (28.0), containerd-namespace and the namespace of plugins.",
+        "Leave one of them.",
+        '{"host-gateway-ip": "192.0.2.1", "host-gateway-ips": ["192.0.2.1"]}',
+        '{"host-gateway-ips": ["192.0.2.1"]}',
+        "moby, daemon/config/config.go, Validate and migratedNamedConfig; moby, daemon/daemon_unix.go, "
+        "verifyDaemonSettings",
+    ),
+    Rule(
+        "DJ301",
+        "closed-mirror",
+        "warning",
+        "The mirror no longer serves the public: docker-cn.com, hub-mirror.c.163.com and reg-mirror.qiniu.com "
+        "do not answer, dockerhub.azk8s.cn serves Azure China alone since April 2020, and the mirrors of "
+        "USTC, SJTU and NJU were closed in June 2024. Each pull tries it first and waits for it.",
+        "Take it out, or run a mirror (provision's registry with upstream).",
+        '{"registry-mirrors": ["https://docker.mirrors.ustc.edu.cn"]}',
+        '{"registry-mirrors": ["https://mirror.example"]}',
+        "notices of the operators; dockerd of every version tries mirrors in order (moby, "
+        "daemon/pkg/registry/service_v2.go)",
+    ),
+    Rule(
+        "DJ302",
+        "mirror-in-the-clear",
+        "warning",
+        "A mirror by plain HTTP lets everybody on the way see and change what is pulled by tag. Engines of "
+        "every version take it.",
+        "Give the mirror a certificate.",
+        '{"registry-mirrors": ["http://mirror.example"]}',
+        '{"registry-mirrors": ["https://mirror.example"]}',
+        "moby, daemon/pkg/registry/config.go, ValidateMirror",
+    ),
+    Rule(
+        "DJ303",
+        "open-api",
+        "warning",
+        "The API on TCP without tlsverify: who reaches the port can start a container with the host's file system, and "
+        "is root with it. It is deprecated since 26.0, and dockerd delays its start.",
+        "Use docker -H ssh://host, or tlsverify with certificates.",
+        '{"hosts": ["unix:///var/run/docker.sock", "tcp://0.0.0.0:2375"]}',
+        '{"hosts": ["unix:///var/run/docker.sock"]}',
+        "docs.docker.com/engine/security/protect-access; moby, daemon/command/daemon.go, checkTLSAuthOK",
+    ),
+    Rule(
+        "DJ304",
+        "everything-insecure",
+        "warning",
+        "A network of length 0 covers every registry: none is asked for a certificate any more, Docker Hub "
+        "excepted. Engines of every version take it.",
+        "Name the registries, or the network that they are in.",
+        '{"insecure-registries": ["0.0.0.0/0"]}',
+        '{"insecure-registries": ["10.20.0.0/16"]}',
+        "moby, daemon/pkg/registry/config.go, isSecureIndex",
+    ),
+    Rule(
+        "DJ305",
+        "metrics-on-all-addresses",
+        "warning",
+        "The metrics endpoint has no login and no encryption. It needs experimental before 20.10 only.",
+        "Bind it to loopback, or to the address of the monitoring network.",
+        '{"metrics-addr": "0.0.0.0:9323"}',
+        '{"metrics-addr": "127.0.0.1:9323"}',
+        "docs.docker.com/engine/daemon/prometheus",
+    ),
+    Rule(
+        "DJ306",
+        "iptables-off",
+        "warning",
+        "Without rules of dockerd's own, published ports are not forwarded, containers are not masqueraded, "
+        "and networks are not isolated from each other. Engines of every version start with it.",
+        "Leave it on, and put rules of your own into the chain DOCKER-USER.",
+        '{"iptables": false}',
+        "{}",
+        "docs.docker.com/engine/network/packet-filtering-firewalls",
+    ),
+    Rule(
+        "DJ307",
+        "debug",
+        "warning",
+        "Debug logs have every request and many lines per container; they fill the journal and hide what "
+        "matters. It can be switched on by SIGHUP when it is needed.",
+        "Take it out.",
+        '{"debug": true}',
+        "{}",
+        "docs.docker.com/engine/daemon/logs",
+    ),
+    Rule(
+        "DJ308",
+        "experimental",
+        "warning",
+        "Experimental features change without notice, and nothing that is common needs the switch any more: "
+        "ip6tables, metrics-addr and docker build --squash's successors left it by 27.0.",
+        "Take it out.",
+        '{"experimental": true}',
+        "{}",
+        "docs.docker.com/reference/cli/dockerd, experimental; moby, release notes of 20.10 and 27.0",
+    ),
+    Rule(
+        "DJ309",
+        "useless-feature",
+        "warning",
+        "The feature is the default, so the line does nothing: buildkit has been the docker command's default "
+        "builder since 23.0, and containerd-snapshotter dockerd's image store since 29.0 on new hosts.",
+        "Take it out. Keep containerd-snapshotter on a host that was upgraded and has it already.",
+        '{"features": {"buildkit": true}}',
+        "{}",
+        "moby, release notes of 23.0 and 29.0; moby, daemon/image_store_choice.go",
+    ),
+    Rule(
+        "DJ310",
+        "unknown-feature",
+        "warning",
+        "dockerd of every version stores any name under features and reads a few.",
+        "Correct the name, or take it out.",
+        '{"features": {"containerd-snapshoter": true}}',
+        '{"features": {"containerd-snapshotter": true}}',
+        "moby, daemon/ and cmd/, every use of Features",
+    ),
+    Rule(
+        "DJ311",
+        "placeholder",
+        "warning",
+        "The text still has a gap that a reader of an example was to fill. dockerd of every version takes it "
+        "as it stands.",
+        "Fill it in.",
+        '{"registry-mirrors": ["https://<id>.mirror.example"]}',
+        '{"registry-mirrors": ["https://a1b2.mirror.example"]}',
+        "public files",
+    ),
+    Rule(
+        "DJ312",
+        "data-root-without-containerd",
+        "warning",
+        "With the containerd image store (the default from 29.0) images and snapshots are in containerd's "
+        "root, /var/lib/containerd, which data-root does not move: the file system that was to be spared "
+        "fills up. In a specification it is SP402.",
+        "Move both.",
+        '{"data-root": "/srv/docker"}   # with engine 29',
+        'root = "/srv/containerd" in /etc/containerd/config.toml too',
+        "docs.docker.com/engine/storage/containerd; moby, daemon/daemon.go",
+    ),
+    Rule(
+        "DJ313",
+        "opts-out-of-the-image-store",
+        "warning",
+        "From 29.0 on storage-driver with a graph driver's name keeps a new host on the old image store. On a "
+        "host that has images in the containerd image store, dockerd no longer sees them.",
+        "Take it out for a new host; keep it on a host that has images in overlay2.",
+        '{"storage-driver": "overlay2"}',
+        "{}",
+        "moby v29, daemon/image_store_choice.go, determineImageStoreChoice",
+    ),
+    Rule(
+        "DJ314",
+        "old-name-in-builder",
+        "warning",
+        "defaultKeepStorage is the old name of defaultReservedSpace, which came with 28.0.",
+        "Use the new name from 28.0 on.",
+        '{"builder": {"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}}',
+        '{"builder": {"gc": {"enabled": true, "defaultReservedSpace": "20GB"}}}',
+        "moby, daemon/config/builder.go, BuilderGCConfig",
+    ),
+    Rule(
+        "DJ315",
+        "nftables-with-swarm",
+        "warning",
+        "Swarm does not know the nftables backend (29.0): docker swarm init and join are refused with it.",
+        "Leave one of them.",
+        '{"firewall-backend": "nftables", "swarm-default-advertise-addr": "eth0"}',
+        '{"firewall-backend": "nftables"}',
+        "moby, daemon/config/config_linux.go, IsSwarmCompatible",
+    ),
+    Rule(
+        "DJ316",
+        "nftables-without-forwarding",
+        "warning",
+        "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "
+        "net.ipv4.ip_forward is 0. In a specification it is SP407.",
+        "Set the sysctl.",
+        '{"firewall-backend": "nftables"}',
+        "sysctl net.ipv4.ip_forward=1, and the same key",
+        "moby v29, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host with 29.7.2",
     ),
     Rule(
         "FL301",
@@ -459,6 +720,17 @@ _ALL = (
         'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n"}}',
         'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n", group: app, mode: "0640"}}',
         "chmod(1); inode(7)",
+    ),
+    Rule(
+        "SP407",
+        "nftables-without-forwarding",
+        "warning",
+        "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "
+        "net.ipv4.ip_forward is 0, and the change is rolled back.",
+        "Declare the sysctl.",
+        "engine: {daemon: {firewall-backend: nftables}}",
+        "sysctl: {net.ipv4.ip_forward: 1}\nengine: {daemon: {firewall-backend: nftables}}",
+        "moby v29, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host with 29.7.2",
     ),
     Rule(
         "PB001",

@@ -8,6 +8,7 @@ its author may be the attacker.
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -74,8 +75,30 @@ def read(path: Path) -> bytes:
 
 def text(path: Path) -> str:
     """The text of a file of the project; :class:`SpecError` also for what is not UTF-8."""
+    return one_ending(exact_text(path))
+
+
+def exact_text(path: Path) -> str:
+    """The same with the line endings that the file has."""
+    return _decoded(path, read(path))
+
+
+def standard_input() -> str:
+    """The text of standard input, named ``-`` in errors, with the line endings that it has."""
+    path = Path("-")
+    content = sys.stdin.buffer.read(of(FILE) + 1)
+    if len(content) > of(FILE):
+        raise SpecError(f"has {more(FILE)}", where=Where(path, 1), hint=hint(FILE))
+    return _decoded(path, content)
+
+
+def one_ending(text: str) -> str:
+    """As a file that is opened as text: a line may end in any of the three ways."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(path: Path, content: bytes) -> str:
     try:
-        # As a file that is opened as text: a line may end in any of the three ways.
-        return read(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"is not UTF-8 text ({error.reason} at byte {error.start})", where=Where(path, 1)) from error

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from provision.dockerd.daemon_keys import Version
+from provision.lint.checks import advice
+from provision.lint.checks.builder import collection
 from provision.lint.checks.logs import logs
 from provision.lint.checks.networks import networks
-from provision.lint.checks.process import cgroups, isolation, labels, paths, runtimes, together, unit
+from provision.lint.checks.process import cgroups, isolation, labels, paths, runtimes, together
 from provision.lint.checks.registries import insecure, mirrors
+from provision.lint.checks.sockets import certificates, hosts, open_api, unit
 from provision.lint.checks.storage import storage
 from provision.lint.finding import Finding
+from provision.lint.reading import Target
 from provision.text.yamlfile import Map
 
-CHECKS: tuple[Callable[[Map, Version], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Map, Target], Iterator[Finding]], ...] = (
     mirrors,
     insecure,
     networks,
@@ -21,9 +24,20 @@ CHECKS: tuple[Callable[[Map, Version], Iterator[Finding]], ...] = (
     storage,
     cgroups,
     unit,
+    hosts,
+    certificates,
+    open_api,
     isolation,
     together,
     paths,
     runtimes,
     labels,
+    collection,
+    advice.gaps,
+    advice.switches,
+    advice.features,
+    advice.metrics,
+    advice.stores,
+    advice.builder,
+    advice.nftables,
 )

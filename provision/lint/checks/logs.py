@@ -2,53 +2,349 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from provision.dockerd.daemon_keys import Version
+from provision.errors import Where
 from provision.lint.finding import Finding
+from provision.lint.reading import Target
 from provision.lint.rules import finding
-from provision.lint.values import is_size
+from provision.lint.values import is_duration, is_size, is_switch
 from provision.text.yamlfile import Map, nearest
 
-#: docs.docker.com/engine/logging/configure: what is built in, and the options that each driver knows besides the
-#: common ones (moby, daemon/logger/*, ValidateLogOpt).
-_COMMON_LOG = {"mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"}
-_LABELLED = {"labels", "labels-regex", "env", "env-regex", "tag"}
-_LOG_DRIVERS: dict[str, set[str] | None] = {
-    "awslogs": None,
-    "etwlogs": set(),
-    "fluentd": None,
-    "gcplogs": None,
-    "gelf": None,
-    "journald": _LABELLED,
-    "json-file": {*_LABELLED, "max-file", "max-size", "compress"},
-    "local": {"max-file", "max-size", "compress"},
-    "logentries": None,
-    "none": None,
-    "splunk": None,
-    "syslog": None,
+#: Options of every driver (moby, daemon/logger/factory.go, builtInLogOpts; loggerutils/cache/validate.go).
+_COMMON = frozenset(("mode", "max-buffer-size"))
+_CACHE = frozenset(("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"))
+_LABELLED = frozenset(("labels", "labels-regex", "env", "env-regex", "tag"))
+
+
+class Driver(Struct, frozen=True):
+    """``options`` that ValidateLogOpt knows; ``until``: the first engine that no longer has the driver; ``newer``: the
+    options that came later; ``needs``: options without which no container starts; ``own_cache``: containers' logs can
+    be read without a copy, so the options of that copy have no use."""
+
+    options: frozenset[str]
+    needs: tuple[str, ...] = ()
+    until: Version | None = None
+    newer: dict[str, Version] = {}
+    gone: dict[str, Version] = {}
+
+
+def _named(prefix: str, *names: str) -> frozenset[str]:
+    return frozenset(f"{prefix}-{name}" for name in names)
+
+
+#: docs.docker.com/engine/logging/configure and moby, daemon/logger/*, ValidateLogOpt.
+_DRIVERS: dict[str, Driver] = {
+    "awslogs": Driver(
+        _named(
+            "awslogs",
+            *("region", "endpoint", "group", "stream", "create-group", "create-stream", "datetime-format"),
+            *("multiline-pattern", "credentials-endpoint", "force-flush-interval-seconds", "max-buffered-events"),
+            "format",
+        )
+        | {"tag"},
+        needs=("awslogs-group",),
+        newer={"awslogs-format": (23, 0), "awslogs-create-stream": (20, 10)},
+    ),
+    "fluentd": Driver(
+        _LABELLED
+        | _named(
+            "fluentd",
+            *("address", "async", "async-connect", "async-reconnect-interval", "buffer-limit", "max-retries"),
+            *("request-ack", "retry-wait", "sub-second-precision", "write-timeout", "read-timeout"),
+        ),
+        newer={
+            "fluentd-async-reconnect-interval": (20, 10),
+            "fluentd-write-timeout": (28, 2),
+            "fluentd-read-timeout": (29, 0),
+        },
+        gone={"fluentd-async-connect": (28, 0)},
+    ),
+    "gcplogs": Driver(
+        frozenset(("labels", "labels-regex", "env", "env-regex"))
+        | _named("gcp", "project", "log-cmd", "meta-zone", "meta-name", "meta-id")
+    ),
+    "gelf": Driver(
+        _LABELLED
+        | _named(
+            "gelf", "address", "compression-level", "compression-type", "tcp-max-reconnect", "tcp-reconnect-delay"
+        ),
+        needs=("gelf-address",),
+    ),
+    "journald": Driver(_LABELLED),
+    "json-file": Driver(_LABELLED | {"max-file", "max-size", "compress"}),
+    # moby#52348: attributes came with 29.5.
+    "local": Driver(_LABELLED | {"max-file", "max-size", "compress"}, newer=dict.fromkeys(_LABELLED, (29, 5))),
+    "logentries": Driver(_LABELLED | _named("logentries", "token") | {"line-only"}, until=(25, 0)),
+    "splunk": Driver(
+        _LABELLED
+        | _named(
+            "splunk",
+            *("url", "token", "source", "sourcetype", "index", "capath", "caname", "insecureskipverify", "format"),
+            *("verify-connection", "gzip", "gzip-level", "index-acknowledgment"),
+        ),
+        needs=("splunk-url", "splunk-token"),
+    ),
+    "syslog": Driver(
+        _LABELLED
+        | _named("syslog", "address", "facility", "tls-ca-cert", "tls-cert", "tls-key", "tls-skip-verify", "format")
+    ),
 }
+#: Plugins that are often installed under an alias: grafana's, and others of docs.docker.com/engine/extend.
+_ALIASES = ("loki", "elastic-logging-plugin", "sumologic", "logzio", "newrelic", "vector")
+_FACILITIES = frozenset(
+    (
+        *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+        *(f"local{number}" for number in range(8)),
+    )
+)
+_LIKE = re.compile(r"[^a-z0-9]")
 
 
-def logs(daemon: Map, engine: Version) -> Iterator[Finding]:
-    driver, options = daemon.get("log-driver") or "json-file", daemon.get("log-opts") or Map()
-    where = daemon.where.get("log-driver") or daemon.here
-    if driver not in _LOG_DRIVERS:
-        if ":" not in driver and "/" not in driver and where is not None:
-            yield finding("DJ209", where, f"there is no log driver {driver}", nearest(driver, _LOG_DRIVERS) or "")
+def logs(daemon: Map, target: Target) -> Iterator[Finding]:
+    name, options = daemon.get("log-driver") or "json-file", daemon.get("log-opts") or Map()
+    where = daemon.where.get("log-driver") or daemon.where.get("log-opts") or daemon.here
+    if where is None or name == "none":
         return
-    known = _LOG_DRIVERS[driver]
-    for name in options:
-        if known is not None and name not in known | _COMMON_LOG:
-            hint = nearest(name, known) or ", ".join(sorted(known))
-            yield finding("DJ208", options.where[name], f"{driver} has no option {name}", hint)
-    size = options.get("max-size")
-    if isinstance(size, str) and driver in ("json-file", "local") and size != "-1" and not is_size(size):
-        yield finding("DJ208", options.where["max-size"], f"max-size {size!r} is no size such as 10m")
-    if driver == "json-file" and "max-size" not in options and where is not None:
+    driver = _DRIVERS.get(name)
+    if driver is None:
+        yield from _unknown(name, where)
+        return
+    if driver.until is not None and target.engine >= driver.until:
+        yield finding("DJ209", where, f"log driver {name} was removed in {driver.until[0]}.{driver.until[1]}")
+        return
+    yield from _names(name, driver, options, target.engine)
+    for needed in driver.needs:
+        if not options.get(needed):
+            yield finding("DJ208", where, f'log driver {name} needs log-opts "{needed}"')
+    for option, value in options.items():
+        check = _VALUES.get(option)
+        if option == "fluentd-address" and target.engine < (23, 0):
+            value = re.sub(r"^(tcp://[^/]*)/.*", r"\1", value)  # the path was ignored
+        if name == "local" and option in ("max-size", "max-file"):
+            check = _local_size if option == "max-size" else _count
+        if (value or option == "max-size") and check is not None and (wrong := check(value)) is not None:
+            yield finding("DJ208", options.where[option], f'log-opts.{option} "{value}" {wrong}')
+    yield from _modes(options)
+    yield from _together(name, options, target.engine)
+    if name == "json-file" and "max-size" not in options:
         yield finding(
             "DJ210",
             where,
             "the logs of containers grow without a bound",
             'add "log-driver": "json-file" and "log-opts": {"max-size": "10m", "max-file": "3"}',
         )
+
+
+def _unknown(name: str, where: Where) -> Iterator[Finding]:
+    """A plugin has a name of its author's choice, or an alias that the operator chose when it was installed."""
+    if ":" in name or "/" in name or name in _ALIASES:
+        return
+    plain = _LIKE.sub("", name.lower())
+    meant = next((one for one in _DRIVERS if _LIKE.sub("", one) == plain), None)
+    hint = f'did you mean "{meant}"?' if meant else nearest(name, _DRIVERS)
+    if hint:
+        yield finding("DJ209", where, f'log-driver "{name}" does not exist', hint)
+    else:
+        message = f'log-driver "{name}" is not built in: dockerd starts only where a plugin of that name is installed'
+        yield finding("DJ209", where, message, ", ".join(_DRIVERS), "warning")
+
+
+def _names(name: str, driver: Driver, options: Map, engine: Version) -> Iterator[Finding]:
+    for option in options:
+        where = options.where[option]
+        came, gone = driver.newer.get(option), driver.gone.get(option)
+        if came is not None and engine < came:
+            message = f"log-opts.{option} came with {came[0]}.{came[1]}"
+            yield finding("DJ208", where, message)
+        elif gone is not None and engine >= gone:
+            message = f"log-opts.{option} was removed in {gone[0]}.{gone[1]}"
+            yield finding("DJ208", where, message, f"use {option.removesuffix('-connect')}")
+        elif option not in driver.options | _COMMON | _CACHE:
+            hint = nearest(option, driver.options) or ", ".join(sorted(driver.options))
+            yield finding("DJ208", where, f"log driver {name} has no option {option}", hint)
+
+
+def _modes(options: Map) -> Iterator[Finding]:
+    mode, size = options.get("mode") or "", options.get("max-buffer-size")
+    if mode not in ("", "blocking", "non-blocking"):
+        where = options.where["mode"]
+        yield finding("DJ208", where, f'log-opts.mode "{mode}" must be "blocking" or "non-blocking"')
+    elif size is not None and mode != "non-blocking":
+        message = 'log-opts.max-buffer-size needs log-opts.mode "non-blocking"'
+        yield finding("DJ208", options.where["max-buffer-size"], message)
+
+
+def _together(name: str, options: Map, engine: Version) -> Iterator[Finding]:
+    """What two options, or an option and its absence, mean together."""
+    if name == "json-file":
+        files, size = options.get("max-file") or "1", options.get("max-size") or "-1"
+        rotated = size not in ("-1", "") and files.isdigit() and int(files) >= 2
+        if options.get("compress") in _TRUE and not rotated:
+            message = 'log-opts.compress needs "max-size" and a "max-file" of at least "2"'
+            yield finding("DJ208", options.where["compress"], message)
+        if "max-size" not in options and "max-file" in options and files not in ("1",):
+            message = "log-opts.max-file has no effect without max-size"
+            yield finding("DJ208", options.where["max-file"], message, level="warning")
+    if name == "local" and options.get("max-file") in ("0", "1") and options.get("compress", "true") in ("", *_TRUE):
+        message = f'log-opts.max-file "{options["max-file"]}" needs log-opts.compress "false" with the driver local'
+        yield finding("DJ208", options.where["max-file"], message)
+    if name == "awslogs" and options.get("awslogs-datetime-format") and options.get("awslogs-multiline-pattern"):
+        message = "log-opts.awslogs-datetime-format and awslogs-multiline-pattern exclude each other"
+        yield finding("DJ208", options.where["awslogs-multiline-pattern"], message)
+    if name == "gelf":
+        scheme = urlsplit(options.get("gelf-address") or "").scheme
+        for option, only in (
+            ("gelf-compression-level", "udp"),
+            ("gelf-compression-type", "udp"),
+            ("gelf-tcp-max-reconnect", "tcp"),
+            ("gelf-tcp-reconnect-delay", "tcp"),
+        ):
+            if option in options and scheme in ("udp", "tcp") and scheme != only:
+                message = f"log-opts.{option} is only for a gelf-address that begins with {only}://"
+                yield finding("DJ208", options.where[option], message)
+
+
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+
+
+def _size(value: str) -> str | None:
+    return None if is_size(value) else "is not a size such as 10m"
+
+
+def _local_size(value: str) -> str | None:
+    return _size(value)
+
+
+def _log_size(value: str) -> str | None:
+    if not is_size(value):
+        return "is not a size such as 10m"
+    return "must be more than 0" if float(re.match(r"[\d.]*", value)[0] or 0) == 0 else None  # type: ignore[index]
+
+
+def _switch(value: str) -> str | None:
+    return None if is_switch(value) else 'must be "true" or "false"'
+
+
+def _files(value: str) -> str | None:
+    if not value.isascii() or not value.isdigit():
+        return "must be a number of files of at least 1"
+    return None if int(value) >= 1 else "must be at least 1"
+
+
+def _count(value: str) -> str | None:
+    return None if value.isascii() and value.isdigit() else "is not a number"
+
+
+def _duration(value: str) -> str | None:
+    return None if is_duration(value) else "is not a duration such as 1s"
+
+
+def _one_of(*words: str) -> Callable[[str], str | None]:
+    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
+
+
+def _level(value: str) -> str | None:
+    return None if re.fullmatch(r"-1|\d", value) else "must be a number from -1 to 9"
+
+
+def _port(value: str, schemes: tuple[str, ...], need_port: bool = False) -> str | None:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return "has a port that is not a number from 0 to 65535"
+    if parts.scheme not in schemes or "://" not in value:
+        return f"must begin with {', '.join(f'{one}://' for one in schemes)}"
+    return "needs a port" if need_port and port is None else None
+
+
+def _syslog(value: str) -> str | None:
+    return _port(value, ("udp", "tcp", "tcp+tls", "unix", "unixgram"))
+
+
+def _facility(value: str) -> str | None:
+    if value in _FACILITIES or (re.fullmatch(r"\d{1,2}", value) and int(value) <= 23):
+        return None
+    return "is not a syslog facility such as daemon or local0"
+
+
+def _gelf(value: str) -> str | None:
+    return _port(value, ("udp", "tcp"), need_port=True)
+
+
+def _fluentd(value: str) -> str | None:
+    wrong = _port(value if "://" in value else f"tcp://{value}", ("tcp", "tls", "unix"))
+    if wrong is None and not value.startswith("unix") and urlsplit(f"//{value.partition('://')[2] or value}").path:
+        return "must not have a path"
+    return wrong
+
+
+def _splunk(value: str) -> str | None:
+    wrong = _port(value, ("http", "https"))
+    parts = urlsplit(value)
+    if wrong is None and (parts.path not in ("", "/") or parts.query or parts.fragment or not parts.netloc):
+        return "must be scheme://host:port and no more"
+    return wrong
+
+
+def _tag(value: str) -> str | None:
+    """A template of Go with the fields and methods of logger.Info (moby, daemon/logger/loginfo.go)."""
+    actions = re.findall(r"\{\{(.*?)\}\}", value)
+    if len(actions) != value.count("{{"):
+        return "has a {{ without }}"
+    for action in actions:
+        for name in re.findall(r"(?:^|[\s(|])\.([A-Za-z]\w*)", re.sub(r'"[^"]*"|`[^`]*`', "", action)):
+            if name not in _INFO:
+                return f"has no field .{name}: {nearest(name, _INFO) or ', '.join(sorted(_INFO))}"
+    return None
+
+
+_INFO = frozenset(
+    (
+        *("Config", "ContainerID", "ContainerName", "ContainerEntrypoint", "ContainerArgs", "ContainerImageID"),
+        *("ContainerImageName", "ContainerCreated", "ContainerEnv", "ContainerLabels", "LogPath", "DaemonName"),
+        *("Hostname", "Command", "ID", "FullID", "Name", "ImageID", "ImageFullID", "ImageName", "ExtraAttributes"),
+    )
+)
+
+
+#: What the value of an option must be; each is checked when a container starts, or with the daemon.
+_VALUES: dict[str, Callable[[str], str | None]] = {
+    "max-size": _log_size,
+    "max-file": _files,
+    "tag": _tag,
+    "compress": _switch,
+    "max-buffer-size": _size,
+    "cache-disabled": _switch,
+    "syslog-address": _syslog,
+    "syslog-facility": _facility,
+    "syslog-format": _one_of("rfc3164", "rfc5424", "rfc5424micro"),
+    "fluentd-address": _fluentd,
+    "fluentd-async": _switch,
+    "fluentd-request-ack": _switch,
+    "fluentd-sub-second-precision": _switch,
+    "fluentd-buffer-limit": _size,
+    "fluentd-retry-wait": _duration,
+    "fluentd-max-retries": _count,
+    "fluentd-async-reconnect-interval": _duration,
+    "fluentd-write-timeout": _duration,
+    "fluentd-read-timeout": _duration,
+    "gelf-address": _gelf,
+    "gelf-compression-level": _level,
+    "gelf-compression-type": _one_of("gzip", "zlib", "none"),
+    "gelf-tcp-max-reconnect": _count,
+    "gelf-tcp-reconnect-delay": _count,
+    "awslogs-create-group": _switch,
+    "awslogs-create-stream": _switch,
+    "splunk-url": _splunk,
+    "splunk-format": _one_of("inline", "json", "raw"),
+    "splunk-verify-connection": _switch,
+    "splunk-insecureskipverify": _switch,
+    "splunk-gzip": _switch,
+}

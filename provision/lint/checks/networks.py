@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
 from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
+from provision.lint import shapes
 from provision.lint.finding import Finding, Level
+from provision.lint.reading import Target, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, Seq
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-#: RFC 1918, RFC 6598 (shared by carriers), RFC 3927 (link-local), RFC 4193 (unique local), loopback.
+#: RFC 1918, RFC 6598 (shared by carriers), RFC 3927 (link-local), RFC 4193 (unique local).
 _PRIVATE = [
     ipaddress.ip_network(text)
     for text in (
@@ -28,6 +33,26 @@ _PRIVATE = [
         "fe80::/10",
     )
 ]
+#: What other address space is for (RFC 6890, RFC 5771, RFC 1112, RFC 5737, RFC 2544, RFC 3849, RFC 9637).
+_KINDS = [
+    (ipaddress.ip_network(text), kind)
+    for text, kind in (
+        ("0.0.0.0/8", '"this network" address space'),
+        ("127.0.0.0/8", "loopback address space"),
+        ("224.0.0.0/4", "multicast address space"),
+        ("240.0.0.0/4", "reserved address space"),
+        ("192.0.2.0/24", "address space for documentation"),
+        ("198.51.100.0/24", "address space for documentation"),
+        ("203.0.113.0/24", "address space for documentation"),
+        ("198.18.0.0/15", "address space for benchmarks"),
+        ("::1/128", "loopback address space"),
+        ("ff00::/8", "multicast address space"),
+        ("2001:db8::/32", "address space for documentation"),
+        ("3fff::/20", "address space for documentation"),
+    )
+]
+_UNUSABLE = ("loopback address space", "multicast address space")
+_DOTTED = re.compile(r"(.*)/(\d+\.\d+\.\d+\.\d+)")
 
 
 class Placed(Struct, frozen=True):
@@ -38,21 +63,35 @@ class Placed(Struct, frozen=True):
     where: Where
 
 
+class Pool(Struct, frozen=True):
+    """An item of default-address-pools, whose fields Go matches in any case."""
+
+    base: Any
+    size: Any
+    where: Where
+
+
 def declared(daemon: Map) -> Iterator[Placed]:
     """The networks that a daemon.json names and that are ones."""
     for key in ("bip", "bip6", "fixed-cidr", "fixed-cidr-v6"):
         if (found := _interface(daemon.get(key))) is not None:
             yield Placed(key, found.network, daemon.where[key])
+    for pool in _pools(daemon):
+        if (found := _interface(pool.base)) is not None:
+            yield Placed("default-address-pools", found.network, pool.where)
+
+
+def _pools(daemon: Map) -> Iterator[Pool]:
     pools: Seq = daemon.get("default-address-pools") or Seq()
     for index, pool in enumerate(pools):
-        if (found := _interface(pool.get("base"))) is not None:
-            yield Placed("default-address-pools", found.network, pools.where[index])
+        given = {shapes.field(name, {"base": 0, "size": 0}): value for name, value in (pool or {}).items()}
+        yield Pool(given.get("base"), given.get("size"), pools.where[index])
 
 
-def _interface(text: object) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
-    """An address with the length of its network; ``None`` for anything else."""
+def _interface(text: object) -> Interface | None:
+    """An address with the length of its network; ``None`` for anything else, a mask with dots too."""
     try:
-        return ipaddress.ip_interface(text) if isinstance(text, str) and "/" in text else None
+        return ipaddress.ip_interface(text) if isinstance(text, str) and re.search(r"/\d{1,3}$", text) else None
     except ValueError:
         return None
 
@@ -61,23 +100,54 @@ def is_private(network: Network) -> bool:
     return any(network.version == one.version and network.subnet_of(one) for one in _PRIVATE)  # type: ignore[arg-type]
 
 
-def networks(daemon: Map, engine: Version) -> Iterator[Finding]:
-    yield from _malformed(daemon)
+def kind(network: Network) -> str | None:
+    """What a network is that containers should not have; ``None`` for a private one, and for an IPv6 prefix that the
+    operator may own."""
+    if is_private(network):
+        return None
+    for space, name in _KINDS:
+        if space.version == network.version and network.overlaps(space):
+            return name
+    return "public address space" if network.version == 4 else None
+
+
+def networks(daemon: Map, target: Target) -> Iterator[Finding]:
+    yield from _addresses(daemon, target.engine)
+    yield from _pool_sizes(daemon, target.engine)
     if daemon.get("bridge") and (daemon.get("bip") or daemon.get("bip6")):
         key = "bip" if daemon.get("bip") else "bip6"
         yield finding("DJ206", daemon.where[key], f"{key} and bridge exclude each other")
     placed = list(declared(daemon))
     for one in placed:
-        if not is_private(one.network):
-            message = f"{one.key} {one.network} is public address space"
-            yield finding("DJ204", one.where, message, _private_hint(one.network))
-    yield from _inside(daemon, engine)
-    apart = [one for one in placed if not one.key.startswith("fixed-cidr")]
-    for index, one in enumerate(apart):
-        for other in apart[:index]:
+        if (called := kind(one.network)) is not None:
+            message = f"{one.key} {one.network} is {called}"
+            # The kernel refuses such an address for a container, or drops what it sends.
+            level: Level = "error" if called in _UNUSABLE and one.key != "default-address-pools" else "warning"
+            if one.key == "fixed-cidr-v6" and daemon.get("ipv6") is not True:
+                level = "warning"
+            yield finding("DJ204", one.where, message, _private_hint(one.network), level)
+    yield from _inside(daemon, target.engine)
+    yield from _overlaps(daemon, placed)
+
+
+def _overlaps(daemon: Map, placed: list[Placed]) -> Iterator[Finding]:
+    pools = [one for one in placed if one.key == "default-address-pools"]
+    for index, one in enumerate(pools):
+        for other in pools[:index]:
             if one.network.overlaps(other.network):
-                message = f"{one.key} {one.network} overlaps {other.key} {other.network} (line {other.where.line})"
+                message = f"{one.key} {one.network} overlaps {other.network} (line {other.where.line})"
                 yield finding("DJ205", one.where, message)
+    bridge = next((one for one in placed if one.key == "bip"), None)
+    if bridge is None or not pools:
+        return
+    usable = [one for one in pools if one.network.version == 4]
+    if usable and all(_covers(bridge.network, one.network) for one in usable):
+        message = f"bip {bridge.network} covers every pool: no network can be made, not even by docker compose"
+        yield finding("DJ205", bridge.where, message, "take bip from another range, or a larger pool")
+
+
+def _covers(outer: Network, inner: Network) -> bool:
+    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
 
 
 def _private_hint(network: Network) -> str:
@@ -86,47 +156,129 @@ def _private_hint(network: Network) -> str:
     return "take one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16" if network.version == 4 else "take one of fc00::/7"
 
 
-def _malformed(daemon: Map) -> Iterator[Finding]:
-    for key in ("bip", "bip6", "fixed-cidr", "fixed-cidr-v6"):
+def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
+    if daemon.get("ipv6") is True and not daemon.get("fixed-cidr-v6") and engine < (27, 0) and not daemon.get("bridge"):
+        message = "ipv6 needs fixed-cidr-v6 before 27.0"
+        yield finding("DJ203", daemon.where["ipv6"], message, "such as fd00:1::/64")
+    for key, family in (("bip", 4), ("bip6", 6), ("fixed-cidr", 4), ("fixed-cidr-v6", 6)):
         text = daemon.get(key)
         if not text:
             continue
-        if (found := _interface(text)) is None:
-            message = f"{key} {text!r} is no address with a length"
-            yield finding("DJ203", daemon.where[key], message, "10.200.0.1/24, say")
-        elif key == "bip" and found.ip in (found.network.network_address, found.network.broadcast_address):
-            first = f"{found.network.network_address + 1}/{found.network.prefixlen}"
-            yield finding(
-                "DJ203", daemon.where[key], f"bip {text} is no host's address in {found.network}", f"{first}, say"
-            )
-    pools: Seq = daemon.get("default-address-pools") or Seq()
-    for index, pool in enumerate(pools):
-        where, base, size = pools.where[index], pool.get("base"), pool.get("size")
-        found = _interface(base)
+        where, found = daemon.where[key], _interface(text)
+        used = daemon.get("ipv6") is True or family == 4
         if found is None:
-            yield finding("DJ203", where, f"the pool's base {base!r} is no network", "10.0.0.0/16, say")
-            continue
+            yield finding("DJ203", where, f'{key} "{text}" is not an address with a length', _with_length(key, text))
+        elif found.version != family:
+            yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key takes IPv{family}')
+        elif key == "bip":
+            yield from _bip(found, text, where)
+        elif key == "fixed-cidr-v6" and used:
+            yield from _fixed_v6(found, text, where, engine)
+
+
+def _with_length(key: str, text: str) -> str:
+    """The value that was meant, or an example."""
+    dotted = _DOTTED.fullmatch(text)
+    try:
+        if dotted is not None:
+            return f'write "{dotted[1]}/{ipaddress.ip_network(f"0.0.0.0/{dotted[2]}").prefixlen}"'
+        if text.strip() != text and _interface(text.strip()) is not None:
+            return f'write "{text.strip()}"'
+    except ValueError:
+        pass
+    return {"bip": "such as 10.200.0.1/24", "fixed-cidr": "such as 10.200.0.0/25"}.get(key, "such as fd00:1::/64")
+
+
+def _bip(found: Interface, text: str, where: Where) -> Iterator[Finding]:
+    network = found.network
+    if network.prefixlen >= 31:
+        yield finding("DJ203", where, f'bip "{text}" leaves no address for a container', "such as 10.200.0.1/24")
+        return
+    called = {network.network_address: "the network address", network.broadcast_address: "the broadcast address"}
+    if (name := called.get(found.ip)) is not None:
+        first = f"{network.network_address + 1}/{network.prefixlen}"
+        yield finding("DJ203", where, f'bip "{text}" is {name}; use {first}')
+
+
+def _fixed_v6(found: Interface, text: str, where: Where, engine: Version) -> Iterator[Finding]:
+    if found.network.prefixlen >= 127:
+        message = f'fixed-cidr-v6 "{text}" leaves no address for a container'
+        yield finding("DJ203", where, message, "such as fd00:1::/64")
+
+
+def _pool_sizes(daemon: Map, engine: Version) -> Iterator[Finding]:
+    pools = list(_pools(daemon))
+    families = set()
+    for pool in pools:
+        found = _interface(pool.base)
+        if found is None:
+            hint = "such as 10.0.0.0/16"
+            yield finding("DJ203", pool.where, f'the pool\'s base "{pool.base or ""}" is not a network', hint)
+            return
         network = found.network
-        if not isinstance(size, int) or not network.prefixlen <= size <= network.max_prefixlen:
-            said = (
+        families.add(network.version)
+        size = pool.size or 0
+        if not network.prefixlen <= size <= network.max_prefixlen:
+            message = (
                 f"a pool of {network} has networks of size {network.prefixlen} to {network.max_prefixlen}, not {size}"
             )
-            yield finding("DJ203", where, said)
+            yield finding("DJ203", pool.where, message)
+        elif network.version == 4 and size >= 31:
+            # docker0 takes the first network of the pools, unless its own is given.
+            # A network of two addresses works from 23.0 on, for one container.
+            fits = daemon.get("bip") or daemon.get("fixed-cidr") or (size == 31 and engine >= (23, 0))
+            level: Level = "warning" if fits else "error"
+            message = f"a pool of size {size} leaves no address for a container"
+            yield finding("DJ203", pool.where, message, "such as 24", level)
+    if pools and families == {6} and not daemon.get("bip") and not daemon.get("fixed-cidr"):
+        message = "default-address-pools has no IPv4 pool, and docker0 needs an IPv4 network"
+        yield finding("DJ203", pools[0].where, message, 'add {"base": "10.0.0.0/16", "size": 24}, or bip')
 
 
 def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
     """What must lie in the bridge's own network."""
-    try:
-        bridge = ipaddress.ip_interface(daemon.get("bip") or "").network
-    except ValueError:
-        return
-    for key in ("fixed-cidr", "default-gateway"):
+    yield from _sub_pool(daemon, engine)
+    for key, family, bridges in (
+        ("default-gateway", 4, ("bip", "fixed-cidr")),
+        ("default-gateway-v6", 6, ("bip6", "fixed-cidr-v6")),
+    ):
+        text = daemon.get(key)
         try:
-            inside = ipaddress.ip_interface(daemon.get(key) or "").network
+            gateway = ipaddress.ip_address(text or "")
         except ValueError:
             continue
-        if inside.version == bridge.version and not inside.subnet_of(bridge):  # type: ignore[arg-type]
-            # Until 28 a fixed-cidr from elsewhere was taken.
-            level: Level = "warning" if key == "fixed-cidr" and engine < (28, 0) else "error"
-            message = f"{key} {daemon[key]} is outside of the bridge's {bridge}"
-            yield finding("DJ207", daemon.where[key], message, level=level)
+        if family == 6 and daemon.get("ipv6") is not True:
+            continue
+        where, name = daemon.where[key], next((one for one in bridges if daemon.get(one)), "")
+        bridge = _interface(daemon.get(name))
+        if gateway.version != family:
+            yield finding("DJ207", where, f'{key} "{text}" is IPv{gateway.version}; the key takes IPv{family}')
+        elif not name and family == 4 and not daemon.get("bridge") and not daemon.get("default-address-pools"):
+            yield from _default_network(gateway, where)
+        elif bridge is not None and gateway not in bridge.network:
+            yield finding("DJ207", where, f"{key} {text} is outside of the bridge's {bridge.network}")
+        elif bridge is not None and gateway == _own(name, bridge):
+            yield finding("DJ207", where, f"{key} {text} is docker0's own address")
+
+
+def _own(key: str, bridge: Interface) -> Any:
+    """The address that docker0 has: that of bip, or the first one of fixed-cidr."""
+    return bridge.ip if key.startswith("bip") else bridge.network.network_address + 1
+
+
+def _default_network(gateway: Any, where: Where) -> Iterator[Finding]:
+    """docker0 is 172.17.0.1/16 where nothing else has that network, and another one where something has."""
+    message = f'default-gateway "{gateway}" needs bip: docker0\'s network is not known without it'
+    usual = ipaddress.ip_interface("172.17.0.1/16")
+    risky = gateway in usual.network and gateway != usual.ip
+    yield finding("DJ207", where, message, "add bip", "warning" if risky else "error")
+
+
+def _sub_pool(daemon: Map, engine: Version) -> Iterator[Finding]:
+    bridge, inside = _interface(daemon.get("bip")), _interface(daemon.get("fixed-cidr"))
+    if bridge is None or inside is None or inside.version != bridge.version:
+        return
+    if not _covers(bridge.network, inside.network) and not _covers(inside.network, bridge.network):
+        # Until 28 a fixed-cidr from elsewhere was taken.
+        message = f"fixed-cidr {daemon['fixed-cidr']} is outside of the bridge's {bridge.network}"
+        yield finding("DJ207", daemon.where["fixed-cidr"], message, level=since(engine, (28, 0)))

@@ -1,84 +1,134 @@
-"""How the daemon runs: its unit, control groups, isolation, runtimes, paths, labels."""
+"""How the daemon runs: control groups, isolation, runtimes, paths, labels, features."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from provision.dockerd.daemon_keys import Version, keys
+from provision.dockerd.daemon_keys import keys
+from provision.lint import shapes
 from provision.lint.finding import Finding, Level
-from provision.lint.reading import each, since
+from provision.lint.reading import Target, each, feature, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, nearest
 
-
-def unit(daemon: Map, engine: Version) -> Iterator[Finding]:
-    for name, flag in (("hosts", "-H fd://"), ("containerd", "--containerd")):
-        if daemon.get(name):
-            yield finding("DJ214", daemon.where[name], f"{name} conflicts with {flag} of docker.service")
+_CGROUPS = "native.cgroupdriver"
+_RESERVED = ("com.docker.", "io.docker.", "org.dockerproject.")
 
 
-def cgroups(daemon: Map, engine: Version) -> Iterator[Finding]:
+def cgroups(daemon: Map, target: Target) -> Iterator[Finding]:
     seen: str | None = None
     for option, where in each(daemon, "exec-opts"):
-        name, _, value = option.partition("=")
-        if name.strip().lower() != "native.cgroupdriver":
-            hint, level = nearest(name, ["native.cgroupdriver"]) or "", since(engine, (28, 0))
-            yield finding("DJ213", where, f"{name} is no option", hint, level)
+        name, equals, value = (part.strip() for part in option.partition("="))
+        if not equals or not name or not value:
+            level = since(target.engine, (28, 0))
+            yield finding("DJ213", where, f'exec-opts "{option}" is not NAME=VALUE', f"{_CGROUPS}=systemd", level)
+        elif name.lower() == "isolation":
+            message = "exec-opts isolation is for Windows"
+            yield finding("DJ213", where, message, level=since(target.engine, (28, 0)))
+        elif name.lower() != _CGROUPS:
+            hint, level = nearest(name, [_CGROUPS]), since(target.engine, (28, 0))
+            yield finding("DJ213", where, f'exec-opts "{name}" is not an option', hint, level)
         elif value not in ("systemd", "cgroupfs"):
-            yield finding("DJ213", where, f"there is no cgroup driver {value}", "systemd or cgroupfs")
+            yield finding("DJ213", where, f'{_CGROUPS} "{value}" does not exist', "systemd or cgroupfs")
         elif seen is not None and seen != value:
             yield finding("DJ213", where, f"the cgroup driver is given twice: {seen}, and then {value}", "", "warning")
         else:
             seen = value
+    parent = daemon.get("cgroup-parent")
+    if parent and seen == "systemd" and (len(parent) <= 6 or not parent.endswith(".slice")):
+        message = f'cgroup-parent "{parent}" must be a slice with the cgroup driver systemd: "docker.slice"'
+        yield finding("DJ227", daemon.where["cgroup-parent"], message)
 
 
-def isolation(daemon: Map, engine: Version) -> Iterator[Finding]:
-    if daemon.get("icc") is False and daemon.get("iptables") is False:
-        yield finding("DJ215", daemon.where["icc"], "icc off needs iptables, which is off too")
+def isolation(daemon: Map, target: Target) -> Iterator[Finding]:
+    if daemon.get("icc") is not False:
+        return
+    if daemon.get("iptables") is False:
+        yield finding("DJ215", daemon.where["icc"], "icc: false needs iptables, and iptables is false")
+    elif daemon.get("ip6tables") is False and daemon.get("ipv6") is True:
+        message = "icc: false with ipv6 needs ip6tables, and ip6tables is false"
+        yield finding("DJ215", daemon.where["icc"], message, level=since(target.engine, (27, 0)))
 
 
-def together(daemon: Map, engine: Version) -> Iterator[Finding]:
-    store = (daemon.get("features") or {}).get("containerd-snapshotter")
-    if daemon.get("userns-remap") and store is True:
+def together(daemon: Map, target: Target) -> Iterator[Finding]:
+    if daemon.get("userns-remap") and feature(daemon, "containerd-snapshotter") is True:
         where = daemon.where["userns-remap"]
         message = "userns-remap excludes the containerd image store"
-        yield finding("DJ216", where, message, level=since(engine, (24, 0)))
+        yield finding("DJ216", where, message, level=since(target.engine, (29, 0)))
     if daemon.get("live-restore") is True and daemon.get("swarm-default-advertise-addr"):
         where = daemon.where["live-restore"]
         yield finding("DJ217", where, "live-restore is refused by a daemon in a swarm, and there are options for one")
+    if feature(daemon, "embedded-containerd") is True and daemon.get("cri-containerd") is True:
+        message = "cri-containerd and features.embedded-containerd exclude each other"
+        yield finding("DJ229", daemon.where["cri-containerd"], message, level=since(target.engine, (29, 0)))
+    name, plugins = daemon.get("containerd-namespace") or "moby", "plugins.moby"
+    if name == plugins:
+        message = f'containerd-namespace "{name}" is the namespace of plugins'
+        yield finding("DJ229", daemon.where["containerd-namespace"], message)
+    if daemon.get("cluster-advertise") and not daemon.get("cluster-store"):
+        yield finding("DJ229", daemon.where["cluster-advertise"], "cluster-advertise needs cluster-store")
+    if daemon.get("host-gateway-ip") and daemon.get("host-gateway-ips") and target.engine >= (28, 0):
+        where = daemon.where["host-gateway-ip"]
+        yield finding("DJ229", where, "host-gateway-ip and host-gateway-ips exclude each other")
 
 
-def runtimes(daemon: Map, engine: Version) -> Iterator[Finding]:
-    runtimes = daemon.get("runtimes") or Map()
+def runtimes(daemon: Map, target: Target) -> Iterator[Finding]:
+    runtimes, engine = daemon.get("runtimes") or Map(), target.engine
     for name, runtime in runtimes.items():
         where = runtimes.where[name]
+        given = {shapes.field(key, _RUNTIME): value for key, value in (runtime or {}).items()}
+        path, kind = given.get("path"), given.get("runtimeType")
         if name == "runc":
             yield finding("DJ223", where, "runc is docker's own runtime", "give yours another name")
-        elif not isinstance(runtime, dict) or not (runtime.get("path") or runtime.get("runtimeType")):
-            yield finding("DJ223", where, f"the runtime {name} has no path", level=since(engine, (23, 0)))
+        elif not path and not kind:
+            yield finding("DJ223", where, f'runtime "{name}" needs path or runtimeType', level=since(engine, (23, 0)))
+        elif path and kind:
+            yield finding(
+                "DJ223", where, f'runtime "{name}" has both path and runtimeType', level=since(engine, (23, 0))
+            )
+        elif path and given.get("options"):
+            message = f'runtime "{name}" has options, which are for a runtimeType, and not for a path'
+            yield finding("DJ223", where, message, "use runtimeArgs", since(engine, (23, 0)))
+        elif kind and given.get("runtimeArgs"):
+            message = f'runtime "{name}" has runtimeArgs, which are for a path, and not for a runtimeType'
+            yield finding("DJ223", where, message, "use options", since(engine, (23, 0)))
     default = daemon.get("default-runtime")
-    if default and default not in {*runtimes, "runc", "io.containerd.runc.v2"}:
-        yield finding("DJ223", daemon.where["default-runtime"], f"there is no runtime {default} in `runtimes`")
+    if default and default not in {*runtimes, "runc"} and not _of_containerd(default, target):
+        message = f'default-runtime "{default}" is not in runtimes'
+        yield finding("DJ223", daemon.where["default-runtime"], message)
 
 
-def paths(daemon: Map, engine: Version) -> Iterator[Finding]:
+_RUNTIME = {"path": 0, "runtimeArgs": 0, "runtimeType": 0, "options": 0}
+
+
+def _of_containerd(name: str, target: Target) -> bool:
+    """A runtime that containerd finds by its name (moby, daemon/runtime_unix.go, isPermissibleC8dRuntimeName)."""
+    if target.engine < (23, 0):
+        return name in ("io.containerd.runc.v2", "io.containerd.runtime.v1.linux")
+    return "." in name and "/" not in name and not name.startswith(".")
+
+
+def paths(daemon: Map, target: Target) -> Iterator[Finding]:
     for name, value in daemon.items():
         if keys()[name].type != "path" or not value:
             continue
         if re.search(r"\s", value):
-            yield finding("DJ220", daemon.where[name], f"{name} has a blank in it: {value!r}")
+            yield finding("DJ220", daemon.where[name], f'{name} "{value}" has a blank in it')
         if not value.startswith("/"):
-            # 20.10 never ends to look for its mount point; later ones can't start a container from it.
-            level: Level = "error" if name == "data-root" else "warning"
-            yield finding("DJ221", daemon.where[name], f"{name} is relative: {value!r}", level=level)
+            level: Level = "warning"
+            if name in ("data-root", "graph", "userland-proxy-path"):
+                level = since(target.engine, (23, 0))  # no container starts from it, or dockerd refuses it
+            yield finding("DJ221", daemon.where[name], f'{name} "{value}" is relative', level=level)
 
 
-def labels(daemon: Map, engine: Version) -> Iterator[Finding]:
+def labels(daemon: Map, target: Target) -> Iterator[Finding]:
     values: dict[str, str] = {}
     for label, where in each(daemon, "labels"):
         name, equals, value = label.partition("=")
-        if not equals or not name:
-            yield finding("DJ224", where, f"{label!r} is no KEY=VALUE")
+        if not equals:
+            yield finding("DJ224", where, f'labels "{label}" is not KEY=VALUE')
+        elif name.lower().startswith(_RESERVED):
+            yield finding("DJ224", where, f'labels "{label}" is in a namespace that is reserved for Docker')
         elif values.setdefault(name, value) != value:
             yield finding("DJ224", where, f"the label {name} has two values: {values[name]} and {value}")

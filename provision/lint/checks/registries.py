@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from provision.dockerd.daemon_keys import Version
+from provision.errors import Where
 from provision.lint.finding import Finding, Level
-from provision.lint.reading import each
+from provision.lint.reading import Target, each
 from provision.lint.rules import finding
-from provision.text.yamlfile import Map, nearest
+from provision.text.yamlfile import Map
 
 #: Registries with certificates that everybody can check.
 _PUBLIC = (
@@ -28,46 +29,177 @@ _PUBLIC = (
     "registry.k8s.io",
     "registry.gitlab.com",
 )
+#: Mirrors of Docker Hub that no longer serve the public (page DJ301 has the sources).
+_CLOSED = frozenset(
+    (
+        "registry.docker-cn.com",
+        "docker.mirrors.ustc.edu.cn",
+        "hub-mirror.c.163.com",
+        "dockerhub.azk8s.cn",
+        "reg-mirror.qiniu.com",
+        "docker.mirrors.sjtug.sjtu.edu.cn",
+        "docker.nju.edu.cn",
+    )
+)
+#: What net/url takes for a host without its port: an address in brackets, or a name, in which it allows colons.
+_HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\]|[^\s/?#\[\]@\\^`{|}]*")
+#: moby, daemon/pkg/registry/config.go, validHostPortRegex: a domain name, or an IPv6 address in brackets, and a port.
+_REGISTRY = re.compile(
+    r"(?:\[[0-9A-Fa-f:]+\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::\d*)?"
+)
 
-#: HOST or HOST:PORT, an IPv6 address in brackets.
-_REGISTRY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::\d{1,5})?")
 
-
-def mirrors(daemon: Map, engine: Version) -> Iterator[Finding]:
+def mirrors(daemon: Map, target: Target) -> Iterator[Finding]:
+    engine = target.engine
     for mirror, where in each(daemon, "registry-mirrors"):
-        parts = urlsplit(mirror)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            # Between these two, a URL without a host passed.
-            passed = parts.scheme in ("http", "https") and (23, 0) <= engine < (28, 0)
-            level: Level = "warning" if passed else "error"
-            yield finding("DJ201", where, f"{mirror!r} is no URL of a mirror", "such as https://mirror.example", level)
+        scheme, parts = mirror.partition("://")[0], _split(mirror, engine)
+        if parts is None or parts.scheme not in ("http", "https") or "://" not in mirror:
+            level: Level = "error"
+            if parts is not None and parts.scheme in ("http", "https") and (23, 0) <= engine < (28, 0):
+                level = "warning"  # between these two, a URL without a host passed
+            message = f'registry-mirrors "{mirror}" is not a URL'
+            yield finding("DJ201", where, message, _meant(mirror, engine) or "such as https://mirror.example", level)
             continue
         if "@" in parts.netloc:
-            yield finding("DJ202", where, f"the mirror {parts.hostname} is given with credentials")
+            yield finding("DJ202", where, f"registry-mirrors: {parts.hostname} is given with credentials")
         if parts.query or parts.fragment:
-            yield finding("DJ202", where, f"the mirror {mirror} has a query or a fragment")
+            yield finding("DJ202", where, f'registry-mirrors "{mirror}" has a query or a fragment')
         elif parts.path not in ("", "/") and engine < (23, 0):
-            yield finding("DJ202", where, f"the mirror {mirror} has a path, which engines of this version refuse")
+            message = f'registry-mirrors "{mirror}" has a path, which engines of this version refuse'
+            yield finding("DJ202", where, message)
+        if not parts.netloc:
+            yield finding("DJ201", where, f'registry-mirrors "{mirror}" has no host', level="warning")
+        yield from _advice(mirror, scheme, parts, where)
 
 
-def insecure(daemon: Map, engine: Version) -> Iterator[Finding]:
+def _advice(mirror: str, scheme: str, parts: SplitResult, where: Where) -> Iterator[Finding]:
+    host = (parts.hostname or "").lower()
+    if host in _CLOSED:
+        message = f"registry-mirrors: {host} no longer serves the public"
+        yield finding("DJ301", where, message, "take it out: each pull tries it first")
+    if scheme.lower() == "http" and not _loopback(host):
+        message = f'registry-mirrors "{mirror}" is plain HTTP: everybody on the way can change images'
+        yield finding("DJ302", where, message, "use https://")
+
+
+def _split(text: str, engine: Version) -> SplitResult | None:
+    """A URL as Go's net/url reads it; ``None`` for what that refuses: from 29.0 on (Go 1.26) an IPv6 address without
+    brackets too."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    if re.search(r"[\x00-\x20\x7f]", text) or re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        return None
+    whole = parts.netloc.rpartition("@")[2]
+    host, colon, port = whole.rpartition(":") if ":" in whole.rpartition("]")[2] else (whole, "", "")
+    if ":" in host and not host.startswith("[") and engine >= (29, 0):
+        return None
+    return parts if _HOST.fullmatch(host) and (not colon or port == "" or port.isdigit()) else None
+
+
+def _meant(mirror: str, engine: Version) -> str:
+    bare = mirror.strip()
+    found = re.fullmatch(r"(https?):?/{0,3}([^/\s]+.*)", bare)
+    if bare != mirror and _split(bare, engine) is not None:
+        return f'write "{bare}"'
+    if found and "://" not in bare and "." in found[2]:
+        return f'write "{found[1]}://{found[2]}"'
+    if "://" not in bare and "." in bare and not found:
+        return f'write "https://{bare}"'
+    return ""
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def insecure(daemon: Map, target: Target) -> Iterator[Finding]:
     for registry, where in each(daemon, "insecure-registries"):
-        bare = registry.partition("://")[2] or registry
-        if "://" in registry:
-            yield finding("DJ219", where, f"{registry} has a scheme", f"write {bare}", "warning")
-        elif not _REGISTRY.fullmatch(registry) and not _is_network(registry):
-            yield finding("DJ219", where, f"{registry} is no HOST, HOST:PORT or network")
-        host = bare.partition("/")[0].partition(":")[0].lower()
-        hint = nearest(host, _PUBLIC) if host not in _PUBLIC else ""
-        if host in _PUBLIC:
-            yield finding("DJ218", where, f"{host} is a public registry with a certificate")
-        elif hint and "." in host:
-            yield finding("DJ218", where, f"{host} looks like a public registry misspelt", hint)
+        scheme, _, bare = registry.rpartition("://")
+        if scheme:
+            level: Level = "warning" if scheme.lower() in ("http", "https") else "error"
+            hint = f'write "{bare.partition("/")[0]}"'
+            yield finding("DJ219", where, f'insecure-registries "{registry}" has a scheme', hint, level)
+            if level == "error":
+                continue
+        if not _is_network(bare) and (wrong := _registry(bare)) is not None:
+            yield finding("DJ219", where, f'insecure-registries "{registry}" {wrong}')
+            continue
+        yield from _wide(registry, where)
+        yield from _public(bare, target, where)
+
+
+def _registry(text: str) -> str | None:
+    """Why it is none (moby, daemon/pkg/registry/config.go, validateHostPort)."""
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if colon and "]" not in port and ":" not in host.strip("[]").replace(":", "", 0):
+        if port and not port.isdigit():
+            return f"has a port that is not a number: {port}"
+        if port and int(port) > 65535:
+            return f"has a port that is not a number from 0 to 65535: {port}"
+    if _REGISTRY.fullmatch(text) or _is_address(text):
+        return None
+    return "is not a host, host:port or CIDR"
+
+
+def _wide(registry: str, where: Where) -> Iterator[Finding]:
+    if "/" in registry and _is_network(registry) and ipaddress.ip_network(registry, strict=False).prefixlen == 0:
+        message = f'insecure-registries "{registry}" trusts every registry without a certificate'
+        yield finding("DJ304", where, message, "name the registries")
+
+
+def _public(bare: str, target: Target, where: Where) -> Iterator[Finding]:
+    host = bare.partition("/")[0].partition(":")[0].lower()
+    if host in _PUBLIC:
+        yield finding("DJ218", where, f"{host} is a public registry with a certificate")
+    elif not target.names & {host, bare} and (meant := _misspelt(host)) is not None:
+        yield finding("DJ218", where, f"{host} looks like a public registry misspelt", f'did you mean "{meant}"?')
+
+
+def _misspelt(host: str) -> str | None:
+    """The public registry that is one or two edits away (one of a short name), under the same top-level domain: so none
+    for a name under example, local or internal."""
+    for public in _PUBLIC:
+        most = 1 if len(public) < 10 else 2
+        if public.rpartition(".")[2] == host.rpartition(".")[2] and 0 < _edits(host, public, most) <= most:
+            return public
+    return None
+
+
+def _edits(one: str, other: str, most: int) -> int:
+    """Insertions, removals, replacements and swaps of neighbours (the optimal string alignment distance)."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    above = list(range(len(other) + 1))
+    for i, char in enumerate(one, 1):
+        row = [i]
+        for j, here in enumerate(other, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (char != here))
+            if i > 1 and j > 1 and char == other[j - 2] and one[i - 2] == here:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, above = above, row
+    return above[-1]
 
 
 def _is_network(text: str) -> bool:
+    """CIDR; Go takes no mask with dots."""
     try:
         ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return re.fullmatch(r"[0-9A-Fa-f:.]+/\d{1,3}", text) is not None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Storage drivers and their options."""
+"""Storage drivers, their options, and the image store of containerd."""
 
 from __future__ import annotations
 
@@ -6,41 +6,78 @@ from collections.abc import Iterator
 
 from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding
-from provision.lint.reading import each
+from provision.lint.reading import CONTAINERD_STORE, GRAPH_DRIVERS, Target, containerd_store, each, feature, since
 from provision.lint.rules import finding
+from provision.lint.values import is_size
 from provision.text.yamlfile import Map, nearest
 
-#: Storage drivers, and the first version that no longer has them.
-_STORAGE: dict[str, Version | None] = {
-    "overlay2": None,
-    "btrfs": None,
-    "zfs": None,
-    "vfs": None,
-    "fuse-overlayfs": None,
-    "windowsfilter": None,
-    "aufs": (24, 0),
-    "overlay": (24, 0),
-    "devicemapper": (25, 0),
-}
-_PREFIXES = {"devicemapper": "dm", "windowsfilter": "windowsfilter", "overlay2": "overlay2"}
-_OVERLAY = {"overlay2.size", "overlay2.override_kernel_check"}
+#: Storage drivers that are gone, and the first version that no longer has them.
+_GONE: dict[str, Version] = {"aufs": (24, 0), "overlay": (24, 0), "devicemapper": (25, 0)}
+#: Snapshotters of containerd 2 (plugins/snapshots): names for `storage-driver` with the containerd image store.
+_SNAPSHOTTERS = frozenset(("overlayfs", "native", "erofs", "blockfile", "stargz", "nydus", "soci", "btrfs", "zfs"))
+_PREFIXES = {"devicemapper": "dm", "windowsfilter": "windowsfilter", "overlay2": "overlay2", "overlay": "overlay"}
+_KERNEL_CHECK = "overlay2.override_kernel_check"
+_OVERLAY = {"overlay2.size", _KERNEL_CHECK}
+#: Drivers that dockerd chooses by itself where the file system suggests it.
+_DEFAULTS = frozenset(("overlay2", "btrfs", "zfs"))
+#: moby#43187: the option was removed, and dockerd refuses what it does not know.
+_NO_KERNEL_CHECK = (24, 0)
 
 
-def storage(daemon: Map, engine: Version) -> Iterator[Finding]:
+def storage(daemon: Map, target: Target) -> Iterator[Finding]:
     driver = daemon.get("storage-driver") or ""
     if driver and "/" not in driver and ":" not in driver:
-        where = daemon.where["storage-driver"]
-        if driver not in _STORAGE:
-            yield finding("DJ211", where, f"there is no storage driver {driver}", nearest(driver, _STORAGE) or "")
+        wrong = _driver(daemon, driver, target.engine)
+        if wrong is not None:
+            yield wrong
             return
-        gone = _STORAGE[driver]
-        if gone is not None and engine >= gone:
-            yield finding("DJ211", where, f"{driver} was removed in {gone[0]}.{gone[1]}", "use overlay2")
-            return
+    if containerd_store(daemon, target.engine):
+        return  # a snapshotter has no options here
     for option, where in each(daemon, "storage-opts"):
-        name = option.partition("=")[0].lower()
-        prefix = name.partition(".")[0]
-        if driver and prefix != _PREFIXES.get(driver, driver):
-            yield finding("DJ212", where, f"{name} is no option of {driver}")
-        elif prefix == "overlay2" and name not in _OVERLAY:
-            yield finding("DJ212", where, f"overlay2 has no option {name}", nearest(name, _OVERLAY) or "")
+        if (said := _option(option, driver, target.engine)) is not None:
+            message, hint = said
+            yield finding("DJ212", where, message, hint)
+
+
+def _option(option: str, driver: str, engine: Version) -> tuple[str, str] | None:
+    """Why the driver refuses an option, and the way out. Without a driver it is overlay2 nearly everywhere."""
+    name, equals, value = option.partition("=")
+    name = name.lower()
+    prefix = name.partition(".")[0]
+    if not equals:
+        return f'storage-opts "{option}" is not NAME=VALUE', ""
+    if driver and prefix != _PREFIXES.get(driver, driver):
+        return f"{name} is no option of {driver}", ""
+    if not driver and prefix not in _DEFAULTS:
+        return f"{name} is no option of overlay2, the storage driver of nearly every host", ""
+    if name == _KERNEL_CHECK and engine >= _NO_KERNEL_CHECK:
+        return f"{name} was removed in 24.0", "take it out"
+    if prefix == "overlay2" and name not in _OVERLAY:
+        return f"overlay2 has no option {name}", nearest(name, _OVERLAY)
+    if name == "overlay2.size" and not is_size(value):
+        return f'overlay2.size "{value}" is not a size such as 20G', ""
+    return None
+
+
+def _driver(daemon: Map, driver: str, engine: Version) -> Finding | None:
+    where, store = daemon.where["storage-driver"], feature(daemon, "containerd-snapshotter")
+    if engine < (23, 0):
+        store = None  # not known yet
+    elif daemon.get("userns-remap"):
+        store = False  # remapping keeps to a graph driver
+    if driver in _GONE:
+        gone = _GONE[driver]
+        message = f'storage-driver "{driver}" was removed in {gone[0]}.{gone[1]}'
+        return finding("DJ211", where, message, "use overlay2") if engine >= gone else None
+    if store is True and driver in GRAPH_DRIVERS - _SNAPSHOTTERS:
+        message = f'storage-driver "{driver}" is not a snapshotter, and features.containerd-snapshotter is true'
+        return finding("DJ226", where, message, "take one of them out", since(engine, (24, 0)))
+    if driver in GRAPH_DRIVERS:
+        return None
+    if driver in _SNAPSHOTTERS:
+        if store is True or (store is None and engine >= CONTAINERD_STORE):
+            return None
+        message = f'storage-driver "{driver}" is a snapshotter of containerd, and this engine uses a graph driver'
+        return finding("DJ211", where, message, "use overlay2")
+    hint = nearest(driver, GRAPH_DRIVERS | _SNAPSHOTTERS)
+    return finding("DJ211", where, f'storage-driver "{driver}" does not exist', hint)

@@ -1,0 +1,118 @@
+"""What works, and what an expert would advise against."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from provision.errors import Where
+from provision.lint import shapes
+from provision.lint.checks.builder import member
+from provision.lint.finding import Finding
+from provision.lint.reading import CONTAINERD_STORE, Target, containerd_store, feature
+from provision.lint.rules import finding
+from provision.text.yamlfile import Map, Seq, nearest
+
+#: Features that some engine from 20.10 on reads (moby, daemon/*.go, Features[...]).
+_FEATURES = frozenset(
+    (
+        *("buildkit", "cdi", "containerd-migration", "containerd-snapshotter", "embedded-containerd"),
+        *("swarm-nftables", "time-namespaces", "windows-dns-proxy"),
+    )
+)
+#: Text that a reader of a tutorial was to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
+_GAP = re.compile(
+    r"<[A-Za-z][\w .-]*>|\{\{.*?\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])|\b[xX]+(?:\.[xX]+){3}\b"
+    r"|(?i:\byour[-_][a-z-]+)"
+)
+
+
+def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
+    """Placeholders. A log driver's tag and its labels are templates of Docker's own."""
+    for name, value in daemon.items():
+        if name == "log-opts":
+            value = Map((option, text) for option, text in value.items() if option != "tag" and "regex" not in option)
+        for text, where in _texts(value, daemon.where[name]):
+            if (found := _GAP.search(text)) is not None:
+                yield finding("DJ311", where, f'{name} "{text}" still has the placeholder {found[0]}')
+
+
+def _texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
+    if isinstance(value, str):
+        yield value, where
+    elif isinstance(value, Seq):
+        for item, place in zip(value, value.where, strict=True):
+            yield from _texts(item, place)
+    elif isinstance(value, Map):
+        for name, item in value.items():
+            yield from _texts(item, value.where.get(name, where))
+
+
+def switches(daemon: Map, target: Target) -> Iterator[Finding]:
+    if daemon.get("iptables") is False:
+        message = "iptables: false: published ports and the way out of containers do not work without rules of your own"
+        yield finding("DJ306", daemon.where["iptables"], message)
+    if daemon.get("debug") is True:
+        yield finding("DJ307", daemon.where["debug"], "debug: true writes every request to the journal")
+    if daemon.get("experimental") is True:
+        yield finding("DJ308", daemon.where["experimental"], "experimental: true switches on what may change or go")
+
+
+def features(daemon: Map, target: Target) -> Iterator[Finding]:
+    found = daemon.get("features") or Map()
+    for name, value in found.items():
+        where = found.where[name]
+        if name == "buildkit":
+            effect = "has no effect since 23.0" if target.engine >= (23, 0) and value is True else ""
+            if effect:
+                yield finding("DJ309", where, f"features.buildkit {effect}: the docker command chooses the builder")
+        elif name == "containerd-snapshotter" and value is True and target.engine >= CONTAINERD_STORE:
+            yield finding("DJ309", where, "features.containerd-snapshotter: true is the default since 29.0")
+        elif name not in _FEATURES:
+            message = f'features "{name}" is not known, and dockerd ignores it'
+            yield finding("DJ310", where, message, nearest(name, _FEATURES))
+
+
+def metrics(daemon: Map, target: Target) -> Iterator[Finding]:
+    host = (daemon.get("metrics-addr") or "").rpartition(":")[0]
+    if daemon.get("metrics-addr") and host in ("", "0.0.0.0", "[::]", "::"):  # noqa: S104 - it is looked for
+        where = daemon.where["metrics-addr"]
+        message = f'metrics-addr "{daemon["metrics-addr"]}" answers on all addresses, without a login'
+        yield finding("DJ305", where, message, "127.0.0.1:9323, or the address of the monitoring network")
+
+
+def stores(daemon: Map, target: Target) -> Iterator[Finding]:
+    """Engine 29's image store: where it is, and what opts out of it."""
+    engine = target.engine
+    if daemon.get("data-root") and containerd_store(daemon, engine) and not target.in_spec:
+        where = daemon.where["data-root"]
+        message = "data-root does not move the images of this engine: they are in containerd's root"
+        yield finding("DJ312", where, message, "set root in /etc/containerd/config.toml too")
+    chosen = feature(daemon, "containerd-snapshotter")
+    if engine >= CONTAINERD_STORE and daemon.get("storage-driver") == "overlay2" and chosen is None:
+        where = daemon.where["storage-driver"]
+        message = 'storage-driver "overlay2" opts out of the containerd image store, the default since 29.0'
+        yield finding("DJ313", where, message, "take it out for a new host; keep it on one that has images")
+
+
+def builder(daemon: Map, target: Target) -> Iterator[Finding]:
+    gc = member(daemon.get("builder"), "gc")
+    if target.engine < (28, 0) or not isinstance(gc, Map):
+        return
+    if (found := shapes.field("defaultKeepStorage", dict.fromkeys(gc))) is not None:
+        message = f"builder.gc.{found} is the old name of defaultReservedSpace"
+        yield finding("DJ314", gc.where[found], message, "use defaultReservedSpace")
+
+
+def nftables(daemon: Map, target: Target) -> Iterator[Finding]:
+    if daemon.get("firewall-backend") != "nftables" or daemon.get("iptables") is False:
+        return
+    where = daemon.where["firewall-backend"]
+    swarm = daemon.get("swarm-default-advertise-addr") or daemon.get("node-generic-resources")
+    if swarm and not feature(daemon, "swarm-nftables"):
+        message = "firewall-backend nftables is refused by a daemon in a swarm, and there are options for one"
+        yield finding("DJ315", where, message)
+    if daemon.get("ip-forward") is not False and not target.in_spec:
+        message = "with firewall-backend nftables dockerd does not switch forwarding on, and does not start without it"
+        yield finding("DJ316", where, message, "set the sysctl net.ipv4.ip_forward to 1")

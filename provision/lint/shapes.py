@@ -1,0 +1,201 @@
+"""The types of values, nested ones too, as Go's decoder takes them, and what a value of another type should be.
+
+Source: moby v29.7.2, ``daemon/config/config.go``, ``daemon/config/builder.go``, ``daemon/pkg/opts/nri_opts.go``,
+``api/types/system/runtime.go``; encoding/json (a field's name matches in any case, null leaves the default).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from provision.dockerd.daemon_keys import Key, Version
+
+Basic = Literal["bool", "int", "text", "size", "duration", "any"]
+
+
+class ListOf(Struct, frozen=True):
+    item: Shape
+
+
+class TableOf(Struct, frozen=True):
+    """An object with any names."""
+
+    item: Shape
+
+
+class Fields(Struct, frozen=True):
+    """An object with known names; ``strict`` when dockerd refuses others."""
+
+    known: dict[str, Shape]
+    strict: bool = False
+
+
+class Either(Struct, frozen=True):
+    """The first shape, or an old form that dockerd still takes."""
+
+    first: Shape
+    other: Shape
+
+
+Shape = Basic | ListOf | TableOf | Fields | Either
+
+
+class Misfit(Struct, frozen=True):
+    """``path`` leads to the value below its key; ``right`` is the value that was meant, as JSON, where that is sure."""
+
+    path: tuple[str | int, ...]
+    wanted: str
+    value: Any
+    right: str = ""
+    unknown: bool = False
+
+
+_SPACE: dict[str, Shape] = {
+    "keepStorage": "text",
+    "reservedSpace": "text",
+    "maxUsedSpace": "text",
+    "minFreeSpace": "text",
+}
+_RULE = Fields({"all": "bool", "filter": Either(ListOf("text"), TableOf("any")), **_SPACE})
+_BUILDER = Fields(
+    {
+        "gc": Fields(
+            {
+                "enabled": "bool",
+                "policy": ListOf(_RULE),
+                "defaultKeepStorage": "text",
+                "defaultReservedSpace": "text",
+                "defaultMaxUsedSpace": "text",
+                "defaultMinFreeSpace": "text",
+            }
+        ),
+        "entitlements": Fields({"network-host": "bool", "security-insecure": "bool", "device": "bool"}),
+        "history": Fields({"maxAge": "duration", "maxEntries": "int"}),
+    }
+)
+_RUNTIME = Fields({"path": "text", "runtimeArgs": ListOf("text"), "runtimeType": "text", "options": TableOf("any")})
+#: Keys whose type is more than a word of the table, by the table's word or by their name.
+_NESTED: dict[str, Shape] = {
+    "builder": _BUILDER,
+    "default-address-pools": ListOf(Fields({"base": "text", "size": "int"})),
+    "default-network-opts": TableOf(TableOf("text")),
+    "default-ulimits": TableOf(Fields({"Name": "text", "Hard": "int", "Soft": "int"})),
+    "nri-opts": Fields(
+        {"enable": "bool", "plugin-path": "text", "plugin-config-path": "text", "socket-path": "text"}, strict=True
+    ),
+    "proxies": Fields({"http-proxy": "text", "https-proxy": "text", "no-proxy": "text"}),
+    "runtimes": TableOf(_RUNTIME),
+}
+_WORDS: dict[str, Shape] = {
+    "bool": "bool",
+    "int": "int",
+    "text": "text",
+    "size": "size",
+    "network": "text",
+    "address": "text",
+    "path": "text",
+    "texts": ListOf("text"),
+    "addresses": ListOf("text"),
+    "urls": ListOf("text"),
+    "object": TableOf("any"),
+    "objects": ListOf(TableOf("any")),
+    "table": TableOf("text"),
+    "switches": TableOf("bool"),
+}
+#: Fields that older engines do not know, and so do not decode.
+_SINCE = {("builder", "history"): (23, 0)}
+_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "text": "a string",
+    "size": "a string with a size",
+    "duration": 'a string such as "24h"',
+}
+
+
+def of(key: Key) -> Shape:
+    return _NESTED.get(key.name) or _WORDS["text" if isinstance(key.type, tuple) else key.type]
+
+
+def misfits(key: Key, value: Any, engine: Version) -> Iterator[Misfit]:
+    """The values that the key's type does not take in an engine, each with what it should be."""
+    for misfit in _misfits(of(key), value, ()):
+        came = _SINCE.get((key.name, str(misfit.path[0]).lower())) if misfit.path else None
+        if came is None or engine >= came:
+            yield misfit
+
+
+def fits(key: Key, value: Any, engine: Version) -> bool:
+    return next(misfits(key, value, engine), None) is None
+
+
+def field(name: str, known: dict[str, Any]) -> str | None:
+    """The field that Go's decoder stores the value under: names match in any case."""
+    return next((one for one in known if one.lower() == name.lower()), None)
+
+
+def _misfits(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[Misfit]:
+    if value is None or shape == "any":
+        return
+    if isinstance(shape, Either):
+        if any(True for _ in _misfits(shape.first, value, path)) and any(
+            True for _ in _misfits(shape.other, value, path)
+        ):
+            yield from _misfits(shape.first, value, path)
+    elif isinstance(shape, ListOf):
+        if not isinstance(value, list):
+            one = _fits(shape.item, value) and not (isinstance(value, str) and ("," in value or " " in value))
+            yield Misfit(path, f"a list{_plural(shape.item)}", value, f"[{written(value)}]" if one else "")
+            return
+        for index, item in enumerate(value):
+            yield from _misfits(shape.item, item, (*path, index))
+    elif isinstance(shape, (TableOf, Fields)):
+        if not isinstance(value, dict):
+            yield Misfit(path, "an object", value)
+            return
+        for name, item in value.items():
+            inner = shape.item if isinstance(shape, TableOf) else shape.known.get(field(name, shape.known) or "")
+            if inner is not None:
+                yield from _misfits(inner, item, (*path, name))
+            elif isinstance(shape, Fields) and shape.strict:
+                yield Misfit((*path, name), ", ".join(shape.known), item, unknown=True)
+    elif not _fits(shape, value):
+        yield Misfit(path, _NAMES[shape], value, _meant(shape, value))
+
+
+def _fits(shape: Shape, value: Any) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if shape == "bool":
+        return isinstance(value, bool)
+    if shape == "int":
+        return whole and -(2**63) <= value < 2**63
+    if shape == "duration":
+        return whole or isinstance(value, str)
+    if shape in ("text", "size"):
+        return isinstance(value, str)
+    return shape == "any"
+
+
+def _plural(item: Shape) -> str:
+    return " of strings" if item == "text" else " of objects" if not isinstance(item, str) else ""
+
+
+def _meant(shape: Shape, value: Any) -> str:
+    """The one value of the right type that says the same; ``""`` where there is none or more than one."""
+    if shape in ("text", "size") and isinstance(value, (bool, int)):
+        return json.dumps(written(value))
+    if shape == "bool" and value in ("true", "false"):
+        return str(value)
+    if shape == "int" and isinstance(value, str) and value.lstrip("-").isascii() and value.lstrip("-").isdigit():
+        return str(int(value))
+    return ""
+
+
+def written(value: Any) -> str:
+    """A value as JSON has it, for a message."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,85 @@
+"""The pre-commit hooks and the GitHub action, run as those programs run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}
+
+
+def hook(id: str, file: Path) -> subprocess.CompletedProcess[str]:
+    """As pre-commit does: the words of ``entry``, and then the files that match ``files``."""
+    assert re.search(HOOKS[id]["files"], f"etc/docker/{file.name}")
+    argv = [*shlex.split(HOOKS[id]["entry"]), str(file)]
+    return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"), [("daemon.json", True), ("docker/daemon.json", True), ("package.json", False)]
+)
+def test_the_hooks_take_files_that_are_named_so(name: str, taken: bool) -> None:
+    assert all(bool(re.search(one["files"], name)) == taken for one in HOOKS.values())
+
+
+def test_the_hooks_fail_with_findings_and_correct_them(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text('{"log-driver": "local", "mtu": "1400",}')
+    assert hook("provision-lint", file).returncode == 1
+    assert hook("provision-lint-fix", file).returncode == 0
+    assert file.read_text() == '{"log-driver": "local", "mtu": 1400}'
+    assert hook("provision-lint", file).returncode == 0
+
+
+def lint_step(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """The step of the action as a runner does it: inputs by environment, bash with -e and pipefail."""
+    (step,) = (step for step in ACTION["runs"]["steps"] if step.get("name") == "Lint")
+    given = {name: inputs.get(name, str(spec.get("default", ""))) for name, spec in ACTION["inputs"].items()}
+    assert step["env"] == {name.upper(): f"${{{{ inputs.{name} }}}}" for name in given}
+    variables = {name.upper(): value for name, value in given.items()}
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    return subprocess.run(argv, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False)
+
+
+def test_the_action_reports_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b/daemon.json").write_text('{"log-driver": "local",\n"gragh": "/data", "debug": true}')
+    (tmp_path / "good.json").write_text('{"log-driver": "local"}')
+    done = lint_step(
+        tmp_path, files="a b/daemon.json\ngood.json\n", engine="28.5", ignore="DJ307 DJ308", sarif="x.sarif"
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("::error file=a b/daemon.json,line=2,title=DJ101 unknown-key::unknown key gragh")
+    assert "DJ307" not in done.stdout
+    log: dict[str, Any] = json.loads((tmp_path / "x.sarif").read_text())
+    (result,) = log["runs"][0]["results"]
+    assert result["ruleId"] == "DJ101"
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20b/daemon.json"
+    assert lint_step(tmp_path, files="good.json").returncode == 0
+    assert lint_step(tmp_path, files="not-there.json", sarif="y.sarif").returncode != 0
+
+
+def test_nothing_of_an_input_is_run(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_text('{"log-driver": "local"}')
+    lint_step(tmp_path, files="$(touch ran)\n`touch ran`\n; touch ran", engine="$(touch ran)", ignore="$(touch ran)")
+    assert [path.name for path in tmp_path.iterdir()] == ["good.json"]
+
+
+def test_no_expression_stands_in_a_script_of_the_action() -> None:
+    """An input inside of a script would be part of its text."""
+    assert all("${{" not in step.get("run", "") for step in ACTION["runs"]["steps"])
