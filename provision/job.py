@@ -18,7 +18,8 @@ from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
 from provision.script import job_script, receipt_script, submit_script
 from provision.secret import mask
-from provision.transport.execute import Finished, NotBegun, execute
+from provision.transport.execute import Finished, execute
+from provision.transport.failure import NotBegun
 from provision.transport.ssh import HostError
 from provision.wire import Seen, WireError
 from provision.work import Work

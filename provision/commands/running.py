@@ -161,8 +161,11 @@ def transport(args: argparse.Namespace, found: Loaded) -> Transport:
     """Connections as the command line wants them; every key file is read here, before a host is touched."""
     from provision.transport.ssh import Connecting, Transport
 
-    ways = Transport(Connecting(args.connect_timeout, args.accept_new))
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not getattr(args, "json", False)
+    ways = Transport(Connecting(args.connect_timeout, args.accept_new, interactive))
     ways.prepare([wish.host.login for wish in found.wishes])
+    for note in ways.notes:
+        say(f"provision: {note}")
     return ways
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SpecError, Where
+from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.render import Scope
 from provision.secret import holds, reveal
@@ -19,9 +20,9 @@ _MOST = 4096
 
 
 def login(name: str, scope: Scope) -> Login:
-    """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_common_args`` (ProxyJump),
-    ``_password``, ``_become*``, ``provision_known_hosts`` and ``provision_answer_limit`` (MiB). Paths are relative to
-    the inventory's folder.
+    """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_args``, ``_ssh_common_args``,
+    ``_ssh_extra_args``, ``_password``, ``_become*``, ``provision_transport``, ``provision_known_hosts`` and
+    ``provision_answer_limit`` (MiB). Paths are relative to the inventory's folder.
 
     Raises :class:`SpecError` for a value of the wrong type and a key file that can't be read.
     """
@@ -32,23 +33,20 @@ def login(name: str, scope: Scope) -> Login:
             where=scope.raw.where.get("ansible_become_user"),
             key="ansible_become_user",
         )
-    method = _text(scope, "ansible_become_method") or "sudo"
-    if method != "sudo":
-        raise SpecError(
-            f"only sudo is supported, not {method}",
-            where=scope.raw.where.get("ansible_become_method"),
-            key="ansible_become_method",
-        )
     return Login(
         address=_text(scope, "ansible_host") or name,
         port=_port(scope),
         user=_text(scope, "ansible_user") or _text(scope, "ansible_ssh_user"),
         key_file=_key_file(scope),
         known_hosts=_path(scope, "provision_known_hosts"),
-        proxy_jump=_proxy_jump(scope),
+        # In the order of Ansible's own command line: ssh takes the first value of an option.
+        ssh_before=_ssh_words(scope, "ansible_ssh_args"),
+        ssh_behind=_ssh_words(scope, "ansible_ssh_common_args", "ansible_ssh_extra_args"),
+        transport=_one_of(scope, "provision_transport", ("ssh", "openssh")),
         password=_secret(scope, "ansible_password") or _secret(scope, "ansible_ssh_pass"),
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
+        become_method=_become_method(scope),
         become_password=_secret(scope, "ansible_become_password") or _secret(scope, "ansible_become_pass"),
         answer_limit=_answer_limit(scope),
     )
@@ -136,28 +134,44 @@ def _key_file(scope: Scope) -> Path | None:
     return None
 
 
-def _proxy_jump(scope: Scope) -> str | None:
-    """``-J host`` or ``-o ProxyJump=host`` out of ``ansible_ssh_common_args``; other options belong into
-    ``~/.ssh/config``, where they are read."""
-    name = "ansible_ssh_common_args"
-    text = _text(scope, name)
-    if not text:
-        return None
-    words = shlex.split(text)
-    jump: str | None = None
-    while words:
-        word = words.pop(0)
-        if word in ("-J", "-o") and words:
-            value = words.pop(0)
-        elif word.startswith(("-J", "-o")) and len(word) > 2:
-            word, value = word[:2], word[2:]
-        else:
-            value = ""
-        option, _, setting = value.partition("=") if word == "-o" else ("proxyjump", "", value)
-        if option.lower() != "proxyjump" or not setting:
-            hint = "put it into ~/.ssh/config, which is honoured"
-            raise SpecError(
-                f"only ProxyJump is understood here, not {word} {value}", where=_where(scope, name), key=name, hint=hint
-            )
-        jump = setting
-    return jump
+def _ssh_words(scope: Scope, *names: str) -> tuple[str, ...]:
+    """Options of ssh's command line, which ssh itself resolves."""
+    found: list[str] = []
+    for name in names:
+        text = _text(scope, name)
+        try:
+            found += ssh_words.words(text or "")
+        except ValueError as error:
+            raise SpecError(f"{error}: {text}", where=_where(scope, name), key=name) from error
+    return tuple(found)
+
+
+def _one_of(scope: Scope, name: str, known: tuple[str, ...]) -> str:
+    """One of some words; the first one where there is no such variable."""
+    word = _text(scope, name) or known[0]
+    if word not in known:
+        raise SpecError(f"must be {' or '.join(known)}, not {word}", where=_where(scope, name), key=name)
+    return word
+
+
+#: What Ansible passes to sudo as a rule, and what changes nothing for provision: it names the user, the shell and the
+#: environment itself.
+_FLAGS = {"sudo": {"-H", "-S", "-n", "-k"}, "su": set(), "doas": {"-n"}}
+
+
+def _become_method(scope: Scope) -> str:
+    method = _one_of(scope, "ansible_become_method", ("sudo", "su", "doas"))
+    flags = shlex.split(_text(scope, "ansible_become_flags") or "")
+    if others := [flag for flag in flags if flag not in _FLAGS[method]]:
+        raise SpecError(
+            f"{method} is run with provision's own flags; {' '.join(others)} is not supported",
+            where=_where(scope, "ansible_become_flags"),
+            key="ansible_become_flags",
+        )
+    if method == "doas" and _text(scope, "ansible_become_password", takes_secret=True):
+        raise SpecError(
+            "doas reads its password from a terminal only; permit this login with nopass",
+            where=_where(scope, "ansible_become_password"),
+            key="ansible_become_password",
+        )
+    return method

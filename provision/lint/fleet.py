@@ -43,7 +43,7 @@ def _machines(wishes: list[Wish]) -> Iterator[Finding]:
     named: dict[object, list[Wish]] = {}
     for wish in wishes:
         login = wish.host.login
-        named.setdefault((login.address, login.port, login.proxy_jump), []).append(wish)
+        named.setdefault((login.address, login.port, login.ssh_before, login.ssh_behind), []).append(wish)
     for first, *others in named.values():
         if others:
             names = ", ".join(wish.host.name for wish in (first, *others)[:3])

@@ -245,7 +245,7 @@ class HostRun:
                     raise HostError(
                         "left", "we were told to leave; the host finishes, or puts everything back, by itself"
                     )
-                return transport.open(self.wish.host, deadline)
+                return transport.open(self.wish.host, deadline, fresh=True)
 
             changing = tasks.Changing(self._run, request.confirm_within, again, request.max_impact)
             report = tasks.fix(connection, self.wish, found, deadline, tell, changing)
