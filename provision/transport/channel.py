@@ -11,9 +11,13 @@ from typing import IO, Any, cast
 
 import paramiko
 
+from provision.lines import lines_of
+
 _PIECE = 65_536
 #: Seconds for a process to end whose standard input is closed already.
 _ENDS = 5.0
+#: What ssh logs without an error.
+_NO_ERRORS = ("Warning: Permanently added", "Authenticated to ", "Connection to ", "Pseudo-terminal ")
 #: The exit status of ssh itself, when it failed (ssh(1)).
 FAILED = 255
 
@@ -53,11 +57,12 @@ class ProcessChannel(paramiko.Channel):
 
     @property
     def logged(self) -> str:
-        """What ssh says of itself."""
+        """What ssh says of an error."""
         try:
-            return self._log.read_text(errors="replace").strip(" \r\n\t")
+            lines = lines_of(self._log.read_text(errors="replace"))
         except OSError:
             return ""
+        return "\n".join(line.strip(" \r") for line in lines if line and not line.startswith(_NO_ERRORS))
 
     def wait(self, seconds: float) -> bool:
         """Whether ssh ends within so many seconds."""

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Login
-from provision.transport.channel import ProcessChannel
+from provision.transport.channel import FAILED, ProcessChannel
 from provision.transport.failure import Dropped, HostError, not_begun
 from provision.transport.line import Line, line
 from provision.transport.proxy_command import ProxyCommand
@@ -132,11 +132,11 @@ class Process(Line):
                 return HostError("timeout", f"{self._one.name} did not let us in before the host's deadline")
             return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not end")
         name, words = self._one.name, channel.logged
-        if not channel.failed:
+        if not channel.failed and channel.exit_status != FAILED:
             err = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
             return not_begun(self._login, channel.exit_status, bytes(said), err)
         kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
-        lines = [text for text in lines_of(words) if text.strip("@ \r")]
+        lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
         text = "; ".join(text.strip(" \r") for text in lines)
         if kind == "host_key":
             return HostError("host_key", f"the key of {name} is not the one that is known, or is not known: {text}")
@@ -166,7 +166,7 @@ class Process(Line):
             if self._one.rules.accept_new and not self._one.rules.strict
             else "yes",
             "UpdateHostKeys": "no",
-            "LogLevel": "ERROR",
+            "LogLevel": "INFO",
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "4",
             "ClearAllForwardings": "yes",

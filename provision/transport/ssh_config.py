@@ -293,7 +293,7 @@ class Resolver:
         if not new:
             return
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(new))) as pool:
-            said = list(pool.map(lambda one: _said(ssh, one), new.values()))
+            said = list(pool.map(lambda one: _said(ssh, one, self._config(one)), new.values()))
         for (key, question), answer in zip(new.items(), said, strict=True):
             self._answers[key] = answer
             stored.put(self._config(question), question, answer)
@@ -333,10 +333,12 @@ def _local_user() -> str:
     return getpass.getuser()
 
 
-def _said(ssh: str, question: Question) -> dict[str, tuple[str, ...]]:
+def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, ...]]:
     if not re.fullmatch(r"[^\s/@\"'`$\\;&<>|(){}\x00-\x1f-][^\s/@\"'`$\\;&<>|(){}\x00-\x1f]*", question.host):
         raise SpecError(f"{question.host!r} is no host name that ssh takes", key="ansible_host")
-    argv = [ssh, "-G", *question.words, "--", question.host]
+    # Without a command to run ssh refuses to resolve a configuration that sends it into the background.
+    background = ["-o", "ForkAfterAuthentication=no"] if "forkafterauthentication" in config.mentioned else []
+    argv = [ssh, "-G", *background, *question.words, "--", question.host]
     try:
         done = subprocess.run(  # noqa: S603 - no shell
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
