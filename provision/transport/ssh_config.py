@@ -380,7 +380,9 @@ class _Stored:
             return None
         found = self._file(config)
         difference = found.get(_name(question))
-        return None if difference is None else {**found[""], **difference}
+        if difference is None:
+            return None
+        return {option: values for option, values in {**found[""], **difference}.items() if values}
 
     def put(self, config: Config, question: Question, answer: _Values) -> None:
         if not _kept(config):
