@@ -33,7 +33,7 @@ from provision.cli import _crashed, main
 from provision.commands import listening
 from provision.commands.listening import Listeners, visibly
 from provision.job import Job, _Progress
-from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Plan, Platform, Salt
+from provision.model import Call, Change, Drift, Event, Failure, Impact, LEVELS, Login, Plan, Platform, Salt
 from provision.report.html import page
 from provision.report.journal import Journal, folder, read
 from provision.report.terminal import Terminal
@@ -286,7 +286,7 @@ def _host_error(text: str, place: Path) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         listeners = Listeners(args(), RUN, None)
-        said = (session.sudo_says(text), str(session.broken_off(0.0, text, OSError(text))), text)
+        said = (session.become_says(Login("host"), text), str(session.broken_off(0.0, text, OSError(text))), text)
         for message in said:
             failure = HostError("become", message, detail=text, step=text).failure
             listeners(Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": failure}))

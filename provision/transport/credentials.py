@@ -168,18 +168,20 @@ class Credentials(Struct):
         self.tried, self.sent_password = [], False
         allowed: set[str] | None = None
         last: paramiko.SSHException | None = None
-        begun: set[str] = set()
         for method in self._methods():
             if allowed is not None and method not in allowed:
                 continue
-            begun.add(method)
             try:
                 left = getattr(self, f"_{method.replace('-', '_')}")(transport)
             except paramiko.BadAuthenticationType as error:
+                # The host has not looked at the password.
+                self.sent_password = False
                 allowed, last = set(error.allowed_types), error
                 continue
             except paramiko.AuthenticationException as error:
                 last = error
+                if not transport.is_active():
+                    raise
                 continue
             if left is None:
                 continue
@@ -187,9 +189,7 @@ class Credentials(Struct):
                 return []
             # Accepted, and the host wants something more (AuthenticationMethods, sshd_config(5)).
             return self._second(transport, set(left))
-        if last is not None and not transport.is_active():
-            raise last
-        raise paramiko.AuthenticationException(self._refused(allowed))
+        raise paramiko.AuthenticationException(self._refused(allowed)) from last
 
     def _second(self, transport: paramiko.Transport, left: set[str]) -> list[str]:
         for method in ("keyboard-interactive", "password", "publickey"):
@@ -270,30 +270,26 @@ class Credentials(Struct):
     def _keyboard_interactive(self, transport: paramiko.Transport) -> list[str] | None:
         if self.login.password is None and not self._may_ask:
             return None
-        unanswered: list[str] = []
 
         def answer(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
-            return [self._reply(text, unanswered) for text, _ in prompts]
+            return [self._reply(text) for text, _ in prompts]
 
         self.tried.append("keyboard-interactive")
-        try:
-            return list(transport.auth_interactive(self.target.user, answer))
-        except paramiko.AuthenticationException as error:
-            if unanswered:
-                raise paramiko.AuthenticationException(
-                    f"the host asks {unanswered[0]!r}, which only an operator at a terminal can answer"
-                ) from error
-            raise
+        return list(transport.auth_interactive(self.target.user, answer))
 
-    def _reply(self, prompt: str, unanswered: list[str]) -> str:
+    def _reply(self, prompt: str) -> str:
+        """Raises ``paramiko.AuthenticationException``, which ends the connection: an empty answer would be counted as a
+        wrong one."""
         password = self.login.password
         if password is not None and not self.sent_password and _asks_for_password(prompt):
             self.sent_password = True
             return password
         said = self._asked(prompt)
         if said is None:
-            unanswered.append(prompt.strip(" \t\r\n:"))
-            return ""
+            asks = prompt.strip(" \t\r\n:")
+            raise paramiko.AuthenticationException(
+                f"the host asks {asks!r}, which only an operator at a terminal can answer"
+            )
         return said
 
     @property

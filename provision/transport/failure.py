@@ -33,7 +33,7 @@ def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBe
     said = f"it said {lines_of(printed)[-1]!r}" if printed else "it said nothing"
     of = f" of {login.user}" if login.user else ""
     message = (
-        f"the login shell{of} did not run sh: {said} and ended with {status} (is it nologin, ForceCommand or a menu, or "
-        "does a start file such as ~/.bashrc exit or read standard input?)"
+        f"the login shell{of} did not run sh: {said} and ended with {status} (is it nologin, ForceCommand or a menu, "
+        "or does a start file such as ~/.bashrc exit or read standard input?)"
     )
     return NotBegun("protocol", message, detail=printed)

@@ -106,8 +106,8 @@ def certificate(blob: bytes) -> Certificate | None:
 class Rules(Struct, frozen=True):
     """How a host's key is checked. ``name`` is what ssh calls the host (HostKeyAlias, or address and port), ``bare``
     the name without the port under which ssh looks a second time; ``host`` is what a certificate must name.
-    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` says that ssh itself
-    would check nothing."""
+    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh
+    itself would accept any key."""
 
     name: str
     bare: str

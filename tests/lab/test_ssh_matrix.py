@@ -17,6 +17,7 @@ import pytest
 
 from provision.errors import SpecError
 from provision.lab import network
+from provision.lab.store import GATEWAY
 from provision.model import Host, Login
 from provision.transport import known_hosts
 from provision.transport.execute import execute
@@ -63,7 +64,7 @@ class Place:
             .replace("{folder}", str(self.folder))
             .replace("{key}", str(LAB.store.key))
             .replace("{python}", sys.executable)
-            .replace("{bridge}", network.GATEWAY)
+            .replace("{bridge}", GATEWAY)
             .replace("{interface}", network.BRIDGE)
         )
 
