@@ -33,7 +33,7 @@ from provision.cli import _crashed, main
 from provision.commands import listening
 from provision.commands.listening import Listeners, visibly
 from provision.job import Job, _Progress
-from provision.model import Call, Change, Drift, Event, Failure, Impact, LEVELS, Login, Plan, Platform, Salt
+from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Login, Plan, Platform, Salt
 from provision.report.html import page
 from provision.report.journal import Journal, folder, read
 from provision.report.terminal import Terminal

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -96,6 +96,8 @@ class LabHost:
     address: str
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
+    #: provision_transport of every host, in the tests that run over both
+    transport: ClassVar[str | None] = None
 
     def sh(self, script: str, *, check: bool = True) -> str:
         """Run a script on the host as root, over ssh, not through provision."""
@@ -119,6 +121,7 @@ class LabHost:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(LAB.store.key),
             "provision_known_hosts": str(LAB.known_hosts),
+            "provision_transport": self.transport,
         }
         path = self.folder / "inventory.yml"
         found = {key: value for key, value in (base | self.variables | variables).items() if value is not None}

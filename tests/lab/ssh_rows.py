@@ -2,9 +2,9 @@
 
 In a configuration ``{address}`` is the lab host's, ``{folder}`` a folder with keys and known_hosts files, ``{key}`` the
 lab's private key. The expectation is of provision with its built-in transport: ``same`` (it reaches what ssh reaches),
-or a kind of failure (``host_key``, ``auth``, ``unreachable``: ssh fails as well), or ``refused OPTION`` (provision names
-the option before it connects; ssh may reach the host), or ``stricter KIND`` (ssh takes a key that provision does not
-take). With ``transport: openssh`` a refused row must reach what ssh reaches.
+or a kind of failure (``host_key``, ``auth``, ``unreachable``: ssh fails as well), or ``refused OPTION`` (provision
+names the option before it connects; ssh may reach the host), or ``stricter KIND`` (ssh takes a key that provision does
+not take). With ``transport: openssh`` a refused row must reach what ssh reaches.
 """
 
 from __future__ import annotations
