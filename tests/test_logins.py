@@ -236,6 +236,17 @@ def test_a_password_answers_one_prompt_and_no_code(
     assert asked == [f"ops@[127.0.0.1]:{port}: Verification code: "]
 
 
+def test_a_password_is_sent_once_however_many_prompts_there_are(clean: Path, ways: Callable[..., Transport]) -> None:
+    sshd = Guarded(["keyboard-interactive"])
+    sshd.prompts = ["Password: ", "Second password: "]
+    with (
+        listening(sshd) as (port, known),
+        pytest.raises(HostError, match="asks 'Second password', which only an operator"),
+    ):
+        ways().open(Host("web", (), login(clean, port, known, password="right")), soon())
+    assert sshd.answers == []
+
+
 def test_a_key_and_a_code(clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch) -> None:
     key = keygen(clean / "key")
     sshd = Guarded(["publickey", "keyboard-interactive"], public(key))
