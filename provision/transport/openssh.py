@@ -139,7 +139,10 @@ class Process(Line):
         lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
         text = "; ".join(text.strip(" \r") for text in lines)
         if kind == "host_key":
-            return HostError("host_key", f"the key of {name} is not the one that is known, or is not known: {text}")
+            what = (
+                "has CHANGED" if "HAS CHANGED" in words else "is not known" if "key is known" in words else "is refused"
+            )
+            return HostError("host_key", f"the key of {name} {what}: {text}")
         if kind == "auth":
             return HostError("auth", f"{self._one.user}@{name} refused every way to log in: {lines[-1].strip(chr(13))}")
         if kind == "dropped":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import getpass
 import glob
 import hashlib
 import json
@@ -192,6 +191,11 @@ def home() -> Path:
     return Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
+def local_user() -> str:
+    """The account's name, as ssh knows it."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def user_file() -> Path:
     return home() / ".ssh" / "config"
 
@@ -321,16 +325,12 @@ class Resolver:
             "host": (question.host,),
             "hostname": (question.host.lower(),),
             "port": (str(question.port or 22),),
-            "user": (question.user or _local_user(),),
+            "user": (question.user or local_user(),),
             "userknownhostsfile": (f"{folder}/known_hosts {folder}/known_hosts2",),
             "globalknownhostsfile": ("/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",),
             "identityfile": tuple(f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")),
         }
         return Resolved(question.host, values, frozenset(), asked=False)
-
-
-def _local_user() -> str:
-    return getpass.getuser()
 
 
 def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, ...]]:
@@ -347,7 +347,7 @@ def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, 
         raise SpecError(f"ssh -G {question.host} did not end within {_TIMEOUT:.0f} s", key="ssh_config") from error
     if done.returncode != 0:
         errors = lines_of(done.stderr.decode("utf-8", "replace"))
-        said = "; ".join(line for line in errors if line and not line.startswith("Pseudo-terminal"))
+        said = "; ".join(line.strip(" \r") for line in errors if line and not line.startswith("Pseudo-terminal"))
         raise SpecError(f"ssh -G {question.host}: {said or f'ended with {done.returncode}'}", key="ssh_config")
     return parsed(done.stdout.decode("utf-8", "surrogateescape"))
 

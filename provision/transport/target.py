@@ -15,7 +15,7 @@ from provision.errors import SpecError
 from provision.model import Login
 from provision.transport import known_hosts, options
 from provision.transport.host_keys import CA_SIGNATURES, Rules
-from provision.transport.ssh_config import Question, Resolved, expanded, home
+from provision.transport.ssh_config import Question, Resolved, expanded, home, local_user
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
@@ -126,7 +126,7 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
         "n": found.host,
         "p": str(port),
         "r": user,
-        "u": os.environ.get("USER") or str(os.getuid()),
+        "u": local_user(),
     }
 
 
