@@ -4,14 +4,18 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release .ci/run
 
-.PHONY: setup demo test check lint types fast golden docs molecule torture locks bench bench-full bench-misbehaving bench-pulls lock clean
+SUBMAKE := $(MAKE) --no-print-directory
 
+.PHONY: setup machine demo test check lint types fast package golden docs molecule torture locks bench bench-full \
+	bench-misbehaving bench-pulls release lock clean
+
+# The virtual environment: provision and what its developers need. It needs Python with venv, and no root.
 setup: $(VENV)/ready
 
-$(VENV)/ready: requirements.lock pyproject.toml scripts/machine-setup
-	scripts/machine-setup
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "setup: Python's venv is missing (Debian: python3-venv)" >&2; exit 1; }
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -19,15 +23,22 @@ $(VENV)/ready: requirements.lock pyproject.toml scripts/machine-setup
 	$(BIN)/python -m compileall -q provision # as an installation does
 	touch $@
 
-demo: setup
+# What the lab and the checks need of a Debian machine; without root it says what is missing.
+machine:
+	scripts/machine-setup
+
+# First the machine: a fresh Debian has no venv.
+demo: machine
+	$(SUBMAKE) setup
 	scripts/demo
 
 # Everything: the checks, then the tests on real hosts, and Molecule.
 test: check
 	scripts/test-hosts
 
-check: setup
-	$(MAKE) --no-print-directory --output-sync -j 2 lint types fast
+check: machine
+	$(SUBMAKE) setup
+	$(SUBMAKE) --output-sync -j 2 lint types package fast
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -40,6 +51,16 @@ types: setup
 
 fast: setup
 	$(BIN)/python -m pytest -m 'not lab and not browser' -q -n auto --maxprocesses 4
+
+# Build the wheel and the sdist, and check their metadata.
+package: setup
+	scripts/package $(VENV)/package
+	$(BIN)/twine check --strict $(VENV)/package/*
+
+# Everything that a release consists of, in dist/: wheel, sdist, SBOM, release notes and checksums. Uploads nothing. Two
+# builds of one commit are byte for byte the same.
+release: setup
+	scripts/release
 
 # Update the golden scripts, after a review of what changed in them.
 golden: setup

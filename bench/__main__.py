@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import logins
 from bench.measure import ROOT, Contender, Sample, by_turns, median, once, ratio
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 
 HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "9"))

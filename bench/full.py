@@ -25,7 +25,7 @@ from bench.delay import slow_lines
 from bench.measure import ROOT, Contender, Sample, by_turns, median, once, open_files, ratio
 from bench.project import Project
 from provision.lab import cgroups, keys, mirror
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 
 HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.measure import Contender, once
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 
 
 def cost(lab: Lab, names: Sequence[str], contender: Contender) -> tuple[float, float]:

@@ -24,13 +24,14 @@ from pathlib import Path
 
 import yaml
 
-from provision.desire import Options
-from provision.lab.fleet import Lab
+from provision.catalog import Options
+from provision.lab.labs import Lab
 from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
-from provision.rollout.fleet import Rollout
-from provision.rollout.request import Request
+from provision.rollout.goal import Goal
+from provision.rollout.roll_out import Rollout
+from provision.rollout.run_request import RunRequest
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "10"))
@@ -130,10 +131,10 @@ class Run:
 def plan(inventory: Path, playbook: Path, forks: int) -> Run:
     found = load(inventory, playbook, options=Options())
     transport = Transport(Connecting(10.0))
-    transport.prepare([wish.host.login for wish in found.wishes])
+    transport.prepare([config.host.login for config in found.configs])
     seen = Seen()
-    request = Request("plan", forks, DEADLINE)
-    Rollout(found.wishes, found.context, transport, Options(), request, seen).run()
+    request = RunRequest(Goal.PLAN, forks, DEADLINE)
+    Rollout(found.configs, found.context, transport, Options(), request, seen).run()
     whole = time.monotonic() - seen.begin
     healthy = max(at for name, (at, _) in seen.ends.items() if name.startswith("good"))
     bad = {name: status for name, (_, status) in seen.ends.items() if name.startswith("good") and status == "failed"}

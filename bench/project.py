@@ -14,7 +14,7 @@ import yaml
 from bench import peers
 from bench.measure import Contender
 from provision.lab import cgroups
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 
 #: What the hosts are called; the same for all, so that many names can be one host.
 NAME = "bench"

@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from provision.lab import cgroups, keys, mirror
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 from tests.lab import images
 
 HOSTS = int(os.environ.get("HOSTS", "20"))

@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     # Looking for pydantic plugins among all installed packages takes longer than checking a spec.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     if words[:1] == ["--completion"] and len(words) == 2:
-        from provision import completion
+        from provision.commands import completion
 
         if words[1] in completion.SHELLS:
             show(completion.script(words[1], parser()))
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     """A fault of provision itself: its traceback may have a host's or a user's text in it, and a secret."""
-    from provision.secret import mask
+    from provision.secrets.secret import mask
 
     show(visible(mask("".join(traceback.format_exception(kind, error, trace)))) + "\n", sys.stderr)
 

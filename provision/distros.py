@@ -17,7 +17,7 @@ from provision.model import Platform
 class Repositories(Struct, frozen=True):
     """How a family's package manager is told of repositories. Patterns take a repository's name."""
 
-    #: which of ``desire.repositories``' forms
+    #: which of ``catalog.repositories``' forms
     form: str
     source: str
     keyring: str

@@ -1,4 +1,4 @@
-"""Everything a run needs, from the files the user wrote: inventory, playbook, wishes, templates."""
+"""Everything a run needs, from the files the user wrote: inventory, playbook, host configurations, templates."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.declare import Context, Wish, context, declare
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.distros import examples
 from provision.errors import UsageError
 from provision.inventory import Inventory
 from provision.model import Host
-from provision.needs import needs
-from provision.playbook import load_playbook
-from provision.yamlfile import Map
+from provision.project.dependencies import dependencies
+from provision.project.host_config import Context, HostConfig, context, declare
+from provision.project.playbook import load_playbook
+from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
@@ -45,14 +45,14 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    wishes: list[Wish]
+    configs: list[HostConfig]
     context: Context
 
-    def for_host(self, name: str) -> tuple[Wish, Context]:
-        """One host's wish, by its name or its address; for fabfiles."""
-        for wish in self.wishes:
-            if name in (wish.host.name, wish.host.login.address):
-                return wish, self.context
+    def for_host(self, name: str) -> tuple[HostConfig, Context]:
+        """One host's configuration, by its name or its address; for fabfiles."""
+        for config in self.configs:
+            if name in (config.host.name, config.host.login.address):
+                return config, self.context
         raise UsageError(f"no play is for {name}")
 
 
@@ -65,20 +65,22 @@ def load(
     logins: Logins | None = None,
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
+    foresees: bool = False,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first.
+    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first. With ``foresees``
+    text stands for certificates that are still to be made, for a run that changes nothing.
     """
     path = Path(playbook)
     plays = load_playbook(path)
     known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
-    wishes = declare(known, plays, limit, (logins or Logins()).refine)
-    found = Loaded(wishes, context(path))
-    order = needs(wishes, found.context)
-    addresses = {wish.host.name: wish.host.login.address for wish in wishes}
-    found.context.pushed_by.update(order.pushed_by)
-    found.context.clients.update({host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()})
+    configs = declare(known, plays, limit, (logins or Logins()).refine)
+    alone = context(path, foresees=foresees)
+    order = dependencies(configs, alone)
+    addresses = {config.host.name: config.host.login.address for config in configs}
+    clients = {host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()}
+    found = Loaded(configs, dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients))
     if prepare is not None:
         prepare(found)
     check(found, options or Options())
@@ -89,6 +91,6 @@ def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
     contradiction must show before a host is touched."""
     platforms = examples()
-    for wish in loaded.wishes:
+    for config in loaded.configs:
         for platform in platforms.values():
-            desire(wish, platform, loaded.context, options)
+            compile_catalog(config, platform, loaded.context, options)

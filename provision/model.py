@@ -125,7 +125,8 @@ class Call(Struct, frozen=True):
 
 
 class Blob(Protocol):
-    """What is sent to a host apart from a script (:mod:`provision.blobs`); ``name`` is the hash of its content."""
+    """What is sent to a host apart from a script (:mod:`provision.remote.uploads`); ``name`` is the hash of its
+    content."""
 
     @property
     def name(self) -> str: ...
@@ -153,12 +154,12 @@ class Changed(Exception):
     """A file or folder of the controller's is not what it was when the plan was made."""
 
 
-class Report(Protocol):
+class HostReport(Protocol):
     """What a look saw: fields by kind and key. Raises ``KeyError`` for what was never looked at."""
 
     @property
     def salt(self) -> Salt:
-        """Keys the hashes of what is not shown (:mod:`provision.disclosure`)."""
+        """Keys the hashes of what is not shown (:mod:`provision.secrets.disclosure`)."""
 
     @property
     def pending(self) -> frozenset[str]:
@@ -204,7 +205,7 @@ class Resource(Protocol):
     def look(self) -> tuple[Call, ...]:
         """What to look at. Calls of one function are merged into one, so each takes any number of items."""
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """The state as seen; may hold further keys that a fix needs."""
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -234,8 +235,8 @@ class Impact(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """All that would change on one host, in the order in which it would be done, and what that does to what runs.
 
-    ``entry`` is what approves it (:mod:`provision.planfile`), where another machine has made the plan: only there its
-    secrets have values.
+    ``entry`` is what approves it (:mod:`provision.planning.planfile`), where another machine has made the
+    plan: only there its secrets have values.
     """
 
     host: str

@@ -22,16 +22,19 @@ from fabric import Connection, task
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import back, distros, doctor, secret
-from provision.daemon_keys import NEWEST, version
-from provision.declare import Context, Wish
-from provision.desire import Options, desire
-from provision.engine import daemon_json, data_root, health
-from provision.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
-from provision.job import Frame, Job, OnEvent, Verb, reported
+from provision import distros
+from provision.catalog import Options, compile_catalog
+from provision.dockerd.daemon_json import daemon_json, data_root, health
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Impact, Plan, Platform, Resource
-from provision.plan import Outlook, drift, outlook, outlook_of
+from provision.planning import doctor, rollback
+from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.planning.plan import Inspection, drift, inspection, inspection_of
+from provision.project.host_config import Context, HostConfig
+from provision.remote.protocol import Seen, WireError
+from provision.remote.script import RUNS, Looks, look_script, receipt_script
+from provision.remote.transaction import new_run, work
 from provision.resources.docker.image import (
     BuiltImage,
     LoadedImage,
@@ -42,12 +45,11 @@ from provision.resources.docker.image import (
 from provision.resources.docker.inspected import image
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
-from provision.script import RUNS, Looks, look_script, receipt_script
-from provision.transport import blobs
+from provision.secrets import secret
+from provision.transport import upload
 from provision.transport.execute import Finished, execute
+from provision.transport.job import Frame, Job, OnEvent, Verb, reported
 from provision.transport.ssh import HostError
-from provision.wire import Seen, WireError
-from provision.work import new_run, work
 
 #: Seconds that a host may take, from login to the last look.
 DEADLINE = 1800.0
@@ -82,29 +84,29 @@ def _silent(event: Event) -> None:
 @task
 def look(
     connection: Connection,
-    wish: Wish,
+    config: HostConfig,
     context: Context,
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
-) -> Outlook:
+) -> Inspection:
     """Look at the host (one exec) and plan what would change. Changes nothing."""
     frames: list[Frame] = []
     deadline = deadline or time.monotonic() + DEADLINE
     finished = execute(
-        connection, wish.host.login, look_script(_looks(wish, context, options)), deadline, frames.append
+        connection, config.host.login, look_script(_looks(config, context, options)), deadline, frames.append
     )
     report, platform = _looked(frames, finished)
     try:
         with _judging():
-            found = outlook(wish, platform, context, options, report)
+            found = inspection(config, platform, context, options, report)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     except ValueError as error:
         raise HostError("spec", str(error)) from error
     plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
     if daemon_restarts(plan.impacts) or rollback_impacts(plan, {}):
-        running = _containers(connection, wish, replace(found, plan=plan), deadline)
-        plan = _bridged(wish, replace(plan, impacts=impacts(plan, running.names, running.survive)), running)
+        running = _containers(connection, config, replace(found, plan=plan), deadline)
+        plan = _bridged(config, replace(plan, impacts=impacts(plan, running.names, running.survive)), running)
         plan = replace(plan, rollback_impacts=rollback_impacts(plan, running.names))
     return replace(found, plan=plan)
 
@@ -118,13 +120,13 @@ class _Running(Struct, frozen=True):
     lost: tuple[str, ...]
 
 
-def _bridged(wish: Wish, plan: Plan, running: _Running) -> Plan:
+def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
     """The plan with what it takes to change docker's bridge. Raises :class:`HostError` where that must not be."""
     keys = bridge_blocked(plan)
-    if not (keys and running.names and running.survive and wish.spec.engine is not None):
+    if not (keys and running.names and running.survive and config.spec.engine is not None):
         return plan
     names = ", ".join(sorted(running.names))
-    if wish.spec.engine.bridge_change == "refuse":
+    if config.spec.engine.bridge_change == "refuse":
         raise HostError(
             "spec",
             f"engine.daemon: {keys}: dockerd does not change its bridge while containers run under live-restore "
@@ -140,15 +142,15 @@ def _bridged(wish: Wish, plan: Plan, running: _Running) -> Plan:
     return replace(plan, impacts=(*plan.impacts, stopped))
 
 
-def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: float) -> _Running:
+def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
     """What runs in a daemon that is about to be restarted, or may be by a rollback (one more exec)."""
     frames: list[Frame] = []
     looks: Looks = {flavour: [Call("look_containers")] for flavour in distros.FLAVOURS}
-    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
     report, _ = _looked(frames, finished)
     live, text = report.fields("containers")
     rows = [line.split(" ") for line in lines_of(text)]
-    declared = (daemon_json(wish.spec.engine) if wish.spec.engine else None) or {}
+    declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
     # Switched on by a reload before the restart, unless a package restarts the daemon before that.
     verbs = {call.args[1] for one in found.plan.changes for call in one.calls if call.function == "svc_settle"}
     first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
@@ -162,65 +164,65 @@ def _containers(connection: Connection, wish: Wish, found: Outlook, deadline: fl
 @task
 def look_back(
     connection: Connection,
-    wish: Wish,
+    config: HostConfig,
     context: Context,
     run: str,
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
-) -> Outlook:
+) -> Inspection:
     """Plan how to bring back what ``run`` replaced on this host (two execs). Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
 
     def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
         frames: list[Frame] = []
         looks: Looks = dict.fromkeys(distros.FLAVOURS, calls)
-        finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+        finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
         return _looked(frames, finished)
 
     # look_files without a path: look_run uses its functions.
     record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
     try:
-        desired = desire(wish, platform, context, options)
+        desired = compile_catalog(config, platform, context, options)
         with _judging():
-            wanted = back.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
+            wanted = rollback.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
         report, _ = see([call for resource in wanted for call in resource.look()])
         with _judging():
-            found = outlook_of(wish.host.name, platform, wanted, report.salted(options.salt), desired)
+            found = inspection_of(config.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
 
 
 @task
-def history(connection: Connection, wish: Wish, deadline: float | None = None) -> list[tuple[str, str, int]]:
+def history(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[tuple[str, str, int]]:
     """The runs that a host remembers, the oldest first: name, result, and how many things it could put back."""
     frames: list[Frame] = []
     looks: Looks = {flavour: [Call("look_runs", (RUNS,))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
-    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
     report, _ = _looked(frames, finished)
     return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
 
 
 @task
-def receipt(connection: Connection, wish: Wish, run: str, verb: Verb, deadline: float) -> str:
+def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, deadline: float) -> str:
     """What a host says of its part in ``run``, in one word and a reason: ``none``, ``done``, ``waiting``,
     ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for one that is at work."""
     frames: list[Frame] = []
-    execute(connection, wish.host.login, receipt_script(verb, run), deadline, frames.append)
+    execute(connection, config.host.login, receipt_script(verb, run), deadline, frames.append)
     return next((frame[1] for frame in frames if frame[0] == "result" and len(frame) > 1), "")
 
 
 @task
-def examine(connection: Connection, wish: Wish, deadline: float | None = None) -> list[doctor.Verdict]:
+def examine(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[doctor.Verdict]:
     """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
     frames: list[Frame] = []
-    engine = wish.spec.engine
+    engine = config.spec.engine
     daemon = (daemon_json(engine) if engine else None) or {}
     containerd = engine.containerd_root if engine else None
     looks: Looks = {flavour: [Call("look_doctor", doctor.folders(daemon, containerd))] for flavour in distros.FLAVOURS}
     deadline = deadline or time.monotonic() + DEADLINE
-    finished = execute(connection, wish.host.login, look_script(looks), deadline, frames.append)
+    finished = execute(connection, config.host.login, look_script(looks), deadline, frames.append)
     report, platform = _looked(frames, finished)
     packaged = distros.packaged(platform, engine.source if engine else None)
     # Which engine a distribution has is not known here; Docker's repository has the newest.
@@ -232,19 +234,19 @@ def examine(connection: Connection, wish: Wish, deadline: float | None = None) -
 
 @task
 def versions(
-    connection: Connection, wish: Wish, context: Context, deadline: float | None = None
+    connection: Connection, config: HostConfig, context: Context, deadline: float | None = None
 ) -> tuple[Platform, dict[str, str], dict[str, str]]:
     """What the host runs, the versions of the engine's packages that it has, and the digests of the images that it is
     to have from registries (one exec). Changes nothing."""
     frames: list[Frame] = []
     deadline = deadline or time.monotonic() + DEADLINE
-    looks = look_script(_looks(wish, context, Options()))
-    finished = execute(connection, wish.host.login, looks, deadline, frames.append)
+    looks = look_script(_looks(config, context, Options()))
+    finished = execute(connection, config.host.login, looks, deadline, frames.append)
     report, platform = _looked(frames, finished)
     engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
     found = {} if report.get("packages") is None else installed(report)
     digests = {}
-    for resource in desire(wish, platform, context, Options()):
+    for resource in compile_catalog(config, platform, context, Options()):
         if isinstance(resource, PulledImage) and not resource.by and "@" not in resource.reference:
             with _judging():
                 there = image(report, resource.reference)
@@ -274,8 +276,8 @@ def _looked(frames: list[Frame], finished: Finished) -> tuple[Seen, Platform]:
 @task
 def fix(
     connection: Connection,
-    wish: Wish,
-    found: Outlook,
+    config: HostConfig,
+    found: Inspection,
     deadline: float | None = None,
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),  # noqa: B008 - frozen
@@ -287,7 +289,7 @@ def fix(
     """
     deadline = deadline or time.monotonic() + DEADLINE
     reconnect = changing.reconnect or _again(connection)
-    way = send(connection, wish, found.plan, deadline, on_event, reconnect)
+    way = send(connection, config, found.plan, deadline, on_event, reconnect)
     calls = [call for resource in found.resources for call in resource.look()]
     run = changing.run or new_run()
     made = work(
@@ -296,12 +298,12 @@ def fix(
         found.report,
         found.remember,
         found.forget,
-        wish.spec.risky,
+        config.spec.risky,
         changing.confirm_within,
-        health(wish.spec.engine) if wish.spec.engine is not None else ("0",),
+        health(config.spec.engine) if config.spec.engine is not None else ("0",),
         changing.max_impact,
         found.secrets,
-        data_root(wish.spec.engine) if wish.spec.engine is not None else "",
+        data_root(config.spec.engine) if config.spec.engine is not None else "",
     )
     last = [found.report]
 
@@ -311,7 +313,7 @@ def fix(
         return left_over(found.resources, report)
 
     try:
-        Job(wish, made, calls, deadline, on_event, reconnect).run(way, left)
+        Job(config, made, calls, deadline, on_event, reconnect).run(way, left)
     finally:
         if way is not connection:
             way.close()
@@ -320,7 +322,7 @@ def fix(
 
 def send(
     connection: Connection,
-    wish: Wish,
+    config: HostConfig,
     plan: Plan,
     deadline: float,
     on_event: OnEvent,
@@ -332,13 +334,13 @@ def send(
     needed = [blob for change in plan.changes for call in change.calls for blob in call.sends]
     while needed:
         try:
-            blobs.send(way, wish.host.login, needed[0], deadline, _noting(wish, on_event))
+            upload.send(way, config.host.login, needed[0], deadline, _noting(config, on_event))
             needed.pop(0)
         except HostError as error:
             attempts -= 1
             if error.failure.kind != "disconnected" or not attempts:
                 raise
-            _noting(wish, on_event)("the connection broke off; coming in again")
+            _noting(config, on_event)("the connection broke off; coming in again")
             if way is not connection:
                 way.close()
             way = reconnect()
@@ -349,8 +351,8 @@ def send(
 _ATTEMPTS = 5
 
 
-def _noting(wish: Wish, on_event: OnEvent) -> Callable[[str], None]:
-    return lambda text: on_event(Event("note", wish.host.name, {"text": text}))
+def _noting(config: HostConfig, on_event: OnEvent) -> Callable[[str], None]:
+    return lambda text: on_event(Event("note", config.host.name, {"text": text}))
 
 
 def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
@@ -406,25 +408,25 @@ def _short(value: str | None) -> str:
 @task
 def apply(
     connection: Connection,
-    wish: Wish,
+    config: HostConfig,
     context: Context,
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),  # noqa: B008 - frozen
-) -> Outlook:
+) -> Inspection:
     """Look, and fix what is not as wanted. Returns what was found (and, where there were changes, mended)."""
-    found = look(connection, wish, context, options, deadline)
+    found = look(connection, config, context, options, deadline)
     if found.plan.changes:
-        fix(connection, wish, found, deadline, on_event, changing)
+        fix(connection, config, found, deadline, on_event, changing)
     return found
 
 
-def _looks(wish: Wish, context: Context, options: Options) -> Looks:
+def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
     """What to look at, per flavour: which one the host is it finds out itself, in the same exec."""
     examples = distros.examples()
     return {
-        flavour: [call for resource in desire(wish, platform, context, options) for call in resource.look()]
+        flavour: [call for resource in compile_catalog(config, platform, context, options) for call in resource.look()]
         for flavour, platform in examples.items()
     }
 

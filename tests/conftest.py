@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from provision.declare import Wish, context, declare
-from provision.desire import Options
+from provision.catalog import Options
 from provision.inventory import Inventory
 from provision.load import Loaded, check
-from provision.playbook import load_playbook
+from provision.project.host_config import HostConfig, context, declare
+from provision.project.playbook import load_playbook
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,8 +47,8 @@ class Project:
         check(loaded, Options())
         return loaded
 
-    def wish(self, **extra: Any) -> Wish:
-        return self.load(**extra).wishes[0]
+    def config(self, **extra: Any) -> HostConfig:
+        return self.load(**extra).configs[0]
 
 
 @pytest.fixture

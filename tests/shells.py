@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.script import SH, quote
-from provision.wire import Frames
+from provision.remote.protocol import Frames
+from provision.remote.script import SH, quote
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 each_shell = pytest.mark.parametrize("shell", [pytest.param(argv, id=name) for name, argv in SHELLS.items()])

@@ -28,22 +28,23 @@ import pytest
 import yaml
 from rich.console import Console
 
-from provision import lockfile, planfile
 from provision.cli import _crashed, main
-from provision.commands import listening
-from provision.commands.listening import Listeners, visibly
-from provision.job import Job, _Progress
+from provision.commands import reporters
+from provision.commands.reporters import Listeners, visibly
 from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Login, Plan, Platform, Salt
+from provision.planning import planfile
+from provision.project import lockfile
+from provision.remote.protocol import WireError
 from provision.report.html import page
 from provision.report.journal import Journal, folder, read
 from provision.report.terminal import Terminal
 from provision.transport import session
 from provision.transport.execute import Finished
+from provision.transport.job import Job, _Progress
 from provision.transport.ssh import HostError
 from provision.verify import junit as verify_junit
 from provision.verify import standalone
 from provision.verify.plugin import Check, Plugin
-from provision.wire import WireError
 from tests.attacks import FORGED, unseen
 
 Kind = Literal["text", "terminal", "json", "data", "html", "xml", "metrics", "raw"]
@@ -170,10 +171,10 @@ def _terminal(text: str, place: Path, ask: bool = False) -> str:
         finally:
             sys.stdin = before
         return out.getvalue()
-    tell = visibly(terminal)
+    emit = visibly(terminal)
     try:
         for event in events(text):
-            tell(event)
+            emit(event)
             # Drawn when what it shows has changed, and not beneath every line.
             terminal._live.stop()
             if event.name in ("wave.begin", "step.begin", "note", "check.done"):
@@ -296,7 +297,7 @@ def _host_error(text: str, place: Path) -> str:
 def _verify_junit(text: str, place: Path) -> str:
     """As pytest leaves it: what XML has no way to say is gone already (its bin_xml_escape), all else is there."""
     xml = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
-    with verify_junit.Report(place / "junit.xml") as report:
+    with verify_junit.JUnitFile(place / "junit.xml") as report:
         suite = ElementTree.Element("testsuites")
         case = ElementTree.SubElement(suite, "testcase", {"name": xml})
         ElementTree.SubElement(case, "failure", {"message": xml}).text = xml
@@ -336,11 +337,11 @@ def _standalone(text: str, place: Path) -> str:
 def _checks(text: str, place: Path) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(listening.reporter(args()))
+        emit = visibly(reporters.reporter(args()))
 
     def on_check(check: Check) -> None:
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
-        tell(Event("check.done", "web1", data))
+        emit(Event("check.done", "web1", data))
 
     context: Any = None
     _pytest(text, place, Plugin({}, context, on_check))
@@ -459,10 +460,10 @@ SINKS = [
 def _verified(text: str, as_json: bool) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        tell = visibly(listening.reporter(args(json=as_json)))
+        emit = visibly(reporters.reporter(args(json=as_json)))
         for event in events(text):
             if event.name in ("run.begin", "host.begin", "note", "check.done", "host.done", "run.done"):
-                tell(event)
+                emit(event)
     return out.getvalue()
 
 

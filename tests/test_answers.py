@@ -10,11 +10,11 @@ import pytest
 
 from provision import tasks
 from provision.errors import SpecError
-from provision.job import _Progress, reported
 from provision.model import Event
+from provision.remote.protocol import WireError
 from provision.transport.execute import Finished
+from provision.transport.job import _Progress, reported
 from provision.transport.ssh import HostError
-from provision.wire import WireError
 from tests.conftest import Project
 
 DEEP = "[" * 50_000 + "]" * 50_000
@@ -22,9 +22,9 @@ DEEP = "[" * 50_000 + "]" * 50_000
 
 def test_the_limit_is_a_variable_of_the_inventory(project: Project) -> None:
     project.spec("{}")
-    assert project.load().wishes[0].host.login.answer_limit == 64 * 1024 * 1024
+    assert project.load().configs[0].host.login.answer_limit == 64 * 1024 * 1024
     project.write("inventory/host_vars/web1.yml", "provision_answer_limit: 256\n")
-    assert project.load().wishes[0].host.login.answer_limit == 256 * 1024 * 1024
+    assert project.load().configs[0].host.login.answer_limit == 256 * 1024 * 1024
     for value in ("0", "-1", "5000", "many", "true", "1.5"):
         project.write("inventory/host_vars/web1.yml", f"provision_answer_limit: {value}\n")
         with pytest.raises(SpecError, match="must be a number of MiB"):
@@ -55,11 +55,11 @@ def test_json_of_docker_that_is_none_fails_the_host(
         return Finished(0, "")
 
     monkeypatch.setattr(tasks, "execute", execute)
-    monkeypatch.setattr(tasks, "outlook", lambda *words: _container(words[-1]))
+    monkeypatch.setattr(tasks, "inspection", lambda *words: _container(words[-1]))
     connection: Any = None
     look: Any = tasks.look
     with pytest.raises(HostError, match="the host reported") as caught:
-        look.body(connection, loaded.wishes[0], loaded.context)
+        look.body(connection, loaded.configs[0], loaded.context)
     assert caught.value.failure.kind == "protocol"
 
 
@@ -70,7 +70,7 @@ def _container(report: Any) -> None:
 
 
 def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take() -> None:
-    from provision.engine import agrees, same
+    from provision.dockerd.daemon_json import agrees, same
 
     assert same(DEEP.encode()) is None
     assert not agrees({"mtu": 1}, DEEP)
@@ -94,11 +94,11 @@ def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take(
     ],
 )
 def test_a_frame_that_no_job_sends_is_an_error_of_the_host(frame: tuple[str, ...]) -> None:
-    heard: list[Event] = []
-    progress = _Progress("web1", ["file:/etc/x put_file"], heard.append)
+    received: list[Event] = []
+    progress = _Progress("web1", ["file:/etc/x put_file"], received.append)
     with pytest.raises(WireError, match="not what a job sends"):
         progress.frame(frame)
-    assert not heard
+    assert not received
 
 
 @pytest.mark.parametrize("frames", [[("died",)], [("died", "x"), ("end",), ("died", "x")]])

@@ -1,4 +1,4 @@
-"""Imports go one way, effects stay in their room, and every command is documented."""
+"""Imports go one way, effects stay in their packages, and every command is documented."""
 
 from __future__ import annotations
 
@@ -16,99 +16,153 @@ from provision import cli
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "provision"
 
-#: From the ground floor up; a module may import from lower floors and from its own.
-FLOORS = [
-    ("model", "errors", "visible", "lines"),
-    ("limits",),
-    ("secret", "disclosure", "blobs", "private"),
-    ("sealing",),
-    ("yamlfile", "distros", "wire", "work", "waves", "authority"),
-    ("merge", "sandbox", "render", "script", "formats"),
-    ("daemon_keys", "imagestore"),
-    ("resources", "spec", "validate", "pacing"),
-    ("inventory", "playbook", "engine", "doctor", "manifest", "schema", "lockfile", "impact"),
-    ("declare",),
-    ("compose",),
-    ("needs",),
-    ("desire",),
-    ("plan", "planfile", "load", "lint", "back"),
-    ("transport", "signing"),
-    ("job",),
+#: From the bottom up. A module may import its own package and the packages of lower layers, no others: so packages have
+#: no cycle. A name is a package or a module directly in ``provision/``.
+LAYERS = [
+    ("errors", "lines", "model", "visible"),
+    ("distros", "secrets"),
+    ("remote", "text"),
+    ("spec",),
+    ("dockerd",),
+    ("inventory", "resources"),
+    ("project",),
+    ("catalog",),
+    ("lint", "load", "planning"),
+    ("transport",),
     ("tasks",),
-    ("verify",),
-    ("rollout",),
+    ("rollout", "verify"),
     ("commands",),
-    ("completion",),
     ("cli",),
     ("__main__",),
 ]
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-#: What stands beside the house: may import these of ours, and nobody but commands imports it.
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+#: Packages next to the layers: each may import these, and only commands imports it.
 ASIDE = {"report": {"model", "visible", "lines"}, "lab": {"errors", "lines"}}
-#: The only rooms that may import what reaches out.
+#: The only packages and modules that may import these libraries.
 ONLY = {
-    "fabric": {"transport", "job", "tasks", "verify", "rollout"},
+    "fabric": {"transport", "tasks", "verify", "rollout"},
     "paramiko": {"transport"},
-    "subprocess": {"lab", "commands", "rollout", "signing", "transport"},
+    "subprocess": {"lab", "commands", "rollout", "secrets.signing", "transport"},
     "rich": {"report"},
     "pytest": {"verify"},
     "testinfra": {"verify"},
 }
-#: A witness must not ask those whose work it judges.
-INDEPENDENT = {"resources", "desire", "plan", "script", "manifest", "tasks"}
+#: verify judges the work of these, so it must not ask them.
+INDEPENDENT = {"resources", "catalog", "planning", "remote", "tasks", "rollout"}
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def dotted(path: Path, package: Path = PACKAGE) -> str:
+    """``resources.docker.image``: a module's name below ``provision``."""
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def modules() -> list[Path]:
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+def package_of(name: str) -> str:
+    """The package of a module, or the module itself where it lies directly in ``provision/``."""
+    return name.partition(".")[0]
+
+
+def among(name: str, places: set[str]) -> bool:
+    """Whether a module is one of these or inside one of them."""
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def modules(package: Path = PACKAGE) -> list[Path]:
+    return [path for path in sorted(package.rglob("*.py")) if path != package / "__init__.py"]
 
 
 def imports(path: Path) -> set[str]:
+    """Everything that a module imports, wherever in it: ``provision.a.b.c`` for ``from provision.a.b import c``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: no relative imports"
-            found.update(
-                [f"provision.{a.name}" for a in node.names] if node.module == "provision" else [str(node.module)]
-            )
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return found
+
+
+def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Each module -> the modules of provision that it imports, also those that it imports inside functions."""
+    paths = {dotted(path, package): path for path in modules(package)}
+    found: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        ours = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
+        # What is no module is a name in one.
+        found[name] = {one if one in paths else one.rpartition(".")[0] for one in ours} & {*paths}
+    return found
+
+
+def cycle(edges: dict[str, set[str]]) -> list[str]:
+    """The first cycle that a depth-first search meets, as a path that ends where it begins; empty for none."""
+    done: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in done:
+            for other in sorted(edges.get(name, ())):
+                if found := search(other, [*way, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in sorted(edges) if (found := search(name, []))), [])
+
+
+def test_modules_have_no_import_cycle() -> None:
+    assert cycle(graph()) == []
+
+
+def test_a_cycle_is_found_through_an_import_inside_a_function(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.py").write_text("from provision.sub.b import late\nfrom provision.d import x\n")
+    (tmp_path / "sub/b.py").write_text("def late():\n    from provision import c\n")
+    (tmp_path / "c.py").write_text("import provision.a\n")
+    (tmp_path / "d.py").write_text("x = 1\n")
+    assert cycle(graph(tmp_path)) == ["a", "sub.b", "c", "a"]
+    (tmp_path / "c.py").write_text("import provision.d\n")
+    assert cycle(graph(tmp_path)) == []
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_one_way(path: Path) -> None:
-    here = room(path)
+    here = dotted(path)
+    package = package_of(here)
     for name in imports(path):
         top, _, rest = name.partition(".")
         if top in ONLY:
-            assert here in ONLY[top], f"{path} must not import {top}"
-        if top != "provision" or rest.startswith("__version__"):
+            assert among(here, ONLY[top]), f"{path} must not import {top}"
+        other = package_of(rest)
+        if top != "provision" or other in (package, "__version__"):
             continue
-        other = rest.partition(".")[0]
-        if here in ASIDE:
-            assert other in ASIDE[here] | {here}, f"{path} imports {name}"
-        elif here == "verify" and other != "verify":
-            assert other not in INDEPENDENT, f"{path} imports {name}"
-            assert FLOOR[other] < FLOOR[here]
+        if package in ASIDE:
+            assert other in ASIDE[package], f"{path} imports {name}"
         elif other in ASIDE:
-            assert here == "commands", f"{path} imports {name}"
+            assert package == "commands", f"{path} imports {name}"
         else:
-            assert FLOOR[other] <= FLOOR[here], f"{path} imports {name}, which is above it"
+            assert LAYER[other] < LAYER[package], f"{path} imports {name}, which is not of a lower layer"
+        assert package != "verify" or not among(rest, INDEPENDENT), f"{path} imports {name}"
 
 
-def test_every_module_has_a_floor() -> None:
-    assert {room(path) for path in modules()} == {*FLOOR, *ASIDE}
+def test_every_package_has_a_layer() -> None:
+    assert {package_of(dotted(path)) for path in modules()} == {*LAYER, *ASIDE}
 
 
-def test_modules_on_one_floor_have_no_ring() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import provision.cli, provision.rollout.fleet, provision.lab.fleet"], check=False
-    )
-    assert done.returncode == 0
+#: The documented API, and pytest's plugin.
+PUBLIC = {
+    "provision.tasks": ("look", "fix", "apply"),
+    "provision.load": ("load", "Loaded", "Logins"),
+    "provision.verify.standalone": ("pytest_addoption",),
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_api_can_be_imported_by_itself(module: str) -> None:
+    names = ", ".join(PUBLIC[module])
+    done = subprocess.run([sys.executable, "-c", f"from {module} import {names}"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_no_file_is_called_utils() -> None:
@@ -131,7 +185,7 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_spec_key_is_documented() -> None:
-    from provision.schema import playbook_schema
+    from provision.project.schema import playbook_schema
 
     manual = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("spec", "rollout", "containers"))
     for name, model in playbook_schema()["$defs"].items():
@@ -140,14 +194,17 @@ def test_every_spec_key_is_documented() -> None:
 
 
 #: Modules that read what a host reports.
-HOST_TEXT = {"resources", "manifest", "back", "work", "doctor", "tasks", "plan", "job"}
+HOST_TEXT = {"resources", "planning", "remote.transaction", "tasks", "transport.job"}
 
 
 def test_text_is_split_as_the_host_splits_it() -> None:
     """str.splitlines, and str.split and str.strip without arguments, know more line ends and blanks than a host."""
     wrong = []
     for path in modules():
-        taken = {"splitlines", *(("split", "rsplit", "strip", "lstrip", "rstrip") if room(path) in HOST_TEXT else ())}
+        taken = {
+            "splitlines",
+            *(("split", "rsplit", "strip", "lstrip", "rstrip") if among(dotted(path), HOST_TEXT) else ()),
+        }
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
@@ -159,14 +216,14 @@ def test_text_is_split_as_the_host_splits_it() -> None:
 
 #: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.
 REVEALING = {
-    "secret.py",
-    "script.py",
+    "secrets/secret.py",
+    "remote/script.py",
     "resources/file.py",
     "resources/docker/container.py",
     "inventory/login.py",
-    "verify/declared/host.py",
+    "verify/declared/system.py",
     "verify/declared/objects.py",
-    "verify/declared/registry.py",
+    "verify/declared/registries.py",
 }
 
 

@@ -41,7 +41,7 @@ def test_what_gets_through_is_seen() -> None:
 
 def test_every_event_that_there_is_is_among_them() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parent.parent / "provision").rglob("*.py"))
-    found = set(re.findall(r'\b(?:Event|Shown|_tell)\(\s*"([a-z.]+)"', source))
+    found = set(re.findall(r'\b(?:Event|Shown|_emit)\(\s*"([a-z.]+)"', source))
     # What workers tell the controller of, and what it never shows.
     assert found - {"host.good"} <= {event.name for event in EVENTS}
 

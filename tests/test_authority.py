@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from provision.authority import CA_DAYS, CA_LEFT, LEAF_DAYS, LEAF_LEFT, Wanted, due, renew
 from provision.errors import UsageError
-from provision.sealing import recipients
+from provision.secrets.age import recipients
+from provision.secrets.authority import CA_DAYS, CA_LEFT, LEAF_DAYS, LEAF_LEFT, Wanted, due, renew
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = Wanted("lab", "reg.example", ("10.0.0.1",))

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
-from provision.plan import outlook
+from provision.planning.plan import inspection
+from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
-from provision.wire import Seen
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "cases"
@@ -78,10 +78,10 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
     seen = Seen.of(frames(case))
     if "refused" in case:
         with pytest.raises(Unfixable) as caught:
-            outlook(loaded.wishes[0], on, loaded.context, options, seen)
+            inspection(loaded.configs[0], on, loaded.context, options, seen)
         assert case["refused"] in str(caught.value)
         return
-    found = outlook(loaded.wishes[0], on, loaded.context, options, seen)
+    found = inspection(loaded.configs[0], on, loaded.context, options, seen)
     steps = [call for change in found.plan.changes for call in change.calls]
     shown = [[call.function, *call.args] for call in steps]
     wanted = case["steps"]

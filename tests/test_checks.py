@@ -45,12 +45,12 @@ def test_hosts_that_have_no_room_come_in_blocks() -> None:
 
 def test_junit_parts_make_one_file(tmp_path: Path) -> None:
     target = tmp_path / "all.xml"
-    with junit.Report(target) as report:
+    with junit.JUnitFile(target) as report:
         for name in ("one", "two"):
             part = report.part()
             assert part is not None
             part.write_text(f'<testsuites><testsuite name="{name}"><testcase name="c"/></testsuite></testsuites>')
     suites = [suite.get("name") for suite in ElementTree.parse(target).iter("testsuite")]  # noqa: S314 - our own
     assert suites == ["one", "two"]
-    with junit.Report(None) as silent:
+    with junit.JUnitFile(None) as silent:
         assert silent.part() is None

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from provision import back, planfile
-from provision.desire import Options
-from provision.disclosure import fingerprint, new_salt, pairs, readable, text
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Event, Platform, Resource, Salt, Withheld
-from provision.plan import outlook, outlook_of
+from provision.planning import planfile, rollback
+from provision.planning.plan import inspection, inspection_of
+from provision.remote.protocol import Seen
 from provision.report.diff import lines
 from provision.report.jsonlines import JsonLines
 from provision.report.shown import shown
 from provision.resources.apt_source import Entry, OtherEntries
+from provision.secrets.disclosure import fingerprint, new_salt, pairs, readable, text
 from provision.tasks import left_over
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.test_cases import frames
 
@@ -36,7 +36,7 @@ SALT = new_salt()
 
 def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report: Seen, salt: Salt = SALT) -> str:
     """All that a plan, a plan file, JSON and an error would say of these resources."""
-    found = outlook_of(host, on, resources, report.salted(salt))
+    found = inspection_of(host, on, resources, report.salted(salt))
     assert found.plan.changes, "there must be something to tell"
     json_lines = io.StringIO()
     JsonLines(json_lines)(shown(Event("host.plan", host, {"plan": found.plan})))
@@ -51,7 +51,7 @@ def told(project: Project, spec: dict[str, Any], **case: Any) -> str:
     loaded = project.load()
     assert DEBIAN is not None
     report = Seen.of(frames(case))
-    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(salt=SALT), report)
+    found = inspection(loaded.configs[0], DEBIAN, loaded.context, Options(salt=SALT), report)
     return everywhere("web1", DEBIAN, found.resources, report)
 
 
@@ -114,7 +114,7 @@ def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
     wanted = Entry("https://download.docker.com/linux/debian", ("trixie",), ("stable",), "/etc/apt/keyrings/docker.asc")
     other = OtherEntries("/etc/apt/sources.list.d/docker.sources", wanted)
     report = Seen.of(seen)
-    found = outlook_of("web1", DEBIAN, (other,), report)
+    found = inspection_of("web1", DEBIAN, (other,), report)
     ((call,),) = (change.calls for change in found.plan.changes)
     assert call.args[:4] == (path, "root", "adm", "0600")
     assert "hush-7c1f" not in everywhere("web1", DEBIAN, (other,), report)
@@ -182,7 +182,7 @@ def test_a_networks_labels_are_not_shown_and_still_brought_back(project: Project
     loaded = project.load()
     assert DEBIAN is not None
     report = Seen.of(frames({"seen": seen}))
-    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(), report)
+    found = inspection(loaded.configs[0], DEBIAN, loaded.context, Options(), report)
     (kept,) = [kept for change in found.plan.changes for call in change.calls for kept in call.keeps]
     assert "token=hush-label" in kept[2], "the host itself keeps it whole"
 
@@ -205,7 +205,7 @@ def record(mode: str, folder: str = "755") -> Seen:
     [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
 )
 def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -> None:
-    wanted = back.resources("run-1", record(mode, folder), (), 300)
+    wanted = rollback.resources("run-1", record(mode, folder), (), 300)
     assert DEBIAN is not None
     seen = Seen.of(
         frames({"files": {"/srv/app/env": {"mode": mode, "content": f"{NEW}\n"}}, "folders": {"/srv/app": folder}})
@@ -217,7 +217,7 @@ def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -
 
 def test_a_rollback_removes_a_private_file_unseen() -> None:
     absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
-    wanted = back.resources("run-1", absent, (), 300)
+    wanted = rollback.resources("run-1", absent, (), 300)
     assert DEBIAN is not None
     said = everywhere("web1", DEBIAN, wanted, Seen.of(frames({"files": file("600", f"{NEW}\n")})))
     assert NEW not in said
@@ -235,7 +235,7 @@ def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
     loaded = project.load()
     assert DEBIAN is not None
     report = Seen.of(frames({"files": file("600", claim)}))
-    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(), report)
+    found = inspection(loaded.configs[0], DEBIAN, loaded.context, Options(), report)
     assert [change.drift.keys for change in found.plan.changes] == [("content",)]
 
 
@@ -259,7 +259,7 @@ def test_a_change_of_what_is_not_shown_is_another_plan(project: Project) -> None
         assert DEBIAN is not None
         report = Seen.of(frames({"files": file("600", there)}))
         salt = Salt("5a17", stored=True)
-        found = outlook(loaded.wishes[0], DEBIAN, loaded.context, Options(salt=salt), report)
+        found = inspection(loaded.configs[0], DEBIAN, loaded.context, Options(salt=salt), report)
         made.append(planfile.entry(found.plan, salt))
     assert made[0] == made[1]
     assert made[0] != made[2]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from provision.distros import example, newest, platform
-from provision.doctor import examine, folders
-from provision.wire import Seen
+from provision.planning.doctor import examine, folders
+from provision.remote.protocol import Seen
 from tests.shells import each_shell, run
 
 NOW = 1_800_000_000.0

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from provision import spec
-from provision.plan import drift
+from provision.planning.plan import drift
+from provision.remote.protocol import Seen
 from provision.resources.docker.container import Container
-from provision.wire import Seen
 from tests.test_cases import frames
 
 #: What docker shows of a container of which nothing is declared but its image.

@@ -13,9 +13,9 @@ import urllib.parse
 import pytest
 import yaml
 
-from provision import secret
 from provision.errors import SpecError, UsageError, Where
-from provision.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
+from provision.secrets import secret
+from provision.text.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
 from tests.conftest import Project
 
 NASTY = [
@@ -232,7 +232,7 @@ def read_env(text: bytes) -> dict[str, str]:
 
 
 def test_a_projects_variables_plain_and_secret(given: Project) -> None:
-    from provision.desire import Options, desire
+    from provision.catalog import Options, compile_catalog
     from provision.distros import platform
     from provision.resources.file import File
 
@@ -243,14 +243,14 @@ def test_a_projects_variables_plain_and_secret(given: Project) -> None:
         given.spec(yaml.safe_dump({"compose": {"shop": {"content": "{}", "environment": environment}}}))
         loaded, on = given.load(), platform("debian", "13", "trixie")
         assert on is not None
-        resources = desire(loaded.wishes[0], on, loaded.context, Options())
+        resources = compile_catalog(loaded.configs[0], on, loaded.context, Options())
         (file,) = [one for one in resources if isinstance(one, File) and one.path.endswith(".env")]
         found = read_env(secret.reveal_bytes(file.content))
         assert found == {"PLAIN": value, "SECRET": value, "MIXED": f"x {value} y"}
 
 
 def test_a_proxys_password_is_encoded_for_the_url(given: Project) -> None:
-    from provision.desire import Options, desire
+    from provision.catalog import Options, compile_catalog
     from provision.distros import platform
     from provision.resources.file import File
 
@@ -259,7 +259,7 @@ def test_a_proxys_password_is_encoded_for_the_url(given: Project) -> None:
     given.spec("engine: {proxy: {http: 'http://me:{{ pw }}@proxy.example:3128', no_proxy: [.example]}}")
     loaded, on = given.load(), platform("debian", "13", "trixie")
     assert on is not None
-    resources = desire(loaded.wishes[0], on, loaded.context, Options())
+    resources = compile_catalog(loaded.configs[0], on, loaded.context, Options())
     (file,) = [one for one in resources if isinstance(one, File) and one.path == "/etc/docker/proxy.env"]
     lines = dict(line.split("=", 1) for line in secret.reveal_bytes(file.content).decode().splitlines())
     url = urllib.parse.urlsplit(systemd_reads(lines["HTTP_PROXY"]))

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from provision import tasks
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
-from provision.plan import outlook
-from provision.script import SH, included, job_script, look_script, quote
-from provision.wire import Seen
-from provision.work import work
+from provision.planning.plan import inspection
+from provision.remote.protocol import Seen
+from provision.remote.script import SH, included, job_script, look_script, quote
+from provision.remote.transaction import work
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "golden"
@@ -79,13 +79,13 @@ BARE = [
 def scripts(project: Project) -> dict[str, str]:
     project.spec(SPEC)
     loaded = project.load()
-    wish = loaded.wishes[0]
-    made = {"look.sh": look_script(tasks._looks(wish, loaded.context, Options()))}
+    config = loaded.configs[0]
+    made = {"look.sh": look_script(tasks._looks(config, loaded.context, Options()))}
     for flavour, (words, *paths) in PLATFORMS.items():
         on = platform(*words)
         assert on is not None
         bare = [*BARE, *(("file", path, "absent") for path in paths)]
-        found = outlook(wish, on, loaded.context, Options(), Seen.of(bare))
+        found = inspection(config, on, loaded.context, Options(), Seen.of(bare))
         calls = [call for resource in found.resources for call in resource.look()]
         job = work("20260101T000000-00000000", found.plan, found.report, found.remember, found.forget)
         made[f"{flavour}-fix.sh"] = job_script(job, calls, {})

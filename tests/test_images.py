@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.blobs import Archive, archive
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change
-from provision.plan import drift, outlook
+from provision.planning.plan import drift, inspection
+from provision.remote.protocol import Seen
+from provision.remote.uploads import Archive, archive
 from provision.resources.docker.image import LoadedImage
 from provision.tasks import pushed
 from provision.verify.declared.objects import loaded_image, published_port
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.lab import images
 from tests.test_cases import frames
@@ -73,7 +73,7 @@ def test_an_archive_of_several_images_is_kept_until_the_last_is_loaded(project: 
     found = project.load()
     on = platform("debian", "13", "trixie")
     assert on is not None
-    plan = outlook(found.wishes[0], on, found.context, Options(), Seen.of(frames({}))).plan
+    plan = inspection(found.configs[0], on, found.context, Options(), Seen.of(frames({}))).plan
     assert [_words(change)[2:4] for change in plan.changes] == [("keep", "one:1"), ("-", "two:1")]
 
 
@@ -87,7 +87,7 @@ def test_verify_knows_each_image_of_an_archive(project: Project) -> None:
     project.write("playbooks/both.tar", (project.folder / "both.tar").read_bytes())
     project.spec(yaml.safe_dump({"images": {"one:1": {"archive": "both.tar"}, "two:1": {"archive": "both.tar"}}}))
     found = project.load()
-    named = {one.name: one.value for one in loaded_image(found.wishes[0], found.context)}
+    named = {one.name: one.value for one in loaded_image(found.configs[0], found.context)}
     assert {name: value[0] for name, value in named.items()} == {name: {each} for name, each in ids.items()}
     assert named["one:1"][1] != named["two:1"][1]
 
@@ -104,5 +104,5 @@ def test_verify_knows_each_image_of_an_archive(project: Project) -> None:
 def test_a_port_as_testinfra_takes_it(project: Project, port: str, socket: tuple[str, str, str]) -> None:
     project.spec(yaml.safe_dump({"containers": {"web": {"image": "app:1", "ports": [port]}}}))
     found = project.load()
-    (one,) = published_port(found.wishes[0], found.context)
+    (one,) = published_port(found.configs[0], found.context)
     assert one.value == socket

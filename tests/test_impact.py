@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from provision.daemon_keys import keys
 from provision.distros import platform
-from provision.engine import sysctls
-from provision.impact import impacts, key_effects, worst
+from provision.dockerd.daemon_json import sysctls
+from provision.dockerd.daemon_keys import keys
+from provision.dockerd.key_effects import key_effects, worst
 from provision.model import Call, Change, Drift, Plan
+from provision.planning.impact import impacts
 
 
 @pytest.mark.parametrize(

@@ -13,20 +13,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from provision import back, planfile, secret, spec
+from provision import spec
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Event, Plan, Platform, Resource, Salt
-from provision.plan import outlook
+from provision.planning import planfile, rollback
+from provision.planning.plan import inspection
+from provision.remote.protocol import BEGIN, Frames, Seen
+from provision.remote.script import job_script, look_script, submit_script
+from provision.remote.transaction import Step, Work, work
 from provision.resources.apt_source import Entry, OtherEntries
 from provision.resources.docker.container import Container
 from provision.resources.docker.network import NoNetwork
 from provision.resources.file import File
 from provision.resources.hostname import Hostname
 from provision.resources.obstacle import Unfixable
-from provision.script import job_script, look_script, submit_script
-from provision.wire import BEGIN, Frames, Seen
-from provision.work import Step, Work, work
-from provision.yamlfile import load
+from provision.secrets import secret
+from provision.text.yamlfile import load
 from tests.conftest import Project
 
 HUSH = "hush-hush-7c1f"
@@ -102,7 +104,7 @@ def of_record(token: str) -> list[Call]:
         frame("before", "run", "there", "file 1 /etc/x\nend - -"),
         frame("kept", "/etc/x", "regular file:644:root:root", encoded),
     )
-    (resource,) = back.resources("run", record, [], 60)
+    (resource,) = rollback.resources("run", record, [], 60)
     return fixed(resource, seen(frame("file", "/etc/x", "absent")))
 
 
@@ -119,7 +121,7 @@ def test_a_token_in_what_a_host_says_is_text(of: Callable[[str], list[Call]], to
 def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
     project.spec("modules: [overlay]\n")
     loaded = project.load()
-    play = loaded.wishes[0].plays[0]
+    play = loaded.configs[0].plays[0]
     text = f"provision-manifest 1\nplay Site\nfile /etc/{token}\n"
     report = seen(
         frame("manifest", play.slug, text),
@@ -127,7 +129,7 @@ def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
         frame("modules", ""),
         file("/etc/x", b""),
     )
-    found = outlook(loaded.wishes[0], DEBIAN, loaded.context, _options(), _patient(report))
+    found = inspection(loaded.configs[0], DEBIAN, loaded.context, _options(), _patient(report))
     made = work("run", found.plan, found.report, found.remember, found.forget, secrets=frozenset({token}))
     secrets: dict[str, str] = {}
     job = job_script(made, [], secrets)
@@ -136,7 +138,7 @@ def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
 
 
 def _options() -> Any:
-    from provision.desire import Options
+    from provision.catalog import Options
 
     return Options()
 
@@ -173,7 +175,7 @@ def test_bytes_that_are_no_text_come_back_as_they_were() -> None:
 def test_a_token_can_not_be_worked_out(token: str) -> None:
     """Not from the path, the line, the name and the source, and not from another run's."""
     program = (
-        "from pathlib import Path; from provision import secret; from provision.errors import Where;"
+        "from pathlib import Path; from provision.secrets import secret; from provision.errors import Where;"
         "print(secret.declare('db_password', {'env': 'HUSH'}, Where(Path('group_vars/db.yml'), 1)))"
     )
     others = {subprocess.check_output([sys.executable, "-c", program], text=True).strip() for _ in range(2)}
@@ -207,9 +209,9 @@ def test_what_a_host_refers_to(project: Project, monkeypatch: pytest.MonkeyPatch
         "registry: {name: reg.example, users: {ci: {password: '{{ c }}'}}}\n"
     )
     loaded = project.load()
-    from provision.desire import desire
+    from provision.catalog import compile_catalog
 
-    resources = desire(loaded.wishes[0], DEBIAN, loaded.context, _options())
+    resources = compile_catalog(loaded.configs[0], DEBIAN, loaded.context, _options())
     found = {secret.reveal(one) for one in secret.referred(resources)}
     plain = {one for one in found if one.startswith("value-of-")}
     assert plain == {"value-of-A", "value-of-B", "value-of-D"}
@@ -273,10 +275,10 @@ def test_a_file_of_ones_own_may_hold_anything(project: Project) -> None:
     project.write("playbooks/files/manual", "it is a token, «secret:db_password:1a2b3c4d»\n")
     project.spec("files: {/etc/manual: {src: manual}}\n")
     loaded = project.load()
-    from provision.desire import desire
+    from provision.catalog import compile_catalog
 
     (resource,) = (
-        one for one in desire(loaded.wishes[0], DEBIAN, loaded.context, _options()) if one.id.endswith("ual")
+        one for one in compile_catalog(loaded.configs[0], DEBIAN, loaded.context, _options()) if one.id.endswith("ual")
     )
     data, secrets = sent(fixed(resource, seen(frame("file", "/etc/manual", "absent"))), frozenset())
     assert secrets == {}
@@ -313,7 +315,7 @@ def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: py
             frame("before", "run", "there", "container running:no:0 web\nmade 1 web\nend - -"),
             frame("made_of", "web", f"sha256:aa\n{label}"),
         )
-        (found,) = back.resources("run", record, [], 60, secrets)
+        (found,) = rollback.resources("run", record, [], 60, secrets)
         assert isinstance(found, Container)
         return found
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from provision import distros
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.errors import SpecError
 from provision.model import Drift, State
+from provision.remote.protocol import Seen
+from provision.remote.script import quote
 from provision.resources.keyring import Keyring
-from provision.script import quote
-from provision.wire import Seen
 from tests.conftest import Project
 from tests.shells import each_shell, run, stub
 from tests.test_cases import frames
@@ -31,7 +31,7 @@ def keyring(project: Project, spec: str, on: tuple[str, str, str] = ("debian", "
     loaded = project.load()
     where = distros.platform(*on)
     assert where is not None
-    resources = desire(loaded.wishes[0], where, loaded.context, Options())
+    resources = compile_catalog(loaded.configs[0], where, loaded.context, Options())
     found = [resource for resource in resources if isinstance(resource, Keyring)]
     assert len(found) == 1
     return found[0]
@@ -112,7 +112,7 @@ def test_a_key_in_the_spec_is_held_to_its_fingerprints(project: Project) -> None
         loaded = project.load()
         where = distros.platform("debian", "13", "trixie")
         assert where is not None
-        list(desire(loaded.wishes[0], where, loaded.context, Options()))
+        list(compile_catalog(loaded.configs[0], where, loaded.context, Options()))
 
     declare(f"[{RSA2048}, {ED25519}]")
     with pytest.raises(SpecError, match=f"the key has the fingerprint {ED25519}"):

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from provision import limits
-from provision.compose import images
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.inventory.ranges import expand
-from provision.lint.daemon import lint_text
-from provision.yamlfile import load
+from provision.lint.daemon_file import lint_text
+from provision.project.compose_file import images
+from provision.text import limits
+from provision.text.yamlfile import load
 from tests.conftest import Project
 
 
@@ -33,7 +33,8 @@ def loaded(text: str) -> object:
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
         "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
-        "from pathlib import Path; from provision.errors import ProvisionError; from provision.yamlfile import load\n"
+        "from pathlib import Path; from provision.errors import ProvisionError\n"
+        "from provision.text.yamlfile import load\n"
         "try: print(type(load(Path('x.yml'), sys.stdin.read())).__name__)\n"
         "except ProvisionError as error: print(error)"
     )
@@ -102,10 +103,10 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     project.write("inventory/group_vars/all.yml", f"deep: {deep}\nspec: {{engine: {{daemon: {{b: {deep}}}}}}}\n")
     project.spec('engine: {daemon: {a: "{{ deep }}"}}')
     loaded = project.load()
-    engine = loaded.wishes[0].spec.engine
+    engine = loaded.configs[0].spec.engine
     assert engine is not None
     assert json.dumps(engine.daemon, sort_keys=True) == json.dumps({"a": json.loads(deep), "b": json.loads(deep)})
-    lint(loaded.wishes)
+    lint(loaded.configs)
 
 
 @pytest.mark.parametrize(

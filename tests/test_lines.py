@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from provision.lines import lines_of, words_of
-from provision.manifest import Manifest
+from provision.planning.manifest import Manifest
+from provision.remote.protocol import Seen
 from provision.report.journal import folder, read
 from provision.resources.apt_source import without
 from provision.resources.hostname import Hostname
@@ -16,7 +17,6 @@ from provision.resources.packages import installed
 from provision.resources.service import Service
 from provision.resources.sysctl import Sysctl, SysctlElsewhere
 from provision.resources.user import User
-from provision.wire import Seen
 from tests.test_journal import begun
 
 #: Where str.splitlines ends a line and no program of a host does, but for the newline.

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.daemon_keys import keys, version
-from provision.lint import formats, loose_json, pages
-from provision.lint.daemon import lint_text
+from provision.dockerd.daemon_keys import keys, version
+from provision.lint import loose_json, output_formats, pages
+from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.lint.rules import RULES
 
@@ -290,12 +290,14 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
 
 def test_formats() -> None:
     found = lint('{"log-driver": "local",\n"debug": "a,b: %"}')
-    assert formats.text(found).splitlines()[-1] == "1 errors, 0 warnings"
-    (row,) = json.loads(formats.as_json(found))
+    assert output_formats.text(found).splitlines()[-1] == "1 errors, 0 warnings"
+    (row,) = json.loads(output_formats.as_json(found))
     assert (row["id"], row["line"], row["level"]) == ("DJ110", 2, "error")
-    run = json.loads(formats.sarif(found))["runs"][0]
+    run = json.loads(output_formats.sarif(found))["runs"][0]
     assert run["tool"]["driver"]["rules"][0]["id"] == run["results"][0]["ruleId"] == "DJ110"
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
-    assert formats.github(found).startswith("::error file=daemon.json,line=2,title=DJ110 wrong-type::debug must be")
-    assert formats.github(found).count("\n") == 1
-    assert "%25" in formats.github(found)
+    assert output_formats.github(found).startswith(
+        "::error file=daemon.json,line=2,title=DJ110 wrong-type::debug must be"
+    )
+    assert output_formats.github(found).count("\n") == 1
+    assert "%25" in output_formats.github(found)

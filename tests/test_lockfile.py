@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from provision import lockfile, tasks
-from provision.desire import Options
+from provision import tasks
+from provision.catalog import Options
 from provision.distros import platform
 from provision.errors import SpecError, UsageError
+from provision.project import lockfile
 from tests.conftest import Project
 
 
@@ -59,7 +60,7 @@ def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(projec
     project.spec("{engine: {}}")
     loaded = project.load()
     assert loaded.context.locks
-    looks = tasks._looks(loaded.wishes[0], loaded.context, Options())
+    looks = tasks._looks(loaded.configs[0], loaded.context, Options())
     asked = {word for call in looks["dnf"] if call.function == "look_packages" for word in call.args}
     assert "python3-dnf-plugin-versionlock" in asked
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from provision import secret
-from provision.declare import context
 from provision.distros import platform
 from provision.errors import Where
 from provision.model import Call, Failure, Plan
-from provision.script import job_script, quote, submit_script
-from provision.work import Step, Work
+from provision.project.host_config import context
+from provision.remote.script import job_script, quote, submit_script
+from provision.remote.transaction import Step, Work
+from provision.secrets import secret
 from tests.shells import each_shell, run
 
 VALUE = "Pa'ss/wo+rd <&>?\"\\ü 1"
@@ -103,7 +103,7 @@ def test_a_secret_that_is_read_later_is_masked_then(known: Callable[..., str]) -
 
 
 def test_a_failure_is_masked_whatever_it_was_made_of(known: Callable[..., str]) -> None:
-    from provision.rollout.host import HostRun
+    from provision.rollout.host_run import HostRun
 
     token = known(VALUE)
     ended: list[Failure | None] = []

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from provision.model import Call, Change, Drift, Plan, Platform
+from provision.remote.protocol import Seen
+from provision.remote.script import quote
+from provision.remote.transaction import work
 from provision.resources.file import File, put
 from provision.resources.folder import Folder
-from provision.script import quote
-from provision.wire import Seen
-from provision.work import work
 from tests.shells import each_shell, run, stub
 from tests.test_shell import call
 

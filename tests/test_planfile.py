@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from provision import planfile, secret, signing
-from provision.commands import narrowing
-from provision.disclosure import new_salt
+from provision.commands import selection
 from provision.errors import UsageError, Where
 from provision.model import Call, Change, Drift, Impact, Plan, Platform, Salt
+from provision.planning import planfile
+from provision.secrets import secret, signing
+from provision.secrets.disclosure import new_salt
 from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
@@ -125,7 +126,7 @@ def test_the_bytes_that_were_verified_are_the_plan(
         return keygen(*words, given=given)
 
     monkeypatch.setattr(signing, "_keygen", swapping)
-    found = narrowing.approved(arguments(project, plan, signers))
+    found = selection.approved_plan(arguments(project, plan, signers))
     assert found == MADE
 
 
@@ -169,7 +170,7 @@ PACED = """\
 
 def rollout(project: Project, text: str = PACED, pool: str = "a") -> dict[str, Any]:
     project.write("playbooks/site.yml", text.format(pool=pool))
-    found: dict[str, Any] = planfile.rollout(project.load().wishes, project.folder / "playbooks")
+    found: dict[str, Any] = planfile.rollout(project.load().configs, project.folder / "playbooks")
     return found
 
 
@@ -198,9 +199,9 @@ def test_another_rollout_is_refused_before_any_host(project: Project, plan: Path
     approved = rollout(project)
     planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
     args = arguments(project, plan)
-    found = narrowing.approved(args)
+    found = selection.approved_plan(args)
     assert found is not None
-    assert narrowing.promised(args, found, project.load()) == {"web1": {"changes": []}}
+    assert selection.approved_entries(args, found, project.load()) == {"web1": {"changes": []}}
     rollout(project, PACED.replace("sh, tell", "sh, -c, reboot"))
     with pytest.raises(UsageError, match=r"no host was touched: the rollout .* \(after of the play 'Site'\)"):
-        narrowing.promised(args, found, project.load())
+        selection.approved_entries(args, found, project.load())

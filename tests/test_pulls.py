@@ -6,8 +6,8 @@ import threading
 import time
 from collections import Counter
 
-from provision.declare import Wish
 from provision.model import Call, Change, Drift, Event, Plan, Platform
+from provision.project.host_config import HostConfig
 from provision.rollout.pulls import Pulls
 from tests.conftest import Project
 
@@ -29,7 +29,7 @@ def done(image: str) -> Event:
 
 def test_the_bound_holds(project: Project) -> None:
     project.spec(SPEC)
-    wish: Wish = project.wish()
+    config: HostConfig = project.config()
     pulls, lock = Pulls(), threading.Lock()
     now: Counter[str] = Counter()
     most: Counter[str] = Counter()
@@ -38,7 +38,7 @@ def test_the_bound_holds(project: Project) -> None:
     def host(seed: int) -> None:
         # Of one registry or both, in either order.
         images = (names, names[::-1], names[:1], names[1:])[seed % 4]
-        with pulls.held(wish, plan(*images)) as pulling:
+        with pulls.held(config, plan(*images)) as pulling:
             for image in images:
                 with lock:
                     now[image] += 1
@@ -47,7 +47,7 @@ def test_the_bound_holds(project: Project) -> None:
                 with lock:
                     now[image] -= 1
             for image in images:
-                pulling.heard(done(image))
+                pulling.received(done(image))
 
     threads = [threading.Thread(target=host, args=(seed,)) for seed in range(60)]
     for thread in threads:
@@ -61,23 +61,23 @@ def test_the_bound_holds(project: Project) -> None:
 
 def test_places_are_given_back_with_the_last_image(project: Project) -> None:
     project.spec(SPEC)
-    wish, pulls = project.wish(), Pulls()
+    config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)
-    with pulls.held(wish, plan("b.example:5000/x:1", "b.example:5000/y:1")) as pulling:
+    with pulls.held(config, plan("b.example:5000/x:1", "b.example:5000/y:1")) as pulling:
         assert not place.acquire(blocking=False)
-        pulling.heard(done("b.example:5000/x:1"))
+        pulling.received(done("b.example:5000/x:1"))
         assert not place.acquire(blocking=False), "there is another one to come"
-        pulling.heard(done("b.example:5000/y:1"))
+        pulling.received(done("b.example:5000/y:1"))
         assert place.acquire(blocking=False), "what comes after the pulls holds up nobody"
         place.release()
 
 
 def test_a_failed_run_keeps_no_place(project: Project) -> None:
     project.spec(SPEC)
-    wish, pulls = project.wish(), Pulls()
+    config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)
     try:
-        with pulls.held(wish, plan("b.example:5000/x:1")):
+        with pulls.held(config, plan("b.example:5000/x:1")):
             raise RuntimeError
     except RuntimeError:
         pass

@@ -11,14 +11,14 @@ import bcrypt
 import pytest
 import yaml
 
-from provision import secret
-from provision.desire import Options, desire
-from provision.desire.certificates import renewed
+from provision.catalog import Options, compile_catalog
+from provision.commands.authorities import renewed
 from provision.distros import platform
 from provision.errors import SpecError
 from provision.model import Platform
 from provision.resources.file import File
-from provision.secret import reveal
+from provision.secrets import secret
+from provision.secrets.secret import reveal
 from tests.conftest import Project
 
 PASSWORD = "pass'word \\\" $x"
@@ -41,7 +41,7 @@ def files(project: Project, spec: str, *on: str) -> dict[str, File]:
     loaded = project.load()
     where: Platform | None = platform(*(on or ("debian", "13", "trixie")))
     assert where is not None
-    resources = desire(loaded.wishes[0], where, loaded.context, Options())
+    resources = compile_catalog(loaded.configs[0], where, loaded.context, Options())
     return {resource.path: resource for resource in resources if isinstance(resource, File)}
 
 
@@ -101,8 +101,8 @@ engine: {registries: {"reg.example:5000": {authority: lab}}}
     with pytest.raises(SpecError, match="there is no authority lab"):
         files(project, spec)
     # What apply does first.
-    from provision.declare import context, declare
-    from provision.playbook import load_playbook
+    from provision.project.host_config import context, declare
+    from provision.project.playbook import load_playbook
 
     path = project.folder / "playbooks/site.yml"
     said = renewed(declare(project.inventory(), load_playbook(path)), context(path))

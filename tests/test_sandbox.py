@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from provision import limits, secret
 from provision.errors import SpecError, Where
-from provision.render import Scope, Templates
-from provision.sandbox.blind import WORKING
-from provision.sandbox.encoders import ENCODERS
-from provision.yamlfile import Map, Seq, Unsafe
+from provision.secrets import secret
+from provision.text import limits
+from provision.text.render import Scope, Templates
+from provision.text.sandbox.blind import WORKING
+from provision.text.sandbox.encoders import ENCODERS
+from provision.text.yamlfile import Map, Seq, Unsafe
 from tests.conftest import Project
 
 VALUE = 'it\'s "50%" <b>/ü\nline 2'

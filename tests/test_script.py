@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from provision.desire import Options
+from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Change, Drift, Plan
-from provision.plan import outlook
-from provision.script import SH, job_script
-from provision.wire import Seen
-from provision.work import work
+from provision.planning.plan import inspection
+from provision.remote.protocol import Seen
+from provision.remote.script import SH, job_script
+from provision.remote.transaction import work
 from tests.conftest import Project
 from tests.test_cases import CASES, frames
 
@@ -39,7 +39,7 @@ def rendered(project: Project, case: dict[str, Any]) -> str:
     on = platform(*case.get("platform", ("debian", "13", "trixie")))
     assert on is not None
     options = Options(upgrade=case.get("upgrade", False))
-    found = outlook(loaded.wishes[0], on, loaded.context, options, Seen.of(frames(case)))
+    found = inspection(loaded.configs[0], on, loaded.context, options, Seen.of(frames(case)))
     calls = [call for resource in found.resources for call in resource.look()]
     job = work(
         "20260101T000000-00000000", found.plan, found.report, found.remember, found.forget, data_root="/var/lib/docker"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from provision import secret
 from provision.distros import platform
 from provision.errors import SpecError, Where
 from provision.model import Call, Plan
-from provision.script import job_script, submit_script
-from provision.work import Step, Work
+from provision.remote.script import job_script, submit_script
+from provision.remote.transaction import Step, Work
+from provision.secrets import secret
 from tests.conftest import Project
 
 HUSH = "hush-hush-7c1f"

@@ -11,21 +11,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from provision import secret
-from provision.desire import Options, desire
+from provision.catalog import Options, compile_catalog
 from provision.distros import platform
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Plan, State
-from provision.pacing import Pacing
+from provision.project.rollout_options import RolloutOptions
+from provision.project.schema import playbook_schema
+from provision.remote.protocol import Seen
+from provision.remote.script import job_script, look_script, quote, submit_script
+from provision.remote.transaction import Step, Work
 from provision.resources.docker.compose import Project as ComposeProject
-from provision.schema import playbook_schema
-from provision.script import job_script, look_script, quote, submit_script
+from provision.secrets import secret
 from provision.spec import Spec
 from provision.spec.secrets import SCHEMA_KEY, leaves, takers
-from provision.validate import validate
+from provision.spec.validate import validate
 from provision.visible import visible
-from provision.wire import Seen
-from provision.work import Step, Work
 from tests.conftest import Project
 
 HUSH = "hush-7c1f-never-shown"
@@ -34,7 +34,7 @@ OPEN = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"
 #: Every place of the spec: the path of a value, and the models that it is a part of.
 PLACES = [
     pytest.param(model, path, marked, id=f"{model.__name__}.{path}")
-    for model in (Spec, Pacing)
+    for model in (Spec, RolloutOptions)
     for path, marked in leaves(model)
 ]
 TAKERS = takers(Spec)
@@ -203,7 +203,7 @@ def bare(project: Project) -> Iterator[tuple[Change, tuple[Call, ...]]]:
     loaded = project.load()
     on = platform("debian", "13", "trixie")
     assert on is not None
-    for resource in desire(loaded.wishes[0], on, loaded.context, Options()):
+    for resource in compile_catalog(loaded.configs[0], on, loaded.context, Options()):
         want = resource.want()
         seen: State = {}
         try:

@@ -12,7 +12,7 @@ import pytest
 from fabric import Connection
 
 from provision.model import Login
-from provision.transport import blobs
+from provision.transport import upload
 from provision.transport.execute import execute
 from provision.transport.shell import Shell
 from provision.transport.ssh import HostError
@@ -115,7 +115,7 @@ def test_a_wrong_password_is_tried_once_by_a_probe(host: Connection, sudo: Path)
 
 def test_a_wrong_password_is_tried_once_by_a_transfer(host: Connection, sudo: Path) -> None:
     with pytest.raises(HostError, match="sudo refuses the password"):
-        blobs._pour(host, login("wrong"), "/tmp/never", lambda size: b"", soon())
+        upload._pour(host, login("wrong"), "/tmp/never", lambda size: b"", soon())
     assert tries(sudo) == ["wrong"]
 
 
@@ -172,7 +172,7 @@ def test_a_right_password_is_no_part_of_what_follows(host: Connection, sudo: Pat
     assert [shell.run(f"cat; echo {word}", 60).stdout for word in ("one", "two")] == [b"one\n", b"two\n"]
     pieces = [b"right\n\x00\xff", b"tail", b""]
     poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
-    blobs._pour(host, login("right"), str(poured), lambda size: pieces.pop(0), soon())
+    upload._pour(host, login("right"), str(poured), lambda size: pieces.pop(0), soon())
     assert poured.read_bytes() == b"right\n\x00\xfftail"
     poured.unlink()
     assert tries(sudo) == (["right"] * 3 if asked else [])

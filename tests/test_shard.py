@@ -13,13 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from provision import __version__
+from provision.catalog import Options
 from provision.cli import main
-from provision.desire import Options
 from provision.errors import UsageError
 from provision.model import Event
 from provision.rollout import cluster
 from provision.rollout.cluster import Address, Cluster
-from provision.rollout.request import Request
+from provision.rollout.goal import Goal
+from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, digest, go, plain, release
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder
@@ -30,13 +31,13 @@ def shard(project: Folder) -> Shard:
     project.spec("files: {/etc/x: {content: x}}")
     inventory, playbook = project.folder / "inventory", project.folder / "playbooks/site.yml"
     made = Project(inventory, playbook, None, None, Options(), Connecting(), digest(inventory, playbook))
-    return Shard(made, plain(Request("plan", confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
+    return Shard(made, plain(RunRequest(Goal.PLAN, confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
 
 
 def test_a_shard_can_travel(shard: Shard) -> None:
     there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - our own
     assert there == shard
-    assert [wish.host.name for wish in there.project.load(("web1",)).wishes] == ["web1"]
+    assert [config.host.name for config in there.project.load(("web1",)).configs] == ["web1"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_no_secret_of_the_command_line_travels(
 )
 def test_another_project_is_refused(project: Folder, shard: Shard, name: str) -> None:
     project.write("playbooks/.provision/runs/x", "what a run leaves is no part of it")
-    assert shard.project.load(("web1",)).wishes
+    assert shard.project.load(("web1",)).configs
     path = project.folder / name
     project.write(name, (path.read_text() if path.exists() else "") + "# more\n")
     told: list[Event] = []

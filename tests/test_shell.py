@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.model import Call
+from provision.remote.protocol import Frames, Seen
+from provision.remote.script import SH, quote
 from provision.resources.file import put
 from provision.resources.observed import digest, observe
-from provision.script import SH, quote
-from provision.wire import Frames, Seen
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.script import quote
+from provision.remote.script import quote
 from tests.shells import each_shell, run, stub
 
 CONTAINER = {"Name": "/web", "Image": "sha256:aa", "Config": {"Labels": {"provision.secrets": ",OLD,"}}}
@@ -32,7 +32,7 @@ def with_pid(text: str, folder: Path) -> str:
 @pytest.fixture
 def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of our shell files that looks for docker's pid file, and root's logins, below the test's folder."""
-    from provision import script
+    from provision.remote import script
     from tests import shells
 
     copy = tmp_path / "sh"
@@ -173,7 +173,7 @@ case "$*" in
 esac"""
     path = docker(tmp_path / "bin", body)
     stub(path, "df", "echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
-    from provision.script import SH
+    from provision.remote.script import SH
 
     least = "1000" if room else "0"
     script = f"PATH={quote(str(path))}:$PATH; set -- 60 {least} named:1 kept:1\n{(SH / 'host/prune.sh').read_text()}"
@@ -250,7 +250,7 @@ def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path
     said = '/data|overlayfs|[["driver-type","io.containerd.snapshotter.v1"]]'
     path = docker(tmp_path / "bin", f"""case "$*" in 'info '*) echo '{said}' ;; 'image ls '*) echo sha256:a ;; esac""")
     stub(path, "df", f"echo \"$*\" >>{tmp_path}/asked; echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
-    from provision.script import SH
+    from provision.remote.script import SH
 
     text = (SH / "host/prune.sh").read_text().replace("/etc/containerd/config.toml", str(toml))
     script = f"PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import ProvisionError
-from provision.render import Scope
-from provision.yamlfile import Map
+from provision.text.render import Scope
+from provision.text.yamlfile import Map
 from tests.conftest import Project
 
 BAD = [
@@ -165,7 +165,7 @@ def test_plays_unite_and_variables_refine(project: Project) -> None:
     )
     project.write("inventory/group_vars/docker.yml", "spec: {engine: {daemon: {labels: [b, c]}}}\n")
     project.write("inventory/host_vars/web1.yml", "spec: {engine: {daemon: {debug: false}}}\n")
-    spec = project.wish().spec
+    spec = project.config().spec
     assert sorted(spec.packages) == ["curl", "jq"]
     assert spec.engine is not None
     # Lists replace, maps merge, the host wins over the group.
@@ -180,7 +180,7 @@ def test_types_survive_templates_and_yaml(project: Project) -> None:
         'files: {/etc/x: {content: "{{ 1 }}a", mode: "{{ m }}"}, /etc/y: {content: b, mode: 755}}\n'
         "sysctl: {net.ipv4.ip_forward: '{{ n - 5 }}', net.ipv4.ip_local_port_range: 1024   65000}"
     )
-    spec = project.wish().spec
+    spec = project.config().spec
     assert spec.engine is not None
     assert spec.engine.version == "26.10"
     assert spec.engine.daemon == {"mtu": 5, "debug": True, "labels": [1, "2"], "x": "5%"}
@@ -212,12 +212,12 @@ def test_a_template_in_yaml_keeps_its_last_newline(text: str, expected: object) 
 def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
     text = "    content: |\n      * * * * * root {{ 'true' }}\n"
     project.spec(f"files:\n  /etc/cron.d/x:\n{text}")
-    assert project.wish().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
+    assert project.config().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
 
 
 def test_unsafe_text_is_no_template(project: Project) -> None:
     project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
-    assert project.wish().spec.files["/etc/x"].content == "{{ not a template }}"
+    assert project.config().spec.files["/etc/x"].content == "{{ not a template }}"
 
 
 def test_a_variable_that_needs_itself(project: Project) -> None:
@@ -231,10 +231,10 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     project.spec("engine: {}")
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
-    from provision.desire import Options, contents, desire
+    from provision.catalog import Options, compile_catalog, contents
     from provision.distros import example, newest
 
-    rendered = dict(contents(desire(loaded.wishes[0], example(newest("ubuntu")), loaded.context, Options())))
+    rendered = dict(contents(compile_catalog(loaded.configs[0], example(newest("ubuntu")), loaded.context, Options())))
     text = rendered["/etc/apt/sources.list.d/docker.sources"].decode()
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
 

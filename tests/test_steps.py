@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from provision.distros import platform
-from provision.engine import DAEMON_JSON, askable
+from provision.dockerd.daemon_json import DAEMON_JSON, askable
 from provision.model import LONG, USUAL, Call, Change, Drift, Plan, Resource
-from provision.plan import _checked
+from provision.planning.plan import _checked
+from provision.remote.protocol import Seen
+from provision.remote.script import job_script
+from provision.remote.transaction import Step, Work
 from provision.resources.docker.compose import NoProject, Project
 from provision.resources.docker.container import Container, NoContainer
 from provision.resources.docker.image import NoImage, PulledImage
@@ -21,10 +24,7 @@ from provision.resources.file import put
 from provision.resources.hold import Hold
 from provision.resources.packages import Packages
 from provision.resources.port import Listening
-from provision.script import job_script
 from provision.spec import Container as Declared
-from provision.wire import Seen
-from provision.work import Step, Work
 from tests.shells import each_shell, run, stub
 from tests.test_lock import identity
 

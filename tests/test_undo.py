@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from provision.impact import rollback_impacts
 from provision.model import Call, Change, Drift, Impact, Plan, Platform
-from provision.script import SH
-from provision.work import work
+from provision.planning.impact import rollback_impacts
+from provision.remote.script import SH
+from provision.remote.transaction import work
 from tests.shells import each_shell, run, stub
 
 HOST = Platform("debian", "13", "trixie", "amd64", "apt")
@@ -183,7 +183,7 @@ def test_the_programs_of_a_killed_job_are_found_by_its_session(shell: list[str],
 
 def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
     """Whether a plan of this one call arms a rollback."""
-    from provision.wire import Seen
+    from provision.remote.protocol import Seen
 
     change = Change("x", Drift({}, {}, ()), (call,))
     return work("run", Plan("web1", HOST, (change,)), Seen.of([]), risky=more).risky
@@ -253,7 +253,7 @@ def test_steps_that_arm_a_rollback() -> None:
 
 
 def test_the_harmless_steps_are_functions_that_there_are() -> None:
-    from provision.work import HARMLESS_STEPS
+    from provision.remote.transaction import HARMLESS_STEPS
 
     text = "".join(path.read_text() for path in (SH / "fix").glob("*.sh"))
     assert all(f"\n{name}() {{" in text for name in HARMLESS_STEPS)

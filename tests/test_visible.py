@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.commands.listening import Listeners
+from provision.commands.reporters import Listeners
 from provision.model import Call, Change, Drift, Event, Failure, Plan, Platform
 from provision.report.journal import Journal, folder
 from provision.visible import visible
@@ -36,8 +36,8 @@ def test_what_is_shown_of_it(text: str, seen: str) -> None:
 @pytest.mark.parametrize("json_lines", [True, False], ids=["json", "text"])
 def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.CaptureFixture[str]) -> None:
     args = argparse.Namespace(json=json_lines, plain=True, drift_report=False, junit=tmp_path / "junit.xml")
-    heard: list[Event] = []
-    listeners = Listeners(args, "20260101T000000-aaaaaaaa", heard.append)
+    received: list[Event] = []
+    listeners = Listeners(args, "20260101T000000-aaaaaaaa", received.append)
     listeners.add("the journal", Journal(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", {"mode": "apply"}))
     drift = Drift({"content": "ours\n"}, {"content": HOSTILE + "\n"}, ("content",))
     change = Change("file:/etc/motd", drift, (Call("put_file", ("/etc/motd",)),))
@@ -60,4 +60,4 @@ def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.
         assert "\\u202etxt.exe \\xff\\x9b31m" in text
         assert visible(text) == text
     # What is done goes by the plan itself.
-    assert heard[0].data["plan"] is plan
+    assert received[0].data["plan"] is plan

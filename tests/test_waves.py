@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
-from provision import waves
+from provision.project import share
+from provision.project.share import ALL, Share
+from provision.rollout import waves
 
-SOURCE = Path(waves.__file__).read_text()
+#: The scheduler and the shares that it counts with, as one text.
+SOURCE = (
+    Path(waves.__file__)
+    .read_text()
+    .replace(
+        "from provision.project.share import ALL, Share\n",
+        Path(share.__file__).read_text().partition("from __future__ import annotations\n")[2],
+    )
+)
 STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back")
 SCHEDULES = 100_000
 
@@ -162,10 +172,10 @@ def test_a_wrong_scheduler_is_found_out(name: str, tmp_path: Path, monkeypatch: 
 
 def test_waves_as_the_documentation_has_them() -> None:
     hosts = [f"h{number:02d}" for number in range(1, 21)]
-    cut = waves.waves(hosts, (waves.Share(1), waves.Share(25, True), waves.ALL))
+    cut = waves.waves(hosts, (Share(1), Share(25, True), ALL))
     assert [len(wave.hosts) for wave in cut] == [1, 5, 14]
     racks = dict(zip(hosts, "aab" * 7, strict=False))
-    cut = waves.waves(hosts, (waves.Share(1), waves.Share(50, True)), racks)
+    cut = waves.waves(hosts, (Share(1), Share(50, True)), racks)
     assert [(len(wave.hosts), {racks[host] for host in wave.hosts}) for wave in cut] == [
         (1, {"a"}),
         (10, {"a"}),
@@ -177,7 +187,7 @@ def test_waves_as_the_documentation_has_them() -> None:
 
 
 def test_a_host_without_a_turn_is_a_fault_of_whoever_runs_it() -> None:
-    schedule = waves.Schedule(waves.waves(["a", "b"], (waves.Share(1),)))
+    schedule = waves.Schedule(waves.waves(["a", "b"], (Share(1),)))
     assert [wave.number for wave in schedule.waves] == [1, 2]
     turns = schedule.turns()
     next(turns)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from provision.model import State
+from provision.remote.protocol import Seen
 from provision.resources.apt_source import Entry, parse
 from provision.resources.folder import GuardedFolder
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
 from provision.resources.sysctl import Sysctl
-from provision.verify import packages, units
-from provision.wire import Seen
+from provision.verify import package_manager, units
 
 URI = "http://mirror.example"
 STANZA = f"Types: deb\nURIs: {URI}\nSuites: trixie\nComponents: stable\nSigned-By: /k.asc\n"
@@ -65,12 +65,14 @@ def answering(**answers: str) -> Any:
     ],
 )
 def test_the_witness_finds_archives_without_signatures(text: str, path: str, found: list[str]) -> None:
-    assert packages.unsigned_sources(answering(printf=f"\f{path}\n{text}")) == found
+    assert package_manager.unsigned_sources(answering(printf=f"\f{path}\n{text}")) == found
 
 
 def test_the_witness_finds_apts_own_options() -> None:
     dump = 'APT::Get::AllowUnauthenticated "true";\nAcquire::AllowInsecureRepositories "0";\n'
-    assert packages.unsigned_sources(answering(**{"apt-config": dump})) == ['APT::Get::AllowUnauthenticated "true"']
+    assert package_manager.unsigned_sources(answering(**{"apt-config": dump})) == [
+        'APT::Get::AllowUnauthenticated "true"'
+    ]
 
 
 VENDOR = "[Service]\nExecStart=/usr/bin/dockerd -H fd:// \\\n  --containerd=/c.sock\n"

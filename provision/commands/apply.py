@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from provision.commands import options, running
+from provision.commands import clustering, options, running, selection
+from provision.commands.authorities import renew
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,4 +73,19 @@ def run(args: argparse.Namespace) -> int:
         from provision.errors import UsageError
 
         raise UsageError("--signers needs --plan FILE")
-    return running.roll_out(args, "apply")
+    from provision.catalog import Options
+    from provision.rollout.goal import Goal
+    from provision.secrets.disclosure import new_salt
+
+    clustering.check(args)
+    plan = selection.approved_plan(args)
+    salt = plan.salt if plan is not None else new_salt()
+    options = Options(args.upgrade, args.lock_timeout, args.repair_packages, salt)
+    found = running.loaded(args, options, renew)
+    approved = selection.approved_entries(args, plan, found) if plan is not None else None
+    earlier = selection.resumed(args, found)
+    if not running.sound(found, args.no_lint):
+        return 1
+    return running.exit_code(
+        running.change(args, Goal.APPLY, found, options, args.verify, earlier=earlier, approved=approved)
+    )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from provision.commands import options as given
 
 if TYPE_CHECKING:
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import Loaded
     from provision.rollout.cluster import Cluster
-    from provision.rollout.request import Request
+    from provision.rollout.run_request import RunRequest
 
 
 def check(args: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
 
 
-def cluster(args: argparse.Namespace, options: Options, request: Request, found: Loaded) -> Cluster | None:
+def cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
     """The cluster that goes through the hosts, if one was named. Raises :class:`UsageError`, as for what only works
     here."""
     if getattr(args, "cluster", None) is None:
@@ -32,11 +32,11 @@ def cluster(args: argparse.Namespace, options: Options, request: Request, found:
     try:
         from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
-        raise UsageError(f"--cluster needs provision[cluster] ({error})") from error
+        raise UsageError(f"--cluster needs provision-hosts[cluster] ({error})") from error
     from provision.rollout.shard import Project, digest
     from provision.transport.ssh import Connecting
 
-    rollouts = [wish.pacing[1] for wish in found.wishes if wish.pacing is not None]
+    rollouts = [config.rollout_options[1] for config in found.configs if config.rollout_options is not None]
     if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
         raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
     if any(one.reboot != "never" and one.domain is None for one in rollouts):

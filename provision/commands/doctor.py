@@ -13,4 +13,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return running.roll_out(args, "doctor")
+    from provision.rollout.goal import Goal
+
+    return running.ask(args, Goal.DOCTOR)

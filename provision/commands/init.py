@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.render import shipped
+    from provision.text.render import shipped
 
     found = [path for name in _FOLDERS for path in sorted(shipped(name).rglob("*")) if path.is_file()]
     files = {path.relative_to(shipped("inventory").parent): path for path in found if path.suffix in _KINDS}
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         say(str(target), sys.stdout)
     say("Put your hosts into inventory/hosts.yml, then: provision plan", sys.stdout)
     say(
-        "To try the playbook on a throwaway host first, with what provision[molecule] installs: molecule test",
+        "To try the playbook on a throwaway host first, with what provision-hosts[molecule] installs: molecule test",
         sys.stdout,
     )
     return 0

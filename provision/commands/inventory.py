@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
     from provision.errors import UsageError
     from provision.inventory import Inventory
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     folder = Path(args.playbook).parent
     known = Inventory(

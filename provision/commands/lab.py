@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     import re
 
     from provision.errors import UsageError
-    from provision.lab.fleet import Lab
+    from provision.lab.labs import Lab
 
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,14}[a-z])?", args.lab):
         raise UsageError(f"a lab's name is up to 16 of a-z, 0-9 and -, with letters at both ends, not {args.lab!r}")

@@ -11,7 +11,6 @@ from provision.visible import show
 
 if TYPE_CHECKING:
     from provision.lint.finding import Finding
-    from provision.load import Loaded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.lint.formats import FORMATS
+    from provision.lint.output_formats import FORMATS
     from provision.lint.rules import RULES
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     for id in args.ignore:
         if id not in RULES:
@@ -49,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
-    from provision import limits
-    from provision.daemon_keys import NEWEST, version
+    from provision.dockerd.daemon_keys import NEWEST, version
     from provision.errors import UsageError
-    from provision.lint.daemon import lint_text
+    from provision.lint.daemon_file import lint_text
+    from provision.text import limits
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:
@@ -66,16 +65,8 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.load import load
 
     try:
-        found = load(
-            args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), prepare=_foresee
-        )
+        # A project whose authorities are made by its first apply is whole.
+        found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), foresees=True)
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.wishes)
-
-
-def _foresee(found: Loaded) -> None:
-    """A project whose authorities are made by its first apply is whole."""
-    from provision.desire.certificates import foresee
-
-    foresee(found.wishes, found.context)
+    return project.lint(found.configs)

@@ -18,11 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision import lockfile
     from provision.errors import UsageError
+    from provision.project import lockfile
+    from provision.rollout.goal import Goal
 
     found = _Found()
-    status = running.roll_out(args, "lock", found)
+    status = running.ask(args, Goal.LOCK, found)
     if status:
         return status
     path = lockfile.beside(args.playbook)

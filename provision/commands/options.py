@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.load import Logins
-    from provision.yamlfile import Map
+    from provision.text.yamlfile import Map
 
 
 def inventory(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
 
 
-def telling(parser: argparse.ArgumentParser) -> None:
+def reporting(parser: argparse.ArgumentParser) -> None:
     """Who else hears of a run."""
     parser.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
@@ -89,7 +89,7 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="URL",
-        help="let the workers of a Dask cluster go through the hosts: tls://SCHEDULER:8786 (extra: provision[cluster])",
+        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster])",
     )
     for name, what in (("ca", "whom to believe"), ("cert", "our certificate"), ("key", "and its key")):
         parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
@@ -124,7 +124,7 @@ def _address(text: str) -> str:
 def connecting(parser: argparse.ArgumentParser) -> None:
     """Logging in, and what plan and apply need besides."""
     logging_in(parser)
-    telling(parser)
+    reporting(parser)
     clustering(parser)
     parser.add_argument(
         "--lock-timeout",
@@ -175,10 +175,10 @@ def extra_vars(words: list[str]) -> Map:
     """
     import shlex
 
-    from provision import secret
     from provision.errors import UsageError
-    from provision.merge import refine
-    from provision.yamlfile import Map, load
+    from provision.secrets import secret
+    from provision.text.merge import refine
+    from provision.text.yamlfile import Map, load
 
     found = Map()
     for word in words:

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.commands import options, running
-from provision.commands.listening import whoami
+from provision.commands import clustering, options, running
+from provision.commands.authorities import announce
+from provision.commands.reporters import whoami
 
 if TYPE_CHECKING:
     from provision.load import Loaded
@@ -30,13 +31,30 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sign is not None and args.out is None:
         raise UsageError("--sign needs --out FILE")
-    if args.out is None:
-        return running.roll_out(args, "plan")
-    plans = _Plans(args)
-    status = running.roll_out(args, "plan", plans, plans.of)
-    if status != 1:
+    plans = None if args.out is None else _Plans(args)
+    status = _plan(args, plans)
+    if plans is not None and status != 1:
         plans.write()
     return status
+
+
+def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
+    from provision.catalog import Options
+    from provision.rollout.goal import Goal
+    from provision.secrets.disclosure import new_salt
+
+    clustering.check(args)
+    options = Options(args.upgrade, args.lock_timeout, salt=new_salt(stored=plans is not None))
+    if plans is None:
+        found = running.loaded(args, options, announce, foresees=True)
+    else:
+        # A plan file has the very bytes that apply writes, so certificates must be there.
+        found = running.loaded(args, options)
+        plans.of(found, options.salt)
+    if not running.sound(found, args.no_lint):
+        return 1
+    result = running.read(args, Goal.PLAN, found, options, plans, max_impact=args.max_impact)
+    return running.exit_code(result, args.detailed_exitcode)
 
 
 class _Plans:
@@ -48,14 +66,14 @@ class _Plans:
 
     def of(self, found: Loaded, salt: Salt) -> None:
         """Before the first host: what the plan is of, as it will be compared."""
-        from provision import planfile
+        from provision.planning import planfile
 
         self.salt = salt
-        self.rollout = planfile.rollout(found.wishes, self.args.playbook.resolve().parent)
+        self.rollout = planfile.rollout(found.configs, self.args.playbook.resolve().parent)
 
     def __call__(self, event: Event) -> None:
-        from provision import planfile
         from provision.model import Plan
+        from provision.planning import planfile
 
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             self.hosts[event.host] = planfile.entry(plan, self.salt)
@@ -63,7 +81,8 @@ class _Plans:
     def write(self) -> None:
         from datetime import UTC, datetime
 
-        from provision import planfile, signing
+        from provision.planning import planfile
+        from provision.secrets import signing
 
         args = self.args
         head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}

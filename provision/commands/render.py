@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from provision.commands import options, running
+from provision.commands.authorities import announce
 from provision.visible import say, show
 
 
@@ -23,17 +24,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.desire import Options, contents, desire
+    from provision.catalog import Options, compile_catalog, contents
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
-    found = running.loaded(args)
-    wish = next((wish for wish in found.wishes if wish.host.name == args.host), None)
-    if wish is None:
-        hint = nearest(args.host, [wish.host.name for wish in found.wishes])
+    found = running.loaded(args, prepare=announce, foresees=True)
+    config = next((config for config in found.configs if config.host.name == args.host), None)
+    if config is None:
+        hint = nearest(args.host, [config.host.name for config in found.configs])
         raise UsageError(f"no play is for {args.host}" + (f" ({hint})" if hint else ""))
-    platform = _platform(args.distribution or str(wish.scope.get("provision_distribution", "debian")))
-    for path, content in contents(desire(wish, platform, found.context, Options())):
+    platform = _platform(args.distribution or str(config.scope.get("provision_distribution", "debian")))
+    for path, content in contents(compile_catalog(config, platform, found.context, Options())):
         if args.output is None:
             say(f"==> {path} <==", sys.stdout)
             _show(content if content.endswith(b"\n") else content + b"\n")
@@ -58,7 +59,7 @@ def _show(content: bytes) -> None:
 def _platform(name: str):  # type: ignore[no-untyped-def]  # model.Platform, imported late
     from provision.distros import example, ids, newest, platform
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     id, *more = name.split(":")
     if id not in ids():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from provision.commands import options
-from provision.commands.narrowing import recorded
+from provision.commands.selection import recorded
 from provision.visible import show
 
 
@@ -19,8 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.private import write_private
     from provision.report.html import page
+    from provision.secrets.private_file import write_private
 
     whole = page(recorded(args.playbook, args.run))
     if str(args.html) == "-":

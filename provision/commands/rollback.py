@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from provision.commands import apply, options, running
+from provision.commands import apply, clustering, options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,4 +17,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     apply.may_ask(args)
-    return running.roll_out(args, "rollback")
+    from provision.catalog import Options
+    from provision.rollout.goal import Goal
+    from provision.secrets.disclosure import new_salt
+
+    clustering.check(args)
+    options = Options(args.upgrade, args.lock_timeout, salt=new_salt())
+    found = running.loaded(args, options)
+    return running.exit_code(running.change(args, Goal.ROLLBACK, found, options, earlier=args.run))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.commands import narrowing, options, running
+from provision.commands import options, running, selection
 from provision.visible import say
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     shown, args.playbook = _words(args.words)
     if args.on_hosts:
-        return running.roll_out(args, "runs")
+        from provision.rollout.goal import Goal
+
+        return running.ask(args, Goal.RUNS)
     from provision.report.journal import broken_off, runs
 
     if shown is not None:
-        return _show(narrowing.recorded(args.playbook, shown))
+        return _show(selection.recorded(args.playbook, shown))
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
     if not found:

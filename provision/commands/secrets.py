@@ -37,9 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.action == "ca":
         return _authorities(args)
-    from provision.sealing import recipients as keys
-    from provision.sealing import sealed as encrypted
-    from provision.sealing import write
+    from provision.secrets.age import recipients as keys
+    from provision.secrets.age import sealed as encrypted
+    from provision.secrets.age import write
 
     recipients = keys(args.recipient)
     if args.action == "encrypt":
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             show(sealed.decode())
         return 0
-    from provision.secret import decrypted
+    from provision.secrets.secret import decrypted
 
     before = decrypted(args.file.read_bytes()) if args.file.exists() else ""
     after = _edited(before)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _edited(text: str) -> str:
     """By the person's own editor, in a file that only they can read, in memory where the system has a place there."""
-    from provision.private import write_private
+    from provision.secrets.private_file import write_private
 
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - 0600, and gone at the end
     with tempfile.TemporaryDirectory(dir=place) as folder:
@@ -74,11 +74,11 @@ def _edited(text: str) -> str:
 
 def _authorities(args: argparse.Namespace) -> int:
     """Make and renew the certificates that the playbook's hosts want of our own authorities."""
+    from provision.commands.authorities import renewed
     from provision.commands.running import loaded
-    from provision.desire.certificates import renewed
 
     said: list[str] = []
-    loaded(args, prepare=lambda found: said.extend(renewed(found.wishes, found.context, args.recipient, args.renew)))
+    loaded(args, prepare=lambda found: said.extend(renewed(found.configs, found.context, args.recipient, args.renew)))
     for line in said or ["nothing to do"]:
         say(line, sys.stdout)
     return 0

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from provision.commands import options, running
-from provision.commands.listening import reporter, visibly
+from provision.commands.reporters import reporter, visibly
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +33,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.yamlfile import nearest
+    from provision.text.yamlfile import nearest
 
     found = running.loaded(args)
-    from provision.verify.run import Request, known_suites, verify
+    from provision.verify.run import VerifyRequest, known_suites, verify
 
-    suites = known_suites(found.wishes)
+    suites = known_suites(found.configs)
     for name in args.suite:
         if name not in suites:
             raise UsageError(f"no suite {name} ({nearest(name, suites) or ', '.join(suites)})")
     transport = running.transport(args, found)
     report = args.junit and args.junit.resolve()
-    request = Request(tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot, args.check)
+    request = VerifyRequest(
+        tuple(args.suite), args.forks, args.deadline, report, args.disruptive, args.reboot, args.check
+    )
     main = reporter(args)
     try:
-        counts = verify(found.wishes, found.context, transport, request, visibly(main))
+        counts = verify(found.configs, found.context, transport, request, visibly(main))
     finally:
         main.close()
     return 3 if counts["failed"] or counts["unreachable"] else 0

@@ -12,9 +12,9 @@ from provision.inventory.login import login
 from provision.inventory.patterns import select
 from provision.inventory.variables import Variables
 from provision.model import Host
-from provision.render import Scope
+from provision.text.render import Scope
+from provision.text.yamlfile import Map
 from provision.visible import line
-from provision.yamlfile import Map
 
 
 class Inventory:

@@ -9,8 +9,8 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
-from provision.render import Scope
-from provision.secret import holds, reveal
+from provision.secrets.secret import holds, reveal
+from provision.text.render import Scope
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")

@@ -10,11 +10,11 @@ import fnmatch
 import re
 from pathlib import Path
 
-from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
-from provision.yamlfile import nearest
+from provision.text import limits
+from provision.text.yamlfile import nearest
 
 _SUBSCRIPT = re.compile(r"^(?P<name>[^\[\]]+)\[(?:(?P<index>-?\d+)|(?P<first>\d*)[:-](?P<last>\d*))\]$")
 

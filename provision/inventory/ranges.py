@@ -12,7 +12,7 @@ from math import prod
 
 from msgspec import Struct
 
-from provision import limits
+from provision.text import limits
 
 _RANGE = re.compile(r"(\[[^\[\]:]+:[^\[\]:]+(?::[^\[\]:]+)?\])")
 

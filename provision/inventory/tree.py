@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory import ranges
-from provision.merge import refine
-from provision.yamlfile import Map, load, nearest
+from provision.text import limits
+from provision.text.merge import refine
+from provision.text.yamlfile import Map, load, nearest
 
 #: What Ansible passes over in an inventory folder (its INVENTORY_IGNORE_EXTS), and what git and editors leave.
 _IGNORED = re.compile(r"(^\.|~$|\.(orig|cfg|retry|bak|ini|pyc|pyo|md|txt|rst|py|sh|swp|log)$)")

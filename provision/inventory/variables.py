@@ -15,8 +15,8 @@ from pathlib import Path
 
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree
-from provision.merge import refine
-from provision.yamlfile import Map, load
+from provision.text.merge import refine
+from provision.text.yamlfile import Map, load
 
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 

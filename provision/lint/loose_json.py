@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision import limits
 from provision.errors import Where
 from provision.lines import lines_of
-from provision.yamlfile import Map, Seq
+from provision.text import limits
+from provision.text.yamlfile import Map, Seq
 
 Kind = Literal["syntax", "empty", "rest"]
 

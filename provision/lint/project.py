@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provision.daemon_keys import NEWEST, version
-from provision.declare import Wish
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
-from provision.lint import daemon, engine, fleet
+from provision.lint import between_hosts, consistency, daemon_file
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
-from provision.yamlfile import Map
+from provision.project.host_config import HostConfig
+from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
@@ -24,9 +24,9 @@ _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)"
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def lint(wishes: list[Wish]) -> list[Finding]:
+def lint(configs: list[HostConfig]) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(wishes), *engine.lint(wishes), *fleet.lint(wishes)])
+    return ordered([*_daemons(configs), *consistency.lint(configs), *between_hosts.lint(configs)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:
@@ -41,16 +41,16 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))
 
 
-def _daemons(wishes: list[Wish]) -> Iterator[Finding]:
+def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
     seen: set[object] = set()
-    for wish in wishes:
-        if (written := daemon_of(wish)) is None:
+    for config in configs:
+        if (written := daemon_of(config)) is None:
             continue
-        pin = wish.spec.engine.version if wish.spec.engine is not None else None
+        pin = config.spec.engine.version if config.spec.engine is not None else None
         this = (json.dumps(written, sort_keys=True), _places(written), pin)
         if this not in seen:
             seen.add(this)
-            yield from daemon.lint(written, version(pin or "") or NEWEST)
+            yield from daemon_file.lint(written, version(pin or "") or NEWEST)
 
 
 def _places(written: Map) -> tuple[Any, ...]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from provision.daemon_keys import Version
-from provision.declare import Wish
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Level
-from provision.yamlfile import Map, Seq
+from provision.project.host_config import HostConfig
+from provision.text.yamlfile import Map, Seq
 
 
-def daemon_of(wish: Wish) -> Map | None:
+def daemon_of(config: HostConfig) -> Map | None:
     """A host's daemon.json as it is written, with its places; ``None`` when its spec has none."""
-    engine = wish.source.get("engine")
+    engine = config.source.get("engine")
     written = engine.get("daemon") if isinstance(engine, Map) else None
     return written if isinstance(written, Map) else None
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
-from provision.daemon_keys import Key, Version
+from provision.dockerd.daemon_keys import Key, Version
 
 #: moby, daemon/config/config.go, Validate; (least, most), None for no bound.
 _RANGES: dict[str, tuple[int | None, int | None]] = {

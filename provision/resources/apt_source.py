@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
+from provision.remote.protocol import text as text_of
 from provision.resources.file import put
 from provision.resources.observed import ABSENT, disclosed, observe, shown
-from provision.wire import text as text_of
 
 
 class OtherEntries(Struct, frozen=True):
@@ -35,7 +35,7 @@ class OtherEntries(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         others = _others(report, self.path, self.wanted.uri)
         if not others or adopted(report, self.path, self.wanted):
             return self.want()
@@ -77,7 +77,7 @@ class AptSource(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         file = observe(report, self.path)
         if file.content is None:
             return self.want() if adopted(report, self.path, self.wanted) else {}
@@ -88,7 +88,7 @@ class AptSource(Struct, frozen=True):
         yield put(self.path, "root", "root", "0644", self.content)
 
 
-def adopted(report: Report, path: str, wanted: Entry) -> bool:
+def adopted(report: HostReport, path: str, wanted: Entry) -> bool:
     """Whether somebody else's one entry says what ours at ``path`` (which is not there) would say."""
     entries = [
         entry for text in _others(report, path, wanted.uri).values() for entry in parse(text) if entry.uri == wanted.uri
@@ -96,7 +96,7 @@ def adopted(report: Report, path: str, wanted: Entry) -> bool:
     return observe(report, path).kind == ABSENT and entries == [wanted]
 
 
-def _others(report: Report, path: str, uri: str) -> dict[str, str]:
+def _others(report: HostReport, path: str, uri: str) -> dict[str, str]:
     """Path -> text of every other file with an active entry for the archive."""
     found = {}
     for other in report.get("apt_sources") or ():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.file import File, NoFile
 
 
@@ -39,7 +39,7 @@ class BootService(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (*self.file.look(), Call("look_paths", (self.link,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         there = report.fields("path", self.link) == ("present",)
         return {**self.file.seen(report), "enabled": "yes" if there else "no"}
 
@@ -74,7 +74,7 @@ class NoBootService(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return NoFile(self.path).seen(report)
 
     def fix(self, drift: Drift) -> Iterator[Call]:

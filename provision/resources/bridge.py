@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 BRIDGE = "docker0"
 
@@ -45,7 +45,7 @@ class BridgeAddress(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_bridge", (BRIDGE,)), Call("look_files", (self.file,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """As wanted where docker does not run, or has yet to be given a file that says so: its next start does it."""
         state, text = report.fields("bridge", BRIDGE)
         if state != "there" or _bip(report.content(self.file)) != self.bip:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.file import File
 
 
@@ -17,7 +17,7 @@ class Elsewhere(Protocol):
     @property
     def look(self) -> Call: ...
 
-    def __call__(self, report: Report) -> bool: ...
+    def __call__(self, report: HostReport) -> bool: ...
 
 
 class Dropin(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Dropin(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (*self.file.look(), self.elsewhere.look)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         state = self.file.seen(report)
         return self.want() if not state and self.elsewhere(report) else state
 

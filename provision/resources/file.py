@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.disclosure import open_mode, withheld
-from provision.model import Call, Drift, Report, State, Withheld
+from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
-from provision.secret import foreign, holds, reveal_bytes
+from provision.secrets.disclosure import open_mode, withheld
+from provision.secrets.secret import foreign, holds, reveal_bytes
 
 
 class File(Struct, frozen=True):
     """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
     a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
-    Of one that not every user of the host may read only sizes and keyed hashes are (:mod:`provision.disclosure`).
+    Of one that not every user of the host may read only sizes and keyed hashes are
+    (:mod:`provision.secrets.disclosure`).
     A ``literal`` one is these very bytes, from a file or from a host: nothing in them is a token.
     """
 
@@ -50,7 +51,7 @@ class File(Struct, frozen=True):
         """Of what is a secret only the hash is asked for: what a look sees is written down on the host."""
         return (Call("look_sums" if self.hidden else "look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         file = observe(report, self.path)
         if file.kind == ABSENT:
             return {}
@@ -108,7 +109,7 @@ class NoFile(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         if report.get("file", self.path) is None:  # not declared this time: the manifest's own look knows it
             return {"file": report.fields("made", self.path)[0]}
         file = observe(report, self.path)

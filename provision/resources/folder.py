@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
 
@@ -32,7 +32,7 @@ class Folder(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
         if found.kind == ABSENT:
             return {}
@@ -65,7 +65,7 @@ class GuardedFolder(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
         if found.kind != "directory" or self._guarded(found):
             return self.want()

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
 
 _FAMILIES = ("ipv4", "ipv6")
@@ -36,7 +36,7 @@ class Forward(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_forward"),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """A host without IPv6, or whose kernel has no table for it, forwards none of it by rules of iptables."""
         found = {family: report.fields("forward", family)[0] for family in _FAMILIES}
         if found["ipv6"] == "none":
@@ -67,7 +67,7 @@ class OpenForward(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_forward"),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         policy = report.fields("forward", "ipv4")[0]
         return {"ipv4": policy if policy == "DROP" else "not DROP"}
 
@@ -97,7 +97,7 @@ class ForwardBefore(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_forward"),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """The first look does not know of it; what it was is not known then."""
         if report.get("forward", "ipv4") is None:
             return {"ipv4": "ours"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import LONG, Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, HostReport, State
 from provision.resources.packages import statuses
 
 
@@ -28,7 +28,7 @@ class Hold(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return tuple(Call("look_packages", (name,)) for name in self.names)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = statuses(report)
         return {name: "held" if found.get(name, "")[:1] == "h" else "free" for name in self.names}
 
@@ -56,7 +56,7 @@ class NoHold(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_packages", (self.name,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """Where no package is declared the first look asks for none; what is free can be freed again."""
         if report.get("packages") is None:
             return {"hold": "held"}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
+from provision.remote.protocol import text
 from provision.resources.file import put
 from provision.resources.observed import observe
-from provision.wire import text
 
 #: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
 _LOCALHOST = """\
@@ -38,7 +38,7 @@ class Hostname(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_hostname"), Call("look_files", ("/etc/hostname",)), Call("look_files", ("/etc/hosts",)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         (live,) = report.fields("hostname")
         static, hosts = _text(report, "/etc/hostname"), _text(report, "/etc/hosts")
         names = {word for line in lines_of(hosts) for word in words_of(line.partition("#")[0])[1:]}
@@ -91,13 +91,13 @@ class HostnameBefore(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_hostname"),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return {"live": report.fields("hostname")[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield Call("hostname_set", (self.name,))
 
 
-def _text(report: Report, path: str) -> str:
+def _text(report: HostReport, path: str) -> str:
     """A file's text; empty when it is not there."""
     return text(observe(report, path).content or b"")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import words_of
-from provision.model import LONG, Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, HostReport, State
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
 
@@ -40,7 +40,7 @@ class Keyring(Struct, frozen=True):
         paths = tuple(Call("look_paths", (path,)) for path, _ in self.tools.values())
         return (Call("look_files", (self.path,)), *paths)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         key = self._key(report)
         missing = [package for path, package in self.tools.values() if report.fields("path", path) == (ABSENT,)]
         # Tools are only needed to fetch a key: a host with an accepted key needs none of them.
@@ -68,7 +68,7 @@ class Keyring(Struct, frozen=True):
     def _accepted(self) -> str:
         return " or ".join(self.fingerprints) or "present"
 
-    def _key(self, report: Report) -> str:
+    def _key(self, report: HostReport) -> str:
         file = observe(report, self.path)
         if file.content is None:
             return ABSENT if file.kind == ABSENT else f"no key but a {file.kind}"

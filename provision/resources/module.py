@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 
 class KernelModule(Struct, frozen=True):
@@ -27,7 +27,7 @@ class KernelModule(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_modules", (self._kernel_name,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         (found,) = report.fields("module", self._kernel_name)
         return {"live": "loaded" if found in ("loaded", "builtin") else found}
 
@@ -49,7 +49,7 @@ class ModulesElsewhere(Struct, frozen=True):
     def look(self) -> Call:
         return Call("look_module_files")
 
-    def __call__(self, report: Report) -> bool:
+    def __call__(self, report: HostReport) -> bool:
         (lines,) = report.fields("module_files")
         listed = {line.strip(BLANK).replace("-", "_") for line in lines_of(lines)}
         return {name.replace("-", "_") for name in self.names} <= listed

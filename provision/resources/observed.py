@@ -6,9 +6,9 @@ import hashlib
 
 from msgspec import Struct
 
-from provision import disclosure
-from provision.model import Report, Withheld
-from provision.secret import foreign, mask
+from provision.model import HostReport, Withheld
+from provision.secrets import disclosure
+from provision.secrets.secret import foreign, mask
 
 ABSENT = "absent"
 
@@ -35,7 +35,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def observe(report: Report, path: str) -> Observed:
+def observe(report: HostReport, path: str) -> Observed:
     """What the look saw at ``path``. Raises ``KeyError`` for a path that it was not asked to look at."""
     (stat,) = report.fields("file", path)
     if stat == ABSENT:
@@ -57,7 +57,7 @@ def shown(content: bytes) -> str:
     return Withheld(f"sha256:{digest(content)}")
 
 
-def disclosed(file: Observed, report: Report) -> str:
+def disclosed(file: Observed, report: HostReport) -> str:
     """What a host has in a file, for people's eyes: its text only where every user of the host can read it, without
     the values of this run's secrets."""
     if not file.public:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 
 class Unfixable(Exception):
@@ -14,7 +14,7 @@ class Unfixable(Exception):
 
 
 class Obstacle(Struct, frozen=True):
-    """A wish that this host's platform can't fulfil."""
+    """Something declared that this host's platform can't fulfil."""
 
     subject: str
     message: str
@@ -33,7 +33,7 @@ class Obstacle(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return ()
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return {"possible": "no"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import LONG, Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, HostReport, State
 
 INSTALLED, ABSENT = "installed", "absent"
 #: Packages that let the operator in. They are removed only where a rollback could install them again.
@@ -42,7 +42,7 @@ class Packages(Struct, frozen=True):
         return ()
 
     def want(self) -> State:
-        """Per package: ``installed``, the pin, or ``absent``. With an upgrade the wish is ``newest``."""
+        """Per package: ``installed``, the pin, or ``absent``. With an upgrade, what is wanted is ``newest``."""
         wanted = {name: pin or ("newest" if name in self.upgrade else INSTALLED) for name, pin in self.present.items()}
         return {**wanted, **dict.fromkeys(self.absent, ABSENT)}
 
@@ -50,7 +50,7 @@ class Packages(Struct, frozen=True):
         calls = [Call("look_packages", (name,)) for name in (*self.present, *self.absent, *self.possible)]
         return (*calls, *(Call("look_candidates", (name,)) for name in sorted(self.upgrade)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """What is wanted where it is so (any version, a version that the pin means, the newest); else the version."""
         there = installed(report)
         newest = _candidates(report.fields("candidates")[0]) if self.upgrade else {}
@@ -83,7 +83,7 @@ class Packages(Struct, frozen=True):
         yield Call("pkg_transaction", tuple(words), live=True, limit=limit)
 
 
-def installed(report: Report) -> dict[str, str]:
+def installed(report: HostReport) -> dict[str, str]:
     """dpkg-query's ``name status version`` lines -> versions; only a package whose status is installed counts."""
     found = {}
     for line in lines_of(report.fields("packages")[0]):
@@ -93,7 +93,7 @@ def installed(report: Report) -> dict[str, str]:
     return found
 
 
-def statuses(report: Report) -> dict[str, str]:
+def statuses(report: HostReport) -> dict[str, str]:
     """Name -> dpkg's status letters (``ii``, ``hi`` for a held one); other package managers speak in them too."""
     return {words_of(line)[0]: words_of(line)[1] for line in lines_of(report.fields("packages")[0])}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import USUAL, Call, Drift, Report, State
+from provision.model import USUAL, Call, Drift, HostReport, State
 
 #: Seconds that a service may take from its start until it listens.
 _PATIENCE = 30
@@ -34,7 +34,7 @@ class Listening(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_ports", (str(self.port),)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         if any(path in report.pending for path in self.after):
             return {"listens": "before its change"}
         return {"listens": report.fields("port", str(self.port))[0]}

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from provision.lines import lines_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 #: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
 #: "enabled-runtime": the links in /run are lost at the next boot.
@@ -48,7 +48,7 @@ class Service(Struct, frozen=True):
     compare: str | None = None
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
-    effect: Callable[[Report, tuple[str, ...]], Effect] | None = None
+    effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
 
     @property
     def id(self) -> str:
@@ -71,7 +71,7 @@ class Service(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_services", (self.unit, self.compare or "-", self._watched)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         text, loaded, answer = report.fields("service", self.unit)
         unit = dict(line.split("=", 1) for line in lines_of(text))
         if self.optional and unit.get("LoadState") == "not-found":
@@ -116,14 +116,14 @@ class Service(Struct, frozen=True):
     def _watched(self) -> str:
         return "\n".join(self.watch)
 
-    def _effect(self, report: Report, before: str) -> Effect:
+    def _effect(self, report: HostReport, before: str) -> Effect:
         """How to load what is on disk: as little as will do, where it is known what the process has now."""
         changing = tuple(path for path in self.watch if path in report.pending)
         if before != "current" or not changing or self.effect is None:
             return Effect(self.on_change, undo=self.on_change)
         return self.effect(report, changing)
 
-    def _loaded(self, report: Report, before: str) -> str:
+    def _loaded(self, report: HostReport, before: str) -> str:
         changing = [path for path in self.watch if path in report.pending]
         if before == "stale" or not changing:
             return before

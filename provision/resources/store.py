@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.distros import DOCKER
-from provision.imagestore import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
+from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
+from provision.dockerd.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
 from provision.lines import lines_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 
@@ -72,7 +72,7 @@ class Store(Struct, frozen=True):
             *(Call("look_packages", (name,)) for name in self.packages),
         )
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         behind = [] if self.leave else [*self._moved(report), *self._switched(report)]
         roots = (self.root, self.containerd or CONTAINERD_ROOT) if self._uses_containerd(report) else (self.root,)
         short = [f"{root}: {free // 1024} MiB free" for root in roots if (free := _free(report, root)) < LEAST]
@@ -90,7 +90,7 @@ class Store(Struct, frozen=True):
             )
         raise Unfixable("; ".join(reasons))
 
-    def _uses_containerd(self, report: Report) -> bool:
+    def _uses_containerd(self, report: HostReport) -> bool:
         """Whether images and snapshots will be in containerd's root, as far as that is known."""
         if self.containerd is not None:
             return True
@@ -102,14 +102,14 @@ class Store(Struct, frozen=True):
             return False  # Docker's repository has the newest engine, a distribution's any
         return _chosen(report, self.root, then, daemon).containerd
 
-    def _moved(self, report: Report) -> Iterator[str]:
+    def _moved(self, report: HostReport) -> Iterator[str]:
         """What the places that are about to be left hold."""
         if (before := self._root_before(report)) != self.root:
             yield from _left(report, before)
         if self.containerd is not None and (before := self._containerd_before(report)) != self.containerd:
             yield from _left(report, before)
 
-    def _switched(self, report: Report) -> Iterator[str]:
+    def _switched(self, report: HostReport) -> Iterator[str]:
         """What the engine keeps in a store that it is about to leave for another one."""
         old_root = self._root_before(report)
         if report.get("store", old_root) is None:
@@ -127,7 +127,7 @@ class Store(Struct, frozen=True):
                 yield f"{', '.join(lost)}, because {_from(before)}{after}{_because(there, then, old, new)}"
                 return
 
-    def _unseen(self, report: Report, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
+    def _unseen(self, report: HostReport, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
         """What ``before`` holds. Where no package says which engine was there: all but what ``after`` holds, unless
         that holds anything."""
         if before is not None:
@@ -141,7 +141,7 @@ class Store(Struct, frozen=True):
             found += self._held(report, root, ImageStore("overlayfs", True))
         return found
 
-    def _held(self, report: Report, root: str, store: ImageStore) -> list[str]:
+    def _held(self, report: HostReport, root: str, store: ImageStore) -> list[str]:
         prefix = "remapped " if store.remap else ""
         driver = _CONTAINERD if store.containerd else store.driver
         words = [f"{prefix}images of {driver}", f"{prefix}containers of {driver}"]
@@ -159,12 +159,12 @@ class Store(Struct, frozen=True):
             found.insert(0, f"{snapshots} in {place}")
         return found
 
-    def _installed(self, report: Report) -> Version | None:
+    def _installed(self, report: HostReport) -> Version | None:
         """The version of the engine that the host has from a package."""
         there = installed(report) if self.packages else {}
         return next((found for name in self.packages if (found := version(there.get(name, ""))) is not None), None)
 
-    def _versions(self, report: Report) -> tuple[Version, ...]:
+    def _versions(self, report: HostReport) -> tuple[Version, ...]:
         """The versions that the engine may have after this run."""
         if self.pin is not None and (pinned := version(self.pin)) is not None:
             return (pinned,)
@@ -173,14 +173,14 @@ class Store(Struct, frozen=True):
             return _EITHER
         return tuple(one for one in _EITHER if one > stays) or (stays,) if self.upgrade else (stays,)
 
-    def _root_before(self, report: Report) -> str:
+    def _root_before(self, report: HostReport) -> str:
         return str(self._before(report).get("data-root") or DOCKER_ROOT)
 
-    def _containerd_before(self, report: Report) -> str:
+    def _containerd_before(self, report: HostReport) -> str:
         found = re.search(rb'^root *= *"([^"]*)"', _content(report, self.containerd_config), re.MULTILINE)
         return found[1].decode() if found else CONTAINERD_ROOT
 
-    def _before(self, report: Report) -> dict[str, Any]:
+    def _before(self, report: HostReport) -> dict[str, Any]:
         """The daemon.json that the host has until now."""
         try:
             found = json.loads(_content(report, self.config) or b"{}")
@@ -189,7 +189,7 @@ class Store(Struct, frozen=True):
         return found if isinstance(found, dict) else {}
 
 
-def _chosen(report: Report, root: str, engine: Version, daemon: Mapping[str, Any]) -> ImageStore:
+def _chosen(report: HostReport, root: str, engine: Version, daemon: Mapping[str, Any]) -> ImageStore:
     prefix = "remapped " if daemon.get("userns-remap") else ""
     words = [word.removeprefix(prefix) for word in _holds(report, root) if word.startswith(prefix)]
     used = {name for name in GRAPH_DRIVERS if f"images of {name}" in words or f"containers of {name}" in words}
@@ -215,24 +215,24 @@ def _shown(engine: Version | None) -> str:
     return f"{major}" if minor == NEWEST_MINOR else f"{major}.{minor}"
 
 
-def _content(report: Report, path: str) -> bytes:
+def _content(report: HostReport, path: str) -> bytes:
     return (report.content(path) if report.get("file", path) is not None else None) or b""
 
 
-def _left(report: Report, root: str) -> Iterator[str]:
+def _left(report: HostReport, root: str) -> Iterator[str]:
     if report.get("store", root) is None:  # a place that the look could not know of
         yield f"its data was in {root}"
     elif there := [word for word in _holds(report, root) if " of " in word]:
         yield f"{', '.join(there)} in {root}"
 
 
-def _holds(report: Report, root: str) -> tuple[str, ...]:
+def _holds(report: HostReport, root: str) -> tuple[str, ...]:
     """``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, ``driver overlay2`` (which has
     left state there): what a store has, with ``remapped`` before it in a directory of userns-remap's."""
     return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 
 
-def _free(report: Report, root: str) -> int:
+def _free(report: HostReport, root: str) -> int:
     """KiB; a store that is in use already is not measured."""
     free = report.fields("store", root)[0]
     return int(free) if free else LEAST

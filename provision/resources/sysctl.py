@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
 
 
@@ -35,7 +35,7 @@ class Sysctl(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_sysctls", (as_path(self.key),)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         live = _live(report, self.key)
         state = {} if live is None else {"live": live}
         found = at_boot(as_path(self.key), *_files(report), self._planned(report))
@@ -56,14 +56,14 @@ class Sysctl(Struct, frozen=True):
         if "live" in drift:
             yield Call("sysctl_set", (as_path(self.key), self.value))
 
-    def _wins(self, place: str, report: Report) -> bool:
+    def _wins(self, place: str, report: HostReport) -> bool:
         """Whether the file at ``place`` beats provision's: it is there, or about to be written, and is read before."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
         ours = self.dropin in names or self.dropin in report.pending
         return ours and path not in self.declared and not path.startswith(_OWN)
 
-    def _planned(self, report: Report) -> tuple[str, str] | None:
+    def _planned(self, report: HostReport) -> tuple[str, str] | None:
         """Our own drop-in as it will be, when this very plan is going to write it."""
         return (self.dropin, self.value) if self.dropin in report.pending else None
 
@@ -77,7 +77,7 @@ class SysctlElsewhere(Struct, frozen=True):
     def look(self) -> Call:
         return Call("look_sysctls")
 
-    def __call__(self, report: Report) -> bool:
+    def __call__(self, report: HostReport) -> bool:
         names, lines = _files(report)
         found = {key: at_boot(as_path(key), names, lines) for key in self.settings}
         return all(place is not None and place[0] == self.settings[key] for key, place in found.items())
@@ -103,7 +103,7 @@ class SysctlBefore(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_sysctls", (as_path(self.key),)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         # Where this look has not asked for it (it is not declared), it is taken as still ours.
         live = None if report.get("sysctls") is None else _live(report, self.key)
         return {} if live is None else {"live": live}
@@ -117,7 +117,7 @@ _PROC = "/proc/sys/"
 _OWN = "/etc/sysctl.d/99-zz-provision-"
 
 
-def _live(report: Report, key: str) -> str | None:
+def _live(report: HostReport, key: str) -> str | None:
     """The live value with its blanks folded; ``None`` for a setting that this kernel has not."""
     names, lines = report.fields("sysctls")
     path = _PROC + as_path(key)
@@ -127,7 +127,7 @@ def _live(report: Report, key: str) -> str | None:
     return " ".join(words_of(" ".join(found)))
 
 
-def _files(report: Report) -> tuple[list[str], list[str]]:
+def _files(report: HostReport) -> tuple[list[str], list[str]]:
     """The drop-in files and their lines, without the live values that the same look reports."""
     names, lines = report.fields("sysctls")
     return (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.file import File
 
 
@@ -38,7 +38,7 @@ class UnitFile(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (*self.file.look(), Call("look_services", (self.unit, "-", "")))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         shown = dict(line.split("=", 1) for line in report.fields("service", self.unit)[0].split("\n") if "=" in line)
         unit = "changed on disk" if shown.get("NeedDaemonReload") == "yes" else "current"
         state = self.file.seen(report)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import lines_of, words_of
-from provision.model import Call, Drift, Report, State
+from provision.model import Call, Drift, HostReport, State
 
 ABSENT = "absent"
 
@@ -37,7 +37,7 @@ class User(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_users", (self.name,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return _account(report, self.name)
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -71,7 +71,7 @@ class NoUser(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_users", (self.name,)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return {"account": _account(report, self.name).get("account", ABSENT)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -99,7 +99,7 @@ class Member(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -128,7 +128,7 @@ class NoMember(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         asked = report.get("groups")
         if asked is None or self.group not in words_of(asked[1]):  # the manifest says that we made it
             return {"member": "yes"}
@@ -143,7 +143,7 @@ def _kept(name: str) -> tuple[tuple[str, str, str], ...]:
     return (("account", name, ""),)
 
 
-def _account(report: Report, name: str) -> dict[str, str]:
+def _account(report: HostReport, name: str) -> dict[str, str]:
     """passwd(5)'s fields of a user; empty when there is none."""
     for line in lines_of(report.fields("users")[0]):
         fields = line.split(":")
@@ -159,7 +159,7 @@ def _account(report: Report, name: str) -> dict[str, str]:
     return {}
 
 
-def _is_member(report: Report, user: str, group: str) -> bool:
+def _is_member(report: HostReport, user: str, group: str) -> bool:
     """group(5): listed there, or it is the user's primary group."""
     for line in lines_of(report.fields("groups")[0]):
         fields = line.split(":")

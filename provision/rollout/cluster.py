@@ -22,8 +22,8 @@ from msgspec.structs import replace
 from provision.errors import UsageError
 from provision.model import Event, Failure
 from provision.rollout.fanout import HEED, Gate
-from provision.rollout.host import HostRun
-from provision.rollout.request import Request
+from provision.rollout.host_run import HostRun
+from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
 
 #: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.
@@ -74,7 +74,7 @@ class Cluster:
 
     keeps = False
 
-    def __init__(self, address: Address, project: Project, request: Request, size: int | None = None) -> None:
+    def __init__(self, address: Address, project: Project, request: RunRequest, size: int | None = None) -> None:
         security = address.security()
         try:
             self._client = Client(address.url, security=security, timeout=10, set_as_default=False)
@@ -87,7 +87,7 @@ class Cluster:
         self._lock = threading.Lock()
         self._count = 0
         self._told = ""
-        self._client.subscribe_topic(self._topic, self._heard)
+        self._client.subscribe_topic(self._topic, self._received)
 
     def _alike(self, url: str) -> None:
         """Raises :class:`UsageError` unless every worker has this very provision: what travels is pickled, and what
@@ -134,7 +134,7 @@ class Cluster:
             for future in [future for future in under_way if future.done()]:
                 self._over(future, under_way.pop(future), preview, gate)
             gate.heed()
-            self._tell_workers(gate)
+            self._notify_workers(gate)
             lonely = 0.0 if workers else lonely or time.monotonic()
             if lonely and time.monotonic() - lonely > _LONELY:
                 for future in under_way:
@@ -156,10 +156,10 @@ class Cluster:
         return found
 
     def _submit(self, runs: list[HostRun], preview: bool) -> Future:
-        hosts = tuple(run.wish.host.name for run in runs)
+        hosts = tuple(run.config.host.name for run in runs)
         self._runs.update(zip(hosts, runs, strict=True))
-        promised = {run.wish.host.name: run.promised for run in runs if run.promised is not None}
-        request = replace(self._request, promised=promised or None)
+        approved = {run.config.host.name: run.approved for run in runs if run.approved is not None}
+        request = replace(self._request, approved=approved or None)
         self._count += 1
         shard = Shard(self._project, request, hosts, preview)
         return self._client.submit(work, pickle.dumps(shard), self._topic, self._count, release(), pure=False)
@@ -172,21 +172,21 @@ class Cluster:
     def _workers(self) -> int:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
-    def _heard(self, event: Any) -> None:
+    def _received(self, event: Any) -> None:
         """One event of a worker's, in the client's own thread. The cluster's members are ours: both sides have shown
         their certificates."""
-        self._hear(pickle.loads(event[1]))  # noqa: S301
+        self._receive(pickle.loads(event[1]))  # noqa: S301
 
-    def _hear(self, event: Event) -> None:
+    def _receive(self, event: Event) -> None:
         with self._lock:
             if (run := self._runs.get(event.host)) is not None:
-                run.hear(event)
+                run.receive(event)
 
     def _over(self, future: Future, runs: list[HostRun], preview: bool, gate: Gate) -> None:
         """A shard is over: its last words are what counts, whatever was heard on the way."""
         if future.status == "finished":
             for data in future.result():
-                self._hear(pickle.loads(data))  # noqa: S301
+                self._receive(pickle.loads(data))  # noqa: S301
             self._lost(runs, "the worker told nothing of it", preview, gate)
         else:
             self._lost(runs, f"{future.exception()}", preview, gate)
@@ -200,7 +200,7 @@ class Cluster:
             if not preview and run.done and not run.good:
                 gate.end(run)
 
-    def _tell_workers(self, gate: Gate) -> None:
+    def _notify_workers(self, gate: Gate) -> None:
         word = "leave" if gate.leaving else "stop" if gate.stopped else ""
         if word != self._told:
             self._told = word
@@ -225,7 +225,7 @@ def work(data: bytes, topic: str, number: int, of: str) -> list[bytes]:
     word: list[Literal["", "stop", "leave"]] = [""]
     over = threading.Event()
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         if event.name in ("host.plan", "host.done", "host.good"):
             last[event.host] = event
         worker.log_event(topic, pickle.dumps(event))
@@ -237,7 +237,7 @@ def work(data: bytes, topic: str, number: int, of: str) -> list[bytes]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        go(replace(shard, again=bool(begun) and not shard.preview), tell, lambda: word[0])
+        go(replace(shard, again=bool(begun) and not shard.preview), emit, lambda: word[0])
     finally:
         over.set()
         listener.join()

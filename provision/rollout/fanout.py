@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from provision.rollout.crew import Member, Shift
-from provision.rollout.host import HostRun
+from provision.rollout.host_run import HostRun
+from provision.rollout.worker_pool import Member, Shift
 
 #: How long (seconds) Ctrl-C, or a budget that is spent, may wait to be heeded.
 HEED = 0.2

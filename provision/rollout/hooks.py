@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from provision import secret
+from provision.secrets import secret
 
 
 class Hooks:

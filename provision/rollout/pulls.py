@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from provision.declare import Wish
 from provision.model import Event, Plan
+from provision.project.host_config import HostConfig
 from provision.resources.docker.inspected import registry
 from provision.spec import Registry
 
@@ -25,7 +25,7 @@ class Pulls:
             return self._places.setdefault(name, threading.BoundedSemaphore(bound))
 
     @contextmanager
-    def held(self, wish: Wish, plan: Plan) -> Iterator[Pulling]:
+    def held(self, config: HostConfig, plan: Plan) -> Iterator[Pulling]:
         """Wait for a place at every registry that the plan pulls from; always in one order, so that nobody waits for
         somebody who waits."""
         steps = [
@@ -34,7 +34,7 @@ class Pulls:
             for call in change.calls
             if call.pulls
         ]
-        declared = wish.spec.engine.registries if wish.spec.engine is not None else {}
+        declared = config.spec.engine.registries if config.spec.engine is not None else {}
         places = ExitStack()
         try:
             for name in sorted({registry(reference) for _, images in steps for reference in images}):
@@ -50,7 +50,7 @@ class Pulling:
     def __init__(self, left: set[str], places: ExitStack) -> None:
         self._left, self._places = left, places
 
-    def heard(self, event: Event) -> None:
+    def received(self, event: Event) -> None:
         if event.name == "step.done" and event.data["step"] in self._left:
             self._left.discard(str(event.data["step"]))
             if not self._left:

@@ -14,16 +14,19 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision import __version__, planfile, sandbox, secret
-from provision.desire import Options
+from provision import __version__
+from provision.catalog import Options
 from provision.errors import UsageError
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure, Plan
-from provision.rollout.crew import Member, Shift
-from provision.rollout.host import GOOD, HostRun
-from provision.rollout.request import Request, Scene
+from provision.planning import planfile
+from provision.rollout.host_run import GOOD, HostRun
+from provision.rollout.run_request import RunContext, RunRequest
+from provision.rollout.worker_pool import Member, Shift
+from provision.secrets import secret
+from provision.text import sandbox
+from provision.text.yamlfile import Map
 from provision.transport.ssh import Connecting, Transport
-from provision.yamlfile import Map
 
 _HOME = Path(__file__).parent.parent
 #: What a run leaves, and what no host gets.
@@ -83,7 +86,7 @@ class Shard(Struct, frozen=True):
     got. ``request`` has no callbacks."""
 
     project: Project
-    request: Request
+    request: RunRequest
     hosts: tuple[str, ...]
     preview: bool = False
     again: bool = False
@@ -102,7 +105,7 @@ def digest(inventory: Path, playbook: Path) -> str:
     return found.hexdigest()
 
 
-def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
+def go(shard: Shard, emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
     """Take the hosts as far as they go before they are proven; every one ends in ``host.done`` or in ``host.good``."""
     left = set(shard.hosts)
 
@@ -113,7 +116,7 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
             approved = planfile.entry(plan, shard.project.options.salt)
             event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
         # This process's tokens mean nothing elsewhere, and a plan is compared there.
-        tell(secret.each(event, secret.stable))
+        emit(secret.each(event, secret.stable))
 
     try:
         _go(shard, left, told, stopped)
@@ -124,17 +127,19 @@ def go(shard: Shard, tell: Callable[[Event], None], stopped: Callable[[], Litera
 
 
 def _go(
-    shard: Shard, left: set[str], tell: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
+    shard: Shard, left: set[str], emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
 ) -> None:
     found = shard.project.load(shard.hosts)
     transport = Transport(shard.project.connecting)
-    transport.prepare([wish.host.login for wish in found.wishes])
+    transport.prepare([config.host.login for config in found.configs])
     request = shard.request
     if shard.preview:
         request = replace(request, confirm=lambda plans: True)
     request = replace(request, again=shard.again)
-    scene = Scene(found.context, transport, shard.project.options, request, tell)
-    runs = [HostRun(scene, wish, wish.pacing and wish.pacing[1]) for wish in found.wishes]
+    run_context = RunContext(found.context, transport, shard.project.options, request, emit)
+    runs = [
+        HostRun(run_context, config, config.rollout_options and config.rollout_options[1]) for config in found.configs
+    ]
 
     def work(run: HostRun, member: Member) -> None:
         run.waits = member.waits
@@ -147,8 +152,8 @@ def _go(
         run.whole()
         if run.good:
             run.release()
-            tell(Event(GOOD, run.wish.host.name, {"status": run.good}))
-            left.discard(run.wish.host.name)
+            emit(Event(GOOD, run.config.host.name, {"status": run.good}))
+            left.discard(run.config.host.name)
 
     shift = Shift(runs, work, request.forks)
     try:
@@ -160,6 +165,6 @@ def _go(
         transport.close()
 
 
-def plain(request: Request) -> Request:
+def plain(request: RunRequest) -> RunRequest:
     """What of a request can travel."""
     return replace(request, confirm=None, ask=None, verify=None, hook=None)

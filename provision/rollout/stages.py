@@ -1,5 +1,5 @@
 """Who goes with whom: hosts that one play's ``rollout`` paces are one stage; the others go first, all at once. A host
-that needs what another one makes (:mod:`provision.needs`) is of a later stage."""
+that needs what another one makes (:mod:`provision.project.dependencies`) is of a later stage."""
 
 from __future__ import annotations
 
@@ -7,73 +7,76 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from provision.declare import Wish
 from provision.errors import SpecError
-from provision.needs import Needs
-from provision.pacing import Pacing
-from provision.waves import Schedule, ordered, waves
+from provision.project.dependencies import Dependencies
+from provision.project.host_config import HostConfig
+from provision.project.rollout_options import RolloutOptions
+from provision.rollout.waves import Schedule, ordered, waves
 
 
 class Stage(Struct, frozen=True):
-    """``pacing`` is ``None`` for hosts that no play paces: one wave, without a budget. ``play`` names the other's."""
+    """``rollout_options`` is ``None`` for hosts that no play paces: one wave, without a budget. ``play`` names
+    the other's."""
 
     play: str
-    pacing: Pacing | None
+    rollout_options: RolloutOptions | None
     schedule: Schedule
 
 
-def stages(wishes: Iterable[Wish], needs: Needs, seed: str = "", paced: bool = True) -> list[Stage]:
+def stages(
+    configs: Iterable[HostConfig], dependencies: Dependencies, seed: str = "", paced: bool = True
+) -> list[Stage]:
     """The stages of a run: level by level of who needs whom, and on each in the playbook's order; ``seed`` is what
     ``order: shuffle`` goes by. Not ``paced``, all of a level go at once.
 
     Raises :class:`SpecError` for a host that has no such domain, and for a play that paces hosts that need each other.
     """
-    wishes = list(wishes)
-    of_play: dict[int, list[Wish]] = {}
-    for wish in wishes:
-        number = wish.pacing[0].number if paced and wish.pacing is not None else -1
-        of_play.setdefault(number, []).append(wish)
-    found: dict[tuple[int, int], list[Wish]] = {}
+    configs = list(configs)
+    of_play: dict[int, list[HostConfig]] = {}
+    for config in configs:
+        number = config.rollout_options[0].number if paced and config.rollout_options is not None else -1
+        of_play.setdefault(number, []).append(config)
+    found: dict[tuple[int, int], list[HostConfig]] = {}
     for number, group in of_play.items():
-        for wish in group:
-            level = needs.level.get(wish.host.name, 0)
+        for config in group:
+            level = dependencies.level.get(config.host.name, 0)
             if number >= 0:
-                level = _level_of_all(group, needs)
-            found.setdefault((level, number), []).append(wish)
+                level = _level_of_all(group, dependencies)
+            found.setdefault((level, number), []).append(config)
     return [_stage(found[key], key[1], seed) for key in sorted(found)]
 
 
-def _level_of_all(group: list[Wish], needs: Needs) -> int:
+def _level_of_all(group: list[HostConfig], dependencies: Dependencies) -> int:
     """The hosts of a play with a rollout go together, when all have what they need."""
-    names = {wish.host.name for wish in group}
-    for wish in group:
-        for other, what in needs.after.get(wish.host.name, {}).items():
+    names = {config.host.name for config in group}
+    for config in group:
+        for other, what in dependencies.after.get(config.host.name, {}).items():
             if other in names:
                 raise SpecError(
-                    f"{wish.host.name} comes after {other} ({what}), but one play's rollout has both",
+                    f"{config.host.name} comes after {other} ({what}), but one play's rollout has both",
                     key="rollout",
                     hint="give them a play each",
                 )
-    return max(needs.level.get(name, 0) for name in names)
+    return max(dependencies.level.get(name, 0) for name in names)
 
 
-def _stage(wishes: list[Wish], number: int, seed: str) -> Stage:
-    names = [wish.host.name for wish in wishes]
-    if number < 0 or wishes[0].pacing is None:
+def _stage(configs: list[HostConfig], number: int, seed: str) -> Stage:
+    names = [config.host.name for config in configs]
+    if number < 0 or configs[0].rollout_options is None:
         return Stage("", None, Schedule(waves(names)))
-    part, pacing = wishes[0].pacing
-    domain = pacing.domain
-    domains = {wish.host.name: _domain(wish, domain.variable) for wish in wishes} if domain else None
-    order = ordered(names, pacing.order, seed)
-    cut = waves(order, pacing.serial, domains, domain.apart if domain else "waves")
-    return Stage(part.play, pacing, Schedule(cut, pacing.max_failures, domains))
+    part, rollout_options = configs[0].rollout_options
+    domain = rollout_options.domain
+    domains = {config.host.name: _domain(config, domain.variable) for config in configs} if domain else None
+    order = ordered(names, rollout_options.order, seed)
+    cut = waves(order, rollout_options.serial, domains, domain.apart if domain else "waves")
+    return Stage(part.play, rollout_options, Schedule(cut, rollout_options.max_failures, domains))
 
 
-def _domain(wish: Wish, variable: str) -> str:
-    value = wish.scope.get(variable)
+def _domain(config: HostConfig, variable: str) -> str:
+    value = config.scope.get(variable)
     if not isinstance(value, (str, int)) or value == "":
         raise SpecError(
-            f"host {wish.host.name} has no {variable}, by which the rollout keeps domains apart",
+            f"host {config.host.name} has no {variable}, by which the rollout keeps domains apart",
             key="rollout.domain",
             hint="a variable of each host, or of its group",
         )

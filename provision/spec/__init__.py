@@ -6,8 +6,8 @@ from pydantic import Field
 
 from provision.spec.containers import Build, Compose, Container, Image, Network, Prune, Volume
 from provision.spec.engine import Engine, Health, Login, Proxy, Registry
-from provision.spec.host import File, Package, Packages, Repository, Service, User
 from provision.spec.registry import PrivateRegistry
+from provision.spec.system import File, Package, Packages, Repository, Service, User
 from provision.spec.values import (
     AbsolutePath,
     ImageName,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from provision.secret import holds
+from provision.secrets.secret import holds
 from provision.spec.values import (
     AbsolutePath,
     Fingerprints,

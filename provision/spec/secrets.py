@@ -17,7 +17,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from provision.secret import holds
+from provision.secrets.secret import holds
 
 #: What ``provision schema`` publishes of a marked value.
 SCHEMA_KEY = "x-takes-secret"

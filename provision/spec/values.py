@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.functional_validators import AfterValidator
 
-from provision.secret import hidden
+from provision.secrets.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
-from provision.yamlfile import named
+from provision.text.yamlfile import named
 
 
 class Model(BaseModel):

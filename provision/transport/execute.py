@@ -10,9 +10,9 @@ from fabric import Connection
 from msgspec import Struct
 
 from provision.model import Login
+from provision.remote.protocol import Frames, WireError, beyond
 from provision.transport.failure import HostError, not_begun
 from provision.transport.session import become_says, become_spoke, broken_off, received, start, text
-from provision.wire import Frames, WireError, beyond
 
 #: What is kept of standard error, in bytes: only provision's own shell writes there, and a login shell's start files.
 _STDERR_LIMIT = 16_384

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Login
+from provision.remote.protocol import NOISE
 from provision.transport.channel import FAILED, ProcessChannel
 from provision.transport.failure import Dropped, HostError, not_begun
 from provision.transport.line import Line, line
@@ -29,7 +30,6 @@ from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog
 from provision.transport.ssh_config import SYSTEM_FILE, user_file
 from provision.transport.target import Target
-from provision.wire import NOISE
 
 #: ssh's own words -> how the host ends. The first that fits counts.
 _SAYS = (

@@ -35,7 +35,7 @@ def needed(host: Host, connection: Connection) -> bool:
 
 
 def restart(
-    transport: Transport, host: Host, connection: Connection, deadline: float, tell: Callable[[str], None]
+    transport: Transport, host: Host, connection: Connection, deadline: float, emit: Callable[[str], None]
 ) -> Connection:
     """Restart the host behind ``connection`` (which is closed) and return a new one, to a host that has booted.
 
@@ -47,7 +47,7 @@ def restart(
     shell.run(_RESTART, _PROBE)
     connection.close()
     begin, pause = time.monotonic(), 1.0
-    tell("restarting")
+    emit("restarting")
     while (now := time.monotonic()) < deadline:
         time.sleep(min(pause, deadline - now))
         pause = min(pause * 1.5, 5.0)
@@ -58,7 +58,7 @@ def restart(
                 raise
             continue
         if _is_up(Shell(connection, host.login), before):
-            tell(f"back after {time.monotonic() - begin:.0f} s")
+            emit(f"back after {time.monotonic() - begin:.0f} s")
             return connection
         connection.close()
     raise HostError("timeout", f"it was restarted and did not come back in {deadline - begin:.0f} s")

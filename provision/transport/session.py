@@ -21,8 +21,8 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Login
+from provision.remote.protocol import NOISE, TooMuch
 from provision.transport.failure import HostError
-from provision.wire import NOISE, TooMuch
 
 #: Seconds for the command that ends sudo.
 _KILL = 10.0

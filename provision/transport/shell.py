@@ -12,13 +12,13 @@ from fabric import Connection
 from msgspec import Struct, field
 
 from provision.model import Login
-from provision.script import environment, quote
+from provision.remote.protocol import beyond
+from provision.remote.script import environment, quote
 from provision.transport.failure import HostError
 from provision.transport.openssh import Process
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.session import become_says, broken_off, received, start, text
 from provision.transport.tunnel import Tunnel
-from provision.wire import beyond
 
 #: Bytes of a mark's line: 32 digits, a blank, a status and a newline.
 _LONGEST = 40

@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 from provision.visible import line, visible
 
 
-class Report:
+class JUnitFile:
     """Give each session a :meth:`part`; at the end ``target`` holds all test suites of all parts."""
 
     def __init__(self, target: Path | None) -> None:
         self.target = target
         self._parts: list[Path] = []
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> JUnitFile:
         self._folder = Path(tempfile.mkdtemp(prefix="provision-junit-")) if self.target else None
         return self
 

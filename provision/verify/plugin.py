@@ -17,8 +17,8 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host as Target
 
-from provision.declare import Context
-from provision.secret import mask
+from provision.project.host_config import Context
+from provision.secrets.secret import mask
 from provision.verify.declared import PROVIDERS
 from provision.verify.reports import made_visible
 from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
@@ -61,18 +61,18 @@ class Plugin:
     @pytest.fixture
     def spec(self, request: pytest.FixtureRequest) -> dict[str, Any]:
         """The host's spec, merged and rendered."""
-        return plain(self.subjects[_host(request.node)].wish)
+        return plain(self.subjects[_host(request.node)].config)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "host" not in metafunc.fixturenames:
             return
         file = metafunc.definition.path
-        hosts = {name: subject for name, subject in self.subjects.items() if is_for(subject.wish, file)}
+        hosts = {name: subject for name, subject in self.subjects.items() if is_for(subject.config, file)}
         if (thing := things(metafunc)) is None:
             metafunc.parametrize("host", list(hosts), indirect=True, scope="function")
             return
         pairs = [
-            (name, item) for name, subject in hosts.items() for item in declared(thing, subject.wish, self.context)
+            (name, item) for name, subject in hosts.items() for item in declared(thing, subject.config, self.context)
         ]
         ids = [f"{host}-{item.name}" for host, item in pairs]
         metafunc.parametrize(("host", thing), pairs, ids=ids, indirect=["host"], scope="function")
@@ -105,7 +105,7 @@ class Plugin:
 
     def _probe(self, host: str, items: list[pytest.Function]) -> None:
         subject = self.subjects[host]
-        given: dict[str, Any] = {"host": subject.target, "spec": plain(subject.wish)}
+        given: dict[str, Any] = {"host": subject.target, "spec": plain(subject.config)}
         for item in items:
             values = {**item.callspec.params, **given}
             try:

@@ -15,8 +15,8 @@ import pytest
 from fabric import Connection
 from msgspec import Struct
 
-from provision.declare import Context, Wish
 from provision.model import STATUSES, Event, Failure
+from provision.project.host_config import Context, HostConfig
 from provision.transport.reboot import restart
 from provision.transport.ssh import HostError, Transport, cut
 from provision.verify import junit
@@ -29,7 +29,7 @@ from provision.verify.unlock import unlock
 _ONE_SESSION = threading.Lock()
 
 
-class Request(Struct, frozen=True):
+class VerifyRequest(Struct, frozen=True):
     """``suites`` are names such as ``settings``, all but those to opt in to when empty; ``deadline`` is in seconds per
     host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time; ``only`` is an
     expression over the names of checks (pytest's ``-k``)."""
@@ -43,66 +43,70 @@ class Request(Struct, frozen=True):
     only: str = ""
 
 
-def known_suites(wishes: list[Wish]) -> list[str]:
+def known_suites(configs: list[HostConfig]) -> list[str]:
     """The suites that can be asked for: ours, and the user's own test files."""
-    own = {path for wish in wishes for path in own_tests(wish)}
+    own = {path for config in configs for path in own_tests(config)}
     return [*names(), *sorted({_suite(file) for path in own for file in _files(path)} - set(names()))]
 
 
 def verify(
-    wishes: list[Wish], context: Context, transport: Transport, request: Request, emit: Callable[[Event], None]
+    configs: list[HostConfig],
+    context: Context,
+    transport: Transport,
+    request: VerifyRequest,
+    emit: Callable[[Event], None],
 ) -> Counter[str]:
     """Check every host against its spec; returns how many hosts ended how. The last event is ``run.done``."""
     begin = time.monotonic()
     lock = threading.Lock()
 
-    def tell(event: Event) -> None:
+    def locked(event: Event) -> None:
         with lock:
             emit(event)
 
-    tell(Event("run.begin", data={"mode": "verify", "hosts": len(wishes)}))
-    batches = [[wish] for wish in wishes] if request.reboot else [wishes]
+    locked(Event("run.begin", data={"mode": "verify", "hosts": len(configs)}))
+    batches = [[config] for config in configs] if request.reboot else [configs]
     counts: Counter[str] = Counter()
     checks: list[Check] = []
-    with junit.Report(request.junit) as report:
+    with junit.JUnitFile(request.junit) as report:
         for batch in batches:
             if counts["failed"] or counts["unreachable"]:
                 # One host did not come back as it was: nobody wants the same of the next.
-                ends = {wish.host.name: _skipped() for wish in batch}
+                ends = {config.host.name: _skipped() for config in batch}
             else:
-                found, ends = _batch(batch, context, transport, request, report.part(), tell)
+                found, ends = _batch(batch, context, transport, request, report.part(), locked)
                 checks += found
             for name, end in ends.items():
                 counts[str(end["status"])] += 1
-                tell(Event("host.done", name, {"changes": 0, **end}))
+                locked(Event("host.done", name, {"changes": 0, **end}))
     transport.close()
     shown = {status: counts[status] for status in STATUSES}
     seconds = round(time.monotonic() - begin, 3)
-    tell(Event("run.done", data={"counts": shown, "seconds": seconds, "mode": "verify", "checks": _counts(checks)}))
+    locked(Event("run.done", data={"counts": shown, "seconds": seconds, "mode": "verify", "checks": _counts(checks)}))
     return counts
 
 
 def _batch(
-    wishes: list[Wish],
+    configs: list[HostConfig],
     context: Context,
     transport: Transport,
-    request: Request,
+    request: VerifyRequest,
     report: Path | None,
-    tell: Callable[[Event], None],
+    emit: Callable[[Event], None],
 ) -> tuple[list[Check], dict[str, dict[str, object]]]:
     """Hosts that are verified together: their checks, and how each of them ended."""
     ends: dict[str, dict[str, object]] = {}
     held: dict[str, Connection] = {}
     watches: list[int] = []
 
-    def connect(wish: Wish) -> None:
-        name, deadline = wish.host.name, time.monotonic() + request.deadline
-        tell(Event("host.begin", name))
+    def connect(config: HostConfig) -> None:
+        name, deadline = config.host.name, time.monotonic() + request.deadline
+        emit(Event("host.begin", name))
         try:
-            connection = transport.open(wish.host, deadline)
+            connection = transport.open(config.host, deadline)
             if request.reboot:
                 connection = restart(
-                    transport, wish.host, connection, deadline, lambda text: tell(Event("note", name, {"text": text}))
+                    transport, config.host, connection, deadline, lambda text: emit(Event("note", name, {"text": text}))
                 )
         except HostError as error:
             status = "failed" if error.failure.kind == "timeout" and request.reboot else "unreachable"
@@ -111,24 +115,24 @@ def _batch(
         held[name] = connection
         watches.append(transport.watchdog.watch(deadline, lambda: cut(connection)))
 
-    with ThreadPoolExecutor(max_workers=max(1, min(request.forks, len(wishes)))) as pool:
-        list(pool.map(connect, wishes))
-    subjects = _subjects([(wish, held[wish.host.name]) for wish in wishes if wish.host.name in held])
-    checks = run_suites(subjects, context, request, report, tell) if subjects else []
+    with ThreadPoolExecutor(max_workers=max(1, min(request.forks, len(configs)))) as pool:
+        list(pool.map(connect, configs))
+    subjects = _subjects([(config, held[config.host.name]) for config in configs if config.host.name in held])
+    checks = run_suites(subjects, context, request, report, emit) if subjects else []
     for number in watches:
         transport.watchdog.drop(number)
     for connection in held.values():
         connection.close()
     return checks, {
         name: ends.get(name) or _end([check for check in checks if check.host == name])
-        for name in (wish.host.name for wish in wishes)
+        for name in (config.host.name for config in configs)
     }
 
 
 def run_suites(
     subjects: dict[str, Subject],
     context: Context,
-    request: Request,
+    request: VerifyRequest,
     report: Path | None,
     emit: Callable[[Event], None],
 ) -> list[Check]:
@@ -145,7 +149,7 @@ def run_suites(
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
     argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:warnings"]
     # Ours print nothing; a user's test may, and it must not get among our own lines.
-    argv += [] if any(own_tests(subject.wish) for subject in subjects.values()) else ["--capture=no"]
+    argv += [] if any(own_tests(subject.config) for subject in subjects.values()) else ["--capture=no"]
     argv += [] if request.disruptive else ["-m", "not disruptive"]
     argv += ["-k", request.only] if request.only else []
     argv += [f"--junitxml={report}"] if report is not None else []
@@ -163,7 +167,7 @@ def _chosen(subjects: dict[str, Subject], suites: tuple[str, ...]) -> list[str]:
     """The test files to run: of our suites, and of the user's own."""
     wanted = suites or tuple(name for name in names() if name not in OPT_IN)
     files = [SUITES / f"test_{name}.py" for name in names() if name in wanted]
-    own = dict.fromkeys(path for subject in subjects.values() for path in own_tests(subject.wish))
+    own = dict.fromkeys(path for subject in subjects.values() for path in own_tests(subject.config))
     files += [file for path in own for file in _files(path) if not suites or _suite(file) in suites]
     return [str(file) for file in files]
 
@@ -178,7 +182,7 @@ def _suite(file: Path) -> str:
 
 
 def prove(
-    context: Context, request: Request, held: list[tuple[Wish, Connection]], emit: Callable[[Event], None]
+    context: Context, request: VerifyRequest, held: list[tuple[HostConfig, Connection]], emit: Callable[[Event], None]
 ) -> dict[str, Failure | None]:
     """What an apply asks for: check hosts on connections that are held; why each is not as its spec says."""
     subjects = _subjects(held)
@@ -186,8 +190,8 @@ def prove(
     return {name: _failure([check for check in checks if check.host == name]) for name in subjects}
 
 
-def _subjects(held: list[tuple[Wish, Connection]]) -> dict[str, Subject]:
-    return {wish.host.name: Subject(wish, target(wish.host.name, c, wish.host.login)) for wish, c in held}
+def _subjects(held: list[tuple[HostConfig, Connection]]) -> dict[str, Subject]:
+    return {config.host.name: Subject(config, target(config.host.name, c, config.host.login)) for config, c in held}
 
 
 def _skipped() -> dict[str, object]:

@@ -19,8 +19,8 @@ import pytest
 import testinfra.backend
 from testinfra.host import Host as Target
 
-from provision.declare import Wish
 from provision.load import Loaded, Logins, load
+from provision.project.host_config import HostConfig
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
 from provision.verify.declared import PROVIDERS, Named
@@ -35,13 +35,13 @@ class InventoryBackend(HeldBackend):
     """testinfra's ``provision://NAME``: logs in to a host of the inventory as every command of ours does."""
 
     def __init__(self, hostspec: str, *args: Any, **kwargs: Any) -> None:
-        wish = _session().wish(hostspec)
-        if wish is None:
+        config = _session().config(hostspec)
+        if config is None:
             raise pytest.UsageError(f"no play is for {hostspec}")
         session = _session()
-        connection = session.transport.open(wish.host, time.monotonic() + _LOGIN)
-        super().__init__(wish.host.name, connection, wish.host.login)
-        self.hostspec = wish.host.name
+        connection = session.transport.open(config.host, time.monotonic() + _LOGIN)
+        super().__init__(config.host.name, connection, config.host.login)
+        self.hostspec = config.host.name
 
     @classmethod
     def get_hosts(cls, host: str, **kwargs: Any) -> list[str]:
@@ -55,31 +55,31 @@ class _Session:
     def __init__(self, inventory: Path, playbook: Path) -> None:
         self.loaded: Loaded = load(inventory, playbook, logins=Logins())
         self.transport = Transport(Connecting(10.0, False))
-        self.transport.prepare([wish.host.login for wish in self.loaded.wishes])
+        self.transport.prepare([config.host.login for config in self.loaded.configs])
         self._things: dict[int, str] = {}
 
     @property
     def names(self) -> list[str]:
-        return [wish.host.name for wish in self.loaded.wishes]
+        return [config.host.name for config in self.loaded.configs]
 
-    def wish(self, name: str) -> Wish | None:
-        """The wish of a host by its name or address; on the host itself by its own name."""
+    def config(self, name: str) -> HostConfig | None:
+        """The configuration of a host by its name or address; on the host itself by its own name."""
         name = socket.gethostname() if name == "local" else name
-        for wish in self.loaded.wishes:
-            if name in (wish.host.name, wish.host.login.address):
-                return wish
+        for config in self.loaded.configs:
+            if name in (config.host.name, config.host.login.address):
+                return config
         return None
 
-    def of(self, target: Target) -> Wish | None:
+    def of(self, target: Target) -> HostConfig | None:
         backend = target.backend
         name = getattr(backend, "hostspec", None) or getattr(getattr(backend, "host", None), "name", None)
-        return self.wish(str(name or backend.hostname))
+        return self.config(str(name or backend.hostname))
 
     def everything(self, thing: str) -> list[Named]:
         found: list[Named] = []
-        for wish in self.loaded.wishes:
-            for item in declared(thing, wish, self.loaded.context):
-                self._things[id(item)] = wish.host.name
+        for config in self.loaded.configs:
+            for item in declared(thing, config, self.loaded.context):
+                self._things[id(item)] = config.host.name
                 found.append(item)
         return found
 
@@ -117,10 +117,10 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def spec(host: Target) -> dict[str, Any]:
     """The host's spec, merged and rendered."""
-    wish = _session().of(host)
-    if wish is None:
+    config = _session().of(host)
+    if config is None:
         pytest.skip(f"no play is for {host}")
-    return plain(wish)
+    return plain(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -145,8 +145,8 @@ def _belongs(item: pytest.Item) -> bool:
     found = [value for value in params.values() if isinstance(value, Named)]
     if not found:  # no parameter, or an empty set of them, which pytest shows as one skipped test
         return not any(thing in params for thing in PROVIDERS)
-    wish = _session().of(target)
-    return wish is not None and all(_session().owner(item) == wish.host.name for item in found)
+    config = _session().of(target)
+    return config is not None and all(_session().owner(item) == config.host.name for item in found)
 
 
 @pytest.hookimpl(wrapper=True)

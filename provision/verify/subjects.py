@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host as Target
 
-from provision.declare import Context, Wish
+from provision.project.host_config import Context, HostConfig
 from provision.verify.declared import PROVIDERS, Named
 
 SUITES = Path(__file__).parent / "suites"
@@ -22,7 +22,7 @@ OPT_IN = ("cis",)
 class Subject(Struct, frozen=True):
     """One host under verification."""
 
-    wish: Wish
+    config: HostConfig
     target: Target
 
 
@@ -39,23 +39,23 @@ def things(metafunc: pytest.Metafunc) -> str | None:
     return wanted[0] if wanted else None
 
 
-def declared(thing: str, wish: Wish, context: Context) -> Iterator[Named]:
-    return PROVIDERS[thing](wish, context)
+def declared(thing: str, config: HostConfig, context: Context) -> Iterator[Named]:
+    return PROVIDERS[thing](config, context)
 
 
-def own_tests(wish: Wish) -> tuple[Path, ...]:
+def own_tests(config: HostConfig) -> tuple[Path, ...]:
     """The user's own tests (files and folders) of every play that the host is in."""
-    return tuple(dict.fromkeys(path for play in wish.plays for path in play.verify))
+    return tuple(dict.fromkeys(path for play in config.plays for path in play.verify))
 
 
-def is_for(wish: Wish, file: Path) -> bool:
+def is_for(config: HostConfig, file: Path) -> bool:
     """Whether a test file is for this host: ours always, the user's when one of its plays names it."""
-    return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(wish))
+    return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(config))
 
 
-def plain(wish: Wish) -> dict[str, Any]:
+def plain(config: HostConfig) -> dict[str, Any]:
     """The host's whole spec as the user wrote it, merged and rendered: what the fixture ``spec`` gives."""
-    found: dict[str, Any] = json.loads(json.dumps(wish.source))
+    found: dict[str, Any] = json.loads(json.dumps(config.source))
     return found
 
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from provision.lab import cgroups, keys, mirror, newer
-from provision.lab.fleet import Lab, missing
+from provision.lab.labs import Lab, missing
 from provision.lab.store import start_time
 from provision.transport import known_hosts
 

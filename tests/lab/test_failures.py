@@ -97,15 +97,15 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
     """The script is one function, called on its last line."""
     host.playbook({"spec": {"files": {"/etc/x": {"content": "x\n" * 2000}}}})
     from provision import tasks
-    from provision.desire import Options
+    from provision.catalog import Options
     from provision.load import load
-    from provision.script import job_script, submit_script
+    from provision.remote.script import job_script, submit_script
+    from provision.remote.transaction import work
     from provision.transport.ssh import Connecting, Transport
-    from provision.work import work
 
-    wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
-    connection = Transport(Connecting()).open(wish.host, time.monotonic() + 30)
-    found = tasks.look(connection, wish, context, Options())
+    config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
+    connection = Transport(Connecting()).open(config.host, time.monotonic() + 30)
+    found = tasks.look(connection, config, context, Options())
     calls = [call for resource in found.resources for call in resource.look()]
     script = submit_script("one", job_script(work("one", found.plan, found.report), calls, {}))
     for part in (0.3, 0.6, 0.9, 0.999):
@@ -125,8 +125,8 @@ def test_a_fabfile_of_the_users_own(host: LabHost) -> None:
     from provision.tasks import apply
 
     host.playbook({"spec": {"files": {"/etc/x": {"content": "x"}}}})
-    wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.address)
+    config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.address)
     with Connection(host.address, user="root", connect_kwargs={"key_filename": str(LAB.store.key)}) as connection:
-        assert [change.resource for change in apply(connection, wish, context).plan.changes] == ["file:/etc/x"]
-        assert apply(connection, wish, context).plan.changes == ()
+        assert [change.resource for change in apply(connection, config, context).plan.changes] == ["file:/etc/x"]
+        assert apply(connection, config, context).plan.changes == ()
     assert host.sh("cat /etc/x") == "x"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provision.lab import cgroups, mirror, network, nspawn
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 from provision.lab.store import alive
 from tests.lab.conftest import LAB, LabHost
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.authority import renew
+from provision.secrets.authority import renew
 from tests.lab.conftest import LabHost, engine
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

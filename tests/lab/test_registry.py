@@ -276,8 +276,8 @@ def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -
 
 
 def renew_authority(folder: Path) -> list[str]:
-    from provision.authority import CA_DAYS, CA_LEFT, renew
-    from provision.sealing import recipients
+    from provision.secrets.age import recipients
+    from provision.secrets.authority import CA_DAYS, CA_LEFT, renew
 
     # When little of its time is left, a certificate made then is good from then on; so it is made as of today.
     assert renew(folder, "lab", [], recipients(), datetime.now(UTC) + timedelta(days=CA_DAYS - CA_LEFT - 1)) == []
@@ -285,8 +285,8 @@ def renew_authority(folder: Path) -> list[str]:
 
 
 def other_authority(folder: Path) -> str:
-    from provision.authority import renew
-    from provision.sealing import recipients
+    from provision.secrets.age import recipients
+    from provision.secrets.authority import renew
 
     renew(folder, "lab", [], recipients())
     return (folder / "lab.crt").read_text()

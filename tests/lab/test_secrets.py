@@ -19,7 +19,7 @@ from tests.lab.conftest import LabHost, NewHost, Outcome, inventory_of
 CANARY = "db-secret-4711 'x'"
 #: A run whose tokens a host knows: as if every leak of them had reached it.
 _KNOWN = (
-    "import sys; from provision import secret; secret._KEY = b'known'; from provision.cli import main;"
+    "import sys; from provision.secrets import secret; secret._KEY = b'known'; from provision.cli import main;"
     "sys.exit(main(sys.argv[1:]))"
 )
 
@@ -27,8 +27,8 @@ _KNOWN = (
 def token_of(password: str) -> str:
     """The token that a run with that key gives to a secret."""
     program = (
-        "import sys; from pathlib import Path; from provision import secret; secret._KEY = b'known';"
-        "from provision.yamlfile import load; print(load(Path(sys.argv[1]))['db_password'])"
+        "import sys; from pathlib import Path; from provision.secrets import secret; secret._KEY = b'known';"
+        "from provision.text.yamlfile import load; print(load(Path(sys.argv[1]))['db_password'])"
     )
     return subprocess.check_output([sys.executable, "-c", program, password], text=True).strip()
 

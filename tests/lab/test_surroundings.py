@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from provision.formats import SYSTEMD
+from provision.text.formats import SYSTEMD
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from provision.lab.fleet import Lab
+from provision.lab.labs import Lab
 from tests.lab.conftest import LAB, LabHost, NewHost, engine, own
 from tests.lab.runs import RUNS, leftovers, start
 

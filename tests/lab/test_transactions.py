@@ -98,12 +98,12 @@ def test_a_host_that_drifted_since_its_plan_is_refused(host: LabHost, monkeypatc
     from provision.transport.ssh import Connecting, HostError, Transport
 
     host.playbook({"spec": {"files": {"/etc/x": {"content": "ours\n"}, "/etc/y": {"content": "ours\n"}}}})
-    wish, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
-    connection = Transport(Connecting()).open(wish.host, time.monotonic() + 30)
-    found = tasks.look(connection, wish, context)
+    config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
+    connection = Transport(Connecting()).open(config.host, time.monotonic() + 30)
+    found = tasks.look(connection, config, context)
     host.sh("echo theirs >/etc/y")
     with pytest.raises(HostError) as caught:
-        tasks.fix(connection, wish, found)
+        tasks.fix(connection, config, found)
     assert caught.value.failure.kind == "drifted"
     assert "file /etc/y" in caught.value.failure.detail
     assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "theirs"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.lab.fleet import Lab, missing
+from provision.lab.labs import Lab, missing
 from tests.lab.conftest import LAB, LabHost, engine, own
 
 #: An emulated machine, while other tests want the same processors.

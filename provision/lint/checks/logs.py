@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding
 from provision.lint.rules import finding
 from provision.lint.values import is_size
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: docs.docker.com/engine/logging/configure: what is built in, and the options that each driver knows besides the
 #: common ones (moby, daemon/logger/*, ValidateLogOpt).

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
 from provision.lint.rules import finding
-from provision.yamlfile import Map, Seq
+from provision.text.yamlfile import Map, Seq
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

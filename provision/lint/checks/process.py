@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from provision.daemon_keys import Version, keys
+from provision.dockerd.daemon_keys import Version, keys
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import each, since
 from provision.lint.rules import finding
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 
 def unit(daemon: Map, engine: Version) -> Iterator[Finding]:

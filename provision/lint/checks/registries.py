@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import each
 from provision.lint.rules import finding
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: Registries with certificates that everybody can check.
 _PUBLIC = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.daemon_keys import Version
+from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding
 from provision.lint.reading import each
 from provision.lint.rules import finding
-from provision.yamlfile import Map, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: Storage drivers, and the first version that no longer has them.
 _STORAGE: dict[str, Version | None] = {

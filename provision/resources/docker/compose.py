@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision import disclosure
 from provision.lines import BLANK, lines_of
-from provision.model import LONG, Call, Drift, Report, State
+from provision.model import LONG, Call, Drift, HostReport, State
+from provision.secrets import disclosure
 
 
 def place(name: str) -> str:
@@ -39,7 +39,7 @@ class Project(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_compose", (self.name, self.files[0])),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """Service by service, where one is not as compose itself would make it of the file (its config hash)."""
         if (fields := report.get("compose", self.name)) is None:
             return {}
@@ -95,7 +95,7 @@ class NoProject(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_compose", (self.name, self.file)),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = report.get("compose", self.name) or report.get("project", self.name)
         return {"project": "there" if found is not None and found[0].strip(BLANK) else "absent"}
 

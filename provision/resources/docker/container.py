@@ -11,11 +11,11 @@ from typing import Any
 from msgspec import Struct
 
 from provision import spec
-from provision.model import LONG, USUAL, Call, Drift, Report, State, Withheld
+from provision.model import LONG, USUAL, Call, Drift, HostReport, State, Withheld
 from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
-from provision.secret import holds, reveal
+from provision.secrets.secret import holds, reveal
 
 _BEFORE = " before its change"
 #: One escape of JSON's: so that the end of another one is not taken for one.
@@ -59,7 +59,7 @@ class Container(Struct, frozen=True):
             Call("look_docker", ("image", self._reference, "-")),
         )
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
         if seen is None:
             return {}
@@ -152,7 +152,7 @@ class NoContainer(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("container", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
         if seen is None or (self.ours and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
             return {"container": "absent"}

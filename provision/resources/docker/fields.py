@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from provision import disclosure
 from provision.model import Salt, Withheld
-from provision.secret import each, holds, stable
+from provision.secrets import disclosure
+from provision.secrets.secret import each, holds, stable
 from provision.spec import Container
 
 _IMAGES = "the image's"

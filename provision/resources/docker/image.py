@@ -13,10 +13,10 @@ from typing import Any
 from msgspec import Struct
 
 from provision.lines import BLANK
-from provision.model import LONG, Blob, Call, Drift, Report, State
+from provision.model import LONG, Blob, Call, Drift, HostReport, State
+from provision.remote.protocol import WireError, parsed
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
-from provision.wire import WireError, parsed
 
 _AS_IS = "as in its registry"
 #: What a pin may be (``images.*.digest``).
@@ -51,7 +51,7 @@ class PulledImage(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return _looks(self.reference, self._asks)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = image(report, self.reference)
         if found is None:
             return {}
@@ -83,8 +83,8 @@ class PulledImage(Struct, frozen=True):
 class LoadedImage(Struct, frozen=True):
     """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
     an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host. ``content``, ``tag``
-    and ``parts`` are those of :class:`provision.blobs.Archive`; where the archive is ``shared``, images after this one
-    are from it too."""
+    and ``parts`` are those of :class:`provision.remote.uploads.Archive`; where the archive is ``shared``, images after
+    this one are from it too."""
 
     reference: str
     ids: tuple[str, ...]
@@ -109,7 +109,7 @@ class LoadedImage(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return _looks(self.reference, self.push)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = image(report, self.reference)
         if found is None:
             return {}
@@ -157,7 +157,7 @@ class BuiltImage(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return _looks(self.reference, self.push)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = image(report, self.reference)
         if found is None:
             return {}
@@ -191,7 +191,7 @@ class NoImage(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("image", self.reference, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         return {"image": "absent" if image(report, self.reference) is None else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -219,7 +219,7 @@ class ImageBefore(Struct, frozen=True):
         names = (self.reference, self.image_id)
         return tuple(Call("look_docker", ("image", name, "-")) for name in names)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = image(report, self.reference)
         there = "yes" if image(report, self.image_id) is not None else "no"
         return {"there": there} if found is None else {"there": there, "image": found.id}
@@ -244,7 +244,7 @@ def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
     return (here, Call("look_moved", (reference,))) if asks else (here,)
 
 
-def _tag(report: Report, reference: str, found: Image, parts: tuple[str, ...] = ()) -> str:
+def _tag(report: HostReport, reference: str, found: Image, parts: tuple[str, ...] = ()) -> str:
     """What the registry has for a tag, against what the host has: the image, or one of its platforms' (``parts``)
     where docker has pushed only that, for it has no others."""
     answer = report.get("moved", reference)
@@ -261,7 +261,7 @@ def _tag(report: Report, reference: str, found: Image, parts: tuple[str, ...] = 
     return _AS_IS if same else f"moved: {familiar(reference)} is {digest}"
 
 
-def digest_in_registry(report: Report, reference: str) -> str:
+def digest_in_registry(report: HostReport, reference: str) -> str:
     """The digest that a registry said a tag has; empty where it was not asked, or did not say."""
     answer = report.get("moved", reference)
     _, said = _answer(answer[0]) if answer is not None else ("", None)

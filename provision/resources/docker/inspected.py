@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision.blobs import content, full_name
 from provision.lines import BLANK
-from provision.model import Report
+from provision.model import HostReport
+from provision.remote.protocol import WireError, parsed
+from provision.remote.uploads import content, full_name
 from provision.resources.obstacle import Unfixable
-from provision.wire import WireError, parsed
 
 Kind = Literal["container", "image", "network", "volume"]
 #: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
@@ -33,7 +33,7 @@ class Image(Struct, frozen=True):
 
     @property
     def content(self) -> str:
-        """What it is made of, in the words of an archive (:mod:`provision.blobs`)."""
+        """What it is made of, in the words of an archive (:mod:`provision.remote.uploads`)."""
         return content(self.layers, self.config)
 
     @property
@@ -42,11 +42,11 @@ class Image(Struct, frozen=True):
         return any(digest.endswith(f"@{self.id}") for digest in self.digests)
 
 
-def thing(report: Report, kind: Literal["network", "volume"], name: str) -> dict[str, Any] | None:
+def thing(report: HostReport, kind: Literal["network", "volume"], name: str) -> dict[str, Any] | None:
     return next((one for one in _objects(report, kind) if one["Name"] == name), None)
 
 
-def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...], str] | None:
+def container(report: HostReport, name: str) -> tuple[dict[str, Any], tuple[str, ...], str] | None:
     """What it is, its variables (``NAME=value``) without the secret ones, and the hash of those."""
     if (others := report.get("docker", "container")) is not None:
         _lines(others[0])
@@ -57,7 +57,7 @@ def container(report: Report, name: str) -> tuple[dict[str, Any], tuple[str, ...
     return _parsed(whole), tuple(str(parsed(line)) for line in variables.split("\n") if line), sum_
 
 
-def image(report: Report, reference: str) -> Image | None:
+def image(report: HostReport, reference: str) -> Image | None:
     """The image that a name stands for on the host. Raises :class:`Unfixable` where docker reports a digest that is
     none: a lock file, or a step, would have it."""
     wanted = {familiar(reference), f"{repository(reference)}@{reference.partition('@')[2]}"}
@@ -89,7 +89,7 @@ def registry(reference: str) -> str:
     return first if slash and (set(".:") & set(first) or first == "localhost") else "docker.io"
 
 
-def _objects(report: Report, kind: str) -> tuple[dict[str, Any], ...]:
+def _objects(report: HostReport, kind: str) -> tuple[dict[str, Any], ...]:
     found = report.get("docker", kind)
     return () if found is None else _lines(found[0])
 

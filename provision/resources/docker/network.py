@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision import disclosure, spec
-from provision.model import Call, Drift, Report, State, Withheld
+from provision import spec
+from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.resources.docker.inspected import thing
+from provision.secrets import disclosure
 
 
 class Network(Struct, frozen=True):
@@ -43,7 +44,7 @@ class Network(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("network", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         """Options and labels are docker's alone to tell: values that are not declared so are not shown."""
         found = thing(report, "network", self.name)
         if found is None:
@@ -81,7 +82,7 @@ class NoNetwork(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("network", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = thing(report, "network", self.name)
         return {"network": "absent"} if found is None else {"network": "present", **_state(found)}
 
@@ -109,7 +110,7 @@ class NetworkBefore(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("network", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = thing(report, "network", self.name)
         if found is None:
             return {}

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision import disclosure, spec
-from provision.model import Call, Drift, Report, State
+from provision import spec
+from provision.model import Call, Drift, HostReport, State
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
+from provision.secrets import disclosure
 
 
 class Volume(Struct, frozen=True):
@@ -37,7 +38,7 @@ class Volume(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("volume", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         found = thing(report, "volume", self.name)
         if found is None:
             return {}
@@ -80,7 +81,7 @@ class NoVolume(Struct, frozen=True):
     def look(self) -> tuple[Call, ...]:
         return (Call("look_docker", ("volume", self.name, "-")),)
 
-    def seen(self, report: Report) -> State:
+    def seen(self, report: HostReport) -> State:
         going = report.get("going", self.name) is not None  # with the end of this very run
         return {"volume": "absent" if going or thing(report, "volume", self.name) is None else "with its data"}
 

@@ -9,39 +9,39 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from provision.declare import Context, Wish
-from provision.lockfile import IMAGES
-from provision.secret import reveal
+from provision.project.host_config import Context, HostConfig
+from provision.project.lockfile import IMAGES
+from provision.secrets.secret import reveal
 from provision.spec import Compose
+from provision.text.yamlfile import bounded
 from provision.verify.declared.named import Named
-from provision.yamlfile import bounded
 
 
-def network(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, one) for name, one in wish.spec.networks.items() if not one.absent)
+def network(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in config.spec.networks.items() if not one.absent)
 
 
-def volume(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, one) for name, one in wish.spec.volumes.items() if not one.absent)
+def volume(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in config.spec.volumes.items() if not one.absent)
 
 
-def image(wish: Wish, context: Context) -> Iterator[Named]:
+def image(config: HostConfig, context: Context) -> Iterator[Named]:
     """Every image that is to be there, also one that only a container names; the value is its digest, if it has one."""
     locked = context.locks.get(IMAGES, {})
     found = {
         name: one.digest or (None if one.archive or one.build else locked.get(name))
-        for name, one in wish.spec.images.items()
+        for name, one in config.spec.images.items()
         if not one.absent
     }
-    for one in wish.spec.containers.values():
+    for one in config.spec.containers.values():
         if not one.absent:
             found.setdefault(str(one.image), locked.get(str(one.image)))
     yield from (Named(name, digest) for name, digest in found.items())
 
 
-def loaded_image(wish: Wish, context: Context) -> Iterator[Named]:
+def loaded_image(config: HostConfig, context: Context) -> Iterator[Named]:
     """Images from archives; the value: what docker may call them by, and the layers that they are made of."""
-    for name, one in wish.spec.images.items():
+    for name, one in config.spec.images.items():
         if one.archive is not None and (path := context.find(one.archive)) is not None:
             with tarfile.open(path) as tar:
                 texts = {
@@ -53,13 +53,13 @@ def loaded_image(wish: Wish, context: Context) -> Iterator[Named]:
                 }
             all_ = json.loads(texts["manifest.json"])
             own = next((each for each in all_ if _short(name) in map(_short, each.get("RepoTags") or [])), all_[0])
-            config = own["Config"]
-            ids = {config.removesuffix(".json").rpartition("/")[2]}
+            name_of_config = own["Config"]
+            ids = {name_of_config.removesuffix(".json").rpartition("/")[2]}
             for each in json.loads(texts.get("index.json", b"{}")).get("manifests", []):
                 called = (each.get("annotations") or {}).get("io.containerd.image.name", "")
                 if len(all_) == 1 or _short(called) == _short(name):
                     ids.add(each["digest"].removeprefix("sha256:"))
-            layers = json.loads(texts[config])["rootfs"]["diff_ids"]
+            layers = json.loads(texts[name_of_config])["rootfs"]["diff_ids"]
             yield Named(name, ({f"sha256:{digest}" for digest in ids}, layers))
 
 
@@ -73,28 +73,28 @@ def _short(reference: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def absent_image(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, None) for name, one in wish.spec.images.items() if one.absent)
+def absent_image(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, one in config.spec.images.items() if one.absent)
 
 
-def container(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, one) for name, one in wish.spec.containers.items() if not one.absent)
+def container(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, one) for name, one in config.spec.containers.items() if not one.absent)
 
 
-def absent_container(wish: Wish, context: Context) -> Iterator[Named]:
-    yield from (Named(name, None) for name, one in wish.spec.containers.items() if one.absent)
+def absent_container(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, None) for name, one in config.spec.containers.items() if one.absent)
 
 
-def container_environment(wish: Wish, context: Context) -> Iterator[Named]:
-    for thing in container(wish, context):
+def container_environment(config: HostConfig, context: Context) -> Iterator[Named]:
+    for thing in container(config, context):
         if thing.value.environment:
             pairs = {name: reveal(value) for name, value in thing.value.environment.items()}
             yield Named(thing.name, (thing.name, pairs))
 
 
-def published_port(wish: Wish, context: Context) -> Iterator[Named]:
+def published_port(config: HostConfig, context: Context) -> Iterator[Named]:
     """``(address:, port, protocol)`` as testinfra's sockets want them."""
-    for thing in container(wish, context):
+    for thing in container(config, context):
         for port in thing.value.ports if thing.value.running else ():
             front, _, protocol = port.partition("/")
             address, _, outer = front.rpartition(":")[0].rpartition(":")
@@ -106,9 +106,9 @@ def published_port(wish: Wish, context: Context) -> Iterator[Named]:
 _UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-def container_limit(wish: Wish, context: Context) -> Iterator[Named]:
+def container_limit(config: HostConfig, context: Context) -> Iterator[Named]:
     """``(container, limit, number)``: bytes, processes, or processors."""
-    for thing in container(wish, context):
+    for thing in container(config, context):
         one = thing.value
         if not one.running:
             continue
@@ -121,32 +121,32 @@ def container_limit(wish: Wish, context: Context) -> Iterator[Named]:
             yield Named(f"{thing.name} cpus", (thing.name, "cpus", float(one.cpus)))
 
 
-def healthy_container(wish: Wish, context: Context) -> Iterator[Named]:
-    for thing in container(wish, context):
+def healthy_container(config: HostConfig, context: Context) -> Iterator[Named]:
+    for thing in container(config, context):
         if thing.value.running and thing.value.health is not None and thing.value.health.command != "none":
             yield thing
 
 
-def compose_project(wish: Wish, context: Context) -> Iterator[Named]:
+def compose_project(config: HostConfig, context: Context) -> Iterator[Named]:
     """The value: the names of its services, of those that no profile keeps away."""
-    for name, one in wish.spec.compose.items():
+    for name, one in config.spec.compose.items():
         if one.absent:
             continue
-        services = (bounded(Path(f"{name}.yml"), _text(wish, context, one)) or {}).get("services") or {}
+        services = (bounded(Path(f"{name}.yml"), _text(config, context, one)) or {}).get("services") or {}
         yield Named(name, tuple(service for service, each in services.items() if not (each or {}).get("profiles")))
 
 
-def _text(wish: Wish, context: Context, one: Compose) -> str:
+def _text(config: HostConfig, context: Context, one: Compose) -> str:
     if one.content is not None:
         return one.content
     if one.template is not None:
-        return context.templates.render(one.template, wish.scope)
+        return context.templates.render(one.template, config.scope)
     return (context.read(str(one.src)) or b"").decode()
 
 
-def prune(wish: Wish, context: Context) -> Iterator[Named]:
-    if wish.spec.prune is not None:
-        yield Named("prune", wish.spec.prune)
+def prune(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.prune is not None:
+        yield Named("prune", config.spec.prune)
 
 
 PROVIDERS = (

@@ -9,8 +9,8 @@ import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
-from provision.verify.daemon import ask
 from provision.verify.declared import Named
+from provision.verify.docker_info import ask
 
 
 def _inspect(host: Host, kind: str, name: str) -> Any:

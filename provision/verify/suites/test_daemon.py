@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from provision.verify.daemon import ask, info, is_pinned, reloaded, started
 from provision.verify.declared import Named
+from provision.verify.docker_info import ask, info, is_pinned, reloaded, started
 from provision.verify.services import dockerd, uses_systemd
 from provision.verify.units import command
 

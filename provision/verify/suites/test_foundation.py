@@ -13,8 +13,8 @@ from testinfra.host import Host
 
 from provision.lines import lines_of
 from provision.verify import container
-from provision.verify.daemon import info
 from provision.verify.declared import Named
+from provision.verify.docker_info import info
 from provision.verify.services import LATER, never
 
 #: Namespaces of its own that every container has; ``user`` only where userns-remap is declared.

@@ -11,7 +11,7 @@ import pytest
 from testinfra.host import Host
 
 from provision.verify.declared import Named
-from provision.verify.registry import Answer, Server, ask
+from provision.verify.registry_client import Answer, Server, ask
 from provision.verify.services import uses_systemd
 
 

@@ -12,7 +12,7 @@ import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
-from provision.verify import packages, units
+from provision.verify import package_manager, units
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
 
@@ -110,18 +110,18 @@ def _denied(host: Host, module: str) -> list[str]:
 
 
 def test_package_installed(host: Host, package: Named) -> None:
-    assert packages.installed(host, _named(host, package))
+    assert package_manager.installed(host, _named(host, package))
 
 
 def _named(host: Host, package: Named) -> str:
     """Its name on this host; a part of the engine that the distribution packs into another one is none of its own."""
-    if (name := packages.named(host, package.name)) is None:
+    if (name := package_manager.named(host, package.name)) is None:
         pytest.skip("the distribution has no such package")
     return name
 
 
 def test_package_pinned(host: Host, pinned_package: Named) -> None:
-    pin, version = pinned_package.value, packages.version(host, _named(host, pinned_package))
+    pin, version = pinned_package.value, package_manager.version(host, _named(host, pinned_package))
     bare = version.partition(":")[2] or version
     assert any(found == pin or (found.startswith(pin) and found[len(pin)] in "-.+~") for found in (version, bare)), (
         f"{pinned_package.name} is {version}, the pin is {pin}"
@@ -129,29 +129,29 @@ def test_package_pinned(host: Host, pinned_package: Named) -> None:
 
 
 def test_package_held(host: Host, held_package: Named) -> None:
-    assert packages.held(host, _named(host, held_package))
+    assert package_manager.held(host, _named(host, held_package))
 
 
 def test_package_absent(host: Host, absent_package: Named) -> None:
-    if absent_package.value and not packages.publishes(host):
+    if absent_package.value and not package_manager.publishes(host):
         pytest.skip("the engine is the distribution's own, in packages of such names")
-    assert not packages.installed(host, absent_package.name)
+    assert not package_manager.installed(host, absent_package.name)
 
 
 def test_archive(host: Host, archive: Named) -> None:
     """The package manager's own view: the archive is there once, and signed by the one key that the spec names."""
     wanted: Archive = archive.value
-    if wanted.docker and not packages.publishes(host):
+    if wanted.docker and not package_manager.publishes(host):
         pytest.skip("the engine is the distribution's own")
-    if packages.uses_rpm(host):
+    if package_manager.uses_rpm(host):
         major = str(host.system_info.release).partition(".")[0]
-        url = f"{wanted.url}/{packages.folder(host)}/{major}/$basearch/{wanted.components[0]}"
+        url = f"{wanted.url}/{package_manager.folder(host)}/{major}/$basearch/{wanted.components[0]}"
         url = url if wanted.docker else wanted.url
-        found = [options for options in packages.rpm_repositories(host).values() if options["baseurl"] == url]
+        found = [options for options in package_manager.rpm_repositories(host).values() if options["baseurl"] == url]
         assert [(one["gpgcheck"], one["gpgkey"]) for one in found] == [("1", f"file://{_keyring(host, wanted)}")]
         return
-    url = f"{wanted.url}/{packages.folder(host)}" if wanted.docker else wanted.url
-    targets = [target for target in packages.apt_targets(host) if target[0].rstrip("/") == url]
+    url = f"{wanted.url}/{package_manager.folder(host)}" if wanted.docker else wanted.url
+    targets = [target for target in package_manager.apt_targets(host) if target[0].rstrip("/") == url]
     suites = wanted.suites or (host.system_info.codename,)
     expected = {(suite, component) for suite in suites for component in wanted.components}
     assert {(target[1], target[2]) for target in targets} == expected, f"apt has of {url}: {targets}"
@@ -160,23 +160,23 @@ def test_archive(host: Host, archive: Named) -> None:
 
 def test_archive_signed(host: Host, signed_sources: Named) -> None:
     """No archive, declared or not, may bring packages without a signature: one such package is root on the host."""
-    if packages.uses_rpm(host):
-        unchecked = {id for id, one in packages.rpm_repositories(host).items() if one.get("gpgcheck") == "0"}
+    if package_manager.uses_rpm(host):
+        unchecked = {id for id, one in package_manager.rpm_repositories(host).items() if one.get("gpgcheck") == "0"}
         assert unchecked == set(), "repositories with gpgcheck=0"
     elif host.exists("apt-get"):
-        assert packages.unsigned_sources(host) == []
+        assert package_manager.unsigned_sources(host) == []
     else:
         pytest.skip("apk has no such option in its files")
 
 
 def _keyring(host: Host, archive: Archive) -> str:
-    folder = "/etc/pki/rpm-gpg/RPM-GPG-KEY-{}" if packages.uses_rpm(host) else "/etc/apt/keyrings/{}.asc"
+    folder = "/etc/pki/rpm-gpg/RPM-GPG-KEY-{}" if package_manager.uses_rpm(host) else "/etc/apt/keyrings/{}.asc"
     return folder.format(archive.name)
 
 
 def test_archive_key(host: Host, signed_archive: Named) -> None:
     archive: Archive = signed_archive.value
-    if archive.docker and not packages.publishes(host):
+    if archive.docker and not package_manager.publishes(host):
         pytest.skip("the engine is the distribution's own")
     if not host.exists("gpg"):
         pytest.skip("gpg is not on this host")
@@ -192,7 +192,7 @@ def test_archive_key(host: Host, signed_archive: Named) -> None:
     lines = [line.split(":") for line in lines_of(colons)]
     primary = {lines[n + 1][9] for n, line in enumerate(lines) if line[0] == "pub"}
     assert primary
-    assert primary <= set(archive.fingerprints or packages.published_keys(host))
+    assert primary <= set(archive.fingerprints or package_manager.published_keys(host))
 
 
 def test_user(host: Host, user: Named) -> None:

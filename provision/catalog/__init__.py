@@ -1,0 +1,93 @@
+"""A spec and a platform -> the resources that a host should have, in the order in which they are put right.
+
+What stands in the way comes first. The order is what makes the first start of dockerd the right one: name, kernel
+settings, repositories, root's files, daemon.json, and only then the package transaction; accounts, the files of other
+owners and the services after it; and what runs in the engine last of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provision.catalog.accounts import accounts
+from provision.catalog.daemon_files import engine_files
+from provision.catalog.files import files_of_others, files_of_root
+from provision.catalog.firewall import boot_rules, live_rules
+from provision.catalog.kernel import kernel
+from provision.catalog.logins import logins
+from provision.catalog.objects import compose_files, objects
+from provision.catalog.package_set import packages
+from provision.catalog.pruning import pruning
+from provision.catalog.registry_host import registry_answers, registry_collection, registry_container, registry_files
+from provision.catalog.repositories import repositories
+from provision.catalog.services import services
+from provision.catalog.setting import Options, Setting
+from provision.catalog.stores import stores
+from provision.errors import SpecError
+from provision.model import Platform, Resource
+from provision.project.host_config import Context, HostConfig
+from provision.resources.apt_source import AptSource
+from provision.resources.boot_service import BootService
+from provision.resources.dropin import Dropin
+from provision.resources.file import File
+from provision.resources.hostname import Hostname
+from provision.resources.unit_file import UnitFile
+
+__all__ = ["Options", "compile_catalog", "contents", "watchers"]
+
+
+def compile_catalog(config: HostConfig, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
+    """The resources of one host. Pure: reads local files and templates, no network.
+
+    Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
+    """
+    key = ("catalog", config.host.name, tuple(play.slug for play in config.plays), platform, options)
+    return context.memo.of(
+        key, lambda: _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
+    )
+
+
+def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
+    """Path -> the services that watch it."""
+    return Setting(config, platform, context, options).watchers
+
+
+def _in_order(at: Setting) -> Iterator[Resource]:
+    yield from stores(at)
+    if at.spec.hostname is not None:
+        yield Hostname(at.spec.hostname)
+    yield from kernel(at)
+    yield from repositories(at)
+    yield from files_of_root(at)
+    yield from boot_rules(at)
+    yield from engine_files(at)
+    yield from compose_files(at)
+    yield from logins(at, root=True)
+    yield from packages(at)
+    yield from live_rules(at)
+    yield from accounts(at)
+    yield from files_of_others(at)
+    yield from logins(at, root=False)
+    yield from registry_files(at)
+    yield from services(at)
+    yield from registry_container(at)
+    yield from registry_answers(at)
+    yield from objects(at)
+    yield from registry_collection(at)
+    yield from pruning(at)
+
+
+def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    seen: set[str] = set()
+    for resource in resources:
+        if resource.id in seen:
+            raise SpecError(f"{resource.id} is declared twice [host {config.host.name}]", key="spec")
+        seen.add(resource.id)
+    return resources
+
+
+def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
+    """The files among resources: path and bytes."""
+    for resource in resources:
+        if isinstance(resource, (File, AptSource, Dropin, BootService, UnitFile)):
+            yield resource.path, resource.content

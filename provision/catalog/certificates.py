@@ -1,0 +1,69 @@
+"""Certificates of the project's own authorities: which are needed, and what a host gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from provision.catalog.setting import Setting
+from provision.errors import Where
+from provision.project.host_config import Context, HostConfig
+from provision.secrets import secret
+from provision.secrets.authority import Wanted, ca_file, leaf_files
+
+
+def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
+    """Authority -> the certificates that it is to have given."""
+    found: dict[str, tuple[Wanted, ...]] = {}
+    for config in configs:
+        if config.spec.engine is not None:
+            for registry in config.spec.engine.registries.values():
+                if registry.authority is not None:
+                    found.setdefault(registry.authority, ())
+        served = config.spec.registry
+        if served is not None and served.tls is not None and served.tls.ca is not None:
+            one = Wanted(served.tls.ca, served.name, tuple(served.tls.names))
+            found[one.authority] = (*found.get(one.authority, ()), one)
+    return found
+
+
+def missing(configs: Iterable[HostConfig], context: Context) -> list[str]:
+    """The authorities with files that are still to be made."""
+    found = []
+    for authority, all_ in wanted(configs).items():
+        files = [
+            ca_file(folder(context), authority),
+            *(file for one in all_ for file in leaf_files(folder(context), one)),
+        ]
+        if not all(file.exists() for file in files):
+            found.append(authority)
+    return sorted(found)
+
+
+def folder(context: Context) -> Path:
+    """``ca/`` beside the playbook."""
+    return context.folder / "ca"
+
+
+def of_authority(at: Setting, authority: str, *path: str) -> bytes:
+    file = ca_file(folder(at.context), authority)
+    if not file.exists():
+        if at.context.foresees:
+            return f"# the certificate of the authority {authority}, which provision apply makes\n".encode()
+        raise at.error(f"there is no authority {authority}", *path, hint="provision secrets ca makes and renews them")
+    return file.read_bytes()
+
+
+def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
+    """A certificate, and its key as a secret."""
+    certificate, key = leaf_files(folder(at.context), one)
+    if not certificate.exists() or not key.exists():
+        if at.context.foresees:
+            text = f"# of {one.name}, which provision apply makes by the authority {one.authority}"
+            return f"{text}\n".encode(), text
+        raise at.error(
+            f"{one.name} has no certificate of {one.authority}",
+            *("registry", "tls", "ca"),
+            hint="provision secrets ca makes and renews them",
+        )
+    return certificate.read_bytes(), secret.declare(f"key_{one.name}", {"age": key.name}, Where(key, 1))

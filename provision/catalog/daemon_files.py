@@ -1,0 +1,122 @@
+"""The engine's own files: daemon.json, its proxies, certificates by registry, and where containerd keeps its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.catalog.certificates import of_authority
+from provision.catalog.setting import Setting
+from provision.dockerd import daemon_json
+from provision.model import Resource
+from provision.resources.file import File
+from provision.resources.folder import GuardedFolder
+from provision.resources.obstacle import Obstacle
+from provision.secrets.secret import holds
+from provision.spec import Engine, Proxy, Registry
+from provision.text.formats import SYSTEMD, USERINFO
+
+
+def engine_files(at: Setting) -> Iterator[Resource]:
+    declared = at.spec.engine
+    if declared is None:
+        return
+    yield from _guarded(declared)
+    yield from _containerd(at, declared)
+    yield from _proxy(at, declared)
+    for name, registry in declared.registries.items():
+        yield from _certificates(at, name, registry)
+    yield from _daemon_json(at, declared)
+
+
+def _guarded(declared: Engine) -> Iterator[Resource]:
+    """First: what is written into a folder that others may write is theirs to replace."""
+    if daemon_json.daemon_json(declared) is None and not declared.registries:
+        return
+    yield GuardedFolder(daemon_json.DAEMON_JSON.rpartition("/")[0])
+    if declared.registries:
+        yield GuardedFolder(daemon_json.CERTIFICATES)
+        yield from (GuardedFolder(f"{daemon_json.CERTIFICATES}/{name}") for name in declared.registries)
+
+
+def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:
+    """Exactly the declared keys; a file that says the same in another form is left as it is."""
+    if (daemon := daemon_json.daemon_json(declared)) is None:
+        if declared.proxy is not None and declared.proxy.place == "daemon":
+            raise at.error("needs engine.daemon, for it is one of its keys", "engine", "proxy", hint="daemon: {}")
+        return
+    _check_free(at, daemon_json.DAEMON_JSON)
+    content = at.render("daemon.json.j2", daemon=daemon_json.canonical(daemon).decode())
+    yield _file(at, daemon_json.DAEMON_JSON, content, same=True)
+
+
+def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
+    proxy = declared.proxy
+    if proxy is None or proxy.place == "daemon":
+        return
+    if at.flavour.init.name != "systemd":
+        yield Obstacle("proxy", f"{at.platform.name} has no unit to tell of proxies; set engine.proxy.place: daemon")
+        return
+    _check_free(at, daemon_json.DROPIN)
+    if proxy.secret:
+        _check_free(at, daemon_json.PROXY_FILE)
+        lines = "".join(
+            f"{name}={at.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
+            for name, value in _variables(at, proxy).items()
+        )
+        watchers = at.watchers.get(daemon_json.PROXY_FILE, ())
+        yield File(daemon_json.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
+    proxies = {} if proxy.secret else _variables(at, proxy)
+    yield _file(
+        at, daemon_json.DROPIN, at.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
+    )
+
+
+#: Variables as dockerd reads them (docs.docker.com/engine/daemon/proxy), and the keys of a spec.
+_PROXIES = {"HTTP_PROXY": "http", "HTTPS_PROXY": "https", "NO_PROXY": "no_proxy"}
+
+
+def _variables(at: Setting, proxy: Proxy) -> dict[str, str]:
+    given = {"http": _url(at, proxy.http, "http"), "https": _url(at, proxy.https, "https")}
+    given["no_proxy"] = ",".join(proxy.no_proxy)
+    return {name: given[key] for name, key in _PROXIES.items() if given[key]}
+
+
+def _url(at: Setting, url: str | None, key: str) -> str:
+    """A secret password stands in the spec as it is; in the URL, as a URL wants it."""
+    if url is None or not holds(url):
+        return url or ""
+    scheme, separator, rest = url.partition("://")
+    credentials, _, address = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    return f"{scheme}{separator}{user}:{at.written(password, USERINFO, 'engine', 'proxy', key)}@{address}"
+
+
+def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
+    """With OpenRC dockerd starts a containerd of its own, whose data is below data-root anyway."""
+    if declared.containerd_root is not None and at.flavour.init.name == "systemd":
+        _check_free(at, daemon_json.CONTAINERD_TOML)
+        content = at.render("containerd/config.toml.j2", root=declared.containerd_root)
+        yield _file(at, daemon_json.CONTAINERD_TOML, content)
+
+
+def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resource]:
+    """Read by dockerd at each pull and push, so no restart (docs.docker.com/engine/security/certificates)."""
+    if registry.authority is not None:
+        content = of_authority(at, registry.authority, "engine", "registries", name, "authority")
+        yield File(f"{daemon_json.CERTIFICATES}/{name}/ca.crt", content, mode=daemon_json.CERTIFICATE_MODES["ca.crt"])
+    for part, file in (("ca", "ca.crt"), ("cert", "client.cert"), ("key", "client.key")):
+        if (given := getattr(registry, part)) is None:
+            continue
+        path = f"{daemon_json.CERTIFICATES}/{name}/{file}"
+        _check_free(at, path)
+        content = at.pem(given, "engine", "registries", name, part)
+        yield File(path, content, mode=daemon_json.CERTIFICATE_MODES[file], secret=part == "key")
+
+
+def _file(at: Setting, path: str, content: bytes, same: bool = False) -> File:
+    return File(path, content, watchers=at.watchers.get(path, ()), same=daemon_json.same if same else None)
+
+
+def _check_free(at: Setting, path: str) -> None:
+    if path in at.spec.files:
+        raise at.error("engine declares this file too", "files", path)

@@ -1,0 +1,56 @@
+"""Files: root's before the packages, so that a service's first start is right; others' after their users exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.catalog.setting import Setting
+from provision.model import Resource
+from provision.resources.file import File, NoFile
+from provision.secrets.secret import marked, whole
+from provision.text.yamlfile import locate
+
+#: The longest that is sent inside a script, in bytes; more belongs into a package or an image.
+LARGEST = 16 * 1024 * 1024
+
+
+def files_of_root(at: Setting) -> Iterator[Resource]:
+    for path, declared in at.spec.files.items():
+        if declared.absent:
+            yield NoFile(path, at.watchers.get(path, ()))
+        elif (declared.owner, declared.group) == ("root", "root"):
+            yield _file(at, path)
+
+
+def files_of_others(at: Setting) -> Iterator[Resource]:
+    for path, declared in at.spec.files.items():
+        if not declared.absent and (declared.owner, declared.group) != ("root", "root"):
+            yield _file(at, path)
+
+
+def _file(at: Setting, path: str) -> File:
+    declared = at.spec.files[path]
+    return File(
+        path,
+        _content(at, path),
+        declared.owner,
+        declared.group,
+        declared.mode,
+        at.watchers.get(path, ()),
+        # A file is sent as it is, whatever stands in it.
+        literal=declared.src is not None,
+    )
+
+
+def _content(at: Setting, path: str) -> bytes:
+    declared = at.spec.files[path]
+    if declared.content is not None:
+        return declared.content.encode()
+    if declared.template is not None:
+        where = locate(at.config.source, ("files", path, "template"))
+        text = at.context.templates.render(declared.template, at.config.scope, where)
+        return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
+    content = at.read(str(declared.src), "files", path, "src")
+    if len(content) > LARGEST:
+        raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="ship it as a package")
+    return content

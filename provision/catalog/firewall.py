@@ -1,0 +1,50 @@
+"""What the host's firewall is to say of containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from provision.catalog.setting import Setting
+from provision.dockerd import daemon_json
+from provision.model import Resource
+from provision.resources.boot_service import BootService
+from provision.resources.file import File
+from provision.resources.forward import Forward, OpenForward
+
+UNIT = "provision-forward"
+
+
+def boot_rules(at: Setting) -> Iterator[Resource]:
+    """Files: before the packages, so that what they start is right at once."""
+    if at.spec.engine is None or (declared := at.spec.engine.firewall) is None:
+        return
+    if declared.firewalld:
+        bridge = str((at.spec.engine.daemon or {}).get("bridge") or "docker0")
+        content = at.render("firewalld/docker.xml.j2", bridge=bridge)
+        yield File(daemon_json.ZONE, content, watchers=at.watchers.get(daemon_json.ZONE, ()))
+
+
+def live_rules(at: Setting) -> Iterator[Resource]:
+    """After the packages: iptables comes with them."""
+    if at.spec.engine is None:
+        return
+    forward = at.spec.engine.firewall.forward if at.spec.engine.firewall is not None else None
+    if (at.spec.engine.daemon or {}).get("firewall-backend") == "nftables":
+        if forward == "drop":
+            raise at.error(
+                "iptables' FORWARD chain would drop what dockerd's rules in nftables accept, so no container would"
+                " reach anything",
+                *("engine", "firewall", "forward"),
+                hint="leave it out with firewall-backend: nftables, or use the backend iptables",
+            )
+        if forward is None:
+            yield OpenForward()
+    if forward is None:
+        return
+    policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if forward == "accept" else "DROP"
+    init = at.flavour.init
+    template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
+    file = File(init.unit.format(UNIT), at.render(template, policy=policy), mode=init.mode)
+    yield BootService(UNIT, file, init.link.format(UNIT))
+    yield Forward(policy)

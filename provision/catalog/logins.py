@@ -1,0 +1,57 @@
+"""Logins at registries, for accounts of the host: in docker's own file, which only the account may read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+from provision.catalog.setting import Setting
+from provision.model import Resource
+from provision.resources.file import File
+from provision.resources.folder import Folder
+from provision.secrets import secret
+
+#: What docker's client calls Docker Hub (docker/cli, registry.IndexServer).
+_HUB = "https://index.docker.io/v1/"
+
+
+def logins(at: Setting, root: bool) -> Iterator[Resource]:
+    """The whole of an account's ``.docker/config.json``: root's, which the daemon's pulls need, before the rest."""
+    accounts: dict[str, dict[str, str]] = {}
+    registries = at.spec.engine.registries if at.spec.engine is not None else {}
+    for name, registry in registries.items():
+        login = registry.login
+        for account in login.accounts if login is not None else ():
+            if login is not None and (account == "root") == root:
+                pair = secret.derived(f"login_{login.user}", login.password, _basic(login.user))
+                accounts.setdefault(account, {})[_HUB if name == "docker.io" else name] = pair
+    for account, found in accounts.items():
+        home = _home(at, account)
+        auths = {name: {"auth": pair} for name, pair in found.items()}
+        # In the form in which docker's client writes it, which the look reads too.
+        content = json.dumps({"auths": auths}, indent="\t", ensure_ascii=False) + "\n"
+        path = f"{home}/.docker/config.json"
+        if path in at.spec.files:
+            raise at.error("engine.registries declares this file too", "files", path)
+        yield Folder(f"{home}/.docker", account, _group(account), "0700")
+        yield File(path, content.encode(), account, _group(account), "0600", secret=True)
+
+
+def _basic(user: str) -> secret.Derivation:
+    def encoded(password: str) -> str:
+        return base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+    return secret.Derivation("basic", user, encoded)
+
+
+def _home(at: Setting, account: str) -> str:
+    if account == "root":
+        return "/root"
+    declared = at.spec.users.get(account)
+    return (declared.home if declared is not None else None) or f"/home/{account}"
+
+
+def _group(account: str) -> str:
+    """The account's own, as useradd(8) makes it."""
+    return account

@@ -1,0 +1,63 @@
+"""What docker has: networks and volumes, images, and what runs of them. After the services: docker must run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision import spec as declared
+from provision.catalog.images import images
+from provision.catalog.setting import Setting
+from provision.dockerd import daemon_json
+from provision.model import Resource
+from provision.project import compose_file
+from provision.resources.docker.compose import NoProject, Project, place
+from provision.resources.docker.container import Container, NoContainer
+from provision.resources.docker.image import NoImage
+from provision.resources.docker.network import Network, NoNetwork
+from provision.resources.docker.volume import NoVolume, Volume
+from provision.resources.file import File
+from provision.text.formats import DOTENV, VARIABLE
+
+
+def objects(at: Setting) -> Iterator[Resource]:
+    spec = at.spec
+    yield from (NoProject(name, place(name)) for name, one in spec.compose.items() if one.absent)
+    yield from (NoContainer(name) for name, one in spec.containers.items() if one.absent)
+    yield from (Network(name, one) for name, one in spec.networks.items() if not one.absent)
+    yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
+    yield from images(at)
+    yield from (_container(at, name, one) for name, one in spec.containers.items() if not one.absent)
+    for name, one in spec.compose.items():
+        if not one.absent:
+            yield Project(
+                name, _files(name), one.within, compose_file.images(compose_file.text(at.config, at.context, name))
+            )
+    yield from (NoNetwork(name) for name, one in spec.networks.items() if one.absent)
+    yield from (NoVolume(name) for name, one in spec.volumes.items() if one.absent)
+    yield from (NoImage(name) for name, one in spec.images.items() if one.absent)
+
+
+def _container(at: Setting, name: str, one: declared.Container) -> Container:
+    """Its variables go as they are, but must be what an environment can hold: of a secret that comes out when all
+    secrets are resolved."""
+    for key, value in one.environment.items():
+        at.written(value, VARIABLE, "containers", name, "environment", key)
+    daemon = daemon_json.daemon_json(at.spec.engine) if at.spec.engine is not None else None
+    return Container(name, one, daemon=daemon)
+
+
+def compose_files(at: Setting) -> Iterator[Resource]:
+    """Root's alone: what is in them may be secrets, or tell of them."""
+    for name, one in at.spec.compose.items():
+        if not one.absent:
+            file, variables = _files(name)
+            yield File(file, compose_file.text(at.config, at.context, name), mode="0600")
+            lines = "".join(
+                f"{key}={at.written(value, DOTENV, 'compose', name, 'environment', key)}\n"
+                for key, value in one.environment.items()
+            )
+            yield File(variables, lines.encode(), mode="0600")
+
+
+def _files(name: str) -> tuple[str, str]:
+    return place(name), f"{place(name).rpartition('/')[0]}/.env"

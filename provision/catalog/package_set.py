@@ -1,0 +1,123 @@
+"""All packages of a host, in one transaction: the declared ones, the engine's, and what can't be beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision import distros
+from provision.catalog.repositories import source_files
+from provision.catalog.setting import REGISTRY_UNIT, Setting
+from provision.dockerd import daemon_json
+from provision.model import Resource
+from provision.project import lockfile
+from provision.resources.hold import Hold
+from provision.resources.obstacle import Obstacle
+from provision.resources.packages import Packages, matches
+from provision.spec import Engine
+
+
+def packages(at: Setting) -> Iterator[Resource]:
+    present = {name: package.version for name, package in at.spec.packages.items() if not package.absent}
+    absent = [name for name, package in at.spec.packages.items() if package.absent]
+    upgrade: frozenset[str] = frozenset()
+    if at.spec.users or (at.spec.engine is not None and at.spec.engine.users):
+        present |= dict.fromkeys(at.flavour.accounts)
+    found = _packaged(at)
+    if at.spec.engine is not None and found is None:
+        whose = "Docker publishes no packages for" if at.spec.engine.source == "docker" else "there is no engine in"
+        yield Obstacle("engine", f"{whose} {at.platform.name}; the spec has engine.source: {at.spec.engine.source}")
+    if at.spec.engine is not None and found is not None:
+        if at.spec.engine.firewall is not None and at.spec.engine.firewall.firewalld:
+            present.setdefault(daemon_json.FIREWALLD, None)
+        own = {**dict.fromkeys(_prerequisites(at)), **_engine(at, at.spec.engine)}
+        _check(at, _engine(at, at.spec.engine), found.conflicts)
+        present |= own
+        absent += [name for name in found.conflicts if name not in absent]
+        if at.options.upgrade:
+            upgrade = frozenset(name for name, pin in own.items() if pin is None)
+    if at.spec.registry is not None and at.spec.registry.source == "package" and at.platform.flavour.startswith("apt"):
+        present.setdefault(REGISTRY_UNIT, None)
+    held = _held(at, present)
+    if held:
+        present = {**dict.fromkeys(at.flavour.holds), **present}
+    if present or absent:
+        possible = distros.mentioned(at.platform.flavour)
+        yield Packages(
+            present,
+            tuple(absent),
+            upgrade,
+            at.options.lock_timeout,
+            source_files(at),
+            possible,
+            at.options.repair,
+        )
+    if held:
+        yield Hold(held, at.options.lock_timeout)
+
+
+def engine_package(at: Setting) -> str | None:
+    """The package that brings dockerd."""
+    found = _packaged(at)
+    return found.parts["engine"] if found is not None else None
+
+
+def engine_pin(at: Setting) -> tuple[str | None, str | None]:
+    """The package that brings dockerd, and the version that it is pinned to."""
+    name = engine_package(at)
+    if name is None or at.spec.engine is None:
+        return name, None
+    return name, _engine(at, at.spec.engine).get(name)
+
+
+def _packaged(at: Setting) -> distros.Packaged | None:
+    return distros.packaged(at.platform, at.spec.engine.source if at.spec.engine is not None else None)
+
+
+def _held(at: Setting, present: dict[str, str | None]) -> tuple[str, ...]:
+    """What has a pin is held, so that nobody's upgrade moves it; unless the spec says otherwise."""
+    free = {name for name, package in at.spec.packages.items() if package.hold is False}
+    if at.spec.engine is not None and at.spec.engine.hold is False:
+        free |= set(_engine(at, at.spec.engine))
+    return tuple(sorted(name for name, pin in present.items() if pin is not None and name not in free))
+
+
+def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
+    """The engine's packages and their pins; none where its source has no engine for this platform."""
+    pins = {
+        "engine": declared.version,
+        "cli": declared.version,
+        "containerd": declared.containerd_version,
+        "buildx": declared.buildx_version,
+        "compose": declared.compose_version,
+    }
+    packaged = _packaged(at)
+    names = packaged.parts if packaged is not None else {}
+    parts = ("engine", "cli", "containerd", *declared.plugins)
+    found = {names[part]: pins[part] for part in parts if part in names}
+    # An upgrade goes ahead of the lock file, which is written after it.
+    locked = {} if at.options.upgrade else at.context.locks.get(lockfile.key(at.platform), {})
+    return {name: _pin(at, name, pin, locked.get(name)) for name, pin in found.items()}
+
+
+def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | None:
+    """The lock file says it exactly; what it says must be what the spec's pin means."""
+    if pin is not None and locked is not None and not matches(locked, pin):
+        raise at.error(
+            f"the pin {pin} of {name} is not what the lock file says, {locked}",
+            "engine",
+            hint="provision apply --upgrade, and then provision lock",
+        )
+    return locked or pin
+
+
+def _prerequisites(at: Setting) -> tuple[str, ...]:
+    row = distros.find(at.platform.id, at.platform.version)
+    return row.prerequisites if row is not None else ()
+
+
+def _check(at: Setting, own: dict[str, str | None], conflicts: tuple[str, ...]) -> None:
+    for name, package in at.spec.packages.items():
+        if name in own:
+            raise at.error(f"{name} belongs to engine", "packages", name, hint="engine has a pin for it")
+        if name in conflicts and not package.absent:
+            raise at.error(f"{name} can't be on a host together with the engine's packages", "packages", name)

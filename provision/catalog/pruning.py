@@ -1,0 +1,27 @@
+"""Images that nobody uses any more go by a timer of the host's; those that the spec names stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.catalog.images import named
+from provision.catalog.setting import Setting
+from provision.catalog.timers import timer
+from provision.model import Resource
+from provision.remote.script import SH
+from provision.resources.docker.fields import nanoseconds, size
+from provision.resources.docker.inspected import familiar
+from provision.resources.file import File
+
+_PROGRAM = "/usr/local/lib/provision/prune-images"
+
+
+def pruning(at: Setting) -> Iterator[Resource]:
+    declared = at.spec.prune
+    if declared is None:
+        return
+    yield File(_PROGRAM, (SH / "host" / "prune.sh").read_bytes(), mode="0755")
+    kept = dict.fromkeys(familiar(name) for name in named(at))
+    seconds = nanoseconds(declared.after) // 10**9
+    words = " ".join([_PROGRAM, str(seconds), str(size(declared.free) // 1024), *kept])
+    yield from timer(at, "provision-prune", "Remove images that nobody uses", declared.every, (f"ExecStart={words}",))

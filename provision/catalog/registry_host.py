@@ -1,0 +1,161 @@
+"""A host that is a registry: its configuration, certificates, accounts and clean-up, and what serves it.
+
+Configuration by distribution's docs/configuration.md; Debian's package runs it as ``docker-registry``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+
+from provision import spec
+from provision.catalog.certificates import given
+from provision.catalog.images import image
+from provision.catalog.setting import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, Setting
+from provision.catalog.timers import timer
+from provision.errors import UsageError
+from provision.model import Resource
+from provision.resources.docker.container import Container
+from provision.resources.file import File
+from provision.resources.folder import Folder
+from provision.resources.obstacle import Obstacle
+from provision.resources.port import Listening
+from provision.secrets import secret
+from provision.secrets.authority import Wanted
+from provision.spec import PrivateRegistry
+from provision.text.formats import YAML
+
+#: The account that Debian's package makes.
+_ACCOUNT = "docker-registry"
+_CONFIG = f"{REGISTRY_FOLDER}/config.yml"
+#: Where its image has its program and its data (distribution/distribution, Dockerfile).
+_INSIDE = "/var/lib/registry"
+
+
+def registry_files(at: Setting) -> Iterator[Resource]:
+    """After the packages, for its account comes with them."""
+    declared = at.spec.registry
+    if declared is None:
+        return
+    if declared.source == "package" and not at.platform.flavour.startswith("apt"):
+        yield Obstacle("registry", f"{at.platform.name} has no package {REGISTRY_UNIT}; set registry.source: container")
+        return
+    group = "root" if declared.source == "container" else _ACCOUNT
+    owner = group
+    for part in declared.storage, REGISTRY_FOLDER:
+        yield Folder(part, owner if part == declared.storage else "root", group, "0750")
+    for name, (content, hidden) in _files(at, declared).items():
+        mode = "0640" if hidden else "0644"
+        path = f"{REGISTRY_FOLDER}/{name}"
+        yield File(path, content, "root", group, mode, at.watchers.get(path, ()), secret=hidden)
+
+
+def registry_container(at: Setting) -> Iterator[Resource]:
+    """First of all containers: others may be of images that it has."""
+    declared = at.spec.registry
+    if declared is None or declared.source != "container":
+        return
+    if UNIT_NAME in at.spec.containers:
+        raise at.error("registry declares this container too", "containers", UNIT_NAME)
+    shown = [content for content, hidden in _files(at, declared).values() if not hidden]
+    # Compared with what an earlier process made of them.
+    whole = hashlib.sha256(b"".join(secret.stable_bytes(content) for content in shown)).hexdigest()
+    yield image(at, declared.image)
+    yield Container(
+        UNIT_NAME,
+        spec.Container(
+            image=declared.image,
+            command=["serve", _CONFIG],
+            ports=[f"{declared.port}:{declared.port}"],
+            volumes=[f"{REGISTRY_FOLDER}:{REGISTRY_FOLDER}:ro", f"{declared.storage}:{_INSIDE}"],
+            # It reads its file when it starts.
+            labels={"files": whole[:16]},
+        ),
+    )
+
+
+UNIT_NAME = "registry"
+
+
+def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, bool]]:
+    """Name -> content, and whether it is a secret."""
+    storage = _INSIDE if declared.source == "container" else declared.storage
+    proxy = declared.proxy
+    password = at.written(proxy.password, YAML, "registry", "proxy", "password") if proxy and proxy.password else ""
+    config = at.render_private(
+        "registry/config.yml.j2", registry=declared, storage=storage, folder=REGISTRY_FOLDER, password=password
+    )
+    found = {"config.yml": (config, secret.holds(config))}
+    if declared.users:
+        lines = []
+        for user, one in declared.users.items():
+            hashed = secret.derived(f"htpasswd_{user}", one.password, _bcrypt(declared.name, user))
+            lines.append(f"{user}:{hashed}\n")
+        found["htpasswd"] = ("".join(lines).encode(), True)
+    tls = declared.tls
+    if tls is not None and tls.ca is not None:
+        certificate, key = given(at, Wanted(tls.ca, declared.name, tuple(tls.names)))
+        found["tls.crt"], found["tls.key"] = (certificate, False), (f"{key}\n".encode(), True)
+    elif tls is not None and tls.cert is not None and tls.key is not None:
+        found["tls.crt"] = at.pem(tls.cert, "registry", "tls", "cert"), False
+        found["tls.key"] = at.pem(tls.key, "registry", "tls", "key"), True
+    return found
+
+
+#: bcrypt reads no more of a password: one that is longer would be as good as its beginning.
+_BCRYPT = 72
+
+
+def _bcrypt(registry: str, user: str) -> secret.Derivation:
+    """htpasswd's bcrypt; of one password always the same hash, for the file is compared by what is in it. A salt need
+    not be secret, only another one for every account."""
+
+    salt = f"{registry}\0{user}"
+
+    def hashed(password: str) -> str:
+        import bcrypt
+
+        data = password.encode("utf-8", "surrogateescape")
+        if len(data) > _BCRYPT or b"\0" in data:
+            key = f"spec.registry.users.{user}.password"
+            raise UsageError(f"{key} must have {_BCRYPT} bytes at most, and no NUL (bcrypt)")
+        digest = hashlib.sha256(f"provision htpasswd\0{salt}".encode()).digest()[:16]
+        # bcrypt's own base64 (22 characters; the last one has two bits alone).
+        theirs = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(ours, theirs))
+        return bcrypt.hashpw(data, f"$2b$10${text}".encode()).decode().replace("$2b$", "$2y$", 1)
+
+    return secret.Derivation("bcrypt", salt, hashed, one_way=True)
+
+
+def registry_answers(at: Setting) -> Iterator[Resource]:
+    """Whoever comes next may need it."""
+    if at.spec.registry is not None:
+        read = tuple(f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS)
+        unit = REGISTRY_UNIT if at.spec.registry.source == "package" else UNIT_NAME
+        yield Listening(at.spec.registry.port, unit, read)
+
+
+def registry_collection(at: Setting) -> Iterator[Resource]:
+    declared = at.spec.registry
+    if declared is None or declared.collect is None:
+        return
+    collect = f"garbage-collect{' --delete-untagged' if declared.collect.untagged else ''} {_CONFIG}"
+    if declared.source == "container":
+        steps = (
+            f"ExecStart=/usr/bin/docker stop {UNIT_NAME}",
+            f"ExecStart=/usr/bin/docker run --rm --volumes-from {UNIT_NAME} {declared.image} {collect}",
+            f"ExecStopPost=/usr/bin/docker start {UNIT_NAME}",
+        )
+    else:
+        # What is uploaded meanwhile would be lost (distribution, docs/garbage-collection.md), so it stands still.
+        steps = (
+            f"ExecStart=/usr/bin/systemctl stop {REGISTRY_UNIT}",
+            f"ExecStart=/usr/sbin/runuser -u {_ACCOUNT} -- /usr/bin/docker-registry {collect}",
+            f"ExecStopPost=/usr/bin/systemctl start {REGISTRY_UNIT}",
+        )
+    yield from timer(
+        at, "provision-registry-collect", "Remove layers that no image needs", declared.collect.every, steps
+    )

@@ -1,0 +1,148 @@
+"""Package repositories: the declared ones, and Docker's from the mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from msgspec import Struct
+
+from provision import distros
+from provision.catalog.setting import Setting
+from provision.model import Resource
+from provision.resources.apt_source import AptSource, Entry, OtherEntries
+from provision.resources.file import File
+from provision.resources.keyring import Keyring
+from provision.resources.obstacle import Obstacle
+from provision.resources.openpgp import fingerprints
+from provision.spec import Engine, Repository
+
+#: The name of Docker's own repository.
+DOCKER = "docker"
+
+
+class _Source(Struct, frozen=True):
+    """One repository: its file, the file of its key, and the template (with more values for it) of the former.
+    ``field`` is the key of the spec that declares whose keys may sign it."""
+
+    name: str
+    field: str
+    declared: Repository
+    url: str
+    path: str
+    key: str
+    template: str
+    values: Mapping[str, str]
+
+
+def repositories(at: Setting) -> Iterator[Resource]:
+    for source in _sources(at):
+        yield from _FORMS[at.flavour.repositories.form](at, source)
+
+
+def source_files(at: Setting) -> tuple[str, ...]:
+    """Our own source files, whose indexes must be fresh before packages are installed."""
+    return tuple(source.path for source in _sources(at))
+
+
+def _sources(at: Setting) -> Iterator[_Source]:
+    form = at.flavour.repositories
+    for name, declared in at.spec.repositories.items():
+        template = _TEMPLATES[form.form]
+        field = f"repositories.{name}.fingerprint"
+        yield _Source(
+            name, field, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {}
+        )
+    if at.spec.engine is not None and form.docker and _from_docker(at, at.spec.engine):
+        yield _docker(at, at.spec.engine)
+
+
+def _from_docker(at: Setting, engine: Engine) -> bool:
+    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
+    return bool(row.repository) and engine.source != "distribution"
+
+
+def _docker(at: Setting, engine: Engine) -> _Source:
+    form = at.flavour.repositories
+    row = distros.find(at.platform.id, at.platform.version) or distros.newest(at.platform.id)
+    folder = f"{engine.package_mirror}/linux/{row.repository}"
+    if form.form == "apt":
+        url, template = folder, "apt/docker.sources.j2"
+    else:
+        # The major version and not $releasever: a mirror has no folder for 9.4 or 9-stream.
+        url = f"{folder}/{distros.major(at.platform.version)}/$basearch/{engine.channel}"
+        template = "rpm/docker-ce.repo.j2"
+    declared = Repository(
+        url=folder,
+        components=[engine.channel],
+        key_url=f"{folder}/gpg",
+        # Never any key that a mirror shows: a mirror that signs by itself is declared.
+        fingerprint=engine.fingerprint or list(form.docker_keys),
+    )
+    values = {"channel": engine.channel}
+    return _Source(
+        DOCKER, "engine.fingerprint", declared, url, form.docker, form.keyring.format(DOCKER), template, values
+    )
+
+
+def _apt(at: Setting, source: _Source) -> Iterator[Resource]:
+    declared = source.declared
+    suites = tuple(declared.suites) or (at.platform.codename,)
+    entry = Entry(declared.url, suites, tuple(declared.components), source.key)
+    yield OtherEntries(source.path, entry)
+    yield _key(at, source)
+    content = at.render(
+        source.template, uri=declared.url, suites=suites, components=declared.components, signed_by=source.key
+    )
+    yield AptSource(source.path, content, entry)
+
+
+def _rpm(at: Setting, source: _Source) -> Iterator[Resource]:
+    yield _key(at, source)
+    content = at.render(source.template, repository=source.name, baseurl=source.url, key=source.key, **source.values)
+    yield File(source.path, content)
+
+
+def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
+    """Signed with RSA keys in /etc/apk/keys; those of Alpine's own repositories and mirrors are on every host."""
+    declared = source.declared
+    if declared.key != "host":
+        yield Obstacle(f"repository {source.name}", f"apk knows no PGP keys ({source.name}); set key: host")
+        return
+    suites = tuple(declared.suites) or (f"v{distros.release(at.platform)}",)
+    content = at.render(source.template, uri=declared.url, suites=suites, components=declared.components)
+    yield File(source.path, content)
+
+
+_TEMPLATES = {
+    "apt": "apt/repository.sources.j2",
+    "rpm": "rpm/repository.repo.j2",
+    "apk": "apk/repository.list.j2",
+}
+_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {"apt": _apt, "rpm": _rpm, "apk": _apk}
+
+
+def _key(at: Setting, source: _Source) -> Resource:
+    declared = source.declared
+    if declared.key == "host":
+        return Obstacle(f"repository {source.name}", f"{source.name} needs key_url or a PGP key on {at.platform.name}")
+    if declared.key is not None:
+        _check_key(at, source.name, declared, declared.key)
+        return File(source.key, declared.key.encode())
+    needs = {
+        "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
+        "gpg": bool(declared.fingerprint),
+        "curl": "curl" in at.flavour.tools,
+    }
+    tools = {tool: at.flavour.tools[tool] for tool, needed in needs.items() if needed}
+    accepted = tuple(declared.fingerprint)
+    return Keyring(source.key, str(declared.key_url), accepted, source.field, tools, at.options.lock_timeout)
+
+
+def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:
+    """A key that stands in the spec is checked here, before any host is touched."""
+    try:
+        found = fingerprints(key.encode())
+    except ValueError as error:
+        raise at.error(f"the key {error}", "repositories", name, "key") from error
+    if declared.fingerprint and not set(found) <= set(declared.fingerprint):
+        raise at.error(f"the key has the fingerprint {' and '.join(found)}", "repositories", name, "fingerprint")

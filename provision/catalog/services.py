@@ -1,0 +1,75 @@
+"""Services, last: they must see what came before them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from provision.catalog.package_set import engine_package
+from provision.catalog.setting import Setting
+from provision.dockerd import daemon_json
+from provision.dockerd.daemon_keys import NEWEST, version
+from provision.dockerd.key_effects import key_effects, worst
+from provision.model import HostReport, Resource
+from provision.resources.bridge import BridgeAddress
+from provision.resources.packages import installed
+from provision.resources.service import Effect, Service
+
+
+def services(at: Setting) -> Iterator[Resource]:
+    for unit, declared in at.services.items():
+        is_engine = unit == daemon_json.UNIT and at.spec.engine is not None
+        daemon = (daemon_json.daemon_json(at.spec.engine) if at.spec.engine else None) or {}
+        yield Service(
+            unit,
+            declared.enabled,
+            declared.running,
+            tuple(declared.watch),
+            declared.on_change,
+            "docker_info" if is_engine else None,
+            partial(daemon_json.agrees, daemon) if is_engine else None,
+            unit == at.flavour.network,
+            partial(_effect, at, daemon) if is_engine and declared.on_change == "restart" else None,
+        )
+        if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
+            yield BridgeAddress(
+                unit, daemon_json.DAEMON_JSON, str(daemon["bip"]), at.spec.engine.bridge_change, tuple(declared.watch)
+            )
+
+
+def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: tuple[str, ...]) -> Effect:
+    """How docker loads the change of files that it watches and how it loads the old ones again, each key by key.
+
+    Where live-restore is about to be declared it is switched on first, by a reload, so that the restart that follows
+    ends no container.
+    """
+    try:
+        old = json.loads(report.content(daemon_json.DAEMON_JSON) or b"{}")
+    except (ValueError, RecursionError):
+        old = {}
+    old = old if isinstance(old, dict) else {}
+    live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
+    moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
+    stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
+    if changing != (daemon_json.DAEMON_JSON,):
+        # By a plain restart: what live-restore keeps is what it has kept so far.
+        stuck = moved if live and was_live else ()
+        verb = "bridge-restart" if stuck and stop else "restart"
+        return Effect(verb, ", ".join(changing), "bridge" if stuck else "restart", live=was_live, bridge=stuck)
+    name = engine_package(at)
+    there = (version(installed(report).get(name, "")) if name is not None else None) or NEWEST
+    effects, back = key_effects(old, daemon, there), key_effects(daemon, old, there)
+    verb = "restart" if worst(effects.values()) == "restart" else "reload"
+    stuck = moved if live and verb == "restart" else ()
+    if stuck and stop:
+        verb = "bridge-restart"
+    elif verb == "restart" and live and not was_live:
+        verb = "live-restart"
+    undo = "restart" if worst(back.values()) == "restart" else "reload"
+    # The way back moves the bridge again, under whatever runs by then.
+    undo = "bridge" if undo == "restart" and moved and was_live else undo
+    why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
+    restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
+    return Effect(verb, why, undo, restarted, was_live, stuck)

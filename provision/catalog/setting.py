@@ -1,0 +1,171 @@
+"""What every part of a catalog is compiled from: one host's configuration, its platform, the templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from msgspec import Struct
+
+from provision.distros import FLAVOURS, Flavour
+from provision.dockerd import daemon_json
+from provision.errors import SpecError, UsageError, Where
+from provision.model import Platform, Salt
+from provision.project.host_config import Context, HostConfig
+from provision.project.lockfile import IMAGES
+from provision.secrets.secret import holds
+from provision.spec import Engine, Service, Spec
+from provision.text.formats import PEM, Format, written_later
+from provision.text.yamlfile import locate
+
+#: Where a registry's files are, and what serves it (Debian's docker-registry).
+REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
+#: What it reads when it starts; htpasswd it reads whenever that changes (distribution, registry/auth/htpasswd).
+REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
+
+
+class Options(Struct, frozen=True):
+    """What the command line and the run add: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait
+    for another package manager; ``repair`` finishes first what one that was interrupted has left. ``salt`` keys the
+    hashes of what a plan does not show. ``published`` are the images that hosts of this run have pushed by now, by name
+    and digest."""
+
+    upgrade: bool = False
+    lock_timeout: int = 300
+    repair: bool = False
+    salt: Salt = Salt()
+    published: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    config: HostConfig
+    platform: Platform
+    context: Context
+    options: Options
+
+    @property
+    def spec(self) -> Spec:
+        return self.config.spec
+
+    @property
+    def flavour(self) -> Flavour:
+        return FLAVOURS[self.platform.flavour]
+
+    @cached_property
+    def services(self) -> dict[str, Service]:
+        """The declared services, and those that an engine brings: docker's own is last, for it must see what the
+        others have done."""
+        found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
+        if self.spec.registry is not None and self.spec.registry.source == "package":
+            own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
+            found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
+        if self.spec.engine is not None:
+            return {**found, **_of_engine(self, self.spec.engine, found)}
+        return found
+
+    @cached_property
+    def watchers(self) -> dict[str, tuple[str, ...]]:
+        """Path -> the services that watch it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for unit, service in self.services.items():
+            for path in service.watch:
+                found[path] = (*found.get(path, ()), unit)
+        return found
+
+    def dropins(self, key: str) -> tuple[str, ...]:
+        """The files of ours that set a sysctl at boot, one for each play that declares it."""
+        return tuple(sysctl_dropin(play.slug) for play in self.config.plays if key in play.spec.sysctl)
+
+    def locked_image(self, reference: str) -> str | None:
+        """The digest that the lock file has for an image."""
+        return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
+
+    def render(self, template: str, **values: Any) -> bytes:
+        """A shipped template, or the user's own of that name, for a file that plans show or that every account of the
+        host may read. Raises :class:`SpecError` where it holds a secret."""
+        content = self.render_private(template, **values)
+        if holds(content):
+            files = (folder / template for folder in self.context.templates.folders)
+            where = next((Where(file, 1) for file in files if file.is_file()), None)
+            message = "does not accept a secret: every account of the host may read the file that it makes"
+            raise SpecError(f"{message} [host {self.config.host.name}]", where=where, key=template)
+        return content
+
+    def render_private(self, template: str, **values: Any) -> bytes:
+        """The same for a file that few may read, and that no plan shows when it holds a secret."""
+        return self.context.templates.render(template, self.config.scope, **values).encode()
+
+    def written(self, given: str, how: Format, *path: str) -> str:
+        """What stands in the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the
+        format can't express; of a secret that comes out when all secrets are resolved."""
+        if holds(given):
+            return written_later(given, how, ".".join(("spec", *path)))
+        try:
+            return how.encode(given)
+        except UsageError as error:
+            raise self.error(str(error), *path) from error
+
+    def read(self, name: str, *path: str) -> bytes:
+        """The bytes of a file beside the playbook that stands in the spec at ``path``."""
+        try:
+            content = self.context.read(name)
+        except OSError as error:
+            raise self.error(f"{name} can't be read: {error.strerror}", *path) from error
+        if content is None:
+            looked = ", ".join(str(folder) for folder in self.context.files)
+            raise self.error(f"no such file: {name}", *path, hint=f"looked in {looked}")
+        return content
+
+    def pem(self, given: str, *path: str) -> bytes:
+        """PEM text, or that of the file that is named."""
+        text = given.lstrip()
+        if holds(text):
+            return self.written(given, PEM, *path).encode()
+        return text.encode() if text.startswith("-----BEGIN ") else self.read(given, *path)
+
+    def error(self, message: str, *path: str, hint: str = "") -> SpecError:
+        """An error at the place of ``path`` in what the user wrote."""
+        where = locate(self.config.source, path)
+        key = ".".join(("spec", *path))
+        return SpecError(f"{message} [host {self.config.host.name}]", where=where, key=key, hint=hint)
+
+
+def sysctl_dropin(slug: str) -> str:
+    """Read last of all, so that it wins; what still comes after it is found and named."""
+    return f"/etc/sysctl.d/99-zz-provision-{slug}.conf"
+
+
+#: The setting after whose change the network service and docker are to start anew, where a flavour has the former.
+_FORWARDING = "net.ipv4.ip_forward"
+
+
+def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict[str, Service]:
+    """The services that must have loaded what the engine's part of the spec writes, in the order of their start."""
+    found: dict[str, Service] = {}
+    network = at.dropins(_FORWARDING) if at.flavour.network else ()
+    if network:
+        found[at.flavour.network] = Service(watch=list(network))
+    if declared.firewall is not None and declared.firewall.firewalld:
+        found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
+    systemd = at.flavour.init.name == "systemd"
+    if declared.containerd_root is not None and systemd:
+        found[daemon_json.CONTAINERD] = Service(running=True, watch=[daemon_json.CONTAINERD_TOML])
+    # What is no longer declared is watched too: it must be seen to go.
+    own = [daemon_json.DROPIN, daemon_json.PROXY_FILE, daemon_json.CONTAINERD_TOML] if systemd else [daemon_json.CONF_D]
+    watch = [daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network]
+    found[daemon_json.UNIT] = Service(enabled=True, running=True, watch=watch)
+    return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}
+
+
+def _refined(service: Service, given: Service | None) -> Service:
+    """A service of ours with what the spec says of it besides."""
+    if given is None:
+        return service
+    return Service(
+        enabled=service.enabled if given.enabled is None else given.enabled,
+        running=service.running if given.running is None else given.running,
+        watch=list(dict.fromkeys([*service.watch, *given.watch])),
+        on_change=given.on_change if "on_change" in given.model_fields_set else service.on_change,
+    )

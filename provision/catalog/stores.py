@@ -1,0 +1,34 @@
+"""Where the engine keeps images and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision import distros
+from provision.catalog.package_set import engine_pin
+from provision.catalog.setting import Setting
+from provision.dockerd import daemon_json
+from provision.model import Resource
+from provision.resources.store import Store
+
+
+def stores(at: Setting) -> Iterator[Resource]:
+    """Before everything: what stands in the way must show while nothing has been touched."""
+    declared = at.spec.engine
+    if declared is None:
+        return
+    daemon = daemon_json.daemon_json(declared)
+    package, pin = engine_pin(at)
+    yield Store(
+        daemon_json.DAEMON_JSON,
+        daemon_json.CONTAINERD_TOML,
+        daemon_json.data_root(declared),
+        daemon,
+        declared.containerd_root,
+        declared.existing_store == "leave",
+        package or "",
+        distros.engines(at.platform.flavour),
+        pin,
+        at.options.upgrade,
+        below=at.flavour.init.name != "systemd",
+    )

@@ -1,0 +1,167 @@
+"""Who hears what a run tells: the terminal, a program, the journal, and whoever else was named."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provision.commands import options
+from provision.visible import discard, say, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provision.load import Loaded
+    from provision.model import Event
+    from provision.report.shown import Shown
+    from provision.report.webhook import Webhook
+    from provision.rollout.run_request import RunRequest
+
+
+_OUTPUT = "standard output"
+
+
+class Listeners:
+    """All of them, as one. ``main`` is the one that can ask. Reporters get what is visible of an event; ``also``, which
+    shows nothing, gets the event itself."""
+
+    def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
+        self.main = reporter(args)
+        self._also = also
+        #: by what is written
+        self._all: dict[str, Callable[[Shown], None]] = {_OUTPUT: _by_drift(args, self.main)}
+        self._webhook = self._named(args, run)
+
+    def __call__(self, event: Event) -> None:
+        from provision.report.shown import shown
+
+        if self._also is not None:
+            self._also(event)
+        visible = shown(event)
+        for name, listener in list(self._all.items()):
+            try:
+                listener(visible)
+            except OSError as error:
+                self._lost(name, error)
+
+    def add(self, name: str, listener: Callable[[Shown], None]) -> None:
+        """``name`` is what it writes, for the message where that fails."""
+        self._all[name] = listener
+
+    def _lost(self, name: str, error: OSError) -> None:
+        """A report that cannot be written ends no run: hosts are under way. It is said once for each."""
+        if name == _OUTPUT:
+            discard(sys.stdout)
+        else:
+            del self._all[name]
+        say(f"provision: {name} cannot be written: {told(error)}; the run goes on without it")
+
+    def close(self) -> None:
+        try:
+            self.main.close()
+        except OSError as error:
+            self._lost(_OUTPUT, error)
+        if self._webhook is not None:
+            self._webhook.close()
+
+    def _named(self, args: argparse.Namespace, run: str) -> Webhook | None:
+        """Those that the command line and PROVISION_WEBHOOK name; the last of them is to be closed."""
+        if getattr(args, "metrics", None) is not None:
+            from provision.report.metrics import Metrics
+
+            self.add(str(args.metrics), Metrics(_writable(args.metrics), str(args.playbook)))
+        if getattr(args, "junit", None) is not None:
+            from provision.report.junit import Junit
+
+            self.add(str(args.junit), Junit(_writable(args.junit)))
+        if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
+            return None
+        if problem := options.no_address(url):
+            from provision.errors import UsageError
+
+            raise UsageError(f"PROVISION_WEBHOOK {problem}")
+        from provision.report.webhook import Webhook
+
+        webhook = Webhook(url, {"run": run, "playbook": str(args.playbook)})
+        self.add("the webhook", webhook)
+        return webhook
+
+
+def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Shown], None]:
+    if not getattr(args, "drift_report", False):
+        found: Callable[[Shown], None] = listener
+        return found
+    from provision.report.drift import DriftReport
+
+    return DriftReport(listener)
+
+
+def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
+    """A reporter, for who has events."""
+    from provision.report.shown import shown
+
+    return lambda event: listener(shown(event))
+
+
+def _writable(path: Path) -> Path:
+    """A file that can be written when the run is over, which is too late to find out."""
+    import tempfile
+
+    from provision.errors import UsageError
+
+    if path.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a directory")
+    if path.exists() and not path.is_file():
+        return path  # a pipe or a device: nothing is made next to it
+    try:
+        # Not os.access: it knows nothing of /proc, where root too can make no file.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            return path
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {path.parent}: {error.strerror}") from error
+
+
+def reporter(args: argparse.Namespace) -> Any:
+    """Who hears the events: JSON Lines, a terminal, or lines of text."""
+    if args.json:
+        from provision.report.jsonlines import JsonLines
+
+        return JsonLines()
+    if sys.stdout.isatty() and not args.plain:
+        from provision.report.terminal import Terminal
+
+        return Terminal()
+    from provision.report.text import Text
+
+    return Text()
+
+
+def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:
+    from provision.report.journal import Journal
+
+    head = {
+        "mode": request.goal.value,
+        "playbook": str(args.playbook),
+        "by": whoami(),
+        "hosts": [config.host.name for config in found.configs],
+        "resumes" if request.goal.resumes else "brings_back": request.earlier,
+    }
+    try:
+        return Journal(args.playbook, request.run, head)
+    except OSError as error:
+        from provision.errors import UsageError
+
+        raise UsageError(
+            f"the journal of the run cannot be written: {told(error)}; make the folder of the playbook writable"
+            " (no host was touched)"
+        ) from error
+
+
+def whoami() -> str:
+    import getpass
+    import socket
+
+    return f"{getpass.getuser()}@{socket.gethostname()}"

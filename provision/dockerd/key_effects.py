@@ -1,0 +1,45 @@
+"""What a change of daemon.json takes: by key and engine version, deletions included.
+
+Source: moby, daemon/reload.go and daemon/config (``daemon_keys.yml``): a key is reloaded by SIGHUP or read at start
+only; a reloaded one that is deleted keeps its old value until a restart, unless it is one that a reload resets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from provision.dockerd.daemon_keys import NEWEST, Version, keys
+from provision.model import LEVELS
+
+#: Of an object that is reloaded, the parts that are read when they are needed; all others are read at start only
+#: (moby 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
+_LIVE = {"features": {"buildkit", "time-namespaces"}}
+
+
+def key_effects(old: Mapping[str, Any], new: Mapping[str, Any], engine: Version = NEWEST) -> dict[str, str]:
+    """Every key that differs -> ``none``, ``reload`` or ``restart``."""
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key) or (key in old) != (key in new)]
+    return {key: _effect(key, old, new, engine) for key in sorted(changed)}
+
+
+def _effect(key: str, old: Mapping[str, Any], new: Mapping[str, Any], engine: Version) -> str:
+    row = keys().get(key)
+    if row is None or not row.known_to(engine):
+        return "restart"
+    if row.ignored:
+        return "none"
+    if row.effect == "restart" or (row.effect == "reload" and key not in new):
+        return "restart"
+    before, after = old.get(key), new.get(key)
+    return "restart" if key in _LIVE and not _parts(before, after) <= _LIVE[key] else "reload"
+
+
+def _parts(before: Any, after: Any) -> set[str]:
+    """The parts of an object that differ."""
+    old, new = (value if isinstance(value, dict) else {} for value in (before, after))
+    return {part for part in {**old, **new} if old.get(part) != new.get(part)}
+
+
+def worst(levels: Iterable[str]) -> str:
+    return max(levels, key=LEVELS.index, default="none")

@@ -1,0 +1,108 @@
+"""The hosts among each other: names, addresses, and the networks that docker puts between them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from functools import cache
+
+from provision.errors import Where
+from provision.lint.checks.networks import Placed, declared
+from provision.lint.finding import Finding
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
+from provision.project.host_config import HostConfig
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def lint(configs: list[HostConfig]) -> Iterator[Finding]:
+    yield from _names(configs)
+    yield from _machines(configs)
+    yield from _addresses(configs)
+    yield from _routed(configs)
+
+
+def _where(config: HostConfig, key: str) -> Where:
+    found = config.source.where.get(key) or config.source.here
+    if found is None:
+        raise ValueError("a spec from a file has a place")
+    return found
+
+
+def _names(configs: list[HostConfig]) -> Iterator[Finding]:
+    first: dict[str, HostConfig] = {}
+    for config in configs:
+        if (name := config.spec.hostname) is not None and (other := first.setdefault(name, config)) is not config:
+            message = f"{config.host.name} and {other.host.name} are both to be called {name}"
+            yield finding("FL303", _where(config, "hostname"), message)
+
+
+def _machines(configs: list[HostConfig]) -> Iterator[Finding]:
+    """One finding for each machine that has several names."""
+    named: dict[object, list[HostConfig]] = {}
+    for config in configs:
+        login = config.host.login
+        named.setdefault((login.address, login.port, login.ssh_before, login.ssh_behind), []).append(config)
+    for first, *others in named.values():
+        if others:
+            names = ", ".join(config.host.name for config in (first, *others)[:3])
+            more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+            message = f"{names}{more} are one machine: {first.host.login.address}"
+            yield finding("FL304", _where(others[0], "engine"), message, level="warning")
+
+
+@cache
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:  # a name; what it stands for is not known offline
+        return None
+
+
+def _networks(config: HostConfig) -> list[Placed]:
+    if (written := daemon_of(config)) is None:
+        return []
+    try:
+        return list(declared(written))
+    except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks tell of
+        return []
+
+
+def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
+    """Docker's networks against the addresses of the fleet."""
+    hosts = [(address, config) for config in configs if (address := _address(config.host.login.address)) is not None]
+    cache: dict[object, list[tuple[Address, HostConfig]]] = {}
+    for config in configs:
+        for placed in _networks(config):
+            inside = cache.get(placed.network)
+            if inside is None:
+                inside = cache[placed.network] = [(a, other) for a, other in hosts if a in placed.network]
+            own = [address for address, other in inside if other is config]
+            if own:
+                message = f"{placed.key} {placed.network} covers {config.host.name}'s own address {own[0]}"
+                yield finding("FL301", placed.where, message, "it would cut the host off")
+            elif inside:
+                address, other = inside[0]
+                more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
+                message = f"{placed.key} {placed.network} covers the address of {other.host.name}, {address}{more}"
+                yield finding("FL301", placed.where, message, "no container there reaches it", "warning")
+
+
+def _routed(configs: list[HostConfig]) -> Iterator[Finding]:
+    """Where containers keep their addresses on the way to other hosts, no two hosts may give out the same ones."""
+    seen: list[tuple[Placed, HostConfig]] = []
+    for config in configs:
+        daemon = (config.spec.engine.daemon if config.spec.engine else None) or {}
+        if daemon.get("ip-masq") is not False and daemon.get("allow-direct-routing") is not True:
+            continue
+        for placed in _networks(config):
+            for other, owner in seen:
+                if owner is not config and placed.network.overlaps(other.network):
+                    message = (
+                        f"{placed.key} {placed.network} of {config.host.name} overlaps {other.network} of "
+                        f"{owner.host.name}, and both are routed"
+                    )
+                    yield finding("FL302", placed.where, message, level="warning")
+                    break
+            seen.append((placed, config))

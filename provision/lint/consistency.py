@@ -1,0 +1,87 @@
+"""The engine, its registries and package repositories against the rest of the spec: what each part leaves open that
+another brings about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.dockerd.daemon_keys import NEWEST, version
+from provision.errors import Where
+from provision.lint.finding import Finding
+from provision.lint.reading import daemon_of
+from provision.lint.rules import finding
+from provision.project.host_config import HostConfig
+from provision.text.yamlfile import Map
+
+_FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
+#: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
+_CONTAINERD_STORE = (29, 0)
+
+
+def lint(configs: list[HostConfig]) -> Iterator[Finding]:
+    for config in configs:
+        if config.spec.engine is not None:
+            yield from _forwarding(config)
+            yield from _stores(config)
+            yield from _logins(config)
+        yield from _registry(config)
+        yield from _repositories(config)
+
+
+def _forwarding(config: HostConfig) -> Iterator[Finding]:
+    """dockerd closes the chain only when it is the one that switches forwarding on; with nftables it does neither, and
+    a chain of iptables that drops is in the way of its rules."""
+    engine, settings = config.spec.engine, config.source.get("sysctl")
+    if engine is None or not isinstance(settings, Map):
+        return
+    if (engine.daemon or {}).get("firewall-backend") == "nftables":
+        return
+    if engine.firewall is not None and (engine.firewall.forward is not None or engine.firewall.firewalld):
+        return
+    for name in _FORWARDING:
+        if config.spec.sysctl.get(name) == "1":
+            message = f"{name} is switched on here, so dockerd leaves the FORWARD chain open to everybody"
+            yield finding("SP401", settings.where[name], message, "engine.firewall: {forward: drop}")
+
+
+def _stores(config: HostConfig) -> Iterator[Finding]:
+    engine, written = config.spec.engine, daemon_of(config)
+    if engine is None or written is None or engine.containerd_root is not None or "data-root" not in written:
+        return
+    features = written.get("features")
+    chosen = features.get("containerd-snapshotter") if isinstance(features, Map) else None
+    by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source != "distribution"
+    if chosen is True or (chosen is None and by_default and "storage-driver" not in written):
+        where: Where = written.where["data-root"]
+        message = "images and snapshots of this engine are containerd's, and data-root does not move those"
+        yield finding("SP402", where, message, "add engine.containerd_root")
+
+
+def _logins(config: HostConfig) -> Iterator[Finding]:
+    """A password for a registry that the daemon may talk to without a certificate."""
+    engine = config.spec.engine
+    if engine is None:
+        return
+    insecure = {str(name) for name in (engine.daemon or {}).get("insecure-registries") or []}
+    for name, registry in engine.registries.items():
+        if registry.login is not None and name in insecure:
+            where = config.source["engine"]["registries"][name].where["login"]
+            message = f"{name} is an insecure registry, so the login's password goes there in the clear"
+            yield finding("SP403", where, message, "engine.registries: {authority: ...}")
+
+
+def _registry(config: HostConfig) -> Iterator[Finding]:
+    registry = config.spec.registry
+    if registry is not None and registry.tls is None:
+        where = config.source.where["registry"]
+        also = ", passwords too" if registry.users else ""
+        message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
+        yield finding("SP404", where, message, "registry.tls: {ca: ...}")
+
+
+def _repositories(config: HostConfig) -> Iterator[Finding]:
+    for name, repository in config.spec.repositories.items():
+        if repository.key_url is not None and not repository.fingerprint:
+            where = config.source["repositories"][name].where["key_url"]
+            message = f"{name} is trusted with any key that {repository.key_url} shows"
+            yield finding("SP405", where, message, f"repositories.{name}: {{fingerprint: ...}}")

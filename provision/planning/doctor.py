@@ -1,0 +1,202 @@
+"""Does this host suit? Verdicts on what a look found, before anything is installed.
+
+Sources: Docker's install pages and moby's ``contrib/check-config.sh`` (kernel features), moby's
+``libnetwork/ipamutils`` (default address pools), wiki.debian.org/LTS and ubuntu.com/about/release-cycle (support).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from msgspec import Struct
+
+from provision.distros import support_ends
+from provision.dockerd.daemon_keys import Version
+from provision.dockerd.image_store import image_store
+from provision.lines import lines_of, words_of
+from provision.model import HostReport, Platform
+
+#: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
+CONTAINERD_ROOT = "/var/lib/containerd"
+
+_NAMESPACES = ("pid", "net", "ipc", "mnt", "uts", "user")
+_CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+_LEAST_KERNEL = (3, 10)
+_GIB = 1024 * 1024
+#: Free KiB below which an engine can't live, and below which it soon won't.
+_TOO_LITTLE, _LITTLE = 1 * _GIB, 10 * _GIB
+_SKEW = 60
+_DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
+_DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
+
+
+class Verdict(Struct, frozen=True):
+    """``level`` is ok, warning (it works, but ...) or bad (it will not work)."""
+
+    subject: str
+    level: str
+    text: str
+
+
+def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str, str]:
+    """Where the engine will keep its data, and where containerd (``containerd``: its declared root)."""
+    return str(daemon.get("data-root") or "/var/lib/docker"), containerd or CONTAINERD_ROOT
+
+
+def examine(
+    report: HostReport,
+    platform: Platform,
+    daemon: dict[str, Any],
+    now: float,
+    today: date,
+    engine: Version | None = None,
+    containerd: str | None = None,
+) -> list[Verdict]:
+    """One verdict per subject. ``now`` is the controller's clock, in seconds since the epoch; ``engine`` the version
+    that is to come (``None``: not known), ``containerd`` containerd's declared root."""
+    root, other = folders(daemon, containerd)
+    prior = words_of(report.fields("doctor", "storage drivers")[0])
+    in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
+    return [
+        _distribution(platform, today),
+        _kernel(report),
+        *_namespaces(report),
+        _cgroups(report, daemon),
+        _module(report, "overlay", "overlay2, the storage driver, needs it"),
+        _module(report, "bridge", "containers' networks need it"),
+        _firewall(report),
+        _space(report, root, layers=not in_containerd),
+        *((_space(report, other, layers=in_containerd),) if other != root else ()),
+        _clock(report, now),
+        *_networks(report, daemon),
+    ]
+
+
+def _distribution(platform: Platform, today: date) -> Verdict:
+    ends = support_ends(platform)
+    if ends is None:
+        return Verdict("distribution", "warning", f"{platform.name}: how long it is supported is not known here")
+    if today > date.fromisoformat(ends):
+        return Verdict("distribution", "warning", f"{platform.name}: its security support ended on {ends}")
+    return Verdict("distribution", "ok", f"{platform.name}, supported until {ends}")
+
+
+def _kernel(report: HostReport) -> Verdict:
+    (release,) = report.fields("doctor", "kernel")
+    (machine,) = report.fields("doctor", "machine")
+    numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
+    if numbers < _LEAST_KERNEL:
+        return Verdict("kernel", "bad", f"{release} is too old; Docker needs 3.10 or later")
+    if machine not in ("x86_64", "aarch64", "armv7l", "s390x", "ppc64le"):
+        return Verdict("kernel", "bad", f"Docker publishes no packages for {machine}")
+    return Verdict("kernel", "ok", f"{release} on {machine}")
+
+
+def _namespaces(report: HostReport) -> Iterator[Verdict]:
+    missing = [name for name in _NAMESPACES if report.fields("doctor", f"namespace {name}") != ("yes",)]
+    if missing:
+        yield Verdict("namespaces", "bad", f"the kernel lacks {', '.join(missing)}")
+    else:
+        yield Verdict("namespaces", "ok", ", ".join(_NAMESPACES))
+
+
+def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
+    version, controllers = report.fields("doctor", "cgroups")
+    missing = [name for name in _CONTROLLERS if name not in words_of(controllers)]
+    if missing:
+        return Verdict("cgroups", "bad", f"version {version} without {', '.join(missing)}")
+    driver = [str(o).partition("=")[2] for o in daemon.get("exec-opts") or [] if "native.cgroupdriver=" in str(o)]
+    if version == "1":
+        return Verdict("cgroups", "warning", "version 1, which systemd and Docker are about to drop")
+    if driver == ["cgroupfs"]:
+        return Verdict("cgroups", "warning", "version 2, but the spec asks for cgroupfs: two managers of one tree")
+    return Verdict("cgroups", "ok", f"version {version} with {', '.join(_CONTROLLERS)}")
+
+
+def _module(report: HostReport, name: str, why: str) -> Verdict:
+    (found,) = report.fields("doctor", name)
+    if found == "absent":
+        return Verdict(name, "bad", f"neither in the kernel nor to be loaded; {why}")
+    return Verdict(name, "ok", found)
+
+
+def _firewall(report: HostReport) -> Verdict:
+    tools = words_of(report.fields("doctor", "firewall")[0])
+    if "iptables" in tools:
+        return Verdict("firewall", "ok", " and ".join(tools))
+    if tools:
+        return Verdict("firewall", "warning", "nft without iptables: Docker's packages will bring iptables")
+    return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will bring iptables")
+
+
+def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
+    """``layers``: whether this engine keeps the layers of its images and containers here, and not in the other one."""
+    unfit = "bad" if layers else "warning"
+    kind, free, ftype = report.fields("doctor", f"space {folder}")
+    subject, gib = f"space {folder}", int(free) / _GIB
+    if kind == "xfs" and ftype == "0":
+        return Verdict(subject, unfit, "xfs made with ftype=0: overlayfs can't work; make the file system with ftype=1")
+    if kind in ("nfs", "cifs", "smb2", "fuseblk"):
+        return Verdict(subject, unfit, f"{kind} can't carry the layers of overlayfs")
+    if kind == "overlayfs":
+        return Verdict(subject, unfit, "an overlay itself: no container starts from overlayfs on top of one")
+    level = "bad" if int(free) < _TOO_LITTLE else "warning" if int(free) < _LITTLE else "ok"
+    return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
+
+
+def _clock(report: HostReport, now: float) -> Verdict:
+    skew = int(report.fields("doctor", "clock")[0]) - now
+    if abs(skew) > _SKEW:
+        return Verdict("clock", "bad", f"{skew:+.0f} s off ours: certificates and package signatures will be refused")
+    return Verdict("clock", "ok", f"within {_SKEW} s of ours")
+
+
+def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
+    """Docker's networks against the host's own: bip, and the pools that it takes later networks from."""
+    taken = list(_taken(report))
+    declared = [("bip", str(daemon["bip"]))] if daemon.get("bip") else []
+    declared += [("pool", str(pool.get("base"))) for pool in daemon.get("default-address-pools") or []]
+    for word, text in declared:
+        clash = _clash(text, taken)
+        if clash is None:
+            yield Verdict(f"{word} {text}", "bad", "is not an IPv4 network")
+        elif clash:
+            yield Verdict(f"{word} {text}", "bad", f"overlaps {clash}: the host would lose that network")
+        else:
+            yield Verdict(f"{word} {text}", "ok", "overlaps nothing on this host")
+    if not daemon.get("default-address-pools"):
+        clashes = [f"{pool} ({clash})" for pool in _DEFAULT_POOLS if (clash := _clash(pool, taken))]
+        if clashes:
+            # Docker passes over a pool that is in use when it makes a network; later ones may still collide.
+            yield Verdict(
+                "default pools", "warning", f"in use here: {', '.join(clashes)}; declare default-address-pools"
+            )
+        else:
+            yield Verdict("default pools", "ok", "overlap nothing on this host")
+
+
+def _taken(report: HostReport) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    """The host's networks that are not Docker's own, by what names them."""
+    for line in lines_of(report.fields("doctor", "addresses")[0]):
+        words = words_of(line)
+        if not words[1].startswith((*_DOCKERS_OWN, "lo")):
+            yield f"{words[1]} {words[3]}", ipaddress.IPv4Interface(words[3]).network
+    for line in lines_of(report.fields("doctor", "routes")[0]):
+        words = words_of(line)
+        if words[0] in ("blackhole", "unreachable", "prohibit"):
+            words = words[1:]
+        device = words[words.index("dev") + 1] if "dev" in words else ""
+        if words[0] != "default" and not device.startswith(_DOCKERS_OWN):
+            yield f"the route to {words[0]}", ipaddress.IPv4Network(words[0], strict=False)
+
+
+def _clash(text: str, taken: list[tuple[str, ipaddress.IPv4Network]]) -> str | None:
+    """What ``text`` overlaps: empty for nothing, ``None`` when it is no network."""
+    try:
+        network = ipaddress.IPv4Interface(text).network
+    except ValueError:
+        return None
+    return next((name for name, other in taken if network.overlaps(other)), "")

@@ -1,0 +1,115 @@
+"""Who comes after whom: a host that uses an image comes after the host that pushes it, and after its registry.
+
+Nothing of it is declared: it follows from the names of images and registries. So plays go in the order in which one
+makes what another one needs, and everything else still goes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+
+from provision.errors import SpecError
+from provision.project.compose_file import images, text
+from provision.project.host_config import Context, HostConfig
+from provision.resources.docker.inspected import registry
+from provision.text.yamlfile import locate
+
+
+class Dependencies(Struct, frozen=True):
+    """``after`` maps a host to those that it needs, each with what it needs of it; ``level`` is how many come before
+    it, one after the other. ``pushed_by`` maps an image to the host that pushes it."""
+
+    after: dict[str, dict[str, str]] = field(default_factory=dict)
+    level: dict[str, int] = field(default_factory=dict)
+    pushed_by: dict[str, str] = field(default_factory=dict)
+    #: host with a registry -> the hosts whose images are from there
+    clients: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def dependencies(configs: Iterable[HostConfig], context: Context) -> Dependencies:
+    """Raises :class:`SpecError` where two hosts push the same image, or need each other."""
+    configs = list(configs)
+    # The loading of a project asks, and a rollout.
+    key = ("dependencies", tuple(config.host.name for config in configs))
+    return context.memo.of(key, lambda: _dependencies(configs, context))
+
+
+def _dependencies(configs: list[HostConfig], context: Context) -> Dependencies:
+    pushed_by: dict[str, str] = {}
+    serves: dict[str, str] = {}
+    for config in configs:
+        for reference, image in config.spec.images.items():
+            if not image.push:
+                continue
+            if reference in pushed_by:
+                where = locate(config.source, ("images", reference))
+                other = pushed_by[reference]
+                message = (
+                    f"{reference} is pushed by {other} and by {config.host.name}; one of them would undo the other"
+                )
+                raise SpecError(message, where=where, key="spec.images")
+            pushed_by[reference] = config.host.name
+        if config.spec.registry is not None:
+            serves[f"{config.spec.registry.name}:{config.spec.registry.port}"] = config.host.name
+    after: dict[str, dict[str, str]] = {}
+    clients: dict[str, tuple[str, ...]] = {}
+    for config in configs:
+        for name in _sources(config, context) & serves.keys():
+            if serves[name] != config.host.name:
+                clients[serves[name]] = (*clients.get(serves[name], ()), config.host.name)
+        found: dict[str, str] = {}
+        for name in _registries(config, context):
+            if name in serves:
+                found.setdefault(serves[name], f"it uses the registry {name}")
+        for reference in _used(config, context):
+            if reference in pushed_by:
+                found[pushed_by[reference]] = f"it uses the image {reference}"
+        found.pop(config.host.name, None)
+        if found:
+            after[config.host.name] = found
+    return Dependencies(after, _levels(after), pushed_by, clients)
+
+
+def _used(config: HostConfig, context: Context) -> Iterator[str]:
+    yield from (name for name, one in config.spec.images.items() if not (one.absent or one.push))
+    yield from (str(one.image) for one in config.spec.containers.values() if not one.absent)
+    for name, one in config.spec.compose.items():
+        if not one.absent:
+            yield from images(text(config, context, name))
+
+
+def _registries(config: HostConfig, context: Context) -> Iterator[str]:
+    """Those that must serve before the host can be as wished; its upstream, for one that is a mirror."""
+    yield from _sources(config, context)
+    yield from (registry(name) for name, one in config.spec.images.items() if one.push)
+    if config.spec.engine is not None:
+        yield from config.spec.engine.registries
+    if config.spec.registry is not None and config.spec.registry.proxy is not None:
+        yield urlsplit(config.spec.registry.proxy.url).netloc
+
+
+def _sources(config: HostConfig, context: Context) -> set[str]:
+    """The registries that its images are from; for what has none in its name, the daemon's mirrors of Docker Hub."""
+    found = {registry(name) for name in _used(config, context)}
+    daemon = (config.spec.engine.daemon if config.spec.engine is not None else None) or {}
+    mirrors = daemon.get("registry-mirrors", []) if "docker.io" in found else []
+    return found | {urlsplit(str(url)).netloc for url in mirrors}
+
+
+def _levels(after: dict[str, dict[str, str]]) -> dict[str, int]:
+    levels: dict[str, int] = {}
+
+    def level(host: str, path: tuple[str, ...]) -> int:
+        if host in path:
+            ring = " -> ".join((*path[path.index(host) :], host))
+            raise SpecError(f"these hosts need each other's images or registries: {ring}", key="spec")
+        if host not in levels:
+            levels[host] = max((level(other, (*path, host)) + 1 for other in after.get(host, ())), default=0)
+        return levels[host]
+
+    for host in after:
+        level(host, ())
+    return levels

@@ -1,0 +1,151 @@
+"""Inventory and playbook, put together: what each host should be, before anybody has looked at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from provision.errors import SpecError, UsageError
+from provision.inventory import Inventory
+from provision.model import Host
+from provision.project.lockfile import Locks, beside, read
+from provision.project.memo import Memo
+from provision.project.playbook import Play
+from provision.project.rollout_options import RolloutOptions
+from provision.spec import Spec
+from provision.spec.validate import validate
+from provision.text.merge import refine, unite
+from provision.text.render import Scope, Templates
+from provision.text.yamlfile import Map
+
+
+class Declared(Struct, frozen=True):
+    """One play's part in a host; ``number`` is the play's place in the playbook."""
+
+    play: str
+    slug: str
+    spec: Spec
+    verify: tuple[Path, ...] = ()
+    rollout: RolloutOptions | None = None
+    number: int = 0
+
+
+class HostConfig(Struct, frozen=True):
+    """What one host should be: its plays in order, and all of them together in ``spec``."""
+
+    host: Host
+    scope: Scope
+    plays: tuple[Declared, ...]
+    spec: Spec
+    source: Map
+
+    @property
+    def rollout_options(self) -> tuple[Declared, RolloutOptions] | None:
+        """The play whose ``rollout`` paces the host, and that; one play at most has it."""
+        return next(((part, part.rollout) for part in self.plays if part.rollout is not None), None)
+
+    def hook(self, when: Literal["before", "after"]) -> tuple[str, ...] | None:
+        """The words of the play's command for this host, with its variables in them; ``None`` where it has none.
+        Raises :class:`SpecError` for a template that fails."""
+        if self.rollout_options is None:
+            return None
+        hooks = self.rollout_options[1].before if when == "before" else self.rollout_options[1].after
+        if hooks.host is None:
+            return None
+        return tuple(str(self.scope.render(word, "rollout")) for word in hooks.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is the same for all hosts of a project, and does not change while it is in use: where templates and files
+    come from, and what hosts have to do with each other."""
+
+    templates: Templates
+    files: tuple[Path, ...]
+    #: the playbook's own
+    folder: Path = Path()
+    #: exact versions that hosts follow
+    locks: Locks = field(default_factory=dict)
+    #: image -> the host that pushes it
+    pushed_by: Mapping[str, str] = field(default_factory=dict, compare=False)
+    #: host with a registry -> the hosts that are to use it, with their addresses
+    clients: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    #: whether text stands for certificates that an authority has yet to give: never for a run that writes to a host
+    foresees: bool = False
+    #: what has been computed already: checking, looking and planning all ask for the same
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
+
+    def find(self, name: str) -> Path | None:
+        """Where a file or folder of that name is; ``None`` when there is none."""
+        return next((folder / name for folder in self.files if (folder / name).exists()), None)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
+        return self.memo.of(("src", name), lambda: self._read(name))
+
+    def _read(self, name: str) -> bytes | None:
+        path = self.find(name)
+        return path.read_bytes() if path is not None and path.is_file() else None
+
+
+def context(playbook: Path, *, foresees: bool = False) -> Context:
+    folder = playbook.parent
+    templates, files = Templates(folder / "templates"), (folder / "files", folder)
+    return Context(templates, files, folder, read(beside(playbook)), foresees=foresees)
+
+
+def declare(
+    inventory: Inventory,
+    plays: list[Play],
+    limit: str | None = None,
+    login: Callable[[Host], Host] = lambda host: host,
+) -> list[HostConfig]:
+    """Every host of every play, in inventory order, with its validated spec.
+
+    ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for
+    whatever is wrong in the files and :class:`UsageError` when no host is left.
+    """
+    chosen: dict[str, list[tuple[int, Play]]] = {}
+    for number, play in enumerate(plays):
+        for host in inventory.limit(inventory.select(play.hosts, where=play.hosts_where, key="hosts"), limit):
+            chosen.setdefault(host, []).append((number, play))
+    if not chosen:
+        raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
+    return [_config(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
+
+
+def _config(
+    inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]
+) -> HostConfig:
+    _paced_once(name, plays)
+    parts: list[tuple[int, Play, Map]] = []
+    for number, play in plays:
+        scope, own = inventory.scope(name, play.vars)
+        parts.append((number, play, scope.whole(refine(play.spec, own), "spec")))
+    try:
+        united = reduce(unite, (part for _, _, part in parts))
+        declared = tuple(
+            Declared(play.name, play.slug, validate(Spec, part), play.verify, play.rollout, number)
+            for number, play, part in parts
+        )
+        spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
+    except SpecError as error:
+        raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
+    return HostConfig(login(inventory.host(name, scope)), scope, declared, spec, united)
+
+
+def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:
+    """A host goes with one wave: two plays that pace it contradict each other."""
+    paced = [play for _, play in plays if play.rollout is not None]
+    if len(paced) > 1:
+        raise SpecError(
+            f"host {name} has a rollout in two plays ({paced[0].name!r} and {paced[1].name!r})",
+            where=paced[1].where,
+            key="rollout",
+            hint="give it to one of them",
+        )

@@ -1,0 +1,80 @@
+"""The lock file: exact versions, seen on a canary, that every host of the same platform follows.
+
+Beside the playbook ``site.yml`` it is ``site.lock.yml``; ``provision lock`` writes it::
+
+    debian-13:
+      docker-ce: 5:28.5.2-1~debian.13~trixie
+      docker-ce-cli: 5:28.5.2-1~debian.13~trixie
+    images:
+      registry.example:5000/app:1: sha256:9f86d0...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from provision.distros import release
+from provision.errors import SpecError, UsageError, Where
+from provision.model import Platform
+from provision.text.yamlfile import Map, load
+from provision.visible import line
+
+#: Where the digests of images are, beside the platforms.
+IMAGES = "images"
+
+Locks = Mapping[str, Mapping[str, str]]
+
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:/@_-]*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HEAD = """\
+# Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
+# `provision apply --upgrade` does not, so that a canary can go ahead.
+"""
+
+
+def beside(playbook: Path) -> Path:
+    return playbook.with_name(f"{playbook.stem}.lock.yml")
+
+
+def key(platform: Platform) -> str:
+    """What hosts that share packages have in common: the distribution and its release."""
+    return f"{platform.id}-{release(platform)}"
+
+
+def read(path: Path) -> Locks:
+    """Platform -> package -> version; nothing when there is no such file. Raises :class:`SpecError`."""
+    if not path.exists():
+        return {}
+    data = load(path)
+    if not isinstance(data, Map):
+        raise SpecError("a lock file is a mapping of platforms", where=Where(path, 1), hint="provision lock writes one")
+    for platform, packages in data.items():
+        if not isinstance(packages, Map):
+            raise SpecError("must be a mapping of packages to versions", where=data.where[platform], key=platform)
+        for name, version in packages.items():
+            if problem := _problem(platform, version):
+                raise SpecError(problem, where=packages.where[name], key=f"{platform}.{name}")
+    return data
+
+
+def _problem(platform: str, version: object) -> str:
+    form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
+    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is no {what}"
+
+
+def write(path: Path, locks: Locks, hosts: str) -> None:
+    """What hosts reported is held to the form that :func:`read` wants. Raises :class:`UsageError`; the file stays as it
+    was then: it would be YAML of the host's."""
+    for platform, packages in locks.items():
+        for name, version in packages.items():
+            if not (_NAME.fullmatch(platform) and _NAME.fullmatch(name)):
+                raise UsageError(f"{path} is not written: {hosts} reported {platform!r}, {name!r}, which is no name")
+            if problem := _problem(platform, version):
+                raise UsageError(f"{path} is not written: {platform}.{name}, as reported by {hosts}: {problem}")
+    lines = [_HEAD.format(hosts=line(hosts))]
+    for platform, packages in sorted(locks.items()):
+        lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]
+    path.write_text("".join(lines), encoding="utf-8")

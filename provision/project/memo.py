@@ -1,0 +1,41 @@
+"""What is computed once, and asked for by many threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+_Value = TypeVar("_Value")
+
+
+class _Slot:
+    """One value, and the lock that the thread holds which computes it."""
+
+    __slots__ = ("lock", "there", "value")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.there = False
+        self.value: Any = None
+
+
+class Memo:
+    """Values by key. Threads that ask for the same at once wait for the first of them; what fails is tried again.
+
+    A key stands for values of one type: it begins with a word of the module that asks.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[Hashable, _Slot] = {}
+
+    def of(self, key: Hashable, compute: Callable[[], _Value]) -> _Value:
+        with self._lock:
+            slot = self._slots.setdefault(key, _Slot())
+        with slot.lock:
+            if not slot.there:
+                slot.value = compute()
+                slot.there = True
+        value: _Value = slot.value
+        return value

@@ -1,0 +1,102 @@
+"""``rollout:`` of a play: how its hosts are gone through. Ansible's words where it has them."""
+
+# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from provision.project.share import ALL, Share
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, arbitrary_types_allowed=True)
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, Share):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Share(value)
+    if isinstance(value, str) and (found := re.fullmatch(r"([0-9]{1,3})%?", value)):
+        percent = value.endswith("%")
+        if not percent or int(found[1]) <= 100:
+            return Share(int(found[1]), percent)
+    raise ValueError(f"must be a number of hosts or a percentage of them such as 10%, not {value!r}")
+
+
+def _list(value: Any) -> Any:
+    """One may stand for a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _domain(value: Any) -> Any:
+    return {"variable": value} if isinstance(value, str) else value
+
+
+_SHARE = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,3}%?$"}]}
+Portion = Annotated[Share, BeforeValidator(_share), WithJsonSchema(_SHARE)]
+
+
+Argv = Annotated[list[str], Field(min_length=1)]
+
+
+class Domain(_Model):
+    """What must not go down together."""
+
+    variable: str = Field(description="A host's variable that says which one it is in: rack, zone ...")
+    apart: Literal["waves", "turns"] = Field(
+        "waves", description="waves: a wave has hosts of one domain; turns: of more, one domain after the other."
+    )
+
+
+class Hooks(_Model):
+    """Commands on the controller: their words, no shell. PROVISION_RUN, PROVISION_HOST, PROVISION_WAVE,
+    PROVISION_HOSTS and PROVISION_STATUS tell them more."""
+
+    host: Argv | None = Field(None, description="For each host; its variables may stand in the words.")
+    wave: Argv | None = None
+
+
+class RolloutOptions(_Model):
+    """Waves, and what must hold before the next one begins."""
+
+    serial: Annotated[list[Portion], BeforeValidator(_list), Field(min_length=1)] = Field(
+        [ALL], description="Hosts of each wave: numbers or percentages; the last repeats."
+    )
+    max_failures: Portion = Field(
+        Share(0),
+        description="Hosts that may end badly (failed, unreachable, rolled back): a number, or a percentage of each "
+        "wave, of each domain and of all.",
+    )
+    order: Literal["inventory", "sorted", "shuffle"] = "inventory"
+    domain: Annotated[Domain, BeforeValidator(_domain)] | None = None
+    pause: Annotated[int, Field(ge=0)] | Literal["ask"] = Field(0, description="Seconds between waves, or ask.")
+    verify: Annotated[list[str], BeforeValidator(_list)] = Field(
+        [], description="Suites that each wave must pass before the next one."
+    )
+    bake: int = Field(0, ge=0, description="Seconds that the first wave must stay healthy.")
+    reboot: Literal["never", "if-needed"] = Field(
+        "never", description="if-needed: a host that says it needs it is restarted, one domain at a time, and verified."
+    )
+    before: Hooks = Field(Hooks(), description="A command that fails keeps the host, or the wave, from being begun.")
+    after: Hooks = Hooks()
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.serial[-1].amount == 0:
+            raise ValueError("the last of serial repeats, so it can't be 0")
+        return self
+
+    @property
+    def proves(self) -> bool:
+        """Whether a host is not at its end before it has been verified."""
+        return bool(self.verify or self.bake)

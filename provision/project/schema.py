@@ -1,0 +1,60 @@
+"""The JSON Schema of a playbook, from the very models that check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision.project.rollout_options import RolloutOptions
+from provision.spec import Spec
+
+_TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%", "description": "a jinja2 template"}
+
+
+def playbook_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12. Where a spec wants a number, a list or a mapping, a template may stand instead."""
+    spec = Spec.model_json_schema()
+    definitions = {name: _templated(model) for name, model in spec.pop("$defs").items()}
+    definitions["Spec"] = _templated(spec)
+    rollout_options = RolloutOptions.model_json_schema()
+    definitions |= rollout_options.pop("$defs")
+    definitions["RolloutOptions"] = rollout_options
+    play = {
+        "type": "object",
+        "required": ["name", "hosts", "spec"],
+        "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "description": "Names what this play made on a host."},
+            "hosts": {
+                "description": "Ansible's host pattern.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
+            "vars": {"type": "object"},
+            "spec": {"$ref": "#/$defs/Spec"},
+            "rollout": {"$ref": "#/$defs/RolloutOptions"},
+            "verify": {
+                "description": "The user's own testinfra tests: files or folders beside the playbook.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "provision playbook",
+        "type": "array",
+        "items": play,
+        "$defs": definitions,
+    }
+
+
+def _templated(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {name: _or_template(value) for name, value in schema.get("properties", {}).items()}
+    return {**schema, "properties": properties}
+
+
+def _or_template(schema: dict[str, Any]) -> dict[str, Any]:
+    if schema.get("type") == "string" and "enum" not in schema:
+        return schema
+    about: dict[str, Any] = {key: schema[key] for key in ("description", "default", "title") if key in schema}
+    rest = {key: value for key, value in schema.items() if key not in about}
+    options = rest.pop("anyOf") if set(rest) == {"anyOf"} else [rest]
+    return {**about, "anyOf": [*options, _TEMPLATE]}

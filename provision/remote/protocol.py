@@ -1,0 +1,262 @@
+"""What a host's script sends: frames of fields, decoded as they come, and the state that a look reports.
+
+A frame is a count, a semicolon and that many netstrings, then a newline: ``2;4:file,6:/etc/x,\\n``.
+
+This is where text from a host comes in, so this is where it loses what could be taken for a secret's token:
+:class:`Frames` sees to the fields, :func:`text` and :func:`parsed` to what is packed in them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from provision.model import ANSWER_LIMIT, Salt
+from provision.secrets.secret import each, foreign
+
+#: The script's first line; the number is the version of what follows.
+BEGIN = b"provision 1\n"
+
+
+#: The most fields of one answer. Each costs Python some 60 bytes besides its text, however short it is.
+FIELDS = 500_000
+#: The most bytes before the first line: what the start files of a login shell print.
+NOISE = 1024 * 1024
+
+
+class WireError(Exception):
+    """What came is not what provision's script sends."""
+
+
+class TooMuch(WireError):
+    """The host sent more than provision keeps of one answer."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the host sent more than {what}; the connection was closed")
+
+
+def beyond(limit: int) -> TooMuch:
+    """The error for an answer of more than ``limit`` bytes; it names the variable that raises the limit."""
+    return TooMuch(f"{_size(limit)} in one answer (provision_answer_limit)")
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit} bytes"
+
+
+class Frames:
+    """Decode a stream of frames; feed it bytes as they arrive.
+
+    Every byte is looked at once and copied twice at most, in whatever pieces it comes. ``limit`` is the most bytes of
+    the whole stream. A field or a count that announces more than is left is refused before its bytes come.
+    """
+
+    def __init__(self, limit: int = ANSWER_LIMIT) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._held = 0
+        self._begun = False
+        #: the end of what came before the first line
+        self.noise = b""
+        #: bytes that are not decoded yet
+        self._rest = bytearray()
+        #: of the frame that is under way: its number of fields, those that are complete, and the next one's length
+        self._count: int | None = None
+        self._fields: list[str] = []
+        self._length: int | None = None
+        self._left = FIELDS
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, ...]]:
+        """The frames that are complete now. Raises :class:`WireError` at the first byte that fits no frame, and
+        :class:`TooMuch` for more than the limits allow."""
+        self._taken += len(data)
+        if self._taken > self._limit:
+            raise beyond(self._limit)
+        self._rest += data
+        if not self._begun and not self._begin():
+            return
+        place = 0
+        try:
+            while True:
+                frame, place = self._step(place)
+                if frame is not None:
+                    yield frame
+        except _Unfinished as unfinished:
+            place = unfinished.place
+        finally:
+            del self._rest[:place]
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame has begun and not ended. Noise before the first line is no frame."""
+        return self._begun and (bool(self._rest) or self._count is not None)
+
+    def _begin(self) -> bool:
+        """Pass over what comes before the first line; of it only what may be the line's beginning is kept."""
+        place = self._rest.find(BEGIN)
+        if place >= 0:
+            self._begun = True
+            del self._rest[: place + len(BEGIN)]
+            return True
+        passed = max(0, len(self._rest) - len(BEGIN) + 1)
+        # With what may yet be the line's beginning: if nothing follows it was noise too.
+        self.noise = (self.noise[: len(self.noise) - self._held] + bytes(self._rest))[-_NOISE_KEPT:]
+        self._held = min(len(self._rest) - passed, len(self.noise))
+        del self._rest[:passed]
+        if self._taken > NOISE:
+            raise TooMuch(f"{_size(NOISE)} before the first line of its answer")
+        return False
+
+    def _step(self, place: int) -> tuple[tuple[str, ...] | None, int]:
+        """Take a number, a field or the end of a frame from ``place`` on: the frame that ends there, and the place
+        behind. Raises :class:`_Unfinished` where the rest has not come."""
+        if self._count is None:
+            self._count, place = self._number(place, b";")
+            if not self._count:
+                raise self._wrong(place)
+            self._left -= self._count
+            if self._left < 0:
+                raise TooMuch(f"{FIELDS} fields in one answer")
+        elif len(self._fields) == self._count:
+            if len(self._rest) <= place:
+                raise _Unfinished(place)
+            if self._rest[place] != _NEWLINE:
+                raise self._wrong(place)
+            frame = tuple(self._fields)
+            self._count, self._fields = None, []
+            return frame, place + 1
+        elif self._length is None:
+            self._length, place = self._number(place, b":")
+            if self._length > self._limit:
+                raise beyond(self._limit)
+        else:
+            end = place + self._length
+            if len(self._rest) <= end:
+                raise _Unfinished(place)
+            if self._rest[end] != _COMMA:
+                raise self._wrong(place)
+            self._fields.append(text(self._rest[place:end]))
+            self._length = None
+            return None, end + 1
+        return None, place
+
+    def _number(self, place: int, end: bytes) -> tuple[int, int]:
+        """The number from ``place`` to ``end``, and the place behind it."""
+        stop = self._rest.find(end, place, place + _DIGITS + 1)
+        digits = self._rest[place : stop if stop >= 0 else place + _DIGITS + 1]
+        if (digits and not digits.isdigit()) or len(digits) > _DIGITS or (stop >= 0 and not digits):
+            raise self._wrong(place)
+        if stop < 0:
+            raise _Unfinished(place)
+        return int(digits), stop + 1
+
+    def _wrong(self, place: int) -> WireError:
+        return WireError(f"not a frame: {bytes(self._rest[place : place + 80])!r}")
+
+
+class _Unfinished(Exception):
+    """The rest of what begins at ``place`` has not come yet."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+#: How much of what came before the first line is kept for a message, in bytes.
+_NOISE_KEPT = 2000
+#: The most digits of a number.
+_DIGITS = 10
+_COMMA, _NEWLINE = b",\n"
+
+
+class Seen:
+    """A :class:`~provision.model.Report`: the fields that a look sent, by kind and key."""
+
+    def __init__(
+        self,
+        frames: Mapping[tuple[str, str], tuple[str, ...]],
+        pending: frozenset[str] = frozenset(),
+        contents: Mapping[str, bytes] = MappingProxyType({}),
+        salt: Salt = Salt(),  # noqa: B008 - frozen
+    ) -> None:
+        self._frames = frames
+        self._contents = contents
+        self.pending = pending
+        self.salt = salt
+
+    @classmethod
+    def of(cls, frames: list[tuple[str, ...]]) -> Seen:
+        """Raises :class:`WireError` when a file changed while it was looked at, holds NUL bytes where none fit, or is
+        reported without its state."""
+        fields = {(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames}
+        return cls(fields, contents=_cut(fields))
+
+    def after(self, paths: frozenset[str]) -> Seen:
+        """The same report, for a resource that comes after changes to ``paths``."""
+        return Seen(self._frames, self.pending | paths, self._contents, self.salt)
+
+    def salted(self, salt: Salt) -> Seen:
+        """The same report, whose values that are not shown have hashes under this salt."""
+        return Seen(self._frames, self.pending, self._contents, salt)
+
+    def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
+        return self._frames[kind, key]
+
+    def get(self, kind: str, key: str = "") -> tuple[str, ...] | None:
+        return self._frames.get((kind, key))
+
+    def content(self, path: str) -> bytes | None:
+        return self._contents.get(path)
+
+    def all(self, kind: str) -> dict[str, tuple[str, ...]]:
+        return {key: fields for (name, key), fields in self._frames.items() if name == kind}
+
+
+#: The last file of every piece of contents; its text without the newline that the shell cuts off.
+_SENTINEL = b"Linux"
+
+
+def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
+    """One piece with all small files' bytes -> the bytes of each, by the sizes that stat gave."""
+    contents = {path: decoded("".join(data)) for (kind, path), data in fields.items() if kind == "content"}
+    sent, *paths = fields.get(("contents", ""), ("",))
+    piece = sent.encode("utf-8", "surrogateescape")
+    start = 0
+    for path in paths:
+        about = fields.get(("file", path), ("",))
+        digits = about[0].rpartition(":")[2] if about else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
+            raise WireError(f"{path[:200]} was reported without its size")
+        contents[path] = piece[start : start + int(digits)]
+        start += int(digits)
+    if piece[start:] != (_SENTINEL if paths else b""):
+        raise WireError("files changed while they were looked at")
+    return contents
+
+
+def decoded(field: str) -> bytes:
+    """A field that was sent in base64. Raises :class:`WireError` for what is none."""
+    try:
+        return base64.b64decode(field)
+    except (binascii.Error, ValueError) as error:
+        raise WireError(f"not base64: {field[:80]!r}") from error
+
+
+def text(content: bytes | bytearray) -> str:
+    """A host's bytes as text, in which nothing is a token. ``encode("utf-8", "surrogateescape")`` gives the same bytes
+    again, whatever they are."""
+    return foreign(content.decode("utf-8", "surrogateescape"))
+
+
+def parsed(field: str) -> Any:
+    """JSON that a program on the host printed; its escapes may spell a token that the field itself does not hold.
+    Raises :class:`WireError` for what is none, or nests too deeply."""
+    try:
+        return each(json.loads(field), foreign)
+    except RecursionError as error:
+        raise WireError(f"JSON that nests too deeply: {field[:80]!r}") from error
+    except ValueError as error:
+        raise WireError(f"not JSON: {field[:80]!r}") from error

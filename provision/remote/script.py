@@ -1,0 +1,317 @@
+"""Calls -> the text of the scripts that a host runs. The only place that quotes.
+
+The whole script is one function that is called on the last line, so a transfer that breaks off does nothing.
+It reads nothing from its standard input once it runs, so no program can eat it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, wraps
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from provision.distros import FLAVOURS, ROWS
+from provision.errors import SpecError
+from provision.lines import lines_of
+from provision.model import Call
+from provision.remote.transaction import Work
+from provision.secrets import secret
+
+SH = Path(__file__).parent.parent / "sh"
+#: What every script begins with.
+_PRELUDE = (SH / "environment.sh", SH / "prelude.sh")
+MANIFESTS = "/var/lib/provision/manifests"
+RUNS = "/var/lib/provision/runs"
+
+#: A look that depends on the flavour is made for each of them; the host takes its own.
+Looks = dict[str, Sequence[Call]]
+
+_Asked = TypeVar("_Asked", bound=Hashable)
+_Found = TypeVar("_Found")
+_FINDING = threading.RLock()
+
+
+def _once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
+    """What has been found is kept. All hosts' threads ask for the same in the same moment: they wait for the first of
+    them, for each of them would read all the files."""
+    kept = lru_cache(maxsize=256)(find)
+
+    @wraps(find)
+    def found(asked: _Asked) -> _Found:
+        with _FINDING:
+            return kept(asked)
+
+    return found
+
+
+def quote(word: str) -> str:
+    """``word`` as one word of the shell, byte for byte (POSIX: nothing is special between single quotes)."""
+    if "\0" in word:
+        raise ValueError("a NUL byte can't be in a word of the shell")
+    return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
+
+
+#: Other looks ask look_files for paths in passing, and look_packages and look_services use what it saw.
+_LATE = {
+    name: place
+    for place, name in enumerate(
+        ("look_files", "look_packages", "look_services", "look_docker", "look_moved", "look_compose"), 1
+    )
+}
+
+
+def merged(calls: Iterable[Call]) -> list[Call]:
+    """Calls of one function as one call: its arguments one after the other, an item that stands twice once."""
+    groups: dict[str, dict[tuple[str, ...], None]] = {}
+    for call in calls:
+        groups.setdefault(call.function, {})[call.args] = None
+    names = sorted(groups, key=lambda name: _LATE.get(name, 0))
+    return [Call(name, tuple(word for args in groups[name] for word in args)) for name in names]
+
+
+def look_script(looks: Looks) -> str:
+    """The script that only looks."""
+    return _look_script(tuple((flavour, tuple(calls)) for flavour, calls in looks.items()))
+
+
+@_once
+def _look_script(declared: tuple[tuple[str, tuple[Call, ...]], ...]) -> str:
+    """Hosts that are to be alike are looked at alike."""
+    looks: Looks = dict(declared)
+    files = _files("look", looks.keys(), _functions(looks))
+    body = ["platform", _flavours(), "supported", *_of_flavours(files, list(looks)), *_looks(looks), "emit end"]
+    _without_tokens(body)
+    return _script([file for file in files if len(_whose(file, looks)) == len(looks)], body, prologue=_LOOK)
+
+
+def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str:
+    """The script of a job: it makes the changes as one transaction, and then looks again. The same script is what
+    puts everything back, and what is confirmed. ``secrets`` is filled with the tokens that it needs, and the variables
+    that stand for them in it. Raises :class:`SpecError` where a step holds a secret that the host's own configuration
+    does not refer to, or what is left of a token."""
+    flavour = work.plan.platform.flavour
+    body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
+    names = {call.function for call in look}
+    # By these names the job keeps what docker has, and brings it back (fix/transaction.sh).
+    names |= {f"{verb}_{kind}" for kind, _, _ in work.keep for verb in ("keep", "undo")}
+    if work.disturbs_engine:
+        names |= {"keep_containers", "health"}
+        body.append("keep_containers")
+    armed = False
+    for number, step in enumerate(work.steps):
+        names.add(step.call.function)
+        if step.risky and not armed:
+            body.append(f"arm {work.confirm_within} {number}")
+            armed = True
+        kind = "live_step" if step.call.live else "step"
+        words = [sendable(word, work.secrets, step.resource) for word in step.call.args]
+        head = f"{kind} {number} {step.call.limit}"
+        body.append(_step_words(head, (step.resource, step.call.function, *words), secrets))
+    if work.disturbs_engine:
+        body.append(_words("health", work.health))
+    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
+    text = "\n".join(included(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
+    _without_tokens(body)
+    lines = "\n".join(body)
+    # What is asked apart from the job has no secrets any more, so it can't mask what its steps print.
+    private = f"run_private={'yes' if work.secrets else ''}"
+    apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
+    return (
+        f"provision_main() {{\n{text}\n{private}\ncase $1 in\n{apart}\nesac\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
+        'provision_main "${1-run}" "${2-}"\n'
+    )
+
+
+def submit_script(
+    run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({}), allowed: Collection[str] = frozenset()
+) -> str:
+    """The script that starts a job apart from the connection and tells what it does. The job goes along as it is,
+    up to a line that can't be in it; the values of secrets beside it, in a file that the job reads once and removes.
+    There is also what the job must not write down of what its steps print: every secret of ``allowed``, the tokens that
+    the host's own configuration refers to, in all forms. Raises :class:`SpecError` for any other in ``secrets``."""
+    for token in secrets:
+        sendable(token, allowed, "the job")
+    masks = secret.spellings(allowed)
+    pairs = [(name, secret.reveal(token)) for token, name in secrets.items()]
+    pairs += [(f"mask_{number}", form) for number, form in enumerate(masks)]
+    lines = "".join(f"{name}={quote(value)}\n" for name, value in pairs)
+    lines += f"masks={len(masks)}\n" if allowed else ""
+    end = f"END-{hashlib.sha256(job.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    body = [f"submit_secrets={quote(lines)}", f"submit {run} <<'{end}'\n{job}{end}", "emit end"]
+    return _script([], body, prologue=_SUBMIT)
+
+
+def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "") -> str:
+    """The script that asks how it stands with a job (``attach`` waits for its end), says that all is well, or that
+    it is not; ``reached`` shows that this login still becomes root."""
+    return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
+
+
+def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
+    """The script that asks what a host has of a blob, or says that all of it was sent."""
+    return _script([], [_words(verb, words), "emit end"], prologue=_BLOBS)
+
+
+def environment() -> str:
+    """The lines that give a shell on a host provision's own environment."""
+    return f"{included(SH / 'environment.sh')}\nown_environment\n"
+
+
+#: What a job may be asked for when it is over, besides doing it.
+_APART = ("guard", "watch", "confirm", "revoke")
+
+
+def sendable(word: str, allowed: Collection[str], subject: str) -> str:
+    """The word, if a host whose configuration refers to the tokens ``allowed`` may have it. Raises
+    :class:`SpecError`, which names ``subject``."""
+    for piece, token in secret.split(word):
+        if token and not secret.permitted(piece, allowed):
+            name = secret.stable(piece)
+            raise SpecError(f"{subject} holds the secret {name}, which this host's configuration does not refer to")
+    return secret.whole(word, key=subject)
+
+
+def _without_tokens(lines: Iterable[str]) -> None:
+    """The last look at what is about to be sent: tokens are variables by now, and what is left of one is a fault."""
+    for line in lines:
+        if left := secret.remnant(line):
+            raise SpecError(f"a script for a host holds {left!r}, which is a secret's token, or a part of one")
+
+
+def _words(command: str, *groups: tuple[str, ...]) -> str:
+    return " ".join([command, *(quote(word) for group in groups for word in group)])
+
+
+def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> str:
+    """The same, but a secret is a variable of the job's: its value stands in no script."""
+    found = []
+    for word in words:
+        pieces = [
+            f'"${{{secrets.setdefault(piece, f"secret_{len(secrets)}")}}}"' if token else quote(piece)
+            for piece, token in secret.split(word)
+            if piece
+        ]
+        found.append("".join(pieces) or quote(""))
+    return " ".join([command, *found])
+
+
+def _looks(looks: Looks) -> Iterator[str]:
+    yield f"at look_manifests {quote(MANIFESTS)}"
+    # Also when nothing of docker's is declared: the manifests may name what is not any more.
+    looks = {name: [*calls, Call("look_docker")] for name, calls in looks.items()}
+    if len(looks) == 1:
+        yield from (_look(call) for call in merged(next(iter(looks.values()))))
+        return
+    per_flavour = {name: [_look(call) for call in merged(calls)] for name, calls in looks.items()}
+    common = [line for line in next(iter(per_flavour.values())) if all(line in lines for lines in per_flavour.values())]
+    yield from common
+    yield "case $flavour in"
+    for name, lines in per_flavour.items():
+        yield f"    {name})"
+        yield from (f"        {line}" for line in lines if line not in common)
+        yield "        ;;"
+    yield "esac"
+
+
+def _look(call: Call) -> str:
+    return "at " + " ".join(quote(word) for word in (call.function, *call.args))
+
+
+def _functions(looks: Looks) -> set[str]:
+    return {call.function for calls in looks.values() for call in calls}
+
+
+@_once
+def _defined(kind: str) -> dict[str, set[str]]:
+    """Which functions each shell file of a kind (``look``, ``fix``) defines: file -> names."""
+    return {
+        path.name: set(re.findall(r"^([a-z_]+)\(\)", path.read_text(), re.MULTILINE))
+        for path in sorted((SH / kind).glob("*.sh"))
+    }
+
+
+def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
+    """The shell files that define ``names``; those of other flavours never, those a flavour names always."""
+    own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
+    foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
+    always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
+    return [
+        SH / kind / file
+        for file, defined in _defined(kind).items()
+        if file not in foreign and (defined & names or file in always)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
+    """The files of a job's script: those that define what its steps and its own frame name, and whatever those files
+    call in turn. A step may reach a function by a way that depends on the host (a reload instead of a restart)."""
+    names |= called(included(SH / "fix.sh"))
+    while True:
+        files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
+        more = names.union(*(called(included(path)) for path in files))
+        if more == names:
+            return files
+        names = more
+
+
+@lru_cache(maxsize=256)
+def called(text: str) -> frozenset[str]:
+    """The words of a shell text that stand where a command can stand, or behind one that runs its arguments (``at``).
+
+    A word too many costs a few bytes on the wire, a missing one is a step that fails: so this errs to that side.
+    """
+    return frozenset(_COMMAND.findall(text))
+
+
+#: A command follows the start of a line, an operator, a bracket, or a word that introduces one (POSIX, XCU 2.9, 2.4).
+_COMMAND = re.compile(
+    r"(?:^|[;&|(){!`]|(?<![\w-])(?:then|do|else|elif|if|while|until|at|step|live_step)\b)[ \t]*(?=([a-z_]+)\b)",
+    re.MULTILINE,
+)
+
+
+def _whose(file: Path, flavours: Iterable[str]) -> list[str]:
+    """The flavours that a file is for: all, unless some flavour has it for its own."""
+    if not any(file.name in flavour.files for flavour in FLAVOURS.values()):
+        return list(flavours)
+    return [name for name in flavours if file.name in FLAVOURS[name].files]
+
+
+def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
+    """Files of one family or some: they define functions of the same names, so a host takes only its own."""
+    for file in files:
+        whose = _whose(file, flavours)
+        if len(whose) < len(flavours):
+            yield f"case $flavour in\n{' | '.join(whose)})\n{included(file)}\n;;\nesac"
+
+
+@_once
+def included(path: Path) -> str:
+    """A shell file without its comments and blank lines: they are for us, not for the wire."""
+    lines = lines_of(path.read_text())
+    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _flavours() -> str:
+    """os-release's ID and version -> the flavour. Rows that end at a version come first; a bound is a major one."""
+    arms = []
+    for row in sorted(ROWS, key=lambda row: not row.below):
+        versions = range(int(row.minimum), int(row.below)) if row.below else ()
+        patterns = [f"{row.id}:{number}{end}" for number in versions for end in ("", ".*")] or [f"{row.id}:*"]
+        arms.append(f"    {' | '.join(patterns)}) flavour={row.flavour} ;;")
+    return "case $os_id:$os_version in\n" + "\n".join(arms) + "\n    *) flavour= ;;\nesac"
+
+
+def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:
+    text = "\n".join(included(path) for path in [*_PRELUDE, *files, SH / prologue])
+    lines = "\n".join(body)
+    return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
+
+
+_LOOK, _SUBMIT, _BLOBS = "look.sh", "submit.sh", "blobs.sh"

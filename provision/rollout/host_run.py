@@ -1,0 +1,275 @@
+"""One host's run, from the login to its end: whatever happens, that is one ``host.done``.
+
+The parts of it are modules next to this one: ``host_connection``, ``questions``, ``earlier``, ``approval``,
+``restarting`` and ``ending``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from fabric import Connection
+from msgspec.structs import replace
+
+from provision import tasks
+from provision.model import Event, Failure, Plan
+from provision.planning.plan import Inspection
+from provision.project.host_config import HostConfig
+from provision.project.rollout_options import RolloutOptions
+from provision.remote.protocol import Seen
+from provision.remote.transaction import new_run
+from provision.rollout import earlier
+from provision.rollout.approval import Approval, check_impact
+from provision.rollout.ending import Ending, changed, status_of
+from provision.rollout.goal import Goal
+from provision.rollout.host_connection import HostConnection
+from provision.rollout.questions import QUESTIONS
+from provision.rollout.restarting import restarted
+from provision.rollout.run_request import RunContext
+from provision.secrets.secret import holds, mask
+
+#: What a worker of a cluster reports of a host that is in the desired state, and is still to be verified.
+GOOD = "host.good"
+
+
+class HostRun:
+    """One host's run; ``rollout_options`` are of the play that paces it.
+
+    ``good`` is how it ends if the verification finds no fault, ``status`` how it has ended.
+    """
+
+    def __init__(
+        self, run_context: RunContext, config: HostConfig, rollout_options: RolloutOptions | None = None
+    ) -> None:
+        self.run_context, self.config, self.rollout_options = run_context, config, rollout_options
+        self.found: Inspection | None = None
+        self.plan: Plan | None = None
+        self.good = self.status = ""
+        request, name = run_context.request, config.host.name
+        self._approval = Approval((request.approved or {}).get(name), run_context.options.salt)
+        self._previewed = self._begun = False
+        self._run = request.run
+        #: called when the run begins to wait for the host, and when that is over
+        self.waits: Callable[[bool], None] = lambda waiting: None
+        self._connection = HostConnection(run_context.transport, config.host, request.deadline)
+        self._began = 0.0
+
+    @property
+    def done(self) -> bool:
+        return bool(self.status)
+
+    @property
+    def pending(self) -> bool:
+        """Whether it was looked at, and has something to change."""
+        return self.plan is not None and not self.done and not self.good
+
+    @property
+    def approved(self) -> dict[str, Any] | None:
+        """The plan that the operator has approved, where one is needed."""
+        return self._approval.entry
+
+    def preview(self, keep: bool) -> None:
+        """Look, for the operator to approve. Without its connection the host is looked at again before its change."""
+        self._previewed = True
+        self.look()
+        self._previewed = False
+        if self.pending and self.plan is not None and not (keep and self.plan.changes):
+            self._approval.show(self.plan)
+            self.release()
+
+    def receive(self, event: Event) -> None:
+        """An event of a worker that has this host; what comes after its end is dropped."""
+        if self.done:
+            return
+        if event.name == GOOD:
+            self.good = str(event.data["status"])
+            return
+        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+            if self.plan is not None:
+                return
+            self.plan = plan
+            if self.approved is None and self.run_context.request.confirm is not None:
+                self._approval.show(plan)
+        elif event.name == "host.done":
+            self.status = str(event.data["status"])
+        self.run_context.emit(event)
+
+    def whole(self) -> None:
+        if self.done or self.good:
+            return
+        if problem := self._hook("before"):
+            self.skip(f"its hook before failed: {problem}")
+            return
+        self._begun = True
+        if self._connection.open is None:
+            self.look()
+            self.waits(False)
+        if self.pending:
+            self.fix()
+
+    def look(self) -> None:
+        """Connect and look; the host is done unless there is something left to change."""
+        self._began = time.monotonic()
+        self._emit("host.begin")
+        self.waits(True)
+        with Ending(self.fail):
+            connection, deadline = self._connection.connect()
+            request = self.run_context.request
+            begun = earlier.begun(request)
+            receipt = earlier.take_up(connection, self.config, begun, deadline) if begun else ""
+            if begun and begun == self._run and receipt != "none":
+                self._run = new_run()  # a host takes a run's name once
+            with self._connection.soon(deadline, request.look_within) as soon:
+                if request.goal in QUESTIONS:
+                    self._ask(connection, soon)
+                    return
+                found = self._inspect(connection, soon)
+            self.found = found
+            if receipt == "waiting":
+                earlier.settle(connection, self.config, begun, not found.plan.changes, deadline)
+                self._end_well("changed")
+                return
+            if self.plan is None:
+                self._emit("host.plan", plan=found.plan)
+            self.plan = found.plan
+            self._approval.check(found.plan)
+            check_impact(found.plan, request.max_impact)
+            if not found.plan.changes:
+                self._publish(found, found.report)
+                # What the run that is taken up here has done is part of this run.
+                self._end_well("changed" if receipt == "done" else "ok")
+            elif request.goal is Goal.PLAN:
+                self._end_well("changed")
+            elif request.confirm is not None:
+                self._connection.wait()
+
+    def _ask(self, connection: Connection, deadline: float) -> None:
+        request = self.run_context.request
+        failure = QUESTIONS[request.goal](connection, self.config, self.run_context, self._emit, deadline)
+        if failure is None:
+            self._end("ok")
+        else:
+            self.fail(failure)
+
+    def _inspect(self, connection: Connection, deadline: float) -> Inspection:
+        context, options, request = self.run_context.context, self.run_context.options_now, self.run_context.request
+        if request.goal is Goal.ROLLBACK:
+            return tasks.look_back(connection, self.config, context, request.earlier, options, deadline)
+        return tasks.look(connection, self.config, context, options, deadline)
+
+    def fix(self) -> None:
+        """Make the changes that the look has found."""
+        found, connection = self.found, self._connection.open
+        if found is None or connection is None:
+            raise RuntimeError("fix before look")
+        with Ending(self.fail), self.run_context.pulls.held(self.config, found.plan) as pulling:
+            deadline = self._connection.extend()
+            request = self.run_context.request
+
+            def emit(event: Event) -> None:
+                pulling.received(event)
+                self.run_context.emit(event)
+
+            changing = tasks.Changing(
+                self._run, request.confirm_within, lambda: self._connection.again(deadline), request.max_impact
+            )
+            report = tasks.fix(connection, self.config, found, deadline, emit, changing)
+            self._publish(found, report)
+            if not connection.is_connected:
+                # It broke off, and the change was followed over another connection.
+                self.release()
+                self._connection.connect()
+            self._end_well("changed")
+
+    def _publish(self, found: Inspection, report: Seen) -> None:
+        """What this host has pushed, for those that come after it."""
+        if self.run_context.context.pushed_by:
+            self.run_context.published.add(tasks.pushed(found.resources, report))
+
+    def hold(self) -> Connection | None:
+        """The connection (a new one if there is none), with a new deadline; ``None`` where that fails."""
+        with Ending(self.fail):
+            if self._connection.open is None:
+                self._connection.connect()
+            else:
+                self._connection.extend()
+            return self._connection.open
+        return None
+
+    def release(self) -> None:
+        """Close the connection for a while."""
+        self._connection.release()
+
+    def cut(self) -> None:
+        """Leave the host to itself."""
+        self._connection.cut()
+
+    def proven(self) -> None:
+        self._end(self.good)
+
+    def _end_well(self, status: str) -> None:
+        """The host is in the desired state. It ends unless it is still to be verified, or to be restarted when its turn
+        comes and the operator has approved."""
+        options, request = self.rollout_options, self.run_context.request
+        if self._previewed and options is not None and (options.proves or options.reboot != "never"):
+            return
+        if (
+            request.goal.changes
+            and options is not None
+            and options.reboot == "if-needed"
+            and restarted(self.run_context, self.config, options, self._connection, self._note)
+        ):
+            status = "changed"
+        paced = options is not None and options.proves and request.goal.changes
+        if not (request.prove or paced):
+            self._end(status)
+        else:
+            self._connection.wait()
+            self.good = status
+
+    def skip(self, reason: str) -> None:
+        if not self.done:
+            self._end("skipped", reason=reason)
+
+    def fail(self, failure: Failure) -> None:
+        # Whatever came into it may hold a secret: a program's words, what a host has in the place of a file.
+        failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail))
+        self._end(status_of(failure), failure)
+
+    def _note(self, text: str) -> None:
+        self._emit("note", text=text)
+
+    def _emit(self, name: str, **data: object) -> None:
+        self.run_context.emit(Event(name, self.config.host.name, data))
+
+    def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
+        self.release()
+        # Not for a host that ended by the look before the question: its hook was not approved.
+        if self._begun and status != "skipped" and (problem := self._hook("after", status)):
+            # A host that was drained and not brought into use again, say: the next must not follow.
+            failure = failure or Failure("hook", f"its hook after failed: {problem}")
+            status = "failed" if status in ("ok", "changed") else status
+        self.status = status
+        plan = self.found.plan if self.found is not None else None
+        data: dict[str, object] = {"status": status, "changes": changed(plan, status, failure)}
+        if failure is not None:
+            data["failure"] = failure
+        if reason:
+            data["reason"] = reason
+        if self._began:
+            data["seconds"] = round(time.monotonic() - self._began, 3)
+        self._emit("host.done", **data)
+
+    def _hook(self, when: Literal["before", "after"], status: str = "") -> str:
+        """Run the play's command for each host, if it has one; returns what went wrong with it."""
+        request = self.run_context.request
+        if self.rollout_options is None or request.hook is None:
+            return ""
+        words = self.config.hook(when)
+        if words is None:
+            return ""
+        if any(holds(word) for word in words):
+            return "a secret must not be among its words: every user of the controller sees them"
+        return request.hook(list(words), {"WHEN": when, "HOST": self.config.host.name, "STATUS": status})

@@ -1,0 +1,57 @@
+"""Runs that only ask a host: ``doctor``, ``lock`` and ``runs --on-hosts``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from fabric import Connection
+
+from provision import tasks
+from provision.model import Failure
+from provision.project import lockfile
+from provision.project.host_config import HostConfig
+from provision.rollout.goal import Goal
+from provision.rollout.run_request import RunContext
+
+
+class Emit(Protocol):
+    def __call__(self, name: str, **data: object) -> None:
+        """Report an event of this host."""
+
+
+#: Asks by ``deadline``, emits what the host answers, and returns why it fails, if it does.
+Question = Callable[[Connection, HostConfig, RunContext, Emit, float], Failure | None]
+
+
+def examine(
+    connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
+) -> Failure | None:
+    """Does the host suit its spec?"""
+    verdicts = tasks.examine(connection, config, deadline)
+    for verdict in verdicts:
+        emit("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
+    bad = [f"{verdict.subject}: {verdict.text}" for verdict in verdicts if verdict.level == "bad"]
+    return Failure("unsuited", f"does not suit: {'; '.join(bad)}") if bad else None
+
+
+def versions(
+    connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
+) -> Failure | None:
+    """Which versions of the engine's packages, and which images, does the host have?"""
+    platform, packages, images = tasks.versions(connection, config, run_context.context, deadline)
+    emit("versions", platform=lockfile.key(platform), packages=packages, images=images)
+    return None
+
+
+def history(
+    connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
+) -> Failure | None:
+    """Which runs does the host remember?"""
+    for name, result, count in tasks.history(connection, config, deadline):
+        emit("run", run=name, result=result, things=count)
+    return None
+
+
+QUESTIONS: Mapping[Goal, Question] = MappingProxyType({Goal.DOCTOR: examine, Goal.LOCK: versions, Goal.RUNS: history})

@@ -1,0 +1,276 @@
+"""Run over the hosts: stage by stage and wave by wave, so many at a time, each on one connection and with a deadline,
+telling what happens. Who may start when is :mod:`provision.rollout.waves`' word.
+
+Without a question to ask, a host goes from look to fix by itself. With one (a person at a terminal), all hosts are
+looked at first. Where all may start at once, those with changes keep their connections until the answer; else each is
+looked at again when its turn comes, and refused if it is no longer as its plan was shown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from provision.catalog import Options
+from provision.errors import UsageError
+from provision.model import STATUSES, Event
+from provision.project.dependencies import Dependencies, dependencies
+from provision.project.host_config import Context, HostConfig
+from provision.project.rollout_options import RolloutOptions
+from provision.rollout.fanout import HEED, FanOut, Threads
+from provision.rollout.host_run import HostRun
+from provision.rollout.interrupts import Interrupts
+from provision.rollout.run_request import RunContext, RunRequest
+from provision.rollout.stages import Stage, stages
+from provision.rollout.waves import BAD, Schedule, Wave
+from provision.secrets.disclosure import new_salt
+from provision.transport.ssh import Transport
+
+_INTERRUPTED = "the run was interrupted"
+
+
+class Result(Struct):
+    counts: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    declined: bool = False
+    #: why no more host was begun, where a budget was spent
+    stopped: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether a host is not as wished, although nobody has said no."""
+        left = bool(self.counts["skipped"]) and not self.declined
+        return bool(self.stopped) or left or any(self.counts[status] for status in BAD)
+
+
+class Rollout:
+    """Raises :class:`~provision.errors.SpecError` when made, for hosts that can't be put into waves."""
+
+    def __init__(
+        self,
+        configs: list[HostConfig],
+        context: Context,
+        transport: Transport,
+        options: Options,
+        request: RunRequest,
+        emit: Callable[[Event], None],
+        fan_out: FanOut | None = None,
+    ) -> None:
+        self._fan_out = fan_out or Threads(request.forks)
+        if not options.salt.text:
+            options = replace(options, salt=new_salt())
+        self.transport, self.request = transport, request
+        # What only looks at hosts has no order.
+        self._dependencies = dependencies(configs, context) if request.goal.ordered else Dependencies()
+        self._stages = stages(configs, self._dependencies, request.run, request.goal.changes)
+        if self._dependencies.after and not self._fan_out.keeps:
+            raise UsageError("hosts that need each other's images can't be shared out by --cluster")
+        run_context = RunContext(context, transport, options, request, self._emit)
+        rollout_options = {host: stage.rollout_options for stage in self._stages for host in stage.schedule.left}
+        self._runs = {
+            config.host.name: HostRun(run_context, config, rollout_options[config.host.name]) for config in configs
+        }
+        self._sink = emit
+        self._lock = threading.Lock()
+        self._leaving = False
+        self._result = Result()
+        self._stopping = ""
+        self._interrupts = Interrupts()
+
+    def run(self) -> Result:
+        """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
+        begin = time.monotonic()
+        count = sum(len(stage.schedule.waves) for stage in self._stages)
+        self._emit(Event("run.begin", data={"mode": self.request.goal.value, "hosts": len(self._runs), "waves": count}))
+        with self._interrupts:
+            if self.request.confirm is not None:
+                self._ask_before(keep=count == 1 and self._fan_out.keeps)
+            for stage in self._stages:
+                self._stage(stage)
+        self.transport.close()
+        counts = {status: self._result.counts[status] for status in STATUSES}
+        seconds = round(time.monotonic() - begin, 3)
+        self._emit(Event("run.done", data={"counts": counts, "seconds": seconds, "mode": self.request.goal.value}))
+        return self._result
+
+    def lacks(self, run: HostRun) -> str:
+        """Why a host can't have what it needs of another one."""
+        for other, what in self._dependencies.after.get(run.config.host.name, {}).items():
+            if self._runs[other].status in (*BAD, "skipped"):
+                return f"{what}, and {other} did not end well"
+        return ""
+
+    def _ask_before(self, keep: bool) -> None:
+        """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
+        for stage in self._stages:
+            self._fan_out.preview([self._runs[name] for name in stage.schedule.left], keep, _Gate(self, None))
+        waiting = [run for run in self._runs.values() if run.pending]
+        plans = [run.plan for run in waiting if run.plan is not None]
+        if self._stopping or not waiting or self.request.confirm is None:
+            return
+        if self._asked(partial(self.request.confirm, plans), None):
+            return
+        if self._stopping:
+            return
+        self._result.declined = True
+        self._stopping = "not confirmed"
+
+    def _stage(self, stage: Stage) -> None:
+        schedule = stage.schedule
+        if self._stopping:
+            schedule.stop(self._stopping)
+        for wave, turn in schedule.turns():
+            if turn is wave.turns[0]:
+                self._begin_wave(stage, wave)
+            self._turn(stage, wave, [self._runs[name] for name in turn])
+            if turn is wave.turns[-1] or schedule.stopped:
+                self._end_wave(stage, wave)
+        for name in schedule.left:
+            self._runs[name].skip(schedule.stopped)
+        if schedule.stopped and not self._stopping:
+            self._result.stopped = self._stopping = schedule.stopped
+            self._emit(Event("rollout.stopped", data={"reason": schedule.stopped}))
+
+    def _turn(self, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
+        self._fan_out.whole(runs, _Gate(self, stage.schedule))
+        good = [run for run in runs if run.good]
+        if good and stage.rollout_options is not None and stage.rollout_options.bake and wave.number == 1:
+            self._prove(good, stage.rollout_options)
+            self._bake([run for run in good if not run.done], stage)
+        self._prove([run for run in good if not run.done], stage.rollout_options)
+        for run in good:
+            if not run.done:
+                run.proven()
+            stage.schedule.end(run.config.host.name, run.status)
+
+    def _prove(self, runs: list[HostRun], rollout_options: RolloutOptions | None) -> None:
+        """Hand the connections of hosts that are as wished to the verification, all at once."""
+        if not runs or self.request.verify is None:
+            return
+        held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
+        suites = () if self.request.prove or rollout_options is None else tuple(rollout_options.verify)
+        failures = self.request.verify(held, self._emit, suites) if held else {}
+        for run in runs:
+            if failure := failures.get(run.config.host.name):
+                run.fail(failure)
+
+    def _bake(self, runs: list[HostRun], stage: Stage) -> None:
+        """The first wave stays as it is for a while, before it is looked at again."""
+        if not runs or stage.rollout_options is None or stage.schedule.stopped:
+            return
+        for run in runs:
+            run.release()
+        self._emit(Event("bake", data={"seconds": stage.rollout_options.bake}))
+        self._rest(stage.rollout_options.bake, stage.schedule)
+
+    def _begin_wave(self, stage: Stage, wave: Wave) -> None:
+        if stage.rollout_options is None:
+            return
+        data = {"play": stage.play, "wave": wave.number, "of": len(stage.schedule.waves), "hosts": list(wave.hosts)}
+        self._emit(Event("wave.begin", data=data))
+        if problem := self._hook("before", stage, wave):
+            stage.schedule.stop(f"the hook before wave {wave.number} failed: {problem}")
+
+    def _end_wave(self, stage: Stage, wave: Wave) -> None:
+        rollout_options, schedule = stage.rollout_options, stage.schedule
+        if rollout_options is None:
+            return
+        counts = Counter(self._runs[name].status for name in wave.hosts)
+        shown = {status: counts[status] for status in STATUSES}
+        self._emit(Event("wave.done", data={"play": stage.play, "wave": wave.number, "counts": shown}))
+        if problem := self._hook("after", stage, wave):
+            schedule.stop(f"the hook after wave {wave.number} failed: {problem}")
+        if wave is schedule.waves[-1] or schedule.stopped:
+            return
+        if rollout_options.pause == "ask":
+            question = f"Wave {wave.number} of {len(schedule.waves)} is done. Go on?"
+            if self.request.ask is not None and not self._asked(partial(self.request.ask, question), schedule):
+                schedule.stop(f"not confirmed after wave {wave.number}")
+        elif rollout_options.pause:
+            self._emit(Event("pause", data={"seconds": rollout_options.pause}))
+            self._rest(rollout_options.pause, schedule)
+
+    def _hook(self, when: str, stage: Stage, wave: Wave) -> str:
+        hooks = stage.rollout_options and (
+            stage.rollout_options.before if when == "before" else stage.rollout_options.after
+        )
+        if not hooks or hooks.wave is None or self.request.hook is None:
+            return ""
+        counts = Counter(self._runs[name].status for name in wave.hosts)
+        bad = any(counts[status] for status in BAD)
+        about = {"WHEN": when, "WAVE": str(wave.number), "HOSTS": " ".join(wave.hosts)}
+        return self.request.hook(hooks.wave, {**about, "STATUS": "bad" if bad else "good"})
+
+    def _rest(self, seconds: float, schedule: Schedule) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not schedule.stopped:
+            time.sleep(min(left, HEED))
+            self._heed(schedule)
+
+    def _asked(self, question: Callable[[], bool], schedule: Schedule | None) -> bool:
+        """What a person says; Ctrl-C is no answer but an end."""
+        try:
+            with self._interrupts.raised():
+                return question()
+        except KeyboardInterrupt:
+            self._heed(schedule)
+            return False
+
+    def _heed(self, schedule: Schedule | None) -> None:
+        """Do what Ctrl-C asks for, if somebody has pressed it. Once: hosts under way finish, no other is begun. Twice:
+        we leave them; they finish, or put everything back, by themselves."""
+        for again in self._interrupts.news():
+            text = "finishing the hosts under way; Ctrl-C again to leave now"
+            if again:
+                text = "leaving now; hosts under way finish, or put everything back, by themselves"
+                self._leaving = True
+            self._emit(Event("interrupted", data={"text": text}))
+            self._result.interrupted = True
+            self._stopping = _INTERRUPTED
+            if schedule is not None:
+                schedule.stop(self._stopping)
+
+    def _emit(self, event: Event) -> None:
+        with self._lock:
+            if event.name == "host.done":
+                self._result.counts[str(event.data["status"])] += 1
+            self._sink(event)
+
+
+class _Gate:
+    """Lets the hosts of a turn begin, as the schedule allows."""
+
+    def __init__(self, rollout: Rollout, schedule: Schedule | None) -> None:
+        self._rollout, self._schedule = rollout, schedule
+        self._lock = threading.Lock()
+
+    @property
+    def stopped(self) -> str:
+        # Nobody is begun after Ctrl-C, not even before it is heeded.
+        if self._rollout._interrupts.pressed:
+            return _INTERRUPTED
+        return self._rollout._stopping or (self._schedule.stopped if self._schedule is not None else "")
+
+    @property
+    def leaving(self) -> bool:
+        return self._rollout._leaving
+
+    def start(self, run: HostRun) -> str:
+        if self._schedule is None or self._rollout._interrupts.pressed:
+            return self.stopped
+        with self._lock:
+            return self._rollout.lacks(run) or self._schedule.start(run.config.host.name)
+
+    def end(self, run: HostRun) -> None:
+        if self._schedule is not None:
+            with self._lock:
+                self._schedule.end(run.config.host.name, run.status)
+
+    def heed(self) -> None:
+        self._rollout._heed(self._schedule)

@@ -1,0 +1,90 @@
+"""What a run is asked to do, and what all its hosts have in common."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fabric import Connection
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from provision.catalog import Options
+from provision.model import Event, Failure, Plan
+from provision.project.host_config import Context, HostConfig
+from provision.rollout.goal import Goal
+from provision.rollout.pulls import Pulls
+from provision.tasks import DEADLINE
+from provision.transport.ssh import Transport
+
+Confirm = Callable[[list[Plan]], bool]
+#: Check hosts on connections that are held, by some suites (or the usual ones): host -> why it is not as the spec says.
+Verify = Callable[
+    [list[tuple[HostConfig, Connection]], Callable[[Event], None], tuple[str, ...]], dict[str, Failure | None]
+]
+#: Run a command on the controller, with more variables for its environment: what went wrong, or nothing.
+Hook = Callable[[list[str], dict[str, str]], str]
+
+
+class RunRequest(Struct, frozen=True):
+    """``confirm`` is asked once, between all looks and the first change, ``ask`` between waves. ``deadline`` is in
+    seconds per host; a host that waits for the answer gets a new one. A look must be over within ``look_within``
+    seconds. ``prove`` has each host verified at its end. ``run`` names this run on the hosts; a host rolls a risky
+    change back unless a new login confirms it within ``confirm_within`` seconds."""
+
+    goal: Goal
+    forks: int = 50
+    deadline: float = DEADLINE
+    look_within: float = 30.0
+    confirm: Confirm | None = None
+    ask: Callable[[str], bool] | None = None
+    verify: Verify | None = None
+    prove: bool = False
+    hook: Hook | None = None
+    run: str = ""
+    confirm_within: int = 60
+    max_impact: str | None = None
+    #: a run to bring back, or one that broke off and is to be finished
+    earlier: str = ""
+    #: another worker began with this very run, and died: each host is asked first how far it got
+    again: bool = False
+    #: host -> the plan that the operator has approved (:func:`provision.planning.planfile.entry`)
+    approved: dict[str, dict[str, Any]] | None = None
+
+
+class Published:
+    """The images that hosts of this run have pushed, with their digests; hosts that come later use them. Threads share
+    it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._digests: dict[str, str] = {}
+
+    def add(self, digests: Mapping[str, str]) -> None:
+        with self._lock:
+            self._digests.update(digests)
+
+    def now(self) -> tuple[tuple[str, str], ...]:
+        """Those that are pushed by now, in order of their names."""
+        with self._lock:
+            return tuple(sorted(self._digests.items()))
+
+
+class RunContext(Struct, frozen=True):
+    """What all hosts of a run have in common. ``context`` and ``request`` do not change; what changes has a lock."""
+
+    context: Context
+    transport: Transport
+    options: Options
+    request: RunRequest
+    emit: Callable[[Event], None]
+    #: held by the one host that is restarted
+    restarts: threading.Lock = field(default_factory=threading.Lock)
+    pulls: Pulls = field(default_factory=Pulls)
+    published: Published = field(default_factory=Published)
+
+    @property
+    def options_now(self) -> Options:
+        """The options, with what hosts have pushed by now."""
+        return replace(self.options, published=self.published.now())

@@ -1,0 +1,237 @@
+"""A small certificate authority for registries of one's own, in ``ca/`` beside the playbook.
+
+``NAME.crt`` is its certificate and ``NAME.key.age`` its key, encrypted with age; below ``NAME/`` are the certificates
+that it has given, a pair of files each. All of it may go into version control. Whatever is about to end is renewed:
+the authority keeps its key and its name, so certificates of before and after are both believed by hosts that have
+either (RFC 5280, 4.1: what signs is the key). Read by :func:`certificate`; written by :func:`renew` alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from provision.errors import UsageError
+from provision.secrets.age import sealed, write
+from provision.secrets.secret import decrypted
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+#: Days that a certificate is good for, and how many must be left or it is renewed.
+CA_DAYS, CA_LEFT = 3650, 365
+LEAF_DAYS, LEAF_LEFT = 365, 60
+
+
+class Wanted(Struct, frozen=True):
+    """A certificate that an authority is to have given: for a name, and further names and addresses."""
+
+    authority: str
+    name: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.name, *self.more)))
+
+
+def ca_file(folder: Path, authority: str) -> Path:
+    return folder / f"{authority}.crt"
+
+
+def leaf_files(folder: Path, wanted: Wanted) -> tuple[Path, Path]:
+    """Certificate, and key (encrypted)."""
+    return folder / wanted.authority / f"{wanted.name}.crt", folder / wanted.authority / f"{wanted.name}.key.age"
+
+
+def renew(
+    folder: Path,
+    authority: str,
+    wanted: Iterable[Wanted],
+    to: list[Any],
+    now: datetime | None = None,
+    force: bool = False,
+) -> list[str]:
+    """Make what is not there, and renew what ends soon (all, with ``force``); says what was done. ``to`` are age's
+    recipients. Raises :class:`UsageError` where a key can't be read."""
+    now = now or datetime.now(UTC)
+    said = []
+    file, key_file = ca_file(folder, authority), folder / f"{authority}.key.age"
+    if file.exists() != key_file.exists():
+        raise UsageError(f"{folder} has only one of {file.name} and {key_file.name}")
+    if not file.exists():
+        key = _new_key()
+        write(key_file, sealed(_pem(key), to))
+        write(file, _ca(authority, key, now))
+        said.append(f"made the authority {authority}")
+    elif force or _ends_within(file, CA_LEFT, now):
+        write(file, _ca(authority, _key(key_file), now))
+        said.append(f"renewed the certificate of the authority {authority}")
+    for one in wanted:
+        if not force and not _stale(folder, one, now):
+            continue
+        leaf, leaf_key = leaf_files(folder, one)
+        key = _new_key()
+        write(leaf_key, sealed(_pem(key), to))
+        write(leaf, _leaf(one, key, file, _key(key_file), now))
+        said.append(f"gave {one.name} a certificate of the authority {authority}")
+    return said
+
+
+def due(folder: Path, authority: str, wanted: Iterable[Wanted], now: datetime | None = None) -> bool:
+    """Whether :func:`renew` has something to do."""
+    now = now or datetime.now(UTC)
+    file = ca_file(folder, authority)
+    if not file.exists() or _ends_within(file, CA_LEFT, now):
+        return True
+    return any(_stale(folder, one, now) for one in wanted)
+
+
+def _stale(folder: Path, one: Wanted, now: datetime) -> bool:
+    """Whether a certificate is not there, ends soon, has other names, or is of another authority's key."""
+    leaf, key = leaf_files(folder, one)
+    if not (leaf.exists() and key.exists()) or _ends_within(leaf, LEAF_LEFT, now):
+        return True
+    return set(_names(leaf)) != set(one.names) or not _signed_by(leaf, ca_file(folder, one.authority))
+
+
+def _ca(name: str, key: EllipticCurvePrivateKey, now: datetime) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    subject = _subject(f"{name} (provision)")
+    made = (
+        _builder(subject, subject, key.public_key(), now, CA_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def _leaf(
+    wanted: Wanted, key: EllipticCurvePrivateKey, ca: Path, ca_key: EllipticCurvePrivateKey, now: datetime
+) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    issuer = _certificate(ca).subject
+    made = (
+        _builder(_subject(wanted.name), issuer, key.public_key(), now, LEAF_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in wanted.names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any, now: datetime, days: int) -> x509.CertificateBuilder:
+    from cryptography import x509
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        # Clocks of hosts differ.
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
+    )
+
+
+def _usage(signs: bool) -> x509.KeyUsage:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject(name: str) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _general(name: str) -> x509.GeneralName:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _pem(key: EllipticCurvePrivateKey) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _key(path: Path) -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    found = serialization.load_pem_private_key(decrypted(path.read_bytes()).encode(), None)
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise UsageError(f"{path} is no key that this authority uses")
+    return found
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path} is no certificate: {error}") from error
+
+
+def _ends_within(path: Path, days: int, now: datetime) -> bool:
+    return _certificate(path).not_valid_after_utc < now + timedelta(days=days)
+
+
+def _names(path: Path) -> list[str]:
+    from cryptography import x509
+
+    found = _certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(one.value) for one in found]
+
+
+def _signed_by(path: Path, ca: Path) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        _certificate(path).verify_directly_issued_by(_certificate(ca))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

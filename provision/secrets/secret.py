@@ -1,0 +1,471 @@
+"""Secrets: values that travel as tokens, and become themselves only in the bytes that a host gets.
+
+In YAML::
+
+    db_password: !secret {env: DB_PASSWORD}
+    registry_key: !secret {file: secrets/key.pem}        # beside the YAML file; without the last newline
+    api_token: !secret {age: secrets/token.age}          # encrypted with age, binary or armoured
+    other: !secret |
+      -----BEGIN AGE ENCRYPTED FILE-----
+      ...
+
+Everything that reads a spec sees the token, ``«secret:db_password:1a2b3c4d5e6f7a8b»``: templates, plans, diffs, events,
+journals and tracebacks can't show what they do not have. :func:`reveal` is called where a script for a host is made, a
+host's file is compared, or a login needs its password; nowhere else (a test holds that).
+
+A token is of one process: its number is keyed with random bytes, so a host can't work it out. Text that outlives the
+process, or that a host gets to see, has a reference in a token's place (:func:`stable`); it becomes a token again only
+among those that one host's own configuration refers to (:func:`recalled`). Text from a host has no tokens at all
+(:func:`foreign`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import urllib.parse
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from provision.errors import SpecError, UsageError, Where
+from provision.lines import lines_of
+from provision.model import Salt, Withheld
+from provision.secrets import disclosure
+
+#: Digits of a token's number, which can't be guessed within a run.
+_DIGITS = 16
+_TOKEN = re.compile(f"«secret:[A-Za-z0-9_.-]*:([0-9a-f]{{{_DIGITS}}})»")
+_REFERENCE = re.compile(f"«secret-ref:[A-Za-z0-9_.-]*:[0-9a-f]{{{_DIGITS}}}»")
+#: What only a token begins with, whatever a filter has made of its letters.
+_BEGIN = re.compile("«(?=secret:)", re.IGNORECASE)
+_MARK = re.compile("«secret(-ref)?:", re.IGNORECASE)
+_END = re.compile("([0-9a-f]{8,})»", re.IGNORECASE)
+_NUMBERS = re.compile(f"[0-9a-fA-F]{{{_DIGITS},}}")
+#: Of so many digits in a row, each fourth character is one: what a file of many megabytes is searched for first.
+_FOURTHS = re.compile(f"[0-9a-fA-F]{{{_DIGITS // 4},}}")
+#: U+00AB as the two bytes that it is in UTF-8 (PEP 383): it is sent as what it was, and begins no token.
+_FOREIGN = "\udcc2\udcab"
+_FOREIGN_TOKEN = re.compile(f"{_FOREIGN}secret:[^»]*»?", re.IGNORECASE)
+#: Drawn when the process starts.
+_KEY = secrets.token_bytes(32)
+#: Shorter values are not looked for in what programs print: they would be found everywhere.
+_SHORTEST = 4
+#: Nor are shorter lines of a value that has several.
+_SHORTEST_LINE = 8
+_ARMOUR_LINE = re.compile("-----(BEGIN|END) [A-Z0-9 ]+-----")
+ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
+
+
+class Secret:
+    """One secret. It has no representation but its token, and ``reference``, which is the same in every process: the
+    name of the file, the key and the source make it, no line and no folder, so it survives an edit and a move."""
+
+    def __init__(
+        self, name: str, source: str, read: Callable[[], str], where: Where, made_of: frozenset[str] = frozenset()
+    ) -> None:
+        #: tokens of the secrets that can be worked out of this one
+        self.made_of = made_of
+        self._read, self.where = read, where
+        self._value: str | None = None
+        shown = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+        self.number = hmac.new(_KEY, f"{where}\0{name}\0{source}".encode(), "sha256").hexdigest()[:_DIGITS]
+        self.token = f"«secret:{shown}:{self.number}»"
+        same = f"{where.file.name}\0{name}\0{stable(source)}"
+        self.reference = f"«secret-ref:{shown}:{hashlib.sha256(same.encode()).hexdigest()[:_DIGITS]}»"
+
+    def __repr__(self) -> str:
+        return self.token
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return self.token
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written down")
+
+    @property
+    def value(self) -> str:
+        """Read once. Raises :class:`SpecError` where it can't be had."""
+        if self._value is None:
+            self._value = self._had()
+            _READ.append(self.token)
+        return self._value
+
+    @property
+    def known(self) -> str:
+        """The value if it has been read; else an empty text."""
+        return self._value or ""
+
+    def _had(self) -> str:
+        try:
+            return self._read()
+        except KeyError as error:
+            raise SpecError(f"the environment has no {error.args[0]}", where=self.where) from None
+        except OSError as error:
+            raise SpecError(f"can't be read: {error.strerror}: {error.filename}", where=self.where) from None
+        except UnicodeDecodeError:
+            raise SpecError("holds bytes that are no text", where=self.where) from None
+        except UsageError as error:
+            raise SpecError(str(error), where=self.where) from None
+
+
+#: Variables of our environment that hold one.
+_FROM_ENVIRONMENT: set[str] = set()
+#: By token. A process-wide register, so that nothing has to carry a value to where it is needed.
+_KNOWN: dict[str, Secret] = {}
+#: Tokens in the order in which their values were read: what :func:`mask` knows is as old as this is long.
+_READ: list[str] = []
+
+
+def declare(name: str, given: object, where: Where) -> str:
+    """Register what stands behind ``!secret``; returns the token. Raises :class:`SpecError`."""
+    secret = Secret(name, repr(given), _reader(given, where), where)
+    _KNOWN.setdefault(secret.token, secret)
+    return secret.token
+
+
+class Derivation(Struct, frozen=True):
+    """What makes a secret of another one: ``kind`` and ``about`` tell derivations apart, ``make`` does it. Of a
+    ``one_way`` one (a hash) the other one can't be worked out: a host that has it does not have the other one."""
+
+    kind: str
+    about: str
+    make: Callable[[str], str]
+    one_way: bool = False
+
+
+def derived(name: str, given: str, how: Derivation) -> str:
+    """The token of a secret that is worked out of ``given``'s when it is needed: a hash of a password, say."""
+    source = next((_KNOWN[piece] for piece, token in split(given) if token), None)
+    where = source.where if source is not None else Where(Path(), 1)
+    made_of = frozenset() if how.one_way else frozenset(piece for piece, token in split(given) if token)
+    secret = Secret(name, f"{how.kind}\0{how.about}\0{given}", lambda: how.make(reveal(given)), where, made_of)
+    return _KNOWN.setdefault(secret.token, secret).token
+
+
+def _reader(given: object, where: Where) -> Callable[[], str]:
+    folder = where.file.parent
+    if isinstance(given, str) and given.lstrip().startswith(ARMOUR):
+        return lambda: decrypted(given.encode())
+    if isinstance(given, dict) and len(given) == 1:
+        ((kind, value),) = given.items()
+        if isinstance(value, str) and kind == "env":
+            _FROM_ENVIRONMENT.add(value)
+            return lambda: os.environ[value]
+        if isinstance(value, str) and kind == "file":
+            return lambda: re.sub(r"\r?\n\Z", "", (folder / value).read_bytes().decode("utf-8"))
+        if isinstance(value, str) and kind == "age":
+            return lambda: decrypted((folder / value).read_bytes())
+    hint = "{env: NAME}, {file: PATH}, {age: PATH}, or text that age has encrypted"
+    raise SpecError("!secret takes one source", where=where, hint=hint)
+
+
+def identities() -> Iterator[Path]:
+    """Files that may hold the key to decrypt with: PROVISION_IDENTITY alone where it is set."""
+    if named := os.environ.get("PROVISION_IDENTITY"):
+        yield Path(named)
+        return
+    yield Path("~/.config/provision/identity.txt").expanduser()
+    yield Path("~/.ssh/id_ed25519").expanduser()
+
+
+def age_keys(text: bytes) -> list[Any]:
+    """The keys of age's own in a file; none in one of ssh's."""
+    import pyrage
+
+    begin = b"AGE-SECRET-KEY-"
+    return [
+        pyrage.x25519.Identity.from_str(line.strip().decode()) for line in text.split(b"\n") if line.startswith(begin)
+    ]
+
+
+def decrypted(data: bytes) -> str:
+    import pyrage
+
+    keys: list[Any] = []
+    for path in identities():
+        if not path.is_file():
+            continue
+        text = path.read_bytes()
+        try:
+            keys += age_keys(text) or [pyrage.ssh.Identity.from_buffer(text)]
+        except pyrage.IdentityError:
+            raise UsageError(f"{path} is no key that age can use (one without a passphrase)") from None
+    if not keys:
+        raise UsageError("there is no key to decrypt with (PROVISION_IDENTITY, or ~/.ssh/id_ed25519)")
+    try:
+        return str(pyrage.decrypt(data, keys).decode())
+    except pyrage.DecryptError as error:
+        raise UsageError(f"can't be decrypted: {error}") from None
+
+
+def environment() -> dict[str, str]:
+    """Ours, for a process that we start: without what was given to us as a secret."""
+    return {name: value for name, value in os.environ.items() if name not in _FROM_ENVIRONMENT}
+
+
+def holds(text: str | bytes) -> bool:
+    """Whether there is a token in it."""
+    return _TOKEN.search(text.decode("utf-8", "replace") if isinstance(text, bytes) else text) is not None
+
+
+def hidden(text: str) -> bool:
+    """Whether it is a token and nothing else."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def split(text: str) -> Iterator[tuple[str, bool]]:
+    """The pieces of a text: plain ones, and tokens (``True``)."""
+    position = 0
+    for match in _TOKEN.finditer(text):
+        if match[0] in _KNOWN:
+            yield text[position : match.start()], False
+            yield match[0], True
+            position = match.end()
+    yield text[position:], False
+
+
+def remnant(text: str) -> str:
+    """What is left of a token in a text without whole ones: its beginning in any letters, its end, or its number; an
+    empty text where there is nothing of one. Plain guillemets are none, nor is what a host wrote."""
+    if _FOREIGN in text:
+        text = _FOREIGN_TOKEN.sub(" ", text)
+    if "«" in text and (begin := _BEGIN.search(text)) is not None:
+        return text[begin.start() : begin.start() + 40]
+    if not (numbers := _numbers()):
+        return ""
+    if "»" in text:
+        for end in _END.finditer(text):
+            if any(number.endswith(end[1].lower()) for number in numbers):
+                return end[0]
+    for near in _FOURTHS.finditer(text[3::4]):
+        for found in _NUMBERS.finditer(text[near.start() * 4 : near.end() * 4 + 3]):
+            digits = found[0].lower()
+            if any(digits[at : at + _DIGITS] in numbers for at in range(len(digits) - _DIGITS + 1)):
+                return found[0][:40]
+    return ""
+
+
+#: The register, and the numbers of the tokens in it.
+_NUMBERED: tuple[dict[str, Secret], frozenset[str]] = ({}, frozenset())
+
+
+def _numbers() -> frozenset[str]:
+    global _NUMBERED
+    known, found = _NUMBERED
+    if known is not _KNOWN or len(found) < len(_KNOWN):
+        found = frozenset(secret.number for secret in list(_KNOWN.values()))
+        _NUMBERED = (_KNOWN, found)
+    return found
+
+
+def marked(text: str) -> bool:
+    """Whether a text that a person wrote has in it what only provision writes: the beginning of a token."""
+    return "«" in text and _MARK.search(text) is not None
+
+
+def whole(text: str, where: Where | None = None, key: str = "") -> str:
+    """The text, which has no remnant of a token in it besides whole ones. Raises :class:`SpecError`."""
+    for piece, token in split(text):
+        if not token and (left := remnant(piece)):
+            hint = "use the variable itself: a filter or a slice has changed a secret, or its token was pasted"
+            raise SpecError(
+                f"{left!r} is not a secret of this run, or only a part of one", where=where, key=key, hint=hint
+            )
+    return text
+
+
+def foreign(text: str) -> str:
+    """Text from a host, in which nothing is a token: the same bytes when it is sent to a host again."""
+    return _BEGIN.sub(_FOREIGN, text) if "«" in text else text
+
+
+def stable(text: str) -> str:
+    """The text with references in the place of tokens: the same in another process, and nothing that a host could use.
+    What was declared in the same place, by the same name and with the same source has the same reference."""
+    return _TOKEN.sub(lambda match: _KNOWN[match[0]].reference if match[0] in _KNOWN else match[0], text)
+
+
+def stable_bytes(content: bytes) -> bytes:
+    return stable(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def recalled(text: str, referred: Collection[str]) -> str:
+    """The text with tokens in the place of references: of those in ``referred`` alone.
+
+    Raises ``LookupError`` with the name of one that is not among them.
+    """
+    known = {_KNOWN[token].reference: token for token in sorted(referred) if token in _KNOWN}
+
+    def token(match: re.Match[str]) -> str:
+        if match[0] not in known:
+            raise LookupError(match[0].split(":")[1])
+        return known[match[0]]
+
+    return _REFERENCE.sub(token, text)
+
+
+def each(thing: Any, change: Callable[[str], str]) -> Any:
+    """A thing of structs, maps, lists and texts with ``change`` made to every text in it. What only describes stays
+    ``Withheld``: it equals no text that was read from a file."""
+    if isinstance(thing, Withheld):
+        return Withheld(change(thing))
+    if isinstance(thing, str):
+        return change(thing)
+    if isinstance(thing, Mapping):
+        return {each(key, change): each(value, change) for key, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return type(thing)(each(one, change) for one in thing)
+    if isinstance(thing, Struct):
+        fields = {name: getattr(thing, name) for name in thing.__struct_fields__}
+        return type(thing)(**{name: each(value, change) for name, value in fields.items()})
+    return thing
+
+
+def referred(*things: object) -> frozenset[str]:
+    """The tokens in structs, models, maps, lists, texts and bytes, and those that can be worked out of them: what a
+    host has that gets these things."""
+    found: set[str] = set()
+    if _KNOWN:
+        _collect(things, found)
+    left = list(found)
+    while left:
+        more = _KNOWN[left.pop()].made_of - found
+        found |= more
+        left += more
+    return frozenset(found)
+
+
+def _collect(thing: object, found: set[str]) -> None:
+    if isinstance(thing, bytes):
+        thing = thing.decode("utf-8", "replace") if b"\xc2\xabsecret:" in thing else ""
+    if isinstance(thing, str):
+        found.update(piece for piece, token in split(thing) if token)
+    elif isinstance(thing, Mapping):
+        for key, value in thing.items():
+            _collect(key, found)
+            _collect(value, found)
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        for one in thing:
+            _collect(one, found)
+    elif isinstance(thing, Struct):
+        for name in thing.__struct_fields__:
+            _collect(getattr(thing, name), found)
+    elif isinstance(fields := getattr(thing, "__dict__", None), dict) and hasattr(type(thing), "model_fields"):
+        _collect(fields, found)
+
+
+def permitted(token: str, allowed: Collection[str]) -> bool:
+    """Whether a secret is one of ``allowed``, or can be worked out of those."""
+    secret = _KNOWN[token]
+    return token in allowed or (bool(secret.made_of) and all(permitted(one, allowed) for one in secret.made_of))
+
+
+def reveal(text: str) -> str:
+    """The text with the values themselves in it. Raises :class:`SpecError` for what is no whole token of this run."""
+    return "".join(_KNOWN[piece].value if token else piece for piece, token in split(whole(text)))
+
+
+def reveal_bytes(content: bytes) -> bytes:
+    if b"\xc2\xab" not in content:
+        return content
+    return reveal(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def resolve() -> None:
+    """Have every value now: a missing one must show before a host is touched."""
+    for secret in list(_KNOWN.values()):
+        secret.value  # noqa: B018 - read and kept
+
+
+def mask(text: str) -> str:
+    """What a program on a host has printed, without the values, whichever way it wrote them."""
+    spans: list[tuple[int, int, str]] = []
+    for form, token in _masks():
+        at = text.find(form)
+        while at >= 0:
+            spans.append((at, at + len(form), token))
+            at = text.find(form, at + 1)
+    if not spans:
+        return text
+    # Forms overlap: what belongs together goes together, by the name of the longest that begins it.
+    pieces, end, word = [], 0, ""
+    for start, stop, token in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if start >= end:
+            pieces += [word, text[end:start]]
+            word = token
+        end = max(end, stop)
+    return "".join([*pieces, word, text[end:]])
+
+
+def spellings(tokens: Iterable[str]) -> tuple[str, ...]:
+    """All forms in which a program may print these secrets, the longest first: what a host is to mask by itself."""
+    found = {form for token in tokens for form in _spellings(_KNOWN[token].value)}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+#: The register, how many values had been read, and (form, token) of all of them, the longest first.
+_MASKS: tuple[dict[str, Secret], int, tuple[tuple[str, str], ...]] = ({}, 0, ())
+
+
+def _masks() -> tuple[tuple[str, str], ...]:
+    global _MASKS
+    known, count, found = _MASKS
+    if known is not _KNOWN or count != len(_READ):
+        known, count = _KNOWN, len(_READ)
+        forms: dict[str, str] = {}
+        for secret in list(known.values()):
+            for form in _spellings(secret.known):
+                forms.setdefault(form, secret.token)
+        found = tuple(sorted(forms.items(), key=lambda pair: (-len(pair[0]), pair[0])))
+        _MASKS = (known, count, found)
+    return found
+
+
+def _spellings(value: str) -> set[str]:
+    """A value as it is, line by line, as JSON (Go's too, which is docker's), as Python shows it in a traceback, between
+    single quotes of a shell, in base64 (RFC 4648, 4 and 5; with the newline that ``echo`` adds), in hex, and in a URL
+    (RFC 3986)."""
+    if len(value) < _SHORTEST:
+        return set()
+    found = {value, *_urls(value)}
+    lines = [line.strip() for line in lines_of(value)] if "\n" in value else []
+    for text in (value, *(line for line in lines if len(line) >= _SHORTEST_LINE and not _ARMOUR_LINE.fullmatch(line))):
+        plain = json.dumps(text, ensure_ascii=False)[1:-1]
+        go = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        found |= {text, plain, go, json.dumps(text)[1:-1], text.replace("'", "'\\''"), repr(text)[1:-1]}
+    for data in (value.encode("utf-8", "surrogateescape"), f"{value}\n".encode("utf-8", "surrogateescape")):
+        for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
+            found |= {encoded, encoded.rstrip("=")}
+        found |= {data.hex(), data.hex().upper()}
+    return {form for form in found if len(form.strip()) >= _SHORTEST}
+
+
+def _urls(value: str) -> Iterator[str]:
+    """The ways to write it in a URL: a slash may stay, a blank may be a plus, digits may be small."""
+    data = value.encode("utf-8", "surrogateescape")
+    for text in (
+        urllib.parse.quote(data, safe=""),
+        urllib.parse.quote(data, safe="/"),
+        urllib.parse.quote_plus(data),
+    ):
+        yield from (text, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text))
+
+
+def fingerprint(text: str, salt: Salt) -> str:
+    """A keyed hash of the text with the values in it: it tells that a value has changed, and not what it is."""
+    return disclosure.fingerprint(reveal(text).encode("utf-8", "surrogateescape"), salt)
+
+
+def fingerprinted(text: str, salt: Salt) -> str:
+    """The text with the keyed hash of its value behind each token."""
+    return "".join(f"{piece}#{fingerprint(piece, salt)}" if token else piece for piece, token in split(text))

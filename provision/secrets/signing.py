@@ -1,0 +1,70 @@
+"""Signatures of files with ssh keys, by ssh-keygen's own ``-Y`` (ssh-keygen(1), "ALLOWED SIGNERS")."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from provision.errors import UsageError
+from provision.secrets.private_file import write_private
+
+#: What a signature is for: one that was made for something else does not count here.
+_NAMESPACE = "provision-plan"
+
+
+def signature(path: Path) -> Path:
+    """Where the signature of a file stands."""
+    return path.with_name(path.name + ".sig")
+
+
+def sign(path: Path, data: bytes, key: Path) -> Path:
+    """Sign ``data``, which is what ``path`` holds, with a private key, or with an agent's by its public half. Returns
+    the signature's file. Raises :class:`UsageError`."""
+    # From standard input: what is signed is what was made, whatever stands in the file by now.
+    done = _keygen("-Y", "sign", "-f", str(key), "-n", _NAMESPACE, given=data)
+    if done.returncode or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
+        raise UsageError(f"{path} could not be signed with {key}: {_said(done)}")
+    made = signature(path)
+    write_private(made, done.stdout.decode("ascii"))
+    return made
+
+
+def signer(path: Path, data: bytes, allowed: Path) -> str:
+    """Who signed ``data``, which was read from ``path``, of those whom ``allowed`` (ssh's allowed_signers) names.
+
+    The signature and ``allowed`` are read once too: both questions to ssh-keygen are about the same bytes.
+    Raises :class:`UsageError` where there is no signature, or none that counts.
+    """
+    made = signature(path)
+    with tempfile.TemporaryDirectory(prefix="provision-") as folder:
+        # For this user alone (tempfile: mode 0700).
+        copies = {one: Path(folder) / name for one, name in ((made, "signature"), (allowed, "allowed_signers"))}
+        for one, copy in copies.items():
+            try:
+                copy.write_bytes(one.read_bytes())
+            except OSError as error:
+                what = "it is not signed" if one is made else "there are no allowed signers"
+                raise UsageError(f"{path} is not applied: {what} ({one}: {error.strerror})") from error
+        given = ("-s", str(copies[made]), "-f", str(copies[allowed]))
+        found = _keygen("-Y", "find-principals", *given)
+        names = [name.strip() for name in found.stdout.decode("utf-8", "replace").split("\n")]
+        if found.returncode or not names[0]:
+            raise UsageError(f"{path} is not applied: it is signed with no key that {allowed} names")
+        done = _keygen("-Y", "verify", "-I", names[0], "-n", _NAMESPACE, *given, given=data)
+    if done.returncode:
+        raise UsageError(f"{path} is not applied: its signature is not of these bytes: {_said(done)}")
+    return names[0]
+
+
+def _keygen(*words: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise UsageError("signatures need ssh-keygen (OpenSSH's client, 8.2 or later)")
+    # A name that begins with a hyphen is the value of -I all the same (getopt(3)).
+    return subprocess.run([program, *words], input=given or b"", capture_output=True, check=False)  # noqa: S603
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return (done.stderr or done.stdout).decode("utf-8", "replace").strip()

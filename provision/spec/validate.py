@@ -1,0 +1,121 @@
+"""pydantic's errors in the words of whoever wrote the YAML: file, line, key, and what to write instead."""
+
+from __future__ import annotations
+
+import types
+import typing
+from datetime import date
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from provision.errors import SpecError
+from provision.spec.secrets import refused, takers
+from provision.text.yamlfile import locate, named, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_WORDS = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "missing": "is missing",
+}
+
+
+def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
+    """``data`` as a ``model``; raises :class:`SpecError` for the first thing that is wrong, at its place.
+
+    A secret where none is kept secret comes first: other checks would only say that its token is not what they want.
+    """
+    for place, is_key in refused(model, data):
+        raise _no_secret(model, data, key, place, is_key)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _explain(model, data, key, error.errors()[0]) from error
+
+
+def _no_secret(model: type[BaseModel], data: Any, key: str, place: tuple[str | int, ...], is_key: bool) -> SpecError:
+    where = locate(data, place)
+    if is_key:
+        return SpecError(f"a key must not hold a secret: {_SHOWN}", where=where, key=_path(key, place[:-1]))
+    takes = dict.fromkeys([*takers(model, str(place[0])), *takers(model, "files")])
+    hint = f"keys that accept one: {', '.join(takes)}" if takes else ""
+    return SpecError(f"does not accept a secret: {_SHOWN}", where=where, key=_path(key, place), hint=hint)
+
+
+_SHOWN = "plans, logs or lists of processes would show it"
+
+
+def _path(key: str, place: tuple[str | int, ...]) -> str:
+    return key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+
+
+def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -> SpecError:
+    location = _location(data, error)
+    where = locate(data, location)
+    path = _path(key, location)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        hint = nearest(str(location[-1]), known) or "known keys: " + ", ".join(known)
+        return SpecError("unknown key", where=where, key=path, hint=hint)
+    given = error["input"]
+    if kind == "literal_error":
+        expected = str(error["ctx"]["expected"])
+        hint = nearest(str(given), [word.strip("' ") for word in expected.replace(" or ", ",").split(",")])
+        return SpecError(f"must be {expected}, not {named(given)}", where=where, key=path, hint=hint)
+    if kind in _WORDS:
+        found = "" if kind == "missing" else f", not {named(given)}"
+        quoted = kind == "string_type" and isinstance(given, (int, float, date))
+        hint = f'quote it: "{named(given)}"' if quoted else ""
+        return SpecError(_WORDS[kind] + found, where=where, key=path, hint=hint)
+    message = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
+    return SpecError(message, where=where, key=path)
+
+
+def _location(data: Any, error: ErrorDetails) -> tuple[str | int, ...]:
+    """The place of an error in ``data``. pydantic's own has more parts: one for each alternative of a type that it
+    tried, which stand nowhere in the YAML (``function-after[_absolute(), str]``)."""
+    found: list[str | int] = []
+    parts = error["loc"]
+    for number, part in enumerate(parts, 1):
+        index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if index or (isinstance(data, dict) and part in data):
+            data = data[part]
+        elif number < len(parts) or error["type"] != "missing":
+            continue
+        found.append(part)
+    return tuple(found)
+
+
+def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """The keys that ``model`` knows at ``location``."""
+    for part in location:
+        model = _unwrap(model)
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+        else:
+            arguments = typing.get_args(model)
+            model = arguments[-1] if arguments else None
+    model = _unwrap(model)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _unwrap(annotation: Any) -> Any:
+    """``Annotated[X, ...]`` and ``X | None`` -> ``X``."""
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif origin in (typing.Union, types.UnionType):
+            annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+        else:
+            return annotation

@@ -1,0 +1,311 @@
+"""jinja2 over a host's variables: strict (an undefined name is an error), lazy (a variable is a template
+itself, rendered when a template uses it) and native (``"{{ 5 }}"`` is the number 5).
+
+Text is never evaluated a second time: a version ``"26.10"`` stays text on its way through a template.
+
+Templates may come from a pull request that is only linted: what they can do, and how much of it, is bounded by
+:mod:`provision.text.sandbox`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from functools import cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.loaders
+import jinja2.runtime
+import jinja2.utils
+from jinja2.nativetypes import NativeEnvironment, NativeTemplate
+
+from provision.errors import SpecError, Where
+from provision.lines import lines_of
+from provision.text import limits, sandbox
+from provision.text.yamlfile import Map, Seq, Unsafe, nearest
+
+#: What a template can fail with besides jinja2's own errors. SyntaxError: Python nests no more than 20 loops.
+_FAILURES = (
+    *(TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError),
+    *(RuntimeError, MemoryError, SyntaxError),
+)
+
+
+def _concat(values: Iterable[Any]) -> Any:
+    """One value stays what it is; several become text."""
+    parts = iter(values)
+    head = list(islice(parts, 2))
+    if len(head) < 2:
+        return head[0] if head else ""
+    return sandbox.joined(chain(head, parts))
+
+
+class _Lazy(jinja2.runtime.Context):
+    """A context that renders a variable at its first use; ``scope`` knows how."""
+
+    def resolve_or_missing(self, key: str) -> Any:
+        found = super().resolve_or_missing(key)
+        scope = self.parent.get("__scope__")
+        if found is jinja2.utils.missing and scope is not None and key in scope.raw:
+            return scope[key]
+        return found
+
+
+class _Native(sandbox.Sandbox, NativeEnvironment):
+    """For the values of YAML."""
+
+    concat = staticmethod(_concat)
+    context_class = _Lazy
+
+
+class _NativeTemplate(NativeTemplate):
+    environment_class = _Native  # type: ignore[assignment]  # it is both: the sandbox, and native
+
+
+_Native.template_class = _NativeTemplate
+_NATIVE = _Native()
+#: Takes text apart as the other one does, and keeps the newline at its end.
+_WHOLE = _Native(keep_trailing_newline=True)
+
+
+class _Text(sandbox.Sandbox):
+    """For template files."""
+
+    concat = staticmethod(sandbox.joined)
+    context_class = _Lazy
+
+
+class Scope:
+    """A host's variables. ``scope[name]`` is the variable's value with its own templates rendered."""
+
+    def __init__(self, raw: Map, extra: Mapping[str, Any] | None = None) -> None:
+        self.raw = Map(raw.items(), raw.here)
+        self.raw.where.update(raw.where)
+        self.raw.update(extra or {})
+        self._done: dict[str, Any] = {}
+        self._under_way: list[str] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.raw
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._done:
+            if name in self._under_way:
+                ring = " -> ".join([*self._under_way[self._under_way.index(name) :], name])
+                raise SpecError(f"a variable that needs itself: {ring}", where=self.raw.where.get(name), key=name)
+            self._under_way.append(name)
+            try:
+                self._done[name] = self.render(self.raw[name], name, self.raw.where.get(name))
+            finally:
+                self._under_way.pop()
+        return self._done[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self.raw else default
+
+    def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
+        """``value`` with every template in it rendered; maps and lists keep their places."""
+        if isinstance(value, str):
+            if isinstance(value, Unsafe) or not ("{{" in value or "{%" in value or "{#" in value):
+                return value
+            return self._text(value, key, where)
+        if isinstance(value, Map):
+            result = Map(here=value.here)
+            result.where.update(value.where)
+            for name, item in value.items():
+                path = f"{key}.{name}" if key else name
+                place = value.where.get(name, where)
+                shown = self.render(name, path, place)
+                result[str(shown)] = self.render(item, path, place)
+                if shown != name and place is not None:
+                    result.where[str(shown)] = place
+            return result
+        if isinstance(value, Seq):
+            items = Seq(here=value.here)
+            items.where.extend(value.where)
+            for index, item in enumerate(value):
+                place = value.where[index] if index < len(value.where) else where
+                items.append(self.render(item, f"{key}[{index}]", place))
+            return items
+        return value
+
+    def whole(self, value: Any, key: str) -> Any:
+        """``value`` rendered, and within the limits all together: a small template can refer to a large value often."""
+        rendered = self.render(value, key)
+        try:
+            sandbox.measured(rendered)
+        except sandbox.Refused as error:
+            raise _explain(error, self, getattr(value, "here", None), key) from error
+        return rendered
+
+    def _text(self, text: str, key: str, where: Where | None) -> Any:
+        try:
+            with sandbox.BOUNDED:
+                value = _ended(_data(_compiled(text).render({"__scope__": self})), text)
+        except jinja2.TemplateError as error:
+            line = _line(error, "<template>") or _line_of_name(text, error)
+            place = Where(where.file, where.line + _offset(text, line)) if where and line else where
+            raise _explain(error, self, place, key) from error
+        except _FAILURES as error:
+            raise _failed(error, where, key) from error
+        return value
+
+
+def _data(value: Any) -> Any:
+    """What a template came to, as data: at the latest here it is computed, measured and checked."""
+    if isinstance(value, str):
+        return _known(value if isinstance(value, Unsafe) else str(value))
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # a StrictUndefined says by this which name is missing
+    if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView, range, set)):
+        value = list(value)
+    if callable(value):
+        raise sandbox.Refused("comes to something that is called, not to a value")
+    sandbox.measured(value)
+    return value
+
+
+def _known(text: str) -> str:
+    if sandbox.unknown(text):
+        raise sandbox.Refused(
+            "holds the token of an unknown secret", "declare the secret where it is used: !secret {env: NAME}"
+        )
+    return text
+
+
+def _failed(error: Exception, where: Where | None, key: str = "") -> SpecError:
+    if isinstance(error, RecursionError):
+        return SpecError("template failed: it leads too deep into itself", where=where, key=key)
+    return SpecError(f"template failed: {error}", where=where, key=key)
+
+
+@cache
+def _compiled(text: str) -> jinja2.Template:
+    """Hosts share their templates: each text is compiled once."""
+    return _NATIVE.from_string(text)
+
+
+def _ended(value: Any, text: str) -> Any:
+    """``value`` with the last newline of its template ``text``, which jinja2 cuts off before it knows whether the value
+    is text: ``|`` and ``>`` give a list's template such a newline too, and the list stays a list."""
+    return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
+
+
+@cache
+def _keeps_end(text: str) -> bool:
+    """Whether a template ends in a newline that none of its tags takes (``-}}``)."""
+    if not text.endswith("\n"):
+        return False
+    *_, (_, kind, last) = _WHOLE.lex(text)
+    return kind == "data" and last.endswith("\n")
+
+
+def _offset(text: str, line: int) -> int:
+    """Lines from the key to line ``line`` of its text: a block scalar's text starts one line below its key."""
+    return line if "\n" in text.rstrip("\n") else 0
+
+
+def _line(error: jinja2.TemplateError, filename: str) -> int | None:
+    """The template's own line: given with a syntax error, else the innermost frame inside the template."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return error.lineno
+    line, frame = None, error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == filename:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return line
+
+
+def _line_of_name(text: str, error: jinja2.TemplateError) -> int | None:
+    """Where an undefined name stands, when it was missed only as the finished parts were put together."""
+    name = re.match(r"'([^']+)' is undefined", str(error.message))
+    if name is None:
+        return None
+    used = re.compile(r"\{[{%].*\b" + re.escape(name[1]) + r"\b")
+    return next((number for number, line in enumerate(lines_of(text), 1) if used.search(line)), None)
+
+
+def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key: str) -> SpecError:
+    if isinstance(error, jinja2.UndefinedError):
+        message = str(error.message)
+        name = re.match(r"'([^']+)' is undefined", message)
+        hint = nearest(name[1], scope.raw) if name else ""
+        return SpecError(f"undefined variable: {message}", where=where, key=key, hint=hint)
+    if isinstance(error, jinja2.TemplateNotFound):
+        return SpecError(f"no such template: {error.message}", where=where, key=key)
+    if isinstance(error, sandbox.Refused):
+        return SpecError(f"template error: {error.message}", where=where, key=key, hint=error.hint)
+    return SpecError(f"template error: {error.message}", where=where, key=key)
+
+
+class _Folders(jinja2.FileSystemLoader):
+    """Template files: of the first folder that has the name, within it, and no larger than any other file."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        # It refuses names that lead upwards.
+        parts = jinja2.loaders.split_template_path(template)
+        for folder in map(Path, self.searchpath):
+            path = folder.joinpath(*parts)
+            if not path.is_file():
+                continue
+            if not path.resolve().is_relative_to(folder.resolve()):
+                hint = "a link may lead to another template of the same folder; copy the file instead"
+                raise sandbox.Refused(f"the template {template} is a link that leaves {folder}", hint)
+            return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
+        raise jinja2.TemplateNotFound(template)
+
+
+class Templates:
+    """The template files: a user's own ``templates/`` beside the playbook, then the shipped ones."""
+
+    def __init__(self, own: Path | None) -> None:
+        self.shipped = shipped("templates")
+        self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
+        self._environment = _Text(
+            loader=_Folders([str(folder) for folder in self.folders]),
+            finalize=sandbox.finalized,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
+        """The text of the template ``name`` over a host's variables and ``values``.
+
+        Raises :class:`SpecError` at the template's own line; ``where`` is the place that asked for it.
+        """
+        try:
+            with sandbox.BOUNDED:
+                return _known(self._environment.get_template(name).render({"__scope__": scope, **values}))
+        except jinja2.TemplateNotFound as error:
+            hint = nearest(name, self._environment.list_templates()) or "looked in " + ", ".join(map(str, self.folders))
+            raise SpecError(f"no such template: {error.name}", where=where, key="template", hint=hint) from error
+        except jinja2.TemplateSyntaxError as error:
+            place = Where(Path(error.filename), error.lineno) if error.filename else where
+            raise SpecError(f"template error: {error.message}", where=place) from error
+        except jinja2.TemplateError as error:
+            raise _explain(error, scope, self._place(error, name), "") from error
+        except _FAILURES as error:
+            raise _failed(error, self._place(error, name)) from error
+
+    def _place(self, error: Exception, name: str) -> Where:
+        """The line that failed: of the innermost template that was at work, which may be included by ``name``."""
+        file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
+        found, frame = Where(file, 1), error.__traceback__
+        while frame is not None:
+            path = Path(frame.tb_frame.f_code.co_filename)
+            if any(path.is_relative_to(folder) for folder in self.folders):
+                found = Where(path, frame.tb_lineno)
+            frame = frame.tb_next
+        return found
+
+
+def shipped(name: str) -> Path:
+    """A top-level folder of the project: in ``shipped/`` of an installed wheel, beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "shipped" / name
+    return inside if inside.is_dir() else package.parent / name

@@ -1,0 +1,24 @@
+"""The jinja2 that renders everything a project may have written: sandboxed, bounded, and blind to secrets.
+
+**Sandboxed.** A template sees data and nothing else. Of each type it can reach the attributes that
+:mod:`~provision.text.sandbox.reach` names, no others; it can call macros, jinja2's own helpers and the methods named
+there.
+It changes nothing that another host's templates see. jinja2's sandbox alone is not enough: it hides names that begin
+with an underscore, but a pydantic model has public methods that read files and unpickle bytes.
+
+**Bounded.** Loops, calls and filters count as steps; the size of a text, a list or a number is checked before it is
+made.
+
+**Blind.** In a template a secret is a token (:mod:`provision.secrets.secret`). What would work on its characters would
+deploy a mangled token, so it is refused. Every operation of the language is intercepted; on a text that holds a
+token only those are allowed that pass it on as it is. The syntax tree is changed for what jinja2 compiles to
+Python's operators (comparisons, slices, loops, ``~``, unpacking). The filters of
+:mod:`~provision.text.sandbox.encoders` make another secret of a secret, whose value is computed when a script is made.
+"""
+
+from provision.text.sandbox.blind import unknown
+from provision.text.sandbox.bounds import BOUNDED, Refused, measured
+from provision.text.sandbox.environment import Sandbox
+from provision.text.sandbox.text import finalized, joined
+
+__all__ = ["BOUNDED", "Refused", "Sandbox", "finalized", "joined", "measured", "unknown"]

@@ -1,0 +1,202 @@
+"""How much a template may do: steps, and the size of what an operation makes, checked before it is made."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, ItemsView, Iterable, KeysView, ValuesView
+from itertools import chain
+from typing import Any
+
+import jinja2
+from jinja2 import utils
+
+from provision.secrets import secret
+from provision.text import limits
+
+#: Bits of the largest whole number that an operator may make. Python turns no more than 4,300 digits into text.
+_BITS = 8192
+
+
+#: Characters of a text that count as one value more.
+_TEXT_OF_A_VALUE = 64
+
+
+#: Characters that a width, an indentation or a precision may ask for.
+WIDTH = 10_000
+
+
+#: What is gone through, besides mappings.
+LISTS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
+
+
+class Refused(jinja2.TemplateRuntimeError):
+    """What a template may not do; ``hint`` says what it can do instead."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class _Steps(threading.local):
+    """How many steps the rendering that this thread is at has left."""
+
+    left = 0
+    depth = 0
+
+    def __enter__(self) -> None:
+        if not self.depth:
+            self.left = limits.of(limits.STEPS)
+        self.depth += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.depth -= 1
+
+
+#: ``with BOUNDED:`` around a rendering; those that it leads to (variables) take their steps from the same number.
+BOUNDED = _Steps()
+
+
+#: Steps that the call of a macro, and the rendering of another template, count as: they take as long.
+CALL = 10
+
+
+def step(count: int = 1) -> None:
+    BOUNDED.left -= count
+    if BOUNDED.left < 0 and BOUNDED.depth:
+        raise too_much("the template takes", limits.STEPS)
+
+
+def too_much(what: str, limit: limits.Limit) -> Refused:
+    return Refused(f"{what} {limits.more(limit)}", limits.hint(limit))
+
+
+def room(what: str, length: int) -> None:
+    """Before a text of ``length`` characters is made."""
+    if length > limits.of(limits.TEXT):
+        raise too_much(f"{what} makes", limits.TEXT)
+
+
+def room_for(what: str, count: int) -> None:
+    """Before a list of ``count`` values is made."""
+    if count > limits.of(limits.NODES):
+        raise too_much(f"{what} makes", limits.NODES)
+
+
+def width(what: str, *numbers: object) -> None:
+    if any(isinstance(number, int) and abs(number) > WIDTH for number in numbers):
+        raise Refused(f"{what} is given a width of more than {WIDTH:,}")
+
+
+class _Survey:
+    """Goes through a value, each part once however often it stands there: its size, and a text that holds a secret."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._sizes: dict[int, int] = {}
+        self._most, self._deepest = limits.of(limits.NODES), limits.of(limits.DEPTH)
+
+    def size(self, value: object, depth: int = 0) -> int:
+        """The number of values in it, each counted as often as it stands there; a long text counts as more of them."""
+        if isinstance(value, str):
+            if not self.text and secret.holds(value):
+                self.text = value
+            return 1 + len(value) // _TEXT_OF_A_VALUE
+        parts: Iterable[object]
+        if isinstance(value, dict):
+            parts = chain(value, value.values())
+        elif isinstance(value, LISTS):
+            parts = value
+        elif is_model(value):
+            parts = vars(value).values()
+        elif isinstance(value, utils.Cycler):
+            parts = value.items
+        elif isinstance(value, utils.Namespace):
+            # Its own attributes are the template's variables; it keeps them under the name that Python mangles.
+            parts = object.__getattribute__(value, "_Namespace__attrs").values()
+        else:
+            return 1
+        known = self._sizes.get(id(value))
+        if known is None:
+            if depth >= self._deepest:
+                raise too_much("the value is nested", limits.DEPTH)
+            known = 1
+            for part in parts:
+                known += self.size(part, depth + 1)
+                if known > self._most:
+                    raise too_much("the value stands for", limits.NODES)
+            self._sizes[id(value)] = known
+        return known
+
+
+def measured(value: object) -> str:
+    """A text in ``value`` that holds a secret, else ``""``; raises :class:`Refused` for a value beyond the limits."""
+    if isinstance(value, str):
+        return value if secret.holds(value) else ""
+    survey = _Survey()
+    survey.size(value)
+    return survey.text
+
+
+def is_model(value: object) -> bool:
+    """pydantic's; without importing it."""
+    return hasattr(type(value), "model_fields")
+
+
+def numbers(text: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", text)]
+
+
+def percent(what: str, text: str, values: object) -> None:
+    """Bound what ``text % values`` makes."""
+    specs = re.findall(r"%(?:\([^()]*\))?([-+ #.*\d]*)", text)
+    if any("*" in spec for spec in specs) or re.search(r"%\([^()]*\(", text):
+        raise Refused(f"{what} takes no width from a variable, and no name with a parenthesis")
+    widths = [number for spec in specs for number in numbers(spec)]
+    width(what, *widths)
+    given = values.values() if isinstance(values, dict) else values if isinstance(values, (tuple, list)) else (values,)
+    longest = max((len(value) if isinstance(value, str) else WIDTH for value in given), default=0)
+    room(what, len(text) + len(specs) * (max(widths, default=0) + longest))
+
+
+def product(what: str, operator: str, left: Any, right: Any) -> None:
+    if isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length() * max(right, 0) if operator == "**" else left.bit_length() + right.bit_length()
+        if bits > _BITS:
+            raise Refused(f"{what} makes a number of more than {_BITS:,} bits")
+        return
+    for one, times in ((left, right), (right, left)):
+        if isinstance(times, int) and isinstance(one, (str, bytes)):
+            room(what, len(one) * times)
+        elif isinstance(times, int) and isinstance(one, (list, tuple)):
+            room_for(what, len(one) * times)
+
+
+#: What a filter or a method makes of its arguments at most, in characters; those that make no more than they get
+#: are not here.
+GROWTH: dict[str, Callable[..., int]] = {
+    "replace": lambda text, old, new, *rest: len(text) + str(text).count(old) * len(str(new)),
+    "wordwrap": lambda text, width=79, break_long_words=True, wrapstring=None, *rest: (
+        len(text) * (1 + len(wrapstring or "\n"))
+    ),
+    "indent": lambda text, width=4, *rest: (
+        len(text) + (1 + str(text).count("\n")) * (len(width) if isinstance(width, str) else width)
+    ),
+    "expandtabs": lambda text, tabsize=8: len(text) * tabsize,
+}
+
+
+#: Filters and methods whose whole numbers are widths: nothing needs large ones.
+WIDTHS = {
+    "center",
+    "indent",
+    "wordwrap",
+    "round",
+    "batch",
+    "slice",
+    "ljust",
+    "rjust",
+    "zfill",
+    "expandtabs",
+    "to_bytes",
+}

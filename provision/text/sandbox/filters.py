@@ -1,0 +1,149 @@
+"""jinja2's filters and tests, each guarded: what it would do to a secret is refused, what it makes is bounded.
+
+Any that is not named here is taken to work on characters, and so is one that a later jinja2 brings.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import jinja2
+from jinja2.filters import make_attrgetter
+
+from provision.text.sandbox.blind import blind, through
+from provision.text.sandbox.bounds import GROWTH, WIDTHS, percent, room, step, width
+from provision.text.sandbox.encoders import ENCODERS
+from provision.text.sandbox.operators import INTERNAL, comparison
+from provision.text.sandbox.text import joined, shown
+
+Check = Callable[[str, tuple[Any, ...], dict[str, Any]], None]
+
+
+def _all_blind(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    blind(what, *args, *kwargs.values())
+
+
+def first_through(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for value in args[:1]:
+        through(what, value)
+
+
+def _anything(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    pass
+
+
+def _sorted_dict(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    by_value = "value" in (*args[2:3], kwargs.get("by"))
+    blind(what, args[0] if by_value else list(args[0]) if isinstance(args[0], dict) else args[0])
+
+
+#: How far each filter goes into what it is given. Any other one is taken to work on characters: :func:`_all_blind`.
+_PASSING = ("default", "d", "string", "join", *ENCODERS)
+
+
+_GOING_THROUGH = (
+    *("list", "first", "last", "length", "count", "items", "reverse", "random", "batch", "slice"),
+    *("map", "select", "reject", "selectattr", "rejectattr", "attr"),
+)
+
+
+_FILTERS: dict[str, Check] = {
+    **dict.fromkeys(_PASSING, _anything),
+    **dict.fromkeys(_GOING_THROUGH, first_through),
+    "dictsort": _sorted_dict,
+}
+
+
+#: Filters that compare the items of a list, by an attribute where one is given.
+_COMPARING = ("sort", "unique", "groupby", "min", "max", "sum")
+
+
+#: Tests of what a value is, whatever stands in it.
+_OF_TYPE = (
+    *("defined", "undefined", "none", "boolean", "false", "true", "integer", "float", "number", "string"),
+    *("mapping", "sequence", "iterable", "callable"),
+)
+
+
+@jinja2.pass_environment
+def _join(environment: jinja2.Environment, value: Any, d: object = "", attribute: str | int | None = None) -> str:
+    through('filter "join"', value)
+    if attribute is not None:
+        value = map(make_attrgetter(environment, attribute), value)
+    return joined(value, shown('filter "join"', d))
+
+
+def _string(value: Any) -> Any:
+    return value if isinstance(value, str) else shown('filter "string"', value)
+
+
+def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -> Callable[..., Any]:
+    """A filter or test that is checked before it works."""
+    what = f'{kind} "{name}"'
+    skip = 1 if hasattr(function, "jinja_pass_arg") else 0
+    growth = GROWTH.get(name)
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        step()
+        given = args[skip:]
+        check(what, given, kwargs)
+        if name in WIDTHS:
+            width(what, *given[1:], *kwargs.values())
+        if growth is not None:
+            room(what, growth(*given, **kwargs))
+        if name == "format":
+            percent(what, str(given[0]), kwargs or given[1:])
+        return function(*args, **kwargs)
+
+    return guarded
+
+
+def _comparing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that compares items: only what it compares must hold no secret."""
+    what = f'filter "{name}"'
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def guarded(environment: jinja2.Environment, value: Any, *args: Any, **kwargs: Any) -> Any:
+        step()
+        through(what, value)
+        items = list(value)
+        attribute = signature.bind(environment, items, *args, **kwargs).arguments.get("attribute")
+        if attribute is None:
+            blind(what, items)
+        else:
+            parts = [attribute] if isinstance(attribute, int) else str(attribute).split(",")
+            for getter in [make_attrgetter(environment, part) for part in parts]:
+                blind(what, [getter(item) for item in items])
+        return function(environment, items, *args, **kwargs)
+
+    return guarded
+
+
+def filters(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    functions = {**given, **ENCODERS, "join": _join, "string": _string}
+    found = {
+        name: _comparing(name, function)
+        if name in _COMPARING
+        else _guarded("filter", name, function, _FILTERS.get(name, _all_blind))
+        for name, function in functions.items()
+    }
+    return {**found, **INTERNAL}
+
+
+def tests(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    found = {
+        name: _guarded("test", name, function, _anything if name in _OF_TYPE else _all_blind)
+        for name, function in given.items()
+    }
+    # jinja2 has each of them under several names: its function is the same.
+    names = {given[word]: word for word in ("eq", "ne", "gt", "ge", "lt", "le", "in")}
+    words = {"ge": "gteq", "le": "lteq"}
+    for name, function in given.items():
+        if (word := names.get(function)) is not None:
+            found[name] = comparison(words.get(word, word))
+    return found

@@ -1,0 +1,112 @@
+"""Comparisons, ``~``, slices, loops and unpacking: what jinja2 would compile to Python's own operators."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jinja2
+
+from provision.text.sandbox.blind import blind, through
+from provision.text.sandbox.bounds import step
+from provision.text.sandbox.text import joined
+
+
+def _in(left: Any, right: Any) -> bool:
+    return bool(left in right)
+
+
+_OPERATORS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "eq": ("==", operator.eq),
+    "ne": ("!=", operator.ne),
+    "gt": (">", operator.gt),
+    "gteq": (">=", operator.ge),
+    "lt": ("<", operator.lt),
+    "lteq": ("<=", operator.le),
+    "in": ("in", _in),
+    "notin": ("not in", lambda left, right: not _in(left, right)),
+}
+
+
+def _compared(word: str, left: Any, right: Any) -> Any:
+    sign, work = _OPERATORS[word]
+    if "in" in word and isinstance(right, Iterator):
+        right = list(right)
+    # Whether a secret is none or a number depends on no character of it.
+    by_type = word in ("eq", "ne") and any(value is None or isinstance(value, (int, float)) for value in (left, right))
+    if not by_type:
+        # Of a mapping only the keys are compared.
+        blind(f'"{sign}"', left, list(right) if "in" in word and isinstance(right, dict) else right)
+    return work(left, right)
+
+
+def _compare(left: Any, *operands: Any) -> Any:
+    """``a < b <= c``: pairs of an operator and what stands behind it."""
+    result: Any = True
+    for word, right in zip(operands[::2], operands[1::2], strict=True):
+        result = _compared(word, left, right)
+        if not result:
+            break
+        left = right
+    return result
+
+
+def comparison(word: str) -> Callable[[Any, Any], Any]:
+    def test(left: Any, right: Any) -> Any:
+        step()
+        return _compared(word, left, right)
+
+    return test
+
+
+def _concat(*values: object) -> str:
+    return joined(values)
+
+
+def _slice(value: Any, start: Any, stop: Any, step: Any) -> Any:
+    through("a slice [:]", value)
+    return value[start:stop:step]
+
+
+Shape = tuple[Any, ...] | None
+
+
+def _unpack(value: Any, shape: Shape) -> Any:
+    """``value``, which is about to be assigned to several names, as ``shape`` says."""
+    if shape is not None:
+        through("unpacking", value)
+        if isinstance(value, (list, tuple)):
+            for part, inner in zip(value, shape, strict=False):
+                _unpack(part, inner)
+    return value
+
+
+class Each:
+    """What a loop goes through: each item is a step, and is checked before it is unpacked."""
+
+    def __init__(self, values: Any, shape: Shape) -> None:
+        self.values, self.shape = values, shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.values:
+            step()
+            yield item if self.shape is None else _unpack(item, self.shape)
+
+
+def each(values: Any, shape: Shape) -> Any:
+    through("a loop", values)
+    return values if isinstance(values, jinja2.Undefined) else Each(values, shape)
+
+
+#: What the syntax tree is changed to use. No template can name them: a filter's name has no exclamation mark.
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "compare!": _compare,
+    "concat!": _concat,
+    "slice!": _slice,
+    "each!": each,
+    "unpack!": _unpack,
+}

@@ -1,0 +1,84 @@
+"""How values become text, and ``str.format``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, time, timedelta
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+
+from provision.text import limits
+from provision.text.sandbox.blind import blind
+from provision.text.sandbox.bounds import Refused, is_model, numbers, room, too_much, width
+
+_IN_TEXT = "Python's form of a list or mapping, as text,"
+
+
+#: What has a form as text that means something in a file.
+_DATA = (int, float, bytes, dict, list, tuple, set, frozenset, date, time, timedelta)
+
+
+def shown(what: str, value: object) -> str:
+    """``value`` as it stands in text. A list is written as Python writes it, so a secret in one is refused."""
+    if isinstance(value, str):
+        return str(value)
+    _check_shown(what, value)
+    return str(value)
+
+
+def _check_shown(what: str, value: object) -> None:
+    if value is None or isinstance(value, (int, float, jinja2.Undefined)):
+        return
+    if not isinstance(value, _DATA) and not is_model(value):
+        # A view of a mapping, a namespace: Python's form of it means nothing in a file, and may show what is in it.
+        raise Refused(
+            f"a {type(value).__name__} cannot be written as text", "of what is gone through, | list makes a list"
+        )
+    blind(what, value)
+
+
+def joined(values: Iterable[object], separator: str = "") -> str:
+    """All of them as one text."""
+    pieces: list[str] = []
+    length, gap, most = 0, len(separator), limits.of(limits.TEXT)
+    for value in values:
+        piece = value if type(value) is str else shown(_IN_TEXT, value)
+        length += len(piece) + gap
+        if length > most:
+            raise too_much("the template makes", limits.TEXT)
+        pieces.append(piece)
+    return separator.join(pieces)
+
+
+def finalized(value: Any) -> Any:
+    """What a template file puts into its text."""
+    if not isinstance(value, str):
+        _check_shown(_IN_TEXT, value)
+    return value
+
+
+class _Formatter(jinja2.sandbox.SandboxedFormatter):
+    """``str.format`` whose fields go through the sandbox, and whose widths are bounded."""
+
+    length = 0
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        width("format", *numbers(format_spec))
+        shown = str(format(value, format_spec))
+        self.length += len(shown)
+        room("format", self.length)
+        return shown
+
+
+class Format:
+    """A text's ``format`` or ``format_map``, to be called."""
+
+    def __init__(self, environment: jinja2.Environment, text: str, of_map: bool) -> None:
+        self.environment, self.text, self.of_map = environment, text, of_map
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str:
+        if self.of_map:
+            args, kwargs = (), dict(*args, **kwargs)
+        return _Formatter(self.environment).vformat(self.text, args, kwargs)

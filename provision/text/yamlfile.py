@@ -1,0 +1,297 @@
+"""YAML with a memory: plain dicts and lists that know where each of their values stands in the file.
+
+Two traps of YAML 1.1 are taken out: ``0644`` and ``22:22`` stay text (they would be the numbers 420 and
+1342), as YAML 1.2 has it. A key that stands twice in one mapping is an error.
+
+Size, depth and the number of values are bounded before anything is built (:mod:`provision.text.limits`): a few hundred
+bytes of aliases can stand for billions of values, and libyaml's composer crashes the process at some 50,000 levels.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from provision.errors import SpecError, Where
+from provision.secrets import secret
+from provision.text import limits
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+#: Characters. Python refuses longer integers too; PyYAML's numbers to the base of 60 take it minutes.
+_LONGEST_NUMBER = 400
+
+
+class _Resolving(_Loader):  # type: ignore[misc, valid-type]  # the C loader where PyYAML has it
+    """The loader's own copy of the implicit resolvers, with provision's for numbers."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+        for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+    }
+
+
+_Resolving.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+|0o[0-7_]+)$"),
+    list("-+0123456789"),
+)
+# PyYAML's own pattern without numbers to the base of 60, which YAML 1.2 has not.
+_Resolving.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
+
+
+class Map(dict[str, Any]):
+    """A mapping whose ``where[key]`` is the place of that key."""
+
+    __slots__ = ("here", "where")
+
+    def __init__(self, values: Iterable[tuple[str, Any]] = (), here: Where | None = None) -> None:
+        super().__init__(values)
+        self.here = here
+        self.where: dict[str, Where] = {}
+
+
+class Seq(list[Any]):
+    """A list whose ``where[index]`` is the place of that item."""
+
+    __slots__ = ("here", "where")
+
+    def __init__(self, values: Iterable[Any] = (), here: Where | None = None) -> None:
+        super().__init__(values)
+        self.here = here
+        self.where: list[Where] = []
+
+
+class Unsafe(str):
+    """Text tagged ``!unsafe``: never a template, whatever braces stand in it (Ansible's word)."""
+
+    __slots__ = ()
+
+
+def load(path: Path, text: str | None = None) -> Any:
+    """The one document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty.
+
+    Raises :class:`SpecError` with file and line for what YAML or provision refuses.
+    """
+    if text is None:
+        text = limits.text(path)
+    loader = _Resolving(text)
+    try:
+        _check_size(path, text)
+        node = loader.get_single_node()
+        return None if node is None else _Builder(path, loader).build(node, "", ())
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(path, error) from error
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
+    finally:
+        loader.dispose()
+
+
+def bounded(path: Path, text: str) -> Any:
+    """``text`` as PyYAML's safe loader has it, for a file of another program, within the limits of :func:`load`.
+
+    Raises :class:`SpecError` for more than them, and for what is not YAML.
+    """
+    try:
+        _check_size(path, text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise SpecError(f"not YAML: {error}", where=Where(path, 1)) from error
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Count values and levels, aliases expanded, from the parser's events: nothing is built, nothing recurses."""
+    parser = _Loader(text)
+    most, deepest = limits.of(limits.NODES), limits.of(limits.DEPTH)
+    anchors: dict[str, tuple[int, int]] = {}  # name -> values, levels
+    opened: list[tuple[str | None, int]] = []  # anchor, values before it
+    levels: list[int] = [0]  # below each opened collection
+    total = 0
+    try:
+        for event in iter(parser.get_event, None):
+            if isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = opened.pop()
+                height = levels.pop() + 1
+                if anchor is not None:
+                    anchors[anchor] = (total - before, height)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, total))
+                levels.append(0)
+                total, height = total + 1, 0
+            elif isinstance(event, yaml.AliasEvent):
+                values, height = anchors.get(str(event.anchor), (1, 0))
+                total += values
+            elif isinstance(event, yaml.ScalarEvent):
+                total, height = total + 1, 0
+                if event.anchor is not None:
+                    anchors[event.anchor] = (1, 0)
+            else:
+                continue
+            levels[-1] = max(levels[-1], height)
+            if total > most or len(opened) + height > deepest:
+                limit = limits.NODES if total > most else limits.DEPTH
+                what = "the file stands for" if total > most else "the value is nested"
+                aliases = " when its aliases are expanded" if isinstance(event, yaml.AliasEvent) else ""
+                where = Where(path, event.start_mark.line + 1)
+                raise SpecError(f"{what} {limits.more(limit)}{aliases}", where=where, hint=limits.hint(limit))
+    finally:
+        parser.dispose()
+
+
+def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    problem = error.problem or "not YAML"
+    if "\\t" in problem or "'\\t'" in problem:
+        return SpecError(f"not YAML: {problem}", where=Where(path, line), hint="indent with spaces, not with tabs")
+    hint = ""
+    if "mapping values are not allowed" in problem:
+        hint = "a value with a colon and a blank needs quotes, or the line above is not finished"
+    elif "could not find expected ':'" in problem:
+        hint = "a key needs a colon and a blank after it"
+    return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
+
+
+class _Builder:
+    def __init__(self, path: Path, loader: Any) -> None:
+        self.path, self.loader = path, loader
+
+    def _where(self, node: yaml.Node) -> Where:
+        return Where(self.path, node.start_mark.line + 1)
+
+    def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
+        if any(node is other for other in above):
+            raise SpecError("an alias inside the very thing it names", where=self._where(node), key=key)
+        if node.tag == "!secret":
+            return self._secret(node, key, above)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, key, (*above, node))
+        if isinstance(node, yaml.SequenceNode):
+            return self._sequence(node, key, (*above, node))
+        return self._scalar(node, key)
+
+    def _secret(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Unsafe:
+        """A token in its place; never a template."""
+        given: object = None
+        if isinstance(node, yaml.MappingNode):
+            given = self._mapping(node, key, (*above, node))
+        elif isinstance(node, yaml.ScalarNode):
+            given = node.value
+        return Unsafe(secret.declare(key, given, self._where(node)))
+
+    def _scalar(self, node: yaml.Node, key: str) -> Any:
+        if secret.marked(node.value):
+            hint = "name the variable that is !secret; a token is nothing outside of the run that made it"
+            raise SpecError("text must not hold a secret's token", where=self._where(node), key=key, hint=hint)
+        if node.tag != "!unsafe" and not node.tag.startswith("tag:yaml.org,2002:"):
+            hint = "decrypt it, or give the value by --extra-vars" if node.tag == "!vault" else ""
+            raise SpecError(f"unknown YAML tag {node.tag}", where=self._where(node), key=key, hint=hint)
+        if node.tag == "!unsafe":
+            return Unsafe(node.value)
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            raise SpecError(
+                f"not a value: a number of more than {_LONGEST_NUMBER} characters", where=self._where(node), key=key
+            )
+        try:
+            if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
+                return int(node.value.replace("_", ""), 8)
+            return self.loader.construct_object(node)
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
+            # With an explicit tag, such as !!bool, PyYAML's constructors raise whatever the text leads them to.
+            reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+            raise SpecError(f"not a value: {reason}", where=self._where(node), key=key) from error
+
+    def _sequence(self, node: yaml.SequenceNode, key: str, above: tuple[yaml.Node, ...]) -> Seq:
+        items = Seq(here=self._where(node))
+        for index, child in enumerate(node.value):
+            items.where.append(self._where(child))
+            items.append(self.build(child, f"{key}[{index}]", above))
+        return items
+
+    def _mapping(self, node: yaml.MappingNode, key: str, above: tuple[yaml.Node, ...]) -> Map:
+        result = Map(here=self._where(node))
+        merged: list[Map] = []
+        for key_node, value_node in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                base = self.build(value_node, key, above)
+                merged += [part for part in (base if isinstance(base, Seq) else [base]) if isinstance(part, Map)]
+                continue
+            if key_node.tag == "!secret":
+                raise SpecError("a key must not be a secret", where=self._where(key_node), key=key)
+            name = self.build(key_node, key, above)
+            if not isinstance(name, str):
+                name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if name is None:
+                raise SpecError("a key must be text", where=self._where(key_node), key=key)
+            path = f"{key}.{name}" if key else name
+            if name in result:
+                first = result.where[name].line
+                raise SpecError(
+                    f"stands twice in one mapping (first on line {first})",
+                    where=self._where(key_node),
+                    key=path,
+                    hint="YAML would silently keep only the last; remove one",
+                )
+            result[name] = self.build(value_node, path, above)
+            result.where[name] = self._where(key_node)
+        for part in merged:  # the mapping's own keys win over those that it merges (YAML's merge key)
+            for name, value in part.items():
+                if name not in result:
+                    result[name] = value
+                    result.where[name] = part.where[name]
+        return result
+
+
+def locate(data: Any, path: Iterable[object]) -> Where | None:
+    """The place of the deepest part of ``path`` that exists in ``data``."""
+    where: Where | None = getattr(data, "here", None)
+    for part in path:
+        if isinstance(data, Map) and isinstance(part, str) and part in data:
+            where, data = data.where.get(part, where), data[part]
+        elif isinstance(data, Seq) and isinstance(part, int) and part < len(data):
+            where = data.where[part] if part < len(data.where) else where
+            data = data[part]
+        else:
+            break
+    return where
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that ``word`` is most likely meant to be."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def named(value: Any) -> str:
+    """A value in the words of YAML, for a message."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple, set)):
+        return "a list"
+    if isinstance(value, bytes):
+        return "binary data"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "nothing" if value is None else repr(value)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word nearest to ``word``, or ``""``."""
+    close = closest(word, known)
+    return f'did you mean "{close}"?' if close else ""

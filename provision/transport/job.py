@@ -1,0 +1,391 @@
+"""A job on a host: started there, followed, found again when the connection broke off, confirmed by a new one.
+
+What became of it is what the host's own receipt says, never what we think.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from fabric import Connection
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from provision.lines import BLANK, lines_of
+from provision.model import Call, Event
+from provision.project.host_config import HostConfig
+from provision.remote.protocol import Seen, WireError
+from provision.remote.script import job_script, receipt_script, submit_script
+from provision.remote.transaction import Work
+from provision.secrets.secret import mask
+from provision.transport.execute import Finished, execute
+from provision.transport.failure import NotBegun
+from provision.transport.ssh import HostError
+
+OnEvent = Callable[[Event], None]
+Frame = tuple[str, ...]
+Verb = Literal["attach", "confirm", "reached", "revoke"]
+
+#: Seconds between attempts to come in again; the last repeats.
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
+#: How long after the time for a confirmation a host is waited for: it may be restarting what it put back.
+_PATIENCE = 120.0
+
+#: The host is there, and lets this login in no more.
+_REFUSALS = ("host_key", "auth", "become")
+#: Seconds until a refused login is tried once more. More of them would look like an attack (fail2ban, faillock).
+_SECOND_TRY = 2.0
+#: Seconds between further attempts of a refused login, from the moment on at which the host rolls back by itself.
+_LATER_TRIES = 10.0
+
+#: How often a host is asked that answers what is no answer: its record is broken, and stays so.
+_UNREAD = 5
+
+_WHY = {
+    "unconfirmed": (
+        "unconfirmed",
+        "not confirmed within {within} s: the controller could not log in again, so the host rolled the change back",
+    ),
+    "died": ("interrupted", "the change died in the middle; the host put everything back"),
+    "interrupted": ("interrupted", "the change was broken off (a power cut?); the host put everything back"),
+    "hung": ("interrupted", "the change hung and was ended; the host put everything back"),
+    "unhealthy": ("unhealthy", "{detail}; the host put everything back"),
+    "drift": ("drift", "every step succeeded, but the host was still not as wanted; it put everything back"),
+}
+
+
+#: Frames that have in them what programs on the host have printed.
+_PRINTED = ("step.failed", "unhealthy", "note", "died", "undone", "unkept", "drifted")
+#: What a job sends -> how many fields it has at the least, its name among them.
+_FIELDS = {
+    "step.begin": 2,
+    "step.done": 2,
+    "step.failed": 4,
+    "note": 2,
+    "armed": 2,
+    "undone": 4,
+    "locked": 3,
+    "drifted": 2,
+    "unkept": 2,
+    "unhealthy": 2,
+    "died": 3,
+    "result": 2,
+}
+
+
+class _Progress(Struct):
+    """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
+
+    host: str
+    names: list[str]
+    on_event: OnEvent
+    #: frames that were told before the connection broke off
+    known: int = 0
+    told: int = 0
+    done: list[str] = field(default_factory=list)
+    after: list[Frame] = field(default_factory=list)
+    refused: list[Frame] = field(default_factory=list)
+    failed: list[Frame] = field(default_factory=list)
+    failed_undo: str = ""
+    #: what the rollback did, a thing a line
+    undone: str = ""
+    #: why the host let no new login in
+    refused_login: str = ""
+    result: str | None = None
+    ended: bool = False
+
+    def frame(self, frame: Frame) -> None:
+        kind = frame[0]
+        if not self._fits(frame):
+            raise WireError(f"not what a job sends: {[word[:80] for word in frame[:4]]}")
+        if kind in _PRINTED:
+            frame = tuple(mask(word) for word in frame)
+        if kind == "result":
+            self.result = frame[1]
+            return
+        if kind == "undone":
+            # The host's receipt says so again, for those who were not there.
+            self.failed_undo, self.undone = frame[2], frame[3]
+            return
+        if self.ended:
+            self.after.append(frame)
+            return
+        self.told += 1
+        emit = self.on_event if self.told > self.known else _nobody
+        if kind == "step.begin":
+            name, number = self.names[int(frame[1])], int(frame[1]) + 1
+            emit(Event(kind, self.host, {"step": name, "number": number, "of": len(self.names)}))
+        elif kind == "step.done":
+            self.done.append(self.names[int(frame[1])])
+            emit(Event(kind, self.host, {"step": self.names[int(frame[1])]}))
+        elif kind == "note":
+            emit(Event(kind, self.host, {"text": frame[1]}))
+        elif kind == "armed":
+            emit(Event("armed", self.host, {"seconds": int(frame[1])}))
+        elif kind in ("locked", "drifted", "unkept"):
+            self.refused.append(frame)
+        elif kind in ("step.failed", "unhealthy", "died"):
+            self.failed.append(frame)
+        self.ended = kind == "steps.end"
+
+    def _fits(self, frame: Frame) -> bool:
+        if len(frame) < _FIELDS.get(frame[0], 1):
+            return False
+        if frame[0].startswith("step."):
+            return frame[1] in map(str, range(len(self.names)))
+        return frame[0] != "armed" or (frame[1].isdecimal() and len(frame[1]) < 10)
+
+
+def _nobody(event: Event) -> None:
+    """It was told already."""
+
+
+class Job(Struct, frozen=True):
+    """``looks`` are what is looked at when the steps are done; ``reconnect`` opens a new connection to the host."""
+
+    config: HostConfig
+    work: Work
+    looks: Sequence[Call]
+    deadline: float
+    on_event: OnEvent
+    reconnect: Callable[[], Connection]
+
+    def run(self, connection: Connection, left_over: Callable[[Seen], list[str]]) -> None:
+        """Start it and follow it to its end; ``left_over`` tells what is not as wanted then.
+
+        Raises :class:`HostError` for every other end than a host that is as wanted.
+        """
+        progress, finished = self._submit(connection)
+        if progress.refused:
+            raise self._refused(progress)
+        if progress.result is None and finished.status:
+            names = tuple(progress.names)
+            why = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
+            message = f"the job could not be started{mask(why)}"
+            raise HostError("record", message, detail=finished.stderr, undone=names)
+        left: list[str] = []
+        if progress.result in ("done", "waiting"):
+            try:
+                left = left_over(reported(progress.after, finished))
+            except HostError as error:
+                left = [error.failure.message]
+        if progress.result == "waiting":
+            answer = self._ask("revoke", "drift", connection) if left else self._ask("confirm", "", connection)
+            progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
+            if answer.refused_login and answer.result != "done":
+                left = [*left, answer.refused_login]
+        elif progress.result == "done" and not left:
+            self._reach(progress)
+        if progress.result == "done" and not left:
+            return
+        raise self._error(progress, left, finished)
+
+    def _reach(self, progress: _Progress) -> None:
+        """Log in again after a change that armed no rollback, because all its steps are known to be harmless.
+
+        Raises :class:`HostError` where the host lets this login in no more.
+        """
+        try:
+            end = min(self.deadline, time.monotonic() + self.work.confirm_within)
+            self._persist("reached", "", self._progress(), end)
+        except HostError as error:
+            failure = error.failure
+            if failure.kind == "left":
+                raise
+            message = (
+                f"the host was changed, and cannot be reached any more: {failure.message}; no rollback was armed, "
+                "because the changed things are known to be harmless"
+            )
+            raise HostError("unconfirmed", message, detail=failure.detail, done=tuple(progress.done)) from error
+
+    def _submit(self, connection: Connection) -> tuple[_Progress, Finished]:
+        progress = self._progress()
+        secrets: dict[str, str] = {}
+        job = job_script(self.work, self.looks, secrets)
+        script = submit_script(self.work.run, job, secrets, self.work.secrets)
+        try:
+            finished = execute(connection, self.config.host.login, script, self.deadline, progress.frame)
+            if progress.result is not None or finished.status is not None:
+                return progress, finished
+            broken = HostError("disconnected", "the connection broke off", detail=finished.stderr)
+        except HostError as error:
+            if error.failure.kind != "disconnected":
+                raise self._with_steps(error, progress) from error
+            broken = error
+        self.on_event(Event("note", self.config.host.name, {"text": "the connection broke off; coming in again"}))
+        return self._find_again(progress, broken)
+
+    def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
+        """The host goes on without us: come in again, and learn what it did."""
+        progress = self._progress(known=before.told)
+        finished = self._persist("attach", "", progress, self.deadline)
+        if progress.result == "none":  # it never got the job
+            raise self._with_steps(error, before) from error
+        return progress, finished
+
+    def _ask(self, verb: Verb, reason: str, held: Connection) -> _Progress:
+        """Over a connection that is made now: that the host lets the operator in is a part of the answer.
+
+        ``held`` was made before the change. Where the host refuses new logins, it is told over that one to roll back at
+        once; else it does so by itself when the time for the confirmation is over.
+        """
+        progress = self._progress()
+        end = min(self.deadline, time.monotonic() + self.work.confirm_within + _PATIENCE)
+        self._persist(verb, reason, progress, end, held)
+        return progress
+
+    def _persist(
+        self, verb: Verb, reason: str, progress: _Progress, end: float, held: Connection | None = None
+    ) -> Finished:
+        """Ask over a new connection until the host answers. Raises :class:`HostError` when the time is over, and for a
+        login that is refused where no rollback could bring it back."""
+        script = receipt_script(verb, self.work.run, reason)
+        attempt, refused, unread, began = 0, 0, 0, time.monotonic()
+        while True:
+            told = self._told(progress)
+            try:
+                connection = self.reconnect()
+                try:
+                    finished = execute(connection, self.config.host.login, script, end, told.frame)
+                finally:
+                    connection.close()
+                if told.result is None:
+                    said = lines_of(finished.stderr)[-1] if finished.stderr else f"it ended with {finished.status}"
+                    raise HostError("auth", f"the login starts no shell that runs a script: {said}")
+            except HostError as error:
+                pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
+                refusal = error.failure.kind in _REFUSALS or isinstance(error, NotBegun)
+                unread += error.failure.kind == "protocol" and not refusal
+                if refusal:
+                    refused += 1
+                    progress.refused_login = error.failure.message
+                    if refused > 1 and not self.work.risky:
+                        raise self._lost(error, progress) from error
+                    if refused == 2 and held is not None and (done := self._roll_back(held, progress, end)) is not None:
+                        return done
+                    pause = _SECOND_TRY
+                    if refused > 1:
+                        pause = max(_LATER_TRIES, began + self.work.confirm_within + 2 - time.monotonic())
+                if time.monotonic() + pause >= end or error.failure.kind == "left" or unread == _UNREAD:
+                    raise self._lost(error, progress) from error
+                time.sleep(pause)
+                attempt += 1
+                continue
+            self._take(progress, told)
+            return finished
+
+    def _roll_back(self, held: Connection, progress: _Progress, end: float) -> Finished | None:
+        """Tell the host over a connection from before the change that new logins are refused; ``None`` where that one
+        can say nothing any more."""
+        if not held.is_connected:
+            return None
+        told = self._told(progress)
+        script = receipt_script("revoke", self.work.run, "unconfirmed")
+        try:
+            finished = execute(held, self.config.host.login, script, end, told.frame)
+        except HostError:
+            return None
+        if not (told.result or "").startswith("rolled_back"):
+            return None
+        self._take(progress, told)
+        return finished
+
+    def _told(self, progress: _Progress) -> _Progress:
+        return replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
+
+    def _take(self, progress: _Progress, told: _Progress) -> None:
+        for name in ("told", "done", "after", "refused", "failed", "failed_undo", "undone", "result", "ended"):
+            setattr(progress, name, getattr(told, name))
+
+    def _progress(self, known: int = 0) -> _Progress:
+        return _Progress(self.config.host.name, [step.name for step in self.work.steps], self.on_event, known)
+
+    def _refused(self, progress: _Progress) -> HostError:
+        frame = progress.refused[0]
+        names = tuple(progress.names)
+        if frame[0] == "drifted":
+            message = "the host was changed by somebody else since its plan was made; nothing was done"
+            return HostError("drifted", message, detail=frame[1], undone=names)
+        if frame[0] == "unkept":
+            why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
+            message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
+            return HostError("record", message, detail=frame[1], undone=names)
+        if frame[1].startswith("run "):
+            owner = f"{frame[1]} waits for its confirmation"
+        else:
+            owner = f"process {frame[1].partition(':')[0]}, since {frame[2]}" if frame[2] else "an unknown process"
+        return HostError("locked", f"another run works on this host ({owner})", undone=names)
+
+    def _error(self, progress: _Progress, left: list[str], finished: Finished) -> HostError:
+        word, _, reason = (progress.result or "").partition(" ")
+        rolled_back = word == "rolled_back"
+        more = {"done": tuple(progress.done), "rolled_back": rolled_back}
+        if rolled_back:
+            more["detail"] = _undone(progress)
+        if progress.failed and progress.failed[0][0] == "step.failed":
+            _, index, status, output = progress.failed[0]
+            name = progress.names[int(index)]
+            detail = "\n".join(text for text in (output, str(more.pop("detail", ""))) if text)
+            undone = tuple(progress.names[int(index) :])
+            return HostError("step", f"{name} failed with {status}", step=name, undone=undone, detail=detail, **more)
+        if word == "done":
+            message = "every step succeeded, but the host is still not as wanted"
+            return HostError("drift", message, **more, detail="\n".join(left))
+        undone = tuple(progress.names[len(progress.done) :])
+        if rolled_back and reason in _WHY:
+            detail = progress.failed[0][1] if progress.failed else ""
+            kind, message = _WHY[reason]
+            more["detail"] = "\n".join(text for text in (*left, str(more["detail"])) if text)
+            text = message.format(within=self.work.confirm_within, detail=detail)
+            return HostError(kind, text, undone=undone, **more)
+        return HostError("disconnected", "the job on the host was killed", undone=undone, **more)
+
+    def _lost(self, error: HostError, progress: _Progress) -> HostError:
+        """The host can't be asked any more; what it said last is all that we know."""
+        failure = error.failure
+        message = f"{failure.message}; how the change ended is not known (provision runs)"
+        return HostError(failure.kind, message, detail=failure.detail, done=tuple(progress.done))
+
+    def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
+        failure = error.failure
+        return HostError(
+            failure.kind,
+            failure.message,
+            step=failure.step,
+            detail=failure.detail,
+            done=tuple(progress.done),
+            undone=tuple(progress.names[len(progress.done) :]),
+        )
+
+
+def _undone(progress: _Progress) -> str:
+    """What a rollback did to the host, in words."""
+    lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
+    if not lines and not progress.failed_undo:
+        lines = ["the rollback: nothing had to be restored"]
+    if progress.failed_undo:
+        lines += ["could not be put back:", progress.failed_undo.rstrip(BLANK)]
+    return "\n".join(lines)
+
+
+def reported(frames: list[Frame], finished: Finished) -> Seen:
+    """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
+    if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
+        _, stage, status = frames[-1]
+        if stage == "begin":
+            said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
+            hint = "does a start file such as ~/.bashrc exit or read standard input?"
+            message = f"the script on the host ended with {status} as it began{said} ({hint})"
+            raise HostError("look", message, step=stage, detail=finished.stderr)
+        raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
+    ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
+    if not ended and finished.status is None:
+        raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
+    if not ended:
+        raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
+    try:
+        return Seen.of(frames)
+    except WireError as error:
+        raise HostError("look", str(error)) from error

@@ -1,0 +1,85 @@
+"""Send a blob to a host, from where an earlier attempt broke off; over the connection that there is."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import paramiko
+from fabric import Connection
+
+from provision.model import Blob, Changed, Login
+from provision.remote.script import blob_script
+from provision.transport.execute import execute
+from provision.transport.failure import HostError
+from provision.transport.session import become_says, broken_off, start, text
+
+HOME = "/var/lib/provision/blobs"
+#: Bytes that are handed to the channel at a time.
+_PIECE = 64 * 1024
+
+
+def send(
+    connection: Connection,
+    login: Login,
+    blob: Blob,
+    deadline: float,
+    emit: Callable[[str], None],
+) -> None:
+    """Nothing is sent where the host has it, or what it is for. Raises :class:`HostError`; after
+    ``disconnected`` another call goes on with what has arrived."""
+    try:
+        packed = blob.packed()
+    except Changed as error:
+        raise HostError("drifted", f"{error}; nothing was done") from error
+    except OSError as error:
+        raise HostError("step", f"{blob.title} can't be packed: {error}", step="sending") from error
+    there = _ask(connection, login, blob_script("blob_state", blob.name, packed.sha256, *blob.spares), deadline)
+    if there == "here":
+        return
+    if not re.fullmatch("[0-9]{1,18}", there):
+        raise HostError("protocol", f"the host does not say how much of {blob.title} it has: {there[:80]!r}")
+    start = min(int(there), packed.size)
+    behind = f", from byte {start} on" if start else ""
+    emit(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
+    with open(packed.path, "rb") as file:
+        file.seek(start)
+        part = f"{HOME}/{blob.name}.{packed.sha256}.part"
+        _pour(connection, login, part, file.read, deadline)
+    # The host compares what it has with the hash of the bytes that were checked, not of those that were read just now.
+    if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
+        message = f"{blob.title} did not arrive as it was planned: it was changed on the way, or while it was sent"
+        raise HostError("step", message, step="sending")
+
+
+def _ask(connection: Connection, login: Login, script: str, deadline: float) -> str:
+    frames: list[tuple[str, ...]] = []
+    finished = execute(connection, login, script, deadline, frames.append)
+    answer = next((frame[1] for frame in frames if frame[0] == "blob" and len(frame) > 1), None)
+    if answer is None:
+        raise HostError("record", "the host can't take what is to be sent", detail=finished.stderr)
+    return answer
+
+
+def _pour(connection: Connection, login: Login, part: str, read: Callable[[int], bytes], deadline: float) -> None:
+    """Everything that is left, into the end of a file of the host's."""
+    if not re.fullmatch(r"[a-z0-9/.]+", part):
+        raise ValueError(part)
+    try:
+        channel = start(connection, login, deadline, f"umask 077; exec cat >>{part}")
+        while data := read(_PIECE):
+            channel.sendall(data)
+        channel.shutdown_write()
+        channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+        status = channel.exit_status if channel.exit_status_ready() else -1
+        said = text(channel.recv_stderr(4096)) if channel.recv_stderr_ready() else ""
+        channel.close()
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise broken_off(deadline, "", error) from error
+    if status == -1:
+        raise broken_off(deadline, said, None)
+    if status != 0:
+        if login.become and "password" in said:
+            raise HostError("become", become_says(login, said), detail=said)
+        raise HostError("step", "the host could not keep what was sent", step="sending", detail=said)

@@ -1,0 +1,199 @@
+"""Frames: whatever a host sends, in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provision.remote import protocol
+from provision.remote.protocol import BEGIN, NOISE, Frames, Seen, TooMuch, WireError, parsed
+
+
+def encode(*frames: tuple[str, ...]) -> bytes:
+    """What `emit` of prelude.sh sends."""
+    parts = []
+    for frame in frames:
+        fields = [field.encode() for field in frame]
+        parts.append(b"%d;" % len(fields) + b"".join(b"%d:%s," % (len(f), f) for f in fields) + b"\n")
+    return BEGIN + b"".join(parts)
+
+
+FIELDS = st.lists(st.lists(st.text(max_size=30), min_size=1, max_size=5).map(tuple), max_size=6)
+
+
+@given(FIELDS, st.integers(1, 7))
+def test_any_frames_in_any_pieces(frames: list[tuple[str, ...]], size: int) -> None:
+    data, decoder = encode(*frames), Frames()
+    found = []
+    for start in range(0, len(data), size):
+        found += list(decoder.feed(data[start : start + size]))
+    assert found == frames
+    assert not decoder.unfinished
+
+
+def test_noise_before_the_begin_is_passed_over() -> None:
+    decoder = Frames()
+    assert list(decoder.feed(b"Welcome!\n1;5:noise,\n")) == []
+    assert list(decoder.feed(encode(("a", "b")))) == [("a", "b")]
+
+
+@pytest.mark.parametrize("data", [b"noise\n", b"1;3:abc.\n", b"1;3:abc,x", b"x;", b";", b"99999999999999;", b"1:3;"])
+def test_what_is_no_frame_is_an_error(data: bytes) -> None:
+    with pytest.raises(WireError):
+        list(Frames().feed(BEGIN + data))
+
+
+def test_an_unfinished_frame_is_known_as_such() -> None:
+    decoder = Frames()
+    assert list(decoder.feed(encode(("a", "b"))[:-3])) == []
+    assert decoder.unfinished
+
+
+def test_bytes_that_are_no_utf8_survive() -> None:
+    decoder = Frames()
+    (frame,) = decoder.feed(BEGIN + b"1;3:\xff\x80\x81,\n")
+    assert frame[0].encode("utf-8", "surrogateescape") == b"\xff\x80\x81"
+
+
+def test_contents_are_cut_by_the_sizes_of_stat() -> None:
+    frames = [
+        ("file", "/a", "regular file:644:root:root:1:2:3:3"),
+        ("file", "/b", "regular empty file:644:root:root:1:2:3:0"),
+        ("file", "/c", "regular file:644:root:root:1:2:3:2"),
+        ("contents", "", "a\n\n\n\nLinux", "/a", "/b", "/c"),
+    ]
+    seen = Seen.of(frames)
+    assert (seen.content("/a"), seen.content("/b"), seen.content("/c")) == (b"a\n\n", b"", b"\n\n")
+    with pytest.raises(WireError, match="changed while"):
+        Seen.of([*frames[:3], ("contents", "", "a\n\n\nLinux", "/a", "/b", "/c")])
+
+
+def lines_run(work: Callable[[], object]) -> int:
+    """How many lines of protocol.py ``work`` runs."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        if frame.f_code.co_filename != protocol.__file__:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_a_frame_of_many_fields_costs_as_much_in_small_pieces_for_each_field() -> None:
+    """Fields that have come are not decoded again with each piece."""
+
+    def cost(fields: int) -> float:
+        data, decoder = encode(("x" * 10,) * fields), Frames()
+        pieces = [data[start : start + 16] for start in range(0, len(data), 16)]
+        return lines_run(lambda: [list(decoder.feed(piece)) for piece in pieces]) / fields
+
+    assert cost(2_000) < 1.5 * cost(200)
+
+
+class Counted(bytearray):
+    """Counts the bytes that are copied into it, out of it, or searched."""
+
+    work = 0
+
+    def __iadd__(self, data: Any) -> Counted:  # type: ignore[misc]  # as bytearray has it
+        Counted.work += len(data)
+        super().__iadd__(data)
+        return self
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        Counted.work += len(found) if isinstance(place, slice) else 1
+        return found
+
+    def find(self, what: Any, start: Any = 0, end: Any = None) -> int:
+        Counted.work += (len(self) if end is None else min(end, len(self))) - start
+        return super().find(what, start, end)
+
+
+@pytest.mark.parametrize("fields", [1, 1000])
+def test_an_answer_of_32_mib_is_copied_twice_and_searched_no_more(fields: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "bytearray", Counted, raising=False)
+    Counted.work = 0
+    size = 32 * 1024 * 1024
+    data, decoder = encode(("x" * (size // fields),) * fields), Frames()
+    assert isinstance(decoder._rest, Counted)
+    for start in range(0, len(data), 32_768):
+        (*found,) = decoder.feed(data[start : start + 32_768])
+    assert len(found) == 1
+    # Once into the buffer, once out of it; and some digits for each field and piece.
+    assert size <= Counted.work < 2.1 * size
+
+
+def test_noise_without_end_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "bytearray", Counted, raising=False)
+    Counted.work = 0
+    decoder = Frames()
+    for _ in range(NOISE // 64):
+        assert list(decoder.feed(b"x" * 64)) == []
+    assert len(decoder._rest) < len(BEGIN)
+    assert Counted.work < 3 * NOISE
+    with pytest.raises(TooMuch, match="1 MiB before the first line"):
+        list(decoder.feed(b"x"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"1;1001:", "more than 1000 bytes in one answer .provision_answer_limit."),
+        (b"1;9999999999:", "more than 1000 bytes"),
+        (b"9999999999;", "more than 500000 fields in one answer"),
+        (b"500001;0:,", "more than 500000 fields"),
+        (b"1;1:a,\n" * 200, "more than 1000 bytes"),
+    ],
+)
+def test_what_is_announced_beyond_a_limit_is_refused_at_once(data: bytes, said: str) -> None:
+    with pytest.raises(TooMuch, match=said):
+        list(Frames(1000).feed(BEGIN + data))
+
+
+def test_fields_are_counted_over_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "FIELDS", 6)
+    decoder = Frames()
+    assert len(list(decoder.feed(encode(("a",) * 3, ("b",) * 3)))) == 2
+    with pytest.raises(TooMuch):
+        list(decoder.feed(b"1;0:,\n"))
+
+
+def test_a_frame_without_fields_is_none() -> None:
+    with pytest.raises(WireError):
+        list(Frames().feed(BEGIN + b"0;\n"))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\x1b[2J"])
+def test_json_of_a_host_that_is_none_is_an_error_of_the_host(text: str) -> None:
+    with pytest.raises(WireError, match="JSON"):
+        parsed(text)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [("contents", "", "aLinux", "/a")],
+        [("file", "/a", "regular file:644:root:root:1:2:3:-1"), ("contents", "", "Linux", "/a")],
+        [("file", "/a"), ("contents", "", "Linux", "/a")],
+        [("content", "/a", "é")],
+    ],
+)
+def test_a_look_that_contradicts_itself_is_an_error_of_the_host(frames: list[tuple[str, ...]]) -> None:
+    with pytest.raises(WireError):
+        Seen.of(frames)

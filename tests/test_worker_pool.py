@@ -1,0 +1,131 @@
+"""The threads that go through hosts: every one once, so many at a time, and none waits for one that froze."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from provision.rollout.worker_pool import Member, Shift
+
+
+def test_every_item_once_and_never_more_at_a_time() -> None:
+    lock, done, under_way, most = threading.Lock(), Counter[int](), [0], [0]
+
+    def job(item: int, member: Member) -> None:
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        time.sleep(0.001)
+        with lock:
+            under_way[0] -= 1
+            done[item] += 1
+
+    Shift(range(200), job, 7).wait()
+    assert done == Counter(range(200))
+    assert most[0] == 7
+    Shift([], job, 7).wait()
+
+
+def test_hosts_that_freeze_hold_up_nobody() -> None:
+    """Four places, and six hosts that freeze first: the others are through before any of those has answered."""
+    thawed, others, order = threading.Event(), threading.Semaphore(0), []
+
+    def job(item: int, member: Member) -> None:
+        member.waits(True)
+        if item < 6:
+            assert thawed.wait(30)
+        member.waits(False)
+        order.append(item)
+        others.release()
+
+    shift = Shift(range(30), job, 4, patience=0.05)
+    waiter = threading.Thread(target=shift.wait)
+    waiter.start()
+    for _ in range(24):
+        assert others.acquire(timeout=30)
+    assert set(order) == set(range(6, 30))
+    thawed.set()
+    waiter.join(30)
+    assert sorted(order) == list(range(30))
+
+
+def test_who_comes_back_waits_for_a_place() -> None:
+    """Of what is really worked at, there is never more at a time than there are places."""
+    lock, working, most, frozen = threading.Lock(), [0], [0], threading.Barrier(5)
+
+    def job(item: int, member: Member) -> None:
+        member.waits(True)
+        if item < 4:
+            frozen.wait(30)  # all of them thaw at once, when the fifth is at work
+        member.waits(False)
+        with lock:
+            working[0] += 1
+            most[0] = max(most[0], working[0])
+        if item == 4:
+            frozen.wait(30)
+        time.sleep(0.02)
+        with lock:
+            working[0] -= 1
+
+    Shift(range(12), job, 2, patience=0.02).wait()
+    assert most[0] <= 2
+
+
+def test_hosts_that_are_all_slow_are_not_frozen() -> None:
+    """At first nobody knows; once some have answered, no more are asked at a time than there are places."""
+    lock, waiting, begun, most = threading.Lock(), [0], [0], [0]
+
+    def job(item: int, member: Member) -> None:
+        member.waits(True)
+        with lock:
+            begun[0] += 1
+            waiting[0] += 1
+            if begun[0] > 12:
+                most[0] = max(most[0], waiting[0])
+        time.sleep(0.3)
+        with lock:
+            waiting[0] -= 1
+        member.waits(False)
+
+    Shift(range(24), job, 2, patience=0.05).wait()
+    assert begun[0] == 24
+    assert most[0] <= 2
+
+
+def test_errors_of_ours_are_told_and_the_others_go_on() -> None:
+    done = []
+
+    def job(item: int, member: Member) -> None:
+        if item == 1:
+            raise RuntimeError("ours")
+        done.append(item)
+
+    with pytest.raises(RuntimeError, match="ours"):
+        Shift(range(5), job, 2).wait()
+    assert sorted(done) == [0, 2, 3, 4]
+
+
+def test_cancelled_begins_no_other() -> None:
+    go, begun = threading.Event(), []
+
+    def job(item: int, member: Member) -> None:
+        begun.append(item)
+        assert go.wait(30)
+
+    shift = Shift(range(9), job, 2)
+    shift.cancel()
+    go.set()
+    shift.wait()
+    assert sorted(begun) == [0, 1]
+
+
+def test_no_thread_is_left() -> None:
+    before = set(threading.enumerate())
+    Shift(range(50), lambda item, member: None, 10).wait()
+    end = time.monotonic() + 10
+    while set(threading.enumerate()) - before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) <= before
