@@ -38,6 +38,8 @@ _SAYS = (
         "host_key",
     ),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
+    # What came of a ProxyCommand or a jump host, which has no address for ssh: another try would be no better.
+    (r"UNKNOWN port 65535", "unreachable"),
     (r"kex_exchange_identification|Connection (closed|reset) by|banner", "dropped"),
 )
 
@@ -111,9 +113,9 @@ class Process(Line):
         self._channels.append(channel)
         if self._closed:
             channel.kill()
-        said = bytearray()
+        said, there = bytearray(), f"{mark}\n".encode()
         # ssh gives up on a silent host by itself; a host that drips is the watchdog's.
-        while mark.encode() not in said and time.monotonic() < deadline and len(said) < NOISE:
+        while there not in said and time.monotonic() < deadline and len(said) < NOISE:
             channel.in_buffer.set_event(ready := threading.Event())
             if channel.recv_ready():
                 said += channel.recv(65_536)
@@ -121,7 +123,7 @@ class Process(Line):
                 break
             else:
                 ready.wait(max(0.0, deadline - time.monotonic()))
-        if mark.encode() not in said:
+        if there not in said:
             raise self._refused(channel, said, deadline)
         return channel
 
@@ -131,10 +133,13 @@ class Process(Line):
             if time.monotonic() >= deadline:
                 return HostError("timeout", f"{self._one.name} did not let us in before the host's deadline")
             return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not end")
-        name, words = self._one.name, channel.logged
+        name, err = self._one.name, b""
+        while channel.recv_stderr_ready():
+            err += channel.recv_stderr(4096)
         if not channel.failed and channel.exit_status != FAILED:
-            err = channel.recv_stderr(4096) if channel.recv_stderr_ready() else b""
             return not_begun(self._login, channel.exit_status, bytes(said), err)
+        # The ssh of a jump host, and a ProxyCommand, have written to standard error what became of them.
+        words = f"{err.decode('utf-8', 'replace')}\n{channel.logged}"
         kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
         lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
         text = "; ".join(text.strip(" \r") for text in lines)

@@ -250,7 +250,7 @@ ROWS = [
         HERE + "Host web\n  ProxyJump jump\n" + "Host jump\n  HostName {address}\n  Port 2222\n"
         "  UserKnownHostsFile {folder}/empty\n",
         "host_key",
-        openssh="unreachable",
+        openssh="host_key",
     ),
     Row(
         "ProxyJump that refuses the key",
@@ -258,7 +258,7 @@ ROWS = [
         "auth",
         base="Host jump\n  IdentityFile {folder}/stranger\nHost !jump *\n  IdentityFile {key}\n"
         + BASE.replace("  IdentityFile {key}\n", ""),
-        openssh="unreachable",
+        openssh="auth",
     ),
     Row(
         "ProxyCommand",

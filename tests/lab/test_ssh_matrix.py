@@ -233,13 +233,9 @@ def by_ssh(place: Place, row: Row) -> str:
         else []
     )
     argv = ["ssh", "-o", "BatchMode=yes", *more, *words, "-o", "ConnectTimeout=10", "--", login.address, SAYS]
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, input="", env=environment(place, row), timeout=60
-        )
-    except subprocess.TimeoutExpired:
-        assert "SessionType none" in row.config, "it waits for a session that never comes"
-        return ""
+    if "SessionType none" in row.config:
+        return ""  # ssh waits for a session that never comes
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, input="", env=environment(place, row))
     return _place(done.stdout) if done.returncode == 0 else ""
 
 
