@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from paramiko.server import InteractiveQuery
 
 from provision.errors import SpecError
 from provision.model import Host, Login
-from provision.transport import known_hosts
+from provision.transport import known_hosts, upload
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
 from provision.transport.failure import NotBegun
@@ -24,6 +25,7 @@ from provision.transport.proxy_command import ProxyCommand
 from provision.transport.shell import Shell
 from provision.transport.ssh import Connecting, HostError, Transport, cut
 from tests.sshd import Sshd, listening
+from tests.test_session import SUDO
 
 FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
 
@@ -185,6 +187,46 @@ def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Tran
             one = login(clean, port, known, key_file=key, transport=transport, become=become)
             with pytest.raises(NotBegun, match=r"did not run sh: it said 'This account is closed\.' and ended with 1"):
                 execute(ways().open(Host("web", (), one), soon()), one, FRAME, soon(), lambda frame: None)
+
+
+@both
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_sudo_gets_its_password_and_nothing_else(
+    clean: Path, ways: Callable[..., Transport], transport: str, password: str
+) -> None:
+    key = keygen(clean / "key")
+    (clean / "sudo").write_text(SUDO)
+    (clean / "sudo").chmod(0o755)
+    sshd = Guarded(["publickey"], public(key))
+    sshd.environment |= {"PATH": f"{clean}:/usr/bin:/bin", "SUDO_HOME": str(clean), "LC_ALL": "C"}
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport, become=True, become_password=password)
+        connection = ways().open(Host("web", (), one), soon())
+        if password == "right":
+            assert execute(connection, one, FRAME, soon(), lambda frame: None).status == 0
+            assert Shell(connection, one).run("cat; echo one", 60).stdout == b"one\n"
+        else:
+            with pytest.raises(HostError, match="sudo refuses the password"):
+                execute(connection, one, FRAME, soon(), lambda frame: None)
+        connection.close()
+    assert set((clean / "tries").read_text().splitlines()) == {password}
+
+
+@both
+def test_more_than_a_pipe_holds(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        connection = ways().open(Host("web", (), one), soon())
+        shell = Shell(connection, one)
+        big = "x" * 300_000
+        assert shell.run(f"echo {big}; echo {big} >&2", 60).stdout == f"{big}\n".encode()
+        pieces = [b"y" * 200_000, b"z" * 200_000, b""]
+        poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
+        upload._pour(connection, one, str(poured), lambda size: pieces.pop(0), soon())
+        assert poured.read_bytes() == b"y" * 200_000 + b"z" * 200_000
+        poured.unlink()
+        connection.close()
 
 
 @both
