@@ -167,8 +167,28 @@ class _Scan:
             # A variable of the environment: the same for all hosts, and another one in the next run.
             self.changing = True
 
+    def with_words(self, words: tuple[str, ...]) -> Config:
+        """The same and the options of a command line; ``-F`` is the caller's to look into."""
+        if not words:
+            return self.config()
+        both = _Scan()
+        both.digest, both.patterns = self.digest, dict(self.patterns)
+        both.names, both.mentioned = set(self.names), set(self.mentioned)
+        both.apart, both.changing = self.apart, self.changing
+        both.words(words)
+        return both.config()
+
+    def config(self) -> Config:
+        return Config(
+            self.digest.hexdigest(),
+            tuple(self.patterns),
+            frozenset(self.names),
+            frozenset(self.mentioned),
+            self.apart,
+            self.changing,
+        )
+
     def words(self, words: tuple[str, ...]) -> None:
-        """Options on the command line; ``-F`` is the caller's to look into."""
         for word in words:
             self.line(word.removeprefix("-o"), Path(), _DEPTH + 1)
             self.mentioned.update({"-i": ["identityfile"], "-J": ["proxyjump"]}.get(word[:2], []))
@@ -210,25 +230,16 @@ def expanded(name: str) -> Path:
 SYSTEM_FILE = Path("/etc/ssh/ssh_config")
 
 
-def _read(words: tuple[str, ...]) -> Config:
-    """What the files that ssh reads mention; ``-F`` in ``words`` takes their place (ssh(1))."""
+def _scanned(named: str | None) -> _Scan:
+    """What the files that ssh reads mention: its usual ones, or the one that ``-F`` names in their place (ssh(1))."""
     scan = _Scan()
-    named = _named_file(words)
     folder = user_file().parent
     if named is None:
         scan.file(user_file(), folder)
         scan.file(SYSTEM_FILE, SYSTEM_FILE.parent)
     elif named != "none":
         scan.file(Path(named), folder)
-    scan.words(words)
-    return Config(
-        scan.digest.hexdigest(),
-        tuple(scan.patterns),
-        frozenset(scan.names),
-        frozenset(scan.mentioned),
-        scan.apart,
-        scan.changing,
-    )
+    return scan
 
 
 def _named_file(words: tuple[str, ...]) -> str | None:
@@ -264,6 +275,7 @@ class Resolver:
     def __init__(self) -> None:
         self.ssh = shutil.which("ssh")
         self.notes: list[str] = []
+        self._scans: dict[str | None, _Scan] = {}
         self._configs: dict[tuple[str, ...], Config] = {}
         self._answers: dict[object, dict[str, tuple[str, ...]]] = {}
 
@@ -281,7 +293,10 @@ class Resolver:
     def _config(self, question: Question) -> Config:
         words = (*question.before, *question.behind)
         if words not in self._configs:
-            self._configs[words] = _read(words)
+            named = _named_file(words)
+            if named not in self._scans:
+                self._scans[named] = _scanned(named)
+            self._configs[words] = self._scans[named].with_words(words)
         return self._configs[words]
 
     def _key(self, question: Question) -> object:
@@ -373,10 +388,10 @@ class _Stored:
         # An answer depends on the program, the account and the machine's name too.
         self._base = (ssh, stat.st_size, stat.st_mtime_ns, os.getuid(), str(home()), platform.node())
         self._files: dict[str, dict[str, _Values]] = {}
-        self._new: dict[tuple[str, ...], set[str]] = {}
+        self._new: dict[str | None, set[str]] = {}
 
     def get(self, config: Config, question: Question) -> _Values | None:
-        if not _kept(config):
+        if not _kept(config, question):
             return None
         found = self._file(config)
         difference = found.get(_name(question))
@@ -385,19 +400,19 @@ class _Stored:
         return {option: values for option, values in {**found[""], **difference}.items() if values}
 
     def put(self, config: Config, question: Question, answer: _Values) -> None:
-        if not _kept(config):
+        if not _kept(config, question):
             return
         first = self._file(config).setdefault("", answer)
         # An option that this answer lacks has no value: the empty tuple.
         difference = {option: answer.get(option, ()) for option in first.keys() | answer.keys()}
         changed = {option: values for option, values in difference.items() if values != first.get(option)}
         self._file(config)[_name(question)] = changed
-        self._new.setdefault((*question.before, *question.behind), set()).add(self._path(config))
+        self._new.setdefault(_named_file((*question.before, *question.behind)), set()).add(self._path(config))
 
     def write(self) -> None:
         """Keep what is new, unless a file was changed while ssh was asked. A cache that can't be written is none."""
-        for words, paths in self._new.items():
-            for path in paths & {self._path(_read(words))}:
+        for named, paths in self._new.items():
+            for path in paths & {self._path(_scanned(named).config())}:
                 with contextlib.suppress(OSError):
                     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
                     with tempfile.NamedTemporaryFile("wb", dir=os.path.dirname(path), delete=False) as file:
@@ -420,9 +435,10 @@ class _Stored:
         return self._files[path]
 
 
-def _kept(config: Config) -> bool:
-    """Whether answers are good for another run, and so many that it pays to keep them."""
-    return not config.changing and (config.apart or len(config.patterns) > 1)
+def _kept(config: Config, question: Question) -> bool:
+    """Whether answers are good for another run, and may be so many that it pays to keep them."""
+    many = config.apart or len(config.patterns) > 1 or bool(question.before or question.behind)
+    return many and not config.changing
 
 
 def _name(question: Question) -> str:
