@@ -236,6 +236,7 @@ def by_ssh(place: Place, row: Row) -> str:
     if "SessionType none" in row.config:
         return ""  # ssh waits for a session that never comes
     done = subprocess.run(argv, capture_output=True, text=True, check=False, input="", env=environment(place, row))
+    print(done.stderr)  # shown with a test that fails
     return _place(done.stdout) if done.returncode == 0 else ""
 
 
