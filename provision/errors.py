@@ -29,6 +29,18 @@ class Where(Struct, frozen=True):
         return f"{self.file}:{self.line}"
 
 
+class Note(Struct, frozen=True):
+    """What Ansible reads differently in a file, or what provision passes over. A loud one is a warning of every run;
+    the others are shown by ``provision inventory --check``."""
+
+    text: str
+    where: Where | None = None
+    loud: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}" if self.where else self.text
+
+
 class SpecError(ProvisionError):
     """What the user wrote (inventory, playbook, spec, template) is not right.
 

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from provision.catalog import Options, compile_catalog
 from provision.distros import examples
-from provision.errors import UsageError
-from provision.inventory import Inventory
+from provision.errors import Note, UsageError
+from provision.inventory import Inventory, vault
+from provision.inventory.sources import Given, Reading
 from provision.model import Host
 from provision.project.dependencies import dependencies
 from provision.project.host_config import Context, HostConfig, context, declare
 from provision.project.playbook import load_playbook
+from provision.secrets import secret
 from provision.text.yamlfile import Map
 
 
@@ -47,6 +49,8 @@ class Logins(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     configs: list[HostConfig]
     context: Context
+    #: what Ansible reads differently in the inventory
+    notes: tuple[Note, ...] = ()
 
     def for_host(self, name: str) -> tuple[HostConfig, Context]:
         """One host's configuration, by its name or its address; for fabfiles."""
@@ -57,7 +61,7 @@ class Loaded(Struct, frozen=True):
 
 
 def load(
-    inventory: Path | str,
+    inventory: Given | None,
     playbook: Path | str,
     *,
     limit: str | None = None,
@@ -66,21 +70,27 @@ def load(
     options: Options | None = None,
     prepare: Callable[[Loaded], None] | None = None,
     foresees: bool = False,
+    reading: Reading | None = None,
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``prepare`` is called before hosts' files are rendered: what they need may have to be made first. With ``foresees``
-    text stands for certificates that are still to be made, for a run that changes nothing.
+    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before hosts' files are
+    rendered: what they need may have to be made first. With ``foresees`` text stands for certificates that are still to
+    be made, for a run that changes nothing.
     """
+    if reading is None:
+        # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
+        secret.open_vaults_with(vault.of_settings().open)
     path = Path(playbook)
     plays = load_playbook(path)
-    known = Inventory(Path(inventory), playbook_dir=path.parent, extra=extra)
+    known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
     configs = declare(known, plays, limit, (logins or Logins()).refine)
     alone = context(path, foresees=foresees)
     order = dependencies(configs, alone)
     addresses = {config.host.name: config.host.login.address for config in configs}
     clients = {host: {one: addresses[one] for one in all_} for host, all_ in order.clients.items()}
-    found = Loaded(configs, dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients))
+    whole = dataclasses.replace(alone, pushed_by=order.pushed_by, clients=clients)
+    found = Loaded(configs, whole, tuple(known.notes))
     if prepare is not None:
         prepare(found)
     check(found, options or Options())

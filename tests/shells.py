@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,26 @@ from provision.remote.script import SH, quote
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 each_shell = pytest.mark.parametrize("shell", [pytest.param(argv, id=name) for name, argv in SHELLS.items()])
+
+
+@cache
+def programs_first(program: str) -> str:
+    """Shell that makes a busybox run the programs on PATH where its build prefers its own applets.
+
+    Debian's ``busybox-static`` has such a build (``FEATURE_SH_STANDALONE``): it would call neither a stub on PATH nor
+    the host's own programs. An alias, and not a function, because ``exec`` takes no function; builtins keep their
+    meaning. Empty for other shells.
+    """
+    alone = subprocess.run([program, "sh", "-c", "PATH=/nonexistent; stat /"], capture_output=True, check=False)
+    if program != "busybox" or alone.returncode != 0:
+        return ""
+    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split("\n")
+    ask = 'for name; do case $(type "$name") in *builtin*) ;; *) echo "$name" ;; esac; done'
+    argv = [program, "sh", "-c", ask, "sh", *filter(str.isidentifier, applets)]
+    names = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    return (
+        "".join(f"alias {name}='/usr/bin/env {name}'\n" for name in names) + "alias exec='exec ' command='command '\n"
+    )
 
 
 def run(
@@ -28,7 +49,7 @@ def run(
     more = ["fix/place.sh", "fix/transaction.sh", "fix/restore.sh"] if frame == "fix.sh" else []
     text = "\n".join((SH / name).read_text() for name in ["environment.sh", "prelude.sh", *files, *more, frame])
     before = f"PATH={quote(str(path))}:$PATH\n" if path else ""
-    script = f"main() {{\n{text}\nbegin\n{before}{lines}\nexit 0\n}}\nmain\n"
+    script = f"{programs_first(shell[0])}main() {{\n{text}\nbegin\n{before}{lines}\nexit 0\n}}\nmain\n"
     done = subprocess.run(shell, input=script.encode("utf-8", "surrogateescape"), capture_output=True, check=False)
     return list(Frames().feed(done.stdout)), done
 

@@ -322,6 +322,8 @@ def _pytest(text: str, place: Path, plugin: Any) -> str:
     out = io.StringIO()
     words = ["-q", "-rs", "--tb=short", "--color=no", "--import-mode=importlib", "-c", "/dev/null"]
     words += ["-p", "no:cacheprovider", "--rootdir", str(place), str(file)]
+    # It collects garbage five times at the end of each session.
+    words += ["-p", "no:unraisableexception"]
     # Without the plugins of this environment, which take longer than the tests.
     bare = mock.patch.dict(os.environ, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
     with contextlib.redirect_stdout(out), bare:

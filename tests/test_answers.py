@@ -77,6 +77,28 @@ def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take(
 
 
 @pytest.mark.parametrize(
+    ("shown", "resolved", "more", "agreed"),
+    [
+        ("/srv/docker", "/srv/docker", {}, True),
+        ("/srv/other", "/srv/other", {}, True),  # the declared directory is a link
+        ("/srv/other", "/srv/third", {}, False),  # a link that names another one since
+        ("/srv/other", "", {}, False),
+        ("/srv/docker", "", {}, True),
+        ("/srv/docker/165536.165536", "/srv/docker", {"userns-remap": "default"}, True),
+        ("/srv/docker/165536.165536", "/srv/docker", {}, False),
+        ("/srv/docker/overlay2", "/srv/docker", {"userns-remap": "default"}, False),
+    ],
+)
+def test_the_data_root_is_compared_as_dockerd_resolves_it(
+    shown: str, resolved: str, more: dict[str, Any], agreed: bool
+) -> None:
+    from provision.dockerd.daemon_json import agrees
+
+    answer = json.dumps({"ServerVersion": "29", "DockerRootDir": shown}) + f"\n{resolved}"
+    assert agrees({"data-root": "/srv/docker", **more}, answer) is agreed
+
+
+@pytest.mark.parametrize(
     "frame",
     [
         ("step.begin",),

@@ -206,6 +206,15 @@ def test_a_project_can_be_planned_before_its_authority_is_made(project: Project)
     assert "provision: the authority lab has files to make: apply does, or provision secrets ca" in planned.stderr
     written = provision(project, "plan", "--out", "plan.json")
     assert (written.returncode, "provision secrets ca makes" in written.stderr) == (1, True), written.stderr
+    rendered = provision(project, "render", "web1")
+    assert (rendered.returncode, "==> /etc/docker/certs.d/registry.example:5000/ca.crt <==" in rendered.stdout) == (
+        0,
+        True,
+    )
+    assert "the authority lab has files to make" in rendered.stderr
+    # No host can have what is not made: there is nothing to verify yet.
+    proven = provision(project, "verify")
+    assert (proven.returncode, "provision secrets ca makes" in proven.stderr) == (1, True), proven.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 

@@ -79,3 +79,17 @@ def test_a_way_back_loses_sight_of_nothing_either() -> None:
     with pytest.raises(Unfixable, match=r"snapshots of overlayfs in /var/lib/containerd, because docker would change"):
         list(store.fix(found))
     assert drift(desired, Seen.of(frames(here))) is None, "as it is now it is right"
+
+
+def test_an_upgrade_after_a_downgrade_goes_on_with_the_storage_driver() -> None:
+    """``existing_store: leave`` has left containerd's store behind; dockerd prefers the driver that has state since."""
+    case = {
+        "files": {"/etc/docker/daemon.json": {"content": "{}"}},
+        "seen": [
+            ["packages", "", "docker-ce ii 5:28.5.2-1~debian.13~trixie"],
+            ["store", "/var/lib/docker", "", "containers of containerd\nimages of overlay2\ndriver overlay2\n"],
+            ["store", "/var/lib/containerd", "", "snapshots of overlayfs\n"],
+        ],
+    }
+    store = Store("/etc/docker/daemon.json", "/etc/containerd/config.toml", "/var/lib/docker", {}, pin="29.7", **ENGINE)
+    assert drift(store, Seen.of(frames(case))) is None

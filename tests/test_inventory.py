@@ -61,19 +61,23 @@ def inventory(project: Project) -> Project:
 @pytest.mark.parametrize(
     ("pattern", "hosts"),
     [
-        ("all", "web1 web2 web3 db1 alone"),
-        ("*", "web1 web2 web3 db1 alone"),
+        ("all", "alone web1 web2 web3 db1"),
+        ("*", "alone web1 web2 web3 db1"),
         ("web", "web1 web2 web3"),
         ("web*:!web3:&docker", "web1 web2"),
         ("&docker:web*:!web3", "web1 web2"),
         ("web,db", "web1 web2 web3 db1"),
         ("web:&db", "web3"),
-        ("!web", "db1 alone"),
+        ("!web", "alone db1"),
         ("~(web|db)1", "web1 db1"),
         ("web[0]", "web1"),
         ("web[-1]", "web3"),
         ("web[0:1]", "web1 web2"),
         ("web[1:]", "web2 web3"),
+        ("web[-3]", "web1"),
+        ("web[2]", "web3"),
+        # A glob, as in Ansible: [:1] is a colon or a 1.
+        ("web[:1]", "web1"),
         ("ungrouped", "alone"),
         ("db1:alone", "db1 alone"),
     ],
@@ -86,6 +90,11 @@ def test_pattern_from_a_file(inventory: Project) -> None:
     path = inventory.write("limit", "# failed last time\nweb1\ndb1\n")
     assert inventory.inventory().select(f"@{path}") == ["web1", "db1"]
     assert inventory.inventory().select(f"@{path}:!db1") == ["web1"]
+
+
+@pytest.mark.parametrize("pattern", ["web[3]", "web[-4]"])
+def test_a_subscript_beyond_the_group_names_no_host(inventory: Project, pattern: str) -> None:
+    assert inventory.inventory().select(pattern) == []
 
 
 def test_unknown_pattern_names_the_nearest(inventory: Project) -> None:
@@ -143,7 +152,7 @@ def test_magic_variables(inventory: Project) -> None:
     scope, _ = inventory.inventory().scope("web3")
     assert scope["inventory_hostname"] == "web3"
     assert scope["group_names"] == ["db", "docker", "web"]
-    assert scope.render("{{ groups['db'] }}") == ["web3", "db1"]
+    assert scope.render("{{ groups['db'] }}") == ["db1", "web3"]
     assert scope.render("{{ hostvars['db1'].level }}") == "host"
     assert scope["ansible_host"] == "web3"
 
@@ -152,10 +161,10 @@ def test_graph_is_ansibles(inventory: Project) -> None:
     inventory.write("inventory/hosts.yml", "docker: {children: {db: {hosts: {db1: }}}}\nx: {hosts: {y: }}\n")
     assert inventory.inventory().graph().splitlines() == [
         "@all:",
+        "  |--@ungrouped:",
         "  |--@docker:",
         "  |  |--@db:",
         "  |  |  |--db1",
-        "  |--@ungrouped:",
         "  |--@x:",
         "  |  |--y",
     ]
@@ -175,7 +184,7 @@ def test_listing_masks_passwords(project: Project) -> None:
         ("web: {host: {w: }}\n", 'hosts.yml:1: web.host: unknown key in a group (did you mean "hosts"?)'),
         ("web: {hosts: [a, b]}\n", "web.hosts: must be a mapping"),
         ("web: {hosts: {a b: }}\n", "not a host name"),
-        ("[web]\na\n", "not YAML"),
+        ("web: [\n", "not YAML"),
         ("- a\n", "an inventory is a mapping"),
     ],
 )
@@ -198,6 +207,7 @@ def test_bad_inventories(project: Project, text: str, message: str) -> None:
         ("{ansible_become_method: pbrun}", "must be sudo or su or doas, not pbrun"),
         ("{ansible_become_flags: -i}", "sudo is run with provision's own flags; -i is not supported"),
         ("{ansible_become_method: doas, ansible_become_password: x}", "doas reads its password from a terminal only"),
+        ("{ansible_ssh_common_args: '-o StrictHostKeyChecking=no'}", "host keys are verified"),
         ("{ansible_become_user: bob}", "only root can provision a host"),
         ('{ansible_host: "a\\nb"}', "control characters"),
     ],

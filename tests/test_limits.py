@@ -106,7 +106,7 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     engine = loaded.configs[0].spec.engine
     assert engine is not None
     assert json.dumps(engine.daemon, sort_keys=True) == json.dumps({"a": json.loads(deep), "b": json.loads(deep)})
-    lint(loaded.configs)
+    lint(loaded.configs, loaded.context)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
 from provision.lint import loose_json, output_formats, pages
 from provision.lint.daemon_file import lint_text
@@ -153,7 +154,10 @@ def test_the_table_of_keys_is_whole() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-        assert key.until is None or key.instead is not None
+    table = Path(daemon_keys.__file__).with_name("daemon_keys.yml")
+    for name, row in yaml.safe_load(table.read_text()).items():
+        if "until" in row or "deprecated" in row:
+            assert "instead" in row, f"{name}: the table does not say what replaces it"
 
 
 def test_every_rule_has_a_page_made_from_it_and_a_case() -> None:
@@ -218,7 +222,7 @@ MOVED = """\
 
 
 def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
-    (folder / "playbooks").mkdir()
+    (folder / "playbooks").mkdir(exist_ok=True)
     (folder / "playbooks/site.yml").write_text(playbook)
     (folder / "inventory.yml").write_text("docker:\n  hosts:\n" + hosts)
     argv = [sys.executable, "-m", "provision", "lint", "-i", "inventory.yml", "--format", "json"]
@@ -229,6 +233,22 @@ def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
 
 
 HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2}\n"
+
+
+#: One file by the mode that a file has by itself, one by a declared one, and those that others can't read.
+HOLDING = """\
+- name: Files
+  hosts: docker
+  vars: {pw: !secret {env: HOME}}
+  spec:
+    files:
+      /etc/a: {content: "PASSWORD={{ pw }}"}
+      /etc/b: {content: "{{ pw }}", mode: "0640"}
+      /etc/c: {content: "no secret", mode: "0644"}
+      /etc/d: {content: "{{ pw | b64encode }}",
+        mode: "0604"}
+      /etc/e: {content: "{{ pw }}"} # provision: ignore=SP406
+"""
 
 
 @pytest.mark.parametrize(
@@ -264,6 +284,7 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
         ),
         (THIRD_PARTY, HOSTS, [("SP405", 7)]),
         (THIRD_PARTY + f"        fingerprint: [{'9DC8 5822 ' * 5}]\n", HOSTS, []),
+        (HOLDING, HOSTS, [("SP406", 6), ("SP406", 10)]),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],
@@ -271,6 +292,14 @@ HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2
 def test_projects(tmp_path: Path, playbook: str, hosts: str, expected: list[tuple[str, int]]) -> None:
     found = project(tmp_path, playbook, hosts)
     assert sorted({(row["id"], row["line"]) for row in found}) == expected
+
+
+def test_a_secret_in_a_template_that_others_can_read(tmp_path: Path) -> None:
+    (tmp_path / "playbooks/templates").mkdir(parents=True)
+    (tmp_path / "playbooks/templates/app.j2").write_text("key = {{ pw }}\n")
+    entries = "      /etc/a: {template: app.j2}\n      /etc/b: {template: app.j2, mode: '0600'}\n"
+    found = project(tmp_path, HOLDING.partition("      /etc/a")[0] + entries, HOSTS)
+    assert [(row["id"], row["line"]) for row in found] == [("SP406", 6)]
 
 
 def test_plan_and_apply_lint_first(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import re
 import urllib.parse
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 
 from provision.distros import platform
 from provision.errors import Where
+from provision.lab.store import start_time
 from provision.model import Call, Failure, Plan
 from provision.project.host_config import context
 from provision.remote.script import job_script, quote, submit_script
@@ -243,7 +245,11 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
     old = tmp_path / "runs/20200101T000000-0"
     old.mkdir(parents=True)
     (old / "secrets").write_text("secret_0=hush\n")
-    (old / "submitter").write_text("999999999:1\n")
+    (old / "owner").write_text("999999999:1\n")
+    alive = tmp_path / "runs/20200101T000000-1"
+    alive.mkdir()
+    (alive / "secrets").write_text("secret_0=hush\n")
+    (alive / "owner").write_text(f"{os.getpid()}:{start_time(os.getpid())}\n")
     script = f"""
         run_home={quote(str(tmp_path / "runs"))}
         submit_secrets="secret_0='hush'"
@@ -254,7 +260,9 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
     assert frames == [("died", "submit", "1")]
     assert b"it was there" in done.stderr
     assert (tmp_path / "runs/r/job").read_text() == "job\n"
-    assert [path.name for path in (tmp_path / "runs").rglob("secrets")] == []
+    assert list((tmp_path / "runs").rglob("secrets")) == [alive / "secrets"], (
+        "that of a job which has yet to read it stays"
+    )
 
 
 def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> None:

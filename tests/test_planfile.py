@@ -26,7 +26,13 @@ CHANGE = Change(
     Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
     (Call("put_file", ("/etc/x", "root", "root", "0644", "text", "ours\n"), replaces=("/etc/x",)),),
 )
-PLAN = Plan("web1", PLATFORM, (CHANGE,), (Impact("restart", "service:docker", "daemon.json has changed"),))
+PLAN = Plan(
+    "web1",
+    PLATFORM,
+    (CHANGE,),
+    (Impact("restart", "service:docker", "daemon.json has changed"),),
+    (Impact("stop", "containers", "would end: web (no restart policy)"),),
+)
 ROLLOUT: dict[str, Any] = {"plays": {}, "hosts": {}, "files": {}}
 MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)})
 
@@ -63,11 +69,14 @@ def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
     assert host["impacts"] == [
         {"level": "restart", "subject": "service:docker", "reason": "daemon.json has changed"}
     ], "what is restarted is approved too"
+    assert host["rollback_impacts"] == [
+        {"level": "stop", "subject": "containers", "reason": "would end: web (no restart policy)"}
+    ], "and what its rollback ends"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-2"}', "\xff"],
+    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-3"}', "\xff"],
 )
 def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -79,8 +88,8 @@ def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
 
 
 def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the format provision-plan-1, this version knows provision-plan-2; make it"):
-        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-1", "hosts": {}}')
+    with pytest.raises(UsageError, match=r"the format provision-plan-2, this version knows provision-plan-3; make it"):
+        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
 
 
 def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:

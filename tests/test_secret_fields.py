@@ -282,7 +282,7 @@ def test_the_manual_names_what_takes_a_secret() -> None:
 def test_what_compose_says_of_its_file_shows_no_secret() -> None:
     """Compose quotes the line that it can't read."""
     value = secret.reveal(token())
-    report = Seen.of([("compose", "shop", "", f"invalid interpolation format: {value}")])
+    report = Seen.of([("compose", "shop", "", f"invalid interpolation format: {value}", "")])
     state = ComposeProject("shop", ("f", "e"), 120).seen(report)
     assert "can't read its file" in state["services"]
     assert HUSH not in visible(state["services"])

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from provision import __version__
 from provision.catalog import Options
+from provision.catalog.certificates import missing
 from provision.cli import main
-from provision.errors import UsageError
+from provision.errors import SpecError, UsageError
 from provision.model import Event
 from provision.rollout import cluster
 from provision.rollout.cluster import Address, Cluster
@@ -40,10 +41,21 @@ def test_a_shard_can_travel(shard: Shard) -> None:
     assert [config.host.name for config in there.project.load(("web1",)).configs] == ["web1"]
 
 
+def test_a_worker_plans_before_an_authority_is_made(shard: Shard, project: Folder) -> None:
+    project.spec("engine: {registries: {'registry.example:5000': {authority: lab}}}")
+    made = replace(shard.project, digest=digest(shard.project.inventory, shard.project.playbook))
+    with pytest.raises(SpecError, match="there is no authority lab"):
+        made.load(("web1",))
+    found = replace(made, foresees=True).load(("web1",))
+    assert missing(found.configs, found.context) == ["lab"]
+
+
 @pytest.mark.parametrize(
     ("rollout", "words", "message"),
     [
         ("{}", ["--ask-pass"], "nobody's password is sent around"),
+        ("{}", ["--ask-vault-pass"], "no vault password is sent to workers"),
+        ("{}", ["--vault-id", "dev@prompt"], "no vault password is sent to workers"),
         ("{before: {host: [touch, x]}}", [], "commands for each host run on this machine"),
         ("{reboot: if-needed}", [], "restarts need a domain"),
     ],

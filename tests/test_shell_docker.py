@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provision.remote.script import quote
-from tests.shells import each_shell, run, stub
+from tests.shells import each_shell, programs_first, run, stub
 
 CONTAINER = {"Name": "/web", "Image": "sha256:aa", "Config": {"Labels": {"provision.secrets": ",OLD,"}}}
 
@@ -253,7 +253,7 @@ def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path
     from provision.remote.script import SH
 
     text = (SH / "host/prune.sh").read_text().replace("/etc/containerd/config.toml", str(toml))
-    script = f"PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"
+    script = f"{programs_first(shell[0])}PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"
     done = subprocess.run(shell, input=script.encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "asked").read_text() == f"-Pk -- {declared or '/var/lib/containerd'}\n"
@@ -280,3 +280,37 @@ def test_a_volume_waits_for_the_container_that_was_put_aside(
     calls = (tmp_path / "calls").read_text().strip() if (tmp_path / "calls").exists() else ""
     assert calls == removed
     assert ((tmp_path / "volumes").read_text().strip() if (tmp_path / "volumes").exists() else "") == later
+
+
+#: IMAGE ID SERVICE HASH STATE ONEOFF LABEL STATUS: two containers whose image docker shows by its id.
+RUNS = "\n".join(
+    [
+        "app:1 0a1 web 3f running False sha256:aa Up 2 hours",
+        "sha256:bb 0b2 db 4f exited False sha256:bb Exited (0) 1 hour ago",
+        "sha256:cc 0c3 old 5f running   Up 2 minutes",
+    ]
+)
+
+
+@each_shell
+def test_a_container_whose_image_is_shown_by_its_id_is_asked_for_its_name(shell: list[str], placed: Path) -> None:
+    """docker ps shows an id both where the name stands for another image now and where there never was a name."""
+    (placed / "runs").write_text(RUNS)
+    for name in ("compose.yaml", ".env"):
+        (placed / name).write_text("")
+    path = docker(
+        placed / "bin",
+        f'printf "%s\\n" "$*" >>{placed}/asked; case $1 in ps) cat {placed}/runs;; container) echo "0b2 sha256:bb"; '
+        'echo "0c3 app:2";; compose) echo "web 3f";; esac',
+    )
+    frames, done = run(shell, ["look/compose.sh"], f"at look_compose shop {placed}/compose.yaml", path=path)
+    assert done.returncode == 0, done.stderr
+    assert frames == [("compose", "shop", RUNS, "web 3f", "0b2 sha256:bb\n0c3 app:2")]
+    asked = (placed / "asked").read_text().splitlines()
+    assert [line.split()[0] for line in asked] == ["ps", "compose", "container"]
+    assert asked[2].endswith("{{.Config.Image}} 0b2 0c3")
+    # Where docker shows names alone there is nothing more to ask.
+    (placed / "runs").write_text(RUNS.partition("\n")[0])
+    frames, _ = run(shell, ["look/compose.sh"], f"at look_compose shop {placed}/compose.yaml", path=path)
+    assert frames[0][2:] == (RUNS.partition("\n")[0], "web 3f", "")
+    assert len((placed / "asked").read_text().splitlines()) == 5

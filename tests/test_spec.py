@@ -65,7 +65,7 @@ BAD = [
     ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
-    ("a: !vault x", "unknown YAML tag !vault"),
+    ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
     ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
@@ -155,6 +155,24 @@ def test_plays_that_contradict_each_other_name_both_places(project: Project) -> 
         project.load()
     assert "site.yml:8: engine.daemon.bip: two plays declare this differently" in str(caught.value)
     assert "site.yml:4" in str(caught.value)
+    assert "declare it in one play, or refine it for the host by a `spec` variable" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("engine: {daemon: {labels: [a]}}", "engine: {daemon: {labels: [b]}}"),
+        ("engine: {daemon: {log-opts: {tag: a}}}", "engine: {daemon: {log-opts: json}}"),
+        ("engine: {daemon: {log-opts: json}}", "engine: {daemon: {log-opts: {tag: a}}}"),
+        ("engine: {daemon: {debug: 1}}", "engine: {daemon: {debug: true}}"),
+    ],
+)
+def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, first: str, second: str) -> None:
+    """Only what is a set of things (packages, modules) is united."""
+    text = "- {{name: {}, hosts: docker, spec: {{{}}}}}\n"
+    project.write("playbooks/site.yml", text.format("A", first) + text.format("B", second))
+    with pytest.raises(ProvisionError, match="two plays declare this differently"):
+        project.load()
 
 
 def test_plays_unite_and_variables_refine(project: Project) -> None:
@@ -170,6 +188,26 @@ def test_plays_unite_and_variables_refine(project: Project) -> None:
     assert spec.engine is not None
     # Lists replace, maps merge, the host wins over the group.
     assert spec.engine.daemon == {"labels": ["b", "c"], "debug": False, "mtu": 1400}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{ 5 }}", 5),
+        ("{{ 2 + 3 }}", 5),
+        ("{{ true }}", True),
+        ("{{ [1, 'a'] }}", [1, "a"]),
+        ("{{ 1.5 }}", 1.5),
+        ("{{ '26.10' }}", "26.10"),
+        ("{{ '5' }}", "5"),
+        ("{% if true %}{{ 5 }}{% endif %}", 5),
+        ("a{{ 5 }}", "a5"),
+        ("{{ 5 }} ", "5 "),
+    ],
+)
+def test_a_constant_keeps_its_type_as_a_variable_does(text: str, value: object) -> None:
+    found = Scope(Map()).render(text)
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_types_survive_templates_and_yaml(project: Project) -> None:

@@ -22,7 +22,7 @@ from provision.catalog.registry_host import registry_answers, registry_collectio
 from provision.catalog.repositories import repositories
 from provision.catalog.services import services
 from provision.catalog.setting import Options, Setting
-from provision.catalog.stores import stores
+from provision.catalog.stores import stores, undeclared_stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
@@ -75,6 +75,7 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from objects(at)
     yield from registry_collection(at)
     yield from pruning(at)
+    yield from undeclared_stores(at)
 
 
 def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

@@ -50,7 +50,11 @@ def of_authority(at: Setting, authority: str, *path: str) -> bytes:
     if not file.exists():
         if at.context.foresees:
             return f"# the certificate of the authority {authority}, which provision apply makes\n".encode()
-        raise at.error(f"there is no authority {authority}", *path, hint="provision secrets ca makes and renews them")
+        raise at.error(
+            f"there is no authority {authority}",
+            *path,
+            hint="provision secrets ca makes what is missing, and so does apply",
+        )
     return file.read_bytes()
 
 
@@ -64,6 +68,6 @@ def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
         raise at.error(
             f"{one.name} has no certificate of {one.authority}",
             *("registry", "tls", "ca"),
-            hint="provision secrets ca makes and renews them",
+            hint="provision secrets ca makes what is missing, and so does apply",
         )
     return certificate.read_bytes(), secret.declare(f"key_{one.name}", {"age": key.name}, Where(key, 1))

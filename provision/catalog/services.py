@@ -22,13 +22,14 @@ def services(at: Setting) -> Iterator[Resource]:
     for unit, declared in at.services.items():
         is_engine = unit == daemon_json.UNIT and at.spec.engine is not None
         daemon = (daemon_json.daemon_json(at.spec.engine) if at.spec.engine else None) or {}
+        root = str(daemon.get("data-root") or daemon_json.DATA_ROOT)
         yield Service(
             unit,
             declared.enabled,
             declared.running,
             tuple(declared.watch),
             declared.on_change,
-            "docker_info" if is_engine else None,
+            ("docker_compare", root) if is_engine else None,
             partial(daemon_json.agrees, daemon) if is_engine else None,
             unit == at.flavour.network,
             partial(_effect, at, daemon) if is_engine and declared.on_change == "restart" else None,

@@ -9,11 +9,11 @@ from provision.catalog.package_set import engine_pin
 from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
 from provision.model import Resource
-from provision.resources.store import Store
+from provision.resources.store import Store, UndeclaredStore
 
 
 def stores(at: Setting) -> Iterator[Resource]:
-    """Before everything: what stands in the way must show while nothing has been touched."""
+    """What stands in the way must show while nothing has been touched."""
     declared = at.spec.engine
     if declared is None:
         return
@@ -32,3 +32,15 @@ def stores(at: Setting) -> Iterator[Resource]:
         at.options.upgrade,
         below=at.flavour.init.name != "systemd",
     )
+
+
+def undeclared_stores(at: Setting) -> Iterator[Resource]:
+    """At the end: it must see what is about to be removed. Not where the operator has accepted it."""
+    declared = at.spec.engine
+    if declared is not None and declared.existing_store == "leave":
+        return
+    made = {daemon_json.DAEMON_JSON: declared is not None and daemon_json.daemon_json(declared) is not None}
+    made[daemon_json.CONTAINERD_TOML] = declared is not None and declared.containerd_root is not None
+    undeclared = frozenset(path for path, here in made.items() if not here and path not in at.spec.files)
+    if undeclared:
+        yield UndeclaredStore(daemon_json.DAEMON_JSON, daemon_json.CONTAINERD_TOML, undeclared)

@@ -20,6 +20,11 @@ def check(args: argparse.Namespace) -> None:
         from provision.errors import UsageError
 
         raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
+    asked = args.ask_vault_pass or any(id.endswith("@prompt") for id in args.vault_id)
+    if getattr(args, "cluster", None) is not None and asked:
+        from provision.errors import UsageError
+
+        raise UsageError("with --cluster no vault password is sent to workers: give --vault-id ID@FILE, a file on each")
 
 
 def cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
@@ -33,7 +38,7 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
         from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
         raise UsageError(f"--cluster needs provision-hosts[cluster] ({error})") from error
-    from provision.rollout.shard import Project, digest
+    from provision.rollout.shard import Project, digest, resolved
     from provision.transport.ssh import Connecting
 
     rollouts = [config.rollout_options[1] for config in found.configs if config.rollout_options is not None]
@@ -42,13 +47,15 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
     if any(one.reboot != "never" and one.domain is None for one in rollouts):
         raise UsageError("with --cluster restarts need a domain: without one nobody sees to one host at a time")
     project = Project(
-        args.inventory.resolve(),
+        resolved(args.inventory),
         args.playbook.resolve(),
         given.extra_vars(args.extra_vars),
         given.logins(args),
         options,
         Connecting(args.connect_timeout, args.accept_new),
         digest(args.inventory, args.playbook),
+        found.context.foresees,
+        given.reading(args),
     )
     address = Address(args.cluster, args.cluster_ca, args.cluster_cert, args.cluster_key)
     return Cluster(address, project, request, args.shard)

@@ -1,11 +1,16 @@
-"""Show the inventory as it is understood: groups, hosts, variables."""
+"""Show the inventory as it is understood: groups, hosts, variables, and what Ansible reads differently."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from provision.commands import options
-from provision.visible import json_text, show
+from provision.visible import json_text, line, show
+
+if TYPE_CHECKING:
+    from provision.inventory import Inventory
+    from provision.model import Login
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,28 +23,85 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="all groups and all hosts' variables, as JSON")
-    what.add_argument("--graph", action="store_true", help="the groups as a tree")
+    what.add_argument(
+        "--graph", nargs="?", const="all", metavar="PATTERN", help="the groups as a tree, or some of them"
+    )
     what.add_argument("--host", metavar="NAME", help="one host's variables, as JSON")
+    what.add_argument(
+        "--list-hosts", metavar="PATTERN", help="the hosts that a pattern names, one a line, in its order"
+    )
+    what.add_argument("--check", action="store_true", help="what Ansible reads differently, and what is not supported")
 
 
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from provision.errors import UsageError
     from provision.inventory import Inventory
-    from provision.text.yamlfile import nearest
 
     folder = Path(args.playbook).parent
+    reading = options.reading(args)
     known = Inventory(
-        args.inventory, playbook_dir=folder if folder.is_dir() else None, extra=options.extra_vars(args.extra_vars)
+        args.inventory,
+        playbook_dir=folder if folder.is_dir() else None,
+        extra=options.extra_vars(args.extra_vars),
+        reading=reading,
     )
-    if args.graph:
-        show(known.graph() + "\n")
+    if args.check:
+        _check(args, known)
+        return 0
+    if args.graph is not None:
+        show("".join(f"{known.graph(name)}\n" for name in _groups(known, args.graph)))
     elif args.list:
         show(json_text(known.listing(), indent=4) + "\n")
+    elif args.list_hosts is not None:
+        show("".join(f"{line(host)}\n" for host in known.select(args.list_hosts, key="--list-hosts")))
     else:
-        if args.host not in known.tree.hosts:
-            hint = nearest(args.host, known.tree.hosts)
-            raise UsageError(f"no host {args.host} in {args.inventory}" + (f" ({hint})" if hint else ""))
-        show(json_text(known.visible(args.host), indent=4) + "\n")
+        show(json_text(known.visible(_host(known, args.host)), indent=4) + "\n")
+    options.warn(known.notes)
     return 0
+
+
+def _host(known: Inventory, name: str) -> str:
+    from provision.errors import UsageError
+    from provision.text.yamlfile import nearest
+
+    if name not in known.tree.hosts:
+        hint = nearest(name, known.tree.hosts)
+        raise UsageError(f"no host {name} in the inventory" + (f" ({hint})" if hint else ""))
+    return name
+
+
+def _groups(known: Inventory, pattern: str) -> list[str]:
+    """The groups of a pattern, without those that another one of them shows already."""
+    import fnmatch
+
+    from provision.errors import UsageError
+    from provision.text.yamlfile import nearest
+
+    found = [name for name in known.tree.groups if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        hint = nearest(pattern, known.tree.groups)
+        raise UsageError(f"--graph: no group matches {pattern!r}" + (f" ({hint})" if hint else ""))
+    return ["all"] if "all" in found else found
+
+
+def _check(args: argparse.Namespace, known: Inventory) -> None:
+    from provision.inventory.check import check
+    from provision.transport.ssh_config import Resolver
+    from provision.transport.target import question, target
+
+    resolver = Resolver()
+
+    def judge(login: Login) -> None:
+        (answer,) = resolver.resolve([question(login)])
+        target(login, answer, accept_new=False)
+
+    found, compared = check(known, args.inventory, judge)
+    for note in found:
+        show(f"{line(str(note))}\n")
+    how = (
+        f"compared with ansible-inventory {compared}"
+        if compared
+        else "ansible-inventory is not installed: not compared"
+    )
+    show(f"{len(found)} difference{'' if len(found) == 1 else 's'} ({how})\n")

@@ -27,6 +27,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", metavar="VERSION", help="the engine that a daemon.json is for (default: the newest)"
     )
     parser.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    parser.add_argument(
+        "--trusted",
+        action="store_true",
+        help="run the inventory's scripts and plugins, and let templates read the environment and any file",
+    )
     parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="not this rule (repeatable)")
 
 
@@ -64,9 +69,12 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.lint import project
     from provision.load import load
 
+    reading = options.reading(args, trusted=args.trusted)
     try:
+        extra = options.extra_vars(args.extra_vars)
         # A project whose authorities are made by its first apply is whole.
-        found = load(args.inventory, file, limit=args.limit, extra=options.extra_vars(args.extra_vars), foresees=True)
+        found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading)
     except SpecError as error:
         return [project.broken(error, file)]
-    return project.lint(found.configs)
+    options.warn(found.notes)
+    return project.lint(found.configs, found.context)

@@ -7,13 +7,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provision.errors import Note
+    from provision.inventory.sources import Reading
     from provision.load import Logins
     from provision.text.yamlfile import Map
 
 
 def inventory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-i", "--inventory", type=Path, default=Path("inventory"), help="file or folder (default: inventory/)"
+        "-i",
+        "--inventory",
+        action="append",
+        metavar="SOURCE",
+        help="file, folder, or hosts with a comma: h1,h2, (repeatable; default: inventory/, else $ANSIBLE_INVENTORY,"
+        " else what ansible.cfg names)",
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="warn of what Ansible lets pass: equal keys, a host and group of one name",
+    )
+    parser.add_argument(
+        "--vault-id",
+        action="append",
+        default=[],
+        metavar="ID@SOURCE",
+        help="password of Ansible Vault by its id: a file, a program, or prompt (repeatable)",
+    )
+    parser.add_argument(
+        "--vault-password-file",
+        "--vault-pass-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="password of Ansible Vault, or a program that prints it (repeatable)",
+    )
+    parser.add_argument(
+        "-J",
+        "--ask-vault-pass",
+        "--ask-vault-password",
+        action="store_true",
+        help="ask for the password of Ansible Vault",
     )
     parser.add_argument(
         "-e",
@@ -166,6 +202,31 @@ def _seconds(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError("must be above 0")
     return number
+
+
+def reading(args: argparse.Namespace, *, trusted: bool = True) -> Reading:
+    """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of a project that
+    is not ``trusted`` is run, and its templates read neither the environment nor files outside of it."""
+    from provision.inventory import config, vault
+    from provision.inventory.sources import Reading
+    from provision.secrets import secret
+    from provision.text import sandbox
+
+    settings = config.read()
+    places = vault.sources(settings, args.vault_id, args.vault_password_file, args.ask_vault_pass)
+    strict = settings.flag("ANSIBLE_VAULT_ID_MATCH", ("defaults", "vault_id_match"))
+    secret.open_vaults_with(vault.Vault(places, programs=trusted, strict_ids=strict).open)
+    sandbox.confine(not trusted)
+    return Reading(args.lenient, trusted, tuple(place.word for place in places if not place.asked))
+
+
+def warn(notes: Iterable[Note]) -> None:
+    """Say what was passed over."""
+    from provision.visible import say
+
+    for note in notes:
+        if note.loud:
+            say(f"provision: warning: {note}")
 
 
 def extra_vars(words: list[str]) -> Map:

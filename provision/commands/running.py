@@ -37,7 +37,8 @@ def loaded(
     """The project that the command line names; see :func:`provision.load.load`."""
     from provision.load import load
 
-    return load(
+    reading = given.reading(args)
+    found = load(
         args.inventory,
         args.playbook,
         limit=args.limit,
@@ -45,15 +46,18 @@ def loaded(
         logins=given.logins(args) if hasattr(args, "user") else None,
         options=options,
         prepare=prepare,
+        reading=reading,
         foresees=foresees,
     )
+    given.warn(found.notes)
+    return found
 
 
 def sound(found: Loaded, no_lint: bool) -> bool:
     """Lint before a host is touched. With ``--no-lint`` errors are warnings."""
     from provision.lint.project import lint
 
-    findings = lint(found.configs)
+    findings = lint(found.configs, found.context)
     for finding in findings:
         shown = replace(finding, level="warning") if no_lint else finding
         say(f"provision: {shown}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,17 +120,29 @@ def same(content: bytes) -> bytes | None:
 
 
 def agrees(daemon: dict[str, Any], answer: str) -> bool:
-    """Whether ``docker info``'s JSON shows every declared key that it can show with its declared value.
+    """Whether ``docker info``'s JSON shows every declared key that it can show with its declared value. The line after
+    it, if there is one, is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
 
     Field names are those of moby's ``api/types/system/info.go``. A daemon that did not answer agrees with nothing.
     """
+    said, _, resolved = answer.partition("\n")
     try:
-        info = json.loads(answer)
+        info = json.loads(said)
     except (ValueError, RecursionError):
         return False
     if not isinstance(info, dict) or not info.get("ServerVersion"):
         return False
-    return all(_shows(info, key, value) for key, value in daemon.items())
+    shown = dict(daemon)
+    if "data-root" in daemon and not _is_root(info, shown.pop("data-root"), resolved, _REMAP in daemon):
+        return False
+    return all(_shows(info, key, value) for key, value in shown.items())
+
+
+def _is_root(info: dict[str, Any], declared: str, resolved: str, remapped: bool) -> bool:
+    """With userns-remap dockerd works in a directory UID.GID below (moby, setupDaemonRoot in daemon/daemon_unix.go)."""
+    below = r"(/[0-9]+\.[0-9]+)?" if remapped else ""
+    roots = "|".join(re.escape(one.rstrip("/")) for one in (declared, resolved) if one)
+    return re.fullmatch(f"({roots}){below}", str(info.get("DockerRootDir"))) is not None
 
 
 def _shows(info: dict[str, Any], key: str, value: Any) -> bool:
@@ -153,7 +166,6 @@ def _shows(info: dict[str, Any], key: str, value: Any) -> bool:
 
 #: daemon.json keys whose value ``docker info`` shows as it is.
 _FIELDS = {
-    "data-root": "DockerRootDir",
     "debug": "Debug",
     "default-runtime": "DefaultRuntime",
     "experimental": "ExperimentalBuild",

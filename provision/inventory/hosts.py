@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provision.errors import SpecError, Where
-from provision.inventory import tree as trees
+from provision.errors import Note, SpecError, Where
+from provision.inventory import sources
 from provision.inventory.login import login
 from provision.inventory.patterns import select
+from provision.inventory.sources import Given, Reading
 from provision.inventory.variables import Variables
 from provision.model import Host
 from provision.text.render import Scope
@@ -18,19 +19,32 @@ from provision.visible import line
 
 
 class Inventory:
-    """``source`` is a file or a folder; ``playbook_dir`` adds the group_vars/ and host_vars/ beside the playbook."""
+    """``source`` is what ``-i`` names: files, folders, lists of hosts; ``playbook_dir`` adds the group_vars/ and
+    host_vars/ next to the playbook."""
 
-    def __init__(self, source: Path, *, playbook_dir: Path | None = None, extra: Map | None = None) -> None:
-        self.source = source
-        self.tree = trees.read(source)
-        self.folder = source if source.is_dir() else source.parent
-        folders = [self.folder]
-        if playbook_dir is not None and playbook_dir.resolve() != self.folder.resolve():
+    def __init__(
+        self,
+        source: Given | None = None,
+        *,
+        playbook_dir: Path | None = None,
+        extra: Map | None = None,
+        reading: Reading | None = None,
+    ) -> None:
+        self.reading = reading or Reading()
+        found = sources.read(source, self.reading)
+        self.tree = found.tree
+        folders = [*found.folders]
+        if playbook_dir is not None and (not folders or playbook_dir.resolve() != folders[-1].resolve()):
             folders.append(playbook_dir)
         self.playbook_dir = playbook_dir
         self.variables = Variables(self.tree, folders, extra or Map())
         self._groups = {name: self.tree.members(name) for name in self.tree.groups}
         self._hostvars = _HostVars(self)
+
+    @property
+    def notes(self) -> list[Note]:
+        """What Ansible reads differently, as far as the files have been read: each thing once."""
+        return list({(note.text, str(note.where)): note for note in self.tree.notes}.values())
 
     def select(self, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:
         return select(self.tree, pattern, where=where, key=key)
@@ -51,38 +65,51 @@ class Inventory:
             "group_names": sorted(self.variables.groups_of(host)),
             "groups": self._groups,
             "hostvars": self._hostvars,
-            "inventory_dir": str(self.folder.resolve()),
+            **self._files(host),
             "playbook_dir": str((self.playbook_dir or Path()).resolve()),
         }
-        if "ansible_host" not in values:
+        if "ansible_host" not in values and "ansible_ssh_host" not in values:
             magic["ansible_host"] = host
         return Scope(values, magic), spec
 
-    def host(self, name: str, scope: Scope | None = None) -> Host:
-        return Host(name, self.variables.groups_of(name), login(name, scope or self.scope(name)[0]))
+    def _files(self, host: str) -> dict[str, str]:
+        """Where a host was met first; a list of hosts is in no file."""
+        file = self.tree.files.get(host)
+        if file is None:
+            return {}
+        path = file.absolute()
+        return {"inventory_file": str(path), "inventory_dir": str(path.parent)}
 
-    def graph(self) -> str:
-        """The groups as a tree, as ``ansible-inventory --graph`` draws it."""
+    def host(self, name: str, scope: Scope | None = None) -> Host:
+        # Who runs no program of the project decrypts nothing of it either: passwords are not needed there.
+        notes = self.tree.notes if self.reading.lenient else None
+        found = login(name, scope or self.scope(name)[0], passwords=self.reading.programs, notes=notes)
+        return Host(name, self.variables.groups_of(name), found)
+
+    def graph(self, top: str = "all") -> str:
+        """A group and what is in it as a tree, as ``ansible-inventory --graph`` draws it."""
 
         def lines(name: str, depth: int) -> Iterator[str]:
             yield f"{'  |' * depth}{'--' if depth else ''}@{line(name)}:"
             group = self.tree.groups[name]
-            for child in sorted(group.children):
+            for child in group.children:
                 yield from lines(child, depth + 1)
             if name != "all":
                 for host in group.hosts:
                     yield f"{'  |' * (depth + 1)}--{line(host)}"
 
-        return "\n".join(lines("all", 0))
+        return "\n".join(lines(top, 0))
 
-    def listing(self) -> dict[str, Any]:
-        """Groups and every host's variables, in the form of ``ansible-inventory --list``."""
-        hostvars = {host: self.visible(host) for host in self.tree.hosts}
+    def listing(self, variables: Callable[[str], dict[str, Any]] | None = None) -> dict[str, Any]:
+        """Groups and every host's variables, in the form of ``ansible-inventory --list``. ``variables`` are those of a
+        host to show; by default as written, passwords masked."""
+        shown = variables or self.visible
+        hostvars = {host: found for host in self.tree.members("all") if (found := shown(host))}
         result: dict[str, Any] = {"_meta": {"hostvars": hostvars}}
         for name, group in self.tree.groups.items():
             entry: dict[str, Any] = {}
             if group.children:
-                entry["children"] = sorted(group.children)
+                entry["children"] = list(group.children)
             if group.hosts and name != "all":
                 entry["hosts"] = list(group.hosts)
             if entry:
@@ -108,7 +135,7 @@ class _HostVars(Mapping[str, Any]):
         return _Lookup(self._inventory.scope(host)[0])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._inventory.tree.hosts)
+        return iter(self._inventory.tree.members("all"))
 
     def __len__(self) -> int:
         return len(self._inventory.tree.hosts)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provision.errors import SpecError, Where
+from provision.errors import Note, SpecError, Where
 from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
 from provision.text.render import Scope
+from provision.text.yamlfile import REACHING
 
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
@@ -19,37 +21,65 @@ _MIB = 1024 * 1024
 _MOST = 4096
 
 
-def login(name: str, scope: Scope) -> Login:
-    """Read ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_ssh_args``, ``_ssh_common_args``,
-    ``_ssh_extra_args``, ``_password``, ``_become*``, ``provision_transport``, ``provision_known_hosts`` and
-    ``provision_answer_limit`` (MiB). Paths are relative to the inventory's folder.
+#: Of several names of one thing the last one wins, wherever each is set (the options of Ansible's ssh connection).
+_HOST = ("ansible_host", "ansible_ssh_host")
+_PORT = ("ansible_port", "ansible_ssh_port")
+_USER = ("ansible_user", "ansible_ssh_user")
+_KEY = ("ansible_private_key_file", "ansible_ssh_private_key_file")
+_PASSWORD = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+_BECOME_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+_CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
+#: Options of ssh in text, before and behind the port and user of the inventory: this is the order of Ansible's own
+#: command line. ssh takes the first value of an option.
+_BEFORE = ("ansible_ssh_args",)
+_BEHIND = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 
-    Raises :class:`SpecError` for a value of the wrong type and a key file that can't be read.
+
+def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] | None = None) -> Login:
+    """Read how a host is reached: ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_password`` and
+    their other names, ``_ssh_args`` and its kin, ``_become*``, ``provision_known_hosts`` and
+    ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords`` they stay
+    tokens, and nothing is decrypted. With ``notes`` an option of ssh that turns off the check of host keys is
+    noted there and passed over; else it is an error.
+
+    Raises :class:`SpecError` for a value of the wrong type, a key file that can't be read, and what is not supported.
     """
+    connection = _text(scope, "ansible_connection") or "ssh"
+    if connection not in _CONNECTIONS:
+        raise _refused(scope, "ansible_connection", f"provision connects by ssh, not by {connection}")
     become_user = _text(scope, "ansible_become_user") or "root"
     if become_user != "root":
-        raise SpecError(
-            f"only root can provision a host, not {become_user}",
-            where=scope.raw.where.get("ansible_become_user"),
-            key="ansible_become_user",
-        )
+        raise _refused(scope, "ansible_become_user", f"only root can provision a host, not {become_user}")
     return Login(
-        address=_text(scope, "ansible_host") or name,
+        address=_last(scope, _HOST) or name,
         port=_port(scope),
-        user=_text(scope, "ansible_user") or _text(scope, "ansible_ssh_user"),
+        user=_last(scope, _USER),
         key_file=_key_file(scope),
         known_hosts=_path(scope, "provision_known_hosts"),
-        # In the order of Ansible's own command line: ssh takes the first value of an option.
-        ssh_before=_ssh_words(scope, "ansible_ssh_args"),
-        ssh_behind=_ssh_words(scope, "ansible_ssh_common_args", "ansible_ssh_extra_args"),
-        transport=_one_of(scope, "provision_transport", ("ssh", "openssh")),
-        password=_secret(scope, "ansible_password") or _secret(scope, "ansible_ssh_pass"),
+        ssh_before=_ssh_words(scope, _BEFORE, notes),
+        ssh_behind=_ssh_words(scope, _BEHIND, notes),
+        transport=_one_of(scope, "provision_transport", {"ssh": "ssh", "openssh": "openssh"}),
+        password=_secret(scope, _PASSWORD, passwords),
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
         become_method=_become_method(scope),
-        become_password=_secret(scope, "ansible_become_password") or _secret(scope, "ansible_become_pass"),
+        become_password=_secret(scope, _BECOME_PASSWORD, passwords),
         answer_limit=_answer_limit(scope),
     )
+
+
+def _refused(scope: Scope, name: str, message: str) -> SpecError:
+    return SpecError(message, where=_where(scope, name), key=name)
+
+
+def _chosen(scope: Scope, names: tuple[str, ...]) -> str | None:
+    """The name that counts of several ones."""
+    return next((name for name in reversed(names) if name in scope), None)
+
+
+def _last(scope: Scope, names: tuple[str, ...]) -> str | None:
+    name = _chosen(scope, names)
+    return None if name is None else _text(scope, name)
 
 
 def _where(scope: Scope, name: str) -> Where | None:
@@ -64,16 +94,19 @@ def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
         raise SpecError("must be text", where=_where(scope, name), key=name)
     text = str(value)
     if holds(text) and not takes_secret:
-        raise SpecError("does not accept a secret: plans and logs would show it", where=_where(scope, name), key=name)
+        hint = "messages name every host's address, port and user; keep it out of the vault"
+        message = "does not accept a secret: plans and logs would show it"
+        raise SpecError(message, where=_where(scope, name), key=name, hint=hint if name in REACHING else "")
     if any(ord(character) < 32 for character in text):
         raise SpecError("must not hold control characters", where=_where(scope, name), key=name)
     return text
 
 
-def _secret(scope: Scope, name: str) -> str | None:
+def _secret(scope: Scope, names: tuple[str, ...], revealed: bool) -> str | None:
     """A password: the value itself, which goes to the other side's standard input and nowhere else."""
-    token = _text(scope, name, takes_secret=True)
-    return None if token is None else reveal(token)
+    name = _chosen(scope, names)
+    token = None if name is None else _text(scope, name, takes_secret=True)
+    return reveal(token) if token is not None and revealed else token
 
 
 def _flag(scope: Scope, name: str) -> bool:
@@ -86,13 +119,12 @@ def _flag(scope: Scope, name: str) -> bool:
 
 
 def _port(scope: Scope) -> int | None:
-    value = scope.get("ansible_port", scope.get("ansible_ssh_port"))
-    if value is None:
+    name = _chosen(scope, _PORT)
+    value = None if name is None else scope[name]
+    if name is None or value is None:
         return None
-    if not str(value).isdigit() or not 0 < int(value) < 65536:
-        raise SpecError(
-            f"must be a port (1 to 65535), not {value!r}", where=_where(scope, "ansible_port"), key="ansible_port"
-        )
+    if isinstance(value, bool) or not str(value).isdecimal() or not 0 < int(value) < 65536:
+        raise _refused(scope, name, f"must be a port (1 to 65535), not {value!r}")
     return int(value)
 
 
@@ -120,58 +152,55 @@ def _path(scope: Scope, name: str) -> Path | None:
 
 
 def _key_file(scope: Scope) -> Path | None:
-    for name in ("ansible_ssh_private_key_file", "ansible_private_key_file"):
-        path = _path(scope, name)
-        if path is None:
-            continue
-        try:
-            with open(path, "rb"):
-                return path
-        except OSError as error:
-            raise SpecError(
-                f"key file {path} can't be read: {error.strerror}", where=_where(scope, name), key=name
-            ) from error
-    return None
+    name = _chosen(scope, _KEY)
+    path = None if name is None else _path(scope, name)
+    return None if path is None or name is None else _readable(path, scope, name)
 
 
-def _ssh_words(scope: Scope, *names: str) -> tuple[str, ...]:
+def _readable(path: Path, scope: Scope, name: str) -> Path:
+    try:
+        with open(path, "rb"):
+            return path
+    except OSError as error:
+        raise _refused(scope, name, f"key file {path} can't be read: {error.strerror}") from error
+
+
+def _ssh_words(scope: Scope, names: tuple[str, ...], notes: list[Note] | None) -> tuple[str, ...]:
     """Options of ssh's command line, which ssh itself resolves."""
     found: list[str] = []
     for name in names:
-        text = _text(scope, name)
+        passed_over: list[str] = []
         try:
-            found += ssh_words.words(text or "")
+            found += ssh_words.words(_text(scope, name) or "", None if notes is None else passed_over)
         except ValueError as error:
-            raise SpecError(f"{error}: {text}", where=_where(scope, name), key=name) from error
+            raise _refused(scope, name, str(error)) from error
+        if notes is not None:
+            notes += [Note(f"{name}: {reason}", _where(scope, name), loud=True) for reason in passed_over]
     return tuple(found)
 
 
-def _one_of(scope: Scope, name: str, known: tuple[str, ...]) -> str:
-    """One of some words; the first one where there is no such variable."""
-    word = _text(scope, name) or known[0]
+def _one_of(scope: Scope, name: str, known: Mapping[str, str]) -> str:
+    """One of some words, each with its meaning; the first one where there is no such variable."""
+    word = _text(scope, name) or next(iter(known))
     if word not in known:
-        raise SpecError(f"must be {' or '.join(known)}, not {word}", where=_where(scope, name), key=name)
-    return word
+        raise _refused(scope, name, f"must be {' or '.join(dict.fromkeys(known.values()))}, not {word}")
+    return known[word]
 
 
+_METHODS = {"sudo": "sudo", "su": "su", "doas": "doas"}
+_METHODS |= {"ansible.builtin.sudo": "sudo", "ansible.builtin.su": "su", "community.general.doas": "doas"}
 #: What Ansible passes to sudo as a rule, and what changes nothing for provision: it names the user, the shell and the
 #: environment itself.
 _FLAGS = {"sudo": {"-H", "-S", "-n", "-k"}, "su": set(), "doas": {"-n"}}
 
 
 def _become_method(scope: Scope) -> str:
-    method = _one_of(scope, "ansible_become_method", ("sudo", "su", "doas"))
+    method = _one_of(scope, "ansible_become_method", _METHODS)
     flags = shlex.split(_text(scope, "ansible_become_flags") or "")
     if others := [flag for flag in flags if flag not in _FLAGS[method]]:
-        raise SpecError(
-            f"{method} is run with provision's own flags; {' '.join(others)} is not supported",
-            where=_where(scope, "ansible_become_flags"),
-            key="ansible_become_flags",
-        )
-    if method == "doas" and _text(scope, "ansible_become_password", takes_secret=True):
-        raise SpecError(
-            "doas reads its password from a terminal only; permit this login with nopass",
-            where=_where(scope, "ansible_become_password"),
-            key="ansible_become_password",
-        )
+        message = f"{method} is run with provision's own flags; {' '.join(others)} is not supported"
+        raise _refused(scope, "ansible_become_flags", message)
+    password = _chosen(scope, _BECOME_PASSWORD)
+    if method == "doas" and password is not None and _text(scope, password, takes_secret=True):
+        raise _refused(scope, password, "doas reads its password from a terminal only; permit this login with nopass")
     return method

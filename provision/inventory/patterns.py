@@ -1,7 +1,8 @@
 """Ansible's host patterns: ``web*:!web3:&docker``, ``~web\\d+``, ``group[0:2]``, ``@file``.
 
-Parts are separated by ``:`` or ``,``. Whatever their order, plain parts add hosts first, then each ``&`` part
-keeps only its own, then each ``!`` part takes its own away (Ansible's ``InventoryManager``).
+Parts are separated by ``,`` or ``:``. Whatever their order, plain parts add hosts first, then each ``&`` part
+keeps only its own, then each ``!`` part takes its own away (Ansible's ``InventoryManager``). Hosts come in the order in
+which the parts name them. What names no host is an error here and a warning in Ansible.
 """
 
 from __future__ import annotations
@@ -11,38 +12,41 @@ import re
 from pathlib import Path
 
 from provision.errors import SpecError, Where
+from provision.inventory.names import is_address
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
 from provision.text import limits
 from provision.text.yamlfile import nearest
 
-_SUBSCRIPT = re.compile(r"^(?P<name>[^\[\]]+)\[(?:(?P<index>-?\d+)|(?P<first>\d*)[:-](?P<last>\d*))\]$")
+_SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]+)|([0-9]+)[:-]([0-9]*))\]")
+#: Between colons, which do not separate inside brackets.
+_PART = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
 
 
 def select(tree: Tree, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:
-    """The hosts that ``pattern`` names, in inventory order.
+    """The hosts that ``pattern`` names, in its order.
 
     Raises :class:`SpecError` for a part that matches nothing, with the nearest known name.
     """
     parts = _split(pattern, where, key)
     plain = [part for part in parts if part[0] not in "!&"]
-    chosen: set[str] = set(tree.hosts) if not plain and parts else set()
+    chosen: dict[str, None] = dict.fromkeys(tree.members("all")) if not plain and parts else {}
     for part in plain:
-        chosen |= _one(tree, part, where, key)
+        chosen.update(dict.fromkeys(_one(tree, part, where, key)))
     for part in parts:
         if part[0] == "&":
-            chosen &= _one(tree, part[1:], where, key)
+            kept = set(_one(tree, part[1:], where, key))
+            chosen = {host: None for host in chosen if host in kept}
     for part in parts:
         if part[0] == "!":
-            chosen -= _one(tree, part[1:], where, key)
-    return [host for host in tree.hosts if host in chosen]
+            gone = set(_one(tree, part[1:], where, key))
+            chosen = {host: None for host in chosen if host not in gone}
+    return list(chosen)
 
 
 def _split(pattern: str, where: Where | None, key: str) -> list[str]:
     parts: list[str] = []
-    # A colon inside brackets is a subscript's or an IPv6 address's, not a separator.
-    for part in re.split(r",|:(?![^\[]*\])", pattern):
-        part = part.strip()
+    for part in _words(pattern, where, key):
         if part.startswith("@"):
             file = Path(part[1:])
             try:
@@ -50,45 +54,60 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
             except SpecError as error:
                 raise SpecError(f"{file} {error.message}", where=where, key=key, hint=error.hint) from error
             parts += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        elif part:
+        else:
             parts.append(part)
     if any(part in ("!", "&") for part in parts):
         raise SpecError(f"a host pattern with nothing behind ! or &: {pattern!r}", where=where, key=key)
     return parts
 
 
-def _one(tree: Tree, part: str, where: Where | None, key: str) -> set[str]:
+def _words(pattern: str, where: Where | None, key: str) -> list[str]:
+    """With a comma in it, a pattern is split at commas alone: a colon may be an IPv6 address's."""
+    if "," not in pattern:
+        # A path has characters that no pattern has, and a colon behind it.
+        path, _, rest = pattern.partition(":") if pattern.startswith("@") else ("", "", pattern)
+        words = [rest.strip()] if is_address(rest.strip()) else _PART.findall(rest)
+        return [word for word in ([path.strip()] if path else []) + words if word]
+    words = [word.strip() for word in pattern.split(",") if word.strip()]
+    for word in words:
+        if not word.startswith(("~", "@")) and re.search(r":[!&]", word):
+            hint = f"write {pattern.replace(':', ',')!r}"
+            raise SpecError(
+                f"a host pattern with , and : between its parts: {pattern!r}", where=where, key=key, hint=hint
+            )
+    return words
+
+
+def _one(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
+    if part in tree.hosts and part not in tree.groups:
+        return [part]
+    match = None if part.startswith("~") else _SUBSCRIPT.fullmatch(part)
+    found = _matching(tree, match[1] if match else part, where, key)
+    return _slice(found, match) if match and found else found
+
+
+def _slice(found: list[str], match: re.Match[str]) -> list[str]:
+    """``[0]``, ``[-1]``, ``[0:2]`` (both ends belong to it), ``[1:]``; beyond the group there is no host."""
+    _, index, first, last = match.groups()
+    if index is None and last != "0":
+        return found[int(first) : int(last) + 1 if last else None]
+    number = int(index if index is not None else first)
+    return [found[number]] if -len(found) <= number < len(found) else []
+
+
+def _matching(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
     if part.startswith("~"):
         try:
             expression = re.compile(part[1:])
         except re.error as error:
             raise SpecError(f"not a regular expression: {part[1:]} ({error})", where=where, key=key) from error
-        names = [name for name in (*tree.groups, *tree.hosts) if expression.match(name)]
-        return _hosts(tree, names, part, where, key)
-    subscript = _SUBSCRIPT.match(part)
-    if subscript and part not in tree.hosts:
-        members = [host for host in tree.hosts if host in _one(tree, subscript["name"], where, key)]
-        return set(_slice(members, subscript))
-    if part in tree.groups or part in tree.hosts:
-        return _hosts(tree, [part], part, where, key)
-    names = [name for name in (*tree.groups, *tree.hosts) if fnmatch.fnmatchcase(name, part)]
-    return _hosts(tree, names, part, where, key)
-
-
-def _slice(members: list[str], match: re.Match[str]) -> list[str]:
-    """``[0]``, ``[-1]``, ``[0:2]`` (both ends belong to it, as in Ansible), ``[1:]``."""
-    if match["index"] is not None:
-        index = int(match["index"])
-        return [members[index]] if -len(members) <= index < len(members) else []
-    first = int(match["first"] or 0)
-    return members[first : int(match["last"]) + 1] if match["last"] else members[first:]
-
-
-def _hosts(tree: Tree, names: list[str], part: str, where: Where | None, key: str) -> set[str]:
-    if not names:
+    else:
+        expression = re.compile(fnmatch.translate(part))
+    groups = [name for name in tree.groups if expression.match(name)]
+    found = [host for name in groups for host in tree.members(name)]
+    if not groups or part.startswith("~") or any(special in part for special in ".?*["):
+        found += [host for host in tree.hosts if expression.match(host)]
+    if not found and not groups:
         hint = nearest(part, (*tree.groups, *tree.hosts)) or "`provision inventory --graph` shows all of them"
         raise SpecError(f"no host or group matches {part!r}", where=where, key=key, hint=hint)
-    found: set[str] = set()
-    for name in names:
-        found.update(tree.members(name) if name in tree.groups else [name])
     return found

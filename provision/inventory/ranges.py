@@ -7,6 +7,7 @@ leading zeros give the width, letters go from one to the other, a third number i
 from __future__ import annotations
 
 import re
+import string
 from itertools import product
 from math import prod
 
@@ -14,11 +15,11 @@ from msgspec import Struct
 
 from provision.text import limits
 
-_RANGE = re.compile(r"(\[[^\[\]:]+:[^\[\]:]+(?::[^\[\]:]+)?\])")
+_RANGE = re.compile(r"(\[[^\[\]:]*:[^\[\]:]+(?::[^\[\]:]+)?\])")
 
 
 class _Members(Struct, frozen=True):
-    """``first`` to ``last`` by ``step``: numbers of ``width`` digits, or the letters of these codes (``None``)."""
+    """``first`` to ``last`` by ``step``: numbers of ``width`` digits, or the letters at these places (``None``)."""
 
     first: int
     last: int
@@ -32,7 +33,9 @@ class _Members(Struct, frozen=True):
 
     def names(self) -> list[str]:
         numbers = range(self.first, self.last + 1, self.step)
-        return [chr(number) if self.width is None else str(number).zfill(self.width) for number in numbers]
+        return [
+            string.ascii_letters[number] if self.width is None else str(number).zfill(self.width) for number in numbers
+        ]
 
 
 def expand(name: str) -> list[str]:
@@ -52,6 +55,7 @@ def expand(name: str) -> list[str]:
 
 def _members(text: str) -> _Members:
     first, last, *more = text[1:-1].split(":")
+    first = first or "0"
     step_text = more[0] if more else "1"
     if not step_text.isdecimal() or int(step_text) == 0:
         raise ValueError(f"the step of a range must be a number above 0, not {step_text}")
@@ -60,8 +64,8 @@ def _members(text: str) -> _Members:
         if len(first) > 1 and first.startswith("0") and len(first) != len(last):
             raise ValueError("both ends of a range with leading zeros must be of one width")
         found = _Members(int(first), int(last), step, len(first) if first.startswith("0") else 0)
-    elif len(first) == len(last) == 1 and first.isalpha() and last.isalpha():
-        found = _Members(ord(first), ord(last), step, None)
+    elif len(first) == len(last) == 1 and first in string.ascii_letters and last in string.ascii_letters:
+        found = _Members(string.ascii_letters.index(first), string.ascii_letters.index(last), step, None)
     else:
         raise ValueError(f"{first} to {last} is neither a range of numbers nor one of letters")
     if found.last < found.first:

@@ -1,187 +1,200 @@
-"""Groups, their children and their hosts, as the files of an inventory give them."""
+"""Groups, their children and their hosts: what every reader of an inventory fills, by the rules of Ansible's
+``InventoryData``. The order of hosts and groups is Ansible's too."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
-from provision.errors import SpecError, Where
-from provision.inventory import ranges
+from provision.errors import Note, SpecError, Where
+from provision.inventory import names
 from provision.text import limits
 from provision.text.merge import refine
-from provision.text.yamlfile import Map, load, nearest
+from provision.text.yamlfile import Map
 
-#: What Ansible passes over in an inventory folder (its INVENTORY_IGNORE_EXTS), and what git and editors leave.
-_IGNORED = re.compile(r"(^\.|~$|\.(orig|cfg|retry|bak|ini|pyc|pyo|md|txt|rst|py|sh|swp|log)$)")
 #: Groups that each host may be in, on average, where ranges put it there.
 _GROUPS = 20
-_GROUP_KEYS = ("hosts", "vars", "children")
+_SAME_NAME = "is a host and a group"
 
 
 class Group(Struct):
+    """``hosts`` and ``children`` are ordered sets: their values mean nothing."""
+
     name: str
-    hosts: dict[str, Map] = field(default_factory=dict)
+    hosts: dict[str, None] = field(default_factory=dict)
     vars: Map = field(default_factory=Map)
-    children: list[str] = field(default_factory=list)
+    children: dict[str, None] = field(default_factory=dict)
     where: Where | None = None
+    #: ``ansible_group_priority``: orders groups of one depth
+    priority: int = 1
 
 
 class Tree(Struct):
-    """Every group by name (``all`` and ``ungrouped`` always among them) and every host in inventory order."""
+    """Every group by name (``all`` and ``ungrouped`` always among them) and every host with its own variables.
 
-    groups: dict[str, Group]
-    hosts: dict[str, Map]
-    files: tuple[Path, ...]
+    ``hosts`` are as the files name them, which is how globs and regular expressions name them too. Inventory order is
+    that of the group ``all``: ``members("all")``, after :meth:`finish`.
+    """
 
-    def parents(self, name: str) -> list[str]:
-        return [group.name for group in self.groups.values() if name in group.children]
+    groups: dict[str, Group] = field(default_factory=lambda: {"all": Group("all"), "ungrouped": Group("ungrouped")})
+    hosts: dict[str, Map] = field(default_factory=dict)
+    #: where each host was met first: the magic variables inventory_file and inventory_dir; none of a list of hosts
+    files: dict[str, Path | None] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    lenient: bool = False
+    #: the file that is being read
+    file: Path | None = None
+    _parents: dict[str, list[str]] = field(default_factory=dict)
+    _members: dict[str, list[str]] = field(default_factory=dict)
+    _groups_of: dict[str, list[str]] = field(default_factory=dict)
+    _count: int = 0
 
-    def depths(self) -> dict[str, int]:
-        """How far each group is below ``all``, by its longest way (Ansible's depth)."""
+    def add_group(self, name: str, where: Where, key: str = "") -> Group:
+        if not name:
+            raise SpecError("a group has no name", where=where, key=key)
+        if name in self.hosts and name not in self.groups:
+            self._strict(f"{name} {_SAME_NAME}", where, key)
+        group = self.groups.setdefault(name, Group(name))
+        group.where = group.where or where
+        return group
+
+    def add_child(self, parent: str, child: str, where: Where, key: str = "") -> None:
+        if child == "all" or child == parent:
+            raise SpecError(f"a group inside itself: {parent} -> {child}", where=where, key=key or parent)
+        self.groups[parent].children.setdefault(child)
+
+    def add_hosts(self, group: str, pattern: str, where: Where, key: str = "", *, expand: bool = True) -> list[str]:
+        """Add the hosts that ``pattern`` names to a group; returns their names."""
+        try:
+            if not expand:
+                names.check(pattern)
+            found, port = names.hosts_of(pattern) if expand else ([pattern], None)
+        except ValueError as error:
+            raise SpecError(str(error), where=where, key=key) from error
+        self._bound(found, where, key)
+        for host in found:
+            if host in self.groups:
+                self._strict(f"{host} {_SAME_NAME}", where, key)
+            if host not in self.hosts:
+                self.hosts[host] = Map(here=where)
+                self.files[host] = self.file
+                if port is not None:
+                    self.hosts[host]["ansible_port"] = port
+                    self.hosts[host].where["ansible_port"] = where
+            self.groups[group].hosts.setdefault(host)
+        self._count += len(found)
+        return found
+
+    def set_host(self, host: str, name: str, value: Any, where: Where) -> None:
+        # With --lenient a group of that name takes the variable: Ansible looks among groups first.
+        _set(self.groups[host].vars if host in self.groups else self.hosts[host], name, value, where)
+
+    def set_group(self, group: str, name: str, value: Any, where: Where) -> None:
+        if name != "ansible_group_priority":
+            _set(self.groups[group].vars, name, value, where)
+            return
+        try:
+            self.groups[group].priority = int(value)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"must be a number, not {value!r}", where=where, key=f"{group}.{name}") from error
+
+    def _strict(self, message: str, where: Where, key: str) -> None:
+        """What Ansible lets pass with a warning: an error, and a warning with ``--lenient``."""
+        if not self.lenient:
+            raise SpecError(message, where=where, key=key, hint="--lenient makes it a warning, as in Ansible")
+        self.notes.append(Note(f"{key}: {message}" if key else message, where, loud=True))
+
+    def _bound(self, found: list[str], where: Where, key: str) -> None:
+        """Bound the hosts of all ranges together, and how often groups may name them."""
+        most = limits.of(limits.HOSTS)
+        if len(found) + len(self.hosts) > most and len(self.hosts.keys() | found) > most:
+            raise SpecError(
+                f"the inventory has {limits.more(limits.HOSTS)}", where=where, key=key, hint=limits.hint(limits.HOSTS)
+            )
+        # A host that is named by itself costs a line of the file, whose size is bounded already.
+        if len(found) > 1 and len(found) + self._count > _GROUPS * most:
+            raise SpecError(
+                f"the groups have more than {_GROUPS * most:,} hosts, counted once a group",
+                where=where,
+                key=key,
+                hint=limits.hint(limits.HOSTS),
+            )
+
+    def finish(self) -> None:
+        """Every group without a parent is a child of ``all``; a host of no other group is ``ungrouped``. Raises
+        :class:`SpecError` for a group inside itself."""
+        top, rest = self.groups["all"], self.groups["ungrouped"]
+        # Ansible has it there from the beginning, so its hosts come first.
+        top.children = {"ungrouped": None, **top.children}
+        _check_cycles(self)
+        within = {child for group in self.groups.values() for child in group.children}
+        for name in self.groups:
+            if name != "all" and name not in within:
+                top.children.setdefault(name)
+        self._parents = {name: [] for name in self.groups}
+        for group in self.groups.values():
+            for child in group.children:
+                self._parents[child].append(group.name)
+        grouped = {host for group in self.groups.values() if group not in (top, rest) for host in group.hosts}
+        rest.hosts = {host: None for host in rest.hosts if host not in grouped}
+        rest.hosts.update((host, None) for host in self.hosts if host not in grouped)
+        self._sort_groups()
+
+    def members(self, name: str) -> list[str]:
+        """Hosts of a group and of all groups below it: level by level, as in Ansible."""
+        if name not in self._members:
+            found: dict[str, None] = {}
+            level, seen = [name], {name}
+            while level:
+                for group in level:
+                    found.update(self.groups[group].hosts)
+                below = dict.fromkeys(child for group in level for child in self.groups[group].children)
+                level = [child for child in below if child not in seen]
+                seen.update(level)
+            self._members[name] = list(found)
+        return self._members[name]
+
+    def groups_of(self, host: str) -> list[str]:
+        """All groups of a host but ``all``, by depth, priority and name: the order in which variables win."""
+        return self._groups_of.get(host, [])
+
+    def _sort_groups(self) -> None:
         depths: dict[str, int] = {}
 
         def depth(name: str) -> int:
+            """How far a group is below ``all``, by its longest way (Ansible's depth)."""
             if name not in depths:
-                above = [depth(parent) for parent in self.parents(name)]
-                depths[name] = 0 if name == "all" else 1 + max(above, default=0)
+                depths[name] = 0 if name == "all" else 1 + max(depth(parent) for parent in self._parents[name])
             return depths[name]
 
-        for name in self.groups:
-            depth(name)
-        return depths
-
-    def members(self, name: str) -> list[str]:
-        """Hosts of a group and of all groups below it, in inventory order."""
-        wanted: set[str] = set()
-        todo = [name]
-        while todo:
-            group = self.groups[todo.pop()]
-            wanted.update(group.hosts)
-            todo.extend(group.children)
-        return [host for host in self.hosts if host in wanted] if name != "all" else list(self.hosts)
-
-    def groups_of(self, host: str) -> list[str]:
-        """All groups of a host but ``all``, by depth and then by name: the order in which variables win."""
-        direct = [group.name for group in self.groups.values() if host in group.hosts]
-        found: set[str] = set()
-        todo = direct
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo = [*todo, *self.parents(name)]
-        depths = self.depths()
-        found.discard("all")
-        return sorted(found, key=lambda name: (depths[name], self._priority(name), name))
-
-    def _priority(self, name: str) -> int:
-        """``ansible_group_priority`` orders groups of one depth; 1 when it is not set."""
-        value = self.groups[name].vars.get("ansible_group_priority", 1)
-        return value if isinstance(value, int) else 1
+        found: dict[str, list[str]] = {host: [] for host in self.hosts}
+        order = sorted(self.groups.values(), key=lambda group: (depth(group.name), group.priority, group.name))
+        for group in order:
+            if group.name != "all":
+                for host in self.members(group.name):
+                    found[host].append(group.name)
+        self._groups_of = found
 
 
-def read(source: Path) -> Tree:
-    """Read one inventory file, or every one of a folder in the order of their names."""
-    if source.is_dir():
-        files = sorted(
-            path
-            for path in source.iterdir()
-            if path.is_file() and not _IGNORED.search(path.name) and path.name not in ("group_vars", "host_vars")
-        )
-        if not files:
-            raise SpecError(f"no inventory file in {source}", hint="hosts.yml is the usual name")
-    elif source.exists():
-        files = [source]
-    else:
-        raise SpecError(f"no such inventory: {source}", hint="give one with -i, or write one with `provision init`")
-    tree = Tree({"all": Group("all"), "ungrouped": Group("ungrouped")}, {}, tuple(files))
-    for file in files:
-        data = load(file)
-        if data is None:
-            continue
-        if not isinstance(data, Map):
-            hint = "INI inventories: `ansible-inventory --list --yaml` turns them into YAML"
-            raise SpecError("an inventory is a mapping of groups", where=Where(file, 1), hint=hint)
-        for name, body in data.items():
-            _add_group(tree, name, body, data.where[name], name)
-    _check_cycles(tree)
-    _close(tree)
-    return tree
+def _set(variables: Map, name: str, value: Any, where: Where) -> None:
+    """A dictionary is replaced, as in Ansible; ``spec`` is refined, as everywhere."""
+    variables[name] = refine(variables[name], value) if name == "spec" and name in variables else value
+    variables.where[name] = where
 
 
-def _add_group(tree: Tree, name: str, body: Any, where: Where, key: str) -> None:
-    if name in tree.hosts:
-        raise SpecError(f"{name} is a host and a group", where=where, key=key)
-    group = tree.groups.setdefault(name, Group(name))
-    group.where = group.where or where
-    if body is None:
-        return
-    if not isinstance(body, Map):
-        raise SpecError(f"group {name} must be a mapping of hosts, vars and children", where=where, key=key)
-    for part, value in body.items():
-        place, path = body.where[part], f"{key}.{part}"
-        if part not in _GROUP_KEYS:
-            raise SpecError(
-                "unknown key in a group",
-                where=place,
-                key=path,
-                hint=nearest(part, _GROUP_KEYS) or "a group has hosts, vars and children",
-            )
-        if value is None:
-            continue
-        if not isinstance(value, Map):
-            example = "a name and a colon" if part == "hosts" else "a mapping"
-            raise SpecError(
-                f"must be a mapping, not {type(value).__name__.lower()}", where=place, key=path, hint=example
-            )
-        if part == "vars":
-            group.vars = refine(group.vars, value)
-        elif part == "hosts":
-            for host, variables in value.items():
-                _add_hosts(tree, group, host, variables, value.where[host], f"{path}.{host}")
-        else:
-            for child, inner in value.items():
-                if child not in group.children:
-                    group.children.append(child)
-                _add_group(tree, child, inner, value.where[child], f"{path}.{child}")
+def set_all(tree: Tree, hosts: Iterable[str], variables: Map) -> None:
+    """Give each host the same variables."""
+    for host in hosts:
+        for name, value in variables.items():
+            tree.set_host(host, name, value, variables.where[name])
 
 
-def _add_hosts(tree: Tree, group: Group, name: str, variables: Any, where: Where, key: str) -> None:
-    if variables is not None and not isinstance(variables, Map):
-        raise SpecError("a host's variables must be a mapping", where=where, key=key)
-    try:
-        names = ranges.expand(name)
-    except ValueError as error:
-        raise SpecError(str(error), where=where, key=key) from error
-    _count(tree, names, where, key)
-    for host in names:
-        if re.search(r"[\s,:!&]", host) or host.startswith("-"):
-            raise SpecError(f"not a host name: {host!r}", where=where, key=key)
-        if host in tree.groups:
-            raise SpecError(f"{host} is a host and a group", where=where, key=key)
-        own = refine(tree.hosts.get(host, Map()), variables or Map())
-        tree.hosts[host] = own
-        group.hosts[host] = own
-
-
-def _count(tree: Tree, names: list[str], where: Where, key: str) -> None:
-    """Bound the hosts of all ranges together, and how often groups may name them."""
-    most = limits.of(limits.HOSTS)
-    if len(names) + len(tree.hosts) > most and len(tree.hosts.keys() | names) > most:
-        raise SpecError(
-            f"the inventory has {limits.more(limits.HOSTS)}", where=where, key=key, hint=limits.hint(limits.HOSTS)
-        )
-    # A host that is named by itself costs a line of the file, whose size is bounded already.
-    if len(names) > 1 and len(names) + sum(len(group.hosts) for group in tree.groups.values()) > _GROUPS * most:
-        raise SpecError(
-            f"the groups have more than {_GROUPS * most:,} hosts, counted once a group",
-            where=where,
-            key=key,
-            hint=limits.hint(limits.HOSTS),
-        )
+def valid_group(name: str) -> bool:
+    return re.fullmatch(r"[^\s:\]\x00-\x1f\x7f]+", name) is not None
 
 
 def _check_cycles(tree: Tree) -> None:
@@ -209,15 +222,3 @@ def _check_cycles(tree: Tree) -> None:
 
     for name in tree.groups:
         visit(name, ())
-
-
-def _close(tree: Tree) -> None:
-    """Every group without a parent is a child of ``all``; a host of no other group is ``ungrouped``."""
-    top = tree.groups["all"]
-    for name in tree.groups:
-        if name != "all" and not tree.parents(name):
-            top.children.append(name)
-    grouped = {host for group in tree.groups.values() if group.name not in ("all", "ungrouped") for host in group.hosts}
-    for host, variables in tree.hosts.items():
-        if host not in grouped:
-            tree.groups["ungrouped"].hosts[host] = variables

@@ -10,13 +10,13 @@ One variable is special: ``spec`` is not replaced but refined (maps merge, lists
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
-from provision.errors import SpecError, Where
+from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree
 from provision.text.merge import refine
-from provision.text.yamlfile import Map, load
+from provision.text.yamlfile import Map, Reader, load
 
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 
@@ -24,25 +24,22 @@ _SUFFIXES = ("", ".yml", ".yaml", ".json")
 class Variables:
     """Layers of variables for the hosts of ``tree``; ``folders`` hold group_vars/ and host_vars/, weakest first."""
 
-    def __init__(self, tree: Tree, folders: list[Path], extra: Map) -> None:
+    def __init__(self, tree: Tree, folders: Sequence[Path], extra: Map) -> None:
         self.tree, self.folders, self.extra = tree, folders, extra
+        self._reader = Reader(tree.lenient, tree.notes)
         self._files: dict[tuple[str, str], list[Map]] = {}
         self._shared: dict[tuple[str, ...], list[Map]] = {}
         self._listed: dict[Path, set[str]] = {}
 
-    @cached_property
-    def _groups_of(self) -> dict[str, tuple[str, ...]]:
-        return {host: tuple(self.tree.groups_of(host)) for host in self.tree.hosts}
-
     def groups_of(self, host: str) -> tuple[str, ...]:
-        return self._groups_of[host]
+        return tuple(self.tree.groups_of(host))
 
     def layers(self, host: str, play: Map | None = None) -> list[Map]:
         """Every layer that a host has, weakest first."""
         own = self.tree.hosts[host]
         above = [play] if play else []
         host_files = [layer for files in self._read("host_vars", host) for layer in files]
-        return [*self._group_layers(self._groups_of[host]), own, *host_files, *above, self.extra]
+        return [*self._group_layers(self.groups_of(host)), own, *host_files, *above, self.extra]
 
     def of(self, host: str, play: Map | None = None) -> tuple[Map, Map]:
         """A host's variables (unrendered) and its own refinements of ``spec``, merged."""
@@ -79,17 +76,17 @@ class Variables:
         root = folder / kind
         key = (str(root), name)
         if key not in self._files:
-            found: list[Path] = []
-            if name in self._names(root):
-                for suffix in _SUFFIXES:
-                    path = root / f"{name}{suffix}"
-                    if path.is_dir():
-                        inner = (file for file in path.rglob("*") if file.is_file())
-                        found += sorted(f for f in inner if f.suffix in _SUFFIXES and not f.name.startswith("."))
-                    elif path.is_file():
-                        found.append(path)
-            self._files[key] = [layer for path in found if (layer := _mapping(path)) is not None]
+            found = self._found(root, name) if name in self._names(root) else []
+            self._files[key] = [layer for path in found if (layer := self._mapping(path)) is not None]
         return self._files[key]
+
+    def _found(self, root: Path, name: str) -> list[Path]:
+        """The first of ``name``, ``name.yml`` ... that there is, as in Ansible: ``web/`` hides ``web.yml``."""
+        there = [path for suffix in _SUFFIXES if (path := root / f"{name}{suffix}").exists()]
+        for path in there[1:]:
+            text = f"{path} is not read: {there[0].name} in the same folder hides it, as in Ansible"
+            self.tree.notes.append(Note(text, loud=True))
+        return [file for path in there[:1] for file in (_inside(path) if path.is_dir() else [path])]
 
     def _names(self, root: Path) -> set[str]:
         """What stands in ``root``, listed once: 1,000 hosts must not cost 4,000 look-ups."""
@@ -98,11 +95,23 @@ class Variables:
             self._listed[root] = {e.name for e in entries} | {e.stem for e in entries if e.suffix in _SUFFIXES}
         return self._listed[root]
 
+    def _mapping(self, path: Path) -> Map | None:
+        data = load(path, reader=self._reader)
+        if data is None:
+            return None
+        if not isinstance(data, Map):
+            raise SpecError("a file of variables must be a mapping", where=Where(path, 1))
+        return data
 
-def _mapping(path: Path) -> Map | None:
-    data = load(path)
-    if data is None:
-        return None
-    if not isinstance(data, Map):
-        raise SpecError("a file of variables must be a mapping", where=Where(path, 1))
-    return data
+
+def _inside(folder: Path) -> list[Path]:
+    """The files of variables in a folder, name by name, folders without an ending among them."""
+    found: list[Path] = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.name.startswith(".") or path.name.endswith("~"):
+            continue
+        if path.is_dir() and not path.suffix:
+            found += _inside(path)
+        elif path.is_file() and path.suffix in _SUFFIXES:
+            found.append(path)
+    return found

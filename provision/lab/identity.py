@@ -41,7 +41,11 @@ def answers(record: Record) -> bool:
 
 
 def ssh(store: Store, record: Record, known: Path) -> list[str]:
-    """The words of an ``ssh`` command that logs in to the host as root."""
+    """The words of an ``ssh`` command that logs in to the host as root.
+
+    The key exchange is the cheapest: OpenSSH's default resists quantum computers, and costs nine tenths of a login.
+    """
     options = [f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
+    options += ["KexAlgorithms=curve25519-sha256"]
     words = [word for option in options for word in ("-o", option)]
     return ["ssh", "-F", "none", *words, "-i", str(store.key), f"root@{record.address}"]

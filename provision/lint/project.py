@@ -11,11 +11,11 @@ from typing import Any
 
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
-from provision.lint import between_hosts, consistency, daemon_file
+from provision.lint import between_hosts, consistency, daemon_file, readable_secrets
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
-from provision.project.host_config import HostConfig
+from provision.project.host_config import Context, HostConfig
 from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
@@ -24,9 +24,10 @@ _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)"
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def lint(configs: list[HostConfig]) -> list[Finding]:
+def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
     """Every finding once, however many hosts share the lines; in the order of files and lines."""
-    return ordered([*_daemons(configs), *consistency.lint(configs), *between_hosts.lint(configs)])
+    found = [*_daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
+    return ordered([*found, *between_hosts.lint(configs)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:

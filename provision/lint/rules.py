@@ -450,6 +450,17 @@ _ALL = (
         "apt-secure(8); rpmkeys(8)",
     ),
     Rule(
+        "SP406",
+        "secret-that-others-can-read",
+        "warning",
+        "The file holds a secret, and its mode lets every account of the host read it: other services too, and an "
+        "attacker who got into one of them. The mode of a file is 0644 where none is declared.",
+        "Declare a mode without rights for others, and the group of the one that reads it.",
+        'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n"}}',
+        'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n", group: app, mode: "0640"}}',
+        "chmod(1); inode(7)",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",

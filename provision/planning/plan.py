@@ -17,6 +17,7 @@ from provision.remote.script import MANIFESTS, sendable
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
 from provision.resources.file import encoded, put, written
 from provision.resources.service import Service
+from provision.resources.store import UndeclaredStore
 from provision.secrets import secret
 
 
@@ -138,12 +139,12 @@ def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> s
 
 
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
-    """Removals come before the services, which must see that a watched file goes. What docker has comes after them:
-    containers that go first, for they may have what others need, and networks that go last."""
+    """Removals come before the services and the store, which must see which files are removed. What docker has comes
+    after them: containers that go first, for they may have what others need, and networks that go last."""
     outgoing = [resource for resource in removals if isinstance(resource, OUTGOING)]
     latest = [resource for resource in removals if isinstance(resource, LATEST)]
     files = [resource for resource in removals if not isinstance(resource, (*OUTGOING, *LATEST))]
-    objects = _first(resources, OBJECTS)
+    objects = _first(resources, (*OBJECTS, UndeclaredStore))
     services = min(_first(resources, (Service,)), objects)
     return (*resources[:services], *files, *resources[services:objects], *outgoing, *resources[objects:], *latest)
 

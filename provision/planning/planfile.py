@@ -19,14 +19,14 @@ from typing import Any
 from msgspec import Struct
 
 from provision.errors import UsageError
-from provision.model import Call, Plan, Salt
+from provision.model import Call, Impact, Plan, Salt
 from provision.project.host_config import HostConfig
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.private_file import write_private
 from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 
-#: 2: keyed hashes for what is not shown, impacts, and the rollout with its commands.
-_FORMAT = "provision-plan-2"
+#: 3: keyed hashes for what is not shown, impacts (those of a rollback too), and the rollout with its commands.
+_FORMAT = "provision-plan-3"
 
 
 class PlanFile(Struct, frozen=True):
@@ -41,14 +41,16 @@ class PlanFile(Struct, frozen=True):
 
 def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
     """One host's plan, with all that matters: what is not in the desired state, what the host has, every step, and what
-    is restarted or stopped. It is compared with that of another process, so it has references in the place of secrets.
+    is restarted or stopped, by the plan and by its rollback. It is compared with that of another process, so it has
+    references in the place of secrets.
     """
     if plan.entry is not None:
         return dict(plan.entry)
     made = {
         "platform": plan.platform.name,
         "flavour": plan.platform.flavour,
-        "impacts": [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in plan.impacts],
+        "impacts": _impacts(plan.impacts),
+        "rollback_impacts": _impacts(plan.rollback_impacts),
         "changes": [
             {
                 "resource": change.resource,
@@ -60,6 +62,10 @@ def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
         ],
     }
     return {key: each(value, stable) for key, value in made.items()}
+
+
+def _impacts(found: Iterable[Impact]) -> list[dict[str, str]]:
+    return [{"level": one.level, "subject": one.subject, "reason": one.reason} for one in found]
 
 
 def _state(value: str | None, salt: Salt) -> str | None:

@@ -116,7 +116,7 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    return [_config(inventory, name, chosen[name], login) for name in inventory.tree.hosts if name in chosen]
+    return [_config(inventory, name, chosen[name], login) for name in inventory.tree.members("all") if name in chosen]
 
 
 def _config(

@@ -34,9 +34,9 @@ class Effect(Struct, frozen=True):
 class Service(Struct, frozen=True):
     """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
 
-    A process without a stamp that may not have read the newest files is asked by the shell function ``compare``
-    what it has; ``agrees`` judges the answer. ``effect`` says how
-    the change of some watched files is loaded, and why. One that is ``optional`` is as wanted where there is no such
+    A process without a stamp that may not have read the newest files is asked by ``compare``, a shell function and its
+    word, what it has; ``agrees`` judges the answer. ``effect`` says how the change of some watched files is loaded, and
+    why. One that is ``optional`` is as wanted where there is no such
     service.
     """
 
@@ -45,7 +45,7 @@ class Service(Struct, frozen=True):
     running: bool | None = None
     watch: tuple[str, ...] = ()
     on_change: Literal["restart", "reload"] = "restart"
-    compare: str | None = None
+    compare: tuple[str, str] | None = None
     agrees: Callable[[str], bool] | None = None
     optional: bool = False
     effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
@@ -69,7 +69,7 @@ class Service(Struct, frozen=True):
         return wanted
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_services", (self.unit, self.compare or "-", self._watched)),)
+        return (Call("look_services", (self.unit, " ".join(self.compare or "-"), self._watched)),)
 
     def seen(self, report: HostReport) -> State:
         text, loaded, answer = report.fields("service", self.unit)

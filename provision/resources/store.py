@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from provision.distros import DOCKER
 from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
@@ -48,6 +49,8 @@ class Store(Struct, frozen=True):
     upgrade: bool = False
     #: dockerd starts a containerd itself, whose data is below data-root
     below: bool = False
+    #: the engine's version, where no package is asked for it
+    engine: Version | None = None
 
     @property
     def id(self) -> str:
@@ -160,7 +163,9 @@ class Store(Struct, frozen=True):
         return found
 
     def _installed(self, report: HostReport) -> Version | None:
-        """The version of the engine that the host has from a package."""
+        """The version of the engine that the host has, as a rule from a package."""
+        if self.engine is not None:
+            return self.engine
         there = installed(report) if self.packages else {}
         return next((found for name in self.packages if (found := version(there.get(name, ""))) is not None), None)
 
@@ -168,7 +173,7 @@ class Store(Struct, frozen=True):
         """The versions that the engine may have after this run."""
         if self.pin is not None and (pinned := version(self.pin)) is not None:
             return (pinned,)
-        stays = version(installed(report).get(self.package, "")) if self.packages else None
+        stays = version(installed(report).get(self.package, "")) if self.packages else self.engine
         if stays is None:
             return _EITHER
         return tuple(one for one in _EITHER if one > stays) or (stays,) if self.upgrade else (stays,)
@@ -187,6 +192,54 @@ class Store(Struct, frozen=True):
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+class UndeclaredStore(Struct, frozen=True):
+    """The store of an engine whose daemon.json (``config``) or containerd's config.toml an earlier run has made. Those
+    that are ``undeclared`` now are removed, and dockerd may use another store without them."""
+
+    config: str
+    containerd_config: str
+    undeclared: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        return "store:undeclared"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"left behind": "nothing"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (
+            *(Call("look_files", (path,)) for path in (self.config, self.containerd_config)),
+            *(Call("look_undeclared", (root,)) for root in (DOCKER_ROOT, CONTAINERD_ROOT)),
+        )
+
+    def seen(self, report: HostReport) -> State:
+        """Nothing where no such file is removed, and where there is no engine any more."""
+        said, removed = report.get("undeclared"), report.pending & self.undeclared
+        there = re.search(r"version ([0-9]+\.[0-9]+)", said[0]) if said is not None else None
+        if there is None or not removed:
+            return self.want()
+        before = Store(self.config, self.containerd_config, DOCKER_ROOT, engine=version(there[1]))
+        if self.config in removed:
+            after = replace(before, daemon={})
+        else:
+            after = replace(before, root=before._root_before(report))
+        if self.containerd_config in removed:
+            after = replace(after, containerd=CONTAINERD_ROOT)
+        return {"left behind": after.seen(report)["left behind"]}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        raise Unfixable(
+            f"the engine would no longer see what it has: {drift.seen['left behind']}, because what declared its store "
+            "is no longer declared (declare it again, move the data by hand, or first apply an engine without these "
+            "keys and with existing_store: leave)"
+        )
 
 
 def _chosen(report: HostReport, root: str, engine: Version, daemon: Mapping[str, Any]) -> ImageStore:

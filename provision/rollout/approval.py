@@ -9,7 +9,12 @@ from provision.planning import planfile
 from provision.transport.ssh import HostError
 
 #: Parts of a plan besides its changes, in words.
-_PARTS = {"platform": "the platform", "flavour": "the platform", "impacts": "what it restarts or stops"}
+_PARTS = {
+    "platform": "the platform",
+    "flavour": "the platform",
+    "impacts": "what it restarts or stops",
+    "rollback_impacts": "what its rollback restarts or stops",
+}
 
 
 class Approval:

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from provision import __version__
 from provision.catalog import Options
 from provision.errors import UsageError
+from provision.inventory import config, sources, vault
+from provision.inventory.sources import Given, Reading
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure, Plan
 from provision.planning import planfile
@@ -46,15 +48,18 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused."""
+    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
+    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
 
-    inventory: Path
+    inventory: Given | None
     playbook: Path
     extra: Map | None
     logins: Logins | None
     options: Options
     connecting: Connecting
     digest: str
+    foresees: bool = False
+    reading: Reading = Reading()
 
     def __post_init__(self) -> None:
         """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
@@ -68,7 +73,8 @@ class Project(Struct, frozen=True):
     def load(self, hosts: tuple[str, ...]) -> Loaded:
         """Raises :class:`UsageError` where the files are not those that the run was started with."""
         if digest(self.inventory, self.playbook) != self.digest:
-            raise UsageError(f"{self.playbook.parent} or {self.inventory} is not the same on this machine")
+            raise UsageError(f"{self.playbook.parent} or the inventory is not the same on this machine")
+        secret.open_vaults_with(vault.Vault(vault.of_words(self.reading.vault_ids)).open)
         found = load(
             self.inventory,
             self.playbook,
@@ -76,6 +82,8 @@ class Project(Struct, frozen=True):
             extra=self.extra,
             logins=self.logins,
             options=self.options,
+            foresees=self.foresees,
+            reading=self.reading,
         )
         secret.resolve()
         return found
@@ -92,11 +100,17 @@ class Shard(Struct, frozen=True):
     again: bool = False
 
 
-def digest(inventory: Path, playbook: Path) -> str:
-    """Of every file that a run may read: beside the playbook, and the inventory."""
+def resolved(inventory: Given | None) -> tuple[str, ...]:
+    """The sources of an inventory, with whole paths: a worker has another working directory."""
+    words = sources.given(inventory, config.read())
+    return tuple(word if sources.is_list(word) else str(Path(word).resolve()) for word in words)
+
+
+def digest(inventory: Given | None, playbook: Path) -> str:
+    """Of every file that a run may read: next to the playbook, and the inventory."""
     found = hashlib.sha256()
     folder = playbook.resolve().parent
-    for root in sorted({folder, inventory.resolve()}):
+    for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
         for path in files:
             if not _NOT_OURS & set(path.parts):

@@ -8,6 +8,9 @@ In YAML::
     other: !secret |
       -----BEGIN AGE ENCRYPTED FILE-----
       ...
+    ansible_become_password: !vault |                    # Ansible Vault; so is a whole file of variables
+      $ANSIBLE_VAULT;1.1;AES256
+      ...
 
 Everything that reads a spec sees the token, ``«secret:db_password:1a2b3c4d5e6f7a8b»``: templates, plans, diffs, events,
 journals and tracebacks can't show what they do not have. :func:`reveal` is called where a script for a host is made, a
@@ -69,14 +72,24 @@ class Secret:
     name of the file, the key and the source make it, no line and no folder, so it survives an edit and a move."""
 
     def __init__(
-        self, name: str, source: str, read: Callable[[], str], where: Where, made_of: frozenset[str] = frozenset()
+        self,
+        name: str,
+        source: str,
+        read: Callable[[], str],
+        where: Where,
+        made_of: frozenset[str] = frozenset(),
+        lazy: bool = False,
+        apart: str = "",
     ) -> None:
         #: tokens of the secrets that can be worked out of this one
         self.made_of = made_of
+        #: not read before a run unless the run's variables use it
+        self.lazy = lazy
+        # ``apart`` tells secrets of one place and source apart by their tokens, not by their references.
         self._read, self.where = read, where
         self._value: str | None = None
         shown = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-        self.number = hmac.new(_KEY, f"{where}\0{name}\0{source}".encode(), "sha256").hexdigest()[:_DIGITS]
+        self.number = hmac.new(_KEY, f"{where}\0{name}\0{source}\0{apart}".encode(), "sha256").hexdigest()[:_DIGITS]
         self.token = f"«secret:{shown}:{self.number}»"
         same = f"{where.file.name}\0{name}\0{stable(source)}"
         self.reference = f"«secret-ref:{shown}:{hashlib.sha256(same.encode()).hexdigest()[:_DIGITS]}»"
@@ -131,6 +144,64 @@ def declare(name: str, given: object, where: Where) -> str:
     secret = Secret(name, repr(given), _reader(given, where), where)
     _KNOWN.setdefault(secret.token, secret)
     return secret.token
+
+
+#: What Ansible Vault's files and values begin with.
+VAULT = "$ANSIBLE_VAULT;"
+#: Decrypts what begins so: (text, place) -> plain text. ``inventory.vault`` knows the passwords.
+_OPENER: list[Callable[[str, Where], str]] = []
+#: Tokens of lazy secrets that a template, a spec or a login has used.
+_USED: set[str] = set()
+
+
+def open_vaults_with(opener: Callable[[str, Where], str]) -> None:
+    """From now on ``opener`` decrypts what Ansible Vault has encrypted."""
+    _OPENER[:] = [opener]
+
+
+def opened(text: str, where: Where) -> str:
+    """What Ansible Vault has encrypted, decrypted. Raises :class:`SpecError`."""
+    if not _OPENER:
+        raise SpecError(
+            "encrypted by Ansible Vault, and there is no vault password",
+            where=where,
+            hint="--vault-password-file FILE, --vault-id ID@FILE or --ask-vault-pass",
+        )
+    return _OPENER[0](text, where)
+
+
+def vaulted(name: str, text: str, where: Where) -> str:
+    """The token of a value that Ansible Vault has encrypted. It is decrypted when it is used.
+
+    Raises :class:`SpecError` for what is no such value.
+    """
+    text = text.strip()
+    if not text.startswith(VAULT):
+        raise SpecError(f"a !vault value begins with {VAULT}", where=where, key=name)
+    secret = Secret(name, text, lambda: literal(opened(text, where), where, name), where, lazy=True)
+    return _KNOWN.setdefault(secret.token, secret).token
+
+
+def from_vault(name: str, value: str, where: Where) -> str:
+    """The token of a value out of a file that Ansible Vault has encrypted as a whole. Its reference is made of the
+    place alone: a reference can be read on hosts, and a hash of a short value gives the value away."""
+    secret = Secret(name, "vault", lambda: literal(value, where, name), where, lazy=True, apart=value)
+    return _KNOWN.setdefault(secret.token, secret).token
+
+
+def literal(value: str, where: Where, name: str) -> str:
+    """The value, which holds no template. Raises :class:`SpecError`: Ansible renders a decrypted value, provision does
+    not render secrets."""
+    if "{{" in value or "{%" in value:
+        hint = "encrypt the value alone, and write the template around it in plain text"
+        raise SpecError("the decrypted value holds a template", where=where, key=name, hint=hint)
+    return value
+
+
+def use(text: str) -> None:
+    """The secrets in a text are used by this run: :func:`resolve` reads them."""
+    if _KNOWN and "«" in text:
+        _USED.update(piece for piece, token in split(text) if token)
 
 
 class Derivation(Struct, frozen=True):
@@ -382,9 +453,10 @@ def reveal_bytes(content: bytes) -> bytes:
 
 
 def resolve() -> None:
-    """Have every value now: a missing one must show before a host is touched."""
+    """Have every value now: a missing one must show before a host is touched. Of a lazy one only when it is used."""
     for secret in list(_KNOWN.values()):
-        secret.value  # noqa: B018 - read and kept
+        if not secret.lazy or secret.token in _USED:
+            secret.value  # noqa: B018 - read and kept
 
 
 def mask(text: str) -> str:

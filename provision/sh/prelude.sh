@@ -120,6 +120,13 @@ process() { # PID -> process_id, empty when there is none
     process_id="$process_pid:${20}"
 }
 
+run_lives() { # RUN-FOLDER: whether the process that signed for it lives
+    lives_owner=
+    { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :
+    process "${lives_owner%%:*}"
+    [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
+}
+
 # Now, on the clock that a process's start is told in: the start of a shell that is forked for this.
 # (/proc/uptime won't do: in some containers it is another clock.)
 ticks_now() { # -> ticks

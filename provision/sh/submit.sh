@@ -27,8 +27,6 @@ submit() { # RUN
     printf '%s\n' "$process_id" >"$run/owner"
     cat >"$run/job"
     if [ -n "$submit_secrets" ]; then
-        process $$
-        printf '%s\n' "$process_id" >"$run/submitter"
         submit_unread=$run/secrets
         printf '%s' "$submit_secrets" >"$run/secrets"
     fi
@@ -65,15 +63,9 @@ submit() { # RUN
 # Secrets of a job that was never started: its submission was cut off by a power cut, or killed.
 secrets_sweep() {
     for secrets_file in "$run_home"/*/secrets; do
-        [ -f "$secrets_file" ] || continue
-        secrets_live=
-        for secrets_who in "${secrets_file%/*}/submitter" "${secrets_file%/*}/owner"; do
-            secrets_one=
-            { IFS= read -r secrets_one <"$secrets_who"; } 2>/dev/null || :
-            process "${secrets_one%%:*}"
-            [ -z "$process_id" ] || [ "$process_id" != "$secrets_one" ] || secrets_live=yes
-        done
-        [ -n "$secrets_live" ] || rm -f "$secrets_file"
+        if [ -f "$secrets_file" ] && ! run_lives "${secrets_file%/*}"; then
+            rm -f "$secrets_file"
+        fi
     done
 }
 
@@ -105,12 +97,7 @@ attach() { # RUN
 job_wait() {
     wait_nobody=0
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
-        wait_owner=
-        { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
-        process "${wait_owner%%:*}"
-        if [ -z "$process_id" ] || [ "$process_id" != "$wait_owner" ]; then
-            wait_nobody=$((wait_nobody + 1))
-        fi
+        run_lives "$run" || wait_nobody=$((wait_nobody + 1))
         # Not at once: a job that has just been started has yet to sign, and a power cut leaves an empty file. A dead
         # job that has armed a rollback: that comes, and writes the result.
         if [ "$wait_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then

@@ -20,10 +20,13 @@ import jinja2
 import jinja2.loaders
 import jinja2.runtime
 import jinja2.utils
-from jinja2.nativetypes import NativeEnvironment, NativeTemplate
+from jinja2 import nodes
+from jinja2.compiler import Frame
+from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTemplate
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
+from provision.secrets import secret
 from provision.text import limits, sandbox
 from provision.text.yamlfile import Map, Seq, Unsafe, nearest
 
@@ -54,9 +57,20 @@ class _Lazy(jinja2.runtime.Context):
         return found
 
 
+class _Typed(NativeCodeGenerator):
+    """Leaves a constant what it is: jinja2 puts its text into the program that it compiles (``{{ 5 }}`` becomes "5"),
+    and native templates read that text as Python again, which these do not."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
+
+
 class _Native(sandbox.Sandbox, NativeEnvironment):
     """For the values of YAML."""
 
+    code_generator_class = _Typed
     concat = staticmethod(_concat)
     context_class = _Lazy
 
@@ -109,7 +123,10 @@ class Scope:
     def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
         """``value`` with every template in it rendered; maps and lists keep their places."""
         if isinstance(value, str):
-            if isinstance(value, Unsafe) or not ("{{" in value or "{%" in value or "{#" in value):
+            if isinstance(value, Unsafe):
+                secret.use(value)
+                return value
+            if not ("{{" in value or "{%" in value or "{#" in value):
                 return value
             return self._text(value, key, where)
         if isinstance(value, Map):
@@ -239,7 +256,18 @@ def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key
         return SpecError(f"no such template: {error.message}", where=where, key=key)
     if isinstance(error, sandbox.Refused):
         return SpecError(f"template error: {error.message}", where=where, key=key, hint=error.hint)
-    return SpecError(f"template error: {error.message}", where=where, key=key)
+    return SpecError(f"template error: {error.message}", where=where, key=key, hint=_near_filter(str(error.message)))
+
+
+def _near_filter(message: str) -> str:
+    """What to do about a filter that is not there: one of a collection, say."""
+    name = re.match(r"No filter named '([^']+)'", message)
+    if name is None:
+        return ""
+    return (
+        nearest(name[1], _NATIVE.filters)
+        or "Ansible's filters of collections are not supported; write the value itself"
+    )
 
 
 class _Folders(jinja2.FileSystemLoader):

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
+from msgspec import Struct, field
 
-from provision.errors import SpecError, Where
+from provision.errors import Note, SpecError, Where
 from provision.secrets import secret
 from provision.text import limits
 
@@ -81,18 +82,30 @@ class Unsafe(str):
     __slots__ = ()
 
 
-def load(path: Path, text: str | None = None) -> Any:
-    """The one document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty.
+class Reader(Struct):
+    """How a file is read: ``lenient`` takes the last of two equal keys, as Ansible does. ``notes`` gets what Ansible
+    reads differently."""
+
+    lenient: bool = False
+    notes: list[Note] = field(default_factory=list)
+
+
+def load(path: Path, text: str | None = None, reader: Reader | None = None) -> Any:
+    """The one document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty. What Ansible
+    Vault has encrypted as a whole is decrypted, and its values are secrets.
 
     Raises :class:`SpecError` with file and line for what YAML or provision refuses.
     """
     if text is None:
         text = limits.text(path)
+    vault = text.startswith(secret.VAULT)
+    if vault:
+        text = secret.opened(text, Where(path, 1))
     loader = _Resolving(text)
     try:
         _check_size(path, text)
         node = loader.get_single_node()
-        return None if node is None else _Builder(path, loader).build(node, "", ())
+        return None if node is None else _Builder(path, loader, vault, reader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(path, error) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
@@ -166,9 +179,64 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
     return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
 
 
+#: What YAML 1.1, and so Ansible, takes for a number and provision for text.
+_OLD_NUMBERS = re.compile(r"[-+]?(?:0[0-7_]+|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
+#: Variables that say where a host is and how to log in. Messages show them, so they are plain in a vaulted file too.
+REACHING = frozenset(
+    (
+        *("ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user"),
+        *("ansible_connection", "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_become"),
+        *("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_become_method"),
+        *("ansible_become_user", "ansible_python_interpreter", "ansible_shell_type", "ansible_group_priority"),
+        *("provision_known_hosts", "provision_answer_limit", "provision_transport", "provision_distribution"),
+    )
+)
+
+
+def sealed(key: str, value: Any, where: Where) -> Any:
+    """A value of a vaulted file: text and numbers are secrets, but for :data:`REACHING`."""
+    if isinstance(value, bool) or value is None or key.rpartition(".")[2] in REACHING:
+        return value
+    if isinstance(value, Map):
+        result = Map(((name, sealed(f"{key}.{name}", one, where)) for name, one in value.items()), value.here)
+        result.where.update(value.where)
+        return result
+    if isinstance(value, Seq):
+        items = Seq((sealed(f"{key}[{at}]", one, where) for at, one in enumerate(value)), value.here)
+        items.where.extend(value.where)
+        return items
+    return Unsafe(secret.from_vault(key, str(value), where))
+
+
+def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
+    """Data of another format (JSON, TOML, a Python literal) as :class:`Map` and :class:`Seq`, all at one place. A
+    mapping of ``__ansible_vault`` alone is a secret, one of ``__ansible_unsafe`` no template, as in Ansible's JSON."""
+    if depth > limits.of(limits.DEPTH):
+        raise SpecError(f"is nested {limits.more(limits.DEPTH)}", where=where, key=key, hint=limits.hint(limits.DEPTH))
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(text := value.get("__ansible_vault"), str):
+            return Unsafe(secret.vaulted(key, text, where))
+        if len(value) == 1 and isinstance(text := value.get("__ansible_unsafe"), str):
+            return Unsafe(text)
+        result = Map(here=where)
+        for name, one in value.items():
+            if not isinstance(name, (str, int, float)):
+                raise SpecError("a key must be text", where=where, key=key)
+            result[str(name)] = plain(one, where, f"{key}.{name}" if key else str(name), depth + 1)
+            result.where[str(name)] = where
+        return result
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = Seq((plain(one, where, f"{key}[{at}]", depth + 1) for at, one in enumerate(value)), where)
+        items.where.extend([where] * len(items))
+        return items
+    if isinstance(value, str) and secret.marked(value):
+        raise SpecError("text must not hold a secret's token", where=where, key=key)
+    return value
+
+
 class _Builder:
-    def __init__(self, path: Path, loader: Any) -> None:
-        self.path, self.loader = path, loader
+    def __init__(self, path: Path, loader: Any, vault: bool = False, reader: Reader | None = None) -> None:
+        self.path, self.loader, self.vault, self.reader = path, loader, vault, reader
 
     def _where(self, node: yaml.Node) -> Where:
         return Where(self.path, node.start_mark.line + 1)
@@ -182,7 +250,7 @@ class _Builder:
             return self._mapping(node, key, (*above, node))
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, key, (*above, node))
-        return self._scalar(node, key)
+        return self._scalar(node, key)  # type: ignore[arg-type]  # whatever is no collection
 
     def _secret(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Unsafe:
         """A token in its place; never a template."""
@@ -193,15 +261,22 @@ class _Builder:
             given = node.value
         return Unsafe(secret.declare(key, given, self._where(node)))
 
-    def _scalar(self, node: yaml.Node, key: str) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, key: str) -> Any:
         if secret.marked(node.value):
             hint = "name the variable that is !secret; a token is nothing outside of the run that made it"
             raise SpecError("text must not hold a secret's token", where=self._where(node), key=key, hint=hint)
+        if node.tag in ("!vault", "!vault-encrypted"):
+            return Unsafe(secret.vaulted(key, node.value, self._where(node)))
         if node.tag != "!unsafe" and not node.tag.startswith("tag:yaml.org,2002:"):
-            hint = "decrypt it, or give the value by --extra-vars" if node.tag == "!vault" else ""
-            raise SpecError(f"unknown YAML tag {node.tag}", where=self._where(node), key=key, hint=hint)
+            raise SpecError(f"unknown YAML tag {node.tag}", where=self._where(node), key=key)
+        if self.vault and node.tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"):
+            name = key.rpartition(".")[2]
+            if name not in REACHING:
+                return Unsafe(secret.from_vault(key, node.value, self._where(node)))
         if node.tag == "!unsafe":
             return Unsafe(node.value)
+        if self.reader is not None and not node.style and node.tag == "tag:yaml.org,2002:str":
+            self._note_number(node, key)
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             raise SpecError(
                 f"not a value: a number of more than {_LONGEST_NUMBER} characters", where=self._where(node), key=key
@@ -215,6 +290,11 @@ class _Builder:
             reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
             raise SpecError(f"not a value: {reason}", where=self._where(node), key=key) from error
 
+    def _note_number(self, node: yaml.ScalarNode, key: str) -> None:
+        if self.reader is not None and _OLD_NUMBERS.fullmatch(node.value):
+            text = f"{key}: {node.value} is text here, and a number to Ansible (YAML 1.1); quote it"
+            self.reader.notes.append(Note(text, self._where(node)))
+
     def _sequence(self, node: yaml.SequenceNode, key: str, above: tuple[yaml.Node, ...]) -> Seq:
         items = Seq(here=self._where(node))
         for index, child in enumerate(node.value):
@@ -222,7 +302,7 @@ class _Builder:
             items.append(self.build(child, f"{key}[{index}]", above))
         return items
 
-    def _mapping(self, node: yaml.MappingNode, key: str, above: tuple[yaml.Node, ...]) -> Map:
+    def _mapping(self, node: yaml.MappingNode, key: str, above: tuple[yaml.Node, ...]) -> Any:
         result = Map(here=self._where(node))
         merged: list[Map] = []
         for key_node, value_node in node.value:
@@ -232,13 +312,19 @@ class _Builder:
                 continue
             if key_node.tag == "!secret":
                 raise SpecError("a key must not be a secret", where=self._where(key_node), key=key)
-            name = self.build(key_node, key, above)
-            if not isinstance(name, str):
-                name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            # A key is its text, whatever else it could be; in a vaulted file too it is no secret.
+            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if not key_node.tag.startswith("tag:yaml.org,2002:") and key_node.tag != "!unsafe":
+                raise SpecError(f"unknown YAML tag {key_node.tag}", where=self._where(key_node), key=key)
+            if name is not None and secret.marked(name):
+                raise SpecError("text must not hold a secret's token", where=self._where(key_node), key=key)
             if name is None:
                 raise SpecError("a key must be text", where=self._where(key_node), key=key)
             path = f"{key}.{name}" if key else name
-            if name in result:
+            if name in result and self.reader is not None and self.reader.lenient:
+                text = f"{path}: stands twice in one mapping; the last one counts"
+                self.reader.notes.append(Note(text, self._where(key_node), loud=True))
+            elif name in result:
                 first = result.where[name].line
                 raise SpecError(
                     f"stands twice in one mapping (first on line {first})",
@@ -253,6 +339,8 @@ class _Builder:
                 if name not in result:
                     result[name] = value
                     result.where[name] = part.where[name]
+        if len(result) == 1 and "__ansible_vault" in result:  # as Ansible writes it into JSON
+            return Unsafe(secret.vaulted(key, str(result["__ansible_vault"]), self._where(node)))
         return result
 
 

@@ -252,8 +252,8 @@ class Job(Struct, frozen=True):
                 finally:
                     connection.close()
                 if told.result is None:
-                    said = lines_of(finished.stderr)[-1] if finished.stderr else f"it ended with {finished.status}"
-                    raise HostError("auth", f"the login starts no shell that runs a script: {said}")
+                    kind = "disconnected" if finished.status is None else "protocol"
+                    raise HostError(kind, "the host did not report how the run stands", detail=finished.stderr)
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
                 refusal = error.failure.kind in _REFUSALS or isinstance(error, NotBegun)

@@ -148,6 +148,8 @@ def run_suites(
     argv = [*_chosen(subjects, request.suites), "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib"]
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
     argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:warnings"]
+    # It collects garbage five times over at the end, to give warnings that are switched off here.
+    argv += ["-p", "no:unraisableexception"]
     # Ours print nothing; a user's test may, and it must not get among our own lines.
     argv += [] if any(own_tests(subject.config) for subject in subjects.values()) else ["--capture=no"]
     argv += [] if request.disruptive else ["-m", "not disruptive"]

@@ -52,7 +52,7 @@ class InventoryBackend(HeldBackend):
 
 
 class _Session:
-    def __init__(self, inventory: Path, playbook: Path) -> None:
+    def __init__(self, inventory: str | None, playbook: Path) -> None:
         self.loaded: Loaded = load(inventory, playbook, logins=Logins())
         self.transport = Transport(Connecting(10.0, False))
         self.transport.prepare([config.host.login for config in self.loaded.configs])
@@ -99,7 +99,7 @@ def _session() -> _Session:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("provision")
-    group.addoption("--provision-inventory", type=Path, default=Path("inventory"), help="file or folder")
+    group.addoption("--provision-inventory", default=None, help="file or folder")
     group.addoption("--provision-playbook", type=Path, default=Path("playbooks/site.yml"), help="the playbook")
 
 

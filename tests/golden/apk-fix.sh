@@ -1,16 +1,16 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 3e05009feaac
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
-# look/engine.sh 290e12d15acf
+# look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # look/forward.sh 80be089e0b56
 # look/hostname.sh d36472d69004
-# look/manifests.sh a1bd1ab3fdbe
+# look/manifests.sh 6c8a932623e8
 # look/pkg_apk.sh 4ea0a25a85c4
-# look/services.sh b0a7ebcd6b9f
-# look/stores.sh 711a4a84426a
+# look/services.sh 2ca3dbf283b0
+# look/stores.sh a3fc9068eb62
 # look/svc_openrc.sh 673d13b55555
 # look/sysctl.sh 41e1bdc18c75
 # look/users.sh 17c97af0d2b9
@@ -25,7 +25,7 @@ provision_main() {
 # fix/services.sh 7ae735a1e7af
 # fix/svc_openrc.sh f11b375aeae0
 # fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh fda35ef686c3
+# fix/transaction.sh 6afb014ab193
 # fix/undo_openrc.sh 7be6dfc43bc4
 # fix/users.sh 999bee468f86
 # fix.sh 9ea4570b1c9f
@@ -93,9 +93,10 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_undeclared /var/lib/docker /var/lib/containerd
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
 at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-at look_services docker docker_info '/etc/docker/daemon.json
+at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
 at look_docker

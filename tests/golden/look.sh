@@ -1,13 +1,13 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 5dd390e0bbed
+# prelude.sh 3e05009feaac
 # look/docker.sh c0ba7706380d
-# look/engine.sh 290e12d15acf
+# look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # look/hostname.sh d36472d69004
-# look/manifests.sh a1bd1ab3fdbe
-# look/services.sh b0a7ebcd6b9f
-# look/stores.sh 711a4a84426a
+# look/manifests.sh 6c8a932623e8
+# look/services.sh 2ca3dbf283b0
+# look/stores.sh a3fc9068eb62
 # look/sysctl.sh 41e1bdc18c75
 # look/users.sh 17c97af0d2b9
 # look.sh beacc95c6197
@@ -88,6 +88,7 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_undeclared /var/lib/docker /var/lib/containerd
 at look_docker
 case $flavour in
     apt)
@@ -95,7 +96,7 @@ case $flavour in
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker
         at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
-        at look_services docker docker_info '/etc/docker/daemon.json
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
@@ -105,7 +106,7 @@ case $flavour in
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
         at look_packages docker-ce moby-engine docker docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc docker-cli containerd docker-buildx docker-compose
-        at look_services docker docker_info '/etc/docker/daemon.json
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
@@ -114,7 +115,7 @@ case $flavour in
     zypper)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-        at look_services docker docker_info '/etc/docker/daemon.json
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
@@ -124,7 +125,7 @@ case $flavour in
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
         at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
-        at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker docker_info '/etc/docker/daemon.json
+        at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
@@ -134,14 +135,14 @@ case $flavour in
     apk)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
         at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-        at look_services docker docker_info '/etc/docker/daemon.json
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     apt-openrc)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
         at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-        at look_services docker docker_info '/etc/docker/daemon.json
+        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;

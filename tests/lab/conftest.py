@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from provision.lab import cgroups, keys, mirror, newer
 from provision.lab.labs import Lab, missing
 from provision.lab.store import start_time
 from provision.transport import known_hosts
+from tests.lab import preloaded
 
 #: A lab of this very run: neither a lab that is up already nor another run of the tests is in our way.
 _PREFIX = "test-"
@@ -28,20 +28,31 @@ LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpi
 _numbers = itertools.count(1)
 
 
-#: Files that take the longest: first, so that none is left for the end when several run at a time.
-_LONGEST = ("test_vm.py", "test_families.py", "test_dockerd.py", "test_torture.py")
+#: Files that take the longest: first, so that none is left for the end when several run at a time. First of all those
+#: whose tests share hosts, because one process runs all of such a file.
+_LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        *("vm", "newer_engine", "registry", "rollout"),
+        *("foundation", "torture", "cis", "mutations", "verify", "families", "bridge", "containers", "dockerd"),
+        *("transactions", "undo"),
+    )
+]
+
+#: Fixtures of hosts that several tests of a file have in common.
+_SHARED = {"docker_fleet", "shared"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    items.sort(key=lambda item: _LONGEST.index(name) if (name := item.path.name) in _LONGEST else len(_LONGEST))
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
             if config.getoption("timeout") is None and item.get_closest_marker("timeout") is None:
                 # On a new machine whoever asks for an image first builds it.
                 item.add_marker(pytest.mark.timeout(1200))
-        if "docker_fleet" in getattr(item, "fixturenames", ()):
+        if _SHARED & {*getattr(item, "fixturenames", ())}:
             # Who shares hosts runs in one process, in the order of the file (pytest-xdist's --dist loadgroup).
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
@@ -98,10 +109,11 @@ class LabHost:
     variables: dict[str, Any] = field(default_factory=dict)
     #: provision_transport of every host, in the tests that run over both
     transport: ClassVar[str | None] = None
+    lab: Lab = LAB
 
     def sh(self, script: str, *, check: bool = True) -> str:
         """Run a script on the host as root, over ssh, not through provision."""
-        done = subprocess.run([*LAB.ssh(self.name), script], capture_output=True, text=True, check=False)
+        done = subprocess.run([*self.lab.ssh(self.name), script], capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -119,8 +131,8 @@ class LabHost:
         base = {
             "ansible_host": self.address,
             "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(LAB.store.key),
-            "provision_known_hosts": str(LAB.known_hosts),
+            "ansible_ssh_private_key_file": str(self.lab.store.key),
+            "provision_known_hosts": str(self.lab.known_hosts),
             "provision_transport": self.transport,
         }
         path = self.folder / "inventory.yml"
@@ -140,18 +152,16 @@ class LabHost:
         if spec is not None:
             self.playbook({"spec": spec})
         extra = ["--yes"] if command == "apply" else []
-        argv = [sys.executable, "-m", "provision", command, "-i", str(self.folder / "inventory.yml")]
-        argv += [str(self.folder / "site.yml"), "--json", *extra, *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        files = ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
+        done = preloaded.run([command, *files, "--json", *extra, *words])
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("apply", *words, spec=spec, **variables)
 
     def rollback(self, run: str) -> Outcome:
-        argv = [sys.executable, "-m", "provision", "rollback", run, str(self.folder / "site.yml"), "--yes", "--json"]
-        argv += ["-i", str(self.folder / "inventory.yml")]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        files = [str(self.folder / "site.yml"), "-i", str(self.folder / "inventory.yml")]
+        done = preloaded.run(["rollback", run, *files, "--yes", "--json"])
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def plan(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:

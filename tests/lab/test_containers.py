@@ -341,6 +341,107 @@ def test_a_compose_project(docker_host: LabHost) -> None:
     assert host.sh("docker ps -aq") == ""
 
 
+def test_a_compose_service_follows_its_image(docker_host: LabHost) -> None:
+    follows_its_image(docker_host, PLUGINS)
+
+
+def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
+    """An image that was built or pulled under the same name: plan and verify see it, and apply makes the service anew.
+    An image that a service names by its id has no name that could move."""
+    known = image(host, "app:1") | image(host, "fixed:1", more={"fixed": b""})
+    service = {"image": "app:1", "stop_grace_period": "0s"}
+    content = {"services": {"one": service, "two": {**service, "image": "${FIXED}"}}}
+    spec = {"engine": engine_, "images": known, "compose": {"shop": {"content": json.dumps(content)}}}
+    host.apply({"engine": engine_, "images": known})
+    spec["compose"]["shop"]["environment"] = {"FIXED": inspect(host, "fixed:1", ".Id")}
+    assert host.apply(spec).counts == {"changed": 1}
+    assert host.apply().counts == {"ok": 1}
+    assert host.provision("verify", "--suite", "containers").failed == set()
+    # By hand: the images are not declared, so that the project alone has to see it.
+    undeclared = {**spec, "images": {}}
+    assert host.apply(undeclared).counts == {"ok": 1}
+    ids = {name: inspect(host, f"shop-{name}-1", ".Id") for name in ("one", "two")}
+    host.sh("mkdir /tmp/b && printf 'FROM app:1\\nLABEL built=again\\n' >/tmp/b/Dockerfile")
+    host.sh("docker tag app:1 app:old; DOCKER_BUILDKIT=0 docker build -q -t app:1 /tmp/b")
+    compose = (
+        "docker compose -p shop -f /etc/provision/compose/shop/compose.yaml --env-file /etc/provision/compose/shop/.env"
+    )
+    assert "Recreate" in host.sh(f"{compose} up -d --dry-run 2>&1"), "compose itself would make it anew"
+    planned = host.plan()
+    (event,) = planned.all("host.plan")
+    assert [item["resource"] for item in event["items"]] == ["compose:shop"]
+    assert "one is not of the image that app:1 names now" in event["items"][0]["diff"][0]
+    assert "two" not in event["items"][0]["diff"][0]
+    assert host.provision("verify", "--suite", "containers").failed == {"compose_image shop"}
+    mended = host.apply()
+    assert mended.counts == {"changed": 1}, mended.out[-3000:]
+    assert inspect(host, "shop-one-1", 'index .Config.Labels "built"') == "again"
+    assert inspect(host, "shop-one-1", ".Id") != ids["one"]
+    assert inspect(host, "shop-two-1", ".Id") == ids["two"], "only the service whose image is another one"
+    assert host.apply().counts == {"ok": 1}
+    assert host.provision("verify", "--suite", "containers").failed == set()
+    # Declared again, the image and the service come back in one run.
+    back = host.apply(spec)
+    (event,) = back.all("host.plan")
+    assert [item["resource"] for item in event["items"]] == ["image:app:1", "compose:shop"]
+    assert back.counts == {"changed": 1}, back.out[-3000:]
+    assert inspect(host, "shop-one-1", ".Image") == inspect(host, "app:old", ".Id")
+    assert host.apply().counts == {"ok": 1}
+
+
+ILL = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
+
+
+def failing_project(host: LabHost) -> dict[str, Any]:
+    services = {
+        "one": {"image": "app:1", "stop_grace_period": "0s", "restart": "always"},
+        "two": {"image": "app:1", "stop_grace_period": "0s", "restart": "always", "healthcheck": ILL},
+    }
+    shop = {"content": json.dumps({"services": services})}
+    web = {"image": "app:1", "networks": ["back"], "steady": 0, "stop_timeout": 0}
+    return {
+        "engine": PLUGINS,
+        "images": image(host, "app:1"),
+        "networks": {"back": {}},
+        "containers": {"web": web},
+        "compose": {"shop": shop},
+    }
+
+
+#: All that docker has and did not come with.
+OBJECTS = (
+    "docker ps -a --format '{{.Names}}'; docker image ls --format '{{.Repository}}';"
+    " docker network ls --format '{{.Name}}' | grep -vxE 'bridge|host|none' || true"
+)
+
+
+def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> None:
+    """Docker, images, containers and a project come in one run; the project is never well."""
+    failed = host.apply(failing_project(host))
+    assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
+    assert failed.done["error"]["step"] == "compose:shop compose_up"
+    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert host.sh("ls -A /var/lib/docker/containers") == ""
+    host.sh("systemctl start docker")
+    assert host.sh(OBJECTS) == ""
+    assert host.sh("ls /etc/provision/compose 2>/dev/null || echo none") == "none"
+    assert leftovers(host) == ""
+
+
+def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None:
+    """The run starts docker: what it made goes while docker runs, and docker is stopped after that."""
+    host = docker_host
+    host.sh("systemctl disable -q --now docker.socket docker")
+    failed = host.apply(failing_project(host))
+    assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
+    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert host.sh("systemctl is-active docker || true") == "inactive"
+    assert host.sh("ls -A /var/lib/docker/containers") == ""
+    host.sh("systemctl start docker")
+    assert host.sh(OBJECTS) == ""
+    assert leftovers(host) == ""
+
+
 def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -> None:
     """The connection is cut in the middle: the same run comes in again, and goes on with what has arrived."""
     host = docker_host

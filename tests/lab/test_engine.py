@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab import images
 from tests.lab.conftest import LabHost, NewHost, engine
 
 WALKTHROUGH = {
@@ -232,3 +233,26 @@ def test_older_repository_with_another_key_is_moved_out_of_the_way(host: LabHost
     assert f"deb {uri} trixie stable" not in kept
     host.sh("sed -i '/example.com/d' /etc/apt/sources.list")
     assert host.apply().counts == {"ok": 1}
+
+
+def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHost) -> None:
+    """Without the daemon.json that an earlier run made dockerd would use another store at its next start."""
+    host = docker_host
+    images.archive(host.folder / "app.tar", "app:1")
+    there = {"engine": engine(features={"containerd-snapshotter": True}), "images": {"app:1": {"archive": "app.tar"}}}
+    assert host.apply(there).counts == {"changed": 1}
+    assert host.docker_info("Driver") == "overlayfs"
+    before = host.sh("cat /etc/docker/daemon.json; docker image ls -q")
+    gone = {"files": {"/etc/other": {"content": "other\n"}}}
+    refused = host.apply(gone)
+    assert refused.done["error"]["kind"] == "unsuited", refused.out
+    for word in ("snapshots of overlayfs in /var/lib/containerd", "[features", "is no longer declared"):
+        assert word in refused.done["error"]["message"], refused.done["error"]
+    assert host.sh("cat /etc/docker/daemon.json; docker image ls -q; ls /etc/other 2>/dev/null || true") == before
+    # The way that the message names.
+    left = host.apply({"engine": {**engine(), "existing_store": "leave"}})
+    assert left.counts == {"changed": 1}, left.out
+    assert host.docker_info("Driver") == "overlay2"
+    assert host.apply(gone).counts == {"changed": 1}
+    assert host.sh("ls /etc/docker/daemon.json 2>/dev/null || echo none") == "none"
+    assert host.apply(gone).counts == {"ok": 1}

@@ -180,6 +180,14 @@ MUTATIONS = [
     mended("daemon.json of another owner", "chown alice /etc/docker/daemon.json", *LOADED),
     mended("daemon.json of another mode", "chmod 0666 /etc/docker/daemon.json", *LOADED),
     finding(
+        "data-root is a link",
+        "systemctl stop docker.socket docker; mv /srv/docker /srv/other; ln -s /srv/other /srv/docker;"
+        " rm -f /run/provision/loaded/docker; touch /etc/docker/daemon.json; systemctl start docker",
+        "systemctl stop docker.socket docker; rm /srv/docker; mv /srv/other /srv/docker; systemctl start docker",
+        "data_root /srv/docker",
+        "daemon_key data-root",
+    ),
+    finding(
         "first rule of FORWARD accepts all",
         "iptables -I FORWARD -j ACCEPT",
         "iptables -D FORWARD -j ACCEPT",

@@ -15,8 +15,7 @@ import pytest
 from tests.lab import images
 from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
 from tests.lab.runs import leftovers
-
-pytestmark = pytest.mark.xdist_group("test_newer_engine")
+from tests.lab.test_containers import follows_its_image
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +194,10 @@ def test_what_a_build_replaces_comes_back(newest: LabHost) -> None:
     back = host.rollback(host.provision("runs", "--on-hosts").all("run")[-1]["run"])
     applied(back)
     assert is_now() == first
+
+
+def test_a_compose_service_follows_its_image(newest: LabHost) -> None:
+    follows_its_image(newest, {**newer_engine(), "plugins": ["buildx", "compose"]})
 
 
 def test_nftables(newest: LabHost) -> None:

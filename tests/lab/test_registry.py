@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ import yaml
 
 from tests.lab import images
 from tests.lab.conftest import LAB, LabHost, engine, together
+from tests.lab.registry_log import COMMAND, blob_spans, most_at_once
 
 PASSWORD = "registry-secret-1"  # the canary of this file
 
@@ -190,34 +189,9 @@ def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> N
     outcome = first.apply()
     assert outcome.code == 0, outcome.out[-3000:] + outcome.err
     pulling = [one.address for one in clients[1:]]
-    spans = blob_spans(registry, "large")
+    spans = blob_spans(registry.sh(COMMAND), "large")
     assert set(pulling) <= spans.keys(), "all of them have pulled"
-    in_order = sorted(spans[address] for address in pulling)
-    for (_, end), (begin, _) in itertools.pairwise(in_order):
-        assert end <= begin, f"two at once: {spans}"
-
-
-def blob_spans(registry: LabHost, repository: str) -> dict[str, tuple[float, float]]:
-    """Address -> when it began to get its first blob of a repository, and had its last: seconds, by the registry's own
-    log. A connection tells nothing of that, for an engine from 29.0 on keeps it for later."""
-    spans: dict[str, tuple[float, float]] = {}
-    for line in registry.sh("journalctl --sync; journalctl -q -u docker-registry -o cat").split("\n"):
-        fields = dict(re.findall(r'(\S+?)="?([^" ]+)"?', line))
-        uri, method = fields.get("http.request.uri", ""), fields.get("http.request.method")
-        if method != "GET" or f"/v2/{repository}/blobs/" not in uri or "http.response.duration" not in fields:
-            continue
-        end = datetime.fromisoformat(fields["time"][:26].rstrip("Z") + "+00:00").timestamp()
-        address = fields["http.request.remoteaddr"].rpartition(":")[0]
-        begin = end - seconds(fields["http.response.duration"])
-        first, last = spans.get(address, (begin, end))
-        spans[address] = (min(first, begin), max(last, end))
-    return spans
-
-
-def seconds(duration: str) -> float:
-    """Of a duration of Go's: 1m2.5s, 69.8ms, 694.7µs."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
-    return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|µs|ns|h|m|s)", duration))
+    assert most_at_once({address: spans[address] for address in pulling}) == 1, f"two at once: {spans}"
 
 
 def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -> None:

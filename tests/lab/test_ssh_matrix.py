@@ -159,6 +159,8 @@ def _on_host(host: LabHost, folder: Path, pkcs8: str) -> None:
     script += (
         "useradd -m -s /bin/bash alice; usermod -p '*' alice; mkdir -p /home/alice/.ssh; "
         "cp /root/.ssh/authorized_keys /home/alice/.ssh/; chown -R alice: /home/alice\n"
+        # A stock host has a key of this kind too, which the lab's hosts lack.
+        "[ -e /etc/ssh/ssh_host_rsa_key ] || ssh-keygen -q -t rsa -N '' -f /etc/ssh/ssh_host_rsa_key\n"
         "mkdir -p /run/sshd\n"
         # Every row that is refused would count against this machine's address.
         "echo PerSourcePenalties no >/etc/ssh/sshd_config.d/matrix.conf; systemctl reload ssh\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 from tests.lab.conftest import LAB, LabHost, engine, slow_package
@@ -92,6 +93,33 @@ def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: La
     assert "bare" in free.done["error"]["detail"], free.done
     assert leftovers(host) == ""
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
+
+
+MOUNT = "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def test_a_live_mount_declared_as_a_service_stays_mounted(host: LabHost) -> None:
+    """The run enables it and then fails: the rollback disables it, and what is on it stays in use."""
+    host.sh(f"printf %s {shlex.quote(MOUNT)} >/etc/systemd/system/srv-data.mount; systemctl daemon-reload")
+    host.sh("systemctl start srv-data.mount; echo kept >/srv/data/file")
+    mounted = host.sh("grep ' /srv/data ' /proc/self/mountinfo")
+    # The command of this unit fails: a service that comes later in the plan.
+    host.sh("printf '[Service]\\nExecStart=/bin/false\\nType=oneshot\\n' >/etc/systemd/system/zz-fails.service")
+    spec = {
+        "files": {"/etc/zz.conf": {"content": "new\n"}},
+        "services": {
+            "srv-data.mount": {"enabled": True, "running": True},
+            "zz-fails": {"running": True, "watch": ["/etc/zz.conf"]},
+        },
+    }
+    failed = host.apply(spec)
+    assert failed.counts == {"rolled_back": 1}, failed.out
+    assert "service:srv-data.mount svc_enable" in failed.done["error"]["done"], failed.done
+    assert failed.done["error"]["step"].startswith("service:zz-fails "), failed.done
+    assert "could not be put back" not in failed.done["error"]["detail"], failed.done
+    assert host.sh("systemctl is-enabled srv-data.mount || true") == "disabled"
+    assert host.sh("cat /srv/data/file") == "kept"
+    assert host.sh("grep ' /srv/data ' /proc/self/mountinfo") == mounted, "the very same mount"
 
 
 def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: LabHost) -> None:

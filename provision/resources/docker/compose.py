@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
 from provision.model import LONG, Call, Drift, HostReport, State
+from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
 
 
@@ -40,10 +41,11 @@ class Project(Struct, frozen=True):
         return (Call("look_compose", (self.name, self.files[0])),)
 
     def seen(self, report: HostReport) -> State:
-        """Service by service, where one is not as compose itself would make it of the file (its config hash)."""
+        """Service by service, where one is not as compose itself would make it of the file (its config hash) and of
+        the images that its names stand for now."""
         if (fields := report.get("compose", self.name)) is None:
             return {}
-        runs, hashes = fields
+        runs, hashes, names = fields
         if any(path in report.pending for path in self.files):
             return {"services": "before the change of its file"} if runs.strip(BLANK) else {}
         wanted = dict(line.split(" ", 1) for line in lines_of(hashes) if len(line.split(" ")) == 2)
@@ -54,9 +56,10 @@ class Project(Struct, frozen=True):
             said = disclosure.text(hashes.strip(BLANK), report.salt)
             command = f"docker compose -p {self.name} -f {self.files[0]} config -q"
             return {"services": f"compose can't read its file: {said}; to see why, run on the host: {command}"}
+        made_of = dict(line.split(" ", 1) for line in lines_of(names) if " " in line)
         wrong, there = [], set()
         for line in lines_of(runs):
-            service, sum_, state, once, status = [*line.split(" ", 4), "", "", "", ""][:5]
+            image, id_, service, sum_, state, once, first, status = [*line.split(" ", 7), *[""] * 7][:8]
             if once == "True":
                 continue
             there.add(service)
@@ -64,6 +67,8 @@ class Project(Struct, frozen=True):
                 wrong.append(f"{service} is not in the file")
             elif sum_ != wanted[service]:
                 wrong.append(f"{service} is of another file")
+            elif other := _other_image(report, made_of.get(id_, image), image, first):
+                wrong.append(f"{service} {other}")
             elif (state != "running" and not status.startswith("Exited (0)")) or "(unhealthy)" in status:
                 wrong.append(f"{service} is {'unhealthy' if state == 'running' else state}")
         wrong += [f"{service} is not there" for service in sorted(wanted.keys() - there)]
@@ -73,6 +78,23 @@ class Project(Struct, frozen=True):
         kept = (("compose", self.name, self.files[0]),)
         words, limit = (self.name, self.files[0], str(self.within)), LONG + self.within
         yield Call("compose_up", words, keeps=kept, pulls=self.images, limit=limit)
+
+
+def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
+    """What is wrong with a container's image; empty where nothing is. ``name`` is what the container was made of,
+    ``shown`` what docker shows for it (an image's id, where the name stands for another one by now), and ``first`` the
+    id of the image that compose has noted. Compose compares the same two (docker/compose, pkg/compose/convergence.go,
+    mustRecreate)."""
+    renewed = {f"image:{name}", f"image:{familiar(name)}"}
+    if any(f"{one} {first}" in report.pending for one in renewed):
+        return ""
+    if renewed & report.pending:
+        return f"is of {name} before its change"
+    return f"is not of the image that {name} names now" if shown.startswith(_ID) and name != shown else ""
+
+
+#: How docker shows an image without a name.
+_ID = "sha256:"
 
 
 class NoProject(Struct, frozen=True):

@@ -86,8 +86,12 @@ undo_compose() { # PRESENT "PROJECT FILE"
     was_touched compose "$undo_project" || return 0
     if [ "$1" = present ] && [ -f "$undo_file" ]; then
         compose_do "$undo_project" "$undo_file" up -d --remove-orphans --quiet-pull
-    # Docker may be as it was before the run: not running. Then nothing of the project does.
-    elif [ -n "$(docker ps -aq --filter "label=com.docker.compose.project=$undo_project" 2>/dev/null 3>&-)" ]; then
+    # A project whose first container could not be made has left its networks.
+    elif [ -n "$(undo_found ps -a)$(undo_found network ls)" ]; then
         compose_down "$undo_project"
     fi
+}
+
+undo_found() { # WORD...: ids of what the project has; none where docker does not run
+    docker "$@" -q --filter "label=com.docker.compose.project=$undo_project" 2>/dev/null 3>&- || :
 }

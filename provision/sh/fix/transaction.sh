@@ -318,18 +318,22 @@ transaction_failed() { # REASON
     undo "$1"
 }
 
-# Restore what `before` says, where it is no longer so: files and settings the other way round, then the services and
-# what docker has, in their order. Safe to repeat: a power cut in the middle of it is no harm.
+# Restore what `before` says, where it is no longer so: files and settings the other way round, then what docker did not
+# have (docker may be stopped by what follows), then the services and what docker has, in their order. Safe to repeat: a
+# power cut in the middle of it is no harm.
 undo() { # REASON
     # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
-    undo_list='' undo_units='' undo_packages='' undo_objects='' undo_failed=''
+    undo_list='' undo_units='' undo_packages='' undo_objects='' undo_made='' undo_failed='' undo_stays=''
     [ "$run_noise" != /dev/null ] ||
         printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
     while IFS= read -r undo_line; do
         case $undo_line in
             'service '*) undo_units="$undo_units$undo_line$nl" ;;
             'removed '*) undo_packages="$undo_packages$undo_line$nl" ;;
+            'image absent '* | 'network absent '* | 'container absent '* | 'compose absent '*)
+                undo_made="$undo_line$nl$undo_made"
+                ;;
             # What docker has, in the order in which it was made: when docker itself is as it was.
             'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
             'end '* | 'package '* | 'made '* | 'id '* | 'process '* | 'loads '* | 'keys '* | 'watches '*) ;;
@@ -341,9 +345,13 @@ undo() { # REASON
     undo_each "$undo_list"
     # A service manager reads its files again only where something was restored.
     [ ! -s "$run/undo.said" ] || svc_reread >>"$run_noise" 2>&1 || :
+    undo_absent
     undo_each "$undo_units"
     undo_each "$undo_packages"
     undo_each "$undo_objects"
+    # Once more: an image or a network can be removed only when the container of before has its own again.
+    undo_absent
+    undo_failed=$undo_failed$undo_stays
     undo_ended >>"$run_noise" 2>&1 || :
     rm -f "$run/aside" "$run/volumes"
     emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)"
@@ -353,6 +361,17 @@ undo() { # REASON
         undo_remove "${run##*/}"
         rm -f "$run/undoing" "$run/waiting"
     fi
+}
+
+# What docker did not have, the newest first. To ask a docker that does not run could start it, by its socket; and what
+# it would have by then does not run either.
+undo_absent() { # -> undo_stays: what could not be removed
+    if [ -z "$undo_made" ] || [ ! -e /run/docker.pid ]; then
+        return 0
+    fi
+    absent_failed=$undo_failed undo_failed=
+    undo_each "$undo_made"
+    undo_stays=$undo_failed undo_failed=$absent_failed
 }
 
 # Half-written files that a job has left beside the places of those that it was about to replace.
@@ -430,13 +449,6 @@ history_images() { # RUN-FOLDER
     while IFS=' ' read -r history_kind _ history_name; do
         [ "$history_kind" != spare ] || docker image rm "$history_name" >/dev/null 2>&1 3>&- || :
     done <"$1/before"
-}
-
-run_lives() { # RUN-FOLDER: whether the process that signed for it lives
-    lives_owner=
-    { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :
-    process "${lives_owner%%:*}"
-    [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
 }
 
 undo_each() { # LINES
@@ -525,6 +537,13 @@ undo_bridge() { # NAME ADDRESS
     undo_say "moved $1 back"
     # No bridge before, so no dockerd either: what it remembers is from this very run.
     if [ -z "$2" ]; then
+        # The host can be reached from here on; what the run made goes while docker still runs.
+        ip -4 address flush dev "$1"
+        (
+            # A failure of one thing ends none of the others.
+            set +e
+            undo_absent
+        )
         undo_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || undo_root=
         svc_act stop docker
         [ ! -e /run/systemd/system ] || systemctl --no-pager stop docker.socket || :

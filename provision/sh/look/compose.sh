@@ -1,11 +1,12 @@
 # shellcheck shell=sh
-# Forks: two of docker's client for each project, one where its file is not there.
+# Forks: two of docker's client for each project, one where its file is not there; one more where a container is of an
+# image that its name does not stand for any more.
 
 look_compose() { # (PROJECT FILE)...
     [ -e /run/docker.pid ] || return 0
     while [ $# -gt 0 ]; do
         compose_runs=$(exec docker ps -a --no-trunc --filter "label=com.docker.compose.project=$1" --format \
-            '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.config-hash"}} {{.State}} {{.Label "com.docker.compose.oneoff"}} {{.Status}}' \
+            '{{.Image}} {{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.config-hash"}} {{.State}} {{.Label "com.docker.compose.oneoff"}} {{.Label "com.docker.compose.image"}} {{.Status}}' \
             2>&1 3>&-) || :
         compose_hashes=
         if [ -f "$2" ] && [ -f "${2%/*}/.env" ]; then
@@ -13,7 +14,31 @@ look_compose() { # (PROJECT FILE)...
             compose_hashes=$(exec docker compose -p "$1" -f "$2" --env-file "${2%/*}/.env" config --hash '*' \
                 2>&1 3>&-) || :
         fi
-        emit compose "$1" "$compose_runs" "$compose_hashes"
+        compose_named "$compose_runs"
+        emit compose "$1" "$compose_runs" "$compose_hashes" "$compose_names"
         shift 2
     done
+}
+
+# docker shows an image's id where the name that the container was made of stands for another image now, or for none
+# (moby, daemon/list.go), but also where it was made of that id. Only its own record tells the two apart.
+compose_named() { # LINES -> compose_names: a line "ID NAME" for each container with an image's id
+    compose_ids='' compose_names='' compose_left=$1
+    case $nl$compose_left in
+        *"${nl}sha256:"*) ;;
+        *) return 0 ;;
+    esac
+    compose_left=$compose_left$nl
+    while [ -n "$compose_left" ]; do
+        compose_line=${compose_left%%"$nl"*}
+        compose_left=${compose_left#*"$nl"}
+        case $compose_line in
+            sha256:*)
+                compose_line=${compose_line#* }
+                compose_ids="$compose_ids ${compose_line%% *}"
+                ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # ids
+    compose_names=$(exec docker container inspect --format '{{.Id}} {{.Config.Image}}' $compose_ids 2>&1 3>&-) || :
 }

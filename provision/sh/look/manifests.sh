@@ -17,6 +17,10 @@ look_manifests() { # FOLDER
                             manifests_path=${manifests_path%% *}
                             ;;
                     esac
+                    # shellcheck disable=SC2034 # read in stores.sh
+                    case $manifests_path in
+                        /etc/docker/daemon.json | /etc/containerd/config.toml) manifests_engine=yes ;;
+                    esac
                     if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
                         emit made "$manifests_path" present
                     else

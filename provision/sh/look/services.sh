@@ -15,7 +15,7 @@
 
 services_stamps=/run/provision/loaded
 
-look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE a function or a dash
+look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COMPARE "FUNCTION WORD" or a dash
     services_left=$(($# / 3))
     while [ "$services_left" -gt 0 ]; do
         stamp_read "$1"
@@ -45,7 +45,7 @@ service_state() { # UNIT COMPARE WATCHED SHOW
         if [ -n "$process_id" ]; then
             loaded "$1" "$3"
             if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
-                services_answer=$("$2")
+                services_answer=$("${2%% *}" "${2#* }")
             fi
         fi
     fi

@@ -23,6 +23,15 @@ look_stores() { # (ROOT measure|-)...
     done
 }
 
+# Of an engine whose files an earlier run has made, and that are not declared any more. One fork, only there.
+look_undeclared() { # ROOT...
+    [ -n "${manifests_engine-}" ] || return 0
+    emit undeclared '' "$(exec dockerd --version 2>/dev/null 3>&-)"
+    for undeclared_root in "$@"; do
+        look_stores "$undeclared_root" -
+    done
+}
+
 stores_below() { # FOLDER PREFIX
     for stores_item in "$1"/image/*/imagedb/content/sha256/*; do
         [ -e "$stores_item" ] || continue

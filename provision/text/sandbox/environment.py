@@ -26,6 +26,7 @@ from provision.text.sandbox.bounds import (
     width,
 )
 from provision.text.sandbox.filters import filters, first_through, tests
+from provision.text.sandbox.lookups import lookup
 from provision.text.sandbox.operators import each
 from provision.text.sandbox.reach import CARRYING, reachable
 from provision.text.sandbox.syntax import Intercepting
@@ -62,6 +63,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
             "cycler": utils.Cycler,
             "joiner": utils.Joiner,
             "namespace": utils.Namespace,
+            "lookup": lookup,
         }
         self.filters.update(filters(self.filters))
         self.tests.update(tests(self.tests))
@@ -146,7 +148,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
                 first_through("dict()", args, kwargs)
         elif isinstance(__obj, Format):
             blind(f'".{"format_map" if __obj.of_map else "format"}"', *args, *kwargs.values())
-        elif not isinstance(__obj, _CALLABLE) and __obj is not _range:
+        elif not isinstance(__obj, _CALLABLE) and __obj is not _range and __obj is not lookup:
             raise Refused(f"a template cannot call a {type(__obj).__name__}")
         return super().call(__context, __obj, *args, **kwargs)
 

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from jinja2.filters import make_attrgetter
 
+from provision.text.sandbox.ansible_filters import FILTERS
 from provision.text.sandbox.blind import blind, through
 from provision.text.sandbox.bounds import GROWTH, WIDTHS, percent, room, step, width
 from provision.text.sandbox.encoders import ENCODERS
@@ -29,6 +30,10 @@ def _all_blind(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
 def first_through(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for value in args[:1]:
         through(what, value)
+
+
+def _first_blind(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    blind(what, *args[:1])
 
 
 def _anything(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -54,6 +59,8 @@ _FILTERS: dict[str, Check] = {
     **dict.fromkeys(_PASSING, _anything),
     **dict.fromkeys(_GOING_THROUGH, first_through),
     "dictsort": _sorted_dict,
+    "mandatory": _anything,
+    "ternary": _first_blind,
 }
 
 
@@ -125,7 +132,7 @@ def _comparing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def filters(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    functions = {**given, **ENCODERS, "join": _join, "string": _string}
+    functions = {**given, **FILTERS, **ENCODERS, "join": _join, "string": _string}
     found = {
         name: _comparing(name, function)
         if name in _COMPARING

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from provision.lines import lines_of
+from provision.lines import lines_of, words_of
 from provision.verify.declared import Named
 from provision.verify.docker_info import ask
 
@@ -150,6 +150,17 @@ def test_compose_project(host: Host, compose_project: Named) -> None:
     for row in rows:
         assert row["State"] == "running" or row["Status"].startswith("Exited (0)"), row["Names"]
         assert "(unhealthy)" not in row["Status"], row["Names"]
+
+
+def test_compose_image(host: Host, compose_project: Named) -> None:
+    """Each container of a project is of the image that the name in its record stands for now."""
+    label = f"label=com.docker.compose.project={compose_project.name}"
+    ids = words_of(host.check_output("docker ps -aq --filter %s", label))
+    for found in ask(host, f"docker container inspect {' '.join(ids)}") if ids else ():
+        config = found["Config"]
+        if config["Labels"].get("com.docker.compose.oneoff") == "True":
+            continue
+        assert found["Image"] == _inspect(host, "image", config["Image"])["Id"], found["Name"]
 
 
 def test_prune_timer(host: Host, prune: Named) -> None:

@@ -1,0 +1,222 @@
+"""What ``-i`` names: files, folders and lists of hosts, read one after the other into one tree."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from provision.errors import Note, SpecError, UsageError, Where
+from provision.inventory import config as configs
+from provision.inventory import mapping
+from provision.inventory.config import Config
+from provision.inventory.tree import Tree
+from provision.lines import lines_of
+from provision.secrets import secret
+from provision.text import limits
+from provision.text.yamlfile import Map, Reader, load, plain
+
+DEFAULT = "inventory"
+_YAML = ("", ".yml", ".yaml", ".json")
+#: Names that are certainly meant as an inventory: what can't be read of them is an error. Of any other file in a folder
+#: it is a warning, as in Ansible, which tries each file as INI.
+_MEANT = (*_YAML, ".ini", ".toml")
+_SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
+
+_KEYS = re.compile(rb"^(?:-----BEGIN |(?:\S+ )*(?:ssh|ecdsa|sk)-\S+ AAAA)", re.MULTILINE)
+
+Given = str | Path | Sequence[str | Path]
+
+
+class Reading(Struct, frozen=True):
+    """How an inventory is read. ``lenient``: what Ansible lets pass with a warning is a warning here too. ``programs``:
+    scripts and plugins are run. ``vault_ids``: of passwords that another program may be told to read from files."""
+
+    lenient: bool = False
+    programs: bool = True
+    vault_ids: tuple[str, ...] = ()
+
+
+class Sources(Struct, frozen=True):
+    """A tree with the folders whose group_vars/ and host_vars/ count, weakest first."""
+
+    tree: Tree
+    folders: tuple[Path, ...]
+
+
+def given(words: Given | None, config: Config) -> tuple[str, ...]:
+    """The sources: those of the command line, else ``inventory/`` where there is one, else those of
+    ``$ANSIBLE_INVENTORY`` and ``ansible.cfg``."""
+    if isinstance(words, (str, Path)):
+        return (str(words),)
+    if words:
+        return tuple(str(word) for word in words)
+    if not Path(DEFAULT).exists() and (found := config.paths("ANSIBLE_INVENTORY", ("defaults", "inventory"))):
+        return found
+    return (DEFAULT,)
+
+
+def read(words: Given | None, reading: Reading | None = None) -> Sources:
+    """Read every source. Raises :class:`SpecError` for what is no inventory."""
+    config = configs.read()
+    found = _Files(Tree(lenient=(reading or Reading()).lenient), reading or Reading(), config)
+    folders: dict[Path, None] = {}
+    sources = given(words, config)
+    for source in sources:
+        if (folder := found.source(source)) is not None:
+            # The last of two equal ones counts: its variables win over those between them.
+            folders.pop(folder, None)
+            folders[folder] = None
+    found.tree.notes.extend(config.notes)
+    found.tree.finish()
+    return Sources(found.tree, tuple(folders))
+
+
+def is_list(source: str) -> bool:
+    """Whether ``-i`` has hosts: a comma makes a list, unless a file has that name."""
+    return "," in source and not Path(source).exists()
+
+
+class _Files:
+    def __init__(self, tree: Tree, reading: Reading, config: Config) -> None:
+        self.tree, self.reading, self.config = tree, reading, config
+        self.reader = Reader(reading.lenient, tree.notes)
+        #: files that were read, and folders inside a folder that -i names
+        self.done: list[Path] = []
+        self._inner: set[Path] = set()
+
+    def source(self, source: str) -> Path | None:
+        """Read it; returns the folder of its group_vars/, which a list of hosts has not."""
+        if is_list(source):
+            self._list(source)
+            return None
+        path = Path(source)
+        if path.is_dir():
+            before = len(self.done)
+            self._folder(path)
+            if len(self.done) == before:
+                raise SpecError(f"no inventory file in {path}", hint="hosts.yml is the usual name")
+            return path
+        if not path.exists():
+            raise SpecError(f"no such inventory: {path}", hint="give one with -i, or write one with `provision init`")
+        self._file(path)
+        return path.parent
+
+    def _list(self, source: str) -> None:
+        self.tree.file = None
+        for word in filter(None, (part.strip() for part in source.split(","))):
+            if Path(word).exists() and ("/" in word or "." in word):
+                hint = "repeat -i to read several files"
+                raise UsageError(f"-i {source}: {word} is a file, and a comma makes a list of hosts ({hint})")
+            if "[" in word and ":" not in word.partition("]")[2]:
+                raise UsageError(f"-i {source}: Ansible expands no range in a list of hosts; write {word} into a file")
+            self.tree.add_hosts("ungrouped", word, Where(Path("--inventory"), 1))
+
+    def _folder(self, folder: Path) -> None:
+        for name in sorted(os.listdir(folder)):
+            path = folder / name
+            if self.config.ignored.search(name):
+                if path.is_dir() and name in ("group_vars", "host_vars") and folder in self._inner:
+                    text = "is not read: group_vars/ and host_vars/ count in the folder that -i names"
+                    self.tree.notes.append(Note(f"{path} {text}"))
+                continue
+            if path.is_dir():
+                self._inner.add(path)
+                self._folder(path)
+                continue
+            try:
+                self._file(path)
+            except SpecError as error:
+                if _is_script(path) or (path.suffix in _MEANT and not _is_other(path)):
+                    raise
+                self.tree.notes.append(Note(f"{path} is not read: it is no inventory ({error.message})", loud=True))
+
+    def _file(self, path: Path) -> None:
+        self.tree.file = path
+        if _is_script(path):
+            from provision.inventory import dynamic  # most inventories need no program
+
+            self._allowed(path, "an inventory script")
+            dynamic.add_script(self.tree, path)
+        elif path.suffix == ".toml":
+            self._toml(path)
+        elif path.suffix in _YAML:
+            self._yaml(path)
+        else:
+            self._ini(path, limits.text(path))
+        self.done.append(path)
+
+    def _allowed(self, path: Path, what: str) -> None:
+        if not self.reading.programs:
+            hint = "`provision lint --trusted` does"
+            raise SpecError(f"is {what}, and no program of the project is run here", where=Where(path, 1), hint=hint)
+
+    def _yaml(self, path: Path) -> None:
+        text = limits.text(path)
+        try:
+            data = load(path, text, self.reader)
+        except SpecError:
+            if not _like_ini(text, path.suffix):
+                raise
+            data = text
+        if isinstance(data, Map):
+            if (plugin := data.get("plugin")) is not None and not isinstance(plugin, Map):
+                from provision.inventory import dynamic
+
+                self._allowed(path, f"a configuration of the inventory plugin {plugin}")
+                dynamic.add_plugin(self.tree, path, str(plugin), self.done, self.reading.vault_ids)
+                return
+            mapping.add(self.tree, data)
+        elif data is not None:
+            if not _like_ini(text, path.suffix) and not text.startswith(secret.VAULT):
+                raise SpecError("an inventory is a mapping of groups", where=Where(path, 1))
+            self._ini(path, text)
+
+    def _ini(self, path: Path, text: str) -> None:
+        from provision.inventory import ini
+
+        vault = text.startswith(secret.VAULT)
+        ini.add(self.tree, path, secret.opened(text, Where(path, 1)) if vault else text, vault)
+
+    def _toml(self, path: Path) -> None:
+        import tomllib  # few inventories are TOML
+
+        text, where = limits.text(path), Where(path, 1)
+        vault = text.startswith(secret.VAULT)
+        try:
+            found: Any = tomllib.loads(secret.opened(text, where) if vault else text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            line = re.search(r"line (\d+)", str(error))
+            raise SpecError(f"not TOML: {error}", where=Where(path, int(line[1]) if line else 1)) from error
+        mapping.add(self.tree, plain(found, where), vault)
+
+
+def _is_script(path: Path) -> bool:
+    """Whether it is executable and a program. Ansible runs every executable file, and reads one that can't be run."""
+    if not os.access(path, os.X_OK):
+        return False
+    with open(path, "rb") as file:
+        return file.read(4).startswith((b"#!", b"\x7fELF"))
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's folder may have
+    such."""
+    data = limits.read(path)
+    return path.suffix == "" and (b"\0" in data or _KEYS.search(data) is not None)
+
+
+def _like_ini(text: str, suffix: str) -> bool:
+    """Whether a text that is no YAML mapping is meant as INI. A name without an ending may be either; one of YAML is
+    read as INI only where a section or a variable shows that it is."""
+    lines = (line.strip() for line in lines_of(text))
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    if _SECTION.fullmatch(first):
+        return True
+    if first.startswith(("---", "- ", "{")) or first.endswith(":"):
+        return False
+    return suffix == "" or re.fullmatch(r"\S+(\s+\w+=\S+)+", first) is not None

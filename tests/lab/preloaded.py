@@ -1,0 +1,143 @@
+"""The command line in a process of its own, forked from one that has imported all modules already.
+
+The imports are nine tenths of the start of ``python -m provision``, and the tests of the lab start it a thousand times.
+What a process has of its own from its start on, it gets after the fork: the folder, the environment, the key of its
+secrets' tokens. It ends as an interpreter does that was started for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import re
+import runpy
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import cache
+from typing import IO
+
+import provision
+from provision.secrets import secret
+
+#: What is not imported beforehand: what pytest rewrites when it imports it, what starts itself, and what is of the lab.
+_NOT = re.compile(r"provision\.(verify\.(suites|standalone)|rollout\.cluster|shipped|lab)\b|.*\.__main__$")
+_LONGEST = 1 << 18
+
+
+class _Server:
+    """The process that forks; one for each process of pytest, until that one ends."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # A request has the whole environment in one packet.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LONGEST)
+        self._lock = threading.Lock()
+        argv = [sys.executable, "-m", __name__, str(theirs.fileno())]
+        self.process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+
+    def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """``python -m provision WORDS``; standard input is empty."""
+        request = json.dumps({"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            answer, theirs = socket.socketpair()
+            with answer:
+                with theirs, self._lock:
+                    socket.send_fds(self._socket, [request], [theirs.fileno(), out.fileno(), err.fileno()])
+                code = _ended(answer)
+            return subprocess.CompletedProcess(words, code, *map(_text, (out, err)))
+
+
+def _text(file: IO[bytes]) -> str:
+    """As subprocess decodes what it captures."""
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _ended(answer: socket.socket) -> int:
+    """Wait for the end; the exit code, negative for a signal, as subprocess has it."""
+    with answer.makefile("r") as lines:
+        pid = int(lines.readline())
+        try:
+            return int(lines.readline())
+        except BaseException:  # the test's time is over
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise
+
+
+@cache
+def server() -> _Server:
+    return _Server()
+
+
+def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return server().run(words)
+
+
+def _serve(requests: socket.socket) -> list[str]:
+    """Fork for each request. Returns in the new process only, with the words of the command line."""
+    running: dict[int, socket.socket] = {}
+    ended, wakeup = socket.socketpair()
+    for end in (ended, wakeup):
+        end.setblocking(False)
+    signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([requests, ended], [], [])
+        if ended in ready:
+            ended.recv(_LONGEST)
+            for pid in list(running):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    _tell(running.pop(pid), os.waitstatus_to_exitcode(status))
+        if requests in ready:
+            text, fds, _, _ = socket.recv_fds(requests, _LONGEST, 3)
+            if not text:
+                sys.exit()
+            answer, out, err = fds
+            if pid := os.fork():
+                running[pid] = socket.socket(fileno=answer)
+                running[pid].sendall(f"{pid}\n".encode())
+                os.close(out)
+                os.close(err)
+                continue
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for one in (requests, ended, wakeup, *running.values()):
+                one.close()
+            os.dup2(out, 1)
+            os.dup2(err, 2)
+            os.closerange(3, max(fds) + 1)
+            request = json.loads(text)
+            os.chdir(request["folder"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            return list(request["words"])
+
+
+def _tell(answer: socket.socket, code: int) -> None:
+    with answer, contextlib.suppress(BrokenPipeError):  # who waited has given up
+        answer.sendall(f"{code}\n".encode())
+
+
+def _main() -> None:
+    for found in pkgutil.walk_packages(provision.__path__, "provision."):
+        if not _NOT.match(found.name):
+            importlib.import_module(found.name)
+    sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
+    secret._KEY = secrets.token_bytes(len(secret._KEY))
+    runpy.run_module("provision", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,135 @@
+"""What ``docker info`` shows of a daemon.json (moby, api/types/system/info.go): with it, or not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision.dockerd.daemon_json import agrees, bridge_changes, sysctls
+
+REGISTRY = {
+    "InsecureRegistryCIDRs": ["127.0.0.0/8", "10.0.0.0/8"],
+    "IndexConfigs": {
+        "docker.io": {"Secure": True},
+        "r:5000": {"Secure": False},
+        "unsaid:5000": {},
+    },
+    "Mirrors": ["https://one/", "https://two/"],
+}
+INFO: dict[str, Any] = {
+    "ServerVersion": "28.5.2",
+    "CgroupDriver": "systemd",
+    "RegistryConfig": REGISTRY,
+    "Labels": ["b=2", "a=1"],
+    "Runtimes": {"runc": {}, "custom": {}},
+    "DockerRootDir": "/srv/docker",
+    "Debug": True,
+    "DefaultRuntime": "runc",
+    "ExperimentalBuild": False,
+    "LiveRestoreEnabled": True,
+    "LoggingDriver": "local",
+    "Driver": "overlay2",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("exec-opts", ["native.cgroupdriver=systemd"], True),
+        ("exec-opts", ["native.cgroupdriver=cgroupfs"], False),
+        ("exec-opts", ["native.cgroupdriver=cgroupfs", "native.cgroupdriver=systemd"], True),
+        ("exec-opts", ["native.cgroupdriver=systemd", "native.cgroupdriver=cgroupfs"], False),
+        ("exec-opts", ["isolation=process"], True),
+        ("exec-opts", [], True),
+        ("insecure-registries", ["10.0.0.0/8", "r:5000"], True),
+        ("insecure-registries", [], True),
+        ("insecure-registries", ["docker.io"], False),
+        ("insecure-registries", ["unsaid:5000"], False),
+        ("insecure-registries", ["r:5000", "10.1.0.0/16"], False),
+        ("registry-mirrors", ["https://one", "https://two/"], True),
+        ("registry-mirrors", ["https://two", "https://one"], False),
+        ("registry-mirrors", ["https://one"], False),
+        ("labels", ["a=1", "b=2"], True),
+        ("labels", ["a=1"], False),
+        ("runtimes", {"custom": {"path": "/x"}}, True),
+        ("runtimes", {"custom": {}, "other": {}}, False),
+        ("data-root", "/srv/docker", True),
+        ("data-root", "/var/lib/docker", False),
+        ("debug", True, True),
+        ("debug", False, False),
+        ("default-runtime", "runc", True),
+        ("default-runtime", "custom", False),
+        ("experimental", False, True),
+        ("experimental", True, False),
+        ("live-restore", True, True),
+        ("live-restore", False, False),
+        ("log-driver", "local", True),
+        ("log-driver", "journald", False),
+        ("storage-driver", "overlay2", True),
+        ("storage-driver", "vfs", False),
+        # docker info does not show it
+        ("mtu", 1400, True),
+    ],
+)
+def test_what_docker_info_shows(key: str, value: Any, shown: bool) -> None:
+    assert agrees({key: value}, json.dumps(INFO)) == shown
+    assert agrees({"debug": True, key: value, "mtu": 9}, json.dumps(INFO)) == shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("insecure-registries", ["r:5000"], False),
+        ("registry-mirrors", [], True),
+        ("registry-mirrors", ["https://one"], False),
+        ("labels", [], True),
+        ("labels", ["a=1"], False),
+        ("runtimes", {}, True),
+        ("runtimes", {"custom": {}}, False),
+    ],
+)
+@pytest.mark.parametrize(
+    "bare", [{}, {"RegistryConfig": None, "Labels": None, "Runtimes": None}, {"RegistryConfig": {}}]
+)
+def test_a_daemon_that_shows_nothing_of_it(bare: dict[str, Any], key: str, value: Any, shown: bool) -> None:
+    assert agrees({key: value}, json.dumps({"ServerVersion": "28.5.2", **bare})) == shown
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", "{}", '{"ServerVersion": ""}', '"x"'])
+def test_no_answer_agrees_with_nothing(answer: str) -> None:
+    assert not agrees({}, answer)
+
+
+def test_the_values_of_the_kernels_settings() -> None:
+    found = sysctls({"ipv6": True, "userland-proxy": False})
+    assert set(found) == {
+        "net.ipv4.ip_forward",
+        "net.ipv6.conf.default.forwarding",
+        "net.ipv6.conf.all.forwarding",
+        "net.bridge.bridge-nf-call-iptables",
+        "net.bridge.bridge-nf-call-ip6tables",
+    }
+    assert set(found.values()) == {"1"}
+    assert set(sysctls({"userland-proxy": True, "icc": True})) == {"net.ipv4.ip_forward"}
+
+
+#: What dockerd takes where the key is not there.
+USUAL: dict[str, Any] = {
+    **dict.fromkeys(
+        ("bip", "bip6", "bridge", "default-gateway", "default-gateway-v6", "fixed-cidr", "fixed-cidr-v6"), ""
+    ),
+    "icc": True,
+    "ip": "0.0.0.0",  # noqa: S104 - dockerd's default
+    "ip-masq": True,
+    "ipv6": False,
+    "mtu": 1500,
+}
+
+
+@pytest.mark.parametrize("key", USUAL)
+def test_the_keys_of_dockers_bridge(key: str) -> None:
+    assert bridge_changes({}, {key: USUAL[key]}) == bridge_changes({key: USUAL[key]}, {}) == ()
+    assert bridge_changes({}, {key: "other"}) == bridge_changes({key: "other"}, {}) == (key,)
+    assert bridge_changes({"debug": True}, {}) == ()

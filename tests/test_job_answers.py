@@ -1,0 +1,62 @@
+"""How a job's end is asked for: what a refused login is, and what is only an answer that cannot be read."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from provision.model import Login
+from provision.transport import job
+from provision.transport.execute import Finished
+from provision.transport.failure import NotBegun
+from provision.transport.job import Job, _Progress
+from provision.transport.ssh import HostError
+
+Execute = Callable[..., Finished]
+
+
+@pytest.fixture
+def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostError, _Progress, int]]:
+    """A function that asks a host whose answers ``execute`` gives, and tells how that ends, and how often it asked."""
+    monkeypatch.setattr(job, "_BACKOFF", (0.0,))
+    monkeypatch.setattr(job, "_SECOND_TRY", 0.0)
+    connection: Any = argparse.Namespace(close=lambda: None, is_connected=False)
+    wish: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    work: Any = argparse.Namespace(run="20260101T000000-1", steps=(), risky=False, confirm_within=1)
+
+    def ask(execute: Execute) -> tuple[HostError, _Progress, int]:
+        asked = []
+
+        def counted(*args: Any) -> Finished:
+            asked.append(args)
+            return execute(*args)
+
+        monkeypatch.setattr(job, "execute", counted)
+        one = Job(wish, work, (), time.monotonic() + 600, lambda event: None, lambda: connection)
+        progress = one._progress()
+        with pytest.raises(HostError) as caught:
+            one._persist("reached", "", progress, one.deadline)
+        return caught.value, progress, len(asked)
+
+    return ask
+
+
+def test_a_login_without_a_shell_is_a_refused_login(persist: Any) -> None:
+    def nologin(*args: Any) -> Finished:
+        raise NotBegun("protocol", "the shell of root ended with 1 before the script began")
+
+    error, progress, asked = persist(nologin)
+    assert "ended with 1 before the script began" in error.failure.message
+    assert (progress.refused_login, asked) == ("the shell of root ended with 1 before the script began", 2)
+
+
+def test_an_answer_without_a_result_is_no_refused_login(persist: Any) -> None:
+    """The script began, so the login is good: its record may be unreadable, as on a full disk."""
+    error, progress, asked = persist(lambda *args: Finished(1, "no space left on device"))
+    assert error.failure.kind == "protocol"
+    assert "the host did not report how the run stands" in error.failure.message
+    assert (error.failure.detail, progress.refused_login, asked) == ("no space left on device", "", job._UNREAD)
