@@ -246,6 +246,43 @@ def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transp
         assert execute(connection, one, f"{FRAME}sleep 3600\n", soon(), lambda frame: begun.set()).status is None
 
 
+def test_a_shell_that_does_not_start_is_given_up(
+    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To openssh the start of the shell is the last part of a login."""
+    key, shell = keygen(clean / "key"), clean / "shell"
+    shell.write_text("#!/bin/sh\nexec sleep 3600\n")
+    shell.chmod(0o755)
+    sshd = Guarded(["publickey"], public(key), str(shell))
+    transport = ways()
+
+    def watch(deadline: float, end: Callable[[], None]) -> int:
+        def late() -> None:
+            while not sshd.commands:
+                time.sleep(0.01)
+            end()
+
+        threading.Thread(target=late).start()
+        return 0
+
+    with listening(sshd) as (port, known):
+        monkeypatch.setattr(transport.watchdog, "watch", watch)
+        one = login(clean, port, known, key_file=key, transport="openssh")
+        with pytest.raises(HostError, match="did not let us in, or start a shell, within 60 s") as caught:
+            transport.open(Host("web", (), one), time.monotonic() + 600)
+    assert caught.value.failure.kind == "timeout"
+
+
+def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(clean: Path, ways: Callable[..., Transport]) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        jump = ("-J", "ops@127.0.0.1:1")  # nobody listens there
+        one = login(clean, port, known, key_file=key, transport="openssh", ssh_behind=jump)
+        with pytest.raises(HostError, match=r"127\.0\.0\.1 port 1: Connection refused") as caught:
+            ways().open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "unreachable"
+
+
 def test_openssh_takes_no_password(clean: Path, ways: Callable[..., Transport]) -> None:
     with listening(Guarded(["password"])) as (port, known):
         one = login(clean, port, known, password="right", transport="openssh")

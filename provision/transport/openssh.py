@@ -64,22 +64,26 @@ class Process(Line):
         self._waiting: ProcessChannel | None = None
         self._channels: list[ProcessChannel] = []
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._given_up = False
 
     @property
     def is_connected(self) -> bool:
         return not self._closed
 
-    def log_in(self, deadline: float) -> None:
+    def log_in(self, deadline: float, watchdog: Watchdog) -> None:
         """Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``, ``protocol``."""
-        self._waiting = self._started(deadline)
+        number = watchdog.watch(min(deadline, time.monotonic() + self._patience), self.give_up)
+        try:
+            self._waiting = self._started(deadline)
+        finally:
+            watchdog.drop(number)
 
     def create_session(self) -> ProcessChannel:
         with self._lock:
             waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.closed:
             return waiting
-        return self._started(time.monotonic() + 3 * self._asked.connect_timeout)
+        return self._started(time.monotonic() + self._patience)
 
     def tunnel(self, address: str, port: int) -> ProxyCommand:
         """A connection that the host makes (ssh(1), ``-W``)."""
@@ -97,6 +101,16 @@ class Process(Line):
         self._closed = True
         for channel in self._channels:
             channel.kill()
+
+    def give_up(self) -> None:
+        """End a login that takes too long."""
+        self._given_up = True
+        self.cut()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for a login, whose last part is the start of the shell."""
+        return 3 * self._asked.connect_timeout
 
     @property
     def _place(self) -> list[str]:
@@ -128,10 +142,13 @@ class Process(Line):
         return channel
 
     def _refused(self, channel: ProcessChannel, said: bytearray, deadline: float) -> HostError:
-        if not channel.wait(0.0):
+        if self._given_up or not channel.wait(0.0):
             channel.kill()
             if time.monotonic() >= deadline:
                 return HostError("timeout", f"{self._one.name} did not let us in before the host's deadline")
+            if self._given_up:
+                within = f"within {self._patience:.0f} s (three times --connect-timeout)"
+                return HostError("timeout", f"{self._one.name} did not let us in, or start a shell, {within}")
             return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not end")
         name, err = self._one.name, b""
         while channel.recv_stderr_ready():
@@ -162,7 +179,7 @@ class Process(Line):
             options = [word for name, value in given for word in ("-o", f"{name}={value}")]
             return [self._ssh, "-T", "-E", str(log), *options, *self._words()]
         # A jump host's ssh gets nothing of our command line but -F (ssh.c).
-        config, rest = self._config(given)
+        config, rest = self._jump_config(given)
         return [self._ssh, "-T", "-E", str(log), "-F", str(config), *rest]
 
     def _enforced(self) -> dict[str, str]:
@@ -198,7 +215,7 @@ class Process(Line):
         words += ["-l", login.user] if login.user is not None else []
         return [*words, *login.ssh_behind]
 
-    def _config(self, given: list[tuple[str, str]]) -> tuple[Path, list[str]]:
+    def _jump_config(self, given: list[tuple[str, str]]) -> tuple[Path, list[str]]:
         """A configuration with our options before the operator's, and the words of the command line that are left."""
         words, rest = self._words(), []
         files = [user_file(), SYSTEM_FILE]
@@ -226,13 +243,10 @@ def open_process(login: Login, one: Target, asked: Asked, deadline: float, watch
     made: Any = line(Process, one.address, one.user, one.port, {})
     process: Process = made
     process.setup(login, one, asked)
-    number = watchdog.watch(min(deadline, time.monotonic() + 3 * asked.connect_timeout), process.cut)
     try:
-        process.log_in(deadline)
+        process.log_in(deadline, watchdog)
     except BaseException:
         with contextlib.suppress(OSError):
             process.close()
         raise
-    finally:
-        watchdog.drop(number)
     return process
