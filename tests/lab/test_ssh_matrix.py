@@ -6,8 +6,10 @@ import base64
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,11 +83,12 @@ def _keygen(*words: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place() -> Iterator[Place]:
     name = f"{LAB.name}matrix"
     own(LAB)
     (record,) = LAB.up({name: "trixie"})
-    folder = tmp_path_factory.mktemp("matrix")
+    # pytest's folders are too long for the path of a socket (unix(7)).
+    folder = Path(tempfile.mkdtemp(prefix="matrix-"))
     host = LabHost(name, record.address, folder)
     agent = folder / "agent"
     running = subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL)
@@ -99,6 +102,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         running.terminate()
         running.wait()
         LAB.down([name])
+        shutil.rmtree(folder)
 
 
 def _prepare(host: LabHost, folder: Path, agent: Path) -> None:
