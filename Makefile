@@ -8,8 +8,8 @@ SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-host
 
 SUBMAKE := $(MAKE) --no-print-directory
 
-.PHONY: setup machine demo test check lint types fast package golden docs molecule torture locks bench bench-full \
-	bench-misbehaving bench-pulls release lock clean
+.PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
+	locks bench bench-full bench-misbehaving bench-pulls release lock clean
 
 # The virtual environment: provision and what its developers need. It needs Python with venv, and no root.
 setup: $(VENV)/ready
@@ -38,7 +38,7 @@ test: check
 
 check: machine
 	$(SUBMAKE) setup
-	$(SUBMAKE) --output-sync -j 2 lint types package fast
+	$(SUBMAKE) --output-sync -j 2 lint types package docs-site fast
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -66,9 +66,20 @@ release: setup
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 
-# The page of each lint rule, from the rules.
+# The pages that are made from the code: the reference, and a page for each lint rule.
 docs: setup
-	$(BIN)/python -m provision.lint.pages docs/lint
+	$(BIN)/python -m docsite.reference docs
+
+# The documentation site, in .venv/site. A broken link or anchor fails the build.
+docs-site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+# Record the screens of the site on three hosts of the lab (Linux, root).
+screens: setup
+	$(BIN)/python -m docsite.screens
 
 # Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
 molecule: setup

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 as wished; 1 nothing was touched (usage, spec, inventory); 2 changes are
+"""The command line. Exit codes: 0 in the desired state; 1 nothing was touched (usage, spec, inventory); 2 changes are
 pending (``plan --detailed-exitcode``); 3 some host failed, was unreachable, timed out or rolled back; 130
 interrupted."""
 
@@ -22,19 +22,19 @@ from provision.visible import discard, say, show, told, visible
 COMMANDS = {
     "init": "write a project to start from",
     "schema": "print the JSON Schema of a playbook",
-    "lint": "say what is wrong, before a host is touched",
+    "lint": "report mistakes before a host is touched",
     "inventory": "show groups, hosts and variables",
     "render": "write the files that a host would get, offline",
-    "doctor": "does a host suit, before anything is installed",
+    "doctor": "check whether hosts are suitable, before anything is installed",
     "plan": "show what would change",
-    "apply": "make the hosts what the playbook says",
-    "verify": "prove by testinfra that the hosts are what the playbook says",
-    "rollback": "bring back what a run replaced",
+    "apply": "bring the hosts into the desired state",
+    "verify": "check by testinfra that the hosts are in the desired state",
+    "rollback": "restore what a run replaced",
     "report": "show a run as a page",
-    "runs": "what was done, and how far back the hosts remember",
+    "runs": "show earlier runs, of the controller or of the hosts",
     "secrets": "encrypt values for a spec, and edit them",
-    "lock": "write down the versions that a canary has, for the fleet to follow",
-    "lab": "throwaway hosts on this machine to try things on",
+    "lock": "write the versions of a canary into the lock file",
+    "lab": "manage throwaway hosts on this machine",
 }
 
 
@@ -51,7 +51,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole parser; with ``only``, just that command has its arguments (the others need not be imported)."""
     top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, prove and undo them over SSH.")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
-    top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print a script that completes our words")
+    top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print the shell completion script")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text in COMMANDS.items():
         if only is not None and name != only:

@@ -6,9 +6,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
+#: How a command ends; the first that fits, from the bottom up.
+EXIT_CODES = {
+    0: "every host is in the desired state (`plan`: the plan was made)",
+    1: "no host was touched: the command line, inventory or spec is wrong, or the question was answered with no",
+    2: "changes are pending (`plan --detailed-exitcode`)",
+    3: "a host failed, was unreachable, timed out or rolled back",
+    130: "interrupted by Ctrl-C",
+}
+
 
 class ProvisionError(Exception):
-    """Anything that ends a run before a host is touched; the command line exits with 1."""
+    """An error that ends a run before a host is touched; the command line exits with 1."""
 
 
 class LabError(ProvisionError):

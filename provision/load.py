@@ -23,7 +23,7 @@ from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
-    """What the command line says about logging in, for hosts whose inventory does not."""
+    """How to log in to hosts whose inventory does not say it."""
 
     user: str | None = None
     key_file: Path | None = None
@@ -47,13 +47,15 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
+    """What :func:`load` returns: each host's configuration, and what hosts have in common."""
+
     configs: list[HostConfig]
     context: Context
     #: what Ansible reads differently in the inventory
     notes: tuple[Note, ...] = ()
 
     def for_host(self, name: str) -> tuple[HostConfig, Context]:
-        """One host's configuration, by its name or its address; for fabfiles."""
+        """The arguments of a task for one host, by its name or its address; for fabfiles."""
         for config in self.configs:
             if name in (config.host.name, config.host.login.address):
                 return config, self.context
@@ -74,9 +76,9 @@ def load(
 ) -> Loaded:
     """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
 
-    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before hosts' files are
-    rendered: what they need may have to be made first. With ``foresees`` text stands for certificates that are still to
-    be made, for a run that changes nothing.
+    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before the files of hosts are
+    rendered, to make what they need. With ``foresees`` text stands for certificates that are still to be made, for a
+    run that changes nothing.
     """
     if reading is None:
         # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.

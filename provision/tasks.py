@@ -282,10 +282,10 @@ def fix(
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),  # noqa: B008 - frozen
 ) -> Seen:
-    """Make the changes of a plan as one transaction on the host, and see that the host is as wanted afterwards.
+    """Make the changes of a plan as one transaction on the host, and check the desired state afterwards.
 
-    The work is done by a job of the host's own, which a connection that breaks off does not end. Where a step was
-    risky the host puts everything back unless a connection that is made anew confirms it. Returns what was seen last.
+    A job on the host does the work; a connection that breaks off does not end it. After a risky step the host rolls
+    the change back unless a new login confirms it. Returns the last state that was read.
     """
     deadline = deadline or time.monotonic() + DEADLINE
     reconnect = changing.reconnect or _again(connection)
@@ -415,7 +415,7 @@ def apply(
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),  # noqa: B008 - frozen
 ) -> Inspection:
-    """Look, and fix what is not as wanted. Returns what was found (and, where there were changes, mended)."""
+    """Look, and fix what is not in the desired state. Returns what the look found."""
     found = look(connection, config, context, options, deadline)
     if found.plan.changes:
         fix(connection, config, found, deadline, on_event, changing)

@@ -1,4 +1,4 @@
-"""Make the hosts what the playbook says; a host that is already right costs one connection and one exec."""
+"""Bring the hosts into the desired state; a host that is in it already costs one connection and one exec."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from provision.commands.authorities import renew
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
-    parser.add_argument("--verify", action="store_true", help="prove it afterwards, on the same connections")
+    parser.add_argument(
+        "--verify", action="store_true", help="run the suites of `provision verify` afterwards, on the same connections"
+    )
     parser.add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="RUN",
-        help="finish a run that broke off (the last one): each host's own receipt says how far it got",
+        help="finish a run that broke off (default: the last one), from each host's own record",
     )
     parser.add_argument(
         "--plan",
@@ -31,12 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--signers",
         type=Path,
         metavar="FILE",
-        help="the plan must be signed by somebody whom this file names (ssh's allowed_signers)",
+        help="require a signature by a key that this file names (allowed_signers of ssh)",
     )
     parser.add_argument(
         "--limit-failed",
         metavar="RUN",
-        help="only hosts that RUN left not as wished: failed, unreachable, rolled back, skipped, or without an end",
+        help="only hosts that RUN did not bring into the desired state: failed, unreachable, rolled back, skipped, or"
+        " without an end",
     )
     parser.add_argument(
         "--repair-packages",
@@ -53,7 +56,7 @@ def changing(parser: argparse.ArgumentParser) -> None:
         type=options.seconds,
         default=60,
         metavar="S",
-        help="a host puts a risky change back unless we come in anew within so many seconds (default: 60)",
+        help="seconds within which a new login must confirm a risky change, or the host rolls it back (default: 60)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
 

@@ -1,4 +1,4 @@
-"""Does a host suit, before anything is installed? Read-only, one exec, a verdict a line; exit 3 when one is bad."""
+"""Check whether hosts are suitable before anything is installed. Read-only; exit 3 when a verdict is bad."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Throwaway hosts on this machine, with a real systemd, sshd and Docker, to try a spec before the fleet has it."""
+"""Manage throwaway hosts on this machine, with a real systemd, sshd and Docker, to try a spec before a fleet has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with a playbook, its hosts, or any daemon.json; offline, no host is touched."""
+"""Report mistakes in a playbook, its hosts, or any daemon.json; offline, no host is touched."""
 
 from __future__ import annotations
 

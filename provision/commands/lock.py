@@ -1,5 +1,4 @@
-"""Write the versions of the engine's packages, and the digests of the images, that a canary has into the lock file,
-for the rest of the fleet to follow."""
+"""Write the package versions and image digests of a canary into the lock file, which the rest of the fleet follows."""
 
 from __future__ import annotations
 

@@ -83,7 +83,9 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
     parser.add_argument("-b", "--become", action="store_true", help="become root by sudo")
     parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
-    parser.add_argument("--accept-new", action="store_true", help="store the key of a host that nobody knows yet")
+    parser.add_argument(
+        "--accept-new", action="store_true", help="store the key of a host that known_hosts does not have yet"
+    )
     parser.add_argument(
         "--connect-timeout",
         type=_seconds,
@@ -96,14 +98,14 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=1800.0,
         metavar="S",
-        help="seconds for one host, all in all (default: 1800)",
+        help="seconds for one host in total (default: 1800)",
     )
     parser.add_argument(
         "--look-within",
         type=_seconds,
         default=30.0,
         metavar="S",
-        help="seconds for looking at a host, which takes a moment: one that froze is given up (default: 30)",
+        help="seconds for reading the state of a host; provision gives up a host that froze (default: 30)",
     )
     parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
     parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
@@ -127,7 +129,11 @@ def clustering(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster])",
     )
-    for name, what in (("ca", "whom to believe"), ("cert", "our certificate"), ("key", "and its key")):
+    for name, what in (
+        ("ca", "CA certificate that signs the cluster's certificates"),
+        ("cert", "certificate that provision shows the cluster"),
+        ("key", "private key of that certificate"),
+    ):
         parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
     parser.add_argument(
         "--shard", type=_positive, metavar="N", help="hosts that a worker gets at once (default: 25 to 100)"

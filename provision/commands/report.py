@@ -1,4 +1,4 @@
-"""A run that is over, as a page: its timeline, waves, steps, diffs, errors and checks."""
+"""Write a page of a finished run: its timeline, waves, steps, diffs, errors and checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring back what a run replaced on its hosts: files, settings, service states and package versions; through a plan and
+"""Restore what a run replaced on its hosts: files, settings, service states and package versions; through a plan and
 a confirmation like every change. A rollback is a run of its own, and can be rolled back too."""
 
 from __future__ import annotations

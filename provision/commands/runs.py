@@ -1,4 +1,4 @@
-"""What was done, and when: the runs of a playbook; one of them with its diffs; or those that the hosts remember."""
+"""Show earlier runs: those of a playbook, one of them with its diffs, or those that the hosts have a record of."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.hosts(parser)
     options.logging_in(parser)
-    parser.add_argument(
-        "--on-hosts", action="store_true", help="ask the hosts what they can put back, and how far back"
-    )
+    parser.add_argument("--on-hosts", action="store_true", help="read which runs the hosts can roll back")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Print the JSON Schema of a playbook: for editors, and for whoever generates playbooks."""
+"""Print the JSON Schema of a playbook, for editors and for programs that write playbooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rollout:`` of a play: how its hosts are gone through. Ansible's words where it has them."""
+"""``rollout:`` of a play: in which order its hosts are processed. Ansible's words where it has them."""
 
 # No postponed annotations: pydantic would compile and evaluate each of them at every start.
 
@@ -59,11 +59,11 @@ class Domain(_Model):
 
 
 class Hooks(_Model):
-    """Commands on the controller: their words, no shell. PROVISION_RUN, PROVISION_HOST, PROVISION_WAVE,
-    PROVISION_HOSTS and PROVISION_STATUS tell them more."""
+    """Commands on the controller: their words, no shell. They get PROVISION_RUN, PROVISION_HOST, PROVISION_WAVE,
+    PROVISION_HOSTS and PROVISION_STATUS in their environment."""
 
     host: Argv | None = Field(None, description="For each host; its variables may stand in the words.")
-    wave: Argv | None = None
+    wave: Argv | None = Field(None, description="For each wave.")
 
 
 class RolloutOptions(_Model):
@@ -74,12 +74,16 @@ class RolloutOptions(_Model):
     )
     max_failures: Portion = Field(
         Share(0),
-        description="Hosts that may end badly (failed, unreachable, rolled back): a number, or a percentage of each "
+        description="Hosts that may fail (failed, unreachable, rolled back): a number, or a percentage of each "
         "wave, of each domain and of all.",
     )
-    order: Literal["inventory", "sorted", "shuffle"] = "inventory"
-    domain: Annotated[Domain, BeforeValidator(_domain)] | None = None
-    pause: Annotated[int, Field(ge=0)] | Literal["ask"] = Field(0, description="Seconds between waves, or ask.")
+    order: Literal["inventory", "sorted", "shuffle"] = Field("inventory", description="The order of the hosts.")
+    domain: Annotated[Domain, BeforeValidator(_domain)] | None = Field(
+        None, description="What must not go down together; a variable's name is short for its mapping."
+    )
+    pause: Annotated[int, Field(ge=0)] | Literal["ask"] = Field(
+        0, description="Seconds between waves, or `ask`: a question at the terminal."
+    )
     verify: Annotated[list[str], BeforeValidator(_list)] = Field(
         [], description="Suites that each wave must pass before the next one."
     )
@@ -88,7 +92,7 @@ class RolloutOptions(_Model):
         "never", description="if-needed: a host that says it needs it is restarted, one domain at a time, and verified."
     )
     before: Hooks = Field(Hooks(), description="A command that fails keeps the host, or the wave, from being begun.")
-    after: Hooks = Hooks()
+    after: Hooks = Field(Hooks(), description="A command that fails makes its host fail, or stops the rollout.")
 
     @model_validator(mode="after")
     def _some(self) -> Self:

@@ -50,23 +50,25 @@ __all__ = [
 class Spec(Model):
     """What a host should be. Everything that is not declared is left alone."""
 
-    hostname: MachineName | None = None
-    packages: Packages = {}
-    repositories: dict[RepositoryName, Repository] = {}
-    sysctl: dict[SysctlKey, SysctlValue] = {}
+    hostname: MachineName | None = Field(
+        None, description="The host's name: live, in /etc/hostname, and resolvable through /etc/hosts."
+    )
+    packages: Packages = Field(default={}, description="Packages: a list of names, or a mapping of names to versions.")
+    repositories: dict[RepositoryName, Repository] = Field(default={}, description="Package repositories by name.")
+    sysctl: dict[SysctlKey, SysctlValue] = Field(default={}, description="Kernel settings, live and at boot.")
     modules: list[ModuleName] = Field(default=[], description="Kernel modules, loaded now and at boot.")
-    files: dict[AbsolutePath, File] = {}
-    users: dict[UserName, User] = {}
-    services: dict[UnitName, Service] = {}
-    engine: Engine | None = None
+    files: dict[AbsolutePath, File] = Field(default={}, description="Files by path.")
+    users: dict[UserName, User] = Field(default={}, description="Accounts by name.")
+    services: dict[UnitName, Service] = Field(default={}, description="Services by unit name.")
+    engine: Engine | None = Field(None, description="Docker Engine; `{}` is enough to install it.")
     registry: PrivateRegistry | None = Field(None, description="Makes this host a registry of images.")
-    networks: dict[ObjectName, Network] = {}
-    volumes: dict[LongerName, Volume] = {}
-    images: dict[ImageName, Image] = {}
-    containers: dict[LongerName, Container] = {}
-    compose: dict[ProjectName, Compose] = {}
-    prune: Prune | None = Field(None, description="Which images nobody uses go by themselves.")
+    networks: dict[ObjectName, Network] = Field(default={}, description="Docker networks by name.")
+    volumes: dict[LongerName, Volume] = Field(default={}, description="Docker volumes by name.")
+    images: dict[ImageName, Image] = Field(default={}, description="Images by name and tag.")
+    containers: dict[LongerName, Container] = Field(default={}, description="Containers by name.")
+    compose: dict[ProjectName, Compose] = Field(default={}, description="Compose projects by name.")
+    prune: Prune | None = Field(None, description="When the host removes unused images by itself.")
     risky: list[AbsolutePath | UnitName] = Field(
         default=[],
-        description="Paths (and what is below them) and services whose change must be confirmed by coming in anew.",
+        description="Paths (and what is below them) and services whose change must be confirmed by a new login.",
     )

@@ -32,15 +32,15 @@ from provision.spec.values import (
 
 
 class Network(Model):
-    """A network of docker's. It can't be changed in place: it is made anew, and its containers join it again."""
+    """A Docker network. It cannot be changed in place: it is replaced, and its containers join the new one."""
 
-    driver: Option = "bridge"
-    subnet: Cidr | None = None
-    gateway: Address | None = None
+    driver: Option = Field("bridge", description="The network driver.")
+    subnet: Cidr | None = Field(None, description="Its address range; docker's choice, when not given.")
+    gateway: Address | None = Field(None, description="The host's address in it.")
     internal: bool = Field(False, description="Without a way out.")
-    options: dict[Option, Text] = {}
-    labels: dict[Label, Text] = {}
-    absent: bool = False
+    options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
+    labels: dict[Label, Text] = Field(default={}, description="Labels.")
+    absent: bool = Field(False, description="Remove the network.")
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -52,32 +52,34 @@ class Network(Model):
 class Volume(Model):
     """A volume. What is in it is removed by `absent` and by nothing else."""
 
-    driver: Option = "local"
-    options: dict[Option, Text] = {}
-    labels: dict[Label, Text] = {}
+    driver: Option = Field("local", description="The volume driver.")
+    options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
+    labels: dict[Label, Text] = Field(default={}, description="Labels.")
     absent: bool = Field(False, description="Remove it, with all that is in it; no rollback brings that back.")
 
 
 class Build(Model):
-    """An image built on the host, of a folder of the controller's."""
+    """An image that the host builds from a folder on the controller."""
 
-    folder: str = Field(description="A folder beside the playbook (or in files/); its .dockerignore counts.")
-    dockerfile: str = "Dockerfile"
-    args: dict[Variable, Text] = {}
-    target: Option | None = None
+    folder: str = Field(description="A folder next to the playbook (or in files/); its .dockerignore counts.")
+    dockerfile: str = Field("Dockerfile", description="The Dockerfile's name in the folder.")
+    args: dict[Variable, Text] = Field(default={}, description="Build arguments.")
+    target: Option | None = Field(None, description="The stage to build.")
 
 
 class Image(Model):
-    """An image: from a registry, from an archive of the controller's, built, or absent."""
+    """An image: from a registry, from an archive on the controller, built on the host, or absent."""
 
     digest: Digest | None = Field(None, description="A pin; goes before that of the lock file.")
     moved: Literal["pull", "ignore"] = Field(
         "pull", description="Whether a tag without a pin is compared with its registry, and pulled where it moved."
     )
-    archive: str | None = Field(None, description="What docker save has written, in files/ beside the playbook.")
-    build: Build | None = None
-    push: bool = Field(False, description="Push it; hosts that use this image come after this one, by its digest.")
-    absent: bool = False
+    archive: str | None = Field(None, description="What docker save has written, in files/ next to the playbook.")
+    build: Build | None = Field(None, description="Build it on the host.")
+    push: bool = Field(
+        False, description="Push it; hosts that use this image are processed after this one, and get it by its digest."
+    )
+    absent: bool = Field(False, description="Remove the name.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -95,58 +97,66 @@ class HealthCheck(Model):
     command: Text | list[Text] = Field(
         description="Text for the container's shell, or a list of words; none switches the image's own check off."
     )
-    interval: Duration = "30s"
-    timeout: Duration = "30s"
-    start_period: Duration = "0s"
-    retries: Annotated[int, Field(ge=1, le=100)] = 3
+    interval: Duration = Field("30s", description="Time between two checks.")
+    timeout: Duration = Field("30s", description="Time that one check may take.")
+    start_period: Duration = Field("0s", description="Time after the start in which failures do not count.")
+    retries: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Failures in a row that make it unhealthy.")
 
 
 class Log(Model):
-    driver: Option = "json-file"
-    options: dict[Option, Text] = {}
+    """Where the output of a container goes."""
+
+    driver: Option = Field("json-file", description="The logging driver.")
+    options: dict[Option, Text] = Field(default={}, description="Its options, such as max-size.")
 
 
 class Container(Model):
-    """A container. What is not declared is as docker or the image has it; a change makes it anew, and what was there
-    serves again unless the new one is well."""
+    """A container. What is not declared is as docker or the image has it. A change replaces the container; the old one
+    runs again unless the new one is healthy."""
 
-    image: ImageName | None = None
-    command: Argv | None = None
-    entrypoint: Argv | None = None
+    image: ImageName | None = Field(None, description="Its image; required unless absent.")
+    command: Argv | None = Field(None, description="Its command; the image's, when not given.")
+    entrypoint: Argv | None = Field(None, description="Its entrypoint; the image's, when not given.")
     environment: dict[Variable, Value] = Field(
         default={}, description="Secrets never stand in an argument; docker inspect shows them to root."
     )
-    ports: list[Port] = []
-    volumes: list[Bind] = []
+    ports: list[Port] = Field(default=[], description="Published ports.")
+    volumes: list[Bind] = Field(default=[], description="Volumes and folders of the host.")
     tmpfs: list[Tmpfs] = Field(default=[], description="Paths, with mount options after a colon: /run:size=64m.")
-    networks: list[ObjectName] = Field(default=[], description="docker's own bridge when none is given.")
-    hostname: MachineName | None = None
-    user: Text | None = None
-    workdir: AbsolutePath | None = None
-    memory: Size | None = None
+    networks: list[ObjectName] = Field(default=[], description="The default bridge, when none is given.")
+    hostname: MachineName | None = Field(None, description="Its own host name.")
+    user: Text | None = Field(None, description="The account that it runs as.")
+    workdir: AbsolutePath | None = Field(None, description="Its working directory.")
+    memory: Size | None = Field(None, description="The most memory that it may use.")
     memory_swap: Size | None = Field(None, description="Memory and swap together; as much as memory: no swap.")
-    cpus: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = None
-    pids: Annotated[int, Field(gt=0)] | None = None
-    restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
-    log: Log | None = None
-    cap_add: list[Capability] = []
-    cap_drop: list[Capability] = []
+    cpus: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = Field(
+        None, description="How many CPUs it may use: 0.5."
+    )
+    pids: Annotated[int, Field(gt=0)] | None = Field(None, description="How many processes it may have.")
+    restart: Literal["no", "always", "unless-stopped", "on-failure"] = Field(
+        "unless-stopped", description="When dockerd starts it again."
+    )
+    log: Log | None = Field(None, description="Where its output goes; the daemon's default, when not given.")
+    cap_add: list[Capability] = Field(default=[], description="Capabilities that it gets in addition.")
+    cap_drop: list[Capability] = Field(default=[], description="Capabilities that it does not get.")
     security: list[Text] = Field(default=[], description="Security options such as no-new-privileges.")
-    privileged: bool = False
-    read_only: bool = False
-    init: bool = False
-    stop_timeout: Annotated[int, Field(ge=0, le=3600)] | None = None
-    health: HealthCheck | None = None
-    labels: dict[Label, Text] = {}
-    running: bool = True
+    privileged: bool = Field(False, description="Give it all rights of root on the host.")
+    read_only: bool = Field(False, description="Make its root file system read-only.")
+    init: bool = Field(False, description="Run an init process in it (docker run --init).")
+    stop_timeout: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        None, description="Seconds between SIGTERM and SIGKILL; 10 in docker, when not given."
+    )
+    health: HealthCheck | None = Field(None, description="Its health check; the image's, when not given.")
+    labels: dict[Label, Text] = Field(default={}, description="Labels.")
+    running: bool = Field(True, description="Whether it runs.")
     steady: Annotated[int, Field(ge=0, le=600)] = Field(
-        2, description="Seconds that a container without a health check must run to count as well."
+        2, description="Seconds that a container without a health check must run to count as healthy."
     )
     within: Annotated[int, Field(ge=1, le=3600)] = Field(
-        120, description="Seconds within which a new container must be well."
+        120, description="Seconds within which a new container must be healthy."
     )
-    adopt: bool = Field(False, description="Replace a container of this name that somebody else made.")
-    absent: bool = False
+    adopt: bool = Field(False, description="Replace a third-party container of this name.")
+    absent: bool = Field(False, description="Stop and remove it; its volumes stay.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -159,20 +169,22 @@ class Container(Model):
         if self.ports and self.networks in (["host"], ["none"]):
             raise ValueError(f"ports can't be published on the network {self.networks[0]}")
         if reserved := [name for name in self.labels if name.startswith("provision.")]:
-            raise ValueError(f"the label {reserved[0]} is one of ours")
+            raise ValueError(f"the label {reserved[0]} is reserved for provision")
         return self
 
 
 class Compose(Model):
-    """A project of docker compose's: its file, and the variables that it is rendered with."""
+    """A project of docker compose: its file, and the variables for it."""
 
-    content: Content | None = None
-    template: str | None = None
-    src: str | None = Field(None, description="A compose file in files/ beside the playbook.")
+    content: Content | None = Field(None, description="The text of the compose file.")
+    template: str | None = Field(None, description="A jinja2 template in templates/ that makes the compose file.")
+    src: str | None = Field(None, description="A compose file in files/ next to the playbook.")
     environment: dict[Variable, Value] = Field(
-        default={}, description="For ${NAME} in the file; kept beside it, readable by root only."
+        default={}, description="For ${NAME} in the file; kept next to it, readable by root only."
     )
-    within: Annotated[int, Field(ge=1, le=3600)] = Field(120, description="Seconds within which all must be well.")
+    within: Annotated[int, Field(ge=1, le=3600)] = Field(
+        120, description="Seconds within which all services must be healthy."
+    )
     absent: bool = Field(False, description="Down, without its volumes.")
 
     @model_validator(mode="after")
@@ -186,8 +198,8 @@ class Compose(Model):
 
 
 class Prune(Model):
-    """Images that no container uses and no spec names go, by a timer of the host's."""
+    """A timer on the host removes images that no container uses and no spec names."""
 
     after: Duration = Field("168h", description="Time since the image was pulled or tagged.")
     free: Size | None = Field(None, description="Only where less than this is free at data-root.")
-    every: Option = Field("daily", description="systemd.time(7): daily, weekly, hourly.")
+    every: Option = Field("daily", description="How often: daily, weekly, hourly (systemd.time(7)).")

@@ -27,8 +27,8 @@ from provision.spec.values import (
 class Proxy(Model):
     """How the daemon reaches registries, where it can't do so directly."""
 
-    http: ProxyUrl | None = Field(None, description="A password in it must be a secret.")
-    https: ProxyUrl | None = None
+    http: ProxyUrl | None = Field(None, description="The proxy's URL; a password in it must be a secret.")
+    https: ProxyUrl | None = Field(None, description="As http, for https:// registries.")
     no_proxy: list[NoProxy] = Field(default=[], description="Hosts, domains and networks that need no proxy.")
     place: Literal["unit", "daemon"] = Field(
         "unit", description="A drop-in of docker's unit, or the key proxies of daemon.json (from 23.0 on)."
@@ -49,19 +49,21 @@ class Proxy(Model):
 class Login(Model):
     """An account at a registry, for accounts of the host: in their .docker/config.json, 0600."""
 
-    user: UserName
-    password: SecretText
-    accounts: list[UserName] = ["root"]
+    user: UserName = Field(description="The account at the registry.")
+    password: SecretText = Field(description="Its password, as a secret.")
+    accounts: list[UserName] = Field(default=["root"], description="Accounts of the host that get the login.")
 
 
 class Registry(Model):
     """What the daemon shows a registry, and believes of it: PEM text, or names of files in files/."""
 
     ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
-    authority: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
+    authority: Option | None = Field(
+        None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
+    )
     cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
     key: PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
-    login: Login | None = None
+    login: Login | None = Field(None, description="How accounts of the host log in to the registry.")
     pulls: Annotated[int, Field(ge=1, le=10000)] = Field(
         20, description="How many hosts may pull from it at the same time."
     )
@@ -85,7 +87,7 @@ class Firewall(Model):
 
 
 class Health(Model):
-    """What must hold after a change of the daemon, or the host puts the change back."""
+    """What must hold after a change of the daemon, or the host rolls the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
         2, description="Seconds that a daemon must go on after a change that started it, as one and the same process."
@@ -107,13 +109,15 @@ class Engine(Model):
         description="Of the keys that may sign the mirror's packages (one, or a list); any other key is refused. "
         "The keys that Docker publishes, when not given.",
     )
-    channel: Literal["stable", "test", "nightly"] = "stable"
+    channel: Literal["stable", "test", "nightly"] = Field("stable", description="Which of the mirror's channels.")
     version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
-    containerd_version: Version | None = None
-    buildx_version: Version | None = None
-    compose_version: Version | None = None
-    hold: bool = Field(True, description="Whether what has a pin is held, so that nobody's upgrade moves it.")
-    plugins: list[Literal["buildx", "compose"]] = ["buildx", "compose"]
+    containerd_version: Version | None = Field(None, description="A pin for containerd.io.")
+    buildx_version: Version | None = Field(None, description="A pin for the buildx plugin.")
+    compose_version: Version | None = Field(None, description="A pin for the compose plugin.")
+    hold: bool = Field(True, description="Whether what has a pin is held, so that no upgrade by hand moves it.")
+    plugins: list[Literal["buildx", "compose"]] = Field(
+        default=["buildx", "compose"], description="Docker's own plugins that are installed."
+    )
     users: list[UserName] = Field(default=[], description="Members of the docker group (which is as good as root).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
     containerd_root: AbsolutePath | None = Field(
@@ -127,12 +131,12 @@ class Engine(Model):
         description="What happens where containers run under live-restore, and docker's bridge is to change (`bip`, "
         "`mtu`, `ipv6` ...): the change is refused, or the containers are stopped and started again.",
     )
-    proxy: Proxy | None = None
+    proxy: Proxy | None = Field(None, description="How the daemon reaches registries.")
     registries: dict[RegistryHost, Registry] = Field(
         default={}, description="Certificates by registry, in /etc/docker/certs.d."
     )
-    firewall: Firewall | None = None
-    health: Health = Health()
+    firewall: Firewall | None = Field(None, description="The host's firewall around containers.")
+    health: Health = Field(Health(), description="What must hold after a change of the daemon.")
 
     @model_validator(mode="after")
     def _json_only(self) -> Self:

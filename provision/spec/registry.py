@@ -24,10 +24,12 @@ from provision.spec.values import (
 class Tls(Model):
     """The registry's certificate: one that is given, or by the small authority that `provision secrets ca` makes."""
 
-    ca: Option | None = Field(None, description="The name of an authority of ours, in ca/ beside the playbook.")
+    ca: Option | None = Field(
+        None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
+    )
     names: list[HostName] = Field(default=[], description="Further names and addresses that it is reached by.")
     cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
-    key: PrivateKey | None = None
+    key: PrivateKey | None = Field(None, description="Its private key.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -39,15 +41,17 @@ class Tls(Model):
 
 
 class RegistryUser(Model):
-    password: SecretText
+    """An account that may log in to the registry."""
+
+    password: SecretText = Field(description="Its password, as a secret; the host gets its bcrypt hash.")
 
 
 class Upstream(Model):
     """A registry whose images this one hands on, and keeps (docs: registry as a pull-through cache)."""
 
-    url: Url
-    user: UserName | None = None
-    password: SecretText | None = None
+    url: Url = Field(description="The upstream registry, such as https://registry-1.docker.io.")
+    user: UserName | None = Field(None, description="The account there.")
+    password: SecretText | None = Field(None, description="Its password, as a secret.")
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -67,20 +71,22 @@ class PrivateRegistry(Model):
     """A registry: the distribution's package (Debian's docker-registry), or the registry's image as a container."""
 
     name: HostName = Field(description="The name (or address) that hosts reach it by.")
-    port: Annotated[int, Field(ge=1, le=65535)] = 5000
-    source: Literal["package", "container"] = "package"
-    image: ImageName = "registry:2"
-    storage: AbsolutePath = "/var/lib/docker-registry"
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="The port that it listens on.")
+    source: Literal["package", "container"] = Field("package", description="Where the registry comes from.")
+    image: ImageName = Field("registry:2", description="The image, where source is container.")
+    storage: AbsolutePath = Field("/var/lib/docker-registry", description="Where it keeps images.")
     delete: bool = Field(True, description="Whether images may be removed over its API.")
     upload_age: Duration = Field("168h", description="Uploads that were never finished are removed after this.")
     cache: Annotated[int, Field(ge=0)] = Field(
         10000, description="How many descriptions of layers are kept in memory (as many as come, before 3.0); 0: none."
     )
     tls: Tls | None = Field(None, description="Without it the registry speaks plain HTTP.")
-    users: dict[UserName, RegistryUser] = Field(default={}, description="Who may come in; anybody, when not given.")
-    read_only: bool = False
-    proxy: Upstream | None = None
-    collect: Collection | None = None
+    users: dict[UserName, RegistryUser] = Field(
+        default={}, description="Accounts that may log in; without any, every client is served."
+    )
+    read_only: bool = Field(False, description="Refuse pushes.")
+    proxy: Upstream | None = Field(None, description="Make it a pull-through cache of another registry.")
+    collect: Collection | None = Field(None, description="When layers that no image uses are removed.")
     debug_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None, description="Prometheus' metrics and the health page, on the loopback address."
     )

@@ -25,16 +25,16 @@ class Package(Model):
     """One package: installed (at any version unless pinned) or absent."""
 
     version: Version | None = Field(None, description="A pin: the whole version, or its beginning up to a separator.")
-    hold: bool = Field(True, description="Whether a pinned package is held, so that nobody's upgrade moves it.")
-    absent: bool = False
+    hold: bool = Field(True, description="Whether a pinned package is held, so that no upgrade by hand moves it.")
+    absent: bool = Field(False, description="Remove the package.")
 
 
 class Repository(Model):
     """A package repository with the key that signs it."""
 
-    url: Url
+    url: Url = Field(description="Where the repository is.")
     suites: list[Word] = Field(default=[], description="Suites; the host's own codename when empty.")
-    components: list[Word] = Field(default=["main"], min_length=1)
+    components: list[Word] = Field(default=["main"], min_length=1, description="Components of an apt repository.")
     key_url: Url | None = Field(None, description="Where the host fetches the signing key.")
     key: str | None = Field(
         None, description="The signing key itself, ASCII-armoured; or `host`: one that the host trusts already (apk)."
@@ -56,17 +56,17 @@ class Repository(Model):
 class File(Model):
     """A file with exactly these bytes, from one of content, template and src; or none at all."""
 
-    content: Content | None = None
+    content: Content | None = Field(None, description="The text of the file.")
     template: str | None = Field(
-        None, description="A jinja2 template in templates/ beside the playbook, or a shipped one."
+        None, description="A jinja2 template in templates/ next to the playbook, or a shipped one."
     )
     src: str | None = Field(
-        None, description="A file in files/ beside the playbook (or an absolute path), byte for byte."
+        None, description="A file in files/ next to the playbook (or an absolute path), byte for byte."
     )
-    owner: UserName = "root"
-    group: UserName = "root"
-    mode: Mode = "0644"
-    absent: bool = False
+    owner: UserName = Field("root", description="The account that owns it.")
+    group: UserName = Field("root", description="Its group.")
+    mode: Mode = Field("0644", description="Its permissions.")
+    absent: bool = Field(False, description="Remove the file.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -83,22 +83,24 @@ class File(Model):
 class User(Model):
     """A user account. Membership in ``groups`` is added, other memberships are left alone."""
 
-    uid: Annotated[int, Field(ge=0, le=4294967294)] | None = None
-    groups: list[UserName] = []
-    shell: AbsolutePath | None = None
-    home: AbsolutePath | None = None
-    comment: Line | None = None
-    system: bool = False
+    uid: Annotated[int, Field(ge=0, le=4294967294)] | None = Field(None, description="The number of the account.")
+    groups: list[UserName] = Field(default=[], description="Further groups that it is a member of.")
+    shell: AbsolutePath | None = Field(None, description="Its login shell.")
+    home: AbsolutePath | None = Field(None, description="Its home directory.")
+    comment: Line | None = Field(None, description="Its full name (the GECOS field).")
+    system: bool = Field(False, description="Make a system account (useradd --system).")
     absent: bool = Field(False, description="Remove the account; its home stays.")
 
 
 class Service(Model):
     """A service of the host's service manager. What is not given is left alone."""
 
-    enabled: bool | None = None
-    running: bool | None = None
+    enabled: bool | None = Field(None, description="Whether it starts at boot.")
+    running: bool | None = Field(None, description="Whether it runs now.")
     watch: list[AbsolutePath] = Field(default=[], description="Files whose change it must load.")
-    on_change: Literal["restart", "reload"] = "restart"
+    on_change: Literal["restart", "reload"] = Field(
+        "restart", description="How it loads a watched file that has changed."
+    )
 
 
 def _named(value: Any) -> Any:

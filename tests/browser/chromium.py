@@ -18,6 +18,8 @@ class Chromium:
 
     def __init__(self, width: int = 1280, height: int = 900) -> None:
         self.size = (width, height)
+        #: what the browser reports by itself, for the domains that are enabled
+        self.events: list[dict[str, Any]] = []
         self._number = 0
         self._rest = b""
 
@@ -59,8 +61,11 @@ class Chromium:
         self._profile.cleanup()
 
     def open(self, path: Path, fragment: str = "") -> None:
+        self.visit(f"file://{path}{fragment}")
+
+    def visit(self, url: str) -> None:
         self.ask("Page.navigate", url="about:blank")
-        self.ask("Page.navigate", url=f"file://{path}{fragment}")
+        self.ask("Page.navigate", url=url)
         self.until("document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
@@ -110,6 +115,8 @@ class Chromium:
                 self._rest += more
             line, self._rest = self._rest.split(b"\0", 1)
             answer = json.loads(line)
+            if "method" in answer:
+                self.events.append(answer)
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
                 found: dict[str, Any] = answer["result"]

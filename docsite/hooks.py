@@ -1,0 +1,75 @@
+"""mkdocs's hooks: pages from outside of docs/, pages that the nav does not name, the language of a page, and search in
+Chinese and without a server."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parent.parent
+
+#: Pages that stand in the repository's root, where its visitors look for them.
+OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the pages that the nav does not name."""
+    nav: list[Any] = config.nav or []
+    docs = Path(config.docs_dir)
+    missing = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - set(_named(nav))
+    reference = next(one["Reference"] for one in nav if "Reference" in one)
+    rules = next(one["Lint rules"] for one in reference if "Lint rules" in one)
+    for name in sorted(missing):
+        (rules if name.startswith("lint/") else reference).append(name)
+    return config
+
+
+def _named(nav: Any) -> list[str]:
+    if isinstance(nav, str):
+        return [nav]
+    parts = nav.values() if isinstance(nav, dict) else nav
+    return [name for part in parts for name in _named(part)]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for name in OUTSIDE:
+        files.append(File.generated(config, name, content=(ROOT / name).read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links between docs/ and the repository's root, as they are right in the repository, made right in the site."""
+    if page.file.src_uri in OUTSIDE:
+        return markdown.replace("](docs/", "](")
+    for name in OUTSIDE:
+        markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({_up(page)}{name}", markdown)
+    return markdown
+
+
+def _up(page: Page) -> str:
+    return "../" * page.file.src_uri.count("/")
+
+
+def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Any) -> dict[str, Any]:
+    """The site's own words (search, table of contents) and the page's ``lang`` are those of the page's language."""
+    config.theme["language"] = "zh" if page.file.src_uri.startswith("zh/") else "en"
+    return context
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Chinese has no blanks between words: each character is made a term, and the browser's part finds a query's
+    characters among the terms. The index is written as a script too, which a page from the file system may load."""
+    index = Path(config.site_dir, "search/search_index.json")
+    data = json.loads(index.read_text(encoding="utf-8"))
+    for entry in data["docs"]:
+        for key in ("title", "text"):
+            entry[key] = re.sub(r"([\u4e00-\u9fff])(?=[\u4e00-\u9fff])", "\\1\u200b", entry[key])
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    index.write_text(text, encoding="utf-8")
+    index.with_suffix(".js").write_text(f"var __index = {text}", encoding="utf-8")

@@ -1,0 +1,116 @@
+"""The events of a run, as JSON Lines have them: what each is about, and its keys. Every event that the code emits is
+here (a test reads the code), and the reference page of the site is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+
+class Kind(Struct, frozen=True):
+    """One event's meaning; ``of_host`` events have the key ``host``."""
+
+    about: str
+    keys: Mapping[str, str] = field(default_factory=dict)
+    of_host: bool = False
+
+
+_COUNTS = "how many hosts ended with each status"
+
+EVENTS: dict[str, Kind] = {
+    "run.begin": Kind(
+        "The first event.",
+        {
+            "mode": "plan, apply, rollback, verify, doctor, versions or runs",
+            "hosts": "how many hosts the run has",
+            "waves": "how many waves (not of verify)",
+        },
+    ),
+    "wave.begin": Kind(
+        "A wave of a rollout begins.",
+        {"play": "the play's name", "wave": "number, from 1", "of": "how many waves", "hosts": "names"},
+    ),
+    "host.begin": Kind("provision connects to the host.", of_host=True),
+    "host.plan": Kind(
+        "What would change, or is about to.",
+        {
+            "platform": "the distribution's name",
+            "items": "list of changes: `resource`, `summary`, `diff` (lines)",
+            "disturbs": "services that are restarted, reloaded, started or stopped",
+            "impact": "the worst impact level",
+            "impacts": "list: `level`, `subject`, `reason`",
+            "rollback_impacts": "the same of a rollback, where that is more than the plan's own impact",
+        },
+        of_host=True,
+    ),
+    "armed": Kind(
+        "The host's rollback timer is set: what follows is rolled back unless it is confirmed.",
+        {"seconds": "within which a new login must confirm the change"},
+        of_host=True,
+    ),
+    "step.begin": Kind(
+        "The host begins a step.",
+        {"step": "resource and action", "number": "from 1", "of": "how many steps"},
+        of_host=True,
+    ),
+    "step.done": Kind("The step succeeded.", {"step": "resource and action"}, of_host=True),
+    "note": Kind("A remark about the host.", {"text": "the remark"}, of_host=True),
+    "check.done": Kind(
+        "A check of `verify` has a result.",
+        {
+            "suite": "its suite",
+            "check": "its name",
+            "outcome": "passed, failed or skipped",
+            "message": "what was expected and seen, or why it was skipped",
+            "seconds": "how long it took",
+        },
+        of_host=True,
+    ),
+    "verdict": Kind(
+        "A verdict of `doctor`.",
+        {"subject": "what was judged", "level": "ok, warning or bad", "text": "the verdict"},
+        of_host=True,
+    ),
+    "versions": Kind(
+        "What `lock` read on a host.",
+        {"platform": "key in the lock file", "packages": "name to version", "images": "name to digest"},
+        of_host=True,
+    ),
+    "run": Kind(
+        "A run that the host has a record of (`runs --on-hosts`).",
+        {"run": "its name", "result": "how it ended on this host", "things": "how many things it can restore"},
+        of_host=True,
+    ),
+    "host.done": Kind(
+        "The host has ended. Each host has exactly one.",
+        {
+            "status": "a [status](errors.md#statuses-of-a-host)",
+            "changes": "how many resources were changed, or would be",
+            "error": "where it failed",
+            "reason": "why it was skipped",
+            "seconds": "how long it took",
+        },
+        of_host=True,
+    ),
+    "wave.done": Kind(
+        "All hosts of a wave have ended.", {"play": "the play's name", "wave": "number", "counts": _COUNTS}
+    ),
+    "bake": Kind("The first wave is left alone before it is verified once more.", {"seconds": "how long"}),
+    "pause": Kind("A pause between waves.", {"seconds": "how long"}),
+    "rollout.stopped": Kind("No further host is begun.", {"reason": "why"}),
+    "interrupted": Kind("Ctrl-C was pressed.", {"text": "what happens now"}),
+    "drift": Kind(
+        "With `plan --drift-report`: a change that one or more hosts need, in place of their `host.plan`.",
+        {"summary": "the change", "diff": "lines", "hosts": "names"},
+    ),
+    "run.done": Kind(
+        "The last event.",
+        {
+            "mode": "as in run.begin",
+            "counts": _COUNTS,
+            "seconds": "how long the run took",
+            "checks": "of verify: how many checks had each outcome",
+        },
+    ),
+}
