@@ -44,7 +44,10 @@ USUAL, LONG = 180, 1800
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Login:
-    """How to reach a host; ``None`` leaves the choice to ``~/.ssh/config`` and its defaults.
+    """How to reach a host; ``None`` leaves the choice to ssh's configuration and its defaults.
+
+    ``transport`` is ``ssh`` (the built-in one) or ``openssh``. ``ssh_before`` and ``ssh_behind`` are words of ssh's
+    command line, before and behind the port and user: the first value of an option counts. ``hop`` is a jump host.
 
     ``password`` and ``become_password`` are kept out of every representation of this object. ``answer_limit`` is the
     most bytes that the host may send in answer to one script.
@@ -55,10 +58,14 @@ class Login:
     user: str | None = None
     key_file: Path | None = None
     known_hosts: Path | None = None
-    proxy_jump: str | None = None
+    ssh_before: tuple[str, ...] = ()
+    ssh_behind: tuple[str, ...] = ()
+    transport: str = "ssh"
+    hop: bool = False
     password: str | None = dataclasses.field(default=None, repr=False)
     become: bool = False
     become_user: str = "root"
+    become_method: str = "sudo"
     become_password: str | None = dataclasses.field(default=None, repr=False)
     answer_limit: int = ANSWER_LIMIT
 
@@ -358,7 +365,7 @@ FAILURES = {
     "unreachable": "no connection could be made",
     "host_key": "the host's key is unknown, or not the one that known_hosts has",
     "auth": "the host refused every way to log in",
-    "become": "the login is not root and sudo did not make it root",
+    "become": "the login is not root, and sudo (su, doas) did not make it root",
     "timeout": "the host's deadline passed",
     "disconnected": "the connection broke off in the middle",
     "protocol": "the answer is not one of provision's scripts",

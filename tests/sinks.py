@@ -31,7 +31,7 @@ from rich.console import Console
 from provision.cli import _crashed, main
 from provision.commands import reporters
 from provision.commands.reporters import Listeners, visibly
-from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Plan, Platform, Salt
+from provision.model import LEVELS, Call, Change, Drift, Event, Failure, Impact, Login, Plan, Platform, Salt
 from provision.planning import planfile
 from provision.project import lockfile
 from provision.remote.protocol import WireError
@@ -300,7 +300,7 @@ def _host_error(text: str, place: Path) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         listeners = Listeners(args(), RUN, None)
-        said = (session.sudo_says(text), str(session.broken_off(0.0, text, OSError(text))), text)
+        said = (session.become_says(Login("host"), text), str(session.broken_off(0.0, text, OSError(text))), text)
         for message in said:
             failure = HostError("become", message, detail=text, step=text).failure
             listeners(Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": failure}))

@@ -105,3 +105,34 @@ def connected(sshd: Sshd) -> Iterator[fabric.Connection]:
         transport.close()
         server.close()
         sshd.close()
+
+
+@contextlib.contextmanager
+def listening(sshd: Sshd, key: paramiko.PKey | None = None) -> Iterator[tuple[int, str]]:
+    """The same behind a port of this machine, for clients that connect by themselves: the port, and its key as a line
+    of known_hosts."""
+    key = key or paramiko.RSAKey.generate(2048)
+    server = socket.create_server(("127.0.0.1", 0))
+    transports: list[paramiko.Transport] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(peer)
+            transports.append(transport)
+            transport.add_server_key(key)
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                transport.start_server(event=threading.Event(), server=sshd)
+
+    threading.Thread(target=serve, daemon=True).start()
+    port = server.getsockname()[1]
+    try:
+        yield port, f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n"
+    finally:
+        server.close()
+        for transport in transports:
+            transport.close()
+        sshd.close()

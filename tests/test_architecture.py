@@ -47,7 +47,7 @@ ASIDE = {"report": {"model", "visible", "lines"}, "lab": {"errors", "lines"}}
 ONLY = {
     "fabric": {"transport", "tasks", "verify", "rollout"},
     "paramiko": {"transport"},
-    "subprocess": {"lab", "commands", "rollout", "secrets.signing", "inventory"},
+    "subprocess": {"lab", "commands", "rollout", "secrets.signing", "inventory", "transport"},
     "rich": {"report"},
     "pytest": {"verify"},
     "testinfra": {"verify"},
@@ -295,7 +295,7 @@ def test_each_look_says_which_programs_it_starts(path: Path) -> None:
 #: Packages of which provision uses something private, by the module that does.
 PRIVATE = {
     "paramiko": ("transport/tunnel.py", r"\._channel_handler_table"),
-    "fabric": ("transport/ssh.py", r"class _Line\(Connection\)"),
+    "fabric": ("transport/line.py", r"class Line\(Connection\)"),
     "pytest": ("verify/plugin.py", r"\._fixtureinfo"),
     "pytest-testinfra": ("verify/unlock.py", r"testinfra\.modules\.modules"),
 }

@@ -201,6 +201,12 @@ def test_bad_inventories(project: Project, text: str, message: str) -> None:
         ("{ansible_port: 99999}", "must be a port"),
         ("{ansible_become: perhaps}", "must be true or false"),
         ("{ansible_ssh_private_key_file: /nonexistent}", "key file /nonexistent can't be read: No such file"),
+        ("{ansible_ssh_common_args: '-W other:22'}", "-W is no option of a login"),
+        ("{ansible_ssh_args: '-o'}", "-o lacks its value"),
+        ("{provision_transport: telnet}", "must be ssh or openssh, not telnet"),
+        ("{ansible_become_method: pbrun}", "must be sudo or su or doas, not pbrun"),
+        ("{ansible_become_flags: -i}", "sudo is run with provision's own flags; -i is not supported"),
+        ("{ansible_become_method: doas, ansible_become_password: x}", "doas reads its password from a terminal only"),
         ("{ansible_ssh_common_args: '-o StrictHostKeyChecking=no'}", "host keys are verified"),
         ("{ansible_become_user: bob}", "only root can provision a host"),
         ('{ansible_host: "a\\nb"}', "control characters"),
@@ -222,7 +228,7 @@ def test_proxy_jump_and_relative_paths(project: Project) -> None:
         " ansible_become: 'yes', ansible_become_password: '{{ p }}', p: s3}}}\n",
     )
     login = project.inventory().host("web1").login
-    assert login.proxy_jump == "ops@jump:2222"
+    assert login.ssh_behind == ("-J", "ops@jump:2222")
     assert login.key_file == project.folder / "inventory/keys/id"
     assert (login.become, login.become_password) == (True, "s3")
     assert "s3" not in repr(login)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from provision.errors import ProvisionError, SpecError
-from provision.inventory import Inventory, config, ssh_arguments
+from provision.inventory import Inventory, config, ssh_words
 from provision.inventory.check import differences
 from provision.inventory.sources import Reading
 from provision.model import Login
+from provision.transport.ssh_config import Resolver
+from provision.transport.target import question, target
 from tests.conftest import Project
 from tests.inventories import BIN
 
@@ -317,45 +321,49 @@ def test_other_connections_are_refused(login: Callable[[str], Login], connection
 
 
 @pytest.mark.parametrize(
-    ("text", "options"),
+    ("text", "found"),
     [
-        ("", {}),
-        ("-J ops@jump:2222", {"proxyjump": "ops@jump:2222"}),
-        ("-Jjump", {"proxyjump": "jump"}),
-        ("-o ProxyJump=a,b -p 2222", {"proxyjump": "a,b", "port": "2222"}),
-        ("-oPort=22 -o 'Port 23'", {"port": "22"}),
-        ('-o "IdentityFile=~/.ssh/id" -l ops', {"identityfile": "~/.ssh/id", "user": "ops"}),
-        ("-C -q -o ControlMaster=auto -o ControlPersist=60s -o ControlPath=/x", None),
-        ("-Cp 22", {"port": "22"}),
-        ("-o StrictHostKeyChecking=yes", {"stricthostkeychecking": "yes"}),
-        ("-o UserKnownHostsFile=known", {"userknownhostsfile": "known"}),
+        ("", ()),
+        ("-J ops@jump:2222", ("-J", "ops@jump:2222")),
+        ("-Jjump", ("-J", "jump")),
+        ("-o ProxyJump=a,b -p 2222", ("-o", "ProxyJump=a,b", "-p", "2222")),
+        ("-oPort=22 -o 'Port 23'", ("-o", "Port=22", "-o", "Port 23")),
+        ("-o ProxyCommand='ssh -W %h:%p jump'", ("-o", "ProxyCommand=ssh -W %h:%p jump")),
+        ("-4ACp22 -F ~/other", ("-4", "-A", "-C", "-p", "22", "-F", "~/other")),
+        (
+            "-c aes256-ctr -m umac -b 10.0.0.1",
+            ("-o", "Ciphers=aes256-ctr", "-o", "MACs=umac", "-o", "BindAddress=10.0.0.1"),
+        ),
+        ("-S none -e none", ("-o", "ControlPath=none", "-o", "EscapeChar=none")),
+        ("-q -vvv -tT", ()),
+        ("-o StrictHostKeyChecking=yes", ("-o", "StrictHostKeyChecking=yes")),
+        ("-o StrictHostKeyChecking=accept-new", ("-o", "StrictHostKeyChecking=accept-new")),
+        ("-o UserKnownHostsFile='known /dev/null'", ("-o", "UserKnownHostsFile=known /dev/null")),
     ],
 )
-def test_options_of_ssh(text: str, options: dict[str, str] | None) -> None:
-    found = ssh_arguments.parse(text).options
-    expected = {"controlmaster": "auto", "controlpersist": "60s", "controlpath": "/x"} if options is None else options
-    assert found == expected
+def test_words_of_ssh(text: str, found: tuple[str, ...]) -> None:
+    assert ssh_words.words(text) == found
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-o ProxyCommand='ssh -W %h:%p jump'", "-o proxycommand=ssh -W %h:%p jump is not supported here"),
         ("-o StrictHostKeyChecking=no", "host keys are verified; --accept-new"),
-        ("-o StrictHostKeyChecking=accept-new", "host keys are verified; --accept-new"),
+        ("-oStrictHostKeyChecking=off", "host keys are verified; --accept-new"),
+        ("-o 'stricthostkeychecking NO'", "host keys are verified; --accept-new"),
+        ("-o 'StrictHostKeyChecking = \"no\"'", "host keys are verified; --accept-new"),
         ("-o UserKnownHostsFile=/dev/null", "turns off the check of host keys"),
-        ("-F ~/other", "-F ~/other is not supported here"),
-        ("-W host:22", "the option -W host:22 of ssh is not supported"),
-        ("-A", "the option -A of ssh is not supported"),
-        ("-4", "the option -4 of ssh is not supported"),
-        ("-p 99999", "-p 99999: a port is a number"),
-        ("-p", "-p needs a value"),
-        ("-o Port", "-o Port: an option has a value"),
-        ("jump", "not an option of ssh: jump"),
-        ("-o 'Ciphers aes128-ctr'", "-o ciphers=aes128-ctr is not supported here; put it into ~/.ssh/config"),
+        ("-o 'UserKnownHostsFile=/dev/null none'", "turns off the check of host keys"),
+        ("-W host:22", "-W is no option of a login"),
+        ("-CN", "-N is no option of a login"),
+        ("-M", "-M is no option of a login"),
+        ("-p", "-p lacks its value"),
+        ("-o ''", "-o lacks its option"),
+        ("jump", "jump is no option of a login"),
+        ("-o 'Port", "No closing quotation"),
     ],
 )
-def test_options_of_ssh_that_are_refused(login: Callable[[str], Login], text: str, message: str) -> None:
+def test_words_of_ssh_that_are_refused(login: Callable[[str], Login], text: str, message: str) -> None:
     for variable in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
         with pytest.raises(SpecError) as caught:
             login(f"{{{variable}: {json.dumps(text)}}}")
@@ -373,21 +381,31 @@ def test_lenient_verifies_host_keys_all_the_same(project: Project) -> None:
         project.inventory().host("web1")
     inventory = project.inventory(reading=Reading(lenient=True))
     login = inventory.host("web1").login
-    assert (login.proxy_jump, login.known_hosts) == ("jump", None)
+    assert (login.ssh_before, login.ssh_behind) == ((), ("-J", "jump"))
     assert [text.partition(" is refused")[0] for text in loud(inventory)] == [
         "ansible_ssh_common_args: -o StrictHostKeyChecking=no",
         "ansible_ssh_common_args: -o UserKnownHostsFile=/dev/null",
     ]
 
 
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
 def test_the_order_in_which_ansible_gives_options_to_ssh(login: Callable[[str], Login]) -> None:
     """ssh_args, then the inventory's port and user, then common and extra args: ssh takes the first."""
-    assert login("{ansible_ssh_args: '-p 1', ansible_port: 2, ansible_ssh_common_args: '-p 3'}").port == 1
-    assert login("{ansible_port: 2, ansible_ssh_common_args: '-p 3'}").port == 2
-    assert login("{ansible_ssh_common_args: '-p 3', ansible_ssh_extra_args: '-p 4'}").port == 3
-    assert login("{ansible_ssh_extra_args: '-p 4 -l ops -J j'}").port == 4
-    found = login("{ansible_ssh_extra_args: '-p 4 -l ops -J j', ansible_user: me}")
-    assert (found.user, found.proxy_jump) == ("me", "j")
+
+    def there(variables: str) -> tuple[int, str, str | None]:
+        one = login(variables)
+        # No file of the developer's counts.
+        asked = question(dataclasses.replace(one, ssh_before=("-F", "none", *one.ssh_before)))
+        (answer,) = Resolver().resolve([asked])
+        found = target(one, answer, accept_new=False)
+        return found.port, found.user, found.jump
+
+    assert there("{ansible_ssh_args: '-p 1', ansible_port: 2, ansible_ssh_common_args: '-p 3'}")[0] == 1
+    assert there("{ansible_ssh_args: '-o Port=1 -l a', ansible_ssh_port: 2, ansible_user: b}")[:2] == (1, "a")
+    assert there("{ansible_port: 2, ansible_ssh_common_args: '-p 3 -o Port=4'}")[0] == 2
+    assert there("{ansible_ssh_common_args: '-p 3', ansible_ssh_extra_args: '-p 4'}")[0] == 3
+    assert there("{ansible_ssh_extra_args: '-p 4 -l ops -J j'}") == (4, "ops", "j")
+    assert there("{ansible_ssh_extra_args: '-p 4 -l ops -J j', ansible_user: me}") == (4, "me", "j")
 
 
 # -- the command --
@@ -417,6 +435,21 @@ def test_check_says_what_ansible_reads_otherwise(project: Project) -> None:
     assert "4 differences (compared with ansible-inventory 2." in done.stdout
     done = provision(project, "inventory", "--check", PATH="/nonexistent")
     assert "2 differences (ansible-inventory is not installed: not compared)" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
+def test_check_says_what_ssh_and_its_table_refuse(project: Project) -> None:
+    project.write(
+        "inventory/hosts.yml",
+        "docker:\n  hosts:\n    web1: {ansible_ssh_args: -o KnownHostsCommand=/bin/true}\n"
+        "    web2: {ansible_ssh_common_args: -o Port=none}\n"
+        "    web3: {ansible_ssh_extra_args: -o ServerAliveInterval=5}\n",
+    )
+    done = provision(project, "inventory", "--check", PATH=f"/nonexistent:{os.path.dirname(shutil.which('ssh') or '')}")
+    assert done.returncode == 0, done.stderr
+    assert "web1: ssh_config: web1: KnownHostsCommand /bin/true is not supported" in done.stdout
+    assert "web2: ssh_config: ssh -G web2: " in done.stdout
+    assert "web3" not in done.stdout
 
 
 def test_differences_show_no_password_and_no_secret() -> None:

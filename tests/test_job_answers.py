@@ -11,7 +11,8 @@ import pytest
 
 from provision.model import Login
 from provision.transport import job
-from provision.transport.execute import Finished, NotBegun
+from provision.transport.execute import Finished
+from provision.transport.failure import NotBegun
 from provision.transport.job import Job, _Progress
 from provision.transport.ssh import HostError
 

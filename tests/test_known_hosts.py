@@ -23,39 +23,49 @@ def keys(tmp_path: Path) -> list[str]:
 def test_plain_hashed_and_with_ports(tmp_path: Path, keys: list[str]) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(
-        f"a,192.0.2.1 {keys[0]}\n# note\n\n[b]:2222 {keys[1]} comment\nbroken\n@cert-authority * {keys[1]}\n"
+        f"a,192.0.2.1 {keys[0]}\n# note\n\n[b]:2222 {keys[1]} comment\nbroken\n@cert-authority z {keys[1]}\n"
     )
     plain = known_hosts.read(path)
-    assert [len(plain.keys(name)) for name in ("a", "192.0.2.1", "[b]:2222", "b", "c")] == [1, 1, 1, 0, 0]
+    assert [len(plain.find(name)) for name in ("a", "192.0.2.1", "[b]:2222", "b", "c")] == [1, 1, 1, 0, 0]
     hashed = tmp_path / "hashed"
     hashed.write_text(f"a {keys[0]}\n[b]:2222 {keys[1]}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(hashed)], check=True, capture_output=True)
     assert "|1|" in hashed.read_text()
     found = known_hosts.read(hashed)
-    assert found.keys("a") == plain.keys("a")
-    assert found.keys("[b]:2222") == plain.keys("[b]:2222")
-    assert found.keys("c") == []
+    assert blobs(found, "a") == blobs(plain, "a")
+    assert blobs(found, "[b]:2222") == blobs(plain, "[b]:2222")
+    assert found.find("c") == []
 
 
-def test_revoked_keys_are_not_known(tmp_path: Path, keys: list[str]) -> None:
+def blobs(known: known_hosts.KnownHosts, name: str) -> list[bytes]:
+    return [one.blob for one in known.find(name)]
+
+
+def test_markers_patterns_and_case(tmp_path: Path, keys: list[str]) -> None:
     path = tmp_path / "known_hosts"
-    path.write_text(f"a {keys[0]}\n@revoked * {keys[0]}\n")
-    assert known_hosts.read(path).keys("a") == []
+    path.write_text(
+        f"Web1 {keys[0]}\n*.example.com,!db*.example.com {keys[1]}\n@revoked * {keys[0]}\n"
+        f"@cert-authority *.example.com {keys[0]}\n@unknown web1 {keys[1]}\n"
+    )
+    known = known_hosts.read(path)
+    assert [one.marker for one in known.find("WEB1")] == ["", "@revoked"]
+    assert [one.marker for one in known.find("a.Example.com")] == ["", "@revoked", "@cert-authority"]
+    assert [one.marker for one in known.find("db1.example.com")] == ["@revoked", "@cert-authority"]
 
 
 def test_a_first_contact_is_appended_as_a_line_of_its_own(tmp_path: Path, keys: list[str]) -> None:
     source = tmp_path / "source"
     source.write_text(f"b {keys[1]}\n")
-    (key,) = known_hosts.read(source).keys("b")
+    (key,) = known_hosts.read(source).find("b")
     path = tmp_path / "new" / "known_hosts"
-    known_hosts.read(path).add("b", key)
+    known_hosts.read(path).add("b", key.kind, key.blob)
     assert path.read_text() == f"b {keys[1]}\n"
     torn = tmp_path / "torn"
     torn.write_text(f"a {keys[0]}")
     known = known_hosts.read(torn)
-    known.add("b", key)
+    known.add("b", key.kind, key.blob)
     assert torn.read_text() == f"a {keys[0]}\nb {keys[1]}\n"
-    assert known.keys("b") == [key]
+    assert blobs(known, "b") == [key.blob]
 
 
 def test_entries() -> None:

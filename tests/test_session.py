@@ -46,6 +46,23 @@ done
 echo "sudo: 3 incorrect password attempts" >&2
 exit 1
 """
+#: As util-linux's su without a terminal: PAM reads one line, once (su(1), pam_unix(8)).
+SU = """#!/bin/sh
+[ "$1 $2 $3" = "-s /bin/sh -c" ] && [ "$5" = root ] || exit 9
+if [ ! -e "$SUDO_HOME/nopasswd" ]; then
+    printf 'Password: ' >&2
+    IFS= read -r line || { echo '(end of input)' >>"$SUDO_HOME/tries"; echo 'su: Authentication failure' >&2; exit 1; }
+    echo "$line" >>"$SUDO_HOME/tries"
+    [ "$line" = right ] || { echo 'su: Authentication failure' >&2; exit 1; }
+fi
+exec /bin/sh -c "$4"
+"""
+DOAS = """#!/bin/sh
+[ "$1" = -n ] || exit 9
+shift
+[ -e "$SUDO_HOME/nopasswd" ] || { echo 'doas: Authentication required' >&2; exit 1; }
+exec "$@"
+"""
 FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
 LIMIT = 1024 * 1024
 #: More than the limit, and without end.
@@ -54,8 +71,9 @@ ENDLESS = "cat /dev/zero"
 
 @pytest.fixture
 def sudo(tmp_path: Path) -> Path:
-    (tmp_path / "sudo").write_text(SUDO)
-    (tmp_path / "sudo").chmod(0o755)
+    for name, text in (("sudo", SUDO), ("su", SU), ("doas", DOAS)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
     return tmp_path
 
 
@@ -106,6 +124,41 @@ def test_a_sudo_that_cannot_be_killed_gets_no_second_password(host: Connection, 
     with pytest.raises(HostError, match="sudo refuses the password"):
         execute(host, login("wrong"), FRAME, soon(), lambda frame: None)
     assert tries(sudo) == ["wrong", "(end of input)"]
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
+def test_su_gets_its_password_and_nothing_else(host: Connection, sudo: Path, asked: bool) -> None:
+    if not asked:
+        (sudo / "nopasswd").touch()
+    frames: list[tuple[str, ...]] = []
+    one = login("right", become_method="su")
+    assert execute(host, one, FRAME, soon(), frames.append).status == 0
+    assert frames[0][0] == "user"
+    assert Shell(host, one).run("cat; echo one", 60).stdout == b"one\n"
+    assert tries(sudo) == (["right"] * 2 if asked else [])
+
+
+def test_a_wrong_password_is_tried_once_by_su(host: Connection, sudo: Path) -> None:
+    with pytest.raises(HostError, match="su refuses the password"):
+        execute(host, login("wrong", become_method="su"), FRAME, soon(), lambda frame: None)
+    assert tries(sudo) == ["wrong"]
+
+
+def test_su_that_asks_is_sent_no_script(host: Connection, sudo: Path) -> None:
+    """The script's first line would be the password."""
+    one = Login("host", become=True, become_method="su")
+    with pytest.raises(HostError, match="su asks for a password; give one with -K"):
+        execute(host, one, FRAME, soon(), lambda frame: None)
+    assert tries(sudo) in ([], ["(end of input)"])
+
+
+def test_doas_works_without_a_password_only(host: Connection, sudo: Path) -> None:
+    one, frames = Login("host", become=True, become_method="doas"), list[tuple[str, ...]]()
+    with pytest.raises(HostError, match="doas asks for a password, which it reads from a terminal only"):
+        execute(host, one, FRAME, soon(), frames.append)
+    (sudo / "nopasswd").touch()
+    assert execute(host, one, FRAME, soon(), frames.append).status == 0
+    assert frames[0][0] == "user"
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
@@ -166,9 +219,12 @@ def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_p
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("echo This account is currently not available.; exit 1", "ended with 1 .*: This account is currently not"),
-        ("echo Welcome; echo no >&2; exit 3", "ended with 3 before the script began: no "),
-        ('cat >/dev/null; exec /bin/sh "$@"', "ended with 0 before the script began "),
+        (
+            "echo This account is currently not available.; exit 1",
+            "did not run sh: it said 'This account is currently not available.' and ended with 1 ",
+        ),
+        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and ended with 3 "),
+        ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it said nothing and ended with 0 "),
     ],
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],
 )

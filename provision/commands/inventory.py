@@ -10,6 +10,7 @@ from provision.visible import json_text, line, show
 
 if TYPE_CHECKING:
     from provision.inventory import Inventory
+    from provision.model import Login
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +87,16 @@ def _groups(known: Inventory, pattern: str) -> list[str]:
 
 def _check(args: argparse.Namespace, known: Inventory) -> None:
     from provision.inventory.check import check
+    from provision.transport.ssh_config import Resolver
+    from provision.transport.target import question, target
 
-    found, compared = check(known, args.inventory)
+    resolver = Resolver()
+
+    def judge(login: Login) -> None:
+        (answer,) = resolver.resolve([question(login)])
+        target(login, answer, accept_new=False)
+
+    found, compared = check(known, args.inventory, judge)
     for note in found:
         show(f"{line(str(note))}\n")
     how = (

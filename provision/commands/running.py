@@ -71,8 +71,11 @@ def transport(args: argparse.Namespace, found: Loaded) -> Transport:
     """Connections as the command line wants them; every key file is read here, before a host is touched."""
     from provision.transport.ssh import Connecting, Transport
 
-    ways = Transport(Connecting(args.connect_timeout, args.accept_new))
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not getattr(args, "json", False)
+    ways = Transport(Connecting(args.connect_timeout, args.accept_new, interactive))
     ways.prepare([config.host.login for config in found.configs])
+    for note in ways.notes:
+        say(f"provision: {note}")
     return ways
 
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from provision.errors import Note, SpecError, UsageError
 from provision.inventory import config, program, sources
 from provision.inventory.hosts import Inventory
 from provision.inventory.sources import Given
+from provision.model import Login
 from provision.secrets import secret
 from provision.visible import json_text
 
 
-def check(known: Inventory, given: Given | None) -> tuple[list[Note], str]:
-    """Every difference, and the version of Ansible that was asked; an empty text where there is none."""
+def check(known: Inventory, given: Given | None, judge: Callable[[Login], None]) -> tuple[list[Note], str]:
+    """Every difference, and the version of Ansible that was asked; an empty text where there is none. ``judge`` raises
+    :class:`SpecError` for a login that ssh, or provision's transport, refuses."""
     refused: list[Note] = []
     for host in known.tree.members("all"):
         # Variables are read here, and bring their notes.
         known.variables.of(host)
         try:
-            known.host(host)
+            judge(known.host(host).login)
         except SpecError as error:
             message = f"{host}: {error.key}: {error.message}" if error.key else f"{host}: {error.message}"
             refused.append(Note(f"{message} (Ansible continues)", error.where))

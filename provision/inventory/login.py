@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from provision.errors import Note, SpecError, Where
-from provision.inventory import ssh_arguments
+from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
 from provision.text.render import Scope
@@ -27,8 +29,10 @@ _KEY = ("ansible_private_key_file", "ansible_ssh_private_key_file")
 _PASSWORD = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 _BECOME_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 _CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
-#: Options of ssh in text, in the order in which Ansible gives them to ssh.
-_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+#: Options of ssh in text, before and behind the port and user of the inventory: this is the order of Ansible's own
+#: command line. ssh takes the first value of an option.
+_BEFORE = ("ansible_ssh_args",)
+_BEHIND = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 
 def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] | None = None) -> Login:
@@ -46,28 +50,19 @@ def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] 
     become_user = _text(scope, "ansible_become_user") or "root"
     if become_user != "root":
         raise _refused(scope, "ansible_become_user", f"only root can provision a host, not {become_user}")
-    method = _text(scope, "ansible_become_method") or "sudo"
-    if method not in ("sudo", "ansible.builtin.sudo"):
-        raise _refused(scope, "ansible_become_method", f"only sudo is supported, not {method}")
-    first, common, extra = (_arguments(scope, variable, notes) for variable in _ARGUMENTS)
-    behind = (common, extra)
-    known_hosts = _path(scope, "provision_known_hosts")
-    if known_hosts is None and (found := _option("userknownhostsfile", first, *behind)) is not None:
-        known_hosts = Path(found).expanduser()
-    port = first.get("port") or _port(scope) or _option("port", *behind)
-    key_file = _key_file(scope)
-    if key_file is None and (found := _option("identityfile", first, *behind)) is not None:
-        key_file = _readable(Path(found).expanduser(), scope, _ARGUMENTS[0])
     return Login(
         address=_last(scope, _HOST) or name,
-        port=None if port is None else int(port),
-        user=first.get("user") or _last(scope, _USER) or _option("user", *behind),
-        key_file=key_file,
-        known_hosts=known_hosts,
-        proxy_jump=_option("proxyjump", first, *behind),
+        port=_port(scope),
+        user=_last(scope, _USER),
+        key_file=_key_file(scope),
+        known_hosts=_path(scope, "provision_known_hosts"),
+        ssh_before=_ssh_words(scope, _BEFORE, notes),
+        ssh_behind=_ssh_words(scope, _BEHIND, notes),
+        transport=_one_of(scope, "provision_transport", {"ssh": "ssh", "openssh": "openssh"}),
         password=_secret(scope, _PASSWORD, passwords),
         become=_flag(scope, "ansible_become"),
         become_user=become_user,
+        become_method=_become_method(scope),
         become_password=_secret(scope, _BECOME_PASSWORD, passwords),
         answer_limit=_answer_limit(scope),
     )
@@ -85,21 +80,6 @@ def _chosen(scope: Scope, names: tuple[str, ...]) -> str | None:
 def _last(scope: Scope, names: tuple[str, ...]) -> str | None:
     name = _chosen(scope, names)
     return None if name is None else _text(scope, name)
-
-
-def _arguments(scope: Scope, name: str, notes: list[Note] | None) -> ssh_arguments.Arguments:
-    passed_over: list[str] | None = None if notes is None else []
-    try:
-        found = ssh_arguments.parse(_text(scope, name) or "", passed_over)
-    except ValueError as error:
-        raise _refused(scope, name, str(error)) from error
-    for reason in passed_over or ():
-        notes.append(Note(f"{name}: {reason}", _where(scope, name), loud=True))  # type: ignore[union-attr]
-    return found
-
-
-def _option(name: str, *given: ssh_arguments.Arguments) -> str | None:
-    return next((value for one in given if (value := one.get(name)) is not None), None)
 
 
 def _where(scope: Scope, name: str) -> Where | None:
@@ -183,3 +163,44 @@ def _readable(path: Path, scope: Scope, name: str) -> Path:
             return path
     except OSError as error:
         raise _refused(scope, name, f"key file {path} can't be read: {error.strerror}") from error
+
+
+def _ssh_words(scope: Scope, names: tuple[str, ...], notes: list[Note] | None) -> tuple[str, ...]:
+    """Options of ssh's command line, which ssh itself resolves."""
+    found: list[str] = []
+    for name in names:
+        passed_over: list[str] = []
+        try:
+            found += ssh_words.words(_text(scope, name) or "", None if notes is None else passed_over)
+        except ValueError as error:
+            raise _refused(scope, name, str(error)) from error
+        if notes is not None:
+            notes += [Note(f"{name}: {reason}", _where(scope, name), loud=True) for reason in passed_over]
+    return tuple(found)
+
+
+def _one_of(scope: Scope, name: str, known: Mapping[str, str]) -> str:
+    """One of some words, each with its meaning; the first one where there is no such variable."""
+    word = _text(scope, name) or next(iter(known))
+    if word not in known:
+        raise _refused(scope, name, f"must be {' or '.join(dict.fromkeys(known.values()))}, not {word}")
+    return known[word]
+
+
+_METHODS = {"sudo": "sudo", "su": "su", "doas": "doas"}
+_METHODS |= {"ansible.builtin.sudo": "sudo", "ansible.builtin.su": "su", "community.general.doas": "doas"}
+#: What Ansible passes to sudo as a rule, and what changes nothing for provision: it names the user, the shell and the
+#: environment itself.
+_FLAGS = {"sudo": {"-H", "-S", "-n", "-k"}, "su": set(), "doas": {"-n"}}
+
+
+def _become_method(scope: Scope) -> str:
+    method = _one_of(scope, "ansible_become_method", _METHODS)
+    flags = shlex.split(_text(scope, "ansible_become_flags") or "")
+    if others := [flag for flag in flags if flag not in _FLAGS[method]]:
+        message = f"{method} is run with provision's own flags; {' '.join(others)} is not supported"
+        raise _refused(scope, "ansible_become_flags", message)
+    password = _chosen(scope, _BECOME_PASSWORD)
+    if method == "doas" and password is not None and _text(scope, password, takes_secret=True):
+        raise _refused(scope, password, "doas reads its password from a terminal only; permit this login with nopass")
+    return method

@@ -43,7 +43,7 @@ def _machines(configs: list[HostConfig]) -> Iterator[Finding]:
     named: dict[object, list[HostConfig]] = {}
     for config in configs:
         login = config.host.login
-        named.setdefault((login.address, login.port, login.proxy_jump), []).append(config)
+        named.setdefault((login.address, login.port, login.ssh_before, login.ssh_behind), []).append(config)
     for first, *others in named.values():
         if others:
             names = ", ".join(config.host.name for config in (first, *others)[:3])

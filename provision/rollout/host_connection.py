@@ -59,7 +59,7 @@ class HostConnection:
             raise HostError(
                 "left", "provision was told to leave; the host finishes the change or rolls it back by itself"
             )
-        return self._transport.open(self._host, deadline)
+        return self._transport.open(self._host, deadline, fresh=True)
 
     @contextmanager
     def soon(self, deadline: float, within: float) -> Iterator[float]:

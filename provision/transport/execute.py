@@ -9,11 +9,10 @@ import paramiko
 from fabric import Connection
 from msgspec import Struct
 
-from provision.lines import lines_of
 from provision.model import Login
 from provision.remote.protocol import Frames, WireError, beyond
-from provision.transport.session import broken_off, received, start, sudo_says, text
-from provision.transport.ssh import HostError
+from provision.transport.failure import HostError, not_begun
+from provision.transport.session import become_says, become_spoke, broken_off, received, start, text
 
 #: What is kept of standard error, in bytes: only provision's own shell writes there, and a login shell's start files.
 _STDERR_LIMIT = 16_384
@@ -47,27 +46,11 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
         raise broken_off(deadline, finished.stderr, None)
     if frames.unfinished:
         raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=finished.stderr)
-    if not begun and login.become:
-        raise HostError("become", sudo_says(finished.stderr), detail=finished.stderr)
+    if not begun and login.become and become_spoke(finished.stderr, bytes(frames.noise)):
+        raise HostError("become", become_says(login, finished.stderr), detail=finished.stderr)
     if not begun and finished.status is not None:
-        raise _not_begun(login, finished, text(frames.noise))
+        raise not_begun(login, finished.status, bytes(frames.noise), finished.stderr.encode())
     return finished
-
-
-class NotBegun(HostError):
-    """The login succeeded, and its shell ran no script."""
-
-
-def _not_begun(login: Login, finished: Finished, noise: str) -> NotBegun:
-    """The login's shell ended before provision's script: its account has none (nologin(8)), or a start file of it exits
-    or reads standard input, where the script is."""
-    printed = "\n".join(part for part in (noise, finished.stderr) if part)
-    said = f": {lines_of(printed)[-1]}" if printed else ""
-    message = (
-        f"the shell of {login.user or 'the login'} ended with {finished.status} before the script began{said}"
-        " (is it nologin, or does a start file such as ~/.bashrc exit or read standard input?)"
-    )
-    return NotBegun("protocol", message, detail=printed)
 
 
 def _run(

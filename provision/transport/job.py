@@ -20,7 +20,8 @@ from provision.remote.protocol import Seen, WireError
 from provision.remote.script import job_script, receipt_script, submit_script
 from provision.remote.transaction import Step, Work
 from provision.secrets.secret import mask
-from provision.transport.execute import Finished, NotBegun, execute
+from provision.transport.execute import Finished, execute
+from provision.transport.failure import NotBegun
 from provision.transport.ssh import HostError
 
 OnEvent = Callable[[Event], None]

@@ -1,40 +1,77 @@
-"""known_hosts files: which keys a host may show. Read once, looked up by name (sshd(8), "SSH_KNOWN_HOSTS")."""
+"""known_hosts files: which keys a host may show. Read once, looked up by name (sshd(8))."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import fcntl
+import fnmatch
 import hashlib
 import hmac
+import re
 import threading
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-import paramiko
 from msgspec import Struct, field
-from paramiko.pkey import PKey
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 
+Marker = Literal["", "@cert-authority", "@revoked"]
+
+
+class Known(Struct, frozen=True):
+    """A line's key: what it is there for, its kind (``ssh-ed25519``), its public half, and the file and line."""
+
+    marker: Marker
+    kind: str
+    blob: bytes
+    where: Where
+
+    @property
+    def shown(self) -> str:
+        return f"{self.kind} {fingerprint(self.blob)}"
+
+
+def fingerprint(blob: bytes) -> str:
+    """As ssh-keygen -l prints it."""
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode()
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+class _Patterns(Struct, frozen=True):
+    """A line's names with wildcards or negations: it matches when one pattern does and no negated one."""
+
+    wanted: tuple[re.Pattern[str], ...]
+    refused: tuple[re.Pattern[str], ...]
+
+    def match(self, name: str) -> bool:
+        return any(one.match(name) for one in self.wanted) and not any(one.match(name) for one in self.refused)
+
 
 class KnownHosts(Struct):
-    """Keys by host name, as the file writes it: ``name`` or ``[name]:port``. Hashed names are found too."""
+    """The lines of one file by host name, as ssh looks it up: ``name`` or ``[name]:port``, in lower case."""
 
     path: Path
-    plain: dict[str, list[PKey]] = field(default_factory=dict)
-    hashed: list[tuple[bytes, bytes, PKey]] = field(default_factory=list)
-    revoked: set[bytes] = field(default_factory=set)
+    plain: dict[str, list[Known]] = field(default_factory=dict)
+    patterns: list[tuple[_Patterns, Known]] = field(default_factory=list)
+    hashed: list[tuple[bytes, bytes, Known]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def keys(self, name: str) -> list[PKey]:
+    def find(self, name: str) -> list[Known]:
+        """What the file says of a host."""
+        name = name.lower()
         found = list(self.plain.get(name, []))
-        for salt, digest, key in self.hashed:
-            if hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest):
-                found.append(key)
-        return [key for key in found if key.asbytes() not in self.revoked]
+        found += [known for patterns, known in self.patterns if patterns.match(name)]
+        data = name.encode("utf-8", "surrogateescape")
+        for salt, digest, known in self.hashed:
+            if hmac.compare_digest(hmac.digest(salt, data, "sha1"), digest):
+                found.append(known)
+        return found
 
-    def add(self, name: str, key: PKey) -> None:
+    def add(self, name: str, kind: str, blob: bytes) -> None:
         """Store a key of a first contact, durable against other runs that append at the same time."""
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,42 +81,91 @@ class KnownHosts(Struct):
                 size = file.tell()
                 file.seek(max(0, size - 1))
                 newline = b"" if size == 0 or file.read(1) == b"\n" else b"\n"
-                file.write(newline + f"{name} {key.get_name()} {key.get_base64()}\n".encode())
-            self.plain.setdefault(name, []).append(key)
+                file.write(newline + f"{name} {kind} {base64.b64encode(blob).decode()}\n".encode())
+            self.plain.setdefault(name.lower(), []).append(Known("", kind, blob, Where(self.path, 1)))
 
 
 @cache
 def read(path: Path) -> KnownHosts:
-    """Parse ``path``; a file that does not exist knows nobody. Lines that can't be read are passed over, as ssh
-    does; ``@cert-authority`` lines are not supported and count as unknown."""
+    """Parse ``path``; a file that does not exist knows no host. Lines that can't be read are passed over, as ssh does.
+
+    Raises :class:`SpecError` for a file that may not be read.
+    """
     known = KnownHosts(path)
     try:
         lines = lines_of(path.read_text(errors="replace"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return known
     except OSError as error:
         raise SpecError(
             f"can't be read: {error.strerror}", where=Where(path, 1), key="provision_known_hosts"
         ) from error
-    for line in lines:
-        words = line.split()
-        marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
-            continue
-        try:
-            key = PKey.from_type_string(words[1], base64.b64decode(words[2]))
-        except (paramiko.SSHException, ValueError):  # a kind of key that paramiko does not know
-            continue
-        if marker == "@revoked":
-            known.revoked.add(key.asbytes())
-        elif words[0].startswith("|1|"):
-            _, _, salt, digest = words[0].split("|")
-            known.hashed.append((base64.b64decode(salt), base64.b64decode(digest), key))
-        else:
-            for name in words[0].split(","):
-                known.plain.setdefault(name, []).append(key)
+    for number, line in enumerate(lines, 1):
+        _add(known, line, Where(path, number))
     return known
 
 
+def _add(known: KnownHosts, line: str, where: Where) -> None:
+    words = line.split()
+    marker: Marker = ""
+    if words and words[0].startswith("@"):
+        word = words.pop(0)
+        if word == "@cert-authority":
+            marker = "@cert-authority"
+        elif word == "@revoked":
+            marker = "@revoked"
+        else:
+            return
+    if len(words) < 3 or words[0].startswith("#"):
+        return
+    blob = public_blob(words[1], words[2])
+    if blob is None:
+        return
+    one = Known(marker, words[1], blob, where)
+    if words[0].startswith("|"):
+        parts = words[0].split("|")
+        try:
+            known.hashed.append((base64.b64decode(parts[2]), base64.b64decode(parts[3]), one))
+        except (IndexError, ValueError):
+            return
+        return
+    names = words[0].lower().split(",")
+    if any(set(name) & set("*?!") for name in names):
+        known.patterns.append((_patterns(names), one))
+        return
+    for name in names:
+        known.plain.setdefault(name, []).append(one)
+
+
+def _patterns(names: list[str]) -> _Patterns:
+    refused = tuple(_pattern(name[1:]) for name in names if name.startswith("!"))
+    return _Patterns(tuple(_pattern(name) for name in names if not name.startswith("!")), refused)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(text.replace("[", "[[]")))
+
+
+def public_blob(kind: str, text: str) -> bytes | None:
+    """A public key in base64, if it is one of that kind."""
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    named = kind.encode("ascii", "replace")
+    return blob if blob[:4] == len(named).to_bytes(4, "big") and blob[4 : 4 + len(named)] == named else None
+
+
 def entry(address: str, port: int) -> str:
+    """The name under which ssh looks a host up."""
     return address if port == 22 else f"[{address}]:{port}"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return _pattern(pattern.lower())
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name matches one pattern of ``*`` and ``?``."""
+    return _compiled(pattern).match(name.lower()) is not None

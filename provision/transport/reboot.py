@@ -52,7 +52,7 @@ def restart(
         time.sleep(min(pause, deadline - now))
         pause = min(pause * 1.5, 5.0)
         try:
-            connection = transport.open(host, deadline)
+            connection = transport.open(host, deadline, fresh=True)
         except HostError as error:
             if error.failure.kind in ("host_key", "auth"):
                 raise

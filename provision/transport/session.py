@@ -22,7 +22,7 @@ from msgspec import Struct
 from provision.lines import lines_of
 from provision.model import Login
 from provision.remote.protocol import NOISE, TooMuch
-from provision.transport.ssh import HostError
+from provision.transport.failure import HostError
 
 #: Seconds for the command that ends sudo.
 _KILL = 10.0
@@ -38,31 +38,40 @@ def start(connection: Connection, login: Login, deadline: float, work: str = SHE
     """
     channel = connection.create_session()
     channel.settimeout(max(0.1, deadline - time.monotonic()))
-    if not login.become or login.become_password is None:
+    # su asks for a password unless PAM trusts the login, and would take the script for one.
+    if not login.become or (login.become_password is None and login.become_method != "su"):
         channel.exec_command(_command(login, work))
         return channel
     process, prompt, ready, go = (secrets.token_hex(16) for _ in range(4))
-    # Where a rule asks for no password sudo leaves the line unread: it is passed over up to a random one.
+    # Where a rule asks for no password the line is left unread: it is passed over up to a random one.
     reader = rf"echo {ready}; while IFS= read -r line; do [ \"\$line\" != {go} ] || {{ {work}; }}; done"
-    sudo = f'echo {process} $$ >&2; exec sudo -k -S -p {prompt} -- /bin/sh -c "{reader}"'
-    channel.exec_command(f"exec /bin/sh -c '{sudo}'")
-    channel.sendall(f"{login.become_password}\n".encode())
-    _Asking(connection, channel, ready.encode(), prompt.encode(), process.encode()).wait(deadline)
+    if login.become_method == "su":
+        become = f'su -s /bin/sh -c "{reader}" root'
+    else:
+        become = f'sudo -k -S -p {prompt} -- /bin/sh -c "{reader}"'
+    channel.exec_command(f"exec /bin/sh -c 'echo {process} $$ >&2; exec {become}'")
+    if login.become_password is not None:
+        channel.sendall(f"{login.become_password}\n".encode())
+    _Asking(connection, channel, login, ready.encode(), prompt.encode(), process.encode()).wait(deadline)
     channel.sendall(f"{go}\n".encode())
     return channel
 
 
+_BECOME = {"sudo": "sudo -n -- ", "doas": "doas -n "}
+
+
 def _command(login: Login, work: str) -> str:
-    sudo = "sudo -n -- " if login.become else ""
-    return f"exec {sudo}/bin/sh" if work == SHELL else f"exec {sudo}/bin/sh -c '{work}'"
+    become = _BECOME[login.become_method] if login.become else ""
+    return f"exec {become}/bin/sh" if work == SHELL else f"exec {become}/bin/sh -c '{work}'"
 
 
 class _Asking(Struct):
-    """sudo, which asks for the password. ``ready`` is what the shell says when it is there, ``process`` what stands
-    before sudo's process id on standard error."""
+    """sudo or su, which asks for the password. ``ready`` is what the shell says when it is there, ``process`` what
+    stands before the process id on standard error."""
 
     connection: Connection
     channel: paramiko.Channel
+    login: Login
     ready: bytes
     prompt: bytes
     process: bytes
@@ -82,13 +91,16 @@ class _Asking(Struct):
             if not refused and err.count(self.prompt) > 1:
                 refused = True
                 self._end(bytes(err), deadline)
+            if self.login.become_password is None and re.search(rb"(?i)password[^\n]*\Z", err):
+                self._end(bytes(err), deadline)
+                raise HostError("become", f"{self.login.become_method} {_ASKS}")
         said = text(re.sub(rb"%s( [0-9]+\n)?|%s" % (self.process, self.prompt), b"", err))
         self.channel.close()
         if refused:
-            raise HostError("become", "sudo refuses the password", detail=said)
+            raise HostError("become", f"{self.login.become_method} refuses the password", detail=said)
         if time.monotonic() >= deadline:
             raise broken_off(deadline, said, None)
-        raise HostError("become", sudo_says(said), detail=said)
+        raise HostError("become", become_says(self.login, said), detail=said)
 
     def _end(self, err: bytes, deadline: float) -> None:
         """Kill sudo: it reads passwords under the login's own real user id, so kill(2) permits it. Where that fails,
@@ -131,11 +143,23 @@ def text(data: bytes | bytearray) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
-def sudo_says(stderr: str) -> str:
+_ASKS = "asks for a password; give one with -K or ansible_become_password"
+
+
+def become_spoke(stderr: str, noise: bytes) -> bool:
+    """Whether it was sudo, su or doas that ended, and not the login's own shell before it."""
+    return not noise and (not stderr or re.search(r"(?mi)^(sudo|su|doas):|password|sudoers", stderr) is not None)
+
+
+def become_says(login: Login, stderr: str) -> str:
+    """Why sudo, su or doas started no shell."""
+    method = login.become_method
+    if method == "doas" and re.search(r"Authentication required|a tty is required|Authorization required", stderr):
+        return "doas asks for a password, which it reads from a terminal only; permit this login with nopass"
     if re.search(r"a password is required|a terminal is required", stderr):
-        return "sudo asks for a password; give one with -K or ansible_become_password"
-    if re.search(r"[Ss]orry, try again|incorrect password|no password was provided", stderr):
-        return "sudo refuses the password"
-    if "not in the sudoers file" in stderr or "may not run sudo" in stderr:
-        return "this login may not use sudo"
-    return f"sudo did not start a shell: {lines_of(stderr)[-1] if stderr else 'it said nothing'}"
+        return f"{method} {_ASKS}"
+    if re.search(r"[Ss]orry, try again|incorrect password|no password was provided|Authentication failure", stderr):
+        return f"{method} refuses the password"
+    if re.search(r"not in the sudoers file|may not run sudo|Operation not permitted|Permission denied", stderr):
+        return f"this login may not use {method}"
+    return f"{method} did not start a shell: {lines_of(stderr)[-1] if stderr else 'it said nothing'}"

@@ -14,8 +14,10 @@ from msgspec import Struct, field
 from provision.model import Login
 from provision.remote.protocol import beyond
 from provision.remote.script import environment, quote
-from provision.transport.session import broken_off, received, start, sudo_says, text
-from provision.transport.ssh import HostError
+from provision.transport.failure import HostError
+from provision.transport.openssh import Process
+from provision.transport.proxy_command import ProxyCommand
+from provision.transport.session import become_says, broken_off, received, start, text
 from provision.transport.tunnel import Tunnel
 
 #: Bytes of a mark's line: 32 digits, a blank, a status and a newline.
@@ -66,8 +68,12 @@ class Shell:
         self._lock = threading.Lock()
         self._frozen: HostError | None = None
 
-    def tunnel(self, address: str, port: int, seconds: float) -> Tunnel:
+    def tunnel(self, address: str, port: int, seconds: float) -> Tunnel | ProxyCommand:
         """A connection that the host makes for us (ssh(1), -L). Raises :class:`HostError` where its sshd makes none."""
+        if isinstance(self._connection, Process):
+            made = self._connection.tunnel(address, port)
+            made.settimeout(seconds)
+            return made
         transport = self._connection.transport
         if transport is None:
             raise HostError("disconnected", "the connection was closed")
@@ -129,5 +135,5 @@ class Shell:
     def _ended(self, stderr: bytes, deadline: float) -> HostError:
         said = text(stderr)
         if self._login.become:
-            return HostError("become", sudo_says(said), detail=said)
+            return HostError("become", become_says(self._login, said), detail=said)
         return broken_off(deadline, said, None)

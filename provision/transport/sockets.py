@@ -43,13 +43,24 @@ class QuickSocket(socket.socket):
                 self.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
-def connect(address: str, port: int, timeout: float) -> QuickSocket:
-    """A connected socket to the first address that answers. Raises ``OSError``, the last one there was."""
+def connect(
+    address: str,
+    port: int,
+    timeout: float,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+    source: str | None = None,
+) -> QuickSocket:
+    """A connected socket to the first address that answers, of ``family`` and from the address ``source`` if given.
+
+    Raises ``OSError``, the last one there was.
+    """
     last: OSError = OSError(f"{address} has no address")
-    for family, kind, protocol, _, place in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM):
-        sock = QuickSocket(family, kind, protocol)
+    for found, kind, protocol, _, place in socket.getaddrinfo(address, port, family, socket.SOCK_STREAM):
+        sock = QuickSocket(found, kind, protocol)
         sock.settimeout(timeout)
         try:
+            if source is not None:
+                sock.bind((source, 0))
             sock.connect(place)
         except OSError as error:
             sock.close()

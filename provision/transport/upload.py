@@ -12,8 +12,8 @@ from fabric import Connection
 from provision.model import Blob, Changed, Login
 from provision.remote.script import blob_script
 from provision.transport.execute import execute
-from provision.transport.session import broken_off, start, sudo_says, text
-from provision.transport.ssh import HostError
+from provision.transport.failure import HostError
+from provision.transport.session import become_says, broken_off, start, text
 
 HOME = "/var/lib/provision/blobs"
 #: Bytes that are handed to the channel at a time.
@@ -81,5 +81,5 @@ def _pour(connection: Connection, login: Login, part: str, read: Callable[[int],
         raise broken_off(deadline, said, None)
     if status != 0:
         if login.become and "password" in said:
-            raise HostError("become", sudo_says(said), detail=said)
+            raise HostError("become", become_says(login, said), detail=said)
         raise HostError("step", "the host could not keep what was sent", step="sending", detail=said)

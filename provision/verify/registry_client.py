@@ -13,6 +13,7 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host
 
+from provision.transport.proxy_command import ProxyCommand
 from provision.transport.tunnel import Tunnel
 from provision.verify.backend import HeldBackend
 
@@ -40,7 +41,7 @@ class Answer(Struct, frozen=True):
 class _Stream(io.RawIOBase):
     """A tunnel to the host's own port, with TLS on it where there is any; enough of a socket for http.client."""
 
-    def __init__(self, tunnel: Tunnel, context: ssl.SSLContext | None, name: str) -> None:
+    def __init__(self, tunnel: Tunnel | ProxyCommand, context: ssl.SSLContext | None, name: str) -> None:
         self._tunnel = tunnel
         self._tls: ssl.SSLObject | None = None
         if context is not None:

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -107,6 +107,8 @@ class LabHost:
     address: str
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
+    #: provision_transport of every host, in the tests that run over both
+    transport: ClassVar[str | None] = None
     lab: Lab = LAB
 
     def sh(self, script: str, *, check: bool = True) -> str:
@@ -131,6 +133,7 @@ class LabHost:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.lab.store.key),
             "provision_known_hosts": str(self.lab.known_hosts),
+            "provision_transport": self.transport,
         }
         path = self.folder / "inventory.yml"
         found = {key: value for key, value in (base | self.variables | variables).items() if value is not None}

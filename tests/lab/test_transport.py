@@ -15,6 +15,16 @@ from provision.lab import network
 from tests.lab.conftest import LAB, LabHost, NewHost
 from tests.lab.runs import until
 
+#: About connections that the built-in transport shares and paces; an ssh process has one of its own.
+builtin = pytest.mark.parametrize("transport", ["ssh"], indirect=True)
+
+
+@pytest.fixture(params=["ssh", "openssh"], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(LabHost, "transport", request.param)
+    return str(request.param)
+
+
 SPEC = {"files": {"/etc/proof": {"content": "here\n"}}}
 
 
@@ -38,17 +48,21 @@ def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_an_unknown_host_key_is_refused_before_a_session(host: LabHost, tmp_path: Path, command: str) -> None:
+def test_an_unknown_host_key_is_refused_before_a_session(
+    host: LabHost, tmp_path: Path, command: str, transport: str
+) -> None:
     known = tmp_path / "known_hosts"
     before = host.sessions()
     outcome = host.provision(command, spec=SPEC, provision_known_hosts=str(known))
     assert outcome.code == 3
     assert outcome.done["error"]["kind"] == "host_key"
-    assert "is not known: ssh-ed25519 SHA256:" in outcome.done["error"]["message"]
+    said = {"ssh": "is not known: ssh-ed25519 SHA256:", "openssh": "No ED25519 host key is known for"}
+    assert said[transport] in outcome.done["error"]["message"]
     assert host.sessions() - before == 1
     # --accept-new stores it; from then on it is known.
     assert host.provision(command, "--accept-new").code == 0
-    assert known.read_text().startswith(f"{host.address} ssh-ed25519 ")
+    # ssh may hash the name (HashKnownHosts).
+    assert known.read_text().startswith(f"{host.address} ssh-ed25519 " if transport == "ssh" else ("|1|", host.address))
     assert host.provision(command).code == 0
 
 
@@ -168,7 +182,13 @@ def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
     frozen.inventory()
     beside(frozen, healthy)
-    for words, said in ((("--deadline", "8"), "deadline passed"), (("--look-within", "4"), "longer than 4 s")):
+    # ssh says when its shell has started, and not when it has logged in.
+    said_of = {
+        "ssh": ("deadline passed", "longer than 4 s"),
+        "openssh": ("the host's deadline", "start a shell, within"),
+    }
+    parts = (("--deadline", "8"), ("--look-within", "4"))
+    for words, said in zip(parts, said_of[frozen.transport or "ssh"], strict=True):
         outcome = frozen.apply(SPEC, *words)
         assert (outcome.code, outcome.events[-1]["counts"]["failed"]) == (3, 1), outcome.out
         ends = {event["host"]: event for event in outcome.all("host.done")}
@@ -222,6 +242,7 @@ def test_peers_that_never_let_us_in(bad_peer: list[tuple[str, int]], tmp_path: P
         assert outcome.counts == {"unreachable": 1} or outcome.done["error"]["kind"] == "timeout", outcome.out
 
 
+@builtin
 def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     jump, inner = new_host(), new_host()
     before = jump.sh("journalctl -q -o cat | grep -c 'Accepted publickey'")
@@ -253,6 +274,7 @@ def many_names(host: LabHost, count: int, **variables: str) -> None:
     (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n{body}")
 
 
+@builtin
 def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
     """One connection to it for all, and no more logins at a time than a stock sshd takes: none is dropped."""
     jump, inner = new_host(), new_host()
@@ -272,6 +294,37 @@ def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
     outcome = host.plan(SPEC, "--forks", "25")
     assert outcome.code == 0, outcome.out
     assert outcome.counts == {"changed": 25}
+
+
+def test_ssh_goes_through_a_jump_host_that_it_verifies(new_host: NewHost) -> None:
+    """With the key and the known_hosts file of the inventory, which ssh gives no jump host by itself."""
+    jump, inner = new_host(), new_host()
+    arguments = f"-J root@{jump.address}"
+    assert inner.apply(SPEC, ansible_ssh_common_args=arguments).counts == {"changed": 1}
+    known = inner.folder / "known"
+    lines = LAB.known_hosts.read_text().splitlines()
+    known.write_text("".join(f"{line}\n" for line in lines if not line.startswith(f"{jump.address} ")))
+    refused = inner.apply(SPEC, ansible_ssh_common_args=arguments, provision_known_hosts=str(known))
+    assert refused.code == 3
+    assert refused.counts == {"unreachable": 1}
+
+
+@builtin
+def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost) -> None:
+    """Its login was made under a lock that all jump hosts shared."""
+    frozen, healthy, inner = new_host(), new_host(), new_host()
+    frozen.within("pkill -STOP -x sshd")
+    inner.inventory(ansible_ssh_common_args=f"-J root@{healthy.address}")
+    lines = inner.inventory().read_text()
+    inner.inventory(ansible_ssh_common_args=f"-J root@{healthy.address}")
+    other = lines.split(f"    {inner.name}:\n")[1] + f"      ansible_ssh_common_args: -J root@{frozen.address}\n"
+    with (inner.folder / "inventory.yml").open("a") as inventory:
+        # More of them than threads at work, so that all would wait.
+        inventory.write("".join(f"    a{number:02d}:\n{other}" for number in range(8)))
+    outcome = inner.plan(SPEC, "--forks", "9", "--connect-timeout", "20", "--deadline", "25")
+    ends = [event["host"] for event in outcome.all("host.done")]
+    assert ends[0] == inner.name, "it is the first one that ends"
+    assert outcome.events[-1]["counts"]["changed"] == 1, outcome.out
 
 
 def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:

@@ -1,0 +1,70 @@
+"""Words of ssh's command line in an inventory (``ansible_ssh_args`` and others) -> words that ssh can be asked about.
+
+Which options are honoured is not decided here: ssh resolves them, and the table of docs/ssh.md judges the answer. Words
+that are no option of a login (a command, ``-N``, ``-W``) are refused, and so is what turns off the check of host keys.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+#: Flags with a value, which ssh takes in this form; as with ``-o`` the first one counts (ssh(1)).
+_VALUED = set("oJpiFlLRD")
+#: Flags whose last value would win over every ``-o``: these go to ssh as the option that they set.
+_OPTIONS = {"c": "Ciphers", "m": "MACs", "b": "BindAddress", "B": "BindInterface", "I": "PKCS11Provider"}
+_OPTIONS |= {"S": "ControlPath", "e": "EscapeChar"}
+#: Flags without a value that say nothing of where to log in.
+_PLAIN = set("46aACkKxXY")
+#: How ssh reports, and terminals: provision decides both.
+_WITHOUT_EFFECT = set("qvtT")
+
+
+def words(text: str, passed_over: list[str] | None = None) -> tuple[str, ...]:
+    """Raises ``ValueError`` that names the word which is not understood, or refused. With a list, an option that turns
+    off the check of host keys is passed over, and the list gets the reason."""
+    found: list[str] = []
+    rest = shlex.split(text)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") or word in ("-", "--"):
+            raise ValueError(f"{word} is no option of a login")
+        letters = word[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in _WITHOUT_EFFECT:
+                continue
+            if letter in _PLAIN:
+                found.append(f"-{letter}")
+                continue
+            if letter not in _VALUED and letter not in _OPTIONS:
+                raise ValueError(f"-{letter} is no option of a login")
+            if not letters and not rest:
+                raise ValueError(f"-{letter} lacks its value")
+            value, letters = letters or rest.pop(0), ""
+            if letter in _OPTIONS:
+                value, letter = f"{_OPTIONS[letter]}={value}", "o"
+            if letter == "o" and (unsafe := _unsafe(value)):
+                if passed_over is None:
+                    raise ValueError(f"{unsafe}; --accept-new stores the key of a new host")
+                passed_over.append(unsafe)
+                continue
+            found += [f"-{letter}", value]
+    return tuple(found)
+
+
+def _unsafe(setting: str) -> str:
+    """Why an option that turns off the check of host keys is not followed, or nothing. Raises ``ValueError`` for what
+    is no option."""
+    split = re.match(r"[ \t]*([^ \t=]+)(?:[ \t]*=[ \t]*|[ \t]+|$)(.*)", setting)
+    if split is None:
+        raise ValueError("-o lacks its option")
+    name = split[1].lower()
+    if name not in ("userknownhostsfile", "stricthostkeychecking"):
+        return ""
+    values = [value.lower() for value in shlex.split(split[2])]
+    if name == "userknownhostsfile" and values and set(values) <= {"/dev/null", "none"}:
+        return f"-o {setting} is refused: it turns off the check of host keys"
+    if name == "stricthostkeychecking" and values and values[0] in ("no", "off", "false"):
+        return f"-o {setting} is refused: host keys are verified"
+    return ""

@@ -1,0 +1,120 @@
+"""A command on the host over an ``ssh`` process: what paramiko calls a channel, so that all else is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Any, cast
+
+import paramiko
+
+from provision.lines import lines_of
+
+_PIECE = 65_536
+#: Seconds for a process to end whose standard input is closed already.
+_ENDS = 5.0
+#: What ssh logs without an error.
+_NO_ERRORS = ("Warning: Permanently added", "Authenticated to ", "Connection to ", "Pseudo-terminal ")
+#: The exit status of ssh itself, when it failed (ssh(1)).
+FAILED = 255
+
+
+class ProcessChannel(paramiko.Channel):
+    """``ssh`` writes its own messages to the file ``log``, so standard error is the host's alone. The command's exit
+    status stays unknown (-1) where ssh failed or was killed."""
+
+    def __init__(self, argv: list[str], log: Path) -> None:
+        """Raises ``OSError`` where there is no such program."""
+        super().__init__(0)
+        self._log = log
+        self._process = subprocess.Popen(  # noqa: S603 - no shell
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            # Ctrl-C is for provision; and no program may ask at the terminal behind its back.
+            start_new_session=True,
+        )
+        pipes = self._process.stdin, self._process.stdout, self._process.stderr
+        self._stdin, out, err = (cast(IO[bytes], pipe) for pipe in pipes)
+        self._ended = threading.Event()
+        self._readers = [
+            threading.Thread(target=self._read, args=(pipe, into), name="ssh-output", daemon=True)
+            for pipe, into in ((out, self.in_buffer), (err, self.in_stderr_buffer))
+        ]
+        for reader in self._readers:
+            reader.start()
+        threading.Thread(target=self._wait, name="ssh-end", daemon=True).start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether ssh itself has failed: only then has it logged an error."""
+        return self._ended.is_set() and self._process.returncode == FAILED and bool(self.logged)
+
+    @property
+    def logged(self) -> str:
+        """What ssh says of an error."""
+        try:
+            lines = lines_of(self._log.read_text(errors="replace"))
+        except OSError:
+            return ""
+        return "\n".join(line.strip(" \r") for line in lines if line and not line.startswith(_NO_ERRORS))
+
+    def wait(self, seconds: float) -> bool:
+        """Whether ssh ends within so many seconds."""
+        return self._ended.wait(seconds)
+
+    def exec_command(self, command: str | bytes) -> None:  # type: ignore[override]
+        """Name the command to the shell that waits for it (:mod:`provision.transport.openssh`)."""
+        data = command.encode() if isinstance(command, str) else command
+        if b"\n" in data:
+            raise ValueError("a command is one line")
+        self.sendall(data + b"\n")
+
+    def sendall(self, s: bytes) -> None:  # type: ignore[override]
+        pipe = self._stdin
+        view = memoryview(s)
+        try:
+            while view:
+                view = view[pipe.write(view[:_PIECE]) :]
+        except (OSError, ValueError) as error:
+            self._ended.wait(_ENDS)
+            raise OSError("ssh has ended") from error
+
+    def shutdown_write(self) -> None:
+        pipe = self._stdin
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+    def close(self) -> None:
+        if getattr(self, "_process", None) is None or self._ended.is_set():
+            return
+        self.shutdown_write()
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it from outside: every read and write of it fails at once."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+
+    def _read(self, pipe: IO[bytes], into: Any) -> None:
+        with pipe, contextlib.suppress(OSError, ValueError):
+            while data := os.read(pipe.fileno(), _PIECE):
+                into.feed(data)
+
+    def _wait(self) -> None:
+        for reader in self._readers:
+            reader.join()
+        status = self._process.wait()
+        broken = status < 0 or (status == FAILED and bool(self.logged))
+        self.exit_status = -1 if broken else status
+        self._ended.set()
+        self.eof_received = self.closed = True
+        self.status_event.set()
+        self.in_buffer.close()
+        self.in_stderr_buffer.close()

@@ -1,0 +1,97 @@
+"""paramiko's client side of a connection: which algorithms are offered, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import paramiko
+
+from provision.transport import options
+from provision.transport.host_keys import Verifier
+from provision.transport.ssh_config import Resolved
+
+_CERTIFICATE = "-cert-v01@openssh.com"
+#: paramiko still offers these; nobody should use them (RFC 8758, OpenSSH 7.4 and later).
+_DISABLED = {
+    "ciphers": {"3des-cbc", "aes128-cbc", "aes192-cbc", "aes256-cbc"},
+    "macs": {"hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"},
+    "kex": {"diffie-hellman-group1-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1"},
+    "keys": {"ssh-dss", "ssh-rsa"},
+}
+
+
+@cache
+def offered() -> dict[str, tuple[str, ...]]:
+    """What this paramiko offers, without what is disabled, in our order: the post-quantum key exchange first, and then
+    curve25519, which costs a fifth of the older groups; AES-GCM, which is the fastest for bulk."""
+    of: Any = paramiko.Transport
+    found = {
+        "ciphers": of._preferred_ciphers,
+        "macs": of._preferred_macs,
+        "kex": of._preferred_kex,
+        "keys": of._preferred_keys,
+    }
+    left = {name: [one for one in listed if one not in _DISABLED[name]] for name, listed in found.items()}
+    left["kex"].sort(key=lambda name: (not name.startswith("mlkem"), not name.startswith("curve25519")))
+    left["ciphers"].sort(key=lambda name: not name.endswith("gcm@openssh.com"))
+    return {name: tuple(listed) for name, listed in left.items()}
+
+
+class Algorithms:
+    """What is offered to a host: ssh's lists where a person has changed them, and all that is safe otherwise.
+
+    Raises ``SpecError`` where nothing is left of a list.
+    """
+
+    def __init__(self, found: Resolved) -> None:
+        have = offered()
+        self.ciphers = options.allowed(found, "ciphers", have["ciphers"])
+        self.macs = options.allowed(found, "macs", have["macs"])
+        self.kex = options.allowed(found, "kexalgorithms", have["kex"])
+        keys = (*(f"{name}{_CERTIFICATE}" for name in have["keys"]), *have["keys"])
+        self.keys = options.allowed(found, "hostkeyalgorithms", keys)
+
+    def host_keys(self, verifier: Verifier) -> tuple[str, ...]:
+        """Kinds of host key, those first that can be checked (sshconnect2.c, order_hostkeyalgs)."""
+        kinds = verifier.kinds
+
+        def order(name: str) -> bool:
+            if name.endswith(_CERTIFICATE):
+                return not verifier.has_authority
+            return _kind(name) not in kinds
+
+        return tuple(sorted((name for name in self.keys if not _needless(name, verifier)), key=order))
+
+    def transport(self, verifier: Verifier) -> Callable[..., paramiko.Transport]:
+        """Makes the transport of a connection (``transport_factory`` of paramiko's client)."""
+
+        def make(sock: Any, **more: Any) -> paramiko.Transport:
+            transport = _Transport(sock, **more)
+            security = transport.get_security_options()
+            security.kex, security.ciphers, security.digests = self.kex, self.ciphers, self.macs
+            transport.host_keys = self.host_keys(verifier)
+            return transport
+
+        return make
+
+
+class _Transport(paramiko.Transport):
+    """Offers the kinds of host key that it is told: paramiko itself would ask for certificates last."""
+
+    host_keys: tuple[str, ...] = ()
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        return self.host_keys
+
+
+def _needless(name: str, verifier: Verifier) -> bool:
+    """A certificate that no known authority could have signed, where it could only hide the plain key."""
+    return name.endswith(_CERTIFICATE) and not verifier.has_authority
+
+
+def _kind(algorithm: str) -> str:
+    """The kind of key behind a signature algorithm (RFC 8332: RSA keys sign with SHA-2)."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm

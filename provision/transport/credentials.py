@@ -1,0 +1,430 @@
+"""How a login proves who it is, in ssh's order: keys of an agent that the configuration names, other keys of the agent,
+keys in files; then passwords, answered from the inventory or by the operator."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import copy
+import io
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from msgspec import Struct
+from paramiko.agent import AgentSSH
+from paramiko.message import Message
+from paramiko.pkey import PKey, PublicBlob
+
+from provision.errors import SpecError, Where
+from provision.lines import lines_of
+from provision.model import Login
+from provision.transport.known_hosts import public_blob
+from provision.transport.prompter import Prompter
+from provision.transport.target import Target
+
+#: Before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
+_MAGIC = b"openssh-key-v1\0"
+#: ssh's order (ssh_config(5), PreferredAuthentications), without what needs ``transport: openssh``.
+_METHODS = ("publickey", "keyboard-interactive", "password")
+_CLASSES: tuple[tuple[type, type[PKey]], ...] = (
+    (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
+    (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
+    (rsa.RSAPrivateKey, paramiko.RSAKey),
+)
+
+
+class Encrypted(Exception):
+    """A private key that needs a passphrase."""
+
+
+class Keys:
+    """Private keys of files, each read once, and each passphrase asked for once."""
+
+    def __init__(self, prompter: Prompter) -> None:
+        self.prompter = prompter
+        self._keys: dict[Path, PKey] = {}
+        self._passphrases: dict[Path, str | None] = {}
+        self._lock = threading.RLock()
+
+    def load(self, path: Path) -> PKey:
+        """Raises :class:`Encrypted`, and :class:`SpecError` for a file that is no private key."""
+        with self._lock:
+            if path not in self._keys:
+                self._keys[path] = _private(path, self._passphrases.get(path))
+            return self._keys[path]
+
+    def unlock(self, path: Path) -> PKey:
+        """The same, and the operator is asked for a passphrase. Raises :class:`SpecError` where that is not given."""
+        with self._lock:
+            try:
+                return self.load(path)
+            except Encrypted:
+                if path not in self._passphrases:
+                    self._passphrases[path] = self.prompter.ask(str(path), "passphrase of the key")
+            try:
+                return self.load(path)
+            except (Encrypted, SpecError) as error:
+                wrong = self._passphrases[path] is not None
+                said = f"{path}: the passphrase is wrong" if wrong else f"{path} has a passphrase"
+                raise SpecError(
+                    said, where=Where(path, 1), key="ansible_ssh_private_key_file", hint="ssh-add it to an agent"
+                ) from error
+
+
+def _private(path: Path, passphrase: str | None) -> PKey:
+    """A key of any format that ssh takes: OpenSSH's own, PEM, PKCS#8."""
+    data = path.read_bytes()
+    password = None if passphrase is None else passphrase.encode()
+    load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
+    try:
+        loaded = load(data, password=password)
+    except TypeError as error:
+        raise Encrypted(str(path)) from error
+    except Exception as error:  # cryptography raises many kinds
+        if password is None and re.search("passphrase|password|encrypted", str(error), re.IGNORECASE):
+            raise Encrypted(str(path)) from error
+        raise _no_key(path, str(error)) from error
+    for kind, made in _CLASSES:
+        if isinstance(loaded, kind):
+            text = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+            return made.from_private_key(io.StringIO(text))
+    raise _no_key(path, "it is of a kind that needs provision_transport: openssh")
+
+
+def _no_key(path: Path, why: str) -> SpecError:
+    return SpecError(f"{path} is no private key: {why}", where=Where(path, 1), key="ansible_ssh_private_key_file")
+
+
+def public_half(path: Path) -> bytes | None:
+    """The public key that belongs to a private key file, without its passphrase: of the file itself, or of the file
+    with ``.pub`` next to it, as ssh does."""
+    for one in (path, path.with_name(f"{path.name}.pub")):
+        with contextlib.suppress(OSError):
+            found = _public(one.read_bytes())
+            if found is not None:
+                return found
+    return None
+
+
+def _public(data: bytes) -> bytes | None:
+    lines = lines_of(data.decode("utf-8", "replace"))
+    if "-----BEGIN OPENSSH PRIVATE KEY-----" in lines:
+        text = "".join(line for line in lines if line and not line.startswith("-----"))
+        with contextlib.suppress(ValueError):
+            packed = base64.b64decode(text)
+            if packed.startswith(_MAGIC):
+                message = Message(packed[len(_MAGIC) :])
+                for _ in range(3):
+                    message.get_string()
+                return message.get_string() if message.get_int() == 1 else None
+        return None
+    words = lines[0].split() if lines else []
+    return public_blob(words[0], words[1]) if len(words) > 1 else None
+
+
+class Agent(AgentSSH):
+    """The ssh-agent at a socket. One login's: an agent's connection answers one question at a time."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(10)
+            sock.connect(path)
+            self._connect(sock)  # type: ignore[attr-defined]
+        except (OSError, paramiko.SSHException):
+            sock.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._close()  # type: ignore[attr-defined]
+
+
+class Credentials(Struct):
+    """Logs in on a paramiko transport whose host was verified (``auth_strategy`` of paramiko's client)."""
+
+    login: Login
+    target: Target
+    keys: Keys
+    prompter: Prompter
+    #: what was tried, for the message of a login that is refused
+    tried: list[str] = []
+    sent_password: bool = False
+
+    def authenticate(self, transport: paramiko.Transport) -> list[str]:
+        """Returns the empty list. Raises ``paramiko.AuthenticationException``."""
+        self.tried, self.sent_password = [], False
+        allowed: set[str] | None = None
+        last: paramiko.SSHException | None = None
+        for method in self._methods():
+            if allowed is not None and method not in allowed:
+                continue
+            try:
+                left = getattr(self, f"_{method.replace('-', '_')}")(transport)
+            except paramiko.BadAuthenticationType as error:
+                # The host has not looked at the password.
+                self.sent_password = False
+                allowed, last = set(error.allowed_types), error
+                continue
+            except paramiko.AuthenticationException as error:
+                last = error
+                if not transport.is_active():
+                    raise
+                continue
+            if left is None:
+                continue
+            if not left:
+                return []
+            # Accepted, and the host wants something more (AuthenticationMethods, sshd_config(5)).
+            return self._second(transport, set(left))
+        raise paramiko.AuthenticationException(self._refused(allowed)) from last
+
+    def _second(self, transport: paramiko.Transport, left: set[str]) -> list[str]:
+        for method in ("keyboard-interactive", "password", "publickey"):
+            if method in left and method in self._methods():
+                again = getattr(self, f"_{method.replace('-', '_')}")(transport)
+                if again == []:
+                    return []
+                if again and set(again) != left:
+                    return self._second(transport, set(again))
+        raise paramiko.AuthenticationException(f"the host wants {' or '.join(sorted(left))} as well")
+
+    def _methods(self) -> list[str]:
+        found = self.target.found
+        listed = found.get("preferredauthentications")
+        wanted = [name for name in listed.split(",") if name in _METHODS] if listed else list(_METHODS)
+        switches = {
+            "publickey": "pubkeyauthentication",
+            "keyboard-interactive": "kbdinteractiveauthentication",
+            "password": "passwordauthentication",
+        }
+        wanted = [name for name in wanted if _on(found.get(switches[name], "yes"))]
+        if self.login.password is not None and "password" in wanted:
+            # The one that needs no guess at what a prompt means.
+            wanted.remove("password")
+            at = wanted.index("keyboard-interactive") if "keyboard-interactive" in wanted else len(wanted)
+            wanted.insert(at, "password")
+        return wanted
+
+    def _refused(self, allowed: set[str] | None) -> str:
+        tried = f"tried {', '.join(self.tried)}" if self.tried else "there is nothing to log in with"
+        takes = f"; the host takes {', '.join(sorted(allowed))}" if allowed else ""
+        found = self.target.found
+        more = [
+            name
+            for name, option in (
+                ("GSSAPIAuthentication", "gssapiauthentication"),
+                ("HostbasedAuthentication", "hostbasedauthentication"),
+            )
+            if _on(found.get(option, "no")) and (allowed is None or _METHOD_OF[option] in allowed)
+        ]
+        if found.get("pkcs11provider", "none") != "none":
+            more.append("PKCS11Provider")
+        hint = f"; for {', '.join(more)} set provision_transport: openssh" if more else ""
+        return f"{tried}{takes}{hint}"
+
+    # Each method returns what the host wants besides, nothing ([]) when it let us in, None where there was nothing to
+    # try.
+
+    def _publickey(self, transport: paramiko.Transport) -> list[str] | None:
+        with contextlib.closing(_Closer()) as closer:
+            last: paramiko.SSHException | None = None
+            for key, name in self._candidates(closer):
+                if not self._accepted(key):
+                    continue
+                self.tried.append(name)
+                try:
+                    return list(transport.auth_publickey(self.target.user, key))
+                except paramiko.BadAuthenticationType:
+                    raise
+                except paramiko.SSHException as error:
+                    if not transport.is_active():
+                        raise
+                    last = error
+            if last is not None:
+                raise last if isinstance(last, paramiko.AuthenticationException) else _refused_key(last)
+        return None
+
+    def _password(self, transport: paramiko.Transport) -> list[str] | None:
+        password = self.login.password
+        if password is None:
+            password = self._asked("password")
+        if password is None or self.sent_password:
+            return None
+        self.tried.append("a password")
+        self.sent_password = True
+        return list(transport.auth_password(self.target.user, password, fallback=False))
+
+    def _keyboard_interactive(self, transport: paramiko.Transport) -> list[str] | None:
+        if self.login.password is None and not self._may_ask:
+            return None
+
+        def answer(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+            return [self._reply(text) for text, _ in prompts]
+
+        self.tried.append("keyboard-interactive")
+        return list(transport.auth_interactive(self.target.user, answer))
+
+    def _reply(self, prompt: str) -> str:
+        """Raises ``paramiko.AuthenticationException``, which ends the connection: an empty answer would be counted as a
+        wrong one."""
+        password = self.login.password
+        if password is not None and not self.sent_password and _asks_for_password(prompt):
+            self.sent_password = True
+            return password
+        said = self._asked(prompt)
+        if said is None:
+            asks = prompt.strip(" \t\r\n:")
+            raise paramiko.AuthenticationException(
+                f"the host asks {asks!r}, which only an operator at a terminal can answer"
+            )
+        return said
+
+    @property
+    def _may_ask(self) -> bool:
+        return self.prompter.interactive and self.target.found.get("batchmode", "no") != "yes"
+
+    def _asked(self, prompt: str) -> str | None:
+        return self.prompter.ask(f"{self.target.user}@{self.target.name}", prompt) if self._may_ask else None
+
+    def _accepted(self, key: PKey) -> bool:
+        """PubkeyAcceptedAlgorithms and RequiredRSASize."""
+        found = self.target.found
+        if key.get_name().startswith("ssh-rsa") and key.get_bits() < self.target.rules.least_rsa:
+            return False
+        if "pubkeyacceptedalgorithms" not in found.mentioned:
+            return True
+        accepted = set(found.get("pubkeyacceptedalgorithms").split(","))
+        blob = getattr(key, "public_blob", None)
+        name = blob.key_type if blob is not None else key.get_name()
+        suffix = name.removeprefix("ssh-rsa")
+        return bool(
+            {f"rsa-sha2-{bits}{suffix}" for bits in (256, 512)} & accepted if "rsa" in name else name in accepted
+        )
+
+    def _candidates(self, closer: _Closer) -> Iterator[tuple[PKey, str]]:
+        """Keys in ssh's order, each with what an operator calls it."""
+        login, target = self.login, self.target
+        only = target.only_identities
+        if login.key_file is not None and not (login.hop and target.chosen):
+            # A key that the inventory names is the only one: a wrong guess counts against MaxAuthTries.
+            files, only = [login.key_file], True
+        else:
+            files = [path for path in target.identities if _exists(path)]
+            files += [login.key_file] if login.key_file is not None else []
+            if login.password is not None and not target.chosen:
+                return
+        listed = {path: public_half(path) for path in files}
+        held = closer.agent(target.agent)
+        for path, public in listed.items():
+            for key in held:
+                if public is not None and key.blob == public:
+                    yield from self._with_certificates(key, path, f"{path} (agent)")
+        if not only:
+            for key in held:
+                if key.blob not in listed.values():
+                    yield key, f"the agent's {key.comment or key.get_name()}"
+        in_agent = {key.blob for key in held}
+        for path, public in listed.items():
+            if public in in_agent and public is not None:
+                continue
+            mine = self._from_file(path)
+            if mine is not None:
+                yield from self._with_certificates(mine, path, str(path))
+
+    def _from_file(self, path: Path) -> PKey | None:
+        try:
+            return self.keys.load(path) if not self.prompter.interactive else self.keys.unlock(path)
+        except Encrypted as error:
+            if self.login.key_file is not None:
+                raise paramiko.AuthenticationException(f"{path} has a passphrase (ssh-add it to an agent)") from error
+            self.tried.append(f"not {path} (it has a passphrase)")
+            return None
+        except (SpecError, OSError):
+            # A public half whose private key only an agent could have, or a key of a kind that ssh alone knows.
+            if self.login.key_file is not None:
+                raise
+            return None
+
+    def _with_certificates(self, key: PKey, path: Path, name: str) -> Iterator[tuple[PKey, str]]:
+        """A key's certificates first, then the key alone."""
+        blob = key.asbytes()
+        for file in (*self.target.certificates, path.with_name(f"{path.name}-cert.pub")):
+            with contextlib.suppress(OSError, ValueError, paramiko.SSHException, IndexError):
+                certificate = PublicBlob.from_file(str(file))
+                if _certified(certificate.key_blob) == blob:
+                    yield _copy(key, certificate), f"{file}"
+        yield key, name
+
+
+_METHOD_OF = {"gssapiauthentication": "gssapi-with-mic", "hostbasedauthentication": "hostbased"}
+
+
+class _Closer:
+    """Closes the agent's connection when a login has ended."""
+
+    def __init__(self) -> None:
+        self._agent: Agent | None = None
+
+    def agent(self, path: str) -> tuple[paramiko.AgentKey, ...]:
+        if not path:
+            return ()
+        self._agent = Agent(path)
+        return tuple(self._agent.get_keys())
+
+    def close(self) -> None:
+        if self._agent is not None:
+            self._agent.close()
+
+
+def _refused_key(error: paramiko.SSHException) -> paramiko.AuthenticationException:
+    return paramiko.AuthenticationException(str(error))
+
+
+def _on(value: str) -> bool:
+    return value.lower() in ("yes", "true", "unbound", "host-bound")
+
+
+def _exists(path: Path) -> bool:
+    return path.is_file() or path.with_name(f"{path.name}.pub").is_file()
+
+
+def _asks_for_password(prompt: str) -> bool:
+    """A prompt for the account's password, and for nothing that is used once."""
+    text = prompt.lower()
+    return "password" in text and not re.search(r"one.?time|\botp\b|token|verification|code|new password", text)
+
+
+def _certified(blob: bytes) -> bytes | None:
+    """The public key that a certificate is for (PROTOCOL.certkeys)."""
+    message = Message(blob)
+    kind = message.get_text().removesuffix("-cert-v01@openssh.com")
+    message.get_string()
+    fields = {"ssh-ed25519": 1, "ssh-rsa": 2}.get(kind, 2)
+    plain = Message()
+    plain.add_string(kind)
+    for _ in range(fields):
+        plain.add_string(message.get_string())
+    return plain.asbytes()
+
+
+def _copy(key: PKey, certificate: PublicBlob) -> PKey:
+    """The same key, shown by its certificate. A key is shared by many logins, so it is never changed itself."""
+    if isinstance(key, paramiko.AgentKey):
+        made: PKey = paramiko.AgentKey(key.agent, key.blob, key.comment)
+    else:
+        made = copy.copy(key)
+    made.public_blob = certificate
+    return made

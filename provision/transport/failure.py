@@ -1,0 +1,39 @@
+"""How a host ends that can't go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision.lines import lines_of
+from provision.model import Failure, Login
+
+
+class HostError(Exception):
+    """A host can't go on; ``failure`` says why."""
+
+    def __init__(self, kind: str, message: str, **more: Any) -> None:
+        self.failure = Failure(kind, message, **more)
+        super().__init__(message)
+
+
+class Dropped(HostError):
+    """The host has not looked at our login yet: another try may succeed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unreachable", message)
+
+
+class NotBegun(HostError):
+    """The login succeeded, and its shell ran no script."""
+
+
+def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBegun:
+    """The login succeeded, and its shell ran no script."""
+    printed = "\n".join(part.decode("utf-8", "replace").strip(" \r\n\t") for part in (out, err) if part)
+    said = f"it said {lines_of(printed)[-1]!r}" if printed else "it said nothing"
+    of = f" of {login.user}" if login.user else ""
+    message = (
+        f"the login shell{of} did not run sh: {said} and ended with {status} (is it nologin, ForceCommand or a menu, "
+        "or does a start file such as ~/.bashrc exit or read standard input?)"
+    )
+    return NotBegun("protocol", message, detail=printed)

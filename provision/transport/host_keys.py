@@ -1,0 +1,250 @@
+"""Is this the host's key? Judged as OpenSSH does (sshconnect.c, hostfile.c), and never more leniently."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import paramiko
+from msgspec import Struct
+from paramiko.message import Message
+from paramiko.pkey import PKey
+
+from provision.lines import lines_of
+from provision.transport import known_hosts
+from provision.transport.failure import HostError
+from provision.transport.known_hosts import Known, KnownHosts, fingerprint
+
+_CERTIFICATE = "-cert-v01@openssh.com"
+#: How many fields of a public key stand between a certificate's nonce and its serial number (PROTOCOL.certkeys).
+_FIELDS = {"ssh-ed25519": 1, "ssh-rsa": 2, "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2, "ecdsa-sha2-nistp521": 2}
+_HOST = 2
+#: Signatures of a certificate's authority that OpenSSH accepts as a rule (CASignatureAlgorithms).
+CA_SIGNATURES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+
+
+class Certificate(Struct, frozen=True):
+    """A host's certificate: what it says, and who signed it."""
+
+    kind: int
+    identity: str
+    principals: tuple[str, ...]
+    begins: int
+    ends: int
+    critical: bytes
+    authority: bytes
+    signature: bytes
+    signed: bytes
+
+    def problem(self, name: str, algorithms: tuple[str, ...]) -> str:
+        """Why it does not vouch for the host ``name``; empty where it does."""
+        now = int(time.time())
+        if self.kind != _HOST:
+            return "it is no host certificate"
+        if now < self.begins:
+            return "it is not valid yet"
+        if now >= self.ends:
+            return "it has expired"
+        if self.critical:
+            return "it has critical options"
+        if not self.principals:
+            return "it names no host"
+        if not any(known_hosts.matches(name, principal) for principal in self.principals):
+            return f"it is for {', '.join(self.principals)}"
+        algorithm = Message(self.signature).get_text()
+        if algorithm not in algorithms:
+            return f"its signature ({algorithm}) is not accepted"
+        return "" if self._genuine() else "its signature is wrong"
+
+    def _genuine(self) -> bool:
+        try:
+            key = PKey.from_type_string(Message(self.authority).get_text(), self.authority)
+            return bool(key.verify_ssh_sig(self.signed, Message(self.signature)))
+        except Exception:  # whatever a hostile host put into its key
+            return False
+
+
+def certificate(blob: bytes) -> Certificate | None:
+    """Parse a certificate (PROTOCOL.certkeys); ``None`` for a key that is none. Raises ``paramiko.SSHException``."""
+    message = Message(blob)
+    name = message.get_text()
+    if not name.endswith(_CERTIFICATE):
+        return None
+    fields = _FIELDS.get(name.removesuffix(_CERTIFICATE))
+    if fields is None:
+        raise paramiko.SSHException(f"unknown kind of certificate: {name}")
+    for _ in range(1 + fields):
+        message.get_string()
+    message.get_int64()
+    kind, identity = message.get_int(), message.get_text()
+    listed, principals = Message(message.get_string()), []
+    while listed.get_remainder():
+        principals.append(listed.get_text())
+    begins, ends = message.get_int64(), message.get_int64()
+    critical = message.get_string()
+    message.get_string()
+    message.get_string()
+    authority = message.get_string()
+    signed = message.get_so_far()
+    signature = message.get_string()
+    if message.get_remainder():
+        raise paramiko.SSHException("there is something behind the certificate")
+    return Certificate(kind, identity, tuple(principals), begins, ends, critical, authority, signature, signed)
+
+
+class Rules(Struct, frozen=True):
+    """How a host's key is checked. ``name`` is what ssh calls the host (HostKeyAlias, or address and port), ``bare``
+    the name without the port under which ssh looks a second time; ``host`` is what a certificate must name.
+    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh
+    itself would accept any key."""
+
+    name: str
+    bare: str
+    host: str
+    files: tuple[Path, ...]
+    revoked: Path | None = None
+    accept_new: bool = False
+    strict: bool = False
+    lenient: bool = False
+    least_rsa: int = 1024
+    ca_algorithms: tuple[str, ...] = CA_SIGNATURES
+
+
+class Verifier(paramiko.MissingHostKeyPolicy):
+    """Checks a host's key against :class:`Rules`. Raises :class:`HostError` of kind ``host_key``."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.files: list[KnownHosts] = [known_hosts.read(path) for path in rules.files]
+        self.known = [known for file in self.files for known in file.find(rules.name)]
+        self._bare: list[Known] | None = None if rules.bare != rules.name else []
+
+    @property
+    def bare(self) -> list[Known]:
+        """What is known of the host's name without its port; ssh looks there for a key it found nowhere else."""
+        if self._bare is None:
+            self._bare = [known for file in self.files for known in file.find(self.rules.bare)]
+        return self._bare
+
+    @property
+    def kinds(self) -> set[str]:
+        """Kinds of key that can be checked."""
+        found = {known.kind for known in self.known if not known.marker}
+        return found or {known.kind for known in self.bare if not known.marker}
+
+    @property
+    def has_authority(self) -> bool:
+        return any(known.marker == "@cert-authority" for known in [*self.known, *self.bare])
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:
+        blob = key.asbytes()
+        self._revocations(key)
+        self._strong(key)
+        shown = getattr(key, "public_blob", None)
+        vouched = certificate(shown.key_blob) if shown is not None else None
+        problem = self._by_authority(vouched) if vouched is not None else "unsigned"
+        if not problem:
+            return
+        # As ssh does, a certificate that does not count is taken for the plain key that is in it.
+        name = key.get_name()
+        if self._plain(name, blob, self.known):
+            return
+        if self.bare and self._plain(name, blob, self.bare):
+            return
+        if vouched is not None and problem != "unsigned":
+            raise self._refused(f"has a certificate {vouched.identity!r} that does not count: {problem}")
+        self._first_contact(name, blob)
+
+    def _revocations(self, key: PKey) -> None:
+        blobs = [key.asbytes()]
+        shown = getattr(key, "public_blob", None)
+        if shown is not None and (vouched := certificate(shown.key_blob)) is not None:
+            blobs.append(vouched.authority)
+            blobs.append(shown.key_blob)
+        for known in [*self.known, *self.bare]:
+            if known.marker == "@revoked" and known.blob in blobs:
+                raise self._refused(f"is revoked ({known.where}): {known.shown}")
+        if self.rules.revoked is not None:
+            for blob in blobs:
+                if revoked(self.rules.revoked, blob):
+                    raise self._refused(f"is revoked (RevokedHostKeys {self.rules.revoked}): {fingerprint(blob)}")
+
+    def _strong(self, key: PKey) -> None:
+        if isinstance(key, paramiko.RSAKey) and key.get_bits() < self.rules.least_rsa:
+            raise self._refused(f"is an RSA key of {key.get_bits()} bits; RequiredRSASize is {self.rules.least_rsa}")
+
+    def _by_authority(self, vouched: Certificate) -> str:
+        """Why the certificate is not accepted: ``unsigned`` where no known authority has signed it."""
+        authorities = {known.blob for known in [*self.known, *self.bare] if known.marker == "@cert-authority"}
+        if vouched.authority not in authorities:
+            return "unsigned"
+        return vouched.problem(self.rules.host, self.rules.ca_algorithms)
+
+    def _plain(self, name: str, blob: bytes, known: list[Known]) -> bool:
+        keys = [one for one in known if not one.marker]
+        if any(one.blob == blob for one in keys):
+            return True
+        if keys:
+            listed = ", ".join(dict.fromkeys(one.shown for one in keys))
+            # ssh would look at the next name; a key that differs from a known one is never taken.
+            raise self._refused(
+                f"has CHANGED: the host shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}; nothing was "
+                "sent. A man in the middle, or a host that was reinstalled? If it was reinstalled: ssh-keygen -R "
+                f"'{self.rules.name}' -f {keys[0].where.file}"
+            )
+        return False
+
+    def _first_contact(self, name: str, blob: bytes) -> None:
+        shown = f"{name} {fingerprint(blob)}"
+        if self.rules.strict and self.rules.accept_new:
+            raise self._refused(f"is not known: {shown} (StrictHostKeyChecking yes forbids --accept-new)")
+        if not self.rules.accept_new:
+            hint = "check it and add it to known_hosts, or store it at first contact with --accept-new"
+            hint += "; StrictHostKeyChecking no is not honoured" if self.rules.lenient else ""
+            raise self._refused(f"is not known: {shown} ({hint})")
+        if not self.files:
+            raise self._refused(f"is not known: {shown}, and there is no known_hosts file to store it in")
+        self.files[0].add(self.rules.name, name, blob)
+
+    def _refused(self, why: str) -> HostError:
+        return HostError("host_key", f"the key of {self.rules.name} {why}")
+
+
+def revoked(path: Path, blob: bytes) -> bool:
+    """Whether RevokedHostKeys has a key: a list of public keys, or a KRL (ssh-keygen(1)). As ssh does, every key is
+    taken for revoked where the file can't be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return True
+    if not data.startswith(b"SSHKRL\n\0"):
+        lines = (line.split() for line in lines_of(data.decode("utf-8", "replace")))
+        listed = [words for words in lines if words and not words[0].startswith("#")]
+        found = [known_hosts.public_blob(words[0], words[1]) if len(words) > 1 else None for words in listed]
+        return None in found or blob in found
+    name = Message(blob).get_text()
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+        file.write(f"{name} {base64.b64encode(blob).decode()}\n")
+        file.flush()
+        try:
+            done = subprocess.run(  # noqa: S603 - no shell
+                ["ssh-keygen", "-Q", "-f", os.fspath(path), file.name],  # noqa: S607 - the user's own
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=30,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return True
+    return done.returncode != 0

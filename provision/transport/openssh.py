@@ -1,0 +1,252 @@
+"""``provision_transport: openssh``: one ``ssh`` process for each exec, with the script on its standard input.
+
+ssh runs one fixed command on the host, a shell that says that it is there and reads the line with the command to run.
+So a login that fails is noticed when a connection is opened, and a host in the desired state costs one login and one
+exec here too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shlex
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from provision.lines import lines_of
+from provision.model import Login
+from provision.remote.protocol import NOISE
+from provision.transport.channel import FAILED, ProcessChannel
+from provision.transport.failure import Dropped, HostError, not_begun
+from provision.transport.line import Line, line
+from provision.transport.proxy_command import ProxyCommand
+from provision.transport.sockets import Watchdog
+from provision.transport.ssh_config import SYSTEM_FILE, user_file
+from provision.transport.target import Target
+
+#: ssh's own words -> how the host ends. The first that fits counts.
+_SAYS = (
+    (
+        r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
+        "host_key",
+    ),
+    (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
+    # What came of a ProxyCommand or a jump host, which has no address for ssh: another try would be no better.
+    (r"UNKNOWN port 65535", "unreachable"),
+    (r"kex_exchange_identification|Connection (closed|reset) by|banner", "dropped"),
+)
+
+
+class Asked(Struct, frozen=True):
+    """``fresh`` shares no connection that ssh keeps (ControlMaster)."""
+
+    connect_timeout: float
+    accept_new: bool
+    fresh: bool
+
+
+class Process(Line):
+    """A connection whose every exec is an ``ssh`` process. The first one is logged in already."""
+
+    def setup(self, login: Login, one: Target, asked: Asked) -> None:
+        ssh = shutil.which("ssh")
+        if ssh is None:
+            raise HostError("unreachable", "provision_transport: openssh needs an ssh program on this machine")
+        self._ssh, self._login, self._one, self._asked = ssh, login, one, asked
+        self._folder = Path(tempfile.mkdtemp(prefix="provision-ssh-"))
+        self._waiting: ProcessChannel | None = None
+        self._channels: list[ProcessChannel] = []
+        self._lock = threading.Lock()
+        self._closed = self._given_up = False
+
+    @property
+    def is_connected(self) -> bool:
+        return not self._closed
+
+    def log_in(self, deadline: float, watchdog: Watchdog) -> None:
+        """Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``, ``protocol``."""
+        number = watchdog.watch(min(deadline, time.monotonic() + self._patience), self.give_up)
+        try:
+            self._waiting = self._started(deadline)
+        finally:
+            watchdog.drop(number)
+
+    def create_session(self) -> ProcessChannel:
+        with self._lock:
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.closed:
+            return waiting
+        return self._started(time.monotonic() + self._patience)
+
+    def tunnel(self, address: str, port: int) -> ProxyCommand:
+        """A connection that the host makes (ssh(1), ``-W``)."""
+        where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return ProxyCommand(shlex.join([*self._argv(self._folder / "tunnel.log"), "-W", where, *self._place]))
+
+    def close(self) -> None:
+        self._closed = True
+        for channel in self._channels:
+            channel.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def cut(self) -> None:
+        """End it from outside."""
+        self._closed = True
+        for channel in self._channels:
+            channel.kill()
+
+    def give_up(self) -> None:
+        """End a login that takes too long."""
+        self._given_up = True
+        self.cut()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for a login, whose last part is the start of the shell."""
+        return 3 * self._asked.connect_timeout
+
+    @property
+    def _place(self) -> list[str]:
+        return ["--", self._login.address]
+
+    def _started(self, deadline: float) -> ProcessChannel:
+        mark = secrets.token_hex(16)
+        log = self._folder / f"{mark}.log"
+        command = f"exec /bin/sh -c 'echo {mark}; IFS= read -r line && eval \"$line\"'"
+        try:
+            channel = ProcessChannel([*self._argv(log), *self._place, command], log)
+        except OSError as error:
+            raise HostError("unreachable", f"{self._ssh} can't be started: {error.strerror}") from error
+        self._channels.append(channel)
+        if self._closed:
+            channel.kill()
+        said, there = bytearray(), f"{mark}\n".encode()
+        # ssh gives up on a silent host by itself; a host that drips is the watchdog's.
+        while there not in said and time.monotonic() < deadline and len(said) < NOISE:
+            channel.in_buffer.set_event(ready := threading.Event())
+            if channel.recv_ready():
+                said += channel.recv(65_536)
+            elif channel.closed:
+                break
+            else:
+                ready.wait(max(0.0, deadline - time.monotonic()))
+        if there not in said:
+            raise self._refused(channel, said, deadline)
+        return channel
+
+    def _refused(self, channel: ProcessChannel, said: bytearray, deadline: float) -> HostError:
+        if self._given_up or not channel.wait(0.0):
+            channel.kill()
+            if time.monotonic() >= deadline:
+                return HostError("timeout", f"{self._one.name} did not let us in before the host's deadline")
+            if self._given_up:
+                within = f"within {self._patience:.0f} s (three times --connect-timeout)"
+                return HostError("timeout", f"{self._one.name} did not let us in, or start a shell, {within}")
+            return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not end")
+        name, err = self._one.name, b""
+        while channel.recv_stderr_ready():
+            err += channel.recv_stderr(4096)
+        if not channel.failed and channel.exit_status != FAILED:
+            return not_begun(self._login, channel.exit_status, bytes(said), err)
+        # The ssh of a jump host, and a ProxyCommand, have written to standard error what became of them.
+        words = f"{err.decode('utf-8', 'replace')}\n{channel.logged}"
+        kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
+        lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
+        text = "; ".join(text.strip(" \r") for text in lines)
+        if kind == "host_key":
+            what = (
+                "has CHANGED" if "HAS CHANGED" in words else "is not known" if "key is known" in words else "is refused"
+            )
+            return HostError("host_key", f"the key of {name} {what}: {text}")
+        if kind == "auth":
+            return HostError("auth", f"{self._one.user}@{name} refused every way to log in: {lines[-1].strip(chr(13))}")
+        if kind == "dropped":
+            return Dropped(f"{name}: {text}")
+        return HostError("unreachable", f"{name}: {text}")
+
+    def _argv(self, log: Path) -> list[str]:
+        """The words of ssh up to the host. ssh takes the first value of an option, so ours come first."""
+        words = self._login
+        given = [*self._enforced().items()]
+        if self._one.jump is None or (words.key_file is None and words.known_hosts is None):
+            options = [word for name, value in given for word in ("-o", f"{name}={value}")]
+            return [self._ssh, "-T", "-E", str(log), *options, *self._words()]
+        # A jump host's ssh gets nothing of our command line but -F (ssh.c).
+        config, rest = self._jump_config(given)
+        return [self._ssh, "-T", "-E", str(log), "-F", str(config), *rest]
+
+    def _enforced(self) -> dict[str, str]:
+        found, asked, login = self._one.found, self._asked, self._login
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": str(max(1, round(asked.connect_timeout))),
+            "StrictHostKeyChecking": "accept-new"
+            if self._one.rules.accept_new and not self._one.rules.strict
+            else "yes",
+            "UpdateHostKeys": "no",
+            "LogLevel": "INFO",
+            "ServerAliveInterval": "5",
+            "ServerAliveCountMax": "4",
+            "ClearAllForwardings": "yes",
+            "EscapeChar": "none",
+        }
+        # Options of OpenSSH 8.7; older ones refuse what they do not know.
+        later = {"StdinNull": "no", "ForkAfterAuthentication": "no", "SessionType": "default"}
+        options |= {name: value for name, value in later.items() if name.lower() in found.values}
+        if asked.fresh:
+            options |= {"ControlMaster": "no", "ControlPath": "none"}
+        if login.known_hosts is not None:
+            options |= {"UserKnownHostsFile": _quoted(login.known_hosts), "GlobalKnownHostsFile": "none"}
+        if login.key_file is not None:
+            options |= {"IdentityFile": _quoted(login.key_file), "IdentitiesOnly": "yes"}
+        return options
+
+    def _words(self) -> list[str]:
+        login = self._login
+        words = list(login.ssh_before)
+        words += ["-p", str(login.port)] if login.port is not None else []
+        words += ["-l", login.user] if login.user is not None else []
+        return [*words, *login.ssh_behind]
+
+    def _jump_config(self, given: list[tuple[str, str]]) -> tuple[Path, list[str]]:
+        """A configuration with our options before the operator's, and the words of the command line that are left."""
+        words, rest = self._words(), []
+        files = [user_file(), SYSTEM_FILE]
+        while words:
+            word = words.pop(0)
+            if word == "-F":
+                files = [Path(words.pop(0)).absolute()]
+            else:
+                rest.append(word)
+        lines = ["Host *", *(f"{name} {value}" for name, value in given), *(f"Include {_quoted(one)}" for one in files)]
+        path = self._folder / "config"
+        path.write_text("".join(f"{text}\n" for text in lines))
+        return path, rest
+
+
+def _quoted(path: Path) -> str:
+    """A path as a value of ssh_config(5)."""
+    return '"' + str(path.absolute()).replace("%", "%%") + '"'
+
+
+def open_process(login: Login, one: Target, asked: Asked, deadline: float, watchdog: Watchdog) -> Process:
+    """A connection whose login has succeeded."""
+    if login.password is not None:
+        raise HostError("auth", "provision_transport: openssh takes no ansible_password; use a key or an agent")
+    made: Any = line(Process, one.address, one.user, one.port, {})
+    process: Process = made
+    process.setup(login, one, asked)
+    try:
+        process.log_in(deadline, watchdog)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            process.close()
+        raise
+    return process

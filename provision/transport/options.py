@@ -1,0 +1,226 @@
+"""What provision makes of each option of ssh_config(5): the table of docs/ssh.md.
+
+An option is honoured, or harmless (it can't change which host, user, port or key is meant), or refused where its value
+is another one than those that change nothing. An option that this table does not have is refused as soon as a file or
+the command line mentions it. With ``transport: openssh`` ssh itself honours them all but those of :data:`NEVER`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from provision.errors import SpecError
+from provision.transport.ssh_config import Resolved
+
+#: Honoured by the built-in transport: by this module's callers.
+HONOURED = frozenset(
+    [
+        "host",
+        "hostname",
+        "user",
+        "port",
+        "addressfamily",
+        "bindaddress",
+        "batchmode",
+        "casignaturealgorithms",
+        "certificatefile",
+        "ciphers",
+        "globalknownhostsfile",
+        "hostkeyalgorithms",
+        "hostkeyalias",
+        "identitiesonly",
+        "identityagent",
+        "identityfile",
+        "kbdinteractiveauthentication",
+        "kexalgorithms",
+        "macs",
+        "passwordauthentication",
+        "preferredauthentications",
+        "proxycommand",
+        "proxyjump",
+        "pubkeyacceptedalgorithms",
+        "pubkeyauthentication",
+        "requiredrsasize",
+        "revokedhostkeys",
+        "stricthostkeychecking",
+        "userknownhostsfile",
+    ]
+)
+
+#: Honoured by ssh before it answers: their effect is in the answer.
+RESOLVED = frozenset(
+    [
+        "canonicaldomains",
+        "canonicalizefallbacklocal",
+        "canonicalizehostname",
+        "canonicalizemaxdots",
+        "canonicalizepermittedcnames",
+        "include",
+        "match",
+        "tag",
+        "ignoreunknown",
+    ]
+)
+
+#: Without effect on where provision connects and on whom it believes. Option -> why, for docs/ssh.md.
+HARMLESS = {
+    "addkeystoagent": "provision adds no key to an agent",
+    "channeltimeout": "a command has a time limit of provision's",
+    "clearallforwardings": "provision forwards nothing",
+    "compression": "speed only",
+    "connecttimeout": "--connect-timeout decides",
+    "connectionattempts": "provision retries a dropped login by itself",
+    "controlmaster": "provision has one connection a host",
+    "controlpath": "provision has one connection a host; `transport: openssh` uses an existing master",
+    "controlpersist": "provision has one connection a host",
+    "dynamicforward": "provision forwards nothing",
+    "enableescapecommandline": "there is no terminal",
+    "enablesshkeysign": "a setting of ssh-keysign",
+    "escapechar": "there is no terminal",
+    "exitonforwardfailure": "provision forwards nothing",
+    "fingerprinthash": "fingerprints are shown as SHA256",
+    "forkafterauthentication": "provision needs its connection",
+    "forwardagent": "no script uses the agent",
+    "forwardx11": "provision forwards nothing",
+    "forwardx11timeout": "provision forwards nothing",
+    "forwardx11trusted": "provision forwards nothing",
+    "gatewayports": "provision forwards nothing",
+    "gssapiauthentication": "a login that needs it fails and names `transport: openssh`",
+    "gssapidelegatecredentials": "see GSSAPIAuthentication",
+    "gssapiclientidentity": "see GSSAPIAuthentication",
+    "gssapikexalgorithms": "see GSSAPIAuthentication",
+    "gssapikeyexchange": "see GSSAPIAuthentication",
+    "gssapirenewalforcesrekey": "see GSSAPIAuthentication",
+    "gssapiserveridentity": "see GSSAPIAuthentication",
+    "gssapitrustdns": "see GSSAPIAuthentication",
+    "hashknownhosts": "a key that --accept-new stores has its host's name in clear",
+    "hostbasedacceptedalgorithms": "see HostbasedAuthentication",
+    "hostbasedauthentication": "a login that needs it fails and names `transport: openssh`",
+    "ipqos": "priority of packets only",
+    "kbdinteractivedevices": "the server chooses",
+    "localforward": "provision forwards nothing",
+    "loglevel": "provision reports by itself",
+    "logverbose": "provision reports by itself",
+    "nohostauthenticationforlocalhost": "provision is stricter: it checks the key",
+    "numberofpasswordprompts": "a password is tried once",
+    "obscurekeystroketiming": "there is no terminal",
+    "permitremoteopen": "provision forwards nothing",
+    "rekeylimit": "the connection renews its keys by itself",
+    "remoteforward": "provision forwards nothing",
+    "requesttty": "provision needs no terminal on the host",
+    "securitykeyprovider": "see PKCS11Provider",
+    "pkcs11provider": "a login that needs it fails and names `transport: openssh`",
+    "sendenv": "the scripts set their environment",
+    "serveralivecountmax": "provision notices a dead peer by itself",
+    "serveraliveinterval": "provision notices a dead peer by itself",
+    "setenv": "the scripts set their environment",
+    "stdinnull": "provision needs standard input",
+    "streamlocalbindmask": "provision forwards nothing",
+    "streamlocalbindunlink": "provision forwards nothing",
+    "syslogfacility": "provision reports by itself",
+    "tcpkeepalive": "provision notices a dead peer by itself",
+    "tunneldevice": "see Tunnel",
+    "updatehostkeys": "provision changes known_hosts with --accept-new only",
+    "verifyhostkeydns": "provision is stricter: a key must be in known_hosts",
+    "versionaddendum": "a text",
+    "visualhostkey": "a picture",
+    "warnweakcrypto": "a warning",
+    "xauthlocation": "provision forwards nothing",
+}
+
+#: Refused where the value is another one than these. Option -> (values that change nothing, what to do instead).
+OPENSSH = "set provision_transport: openssh for this host"
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "bindinterface": (("none",), f"use BindAddress, or {OPENSSH}"),
+    "checkhostip": (("no",), OPENSSH),
+    "knownhostscommand": (("none",), OPENSSH),
+    "proxyusefdpass": (("no",), OPENSSH),
+    "tunnel": (("false", "no"), "set Tunnel no"),
+    "sessiontype": (("default",), "set SessionType default"),
+    "remotecommand": (("none",), "set RemoteCommand none for this host"),
+    "refuseconnection": ((), "the configuration forbids this connection"),
+}
+#: Refused with ``transport: openssh`` too: ssh would not run provision's script.
+NEVER = frozenset({"remotecommand", "sessiontype", "refuseconnection"})
+
+#: ssh's own list of MACs and so on -> what the built-in transport (paramiko) has. Checked against the running paramiko.
+_ALGORITHMS = {"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"}
+
+
+def check(found: Resolved, openssh: bool) -> None:
+    """Refuse what can't be honoured. Raises :class:`SpecError` that names the option and the alternative."""
+    for option, (neutral, instead) in REFUSED.items():
+        value = found.get(option)
+        if not value or value.lower() in neutral or option not in found.mentioned:
+            continue
+        if not openssh or option in NEVER:
+            raise refusal(found.host, option, value, instead)
+    if found.get("permitlocalcommand") == "yes" and found.get("localcommand", "none") != "none" and not openssh:
+        raise refusal(found.host, "localcommand", found.get("localcommand"), OPENSSH)
+    if openssh:
+        return
+    known = HONOURED | RESOLVED | HARMLESS.keys() | REFUSED.keys() | {"permitlocalcommand", "localcommand"}
+    for option in found.values:
+        if option not in known and option in found.mentioned:
+            raise refusal(found.host, option, found.get(option), OPENSSH)
+
+
+def refusal(host: str, option: str, value: str, instead: str) -> SpecError:
+    """An option that can't be honoured."""
+    return SpecError(f"{host}: {SPELLED.get(option, option)} {value} is not supported", key="ssh_config", hint=instead)
+
+
+def allowed(found: Resolved, option: str, have: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of our algorithms that ssh's list has, in our order; all of them where nobody has chosen.
+
+    Raises :class:`SpecError` where none is left.
+    """
+    if option not in found.mentioned or not found.get(option):
+        return have
+    wanted = set(found.get(option).split(","))
+    # One algorithm with two names (RFC 8731).
+    if "curve25519-sha256" in wanted:
+        wanted.add("curve25519-sha256@libssh.org")
+    left = tuple(name for name in have if name in wanted)
+    if not left:
+        raise refusal(found.host, option, found.get(option), OPENSSH)
+    return left
+
+
+def yes(found: Resolved, option: str) -> bool:
+    """An option that is on unless it was switched off."""
+    return found.get(option, "yes").lower() in ("yes", "true")
+
+
+def seconds(text: str) -> float | None:
+    """A time of ssh_config(5) as ``ssh -G`` prints it; ``None`` for none."""
+    return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+#: How ssh_config(5) writes the options, for messages.
+SPELLED = {
+    name.lower(): name
+    for name in [
+        "AddressFamily",
+        "BindInterface",
+        "CheckHostIP",
+        "KnownHostsCommand",
+        "ProxyUseFdpass",
+        "Tunnel",
+        "SessionType",
+        "RemoteCommand",
+        "RefuseConnection",
+        "LocalCommand",
+        "Ciphers",
+        "MACs",
+        "KexAlgorithms",
+        "HostKeyAlgorithms",
+        "PubkeyAcceptedAlgorithms",
+        "CASignatureAlgorithms",
+        "ProxyCommand",
+        "ProxyJump",
+        "RevokedHostKeys",
+        "RequiredRSASize",
+        "IdentityAgent",
+    ]
+}

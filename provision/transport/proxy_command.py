@@ -1,0 +1,72 @@
+"""ProxyCommand (ssh_config(5)): a program whose standard input and output are the connection.
+
+Both are one end of a socket pair, so the connection is a socket as any other: the program's end is noticed, and no
+pipe fills up. What it prints on standard error is read all the time, and shown when the login fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+
+from provision.lines import lines_of
+
+#: Bytes of standard error that are kept.
+_KEPT = 4096
+
+
+class ProxyCommand(socket.socket):
+    """The connection that a command makes; closing it ends the command."""
+
+    def __init__(self, command: str) -> None:
+        """Raises ``OSError`` where there is no shell to run ``command`` by."""
+        here, there = socket.socketpair()
+        super().__init__(here.family, here.type, here.proto, fileno=here.detach())
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the operator's own command, as ssh runs it
+                [shell, "-c", f"exec {command}"],
+                stdin=there.fileno(),
+                stdout=there.fileno(),
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError:
+            super().close()
+            raise
+        finally:
+            there.close()
+        self._error = bytearray()
+        self._drain = threading.Thread(target=self._drained, name="proxy-command", daemon=True)
+        self._drain.start()
+
+    @property
+    def said(self) -> str:
+        """The last line that the command has printed on standard error."""
+        self._drain.join(0.5)
+        lines = [line for line in lines_of(self._error.decode("utf-8", "replace")) if line]
+        return lines[-1] if lines else ""
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+        threading.Thread(target=self._reap, name="proxy-command-end", daemon=True).start()
+
+    def _reap(self) -> None:
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _drained(self) -> None:
+        if (pipe := self._process.stderr) is None:
+            return
+        with pipe, contextlib.suppress(OSError, ValueError):
+            while data := os.read(pipe.fileno(), _KEPT):
+                self._error += data
+                del self._error[:-_KEPT]

@@ -1,0 +1,162 @@
+"""Where a login goes and how: the inventory's word, and ssh's for what that leaves open."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from provision.errors import SpecError
+from provision.model import Login
+from provision.transport import known_hosts, options
+from provision.transport.host_keys import CA_SIGNATURES, Rules
+from provision.transport.ssh_config import Question, Resolved, expanded, home, local_user
+
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
+class Target(Struct, frozen=True):
+    """A login with ssh's answers. ``tokens`` are those of ssh_config(5) (``h`` -> the host's name).
+
+    ``identities`` and ``certificates`` are files, ``chosen`` says that a person has named them. ``agent`` is the path
+    of the agent's socket, empty for none.
+    """
+
+    found: Resolved
+    address: str
+    port: int
+    user: str
+    rules: Rules
+    tokens: Mapping[str, str]
+    jump: str | None = None
+    command: str | None = None
+    family: socket.AddressFamily = socket.AF_UNSPEC
+    source: str | None = None
+    identities: tuple[Path, ...] = ()
+    certificates: tuple[Path, ...] = ()
+    chosen: bool = False
+    agent: str = ""
+    only_identities: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.rules.name
+
+
+def question(login: Login) -> Question:
+    """What ssh is asked about a login."""
+    return Question(login.address, login.port, login.user, login.ssh_before, login.ssh_behind)
+
+
+def target(login: Login, found: Resolved, accept_new: bool) -> Target:
+    """Raises :class:`SpecError` for an option that provision can't honour."""
+    options.check(found, openssh=login.transport == "openssh")
+    address, port, user = found.get("hostname"), int(found.get("port", "22")), found.get("user")
+    tokens = _tokens(found, address, port, user)
+    jump = found.get("proxyjump", "none")
+    command = found.get("proxycommand", "none")
+    chosen = "identityfile" in found.mentioned
+    return Target(
+        found=found,
+        address=address,
+        port=port,
+        user=user,
+        rules=_rules(login, found, address, port, tokens, accept_new),
+        tokens=tokens,
+        jump=None if jump == "none" else jump,
+        # A jump host takes the place of a command (ssh_config(5)).
+        command=None if command == "none" or jump != "none" else command,
+        family=_FAMILIES.get(found.get("addressfamily"), socket.AF_UNSPEC),
+        source=found.get("bindaddress") or None,
+        identities=_paths(found.all("identityfile"), tokens),
+        certificates=_paths(found.all("certificatefile"), tokens),
+        chosen=chosen,
+        agent=_agent(found, tokens),
+        only_identities=found.get("identitiesonly") == "yes",
+    )
+
+
+def _rules(
+    login: Login, found: Resolved, address: str, port: int, tokens: Mapping[str, str], accept_new: bool
+) -> Rules:
+    alias = found.get("hostkeyalias")
+    if login.known_hosts is not None:
+        files: tuple[Path, ...] = (login.known_hosts,)
+    else:
+        names = [*found.get("userknownhostsfile").split(" "), *found.get("globalknownhostsfile").split(" ")]
+        files = _paths(tuple(names), tokens)
+    revoked = _paths(found.all("revokedhostkeys"), tokens)
+    checking = found.get("stricthostkeychecking", "ask")
+    signatures = found.get("casignaturealgorithms")
+    return Rules(
+        name=alias or known_hosts.entry(address, port),
+        bare=alias or address,
+        host=alias or address,
+        files=files,
+        revoked=revoked[0] if revoked else None,
+        accept_new=accept_new or checking == "accept-new",
+        strict=checking in ("yes", "true"),
+        lenient=checking in ("no", "off", "false"),
+        least_rsa=int(found.get("requiredrsasize", "1024")),
+        ca_algorithms=tuple(signatures.split(",")) if signatures else CA_SIGNATURES,
+    )
+
+
+def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, str]:
+    local = socket.gethostname()
+    jump = found.get("proxyjump", "none")
+    jump = "" if jump == "none" else jump
+    name = found.get("hostkeyalias") or found.host
+    told = f"{local}{address}{port}{user}"
+    return {
+        "%": "%",
+        "C": hashlib.sha1(f"{told}{jump}".encode()).hexdigest(),  # noqa: S324 - a name, as ssh makes it
+        "d": str(home()),
+        "h": address,
+        "i": str(os.getuid()),
+        "j": jump,
+        "k": name,
+        "L": local.partition(".")[0],
+        "l": local,
+        "n": found.host,
+        "p": str(port),
+        "r": user,
+        "u": local_user(),
+    }
+
+
+def expand(text: str, tokens: Mapping[str, str]) -> str:
+    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for what is not known."""
+
+    def one(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            if match[1] not in os.environ:
+                raise SpecError(f"{text}: the environment has no {match[1]}", key="ssh_config")
+            return os.environ[match[1]]
+        if match[2] not in tokens:
+            raise SpecError(f"{text}: %{match[2]} is no token that provision knows", key="ssh_config")
+        return tokens[match[2]]
+
+    return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.)", one, text)
+
+
+def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    """``none`` is no file (ssh_config(5))."""
+    wanted = [name for name in names if name not in ("", "none")]
+    return tuple(Path(expand(str(expanded(name)), tokens)) for name in wanted)
+
+
+def _agent(found: Resolved, tokens: Mapping[str, str]) -> str:
+    named = found.get("identityagent", "SSH_AUTH_SOCK")
+    if named == "none":
+        return ""
+    if named == "SSH_AUTH_SOCK":
+        return os.environ.get("SSH_AUTH_SOCK", "")
+    if named.startswith("$") and not named.startswith("${"):
+        return os.environ.get(named[1:], "")
+    return expand(str(expanded(named)), tokens)

@@ -1,0 +1,147 @@
+"""Host keys and certificates, made by ssh-keygen and tampered with here: what is accepted, and why not."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+
+import paramiko
+import pytest
+from paramiko.pkey import PKey, PublicBlob
+
+from provision.transport import known_hosts
+from provision.transport.client import Algorithms
+from provision.transport.failure import HostError
+from provision.transport.host_keys import CA_SIGNATURES, Rules, Verifier, certificate, revoked
+from provision.transport.ssh_config import Resolved
+
+
+def keygen(path: Path, *words: str) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", str(path), *words], check=True)
+    return path
+
+
+def blob_of(path: Path) -> bytes:
+    return base64.b64decode(path.read_text().split()[1])
+
+
+def signed(folder: Path, kind: list[str], authority: list[str], *words: str) -> bytes:
+    keygen(folder / "ca", *authority)
+    keygen(folder / "host", *kind)
+    argv = ["ssh-keygen", "-q", "-s", str(folder / "ca"), "-h", "-I", "it", *words, str(folder / "host.pub")]
+    subprocess.run(argv, check=True)
+    return blob_of(folder / "host-cert.pub")
+
+
+ED25519, ECDSA, RSA = ["-t", "ed25519"], ["-t", "ecdsa", "-b", "384"], ["-t", "rsa", "-b", "2048"]
+
+
+@pytest.mark.parametrize("kind", [ED25519, ECDSA, RSA], ids=lambda kind: kind[1])
+@pytest.mark.parametrize("authority", [ED25519, ECDSA, RSA], ids=lambda kind: kind[1])
+def test_certificates_of_every_kind(tmp_path: Path, kind: list[str], authority: list[str]) -> None:
+    blob = signed(tmp_path, kind, authority, "-n", "web1,*.example.com", "-V", "-5m:+1d")
+    found = certificate(blob)
+    assert found is not None
+    assert found.authority == blob_of(tmp_path / "ca.pub")
+    assert [found.problem(name, CA_SIGNATURES) for name in ("web1", "WEB1", "a.example.com")] == ["", "", ""]
+    assert found.problem("web2", CA_SIGNATURES) == "it is for web1, *.example.com"
+    assert found.problem("web1", ()).startswith("its signature (")
+
+
+def test_a_certificate_that_was_tampered_with(tmp_path: Path) -> None:
+    """Each byte of what is signed counts: the name most of all."""
+    blob = signed(tmp_path, ED25519, ED25519, "-n", "web1", "-V", "-5m:+1d")
+    forged = certificate(blob.replace(b"web1", b"web2"))
+    assert forged is not None
+    assert forged.principals == ("web2",)
+    assert forged.problem("web2", CA_SIGNATURES) == "its signature is wrong"
+    torn = certificate(blob[:-1] + bytes([blob[-1] ^ 1]))
+    assert torn is not None
+    assert torn.problem("web1", CA_SIGNATURES) == "its signature is wrong"
+    with pytest.raises(paramiko.SSHException, match="behind the certificate"):
+        certificate(blob + b"x")
+
+
+def test_a_certificate_without_names_and_one_of_a_user(tmp_path: Path) -> None:
+    found = certificate(signed(tmp_path, ED25519, ED25519))
+    assert found is not None
+    assert found.problem("web1", CA_SIGNATURES) == "it names no host"
+    argv = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "it", "-n", "web1", str(tmp_path / "host.pub")]
+    subprocess.run(argv, check=True)
+    found = certificate(blob_of(tmp_path / "host-cert.pub"))
+    assert found is not None
+    assert found.problem("web1", CA_SIGNATURES) == "it is no host certificate"
+
+
+def shown(folder: Path) -> PKey:
+    """The host's key as paramiko hands it over, with its certificate."""
+    key = PKey.from_type_string("ssh-ed25519", blob_of(folder / "host.pub"))
+    key.public_blob = PublicBlob.from_file(str(folder / "host-cert.pub"))
+    return key
+
+
+def verifier(folder: Path, text: str, **more: object) -> Verifier:
+    (folder / "known_hosts").write_text(text)
+    known_hosts.read.cache_clear()
+    rules = Rules("[web1]:2222", "web1", "web1", (folder / "known_hosts",), **more)  # type: ignore[arg-type]
+    return Verifier(rules)
+
+
+def line(path: Path) -> str:
+    return " ".join(path.read_text().split()[:2])
+
+
+def test_a_forged_certificate_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
+    blob = signed(tmp_path, ED25519, ED25519, "-n", "web9", "-V", "-5m:+1d")
+    key = shown(tmp_path)
+    key.public_blob = PublicBlob("ssh-ed25519-cert-v01@openssh.com", blob.replace(b"web9", b"web1"))
+    for accept_new in (False, True):
+        judge = verifier(tmp_path, f"@cert-authority * {line(tmp_path / 'ca.pub')}\n", accept_new=accept_new)
+        with pytest.raises(HostError, match="does not count: its signature is wrong"):
+            judge.missing_host_key(paramiko.SSHClient(), "", key)
+    assert "ssh-ed25519" not in (tmp_path / "known_hosts").read_text().removeprefix("@cert-authority * ssh-ed25519")
+
+
+def test_a_certificate_is_asked_for_where_an_authority_is_known(tmp_path: Path) -> None:
+    signed(tmp_path, ED25519, ED25519, "-n", "web1")
+    algorithms = Algorithms(Resolved("web1", {}, frozenset()))
+    with_authority = verifier(tmp_path, f"@cert-authority web1 {line(tmp_path / 'ca.pub')}\n")
+    assert algorithms.host_keys(with_authority)[0] == "ssh-ed25519-cert-v01@openssh.com"
+    plain = verifier(tmp_path, f"web1 {line(tmp_path / 'host.pub')}\n")
+    assert algorithms.host_keys(plain)[0] == "ssh-ed25519"
+    assert not any("cert" in name for name in algorithms.host_keys(plain))
+
+
+def test_a_first_contact(tmp_path: Path) -> None:
+    keygen(tmp_path / "host", *ED25519)
+    keygen(tmp_path / "other", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    client = paramiko.SSHClient()
+    with pytest.raises(HostError, match=r"is not known: ssh-ed25519 SHA256:.*--accept-new"):
+        verifier(tmp_path, "").missing_host_key(client, "", key)
+    with pytest.raises(HostError, match="StrictHostKeyChecking no is not honoured"):
+        verifier(tmp_path, "", lenient=True).missing_host_key(client, "", key)
+    with pytest.raises(HostError, match="StrictHostKeyChecking yes forbids --accept-new"):
+        verifier(tmp_path, "", accept_new=True, strict=True).missing_host_key(client, "", key)
+    # Another key under the name without its port: never stored over.
+    for name in ("web1", "[web1]:2222", "*"):
+        with pytest.raises(HostError, match="has CHANGED"):
+            verifier(tmp_path, f"{name} {line(tmp_path / 'other.pub')}\n", accept_new=True).missing_host_key(
+                client, "", key
+            )
+    verifier(tmp_path, "", accept_new=True).missing_host_key(client, "", key)
+    assert (tmp_path / "known_hosts").read_text() == f"[web1]:2222 {line(tmp_path / 'host.pub')}\n"
+
+
+def test_revoked_keys_in_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        keygen(tmp_path / name, *ED25519)
+    one, other = blob_of(tmp_path / "a.pub"), blob_of(tmp_path / "b.pub")
+    (tmp_path / "list").write_text(f"# a comment\n{line(tmp_path / 'a.pub')}\n")
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(tmp_path / "krl"), str(tmp_path / "a.pub")], check=True)
+    for name in ("list", "krl"):
+        assert [revoked(tmp_path / name, blob) for blob in (one, other)] == [True, False]
+    (tmp_path / "broken").write_text("this is no key\n")
+    assert revoked(tmp_path / "broken", other)
+    assert revoked(tmp_path / "nowhere", other)

@@ -1,0 +1,398 @@
+"""Logins over both transports, to an SSH server in this process: what is proven, what is asked, and what is told."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+from paramiko.server import InteractiveQuery
+
+from provision.errors import SpecError
+from provision.model import Host, Login
+from provision.transport import known_hosts, upload
+from provision.transport.credentials import Encrypted, Keys, public_half
+from provision.transport.execute import execute
+from provision.transport.failure import NotBegun
+from provision.transport.prompter import Prompter
+from provision.transport.proxy_command import ProxyCommand
+from provision.transport.shell import Shell
+from provision.transport.ssh import Connecting, HostError, Transport, cut
+from tests.sshd import Sshd, listening
+from tests.test_session import SUDO
+
+FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
+
+
+class Guarded(Sshd):
+    """Takes one key, and then (or instead) a password or a code."""
+
+    def __init__(self, methods: list[str], key: bytes = b"", shell: str = "/bin/sh") -> None:
+        super().__init__({}, shell)
+        self.methods, self.key = methods, key
+        self.passwords: list[str] = []
+        self.answers: list[tuple[str, str]] = []
+        self.prompts = ["Verification code: "]
+
+    def get_allowed_auths(self, username: str) -> str:
+        return self.methods[0]
+
+    def _step(self, method: str) -> int:
+        if not self.methods or self.methods[0] != method:
+            return paramiko.common.AUTH_FAILED
+        if len(self.methods) == 1:
+            return paramiko.common.AUTH_SUCCESSFUL
+        self.methods = self.methods[1:]
+        return paramiko.common.AUTH_PARTIALLY_SUCCESSFUL
+
+    def check_auth_none(self, username: str) -> int:
+        return paramiko.common.AUTH_FAILED
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return self._step("publickey") if key.asbytes() == self.key else paramiko.common.AUTH_FAILED
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self.passwords.append(password)
+        return self._step("password") if password == "right" else paramiko.common.AUTH_FAILED
+
+    def check_auth_interactive(self, username: str, submethods: str) -> InteractiveQuery | int:
+        if self.methods[0] != "keyboard-interactive":
+            return paramiko.common.AUTH_FAILED
+        query = InteractiveQuery("", "")
+        for prompt in self.prompts:
+            query.add_prompt(prompt, False)
+        return query
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int:
+        self.answers += list(zip(self.prompts, responses, strict=True))
+        good = {"Password: ": "right", "Verification code: ": "123456"}
+        right = all(good[prompt] == answer for prompt, answer in zip(self.prompts, responses, strict=True))
+        return self._step("keyboard-interactive") if right else paramiko.common.AUTH_FAILED
+
+
+@pytest.fixture
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration without anything of the developer's."""
+    (tmp_path / "config").write_text("Host *\n  IdentityFile none\n  GSSAPIAuthentication no\n")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    known_hosts.read.cache_clear()
+    return tmp_path
+
+
+def login(folder: Path, port: int, known: str, **more: object) -> Login:
+    (folder / "known_hosts").write_text(known)
+    known_hosts.read.cache_clear()
+    words = ("-F", str(folder / "config"))
+    return Login("127.0.0.1", port, "ops", known_hosts=folder / "known_hosts", ssh_before=words, **more)  # type: ignore[arg-type]
+
+
+def soon() -> float:
+    return time.monotonic() + 60
+
+
+@pytest.fixture
+def ways() -> Iterator[Callable[[bool], Transport]]:
+    made: list[Transport] = []
+
+    def make(interactive: bool = False) -> Transport:
+        made.append(Transport(Connecting(20.0, interactive=interactive)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> list[str]:
+    """What the operator is asked."""
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return next(answer for text, answer in answers.items() if text in prompt)
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    return asked
+
+
+both = pytest.mark.parametrize("transport", ["ssh", "openssh"])
+
+
+def keygen(path: Path, *words: str) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-f", str(path), *(words or ("-N", ""))], check=True)
+    return path
+
+
+def public(path: Path) -> bytes:
+    return public_half(path) or b""
+
+
+@both
+def test_a_script_runs(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    frames: list[tuple[str, ...]] = []
+    sshd = Guarded(["publickey"], public(key))
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        connection = ways().open(Host("web", (), one), soon())
+        assert execute(connection, one, FRAME, soon(), frames.append).status == 0
+        assert len(sshd.commands) == 1, "one exec"
+        shell = Shell(connection, one)
+        assert [shell.run(f"echo {word}", 60).stdout for word in ("one", "two")] == [b"one\n", b"two\n"]
+        assert shell.run("exit 7", 60).status == 7
+        connection.close()
+    assert [frame[0] for frame in frames] == ["user"]
+
+
+@both
+def test_a_key_that_is_not_known_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    sshd = Guarded(["publickey"], public(key))
+    with listening(sshd) as (port, known):
+        other = paramiko.RSAKey.generate(2048)
+        for text, said in (("", "is not known"), (f"[127.0.0.1]:{port} ssh-rsa {other.get_base64()}\n", "CHANGED")):
+            one = login(clean, port, text, key_file=key, transport=transport)
+            with pytest.raises(HostError, match=said) as caught:
+                ways().open(Host("web", (), one), soon())
+            assert caught.value.failure.kind == "host_key"
+        assert known
+    assert sshd.commands == []
+
+
+@both
+def test_a_login_that_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], b"another")) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        with pytest.raises(HostError, match=r"ops@.* refused every way to log in") as caught:
+            ways().open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "auth"
+
+
+@both
+def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key, shell = keygen(clean / "key"), clean / "shell"
+    shell.write_text("#!/bin/sh\necho This account is closed.\nexit 1\n")
+    shell.chmod(0o755)
+    with listening(Guarded(["publickey"], public(key), str(shell))) as (port, known):
+        for become in (False, True):
+            one = login(clean, port, known, key_file=key, transport=transport, become=become)
+            with pytest.raises(NotBegun, match=r"did not run sh: it said 'This account is closed\.' and ended with 1"):
+                execute(ways().open(Host("web", (), one), soon()), one, FRAME, soon(), lambda frame: None)
+
+
+@both
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_sudo_gets_its_password_and_nothing_else(
+    clean: Path, ways: Callable[..., Transport], transport: str, password: str
+) -> None:
+    key = keygen(clean / "key")
+    (clean / "sudo").write_text(SUDO)
+    (clean / "sudo").chmod(0o755)
+    sshd = Guarded(["publickey"], public(key))
+    sshd.environment |= {"PATH": f"{clean}:/usr/bin:/bin", "SUDO_HOME": str(clean), "LC_ALL": "C"}
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport, become=True, become_password=password)
+        connection = ways().open(Host("web", (), one), soon())
+        if password == "right":
+            assert execute(connection, one, FRAME, soon(), lambda frame: None).status == 0
+            assert Shell(connection, one).run("cat; echo one", 60).stdout == b"one\n"
+        else:
+            with pytest.raises(HostError, match="sudo refuses the password"):
+                execute(connection, one, FRAME, soon(), lambda frame: None)
+        connection.close()
+    assert set((clean / "tries").read_text().splitlines()) == {password}
+
+
+@both
+def test_more_than_a_pipe_holds(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        connection = ways().open(Host("web", (), one), soon())
+        shell = Shell(connection, one)
+        big = "x" * 300_000
+        assert shell.run(f"echo {big}; echo {big} >&2", 60).stdout == f"{big}\n".encode()
+        pieces = [b"y" * 200_000, b"z" * 200_000, b""]
+        poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
+        upload._pour(connection, one, str(poured), lambda size: pieces.pop(0), soon())
+        assert poured.read_bytes() == b"y" * 200_000 + b"z" * 200_000
+        poured.unlink()
+        connection.close()
+
+
+@both
+def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        connection = ways().open(Host("web", (), one), soon())
+        begun = threading.Event()
+
+        def end() -> None:
+            begun.wait(60)
+            cut(connection)
+
+        threading.Thread(target=end).start()
+        # Killed, so there is no exit status.
+        assert execute(connection, one, f"{FRAME}sleep 3600\n", soon(), lambda frame: begun.set()).status is None
+
+
+def test_a_shell_that_does_not_start_is_given_up(
+    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To openssh the start of the shell is the last part of a login."""
+    key, shell = keygen(clean / "key"), clean / "shell"
+    shell.write_text("#!/bin/sh\nexec sleep 3600\n")
+    shell.chmod(0o755)
+    sshd = Guarded(["publickey"], public(key), str(shell))
+    transport = ways()
+
+    def watch(deadline: float, end: Callable[[], None]) -> int:
+        def late() -> None:
+            while not sshd.commands:
+                time.sleep(0.01)
+            end()
+
+        threading.Thread(target=late).start()
+        return 0
+
+    with listening(sshd) as (port, known):
+        monkeypatch.setattr(transport.watchdog, "watch", watch)
+        one = login(clean, port, known, key_file=key, transport="openssh")
+        with pytest.raises(HostError, match="did not let us in, or start a shell, within 60 s") as caught:
+            transport.open(Host("web", (), one), time.monotonic() + 600)
+    assert caught.value.failure.kind == "timeout"
+
+
+def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(clean: Path, ways: Callable[..., Transport]) -> None:
+    key = keygen(clean / "key")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        jump = ("-J", "ops@127.0.0.1:1")  # nobody listens there
+        one = login(clean, port, known, key_file=key, transport="openssh", ssh_behind=jump)
+        with pytest.raises(HostError, match=r"127\.0\.0\.1 port 1: Connection refused") as caught:
+            ways().open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "unreachable"
+
+
+def test_openssh_takes_no_password(clean: Path, ways: Callable[..., Transport]) -> None:
+    with listening(Guarded(["password"])) as (port, known):
+        one = login(clean, port, known, password="right", transport="openssh")
+        with pytest.raises(HostError, match="takes no ansible_password"):
+            ways().open(Host("web", (), one), soon())
+
+
+def test_a_password_is_tried_once(clean: Path, ways: Callable[..., Transport]) -> None:
+    sshd = Guarded(["password"])
+    with listening(sshd) as (port, known):
+        ways().open(Host("web", (), login(clean, port, known, password="right")), soon()).close()
+        assert sshd.passwords == ["right"]
+        with pytest.raises(HostError, match="tried a password"):
+            ways().open(Host("web", (), login(clean, port, known, password="wrong")), soon())
+        assert sshd.passwords == ["right", "wrong"]
+
+
+def test_a_password_answers_one_prompt_and_no_code(
+    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sshd = Guarded(["keyboard-interactive"])
+    sshd.prompts = ["Password: ", "Verification code: "]
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known, password="right")
+        with pytest.raises(HostError, match="asks 'Verification code', which only an operator at a terminal"):
+            ways().open(Host("web", (), one), soon())
+        assert ("Verification code: ", "right") not in sshd.answers
+        asked = answered(monkeypatch, {"Verification code": "123456"})
+        ways(True).open(Host("web", (), one), soon()).close()
+    assert asked == [f"ops@[127.0.0.1]:{port}: Verification code: "]
+
+
+def test_a_password_is_sent_once_however_many_prompts_there_are(clean: Path, ways: Callable[..., Transport]) -> None:
+    sshd = Guarded(["keyboard-interactive"])
+    sshd.prompts = ["Password: ", "Second password: "]
+    with (
+        listening(sshd) as (port, known),
+        pytest.raises(HostError, match="asks 'Second password', which only an operator"),
+    ):
+        ways().open(Host("web", (), login(clean, port, known, password="right")), soon())
+    assert sshd.answers == []
+
+
+def test_a_key_and_a_code(clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch) -> None:
+    key = keygen(clean / "key")
+    sshd = Guarded(["publickey", "keyboard-interactive"], public(key))
+    asked = answered(monkeypatch, {"Verification code": "123456"})
+    with listening(sshd) as (port, known):
+        ways(True).open(Host("web", (), login(clean, port, known, key_file=key)), soon()).close()
+    assert len(asked) == 1
+
+
+def test_a_passphrase_is_asked_for_once(
+    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = keygen(clean / "key", "-N", "secret")
+    sshd = Guarded(["publickey"], public(key))
+    asked = answered(monkeypatch, {"passphrase": "secret"})
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known, key_file=key)
+        with pytest.raises(SpecError, match=r"has a passphrase \(ssh-add it to an agent\)"):
+            ways().prepare([one])
+        transport = ways(True)
+        transport.prepare([one])
+        for _ in range(3):
+            transport.open(Host("web", (), one), soon()).close()
+    assert asked == [f"{key}: passphrase of the key: "]
+
+
+def test_a_wrong_passphrase(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = keygen(clean / "key", "-N", "secret")
+    answered(monkeypatch, {"passphrase": "wrong"})
+    with pytest.raises(SpecError, match="the passphrase is wrong"):
+        Keys(Prompter(True)).unlock(key)
+
+
+@pytest.mark.parametrize(
+    "kind", [["-t", "rsa", "-b", "2048"], ["-t", "ecdsa"], ["-t", "ed25519"]], ids=lambda kind: kind[1]
+)
+@pytest.mark.parametrize("form", ["RFC4716", "PKCS8", "PEM"])
+def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> None:
+    if form != "RFC4716" and "ed25519" in kind:
+        pytest.skip("ssh-keygen writes ed25519 keys in OpenSSH's format only")
+    for name, passphrase in (("open", ""), ("locked", "secret")):
+        path = tmp_path / name
+        words = ["ssh-keygen", "-q", *kind, "-m", form, "-N", passphrase, "-f", str(path)]
+        subprocess.run(words, check=True)
+        keys = Keys(Prompter(False))
+        blob = public(path.with_name(f"{name}.pub"))
+        assert public_half(path) == blob
+        if passphrase:
+            with pytest.raises(Encrypted):
+                keys.load(path)
+        else:
+            key = keys.load(path)
+            assert key.asbytes() == blob
+            assert key.can_sign()
+
+
+def test_a_proxy_command_is_a_socket() -> None:
+    """Nothing blocks behind 64 KiB, its end is noticed, and what it says is kept."""
+    size = 1024 * 1024
+    proxy = ProxyCommand("sh -c 'head -c 200000 /dev/zero >&2; echo its reason >&2; exec cat'")
+    threading.Thread(target=lambda: proxy.sendall(bytes(size))).start()
+    got = 0
+    while got < size:
+        got += len(proxy.recv(65_536))
+    proxy.close()
+    ended = ProxyCommand("echo gone >&2")
+    ended.settimeout(60)
+    assert ended.recv(10) == b""
+    assert ended.said == "gone"
+    ended.close()
