@@ -44,7 +44,7 @@ class Sshd(paramiko.ServerInterface):
             stderr=subprocess.PIPE,
         )
         self._processes.append(process)
-        threading.Thread(target=self._serve, args=(channel, process), daemon=True).start()
+        _after_reply(channel, threading.Thread(target=self._serve, args=(channel, process), daemon=True))
         return True
 
     def close(self) -> None:
@@ -83,6 +83,22 @@ class Sshd(paramiko.ServerInterface):
                 send(data)
         # Who writes on is told that the reader has left.
         pipe.close()
+
+
+def _after_reply(channel: paramiko.Channel, thread: threading.Thread) -> None:
+    """Start ``thread`` when the client has been answered that its command runs. paramiko answers after the server's
+    decision: a command that ends at once would close the channel before, and a real sshd never does that."""
+    transport: Any = channel.get_transport()
+    send = transport._send_user_message
+    reply = paramiko.common.cMSG_CHANNEL_SUCCESS + channel.remote_chanid.to_bytes(4, "big")
+
+    def sent(message: paramiko.Message) -> None:
+        send(message)
+        if message.asbytes() == reply and not thread.ident:
+            transport._send_user_message = send
+            thread.start()
+
+    transport._send_user_message = sent
 
 
 @contextlib.contextmanager
