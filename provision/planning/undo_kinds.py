@@ -1,5 +1,5 @@
-"""What can be undone, one entry a kind: how a run keeps it on the host, how the host restores it, what
-``provision rollback`` makes of its record later, and what removes it when no play declares it any more.
+"""What can be undone, one entry a kind. An entry says how a run keeps the old state on the host and how the host
+restores it. It also says what ``provision rollback`` makes of the record later, and what removes an undeclared object.
 
 :mod:`provision.planning.prepare` (the undo of a run), :mod:`provision.planning.rollback` and
 :mod:`provision.planning.manifest` read this registry, and name no kind themselves.
@@ -112,8 +112,8 @@ class RecordLine(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """``remove`` makes the resource that removes what is no longer declared, from the rest of the entry, the value from
-    before, and the services that watch each path. A ``live`` entry ends with the value from before."""
+    """``remove`` makes the resource that removes what is no longer declared. Its arguments are the rest of the entry,
+    the value from before, and the services that watch each path. A ``live`` entry ends with the value from before."""
 
     remove: Callable[[str, str, Watchers], Resource | None]
     live: bool = False

@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 #: Refused with ``transport: openssh`` too: ssh would not run provision's script.
 NEVER = frozenset({"remotecommand", "sessiontype", "refuseconnection"})
 
-#: ssh's lists of algorithms -> the algorithms of the built-in transport, read from the running paramiko.
+#: ssh's lists of algorithms. They are checked against the running paramiko, which the built-in transport uses.
 _ALGORITHMS = {"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"}
 
 

@@ -2,8 +2,8 @@
 
 sudo receives its password on standard input and nowhere else. It would treat each further line as another attempt, and
 three wrong attempts lock an account (pam_faillock(8)). So nothing follows the password until sudo has accepted it. A
-random prompt shows when sudo asks again. sudo would also count the end of its input as an attempt, and a signal that
-it handles (seen with 1.9.16 and pam_faillock); so provision kills it then.
+random prompt shows when sudo asks again. sudo would also count the end of its input, or a signal that it handles,
+as an attempt (seen with 1.9.16 and pam_faillock); so provision kills it then.
 """
 
 from __future__ import annotations

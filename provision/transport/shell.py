@@ -58,8 +58,8 @@ class Shell:
     """``/bin/sh`` on an open connection, as root by sudo where the login needs it; the first command starts it.
 
     One command runs at a time. A command that breaks the shell ends it, and the next command starts a new shell. The
-    host is asked no more after a command that exceeded its time, after one that printed more than the login's
-    ``answer_limit``, and where sudo refused the login.
+    host is asked no more in three cases: a command exceeded its time, a command printed more than the login's
+    ``answer_limit``, or sudo refused the login.
     """
 
     def __init__(self, connection: Connection, login: Login) -> None:

@@ -69,7 +69,7 @@ def target(login: Login, found: Resolved, accept_new: bool) -> Target:
         rules=_rules(login, found, address, port, tokens, accept_new),
         tokens=tokens,
         jump=None if jump == "none" else jump,
-        # ProxyJump takes precedence over ProxyCommand (ssh_config(5)).
+        # A jump host replaces a command (ssh_config(5), ProxyJump).
         command=None if command == "none" or jump != "none" else command,
         family=_FAMILIES.get(found.get("addressfamily"), socket.AF_UNSPEC),
         source=found.get("bindaddress") or None,

@@ -1,6 +1,6 @@
 """A connection that a host opens for provision (ssh(1), ``-J`` and ``-L``); many tunnels share one SSH connection.
 
-paramiko releases a channel before it sends the channel's close (its issue 1115), so the data of one thread may follow
+paramiko releases a channel before it sends the channel's close (its issue 1115). So the data of one thread may follow
 the close that another thread sent. sshd treats that as a protocol error and ends the whole connection with all its
 tunnels.
 """
