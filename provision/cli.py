@@ -18,7 +18,7 @@ from types import TracebackType
 from provision import __version__
 from provision.visible import discard, say, show, told, visible
 
-#: Commands in the order of a day's work; each is a module of ``provision.commands``.
+#: Commands in the order of their use; each is a module of ``provision.commands``.
 COMMANDS = {
     "init": "write a project to start from",
     "schema": "print the JSON Schema of a playbook",
@@ -39,7 +39,7 @@ COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse exits with 2, which here means that changes are pending."""
+    """An argument parser that exits with 1 for an error: argparse's 2 means here that changes are pending."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either
         self.print_usage(sys.stderr)
@@ -48,7 +48,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole parser; with ``only``, just that command has its arguments (the others need not be imported)."""
+    """The whole parser; with ``only``, only that command has its arguments (the others need not be imported)."""
     top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, prove and undo them over SSH.")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
     top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print the shell completion script")
@@ -66,7 +66,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; every expected error is one message on standard error."""
     words = sys.argv[1:] if argv is None else argv
-    # Looking for pydantic plugins among all installed packages takes longer than checking a spec.
+    # The search for pydantic plugins in all installed packages takes longer than the check of a spec.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     if words[:1] == ["--completion"] and len(words) == 2:
         from provision.commands import completion
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         say("provision: interrupted")
         return 130
     except BrokenPipeError:
-        # The program that read the output has ended; Python must not complain again while it flushes.
+        # The program that read the output has ended; Python must not report that again when it flushes.
         discard(sys.stdout)
         return 1
     except OSError as error:
@@ -98,27 +98,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """A fault of provision itself: its traceback may have a host's or a user's text in it, and a secret."""
+    """Report a fault of provision itself. Its traceback may hold a text of a host or a user, and a secret."""
     from provision.secrets.secret import mask
 
     show(visible(mask("".join(traceback.format_exception(kind, error, trace)))) + "\n", sys.stderr)
 
 
 def _standard_streams() -> None:
-    """Descriptors 0 to 2 that are closed (``>&-``) are opened for what fails when it is used: else the next file or
-    connection would get their number, and Python would have no ``sys.stdout``."""
+    """Open each closed descriptor of 0 to 2 (``>&-``) with a file that fails when it is used. Otherwise the next file
+    or connection would get its number, and Python would have no ``sys.stdout``."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free is the one that is closed. Reading finds the end, writing fails.
+            # The lowest free number is the closed descriptor. A read returns the end, a write fails.
             os.open(os.devnull, os.O_RDONLY)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _flushed(status: int) -> int:
-    """The exit code, when all output has left. Output that was lost is an error; what hosts became is not changed."""
+    """The exit code after all output was written. Lost output is an error; it does not change the result of hosts."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -130,11 +130,11 @@ def _flushed(status: int) -> int:
 
 
 def console() -> None:
-    """The entry point: leaves without tearing down what the system tears down anyway."""
+    """The entry point. It exits without a cleanup that the operating system does anyway."""
     _standard_streams()
-    # What the imports leave behind stays until the end; collecting among it is wasted.
+    # The objects that the imports created stay until the end; a garbage collection among them is wasted time.
     gc.disable()
-    # In a locale that has no character for what is to be said, it is said in escapes.
+    # In a locale without a character of the output, the output has an escape instead.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _crashed

@@ -1,4 +1,4 @@
-"""One module a command: ``arguments(parser)`` says what it takes, ``run(args)`` does it and returns the exit code.
+"""One module a command: ``arguments(parser)`` adds its arguments, ``run(args)`` runs it and returns the exit code.
 
-Everything heavy is imported inside ``run``, so that ``--help`` does not wait for it.
+Large modules are imported inside ``run``, so that ``--help`` does not wait for them.
 """

@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def changing(parser: argparse.ArgumentParser) -> None:
-    """What every command that changes hosts takes."""
+    """Add the arguments of every command that changes hosts."""
     parser.add_argument(
         "--confirm-within",
         type=options.seconds,

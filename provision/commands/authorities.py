@@ -1,4 +1,4 @@
-"""The files of the project's own certificate authorities: made and renewed on the controller, before hosts get them."""
+"""The files of the project's own certificate authorities, made and renewed on the controller before hosts get them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def renewed(
     configs: Iterable[HostConfig], context: Context, recipients: Iterable[str] = (), force: bool = False
 ) -> list[str]:
-    """Make what is missing and renew what ends soon (``force``: all); returns what was done, a line each. Raises
-    :class:`UsageError` where no recipient is known who could read the keys."""
+    """Make what is missing and renew what expires soon (``force``: all); return what was done, a line each. Raises
+    :class:`UsageError` where no recipient is known who could decrypt the keys."""
     from provision.catalog.certificates import folder, wanted
     from provision.secrets import age
     from provision.secrets.authority import due, renew
@@ -30,13 +30,13 @@ def renewed(
 
 
 def renew(found: Loaded) -> None:
-    """The same, as a run does it, and say so."""
+    """Renew the files at the start of a run, and report it."""
     for done in renewed(found.configs, found.context):
         say(f"provision: {done}")
 
 
 def announce(found: Loaded) -> None:
-    """Say which authorities have files to make, where text stands for them (``foresees``)."""
+    """Report which authorities have files to make, where a placeholder text represents them (``foresees``)."""
     from provision.catalog.certificates import missing
 
     for authority in missing(found.configs, found.context):

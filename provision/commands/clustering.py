@@ -1,4 +1,4 @@
-"""The other way to go through the hosts: by the workers of a cluster, and what only works from here."""
+"""Run on the workers of a cluster instead of this machine; refuse what works only on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check(args: argparse.Namespace) -> None:
-    """What the command line alone says; before anybody is asked for a password."""
+    """Check the command line alone, before the operator is asked for a password."""
     if getattr(args, "cluster", None) is not None and (args.ask_pass or args.ask_become_pass):
         from provision.errors import UsageError
 
@@ -28,8 +28,8 @@ def check(args: argparse.Namespace) -> None:
 
 
 def cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
-    """The cluster that goes through the hosts, if one was named. Raises :class:`UsageError`, as for what only works
-    here."""
+    """The cluster that processes the hosts, if one was named. Raises :class:`UsageError`, also for what works only on
+    this machine."""
     if getattr(args, "cluster", None) is None:
         return None
     from provision.errors import UsageError

@@ -1,4 +1,4 @@
-"""What a shell needs to complete our commands and options: a script, made from the parser itself.
+"""The script with which a shell completes provision's commands and options, made from the parser itself.
 
 ``eval "$(provision --completion bash)"`` in ~/.bashrc; the same with ``zsh`` in ~/.zshrc; for fish,
 ``provision --completion fish >~/.config/fish/completions/provision.fish``.

@@ -72,7 +72,7 @@ def _host(known: Inventory, name: str) -> str:
 
 
 def _groups(known: Inventory, pattern: str) -> list[str]:
-    """The groups of a pattern, without those that another one of them shows already."""
+    """The groups of a pattern, without those that are shown below another one of them already."""
     import fnmatch
 
     from provision.errors import UsageError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.lint.finding import Finding
 
 _STANDARD_INPUT = Path("-")
-#: Wrong usage of what is newer than the contract of exit codes, as ruff has it.
+#: The exit code for wrong usage of options that are newer than the contract of exit codes, as in ruff.
 _WRONG_USAGE = 2
 
 
@@ -97,7 +97,7 @@ def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
 
 
 def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
-    """What is left after the corrections. Lines keep the endings that they have."""
+    """Correct a file and return the remaining findings. Lines keep their line endings."""
     from provision.lint import fix
     from provision.lint.daemon_file import lint_text
     from provision.text import limits
@@ -133,7 +133,7 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     reading = options.reading(args, trusted=args.trusted)
     try:
         extra = options.extra_vars(args.extra_vars)
-        # A project whose authorities are made by its first apply is whole.
+        # A project whose authorities are made by its first apply is complete.
         found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading)
     except SpecError as error:
         return [project.broken(error, file)]

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Found:
-    """Listens for what hosts have, and passes everything on."""
+    """Collects what hosts have, and passes every event on."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, dict[str, str], dict[str, str]]] = []

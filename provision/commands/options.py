@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and the values that they stand for."""
+"""Arguments that several commands have, and the values that they select."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
 
 
 def reporting(parser: argparse.ArgumentParser) -> None:
-    """Who else hears of a run."""
+    """Add the arguments that select the reporters of a run."""
     parser.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     parser.add_argument(
@@ -141,7 +141,8 @@ def clustering(parser: argparse.ArgumentParser) -> None:
 
 
 def no_address(url: str) -> str:
-    """Why nothing can be posted to an address, or nothing. The address may hold a token, so no word of it is said."""
+    """Why nothing can be posted to an address, or an empty text. The text has no part of the address, which may hold a
+    token."""
     from urllib.parse import urlsplit
 
     try:
@@ -151,7 +152,7 @@ def no_address(url: str) -> str:
         known = False
     if not known:
         return "must be an http:// or https:// URL"
-    # RFC 3986, 2: a URL is of these characters; and http.client repeats all of it when it complains of others.
+    # RFC 3986, 2: a URL consists of these characters; and http.client's error for others repeats the whole URL.
     if not url.isascii() or not url.isprintable() or " " in url:
         return "must be a URL without blanks and of ASCII characters (others as %20, say)"
     return ""
@@ -164,7 +165,7 @@ def _address(text: str) -> str:
 
 
 def connecting(parser: argparse.ArgumentParser) -> None:
-    """Logging in, and what plan and apply need besides."""
+    """Add the arguments for the login, and those that plan and apply need in addition."""
     logging_in(parser)
     reporting(parser)
     clustering(parser)
@@ -196,7 +197,7 @@ def _positive(text: str) -> int:
 
 
 def seconds(text: str) -> int:
-    """A whole number of seconds, at least 2."""
+    """Parse a whole number of seconds, at least 2."""
     number = int(text)
     if number < 2:
         raise argparse.ArgumentTypeError("must be at least 2")
@@ -212,7 +213,7 @@ def _seconds(text: str) -> float:
 
 def reading(args: argparse.Namespace, *, trusted: bool = True) -> Reading:
     """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of a project that
-    is not ``trusted`` is run, and its templates read neither the environment nor files outside of it."""
+    is not ``trusted`` is run, and its templates read neither the environment nor files outside the project."""
     from provision.inventory import config, vault
     from provision.inventory.sources import Reading
     from provision.secrets import secret
@@ -227,7 +228,7 @@ def reading(args: argparse.Namespace, *, trusted: bool = True) -> Reading:
 
 
 def warn(notes: Iterable[Note]) -> None:
-    """Say what was passed over."""
+    """Print what was skipped."""
     from provision.visible import say
 
     for note in notes:
@@ -238,7 +239,7 @@ def warn(notes: Iterable[Note]) -> None:
 def extra_vars(words: list[str]) -> Map:
     """``-e key=value ...``, ``-e '{a: 1}'``, ``-e @file.yml``, as in Ansible; later ones win.
 
-    Raises a :class:`~provision.errors.ProvisionError` for what is none of these, and for the token of a secret.
+    Raises a :class:`~provision.errors.ProvisionError` for any other form, and for the token of a secret.
     """
     import shlex
 

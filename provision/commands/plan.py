@@ -48,7 +48,7 @@ def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
     if plans is None:
         found = running.loaded(args, options, announce, foresees=True)
     else:
-        # A plan file has the very bytes that apply writes, so certificates must be there.
+        # A plan file has exactly the bytes that apply writes, so certificates must exist.
         found = running.loaded(args, options)
         plans.of(found, options.salt)
     if not running.sound(found, args.no_lint):
@@ -58,14 +58,14 @@ def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
 
 
 class _Plans:
-    """Listens for what would be done, and writes it down."""
+    """Collects the plans of a run, and writes them into the plan file."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self.hosts: dict[str, dict[str, Any]] = {}
 
     def of(self, found: Loaded, salt: Salt) -> None:
-        """Before the first host: what the plan is of, as it will be compared."""
+        """Record, before the first host, what the plan is of, as it will be compared later."""
         from provision.planning import planfile
 
         self.salt = salt

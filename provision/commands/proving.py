@@ -1,4 +1,4 @@
-"""The verification at the end of a host's run, by the suites that a rollout or ``--verify`` asks for."""
+"""The verification at the end of a host's run, by the suites that a rollout or ``--verify`` names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def verification(found: Loaded, forks: int) -> Verify:
-    """The suites, for hosts whose connections are held; testinfra is loaded when they are first asked for. Raises
-    :class:`SpecError` for an unknown suite in a rollout."""
+    """The suites for hosts with open connections; testinfra is loaded at the first use. Raises :class:`SpecError` for
+    an unknown suite in a rollout."""
 
     def verify(held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
         from provision.verify.run import VerifyRequest, prove

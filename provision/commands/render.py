@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(content: bytes) -> None:
-    """To a terminal what is visible of it; to a program, or a file, every byte."""
+    """Write to a terminal only visible text; write every byte to a program or a file."""
     if sys.stdout.isatty():
         show(content.decode("utf-8", "surrogateescape"))
         return
@@ -70,7 +70,7 @@ def _platform(name: str, extra):  # type: ignore[no-untyped-def]  # distros' and
         return example(newest(id, extra))
     if len(more) != 2:
         raise UsageError("a distribution is ID or ID:VERSION:CODENAME, such as debian:12:bookworm")
-    # What a derivative is built on is not known offline: its codename may be given as its base's.
+    # The base of a derivative is not known offline: its codename may be given as that of its base.
     found = platform(id, *more, base=more[1], extra=extra)
     if found is None:
         raise UsageError(f"{id} {more[0]} is too old; {newest(id, extra).minimum} is the oldest that works")

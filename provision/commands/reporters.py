@@ -1,4 +1,4 @@
-"""Who hears what a run tells: the terminal, a program, the journal, and whoever else was named."""
+"""Select the reporters of a run: the terminal, a program, the journal, and those that the command line names."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _OUTPUT = "standard output"
 
 
 class Listeners:
-    """All of them, as one. ``main`` is the one that can ask. Reporters get what is visible of an event; ``also``, which
-    shows nothing, gets the event itself."""
+    """All reporters, as one. ``main`` is the one that can ask. Reporters receive an event's visible text; ``also``,
+    which shows nothing, receives the event itself."""
 
     def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
         self.main = reporter(args)
         self._also = also
-        #: by what is written
+        #: by the name of what they write
         self._all: dict[str, Callable[[Shown], None]] = {_OUTPUT: _by_drift(args, self.main)}
         self._webhook = self._named(args, run)
 
@@ -48,11 +48,11 @@ class Listeners:
                 self._lost(name, error)
 
     def add(self, name: str, listener: Callable[[Shown], None]) -> None:
-        """``name`` is what it writes, for the message where that fails."""
+        """Add a reporter. ``name`` is what it writes, for the message when that fails."""
         self._all[name] = listener
 
     def _lost(self, name: str, error: OSError) -> None:
-        """A report that cannot be written ends no run: hosts are under way. It is said once for each."""
+        """A report that can't be written does not end a run, because hosts are under way. Report it once for each."""
         if name == _OUTPUT:
             discard(sys.stdout)
         else:
@@ -68,7 +68,7 @@ class Listeners:
             self._webhook.close()
 
     def _named(self, args: argparse.Namespace, run: str) -> Webhook | None:
-        """Those that the command line and PROVISION_WEBHOOK name; the last of them is to be closed."""
+        """Add the reporters that the command line and PROVISION_WEBHOOK name; return the webhook, to be closed."""
         if getattr(args, "metrics", None) is not None:
             from provision.report.metrics import Metrics
 
@@ -100,14 +100,14 @@ def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Shown], None
 
 
 def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
-    """A reporter, for who has events."""
+    """A receiver of events for a reporter, which reads only visible text."""
     from provision.report.shown import shown
 
     return lambda event: listener(shown(event))
 
 
 def _writable(path: Path) -> Path:
-    """A file that can be written when the run is over, which is too late to find out."""
+    """Check now that a file can be written: the end of the run is too late to find out."""
     import tempfile
 
     from provision.errors import UsageError
@@ -115,9 +115,9 @@ def _writable(path: Path) -> Path:
     if path.is_dir():
         raise UsageError(f"{path} cannot be written: it is a directory")
     if path.exists() and not path.is_file():
-        return path  # a pipe or a device: nothing is made next to it
+        return path  # a pipe or a device: no file is created in its directory
     try:
-        # Not os.access: it knows nothing of /proc, where root too can make no file.
+        # Not os.access: it does not know /proc, where even root can't create a file.
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return path
     except OSError as error:
@@ -125,7 +125,7 @@ def _writable(path: Path) -> Path:
 
 
 def reporter(args: argparse.Namespace) -> Any:
-    """Who hears the events: JSON Lines, a terminal, or lines of text."""
+    """The reporter of standard output: JSON Lines, a terminal, or lines of text."""
     if args.json:
         from provision.report.jsonlines import JsonLines
 

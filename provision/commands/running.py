@@ -1,4 +1,4 @@
-"""What commands that reach hosts have in common: load the project, connect, run, and the exit code."""
+"""What commands that reach hosts share: load the project, connect, run, and the exit code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def loaded(
 
 
 def sound(found: Loaded, no_lint: bool) -> bool:
-    """Lint before a host is touched. With ``--no-lint`` errors are warnings."""
+    """Lint before any connection to a host. With ``--no-lint`` errors are warnings."""
     from provision.lint.project import lint
 
     findings = lint(found.configs, found.context)
@@ -68,7 +68,7 @@ def sound(found: Loaded, no_lint: bool) -> bool:
 
 
 def transport(args: argparse.Namespace, found: Loaded) -> Transport:
-    """Connections as the command line wants them; every key file is read here, before a host is touched."""
+    """Connections with the options of the command line; every key file is read here, before any connection."""
     from provision.transport.ssh import Connecting, Transport
 
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not getattr(args, "json", False)
@@ -87,7 +87,7 @@ def read(
     also: Callable[[Event], None] | None = None,
     **more: Any,
 ) -> Result:
-    """A run that changes no host; ``more`` are fields of its request. ``also`` gets its events too."""
+    """A run that changes no host; ``more`` are fields of its request. ``also`` receives its events too."""
     from provision.rollout.run_request import RunRequest
 
     ways = _connected(args, found)
@@ -97,7 +97,7 @@ def read(
 
 
 def ask(args: argparse.Namespace, goal: Goal, also: Callable[[Event], None] | None = None) -> int:
-    """A run that only asks hosts something; returns the exit code."""
+    """A run that only asks hosts; returns the exit code."""
     from provision.catalog import Options
     from provision.commands.authorities import announce
     from provision.secrets.disclosure import new_salt
@@ -111,7 +111,7 @@ def ask(args: argparse.Namespace, goal: Goal, also: Callable[[Event], None] | No
 def change(
     args: argparse.Namespace, goal: Goal, found: Loaded, options: Options, prove: bool = False, **more: Any
 ) -> Result | None:
-    """A run that changes hosts, when the operator has approved its plans; ``more`` are fields of its request. ``None``
+    """A run that changes hosts after the operator has approved its plans; ``more`` are fields of its request. ``None``
     for a fault of provision itself: hosts may have been changed."""
     from provision.commands.proving import verification
     from provision.remote.transaction import new_run
@@ -148,7 +148,7 @@ def change(
 
 
 def exit_code(result: Result | None, detailed: bool = False) -> int:
-    """``detailed``: 2 where changes are pending."""
+    """The exit code of a result; ``detailed``: 2 where changes are pending."""
     if result is None:
         return 3
     if result.interrupted:
@@ -165,7 +165,7 @@ def _connected(args: argparse.Namespace, found: Loaded) -> Transport:
 
     secret.resolve()
     ways = transport(args, found)
-    # The start did without collecting garbage; a long run over many hosts must not.
+    # The start did not collect garbage; a long run over many hosts must.
     gc.freeze()
     gc.enable()
     return ways

@@ -9,7 +9,7 @@ from provision.visible import show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """The command has no arguments."""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -60,20 +60,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _edited(text: str) -> str:
-    """By the person's own editor, in a file that only they can read, in memory where the system has a place there."""
+    """Open the operator's own editor on a file that only the operator can read, in memory where possible."""
     from provision.secrets.private_file import write_private
 
-    place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - 0600, and gone at the end
+    place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - mode 0600, and removed at the end
     with tempfile.TemporaryDirectory(dir=place) as folder:
         path = Path(folder) / "secret"
         write_private(path, text)
         editor = os.environ.get("EDITOR") or "vi"
-        subprocess.run([*editor.split(), str(path)], check=True)  # noqa: S603 - the person's own words
+        subprocess.run([*editor.split(), str(path)], check=True)  # noqa: S603 - the operator's own command
         return path.read_text().removesuffix("\n")
 
 
 def _authorities(args: argparse.Namespace) -> int:
-    """Make and renew the certificates that the playbook's hosts want of our own authorities."""
+    """Make and renew the certificates of custom authorities that the playbook's hosts need."""
     from provision.commands.authorities import renewed
     from provision.commands.running import loaded
 

@@ -1,4 +1,4 @@
-"""Which hosts a command is about, of those that the playbook and --limit leave: by an earlier run, or by a plan."""
+"""Reduce the hosts that the playbook and --limit select: by an earlier run, or by a plan."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def resumed(args: argparse.Namespace, found: Loaded) -> str:
-    """The run that ``apply --resume`` finishes, of which only the unfinished hosts are left; empty for none.
-    ``--limit-failed`` leaves the hosts that a run did not bring into the desired state."""
+    """The run that ``apply --resume`` finishes; empty for none. Only its unfinished hosts are kept. With
+    ``--limit-failed`` only the hosts that a run did not bring into the desired state are kept."""
     if args.limit_failed is not None:
         _only_failed(args, args.limit_failed, found)
     if args.resume is None:
@@ -45,8 +45,8 @@ def approved_plan(args: argparse.Namespace) -> PlanFile | None:
 
 
 def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
-    """What a plan file says of each host; only its hosts are left. Raises :class:`UsageError` where they would be
-    processed otherwise than it says."""
+    """The plan file's entry of each host; only its hosts are kept. Raises :class:`UsageError` where the rollout would
+    differ from the planned one."""
     from provision.errors import UsageError
     from provision.planning import planfile
 
@@ -66,7 +66,7 @@ def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) ->
 
 
 def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
-    """Leave only the hosts that a run left not as wished."""
+    """Keep only the hosts that a run did not bring into the desired state."""
     from provision.errors import UsageError
 
     failed = recorded(args.playbook, name).failed

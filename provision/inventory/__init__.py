@@ -1,4 +1,4 @@
-"""Ansible's YAML inventory: who the hosts are, which groups they are in, which variables they have."""
+"""Ansible's YAML inventory: hosts, their groups, and their variables."""
 
 from provision.inventory.hosts import Inventory
 from provision.inventory.patterns import select

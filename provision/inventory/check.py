@@ -1,5 +1,5 @@
-"""What Ansible reads differently in an inventory, and what provision does not support: by the files, and by comparison
-with the installed ``ansible-inventory``."""
+"""What Ansible reads differently in an inventory, and what provision does not support. Found in the files, and by
+comparison with the installed ``ansible-inventory``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from provision.visible import json_text
 
 
 def check(known: Inventory, given: Given | None, judge: Callable[[Login], None]) -> tuple[list[Note], str]:
-    """Every difference, and the version of Ansible that was asked; an empty text where there is none. ``judge`` raises
+    """Every difference, and the version of the Ansible that was compared; an empty text without one. ``judge`` raises
     :class:`SpecError` for a login that ssh, or provision's transport, refuses."""
     refused: list[Note] = []
     for host in known.tree.members("all"):
-        # Variables are read here, and bring their notes.
+        # Read the variables here, because that adds their notes.
         known.variables.of(host)
         try:
             judge(known.host(host).login)
@@ -45,7 +45,7 @@ def check(known: Inventory, given: Given | None, judge: Callable[[Login], None])
 
 
 def differences(found: Mapping[str, Any], ansible: Mapping[str, Any]) -> Iterator[Note]:
-    """Two listings, group by group and host by host. What either has encrypted is not compared."""
+    """Compare two listings, group by group and host by host. Values that either side has encrypted are not compared."""
     for name in dict.fromkeys((*found, *ansible)):
         if name == "_meta":
             continue
@@ -58,7 +58,7 @@ def differences(found: Mapping[str, Any], ansible: Mapping[str, Any]) -> Iterato
     for host in dict.fromkeys((*mine, *other)):
         here, there = mine.get(host, {}), other.get(host, {})
         for variable in dict.fromkeys((*here, *there)):
-            if variable == "spec":  # refined here, replaced there
+            if variable == "spec":  # provision refines it, Ansible replaces it
                 continue
             left, right = (json.loads(json.dumps(one.get(variable), default=str)) for one in (here, there))
             if left == right or _hidden(left) or _hidden(right):

@@ -1,7 +1,7 @@
-"""Ansible's settings that say where an inventory is and how it is read: ``ansible.cfg``, ``ANSIBLE_...`` variables.
+"""Ansible's settings for where an inventory is and how it is read: ``ansible.cfg``, ``ANSIBLE_...`` variables.
 
 The first of ``$ANSIBLE_CONFIG``, ``./ansible.cfg`` (not in a folder that every user may write to), ``~/.ansible.cfg``
-and ``/etc/ansible/ansible.cfg`` counts, as in ``ansible.config.manager.find_ini_config_file``.
+and ``/etc/ansible/ansible.cfg`` is used, as in ``ansible.config.manager.find_ini_config_file``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from msgspec import Struct, field
 from provision.errors import Note, SpecError, Where
 from provision.text import limits
 
-#: What Ansible passes over in an inventory folder (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
+#: File endings that Ansible skips in an inventory folder (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
 _EXTENSIONS = (
     *(".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst"),
     *(".orig", ".cfg", ".retry"),
 )
 _ALWAYS = (r"^\.", r"^host_vars$", r"^group_vars$", r"^vars_plugins$")
-#: Settings that change what Ansible reads, and that provision does not follow: (section, key) -> the value that is the
-#: same as none.
+#: Settings that change what Ansible reads, and that provision does not follow: (section, key) -> the value that has the
+#: same effect as no value.
 _NOT_FOLLOWED = {
     ("defaults", "hash_behaviour"): "replace",
     ("defaults", "precedence"): "",
@@ -46,14 +46,14 @@ _INSTEAD = {
 
 
 class Config(Struct, frozen=True):
-    """``path`` is None where no file was found. ``values`` are of the file: (section, key) -> text."""
+    """``path`` is None where no file was found. ``values`` are those of the file: (section, key) -> text."""
 
     path: Path | None = None
     values: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
     def get(self, variable: str, *keys: tuple[str, str]) -> tuple[str, Path] | None:
-        """The value of a setting, and the folder that its relative paths start from: an environment variable wins."""
+        """A setting's value, and the folder of its relative paths. An environment variable has precedence."""
         if given := os.environ.get(variable):
             return given, Path()
         for key in keys:
@@ -62,7 +62,7 @@ class Config(Struct, frozen=True):
         return None
 
     def paths(self, variable: str, *keys: tuple[str, str]) -> tuple[str, ...]:
-        """A list of paths, separated by commas."""
+        """Split a list of paths at its commas."""
         found = self.get(variable, *keys)
         return () if found is None else tuple(_resolved(word, found[1]) for word in _words(found[0]))
 
@@ -80,7 +80,7 @@ class Config(Struct, frozen=True):
 
     @property
     def ignored(self) -> re.Pattern[str]:
-        """Names that are passed over in an inventory folder."""
+        """The names that are skipped in an inventory folder."""
         extensions = self.words(
             "ANSIBLE_INVENTORY_IGNORE", ("defaults", "inventory_ignore_extensions"), ("inventory", "ignore_extensions")
         )
@@ -97,7 +97,7 @@ class Config(Struct, frozen=True):
 
 
 def read() -> Config:
-    """The configuration that applies in the working directory. Raises :class:`SpecError` for one that can't be read."""
+    """The configuration for the working directory. Raises :class:`SpecError` for one that can't be read."""
     notes: list[Note] = []
     for path in _places(notes):
         if path.is_file() and os.access(path, os.R_OK):

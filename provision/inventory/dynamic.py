@@ -18,7 +18,7 @@ _PARTS = ("hosts", "vars", "children")
 
 
 def add_script(tree: Tree, path: Path) -> None:
-    """Run an inventory script and add what it prints."""
+    """Run an inventory script and add its output."""
     command = str(path.absolute())
     where = Where(path, 1)
     data = _json(_run(tree, [command, "--list"], where), where)
@@ -55,7 +55,7 @@ def _json(text: str, where: Where) -> Map:
 
 
 def add(tree: Tree, data: Map, where: Where, of_host: Callable[[str], Map] | None = None) -> None:
-    """Add groups, and hosts with the variables of ``_meta.hostvars``; without that ``of_host`` is asked for each."""
+    """Add groups, and hosts with the variables of ``_meta.hostvars``; without it ``of_host`` returns each host's."""
     hosts: dict[str, None] = {}
     for name, body in data.items():
         if name != "_meta":
@@ -76,7 +76,7 @@ def _group(tree: Tree, name: str, body: Any, where: Where, hosts: dict[str, None
     if isinstance(body, Seq):
         body = Map((("hosts", body),), where)
     elif isinstance(body, Map) and not any(part in body for part in _PARTS):
-        # The form of Ansible 1.2: the group is its only host.
+        # The format of Ansible 1.2: the group has one host of the same name.
         body = Map((("hosts", Seq([name], where)), ("vars", body)), where)
     if not isinstance(body, Map):
         raise SpecError("a group is a mapping of hosts, vars and children", where=where, key=name)
@@ -97,8 +97,8 @@ def _group(tree: Tree, name: str, body: Any, where: Where, hosts: dict[str, None
 
 
 def add_plugin(tree: Tree, path: Path, plugin: str, before: Sequence[Path], vault_ids: Sequence[str]) -> None:
-    """Add what a plugin makes of its configuration. A plugin may build on what was read before it (``constructed``), so
-    ``ansible-inventory`` reads those files too; only what the plugin changes is taken from its answer."""
+    """Add what a plugin makes of its configuration. A plugin may use what was read before it (``constructed``), so
+    ``ansible-inventory`` reads those files too; only what the plugin changes is added."""
     where = Where(path, 1)
     command = shutil.which("ansible-inventory")
     if command is None:
@@ -116,7 +116,7 @@ def add_plugin(tree: Tree, path: Path, plugin: str, before: Sequence[Path], vaul
 def _exported(command: str, files: Sequence[Path], vault_ids: Sequence[str], where: Where) -> Map:
     words = [word for file in files for word in ("-i", str(file.absolute()))]
     ids = [word for id in vault_ids for word in ("--vault-id", id)]
-    # Without it a plugin that fails is a warning, and the inventory is empty.
+    # Without this setting a failed plugin is only a warning, and the inventory is empty.
     strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True", "ANSIBLE_NOCOLOR": "1"}
     try:
         found, _ = program.run([command, "--list", "--export", *words, *ids], "inventory plugin", strict)
@@ -126,7 +126,7 @@ def _exported(command: str, files: Sequence[Path], vault_ids: Sequence[str], whe
 
 
 def _changes(after: Map, before: Map) -> Map:
-    """Every group and host of ``after``; of variables those alone that ``before`` has not, or has otherwise."""
+    """Every group and host of ``after``, with only the variables that ``before`` lacks or has with another value."""
     hostvars = _inner(_inner(after, "_meta"), "hostvars")
     earlier = _inner(_inner(before, "_meta"), "hostvars")
     kept = Map(here=after.here)

@@ -1,4 +1,4 @@
-"""The inventory as the rest sees it: hosts by pattern, each with its variables and its way in."""
+"""The inventory for the rest of the program: hosts by pattern, each with its variables and its login."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from provision.visible import line
 
 
 class Inventory:
-    """``source`` is what ``-i`` names: files, folders, lists of hosts; ``playbook_dir`` adds the group_vars/ and
-    host_vars/ next to the playbook."""
+    """``source`` is what ``-i`` names: files, folders, lists of hosts. ``playbook_dir`` adds the group_vars/ and
+    host_vars/ in the playbook's directory."""
 
     def __init__(
         self,
@@ -43,21 +43,21 @@ class Inventory:
 
     @property
     def notes(self) -> list[Note]:
-        """What Ansible reads differently, as far as the files have been read: each thing once."""
+        """What Ansible reads differently, in the files read so far; each difference once."""
         return list({(note.text, str(note.where)): note for note in self.tree.notes}.values())
 
     def select(self, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:
         return select(self.tree, pattern, where=where, key=key)
 
     def limit(self, hosts: list[str], pattern: str | None) -> list[str]:
-        """``hosts`` cut down to ``-l PATTERN``."""
+        """Reduce ``hosts`` to those of ``-l PATTERN``."""
         if pattern is None:
             return hosts
         allowed = set(self.select(pattern, key="--limit"))
         return [host for host in hosts if host in allowed]
 
     def scope(self, host: str, play: Map | None = None) -> tuple[Scope, Map]:
-        """The variables of a host with Ansible's magic ones, and its refinements of ``spec`` (unrendered)."""
+        """The variables of a host with Ansible's magic variables, and its refinements of ``spec`` (unrendered)."""
         values, spec = self.variables.of(host, play)
         magic: dict[str, Any] = {
             "inventory_hostname": host,
@@ -73,7 +73,7 @@ class Inventory:
         return Scope(values, magic), spec
 
     def _files(self, host: str) -> dict[str, str]:
-        """Where a host was met first; a list of hosts is in no file."""
+        """The file in which a host occurs first; a list of hosts is not in a file."""
         file = self.tree.files.get(host)
         if file is None:
             return {}
@@ -81,13 +81,13 @@ class Inventory:
         return {"inventory_file": str(path), "inventory_dir": str(path.parent)}
 
     def host(self, name: str, scope: Scope | None = None) -> Host:
-        # Who runs no program of the project decrypts nothing of it either: passwords are not needed there.
+        # A reader that runs no program of the project decrypts nothing of it either: it needs no passwords.
         notes = self.tree.notes if self.reading.lenient else None
         found = login(name, scope or self.scope(name)[0], passwords=self.reading.programs, notes=notes)
         return Host(name, self.variables.groups_of(name), found)
 
     def graph(self, top: str = "all") -> str:
-        """A group and what is in it as a tree, as ``ansible-inventory --graph`` draws it."""
+        """A group and its content as a tree, as ``ansible-inventory --graph`` prints it."""
 
         def lines(name: str, depth: int) -> Iterator[str]:
             yield f"{'  |' * depth}{'--' if depth else ''}@{line(name)}:"
@@ -101,8 +101,8 @@ class Inventory:
         return "\n".join(lines(top, 0))
 
     def listing(self, variables: Callable[[str], dict[str, Any]] | None = None) -> dict[str, Any]:
-        """Groups and every host's variables, in the form of ``ansible-inventory --list``. ``variables`` are those of a
-        host to show; by default as written, passwords masked."""
+        """Groups and every host's variables, in the form of ``ansible-inventory --list``. ``variables`` returns the
+        variables of a host to show; by default as written, with passwords masked."""
         shown = variables or self.visible
         hostvars = {host: found for host in self.tree.members("all") if (found := shown(host))}
         result: dict[str, Any] = {"_meta": {"hostvars": hostvars}}
@@ -117,14 +117,14 @@ class Inventory:
         return result
 
     def visible(self, host: str) -> dict[str, Any]:
-        """A host's variables as written, passwords masked."""
+        """A host's variables as written, with passwords masked."""
         values, spec = self.variables.of(host)
         shown = {name: "********" if "pass" in name else value for name, value in values.items()}
         return {**shown, "spec": spec} if spec else shown
 
 
 class _HostVars(Mapping[str, Any]):
-    """``hostvars['other']``: another host's variables, rendered when a template asks."""
+    """``hostvars['other']``: another host's variables, rendered when a template reads them."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory

@@ -1,8 +1,8 @@
 """INI inventories, by the rules of Ansible's ``ini`` plugin.
 
-A line of ``[group]`` is a host with variables, in the words of a shell; one of ``[group:vars]`` is a variable up to its
-first ``=``; one of ``[group:children]`` is a group. Values are Python literals where they can be: ``5`` is a number and
-``[1, 2]`` a list; ``0644`` and ``yes`` are text.
+A line of ``[group]`` is a host with variables, split like words of a shell. A line of ``[group:vars]`` is a variable up
+to its first ``=``. A line of ``[group:children]`` is a group. Values are Python literals where they can be: ``5`` is a
+number and ``[1, 2]`` a list; ``0644`` and ``yes`` are text.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _KINDS = ("hosts", "children", "vars")
 
 
 def add(tree: Tree, path: Path, text: str, vault: bool = False) -> None:
-    """Raises :class:`SpecError` for what is no INI inventory; ``vault``: the text was encrypted, its values are
-    secrets."""
+    """Read an INI inventory. Raises :class:`SpecError` for other text. ``vault``: the text was encrypted, so its values
+    are secrets."""
     _Reader(tree, path, vault).read(text)
 
 
 class _Reader:
     def __init__(self, tree: Tree, path: Path, vault: bool) -> None:
         self.tree, self.path, self.vault = tree, path, vault
-        #: groups that are declared: before this file, or by [group] or [group:children] in it
+        #: declared groups: from before this file, or by [group] or [group:children] in it
         self.declared = set(tree.groups)
-        #: children that are named before they are declared -> their parents, and where
+        #: children that are named before they are declared -> their parents, and the place of each
         self.pending: dict[str, list[tuple[str, Where]]] = {}
-        #: [group:vars] -> where
+        #: [group:vars] -> its place
         self.needed: dict[str, Where] = {}
 
     def read(self, text: str) -> None:
@@ -84,7 +84,7 @@ class _Reader:
         self._settle(group)
 
     def _settle(self, group: str) -> None:
-        """The group is declared: from now on it is a child of those that have named it."""
+        """Declare the group: from now on it is a child of the groups that have named it."""
         for parent, where in self.pending.pop(group, []):
             self.tree.add_child(parent, group, where)
 
@@ -132,7 +132,7 @@ class _Reader:
 
 
 def _data(value: Any) -> Any:
-    """A Python literal as data: what JSON has no word for is text."""
+    """A Python literal as data; a value that JSON can't express is text."""
     if isinstance(value, dict):
         return {_data(key): _data(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set)):

@@ -1,4 +1,4 @@
-"""A host's variables -> how to reach it. The names are Ansible's."""
+"""Read a host's login from its variables, which have Ansible's names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from provision.text.yamlfile import REACHING
 _TRUE = ("yes", "true", "on", "1")
 _FALSE = ("no", "false", "off", "0", "")
 _MIB = 1024 * 1024
-#: The most MiB that ``provision_answer_limit`` takes.
+#: The largest value of ``provision_answer_limit``, in MiB.
 _MOST = 4096
 
 
-#: Of several names of one thing the last one wins, wherever each is set (the options of Ansible's ssh connection).
+#: Of several names of one setting the last one wins, wherever each is set (the options of Ansible's ssh connection).
 _HOST = ("ansible_host", "ansible_ssh_host")
 _PORT = ("ansible_port", "ansible_ssh_port")
 _USER = ("ansible_user", "ansible_ssh_user")
@@ -29,20 +29,20 @@ _KEY = ("ansible_private_key_file", "ansible_ssh_private_key_file")
 _PASSWORD = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 _BECOME_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 _CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh")
-#: Options of ssh in text, before and behind the port and user of the inventory: this is the order of Ansible's own
-#: command line. ssh takes the first value of an option.
+#: Options of ssh as text, before and behind the port and user of the inventory, in the order of Ansible's own command
+#: line. ssh uses the first value of an option.
 _BEFORE = ("ansible_ssh_args",)
 _BEHIND = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 
 def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note] | None = None) -> Login:
     """Read how a host is reached: ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_password`` and
-    their other names, ``_ssh_args`` and its kin, ``_become*``, ``provision_known_hosts`` and
+    their other names, ``_ssh_args`` and similar ones, ``_become*``, ``provision_known_hosts`` and
     ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords`` they stay
-    tokens, and nothing is decrypted. With ``notes`` an option of ssh that turns off the check of host keys is
-    noted there and passed over; else it is an error.
+    tokens, and nothing is decrypted. With ``notes``, an ssh option that disables the check of host keys is noted there
+    and skipped; otherwise it is an error.
 
-    Raises :class:`SpecError` for a value of the wrong type, a key file that can't be read, and what is not supported.
+    Raises :class:`SpecError` for a value of the wrong type, an unreadable key file, and an unsupported setting.
     """
     connection = _text(scope, "ansible_connection") or "ssh"
     if connection not in _CONNECTIONS:
@@ -73,7 +73,7 @@ def _refused(scope: Scope, name: str, message: str) -> SpecError:
 
 
 def _chosen(scope: Scope, names: tuple[str, ...]) -> str | None:
-    """The name that counts of several ones."""
+    """Of several names, the one that has precedence."""
     return next((name for name in reversed(names) if name in scope), None)
 
 
@@ -103,7 +103,7 @@ def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
 
 
 def _secret(scope: Scope, names: tuple[str, ...], revealed: bool) -> str | None:
-    """A password: the value itself, which goes to the other side's standard input and nowhere else."""
+    """A password: the value itself, which is sent to the other side's standard input and nowhere else."""
     name = _chosen(scope, names)
     token = None if name is None else _text(scope, name, takes_secret=True)
     return reveal(token) if token is not None and revealed else token
@@ -129,7 +129,7 @@ def _port(scope: Scope) -> int | None:
 
 
 def _answer_limit(scope: Scope) -> int:
-    """In bytes; the variable is in MiB."""
+    """The limit in bytes; the variable is in MiB."""
     name = "provision_answer_limit"
     value = scope.get(name)
     if value is None:
@@ -180,7 +180,7 @@ def _ssh_words(scope: Scope, names: tuple[str, ...], notes: list[Note] | None) -
 
 
 def _one_of(scope: Scope, name: str, known: Mapping[str, str]) -> str:
-    """One of some words, each with its meaning; the first one where there is no such variable."""
+    """The meaning of a variable that has one of some words; that of the first word without such a variable."""
     word = _text(scope, name) or next(iter(known))
     if word not in known:
         raise _refused(scope, name, f"must be {' or '.join(dict.fromkeys(known.values()))}, not {word}")
@@ -189,8 +189,8 @@ def _one_of(scope: Scope, name: str, known: Mapping[str, str]) -> str:
 
 _METHODS = {"sudo": "sudo", "su": "su", "doas": "doas"}
 _METHODS |= {"ansible.builtin.sudo": "sudo", "ansible.builtin.su": "su", "community.general.doas": "doas"}
-#: What Ansible passes to sudo as a rule, and what changes nothing for provision: it names the user, the shell and the
-#: environment itself.
+#: Flags that Ansible passes by default, and flags without effect in provision, which itself names the user, the shell
+#: and the environment.
 _FLAGS = {"sudo": {"-H", "-S", "-n", "-k"}, "su": set(), "doas": {"-n"}}
 
 

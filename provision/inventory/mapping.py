@@ -12,14 +12,14 @@ _GROUP_KEYS = ("hosts", "vars", "children")
 
 
 def add(tree: Tree, data: Map, vault: bool = False) -> None:
-    """Every group of ``data``, in Ansible's order: a child is a child when everything in it has been read. ``vault``:
-    the file was encrypted and its values are plain yet; they become secrets."""
+    """Add every group of ``data``, in Ansible's order: a child is added to its parent after everything in the child was
+    read. ``vault``: the file was encrypted and its values are still plain text; they become secrets."""
     for name, body in data.items():
         _group(tree, _vaulted(name, body) if vault else body, name, data.where[name], name)
 
 
 def _vaulted(name: str, body: Any) -> Any:
-    """A group with secrets for the values of its variables."""
+    """A group whose variables have secrets as values."""
     if not isinstance(body, Map):
         return body
     result = Map(body.items(), body.here)
@@ -31,7 +31,7 @@ def _vaulted(name: str, body: Any) -> Any:
 
 
 def _passed_over(tree: Tree, message: str, where: Where, key: str, hint: str = "") -> None:
-    """What Ansible skips with a warning."""
+    """Note or refuse what Ansible skips with a warning."""
     if not tree.lenient:
         raise SpecError(message, where=where, key=key, hint=hint)
     tree.notes.append(Note(f"{key}: {message}; it is not read", where, loud=True))
@@ -72,7 +72,7 @@ def _group(tree: Tree, body: Any, name: str, where: Where, key: str) -> None:
 
 
 def _as_map(value: Any, where: Where) -> Any:
-    """Ansible takes ``hosts: web1`` for a mapping of one key."""
+    """Ansible reads ``hosts: web1`` as a mapping of one key."""
     if not isinstance(value, str):
         return value
     single = Map(((value, None),), where)

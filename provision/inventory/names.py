@@ -1,7 +1,7 @@
 """Names of hosts as an inventory writes them: ``web1``, ``web[01:20]:2222``, ``[2001:db8::1]:22``, ``2001:db8::1``.
 
-The rules are Ansible's (``ansible.parsing.utils.addresses``): a port stands behind a colon, behind an IPv6 address only
-where that is in brackets. What is neither an address nor a host name has no port.
+The rules are Ansible's (``ansible.parsing.utils.addresses``): a port follows a colon; behind an IPv6 address only if
+the address is in brackets. A text that is neither an address nor a host name has no port.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """The name, which may have ranges, and its port; the whole text and no port where it is no host name."""
+    """The name, which may have ranges, and its port; the whole text and no port where it is not a host name."""
     match = _BRACKETED.fullmatch(text) or _PORT.fullmatch(text)
     name, port = (match[1], int(match[2])) if match else (text, None)
     if _HOSTNAME.fullmatch(name) or is_ipv6(name):
@@ -27,7 +27,7 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is a host name or an address, with or without ranges and a port."""
+    """Whether a text is a host name or an address, with or without ranges and a port."""
     name, port = split_port(text)
     return port is not None or _HOSTNAME.fullmatch(name) is not None or is_ipv6(name)
 
@@ -38,7 +38,7 @@ def is_ipv6(text: str) -> bool:
     from ipaddress import AddressValueError, IPv6Address
 
     try:
-        # A range stands for numbers, whichever.
+        # A range represents numbers; for this check any number will do.
         IPv6Address(re.sub(r"\[[0-9a-f:]+\]", "0", text))
     except AddressValueError:
         return False
@@ -46,7 +46,7 @@ def is_ipv6(text: str) -> bool:
 
 
 def hosts_of(text: str) -> tuple[list[str], int | None]:
-    """All names that ``text`` stands for, and their port. Raises ``ValueError`` with the reason."""
+    """All names that ``text`` represents, and their port. Raises ``ValueError`` with the reason."""
     pattern, port = split_port(text)
     if port is not None and not 0 < port < 65536:
         raise ValueError(f"a port is a number from 1 to 65535, not {port}")
@@ -57,7 +57,7 @@ def hosts_of(text: str) -> tuple[list[str], int | None]:
 
 
 def check(name: str) -> None:
-    """Raises ``ValueError`` for what can't be the name of a host: patterns could not name it."""
+    """Raises ``ValueError`` for a name that no host can have: patterns could not select it."""
     if not name or re.search(r"[\s,!&\[\]\x00-\x1f\x7f]", name) or name.startswith("-"):
         raise ValueError(f"not a host name: {name!r}")
     if ":" in name and not is_ipv6(name.partition("%")[0]):

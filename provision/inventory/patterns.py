@@ -1,8 +1,8 @@
 """Ansible's host patterns: ``web*:!web3:&docker``, ``~web\\d+``, ``group[0:2]``, ``@file``.
 
-Parts are separated by ``,`` or ``:``. Whatever their order, plain parts add hosts first, then each ``&`` part
-keeps only its own, then each ``!`` part takes its own away (Ansible's ``InventoryManager``). Hosts come in the order in
-which the parts name them. What names no host is an error here and a warning in Ansible.
+Parts are separated by ``,`` or ``:``. Whatever their order, plain parts first add hosts, then each ``&`` part keeps
+only its own hosts, then each ``!`` part removes its own (Ansible's ``InventoryManager``). The result has the order in
+which the parts name the hosts. A part that selects no host is an error here and a warning in Ansible.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from provision.text import limits
 from provision.text.yamlfile import nearest
 
 _SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]+)|([0-9]+)[:-]([0-9]*))\]")
-#: Between colons, which do not separate inside brackets.
+#: A part between colons; a colon inside brackets does not separate.
 _PART = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
 
 
 def select(tree: Tree, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:
-    """The hosts that ``pattern`` names, in its order.
+    """The hosts that ``pattern`` selects, in its order.
 
-    Raises :class:`SpecError` for a part that matches nothing, with the nearest known name.
+    Raises :class:`SpecError` for a part that matches nothing; the error has the nearest known name.
     """
     parts = _split(pattern, where, key)
     plain = [part for part in parts if part[0] not in "!&"]
@@ -62,9 +62,9 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
 
 
 def _words(pattern: str, where: Where | None, key: str) -> list[str]:
-    """With a comma in it, a pattern is split at commas alone: a colon may be an IPv6 address's."""
+    """A pattern with a comma is split only at commas: a colon may belong to an IPv6 address."""
     if "," not in pattern:
-        # A path has characters that no pattern has, and a colon behind it.
+        # A path may have characters that no pattern has; a colon ends it.
         path, _, rest = pattern.partition(":") if pattern.startswith("@") else ("", "", pattern)
         words = [rest.strip()] if is_address(rest.strip()) else _PART.findall(rest)
         return [word for word in ([path.strip()] if path else []) + words if word]
@@ -87,7 +87,7 @@ def _one(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
 
 
 def _slice(found: list[str], match: re.Match[str]) -> list[str]:
-    """``[0]``, ``[-1]``, ``[0:2]`` (both ends belong to it), ``[1:]``; beyond the group there is no host."""
+    """``[0]``, ``[-1]``, ``[0:2]`` (with both ends), ``[1:]``; an index beyond the group selects no host."""
     _, index, first, last = match.groups()
     if index is None and last != "0":
         return found[int(first) : int(last) + 1 if last else None]

@@ -11,10 +11,10 @@ from provision.text import limits
 
 
 def run(command: Sequence[str], what: str, more: Mapping[str, str] | None = None) -> tuple[bytes, str]:
-    """What a program prints, and what it says on standard error. It gets the environment of provision without declared
-    secrets, and ``more``. Raises :class:`UsageError` where it can't be started or fails."""
+    """A program's output, and its error output. It receives the environment of provision without declared secrets, and
+    ``more``. Raises :class:`UsageError` where it can't be started or fails."""
     try:
-        done = subprocess.run(  # noqa: S603 - the operator, or the project that the operator trusts, names it
+        done = subprocess.run(  # noqa: S603 - the operator, or a project that the operator trusts, names it
             list(command),
             capture_output=True,
             env={**secret.environment(), **(more or {})},

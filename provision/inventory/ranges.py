@@ -1,7 +1,7 @@
 """Ranges in host names: ``web[01:20].example.com``, ``db-[a:f]``, ``n[0:10:5]``.
 
-The rules are Ansible's (``ansible.plugins.inventory.expand_hostname_range``): both ends belong to the range,
-leading zeros give the width, letters go from one to the other, a third number is the step.
+The rules are Ansible's (``ansible.plugins.inventory.expand_hostname_range``): both ends belong to the range, leading
+zeros give the width, letters run from the first to the last, a third number is the step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGE = re.compile(r"(\[[^\[\]:]*:[^\[\]:]+(?::[^\[\]:]+)?\])")
 
 
 class _Members(Struct, frozen=True):
-    """``first`` to ``last`` by ``step``: numbers of ``width`` digits, or the letters at these places (``None``)."""
+    """``first`` to ``last`` by ``step``: numbers of ``width`` digits, or the letters at these indexes (``None``)."""
 
     first: int
     last: int
@@ -39,14 +39,14 @@ class _Members(Struct, frozen=True):
 
 
 def expand(name: str) -> list[str]:
-    """All names that ``name`` stands for; raises ``ValueError`` with the reason, also for more than the limit."""
-    # Plain text and ranges, by turns.
+    """All names that ``name`` represents; raises ``ValueError`` with the reason, also for more than the limit."""
+    # Plain text and ranges alternate.
     pieces = _RANGE.split(name)
     if any("[" in plain or "]" in plain for plain in pieces[::2]):
         raise ValueError("a range is [first:last] or [first:last:step]")
     ranges = [_members(text) for text in pieces[1::2]]
     if prod(members.count for members in ranges) > limits.of(limits.HOSTS):
-        # Counted before a single name is made.
+        # Count before a name is made.
         raise ValueError(f"the range stands for {limits.more(limits.HOSTS)} ({limits.hint(limits.HOSTS)})")
     words: list[list[str]] = [[plain] for plain in pieces]
     words[1::2] = [members.names() for members in ranges]

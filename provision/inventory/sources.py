@@ -1,4 +1,4 @@
-"""What ``-i`` names: files, folders and lists of hosts, read one after the other into one tree."""
+"""Read what ``-i`` names (files, folders and lists of hosts), one after the other, into one tree."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"
 _YAML = ("", ".yml", ".yaml", ".json")
-#: Names that are certainly meant as an inventory: what can't be read of them is an error. Of any other file in a folder
-#: it is a warning, as in Ansible, which tries each file as INI.
+#: Endings of files that are certainly an inventory: a file that can't be read is an error. For any other file in a
+#: folder it is a warning, as in Ansible, which tries each file as INI.
 _MEANT = (*_YAML, ".ini", ".toml")
 _SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
 
@@ -33,8 +33,8 @@ Given = str | Path | Sequence[str | Path]
 
 
 class Reading(Struct, frozen=True):
-    """How an inventory is read. ``lenient``: what Ansible lets pass with a warning is a warning here too. ``programs``:
-    scripts and plugins are run. ``vault_ids``: of passwords that another program may be told to read from files."""
+    """How an inventory is read. ``lenient``: what Ansible accepts with a warning is a warning here too. ``programs``:
+    scripts and plugins are run. ``vault_ids``: of passwords in files that another program may be told to read."""
 
     lenient: bool = False
     programs: bool = True
@@ -42,14 +42,14 @@ class Reading(Struct, frozen=True):
 
 
 class Sources(Struct, frozen=True):
-    """A tree with the folders whose group_vars/ and host_vars/ count, weakest first."""
+    """A tree, with the folders whose group_vars/ and host_vars/ are used, weakest first."""
 
     tree: Tree
     folders: tuple[Path, ...]
 
 
 def given(words: Given | None, config: Config) -> tuple[str, ...]:
-    """The sources: those of the command line, else ``inventory/`` where there is one, else those of
+    """The sources: those of the command line, otherwise ``inventory/`` if it exists, otherwise those of
     ``$ANSIBLE_INVENTORY`` and ``ansible.cfg``."""
     if isinstance(words, (str, Path)):
         return (str(words),)
@@ -61,14 +61,14 @@ def given(words: Given | None, config: Config) -> tuple[str, ...]:
 
 
 def read(words: Given | None, reading: Reading | None = None) -> Sources:
-    """Read every source. Raises :class:`SpecError` for what is no inventory."""
+    """Read every source. Raises :class:`SpecError` for a source that is not an inventory."""
     config = configs.read()
     found = _Files(Tree(lenient=(reading or Reading()).lenient), reading or Reading(), config)
     folders: dict[Path, None] = {}
     sources = given(words, config)
     for source in sources:
         if (folder := found.source(source)) is not None:
-            # The last of two equal ones counts: its variables win over those between them.
+            # The last of two equal folders counts: its variables override those between the two.
             folders.pop(folder, None)
             folders[folder] = None
     found.tree.notes.extend(config.notes)
@@ -77,7 +77,7 @@ def read(words: Given | None, reading: Reading | None = None) -> Sources:
 
 
 def is_list(source: str) -> bool:
-    """Whether ``-i`` has hosts: a comma makes a list, unless a file has that name."""
+    """Whether ``-i`` lists hosts: a comma makes it a list, unless a file has that name."""
     return "," in source and not Path(source).exists()
 
 
@@ -90,7 +90,7 @@ class _Files:
         self._inner: set[Path] = set()
 
     def source(self, source: str) -> Path | None:
-        """Read it; returns the folder of its group_vars/, which a list of hosts has not."""
+        """Read a source; return the folder of its group_vars/ (a list of hosts has none)."""
         if is_list(source):
             self._list(source)
             return None
@@ -196,7 +196,7 @@ class _Files:
 
 
 def _is_script(path: Path) -> bool:
-    """Whether it is executable and a program. Ansible runs every executable file, and reads one that can't be run."""
+    """Whether a file is executable and a program. Ansible runs each executable file, and reads it if it can't run."""
     if not os.access(path, os.X_OK):
         return False
     with open(path, "rb") as file:
@@ -205,14 +205,14 @@ def _is_script(path: Path) -> bool:
 
 def _is_other(path: Path) -> bool:
     """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's folder may have
-    such."""
+    such files."""
     data = limits.read(path)
     return path.suffix == "" and (b"\0" in data or _KEYS.search(data) is not None)
 
 
 def _like_ini(text: str, suffix: str) -> bool:
-    """Whether a text that is no YAML mapping is meant as INI. A name without an ending may be either; one of YAML is
-    read as INI only where a section or a variable shows that it is."""
+    """Whether a text that is not a YAML mapping is INI. A file without an ending may be either; one with a YAML ending
+    is read as INI only if it has a section or a variable of INI."""
     lines = (line.strip() for line in lines_of(text))
     first = next((line for line in lines if line and line[0] not in "#;"), "")
     if _SECTION.fullmatch(first):

@@ -1,7 +1,8 @@
-"""Words of ssh's command line in an inventory (``ansible_ssh_args`` and others) -> words that ssh can be asked about.
+"""Convert words of ssh's command line in an inventory (``ansible_ssh_args`` and others) to words for ``ssh -G``.
 
-Which options are honoured is not decided here: ssh resolves them, and the table of docs/ssh.md judges the answer. Words
-that are no option of a login (a command, ``-N``, ``-W``) are refused, and so is what turns off the check of host keys.
+This module does not decide which options are honoured: ssh resolves them, and the table of docs/ssh.md judges the
+answer. Words that are not an option of a login (a command, ``-N``, ``-W``) are refused. An option that disables the
+check of host keys is refused too.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from __future__ import annotations
 import re
 import shlex
 
-#: Flags with a value, which ssh takes in this form; as with ``-o`` the first one counts (ssh(1)).
+#: Flags with a value, which ssh accepts in this form; as with ``-o`` the first one counts (ssh(1)).
 _VALUED = set("oJpiFlLRD")
-#: Flags whose last value would win over every ``-o``: these go to ssh as the option that they set.
+#: Flags whose last value would override every ``-o``: they are passed to ssh as the option that they set.
 _OPTIONS = {"c": "Ciphers", "m": "MACs", "b": "BindAddress", "B": "BindInterface", "I": "PKCS11Provider"}
 _OPTIONS |= {"S": "ControlPath", "e": "EscapeChar"}
-#: Flags without a value that say nothing of where to log in.
+#: Flags without a value that do not affect where to log in.
 _PLAIN = set("46aACkKxXY")
-#: How ssh reports, and terminals: provision decides both.
+#: Flags for messages and terminals: provision decides both.
 _WITHOUT_EFFECT = set("qvtT")
 
 
 def words(text: str, passed_over: list[str] | None = None) -> tuple[str, ...]:
-    """Raises ``ValueError`` that names the word which is not understood, or refused. With a list, an option that turns
-    off the check of host keys is passed over, and the list gets the reason."""
+    """Raises ``ValueError`` that names the unknown or refused word. With a list, an option that disables the check of
+    host keys is skipped, and the reason is added to the list."""
     found: list[str] = []
     rest = shlex.split(text)
     while rest:
@@ -54,8 +55,8 @@ def words(text: str, passed_over: list[str] | None = None) -> tuple[str, ...]:
 
 
 def _unsafe(setting: str) -> str:
-    """Why an option that turns off the check of host keys is not followed, or nothing. Raises ``ValueError`` for what
-    is no option."""
+    """Why an option that disables the check of host keys is not followed, or an empty text. Raises ``ValueError`` for
+    a text that is not an option."""
     split = re.match(r"[ \t]*([^ \t=]+)(?:[ \t]*=[ \t]*|[ \t]+|$)(.*)", setting)
     if split is None:
         raise ValueError("-o lacks its option")

@@ -1,4 +1,4 @@
-"""Groups, their children and their hosts: what every reader of an inventory fills, by the rules of Ansible's
+"""Groups, their children and their hosts. Every reader of an inventory fills this tree, by the rules of Ansible's
 ``InventoryData``. The order of hosts and groups is Ansible's too."""
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from provision.text import limits
 from provision.text.merge import refine
 from provision.text.yamlfile import Map
 
-#: Groups that each host may be in, on average, where ranges put it there.
+#: The most groups of a host, on average, where ranges add hosts to groups.
 _GROUPS = 20
 _SAME_NAME = "is a host and a group"
 
 
 class Group(Struct):
-    """``hosts`` and ``children`` are ordered sets: their values mean nothing."""
+    """``hosts`` and ``children`` are ordered sets: their values have no meaning."""
 
     name: str
     hosts: dict[str, None] = field(default_factory=dict)
@@ -34,15 +34,16 @@ class Group(Struct):
 
 
 class Tree(Struct):
-    """Every group by name (``all`` and ``ungrouped`` always among them) and every host with its own variables.
+    """Every group by name (always with ``all`` and ``ungrouped``) and every host with its own variables.
 
-    ``hosts`` are as the files name them, which is how globs and regular expressions name them too. Inventory order is
-    that of the group ``all``: ``members("all")``, after :meth:`finish`.
+    ``hosts`` have the names of the files; globs and regular expressions match these names too. Inventory order is that
+    of the group ``all``: ``members("all")``, after :meth:`finish`.
     """
 
     groups: dict[str, Group] = field(default_factory=lambda: {"all": Group("all"), "ungrouped": Group("ungrouped")})
     hosts: dict[str, Map] = field(default_factory=dict)
-    #: where each host was met first: the magic variables inventory_file and inventory_dir; none of a list of hosts
+    #: the file in which each host occurs first, for the magic variables inventory_file and inventory_dir; None for a
+    #: host of a list
     files: dict[str, Path | None] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     lenient: bool = False
@@ -68,7 +69,7 @@ class Tree(Struct):
         self.groups[parent].children.setdefault(child)
 
     def add_hosts(self, group: str, pattern: str, where: Where, key: str = "", *, expand: bool = True) -> list[str]:
-        """Add the hosts that ``pattern`` names to a group; returns their names."""
+        """Add the hosts that ``pattern`` selects to a group; return their names."""
         try:
             if not expand:
                 names.check(pattern)
@@ -90,7 +91,7 @@ class Tree(Struct):
         return found
 
     def set_host(self, host: str, name: str, value: Any, where: Where) -> None:
-        # With --lenient a group of that name takes the variable: Ansible looks among groups first.
+        # With --lenient a group of that name receives the variable: Ansible searches the groups first.
         _set(self.groups[host].vars if host in self.groups else self.hosts[host], name, value, where)
 
     def set_group(self, group: str, name: str, value: Any, where: Where) -> None:
@@ -103,19 +104,19 @@ class Tree(Struct):
             raise SpecError(f"must be a number, not {value!r}", where=where, key=f"{group}.{name}") from error
 
     def _strict(self, message: str, where: Where, key: str) -> None:
-        """What Ansible lets pass with a warning: an error, and a warning with ``--lenient``."""
+        """What Ansible accepts with a warning: an error, or a warning with ``--lenient``."""
         if not self.lenient:
             raise SpecError(message, where=where, key=key, hint="--lenient makes it a warning, as in Ansible")
         self.notes.append(Note(f"{key}: {message}" if key else message, where, loud=True))
 
     def _bound(self, found: list[str], where: Where, key: str) -> None:
-        """Bound the hosts of all ranges together, and how often groups may name them."""
+        """Limit the number of hosts of all ranges together, and how often groups may name them."""
         most = limits.of(limits.HOSTS)
         if len(found) + len(self.hosts) > most and len(self.hosts.keys() | found) > most:
             raise SpecError(
                 f"the inventory has {limits.more(limits.HOSTS)}", where=where, key=key, hint=limits.hint(limits.HOSTS)
             )
-        # A host that is named by itself costs a line of the file, whose size is bounded already.
+        # A single host costs a line of the file, whose size is limited already.
         if len(found) > 1 and len(found) + self._count > _GROUPS * most:
             raise SpecError(
                 f"the groups have more than {_GROUPS * most:,} hosts, counted once a group",
@@ -125,10 +126,10 @@ class Tree(Struct):
             )
 
     def finish(self) -> None:
-        """Every group without a parent is a child of ``all``; a host of no other group is ``ungrouped``. Raises
-        :class:`SpecError` for a group inside itself."""
+        """Make every group without a parent a child of ``all``, and every host without another group ``ungrouped``.
+        Raises :class:`SpecError` for a group inside itself."""
         top, rest = self.groups["all"], self.groups["ungrouped"]
-        # Ansible has it there from the beginning, so its hosts come first.
+        # Ansible has this child from the beginning, so its hosts come first.
         top.children = {"ungrouped": None, **top.children}
         _check_cycles(self)
         within = {child for group in self.groups.values() for child in group.children}
@@ -159,14 +160,14 @@ class Tree(Struct):
         return self._members[name]
 
     def groups_of(self, host: str) -> list[str]:
-        """All groups of a host but ``all``, by depth, priority and name: the order in which variables win."""
+        """All groups of a host except ``all``, by depth, priority and name: a later group's variables win."""
         return self._groups_of.get(host, [])
 
     def _sort_groups(self) -> None:
         depths: dict[str, int] = {}
 
         def depth(name: str) -> int:
-            """How far a group is below ``all``, by its longest way (Ansible's depth)."""
+            """How far a group is below ``all``, by its longest path (Ansible's depth)."""
             if name not in depths:
                 depths[name] = 0 if name == "all" else 1 + max(depth(parent) for parent in self._parents[name])
             return depths[name]
@@ -181,13 +182,13 @@ class Tree(Struct):
 
 
 def _set(variables: Map, name: str, value: Any, where: Where) -> None:
-    """A dictionary is replaced, as in Ansible; ``spec`` is refined, as everywhere."""
+    """Set a variable: a dictionary is replaced, as in Ansible; ``spec`` is refined, as everywhere."""
     variables[name] = refine(variables[name], value) if name == "spec" and name in variables else value
     variables.where[name] = where
 
 
 def set_all(tree: Tree, hosts: Iterable[str], variables: Map) -> None:
-    """Give each host the same variables."""
+    """Add the same variables to each host."""
     for host in hosts:
         for name, value in variables.items():
             tree.set_host(host, name, value, variables.where[name])
@@ -198,7 +199,7 @@ def valid_group(name: str) -> bool:
 
 
 def _check_cycles(tree: Tree) -> None:
-    """No group is inside itself, and none is so deep that code which follows groups would recurse too far."""
+    """Check that no group is inside itself, and that none is too deep for code that follows groups recursively."""
     below: dict[str, int] = {}  # group -> levels of groups below it
     deepest = limits.of(limits.DEPTH)
 

@@ -1,11 +1,11 @@
-"""Which value a variable has on a host: Ansible's precedence, lowest first.
+"""Which value a variable has on a host, by Ansible's precedence, lowest first.
 
 inventory file ``all`` < other groups' inventory vars < inventory ``group_vars/all`` < playbook ``group_vars/all``
 < inventory ``group_vars/*`` < playbook ``group_vars/*`` < inventory host vars < inventory ``host_vars/*``
 < playbook ``host_vars/*`` < play ``vars`` < ``--extra-vars``. (Ansible, "Variable precedence", items 3 to 22;
 its VARIABLE_PRECEDENCE setting gives the order of the group sources.)
 
-One variable is special: ``spec`` is not replaced but refined (maps merge, lists replace) at every step.
+One variable is special: each step does not replace ``spec`` but refines it (maps merge, lists replace).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Variables:
         return tuple(self.tree.groups_of(host))
 
     def layers(self, host: str, play: Map | None = None) -> list[Map]:
-        """Every layer that a host has, weakest first."""
+        """Every layer of a host, weakest first."""
         own = self.tree.hosts[host]
         above = [play] if play else []
         host_files = [layer for files in self._read("host_vars", host) for layer in files]
@@ -57,7 +57,7 @@ class Variables:
         return values, spec
 
     def _group_layers(self, groups: tuple[str, ...]) -> list[Map]:
-        """Hosts with the same groups share their layers: read and put together once."""
+        """The layers of some groups. Hosts with the same groups share them: they are read and merged once."""
         if groups not in self._shared:
             layers = [self.tree.groups["all"].vars, *(self.tree.groups[name].vars for name in groups)]
             for files in self._read("group_vars", "all"):
@@ -69,7 +69,7 @@ class Variables:
         return self._shared[groups]
 
     def _read(self, kind: str, name: str) -> list[list[Map]]:
-        """Per folder, the maps of ``kind/name`` (a file, or a folder of files)."""
+        """For each folder, the maps of ``kind/name`` (a file, or a folder of files)."""
         return [self._files_of(folder, kind, name) for folder in self.folders]
 
     def _files_of(self, folder: Path, kind: str, name: str) -> list[Map]:
@@ -81,7 +81,7 @@ class Variables:
         return self._files[key]
 
     def _found(self, root: Path, name: str) -> list[Path]:
-        """The first of ``name``, ``name.yml`` ... that there is, as in Ansible: ``web/`` hides ``web.yml``."""
+        """The first of ``name``, ``name.yml`` ... that exists, as in Ansible: ``web/`` hides ``web.yml``."""
         there = [path for suffix in _SUFFIXES if (path := root / f"{name}{suffix}").exists()]
         for path in there[1:]:
             text = f"{path} is not read: {there[0].name} in the same folder hides it, as in Ansible"
@@ -89,7 +89,7 @@ class Variables:
         return [file for path in there[:1] for file in (_inside(path) if path.is_dir() else [path])]
 
     def _names(self, root: Path) -> set[str]:
-        """What stands in ``root``, listed once: 1,000 hosts must not cost 4,000 look-ups."""
+        """The names in ``root``, listed once: 1,000 hosts must not need 4,000 look-ups."""
         if root not in self._listed:
             entries = list(root.iterdir()) if root.is_dir() else []
             self._listed[root] = {e.name for e in entries} | {e.stem for e in entries if e.suffix in _SUFFIXES}
@@ -105,7 +105,7 @@ class Variables:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The files of variables in a folder, name by name, folders without an ending among them."""
+    """The files of variables in a folder, in order of their names, and in subfolders without an ending."""
     found: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith(".") or path.name.endswith("~"):

@@ -1,10 +1,11 @@
-"""Ansible Vault: who knows the passwords, and how a text is decrypted with one.
+"""Ansible Vault: where passwords come from, and how a text is decrypted with one.
 
-The format is 1.1 and 1.2 with AES256 (``ansible.parsing.vault``): PBKDF2-HMAC-SHA256 of 10,000 rounds makes two keys
-and a counter of the password; HMAC-SHA256 of the ciphertext is verified, in constant time, before AES-CTR decrypts.
+The format is 1.1 and 1.2 with AES256 (``ansible.parsing.vault``). PBKDF2-HMAC-SHA256 with 10,000 rounds derives two
+keys and a counter from the password. The HMAC-SHA256 of the ciphertext is verified in constant time before AES-CTR
+decrypts.
 
 A password is read when the first value needs it: from a file, from the output of an executable file, or from the
-terminal. It is never an argument or in the environment of another program.
+terminal. It is never an argument of another program, nor in its environment.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ROUNDS, _KEY, _BLOCK = 10_000, 32, 16
 
 
 class Source(Struct, frozen=True):
-    """A password: its vault id, and the file, or the prompt, that it comes from."""
+    """A password: its vault id, and the file or the prompt that it comes from."""
 
     id: str
     place: str
@@ -42,7 +43,7 @@ class Source(Struct, frozen=True):
 
     @property
     def word(self) -> str:
-        """As ``--vault-id`` takes it, in any working directory."""
+        """The source in the form of ``--vault-id``, for any working directory."""
         return f"{self.id}@{self.place if self.asked else Path(self.place).expanduser().absolute()}"
 
 
@@ -51,7 +52,7 @@ def sources(
 ) -> tuple[Source, ...]:
     """Where passwords come from, in Ansible's order: configured ids, ``--vault-id``, password files, the prompt."""
     default = (settings.get("ANSIBLE_VAULT_IDENTITY", ("defaults", "vault_identity")) or (DEFAULT, Path()))[0]
-    # Of a configured list each word is an id and a path, which stands behind the first @.
+    # Each word of a configured list is an id and a path, which follows the first @.
     found = [
         _source(word, default)
         for word in settings.words("ANSIBLE_VAULT_IDENTITY_LIST", ("defaults", "vault_identity_list"))
@@ -71,7 +72,7 @@ def sources(
 
 
 def of_words(words: Sequence[str]) -> tuple[Source, ...]:
-    """Of ids with files, as :attr:`Source.word` gives them."""
+    """The sources of ids with files, in the form of :attr:`Source.word`."""
     return tuple(_source(word, DEFAULT) for word in words)
 
 
@@ -84,7 +85,7 @@ def _source(word: str, default: str) -> Source:
 
 
 class Vault:
-    """Decrypts with the passwords of ``places``; ``programs``: password files that are executable are run."""
+    """Decrypts with the passwords of ``places``; ``programs``: executable password files are run."""
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class Vault:
 
 
 def of_settings() -> Vault:
-    """With the passwords that the environment and ``ansible.cfg`` name."""
+    """A vault with the passwords that the environment and ``ansible.cfg`` name."""
     return Vault(sources(config.read()))
 
 
@@ -168,7 +169,7 @@ def _asked(question: str) -> str:
 
 
 def _taken_apart(text: str, where: Where) -> tuple[str, bytes, str, bytes]:
-    """Vault id, salt, HMAC and ciphertext of an envelope."""
+    """Split an envelope into vault id, salt, HMAC and ciphertext."""
     head, _, body = text.strip().partition("\n")
     parts = [part.strip() for part in head.split(";")]
     if len(parts) < 3 or parts[1] not in ("1.1", "1.2") or parts[2] != "AES256":
@@ -200,7 +201,7 @@ def _keys(password: bytes, salt: bytes) -> bytes:
 
 
 def _decrypted(password: bytes, salt: bytes, check: str, cipher: bytes) -> bytes | None:
-    """The plain text, or nothing where it was encrypted with another password."""
+    """The plain text; ``None`` where it was encrypted with another password."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, hmac, padding
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes

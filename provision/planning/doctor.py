@@ -1,4 +1,4 @@
-"""Does this host suit? Verdicts on what a look found, before anything is installed.
+"""Judge whether a host is suitable, from the results of a look, before anything is installed.
 
 Sources: Docker's install pages and moby's ``contrib/check-config.sh`` (kernel features), moby's
 ``libnetwork/ipamutils`` (default address pools), wiki.debian.org/LTS and ubuntu.com/about/release-cycle (support).
@@ -25,7 +25,7 @@ _NAMESPACES = ("pid", "net", "ipc", "mnt", "uts", "user")
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 _LEAST_KERNEL = (3, 10)
 _GIB = 1024 * 1024
-#: Free KiB below which an engine can't live, and below which it soon won't.
+#: Free KiB below which an engine can't work, and below which it soon will not.
 _TOO_LITTLE, _LITTLE = 1 * _GIB, 10 * _GIB
 _SKEW = 60
 _DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
@@ -33,7 +33,7 @@ _DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
 
 
 class Verdict(Struct, frozen=True):
-    """``level`` is ok, warning (it works, but ...) or bad (it will not work)."""
+    """``level`` is ok, warning (it works, with a reservation) or bad (it will not work)."""
 
     subject: str
     level: str
@@ -41,7 +41,7 @@ class Verdict(Struct, frozen=True):
 
 
 def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str, str]:
-    """Where the engine will keep its data, and where containerd (``containerd``: its declared root)."""
+    """The data directories of the engine and of containerd (``containerd``: its declared root)."""
     return str(daemon.get("data-root") or "/var/lib/docker"), containerd or CONTAINERD_ROOT
 
 
@@ -54,8 +54,8 @@ def examine(
     engine: Version | None = None,
     containerd: str | None = None,
 ) -> list[Verdict]:
-    """One verdict per subject. ``now`` is the controller's clock, in seconds since the epoch; ``engine`` the version
-    that is to come (``None``: not known), ``containerd`` containerd's declared root."""
+    """Return one verdict per subject. ``now`` is the controller's clock, in seconds since the epoch. ``engine`` is the
+    version to install (``None``: not known), ``containerd`` containerd's declared root."""
     root, other = folders(daemon, containerd)
     prior = words_of(report.fields("doctor", "storage drivers")[0])
     in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
@@ -75,7 +75,7 @@ def examine(
 
 
 def distribution(platform: Platform, today: date) -> Verdict:
-    """How long the host's distribution is supported."""
+    """Judge how long the host's distribution is supported."""
     ends = platform.support_ends
     name = f"{platform.name}, served as {platform.like} (distributions.yml)" if platform.like else platform.name
     if not ends:
@@ -134,7 +134,7 @@ def _firewall(report: HostReport) -> Verdict:
 
 
 def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
-    """``layers``: whether this engine keeps the layers of its images and containers here, and not in the other one."""
+    """Judge the free space. ``layers``: this engine keeps the layers of its images and containers in ``folder``."""
     unfit = "bad" if layers else "warning"
     kind, free, ftype = report.fields("doctor", f"space {folder}")
     subject, gib = f"space {folder}", int(free) / _GIB
@@ -156,7 +156,7 @@ def _clock(report: HostReport, now: float) -> Verdict:
 
 
 def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
-    """Docker's networks against the host's own: bip, and the pools that it takes later networks from."""
+    """Compare Docker's networks with the host's own: bip, and the address pools of later networks."""
     taken = list(_taken(report))
     declared = [("bip", str(daemon["bip"]))] if daemon.get("bip") else []
     declared += [("pool", str(pool.get("base"))) for pool in daemon.get("default-address-pools") or []]
@@ -171,7 +171,7 @@ def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
     if not daemon.get("default-address-pools"):
         clashes = [f"{pool} ({clash})" for pool in _DEFAULT_POOLS if (clash := _clash(pool, taken))]
         if clashes:
-            # Docker passes over a pool that is in use when it makes a network; later ones may still collide.
+            # Docker skips a pool that is in use when it creates a network; later host networks may still collide.
             yield Verdict(
                 "default pools", "warning", f"in use here: {', '.join(clashes)}; declare default-address-pools"
             )
@@ -180,7 +180,7 @@ def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
 
 
 def _taken(report: HostReport) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
-    """The host's networks that are not Docker's own, by what names them."""
+    """The host's networks that are not Docker's own, each with its name."""
     for line in lines_of(report.fields("doctor", "addresses")[0]):
         words = words_of(line)
         if not words[1].startswith((*_DOCKERS_OWN, "lo")):
@@ -195,7 +195,7 @@ def _taken(report: HostReport) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
 
 
 def _clash(text: str, taken: list[tuple[str, ipaddress.IPv4Network]]) -> str | None:
-    """What ``text`` overlaps: empty for nothing, ``None`` when it is no network."""
+    """The name of the network that ``text`` overlaps: empty for none, ``None`` when ``text`` is not a network."""
     try:
         network = ipaddress.IPv4Interface(text).network
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a plan does to a host that runs: which steps restart the daemon, and which end containers."""
+"""What a plan does to running services: which steps restart the daemon, and which stop containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.model import LEVELS, Change, Impact, Plan
 
 
 def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[Impact, ...]:
-    """What each change does. ``containers`` are those that run now, by name, with their restart policy; they
+    """The impact of each change. ``containers`` are those that run now, by name, with their restart policy. They
     ``survive`` a restart of the daemon where live-restore is on by then."""
     found = [one for change in plan.changes if (one := _impact(change)) is not None]
     daemon = [one for one in found if _of_daemon(one)]
@@ -21,7 +21,7 @@ def impacts(plan: Plan, containers: Mapping[str, str], survive: bool) -> tuple[I
 
 
 def _impact(change: Change) -> Impact | None:
-    """Of its first step that has one."""
+    """The impact of the change's first step that has one."""
     found = next((call.impact for call in change.calls if call.impact is not None), None)
     return None if found is None else replace(found, subject=change.resource)
 
@@ -32,7 +32,7 @@ def _ends(containers: Mapping[str, str]) -> Impact:
 
 
 def bridge_blocked(plan: Plan) -> str:
-    """What of docker's bridge the plan changes and a daemon ignores while containers run; empty for nothing."""
+    """The changed setting of docker's bridge that dockerd ignores while containers run; empty for none."""
     calls = [call for change in plan.changes for call in change.calls]
     found = [call.loading.bridge for call in calls if call.engine == "load" and call.loading is not None]
     found += ["bip" for call in calls if call.engine == "bridge"]
@@ -40,8 +40,8 @@ def bridge_blocked(plan: Plan) -> str:
 
 
 def rollback_impacts(plan: Plan, containers: Mapping[str, str]) -> tuple[Impact, ...]:
-    """What a rollback does, where that is more than what the plan itself does: a key that is taken out again keeps its
-    value until a restart, which ends containers unless live-restore was on before and is on then."""
+    """The impact of a rollback, where it exceeds that of the plan itself. A key that the rollback removes keeps its
+    value until a restart. That restart stops containers unless live-restore is on before and after it."""
     for change in plan.changes:
         for call in change.calls:
             loading = call.loading
@@ -57,7 +57,7 @@ def rollback_impacts(plan: Plan, containers: Mapping[str, str]) -> tuple[Impact,
 
 
 def daemon_restarts(impacts: Iterable[Impact]) -> bool:
-    """Whether the daemon itself is restarted, which may end what runs in it."""
+    """Whether the daemon itself restarts, which may stop its containers."""
     return any(one.level == "restart" and _of_daemon(one) for one in impacts)
 
 

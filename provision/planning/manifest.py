@@ -1,6 +1,6 @@
-"""What a play made on a host, kept on the host: so that what is no longer declared can go.
+"""The manifest of a play, kept on the host: what the play made, so that provision can remove what no play declares.
 
-One file per play, a line per thing, in words that an operator can read at 3 a.m.::
+One file per play, one line per object, readable by an operator without tools::
 
     provision-manifest 1
     play Docker hosts
@@ -11,8 +11,8 @@ One file per play, a line per thing, in words that an operator can read at 3 a.m
     hold docker-ce
     container web
 
-A line of a live value (a sysctl, the forward policy) ends with the value from before. Packages, users and data are
-never in it: they go only by ``absent``.
+A line of a live value (a sysctl, the forward policy) ends with the value from before. A manifest never has packages,
+users or data: provision removes them only by ``absent``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HEAD = "provision-manifest 1"
 
 
 class Manifest(Struct, frozen=True):
-    """``entries`` maps what was made (``sysctl net.ipv4.ip_forward``) to what was there before, or ``""``."""
+    """``entries`` maps what was made (``sysctl net.ipv4.ip_forward``) to the value from before, or ``""``."""
 
     play: str
     slug: str
@@ -37,7 +37,7 @@ class Manifest(Struct, frozen=True):
 
     @classmethod
     def parse(cls, slug: str, text: str) -> Self:
-        """Read a manifest; raises ``ValueError`` for a format that a later version of us has written."""
+        """Read a manifest. Raises ``ValueError`` for the format of a later version of provision."""
         head, *lines = lines_of(text) or [""]
         if head != _HEAD:
             raise ValueError(f"the manifest {slug} on the host has the format {head!r}; this version knows {_HEAD!r}")
@@ -65,6 +65,6 @@ def removal(entry: str, before: str, watchers: Watchers) -> Resource | None:
 
 
 def live(entry: str) -> bool:
-    """Whether it is of a live value, which goes back to what it was before."""
+    """Whether an entry is of a live value, which provision restores to its value from before."""
     kind = entry.partition(" ")[0]
     return kind in ENTRIES and ENTRIES[kind].live

@@ -1,4 +1,4 @@
-"""What is wanted and not seen so: that is a plan. The only rule there is."""
+"""A plan is what is declared and not found so by the look. There is no other rule."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from provision.steps.files import put_file, remove_file
 
 
 def drift(resource: Resource, report: Seen) -> Drift | None:
-    """Where ``resource`` is not as wanted, or ``None`` where it is."""
+    """The drift of ``resource``, or ``None`` where it is in the desired state."""
     want, seen = resource.want(), resource.seen(report)
     keys = tuple(key for key, value in want.items() if seen.get(key) != value)
     return Drift(want, seen, keys) if keys else None
 
 
 class Inspection(Struct, frozen=True):
-    """A plan with what is needed to carry it out: all resources (for the look afterwards), the steps that keep the
-    manifests true before and after the changes, and the report that the plan was made on. ``secrets`` are the tokens
-    that the host's own configuration refers to: no other is sent to it."""
+    """A plan, and what is needed to apply it: all resources (for the second look), the steps that update the manifests
+    before and after the changes, and the report that the plan is based on. ``secrets`` are the tokens that the host's
+    own configuration refers to: no other token is sent to the host."""
 
     plan: Plan
     resources: tuple[Resource, ...]
@@ -43,7 +43,7 @@ class Inspection(Struct, frozen=True):
 
 
 def inspection(config: HostConfig, platform: Platform, context: Context, options: Options, report: Seen) -> Inspection:
-    """Plan one host. Raises ``ValueError`` for a manifest that a later version of us wrote."""
+    """Plan one host. Raises ``ValueError`` for a manifest that a later version of provision wrote."""
     resources = compile_catalog(config, platform, context, options)
     report = report.salted(options.salt)
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
@@ -68,14 +68,14 @@ def inspection_of(
     report: Seen,
     desired: tuple[Resource, ...] = (),
 ) -> Inspection:
-    """A plan for resources that no play declares: nothing is remembered of it but what the host itself keeps. Its
+    """A plan for resources that no play declares: no manifest records them, only the host's own record does. Its
     secrets are those of ``desired``, which the plays declare."""
     changes = _changes(resources, report)
     return Inspection(Plan(host, platform, tuple(changes)), resources, report, secrets=_whole(changes, desired))
 
 
 def _whole(changes: list[Change], declared: tuple[Resource, ...]) -> frozenset[str]:
-    """The secrets that a host's resources refer to, which are all that its steps may hold, and whole. A host in the
+    """The secrets that a host's resources refer to. The steps may hold only these, and only whole tokens. A host in the
     desired state needs none. Raises :class:`SpecError`."""
     if not changes:
         return frozenset()
@@ -90,7 +90,7 @@ def _whole(changes: list[Change], declared: tuple[Resource, ...]) -> frozenset[s
 def _makes(
     config: HostConfig, platform: Platform, context: Context, options: Options, resources: tuple[Resource, ...]
 ) -> dict[str, set[str]]:
-    """Per play (by slug), the manifest entries of what it declares."""
+    """The manifest entries of what each play declares, by the play's slug."""
     if len(config.plays) == 1:
         return {config.plays[0].slug: {entry for resource in resources for entry in resource.makes}}
     made = {}
@@ -102,10 +102,10 @@ def _makes(
 
 
 def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[str, set[str]]) -> dict[str, str]:
-    """Entries that a play of this run made and no play declares any more -> what was there before."""
+    """Entries that a play of this run made and that no play declares now -> the value from before."""
     declared = set().union(*makes.values())
     kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
-    # What is declared absent is a resource of its own already.
+    # What is declared absent has its own resource already.
     spec = config.spec
     kinds: dict[str, Mapping[str, Any]] = {
         "file": spec.files,
@@ -124,9 +124,9 @@ def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[
 
 
 def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> set[str]:
-    """Entries that stay as they are although no play declares them any more, for a dockerd that runs needs them.
+    """Undeclared entries that stay as they are because a running dockerd needs them.
 
-    It is what dockerd makes of a host by itself: it switches forwarding on, and then drops what is forwarded for
+    dockerd changes these settings of a host itself: it enables forwarding, and then drops the forwarded packets of
     others (moby, setup_ip_forwarding.go).
     """
     if report.get("docker", "daemon") is None:
@@ -140,8 +140,8 @@ def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> s
 
 
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
-    """Removals come before the services and the store, which must see which files are removed. What docker has comes
-    after them: containers that go first, for they may have what others need, and networks that go last."""
+    """Removals come before the services and the store, which must see the files that are removed. docker's objects come
+    after them: first the containers to remove, because they may use other objects, and last the networks to remove."""
     outgoing = [resource for resource in removals if isinstance(resource, OUTGOING)]
     latest = [resource for resource in removals if isinstance(resource, LATEST)]
     files = [resource for resource in removals if not isinstance(resource, (*OUTGOING, *LATEST))]
@@ -155,8 +155,8 @@ def _first(resources: tuple[Resource, ...], kinds: tuple[type, ...]) -> int:
 
 
 def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
-    """A resource sees what those before it are about to replace. Before the first write to a file that a service
-    watches comes the mark that makes the restart survive the death of this run."""
+    """A resource sees the changes of the resources before it. Before the first write to a file that a service watches
+    comes a mark, so that the service is restarted even if this run dies."""
     changes: list[Change] = []
     for resource in resources:
         found = drift(resource, report)
@@ -169,11 +169,11 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
 
 
 def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
-    """dockerd is asked for its opinion of a daemon.json by the version that will load it: before the file is swapped,
-    or after an upgrade before the restart. ``there`` is what the host has for it now."""
+    """The dockerd that will load a daemon.json validates it first: before the file is replaced, or after an upgrade
+    and before the restart. ``there`` is the host's current file."""
     upgraded = any(change.resource == "packages:all" for change in changes)
     asked, result = False, []
-    # What the host has is shown to no reader of a plan file: it may be readable by root alone.
+    # A plan file does not show the host's current file: perhaps only root may read it.
     private = True
     for change in changes:
         calls: list[Call] = []
@@ -197,7 +197,7 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
 
 
 def _bridge_checks(changes: list[Change]) -> list[Call]:
-    """Before anything of docker's is touched: dockerd would take the file, and not do what it says of its bridge."""
+    """Checks before any change of docker: dockerd would accept the file, but not apply its settings of the bridge."""
     loading = [
         call.loading
         for change in changes
@@ -232,9 +232,9 @@ def _bookkeeping(
     resources: tuple[Resource, ...],
     report: Seen,
 ) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
-    """The manifests before the changes (what was made and what is about to be) and after them (what is left).
+    """The manifests before the changes (what was made and what will be made) and after them (what is left).
 
-    Only what this tool changes is made by it: a thing that was right before we came is not ours to remove.
+    provision owns only what it changed: it does not remove an object that was up to date before its first run.
     """
     changed = {change.resource: change for change in changes}
     before: dict[str, str] = {}
@@ -246,7 +246,7 @@ def _bookkeeping(
     for play in config.plays:
         old = manifests.get(play.slug, Manifest(play.play, play.slug, {}))
         grown = {entry: value for entry, value in before.items() if entry in makes[play.slug]}
-        # What stood there when we first came stays the value to go back to.
+        # The value from before provision's first change stays the value to restore.
         during = Manifest(play.play, play.slug, {**grown, **old.entries})
         after = Manifest(play.play, play.slug, {e: v for e, v in during.entries.items() if e not in gone})
         written = manifests[play.slug].text() if play.slug in manifests else ""

@@ -1,11 +1,11 @@
-"""A plan as a file: what would be done to each host, to the byte. An operator approves it, ``apply --plan`` does it.
+"""A plan as a file: what would be done to each host, exactly. An operator approves it, ``apply --plan`` applies it.
 
-It holds no code and is no source of what is done: ``apply --plan`` plans again, and goes on with hosts whose plan is
-the very one in the file. So a file that was tampered with can only keep hosts from being changed.
+It holds no code, and nothing is executed from it: ``apply --plan`` plans again, and continues only with hosts whose
+plan equals the one in the file. So a manipulated file can only prevent changes of hosts.
 
-It has no secret, and no text that only some users of a host may read: references, which are the same in every run,
-and keyed hashes stand for them. So a value that has changed since is noticed, and the file does not tell what it is.
-The salt that keys the hashes stands in the file.
+It has no secret, and no text that only some users of a host may read. It has references instead, which are the same in
+every run, and keyed hashes. So provision notices a value that changed since, and the file does not disclose the value.
+The file holds the salt of the hashes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from provision.project.rollout_options import RolloutOptions
 from provision.secrets.private_file import write_private
 from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 
-#: 3: keyed hashes for what is not shown, impacts (those of a rollback too), and the rollout with its commands.
+#: Format 3: keyed hashes for what is not shown, impacts (also of a rollback), and the rollout with its commands.
 _FORMAT = "provision-plan-3"
 
 
 class PlanFile(Struct, frozen=True):
-    """``head`` says who made it, when and of what; ``salt`` keys its hashes; ``rollout`` is what :func:`rollout` made
-    of the plays, and ``hosts`` what :func:`entry` made of each host's plan."""
+    """``head`` says who made the plan, when and of what. ``salt`` keys its hashes. ``rollout`` is the result of
+    :func:`rollout` for the plays, and ``hosts`` has the result of :func:`entry` for each host's plan."""
 
     head: dict[str, Any]
     salt: Salt
@@ -40,9 +40,9 @@ class PlanFile(Struct, frozen=True):
 
 
 def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
-    """One host's plan, with all that matters: what is not in the desired state, what the host has, every step, and what
-    is restarted or stopped, by the plan and by its rollback. It is compared with that of another process, so it has
-    references in the place of secrets.
+    """Everything that matters of one host's plan: what is not in the desired state, what the host has, every step, and
+    what the plan and its rollback restart or stop. Another process compares it with its own plan, so it has references
+    in the place of secrets.
     """
     if plan.entry is not None:
         return dict(plan.entry)
@@ -69,7 +69,7 @@ def _impacts(found: Iterable[Impact]) -> list[dict[str, str]]:
 
 
 def _state(value: str | None, salt: Salt) -> str | None:
-    # A plain text: what is withheld equals no text that was read from a file.
+    # Plain text: a withheld value never equals text that was read from a file.
     return None if value is None else str(fingerprinted(value, salt))
 
 
@@ -82,8 +82,9 @@ def _step(call: Call, salt: Salt) -> dict[str, Any]:
 
 
 def rollout(configs: Iterable[HostConfig], folder: Path) -> dict[str, Any]:
-    """How the hosts would be processed: the ``rollout`` of each play, the commands of each host with its variables in
-    them, and the SHA-256 of each file in ``folder`` (the playbook's, where they run) that a command names."""
+    """How the hosts would be processed: the ``rollout`` of each play, the commands of each host with its variables
+    filled in, and the SHA-256 of each file in ``folder`` that a command names. The commands run in ``folder``, which is
+    the playbook's."""
     plays: dict[str, Any] = {}
     hosts: dict[str, Any] = {}
     argvs: list[tuple[str, ...]] = []
@@ -109,13 +110,13 @@ def rollout(configs: Iterable[HostConfig], folder: Path) -> dict[str, Any]:
 
 
 def _plain(rollout_options: RolloutOptions) -> dict[str, Any]:
-    """As JSON has it, so that it equals what is read again."""
+    """The options in JSON's types, so that they equal what is read from a file."""
     found: dict[str, Any] = json.loads(json.dumps(rollout_options.model_dump(), default=str))
     return found
 
 
 def _files(argv: tuple[str, ...], folder: Path) -> dict[str, str]:
-    """A word without a slash at the first place is a program on PATH (execvp(3))."""
+    """The files that a command names. A first word without a slash is a program on PATH (execvp(3))."""
     found = {}
     for place, word in enumerate(argv):
         path = folder / word
@@ -126,7 +127,7 @@ def _files(argv: tuple[str, ...], folder: Path) -> dict[str, str]:
 
 
 def other_rollout(approved: Mapping[str, Any], now: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
-    """What of the rollout of ``hosts`` is not as it was approved, in words."""
+    """The differences between the rollout of ``hosts`` and the approved one, as texts."""
     found = []
     for play, rollout_options in now["plays"].items():
         before = approved["plays"].get(play, {})
@@ -138,7 +139,7 @@ def other_rollout(approved: Mapping[str, Any], now: Mapping[str, Any], hosts: It
 
 
 def text(plan: PlanFile) -> bytes:
-    """The file. In ASCII: what a host has in a file may be no UTF-8."""
+    """The file's content. In ASCII, because a file on a host may not be UTF-8."""
     whole = {
         "format": _FORMAT,
         **plan.head,
@@ -150,12 +151,12 @@ def text(plan: PlanFile) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Readable by its owner only: it has the text of files that would be written."""
+    """Write a plan file that only its owner can read: it has the text of files that would be written."""
     write_private(path, data.decode("ascii"))
 
 
 def load(path: Path) -> bytes:
-    """The bytes of a plan file, read once: what is verified is what is parsed. Raises :class:`UsageError`."""
+    """The bytes of a plan file, read once: the verified bytes are the parsed ones. Raises :class:`UsageError`."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -163,7 +164,7 @@ def load(path: Path) -> bytes:
 
 
 def parse(path: Path, data: bytes) -> PlanFile:
-    """The plan in ``data``, which was read from ``path``. Raises :class:`UsageError` for what is no plan."""
+    """Parse the plan in ``data``, which was read from ``path``. Raises :class:`UsageError` for an invalid plan."""
     try:
         whole = json.loads(data)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A plan -> one host's part of a run: its steps in order, what is risky about them, and what undoes them."""
+"""Make one host's part of a run from its plan: the steps in order, which of them are risky, and what undoes them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def work(
     secrets: frozenset[str] = frozenset(),
     data_root: str = "",
 ) -> Work:
-    """What is about to be made is remembered before it is made, and forgotten only after it is gone: a run that dies
-    in between loses nothing. ``risky`` are further paths and units that the spec calls so; ``max_impact`` is the most
-    that a rollback may do to what runs; ``data_root`` is where the engine of the spec keeps its data."""
+    """The manifests record an object before it is made, and forget it only after it is removed: a run that dies in
+    between loses nothing. ``risky`` are further paths and units that the spec declares risky. ``max_impact`` is the
+    highest permitted impact of a rollback. ``data_root`` is the data directory of the spec's engine."""
     more = tuple(risky)
     steps = (
         *(Step("manifest", call) for call in remember),
@@ -33,19 +33,19 @@ def work(
     )
     keep = tuple(_keep(steps, max_impact))
     if data_root and any(step.call.engine for step in steps):
-        # First, so that it is undone last: docker must not start by its new files again.
+        # First, so that it is undone last: docker must not start again with its new files.
         keep = (Kept("store", data_root), *keep)
     undo = frozenset(function for kind, _, _ in keep for function in KINDS[kind].functions)
     return Work(run, plan, steps, tuple(_base(keep, report)), keep, confirm_within, health, secrets, undo)
 
 
 def _risky(call: Call, more: tuple[str, ...]) -> bool:
-    """Whether a step may shut the operator out. ``more`` are paths and units that the spec calls risky."""
+    """Whether a step may lock the operator out. ``more`` are paths and units that the spec declares risky."""
     return call.risk is not Risk.NONE or any(one.startswith(more) for one in (*call.replaces, *call.touches) if more)
 
 
 def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, str]]:
-    """What the host must still have when the job begins, as the look saw it."""
+    """What the host must still have when the job begins, as the look found it."""
     for kind, path, _ in keep:
         identity = KINDS[kind].identity
         seen = report.get("file", path) if identity is not None else None
@@ -54,7 +54,7 @@ def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, 
 
 
 def _keep(steps: tuple[Step, ...], max_impact: str | None) -> Iterator[Kept]:
-    """What the steps need to be undone, each thing once, in the order in which the host keeps it."""
+    """What the host must keep to undo the steps, each item once, in the order in which the host keeps it."""
     loads = {step.call.loading.unit: step.call.loading for step in steps if step.call.loading is not None}
     kept = dict.fromkeys(one for step in steps for one in step.call.keeps)
     for one in sorted(kept, key=lambda one: KINDS[one.kind].stage):
@@ -63,7 +63,7 @@ def _keep(steps: tuple[Step, ...], max_impact: str | None) -> Iterator[Kept]:
 
 
 def _loading(found: Loading, max_impact: str | None) -> str:
-    """How a service loads its files again after a rollback: a line of words, the keys that need a restart for it, and
-    the files (sh/fix/restore.sh, undo_facts)."""
+    """How a service loads its files after a rollback: a line of words, then the keys that need a restart, and the files
+    (sh/fix/restore.sh, undo_facts)."""
     words = (found.undo, found.before, max_impact or "", "live" if found.live else "-")
     return f"{','.join(words)}\n{found.undo_keys}\n{found.watched}"

@@ -1,4 +1,4 @@
-"""A run's record on a host -> the resources that bring back what it replaced."""
+"""Make the resources that restore what a run replaced, from the run's record on a host."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from provision.resources.store import Store
 def resources(
     run: str, record: HostReport, desired: Iterable[Resource], lock_timeout: int, secrets: Collection[str] = ()
 ) -> tuple[Resource, ...]:
-    """In the order in which a spec's are put right: settings, files, packages, services. ``desired`` is what the spec
-    wants, whose services know which files they watch; ``secrets`` are the tokens that it refers to. Raises
+    """The resources in a spec's order: settings, files, packages, services. ``desired`` are the spec's resources, whose
+    services know which files they watch; ``secrets`` are the tokens that the spec refers to. Raises
     :class:`Unfixable` where there is no such record."""
     state, *text = record.fields("before", run)
     if state == "none":
@@ -45,7 +45,7 @@ def resources(
 
 
 def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:
-    """What docker has must not be lost sight of on the way back either."""
+    """The stores of a rollback: it must keep docker's objects reachable too."""
     daemon: dict[str, Any] | None = None
     for kind, _, path in before.lines:
         if path == daemon_json.DAEMON_JSON and kind in ("file", "absent"):

@@ -1,8 +1,8 @@
-"""What can be undone, a kind an entry: how a run keeps it on the host and the host restores it, what
-``provision rollback`` makes of its record later, and what removes it when no play declares it any more.
+"""What can be undone, one entry a kind. An entry says how a run keeps the old state on the host and how the host
+restores it. It also says what ``provision rollback`` makes of the record later, and what removes an undeclared object.
 
 :mod:`provision.planning.prepare` (the undo of a run), :mod:`provision.planning.rollback` and
-:mod:`provision.planning.manifest` read this registry, and know no kind by name.
+:mod:`provision.planning.manifest` read this registry, and name no kind themselves.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Line(NamedTuple):
 
 
 class Record(Struct, frozen=True):
-    """A run's record, and what is needed to read it: the ``services`` of the spec by unit, the ``watchers`` of each
-    path, and the ``secrets`` (tokens) that the spec refers to."""
+    """A run's record, and what is needed to read it: the spec's ``services`` by unit, the ``watchers`` of each path,
+    and the ``secrets`` (tokens) that the spec refers to."""
 
     lines: tuple[Line, ...]
     report: HostReport
@@ -59,13 +59,13 @@ class Record(Struct, frozen=True):
 
     @property
     def versions(self) -> dict[str, str]:
-        """The packages that were there before the run."""
+        """The versions of packages that the host had before the run."""
         return {word: rest for kind, word, rest in self.lines if kind == "package" and rest != "absent"}
 
 
 class Place(enum.IntEnum):
-    """The order of a rollback: as a spec's resources are put right. What docker has comes last: what was not there is
-    removed first where it runs, and last where others may use it."""
+    """The order of a rollback, which is that of a spec's resources. docker's objects come last. The
+    first of them to be removed are new projects and containers, the last are new networks, which containers may use."""
 
     SETTINGS = 1
     FILES = 2
@@ -86,10 +86,10 @@ Restored = Iterator[tuple[Place, Resource]]
 class Kind(Struct, frozen=True):
     """A kind of :class:`~provision.model.Kept`.
 
-    ``keep`` is the shell function that keeps it (``keep`` itself where it only writes a line). ``lines`` are the lines
-    that it writes into the record, by their first word. ``stage`` orders what is kept: files first, services last.
-    ``identity`` says what of a look's words on a path must still hold when a job begins. ``entries`` are the manifest
-    entries of such a thing, by their first word.
+    ``keep`` is the shell function that saves the old state (``keep`` itself where it only writes a line). ``lines`` are
+    the lines that it writes into the record, by their first word. ``stage`` orders what is saved: files first, services
+    last. ``identity`` selects which words of a look on a path must still hold when a job begins. ``entries`` are the
+    manifest entries of such an object, by their first word.
     """
 
     keep: str
@@ -104,16 +104,16 @@ class Kind(Struct, frozen=True):
 
 
 class RecordLine(Struct, frozen=True):
-    """``undo`` is the shell function that restores what a line names (``undo_one`` where that is a line of its own;
-    empty where another line of the same thing restores it). ``before`` makes the resources that bring it back later."""
+    """``undo`` is the shell function that restores what a line names. It is ``undo_one`` for a line of its own, and
+    empty where another line of the same object restores it. ``before`` makes the resources that restore it later."""
 
     undo: str = ""
     before: Callable[[Line, Record], Restored] | None = None
 
 
 class Entry(Struct, frozen=True):
-    """``remove`` makes the resource that removes what is no longer declared: of the rest of the entry, of the value
-    from before, and of the services that watch each path. A ``live`` entry ends with the value from before."""
+    """``remove`` makes the resource that removes what is no longer declared. Its arguments are the rest of the entry,
+    the value from before, and the services that watch each path. A ``live`` entry ends with the value from before."""
 
     remove: Callable[[str, str, Watchers], Resource | None]
     live: bool = False
@@ -125,7 +125,7 @@ def _file(line: Line, record: Record) -> Restored:
     what, mode, owner, group = stat.rsplit(":", 3)
     if not what.startswith("regular"):
         raise Unfixable(f"{path} was a {what}; bring it back by hand")
-    # A diff of what not every user of the host may read could show a secret.
+    # A diff of a file that not every user of the host may read could show a secret.
     private = not readable(record.report, path, mode)
     watchers = record.watchers.get(path, ())
     content, mode = decoded(encoded), f"{int(mode, 8):04o}"
@@ -137,7 +137,7 @@ def _new_file(line: Line, record: Record) -> Restored:
 
 
 def _package(line: Line, record: Record) -> Restored:
-    """All packages change in one transaction: the first line stands for all of them."""
+    """All packages change in one transaction: the first line represents all of them."""
     versions = record.versions
     if line.word == next(iter(versions), None):
         yield Place.PACKAGES, Packages(versions, lock_timeout=record.lock_timeout)
@@ -173,7 +173,7 @@ def _network(line: Line, record: Record) -> Restored:
 
 
 def _image(line: Line, record: Record) -> Restored:
-    """Images that came with the run stay: they disturb nothing."""
+    """Images that the run added stay: they disturb nothing."""
     if line.word != "absent":
         yield Place.IMAGES, ImageBefore(line.rest, line.word)
 
@@ -187,8 +187,8 @@ def _compose(line: Line, record: Record) -> Restored:
 
 
 def _container(line: Line, record: Record) -> Restored:
-    """The label of a container says how provision made it, and the record which image it was of. One that another
-    party had made can't be made again."""
+    """A container's label says how provision made it, and the record has its image. provision can't make a container
+    again that another party had made."""
     name = line.rest
     if line.word == "absent":
         yield Place.NEW_CONTAINERS, NoContainer(name)
@@ -254,16 +254,17 @@ def _whole(seen: str) -> str:
 
 
 def _directory(seen: str) -> str:
-    """A directory without what changes with what is in it: times and size. See ``base_now`` in the host's script."""
+    """A directory's words without times and size, which change with its content. See ``base_now`` in the host's
+    script."""
     kind, *fields = seen.split(":")
     return ":".join((kind, *fields[:3], *fields[4:5]))
 
 
-#: Stages of keeping: files and what goes with them, then packages and live settings, then all else, then services.
+#: Stages of keeping: files and what belongs to them, then packages and live settings, then the rest, then services.
 _FILES, _SETTINGS, _OBJECTS, _SERVICES = range(4)
 
 KINDS: Mapping[str, Kind] = {
-    # What a new engine has brought to its data-root: undone last, so kept first.
+    # What a new engine wrote to its data-root: undone last, so kept first.
     "store": Kind("keep_store", {"store": RecordLine("undo_store")}, _FILES),
     "file": Kind(
         "keep_file",
@@ -272,7 +273,7 @@ KINDS: Mapping[str, Kind] = {
         _whole,
         {"file": Entry(_undeclared_file)},
     ),
-    # The address of docker's bridge, which goes with daemon.json.
+    # The address of docker's bridge, which belongs to daemon.json.
     "bridge": Kind("keep", {"bridge": RecordLine("undo_bridge")}, _FILES),
     "package": Kind(
         "keep", {"package": RecordLine("", _package)}, _SETTINGS, entries={"hold": Entry(_undeclared_hold)}
@@ -292,7 +293,7 @@ KINDS: Mapping[str, Kind] = {
         entries={"forward": Entry(_undeclared_forward, live=True)},
     ),
     "hostname": Kind("keep", {"hostname": RecordLine("undo_one", _hostname)}, _SETTINGS),
-    # A directory that is there, and those that are made for a file.
+    # An existing directory, and the directories that are created for a file.
     "folder": Kind(
         "keep_folder", {"owned": RecordLine("undo_owned"), "folder": RecordLine("undo_one")}, _OBJECTS, _directory
     ),
@@ -336,6 +337,6 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
-#: First word of a record's line, and of a manifest's entry -> what is known of it.
+#: First word of a record's line, and of a manifest's entry -> the registry's entry.
 LINES: Mapping[str, RecordLine] = {word: line for kind in KINDS.values() for word, line in kind.lines.items()}
 ENTRIES: Mapping[str, Entry] = {word: entry for kind in KINDS.values() for word, entry in kind.entries.items()}

@@ -1,9 +1,9 @@
-"""What a host's script sends: frames of fields, decoded as they come, and the state that a look reports.
+"""The protocol of a host's script: frames of fields, decoded as they arrive, and the state that a look reports.
 
 A frame is a count, a semicolon and that many netstrings, then a newline: ``2;4:file,6:/etc/x,\\n``.
 
-This is where text from a host comes in, so this is where it loses what could be taken for a secret's token:
-:class:`Frames` sees to the fields, :func:`text` and :func:`parsed` to what is packed in them.
+Text from a host enters the program here, so here it loses everything that could be taken for a secret's token:
+:class:`Frames` treats the fields, :func:`text` and :func:`parsed` treat what is packed in them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 from provision.model import ANSWER_LIMIT, Salt
 from provision.secrets.secret import each, foreign
 
-#: The script's first line; the number is the version of what follows.
+#: The script's first line. The number is the version of the frames that follow.
 BEGIN = b"provision 1\n"
 
 
-#: The most fields of one answer. Each costs Python some 60 bytes besides its text, however short it is.
+#: The most fields of one answer. Each field costs Python about 60 bytes besides its text, however short it is.
 FIELDS = 500_000
-#: The most bytes before the first line: what the start files of a login shell print.
+#: The most bytes before the first line: output of the start files of a login shell.
 NOISE = 1024 * 1024
 
 
 class WireError(Exception):
-    """What came is not what provision's script sends."""
+    """The received bytes are not what provision's script sends."""
 
 
 class TooMuch(WireError):
@@ -40,7 +40,7 @@ class TooMuch(WireError):
 
 
 def beyond(limit: int) -> TooMuch:
-    """The error for an answer of more than ``limit`` bytes; it names the variable that raises the limit."""
+    """Return the error for an answer of more than ``limit`` bytes; it names the variable that raises the limit."""
     return TooMuch(f"{_size(limit)} in one answer (provision_answer_limit)")
 
 
@@ -51,8 +51,8 @@ def _size(limit: int) -> str:
 class Frames:
     """Decode a stream of frames; feed it bytes as they arrive.
 
-    Every byte is looked at once and copied twice at most, in whatever pieces it comes. ``limit`` is the most bytes of
-    the whole stream. A field or a count that announces more than is left is refused before its bytes come.
+    Every byte is read once and copied twice at most, whatever the size of the pieces. ``limit`` is the most bytes of
+    the whole stream. A field or a count that announces more than is left is refused before its bytes arrive.
     """
 
     def __init__(self, limit: int = ANSWER_LIMIT) -> None:
@@ -60,18 +60,18 @@ class Frames:
         self._taken = 0
         self._held = 0
         self._begun = False
-        #: the end of what came before the first line
+        #: the last bytes that came before the first line
         self.noise = b""
         #: bytes that are not decoded yet
         self._rest = bytearray()
-        #: of the frame that is under way: its number of fields, those that are complete, and the next one's length
+        #: of the frame in progress: its number of fields, its complete fields, and the length of the next field
         self._count: int | None = None
         self._fields: list[str] = []
         self._length: int | None = None
         self._left = FIELDS
 
     def feed(self, data: bytes) -> Iterator[tuple[str, ...]]:
-        """The frames that are complete now. Raises :class:`WireError` at the first byte that fits no frame, and
+        """Return the frames that are complete now. Raises :class:`WireError` at the first byte that fits no frame, and
         :class:`TooMuch` for more than the limits allow."""
         self._taken += len(data)
         if self._taken > self._limit:
@@ -92,18 +92,18 @@ class Frames:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a frame has begun and not ended. Noise before the first line is no frame."""
+        """Whether a frame has begun and not ended. Noise before the first line is not a frame."""
         return self._begun and (bool(self._rest) or self._count is not None)
 
     def _begin(self) -> bool:
-        """Pass over what comes before the first line; of it only what may be the line's beginning is kept."""
+        """Skip what comes before the first line. Keep only bytes that may be the beginning of that line."""
         place = self._rest.find(BEGIN)
         if place >= 0:
             self._begun = True
             del self._rest[: place + len(BEGIN)]
             return True
         passed = max(0, len(self._rest) - len(BEGIN) + 1)
-        # With what may yet be the line's beginning: if nothing follows it was noise too.
+        # This includes what may be the beginning of the first line: if nothing follows, those bytes were noise too.
         self.noise = (self.noise[: len(self.noise) - self._held] + bytes(self._rest))[-_NOISE_KEPT:]
         self._held = min(len(self._rest) - passed, len(self.noise))
         del self._rest[:passed]
@@ -112,8 +112,8 @@ class Frames:
         return False
 
     def _step(self, place: int) -> tuple[tuple[str, ...] | None, int]:
-        """Take a number, a field or the end of a frame from ``place`` on: the frame that ends there, and the place
-        behind. Raises :class:`_Unfinished` where the rest has not come."""
+        """Read a number, a field or the end of a frame at ``place``. Return the frame that ends there, and the place
+        behind it. Raises :class:`_Unfinished` where the rest has not arrived."""
         if self._count is None:
             self._count, place = self._number(place, b";")
             if not self._count:
@@ -145,7 +145,7 @@ class Frames:
         return None, place
 
     def _number(self, place: int, end: bytes) -> tuple[int, int]:
-        """The number from ``place`` to ``end``, and the place behind it."""
+        """Return the number from ``place`` to ``end``, and the place behind it."""
         stop = self._rest.find(end, place, place + _DIGITS + 1)
         digits = self._rest[place : stop if stop >= 0 else place + _DIGITS + 1]
         if (digits and not digits.isdigit()) or len(digits) > _DIGITS or (stop >= 0 and not digits):
@@ -159,13 +159,13 @@ class Frames:
 
 
 class _Unfinished(Exception):
-    """The rest of what begins at ``place`` has not come yet."""
+    """The rest of the item that begins at ``place`` has not arrived yet."""
 
     def __init__(self, place: int) -> None:
         self.place = place
 
 
-#: How much of what came before the first line is kept for a message, in bytes.
+#: How many bytes before the first line are kept for a message.
 _NOISE_KEPT = 2000
 #: The most digits of a number.
 _DIGITS = 10
@@ -189,17 +189,17 @@ class Seen:
 
     @classmethod
     def of(cls, frames: list[tuple[str, ...]]) -> Seen:
-        """Raises :class:`WireError` when a file changed while it was looked at, holds NUL bytes where none fit, or is
-        reported without its state."""
+        """Raises :class:`WireError` when a file changed while the host read it, holds NUL bytes where none are allowed,
+        or is reported without its state."""
         fields = {(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames}
         return cls(fields, contents=_cut(fields))
 
     def after(self, paths: frozenset[str]) -> Seen:
-        """The same report, for a resource that comes after changes to ``paths``."""
+        """Return the same report, for a resource that comes after changes to ``paths``."""
         return Seen(self._frames, self.pending | paths, self._contents, self.salt)
 
     def salted(self, salt: Salt) -> Seen:
-        """The same report, whose values that are not shown have hashes under this salt."""
+        """Return the same report; values that are not shown have hashes under this salt."""
         return Seen(self._frames, self.pending, self._contents, salt)
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
@@ -215,12 +215,12 @@ class Seen:
         return {key: fields for (name, key), fields in self._frames.items() if name == kind}
 
 
-#: The last file of every piece of contents; its text without the newline that the shell cuts off.
+#: The last file of every piece of contents. This is its text without the newline, which the shell removes.
 _SENTINEL = b"Linux"
 
 
 def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
-    """One piece with all small files' bytes -> the bytes of each, by the sizes that stat gave."""
+    """Split one piece with the bytes of all small files into the bytes of each file, by the sizes that stat gave."""
     contents = {path: decoded("".join(data)) for (kind, path), data in fields.items() if kind == "content"}
     sent, *paths = fields.get(("contents", ""), ("",))
     piece = sent.encode("utf-8", "surrogateescape")
@@ -238,7 +238,7 @@ def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
 
 
 def decoded(field: str) -> bytes:
-    """A field that was sent in base64. Raises :class:`WireError` for what is none."""
+    """Decode a field that was sent in base64. Raises :class:`WireError` for invalid base64."""
     try:
         return base64.b64decode(field)
     except (binascii.Error, ValueError) as error:
@@ -246,14 +246,14 @@ def decoded(field: str) -> bytes:
 
 
 def text(content: bytes | bytearray) -> str:
-    """A host's bytes as text, in which nothing is a token. ``encode("utf-8", "surrogateescape")`` gives the same bytes
-    again, whatever they are."""
+    """A host's bytes as text that holds no token. ``encode("utf-8", "surrogateescape")`` gives the same bytes again,
+    whatever they are."""
     return foreign(content.decode("utf-8", "surrogateescape"))
 
 
 def parsed(field: str) -> Any:
-    """JSON that a program on the host printed; its escapes may spell a token that the field itself does not hold.
-    Raises :class:`WireError` for what is none, or nests too deeply."""
+    """Parse JSON that a program on the host printed. Its escapes may spell a token that the field itself does not hold.
+    Raises :class:`WireError` for invalid JSON, and for JSON that nests too deeply."""
     try:
         return each(json.loads(field), foreign)
     except RecursionError as error:

@@ -1,7 +1,7 @@
-"""Calls -> the text of the scripts that a host runs. The only place that quotes.
+"""Make the scripts that a host runs from calls. This is the only module that quotes for the shell.
 
-The whole script is one function that is called on the last line, so a transfer that breaks off does nothing.
-It reads nothing from its standard input once it runs, so no program can eat it.
+The whole script is one function that is called on the last line, so an incomplete transfer does nothing.
+The running script reads nothing from its standard input, so no program can consume a part of it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from provision.remote.transaction import Work
 from provision.secrets import secret
 
 SH = Path(__file__).parent.parent / "sh"
-#: What every script begins with.
+#: The files that every script begins with.
 _PRELUDE = (SH / "environment.sh", SH / "prelude.sh")
 MANIFESTS = "/var/lib/provision/manifests"
 RUNS = "/var/lib/provision/runs"
 
-#: A look that depends on the flavour is made for each of them; the host takes its own.
+#: Flavour -> looks. A look that depends on the flavour is made for each flavour; the host runs its own.
 Looks = dict[str, Sequence[Call]]
-#: Of a row of the table of distributions: ID, oldest version, the first that another row is for, flavour.
+#: Of a row of the table of distributions: ID, oldest version, the first version of the next row, flavour.
 _Arm = tuple[str, str, str, str]
 
 _Asked = TypeVar("_Asked", bound=Hashable)
@@ -39,8 +39,8 @@ _FINDING = threading.RLock()
 
 
 def _once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
-    """What has been found is kept. All hosts' threads ask for the same in the same moment: they wait for the first of
-    them, for each of them would read all the files."""
+    """Cache the results. The threads of all hosts ask for the same result at the same moment: the first one finds it,
+    and the others wait, because otherwise each of them would read all the files."""
     kept = lru_cache(maxsize=256)(find)
 
     @wraps(find)
@@ -52,13 +52,13 @@ def _once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
 
 
 def quote(word: str) -> str:
-    """``word`` as one word of the shell, byte for byte (POSIX: nothing is special between single quotes)."""
+    """``word`` as one word of the shell, byte for byte (POSIX: no character is special between single quotes)."""
     if "\0" in word:
         raise ValueError("a NUL byte can't be in a word of the shell")
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
-#: Other looks ask look_files for paths in passing, and look_packages and look_services use what it saw.
+#: Other looks ask look_files for paths as they run. look_packages and look_services use the result of look_files.
 _LATE = {
     name: place
     for place, name in enumerate(
@@ -68,7 +68,7 @@ _LATE = {
 
 
 def merged(calls: Iterable[Call]) -> list[Call]:
-    """Calls of one function as one call: its arguments one after the other, an item that stands twice once."""
+    """Merge the calls of one function into one call: all arguments in order, and an item that occurs twice once."""
     groups: dict[str, dict[tuple[str, ...], None]] = {}
     for call in calls:
         groups.setdefault(call.function, {})[call.args] = None
@@ -77,14 +77,14 @@ def merged(calls: Iterable[Call]) -> list[Call]:
 
 
 def look_script(looks: Looks, extra: tuple[Distribution, ...] = ()) -> str:
-    """The script that only looks. ``extra`` are a project's own rows of the table of distributions."""
+    """The script that only reads the host's state. ``extra`` are a project's own rows of the table of distributions."""
     arms = tuple((row.id, row.minimum, row.below, row.flavour) for row in extra)
     return _look_script((tuple((flavour, tuple(calls)) for flavour, calls in looks.items()), arms))
 
 
 @_once
 def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_Arm, ...]]) -> str:
-    """Hosts that are to be alike are looked at alike."""
+    """Hosts with equal configuration have the same look script, so it is made once."""
     declared, extra = asked
     looks: Looks = dict(declared)
     files = _files("look", looks.keys(), _functions(looks))
@@ -102,10 +102,12 @@ def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_A
 
 
 def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str:
-    """The script of a job: it makes the changes as one transaction, and then looks again. The same script is what
-    puts everything back, and what is confirmed. ``secrets`` is filled with the tokens that it needs, and the variables
-    that stand for them in it. Raises :class:`SpecError` where a step holds a secret that the host's own configuration
-    does not refer to, or what is left of a token."""
+    """The script of a job: it makes the changes as one transaction, and then reads the state again.
+
+    The same script also rolls the changes back and confirms them. ``secrets`` receives the tokens that the script
+    needs, and the variables that stand for them. Raises :class:`SpecError` where a step holds a secret that the host's
+    own configuration does not refer to, or the remains of a token.
+    """
     flavour = work.plan.platform.flavour
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
     names = {call.function for call in look}
@@ -129,7 +131,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     text = "\n".join(included(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
     _without_tokens(body)
     lines = "\n".join(body)
-    # What is asked apart from the job has no secrets any more, so it can't mask what its steps print.
+    # The verbs of _APART run without the values of secrets, so they can't mask what the steps print.
     private = f"run_private={'yes' if work.secrets else ''}"
     apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
     return (
@@ -141,10 +143,13 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
 def submit_script(
     run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({}), allowed: Collection[str] = frozenset()
 ) -> str:
-    """The script that starts a job apart from the connection and tells what it does. The job goes along as it is,
-    up to a line that can't be in it; the values of secrets beside it, in a file that the job reads once and removes.
-    There is also what the job must not write down of what its steps print: every secret of ``allowed``, the tokens that
-    the host's own configuration refers to, in all forms. Raises :class:`SpecError` for any other in ``secrets``."""
+    """The script that starts a job apart from the connection and reports its progress.
+
+    The job is embedded unchanged, up to a line that can't occur in it. The values of secrets go into a separate file in
+    the same directory, which the job reads once and removes. That file also has what the job must not record of the
+    output of its steps: every secret of ``allowed`` (the tokens that the host's own configuration refers to), in all
+    forms. Raises :class:`SpecError` for any other token in ``secrets``.
+    """
     for token in secrets:
         sendable(token, allowed, "the job")
     masks = secret.spellings(allowed)
@@ -158,28 +163,28 @@ def submit_script(
 
 
 def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "") -> str:
-    """The script that asks how it stands with a job (``attach`` waits for its end), says that all is well, or that
-    it is not; ``reached`` shows that this login still becomes root."""
+    """The script for a job that was started: ``attach`` waits for its end, ``confirm`` confirms the change, ``revoke``
+    rolls it back, and ``reached`` shows that this login still becomes root."""
     return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
 
 
 def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
-    """The script that asks what a host has of a blob, or says that all of it was sent."""
+    """The script that asks which part of a blob a host has, or reports that the blob was sent completely."""
     return _script([], [_words(verb, words), "emit end"], prologue=_BLOBS)
 
 
 def environment() -> str:
-    """The lines that give a shell on a host provision's own environment."""
+    """The lines that set provision's own environment in a shell on a host."""
     return f"{included(SH / 'environment.sh')}\nown_environment\n"
 
 
-#: What a job may be asked for when it is over, besides doing it.
+#: What the script of a job can do after or besides the job itself.
 _APART = ("guard", "watch", "confirm", "revoke")
 
 
 def sendable(word: str, allowed: Collection[str], subject: str) -> str:
-    """The word, if a host whose configuration refers to the tokens ``allowed`` may have it. Raises
-    :class:`SpecError`, which names ``subject``."""
+    """Return the word if the host may receive it: its configuration must refer to the word's tokens (``allowed``).
+    Raises :class:`SpecError`, which names ``subject``."""
     for piece, token in secret.split(word):
         if token and not secret.permitted(piece, allowed):
             name = secret.stable(piece)
@@ -188,7 +193,7 @@ def sendable(word: str, allowed: Collection[str], subject: str) -> str:
 
 
 def _without_tokens(lines: Iterable[str]) -> None:
-    """The last look at what is about to be sent: tokens are variables by now, and what is left of one is a fault."""
+    """Check what is about to be sent: tokens are variables by now, and the remains of a token are a fault."""
     for line in lines:
         if left := secret.remnant(line):
             raise SpecError(f"a script for a host holds {left!r}, which is a secret's token, or a part of one")
@@ -199,7 +204,7 @@ def _words(command: str, *groups: tuple[str, ...]) -> str:
 
 
 def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> str:
-    """The same, but a secret is a variable of the job's: its value stands in no script."""
+    """Quote the words, with a variable of the job for each secret: no script holds the value of a secret."""
     found = []
     for word in words:
         pieces = [
@@ -213,7 +218,7 @@ def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> 
 
 def _looks(looks: Looks) -> Iterator[str]:
     yield f"at look_manifests {quote(MANIFESTS)}"
-    # Also when nothing of docker's is declared: the manifests may name what is not any more.
+    # Also when the spec declares nothing of docker: the manifests may name objects that no longer exist.
     looks = {name: [*calls, Call("look_docker")] for name, calls in looks.items()}
     if len(looks) == 1:
         yield from (_look(call) for call in merged(next(iter(looks.values()))))
@@ -239,7 +244,7 @@ def _functions(looks: Looks) -> set[str]:
 
 @_once
 def _defined(kind: str) -> dict[str, set[str]]:
-    """Which functions each shell file of a kind (``look``, ``fix``) defines: file -> names."""
+    """The functions that each shell file of a kind (``look``, ``fix``) defines: file -> names."""
     return {
         path.name: set(re.findall(r"^([a-z_]+)\(\)", path.read_text(), re.MULTILINE))
         for path in sorted((SH / kind).glob("*.sh"))
@@ -247,7 +252,7 @@ def _defined(kind: str) -> dict[str, set[str]]:
 
 
 def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
-    """The shell files that define ``names``; those of other flavours never, those a flavour names always."""
+    """The shell files that define ``names``, without files of other flavours, with those that a flavour requires."""
     own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
     foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
     always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
@@ -260,8 +265,8 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
 
 @lru_cache(maxsize=256)
 def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
-    """The files of a job's script: those that define what its steps and its own frame name, and whatever those files
-    call in turn. A step may reach a function by a way that depends on the host (a reload instead of a restart)."""
+    """The files of a job's script: those that define what its steps and its frame name, and what those files call in
+    turn. Which function a step calls may depend on the host (a reload instead of a restart)."""
     names |= called(included(SH / "fix.sh"))
     while True:
         files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
@@ -273,9 +278,9 @@ def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=256)
 def called(text: str) -> frozenset[str]:
-    """The words of a shell text that stand where a command can stand, or behind one that runs its arguments (``at``).
+    """The words of a shell text where a command can stand, or behind a command that runs its arguments (``at``).
 
-    A word too many costs a few bytes on the wire, a missing one is a step that fails: so this errs to that side.
+    A superfluous word costs a few bytes on the wire; a missing word makes a step fail. So this may return too many.
     """
     return frozenset(_COMMAND.findall(text))
 
@@ -288,14 +293,14 @@ _COMMAND = re.compile(
 
 
 def _whose(file: Path, flavours: Iterable[str]) -> list[str]:
-    """The flavours that a file is for: all, unless some flavour has it for its own."""
+    """The flavours that need a file: all, unless the file belongs to certain flavours."""
     if not any(file.name in flavour.files for flavour in FLAVOURS.values()):
         return list(flavours)
     return [name for name in flavours if file.name in FLAVOURS[name].files]
 
 
 def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
-    """Files of one family or some: they define functions of the same names, so a host takes only its own."""
+    """Include the files of each flavour. They define functions of the same names, so a host uses only its own."""
     for file in files:
         whose = _whose(file, flavours)
         if len(whose) < len(flavours):
@@ -304,14 +309,15 @@ def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
 
 @_once
 def included(path: Path) -> str:
-    """A shell file without its comments and blank lines: they are for us, not for the wire."""
+    """A shell file without its comments and blank lines: a host does not need them."""
     lines = lines_of(path.read_text())
     return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def flavour_case(extra: Iterable[_Arm]) -> str:
-    """os-release's ID and version -> the flavour, by the rows of the table. Python knows better whether a version is
-    supported, so versions stand here only where they decide the flavour: rows that end at a version come first."""
+    """A shell ``case`` from os-release's ID and version to the flavour, by the rows of the table. Python judges whether
+    a version is supported, so a version occurs here only where it decides the flavour. Rows that end at a version come
+    first."""
     known = [(row.id, row.minimum, row.below, row.flavour) for row in rows()]
     flavours: dict[str, set[str]] = {}
     for id, _, _, flavour in known:
@@ -323,7 +329,7 @@ def flavour_case(extra: Iterable[_Arm]) -> str:
 
 
 def _patterns(id: str, least: str, below: str) -> Iterator[str]:
-    """Patterns of the shell for the versions of a row: ``centos:7``, ``centos:7.*``; all without ``below``."""
+    """Shell patterns for the versions of a row: ``centos:7``, ``centos:7.*``; all versions without ``below``."""
     if not below:
         yield f"{quote(id)}:*"
         return

@@ -1,4 +1,4 @@
-"""One host's part of a run, as :mod:`provision.planning.prepare` puts it together: its steps, and what undoes them."""
+"""One host's part of a run, as :mod:`provision.planning.prepare` makes it: its steps, and what undoes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provision.model import Call, Plan
 
 
 class Step(Struct, frozen=True):
-    """``risky`` steps are rolled back by the host itself unless a new login confirms the change."""
+    """The host itself rolls ``risky`` steps back unless a new login confirms the change."""
 
     resource: str
     call: Call
@@ -19,18 +19,18 @@ class Step(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """For programs: the same in every run that needs it."""
+        """The name for programs: the same in every run that needs the step."""
         return f"{self.resource} {self.call.function}"
 
     @property
     def title(self) -> str:
-        """For people: what is done."""
+        """The title for people: what the step does."""
         return self.call.title or self.name
 
 
 class Work(Struct, frozen=True):
-    """``base`` is what the plan was made on and ``keep`` what must be kept to undo it: (kind, key, value) each.
-    ``confirm_within`` is in seconds."""
+    """``base`` is the state that the plan is based on. ``keep`` is what the host must keep to undo the changes. Both
+    are tuples of (kind, key, value). ``confirm_within`` is in seconds."""
 
     run: str
     plan: Plan
@@ -38,11 +38,11 @@ class Work(Struct, frozen=True):
     base: tuple[tuple[str, str, str], ...]
     keep: tuple[tuple[str, str, str], ...]
     confirm_within: int = 60
-    #: what the engine must show after it was disturbed: seconds that it stays, and names that resolve
+    #: conditions for the engine after a disturbance: seconds that it must stay up, and names that must resolve
     health: tuple[str, ...] = ("0",)
-    #: the tokens that the host's own configuration refers to: no other is sent to it
+    #: the tokens that the host's own configuration refers to; no other token is sent to the host
     secrets: frozenset[str] = frozenset()
-    #: the shell functions that keep what is in ``keep``, and restore it
+    #: the shell functions that save what ``keep`` names, and restore it
     undo: frozenset[str] = frozenset()
 
     @property
@@ -51,10 +51,10 @@ class Work(Struct, frozen=True):
 
     @property
     def disturbs_engine(self) -> bool:
-        """Whether a step (re)starts or reloads docker, so that its containers are to be counted before and after."""
+        """Whether a step (re)starts or reloads docker, so that the host must count its containers before and after."""
         return any(step.call.engine for step in self.steps)
 
 
 def new_run() -> str:
-    """A name for a run: when it began (UTC), and a word that makes it unique. In order of time when sorted."""
+    """Return a new run name: the start time (UTC), and a word that makes it unique. Sorting is in order of time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}"

@@ -1,6 +1,6 @@
-"""What is sent to a host apart from a script: archives of images, and folders to build. By content, compressed.
+"""Blobs that a host receives besides a script: image archives and build folders. Named by content, and compressed.
 
-The same content gives the same bytes on every run, so a transfer that broke off goes on where it was.
+The same content gives the same bytes on every run, so an interrupted transfer can resume at the same byte.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from msgspec import Struct
 
 from provision.model import Changed, Packed
 
-#: How files that docker load takes as they are begin: gzip, xz, zstd, bzip2.
+#: The first bytes of files that docker load accepts as they are: gzip, xz, zstd, bzip2.
 _COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh")
 
 
 class Blob(Struct, frozen=True):
-    """``name`` is the SHA-256 of the content before it is compressed; ``title`` is for people. A host that has an image
-    of ``spares`` (ids) needs none."""
+    """``name`` is the SHA-256 of the content before compression; ``title`` is for people. A host that has an image of
+    ``spares`` (image ids) does not need the blob."""
 
     name: str
     title: str
@@ -43,10 +43,10 @@ class Blob(Struct, frozen=True):
     spares: tuple[str, ...] = ()
 
     def packed(self) -> Packed:
-        """The bytes that travel: the file itself where it is compressed, else a compressed copy, made once.
+        """The bytes to send: the file itself where it is compressed, otherwise a compressed copy, made once.
 
-        What is sent is what the plan names: the content is hashed as it is packed, and a copy from an earlier run is
-        hashed before it is used. Raises :class:`Changed` where that is not ``name``, and ``OSError`` where there is no
+        What is sent is what the plan names: the content is hashed during compression, and a copy from an earlier run is
+        hashed before use. Raises :class:`Changed` where the hash is not ``name``, and ``OSError`` where the disk has no
         room for a copy."""
         with _lock(self.name):
             try:
@@ -59,7 +59,7 @@ class Blob(Struct, frozen=True):
             except ValueError as error:
                 raise self._changed(f": it {error}") from error
             except OSError as error:
-                # tarfile has no number for a file that became shorter while it was read.
+                # tarfile sets no errno for a file that became shorter during the read.
                 if error.errno not in (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                     raise
                 raise self._changed(f": {error}") from error
@@ -74,12 +74,12 @@ class Blob(Struct, frozen=True):
                 found = None
             if found is not None and found.content == self.name:
                 return found.packed
-            # Cut short, or not what its name says.
+            # The copy is truncated, or its content does not match its name.
             place.unlink(missing_ok=True)
         descriptor, new = tempfile.mkstemp(".new", f".{self.name}.", cache)
         try:
             sum_ = hashlib.sha256()
-            # No name and no time in the head: the same content gives the same bytes.
+            # The gzip header has no name and no time: the same content gives the same bytes.
             with open(descriptor, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as compressed:
                 out = _Both(compressed, sum_)
                 if self.folder:
@@ -99,7 +99,7 @@ class Blob(Struct, frozen=True):
 
 
 class _Both(Struct):
-    """Writes into a file, and into a hash."""
+    """A file object that writes into a file and into a hash."""
 
     file: Any
     sum: Any
@@ -110,15 +110,15 @@ class _Both(Struct):
 
 
 class _Sums(Struct, frozen=True):
-    """``content`` is the SHA-256 of what a file holds: of the bytes themselves, or of a copy's before compression."""
+    """``content`` is the SHA-256 of a file's content: of the bytes themselves, or of the content before compression."""
 
     content: str
     packed: Packed
 
 
 def _sums(path: Path) -> _Sums:
-    """Both hashes of a file, of the same bytes. A file that was not touched since is not read twice by one process; the
-    host checks the SHA-256 of what arrives, so a change after that does not get through."""
+    """Both hashes of a file, of the same bytes. One process does not read an unchanged file twice. The host checks the
+    SHA-256 of what it receives, so it refuses a file that changed after that."""
     stat = path.stat()
     return _summed(path, path.parent == _place(), (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
@@ -142,14 +142,14 @@ def _summed(path: Path, copy: bool, identity: tuple[int, ...]) -> _Sums:
 
 @lru_cache(maxsize=1024)
 def _lock(name: str) -> threading.Lock:
-    """Hosts that are to have the same blob pack it once: the others wait."""
+    """The lock of a blob. Several hosts may need the same blob: one thread packs it, and the others wait."""
     return threading.Lock()
 
 
 class Archive(Struct, frozen=True):
-    """``ids`` are what its config and its manifest have for hashes: the image's id in either of docker's stores. An
-    archive without an index does not say the latter, for containerd writes that manifest itself: then ``content`` says
-    what the image is made of. ``tag`` is what the archive calls it, and ``parts`` are the digests of its platforms."""
+    """``ids`` are the hashes of the archive's config and of its manifest: the image id in one of docker's two stores.
+    An archive without an index does not name the manifest, because containerd writes that manifest itself; then
+    ``content`` identifies the image. ``tag`` is its name in the archive; ``parts`` are the digests of its platforms."""
 
     ids: tuple[str, ...]
     blob: Blob
@@ -159,14 +159,14 @@ class Archive(Struct, frozen=True):
 
 
 def archive(path: Path, reference: str) -> Archive:
-    """What ``docker save`` has written (moby, image/tarexport). Raises ``ValueError`` for anything else."""
+    """Read what ``docker save`` wrote (moby, image/tarexport). Raises ``ValueError`` for any other file."""
     stat = path.stat()
     return _archive(path, reference, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=256)
 def _archive(path: Path, reference: str, changed: int, size: int) -> Archive:
-    # One open file: the ids are those of the bytes that have the hash.
+    # The file is opened once, so the ids and the hash are of the same bytes.
     with open(path, "rb") as file:
         return _archive_of(file, path, reference)
 
@@ -194,12 +194,12 @@ def _archive_of(file: BufferedReader, path: Path, reference: str) -> Archive:
     return Archive(ids, Blob(name, path.name, path, spares=ids), content, tag, tuple(parts))
 
 
-#: Media types of what names an image for each of several platforms (OCI image-spec; distribution, manifest v2.2).
+#: Media types of an index: an image for each of several platforms (OCI image-spec; distribution, manifest v2.2).
 _INDEX = re.compile(r"image\.index|manifest\.list")
 
 
 def _members(file: BufferedReader, names: set[str]) -> dict[str, Any]:
-    """The JSON members of these names. Raises ``ValueError`` for what is no such archive."""
+    """The JSON members of these names. Raises ``ValueError`` for a file that is not such an archive."""
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:*") as tar:
@@ -227,14 +227,14 @@ def _named(images: list[dict[str, Any]], reference: str) -> dict[str, Any]:
 
 
 def full_name(reference: str) -> str:
-    """Without Docker Hub's own prefix, and with a tag: one form for each name (distribution/reference)."""
+    """A reference without the prefix of Docker Hub and with a tag: one form for each name (distribution/reference)."""
     short = reference.removeprefix("docker.io/").removeprefix("library/")
     return short if "@" in short or ":" in short.rpartition("/")[2] else f"{short}:latest"
 
 
 def content(layers: Iterable[str], config: dict[str, Any]) -> str:
-    """What an image is made of: its layers, and all that its config gives a container. Keys that say nothing are
-    left out, for each store has its own of them."""
+    """What identifies an image: its layers, and everything in its config that a container receives. Keys without a
+    value are left out, because the two stores differ in them."""
     given = {key: value for key in _CONFIG if (value := config.get(key))}
     return json.dumps([list(layers), given], sort_keys=True)
 
@@ -251,13 +251,13 @@ def _content_of(image: dict[str, Any]) -> str:
 
 
 def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Blob]:
-    """A folder to build: the hash of all that decides what becomes of it, and its blob. Raises ``ValueError`` where
-    there is no Dockerfile."""
+    """A build folder: the hash of everything that decides the resulting image, and its blob. Raises ``ValueError``
+    where the folder has no Dockerfile."""
     if not (path / dockerfile).is_file():
         raise ValueError(f"has no {dockerfile}")
     ignore = path / ".dockerignore"
     rules = tuple(ignore.read_text().split("\n")) if ignore.is_file() else ()
-    # The Dockerfile itself always goes along (docs.docker.com: .dockerignore files).
+    # docker always sends the Dockerfile itself (docs.docker.com: .dockerignore files).
     ignored = (*rules, f"!{dockerfile}")
     sum_ = hashlib.sha256()
     try:
@@ -269,15 +269,16 @@ def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Bl
 
 
 class _Nowhere:
-    """A file that keeps nothing."""
+    """A file object that discards what is written."""
 
     def write(self, data: bytes) -> int:
         return len(data)
 
 
 def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
-    """A tar of the folder that is the same wherever and whenever it is made: sorted, of root's, without times. A link
-    stays a link, a file with two names is two files. Raises ``ValueError`` for what no build can take."""
+    """Write a tar of the folder that is the same on every machine and at every time: sorted, owned by root, without
+    times. A link stays a link, and a file with two names becomes two files. Raises ``ValueError`` for a file that no
+    build accepts."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as tar:
         for each in _kept(path, ignored):
             name = str(each.relative_to(path))
@@ -286,7 +287,7 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
                 info.type, info.mode, info.linkname = tarfile.SYMTYPE, 0o777, os.readlink(each)
                 tar.addfile(info)
                 continue
-            # A FIFO that stands there is not waited for.
+            # Do not wait for a FIFO.
             if not each.is_file():
                 raise ValueError(f"has {name}, which is no file, folder or link (.dockerignore can leave it out)")
             with open(os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
@@ -297,8 +298,8 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
 
 
 def _kept(path: Path, ignored: tuple[str, ...]) -> Iterator[Path]:
-    """The files of a folder but for those that .dockerignore names: the last rule that matches a file or a folder
-    above it counts (moby/patternmatcher)."""
+    """The files of a folder without those that .dockerignore excludes. The last rule that matches a file or a folder
+    above it decides (moby/patternmatcher)."""
     rules = [(_rule(line.lstrip("!")), line.startswith("!")) for raw in ignored if (line := _line(raw))]
     for each in sorted(path.rglob("*")):
         name, out = str(each.relative_to(path)), False
@@ -315,7 +316,7 @@ def _line(raw: str) -> str:
 
 
 def _rule(pattern: str) -> re.Pattern[str]:
-    """Go's filepath.Match, and ``**`` for any number of folders; a rule for a folder is one for all that is in it."""
+    """Go's filepath.Match, and ``**`` for any number of folders; a rule for a folder applies to all that is in it."""
     text, position = "", 0
     pattern = pattern.strip().strip("/").removeprefix("./")
     while position < len(pattern):
@@ -343,12 +344,12 @@ def _place() -> Path:
 
 
 def _cache() -> Path:
-    """For its owner alone; what was not used for a month is removed."""
+    """The cache directory. Only its owner can read it; files that were not used for a month are removed."""
     place = _place()
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     used = {}
     for each in place.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another thread's or process's, done by now
+        with contextlib.suppress(FileNotFoundError):  # another thread or process has removed it already
             used[each] = each.stat().st_atime
     newest = max(used.values(), default=0.0)
     for each, when in used.items():

@@ -1,1 +1,1 @@
-"""Events, as people and programs read them. Needs only the model."""
+"""Show events to people and programs. This package needs only the model."""

@@ -1,4 +1,4 @@
-"""What a verification found, as a table: a row per check, a column per host."""
+"""The results of a verification as a table: a row per check, a column per host."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from provision.report.style import Style, plain
 
 
 def matrix(checks: list[Shown], hosts: list[str], width: int, style: Style = plain) -> Iterator[str]:
-    """Checks of one test (a file each, say) share a row: ``ok``, ``2/3`` passed, ``-`` nothing to check.
+    """Checks of one test (for example one for each file) share a row: ``ok``, ``2/3`` passed, ``-`` nothing to check.
 
-    As many hosts side by side as ``width`` has room for, then the next block.
+    A block has as many hosts as fit into ``width``, then the next block follows.
     """
     cells: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for event in checks:

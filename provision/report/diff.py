@@ -1,4 +1,4 @@
-"""A change in words: old -> new, and files as unified diffs. Its texts are as the host and the spec have them:
+"""Describe a change: old -> new, and files as unified diffs. Its texts are unmodified texts of the host and the spec:
 :mod:`provision.report.shown` makes them visible."""
 
 from __future__ import annotations
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan, Withheld
 
-#: Of a new thing of docker's only what is special about it is told.
+#: Of a new object of docker, only values that differ from the default are shown.
 _OBJECTS = ("container:", "network:", "volume:")
 _AS_USUAL = ("none", "no", "0", "{}", "the image's", "docker's")
-#: The longest value that is shown whole, in characters.
+#: The longest value that is shown completely, in characters.
 _LIMIT = 200
 
 
 def summary(change: Change) -> str:
-    """``create``, ``change`` or ``remove``, and of what."""
+    """``create``, ``change`` or ``remove``, and the name of the resource."""
     return f"{_verb(change.drift)} {change.resource}"
 
 
 def _verb(drift: Drift) -> str:
     if all(drift.want.get(key) == "absent" for key in drift.keys):
         return "remove"
-    # What stands there may be of another kind (a link, where a file is to be): then it is replaced.
+    # The existing object may be of another kind (a link in the place of a file): then it is replaced.
     if not any(drift.seen.get(key, "absent") != "absent" for key in (*drift.want, "type")):
         return "create"
     return "change"
 
 
 def lines(change: Change) -> Iterator[str]:
-    """The change, a line at a time: ``+`` and ``-`` lines are a diff, the rest are ``key: old -> new``."""
+    """The change, line by line: ``+`` and ``-`` lines are a diff, the others are ``key: old -> new``."""
     drift = change.drift
     new_file = "content" in drift and not drift.seen
     if new_file and "mode" in drift:
@@ -51,7 +51,7 @@ def _content(change: Change, drift: Drift) -> Iterator[str]:
     old, new = drift.seen.get("content", ""), drift.want["content"]
     path = change.resource.partition(":")[2]
     if isinstance(new, Withheld):
-        # The old text is not shown either: the resource that withholds one withholds both, or could not read it.
+        # The old text is not shown either: a resource that withholds one text withholds both, or could not read it.
         described = old if isinstance(old, Withheld) else "absent" if "content" not in drift.seen else "other text"
         yield f"content: {described} -> {new}"
         return

@@ -1,4 +1,4 @@
-"""What is not as wanted on a fleet, told by the thing and not by the host: who has drifted how."""
+"""The drift of a fleet, listed by difference and not by host: each with the hosts that have it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from provision.report.shown import Shown, ShownPlan
 
 
 class DriftReport:
-    """Passes everything on; before the end it tells each drift once, with the hosts that have it."""
+    """Passes events on; before the end it emits each drift once, with the hosts that have it."""
 
     def __init__(self, listener: Callable[[Shown], None]) -> None:
         self._listener = listener
@@ -19,7 +19,7 @@ class DriftReport:
             for change in plan.changes:
                 self._hosts.setdefault((change.summary, change.diff), []).append(event.host)
             if plan.changes:
-                return  # a host's own plan would say the same again
+                return  # the plan of a single host would repeat this
         if event.name == "run.done":
             ordered = sorted(self._hosts.items(), key=lambda item: (-len(item[1]), item[0]))
             for (words, diff), hosts in ordered:

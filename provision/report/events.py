@@ -1,4 +1,4 @@
-"""The events of a run, as JSON Lines have them: what each is about, and its keys. Every event that the code emits is
+"""The events of a run, as JSON Lines have them: the meaning of each, and its keys. Every event that the code emits is
 here (a test reads the code), and the reference page of the site is made from it."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run as one HTML page: nothing that it needs is anywhere else, so it can be sent, archived and printed."""
+"""A run as one HTML page. The page needs no other file, so it can be sent, archived and printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.report.journal import Run
 from provision.report.timeline import Lane, Span, timeline
 from provision.visible import visible
 
-#: Beside the colour, for who sees none: status or outcome -> sign.
+#: A sign in addition to the colour, for readers who can't see colours: status or outcome -> sign.
 SIGNS = {
     "ok": "✓",
     "changed": "●",
@@ -27,22 +27,22 @@ SIGNS = {
     "open": "?",
     "passed": "✓",
 }
-#: At most so many marks on the axis of time.
+#: The most marks on the time axis.
 _TICKS = 10
 
 
 def page(run: Run) -> str:
-    """The whole page. Everything in it that comes from a host or a playbook is escaped."""
+    """The whole page. Every text of a host or a playbook in it is escaped."""
     found = timeline(run)
-    # Not the sandbox of a project's templates: this one is provision's own, and what a host or a playbook gave is data
-    # in it, which jinja2 escapes and never compiles.
+    # Not the sandbox of a project's templates: this template is provision's own. Texts of a host or a playbook are only
+    # data in it, which jinja2 escapes and never compiles.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # A journal is a file: what wrote it may have been another version.
+        # A journal is a file: another version of provision may have written it.
         finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     length = max(found.length, 0.001)
@@ -65,7 +65,7 @@ def page(run: Run) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """As a person says it: 0.4 s, 12 s, 3 min 20 s."""
+    """A duration as people write it: 0.4 s, 12 s, 3 min 20 s."""
     if value is None:
         return ""
     if value < 10:
@@ -88,14 +88,14 @@ def _ticks(length: float) -> list[float]:
 
 
 def _kind(span: Span) -> str:
-    """What a span is coloured by."""
+    """What decides a span's colour."""
     if span.outcome in ("failed", "open"):
         return span.outcome
     return span.name if span.name in ("look", "finish") else "step"
 
 
 def _words(lane: Lane) -> str:
-    """A lane for who hears it."""
+    """A timeline row as text, for screen readers."""
     spans = (f"{span.words} {seconds(span.end - span.begin)}{_not_done(span)}" for span in lane.spans)
     return "; ".join(spans) or "never begun"
 
@@ -109,7 +109,7 @@ def _not_done(span: Span) -> str:
 
 
 def _lines(item: dict[str, Any]) -> list[tuple[str, str]]:
-    """A diff's lines, each with what kind it is."""
+    """A diff's lines, each with its kind."""
     kinds = {"+": "new", "-": "old", "@": "place"}
     parts = [part for line in item["diff"] for part in line.split("\n")]
     return [(kinds.get(part[:1], "same"), part) for part in parts]

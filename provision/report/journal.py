@@ -1,5 +1,5 @@
-"""A run's journal on the controller: what was begun and how it ended, durable, in ``.provision/runs/`` beside the
-playbook. A controller that dies leaves it for ``apply --resume`` and for whoever asks later."""
+"""A run's journal on the controller: what was begun and how it ended, written durably to ``.provision/runs/`` in the
+playbook's directory. After a controller dies, ``apply --resume`` and later readers use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from provision.report.jsonlines import JsonLines
 from provision.report.shown import Shown
 from provision.visible import json_text
 
-#: Events that must not be lost to a power cut: what was about to be done, and what came of it.
+#: Events that a power failure must not lose: what will be done, and its result.
 _DURABLE = {"run.begin", "host.plan", "host.done", "run.done"}
 
 
@@ -26,7 +26,7 @@ def folder(playbook: Path) -> Path:
 
 
 class Journal:
-    """Listens to a run. ``head`` says what it is: playbook, hosts, who, when; ``clock`` gives seconds since 1970."""
+    """Records a run. ``head`` describes it: playbook, hosts, operator, time; ``clock`` gives seconds since 1970."""
 
     def __init__(self, playbook: Path, run: str, head: dict[str, Any], clock: Callable[[], float] = time.time) -> None:
         self.path = folder(playbook) / run
@@ -44,7 +44,7 @@ class Journal:
 
 
 def _untouched(event: Shown) -> bool:
-    """Whether it tells that a host is right as it is: who lost that looks once more."""
+    """Whether an event reports that a host is in the desired state: if it is lost, another look finds that again."""
     if event.name == "host.plan":
         return not getattr(event.data["plan"], "changes", ())
     return event.name == "host.done" and event.data["status"] == "ok"
@@ -59,7 +59,7 @@ def _sync(path: Path) -> None:
 
 
 class Run(Struct, frozen=True):
-    """A journal, read. The last line of one that broke off may be half a line."""
+    """A journal that was read. In the journal of an interrupted run the last line may be incomplete."""
 
     head: dict[str, Any]
     events: tuple[dict[str, Any], ...]
@@ -74,7 +74,7 @@ class Run(Struct, frozen=True):
 
     @property
     def ended(self) -> dict[str, dict[str, Any]]:
-        """Host -> its last word."""
+        """Host -> its final event."""
         return {event["host"]: event for event in self.events if event["event"] == "host.done"}
 
     @property
@@ -87,28 +87,28 @@ class Run(Struct, frozen=True):
 
     @property
     def resumes(self) -> str:
-        """The run that this one has finished, or an empty text."""
+        """The run that this one has resumed, or an empty text."""
         return str(self.head.get("resumes", ""))
 
     @property
     def left(self) -> tuple[str, ...]:
-        """Hosts that have no end in it."""
+        """Hosts without an end in this journal."""
         return tuple(host for host in self.hosts if host not in self.ended)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Hosts that it has not left as wished, those without an end among them."""
+        """Hosts that the run did not bring into the desired state, including those without an end."""
         return tuple(host for host in self.hosts if self.ended.get(host, {}).get("status") not in ("ok", "changed"))
 
 
 def runs(playbook: Path) -> Iterator[Run]:
-    """All of a playbook's, the oldest first."""
+    """All runs of a playbook, the oldest first."""
     for path in sorted(folder(playbook).glob("*/run.json")):
         yield read(path.parent)
 
 
 def broken_off(playbook: Path) -> list[Run]:
-    """Runs that have no end, and that no later run has finished; the oldest first."""
+    """Runs that have no end and that no later run has finished; the oldest first."""
     known = list(runs(playbook))
     taken_up = {run.resumes for run in known if run.finished}
     return [run for run in known if not run.finished and run.name not in taken_up]

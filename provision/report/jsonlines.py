@@ -12,7 +12,7 @@ from provision.report.shown import Shown, ShownPlan
 
 
 class JsonLines:
-    """``clock`` tells the time (seconds since 1970) that each line gets as ``at``."""
+    """``clock`` gives the time of each line (seconds since 1970), its ``at``."""
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], float] | None = None) -> None:
         self.out = out or sys.stdout
@@ -31,12 +31,12 @@ class JsonLines:
                 record.update(_plan(value))
             else:
                 record[key] = value
-        # In ASCII, whatever the encoding of whoever reads.
+        # In ASCII, so that the reader's encoding does not matter.
         self.out.write(json.dumps(record) + "\n")
         self.out.flush()
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no line is held back."""
 
 
 def _error(failure: Failure) -> dict[str, Any]:

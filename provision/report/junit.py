@@ -1,4 +1,4 @@
-"""A run as JUnit XML: a test case for each host, for whoever shows such files already."""
+"""A run as JUnit XML, with a test case for each host, for CI systems that show such files."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from provision.visible import line
 
 
 class Metrics:
-    """Writes ``path`` anew at each wave's end and at the run's; whoever reads it sees the old one or the new one.
+    """Replaces ``path`` at the end of each wave and of the run; a reader sees either the old file or the new one.
 
     ``playbook`` becomes a label; ``clock`` gives seconds since 1970.
     """

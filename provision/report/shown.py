@@ -1,7 +1,7 @@
-"""Events as reporters get them: every text of a host or a person is visible, and every plan is put into words.
+"""Events as reporters receive them: every text of a host or an operator is visible, and every plan is described.
 
-Reporters take :class:`Shown` and nothing else, and :func:`shown` is the only one that makes it: so no text reaches a
-terminal, a file or another program around it.
+Reporters accept only :class:`Shown`, and only :func:`shown` makes it. So no text reaches a terminal, a file or another
+program without it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from provision.model import Event, Failure, Impact, Plan
 from provision.report import diff
 from provision.visible import line, visible
 
-#: What has several lines; every other text of an event is one line. (event, key)
+#: Values with several lines; every other text of an event is one line. (event, key)
 _TEXTS = {("check.done", "message")}
 
 
 class ShownChange(Struct, frozen=True):
-    """One resource's change: what is done to it (``create``, ``change``, ``remove``), and its diff, line by line."""
+    """One resource's change: its action (``create``, ``change``, ``remove``), and its diff, line by line."""
 
     resource: str
     summary: str
@@ -29,7 +29,7 @@ class ShownChange(Struct, frozen=True):
 
 
 class ShownPlan(Struct, frozen=True):
-    """A plan in words. ``disturbed`` are the services that it restarts, reloads, starts or stops."""
+    """A plan as text. ``disturbed`` are the services that it restarts, reloads, starts or stops."""
 
     host: str
     platform: str

@@ -1,4 +1,4 @@
-"""How a word is shown: a function of the text and what kind of word it is."""
+"""The style of a word: a function of the text and the kind of word."""
 
 from __future__ import annotations
 

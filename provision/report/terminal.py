@@ -51,7 +51,7 @@ _STYLES = {
     "warning": "yellow",
     "bad": "bold red",
 }
-#: Hosts under way that are shown at once, and waves; more would scroll.
+#: The most hosts under way, and waves, that are shown at once; more would scroll.
 _ROWS, _WAVES = 12, 5
 
 
@@ -123,7 +123,7 @@ class Terminal:
                 wave.done += event.host in wave.hosts
                 wave.bad += event.host in wave.hosts and data["status"] not in ("ok", "changed")
             if isinstance(failure := data.get("failure"), Failure):
-                # A failed verification has told its checks one by one.
+                # A failed verification has reported its checks one by one.
                 shown = replace(failure, detail="") if failure.kind == "verify" else failure
                 self._print(failure_lines(event.host, shown, self._style))
         elif event.name == "run.done":

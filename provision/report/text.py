@@ -1,4 +1,4 @@
-"""Lines of text: for logs, pipes and CI; and the plan and the final table, which a terminal shows too."""
+"""Lines of text for logs, pipes and CI; also the plan and the final table, which a terminal shows too."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plan_lines(plan: ShownPlan, style: Style = plain) -> Iterator[str]:
 
 
 def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator[str]:
-    """What went wrong, in the program's own words, and how far the host got."""
+    """The error, in the program's own words, and how far the host got."""
     yield style(f"{host}: {failure.kind}: {failure.message}", "error")
     if failure.detail:
         yield textwrap.indent(failure.detail.rstrip(), "    | ", lambda line: True)
@@ -48,7 +48,7 @@ def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator
 
 
 def drift_lines(event: Shown, style: Style = plain) -> Iterator[str]:
-    """One thing that is not as wanted, and who has it so."""
+    """One difference from the desired state, and the hosts that have it."""
     data = event.data
     hosts = data["hosts"] if isinstance(data["hosts"], list) else []
     words = str(data["summary"])
@@ -62,7 +62,7 @@ def _diff_lines(diff: Iterable[str], style: Style) -> Iterator[str]:
 
 
 def verdict_line(event: Shown, style: Style = plain) -> str:
-    """The doctor's word on one thing."""
+    """The doctor's verdict on one subject."""
     level = str(event.data["level"])
     return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
 
@@ -72,7 +72,7 @@ def run_line(event: Shown) -> str:
 
 
 def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
-    """What is said between the hosts: where the rollout stands."""
+    """The progress of the rollout, between the hosts."""
     data = event.data
     if event.name == "wave.begin":
         hosts = data["hosts"] if isinstance(data["hosts"], list) else []
@@ -105,7 +105,7 @@ def versions_line(event: Shown) -> str:
 
 
 def check_lines(event: Shown, style: Style = plain) -> Iterator[str]:
-    """A failed check: what was expected and what was seen."""
+    """A failed check: the expected and the actual value."""
     data = event.data
     yield style(f"{event.host}: {data['suite']}: {data['check']}", "error")
     yield textwrap.indent(str(data["message"]).rstrip(), "    | ", lambda line: True)
@@ -126,7 +126,7 @@ class Text:
         self.out.flush()
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no line is held back."""
 
     def _lines(self, event: Shown) -> Iterator[str]:
         data = event.data
@@ -159,7 +159,7 @@ class Text:
         elif event.name == "host.done":
             self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
-                # A failed verification has told its checks one by one.
+                # A failed verification has reported its checks one by one.
                 shown = replace(failure, detail="") if failure.kind == "verify" else failure
                 yield from failure_lines(event.host, shown)
             elif self._mode in ("apply", "rollback") or data["status"] != "changed":
@@ -171,13 +171,13 @@ class Text:
 
 
 def hosts_of(ends: list[Shown], limit: int = 50) -> list[str]:
-    """The hosts that the table of checks has room for: all of a few, of many only those that are not as wished."""
+    """The hosts of the table of checks: all of a few; of many, only those that are not in the desired state."""
     shown = ends if len(ends) <= limit else [event for event in ends if event.data["status"] == "failed"]
     return sorted(event.host for event in shown)
 
 
 def table(ends: list[Shown], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
-    """Host by host how it ended, the bad ones always among them, and the counts."""
+    """How each host ended, always including the failed ones, and the counts."""
     if not isinstance(done, dict):
         return
     bad = [event for event in ends if event.data["status"] not in ("ok", "changed")]

@@ -1,4 +1,4 @@
-"""A run's journal, seen host by host: when each was at what, and how it ended. What the HTML page shows."""
+"""A run's journal by host: what each host did when, and how it ended. The HTML page shows it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec import Struct, field
 
 from provision.report.journal import Run
 
-#: Before the first step, and after the last one.
+#: The spans before the first step, and after the last one.
 LOOK, FINISH = "look", "finish"
 
 
 class Span(Struct):
-    """``begin`` and ``end`` are seconds since the run began; ``outcome`` done, failed, or open (it never ended).
-    ``title`` is the name for people."""
+    """``begin`` and ``end`` are seconds since the start of the run. ``outcome`` is done, failed, or open (it never
+    ended). ``title`` is the name for people."""
 
     name: str
     begin: float
@@ -30,8 +30,8 @@ class Span(Struct):
 
 
 class Lane(Struct):
-    """One host's way through a run. ``outcomes`` are of its steps (done, failed, undone), ``checks`` of what was
-    verified; ``titles`` are what its steps do, for people; ``wave`` is 0 where there was none."""
+    """One host's timeline row. ``outcomes`` are those of its steps (done, failed, undone), ``checks`` those of its
+    verification. ``titles`` describe its steps for people. ``wave`` is 0 for a host without a wave."""
 
     host: str
     wave: int = 0
@@ -50,7 +50,7 @@ class Lane(Struct):
 
 
 class Wave(Struct):
-    """A wave of a play; ``counts`` are of its hosts' ends."""
+    """A wave of a play; ``counts`` are those of its hosts' statuses."""
 
     number: int
     of: int
@@ -61,8 +61,8 @@ class Wave(Struct):
 
 
 class Timeline(Struct):
-    """``length`` is in seconds; ``steps`` are all that any host had, in the order in which they were first begun, with
-    the title that the first of these hosts had for them."""
+    """``length`` is in seconds. ``steps`` are the steps of all hosts, in the order in which they first began, each with
+    the title that its first host had for it."""
 
     run: Run
     lanes: list[Lane]
@@ -76,7 +76,7 @@ class Timeline(Struct):
 
     @property
     def groups(self) -> list[tuple[Wave | None, list[Lane]]]:
-        """The lanes by their wave; those of none come last."""
+        """The timeline rows by wave; those without a wave come last."""
         found = [
             (wave, [lane for lane in self.lanes if lane.wave == number]) for number, wave in enumerate(self.waves, 1)
         ]
@@ -85,7 +85,7 @@ class Timeline(Struct):
 
 
 def timeline(run: Run) -> Timeline:
-    """Put together from what the run's journal has; of a run that broke off, what there is of it."""
+    """Make the timeline of a run's journal; for an interrupted run, as far as the journal goes."""
     lanes = {host: Lane(host) for host in run.hosts}
     waves: list[Wave] = []
     steps: dict[str, str] = {}
@@ -111,7 +111,7 @@ def timeline(run: Run) -> Timeline:
             lane.spans[-1].end = max(lane.spans[-1].begin, found.length)
     for number, wave in enumerate(waves, 1):
         wave.counts = dict(Counter(lane.status or "no end" for lane in lanes.values() if lane.wave == number))
-    # Those that no wave has come to stand last.
+    # Hosts without a wave come last.
     found.lanes = sorted(lanes.values(), key=lambda lane: lane.wave or len(waves) + 1)
     found.counts = dict(Counter(lane.status or "no end" for lane in found.lanes))
     return found
@@ -127,7 +127,7 @@ def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, str]
         _close(lane, now)
     elif name == "step.begin":
         _close(lane, now)
-        # A journal of an earlier version has no titles.
+        # The journal of an earlier version has no titles.
         title = lane.titles[event["step"]] = event.get("title") or event["step"]
         steps.setdefault(event["step"], title)
         lane.spans.append(Span(event["step"], now, now, "open", title))

@@ -1,4 +1,4 @@
-"""Tell an address what a run is at: a POST of JSON when it begins, when a wave is over, when it stops, when it ends."""
+"""Post the progress of a run to an address, as JSON: when it begins, a wave ends, it stops, or it ends."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from urllib.error import HTTPError, URLError
 from provision.report.shown import Shown
 from provision.visible import line, say
 
-#: The events that are told.
+#: The events that are posted.
 TOLD = {"run.begin", "wave.begin", "wave.done", "rollout.stopped", "run.done"}
-#: Seconds for one delivery, and for what is left of them at the end.
+#: Seconds for one delivery, and for all remaining ones at the end.
 _TIMEOUT, _PATIENCE = 10.0, 15.0
 #: The most bytes of an answer that are read.
 _READ = 65_536
 
 
 class Webhook:
-    """Deliveries go one after the other beside the run: an address that is slow or away costs a warning, no host.
+    """Deliveries run one after the other, parallel to the run: a slow or absent address costs a warning, no host.
 
-    ``about`` goes with each (run, playbook); ``warn`` hears what could not be delivered, without the address, which
-    may have a secret in it.
+    ``about`` is part of each delivery (run, playbook). ``warn`` receives what could not be delivered, without the
+    address, which may hold a secret.
     """
 
     def __init__(self, url: str, about: dict[str, str], warn: Callable[[str], None] = say) -> None:
@@ -41,7 +41,7 @@ class Webhook:
             self._waiting.put({"event": event.name, **self._about, **event.data})
 
     def close(self) -> None:
-        """Wait for what is still to be delivered, a while."""
+        """Wait for the remaining deliveries, for a limited time."""
         self._waiting.put(None)
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():
@@ -51,19 +51,19 @@ class Webhook:
         while (record := self._waiting.get()) is not None:
             try:
                 self._post(json.dumps(record).encode())
-            except Exception as error:  # the next delivery may fare better, whatever came back from this one
+            except Exception as error:  # the next delivery may succeed, whatever the answer to this one was
                 self._warn(f"provision: the webhook did not take {record['event']}: {_reason(error)}")
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "provision"}
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - http(s), checked
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:  # noqa: S310
-            # Nothing in it is used; a connection that is closed with bytes unread is reset (RFC 9112, 9.6).
+            # The body is not used; a connection that is closed with unread bytes is reset (RFC 9112, 9.6).
             reply.read(_READ)
 
 
 def _reason(error: Exception) -> str:
-    """In words that hold no part of the address. What http.client says of a URL has the URL in it."""
+    """The reason as text without any part of the address. http.client's messages about a URL contain the URL."""
     if isinstance(error, HTTPError):
         return f"status {error.code}"
     if isinstance(error, http.client.InvalidURL):

@@ -1,1 +1,1 @@
-"""Many hosts, each to exactly one end: wave by wave, so many at a time, here or on the workers of a cluster."""
+"""Roll out to many hosts, wave by wave, with a limit of concurrent hosts, here or on the workers of a cluster."""

@@ -1,4 +1,4 @@
-"""What a host's change may be: the plan that was approved, and no more than ``--max-impact`` allows."""
+"""Limits of a host's change: the plan that the operator approved, and the impact that ``--max-impact`` allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from provision.model import LEVELS, Plan, Salt
 from provision.planning import planfile
 from provision.transport.ssh import HostError
 
-#: Parts of a plan besides its changes, in words.
+#: Names of a plan's parts besides its changes.
 _PARTS = {
     "platform": "the platform",
     "flavour": "the platform",
@@ -18,18 +18,18 @@ _PARTS = {
 
 
 class Approval:
-    """``entry`` is the approved plan (:func:`provision.planning.planfile.entry`); ``None`` where none is needed."""
+    """``entry`` is the approved plan (:func:`provision.planning.planfile.entry`); ``None`` without an approval."""
 
     def __init__(self, entry: dict[str, Any] | None, salt: Salt) -> None:
         self.entry, self._salt = entry, salt
 
     def show(self, plan: Plan) -> None:
-        """``plan`` is shown to the operator; only that one is made."""
+        """The operator sees ``plan``: only this plan may be applied."""
         self.entry = planfile.entry(plan, self._salt)
 
     def check(self, plan: Plan) -> None:
-        """Raises :class:`HostError` of kind ``drifted`` for another plan than the approved one. A host in the desired
-        state needs no approval."""
+        """Raises :class:`HostError` of kind ``drifted`` for a plan that differs from the approved one. A host in the
+        desired state needs no approval."""
         if self.entry is None or not plan.changes:
             return
         made = planfile.entry(plan, self._salt)
@@ -46,7 +46,7 @@ class Approval:
 
 
 def check_impact(plan: Plan, most: str | None) -> None:
-    """Raises :class:`HostError` of kind ``impact`` for a plan that does more than ``most`` to what runs."""
+    """Raises :class:`HostError` of kind ``impact`` for a plan whose impact exceeds ``most``."""
     if most is not None and LEVELS.index(plan.impact) > LEVELS.index(most):
         worst = [one for one in plan.impacts if one.level == plan.impact]
         reasons = "; ".join(f"{one.subject}: {one.reason}" for one in worst)

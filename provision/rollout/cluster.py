@@ -1,8 +1,8 @@
-"""More control machines than one: hosts go in shards to the workers of a Dask cluster (docs.dask.org, "distributed").
+"""Run on several control machines: workers of a Dask cluster process shards of hosts (docs.dask.org, "distributed").
 
-Budget, waves and journal stay here; a worker only takes the hosts of its shard their way. Of a worker that dies the
-scheduler gives the shard to another one, and that one asks each host first how far it got: what decides whether a
-change was made is the host (its lock, and the run's name, which it takes once), not the engine.
+Budget, waves and journal stay in the controller; a worker only processes the hosts of its shard. When a worker dies,
+the scheduler gives its shard to another one, which asks each host first how far it got. The host decides whether a
+change was made (by its lock, and by the run's name, which it accepts once), not the cluster.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
 
-#: A shard has so many hosts, unless somebody says otherwise: fewer are not worth the way, more are too many to lose.
+#: The default size of a shard: fewer hosts do not justify the transfer, more are too many to lose at once.
 FEWEST, MOST = 25, 100
-#: Shards that each worker has or waits for.
+#: Shards that each worker processes or has waiting.
 _AHEAD = 2
 #: Workers that one message names.
 _SHOWN = 3
-#: Seconds that a cluster may be without a worker.
+#: Seconds that a cluster may have no worker.
 _LONELY = 60.0
 
 
 class Address(Struct, frozen=True):
-    """Where the scheduler is, and how we and it know each other (PEM files)."""
+    """The scheduler's address, and the certificates that authenticate it and the controller (PEM files)."""
 
     url: str
     ca: Path | None = None
@@ -45,8 +45,8 @@ class Address(Struct, frozen=True):
     key: Path | None = None
 
     def security(self) -> Security:
-        """Raises :class:`UsageError` for every address but one of TLS with certificates on both sides: who can talk to
-        the scheduler runs code as whoever started the workers, and a port of the loopback is open to every user."""
+        """Raises :class:`UsageError` for every address except one of TLS with certificates on both sides. A client of
+        the scheduler runs code as the user that started the workers, and every local user can reach a loopback port."""
         parts = urlsplit(self.url)
         if parts.scheme == "tcp" and parts.hostname:
             raise UsageError(f"{self.url} takes commands from every user who can reach it: use tls://, on loopback too")
@@ -67,9 +67,9 @@ class Address(Struct, frozen=True):
 
 
 class Cluster:
-    """A :class:`~provision.rollout.fanout.FanOut`. Connects when it is made; raises :class:`UsageError` where it can't.
+    """A :class:`~provision.rollout.fanout.FanOut`. It connects at once; raises :class:`UsageError` where it can't.
 
-    ``size`` is of a shard; between :data:`FEWEST` and :data:`MOST` by the number of workers when not given.
+    ``size`` is the size of a shard; by default the number of workers decides, between :data:`FEWEST` and :data:`MOST`.
     """
 
     keeps = False
@@ -90,10 +90,10 @@ class Cluster:
         self._client.subscribe_topic(self._topic, self._received)
 
     def _alike(self, url: str) -> None:
-        """Raises :class:`UsageError` unless every worker has this very provision: what travels is pickled, and what
-        is done to the hosts is what the worker's own code says."""
+        """Raises :class:`UsageError` unless every worker has exactly this version of provision: the data is pickled,
+        and the worker's own code decides what is done to the hosts."""
         found = self._client.run(release, on_error="return")
-        # A worker that does not answer any more gets no shard.
+        # A worker that no longer answers receives no shard.
         answers = {worker: answer for worker, answer in sorted(found.items()) if not isinstance(answer, OSError)}
         others = [f"{worker} has {_named(answer)}" for worker, answer in answers.items() if answer != release()]
         if others:
@@ -114,7 +114,7 @@ class Cluster:
 
     def _each(self, runs: list[HostRun], preview: bool, gate: Gate) -> None:
         for run in runs:
-            # Ended by the look before the question: its turn is over when it comes.
+            # A host whose look for the approval ended its run: its turn ends as soon as it begins.
             if run.done and not preview and not gate.start(run):
                 gate.end(run)
         waiting = self._shards([run for run in runs if not run.done])
@@ -145,7 +145,7 @@ class Cluster:
                 return
 
     def _begun(self, runs: list[HostRun], preview: bool, gate: Gate) -> list[HostRun]:
-        """Those of a shard that may begin."""
+        """The hosts of a shard that may begin."""
         found = []
         for run in runs:
             reason = gate.stopped if preview else gate.start(run)
@@ -173,8 +173,8 @@ class Cluster:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _received(self, event: Any) -> None:
-        """One event of a worker's, in the client's own thread. The cluster's members are ours: both sides have shown
-        their certificates."""
+        """Process an event of a worker, in the client's own thread. Only members of the cluster can send it: both sides
+        have presented their certificates."""
         self._receive(pickle.loads(event[1]))  # noqa: S301
 
     def _receive(self, event: Event) -> None:
@@ -183,7 +183,7 @@ class Cluster:
                 run.receive(event)
 
     def _over(self, future: Future, runs: list[HostRun], preview: bool, gate: Gate) -> None:
-        """A shard is over: its last words are what counts, whatever was heard on the way."""
+        """A shard has ended: its final events count, whatever its worker reported before."""
         if future.status == "finished":
             for data in future.result():
                 self._receive(pickle.loads(data))  # noqa: S301
@@ -192,7 +192,7 @@ class Cluster:
             self._lost(runs, f"{future.exception()}", preview, gate)
 
     def _lost(self, runs: list[HostRun], reason: str, preview: bool, gate: Gate) -> None:
-        """Those of ``runs`` of which nothing is known are failed; all that have ended are told."""
+        """Fail those of ``runs`` whose result is unknown; report all that have ended to the gate."""
         for run in runs:
             known = run.done or run.good or (preview and run.plan is not None)
             if not known:
@@ -208,13 +208,13 @@ class Cluster:
 
 
 def _named(answer: object) -> str:
-    """What a worker says of its provision; an older one does not know the question."""
+    """A worker's version of provision; an old version does not know the question."""
     return answer if isinstance(answer, str) else "one that is older, or none"
 
 
 def work(data: bytes, topic: str, number: int, of: str) -> list[bytes]:
-    """What a worker does with a shard: tells as it goes, and returns the last word of each host. ``of`` is the
-    controller's :func:`release`: a worker that joined after the start of the run may have another one."""
+    """Process a shard on a worker: report events as they occur, and return the final event of each host. ``of`` is the
+    controller's :func:`release`: a worker that joined after the start of the run may have another version."""
     client, worker = get_client(), get_worker()
     if of != release():
         raise UsageError(f"the worker {worker.address} has provision {release()}, the controller {of}")

@@ -1,4 +1,4 @@
-"""A run that was cut off on a host: how far it got, and its end."""
+"""An interrupted run on a host: how far it got, and how it ends."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from provision.transport.ssh import HostError
 
 
 def begun(request: RunRequest) -> str:
-    """The run that each host is asked for first: this very one where another controller began it, or the one that is
-    resumed; empty for none."""
+    """The run that each host is asked about first: this run where another controller began it, or the run to resume;
+    empty for none."""
     if request.again:
         return request.run
     return request.earlier if request.goal.resumes else ""
 
 
 def take_up(connection: Connection, config: HostConfig, run: str, deadline: float) -> str:
-    """How far ``run`` got, by the host's own receipt, when its job is over. Raises :class:`HostError` of kind
-    ``interrupted`` where the host rolled it back."""
+    """Wait for the job of ``run``, and return how far it got by the host's own receipt. Raises :class:`HostError` of
+    kind ``interrupted`` where the host rolled it back."""
     receipt = tasks.receipt(connection, config, run, "attach", deadline)
     if receipt.startswith("rolled_back"):
         message = f"run {run} failed on this host ({receipt.partition(' ')[2]}); the host rolled it back"
@@ -29,7 +29,7 @@ def take_up(connection: Connection, config: HostConfig, run: str, deadline: floa
 
 
 def settle(connection: Connection, config: HostConfig, run: str, good: bool, deadline: float) -> None:
-    """Confirm a run that waits for it, or revoke it: ``connection`` was made after its change. Raises
+    """Confirm a run that waits for confirmation, or revoke it: ``connection`` was opened after its change. Raises
     :class:`HostError` of kind ``drift`` where the host rolled it back."""
     if tasks.receipt(connection, config, run, "confirm" if good else "revoke", deadline) != "done":
         message = f"run {run} did not bring this host into the desired state; the host rolled it back"

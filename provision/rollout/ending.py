@@ -1,4 +1,4 @@
-"""How a host ends: what stops it as a failure, and how much was changed."""
+"""How a host's run ends: the failure that stops it, and the number of its changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNREACHABLE = {"unreachable", "host_key", "auth"}
 
 
 class Ending:
-    """Turns what is raised within it into the host's failure; other hosts continue."""
+    """Turns an exception inside it into the host's failure; other hosts continue."""
 
     def __init__(self, fail: Callable[[Failure], None]) -> None:
         self._fail = fail
@@ -25,10 +25,10 @@ class Ending:
         if isinstance(error, HostError):
             self._fail(error.failure)
             return True
-        if isinstance(error, SpecError):  # what only a look could find: a template that fails for this platform
+        if isinstance(error, SpecError):  # only a look could find it: a template that fails for this platform
             self._fail(Failure("spec", str(error)))
             return True
-        if isinstance(error, Exception):  # a fault of provision itself ends this host and no other
+        if isinstance(error, Exception):  # a fault of provision itself ends only this host's run
             detail = "".join(traceback.format_exception(error))
             self._fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
             return True
@@ -42,7 +42,7 @@ def status_of(failure: Failure) -> str:
 
 
 def changed(plan: Plan | None, status: str, failure: Failure | None) -> int:
-    """How many resources were (or, for a plan, would be) changed; of a failed host, those that were changed whole."""
+    """How many resources were changed (or, for a plan, would be); for a failed host, those changed completely."""
     if plan is None or status not in ("changed", "failed"):
         return 0
     resources = [change.resource for change in plan.changes]

@@ -1,4 +1,4 @@
-"""How the hosts of one turn are gone through: by threads here. (:mod:`provision.rollout.cluster` is the other way.)"""
+"""Process the hosts of one turn, here by threads. :mod:`provision.rollout.cluster` is the other implementation."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from typing import Protocol
 from provision.rollout.host_run import HostRun
 from provision.rollout.worker_pool import Member, Shift
 
-#: How long (seconds) Ctrl-C, or a budget that is spent, may wait to be heeded.
+#: Seconds after which a Ctrl-C, or a spent budget, takes effect at the latest.
 HEED = 0.2
 
 
 class Gate(Protocol):
-    """What whoever goes through hosts asks and tells."""
+    """What a fan-out asks and reports while it processes hosts."""
 
     @property
     def stopped(self) -> str:
-        """Why no other host is begun."""
+        """Why no further host may begin."""
 
     @property
     def leaving(self) -> bool:
-        """Whether hosts under way are left to themselves: Ctrl-C came twice."""
+        """Whether provision leaves hosts under way: Ctrl-C was pressed twice."""
 
     def start(self, run: HostRun) -> str:
-        """A host begins; or why it may not."""
+        """Begin a host; return why it may not begin, or an empty text."""
 
     def end(self, run: HostRun) -> None:
-        """A host that had begun has ended."""
+        """Report that a host which had begun has ended."""
 
     def heed(self) -> None:
-        """Called every now and then: has somebody pressed Ctrl-C?"""
+        """Handle a pending Ctrl-C. The fan-out calls this regularly."""
 
 
 class FanOut(Protocol):
-    """``keeps`` is whether the connection of a host that was looked at can be kept for its change."""
+    """``keeps``: the connection of a host can stay open between its look and its change."""
 
     @property
     def keeps(self) -> bool: ...
 
     def preview(self, runs: list[HostRun], keep: bool, gate: Gate) -> None:
-        """Look at all of them, for somebody to say yes to."""
+        """Look at all of them, for the operator to approve."""
 
     def whole(self, runs: list[HostRun], gate: Gate) -> None:
-        """Take all of them to their ends, or as far as they go before they are proven."""
+        """Process all of them up to their end, or up to the verification."""
 
 
 class Threads:
-    """``forks`` hosts at a time, in this process."""
+    """Processes ``forks`` hosts at a time, in this process."""
 
     keeps = True
 

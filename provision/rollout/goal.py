@@ -1,4 +1,4 @@
-"""What a run is for."""
+"""The purpose of a run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Goal(StrEnum):
 
     @property
     def changes(self) -> bool:
-        """Whether hosts are changed."""
+        """Whether the run changes hosts."""
         return self in (Goal.APPLY, Goal.ROLLBACK)
 
     @property
     def ordered(self) -> bool:
-        """Whether a host comes after those that make what it uses. What only reads has no order, and a rollback
+        """Whether a host waits for the hosts that make what it uses. A run that only reads has no order, and a rollback
         restores what each host had."""
         return self in (Goal.PLAN, Goal.APPLY)
 
     @property
     def resumes(self) -> bool:
-        """Whether a run that was cut off is finished; else an earlier run is one to roll back."""
+        """Whether an earlier run is one to finish; otherwise it is one to roll back."""
         return self is Goal.APPLY

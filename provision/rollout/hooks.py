@@ -1,4 +1,4 @@
-"""Commands on the controller, before and after a host or a wave: their words as they are, without a shell."""
+"""Commands on the controller, before and after a host or a wave: run without a shell, with unchanged words."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from provision.secrets import secret
 
 
 class Hooks:
-    """Runs them in the playbook's folder, with what this run is about in PROVISION_* and no secret in sight.
+    """Runs them in the playbook's folder. PROVISION_* describes the run; no secret is in the environment.
 
-    ``seconds`` is how long one may take.
+    ``seconds`` is the longest run time of one command.
     """
 
     def __init__(self, folder: Path, run: str, seconds: float) -> None:
         self.folder, self.run, self.seconds = folder, run, seconds
 
     def __call__(self, argv: list[str], about: dict[str, str]) -> str:
-        """What went wrong, in the command's own words; nothing when it ended with 0."""
+        """Return how the command failed, with its output; an empty text when it exited with 0."""
         words = {f"PROVISION_{name}": value for name, value in {"RUN": self.run, **about}.items()}
         try:
             done = subprocess.run(  # noqa: S603 - the operator's own command

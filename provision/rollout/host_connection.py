@@ -13,7 +13,7 @@ from provision.transport.ssh import HostError, Transport, cut
 
 
 class HostConnection:
-    """``seconds`` is how long a part of the host's run may take; a new part has a new deadline.
+    """``seconds`` is how long one part of the host's run may take; each part has a new deadline.
 
     Deadlines are times of ``time.monotonic()``.
     """
@@ -26,11 +26,11 @@ class HostConnection:
 
     @property
     def open(self) -> Connection | None:
-        """The connection, if there is one."""
+        """The open connection, if there is one."""
         return self._open
 
     def connect(self) -> tuple[Connection, float]:
-        """Log in; returns the new connection and its deadline. Raises :class:`HostError`."""
+        """Log in, and return the new connection and its deadline. Raises :class:`HostError`."""
         deadline = self.deadline()
         connection = self._transport.open(self._host, deadline)
         self.adopt(connection, deadline)
@@ -42,19 +42,19 @@ class HostConnection:
         self._guard(deadline)
 
     def extend(self) -> float:
-        """A new deadline for the connection."""
+        """Give the connection a new deadline."""
         deadline = self.deadline()
         self._guard(deadline)
         return deadline
 
     def wait(self) -> None:
-        """No deadline, until :meth:`extend`: a person is asked, or other hosts come first."""
+        """Remove the deadline, until :meth:`extend`: the operator is asked, or other hosts come first."""
         if self._watch is not None:
             self._transport.watchdog.drop(self._watch)
             self._watch = None
 
     def again(self, deadline: float) -> Connection:
-        """One more connection to the host, for what confirms a change. Raises :class:`HostError`."""
+        """Open a further connection to the host, which confirms a change. Raises :class:`HostError`."""
         if self._left:
             raise HostError(
                 "left", "provision was told to leave; the host finishes the change or rolls it back by itself"
@@ -63,8 +63,8 @@ class HostConnection:
 
     @contextmanager
     def soon(self, deadline: float, within: float) -> Iterator[float]:
-        """A look takes a moment: a host that does not answer in ``within`` seconds has frozen. Then ``deadline`` counts
-        again."""
+        """Shorten the deadline for a look: a host that does not answer in ``within`` seconds is frozen. After the look
+        ``deadline`` is valid again."""
         soon = min(deadline, time.monotonic() + within)
         self._guard(soon)
         try:
@@ -84,7 +84,7 @@ class HostConnection:
             self._open = None
 
     def cut(self) -> None:
-        """Leave the host to itself: whatever waits for it fails at once."""
+        """Abandon the host: every thread that waits for it fails at once."""
         self._left = True
         if self._open is not None:
             cut(self._open)

@@ -1,7 +1,7 @@
-"""One host's run, from the login to its end: whatever happens, that is one ``host.done``.
+"""One host's run, from the login to its end. In every case it ends in exactly one ``host.done``.
 
-The parts of it are modules next to this one: ``host_connection``, ``questions``, ``earlier``, ``approval``,
-``restarting`` and ``ending``.
+Its parts are modules in the same package: ``host_connection``, ``questions``, ``earlier``, ``approval``, ``restarting``
+and ``ending``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from provision.rollout.restarting import restarted
 from provision.rollout.run_request import RunContext
 from provision.secrets.secret import holds, mask
 
-#: What a worker of a cluster reports of a host that is in the desired state, and is still to be verified.
+#: A worker reports this for a host in the desired state that still has to be verified.
 GOOD = "host.good"
 
 
 class HostRun:
-    """One host's run; ``rollout_options`` are of the play that paces it.
+    """One host's run; ``rollout_options`` are of the play that controls its rollout.
 
-    ``good`` is how it ends if the verification finds no fault, ``status`` how it has ended.
+    ``good`` is its status if the verification finds no fault, ``status`` its final status.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class HostRun:
         self._approval = Approval((request.approved or {}).get(name), run_context.options.salt)
         self._previewed = self._begun = False
         self._run = request.run
-        #: called when the run begins to wait for the host, and when that is over
+        #: called when the run begins to wait for the host, and when it stops waiting
         self.waits: Callable[[bool], None] = lambda waiting: None
         self._connection = HostConnection(run_context.transport, config.host, request.deadline)
         self._began = 0.0
@@ -62,7 +62,7 @@ class HostRun:
 
     @property
     def pending(self) -> bool:
-        """Whether it was looked at, and has something to change."""
+        """Whether the host was looked at, and has something to change."""
         return self.plan is not None and not self.done and not self.good
 
     @property
@@ -71,7 +71,7 @@ class HostRun:
         return self._approval.entry
 
     def preview(self, keep: bool) -> None:
-        """Look, for the operator to approve. Without its connection the host is looked at again before its change."""
+        """Look, for the operator to approve. Without an open connection the look is repeated before the change."""
         self._previewed = True
         self.look()
         self._previewed = False
@@ -80,7 +80,7 @@ class HostRun:
             self.release()
 
     def receive(self, event: Event) -> None:
-        """An event of a worker that has this host; what comes after its end is dropped."""
+        """Process an event of the worker that has this host; events after the host's end are dropped."""
         if self.done:
             return
         if event.name == GOOD:
@@ -110,7 +110,7 @@ class HostRun:
             self.fix()
 
     def look(self) -> None:
-        """Connect and look; the host is done unless there is something left to change."""
+        """Connect and look; the host's run ends unless there is something to change."""
         self._began = time.monotonic()
         self._emit("host.begin")
         self.waits(True)
@@ -120,7 +120,7 @@ class HostRun:
             begun = earlier.begun(request)
             receipt = earlier.take_up(connection, self.config, begun, deadline) if begun else ""
             if begun and begun == self._run and receipt != "none":
-                self._run = new_run()  # a host takes a run's name once
+                self._run = new_run()  # a host accepts a run's name once
             with self._connection.soon(deadline, request.look_within) as soon:
                 if request.goal in QUESTIONS:
                     self._ask(connection, soon)
@@ -138,7 +138,7 @@ class HostRun:
             check_impact(found.plan, request.max_impact)
             if not found.plan.changes:
                 self._publish(found, found.report)
-                # What the run that is taken up here has done is part of this run.
+                # The changes of the earlier run that continues here are part of this run.
                 self._end_well("changed" if receipt == "done" else "ok")
             elif request.goal is Goal.PLAN:
                 self._end_well("changed")
@@ -160,7 +160,7 @@ class HostRun:
         return tasks.look(connection, self.config, context, options, deadline)
 
     def fix(self) -> None:
-        """Make the changes that the look has found."""
+        """Make the changes of the plan."""
         found, connection = self.found, self._connection.open
         if found is None or connection is None:
             raise RuntimeError("fix before look")
@@ -178,13 +178,13 @@ class HostRun:
             report = tasks.fix(connection, self.config, found, deadline, emit, changing)
             self._publish(found, report)
             if not connection.is_connected:
-                # It broke off, and the change was followed over another connection.
+                # This connection ended, and the change was followed over another one.
                 self.release()
                 self._connection.connect()
             self._end_well("changed")
 
     def _publish(self, found: Inspection, report: Seen) -> None:
-        """What this host has pushed, for those that come after it."""
+        """Record the images that this host has pushed, for the hosts that come after it."""
         if self.run_context.context.pushed_by:
             self.run_context.published.add(tasks.pushed(found.resources, report))
 
@@ -199,19 +199,19 @@ class HostRun:
         return None
 
     def release(self) -> None:
-        """Close the connection for a while."""
+        """Close the connection until it is needed again."""
         self._connection.release()
 
     def cut(self) -> None:
-        """Leave the host to itself."""
+        """Abandon the host."""
         self._connection.cut()
 
     def proven(self) -> None:
         self._end(self.good)
 
     def _end_well(self, status: str) -> None:
-        """The host is in the desired state. It ends unless it is still to be verified, or to be restarted when its turn
-        comes and the operator has approved."""
+        """The host is in the desired state. Its run ends, unless the host still has to be verified, or restarted when
+        the operator has approved and its turn has come."""
         options, request = self.rollout_options, self.run_context.request
         if self._previewed and options is not None and (options.proves or options.reboot != "never"):
             return
@@ -234,7 +234,7 @@ class HostRun:
             self._end("skipped", reason=reason)
 
     def fail(self, failure: Failure) -> None:
-        # Whatever came into it may hold a secret: a program's words, what a host has in the place of a file.
+        # The failure may hold a secret: a program's output, or the content of a file on the host.
         failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail))
         self._end(status_of(failure), failure)
 
@@ -246,9 +246,9 @@ class HostRun:
 
     def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
         self.release()
-        # Not for a host that ended by the look before the question: its hook was not approved.
+        # Not for a host whose run ended in the look before the approval: its hook was not approved.
         if self._begun and status != "skipped" and (problem := self._hook("after", status)):
-            # A host that was drained and not brought into use again, say: the next must not follow.
+            # For example a host that was drained and not put into service again: the next one must not follow.
             failure = failure or Failure("hook", f"its hook after failed: {problem}")
             status = "failed" if status in ("ok", "changed") else status
         self.status = status
@@ -263,7 +263,7 @@ class HostRun:
         self._emit("host.done", **data)
 
     def _hook(self, when: Literal["before", "after"], status: str = "") -> str:
-        """Run the play's command for each host, if it has one; returns what went wrong with it."""
+        """Run the play's command for each host, if it has one; return its error, or an empty text."""
         request = self.run_context.request
         if self.rollout_options is None or request.hook is None:
             return ""

@@ -1,4 +1,4 @@
-"""Ctrl-C as news that are heeded when there is time, and not as an exception out of anywhere."""
+"""Ctrl-C as a counter that the run reads when it can, and not as an exception at an arbitrary place."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-#: Who presses it so often does not want to wait for anything.
+#: From this many presses on, the operator does not want to wait for anything.
 _ENOUGH = 3
 
 
 class Interrupts:
-    """Counts Ctrl-C (SIGINT) as long as it is entered; elsewhere than in the main thread it does nothing."""
+    """Counts Ctrl-C (SIGINT) inside its ``with`` block; outside the main thread it does nothing."""
 
     def __init__(self) -> None:
         self._pressed = self._heeded = 0
@@ -42,14 +42,14 @@ class Interrupts:
         return self._pressed > 0
 
     def news(self) -> Iterator[bool]:
-        """Each time that it was pressed and nobody has heeded it; whether it was not the first."""
+        """Yield once for each Ctrl-C that was not handled yet: whether it was not the first one."""
         while self._heeded < self._pressed:
             self._heeded += 1
             yield self._heeded > 1
 
     @contextmanager
     def raised(self) -> Iterator[None]:
-        """Where a person is asked, it is an exception after all."""
+        """Raise an exception on Ctrl-C after all, while the operator is asked."""
         self._raise = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""How many hosts may pull from one registry at the same time, so that a fleet does not run it down."""
+"""Limit how many hosts pull from one registry at the same time, so that a fleet does not overload it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from provision.spec import Registry
 
 
 class Pulls:
-    """A place for each host that pulls, at each registry."""
+    """A limited number of places for pulling hosts, at each registry."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: dict[str, threading.BoundedSemaphore] = {}
 
     def place(self, name: str, bound: int) -> threading.BoundedSemaphore:
-        """The first who asks for a registry says how many it takes: all specs should agree."""
+        """The first request for a registry decides its number of places: all specs should agree."""
         with self._lock:
             return self._places.setdefault(name, threading.BoundedSemaphore(bound))
 
     @contextmanager
     def held(self, config: HostConfig, plan: Plan) -> Iterator[Pulling]:
-        """Wait for a place at every registry that the plan pulls from; always in one order, so that nobody waits for
-        somebody who waits."""
+        """Wait for a place at every registry that the plan pulls from. All hosts use the same order, which
+        prevents a deadlock."""
         steps = [
             (Step(change.resource, call).name, call.pulls)
             for change in plan.changes
@@ -46,7 +46,7 @@ class Pulls:
 
 
 class Pulling:
-    """Hears a host's steps, and gives its places back when it has pulled the last of its images."""
+    """Receives a host's steps, and frees its places when it has pulled the last of its images."""
 
     def __init__(self, left: set[str], places: ExitStack) -> None:
         self._left, self._places = left, places

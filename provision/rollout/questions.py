@@ -21,14 +21,14 @@ class Emit(Protocol):
         """Report an event of this host."""
 
 
-#: Asks by ``deadline``, emits what the host answers, and returns why it fails, if it does.
+#: Asks by ``deadline``, emits the host's answers, and returns a failure if there is one.
 Question = Callable[[Connection, HostConfig, RunContext, Emit, float], Failure | None]
 
 
 def examine(
     connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
 ) -> Failure | None:
-    """Does the host suit its spec?"""
+    """Is the host suitable for its spec?"""
     verdicts = tasks.examine(connection, config, deadline)
     for verdict in verdicts:
         emit("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
@@ -48,7 +48,7 @@ def versions(
 def history(
     connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
 ) -> Failure | None:
-    """Which runs does the host remember?"""
+    """Which runs does the host have a record of?"""
     for name, result, count in tasks.history(connection, config, deadline):
         emit("run", run=name, result=result, things=count)
     return None

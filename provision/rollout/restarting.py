@@ -1,4 +1,4 @@
-"""The restart of a host that says that it needs one (``reboot: if-needed``)."""
+"""Restart a host that reports that it needs a restart (``reboot: if-needed``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def restarted(
     connection: HostConnection,
     note: Callable[[str], None],
 ) -> bool:
-    """Restart the host if it needs it, and look at what comes back; returns whether it was restarted. Where the play
+    """Restart the host if it needs it, and look again after the boot; return whether it was restarted. Where the play
     names no domain, hosts restart one at a time. Raises :class:`HostError`."""
     if connection.open is None or not reboot.needed(config.host, connection.open):
         return False
@@ -29,7 +29,7 @@ def restarted(
         note("it needs a restart, which --max-impact does not allow")
         return False
     with run_context.restarts if rollout_options.domain is None else nullcontext():
-        # The connection ends with the host; no deadline cuts it before.
+        # The restart ends the connection; no deadline must cut it before.
         connection.wait()
         deadline = connection.deadline()
         back = reboot.restart(run_context.transport, config.host, connection.open, deadline, note)

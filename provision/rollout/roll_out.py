@@ -1,9 +1,10 @@
-"""Run over the hosts: stage by stage and wave by wave, so many at a time, each on one connection and with a deadline,
-telling what happens. Who may start when is :mod:`provision.rollout.waves`' word.
+"""Run over the hosts, stage by stage and wave by wave. The number of concurrent hosts is limited; each host has one
+connection and a deadline. All progress is emitted as events. :mod:`provision.rollout.waves` decides which host may
+start.
 
-Without a question to ask, a host goes from look to fix by itself. With one (a person at a terminal), all hosts are
-looked at first. Where all may start at once, those with changes keep their connections until the answer; else each is
-looked at again when its turn comes, and refused if it is no longer as its plan was shown.
+Without a confirmation, each host continues from the look to the fix at once. With one (an operator at a terminal), all
+hosts are looked at first. Where all hosts may start at once, those with changes keep their connections until the
+answer. Otherwise each host is looked at again in its turn, and refused if its plan differs from the one that was shown.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ class Result(Struct):
     counts: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     declined: bool = False
-    #: why no more host was begun, where a budget was spent
+    #: why no further host was begun, where a budget was spent
     stopped: str = ""
 
     @property
     def bad(self) -> bool:
-        """Whether a host is not as wished, although nobody has said no."""
+        """Whether a host is not in the desired state, unless the operator declined the changes."""
         left = bool(self.counts["skipped"]) and not self.declined
         return bool(self.stopped) or left or any(self.counts[status] for status in BAD)
 
 
 class Rollout:
-    """Raises :class:`~provision.errors.SpecError` when made, for hosts that can't be put into waves."""
+    """Raises :class:`~provision.errors.SpecError` at construction for hosts that can't be put into waves."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Rollout:
         if not options.salt.text:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
-        # What only looks at hosts has no order.
+        # A run that only looks at hosts has no order.
         self._dependencies = dependencies(configs, context) if request.goal.ordered else Dependencies()
         self._stages = stages(configs, self._dependencies, request.run, request.goal.changes)
         if self._dependencies.after and not self._fan_out.keeps:
@@ -84,7 +85,7 @@ class Rollout:
         self._interrupts = Interrupts()
 
     def run(self) -> Result:
-        """Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
+        """Run all hosts. Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         count = sum(len(stage.schedule.waves) for stage in self._stages)
         self._emit(Event("run.begin", data={"mode": self.request.goal.value, "hosts": len(self._runs), "waves": count}))
@@ -100,7 +101,7 @@ class Rollout:
         return self._result
 
     def lacks(self, run: HostRun) -> str:
-        """Why a host can't have what it needs of another one."""
+        """Why a host can't have what it needs from another one; empty where it can."""
         for other, what in self._dependencies.after.get(run.config.host.name, {}).items():
             if self._runs[other].status in (*BAD, "skipped"):
                 return f"{what}, and {other} did not end well"
@@ -150,7 +151,7 @@ class Rollout:
             stage.schedule.end(run.config.host.name, run.status)
 
     def _prove(self, runs: list[HostRun], rollout_options: RolloutOptions | None) -> None:
-        """Hand the connections of hosts that are as wished to the verification, all at once."""
+        """Pass the connections of hosts in the desired state to the verification, all at once."""
         if not runs or self.request.verify is None:
             return
         held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
@@ -161,7 +162,7 @@ class Rollout:
                 run.fail(failure)
 
     def _bake(self, runs: list[HostRun], stage: Stage) -> None:
-        """The first wave stays as it is for a while, before it is looked at again."""
+        """Wait for a while after the first wave, and then look at it again."""
         if not runs or stage.rollout_options is None or stage.schedule.stopped:
             return
         for run in runs:
@@ -214,7 +215,7 @@ class Rollout:
             self._heed(schedule)
 
     def _asked(self, question: Callable[[], bool], schedule: Schedule | None) -> bool:
-        """What a person says; Ctrl-C is no answer but an end."""
+        """The operator's answer. Ctrl-C is no answer: it ends the run."""
         try:
             with self._interrupts.raised():
                 return question()
@@ -223,8 +224,8 @@ class Rollout:
             return False
 
     def _heed(self, schedule: Schedule | None) -> None:
-        """Do what Ctrl-C asks for, if somebody has pressed it. Once: hosts under way finish, no other is begun. Twice:
-        we leave them; they finish, or put everything back, by themselves."""
+        """Handle Ctrl-C if it was pressed. Once: hosts under way finish, and no other host begins. Twice: provision
+        abandons them; each host itself finishes its changes or rolls them back."""
         for again in self._interrupts.news():
             text = "finishing the hosts under way; Ctrl-C again to leave now"
             if again:
@@ -244,7 +245,7 @@ class Rollout:
 
 
 class _Gate:
-    """Lets the hosts of a turn begin, as the schedule allows."""
+    """Lets the hosts of a turn begin when the schedule allows it."""
 
     def __init__(self, rollout: Rollout, schedule: Schedule | None) -> None:
         self._rollout, self._schedule = rollout, schedule
@@ -252,7 +253,7 @@ class _Gate:
 
     @property
     def stopped(self) -> str:
-        # Nobody is begun after Ctrl-C, not even before it is heeded.
+        # No host begins after Ctrl-C, not even before it is handled.
         if self._rollout._interrupts.pressed:
             return _INTERRUPTED
         return self._rollout._stopping or (self._schedule.stopped if self._schedule is not None else "")

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and what all its hosts have in common."""
+"""The request of a run, and what all its hosts share."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
 
 Confirm = Callable[[list[Plan]], bool]
-#: Check hosts on connections that are held, by some suites (or the usual ones): host -> why it is not as the spec says.
+#: Check hosts over open connections, by the given suites (or the usual ones): host -> how it differs from the spec.
 Verify = Callable[
     [list[tuple[HostConfig, Connection]], Callable[[Event], None], tuple[str, ...]], dict[str, Failure | None]
 ]
-#: Run a command on the controller, with more variables for its environment: what went wrong, or nothing.
+#: Run a command on the controller, with more environment variables; return its error, or an empty text.
 Hook = Callable[[list[str], dict[str, str]], str]
 
 
 class RunRequest(Struct, frozen=True):
-    """``confirm`` is asked once, between all looks and the first change, ``ask`` between waves. ``deadline`` is in
-    seconds per host; a host that waits for the answer gets a new one. A look must be over within ``look_within``
-    seconds. ``prove`` has each host verified at its end. ``run`` names this run on the hosts; a host rolls a risky
-    change back unless a new login confirms it within ``confirm_within`` seconds."""
+    """``confirm`` is asked once, between all looks and the first change; ``ask`` is asked between waves. ``deadline``
+    is in seconds per host; a host that waits for the answer gets a new one. A look must end within ``look_within``
+    seconds. ``prove`` verifies each host at its end. ``run`` names this run on the hosts. A host rolls a risky change
+    back unless a new login confirms it within ``confirm_within`` seconds."""
 
     goal: Goal
     forks: int = 50
@@ -45,17 +45,17 @@ class RunRequest(Struct, frozen=True):
     run: str = ""
     confirm_within: int = 60
     max_impact: str | None = None
-    #: a run to bring back, or one that broke off and is to be finished
+    #: a run to roll back, or an interrupted run to finish
     earlier: str = ""
-    #: another worker began with this very run, and died: each host is asked first how far it got
+    #: another worker began this same run and died: each host is asked first how far it got
     again: bool = False
     #: host -> the plan that the operator has approved (:func:`provision.planning.planfile.entry`)
     approved: dict[str, dict[str, Any]] | None = None
 
 
 class Published:
-    """The images that hosts of this run have pushed, with their digests; hosts that come later use them. Threads share
-    it."""
+    """The images that hosts of this run have pushed, with their digests; hosts that come later use them. It is shared
+    by threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,25 +66,25 @@ class Published:
             self._digests.update(digests)
 
     def now(self) -> tuple[tuple[str, str], ...]:
-        """Those that are pushed by now, in order of their names."""
+        """The images pushed so far, in order of their names."""
         with self._lock:
             return tuple(sorted(self._digests.items()))
 
 
 class RunContext(Struct, frozen=True):
-    """What all hosts of a run have in common. ``context`` and ``request`` do not change; what changes has a lock."""
+    """What all hosts of a run share. ``context`` and ``request`` do not change; what changes has a lock."""
 
     context: Context
     transport: Transport
     options: Options
     request: RunRequest
     emit: Callable[[Event], None]
-    #: held by the one host that is restarted
+    #: held while a host restarts
     restarts: threading.Lock = field(default_factory=threading.Lock)
     pulls: Pulls = field(default_factory=Pulls)
     published: Published = field(default_factory=Published)
 
     @property
     def options_now(self) -> Options:
-        """The options, with what hosts have pushed by now."""
+        """The options, with the images that hosts have pushed so far."""
         return replace(self.options, published=self.published.now())

@@ -1,6 +1,6 @@
-"""A few hosts' way through a run, on whatever machine: what a worker of a cluster does. It imports no cluster.
+"""Run a few hosts on any machine: the work of a cluster's worker. This module does not import the cluster.
 
-The machine has the same project folder and keys as the one that the run was started on; no secret travels.
+The machine has the same project folder and keys as the controller; no secret is transferred.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from provision.text.yamlfile import Map
 from provision.transport.ssh import Connecting, Transport
 
 _HOME = Path(__file__).parent.parent
-#: What a run leaves, and what no host gets.
+#: Files that a run writes, and files that no host receives.
 _NOT_OURS = {".provision", ".git", "__pycache__", ".venv"}
 
 
 @cache
 def release() -> str:
-    """This provision: its version, and a hash of its code, for versions between two releases have one name."""
+    """This version of provision: its number, and a hash of its code. Versions between releases share a number."""
     found = hashlib.sha256()
     for path in sorted(path for path in _HOME.rglob("*") if path.suffix in (".py", ".sh", ".yml")):
-        # A wheel has the examples of a project here, a checkout elsewhere.
+        # A wheel has a project's examples here, a checkout has them elsewhere.
         if "shipped" not in path.relative_to(_HOME).parts:
             found.update(f"{path.relative_to(_HOME)}\0".encode())
             found.update(hashlib.sha256(path.read_bytes()).digest())
@@ -48,8 +48,8 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run is made of, for a machine to load it anew. ``digest`` is of the files; another one is refused. With
-    ``foresees`` text stands for what authorities are yet to give: the run changes nothing."""
+    """What a run consists of, for another machine to load. ``digest`` is that of the files; a machine with other files
+    refuses the run. With ``foresees`` a text replaces what authorities have yet to issue: the run changes nothing."""
 
     inventory: Given | None
     playbook: Path
@@ -62,7 +62,7 @@ class Project(Struct, frozen=True):
     reading: Reading = Reading()
 
     def __post_init__(self) -> None:
-        """Raises :class:`UsageError` for a variable with a secret: its token is known to one process alone."""
+        """Raises :class:`UsageError` for a variable with a secret: only one process knows its token."""
         named = [name for name, value in (self.extra or {}).items() if sandbox.measured([name, value])]
         if named:
             raise UsageError(
@@ -71,7 +71,7 @@ class Project(Struct, frozen=True):
             )
 
     def load(self, hosts: tuple[str, ...]) -> Loaded:
-        """Raises :class:`UsageError` where the files are not those that the run was started with."""
+        """Raises :class:`UsageError` where the files differ from those that the run was started with."""
         if digest(self.inventory, self.playbook) != self.digest:
             raise UsageError(f"{self.playbook.parent} or the inventory is not the same on this machine")
         secret.open_vaults_with(vault.Vault(vault.of_words(self.reading.vault_ids)).open)
@@ -90,8 +90,8 @@ class Project(Struct, frozen=True):
 
 
 class Shard(Struct, frozen=True):
-    """``again`` is whether somebody has begun with it already, and died over it: each host is asked first how far it
-    got. ``request`` has no callbacks."""
+    """``again``: another worker began this shard and died, so each host is asked first how far it got. ``request`` has
+    no callbacks."""
 
     project: Project
     request: RunRequest
@@ -101,13 +101,13 @@ class Shard(Struct, frozen=True):
 
 
 def resolved(inventory: Given | None) -> tuple[str, ...]:
-    """The sources of an inventory, with whole paths: a worker has another working directory."""
+    """The sources of an inventory, as absolute paths: a worker has another working directory."""
     words = sources.given(inventory, config.read())
     return tuple(word if sources.is_list(word) else str(Path(word).resolve()) for word in words)
 
 
 def digest(inventory: Given | None, playbook: Path) -> str:
-    """Of every file that a run may read: next to the playbook, and the inventory."""
+    """A hash of every file that a run may read: the playbook's folder, and the inventory."""
     found = hashlib.sha256()
     folder = playbook.resolve().parent
     for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):
@@ -120,7 +120,7 @@ def digest(inventory: Given | None, playbook: Path) -> str:
 
 
 def go(shard: Shard, emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
-    """Take the hosts as far as they go before they are proven; every one ends in ``host.done`` or in ``host.good``."""
+    """Process the hosts up to their verification; every one ends in ``host.done`` or in ``host.good``."""
     left = set(shard.hosts)
 
     def told(event: Event) -> None:
@@ -129,12 +129,12 @@ def go(shard: Shard, emit: Callable[[Event], None], stopped: Callable[[], Litera
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             approved = planfile.entry(plan, shard.project.options.salt)
             event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
-        # This process's tokens mean nothing elsewhere, and a plan is compared there.
+        # This process's tokens mean nothing in the controller, which compares the plan.
         emit(secret.each(event, secret.stable))
 
     try:
         _go(shard, left, told, stopped)
-    except Exception as error:  # the project can't be loaded here, say: each host hears of it
+    except Exception as error:  # for example the project can't be loaded here: each host fails with it
         failure = Failure("worker", f"{type(error).__name__}: {error}")
         for host in sorted(left):
             told(Event("host.done", host, {"status": "failed", "changes": 0, "failure": failure}))
@@ -180,5 +180,5 @@ def _go(
 
 
 def plain(request: RunRequest) -> RunRequest:
-    """What of a request can travel."""
+    """The part of a request that can be transferred."""
     return replace(request, confirm=None, ask=None, verify=None, hook=None)

@@ -1,5 +1,5 @@
-"""Who goes with whom: hosts that one play's ``rollout`` paces are one stage; the others go first, all at once. A host
-that needs what another one makes (:mod:`provision.project.dependencies`) is of a later stage."""
+"""Group hosts into stages. The hosts of a play with a ``rollout`` are one stage; the other hosts come before them, all
+at once. A host that needs what another one makes (:mod:`provision.project.dependencies`) belongs to a later stage."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from provision.rollout.waves import Schedule, ordered, waves
 
 
 class Stage(Struct, frozen=True):
-    """``rollout_options`` is ``None`` for hosts that no play paces: one wave, without a budget. ``play`` names
-    the other's."""
+    """``rollout_options`` is ``None`` for hosts of plays without a rollout: one wave, without a budget. Otherwise
+    ``play`` is the name of the play."""
 
     play: str
     rollout_options: RolloutOptions | None
@@ -26,10 +26,10 @@ class Stage(Struct, frozen=True):
 def stages(
     configs: Iterable[HostConfig], dependencies: Dependencies, seed: str = "", paced: bool = True
 ) -> list[Stage]:
-    """The stages of a run: level by level of who needs whom, and on each in the playbook's order; ``seed`` is what
-    ``order: shuffle`` goes by. Not ``paced``, all of a level go at once.
+    """The stages of a run: first by level of dependency, then in the playbook's order. ``seed`` is the seed of
+    ``order: shuffle``. Without ``paced``, all hosts of a level run at once.
 
-    Raises :class:`SpecError` for a host that has no such domain, and for a play that paces hosts that need each other.
+    Raises :class:`SpecError` for a host without the domain, and for a rollout with hosts that need each other.
     """
     configs = list(configs)
     of_play: dict[int, list[HostConfig]] = {}
@@ -47,7 +47,7 @@ def stages(
 
 
 def _level_of_all(group: list[HostConfig], dependencies: Dependencies) -> int:
-    """The hosts of a play with a rollout go together, when all have what they need."""
+    """The hosts of a play with a rollout run together, when all their dependencies are ready."""
     names = {config.host.name for config in group}
     for config in group:
         for other, what in dependencies.after.get(config.host.name, {}).items():

@@ -1,7 +1,7 @@
 """Which host may start when: waves, domains that take turns, and a budget of failures.
 
-Pure: it knows hosts by their names, and neither a clock nor a connection. Whoever runs a schedule asks
-:meth:`Schedule.start` before each host, says how each one ended, and moves on when a wave is over.
+This module has no side effects: it knows only names of hosts, no clock and no connection. The caller of a schedule asks
+:meth:`Schedule.start` before each host, reports how each one ended, and continues when a wave is over.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from provision.project.share import ALL, Share
 
-#: Ends that count against the budget. Ansible's ``max_fail_percentage`` forgets the unreachable.
+#: Statuses that count against the budget. Ansible's ``max_fail_percentage`` ignores unreachable hosts.
 BAD = frozenset({"failed", "unreachable", "rolled_back"})
 
 
 class Wave(Struct, frozen=True):
-    """``number`` counts from 1. Hosts of one turn may be under way at once; the next begins when they have ended."""
+    """``number`` counts from 1. The hosts of one turn may run at once; the next turn begins when they have ended."""
 
     number: int
     turns: tuple[tuple[str, ...], ...]
@@ -31,7 +31,7 @@ class Wave(Struct, frozen=True):
 
 
 def ordered(hosts: Sequence[str], order: Literal["inventory", "sorted", "shuffle"], seed: str = "") -> list[str]:
-    """``hosts`` (as the inventory has them) in the order in which they get their turn."""
+    """``hosts`` (in inventory order) in the order of their turns."""
     found = sorted(hosts) if order == "sorted" else list(hosts)
     if order == "shuffle":
         random.Random(seed).shuffle(found)  # noqa: S311 - no secret
@@ -44,10 +44,10 @@ def waves(
     domains: Mapping[str, str] | None = None,
     apart: Literal["waves", "turns"] = "waves",
 ) -> tuple[Wave, ...]:
-    """Cut ``hosts`` into waves of ``serial`` hosts, of which the last repeats; a wave has at least one.
+    """Split ``hosts`` into waves of ``serial`` hosts. The last number repeats; a wave has at least one host.
 
-    ``domains`` (host -> rack, zone ...) are kept ``apart``: by ``waves``, a wave has hosts of one domain only; by
-    ``turns``, it may have more, and one domain has its turn after the other.
+    ``domains`` (host -> rack, zone ...) are kept ``apart``. By ``waves``, all hosts of a wave are of one domain. By
+    ``turns``, a wave may have several domains, which take turns.
     """
     queues = _by_domain(hosts, domains) if domains and apart == "waves" else [list(hosts)]
     found: list[Wave] = []
@@ -62,7 +62,7 @@ def waves(
 
 
 def _by_domain(hosts: Sequence[str], domains: Mapping[str, str]) -> list[list[str]]:
-    """The hosts of each domain, in the order in which the domains come first."""
+    """The hosts of each domain, in the order of each domain's first host."""
     found: dict[str, list[str]] = {}
     for host in hosts:
         found.setdefault(domains[host], []).append(host)
@@ -70,9 +70,9 @@ def _by_domain(hosts: Sequence[str], domains: Mapping[str, str]) -> list[list[st
 
 
 class Budget:
-    """How many hosts may end badly: ``limit`` of each wave's hosts, of each domain's, and of all of them.
+    """How many hosts may fail: ``limit`` of each wave's hosts, of each domain's, and of all of them.
 
-    One more, and it is spent. ``None`` is no limit.
+    One failure more spends the budget. ``None`` is no limit.
     """
 
     def __init__(self, limit: Share | None, cut: Sequence[Wave], domains: Mapping[str, str] | None = None) -> None:
@@ -97,9 +97,9 @@ class Budget:
 
 
 class Schedule:
-    """The waves of a rollout, gone through one after the other.
+    """The waves of a rollout, processed one after the other.
 
-    ``stopped`` says why no more host may start: the budget is spent, or whoever runs it said so.
+    ``stopped`` says why no further host may start: the budget is spent, or the caller stopped the schedule.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Schedule:
         self._under_way: set[str] = set()
 
     def start(self, host: str) -> str:
-        """Begin with ``host``, of the turn that is on; or why it may not start any more."""
+        """Begin ``host`` of the current turn; return why it may not start, or an empty text."""
         if self._turn >= len(self._turns) or host not in self._turns[self._turn][1] or host in self._started:
             raise ValueError(f"{host} has no turn now")
         if not self.stopped:
@@ -126,18 +126,18 @@ class Schedule:
         return self.stopped
 
     def end(self, host: str, status: str) -> None:
-        """``host`` has ended, with one of ``host.done``'s statuses."""
+        """Report that ``host`` has ended, with one of ``host.done``'s statuses."""
         self._under_way.remove(host)
         self._budget.count(host, status)
         if self._budget.spent:
             self.stop(self._budget.spent)
 
     def stop(self, reason: str) -> None:
-        """No more host starts; the first reason is the one that counts."""
+        """Let no further host start; the first reason counts."""
         self.stopped = self.stopped or reason
 
     def turns(self) -> Iterator[tuple[Wave, tuple[str, ...]]]:
-        """Each turn with its wave, as long as none of the one before is under way and nothing has stopped it."""
+        """Yield each turn with its wave, while no host of the previous turn is under way and nothing stopped it."""
         while self._turn < len(self._turns) and not self.stopped:
             yield self._turns[self._turn]
             if self._under_way:

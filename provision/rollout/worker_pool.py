@@ -1,8 +1,8 @@
-"""Threads that go through many hosts, so many at a time, without the ones that freeze holding up the rest.
+"""A pool of threads that processes many hosts, a limited number at a time. Frozen hosts do not delay the others.
 
-A thread whose host keeps it waiting for longer than a moment, before anything is changed there, gives its place to
-another one, which goes on with the next host. It comes back to a place of its own when its host has answered. What is
-longer than a moment, the other hosts say: where all of them are slow, more at a time would make them slower still.
+A host may keep its thread waiting before any change. After a moment the thread gives up its place, and another thread
+continues with the next host. The first thread gets a place again when its host has answered. The other hosts decide how
+long that moment is: where all of them are slow, more concurrent hosts would make them slower still.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
 
-#: Seconds that a host may keep its thread waiting; a look over a line of 200 ms takes less.
+#: Seconds that a host may keep its thread waiting; a look over a link with 200 ms latency takes less.
 PATIENCE = 1.0
-#: Or so many times as long as the others do, by the median of the last ones.
+#: Or this multiple of the median waiting time of the last hosts.
 _LONGER, _LAST = 2, 32
-#: So many times more threads than places, when hosts freeze.
+#: The most threads for each place, when hosts freeze.
 _MOST = 5
 
 
@@ -28,22 +28,22 @@ class _Shift(Protocol):
 
 
 class Member:
-    """One thread of a shift, as its job sees it."""
+    """One thread of a shift, as seen by its job."""
 
     def __init__(self, shift: _Shift) -> None:
         self._shift = shift
-        #: since when it waits for its host
+        #: the time since which it waits for its host
         self.since: float | None = None
-        #: whether another thread has its place
+        #: whether another thread has taken its place
         self.replaced = False
 
     def waits(self, waiting: bool) -> None:
-        """From here on we wait for the host; or no more, and go on when there is a place."""
+        """Report that the thread begins to wait for its host, or stops; then it continues when there is a place."""
         self._shift.waits(self, waiting)
 
 
 class Shift(Generic[Item]):
-    """``job`` for each of ``items``, ``size`` at a time, in their order; begins at once."""
+    """Runs ``job`` for each of ``items``, ``size`` at a time, in their order; it begins at once."""
 
     def __init__(
         self, items: Iterable[Item], job: Callable[[Item, Member], None], size: int, patience: float = PATIENCE
@@ -53,14 +53,14 @@ class Shift(Generic[Item]):
         self._waited: deque[float] = deque(maxlen=_LAST)
         self._changed = threading.Condition()
         self._members: set[Member] = set()
-        # Threads that have a place, and those that want theirs back.
+        # Threads that have a place, and threads that wait to get their place again.
         self._active = self._returning = 0
         self._errors: list[BaseException] = []
         with self._changed:
             self._hire()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Until all is done, or for so many seconds; whether it is done. Raises the first error of a job then."""
+        """Wait for the end, or for so many seconds; return whether all is done. Then it raises a job's first error."""
         end = None if seconds is None else time.monotonic() + seconds
         with self._changed:
             while self._members:
@@ -74,7 +74,7 @@ class Shift(Generic[Item]):
         return True
 
     def cancel(self) -> None:
-        """Begin with no other item."""
+        """Begin no further item."""
         with self._changed:
             self._items.clear()
 
@@ -92,7 +92,7 @@ class Shift(Generic[Item]):
             member.replaced = False
 
     def _hire(self) -> None:
-        """A thread for each item that has a place."""
+        """Start a thread for each item that has a place."""
         while self._items and self._active + self._returning < self._size and len(self._members) < _MOST * self._size:
             member = Member(self)
             self._members.add(member)
@@ -101,7 +101,7 @@ class Shift(Generic[Item]):
             threading.Thread(target=self._work, args=(member, item), name="host", daemon=True).start()
 
     def _replace(self) -> None:
-        """Others take the places of those whose hosts keep them waiting."""
+        """Let other threads take the places of those whose hosts keep them waiting."""
         waited = sorted(self._waited) or [0.0]
         patience = max(self._patience, _LONGER * waited[len(waited) // 2])
         late = time.monotonic() - patience
@@ -117,7 +117,7 @@ class Shift(Generic[Item]):
         while True:
             try:
                 self._job(item, member)
-            except BaseException as error:  # told by wait()
+            except BaseException as error:  # wait() raises it
                 self._errors.append(error)
             with self._changed:
                 member.since = None

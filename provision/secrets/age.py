@@ -1,4 +1,4 @@
-"""Encrypt with age, to people's keys: age1..., or ssh-ed25519."""
+"""Encrypt with age, to keys of recipients: age1..., or ssh-ed25519."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.secrets.secret import age_keys, identities
 
 
 def recipients(given: Iterable[str] = ()) -> list[Any]:
-    """Keys, or files of keys; our own where none is given. Raises :class:`UsageError` where there is nobody."""
+    """Keys, or files of keys; the operator's own by default. Raises :class:`UsageError` without any recipient."""
     import pyrage
 
     lines: list[str] = []
@@ -41,14 +41,14 @@ def recipients(given: Iterable[str] = ()) -> list[Any]:
 
 
 def sealed(plain: bytes, to: list[Any]) -> bytes:
-    """Armoured."""
+    """Encrypt, in the armoured (text) form."""
     import pyrage
 
     return bytes(pyrage.encrypt(plain, to, armored=True))
 
 
 def write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
+    """Write a file atomically: it is either complete or unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.write_bytes(data)

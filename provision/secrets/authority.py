@@ -1,9 +1,10 @@
-"""A small certificate authority for registries of one's own, in ``ca/`` beside the playbook.
+"""A small certificate authority for private registries, in ``ca/`` in the playbook's directory.
 
-``NAME.crt`` is its certificate and ``NAME.key.age`` its key, encrypted with age; below ``NAME/`` are the certificates
-that it has given, a pair of files each. All of it may go into version control. Whatever is about to end is renewed:
-the authority keeps its key and its name, so certificates of before and after are both believed by hosts that have
-either (RFC 5280, 4.1: what signs is the key). Read by :func:`certificate`; written by :func:`renew` alone.
+``NAME.crt`` is its certificate and ``NAME.key.age`` its key, encrypted with age. ``NAME/`` has the certificates that it
+has issued, a pair of files each. All files may be kept in version control. A certificate that expires soon is renewed.
+The authority keeps its key and its name. So a host that trusts the old or the new authority certificate accepts
+certificates from before and after the renewal (RFC 5280, 4.1: the key signs). Only :func:`renew` writes these files;
+:func:`certificate` reads them.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-#: Days that a certificate is good for, and how many must be left or it is renewed.
+#: Days that a certificate is valid, and the days before its end from which on it is renewed.
 CA_DAYS, CA_LEFT = 3650, 365
 LEAF_DAYS, LEAF_LEFT = 365, 60
 
 
 class Wanted(Struct, frozen=True):
-    """A certificate that an authority is to have given: for a name, and further names and addresses."""
+    """A certificate that an authority must issue: for a name, and further names and addresses."""
 
     authority: str
     name: str
@@ -46,7 +47,7 @@ def ca_file(folder: Path, authority: str) -> Path:
 
 
 def leaf_files(folder: Path, wanted: Wanted) -> tuple[Path, Path]:
-    """Certificate, and key (encrypted)."""
+    """The paths of the certificate and of its (encrypted) key."""
     return folder / wanted.authority / f"{wanted.name}.crt", folder / wanted.authority / f"{wanted.name}.key.age"
 
 
@@ -58,7 +59,7 @@ def renew(
     now: datetime | None = None,
     force: bool = False,
 ) -> list[str]:
-    """Make what is not there, and renew what ends soon (all, with ``force``); says what was done. ``to`` are age's
+    """Make missing files, and renew those that expire soon (all, with ``force``); return what was done. ``to`` are age
     recipients. Raises :class:`UsageError` where a key can't be read."""
     now = now or datetime.now(UTC)
     said = []
@@ -94,7 +95,7 @@ def due(folder: Path, authority: str, wanted: Iterable[Wanted], now: datetime | 
 
 
 def _stale(folder: Path, one: Wanted, now: datetime) -> bool:
-    """Whether a certificate is not there, ends soon, has other names, or is of another authority's key."""
+    """Whether a certificate is missing, expires soon, has other names, or was signed by another key."""
     leaf, key = leaf_files(folder, one)
     if not (leaf.exists() and key.exists()) or _ends_within(leaf, LEAF_LEFT, now):
         return True
@@ -145,7 +146,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Any, now: datetime, day
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        # Clocks of hosts differ.
+        # The clocks of hosts differ.
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=days))
     )

@@ -1,7 +1,7 @@
-"""What may be shown of the values that a host keeps from its own users; one rule for plans, JSON, journals and errors.
+"""What may be shown of values that a host keeps from its own users: one rule for plans, JSON, journals and errors.
 
-A value that every local user of a host can read is shown as it is. Of any other value only its size and a keyed hash
-are shown: a plan file, a journal and a terminal are read by people who could not read the file.
+A value that every local user of a host can read is shown unchanged. For any other value only its size and a keyed hash
+are shown: the readers of a plan file, a journal or a terminal may lack access to the file itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from provision.model import HostReport, Salt, Withheld
 
 #: scrypt's cost (RFC 7914): 16 MiB and about 40 ms a guess.
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
-#: Hexadecimal digits of a hash that a person compares by eye.
+#: Hexadecimal digits of a hash that people compare by eye.
 _SHORT = 16
 
 
@@ -27,8 +27,8 @@ def new_salt(stored: bool = False) -> Salt:
 
 
 def fingerprint(content: bytes, salt: Salt) -> str:
-    """32 hexadecimal digits that stand for ``content`` under this salt alone. Raises ``ValueError`` without a salt: a
-    plain hash of a short password gives it away."""
+    """32 hexadecimal digits that identify ``content`` under this salt only. Raises ``ValueError`` without a salt: a
+    plain hash of a short password discloses it."""
     return _fingerprint(hashlib.sha256(content).hexdigest(), salt)
 
 
@@ -51,33 +51,33 @@ def _slow(sha256: str, salt: str) -> str:
 
 
 def withheld(sha256: str, salt: Salt, size: int | None = None) -> Withheld:
-    """What is said of a value that is not shown: its size in bytes, and its hash where there is a salt."""
+    """What is shown of a withheld value: its size in bytes, and its hash where there is a salt."""
     length = f"{size} bytes, " if size is not None else ""
     mark = f" (keyed hash {_fingerprint(sha256, salt)[:_SHORT]})" if salt.text and sha256 else ""
     return Withheld(f"{length}not shown{mark}")
 
 
 def text(value: str, salt: Salt) -> Withheld:
-    """The same, of a text."""
+    """The same, for a text."""
     data = value.encode("utf-8", "surrogateescape")
     return withheld(hashlib.sha256(data).hexdigest(), salt, len(data))
 
 
 def pairs(found: Mapping[str, str], known: Mapping[str, str], salt: Salt) -> str:
-    """Names and values as JSON. Only values that are ``known``, because a spec has them in plain text, are shown."""
+    """Names and values as JSON. Only ``known`` values are shown, which a spec has in plain text."""
     told = {name: value if known.get(name) == value else str(text(str(value), salt)) for name, value in found.items()}
     line = json.dumps(told, sort_keys=True)
     return line if told == dict(found) else Withheld(line)
 
 
 def open_mode(mode: str) -> bool:
-    """Whether an octal mode lets every user of the host read (stat(2), S_IROTH)."""
+    """Whether an octal mode gives every user of the host read permission (stat(2), S_IROTH)."""
     return bool(int(mode, 8) & 0o004)
 
 
 def readable(report: HostReport, path: str, mode: str) -> bool:
-    """Whether every user of the host can read what is at ``path``: its own ``mode``, and each folder above it lets
-    them through (path_resolution(7)). A folder that the look has not seen, or that is a link, counts as closed."""
+    """Whether every user of the host can read the file at ``path``: its own ``mode`` and each folder above it must
+    permit it (path_resolution(7)). A folder that the look has not read, or that is a link, counts as closed."""
     if not open_mode(mode):
         return False
     folders = _folders(report)
@@ -91,6 +91,6 @@ def readable(report: HostReport, path: str, mode: str) -> bool:
 
 
 def _folders(report: HostReport) -> dict[str, str]:
-    """Folder -> what stat said of it: kind, mode and the rest, with colons between."""
+    """Folder -> the output of stat: kind, mode and the rest, separated by colons."""
     names, lines = report.get("folders") or ("", "")
     return dict(zip(names.split("\n"), lines.split("\n"), strict=False))

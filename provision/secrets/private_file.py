@@ -1,4 +1,4 @@
-"""Files for their owner's eyes: what stands in them is secret on somebody's host, or readable by few there."""
+"""Files for their owner only: their content is secret on a host, or only some users of the host can read it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from provision.errors import UsageError
 
 
 def write_private(path: Path, text: str) -> None:
-    """A new file, mode 0600 before it has content; one of that name goes. Raises :class:`UsageError` where it can't."""
+    """Write a new file, with mode 0600 before it has content; an existing file is removed first. Raises
+    :class:`UsageError` where that fails."""
     try:
         path.unlink(missing_ok=True)
-        # A link that somebody has put there meanwhile is not followed.
+        # Do not follow a link that another user has created in the meantime.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

@@ -1,9 +1,9 @@
-"""Secrets: values that travel as tokens, and become themselves only in the bytes that a host gets.
+"""Secrets: values that are passed around as tokens, and are replaced only in the bytes that a host receives.
 
 In YAML::
 
     db_password: !secret {env: DB_PASSWORD}
-    registry_key: !secret {file: secrets/key.pem}        # beside the YAML file; without the last newline
+    registry_key: !secret {file: secrets/key.pem}        # relative to the YAML file; without the last newline
     api_token: !secret {age: secrets/token.age}          # encrypted with age, binary or armoured
     other: !secret |
       -----BEGIN AGE ENCRYPTED FILE-----
@@ -13,13 +13,13 @@ In YAML::
       ...
 
 Everything that reads a spec sees the token, ``«secret:db_password:1a2b3c4d5e6f7a8b»``: templates, plans, diffs, events,
-journals and tracebacks can't show what they do not have. :func:`reveal` is called where a script for a host is made, a
-host's file is compared, or a login needs its password; nowhere else (a test holds that).
+journals and tracebacks can't show a value that they do not have. :func:`reveal` is called only where a script for a
+host is made, a host's file is compared, or a login needs its password (a test checks that).
 
-A token is of one process: its number is keyed with random bytes, so a host can't work it out. Text that outlives the
-process, or that a host gets to see, has a reference in a token's place (:func:`stable`); it becomes a token again only
-among those that one host's own configuration refers to (:func:`recalled`). Text from a host has no tokens at all
-(:func:`foreign`).
+A token belongs to one process: its number is keyed with random bytes, so a host can't compute it. Text that outlives
+the process, or that a host receives, has a reference in a token's place (:func:`stable`). A reference becomes a token
+again only among the tokens that one host's own configuration refers to (:func:`recalled`). Text from a host has no
+tokens at all (:func:`foreign`).
 """
 
 from __future__ import annotations
@@ -43,33 +43,34 @@ from provision.lines import lines_of
 from provision.model import Salt, Withheld
 from provision.secrets import disclosure
 
-#: Digits of a token's number, which can't be guessed within a run.
+#: Digits of a token's number, too many to guess within a run.
 _DIGITS = 16
 _TOKEN = re.compile(f"«secret:[A-Za-z0-9_.-]*:([0-9a-f]{{{_DIGITS}}})»")
 _REFERENCE = re.compile(f"«secret-ref:[A-Za-z0-9_.-]*:[0-9a-f]{{{_DIGITS}}}»")
-#: What only a token begins with, whatever a filter has made of its letters.
+#: How only a token begins, in any letter case that a filter may have made.
 _BEGIN = re.compile("«(?=secret:)", re.IGNORECASE)
 _MARK = re.compile("«secret(-ref)?:", re.IGNORECASE)
 _END = re.compile("([0-9a-f]{8,})»", re.IGNORECASE)
 _NUMBERS = re.compile(f"[0-9a-fA-F]{{{_DIGITS},}}")
-#: Of so many digits in a row, each fourth character is one: what a file of many megabytes is searched for first.
+#: Of that many digits in a row, each fourth character is a digit: a fast first search in a file of many megabytes.
 _FOURTHS = re.compile(f"[0-9a-fA-F]{{{_DIGITS // 4},}}")
-#: U+00AB as the two bytes that it is in UTF-8 (PEP 383): it is sent as what it was, and begins no token.
+#: U+00AB as its two bytes in UTF-8 (PEP 383): it is sent as the same bytes, and begins no token.
 _FOREIGN = "\udcc2\udcab"
 _FOREIGN_TOKEN = re.compile(f"{_FOREIGN}secret:[^»]*»?", re.IGNORECASE)
-#: Drawn when the process starts.
+#: Generated when the process starts.
 _KEY = secrets.token_bytes(32)
-#: Shorter values are not looked for in what programs print: they would be found everywhere.
+#: Shorter values are not searched for in the output of programs: they would be found everywhere.
 _SHORTEST = 4
-#: Nor are shorter lines of a value that has several.
+#: Shorter lines of a value with several lines are not searched for either.
 _SHORTEST_LINE = 8
 _ARMOUR_LINE = re.compile("-----(BEGIN|END) [A-Z0-9 ]+-----")
 ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
 
 
 class Secret:
-    """One secret. It has no representation but its token, and ``reference``, which is the same in every process: the
-    name of the file, the key and the source make it, no line and no folder, so it survives an edit and a move."""
+    """One secret. It is represented only by its token, and by its ``reference``, which is the same in every process.
+    The reference is made of the file's name, the key and the source, without line and folder. So an edit and a move of
+    the file do not change it."""
 
     def __init__(
         self,
@@ -81,11 +82,11 @@ class Secret:
         lazy: bool = False,
         apart: str = "",
     ) -> None:
-        #: tokens of the secrets that can be worked out of this one
+        #: tokens of the secrets that can be computed from this one
         self.made_of = made_of
         #: not read before a run unless the run's variables use it
         self.lazy = lazy
-        # ``apart`` tells secrets of one place and source apart by their tokens, not by their references.
+        # ``apart`` distinguishes the tokens of secrets of one place and source, but not their references.
         self._read, self.where = read, where
         self._value: str | None = None
         shown = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
@@ -107,7 +108,7 @@ class Secret:
 
     @property
     def value(self) -> str:
-        """Read once. Raises :class:`SpecError` where it can't be had."""
+        """The value, read once. Raises :class:`SpecError` where it can't be read."""
         if self._value is None:
             self._value = self._had()
             _READ.append(self.token)
@@ -115,7 +116,7 @@ class Secret:
 
     @property
     def known(self) -> str:
-        """The value if it has been read; else an empty text."""
+        """The value if it has been read; otherwise an empty text."""
         return self._value or ""
 
     def _had(self) -> str:
@@ -131,36 +132,36 @@ class Secret:
             raise SpecError(str(error), where=self.where) from None
 
 
-#: Variables of our environment that hold one.
+#: Variables of provision's environment that hold a secret.
 _FROM_ENVIRONMENT: set[str] = set()
-#: By token. A process-wide register, so that nothing has to carry a value to where it is needed.
+#: Secrets by token. The register belongs to the process, so that no object has to carry a value to its use.
 _KNOWN: dict[str, Secret] = {}
-#: Tokens in the order in which their values were read: what :func:`mask` knows is as old as this is long.
+#: Tokens in the order in which their values were read. :func:`mask` compares its length to see what is new.
 _READ: list[str] = []
 
 
 def declare(name: str, given: object, where: Where) -> str:
-    """Register what stands behind ``!secret``; returns the token. Raises :class:`SpecError`."""
+    """Register the source of a ``!secret``; returns the token. Raises :class:`SpecError`."""
     secret = Secret(name, repr(given), _reader(given, where), where)
     _KNOWN.setdefault(secret.token, secret)
     return secret.token
 
 
-#: What Ansible Vault's files and values begin with.
+#: How Ansible Vault's files and values begin.
 VAULT = "$ANSIBLE_VAULT;"
-#: Decrypts what begins so: (text, place) -> plain text. ``inventory.vault`` knows the passwords.
+#: Decrypts such a text: (text, place) -> plain text. ``inventory.vault`` knows the passwords.
 _OPENER: list[Callable[[str, Where], str]] = []
 #: Tokens of lazy secrets that a template, a spec or a login has used.
 _USED: set[str] = set()
 
 
 def open_vaults_with(opener: Callable[[str, Where], str]) -> None:
-    """From now on ``opener`` decrypts what Ansible Vault has encrypted."""
+    """From now on ``opener`` decrypts texts of Ansible Vault."""
     _OPENER[:] = [opener]
 
 
 def opened(text: str, where: Where) -> str:
-    """What Ansible Vault has encrypted, decrypted. Raises :class:`SpecError`."""
+    """Decrypt a text of Ansible Vault. Raises :class:`SpecError`."""
     if not _OPENER:
         raise SpecError(
             "encrypted by Ansible Vault, and there is no vault password",
@@ -173,7 +174,7 @@ def opened(text: str, where: Where) -> str:
 def vaulted(name: str, text: str, where: Where) -> str:
     """The token of a value that Ansible Vault has encrypted. It is decrypted when it is used.
 
-    Raises :class:`SpecError` for what is no such value.
+    Raises :class:`SpecError` for a value that is not of Ansible Vault.
     """
     text = text.strip()
     if not text.startswith(VAULT):
@@ -183,15 +184,15 @@ def vaulted(name: str, text: str, where: Where) -> str:
 
 
 def from_vault(name: str, value: str, where: Where) -> str:
-    """The token of a value out of a file that Ansible Vault has encrypted as a whole. Its reference is made of the
-    place alone: a reference can be read on hosts, and a hash of a short value gives the value away."""
+    """The token of a value from a file that Ansible Vault has encrypted as a whole. Its reference is made only of the
+    place: a reference can be read on hosts, and a hash of a short value discloses the value."""
     secret = Secret(name, "vault", lambda: literal(value, where, name), where, lazy=True, apart=value)
     return _KNOWN.setdefault(secret.token, secret).token
 
 
 def literal(value: str, where: Where, name: str) -> str:
-    """The value, which holds no template. Raises :class:`SpecError`: Ansible renders a decrypted value, provision does
-    not render secrets."""
+    """Return the value if it holds no template. Raises :class:`SpecError`: Ansible renders a decrypted value, provision
+    does not render secrets."""
     if "{{" in value or "{%" in value:
         hint = "encrypt the value alone, and write the template around it in plain text"
         raise SpecError("the decrypted value holds a template", where=where, key=name, hint=hint)
@@ -199,14 +200,14 @@ def literal(value: str, where: Where, name: str) -> str:
 
 
 def use(text: str) -> None:
-    """The secrets in a text are used by this run: :func:`resolve` reads them."""
+    """Mark the secrets in a text as used by this run: :func:`resolve` reads them."""
     if _KNOWN and "«" in text:
         _USED.update(piece for piece, token in split(text) if token)
 
 
 class Derivation(Struct, frozen=True):
-    """What makes a secret of another one: ``kind`` and ``about`` tell derivations apart, ``make`` does it. Of a
-    ``one_way`` one (a hash) the other one can't be worked out: a host that has it does not have the other one."""
+    """How a secret is computed from another one: ``kind`` and ``about`` identify the derivation, ``make`` computes it.
+    The source can't be computed from a ``one_way`` result (a hash): a host with the result does not have the source."""
 
     kind: str
     about: str
@@ -215,7 +216,7 @@ class Derivation(Struct, frozen=True):
 
 
 def derived(name: str, given: str, how: Derivation) -> str:
-    """The token of a secret that is worked out of ``given``'s when it is needed: a hash of a password, say."""
+    """The token of a secret that is computed from ``given``'s when it is needed, for example a hash of a password."""
     source = next((_KNOWN[piece] for piece, token in split(given) if token), None)
     where = source.where if source is not None else Where(Path(), 1)
     made_of = frozenset() if how.one_way else frozenset(piece for piece, token in split(given) if token)
@@ -241,7 +242,7 @@ def _reader(given: object, where: Where) -> Callable[[], str]:
 
 
 def identities() -> Iterator[Path]:
-    """Files that may hold the key to decrypt with: PROVISION_IDENTITY alone where it is set."""
+    """Files that may hold the key for decryption: only PROVISION_IDENTITY where it is set."""
     if named := os.environ.get("PROVISION_IDENTITY"):
         yield Path(named)
         return
@@ -250,7 +251,7 @@ def identities() -> Iterator[Path]:
 
 
 def age_keys(text: bytes) -> list[Any]:
-    """The keys of age's own in a file; none in one of ssh's."""
+    """The keys of age's own format in a file; none in a file of ssh."""
     import pyrage
 
     begin = b"AGE-SECRET-KEY-"
@@ -280,22 +281,22 @@ def decrypted(data: bytes) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Ours, for a process that we start: without what was given to us as a secret."""
+    """provision's environment for a process that it starts, without the variables that hold a secret."""
     return {name: value for name, value in os.environ.items() if name not in _FROM_ENVIRONMENT}
 
 
 def holds(text: str | bytes) -> bool:
-    """Whether there is a token in it."""
+    """Whether a text has a token in it."""
     return _TOKEN.search(text.decode("utf-8", "replace") if isinstance(text, bytes) else text) is not None
 
 
 def hidden(text: str) -> bool:
-    """Whether it is a token and nothing else."""
+    """Whether a text is exactly one token."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def split(text: str) -> Iterator[tuple[str, bool]]:
-    """The pieces of a text: plain ones, and tokens (``True``)."""
+    """Split a text into plain pieces, and tokens (``True``)."""
     position = 0
     for match in _TOKEN.finditer(text):
         if match[0] in _KNOWN:
@@ -306,8 +307,8 @@ def split(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def remnant(text: str) -> str:
-    """What is left of a token in a text without whole ones: its beginning in any letters, its end, or its number; an
-    empty text where there is nothing of one. Plain guillemets are none, nor is what a host wrote."""
+    """The remains of a token in a text without whole ones: its beginning in any letter case, its end, or its number; an
+    empty text without remains. Plain guillemets do not count, nor does text from a host."""
     if _FOREIGN in text:
         text = _FOREIGN_TOKEN.sub(" ", text)
     if "«" in text and (begin := _BEGIN.search(text)) is not None:
@@ -340,12 +341,12 @@ def _numbers() -> frozenset[str]:
 
 
 def marked(text: str) -> bool:
-    """Whether a text that a person wrote has in it what only provision writes: the beginning of a token."""
+    """Whether a text of an operator holds what only provision writes: the beginning of a token."""
     return "«" in text and _MARK.search(text) is not None
 
 
 def whole(text: str, where: Where | None = None, key: str = "") -> str:
-    """The text, which has no remnant of a token in it besides whole ones. Raises :class:`SpecError`."""
+    """Return the text if it has no remains of tokens besides whole ones. Raises :class:`SpecError`."""
     for piece, token in split(text):
         if not token and (left := remnant(piece)):
             hint = "use the variable itself: a filter or a slice has changed a secret, or its token was pasted"
@@ -356,13 +357,13 @@ def whole(text: str, where: Where | None = None, key: str = "") -> str:
 
 
 def foreign(text: str) -> str:
-    """Text from a host, in which nothing is a token: the same bytes when it is sent to a host again."""
+    """Text from a host, in which nothing is a token; sent to a host again, it is the same bytes."""
     return _BEGIN.sub(_FOREIGN, text) if "«" in text else text
 
 
 def stable(text: str) -> str:
-    """The text with references in the place of tokens: the same in another process, and nothing that a host could use.
-    What was declared in the same place, by the same name and with the same source has the same reference."""
+    """The text with references in the place of tokens: the same in another process, and of no use to a host. Secrets of
+    the same place, name and source have the same reference."""
     return _TOKEN.sub(lambda match: _KNOWN[match[0]].reference if match[0] in _KNOWN else match[0], text)
 
 
@@ -371,9 +372,9 @@ def stable_bytes(content: bytes) -> bytes:
 
 
 def recalled(text: str, referred: Collection[str]) -> str:
-    """The text with tokens in the place of references: of those in ``referred`` alone.
+    """The text with tokens in the place of references, only of those in ``referred``.
 
-    Raises ``LookupError`` with the name of one that is not among them.
+    Raises ``LookupError`` with the name of any other secret.
     """
     known = {_KNOWN[token].reference: token for token in sorted(referred) if token in _KNOWN}
 
@@ -386,8 +387,8 @@ def recalled(text: str, referred: Collection[str]) -> str:
 
 
 def each(thing: Any, change: Callable[[str], str]) -> Any:
-    """A thing of structs, maps, lists and texts with ``change`` made to every text in it. What only describes stays
-    ``Withheld``: it equals no text that was read from a file."""
+    """Apply ``change`` to every text in a structure of structs, maps, lists and texts. A description of a withheld
+    value stays ``Withheld``: it never equals text that was read from a file."""
     if isinstance(thing, Withheld):
         return Withheld(change(thing))
     if isinstance(thing, str):
@@ -404,8 +405,8 @@ def each(thing: Any, change: Callable[[str], str]) -> Any:
 
 
 def referred(*things: object) -> frozenset[str]:
-    """The tokens in structs, models, maps, lists, texts and bytes, and those that can be worked out of them: what a
-    host has that gets these things."""
+    """The tokens in structs, models, maps, lists, texts and bytes, and those that can be computed from them: the
+    secrets of a host that receives these objects."""
     found: set[str] = set()
     if _KNOWN:
         _collect(things, found)
@@ -437,13 +438,13 @@ def _collect(thing: object, found: set[str]) -> None:
 
 
 def permitted(token: str, allowed: Collection[str]) -> bool:
-    """Whether a secret is one of ``allowed``, or can be worked out of those."""
+    """Whether a secret is one of ``allowed``, or can be computed from those."""
     secret = _KNOWN[token]
     return token in allowed or (bool(secret.made_of) and all(permitted(one, allowed) for one in secret.made_of))
 
 
 def reveal(text: str) -> str:
-    """The text with the values themselves in it. Raises :class:`SpecError` for what is no whole token of this run."""
+    """The text with the values in it. Raises :class:`SpecError` for anything but whole tokens of this run."""
     return "".join(_KNOWN[piece].value if token else piece for piece, token in split(whole(text)))
 
 
@@ -454,14 +455,14 @@ def reveal_bytes(content: bytes) -> bytes:
 
 
 def resolve() -> None:
-    """Have every value now: a missing one must show before a host is touched. Of a lazy one only when it is used."""
+    """Read every value now, because a missing one must be reported before any connection. Skip unused lazy secrets."""
     for secret in list(_KNOWN.values()):
         if not secret.lazy or secret.token in _USED:
             secret.value  # noqa: B018 - read and kept
 
 
 def mask(text: str) -> str:
-    """What a program on a host has printed, without the values, whichever way it wrote them."""
+    """Replace the values in the output of a program on a host, in every form in which a program may write them."""
     spans: list[tuple[int, int, str]] = []
     for form, token in _masks():
         at = text.find(form)
@@ -470,7 +471,7 @@ def mask(text: str) -> str:
             at = text.find(form, at + 1)
     if not spans:
         return text
-    # Forms overlap: what belongs together goes together, by the name of the longest that begins it.
+    # Forms overlap: overlapping forms are replaced together, by the name of the longest one at the beginning.
     pieces, end, word = [], 0, ""
     for start, stop, token in sorted(spans, key=lambda span: (span[0], -span[1])):
         if start >= end:
@@ -481,12 +482,12 @@ def mask(text: str) -> str:
 
 
 def spellings(tokens: Iterable[str]) -> tuple[str, ...]:
-    """All forms in which a program may print these secrets, the longest first: what a host is to mask by itself."""
+    """All forms in which a program may print these secrets, the longest first: the host itself masks them."""
     found = {form for token in tokens for form in _spellings(_KNOWN[token].value)}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
 
-#: The register, how many values had been read, and (form, token) of all of them, the longest first.
+#: The register, the number of values that had been read, and (form, token) of all of them, the longest first.
 _MASKS: tuple[dict[str, Secret], int, tuple[tuple[str, str], ...]] = ({}, 0, ())
 
 
@@ -505,9 +506,9 @@ def _masks() -> tuple[tuple[str, str], ...]:
 
 
 def _spellings(value: str) -> set[str]:
-    """A value as it is, line by line, as JSON (Go's too, which is docker's), as Python shows it in a traceback, between
-    single quotes of a shell, in base64 (RFC 4648, 4 and 5; with the newline that ``echo`` adds), in hex, and in a URL
-    (RFC 3986)."""
+    """The forms of a value: unchanged, line by line, as JSON (also Go's, which docker uses), as in a Python traceback,
+    between single quotes of a shell, in base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds), in hex,
+    and in a URL (RFC 3986)."""
     if len(value) < _SHORTEST:
         return set()
     found = {value, *_urls(value)}
@@ -524,7 +525,7 @@ def _spellings(value: str) -> set[str]:
 
 
 def _urls(value: str) -> Iterator[str]:
-    """The ways to write it in a URL: a slash may stay, a blank may be a plus, digits may be small."""
+    """The forms of a value in a URL: a slash may stay, a blank may be a plus, digits may be lower case."""
     data = value.encode("utf-8", "surrogateescape")
     for text in (
         urllib.parse.quote(data, safe=""),
@@ -535,7 +536,7 @@ def _urls(value: str) -> Iterator[str]:
 
 
 def fingerprint(text: str, salt: Salt) -> str:
-    """A keyed hash of the text with the values in it: it tells that a value has changed, and not what it is."""
+    """A keyed hash of the text with the values in it: it shows that a value has changed, but not the value."""
     return disclosure.fingerprint(reveal(text).encode("utf-8", "surrogateescape"), salt)
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 from provision.errors import UsageError
 from provision.secrets.private_file import write_private
 
-#: What a signature is for: one that was made for something else does not count here.
+#: The purpose of a signature: a signature for another purpose is not accepted.
 _NAMESPACE = "provision-plan"
 
 
 def signature(path: Path) -> Path:
-    """Where the signature of a file stands."""
+    """The path of a file's signature."""
     return path.with_name(path.name + ".sig")
 
 
 def sign(path: Path, data: bytes, key: Path) -> Path:
-    """Sign ``data``, which is what ``path`` holds, with a private key, or with an agent's by its public half. Returns
-    the signature's file. Raises :class:`UsageError`."""
-    # From standard input: what is signed is what was made, whatever stands in the file by now.
+    """Sign ``data``, which is the content of ``path``, with a private key, or with an agent by the key's public half.
+    Return the signature's file. Raises :class:`UsageError`."""
+    # From standard input: this signs the bytes that were made, even if the file has changed since.
     done = _keygen("-Y", "sign", "-f", str(key), "-n", _NAMESPACE, given=data)
     if done.returncode or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
         raise UsageError(f"{path} could not be signed with {key}: {_said(done)}")
@@ -32,14 +32,14 @@ def sign(path: Path, data: bytes, key: Path) -> Path:
 
 
 def signer(path: Path, data: bytes, allowed: Path) -> str:
-    """Who signed ``data``, which was read from ``path``, of those whom ``allowed`` (ssh's allowed_signers) names.
+    """Who signed ``data``, which was read from ``path``, of the signers in ``allowed`` (ssh's allowed_signers).
 
-    The signature and ``allowed`` are read once too: both questions to ssh-keygen are about the same bytes.
-    Raises :class:`UsageError` where there is no signature, or none that counts.
+    The signature and ``allowed`` are read once too: both calls of ssh-keygen are about the same bytes.
+    Raises :class:`UsageError` where there is no signature, or no valid one.
     """
     made = signature(path)
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:
-        # For this user alone (tempfile: mode 0700).
+        # Only this user can read them (tempfile: mode 0700).
         copies = {one: Path(folder) / name for one, name in ((made, "signature"), (allowed, "allowed_signers"))}
         for one, copy in copies.items():
             try:
@@ -62,7 +62,7 @@ def _keygen(*words: str, given: bytes | None = None) -> subprocess.CompletedProc
     program = shutil.which("ssh-keygen")
     if program is None:
         raise UsageError("signatures need ssh-keygen (OpenSSH's client, 8.2 or later)")
-    # A name that begins with a hyphen is the value of -I all the same (getopt(3)).
+    # A name that begins with a hyphen is still the value of -I (getopt(3)).
     return subprocess.run([program, *words], input=given or b"", capture_output=True, check=False)  # noqa: S603
 
 

@@ -1,1 +1,1 @@
-"""SSH, hardened. With ``tasks``, the only place that imports fabric or paramiko."""
+"""SSH with strict checks. With ``tasks``, the only package that imports fabric or paramiko."""

@@ -1,4 +1,4 @@
-"""A command on the host over an ``ssh`` process: what paramiko calls a channel, so that all else is the same."""
+"""A command on the host through an ``ssh`` process, with the interface of paramiko's channel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import paramiko
 from provision.lines import lines_of
 
 _PIECE = 65_536
-#: Seconds for a process to end whose standard input is closed already.
+#: Seconds for a process to end after its standard input was closed.
 _ENDS = 5.0
-#: What ssh logs without an error.
+#: Messages in ssh's log that are not errors.
 _NO_ERRORS = ("Warning: Permanently added", "Authenticated to ", "Connection to ", "Pseudo-terminal ")
-#: The exit status of ssh itself, when it failed (ssh(1)).
+#: The exit status of ssh itself when it fails (ssh(1)).
 FAILED = 255
 
 
@@ -27,7 +27,7 @@ class ProcessChannel(paramiko.Channel):
     status stays unknown (-1) where ssh failed or was killed."""
 
     def __init__(self, argv: list[str], log: Path) -> None:
-        """Raises ``OSError`` where there is no such program."""
+        """Raises ``OSError`` where the program does not exist."""
         super().__init__(0)
         self._log = log
         self._process = subprocess.Popen(  # noqa: S603 - no shell
@@ -36,7 +36,7 @@ class ProcessChannel(paramiko.Channel):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            # Ctrl-C is for provision; and no program may ask at the terminal behind its back.
+            # provision handles Ctrl-C itself; and no program may ask at the terminal without provision.
             start_new_session=True,
         )
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
@@ -52,12 +52,12 @@ class ProcessChannel(paramiko.Channel):
 
     @property
     def failed(self) -> bool:
-        """Whether ssh itself has failed: only then has it logged an error."""
+        """Whether ssh itself has failed: only then its log has an error."""
         return self._ended.is_set() and self._process.returncode == FAILED and bool(self.logged)
 
     @property
     def logged(self) -> str:
-        """What ssh says of an error."""
+        """The error that ssh logged."""
         try:
             lines = lines_of(self._log.read_text(errors="replace"))
         except OSError:
@@ -65,11 +65,11 @@ class ProcessChannel(paramiko.Channel):
         return "\n".join(line.strip(" \r") for line in lines if line and not line.startswith(_NO_ERRORS))
 
     def wait(self, seconds: float) -> bool:
-        """Whether ssh ends within so many seconds."""
+        """Whether ssh ends within this many seconds."""
         return self._ended.wait(seconds)
 
     def exec_command(self, command: str | bytes) -> None:  # type: ignore[override]
-        """Name the command to the shell that waits for it (:mod:`provision.transport.openssh`)."""
+        """Send the command to the shell that waits for it (:mod:`provision.transport.openssh`)."""
         data = command.encode() if isinstance(command, str) else command
         if b"\n" in data:
             raise ValueError("a command is one line")
@@ -98,7 +98,7 @@ class ProcessChannel(paramiko.Channel):
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it from outside: every read and write of it fails at once."""
+        """End the process from another thread: every read and write fails at once."""
         with contextlib.suppress(OSError):
             self._process.kill()
 

@@ -1,4 +1,4 @@
-"""paramiko's client side of a connection: which algorithms are offered, in which order."""
+"""paramiko's client side of a connection: which algorithms it offers, and in which order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.transport.host_keys import Verifier
 from provision.transport.ssh_config import Resolved
 
 _CERTIFICATE = "-cert-v01@openssh.com"
-#: paramiko still offers these; nobody should use them (RFC 8758, OpenSSH 7.4 and later).
+#: paramiko still offers these; they are insecure (RFC 8758, OpenSSH 7.4 and later).
 _DISABLED = {
     "ciphers": {"3des-cbc", "aes128-cbc", "aes192-cbc", "aes256-cbc"},
     "macs": {"hmac-md5", "hmac-md5-96", "hmac-sha1", "hmac-sha1-96"},
@@ -24,8 +24,9 @@ _DISABLED = {
 
 @cache
 def offered() -> dict[str, tuple[str, ...]]:
-    """What this paramiko offers, without what is disabled, in our order: the post-quantum key exchange first, and then
-    curve25519, which costs a fifth of the older groups; AES-GCM, which is the fastest for bulk."""
+    """The algorithms of this paramiko without the disabled ones, in provision's order. The post-quantum key exchange is
+    first, then curve25519, which costs a fifth of the older groups. AES-GCM is first because it is the fastest for bulk
+    data."""
     of: Any = paramiko.Transport
     found = {
         "ciphers": of._preferred_ciphers,
@@ -40,9 +41,9 @@ def offered() -> dict[str, tuple[str, ...]]:
 
 
 class Algorithms:
-    """What is offered to a host: ssh's lists where a person has changed them, and all that is safe otherwise.
+    """The algorithms to offer a host: ssh's lists where the operator has changed them, otherwise all safe ones.
 
-    Raises ``SpecError`` where nothing is left of a list.
+    Raises ``SpecError`` where a list would be empty.
     """
 
     def __init__(self, found: Resolved) -> None:
@@ -54,7 +55,7 @@ class Algorithms:
         self.keys = options.allowed(found, "hostkeyalgorithms", keys)
 
     def host_keys(self, verifier: Verifier) -> tuple[str, ...]:
-        """Kinds of host key, those first that can be checked (sshconnect2.c, order_hostkeyalgs)."""
+        """Kinds of host key; those that can be checked come first (sshconnect2.c, order_hostkeyalgs)."""
         kinds = verifier.kinds
 
         def order(name: str) -> bool:
@@ -65,7 +66,7 @@ class Algorithms:
         return tuple(sorted((name for name in self.keys if not _needless(name, verifier)), key=order))
 
     def transport(self, verifier: Verifier) -> Callable[..., paramiko.Transport]:
-        """Makes the transport of a connection (``transport_factory`` of paramiko's client)."""
+        """Return the factory of a connection's transport (``transport_factory`` of paramiko's client)."""
 
         def make(sock: Any, **more: Any) -> paramiko.Transport:
             transport = _Transport(sock, **more)
@@ -78,7 +79,7 @@ class Algorithms:
 
 
 class _Transport(paramiko.Transport):
-    """Offers the kinds of host key that it is told: paramiko itself would ask for certificates last."""
+    """Offers exactly the given kinds of host key: paramiko itself would ask for certificates last."""
 
     host_keys: tuple[str, ...] = ()
 
@@ -88,10 +89,10 @@ class _Transport(paramiko.Transport):
 
 
 def _needless(name: str, verifier: Verifier) -> bool:
-    """A certificate that no known authority could have signed, where it could only hide the plain key."""
+    """Whether this kind is a certificate that no known authority can have signed: it could only hide the plain key."""
     return name.endswith(_CERTIFICATE) and not verifier.has_authority
 
 
 def _kind(algorithm: str) -> str:
-    """The kind of key behind a signature algorithm (RFC 8332: RSA keys sign with SHA-2)."""
+    """The kind of key of a signature algorithm (RFC 8332: RSA keys sign with SHA-2)."""
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm

@@ -1,5 +1,5 @@
-"""How a login proves who it is, in ssh's order: keys of an agent that the configuration names, other keys of the agent,
-keys in files; then passwords, answered from the inventory or by the operator."""
+"""How a login authenticates, in ssh's order: keys of an agent that the configuration names, other keys of the agent,
+keys in files; then passwords, from the inventory or from the operator."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter
 from provision.transport.target import Target
 
-#: Before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
+#: What stands before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
 _MAGIC = b"openssh-key-v1\0"
-#: ssh's order (ssh_config(5), PreferredAuthentications), without what needs ``transport: openssh``.
+#: ssh's order (ssh_config(5), PreferredAuthentications), without the methods that need ``transport: openssh``.
 _METHODS = ("publickey", "keyboard-interactive", "password")
 _CLASSES: tuple[tuple[type, type[PKey]], ...] = (
     (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
@@ -50,7 +50,7 @@ class Encrypted(Exception):
 
 
 class Keys:
-    """Private keys of files, each read once, and each passphrase asked for once."""
+    """Private keys of files. Each file is read once, and each passphrase is asked for once."""
 
     def __init__(self, prompter: Prompter) -> None:
         self.prompter = prompter
@@ -59,14 +59,14 @@ class Keys:
         self._lock = threading.RLock()
 
     def load(self, path: Path) -> PKey:
-        """Raises :class:`Encrypted`, and :class:`SpecError` for a file that is no private key."""
+        """Raises :class:`Encrypted`, and :class:`SpecError` for a file that is not a private key."""
         with self._lock:
             if path not in self._keys:
                 self._keys[path] = _private(path, self._passphrases.get(path))
             return self._keys[path]
 
     def unlock(self, path: Path) -> PKey:
-        """The same, and the operator is asked for a passphrase. Raises :class:`SpecError` where that is not given."""
+        """Load a key, and ask the operator for its passphrase. Raises :class:`SpecError` without a passphrase."""
         with self._lock:
             try:
                 return self.load(path)
@@ -84,7 +84,7 @@ class Keys:
 
 
 def _private(path: Path, passphrase: str | None) -> PKey:
-    """A key of any format that ssh takes: OpenSSH's own, PEM, PKCS#8."""
+    """Parse a key in any format that ssh accepts: OpenSSH's own, PEM, PKCS#8."""
     data = path.read_bytes()
     password = None if passphrase is None else passphrase.encode()
     load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
@@ -92,7 +92,7 @@ def _private(path: Path, passphrase: str | None) -> PKey:
         loaded = load(data, password=password)
     except TypeError as error:
         raise Encrypted(str(path)) from error
-    except Exception as error:  # cryptography raises many kinds
+    except Exception as error:  # cryptography raises many types
         if password is None and re.search("passphrase|password|encrypted", str(error), re.IGNORECASE):
             raise Encrypted(str(path)) from error
         raise _no_key(path, str(error)) from error
@@ -108,8 +108,8 @@ def _no_key(path: Path, why: str) -> SpecError:
 
 
 def public_half(path: Path) -> bytes | None:
-    """The public key that belongs to a private key file, without its passphrase: of the file itself, or of the file
-    with ``.pub`` next to it, as ssh does."""
+    """The public key of a private key file, without its passphrase: from the file itself, or from the file with
+    ``.pub`` next to it, as ssh does."""
     for one in (path, path.with_name(f"{path.name}.pub")):
         with contextlib.suppress(OSError):
             found = _public(one.read_bytes())
@@ -135,7 +135,7 @@ def _public(data: bytes) -> bytes | None:
 
 
 class Agent(AgentSSH):
-    """The ssh-agent at a socket. One login's: an agent's connection answers one question at a time."""
+    """The ssh-agent at a socket, for one login: a connection to an agent answers one question at a time."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -153,13 +153,13 @@ class Agent(AgentSSH):
 
 
 class Credentials(Struct):
-    """Logs in on a paramiko transport whose host was verified (``auth_strategy`` of paramiko's client)."""
+    """Logs in on a paramiko transport whose host is verified (``auth_strategy`` of paramiko's client)."""
 
     login: Login
     target: Target
     keys: Keys
     prompter: Prompter
-    #: what was tried, for the message of a login that is refused
+    #: the methods that were tried, for the message about a refused login
     tried: list[str] = []
     sent_password: bool = False
 
@@ -174,7 +174,7 @@ class Credentials(Struct):
             try:
                 left = getattr(self, f"_{method.replace('-', '_')}")(transport)
             except paramiko.BadAuthenticationType as error:
-                # The host has not looked at the password.
+                # The host has not checked the password.
                 self.sent_password = False
                 allowed, last = set(error.allowed_types), error
                 continue
@@ -187,7 +187,7 @@ class Credentials(Struct):
                 continue
             if not left:
                 return []
-            # Accepted, and the host wants something more (AuthenticationMethods, sshd_config(5)).
+            # Accepted, and the host requires another method (AuthenticationMethods, sshd_config(5)).
             return self._second(transport, set(left))
         raise paramiko.AuthenticationException(self._refused(allowed)) from last
 
@@ -212,7 +212,7 @@ class Credentials(Struct):
         }
         wanted = [name for name in wanted if _on(found.get(switches[name], "yes"))]
         if self.login.password is not None and "password" in wanted:
-            # The one that needs no guess at what a prompt means.
+            # This method needs no guess at the meaning of a prompt.
             wanted.remove("password")
             at = wanted.index("keyboard-interactive") if "keyboard-interactive" in wanted else len(wanted)
             wanted.insert(at, "password")
@@ -235,8 +235,8 @@ class Credentials(Struct):
         hint = f"; for {', '.join(more)} set provision_transport: openssh" if more else ""
         return f"{tried}{takes}{hint}"
 
-    # Each method returns what the host wants besides, nothing ([]) when it let us in, None where there was nothing to
-    # try.
+    # Each method returns the further methods that the host requires: [] when the login is complete, None when there
+    # was nothing to try.
 
     def _publickey(self, transport: paramiko.Transport) -> list[str] | None:
         with contextlib.closing(_Closer()) as closer:
@@ -278,8 +278,8 @@ class Credentials(Struct):
         return list(transport.auth_interactive(self.target.user, answer))
 
     def _reply(self, prompt: str) -> str:
-        """Raises ``paramiko.AuthenticationException``, which ends the connection: an empty answer would be counted as a
-        wrong one."""
+        """Raises ``paramiko.AuthenticationException``, which ends the connection: the host would count an empty answer
+        as a wrong one."""
         password = self.login.password
         if password is not None and not self.sent_password and _asks_for_password(prompt):
             self.sent_password = True
@@ -300,7 +300,7 @@ class Credentials(Struct):
         return self.prompter.ask(f"{self.target.user}@{self.target.name}", prompt) if self._may_ask else None
 
     def _accepted(self, key: PKey) -> bool:
-        """PubkeyAcceptedAlgorithms and RequiredRSASize."""
+        """Whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         found = self.target.found
         if key.get_name().startswith("ssh-rsa") and key.get_bits() < self.target.rules.least_rsa:
             return False
@@ -315,11 +315,11 @@ class Credentials(Struct):
         )
 
     def _candidates(self, closer: _Closer) -> Iterator[tuple[PKey, str]]:
-        """Keys in ssh's order, each with what an operator calls it."""
+        """Keys in ssh's order, each with its name for the operator."""
         login, target = self.login, self.target
         only = target.only_identities
         if login.key_file is not None and not (login.hop and target.chosen):
-            # A key that the inventory names is the only one: a wrong guess counts against MaxAuthTries.
+            # A key that the inventory names is the only one to try: a wrong key counts against MaxAuthTries.
             files, only = [login.key_file], True
         else:
             files = [path for path in target.identities if _exists(path)]
@@ -353,7 +353,7 @@ class Credentials(Struct):
             self.tried.append(f"not {path} (it has a passphrase)")
             return None
         except (SpecError, OSError):
-            # A public half whose private key only an agent could have, or a key of a kind that ssh alone knows.
+            # A public key whose private key only an agent could have, or a kind of key that only ssh supports.
             if self.login.key_file is not None:
                 raise
             return None
@@ -373,7 +373,7 @@ _METHOD_OF = {"gssapiauthentication": "gssapi-with-mic", "hostbasedauthenticatio
 
 
 class _Closer:
-    """Closes the agent's connection when a login has ended."""
+    """Closes the agent's connection at the end of a login."""
 
     def __init__(self) -> None:
         self._agent: Agent | None = None
@@ -402,13 +402,13 @@ def _exists(path: Path) -> bool:
 
 
 def _asks_for_password(prompt: str) -> bool:
-    """A prompt for the account's password, and for nothing that is used once."""
+    """Whether a prompt asks for the account's password, and not for a one-time code."""
     text = prompt.lower()
     return "password" in text and not re.search(r"one.?time|\botp\b|token|verification|code|new password", text)
 
 
 def _certified(blob: bytes) -> bytes | None:
-    """The public key that a certificate is for (PROTOCOL.certkeys)."""
+    """The public key that a certificate certifies (PROTOCOL.certkeys)."""
     message = Message(blob)
     kind = message.get_text().removesuffix("-cert-v01@openssh.com")
     message.get_string()
@@ -421,7 +421,7 @@ def _certified(blob: bytes) -> bytes | None:
 
 
 def _copy(key: PKey, certificate: PublicBlob) -> PKey:
-    """The same key, shown by its certificate. A key is shared by many logins, so it is never changed itself."""
+    """A copy of the key that presents its certificate. Several logins share a key, so the key itself never changes."""
     if isinstance(key, paramiko.AgentKey):
         made: PKey = paramiko.AgentKey(key.agent, key.blob, key.comment)
     else:

@@ -1,4 +1,4 @@
-"""Send a script to a shell on the host and read its frames as they come: one exec, over a raw channel."""
+"""Send a script to a shell on the host and read its frames as they arrive: one exec, over a raw channel."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from provision.remote.protocol import Frames, WireError, beyond
 from provision.transport.failure import HostError, not_begun
 from provision.transport.session import become_says, become_spoke, broken_off, received, start, text
 
-#: What is kept of standard error, in bytes: only provision's own shell writes there, and a login shell's start files.
+#: Bytes of standard error that are kept. Only provision's own shell and a login shell's start files write there.
 _STDERR_LIMIT = 16_384
 
 OnFrame = Callable[[tuple[str, ...]], None]
 
 
 class Finished(Struct, frozen=True):
-    """``status`` is ``None`` when the shell ended without one: killed, or cut off."""
+    """``status`` is ``None`` when the shell ended without a status: it was killed, or the connection ended."""
 
     status: int | None
     stderr: str
@@ -86,7 +86,7 @@ def _run(
 
 
 def _sent(channel: paramiko.Channel, data: bytes) -> OSError | None:
-    """The error of a shell that ended before it had read everything: what it printed says why."""
+    """Return the error of a shell that ended before it had read everything: its output says why."""
     try:
         channel.sendall(data)
         channel.shutdown_write()
@@ -98,7 +98,7 @@ def _sent(channel: paramiko.Channel, data: bytes) -> OSError | None:
 
 
 def _status(channel: paramiko.Channel, deadline: float) -> int | None:
-    """The exit status; never recv_exit_status(), which waits for ever for a peer that froze."""
+    """The exit status. Never call recv_exit_status(), which waits without end for a frozen peer."""
     channel.status_event.wait(max(0.0, min(5.0, deadline - time.monotonic())))
     status = channel.exit_status if channel.exit_status_ready() else -1
     return None if status == -1 else status

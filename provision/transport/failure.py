@@ -1,4 +1,4 @@
-"""How a host ends that can't go on."""
+"""The errors of a host that cannot continue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from provision.model import Failure, Login
 
 
 class HostError(Exception):
-    """A host can't go on; ``failure`` says why."""
+    """The host cannot continue; ``failure`` gives the reason."""
 
     def __init__(self, kind: str, message: str, **more: Any) -> None:
         self.failure = Failure(kind, message, **more)
@@ -17,7 +17,7 @@ class HostError(Exception):
 
 
 class Dropped(HostError):
-    """The host has not looked at our login yet: another try may succeed."""
+    """The host closed the connection before it checked the login: another attempt may succeed."""
 
     def __init__(self, message: str) -> None:
         super().__init__("unreachable", message)
@@ -28,7 +28,7 @@ class NotBegun(HostError):
 
 
 def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBegun:
-    """The login succeeded, and its shell ran no script."""
+    """Return the error of a login that succeeded and whose shell ran no script."""
     printed = "\n".join(part.decode("utf-8", "replace").strip(" \r\n\t") for part in (out, err) if part)
     said = f"it said {lines_of(printed)[-1]!r}" if printed else "it said nothing"
     of = f" of {login.user}" if login.user else ""

@@ -1,4 +1,4 @@
-"""Is this the host's key? Judged as OpenSSH does (sshconnect.c, hostfile.c), and never more leniently."""
+"""Check a host's key as OpenSSH does (sshconnect.c, hostfile.c), and never more leniently."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from provision.transport.failure import HostError
 from provision.transport.known_hosts import Known, KnownHosts, fingerprint
 
 _CERTIFICATE = "-cert-v01@openssh.com"
-#: How many fields of a public key stand between a certificate's nonce and its serial number (PROTOCOL.certkeys).
+#: Number of fields of a public key between a certificate's nonce and its serial number (PROTOCOL.certkeys).
 _FIELDS = {"ssh-ed25519": 1, "ssh-rsa": 2, "ecdsa-sha2-nistp256": 2, "ecdsa-sha2-nistp384": 2, "ecdsa-sha2-nistp521": 2}
 _HOST = 2
-#: Signatures of a certificate's authority that OpenSSH accepts as a rule (CASignatureAlgorithms).
+#: Signatures of a certificate's authority that OpenSSH accepts by default (CASignatureAlgorithms).
 CA_SIGNATURES = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -35,7 +35,7 @@ CA_SIGNATURES = (
 
 
 class Certificate(Struct, frozen=True):
-    """A host's certificate: what it says, and who signed it."""
+    """A host's certificate: its contents, and the key that signed it."""
 
     kind: int
     identity: str
@@ -48,7 +48,7 @@ class Certificate(Struct, frozen=True):
     signed: bytes
 
     def problem(self, name: str, algorithms: tuple[str, ...]) -> str:
-        """Why it does not vouch for the host ``name``; empty where it does."""
+        """Why the certificate is not valid for the host ``name``; empty where it is valid."""
         now = int(time.time())
         if self.kind != _HOST:
             return "it is no host certificate"
@@ -71,12 +71,12 @@ class Certificate(Struct, frozen=True):
         try:
             key = PKey.from_type_string(Message(self.authority).get_text(), self.authority)
             return bool(key.verify_ssh_sig(self.signed, Message(self.signature)))
-        except Exception:  # whatever a hostile host put into its key
+        except Exception:  # a hostile host can put anything into its key
             return False
 
 
 def certificate(blob: bytes) -> Certificate | None:
-    """Parse a certificate (PROTOCOL.certkeys); ``None`` for a key that is none. Raises ``paramiko.SSHException``."""
+    """Parse a certificate (PROTOCOL.certkeys); ``None`` for a plain key. Raises ``paramiko.SSHException``."""
     message = Message(blob)
     name = message.get_text()
     if not name.endswith(_CERTIFICATE):
@@ -104,10 +104,10 @@ def certificate(blob: bytes) -> Certificate | None:
 
 
 class Rules(Struct, frozen=True):
-    """How a host's key is checked. ``name`` is what ssh calls the host (HostKeyAlias, or address and port), ``bare``
-    the name without the port under which ssh looks a second time; ``host`` is what a certificate must name.
-    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh
-    itself would accept any key."""
+    """How a host's key is checked. ``name`` is ssh's name of the host (HostKeyAlias, or address and port). ``bare`` is
+    the name without the port, which ssh looks up second. ``host`` is what a certificate must name. ``accept_new``
+    stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh itself would accept
+    any key."""
 
     name: str
     bare: str
@@ -132,7 +132,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
 
     @property
     def bare(self) -> list[Known]:
-        """What is known of the host's name without its port; ssh looks there for a key it found nowhere else."""
+        """The known keys of the host's name without its port; ssh looks there for a key that it found nowhere else."""
         if self._bare is None:
             self._bare = [known for file in self.files for known in file.find(self.rules.bare)]
         return self._bare
@@ -156,7 +156,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         problem = self._by_authority(vouched) if vouched is not None else "unsigned"
         if not problem:
             return
-        # As ssh does, a certificate that does not count is taken for the plain key that is in it.
+        # As ssh does, treat a certificate that is not valid as the plain key that is in it.
         name = key.get_name()
         if self._plain(name, blob, self.known):
             return
@@ -197,7 +197,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             return True
         if keys:
             listed = ", ".join(dict.fromkeys(one.shown for one in keys))
-            # ssh would look at the next name; a key that differs from a known one is never taken.
+            # ssh would look up the next name; provision never accepts a key that differs from a known one.
             raise self._refused(
                 f"has CHANGED: the host shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}; nothing was "
                 "sent. A man in the middle, or a host that was reinstalled? If it was reinstalled: ssh-keygen -R "
@@ -222,8 +222,8 @@ class Verifier(paramiko.MissingHostKeyPolicy):
 
 
 def revoked(path: Path, blob: bytes) -> bool:
-    """Whether RevokedHostKeys has a key: a list of public keys, or a KRL (ssh-keygen(1)). As ssh does, every key is
-    taken for revoked where the file can't be read."""
+    """Whether RevokedHostKeys has a key. The file is a list of public keys, or a KRL (ssh-keygen(1)). As ssh does,
+    treat every key as revoked where the file can't be read."""
     try:
         data = path.read_bytes()
     except OSError:

@@ -1,6 +1,6 @@
-"""A job on a host: started there, followed, found again when the connection broke off, confirmed by a new one.
+"""A job on a host: started, followed, found again after the connection ended, and confirmed over a new connection.
 
-What became of it is what the host's own receipt says, never what we think.
+The result of a job is what the host's own receipt says, never an assumption of provision.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ OnEvent = Callable[[Event], None]
 Frame = tuple[str, ...]
 Verb = Literal["attach", "confirm", "reached", "revoke"]
 
-#: Seconds between attempts to come in again; the last repeats.
+#: Seconds between attempts to reconnect; the last value repeats.
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
-#: How long after the time for a confirmation a host is waited for: it may be restarting what it put back.
+#: Seconds to wait for a host after the time for a confirmation: it may be restarting services after a rollback.
 _PATIENCE = 120.0
 
-#: The host is there, and lets this login in no more.
+#: The host answers, and refuses new logins of this account.
 _REFUSALS = ("host_key", "auth", "become")
-#: Seconds until a refused login is tried once more. More of them would look like an attack (fail2ban, faillock).
+#: Seconds until a refused login is tried once more. More attempts would look like an attack (fail2ban, faillock).
 _SECOND_TRY = 2.0
-#: Seconds between further attempts of a refused login, from the moment on at which the host rolls back by itself.
+#: Seconds between further attempts of a refused login, after the time at which the host rolls back by itself.
 _LATER_TRIES = 10.0
 
-#: How often a host is asked that answers what is no answer: its record is broken, and stays so.
+#: How often to ask a host that sends an invalid answer: its record is broken, and stays broken.
 _UNREAD = 5
 
 _WHY = {
@@ -56,9 +56,9 @@ _WHY = {
 }
 
 
-#: Frames that have in them what programs on the host have printed.
+#: Frames that hold output of programs on the host.
 _PRINTED = ("step.failed", "unhealthy", "note", "died", "undone", "unkept", "drifted")
-#: What a job sends -> how many fields it has at the least, its name among them.
+#: Frame that a job sends -> its minimum number of fields, including its name.
 _FIELDS = {
     "step.begin": 2,
     "step.done": 2,
@@ -76,12 +76,12 @@ _FIELDS = {
 
 
 class _Progress(Struct):
-    """Frames of a job, sorted: steps become events, what comes after the last step is the second look."""
+    """Frames of a job, sorted: steps become events; the frames after the last step are the second look."""
 
     host: str
     steps: tuple[Step, ...]
     on_event: OnEvent
-    #: frames that were told before the connection broke off
+    #: number of frames that were reported before the connection ended
     known: int = 0
     told: int = 0
     done: list[Step] = field(default_factory=list)
@@ -89,9 +89,9 @@ class _Progress(Struct):
     refused: list[Frame] = field(default_factory=list)
     failed: list[Frame] = field(default_factory=list)
     failed_undo: str = ""
-    #: what the rollback did, a thing a line
+    #: what the rollback did, one item a line
     undone: str = ""
-    #: why the host let no new login in
+    #: why the host refused a new login
     refused_login: str = ""
     result: str | None = None
     ended: bool = False
@@ -106,7 +106,7 @@ class _Progress(Struct):
             self.result = frame[1]
             return
         if kind == "undone":
-            # The host's receipt says so again, for those who were not there.
+            # The host's receipt repeats this, for a connection that did not receive the event.
             self.failed_undo, self.undone = frame[2], frame[3]
             return
         if self.ended:
@@ -141,11 +141,11 @@ class _Progress(Struct):
 
 
 def _nobody(event: Event) -> None:
-    """It was told already."""
+    """Emit nothing: the event was reported already."""
 
 
 class Job(Struct, frozen=True):
-    """``looks`` are what is looked at when the steps are done; ``reconnect`` opens a new connection to the host."""
+    """``looks`` are the calls that read the state after the steps; ``reconnect`` opens a new connection to the host."""
 
     config: HostConfig
     work: Work
@@ -155,9 +155,9 @@ class Job(Struct, frozen=True):
     reconnect: Callable[[], Connection]
 
     def run(self, connection: Connection, left_over: Callable[[Seen], list[str]]) -> None:
-        """Start it and follow it to its end; ``left_over`` tells what is not as wanted then.
+        """Start the job and follow it to its end; ``left_over`` returns what is not in the desired state then.
 
-        Raises :class:`HostError` for every other end than a host that is as wanted.
+        Raises :class:`HostError` unless the host ends in the desired state.
         """
         progress, finished = self._submit(connection)
         if progress.refused:
@@ -186,7 +186,7 @@ class Job(Struct, frozen=True):
     def _reach(self, progress: _Progress) -> None:
         """Log in again after a change that armed no rollback, because all its steps are known to be harmless.
 
-        Raises :class:`HostError` where the host lets this login in no more.
+        Raises :class:`HostError` where the host refuses this login now.
         """
         try:
             end = min(self.deadline, time.monotonic() + self.work.confirm_within)
@@ -219,18 +219,18 @@ class Job(Struct, frozen=True):
         return self._find_again(progress, broken)
 
     def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
-        """The host goes on without us: come in again, and learn what it did."""
+        """Reconnect and ask what the job did: the host continues it without a connection."""
         progress = self._progress(known=before.told)
         finished = self._persist("attach", "", progress, self.deadline)
-        if progress.result == "none":  # it never got the job
+        if progress.result == "none":  # the host never received the job
             raise self._with_steps(error, before) from error
         return progress, finished
 
     def _ask(self, verb: Verb, reason: str, held: Connection) -> _Progress:
-        """Over a connection that is made now: that the host lets the operator in is a part of the answer.
+        """Ask over a new connection: the answer includes that the host accepts a new login.
 
-        ``held`` was made before the change. Where the host refuses new logins, it is told over that one to roll back at
-        once; else it does so by itself when the time for the confirmation is over.
+        ``held`` was opened before the change. Where the host refuses new logins, this connection asks it to roll back
+        at once. Without it, the rollback timer of the host rolls back when the time for the confirmation is over.
         """
         progress = self._progress()
         end = min(self.deadline, time.monotonic() + self.work.confirm_within + _PATIENCE)
@@ -241,7 +241,7 @@ class Job(Struct, frozen=True):
         self, verb: Verb, reason: str, progress: _Progress, end: float, held: Connection | None = None
     ) -> Finished:
         """Ask over a new connection until the host answers. Raises :class:`HostError` when the time is over, and for a
-        login that is refused where no rollback could bring it back."""
+        refused login where no rollback could restore it."""
         script = receipt_script(verb, self.work.run, reason)
         attempt, refused, unread, began = 0, 0, 0, time.monotonic()
         while True:
@@ -278,8 +278,8 @@ class Job(Struct, frozen=True):
             return finished
 
     def _roll_back(self, held: Connection, progress: _Progress, end: float) -> Finished | None:
-        """Tell the host over a connection from before the change that new logins are refused; ``None`` where that one
-        can say nothing any more."""
+        """Report to the host, over a connection from before the change, that it refuses new logins. Return ``None``
+        where that connection does not work any more."""
         if not held.is_connected:
             return None
         told = self._told(progress)
@@ -344,7 +344,7 @@ class Job(Struct, frozen=True):
         return HostError("disconnected", "the job on the host was killed", **more)
 
     def _lost(self, error: HostError, progress: _Progress) -> HostError:
-        """The host can't be asked any more; what it said last is all that we know."""
+        """The error for a host that no longer answers; what it reported last is all that provision knows."""
         failure = error.failure
         message = f"{failure.message}; how the change ended is not known (provision runs)"
         return HostError(failure.kind, message, detail=failure.detail, **_done(progress.done))
@@ -371,7 +371,7 @@ def _undone(steps: Sequence[Step]) -> dict[str, Any]:
 
 
 def _rolled_back(progress: _Progress) -> str:
-    """What a rollback did to the host, in words."""
+    """A text about what a rollback did to the host."""
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
     if not lines and not progress.failed_undo:
         lines = ["the rollback: nothing had to be restored"]
@@ -381,7 +381,7 @@ def _rolled_back(progress: _Progress) -> str:
 
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:
-    """What a look reported. A look that failed is an error, never "absent"; so is one that has no end."""
+    """What a look reported. A failed look is an error, never "absent"; so is a look without an end."""
     if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
         _, stage, status = frames[-1]
         if stage == "begin":

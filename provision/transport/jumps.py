@@ -1,7 +1,6 @@
-"""Jump hosts (ssh(1), ``-J``): one connection to each, shared by all hosts behind it.
+"""Jump hosts (ssh(1), ``-J``): one connection to each jump host, shared by all hosts behind it.
 
-The login of a jump host happens outside of any lock that others need: a frozen jump host stalls the hosts behind it
-and no other.
+The login of a jump host holds no lock that other hosts need: a frozen jump host delays only the hosts behind it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from provision.errors import SpecError
 from provision.model import Login
 from provision.transport.failure import Dropped, HostError
 
-#: Logins under way through one jump host; its sshd's stock MaxStartups begins to drop at 10.
+#: Concurrent logins through one jump host; its sshd's default MaxStartups begins to drop logins at 10.
 _AT_ONCE = 6
 
 
@@ -32,12 +31,12 @@ class Jumps:
         self._lock = threading.Lock()
 
     def pace(self, hop: Login) -> threading.Semaphore:
-        """Taken during a login through ``hop``."""
+        """The semaphore to hold during a login through ``hop``."""
         with self._lock:
             return self._paces.setdefault(hop, threading.Semaphore(_AT_ONCE))
 
     def open(self, hop: Login, deadline: float) -> Connection:
-        """The one connection to ``hop``. Raises :class:`HostError`; hosts that wait for the same login share it."""
+        """The one connection to ``hop``; hosts that need the same login share it. Raises :class:`HostError`."""
         mine: Future[Connection] | None = None
         with self._lock:
             held = self._held.get(hop)
@@ -68,14 +67,14 @@ class Jumps:
 
 
 def _over(held: Future[Connection]) -> bool:
-    """It has failed, or its connection has ended."""
+    """Whether the login has failed, or its connection has ended."""
     return held.done() and (held.exception() is not None or not held.result().is_connected)
 
 
 def hop(text: str, login: Login) -> Login:
-    """The last jump host of ``[USER@]HOST[:PORT],...`` or ``ssh://[USER@]HOST[:PORT]`` (ProxyJump). Those
-    before it are how it is reached. Its other settings are ssh's for its own name; a key and known_hosts file that the
-    inventory gives the host behind it are good for it too. Raises :class:`SpecError`."""
+    """The last jump host of ``[USER@]HOST[:PORT],...`` or ``ssh://[USER@]HOST[:PORT]`` (ProxyJump). The jump hosts
+    before it are the way to it. ssh resolves its other settings by its own name. It also uses the key and the
+    known_hosts file that the inventory gives the host behind it. Raises :class:`SpecError`."""
     before, _, last = text.rpartition(",")
     place = last.strip(" ").removeprefix("ssh://").rstrip("/")
     user, _, where = place.rpartition("@")
@@ -94,7 +93,7 @@ def hop(text: str, login: Login) -> Login:
 
 
 def _passed_on(login: Login, before: str) -> tuple[str, ...]:
-    """ssh gives the ssh of a jump host its own ``-F`` and the jump hosts before it (ssh.c)."""
+    """The words that ssh passes to the ssh of a jump host: its own ``-F``, and the jump hosts before it (ssh.c)."""
     words = (*login.ssh_before, *login.ssh_behind)
     config: tuple[str, ...] = ()
     for number, word in enumerate(words):

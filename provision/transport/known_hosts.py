@@ -1,4 +1,4 @@
-"""known_hosts files: which keys a host may show. Read once, looked up by name (sshd(8))."""
+"""known_hosts files: which keys a host may present. Each file is read once; keys are found by name (sshd(8))."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Marker = Literal["", "@cert-authority", "@revoked"]
 
 
 class Known(Struct, frozen=True):
-    """A line's key: what it is there for, its kind (``ssh-ed25519``), its public half, and the file and line."""
+    """A line's key: its purpose, its kind (``ssh-ed25519``), its public half, and the file and line."""
 
     marker: Marker
     kind: str
@@ -36,13 +36,13 @@ class Known(Struct, frozen=True):
 
 
 def fingerprint(blob: bytes) -> str:
-    """As ssh-keygen -l prints it."""
+    """The fingerprint as ssh-keygen -l prints it."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode()
     return f"SHA256:{digest.rstrip('=')}"
 
 
 class _Patterns(Struct, frozen=True):
-    """A line's names with wildcards or negations: it matches when one pattern does and no negated one."""
+    """A line's names with wildcards or negations: it matches when a pattern matches and no negated pattern does."""
 
     wanted: tuple[re.Pattern[str], ...]
     refused: tuple[re.Pattern[str], ...]
@@ -52,7 +52,7 @@ class _Patterns(Struct, frozen=True):
 
 
 class KnownHosts(Struct):
-    """The lines of one file by host name, as ssh looks it up: ``name`` or ``[name]:port``, in lower case."""
+    """The lines of one file by host name, in the form that ssh looks up: ``name`` or ``[name]:port``, in lower case."""
 
     path: Path
     plain: dict[str, list[Known]] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class KnownHosts(Struct):
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, name: str) -> list[Known]:
-        """What the file says of a host."""
+        """The lines of the file for a host."""
         name = name.lower()
         found = list(self.plain.get(name, []))
         found += [known for patterns, known in self.patterns if patterns.match(name)]
@@ -72,7 +72,7 @@ class KnownHosts(Struct):
         return found
 
     def add(self, name: str, kind: str, blob: bytes) -> None:
-        """Store a key of a first contact, durable against other runs that append at the same time."""
+        """Store the key of a first contact, safely against other runs that append at the same time."""
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(self.path, "a+b") as file:
@@ -87,9 +87,9 @@ class KnownHosts(Struct):
 
 @cache
 def read(path: Path) -> KnownHosts:
-    """Parse ``path``; a file that does not exist knows no host. Lines that can't be read are passed over, as ssh does.
+    """Parse ``path``; a file that does not exist knows no host. Invalid lines are skipped, as ssh does.
 
-    Raises :class:`SpecError` for a file that may not be read.
+    Raises :class:`SpecError` for a file without read permission.
     """
     known = KnownHosts(path)
     try:
@@ -147,7 +147,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def public_blob(kind: str, text: str) -> bytes | None:
-    """A public key in base64, if it is one of that kind."""
+    """Decode a public key in base64; ``None`` unless it is of that kind."""
     try:
         blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -157,7 +157,7 @@ def public_blob(kind: str, text: str) -> bytes | None:
 
 
 def entry(address: str, port: int) -> str:
-    """The name under which ssh looks a host up."""
+    """The name that ssh looks a host up by."""
     return address if port == 22 else f"[{address}]:{port}"
 
 

@@ -1,4 +1,4 @@
-"""fabric's connection, without what each attribute of it costs."""
+"""fabric's connection with cheap attributes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fabric import Config, Connection
 
 
 class Line(Connection):
-    """fabric's connection. All that it keeps are attributes that its class has: asking at each whether it might be a
-    setting instead (invoke's DataProxy) takes longer than the rest of it."""
+    """fabric's connection, with only attributes that its class declares. For other attributes invoke's DataProxy checks
+    first whether they are settings, which takes longer than the rest of the work."""
 
     def __setattr__(self, key: str, value: Any) -> None:
         object.__setattr__(self, key, value)
 
 
 def line(kind: type[Line], address: str, user: str, port: int, arguments: dict[str, Any]) -> Any:
-    """A connection that is not open yet. It has a configuration of its own: one that threads share loses attributes.
-    No fabric.yml is read."""
+    """Return a connection that is not open yet. It has its own configuration: one that threads share loses attributes.
+    fabric.yml is not read."""
     config = Config(lazy=True, ssh_config=paramiko.SSHConfig())
     return kind(address, user=user, port=port, gateway=False, config=config, connect_kwargs=arguments)

@@ -1,8 +1,8 @@
 """``provision_transport: openssh``: one ``ssh`` process for each exec, with the script on its standard input.
 
-ssh runs one fixed command on the host, a shell that says that it is there and reads the line with the command to run.
-So a login that fails is noticed when a connection is opened, and a host in the desired state costs one login and one
-exec here too.
+ssh runs one fixed command on the host: a shell that reports its start and reads the line with the command to run. So
+provision notices a failed login when it opens a connection. A host in the desired state needs one login and one exec,
+as with the other transport.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from provision.transport.sockets import Watchdog
 from provision.transport.ssh_config import SYSTEM_FILE, user_file
 from provision.transport.target import Target
 
-#: ssh's own words -> how the host ends. The first that fits counts.
+#: ssh's message -> the failure of the host. The first match counts.
 _SAYS = (
     (
         r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
         "host_key",
     ),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
-    # What came of a ProxyCommand or a jump host, which has no address for ssh: another try would be no better.
+    # From a ProxyCommand or a jump host, which has no address for ssh: another attempt would not help.
     (r"UNKNOWN port 65535", "unreachable"),
     (r"kex_exchange_identification|Connection (closed|reset) by|banner", "dropped"),
 )
 
 
 class Asked(Struct, frozen=True):
-    """``fresh`` shares no connection that ssh keeps (ControlMaster)."""
+    """``fresh`` does not share a connection that ssh keeps open (ControlMaster)."""
 
     connect_timeout: float
     accept_new: bool
@@ -53,7 +53,7 @@ class Asked(Struct, frozen=True):
 
 
 class Process(Line):
-    """A connection whose every exec is an ``ssh`` process. The first one is logged in already."""
+    """A connection that runs each exec in an ``ssh`` process. The first process is logged in already."""
 
     def setup(self, login: Login, one: Target, asked: Asked) -> None:
         ssh = shutil.which("ssh")
@@ -86,7 +86,7 @@ class Process(Line):
         return self._started(time.monotonic() + self._patience)
 
     def tunnel(self, address: str, port: int) -> ProxyCommand:
-        """A connection that the host makes (ssh(1), ``-W``)."""
+        """A connection that the host opens (ssh(1), ``-W``)."""
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         return ProxyCommand(shlex.join([*self._argv(self._folder / "tunnel.log"), "-W", where, *self._place]))
 
@@ -97,7 +97,7 @@ class Process(Line):
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def cut(self) -> None:
-        """End it from outside."""
+        """End the connection from another thread."""
         self._closed = True
         for channel in self._channels:
             channel.kill()
@@ -109,7 +109,7 @@ class Process(Line):
 
     @property
     def _patience(self) -> float:
-        """Seconds for a login, whose last part is the start of the shell."""
+        """Seconds for a login, including the start of the shell."""
         return 3 * self._asked.connect_timeout
 
     @property
@@ -128,7 +128,7 @@ class Process(Line):
         if self._closed:
             channel.kill()
         said, there = bytearray(), f"{mark}\n".encode()
-        # ssh gives up on a silent host by itself; a host that drips is the watchdog's.
+        # ssh itself gives up on a silent host; the watchdog ends a host that sends one byte after another.
         while there not in said and time.monotonic() < deadline and len(said) < NOISE:
             channel.in_buffer.set_event(ready := threading.Event())
             if channel.recv_ready():
@@ -155,7 +155,7 @@ class Process(Line):
             err += channel.recv_stderr(4096)
         if not channel.failed and channel.exit_status != FAILED:
             return not_begun(self._login, channel.exit_status, bytes(said), err)
-        # The ssh of a jump host, and a ProxyCommand, have written to standard error what became of them.
+        # The ssh of a jump host and a ProxyCommand write their errors to standard error.
         words = f"{err.decode('utf-8', 'replace')}\n{channel.logged}"
         kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
         lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
@@ -172,13 +172,13 @@ class Process(Line):
         return HostError("unreachable", f"{name}: {text}")
 
     def _argv(self, log: Path) -> list[str]:
-        """The words of ssh up to the host. ssh takes the first value of an option, so ours come first."""
+        """ssh's command line up to the host. ssh uses the first value of an option, so provision's come first."""
         words = self._login
         given = [*self._enforced().items()]
         if self._one.jump is None or (words.key_file is None and words.known_hosts is None):
             options = [word for name, value in given for word in ("-o", f"{name}={value}")]
             return [self._ssh, "-T", "-E", str(log), *options, *self._words()]
-        # A jump host's ssh gets nothing of our command line but -F (ssh.c).
+        # The ssh of a jump host receives only -F of this command line (ssh.c).
         config, rest = self._jump_config(given)
         return [self._ssh, "-T", "-E", str(log), "-F", str(config), *rest]
 
@@ -197,7 +197,7 @@ class Process(Line):
             "ClearAllForwardings": "yes",
             "EscapeChar": "none",
         }
-        # Options of OpenSSH 8.7; older ones refuse what they do not know.
+        # Options of OpenSSH 8.7; older versions refuse unknown options.
         later = {"StdinNull": "no", "ForkAfterAuthentication": "no", "SessionType": "default"}
         options |= {name: value for name, value in later.items() if name.lower() in found.values}
         if asked.fresh:
@@ -216,7 +216,7 @@ class Process(Line):
         return [*words, *login.ssh_behind]
 
     def _jump_config(self, given: list[tuple[str, str]]) -> tuple[Path, list[str]]:
-        """A configuration with our options before the operator's, and the words of the command line that are left."""
+        """A configuration with provision's options before the operator's, and the remaining command-line words."""
         words, rest = self._words(), []
         files = [user_file(), SYSTEM_FILE]
         while words:
@@ -237,7 +237,7 @@ def _quoted(path: Path) -> str:
 
 
 def open_process(login: Login, one: Target, asked: Asked, deadline: float, watchdog: Watchdog) -> Process:
-    """A connection whose login has succeeded."""
+    """Return a connection whose login has succeeded."""
     if login.password is not None:
         raise HostError("auth", "provision_transport: openssh takes no ansible_password; use a key or an agent")
     made: Any = line(Process, one.address, one.user, one.port, {})

@@ -1,8 +1,9 @@
-"""What provision makes of each option of ssh_config(5): the table of docs/ssh.md.
+"""How provision treats each option of ssh_config(5): the table of docs/ssh.md.
 
-An option is honoured, or harmless (it can't change which host, user, port or key is meant), or refused where its value
-is another one than those that change nothing. An option that this table does not have is refused as soon as a file or
-the command line mentions it. With ``transport: openssh`` ssh itself honours them all but those of :data:`NEVER`.
+An option is honoured, or harmless, or refused. A harmless option can't change the host, user, port or key. A refused
+option is an error where its value is not one of those that change nothing. An option that is not in this table is
+refused where a file or the command line mentions it. With ``transport: openssh`` ssh itself honours all options except
+those of :data:`NEVER`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from provision.errors import SpecError
 from provision.transport.ssh_config import Resolved
 
-#: Honoured by the built-in transport: by this module's callers.
+#: Honoured by the built-in transport: the callers of this module implement them.
 HONOURED = frozenset(
     [
         "host",
@@ -47,7 +48,7 @@ HONOURED = frozenset(
     ]
 )
 
-#: Honoured by ssh before it answers: their effect is in the answer.
+#: Honoured by ssh before it answers ``ssh -G``: the answer includes their effect.
 RESOLVED = frozenset(
     [
         "canonicaldomains",
@@ -62,7 +63,7 @@ RESOLVED = frozenset(
     ]
 )
 
-#: Without effect on where provision connects and on whom it believes. Option -> why, for docs/ssh.md.
+#: Without effect on where provision connects and which keys it trusts. Option -> reason, for docs/ssh.md.
 HARMLESS = {
     "addkeystoagent": "provision adds no key to an agent",
     "channeltimeout": "a command has a time limit of provision's",
@@ -128,7 +129,7 @@ HARMLESS = {
     "xauthlocation": "provision forwards nothing",
 }
 
-#: Refused where the value is another one than these. Option -> (values that change nothing, what to do instead).
+#: Refused where the value is not one of these. Option -> (values that change nothing, what to do instead).
 OPENSSH = "set provision_transport: openssh for this host"
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "bindinterface": (("none",), f"use BindAddress, or {OPENSSH}"),
@@ -143,7 +144,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 #: Refused with ``transport: openssh`` too: ssh would not run provision's script.
 NEVER = frozenset({"remotecommand", "sessiontype", "refuseconnection"})
 
-#: ssh's own list of MACs and so on -> what the built-in transport (paramiko) has. Checked against the running paramiko.
+#: ssh's lists of algorithms. They are checked against the running paramiko, which the built-in transport uses.
 _ALGORITHMS = {"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"}
 
 
@@ -166,14 +167,14 @@ def check(found: Resolved, openssh: bool) -> None:
 
 
 def refusal(host: str, option: str, value: str, instead: str) -> SpecError:
-    """An option that can't be honoured."""
+    """The error for an option that can't be honoured."""
     return SpecError(f"{host}: {SPELLED.get(option, option)} {value} is not supported", key="ssh_config", hint=instead)
 
 
 def allowed(found: Resolved, option: str, have: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of our algorithms that ssh's list has, in our order; all of them where nobody has chosen.
+    """Those of provision's algorithms that ssh's list has, in provision's order; all of them without a list.
 
-    Raises :class:`SpecError` where none is left.
+    Raises :class:`SpecError` where the result is empty.
     """
     if option not in found.mentioned or not found.get(option):
         return have
@@ -188,16 +189,16 @@ def allowed(found: Resolved, option: str, have: tuple[str, ...]) -> tuple[str, .
 
 
 def yes(found: Resolved, option: str) -> bool:
-    """An option that is on unless it was switched off."""
+    """Whether an option is on; it is on unless it was switched off."""
     return found.get(option, "yes").lower() in ("yes", "true")
 
 
 def seconds(text: str) -> float | None:
-    """A time of ssh_config(5) as ``ssh -G`` prints it; ``None`` for none."""
+    """A time of ssh_config(5) as ``ssh -G`` prints it, in seconds; ``None`` for ``none``."""
     return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
 
 
-#: How ssh_config(5) writes the options, for messages.
+#: The spelling of the options in ssh_config(5), for messages.
 SPELLED = {
     name.lower(): name
     for name in [

@@ -1,7 +1,7 @@
 """ProxyCommand (ssh_config(5)): a program whose standard input and output are the connection.
 
-Both are one end of a socket pair, so the connection is a socket as any other: the program's end is noticed, and no
-pipe fills up. What it prints on standard error is read all the time, and shown when the login fails.
+Both are one end of a socket pair, so the connection is a socket like any other: provision notices the program's end,
+and no pipe becomes full. The program's standard error is read continuously, and shown when the login fails.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _KEPT = 4096
 
 
 class ProxyCommand(socket.socket):
-    """The connection that a command makes; closing it ends the command."""
+    """The connection that a command provides; closing it ends the command."""
 
     def __init__(self, command: str) -> None:
-        """Raises ``OSError`` where there is no shell to run ``command`` by."""
+        """Raises ``OSError`` where there is no shell to run ``command``."""
         here, there = socket.socketpair()
         super().__init__(here.family, here.type, here.proto, fileno=here.detach())
         shell = os.environ.get("SHELL") or "/bin/sh"
@@ -45,7 +45,7 @@ class ProxyCommand(socket.socket):
 
     @property
     def said(self) -> str:
-        """The last line that the command has printed on standard error."""
+        """The last line that the command printed on standard error."""
         self._drain.join(0.5)
         lines = [line for line in lines_of(self._error.decode("utf-8", "replace")) if line]
         return lines[-1] if lines else ""

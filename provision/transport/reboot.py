@@ -11,16 +11,16 @@ from provision.model import Host
 from provision.transport.shell import Shell
 from provision.transport.ssh import HostError, Transport
 
-#: What tells one boot from the next. A container that restarts keeps its machine's boot_id, so pid 1's start
-#: (proc(5), field 22) counts too.
+#: Distinguishes one boot from the next. A container that restarts keeps its machine's boot_id, so the start time of
+#: pid 1 (proc(5), field 22) counts too.
 _BOOT = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20"
-#: A second later, so that the answer still reaches us; with nothing open that would hold the connection.
+#: Restart a second later, so that the answer still arrives; with no open file that would keep the connection.
 _RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
-#: systemctl(1), is-system-running: these two come before the end of the boot. Without systemd there is no such word.
+#: systemctl(1), is-system-running: these two states come before the end of the boot. Without systemd both are absent.
 _BOOTING = (b"initializing", b"starting")
 _PROBE = 30.0
-#: Debian's and SUSE's files (unattended-upgrades, libzypp), dnf's and zypper's own words (needs-restarting(1): 1;
-#: zypper(8), needs-rebooting: 102), and a kernel whose modules are gone.
+#: Debian's and SUSE's files (unattended-upgrades, libzypp), the answers of dnf and zypper (needs-restarting(1): 1;
+#: zypper(8), needs-rebooting: 102), and a running kernel whose modules were removed.
 _NEEDED = (
     "for file in /run/reboot-required /var/run/reboot-required /run/reboot-needed; do [ ! -e $file ] || exit 10; done; "
     "if command -v needs-restarting; then needs-restarting -r; [ $? -ne 1 ] || exit 10; fi; "
@@ -30,7 +30,7 @@ _NEEDED = (
 
 
 def needed(host: Host, connection: Connection) -> bool:
-    """Whether the host says that it should be restarted: after a new kernel or C library, say."""
+    """Whether the host reports that it needs a restart, for example after a new kernel or C library."""
     return Shell(connection, host.login).run(_NEEDED, _PROBE).status == 10
 
 
@@ -39,8 +39,8 @@ def restart(
 ) -> Connection:
     """Restart the host behind ``connection`` (which is closed) and return a new one, to a host that has booted.
 
-    Raises :class:`HostError`: of kind ``timeout`` when it does not come back by ``deadline`` (``time.monotonic()``),
-    of kind ``host_key`` or ``auth`` when what comes back is not the host that we know.
+    Raises :class:`HostError`: of kind ``timeout`` when the host does not answer by ``deadline`` (``time.monotonic()``),
+    of kind ``host_key`` or ``auth`` when the answering host is not the known one.
     """
     shell = Shell(connection, host.login)
     before = shell.run(_BOOT, _PROBE).stdout
@@ -72,4 +72,4 @@ def _is_up(shell: Shell, before: bytes) -> bool:
     except HostError as error:
         if error.failure.kind in ("protocol", "become"):
             raise
-        return False  # it went down meanwhile
+        return False  # the host went down in the meantime

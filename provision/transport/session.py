@@ -1,9 +1,9 @@
-"""A command on the host, over a raw channel: how it becomes root, and what it sends.
+"""A command on the host, over a raw channel: how it becomes root, and what it prints.
 
-sudo gets its password on standard input and nowhere else. It would take each further line for another try, and three
-wrong ones lock an account (pam_faillock(8)); so nothing follows the password before sudo has taken it. A prompt that
-is random tells when sudo asks again. The end of its input would be counted as a try too, as would a signal that sudo
-handles (seen with 1.9.16 and pam_faillock); so it is killed then.
+sudo receives its password on standard input and nowhere else. It would treat each further line as another attempt, and
+three wrong attempts lock an account (pam_faillock(8)). So nothing follows the password until sudo has accepted it. A
+random prompt shows when sudo asks again. sudo would also count the end of its input, or a signal that it handles,
+as an attempt (seen with 1.9.16 and pam_faillock); so provision kills it then.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from provision.model import Login
 from provision.remote.protocol import NOISE, TooMuch
 from provision.transport.failure import HostError
 
-#: Seconds for the command that ends sudo.
+#: Seconds for the command that kills sudo.
 _KILL = 10.0
-#: What most commands are: a shell that reads its script from standard input.
+#: The usual command: a shell that reads its script from standard input.
 SHELL = "exec /bin/sh"
 
 
 def start(connection: Connection, login: Login, deadline: float, work: str = SHELL) -> paramiko.Channel:
-    """Run ``work``, a line of shell that ends in ``exec``, as root where the login becomes root; standard input is its
-    own from the first byte on. ``work`` holds no quotation mark and no variable.
+    """Run ``work``, a line of shell that ends in ``exec``, as root where the login becomes root. All of standard input
+    belongs to it, from the first byte. ``work`` holds no quotation mark and no variable.
 
-    Raises :class:`HostError` of kind ``become``, ``timeout`` or ``protocol``; and what paramiko raises.
+    Raises :class:`HostError` of kind ``become``, ``timeout`` or ``protocol``; and the errors of paramiko.
     """
     channel = connection.create_session()
     channel.settimeout(max(0.1, deadline - time.monotonic()))
-    # su asks for a password unless PAM trusts the login, and would take the script for one.
+    # su asks for a password unless PAM trusts the login, and would read the script as the password.
     if not login.become or (login.become_password is None and login.become_method != "su"):
         channel.exec_command(_command(login, work))
         return channel
     process, prompt, ready, go = (secrets.token_hex(16) for _ in range(4))
-    # Where a rule asks for no password the line is left unread: it is passed over up to a random one.
+    # Where a sudo rule requires no password, sudo does not read the line: the shell skips lines up to a random one.
     reader = rf"echo {ready}; while IFS= read -r line; do [ \"\$line\" != {go} ] || {{ {work}; }}; done"
     if login.become_method == "su":
         become = f'su -s /bin/sh -c "{reader}" root'
@@ -66,8 +66,8 @@ def _command(login: Login, work: str) -> str:
 
 
 class _Asking(Struct):
-    """sudo or su, which asks for the password. ``ready`` is what the shell says when it is there, ``process`` what
-    stands before the process id on standard error."""
+    """sudo or su, which asks for the password. ``ready`` is what the shell prints when it has started. ``process`` is
+    the text before the process id on standard error."""
 
     connection: Connection
     channel: paramiko.Channel
@@ -77,7 +77,7 @@ class _Asking(Struct):
     process: bytes
 
     def wait(self, deadline: float) -> None:
-        """Until the shell is there. Raises :class:`HostError`; sudo is ended when it asks once more."""
+        """Wait until the shell has started. Raises :class:`HostError`; sudo is killed when it asks once more."""
         out, err = bytearray(), bytearray()
         refused = False
         for data, is_error in received(self.channel, deadline):
@@ -103,7 +103,7 @@ class _Asking(Struct):
         raise HostError("become", become_says(self.login, said), detail=said)
 
     def _end(self, err: bytes, deadline: float) -> None:
-        """Kill sudo: it reads passwords under the login's own real user id, so kill(2) permits it. Where that fails,
+        """Kill sudo. It reads passwords under the real user id of the login, so kill(2) permits it. Where that fails,
         the end of its input ends it."""
         if found := re.search(rb"%s ([0-9]{1,10})\n" % self.process, err):
             with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
@@ -115,8 +115,8 @@ class _Asking(Struct):
 
 
 def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes, bool]]:
-    """What the command prints as it comes, and whether it was on standard error; ends with the command, or at the
-    deadline. Nothing is polled: either stream wakes the reader."""
+    """Yield the command's output as it arrives, and whether it was on standard error. Ends with the command, or at the
+    deadline. There is no polling: either stream wakes the reader."""
     ready = threading.Event()
     channel.in_buffer.set_event(ready)
     channel.in_stderr_buffer.set_event(ready)
@@ -147,7 +147,7 @@ _ASKS = "asks for a password; give one with -K or ansible_become_password"
 
 
 def become_spoke(stderr: str, noise: bytes) -> bool:
-    """Whether it was sudo, su or doas that ended, and not the login's own shell before it."""
+    """Whether sudo, su or doas ended, and not the login's own shell before it."""
     return not noise and (not stderr or re.search(r"(?mi)^(sudo|su|doas):|password|sudoers", stderr) is not None)
 
 

@@ -1,4 +1,4 @@
-"""A shell on the host that stays: many small commands over one exec, for probes. A command costs a round trip."""
+"""A persistent shell on the host: many small commands over one exec, for probes. A command costs one round trip."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from provision.transport.proxy_command import ProxyCommand
 from provision.transport.session import become_says, broken_off, received, start, text
 from provision.transport.tunnel import Tunnel
 
-#: Bytes of a mark's line: 32 digits, a blank, a status and a newline.
+#: Bytes of a marker line: 32 digits, a blank, a status and a newline.
 _LONGEST = 40
 
 
-#: With these a host is asked no more: it froze, is hostile, or would count one more wrong password.
+#: After these failures the host is asked no more: it is frozen or hostile, or would count one more wrong password.
 _FINAL = ("timeout", "protocol", "become")
 
 
@@ -35,11 +35,11 @@ class Captured(Struct, frozen=True):
 
 
 class _Stream(Struct):
-    """One of the shell's outputs, up to the line that ends a command. Each byte is searched once."""
+    """One of the shell's outputs, up to the line that marks a command's end. Each byte is searched once."""
 
     mark: re.Pattern[bytes]
     data: bytearray = field(default_factory=bytearray)
-    #: where the line begins, and what it says behind the mark
+    #: where the marker line begins, and the text behind the marker
     end: int = -1
     said: bytes = b""
 
@@ -55,11 +55,11 @@ class _Stream(Struct):
 
 
 class Shell:
-    """``/bin/sh`` on a held connection, as root by sudo where the login needs it; opened by the first command.
+    """``/bin/sh`` on an open connection, as root by sudo where the login needs it; the first command starts it.
 
-    One command at a time. A command that breaks the shell takes it along, and the next one gets a new shell. A host is
-    asked no more after a command that outstayed its time, one that printed more than the login's ``answer_limit``, and
-    where sudo refused the login.
+    One command runs at a time. A command that breaks the shell ends it, and the next command starts a new shell. The
+    host is asked no more in three cases: a command exceeded its time, a command printed more than the login's
+    ``answer_limit``, or sudo refused the login.
     """
 
     def __init__(self, connection: Connection, login: Login) -> None:
@@ -69,7 +69,7 @@ class Shell:
         self._frozen: HostError | None = None
 
     def tunnel(self, address: str, port: int, seconds: float) -> Tunnel | ProxyCommand:
-        """A connection that the host makes for us (ssh(1), -L). Raises :class:`HostError` where its sshd makes none."""
+        """A connection that the host opens (ssh(1), -L). Raises :class:`HostError` where its sshd opens none."""
         if isinstance(self._connection, Process):
             made = self._connection.tunnel(address, port)
             made.settimeout(seconds)
@@ -85,7 +85,7 @@ class Shell:
         return tunnel
 
     def run(self, script: str, seconds: float) -> Captured:
-        """Run ``script`` in a subshell of its own with an empty standard input.
+        """Run ``script`` in its own subshell with an empty standard input.
 
         Raises :class:`HostError` of kind ``timeout``, ``disconnected``, ``protocol`` or ``become``.
         """
@@ -110,9 +110,9 @@ class Shell:
 
     def _run(self, script: str, deadline: float) -> Captured:
         channel = self._channel or self._open(deadline)
-        # The script's programs cannot know it, so nothing that a probe prints is taken for the end.
+        # The script's programs can't know the token, so no output of a probe is taken for the end.
         token = secrets.token_hex(16)
-        # eval in a subshell: not even a syntax error in the script ends the shell itself.
+        # eval in a subshell: even a syntax error in the script does not end the shell itself.
         script = f"(eval {quote(script)}) </dev/null; echo {token} $?; echo {token} >&2\n"
         channel.sendall(script.encode("utf-8", "surrogateescape"))
         out = _Stream(re.compile(rb"%s ([0-9]{1,3})\n" % token.encode()))

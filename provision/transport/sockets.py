@@ -1,4 +1,4 @@
-"""A TCP socket that does not wait for itself, and a clock that no peer can stop.
+"""A TCP socket without delays of its own, and a watchdog that no peer can stop.
 
 paramiko leaves Nagle's algorithm and delayed acknowledgements on: two stalls of 40 ms per login.
 """
@@ -15,16 +15,16 @@ from collections.abc import Callable
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
-#: paramiko reads every packet in two pieces, and asks the kernel three times for each; we read so much at once.
+#: Bytes to read ahead: paramiko reads every packet in two pieces, and asks the kernel three times for each.
 _AHEAD = 65_536
 
-#: Seconds after which a peer that answers nothing, or takes nothing, is given up.
+#: Seconds until a peer that answers nothing, or reads nothing, is given up.
 _GIVEN_UP = 20
 
 
 class QuickSocket(socket.socket):
-    """TCP_NODELAY, and TCP_QUICKACK again after every read: the kernel takes it back by itself (tcp(7)). It reads
-    ahead, so it is for a reader that only ever calls ``recv``, as paramiko's is."""
+    """TCP_NODELAY, and TCP_QUICKACK after every read, because the kernel resets it (tcp(7)). It reads ahead, so it
+    needs a reader that calls only ``recv``, as paramiko does."""
 
     _ahead, _at = b"", 0
 
@@ -38,7 +38,7 @@ class QuickSocket(socket.socket):
 
     def _quick(self) -> None:
         if _QUICKACK is not None:
-            # The watchdog may have closed it in the meantime; the next read says so.
+            # The watchdog may have closed the socket in the meantime; the next read reports it.
             with contextlib.suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
@@ -50,9 +50,9 @@ def connect(
     family: socket.AddressFamily = socket.AF_UNSPEC,
     source: str | None = None,
 ) -> QuickSocket:
-    """A connected socket to the first address that answers, of ``family`` and from the address ``source`` if given.
+    """Return a socket connected to the first address that answers, of ``family`` and from ``source`` if given.
 
-    Raises ``OSError``, the last one there was.
+    Raises ``OSError``: the last error.
     """
     last: OSError = OSError(f"{address} has no address")
     for found, kind, protocol, _, place in socket.getaddrinfo(address, port, family, socket.SOCK_STREAM):
@@ -74,8 +74,9 @@ def connect(
 
 
 def _notice_death(sock: socket.socket) -> None:
-    """A host that is cut off while we only listen: the kernel asks after it. One whose kernel answers while its sshd
-    is frozen: what we send must find room (both tcp(7)). Other systems have other names for it, or none."""
+    """Let the kernel notice a lost peer (both tcp(7)). Keepalive probes find a host that is cut off while provision
+    only reads. TCP_USER_TIMEOUT finds a host whose sshd is frozen while its kernel still answers: sent data must be
+    accepted. Other systems have other names for these options, or none."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     every = _GIVEN_UP // 4
     for name, value in (
@@ -89,9 +90,9 @@ def _notice_death(sock: socket.socket) -> None:
 
 
 class Watchdog:
-    """Calls back at deadlines; one thread waits for them all. A frozen peer, or one that drips a byte a second,
-    defeats every time-out of a single read; a closed socket it does not survive. Ending a connection inside another
-    one can wait for that one's peer, so each callback has a thread of its own."""
+    """Calls back at deadlines; one thread waits for all of them. A frozen peer, or one that sends a byte a second,
+    defeats every timeout of a single read, but not a closed socket. To end a connection inside another one can mean to
+    wait for the outer one's peer, so each callback has its own thread."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []
@@ -102,7 +103,7 @@ class Watchdog:
         self._closed = False
 
     def watch(self, deadline: float, bite: Callable[[], None]) -> int:
-        """Call ``bite`` at ``deadline`` (``time.monotonic()``), unless it is dropped before."""
+        """Call ``bite`` at ``deadline`` (``time.monotonic()``), unless the deadline is dropped before."""
         with self._changed:
             number = next(self._count)
             self._bites[number] = bite
@@ -120,7 +121,7 @@ class Watchdog:
             self._bites.pop(number, None)
 
     def close(self) -> None:
-        """Call nobody any more, and end the thread."""
+        """Make no further call, and end the thread."""
         with self._changed:
             self._bites.clear()
             self._heap.clear()

@@ -1,4 +1,4 @@
-"""Connections: fabric's, with the host's key verified, ssh's configuration honoured and a deadline on all of it."""
+"""Connections: fabric's, with a verified host key, ssh's configuration, and a deadline for all of it."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from provision.transport.tunnel import Tunnel
 
 __all__ = ["Connecting", "HostError", "Transport", "cut"]
 
-# provision reports a broken connection itself, once and with the host's name; an application that sets up logging
-# still gets paramiko's words.
+# provision itself reports a broken connection, once and with the host's name. An application that configures logging
+# still receives paramiko's messages.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-#: A dropped login (sshd's MaxStartups drops some of a burst, sshd_config(5)) is tried again after about so many
-#: seconds: not all of a burst at the same moment once more.
+#: Seconds until a dropped login is tried again, varied at random. sshd's MaxStartups drops some logins of a burst
+#: (sshd_config(5)); they must not all return at the same moment.
 _RETRIES = (0.3, 1.0, 2.5, 4.0, 6.0)
-#: Seconds for a login in which an operator may have to type (sshd_config(5), LoginGraceTime).
+#: Seconds for a login during which an operator may have to type (sshd_config(5), LoginGraceTime).
 _TYPING = 120.0
 
 
 class Connecting(Struct, frozen=True):
-    """``connect_timeout`` in seconds, for each of TCP, banner and authentication. ``accept_new`` stores the key
-    of a host that no known_hosts file has; a key that differs from a known one is refused always. ``interactive``
-    says that there is an operator at a terminal who can be asked for passwords and passphrases."""
+    """``connect_timeout`` in seconds, for each of TCP, banner and authentication. ``accept_new`` stores the key of a
+    host that no known_hosts file has; a key that differs from a known one is always refused. ``interactive`` means that
+    an operator at a terminal can be asked for passwords and passphrases."""
 
     connect_timeout: float = 10.0
     accept_new: bool = False
@@ -55,7 +55,7 @@ class Connecting(Struct, frozen=True):
 
 
 class Transport:
-    """Opens connections. Jump hosts are shared by all the hosts behind them."""
+    """Opens connections. All hosts behind a jump host share its connection."""
 
     def __init__(self, options: Connecting) -> None:
         self.options = options
@@ -69,11 +69,11 @@ class Transport:
 
     @property
     def notes(self) -> list[str]:
-        """What the operator should know of how connections are made."""
+        """Notes for the operator about how connections are made."""
         return self.resolver.notes
 
     def prepare(self, logins: Iterable[Login]) -> None:
-        """Ask ssh about every host, and read every key and known_hosts file before the first host is touched; raises
+        """Ask ssh about every host, and read every key and known_hosts file, before the first connection. Raises
         :class:`SpecError`."""
         logins = list(logins)
         self._resolve(logins)
@@ -110,7 +110,7 @@ class Transport:
             name = "ansible_ssh_private_key_file"
             raise SpecError(f"{path} is no private key: {error.strerror}", where=Where(path, 1), key=name) from error
         except SpecError:
-            # A public half: the agent has the rest.
+            # The file is a public key: the agent has the private key.
             if not self._agent_has(one.agent, public_half(path)):
                 raise
 
@@ -124,8 +124,11 @@ class Transport:
             agent.close()
 
     def open(self, host: Host, deadline: float, fresh: bool = False) -> Connection:
-        """An open connection. ``fresh`` never shares one that ssh keeps (ControlMaster): what is asked is whether the
-        host lets a new login in. Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``."""
+        """Return an open connection. ``fresh`` never shares one that ssh keeps open (ControlMaster): it tests whether
+        the host accepts a new login.
+
+        Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``.
+        """
         one = self._target(host.login)
         last: HostError = Dropped("never tried")
         for pause in (0.0, *_RETRIES):
@@ -150,7 +153,7 @@ class Transport:
 
     def _log_in_hop(self, login: Login, deadline: float) -> Connection:
         one = self._target(login)
-        # A pattern of ssh_config that covers the jump host too must not send it through itself.
+        # A pattern of ssh_config that matches the jump host too must not send it through itself.
         if one.jump is None or jumps.hop(one.jump, login).address == login.address:
             return self._log_in(login, one, deadline, None)
         return self._log_in(login, one, deadline, self._jumps.open(jumps.hop(one.jump, login), deadline))
@@ -177,7 +180,7 @@ class Transport:
             "auth_strategy": Credentials(login, one, self._keys, self.prompter),
         }
         connection: Connection = line(Line, one.address, one.user, one.port, arguments)
-        # An empty client asks its policy about every key: ours knows all keys that a host may show, not one a kind.
+        # An empty client asks its policy about every key: provision's policy knows all keys of a host, not one a kind.
         connection.client.set_missing_host_key_policy(verifier)
         sock: Any = None
         number = None
@@ -216,14 +219,14 @@ class Transport:
 
 
 def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:
-    """Why there is no connection."""
+    """Return the error that says why there is no connection."""
     if time.monotonic() >= deadline:
         return HostError("timeout", f"{one.name} did not let us in before the host's deadline")
     if gateway is not None and not gateway.is_connected:
         return _lost(one, gateway)
     reason = f"{one.name}: {str(error).strip() or type(error).__name__}"
     if isinstance(sock, ProxyCommand):
-        # What the command has said tells more than that its end came too early.
+        # The message of the command says more than its early end.
         return HostError("unreachable", f"{reason}; ProxyCommand: {sock.said or 'it said nothing'}")
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return HostError("unreachable", f"{reason} (provision_transport: openssh may have what it offers)")
@@ -237,7 +240,7 @@ def _lost(one: Target, gateway: Connection) -> Dropped:
 
 
 def _kill(sock: Any) -> None:
-    # Either end may be gone already; what counts is that ours is.
+    # Either end may be closed already; only the local end must be.
     with contextlib.suppress(OSError, EOFError):
         sock.shutdown(socket.SHUT_RDWR) if isinstance(sock, socket.socket) else None
     with contextlib.suppress(OSError, EOFError):
@@ -245,7 +248,7 @@ def _kill(sock: Any) -> None:
 
 
 def cut(connection: Connection) -> None:
-    """End a connection from outside: every read and write of it fails at once."""
+    """End a connection from another thread: every read and write of it fails at once."""
     if isinstance(connection, openssh.Process):
         connection.cut()
         return

@@ -1,8 +1,8 @@
 """The settings of OpenSSH for a host, as OpenSSH itself resolves them: ``ssh -G`` (ssh(1)).
 
-``ssh -G`` takes 4 ms a host. Hosts that no pattern of the configuration tells apart have the same answer, so ssh is
-asked once for each such group (:meth:`Config.group`). Answers that depend on nothing but the files are kept in the
-user's cache directory, under a hash of the contents of all files that ssh reads.
+``ssh -G`` takes 4 ms a host. Hosts that no pattern of the configuration distinguishes have the same answer, so ssh is
+asked once for each such group (:meth:`Config.group`). Answers that depend only on files are cached in the user's cache
+directory, under a hash of the contents of all files that ssh reads.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from msgspec import Struct
 from provision.errors import SpecError
 from provision.lines import lines_of
 
-#: Seconds for one ``ssh -G``: a ``Match exec`` may run any command.
+#: Seconds for one ``ssh -G``, because ``Match exec`` may run any command.
 _TIMEOUT = 60.0
-#: Files that Include may nest (readconf.c, READCONF_MAX_DEPTH).
+#: How deep Include may nest (readconf.c, READCONF_MAX_DEPTH).
 _DEPTH = 16
-#: ``ssh`` processes at a time.
+#: Concurrent ``ssh`` processes.
 _AT_ONCE = 4
-#: What a name may hold that is compared with patterns here. ssh is asked about any other name by itself.
+#: Characters of names that are compared with patterns here. ssh is asked separately about any other name.
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]+\Z")
-#: Options whose value ``ssh -G`` prints as it was written, or that provision does not use: a token in one of them does
-#: not make the answers of two hosts differ.
+#: Options whose value ``ssh -G`` prints unchanged, or that provision does not use: a token in one of them does not make
+#: the answers of two hosts differ.
 _TOKENS_STAY = {
     "proxycommand",
     "identityfile",
@@ -49,15 +49,15 @@ _TOKENS_STAY = {
     "remotecommand",
     "knownhostscommand",
 }
-#: With one of these the answer depends on more than files: on commands, name servers or networks.
+#: With one of these options the answer depends on more than files: on commands, name servers or networks.
 _OUTSIDE = {"canonicalizehostname"}
 _MATCH_OUTSIDE = {"exec", "localnetwork"}
 
 
 class Question(Struct, frozen=True):
-    """What is asked: the host as the inventory names it, its port and user where it names them, and further words of
-    the command line, those that stand before ``-p`` and ``-l`` and those that stand behind them: the first value that
-    ssh finds for an option counts."""
+    """What ssh is asked about: the host as the inventory names it, its port and user where the inventory has them, and
+    further words of the command line. The words before ``-p`` and ``-l`` are separate from those behind them, because
+    ssh uses the first value that it finds for an option."""
 
     host: str
     port: int | None = None
@@ -67,7 +67,7 @@ class Question(Struct, frozen=True):
 
     @property
     def words(self) -> list[str]:
-        """The words of ssh's command line that say where to log in."""
+        """The words of ssh's command line that name the account and the host."""
         words = list(self.before)
         words += ["-p", str(self.port)] if self.port is not None else []
         words += ["-l", self.user] if self.user is not None else []
@@ -75,12 +75,12 @@ class Question(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """What ssh's configuration files mention. It is read to group hosts and to name a cache entry, and not to find the
-    value of any option: that is ssh's to say.
+    """What ssh's configuration files mention. This serves to group hosts and to name a cache entry. It never decides
+    the value of an option: only ssh does.
 
     ``patterns`` are the patterns of all Host and Match lines, ``names`` the values of HostName, ``mentioned`` the
-    options that have a value. ``apart`` means that each host must be asked about by itself, ``changing`` that an
-    answer is good for this run alone.
+    options that have a value. ``apart`` means that ssh must be asked about each host separately. ``changing`` means
+    that an answer is valid for this run only.
     """
 
     digest: str
@@ -91,11 +91,11 @@ class Config(Struct, frozen=True):
     changing: bool
 
     def group(self, host: str) -> object:
-        """Equal for two hosts that the configuration can't tell apart.
+        """Equal for two hosts that the configuration does not distinguish.
 
         ssh evaluates Host and Match lines from the first to the last. For hosts that match the same patterns each line
-        has the same result, so the same values are taken. ssh compares some names in lower case; both are compared
-        here. A host that a HostName line names has a group to itself, so that its name is not taken for that value.
+        has the same result, so ssh takes the same values. ssh compares some names in lower case; this compares both
+        forms. A host that a HostName line names is its own group, so that its name is not mistaken for that value.
         """
         lower = host.lower()
         if self.apart or not _PLAIN.match(host) or lower in self.names:
@@ -110,11 +110,11 @@ class Config(Struct, frozen=True):
 
 @cache
 def _sorted(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[re.Pattern[str], ...]]:
-    """Names without a wildcard, and the patterns."""
+    """Split patterns into names without a wildcard, and regular expressions."""
     exact = frozenset(text for one in patterns if not set(one) & set("*?") for text in (one, one.lower()))
     wild = [one for one in patterns if set(one) & set("*?")]
     texts = dict.fromkeys(text for one in wild for text in (one, one.lower()))
-    # fnmatch knows [sets], which ssh does not.
+    # fnmatch supports [sets], ssh does not.
     return exact, tuple(re.compile(fnmatch.translate(text.replace("[", "[[]"))) for text in texts)
 
 
@@ -129,11 +129,11 @@ class _Scan:
         self.apart = self.changing = False
 
     def file(self, path: Path, folder: Path, depth: int = 0) -> None:
-        """``folder`` is where relative names of Include begin (ssh_config(5))."""
+        """Read a file. ``folder`` is the base of relative names of Include (ssh_config(5))."""
         try:
             data = path.read_bytes()
         except OSError as error:
-            # ssh passes over a file that is not there, and says so itself of one that it may not read.
+            # ssh ignores a file that does not exist, and reports a file without read permission itself.
             self.digest.update(f"{path}\0{error.errno}\0".encode())
             return
         self.digest.update(f"{path}\0{len(data)}\0".encode() + data)
@@ -164,11 +164,11 @@ class _Scan:
             self.apart = True
         self._outside(keyword in _OUTSIDE)
         if "${" in rest:
-            # A variable of the environment: the same for all hosts, and another one in the next run.
+            # A variable of the environment: the same for all hosts, but it may differ in the next run.
             self.changing = True
 
     def with_words(self, words: tuple[str, ...]) -> Config:
-        """The same and the options of a command line; ``-F`` is the caller's to look into."""
+        """The same configuration with the options of a command line; the caller handles ``-F``."""
         if not words:
             return self.config()
         both = _Scan()
@@ -207,7 +207,7 @@ class _Scan:
 
 
 def home() -> Path:
-    """The account's own directory: ssh asks the account's entry for it, and not the environment."""
+    """The account's home directory: ssh reads it from the account's entry, not from the environment."""
     return Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
@@ -231,7 +231,7 @@ SYSTEM_FILE = Path("/etc/ssh/ssh_config")
 
 
 def _scanned(named: str | None) -> _Scan:
-    """What the files that ssh reads mention: its usual ones, or the one that ``-F`` names in their place (ssh(1))."""
+    """Scan the files that ssh reads: the usual ones, or the one that ``-F`` names instead (ssh(1))."""
     scan = _Scan()
     folder = user_file().parent
     if named is None:
@@ -252,8 +252,8 @@ def _named_file(words: tuple[str, ...]) -> str | None:
 
 
 class Resolved(Struct, frozen=True):
-    """ssh's answer for one host: option in lower case -> its values, in ssh's order; and the options that a file or
-    the command line mentions, which tells a default from a choice. ``asked`` is false where there is no ssh to ask."""
+    """ssh's answer for one host: option in lower case -> its values, in ssh's order. ``mentioned`` are the options that
+    a file or the command line sets, which separates a choice from a default. ``asked`` is false without ssh."""
 
     host: str
     values: dict[str, tuple[str, ...]]
@@ -270,7 +270,7 @@ class Resolved(Struct, frozen=True):
 
 
 class Resolver:
-    """Asks ssh, and keeps what it said for this run. ``notes`` are for the operator."""
+    """Asks ssh, and caches its answers for this run. ``notes`` are for the operator."""
 
     def __init__(self) -> None:
         self.ssh = shutil.which("ssh")
@@ -329,7 +329,7 @@ class Resolver:
         return Resolved(question.host, values, config.mentioned)
 
     def _without(self, question: Question) -> Resolved:
-        """OpenSSH's defaults, where there is no OpenSSH."""
+        """The defaults of OpenSSH, for a machine without OpenSSH."""
         if question.before or question.behind:
             raise SpecError("ssh options need an ssh program on this machine", key="ansible_ssh_common_args")
         note = "no ssh program on this machine, so no ssh_config is read; OpenSSH's defaults are used"
@@ -351,7 +351,7 @@ class Resolver:
 def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, ...]]:
     if not re.fullmatch(r"[^\s/@\"'`$\\;&<>|(){}\x00-\x1f-][^\s/@\"'`$\\;&<>|(){}\x00-\x1f]*", question.host):
         raise SpecError(f"{question.host!r} is no host name that ssh takes", key="ansible_host")
-    # Without a command to run ssh refuses to resolve a configuration that sends it into the background.
+    # Without a command to run, ssh refuses to resolve a configuration that sends it into the background.
     background = ["-o", "ForkAfterAuthentication=no"] if "forkafterauthentication" in config.mentioned else []
     argv = [ssh, "-G", *background, *question.words, "--", question.host]
     try:
@@ -368,7 +368,7 @@ def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, 
 
 
 def parsed(text: str) -> dict[str, tuple[str, ...]]:
-    """The lines of ``ssh -G``: option -> its values."""
+    """Parse the output of ``ssh -G``: option -> its values."""
     found: dict[str, list[str]] = {}
     for line in lines_of(text):
         option, _, value = line.partition(" ")
@@ -380,12 +380,12 @@ _Values = dict[str, tuple[str, ...]]
 
 
 class _Stored:
-    """Answers of earlier runs, in a file of the user's cache directory that only the user may write. An answer is kept
-    as its difference from the first one of the file."""
+    """Answers of earlier runs, in a file of the user's cache directory that only the user may write. Each answer is
+    stored as its difference from the first one of the file."""
 
     def __init__(self, ssh: str) -> None:
         stat = os.stat(ssh)
-        # An answer depends on the program, the account and the machine's name too.
+        # An answer also depends on the program, the account and the machine's name.
         self._base = (ssh, stat.st_size, stat.st_mtime_ns, os.getuid(), str(home()), platform.node())
         self._files: dict[str, dict[str, _Values]] = {}
         self._new: dict[str | None, set[str]] = {}
@@ -410,7 +410,7 @@ class _Stored:
         self._new.setdefault(_named_file((*question.before, *question.behind)), set()).add(self._path(config))
 
     def write(self) -> None:
-        """Keep what is new, unless a file was changed while ssh was asked. A cache that can't be written is none."""
+        """Write new answers, unless a file changed while ssh was asked. A cache that can't be written is ignored."""
         for named, paths in self._new.items():
             for path in paths & {self._path(_scanned(named).config())}:
                 with contextlib.suppress(OSError):
@@ -436,7 +436,7 @@ class _Stored:
 
 
 def _kept(config: Config, question: Question) -> bool:
-    """Whether answers are good for another run, and may be so many that it pays to keep them."""
+    """Whether an answer is valid for another run, and the number of answers makes a cache worthwhile."""
     many = config.apart or len(config.patterns) > 1 or bool(question.before or question.behind)
     return many and not config.changing
 

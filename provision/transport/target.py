@@ -1,4 +1,4 @@
-"""Where a login goes and how: the inventory's word, and ssh's for what that leaves open."""
+"""The address and settings of a login: from the inventory, and from ssh where the inventory has none."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 class Target(Struct, frozen=True):
     """A login with ssh's answers. ``tokens`` are those of ssh_config(5) (``h`` -> the host's name).
 
-    ``identities`` and ``certificates`` are files, ``chosen`` says that a person has named them. ``agent`` is the path
-    of the agent's socket, empty for none.
+    ``identities`` and ``certificates`` are files; ``chosen`` means that the operator has named them. ``agent`` is the
+    path of the agent's socket, empty without an agent.
     """
 
     found: Resolved
@@ -49,7 +49,7 @@ class Target(Struct, frozen=True):
 
 
 def question(login: Login) -> Question:
-    """What ssh is asked about a login."""
+    """The question to ssh about a login."""
     return Question(login.address, login.port, login.user, login.ssh_before, login.ssh_behind)
 
 
@@ -69,7 +69,7 @@ def target(login: Login, found: Resolved, accept_new: bool) -> Target:
         rules=_rules(login, found, address, port, tokens, accept_new),
         tokens=tokens,
         jump=None if jump == "none" else jump,
-        # A jump host takes the place of a command (ssh_config(5)).
+        # A jump host replaces a command (ssh_config(5), ProxyJump).
         command=None if command == "none" or jump != "none" else command,
         family=_FAMILIES.get(found.get("addressfamily"), socket.AF_UNSPEC),
         source=found.get("bindaddress") or None,
@@ -131,7 +131,7 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
 
 
 def expand(text: str, tokens: Mapping[str, str]) -> str:
-    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for what is not known."""
+    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for unknown ones."""
 
     def one(match: re.Match[str]) -> str:
         if match[1] is not None:
@@ -146,7 +146,7 @@ def expand(text: str, tokens: Mapping[str, str]) -> str:
 
 
 def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:
-    """``none`` is no file (ssh_config(5))."""
+    """The files of a list; ``none`` is no file (ssh_config(5))."""
     wanted = [name for name in names if name not in ("", "none")]
     return tuple(Path(expand(str(expanded(name)), tokens)) for name in wanted)
 

@@ -1,4 +1,4 @@
-"""Send a blob to a host, from where an earlier attempt broke off; over the connection that there is."""
+"""Send a blob to a host over an open connection, from the byte at which an earlier attempt stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provision.transport.failure import HostError
 from provision.transport.session import become_says, broken_off, start, text
 
 HOME = "/var/lib/provision/blobs"
-#: Bytes that are handed to the channel at a time.
+#: Bytes that are passed to the channel at once.
 _PIECE = 64 * 1024
 
 
@@ -27,8 +27,8 @@ def send(
     deadline: float,
     emit: Callable[[str], None],
 ) -> None:
-    """Nothing is sent where the host has it, or what it is for. Raises :class:`HostError`; after
-    ``disconnected`` another call goes on with what has arrived."""
+    """Send nothing where the host has the blob, or the image that it is for. Raises :class:`HostError`; after
+    ``disconnected`` another call resumes behind the bytes that arrived."""
     try:
         packed = blob.packed()
     except Changed as error:
@@ -47,7 +47,7 @@ def send(
         file.seek(start)
         part = f"{HOME}/{blob.name}.{packed.sha256}.part"
         _pour(connection, login, part, file.read, deadline)
-    # The host compares what it has with the hash of the bytes that were checked, not of those that were read just now.
+    # The host compares the hash of what it has with the hash that was checked, not with that of the bytes just read.
     if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
         message = f"{blob.title} did not arrive as it was planned: it was changed on the way, or while it was sent"
         raise HostError("step", message, step="sending")
@@ -63,7 +63,7 @@ def _ask(connection: Connection, login: Login, script: str, deadline: float) -> 
 
 
 def _pour(connection: Connection, login: Login, part: str, read: Callable[[int], bytes], deadline: float) -> None:
-    """Everything that is left, into the end of a file of the host's."""
+    """Send the remaining bytes to the end of a file on the host."""
     if not re.fullmatch(r"[a-z0-9/.]+", part):
         raise ValueError(part)
     try:
