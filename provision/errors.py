@@ -1,4 +1,4 @@
-"""The errors that a user meets, each one message that says what to do."""
+"""The errors that a user sees. Each is one message that says what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-#: How a command ends; the first that fits, from the bottom up.
+#: The exit code of a command, and what it means. Where several apply, the last one counts.
 EXIT_CODES = {
     0: "every host is in the desired state (`plan`: the plan was made)",
     1: "no host was touched: the command line, inventory or spec is wrong, or the question was answered with no",
@@ -21,11 +21,11 @@ class ProvisionError(Exception):
 
 
 class LabError(ProvisionError):
-    """The lab can't do what was asked of it on this machine."""
+    """This machine cannot do what the lab was asked for."""
 
 
 class UsageError(ProvisionError):
-    """The command line, or the environment that it is run in, is not right."""
+    """The command line, or the environment of the process, is wrong."""
 
 
 class Where(Struct, frozen=True):
@@ -39,8 +39,8 @@ class Where(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """What Ansible reads differently in a file, or what provision passes over. A loud one is a warning of every run;
-    the others are shown by ``provision inventory --check``."""
+    """What Ansible reads differently in a file, or what provision ignores. A loud note is a warning of every run;
+    ``provision inventory --check`` shows the others."""
 
     text: str
     where: Where | None = None
@@ -51,9 +51,9 @@ class Note(Struct, frozen=True):
 
 
 class SpecError(ProvisionError):
-    """What the user wrote (inventory, playbook, spec, template) is not right.
+    """What the user wrote (inventory, playbook, spec, template) is wrong.
 
-    ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` the way out.
+    ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` what to do about it.
     """
 
     def __init__(self, message: str, *, where: Where | None = None, key: str = "", hint: str = "") -> None:

@@ -23,7 +23,7 @@ from provision.text.yamlfile import Map
 
 
 class Logins(Struct, frozen=True):
-    """How to log in to hosts whose inventory does not say it."""
+    """How to log in to hosts for which the inventory does not say it."""
 
     user: str | None = None
     key_file: Path | None = None
@@ -47,7 +47,7 @@ class Logins(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """What :func:`load` returns: each host's configuration, and what hosts have in common."""
+    """What :func:`load` returns: each host's configuration, and the context that the hosts share."""
 
     configs: list[HostConfig]
     context: Context
@@ -74,14 +74,14 @@ def load(
     foresees: bool = False,
     reading: Reading | None = None,
 ) -> Loaded:
-    """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first thing wrong.
+    """Read and check everything; raises a :class:`~provision.errors.ProvisionError` for the first error found.
 
-    ``inventory`` is what ``-i`` names; None stands for the default. ``prepare`` is called before the files of hosts are
-    rendered, to make what they need. With ``foresees`` text stands for certificates that are still to be made, for a
-    run that changes nothing.
+    ``inventory`` is the value of ``-i``; None stands for the default. ``prepare`` is called before the files of hosts
+    are rendered, to make what they need. With ``foresees`` a placeholder text stands for certificates that do not exist
+    yet. It is for a run that changes nothing.
     """
     if reading is None:
-        # A program that loads a project by itself: passwords are where the environment and ansible.cfg say.
+        # For a program that calls load() itself: the environment and ansible.cfg name the sources of vault passwords.
         secret.open_vaults_with(vault.of_settings().open)
     path = Path(playbook)
     plays = load_playbook(path)
@@ -103,8 +103,8 @@ def load(
 
 
 def check(loaded: Loaded, options: Options) -> None:
-    """Render every host's files once for a platform of each flavour: a bad template, a missing ``src`` or a
-    contradiction must show before a host is touched."""
+    """Render every host's files once for a platform of each flavour. A bad template, a missing ``src`` or a
+    contradiction must be reported before a host is touched."""
     platforms = examples()
     for config in loaded.configs:
         for platform in platforms.values():

@@ -1,7 +1,7 @@
-"""The nouns that everything else is made of. Frozen, and importing nothing of ours.
+"""The data types that all other modules use. They are frozen, and this module imports no other module of provision.
 
-A *State* is text to text; a key that is missing means absent, and no value is ever tested for truth
-(a live sysctl value of ``0`` is a value).
+A *State* maps text to text. A missing key means absent, and no value is ever tested for truth: a live sysctl value of
+``0`` is a value.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from msgspec import Struct, field
 
 State = Mapping[str, str]
 
-#: The most bytes of one answer of a host, unless its inventory says otherwise (``provision_answer_limit``). An answer
-#: has the files that a look compares, and what docker says of each container.
+#: The maximum size of one answer of a host, in bytes, unless its inventory sets ``provision_answer_limit``. An answer
+#: holds the files that a look compares, and docker's description of each container.
 ANSWER_LIMIT = 64 * 1024 * 1024
 
 
 class Withheld(str):
-    """A state's value that describes and does not show: ``120 bytes, not shown``. It equals no value that is shown, so
-    no file can pass for the description of another one."""
+    """A value of a state that describes a content without showing it: ``120 bytes, not shown``. It never equals a
+    shown value, so a file whose text is such a description does not count as equal to it."""
 
     __slots__ = ()
 
@@ -37,8 +37,8 @@ class Withheld(str):
         return hash((Withheld, str(self)))
 
 
-#: Seconds without a sign of life after which the host takes a step for hung: as a rule, and where a network, a package
-#: manager or an archive decides.
+#: Seconds without a sign of life after which the host considers a step hung: the usual limit, and the limit for steps
+#: that depend on a network, a package manager or an archive.
 USUAL, LONG = 180, 1800
 
 
@@ -47,10 +47,10 @@ class Login:
     """How to reach a host; ``None`` leaves the choice to ssh's configuration and its defaults.
 
     ``transport`` is ``ssh`` (the built-in one) or ``openssh``. ``ssh_before`` and ``ssh_behind`` are words of ssh's
-    command line, before and behind the port and user: the first value of an option counts. ``hop`` is a jump host.
+    command line, before and after the port and user: ssh uses the first value of an option. ``hop`` is a jump host.
 
-    ``password`` and ``become_password`` are kept out of every representation of this object. ``answer_limit`` is the
-    most bytes that the host may send in answer to one script.
+    ``password`` and ``become_password`` are left out of every representation of this object. ``answer_limit`` is the
+    maximum number of bytes that the host may send in answer to one script.
     """
 
     address: str
@@ -79,16 +79,16 @@ class Host(Struct, frozen=True):
 
 
 class Salt(Struct, frozen=True):
-    """The key of a run's hashes. A salt that is ``stored`` stands in a plan file, where a reader could try short
-    passwords against a hash: each guess is made expensive. The salt of any other run stays in memory."""
+    """The key of a run's hashes. A ``stored`` salt is written to a plan file, where a reader could try short passwords
+    against a hash: so each hash is made expensive to compute. The salt of any other run stays in memory."""
 
     text: str = ""
     stored: bool = False
 
 
 class Platform(Struct, frozen=True):
-    """What a host said it runs: ``os-release``'s words, the machine's architecture, and the flavour of
-    package and service manager. From ``docker`` on it is what the table of distributions says of it."""
+    """What a host reported about itself: the values of ``os-release``, the machine's architecture, and the flavour of
+    package and service manager. The fields from ``docker`` on come from the table of distributions."""
 
     id: str
     version: str
@@ -100,11 +100,11 @@ class Platform(Struct, frozen=True):
     docker: str = ""
     #: the suite of Docker's packages in it (apt)
     suite: str = ""
-    #: the part of the version that names a release with packages of its own, or the codename where there is none
+    #: the part of the version that names a release with packages of its own, or the codename where no version is known
     release: str = ""
-    #: whose names the distribution's own engine has; empty where it has none
+    #: the name in ``engines`` whose packages the distribution's own engine has; empty where it has none
     engine: str = ""
-    #: packages that must be there before the engine's
+    #: packages that must be installed before the engine's
     needs: tuple[str, ...] = ()
     #: the day (ISO 8601) on which its security support ends; empty when that is not known
     support_ends: str = ""
@@ -113,19 +113,19 @@ class Platform(Struct, frozen=True):
 
 
 class Risk(enum.Enum):
-    """Whether a step may shut the operator out of a host. A step that is not known to be harmless may."""
+    """Whether a step may lock the operator out of a host. A step that is not known to be harmless may do so."""
 
     NONE = "none"
     CUT_OFF = "cut off"
 
 
-#: What a change does to what runs, from least to most: ``stop`` ends containers.
+#: The effect of a change on running services and containers, from least to most: ``stop`` ends containers.
 LEVELS = ("none", "reload", "restart", "stop", "reboot")
 
 
 class Impact(Struct, frozen=True):
-    """``level`` is one of :data:`LEVELS`; ``subject`` the resource that brings it about (empty in a :class:`Call`,
-    which does not know its resource), ``reason`` for people."""
+    """``level`` is one of :data:`LEVELS`; ``subject`` the resource that causes it (empty in a :class:`Call`, which
+    does not know its resource); ``reason`` is text for people."""
 
     level: str
     subject: str
@@ -133,8 +133,8 @@ class Impact(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """A file whose content a step replaces: its text afterwards (in UTF-8, other bytes by surrogateescape), ``None``
-    where the step removes the file."""
+    """A file whose content a step replaces: its text after the step (in UTF-8, other bytes by surrogateescape), or
+    ``None`` where the step removes the file."""
 
     path: str
     content: str | None
@@ -143,10 +143,10 @@ class Written(Struct, frozen=True):
 class Loading(Struct, frozen=True):
     """How a service loads the files that it watches: by ``verb`` in this step, by ``undo`` after a rollback.
 
-    ``before`` says whether its process had loaded them until now (``current`` or ``stale``). ``undo_keys`` are the keys
-    that need a restart on the way back; ``live`` says whether the old file has docker's live-restore; ``bridge`` names
-    changed keys of docker's bridge that a daemon ignores while containers run under live-restore. ``ran`` says whether
-    the service ran before.
+    ``before`` says whether its process had loaded them before the change (``current`` or ``stale``). ``undo_keys`` are
+    the keys that need a restart in a rollback. ``live`` says whether the old file has docker's live-restore.
+    ``bridge`` names changed keys of docker's bridge; a daemon ignores them while containers run under live-restore.
+    ``ran`` says whether the service ran before the change.
     """
 
     unit: str
@@ -169,26 +169,27 @@ class Kept(NamedTuple):
 
 
 class Call(Struct, frozen=True):
-    """A shell function of provision and its arguments. A look is only that; the constructors of
-    :mod:`provision.steps` make the steps of a change, and fill in what others must know of one: no other module reads
-    the function's name or the place of an argument. Only ``script`` turns a call into text.
+    """A shell function of provision and its arguments. The call of a look is nothing more. The constructors of
+    :mod:`provision.steps` make the steps of a change, and set all that other modules must know about a step: no other
+    module reads the function's name or the position of an argument. Only ``script`` turns a call into text.
 
     What it is:
         ``title`` says what is done, for people, and shows no secret. ``live`` functions report while they run (waiting
-        for a lock). ``late`` arguments, the last ones, may be known only when the step's turn comes: no plan is held to
-        them. ``private`` are places of arguments that only some users of the host may read: a plan file has their
-        keyed hash. ``limit`` is how many seconds it may take without a sign of life before the host takes it for hung,
-        and rolls back what is risky.
+        for a lock). ``late`` arguments, the last ones, may be unknown until the step runs: an approved plan does not
+        fix them. ``private`` are the positions of arguments that only some users of the host may read: a plan
+        file has their keyed hash. ``limit`` is the number of seconds that it may run without a sign of life. After
+        that the host considers it hung, and rolls back what is risky.
     What it does:
-        ``risk`` says whether it may shut the operator out; ``touches`` are the paths and units by which a spec may call
-        it risky. ``impact`` is what it does to what runs. ``writes`` is a file whose content it replaces; ``watchers``
-        are the services that watch that file. ``disturbs`` are services that it starts, stops, restarts or reloads.
-        ``engine`` says that it makes docker start (``start``), load its files (``load``), restart for its bridge
-        (``bridge``), or that a package does (``package``); ``loading`` how a service loads its files. ``renews`` are
-        further things that may be others afterwards, for the resources that come after.
+        ``risk`` says whether it may lock the operator out. ``touches`` are the paths and units by which a spec can
+        declare it risky. ``impact`` is its effect on running services and containers. ``writes`` is a file whose
+        content it replaces; ``watchers`` are the services that watch that file. ``disturbs`` are services that it
+        starts, stops, restarts or reloads. ``engine`` says that it makes docker start (``start``), load its
+        files (``load``) or restart for its bridge (``bridge``), or that a package's scripts do so (``package``).
+        ``loading`` says how a service loads its files. ``renews`` are other resources whose state it can change, for
+        the resources that come after it.
     What it takes:
-        ``keeps`` is what the host must keep to undo it. ``sends`` is what must be on the host before. ``pulls`` are
-        images that it may fetch from registries.
+        ``keeps`` is what the host must keep to undo it. ``sends`` is what must be on the host before it starts.
+        ``pulls`` are images that it may fetch from registries.
     """
 
     function: str
@@ -223,7 +224,7 @@ class Call(Struct, frozen=True):
 
 
 class Blob(Protocol):
-    """What is sent to a host apart from a script (:mod:`provision.remote.uploads`); ``name`` is the hash of its
+    """Data that is sent to a host apart from a script (:mod:`provision.remote.uploads`); ``name`` is the hash of its
     content."""
 
     @property
@@ -234,14 +235,14 @@ class Blob(Protocol):
 
     @property
     def spares(self) -> tuple[str, ...]:
-        """Ids of images: a host that has one of them needs no blob."""
+        """Ids of images: a host that has one of them does not need the blob."""
 
     def packed(self) -> Packed:
-        """The bytes that travel, checked against ``name``. Raises :class:`Changed`."""
+        """The bytes that are sent, checked against ``name``. Raises :class:`Changed`."""
 
 
 class Packed(Struct, frozen=True):
-    """A file to send: its size in bytes and its SHA-256, which the host checks when all has arrived."""
+    """A file to send: its size in bytes and its SHA-256. The host checks both when all of it has arrived."""
 
     path: Path
     size: int
@@ -249,19 +250,19 @@ class Packed(Struct, frozen=True):
 
 
 class Changed(Exception):
-    """A file or folder of the controller's is not what it was when the plan was made."""
+    """A file or folder on the controller is not what it was when the plan was made."""
 
 
 class HostReport(Protocol):
-    """What a look saw: fields by kind and key. Raises ``KeyError`` for what was never looked at."""
+    """What a look found: fields by kind and key. Raises ``KeyError`` for what no look has read."""
 
     @property
     def salt(self) -> Salt:
-        """Keys the hashes of what is not shown (:mod:`provision.secrets.disclosure`)."""
+        """The key of the hashes that stand for what is not shown (:mod:`provision.secrets.disclosure`)."""
 
     @property
     def pending(self) -> frozenset[str]:
-        """Paths that earlier resources of the same plan are about to replace, and what else they renew."""
+        """Paths that earlier resources of the same plan replace, and what else those resources renew."""
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]: ...
 
@@ -274,7 +275,7 @@ class HostReport(Protocol):
 
 
 class Drift(Struct, frozen=True):
-    """Where a resource is not as wanted: ``keys`` are those whose seen value differs from the wanted one."""
+    """Where a resource is not in the desired state: ``keys`` are those whose actual and desired values differ."""
 
     want: State
     seen: State
@@ -287,8 +288,8 @@ class Drift(Struct, frozen=True):
 class Resource(Protocol):
     """One thing that a host should have. Small, frozen, and without a base class.
 
-    ``id`` is ``kind:name``, unique on a host. ``makes`` are the manifest entries that a fix leaves behind,
-    so that a later run can remove what is no longer declared.
+    ``id`` is ``kind:name``, unique on a host. ``makes`` are the manifest entries that a fix leaves on the host, so that
+    a later run can remove what is no longer declared.
     """
 
     @property
@@ -301,17 +302,17 @@ class Resource(Protocol):
         """The state as declared."""
 
     def look(self) -> tuple[Call, ...]:
-        """What to look at. Calls of one function are merged into one, so each takes any number of items."""
+        """The calls that read its state. Calls of one function are merged into one: each takes any number of items."""
 
     def seen(self, report: HostReport) -> State:
-        """The state as seen; may hold further keys that a fix needs."""
+        """The state as the look found it; may hold further keys that a fix needs."""
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """The steps from seen to wanted, in order."""
+        """The steps from the actual state to the desired one, in order."""
 
 
 class Change(Struct, frozen=True):
-    """One resource's drift and the steps that mend it."""
+    """The drift of one resource, and the steps that correct it."""
 
     resource: str
     drift: Drift
@@ -319,31 +320,31 @@ class Change(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """All that would change on one host, in the order in which it would be done, and what that does to what runs.
+    """All that would change on one host, in the order of the steps, and the effect on running services and containers.
 
-    ``entry`` is what approves it (:mod:`provision.planning.planfile`), where another machine has made the
-    plan: only there its secrets have values.
+    ``entry`` is what approves it (:mod:`provision.planning.planfile`), where another machine has made the plan: only
+    on that machine its secrets have values.
     """
 
     host: str
     platform: Platform
     changes: tuple[Change, ...] = ()
     impacts: tuple[Impact, ...] = ()
-    #: what a rollback of it does to what runs, where that is more than the plan itself does
+    #: what a rollback of it does to running services and containers, where that is more than the plan itself does
     rollback_impacts: tuple[Impact, ...] = ()
     entry: Mapping[str, Any] | None = None
 
     @property
     def impact(self) -> str:
-        """The worst of all."""
+        """The highest level of all its impacts."""
         return max((one.level for one in self.impacts), key=LEVELS.index, default="none")
 
 
 class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
-    ``detail`` is what the failing program printed; ``done`` and ``undone`` are steps, in order, by their names for
-    programs and by their titles for people. ``rolled_back`` says that the host has put back whatever it had replaced.
+    ``detail`` is what the failing program printed. ``done`` and ``undone`` are steps, in order, by their names for
+    programs; the ``_titles`` are the same for people. ``rolled_back`` says that the host has rolled back the change.
     """
 
     kind: str
@@ -358,7 +359,7 @@ class Failure(Struct, frozen=True):
     undone_titles: tuple[str, ...] = ()
 
 
-#: How a host can end, in the order in which they are counted.
+#: How a host's run can end, in the order in which the summary counts them.
 STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 
 FAILURES = {

@@ -1,4 +1,4 @@
-"""The fabric tasks *look*, *fix* and *apply*, for our own rollouts and for a user's fabfile alike::
+"""The fabric tasks *look*, *fix* and *apply*, for provision's own rollouts and for a user's fabfile::
 
     from fabric import task
     from provision.tasks import apply
@@ -8,7 +8,7 @@
     def docker(c):
         apply(c, *load("inventory", "playbooks/site.yml").for_host(c.original_host))
 
-They raise :class:`~provision.transport.ssh.HostError` when the host can't go on.
+They raise :class:`~provision.transport.ssh.HostError` when the host fails.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ from provision.transport.execute import execute
 from provision.transport.job import Frame, Job, OnEvent, Verb, reported
 from provision.transport.ssh import HostError
 
-#: Seconds that a host may take, from login to the last look.
+#: Seconds that a host may take, from login to the last look (the reading of its state).
 DEADLINE = 1800.0
 
 
 class Changing(Struct, frozen=True):
-    """How changes are made: the ``run`` that they belong to (a new one when empty), the seconds within which they
-    must be confirmed, how to log in again, and the most that a rollback may do to what runs (``--max-impact``)."""
+    """How changes are made. ``run`` is the run that they belong to (a new one when empty). They must be confirmed
+    within ``confirm_within`` seconds. ``reconnect`` logs in again. ``max_impact`` is the most that a rollback may do to
+    running services and containers (``--max-impact``)."""
 
     run: str = ""
     confirm_within: int = 60
@@ -69,8 +70,8 @@ class Changing(Struct, frozen=True):
 
 @contextmanager
 def _judging() -> Iterator[None]:
-    """What a host reported is judged here. JSON that is none, or that nests too deeply, fails that host: it raises
-    :class:`HostError` of kind ``protocol``."""
+    """Around code that evaluates what a host reported. Invalid JSON, or JSON that nests too deeply, fails that host: it
+    raises :class:`HostError` of kind ``protocol``."""
     try:
         yield
     except WireError as error:
@@ -80,7 +81,7 @@ def _judging() -> Iterator[None]:
 
 
 def _silent(event: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event: the caller has given no ``on_event``."""
 
 
 @task
@@ -91,7 +92,7 @@ def look(
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
 ) -> Inspection:
-    """Look at the host (one exec) and plan what would change. Changes nothing."""
+    """Read the state of the host (one exec) and plan what would change. Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
     report, platform = _see(connection, config, _looks(config, context, options), deadline)
     try:
@@ -110,8 +111,8 @@ def look(
 
 
 class _Running(Struct, frozen=True):
-    """Containers that run, by name, with their policy of restarts; whether they ``survive`` a restart of the daemon;
-    and the names of those that remove themselves when they are stopped."""
+    """Containers that run, by name, with their restart policy; whether they ``survive`` a restart of the daemon; and
+    the names of those that remove themselves when they are stopped."""
 
     names: dict[str, str]
     survive: bool
@@ -119,7 +120,8 @@ class _Running(Struct, frozen=True):
 
 
 def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
-    """The plan with what it takes to change docker's bridge. Raises :class:`HostError` where that must not be."""
+    """The plan, with the steps and impacts that a change of docker's bridge needs. Raises :class:`HostError` where the
+    bridge must not change."""
     keys = bridge_blocked(plan)
     if not (keys and running.names and running.survive and config.spec.engine is not None):
         return plan
@@ -141,12 +143,12 @@ def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
 
 
 def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
-    """What runs in a daemon that is about to be restarted, or may be by a rollback (one more exec)."""
+    """The containers of a daemon that the plan restarts, or that a rollback may restart (one more exec)."""
     report, _ = _see(connection, config, _everywhere(Call("look_containers")), deadline)
     live, text = report.fields("containers")
     rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
-    # Switched on by a reload before the restart, unless a package restarts the daemon before that.
+    # The plan switches live-restore on by a reload before the restart, unless a package restarts the daemon earlier.
     verbs = {call.loading.verb for one in found.plan.changes for call in one.calls if call.loading is not None}
     first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
     packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
@@ -165,7 +167,7 @@ def look_back(
     options: Options = Options(),  # noqa: B008 - frozen
     deadline: float | None = None,
 ) -> Inspection:
-    """Plan how to bring back what ``run`` replaced on this host (two execs). Changes nothing."""
+    """Plan how to restore what ``run`` replaced on this host (two execs). Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
 
     def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
@@ -187,7 +189,7 @@ def look_back(
 
 @task
 def history(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[tuple[str, str, int]]:
-    """The runs that a host remembers, the oldest first: name, result, and how many things it could put back."""
+    """The runs that a host has a record of, the oldest first: name, result, and how many things it can restore."""
     deadline = deadline or time.monotonic() + DEADLINE
     report, _ = _see(connection, config, _everywhere(Call("look_runs", (RUNS,))), deadline)
     return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
@@ -195,8 +197,8 @@ def history(connection: Connection, config: HostConfig, deadline: float | None =
 
 @task
 def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, deadline: float) -> str:
-    """What a host says of its part in ``run``, in one word and a reason: ``none``, ``done``, ``waiting``,
-    ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for one that is at work."""
+    """What a host reports about its part in ``run``, as one word and a reason: ``none``, ``done``, ``waiting``,
+    ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for a job that still runs."""
     frames: list[Frame] = []
     execute(connection, config.host.login, receipt_script(verb, run), deadline, frames.append)
     return next((frame[1] for frame in frames if frame[0] == "result" and len(frame) > 1), "")
@@ -204,7 +206,7 @@ def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, de
 
 @task
 def examine(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[doctor.Verdict]:
-    """Does the host suit its spec (one exec)? Changes nothing, and needs nothing to be installed."""
+    """Check whether the host suits its spec (one exec). Changes nothing, and needs nothing to be installed."""
     engine = config.spec.engine
     daemon = (daemon_json(engine) if engine else None) or {}
     containerd = engine.containerd_root if engine else None
@@ -212,7 +214,7 @@ def examine(connection: Connection, config: HostConfig, deadline: float | None =
     looks = _everywhere(Call("look_doctor", doctor.folders(daemon, containerd)))
     report, platform = _see(connection, config, looks, deadline)
     packaged = distros.packaged(platform, engine.source if engine else None)
-    # Which engine a distribution has is not known here; Docker's repository has the newest.
+    # The version of a distribution's engine is not known here; Docker's repository has the newest.
     newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
     comes = version(engine.version) if engine and engine.version else newest
     with _judging():
@@ -223,8 +225,8 @@ def examine(connection: Connection, config: HostConfig, deadline: float | None =
 def versions(
     connection: Connection, config: HostConfig, context: Context, deadline: float | None = None
 ) -> tuple[Platform, dict[str, str], dict[str, str]]:
-    """What the host runs, the versions of the engine's packages that it has, and the digests of the images that it is
-    to have from registries (one exec). Changes nothing."""
+    """The host's platform, the versions of the engine's packages that it has, and the digests of the images that its
+    spec takes from registries (one exec). Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
     report, platform = _see(connection, config, _looks(config, context, Options()), deadline)
     engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
@@ -245,12 +247,12 @@ def _parts(platform: Platform, source: str) -> tuple[str, ...]:
 
 
 def _everywhere(*calls: Call) -> Looks:
-    """The same looks whatever the host runs."""
+    """The same looks for every flavour."""
     return dict.fromkeys(distros.FLAVOURS, calls)
 
 
 def _see(connection: Connection, config: HostConfig, looks: Looks, deadline: float) -> tuple[Seen, Platform]:
-    """What a look reported, and on what (one exec); raises for a host that can't be looked at."""
+    """What a look reported, and the platform of the host (one exec); raises for a host that cannot be read."""
     frames: list[Frame] = []
     script = look_script(looks, config.distributions)
     finished = execute(connection, config.host.login, script, deadline, frames.append)
@@ -285,8 +287,8 @@ def fix(
 ) -> Seen:
     """Make the changes of a plan as one transaction on the host, and check the desired state afterwards.
 
-    A job on the host does the work; a connection that breaks off does not end it. After a risky step the host rolls
-    the change back unless a new login confirms it. Returns the last state that was read.
+    A job on the host does the work, and a lost connection does not end it. After a risky step the host rolls the
+    change back unless the controller confirms it by a new login. Returns the last state that was read.
     """
     deadline = deadline or time.monotonic() + DEADLINE
     reconnect = changing.reconnect or _again(connection)
@@ -329,8 +331,8 @@ def send(
     on_event: OnEvent,
     reconnect: Callable[[], Connection],
 ) -> Connection:
-    """What the plan's steps need on the host and a script can't hold. A connection that breaks off is made anew, and
-    goes on with what has arrived; returns the one to go on with."""
+    """Send what the plan's steps need on the host and a script cannot hold. After a lost connection it connects again
+    and continues with what has not arrived. Returns the connection to use from then on."""
     way, attempts = connection, _ATTEMPTS
     needed = [blob for change in plan.changes for call in change.calls for blob in call.sends]
     while needed:
@@ -348,7 +350,7 @@ def send(
     return way
 
 
-#: How often a transfer that broke off is taken up again in one run.
+#: How often one run resumes a transfer whose connection was lost.
 _ATTEMPTS = 5
 
 
@@ -357,12 +359,12 @@ def _noting(config: HostConfig, on_event: OnEvent) -> Callable[[str], None]:
 
 
 def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
-    """The images that a host pushes, as it is now: name -> digest."""
+    """The images that a host pushes, as they are now: name -> digest."""
     found = {}
     for resource in resources:
         if isinstance(resource, (BuiltImage, LoadedImage)) and resource.push and drift(resource, report) is None:
             there = image(report, resource.reference)
-            # What others can pull is what the registry has, which may be one platform of it alone.
+            # Other hosts can pull only what the registry has, which may be a single platform of the image.
             digest = digest_in_registry(report, resource.reference)
             if there is not None and (digest := digest or digest_of(there, resource.reference)):
                 found[resource.reference] = digest
@@ -370,7 +372,7 @@ def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
 
 
 def _again(connection: Connection) -> Callable[[], Connection]:
-    """Another connection like this one, for whoever has made it without us."""
+    """Makes another connection like this one, for a caller that has connected by itself and gives no ``reconnect``."""
 
     def connect() -> Connection:
         made = Connection(
@@ -387,7 +389,7 @@ def _again(connection: Connection) -> Callable[[], Connection]:
 
 
 def left_over(resources: tuple[Resource, ...], report: Seen) -> list[str]:
-    """What is not as wanted, in words. Changed is only what is seen to be right afterwards."""
+    """What is not in the desired state, in words. A host counts as changed only when a look has confirmed it."""
     left = []
     with _judging():
         for resource in resources:
@@ -416,7 +418,7 @@ def apply(
     on_event: OnEvent = _silent,
     changing: Changing = Changing(),  # noqa: B008 - frozen
 ) -> Inspection:
-    """Look, and fix what is not in the desired state. Returns what the look found."""
+    """Read the state of the host, and fix what is not in the desired state. Returns what the look found."""
     found = look(connection, config, context, options, deadline)
     if found.plan.changes:
         fix(connection, config, found, deadline, on_event, changing)
@@ -424,7 +426,7 @@ def apply(
 
 
 def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
-    """What to look at, per flavour: which one the host is it finds out itself, in the same exec."""
+    """The looks for each flavour. The host itself determines its flavour, in the same exec."""
     examples = distros.examples()
     return {
         flavour: [call for resource in compile_catalog(config, platform, context, options) for call in resource.look()]

@@ -1,8 +1,8 @@
-"""A spec and a platform -> the resources that a host should have, in the order in which they are put right.
+"""A spec and a platform -> the resources that a host should have, in the order in which they are fixed.
 
-What stands in the way comes first. The order is what makes the first start of dockerd the right one: name, kernel
-settings, repositories, root's files, daemon.json, and only then the package transaction; accounts, the files of other
-owners and the services after it; and what runs in the engine last of all.
+Obstacles come first. The order makes the first start of dockerd the right one: name, kernel settings, repositories,
+root's files and daemon.json come before the package transaction. Accounts, the files of other owners and the services
+come after it. What runs in the engine comes last.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Options", "compile_catalog", "contents", "watchers"]
 def compile_catalog(config: HostConfig, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
     """The resources of one host. Pure: reads local files and templates, no network.
 
-    Raises :class:`SpecError` for what can't be worked out: a bad template, a missing ``src``, a contradiction.
+    Raises :class:`SpecError` for what cannot be compiled: a bad template, a missing ``src``, a contradiction.
     """
     key = ("catalog", config.host.name, tuple(play.slug for play in config.plays), platform, options)
     return context.memo.of(
@@ -88,7 +88,7 @@ def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Res
 
 
 def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
-    """The files among resources: path and bytes."""
+    """The resources that are files: path and bytes."""
     for resource in resources:
         if isinstance(resource, (File, AptSource, Dropin, BootService, UnitFile)):
             yield resource.path, resource.content

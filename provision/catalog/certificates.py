@@ -1,4 +1,4 @@
-"""Certificates of the project's own authorities: which are needed, and what a host gets of them."""
+"""Certificates of the project's own authorities: which are needed, and which files a host gets from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.secrets.authority import Wanted, ca_file, leaf_files
 
 
 def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
-    """Authority -> the certificates that it is to have given."""
+    """Authority -> the certificates that it must issue."""
     found: dict[str, tuple[Wanted, ...]] = {}
     for config in configs:
         if config.spec.engine is not None:
@@ -28,7 +28,7 @@ def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
 
 
 def missing(configs: Iterable[HostConfig], context: Context) -> list[str]:
-    """The authorities with files that are still to be made."""
+    """The authorities of which files are missing."""
     found = []
     for authority, all_ in wanted(configs).items():
         files = [
@@ -41,7 +41,7 @@ def missing(configs: Iterable[HostConfig], context: Context) -> list[str]:
 
 
 def folder(context: Context) -> Path:
-    """``ca/`` beside the playbook."""
+    """``ca/`` next to the playbook."""
     return context.folder / "ca"
 
 

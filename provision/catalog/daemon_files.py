@@ -29,7 +29,7 @@ def engine_files(at: Setting) -> Iterator[Resource]:
 
 
 def _guarded(declared: Engine) -> Iterator[Resource]:
-    """First: what is written into a folder that others may write is theirs to replace."""
+    """The folders come first: an account that may write into a folder can replace each file in it."""
     if daemon_json.daemon_json(declared) is None and not declared.registries:
         return
     yield GuardedFolder(daemon_json.DAEMON_JSON.rpartition("/")[0])
@@ -39,7 +39,7 @@ def _guarded(declared: Engine) -> Iterator[Resource]:
 
 
 def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:
-    """Exactly the declared keys; a file that says the same in another form is left as it is."""
+    """Exactly the declared keys. A file that means the same in another form is left unchanged."""
     if (daemon := daemon_json.daemon_json(declared)) is None:
         if declared.proxy is not None and declared.proxy.place == "daemon":
             raise at.error("needs engine.daemon, for it is one of its keys", "engine", "proxy", hint="daemon: {}")
@@ -82,7 +82,7 @@ def _variables(at: Setting, proxy: Proxy) -> dict[str, str]:
 
 
 def _url(at: Setting, url: str | None, key: str) -> str:
-    """A secret password stands in the spec as it is; in the URL, as a URL wants it."""
+    """A secret password is plain text in the spec; in the URL it is percent-encoded."""
     if url is None or not holds(url):
         return url or ""
     scheme, separator, rest = url.partition("://")
@@ -92,7 +92,7 @@ def _url(at: Setting, url: str | None, key: str) -> str:
 
 
 def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
-    """With OpenRC dockerd starts a containerd of its own, whose data is below data-root anyway."""
+    """Only with systemd: with OpenRC dockerd starts its own containerd, whose data is below data-root."""
     if declared.containerd_root is not None and at.flavour.init.name == "systemd":
         _check_free(at, daemon_json.CONTAINERD_TOML)
         content = at.render("containerd/config.toml.j2", root=declared.containerd_root)
@@ -100,7 +100,7 @@ def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
 
 
 def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resource]:
-    """Read by dockerd at each pull and push, so no restart (docs.docker.com/engine/security/certificates)."""
+    """dockerd reads them at each pull and push, without a restart (docs.docker.com/engine/security/certificates)."""
     if registry.authority is not None:
         content = of_authority(at, registry.authority, "engine", "registries", name, "authority")
         yield File(f"{daemon_json.CERTIFICATES}/{name}/ca.crt", content, mode=daemon_json.CERTIFICATE_MODES["ca.crt"])

@@ -1,4 +1,4 @@
-"""Files: root's before the packages, so that a service's first start is right; others' after their users exist."""
+"""Files. Root's come before the packages, so that a service starts with the right files; others' after their users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.resources.file import File, NoFile
 from provision.secrets.secret import marked, whole
 from provision.text.yamlfile import locate
 
-#: The longest that is sent inside a script, in bytes; more belongs into a package or an image.
+#: The largest file that is sent inside a script, in bytes. A larger file belongs into a package or an image.
 LARGEST = 16 * 1024 * 1024
 
 
@@ -37,7 +37,7 @@ def _file(at: Setting, path: str) -> File:
         declared.group,
         declared.mode,
         at.watchers.get(path, ()),
-        # A file is sent as it is, whatever stands in it.
+        # A file is sent as it is: text that looks like a token in it is not a token.
         literal=declared.src is not None,
     )
 

@@ -1,4 +1,4 @@
-"""What the host's firewall is to say of containers."""
+"""The rules of the host's own firewall for containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNIT = "provision-forward"
 
 
 def boot_rules(at: Setting) -> Iterator[Resource]:
-    """Files: before the packages, so that what they start is right at once."""
+    """Files. They come before the packages, so that a service that a package starts finds them."""
     if at.spec.engine is None or (declared := at.spec.engine.firewall) is None:
         return
     if declared.firewalld:
@@ -26,7 +26,7 @@ def boot_rules(at: Setting) -> Iterator[Resource]:
 
 
 def live_rules(at: Setting) -> Iterator[Resource]:
-    """After the packages: iptables comes with them."""
+    """After the packages, because a package brings iptables."""
     if at.spec.engine is None:
         return
     forward = at.spec.engine.firewall.forward if at.spec.engine.firewall is not None else None

@@ -12,7 +12,7 @@ from provision.spec import Build, Image
 
 
 def named(at: Setting) -> tuple[str, ...]:
-    """The images that the host is to have, by what names they are declared, or needed, by."""
+    """The images that the host should have, by the names that the spec or its containers use for them."""
     found = dict.fromkeys(name for name, one in at.spec.images.items() if not one.absent)
     for name, container in at.spec.containers.items():
         reference = str(container.image)
@@ -30,12 +30,12 @@ def _of_registry(at: Setting) -> tuple[str, ...]:
 
 
 def images(at: Setting) -> Iterator[Resource]:
-    """All but the registry's own, which comes before it serves: others may be from there."""
+    """All images except the registry's own, which comes before the registry serves. Others may come from there."""
     yield from (image(at, reference) for reference in named(at) if reference not in _of_registry(at))
 
 
 def image(at: Setting, reference: str) -> Resource:
-    """What only a container names is not compared with its registry at each look."""
+    """An image that only a container names is not compared with its registry at each look."""
     one = at.spec.images.get(reference)
     if one is None:
         return _pulled(at, reference, None, follows=False)
@@ -47,7 +47,7 @@ def image(at: Setting, reference: str) -> Resource:
 
 
 def _pulled(at: Setting, reference: str, digest: str | None, follows: bool) -> PulledImage:
-    """What another host of this run pushes is taken by the digest that it has pushed."""
+    """An image that another host of this run pushes is pulled by the digest that this host has pushed."""
     by = at.context.pushed_by.get(reference, "")
     if by and by != at.config.host.name:
         return PulledImage(reference, dict(at.options.published).get(reference), by)
@@ -75,7 +75,7 @@ def _built(at: Setting, reference: str, one: Image, build: Build) -> BuiltImage:
         raise at.error(f"no such folder: {build.folder}", "images", reference, "build", "folder")
     args = tuple(sorted(build.args.items()))
     decides = (build.target or "", *(f"{name}={value}" for name, value in args))
-    # A path is read once: a host's catalog is compiled for every platform.
+    # A path is read only once, because a host's catalog is compiled for every platform.
     key = ("build", path, build.dockerfile, build.target, args)
     try:
         context, blob = at.context.memo.of(key, lambda: folder(path, build.dockerfile, decides))

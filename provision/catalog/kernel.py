@@ -14,8 +14,8 @@ from provision.resources.sysctl import Sysctl, SysctlElsewhere
 
 
 def kernel(at: Setting) -> Iterator[Resource]:
-    """Each play has drop-ins of its own, so that one can go without the other. Modules come first: a setting may
-    exist only once its module is loaded."""
+    """Each play has its own drop-ins, so that one can be removed without the other. Modules come first: some settings
+    exist only when their module is loaded."""
     dropins: dict[str, str] = {}
     for play in at.config.plays:
         if play.spec.modules:

@@ -12,12 +12,12 @@ from provision.resources.file import File
 from provision.resources.folder import Folder
 from provision.secrets import secret
 
-#: What docker's client calls Docker Hub (docker/cli, registry.IndexServer).
+#: The name of Docker Hub for docker's client (docker/cli, registry.IndexServer).
 _HUB = "https://index.docker.io/v1/"
 
 
 def logins(at: Setting, root: bool) -> Iterator[Resource]:
-    """The whole of an account's ``.docker/config.json``: root's, which the daemon's pulls need, before the rest."""
+    """The whole of an account's ``.docker/config.json``. Root's comes before the others: the daemon's pulls need it."""
     accounts: dict[str, dict[str, str]] = {}
     registries = at.spec.engine.registries if at.spec.engine is not None else {}
     for name, registry in registries.items():
@@ -29,7 +29,7 @@ def logins(at: Setting, root: bool) -> Iterator[Resource]:
     for account, found in accounts.items():
         home = _home(at, account)
         auths = {name: {"auth": pair} for name, pair in found.items()}
-        # In the form in which docker's client writes it, which the look reads too.
+        # The form that docker's client writes. The look parses the same form.
         content = json.dumps({"auths": auths}, indent="\t", ensure_ascii=False) + "\n"
         path = f"{home}/.docker/config.json"
         if path in at.spec.files:
@@ -53,5 +53,5 @@ def _home(at: Setting, account: str) -> str:
 
 
 def _group(account: str) -> str:
-    """The account's own, as useradd(8) makes it."""
+    """The account's own group, as useradd(8) makes it."""
     return account

@@ -1,4 +1,4 @@
-"""What docker has: networks and volumes, images, and what runs of them. After the services: docker must run."""
+"""Docker's objects: networks, volumes, images, and what runs of them. After the services, because docker must run."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def objects(at: Setting) -> Iterator[Resource]:
 
 
 def _container(at: Setting, name: str, one: declared.Container) -> Container:
-    """Its variables go as they are, but must be what an environment can hold: of a secret that comes out when all
-    secrets are resolved."""
+    """Its variables are used as they are, but an environment must be able to hold them. A secret value is checked when
+    all secrets are resolved."""
     for key, value in one.environment.items():
         at.written(value, VARIABLE, "containers", name, "environment", key)
     daemon = daemon_json.daemon_json(at.spec.engine) if at.spec.engine is not None else None
@@ -47,7 +47,7 @@ def _container(at: Setting, name: str, one: declared.Container) -> Container:
 
 
 def compose_files(at: Setting) -> Iterator[Resource]:
-    """Root's alone: what is in them may be secrets, or tell of them."""
+    """Only root may read them: they may contain secrets, or information about secrets."""
     for name, one in at.spec.compose.items():
         if not one.absent:
             file, variables = _files(name)

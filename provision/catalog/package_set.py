@@ -1,4 +1,4 @@
-"""All packages of a host, in one transaction: the declared ones, the engine's, and what can't be beside it."""
+"""All packages of a host, in one transaction: the declared ones, the engine's, and those that conflict with them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _no_engine(at: Setting, declared: Engine) -> str:
 
 
 def _held(at: Setting, present: dict[str, str | None]) -> tuple[str, ...]:
-    """What has a pin is held, so that nobody's upgrade moves it; unless the spec says otherwise."""
+    """A pinned package is held, so that no other upgrade changes it, unless the spec says otherwise."""
     free = {name for name, package in at.spec.packages.items() if package.hold is False}
     if at.spec.engine is not None and at.spec.engine.hold is False:
         free |= set(_engine(at, at.spec.engine))
@@ -105,13 +105,13 @@ def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
     names = packaged.parts if packaged is not None else {}
     parts = ("engine", "cli", "containerd", *declared.plugins)
     found = {names[part]: pins[part] for part in parts if part in names}
-    # An upgrade goes ahead of the lock file, which is written after it.
+    # An upgrade takes precedence over the lock file, which is written after it.
     locked = {} if at.options.upgrade else at.context.locks.get(lockfile.key(at.platform), {})
     return {name: _pin(at, name, pin, locked.get(name)) for name, pin in found.items()}
 
 
 def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | None:
-    """The lock file says it exactly; what it says must be what the spec's pin means."""
+    """The lock file has the exact version, which must be one that the spec's pin means."""
     if pin is not None and locked is not None and not matches(locked, pin):
         raise at.error(
             f"the pin {pin} of {name} is not what the lock file says, {locked}",

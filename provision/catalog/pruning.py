@@ -1,4 +1,4 @@
-"""Images that nobody uses any more go by a timer of the host's; those that the spec names stay."""
+"""A timer on the host removes images that no container uses; those that the spec names stay."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A host that is a registry: its configuration, certificates, accounts and clean-up, and what serves it.
+"""A host that is a registry: its configuration, certificates, accounts and clean-up, and the service that serves it.
 
-Configuration by distribution's docs/configuration.md; Debian's package runs it as ``docker-registry``.
+The configuration follows distribution's docs/configuration.md. Debian's package runs it as ``docker-registry``.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from provision.secrets.authority import Wanted
 from provision.spec import PrivateRegistry
 from provision.text.formats import YAML
 
-#: The account that Debian's package makes.
+#: The account that Debian's package creates.
 _ACCOUNT = "docker-registry"
 _CONFIG = f"{REGISTRY_FOLDER}/config.yml"
-#: Where its image has its program and its data (distribution/distribution, Dockerfile).
+#: The directory of the data in the registry's image (distribution/distribution, Dockerfile).
 _INSIDE = "/var/lib/registry"
 
 
 def registry_files(at: Setting) -> Iterator[Resource]:
-    """After the packages, for its account comes with them."""
+    """After the packages, because the package creates its account."""
     declared = at.spec.registry
     if declared is None:
         return
@@ -52,14 +52,14 @@ def registry_files(at: Setting) -> Iterator[Resource]:
 
 
 def registry_container(at: Setting) -> Iterator[Resource]:
-    """First of all containers: others may be of images that it has."""
+    """Before all other containers: their images may come from this registry."""
     declared = at.spec.registry
     if declared is None or declared.source != "container":
         return
     if UNIT_NAME in at.spec.containers:
         raise at.error("registry declares this container too", "containers", UNIT_NAME)
     shown = [content for content, hidden in _files(at, declared).values() if not hidden]
-    # Compared with what an earlier process made of them.
+    # Compared with the label that an earlier process of provision has set.
     whole = hashlib.sha256(b"".join(secret.stable_bytes(content) for content in shown)).hexdigest()
     yield image(at, declared.image)
     yield Container(
@@ -69,7 +69,7 @@ def registry_container(at: Setting) -> Iterator[Resource]:
             command=["serve", _CONFIG],
             ports=[f"{declared.port}:{declared.port}"],
             volumes=[f"{REGISTRY_FOLDER}:{REGISTRY_FOLDER}:ro", f"{declared.storage}:{_INSIDE}"],
-            # It reads its file when it starts.
+            # The registry reads its files when it starts: the label changes with them, so the container is replaced.
             labels={"files": whole[:16]},
         ),
     )
@@ -103,13 +103,13 @@ def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, boo
     return found
 
 
-#: bcrypt reads no more of a password: one that is longer would be as good as its beginning.
+#: bcrypt ignores the bytes of a password after these: a longer password would be no better than its beginning.
 _BCRYPT = 72
 
 
 def _bcrypt(registry: str, user: str) -> secret.Derivation:
-    """htpasswd's bcrypt; of one password always the same hash, for the file is compared by what is in it. A salt need
-    not be secret, only another one for every account."""
+    """htpasswd's bcrypt. The same password always gets the same hash, because the file is compared by its content. A
+    salt need not be secret: it must only differ between accounts."""
 
     salt = f"{registry}\0{user}"
 
@@ -121,7 +121,7 @@ def _bcrypt(registry: str, user: str) -> secret.Derivation:
             key = f"spec.registry.users.{user}.password"
             raise UsageError(f"{key} must have {_BCRYPT} bytes at most, and no NUL (bcrypt)")
         digest = hashlib.sha256(f"provision htpasswd\0{salt}".encode()).digest()[:16]
-        # bcrypt's own base64 (22 characters; the last one has two bits alone).
+        # bcrypt's own base64 alphabet (22 characters, of which the last one carries only two bits).
         theirs = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(ours, theirs))
@@ -131,7 +131,7 @@ def _bcrypt(registry: str, user: str) -> secret.Derivation:
 
 
 def registry_answers(at: Setting) -> Iterator[Resource]:
-    """Whoever comes next may need it."""
+    """The resources after this one may need the registry."""
     if at.spec.registry is not None:
         read = tuple(f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS)
         unit = REGISTRY_UNIT if at.spec.registry.source == "package" else UNIT_NAME
@@ -150,7 +150,7 @@ def registry_collection(at: Setting) -> Iterator[Resource]:
             f"ExecStopPost=/usr/bin/docker start {UNIT_NAME}",
         )
     else:
-        # What is uploaded meanwhile would be lost (distribution, docs/garbage-collection.md), so it stands still.
+        # An upload during the collection would be lost (distribution, docs/garbage-collection.md): stop the registry.
         steps = (
             f"ExecStart=/usr/bin/systemctl stop {REGISTRY_UNIT}",
             f"ExecStart=/usr/sbin/runuser -u {_ACCOUNT} -- /usr/bin/docker-registry {collect}",

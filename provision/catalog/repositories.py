@@ -20,8 +20,8 @@ DOCKER = "docker"
 
 
 class _Source(Struct, frozen=True):
-    """One repository: its file, the file of its key, and the template (with more values for it) of the former.
-    ``field`` is the key of the spec that declares whose keys may sign it."""
+    """One repository: its ``path``, the file of its ``key``, and the ``template`` of the former with more values for
+    it. ``field`` is the key of the spec that declares whose keys may sign it."""
 
     name: str
     field: str
@@ -39,7 +39,7 @@ def repositories(at: Setting) -> Iterator[Resource]:
 
 
 def source_files(at: Setting) -> tuple[str, ...]:
-    """Our own source files, whose indexes must be fresh before packages are installed."""
+    """The source files of provision, whose indexes must be fresh before packages are installed."""
     return tuple(source.path for source in _sources(at))
 
 
@@ -61,7 +61,7 @@ def _from_docker(at: Setting, engine: Engine) -> bool:
 
 def _docker(at: Setting, engine: Engine) -> _Source:
     form = at.flavour.repositories
-    # The key is in the directory of the distribution, whatever its versions.
+    # The key is in the directory of the distribution, for all its versions.
     folder = f"{engine.package_mirror}/linux/{at.platform.docker.partition('/')[0]}"
     if form.form == "apt":
         url, template = folder, "apt/docker.sources.j2"
@@ -74,7 +74,7 @@ def _docker(at: Setting, engine: Engine) -> _Source:
         suites=[at.platform.suite] if form.form == "apt" else [],
         components=[engine.channel],
         key_url=f"{folder}/gpg",
-        # Never any key that a mirror shows: a mirror that signs by itself is declared.
+        # Never accept any key that a mirror serves: a mirror that signs with its own key must be declared.
         fingerprint=engine.fingerprint or list(form.docker_keys),
     )
     values = {"channel": engine.channel}
@@ -102,7 +102,7 @@ def _rpm(at: Setting, source: _Source) -> Iterator[Resource]:
 
 
 def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
-    """Signed with RSA keys in /etc/apk/keys; those of Alpine's own repositories and mirrors are on every host."""
+    """Signed with RSA keys in /etc/apk/keys. Every host has the keys of Alpine's own repositories and mirrors."""
     declared = source.declared
     if declared.key != "host":
         yield Obstacle(f"repository {source.name}", f"apk knows no PGP keys ({source.name}); set key: host")
@@ -148,7 +148,7 @@ def _key(at: Setting, source: _Source) -> Resource:
 
 
 def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:
-    """A key that stands in the spec is checked here, before any host is touched."""
+    """A key that the spec contains is checked here, before any host is touched."""
     try:
         found = fingerprints(key.encode())
     except ValueError as error:

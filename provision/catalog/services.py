@@ -1,4 +1,4 @@
-"""Services, last: they must see what came before them."""
+"""Services. They come last, because they must see the changes before them."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def _missing(at: Setting) -> str:
 
 
 def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: tuple[str, ...]) -> Effect:
-    """How docker loads the change of files that it watches and how it loads the old ones again, each key by key.
+    """How docker loads the change of files that it watches, and how it loads the old ones in a rollback, key by key.
 
-    Where live-restore is about to be declared it is switched on first, by a reload, so that the restart that follows
-    ends no container.
+    Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
+    container.
     """
     try:
         old = json.loads(report.content(daemon_json.DAEMON_JSON) or b"{}")
@@ -62,7 +62,7 @@ def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: t
     moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
     stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
     if changing != (daemon_json.DAEMON_JSON,):
-        # By a plain restart: what live-restore keeps is what it has kept so far.
+        # A plain restart: live-restore keeps only the containers that it kept before the change.
         stuck = moved if live and was_live else ()
         verb = "bridge-restart" if stuck and stop else "restart"
         return Effect(verb, ", ".join(changing), "bridge" if stuck else "restart", live=was_live, bridge=stuck)
@@ -76,7 +76,7 @@ def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: t
     elif verb == "restart" and live and not was_live:
         verb = "live-restart"
     undo = "restart" if worst(back.values()) == "restart" else "reload"
-    # The way back moves the bridge again, under whatever runs by then.
+    # The rollback changes the bridge too, while any containers may run.
     undo = "bridge" if undo == "restart" and moved and was_live else undo
     why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
     restarted = ", ".join(key for key, effect in back.items() if effect == "restart")

@@ -1,4 +1,4 @@
-"""What every part of a catalog is compiled from: one host's configuration, its platform, the templates."""
+"""The input of every part of a catalog: one host's configuration, its platform, the templates."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from provision.spec import Engine, Service, Spec
 from provision.text.formats import PEM, Format, written_later
 from provision.text.yamlfile import locate
 
-#: Where a registry's files are, and what serves it (Debian's docker-registry).
+#: Where a registry's files are, and the service that serves it (Debian's docker-registry).
 REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
-#: What it reads when it starts; htpasswd it reads whenever that changes (distribution, registry/auth/htpasswd).
+#: The files that it reads at its start. It reads htpasswd when that changes (distribution, registry/auth/htpasswd).
 REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
 
 
 class Options(Struct, frozen=True):
-    """What the command line and the run add: ``upgrade`` moves unpinned engine packages to the newest; seconds to wait
-    for another package manager; ``repair`` finishes first what one that was interrupted has left. ``salt`` keys the
-    hashes of what a plan does not show. ``published`` are the images that hosts of this run have pushed by now, by name
-    and digest."""
+    """What the command line and the run add. ``upgrade`` moves unpinned engine packages to the newest version.
+    ``lock_timeout`` is in seconds: how long to wait for another package manager. ``repair`` first finishes what an
+    interrupted package manager has left. ``salt`` is the key of the hashes of what a plan does not show.
+    ``published`` are the images that hosts of this run have pushed so far: name and digest."""
 
     upgrade: bool = False
     lock_timeout: int = 300
@@ -55,8 +55,8 @@ class Setting:
 
     @cached_property
     def services(self) -> dict[str, Service]:
-        """The declared services, and those that an engine brings: docker's own is last, for it must see what the
-        others have done."""
+        """The declared services, and those that an engine brings. docker's own is last, because it must see what the
+        others have changed."""
         found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
         if self.spec.registry is not None and self.spec.registry.source == "package":
             own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
@@ -75,7 +75,7 @@ class Setting:
         return found
 
     def dropins(self, key: str) -> tuple[str, ...]:
-        """The files of ours that set a sysctl at boot, one for each play that declares it."""
+        """The drop-in files of provision that set a sysctl at boot, one for each play that declares it."""
         return tuple(sysctl_dropin(play.slug) for play in self.config.plays if key in play.spec.sysctl)
 
     def locked_image(self, reference: str) -> str | None:
@@ -83,8 +83,8 @@ class Setting:
         return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
 
     def render(self, template: str, **values: Any) -> bytes:
-        """A shipped template, or the user's own of that name, for a file that plans show or that every account of the
-        host may read. Raises :class:`SpecError` where it holds a secret."""
+        """A shipped template, or the user's own of that name. Plans may show the file, or every account of the host may
+        read it. Raises :class:`SpecError` where it holds a secret."""
         content = self.render_private(template, **values)
         if holds(content):
             files = (folder / template for folder in self.context.templates.folders)
@@ -94,12 +94,12 @@ class Setting:
         return content
 
     def render_private(self, template: str, **values: Any) -> bytes:
-        """The same for a file that few may read, and that no plan shows when it holds a secret."""
+        """The same for a file that only some accounts may read. No plan shows it when it holds a secret."""
         return self.context.templates.render(template, self.config.scope, **values).encode()
 
     def written(self, given: str, how: Format, *path: str) -> str:
-        """What stands in the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the
-        format can't express; of a secret that comes out when all secrets are resolved."""
+        """The value of the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the format
+        cannot express; for a secret, this error is raised when all secrets are resolved."""
         if holds(given):
             return written_later(given, how, ".".join(("spec", *path)))
         try:
@@ -108,7 +108,7 @@ class Setting:
             raise self.error(str(error), *path) from error
 
     def read(self, name: str, *path: str) -> bytes:
-        """The bytes of a file beside the playbook that stands in the spec at ``path``."""
+        """The bytes of a file next to the playbook, which the spec names at ``path``."""
         try:
             content = self.context.read(name)
         except OSError as error:
@@ -119,25 +119,25 @@ class Setting:
         return content
 
     def pem(self, given: str, *path: str) -> bytes:
-        """PEM text, or that of the file that is named."""
+        """PEM text, or the text of the PEM file that is named."""
         text = given.lstrip()
         if holds(text):
             return self.written(given, PEM, *path).encode()
         return text.encode() if text.startswith("-----BEGIN ") else self.read(given, *path)
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
-        """An error at the place of ``path`` in what the user wrote."""
+        """An error at ``path`` in what the user wrote."""
         where = locate(self.config.source, path)
         key = ".".join(("spec", *path))
         return SpecError(f"{message} [host {self.config.host.name}]", where=where, key=key, hint=hint)
 
 
 def sysctl_dropin(slug: str) -> str:
-    """Read last of all, so that it wins; what still comes after it is found and named."""
+    """The name makes it the last file that is read, so its value wins. A look finds and names files that come later."""
     return f"/etc/sysctl.d/99-zz-provision-{slug}.conf"
 
 
-#: The setting after whose change the network service and docker are to start anew, where a flavour has the former.
+#: When this setting changes, the network service (where the flavour has one) and docker must restart.
 _FORWARDING = "net.ipv4.ip_forward"
 
 
@@ -152,7 +152,7 @@ def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict
     systemd = at.flavour.init.name == "systemd"
     if declared.containerd_root is not None and systemd:
         found[daemon_json.CONTAINERD] = Service(running=True, watch=[daemon_json.CONTAINERD_TOML])
-    # What is no longer declared is watched too: it must be seen to go.
+    # Files that are no longer declared are watched too: their service must load their removal.
     own = [daemon_json.DROPIN, daemon_json.PROXY_FILE, daemon_json.CONTAINERD_TOML] if systemd else [daemon_json.CONF_D]
     watch = [daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network]
     found[daemon_json.UNIT] = Service(enabled=True, running=True, watch=watch)
@@ -160,7 +160,7 @@ def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict
 
 
 def _refined(service: Service, given: Service | None) -> Service:
-    """A service of ours with what the spec says of it besides."""
+    """A service of provision, with the values that the spec adds to it."""
     if given is None:
         return service
     return Service(

@@ -13,7 +13,7 @@ from provision.resources.store import Store, UndeclaredStore
 
 
 def stores(at: Setting) -> Iterator[Resource]:
-    """What stands in the way must show while nothing has been touched."""
+    """An obstacle must be reported before anything is touched."""
     declared = at.spec.engine
     if declared is None:
         return
@@ -35,7 +35,7 @@ def stores(at: Setting) -> Iterator[Resource]:
 
 
 def undeclared_stores(at: Setting) -> Iterator[Resource]:
-    """At the end: it must see what is about to be removed. Not where the operator has accepted it."""
+    """At the end, because it must see what the plan removes. Left out where the operator accepts that."""
     declared = at.spec.engine
     if declared is not None and declared.existing_store == "leave":
         return

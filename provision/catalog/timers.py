@@ -1,4 +1,4 @@
-"""A timer of the host's, and what it starts: systemd.timer(5)."""
+"""A timer on the host, and the service that it starts: systemd.timer(5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.resources.unit_file import UnitFile
 
 
 def timer(at: Setting, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
-    """``steps`` are lines of the service (``ExecStart=...``); ``every`` is a calendar's word."""
+    """``steps`` are lines of the service (``ExecStart=...``); ``every`` is a calendar word (``daily``)."""
     if at.flavour.init.name != "systemd":
         yield Obstacle(unit, f"{at.platform.name} has no timers of systemd's, which {unit} is one of")
         return

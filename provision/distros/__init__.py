@@ -1,7 +1,7 @@
-"""Distributions: what the table (``distros.yml``) says of a host. A new distribution of a known family is a row there.
+"""Distributions: what the table (``distros.yml``) says about a host. A new distribution of a known family is one row.
 
-A host that has reported what it is becomes a :class:`~provision.model.Platform`, which has everything that the table
-says of it; nothing else asks the table about a host.
+A host that has reported its distribution becomes a :class:`~provision.model.Platform`. It holds all that the table says
+about the host, so no other module reads the table for a host.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["DOCKER", "FLAVOURS", "IMAGE", "Distribution", "Flavour", "engines", 
 
 
 class Packaged(Struct, frozen=True):
-    """An engine as Docker or a distribution packages it: part -> the package that brings it (parts that
-    are in another's package are left out), and the packages that can't be on a host together with them."""
+    """An engine as Docker or a distribution packages it: part -> the package that brings it, and the packages that
+    conflict with it. A part that another part's package contains is left out."""
 
     parts: Mapping[str, str]
     conflicts: tuple[str, ...]
@@ -30,8 +30,8 @@ def ids(extra: Sequence[Distribution] = ()) -> tuple[str, ...]:
 
 
 def find(id: str, version: str, extra: Sequence[Distribution] = ()) -> Distribution | None:
-    """The row for what a host says of itself; ``None`` for one that is not in the table, or too old. ``extra`` are the
-    rows of a project, which come first."""
+    """The row for what a host reports about itself; ``None`` where it is not in the table, or too old. ``extra`` are
+    the rows of a project, which come first."""
     return next((row for row in (*extra, *rows()) if row.id == id and row.covers(version)), None)
 
 
@@ -51,8 +51,8 @@ def platform(
     flavour: str = "",
     extra: Sequence[Distribution] = (),
 ) -> Platform | None:
-    """The platform of a host that said this of itself; ``None`` for one that is not supported. ``base`` is the codename
-    of the distribution that it is derived from, ``flavour`` what the host found itself to be."""
+    """The platform of a host that reported these values; ``None`` for one that is not supported. ``base`` is the
+    codename of the distribution that it is derived from; ``flavour`` is what the host has detected."""
     row = find(id, version, extra)
     if row is None:
         return None
@@ -61,7 +61,7 @@ def platform(
         version,
         codename,
         architecture,
-        # A host may say anything.
+        # A host may report any text.
         flavour if flavour in FLAVOURS else row.flavour,
         name or f"{row.name} {version}".strip(),
         docker=row.directory(version),
@@ -83,7 +83,7 @@ def example(row: Distribution, flavour: str = "") -> Platform:
 
 
 def examples() -> dict[str, Platform]:
-    """A platform of each flavour: its first row, in the order of the table."""
+    """A platform of each flavour, from its first row, in the order of the table."""
     return {name: example(rows_of(name)[0], name) for name in FLAVOURS}
 
 
@@ -94,8 +94,8 @@ def rows_of(flavour: str) -> list[Distribution]:
 
 
 def mentioned(flavour: str) -> tuple[str, ...]:
-    """Every package that an engine may take on some distribution of a flavour: a look asks for all of them, for it
-    does not know yet on which one it is."""
+    """Every package that an engine may need on some distribution of a flavour. A look asks for all of them, because the
+    host's distribution is not known yet."""
     names = [name for row in rows_of(flavour) for name in (*row.needs, *_own(row.engine).values())]
     found = FLAVOURS[flavour]
     return tuple(dict.fromkeys((*DOCKER.values(), *names, *found.conflicts, *found.accounts, *found.holds)))
@@ -109,21 +109,21 @@ def engines_of(flavour: str) -> tuple[str, ...]:
 
 
 def daemons() -> frozenset[str]:
-    """The packages whose change restarts dockerd, or the containerd that it uses: their own scripts do."""
+    """The packages whose own scripts restart dockerd, or the containerd that it uses, when the package changes."""
     parts = (DOCKER, *engines().values())
     return frozenset({own[part] for own in parts for part in ("engine", "containerd") if part in own} | OTHER_ENGINES)
 
 
 def engine_packages() -> frozenset[str]:
-    """Every package that is part of an engine or stands in the way of one, on any distribution."""
+    """Every package, on any distribution, that is part of an engine or conflicts with one."""
     own = (name for parts in engines().values() for name in parts.values())
     return frozenset((*DOCKER.values(), *own, *(name for one in FLAVOURS.values() for name in one.conflicts)))
 
 
 def packaged(platform: Platform, source: str | None) -> Packaged | None:
-    """The engine's packages from ``docker`` or from the ``distribution``; ``None``, from Docker where it publishes
-    any. ``None`` is the answer where that source has no engine for this platform. An engine that is ``installed`` has
-    no packages that provision knows."""
+    """The engine's packages from ``docker`` or from the ``distribution``; for the source ``None`` from Docker, where it
+    publishes any. Returns ``None`` where that source has no engine for this platform. An ``installed`` engine has no
+    packages that provision knows."""
     if source == "installed":
         return Packaged({}, ())
     if platform.flavour == IMAGE:

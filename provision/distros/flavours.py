@@ -1,4 +1,4 @@
-"""What the distributions of a family have in common: a new package or service manager is a row here, and shell files.
+"""What the distributions of a family have in common. A new package or service manager is a row here, and shell files.
 
 Sources: Docker's installation pages for conflicting packages and the fingerprints of the signing keys
 (docs.docker.com/engine/install/debian, .../ubuntu, .../raspberry-pi-os, .../rhel, .../centos, .../fedora).
@@ -14,19 +14,19 @@ from msgspec import Struct
 class Repositories(Struct, frozen=True):
     """How repositories are declared to a family's package manager. Patterns take a repository's name."""
 
-    #: which of ``catalog.repositories``' forms
+    #: one of the forms in ``catalog.repositories``
     form: str
     source: str
     keyring: str
-    #: the file of Docker's own, by the name that Docker's pages give it; empty where Docker publishes no packages
+    #: the file of Docker's own repository, as Docker's pages name it; empty where Docker publishes no packages
     docker: str = ""
-    #: the fingerprints of the keys that Docker publishes for signing these packages; a copy of them on any mirror is
+    #: the fingerprints of the keys that Docker publishes for signing these packages; the packages on a mirror are
     #: signed by the same keys
     docker_keys: tuple[str, ...] = ()
 
 
 class Init(Struct, frozen=True):
-    """Where an init system has a service of provision's (patterns take its name), and how a boot starts it."""
+    """Where an init system has a service of provision (patterns take its name), and how a boot starts it."""
 
     name: str
     unit: str
@@ -41,22 +41,22 @@ OPENRC = Init("openrc", "/etc/init.d/{}", "/etc/runlevels/default/{}", "0755")
 
 
 class Flavour(Struct, frozen=True):
-    """What the distributions of a family have in common: package names and the shell files that know the tools."""
+    """What the distributions of a family have in common: package names, and the shell files for the family's tools."""
 
     name: str
     repositories: Repositories
-    #: packages that can't be on a host together with Docker's
+    #: packages that conflict with Docker's
     conflicts: tuple[str, ...]
-    #: a tool that a step may need -> (where it is when it is there, the package that brings it)
+    #: a tool that a step may need -> (its path when it is installed, the package that brings it)
     tools: Mapping[str, tuple[str, str]]
-    #: the packages that let a version be held, on a host that cannot do it without them (``look_locks``)
+    #: the packages that make it possible to hold a version, where the host needs them for that (``look_locks``)
     holds: tuple[str, ...]
     #: shell files, relative to ``sh/look`` and ``sh/fix``
     files: tuple[str, ...]
-    #: what making an account takes
+    #: packages that are needed to create an account
     accounts: tuple[str, ...] = ()
     init: Init = SYSTEMD
-    #: the service that brings the network up again; only where a setting needs that to be done
+    #: the service that brings the network up again; empty where no setting needs that
     network: str = ""
     #: the flavour whose rows it serves too, on hosts that have its programs (``own_flavour`` in ``sh/look.sh``)
     instead_of: str = ""
@@ -151,7 +151,7 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "undo_systemd.sh",
             ),
         ),
-        # dnf5(8), dnf5-versionlock(8): the lock is a command of its own there, and needs no package.
+        # dnf5(8), dnf5-versionlock(8): the lock is a command of dnf5, and needs no package.
         Flavour(
             name="dnf5",
             repositories=_RPM,
@@ -202,7 +202,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             files=("locks.sh", "pkg_apt.sh", "svc_openrc.sh", "undo_openrc.sh"),
             init=OPENRC,
         ),
-        # apk(8), apk-world(5), apk-repositories(5). A package's version in the world file is what holds it.
+        # apk(8), apk-world(5), apk-repositories(5). A package's version in the world file holds it.
         Flavour(
             name="apk",
             repositories=Repositories("apk", "/etc/apk/repositories.d/{}.list", "/etc/apk/keys/{}.rsa.pub"),
@@ -213,7 +213,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             accounts=("shadow",),
             init=OPENRC,
         ),
-        # pacman(8), pacman.conf(5). A repository has one version of a package; another one comes from pacman's cache.
+        # pacman(8), pacman.conf(5). A repository has one version of a package; others come from pacman's cache.
         Flavour(
             name="pacman",
             repositories=Repositories("none", "", ""),
@@ -222,7 +222,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             holds=(),
             files=("pkg_pacman.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
-        # Packages are part of a read-only image there (ostree, transactional-update, Flatcar): provision changes none.
+        # Packages are part of a read-only image (ostree, transactional-update, Flatcar): provision changes none.
         Flavour(
             name=IMAGE,
             repositories=Repositories("none", "", ""),

@@ -15,7 +15,7 @@ _WORDS = {"run": "run for real"}
 
 
 def table() -> str:
-    """A line for each row of the table, or for several that differ in their versions alone."""
+    """One line for each row of the table, or for several rows that differ only in their versions."""
     lines = []
     for _, group in groupby(rows(), key=lambda row: (row.id, row.name, row.tested, row.note)):
         same = list(group)
@@ -47,7 +47,7 @@ def _packages(same: list[Distribution]) -> str:
 
 
 def written(text: str) -> str:
-    """``text`` with the table between its two marks."""
+    """``text`` with the table between its two markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}{END}{after}"

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from provision.text.yamlfile import load
 
-#: What was done with a distribution here; README.md says what the words mean.
+#: How a distribution was tested; README.md explains the words.
 Tested = Literal["run", "look-alike", "recorded", "unproven"]
 
 
@@ -42,12 +42,12 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
     parts: int = 1
     example: str = ""
     note: str = ""
-    #: of a project's own row (``custom.py``): the end of support of all its versions, and what it is served as
+    #: of a project's own row (``custom.py``): the end of support of all its versions, and the row that it is served as
     ends: str = ""
     like: str = ""
 
     def covers(self, version: str) -> bool:
-        """A version that is not given (a testing release has none) is taken as new enough."""
+        """A missing version (a testing release has none) counts as new enough."""
         if not version:
             return not self.below
         above = not self.minimum or number(version) >= number(self.minimum)
@@ -55,17 +55,17 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def version(self) -> str:
-        """The version that stands for the row where no host has said its own."""
+        """The version that represents the row where no host has reported its own."""
         return self.example or next(reversed(self.releases.keys()), "")
 
     def release_of(self, version: str) -> Release:
-        """What is known of a version, or of the one that it is a part of (9 for 9.4)."""
+        """What is known of a version, or of the version that contains it (9 for 9.4)."""
         parts = version.split(".")
         names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
         return next((self.releases[name] for name in names if name in self.releases), Release(ends=self.ends))
 
     def directory(self, version: str) -> str:
-        """Docker's directory for a version below ``linux/``, with the major version for packages of rpm."""
+        """Docker's directory for a version, below ``linux/``; for rpm packages it ends with the major version."""
         if not self.docker or "/" in self.docker or self.flavour.startswith("apt"):
             return self.docker
         return f"{self.docker}/{major(version)}"
@@ -95,5 +95,5 @@ def major(version: str) -> str:
 
 
 def number(version: str) -> tuple[int, ...]:
-    """``22.04`` -> (22, 4); the letter of ``V10`` does not count."""
+    """``22.04`` -> (22, 4); the letter of ``V10`` is ignored."""
     return tuple(int(found[0]) for part in version.split(".") if (found := re.search(r"[0-9]+", part)))

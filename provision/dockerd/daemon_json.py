@@ -1,4 +1,4 @@
-"""Docker Engine in terms of the rest: daemon.json, and whether a running daemon has what it says."""
+"""Docker Engine's daemon.json as provision declares it, and whether a running daemon has loaded its values."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ GROUP = "docker"
 BRIDGE = "docker0"
 #: A drop-in of docker's unit.
 DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
-#: What the drop-in leaves to a file that only root may read: proxies with a password in them.
+#: The drop-in refers to this file where only root may read its values: proxies with a password in them.
 PROXY_FILE = "/etc/docker/proxy.env"
-#: What OpenRC gives docker's script (openrc-run(8)): where it is, docker must have been started with it.
+#: What OpenRC gives docker's script (openrc-run(8)). Where the file exists, docker must have been started with it.
 CONF_D = "/etc/conf.d/docker"
 CERTIFICATES = "/etc/docker/certs.d"
-#: The most that the CIS Docker Benchmark allows (3.8; 3.14 for a key): root's own programs write them all the same.
+#: The widest modes that the CIS Docker Benchmark allows (3.8; 3.14 for a key). Root's programs can write in any case.
 CERTIFICATE_MODES = {"ca.crt": "0444", "client.cert": "0444", "client.key": "0400"}
 CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"
 FIREWALLD = "firewalld"
-#: Where dockerd keeps its data when it is told nothing (moby, daemon/config/config_linux.go).
+#: Where dockerd keeps its data by default (moby, daemon/config/config_linux.go).
 DATA_ROOT = "/var/lib/docker"
 FORWARDING = "net.ipv4.ip_forward"
 _REMAP = "userns-remap"
@@ -35,14 +35,15 @@ ZONE = "/etc/firewalld/zones/docker.xml"
 
 
 def health(declared: Engine) -> tuple[str, ...]:
-    """What must hold after the daemon was disturbed: seconds that it stays, and the names that must resolve."""
+    """What must hold after a step has disturbed the daemon: the seconds that it must stay up, and the names that must
+    resolve."""
     mirrors = (daemon_json(declared) or {}).get("registry-mirrors", []) if declared.health.mirrors else []
     names = [name for url in mirrors if (name := urlsplit(str(url)).hostname)]
     return (str(declared.health.steady), *dict.fromkeys(names))
 
 
 def daemon_json(declared: Engine) -> dict[str, Any] | None:
-    """The whole of the declared daemon.json; ``None`` where the spec says nothing of it."""
+    """The complete declared daemon.json; ``None`` where the spec does not declare one."""
     proxy = declared.proxy
     if declared.daemon is None or proxy is None or proxy.place == "unit":
         return declared.daemon
@@ -55,7 +56,7 @@ def data_root(declared: Engine) -> str:
     return str((daemon_json(declared) or {}).get("data-root") or DATA_ROOT)
 
 
-#: Keys of the default bridge, which dockerd sets up at its start alone, and the values that it takes without them.
+#: Keys of the default bridge, which dockerd sets up only at its start, and their default values.
 #: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
 _BRIDGE_KEYS: dict[str, Any] = {
     "bip": "",
@@ -74,12 +75,12 @@ _BRIDGE_KEYS: dict[str, Any] = {
 
 
 def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
-    """The keys of docker's bridge that differ in what they mean."""
+    """The keys of docker's bridge whose effective values differ."""
     return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
 
 
 def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
-    """The kernel settings that a running dockerd needs, and switches on itself when it starts.
+    """The kernel settings that a running dockerd needs. dockerd switches them on itself when it starts.
 
     Source: moby, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go and setup_bridgenetfiltering.go.
     """
@@ -95,13 +96,13 @@ def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
 
 
 def canonical(daemon: dict[str, Any]) -> bytes:
-    """daemon.json as we write it: sorted keys, two blanks, one newline at the end."""
+    """daemon.json as provision writes it: sorted keys, an indent of two blanks, one newline at the end."""
     return (json.dumps(daemon, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def askable(content: bytes) -> bytes:
-    """The daemon.json that dockerd may be asked about with ``--validate``: without a ``userns-remap`` of ``default``.
-    On that the question alone acts: it makes the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
+    """The daemon.json to give to ``dockerd --validate``: without a ``userns-remap`` of ``default``. For that value even
+    the check makes changes: it creates the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
     ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up."""
     try:
         parsed = json.loads(content)
@@ -113,7 +114,7 @@ def askable(content: bytes) -> bytes:
 
 
 def same(content: bytes) -> bytes | None:
-    """Canonical form of any daemon.json, for comparing what files mean; ``None`` for what dockerd would not take."""
+    """Canonical form of any daemon.json, to compare what files mean; ``None`` for a content that dockerd rejects."""
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError):
@@ -122,8 +123,8 @@ def same(content: bytes) -> bytes | None:
 
 
 def agrees(daemon: dict[str, Any], answer: str) -> bool:
-    """Whether ``docker info``'s JSON shows every declared key that it can show with its declared value. The line after
-    it, if there is one, is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
+    """Whether ``docker info``'s JSON has the declared value of every declared key that it can show. An optional second
+    line is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
 
     Field names are those of moby's ``api/types/system/info.go``. A daemon that did not answer agrees with nothing.
     """

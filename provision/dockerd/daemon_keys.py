@@ -1,4 +1,4 @@
-"""The table of daemon.json's keys (``daemon_keys.yml``), and what an engine of some version makes of each."""
+"""The table of daemon.json's keys (``daemon_keys.yml``), and how an engine of a given version handles each key."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from provision.text.yamlfile import load
 
 #: The newest engine that the table knows.
 NEWEST = (29, 7)
-#: The minor version of a version that names none: the newest that there is.
+#: The minor version that stands for the newest one, where a version names only the major part.
 NEWEST_MINOR = 99
 
 Version = tuple[int, int]
 
 
 class Key(Struct, frozen=True):
-    """``type`` is a word of the table, or the values that there are; versions are (major, minor)."""
+    """``type`` is a word of the table, or the list of allowed values; versions are (major, minor)."""
 
     name: str
     type: str | tuple[str, ...]
@@ -34,7 +34,7 @@ class Key(Struct, frozen=True):
 
 
 def version(text: str) -> Version | None:
-    """``5:28.5.2-1~debian``, ``28.5`` or ``28`` -> (28, 5), (28, 5), the newest of 28; ``None`` for no version."""
+    """``5:28.5.2-1~debian``, ``28.5`` or ``28`` -> (28, 5), (28, 5), the newest of 28; ``None`` for other text."""
     words = text.rpartition(":")[2].split(".")
     if not words[0].isdigit():
         return None

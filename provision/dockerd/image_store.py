@@ -1,4 +1,4 @@
-"""Which store a dockerd keeps images and containers in: a graph driver's below data-root, or containerd's.
+"""The store in which a dockerd keeps images and containers: a graph driver's below data-root, or containerd's.
 
 Source: moby, daemon/image_store_choice.go, daemon/graphdriver/driver.go (``scanPriorDrivers``) and
 daemon/command/daemon_linux.go as of 29.7.2; daemon/daemon.go as of 24.0 and 28.5.
@@ -13,18 +13,18 @@ from msgspec import Struct
 
 from provision.dockerd.daemon_keys import Version
 
-#: Graph drivers in the order in which dockerd prefers them (driver_linux.go), and those that were removed.
+#: Graph drivers in the order in which dockerd prefers them (driver_linux.go), and drivers that dockerd no longer has.
 GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs")
 _REMOVED = ("aufs", "devicemapper", "overlay")
-#: What an empty graph driver becomes with features.containerd-migration (daemon.go).
+#: With features.containerd-migration: graph driver without images -> the snapshotter that replaces it (daemon.go).
 _SNAPSHOTTERS = {"overlay2": "overlayfs", "vfs": "native"}
 #: The first engine whose default is containerd's store, and the first that has it at all.
 CONTAINERD_BY_DEFAULT, _CONTAINERD_SINCE = (29, 0), (24, 0)
 
 
 class ImageStore(Struct, frozen=True):
-    """``driver`` is a graph driver, or containerd's snapshotter; ``remap`` is the value of ``userns-remap``, by which
-    a store has a directory of its own. An ``embedded`` containerd has its data below data-root."""
+    """``driver`` is a graph driver, or containerd's snapshotter. ``remap`` is the value of ``userns-remap``: each value
+    has its own directory in a store. An ``embedded`` containerd has its data below data-root."""
 
     driver: str
     containerd: bool = False
@@ -43,7 +43,7 @@ def image_store(
 ) -> ImageStore:
     """The store that an engine of this version uses with this daemon.json.
 
-    ``prior`` are the graph drivers that have left state at data-root, which dockerd goes on with (it passes over vfs);
+    ``prior`` are the graph drivers that have left state at data-root: dockerd continues to use one (but ignores vfs).
     ``used`` are those with images or containers.
     """
     features = daemon.get("features")
@@ -60,7 +60,7 @@ def image_store(
     else:
         containerd = not before and driver not in (*GRAPH_DRIVERS, *_REMOVED)
     if not containerd:
-        # Where nothing better works dockerd takes vfs, which leaves no other trace.
+        # dockerd takes vfs where no better driver works, and vfs leaves no state but its images and containers.
         driver = driver or next(iter((*before, *sorted(used))), GRAPH_DRIVERS[0])
         migrates = engine >= CONTAINERD_BY_DEFAULT and features.get("containerd-migration") is True and not used
         if not migrates or driver not in _SNAPSHOTTERS:

@@ -1,7 +1,7 @@
-"""What a change of daemon.json takes: by key and engine version, deletions included.
+"""The effect of a change of daemon.json: by key and engine version, deletions included.
 
-Source: moby, daemon/reload.go and daemon/config (``daemon_keys.yml``): a key is reloaded by SIGHUP or read at start
-only; a reloaded one that is deleted keeps its old value until a restart, unless it is one that a reload resets.
+Source: moby, daemon/reload.go and daemon/config (``daemon_keys.yml``). dockerd reloads a key by SIGHUP, or reads it
+only at its start. A reloadable key that is deleted keeps its old value until a restart, unless a reload resets it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from provision.dockerd.daemon_keys import NEWEST, Version, keys
 from provision.model import LEVELS
 
-#: Of an object that is reloaded, the parts that are read when they are needed; all others are read at start only
-#: (moby 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
+#: The parts of a reloadable object that dockerd reads when it needs them. It reads all others only at its start (moby
+#: 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
 _LIVE = {"features": {"buildkit", "time-namespaces"}}
 
 

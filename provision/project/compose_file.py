@@ -1,4 +1,4 @@
-"""A compose project in terms of the rest: the text of its file, and the images that it names."""
+"""A compose project: the text of its file, and the images that it names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.text.yamlfile import bounded, locate
 
 
 def text(config: HostConfig, context: Context, name: str) -> bytes:
-    """Raises :class:`SpecError` for a template that can't be rendered, and for a file that is not there."""
+    """Raises :class:`SpecError` for a template that cannot be rendered, and for a missing file."""
     one = config.spec.compose[name]
     if one.content is not None:
         return one.content.encode()
@@ -30,8 +30,8 @@ def text(config: HostConfig, context: Context, name: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def images(content: bytes) -> tuple[str, ...]:
-    """The images that services of a compose file name, but for those that a variable decides. What is no compose file
-    names none: compose itself says what is wrong with it."""
+    """The images that services of a compose file name, except those that a variable decides. A text that is not a
+    compose file names none: compose itself reports what is wrong with it."""
     try:
         whole: Any = bounded(Path("compose.yml"), content.decode())
     except (SpecError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""Who comes after whom: a host that uses an image comes after the host that pushes it, and after its registry.
+"""The order of hosts: a host that uses an image comes after the host that pushes it, and after its registry.
 
-Nothing of it is declared: it follows from the names of images and registries. So plays go in the order in which one
-makes what another one needs, and everything else still goes at once.
+The order is not declared: it follows from the names of images and registries. A host that makes what another host needs
+comes first, even when its play comes later. All other hosts still run at the same time.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from provision.text.yamlfile import locate
 
 
 class Dependencies(Struct, frozen=True):
-    """``after`` maps a host to those that it needs, each with what it needs of it; ``level`` is how many come before
-    it, one after the other. ``pushed_by`` maps an image to the host that pushes it."""
+    """``after`` maps a host to the hosts that it depends on, each with the reason. ``level`` is the length of the
+    longest chain of hosts before it. ``pushed_by`` maps an image to the host that pushes it."""
 
     after: dict[str, dict[str, str]] = field(default_factory=dict)
     level: dict[str, int] = field(default_factory=dict)
     pushed_by: dict[str, str] = field(default_factory=dict)
-    #: host with a registry -> the hosts whose images are from there
+    #: host with a registry -> the hosts that use images of it
     clients: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def dependencies(configs: Iterable[HostConfig], context: Context) -> Dependencies:
-    """Raises :class:`SpecError` where two hosts push the same image, or need each other."""
+    """Raises :class:`SpecError` where two hosts push the same image, or depend on each other."""
     configs = list(configs)
-    # The loading of a project asks, and a rollout.
+    # Both the loading of a project and a rollout ask for them.
     key = ("dependencies", tuple(config.host.name for config in configs))
     return context.memo.of(key, lambda: _dependencies(configs, context))
 
@@ -82,7 +82,7 @@ def _used(config: HostConfig, context: Context) -> Iterator[str]:
 
 
 def _registries(config: HostConfig, context: Context) -> Iterator[str]:
-    """Those that must serve before the host can be as wished; its upstream, for one that is a mirror."""
+    """The registries that must serve before the host can reach its desired state; for a mirror also its upstream."""
     yield from _sources(config, context)
     yield from (registry(name) for name, one in config.spec.images.items() if one.push)
     if config.spec.engine is not None:
@@ -92,7 +92,7 @@ def _registries(config: HostConfig, context: Context) -> Iterator[str]:
 
 
 def _sources(config: HostConfig, context: Context) -> set[str]:
-    """The registries that its images are from; for what has none in its name, the daemon's mirrors of Docker Hub."""
+    """The registries of its images. For an image without a registry in its name: the daemon's mirrors of Docker Hub."""
     found = {registry(name) for name in _used(config, context)}
     daemon = (config.spec.engine.daemon if config.spec.engine is not None else None) or {}
     mirrors = daemon.get("registry-mirrors", []) if "docker.io" in found else []

@@ -1,4 +1,4 @@
-"""Inventory and playbook, put together: what each host should be, before anybody has looked at it."""
+"""Host configurations from inventory and playbook: what each host should have, before provision connects to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from provision.text.yamlfile import Map
 
 
 class Declared(Struct, frozen=True):
-    """One play's part in a host; ``number`` is the play's place in the playbook."""
+    """What one play declares for a host; ``number`` is the play's position in the playbook."""
 
     play: str
     slug: str
@@ -37,7 +37,7 @@ class Declared(Struct, frozen=True):
 
 
 class HostConfig(Struct, frozen=True):
-    """What one host should be: its plays in order, and all of them together in ``spec``."""
+    """What one host should have: its plays in order, and all of them merged in ``spec``."""
 
     host: Host
     scope: Scope
@@ -49,11 +49,11 @@ class HostConfig(Struct, frozen=True):
 
     @property
     def rollout_options(self) -> tuple[Declared, RolloutOptions] | None:
-        """The play whose ``rollout`` paces the host, and that; one play at most has it."""
+        """The play whose ``rollout`` applies to the host, and its options; at most one play has it."""
         return next(((part, part.rollout) for part in self.plays if part.rollout is not None), None)
 
     def hook(self, when: Literal["before", "after"]) -> tuple[str, ...] | None:
-        """The words of the play's command for this host, with its variables in them; ``None`` where it has none.
+        """The words of the play's command for this host, with its variables rendered; ``None`` where it has none.
         Raises :class:`SpecError` for a template that fails."""
         if self.rollout_options is None:
             return None
@@ -66,25 +66,25 @@ class HostConfig(Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is the same for all hosts of a project, and does not change while it is in use: where templates and files
-    come from, and what hosts have to do with each other."""
+    come from, and how hosts depend on each other."""
 
     templates: Templates
     files: tuple[Path, ...]
-    #: the playbook's own
+    #: the folder of the playbook
     folder: Path = Path()
     #: exact versions that hosts follow
     locks: Locks = field(default_factory=dict)
     #: image -> the host that pushes it
     pushed_by: Mapping[str, str] = field(default_factory=dict, compare=False)
-    #: host with a registry -> the hosts that are to use it, with their addresses
+    #: host with a registry -> the hosts that use it, with their addresses
     clients: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
-    #: whether text stands for certificates that an authority has yet to give: never for a run that writes to a host
+    #: whether text stands for certificates that do not exist yet: never for a run that writes to a host
     foresees: bool = False
-    #: what has been computed already: checking, looking and planning all ask for the same
+    #: values that are computed already: the check, the look and the plan need the same ones
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
-        """Where a file or folder of that name is; ``None`` when there is none."""
+        """The path of a file or folder of that name; ``None`` when there is none."""
         return next((folder / name for folder in self.files if (folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:
@@ -110,8 +110,8 @@ def declare(
 ) -> list[HostConfig]:
     """Every host of every play, in inventory order, with its validated spec.
 
-    ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for
-    whatever is wrong in the files and :class:`UsageError` when no host is left.
+    ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for errors in
+    the files, and :class:`UsageError` when no host is left.
     """
     chosen: dict[str, list[tuple[int, Play]]] = {}
     for number, play in enumerate(plays):
@@ -143,7 +143,7 @@ def _config(
 
 
 def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:
-    """A host goes with one wave: two plays that pace it contradict each other."""
+    """A host belongs to one wave: two plays with a ``rollout`` for it contradict each other."""
     paced = [play for _, play in plays if play.rollout is not None]
     if len(paced) > 1:
         raise SpecError(

@@ -1,6 +1,6 @@
 """The lock file: exact versions, seen on a canary, that every host of the same platform follows.
 
-Beside the playbook ``site.yml`` it is ``site.lock.yml``; ``provision lock`` writes it::
+It is next to the playbook: ``site.lock.yml`` for ``site.yml``. ``provision lock`` writes it::
 
     debian-13:
       docker-ce: 5:28.5.2-1~debian.13~trixie
@@ -20,7 +20,7 @@ from provision.model import Platform
 from provision.text.yamlfile import Map, load
 from provision.visible import line
 
-#: Where the digests of images are, beside the platforms.
+#: The key of the images' digests; the other keys are platforms.
 IMAGES = "images"
 
 Locks = Mapping[str, Mapping[str, str]]
@@ -39,12 +39,12 @@ def beside(playbook: Path) -> Path:
 
 
 def key(platform: Platform) -> str:
-    """What hosts that share packages have in common: the distribution and its release."""
+    """The key that hosts with the same packages share: the distribution and its release."""
     return f"{platform.id}-{platform.release}"
 
 
 def read(path: Path) -> Locks:
-    """Platform -> package -> version; nothing when there is no such file. Raises :class:`SpecError`."""
+    """Platform -> package -> version; empty when there is no such file. Raises :class:`SpecError`."""
     if not path.exists():
         return {}
     data = load(path)
@@ -65,8 +65,8 @@ def _problem(platform: str, version: object) -> str:
 
 
 def write(path: Path, locks: Locks, hosts: str) -> None:
-    """What hosts reported is held to the form that :func:`read` wants. Raises :class:`UsageError`; the file stays as it
-    was then: it would be YAML of the host's."""
+    """Write a lock file. What hosts reported must have the form that :func:`read` accepts: it becomes YAML. Raises
+    :class:`UsageError`, and then the file is unchanged."""
     for platform, packages in locks.items():
         for name, version in packages.items():
             if not (_NAME.fullmatch(platform) and _NAME.fullmatch(name)):

@@ -1,4 +1,4 @@
-"""What is computed once, and asked for by many threads."""
+"""Values that are computed once, and used by many threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _Value = TypeVar("_Value")
 
 
 class _Slot:
-    """One value, and the lock that the thread holds which computes it."""
+    """One value, and the lock of the thread that computes it."""
 
     __slots__ = ("lock", "there", "value")
 
@@ -21,9 +21,10 @@ class _Slot:
 
 
 class Memo:
-    """Values by key. Threads that ask for the same at once wait for the first of them; what fails is tried again.
+    """Values by key. When several threads ask for one value, the first computes it and the others wait. A computation
+    that fails is tried again.
 
-    A key stands for values of one type: it begins with a word of the module that asks.
+    All values of a key have one type: the key begins with a word of the module that asks.
     """
 
     def __init__(self) -> None:

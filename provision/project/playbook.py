@@ -18,8 +18,9 @@ _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 
 
 class Play(Struct, frozen=True):
-    """``slug`` is the name in the alphabet of a file name: manifests and drop-ins on the hosts are called after it.
-    ``verify`` are the user's own testinfra tests, files and folders; ``rollout`` how its hosts are gone through."""
+    """``slug`` is the name in characters that a file name may have: names of manifests and drop-ins on the hosts have
+    it. ``verify`` are the user's own testinfra tests (files and folders). ``rollout`` says how the hosts are
+    processed."""
 
     name: str
     slug: str
@@ -33,7 +34,7 @@ class Play(Struct, frozen=True):
 
 
 def load_playbook(path: Path) -> list[Play]:
-    """Read ``path``; raises :class:`SpecError` for anything in it that is no play."""
+    """Read ``path``; raises :class:`SpecError` for an item that is not a play."""
     if not path.exists():
         raise SpecError(
             f"no such playbook: {path}", hint="give one as the argument, or write one with `provision init`"
@@ -90,7 +91,7 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
 
 
 def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
-    """The user's own tests: one path or a list of them, beside the playbook."""
+    """The user's own tests: one path or a list of paths, relative to the playbook's folder."""
     given = item.get("verify")
     if given is None:
         return ()

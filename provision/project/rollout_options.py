@@ -1,6 +1,6 @@
 """``rollout:`` of a play: in which order its hosts are processed. Ansible's words where it has them."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -34,7 +34,7 @@ def _share(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    """One may stand for a list of one."""
+    """A single value is short for a list of one value."""
     return value if isinstance(value, list) else [value]
 
 
@@ -50,7 +50,7 @@ Argv = Annotated[list[str], Field(min_length=1)]
 
 
 class Domain(_Model):
-    """What must not go down together."""
+    """Hosts that must not be down at the same time."""
 
     variable: str = Field(description="A host's variable that says which one it is in: rack, zone ...")
     apart: Literal["waves", "turns"] = Field(
@@ -59,8 +59,8 @@ class Domain(_Model):
 
 
 class Hooks(_Model):
-    """Commands on the controller: their words, no shell. They get PROVISION_RUN, PROVISION_HOST, PROVISION_WAVE,
-    PROVISION_HOSTS and PROVISION_STATUS in their environment."""
+    """Commands on the controller, as lists of words: no shell runs them. They get PROVISION_RUN, PROVISION_HOST,
+    PROVISION_WAVE, PROVISION_HOSTS and PROVISION_STATUS in their environment."""
 
     host: Argv | None = Field(None, description="For each host; its variables may stand in the words.")
     wave: Argv | None = Field(None, description="For each wave.")
@@ -102,5 +102,5 @@ class RolloutOptions(_Model):
 
     @property
     def proves(self) -> bool:
-        """Whether a host is not at its end before it has been verified."""
+        """Whether a host is finished only when it has been verified."""
         return bool(self.verify or self.bake)

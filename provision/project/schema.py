@@ -1,4 +1,4 @@
-"""The JSON Schema of a playbook, from the very models that check it."""
+"""The JSON Schema of a playbook, from the same models that check it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%", "description": "a jinja2 
 
 
 def playbook_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12. Where a spec wants a number, a list or a mapping, a template may stand instead."""
+    """JSON Schema 2020-12. Where a spec needs a number, a list or a mapping, a template is allowed too."""
     spec = Spec.model_json_schema()
     definitions = {name: _templated(model) for name, model in spec.pop("$defs").items()}
     definitions["Spec"] = _templated(spec)

@@ -1,4 +1,4 @@
-"""How many of the hosts: a number of them or a percentage."""
+"""A share of the hosts: a number or a percentage."""
 
 from __future__ import annotations
 

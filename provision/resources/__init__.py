@@ -1,1 +1,1 @@
-"""What a host can be asked to be: one class each. See :class:`provision.model.Resource`."""
+"""What a host can be asked to have: one class each. See :class:`provision.model.Resource`."""

@@ -15,8 +15,8 @@ from provision.steps.files import put_file
 
 
 class OtherEntries(Struct, frozen=True):
-    """No other file names an archive of ours with something else than ``wanted``: apt refuses an archive that two
-    entries sign differently. Comes first, for as long as it does apt refreshes nothing at all."""
+    """No other file has an entry for the same archive that differs from ``wanted``. apt rejects an archive that two
+    entries sign differently. It comes first: until it is fixed apt refreshes no index at all."""
 
     path: str
     wanted: Entry
@@ -47,7 +47,7 @@ class OtherEntries(Struct, frozen=True):
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """Who may read such a file stays as it is: an address in it may have a password."""
+        """The owner and mode of such a file stay as they are: an address in it may contain a password."""
         for key, text in drift.seen.items():
             if key.startswith("file "):
                 path = key.removeprefix("file ")
@@ -65,7 +65,7 @@ class OtherEntries(Struct, frozen=True):
 
 
 class AptSource(Struct, frozen=True):
-    """A deb822 file of ours at ``path``. An entry of somebody else's that already says the same is as good."""
+    """A deb822 file of provision at ``path``. A third-party entry that means the same is accepted in its place."""
 
     path: str
     content: bytes
@@ -97,7 +97,7 @@ class AptSource(Struct, frozen=True):
 
 
 def adopted(report: HostReport, path: str, wanted: Entry) -> bool:
-    """Whether somebody else's one entry says what ours at ``path`` (which is not there) would say."""
+    """Whether ``path`` does not exist, and the only other entry for the archive means the same as ``wanted``."""
     entries = [
         entry for text in _others(report, path, wanted.uri).values() for entry in parse(text) if entry.uri == wanted.uri
     ]
@@ -115,13 +115,13 @@ def _others(report: HostReport, path: str, uri: str) -> dict[str, str]:
 
 
 class Entry(Struct, frozen=True):
-    """What one entry means, whichever of apt's two formats it stands in."""
+    """What one entry means, in either of apt's two formats."""
 
     uri: str
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: str
-    #: options that switch the check of signatures off, or weaken it (sources.list(5)); none is ever wanted
+    #: options that switch off or weaken the check of signatures (sources.list(5)); a declared entry never has one
     unsigned: tuple[str, ...] = ()
 
 
@@ -133,7 +133,7 @@ def parse(text: str) -> list[Entry]:
 
 
 def without(text: str, uri: str) -> str:
-    """``text`` with its entries for ``uri`` switched off, everything else as it was."""
+    """``text`` with its entries for ``uri`` switched off, and everything else unchanged."""
     note = "# switched off by provision, which has this archive in a file of its own\n"
     if _is_deb822(text):
         parts = []
@@ -186,7 +186,7 @@ def _one_line(line: str) -> Entry | None:
     match = re.match(r"\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>[^#]*)", line)
     if match is None:
         return None
-    # "+=" and "-=" change an option's default (sources.list(5)); of these options that means the same as "=".
+    # "+=" and "-=" change an option's default (sources.list(5)). For the options here that is the same as "=".
     words = [word.split("=", 1) for word in words_of(match["options"] or "") if "=" in word]
     options = {name.rstrip("+").lower(): value for name, value in words}
     components = tuple(words_of(match["rest"]))

@@ -1,4 +1,4 @@
-"""A service of ours that does one thing at each boot: its file, and the link that makes the boot run it."""
+"""A service of provision that does one thing at each boot: its file, and the link by which the boot runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.steps.services import svc_disable, svc_enable, svc_reread
 
 
 class BootService(Struct, frozen=True):
-    """``file`` is the unit or the init script, ``link`` what is there when it is enabled. No fork to look at."""
+    """``file`` is the unit or the init script. ``link`` exists when it is enabled. The look needs no fork."""
 
     unit: str
     file: File
@@ -48,14 +48,14 @@ class BootService(Struct, frozen=True):
         if drift.keys != ("enabled",):
             yield from self.file.fix(drift)
         if "enabled" in drift:
-            # Which has systemd read all units anew (systemctl(1), enable).
+            # This makes systemd reload all unit files (systemctl(1), enable).
             yield svc_enable(self.unit, link=self.link)
         else:
             yield svc_reread()
 
 
 class NoBootService(Struct, frozen=True):
-    """One of ours that is no longer declared."""
+    """A service of provision that is no longer declared."""
 
     unit: str
     path: str

@@ -1,7 +1,8 @@
 """The address of docker's own bridge, where daemon.json declares one (``bip``).
 
-dockerd gives its bridge an address when it starts, and not while containers run that live-restore has kept over that
-start (moby, daemon/daemon_unix.go, initNetworkController). So a daemon that has loaded its file may lack what it says.
+dockerd sets its bridge's address when it starts, but not while containers run that live-restore has kept over that
+start (moby, daemon/daemon_unix.go, initNetworkController). So a daemon can have loaded its file and not have the
+address.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from provision.steps.docker_engine import bridge_settle
 
 
 class BridgeAddress(Struct, frozen=True):
-    """``bip`` is what ``file``, the daemon.json of ``unit``, declares.
+    """``bip`` is the address that ``file``, the daemon.json of ``unit``, declares.
 
-    ``change`` says whether containers may be stopped for it; ``watched`` are the files that docker has to have loaded.
+    ``change`` says whether containers may be stopped for it; ``watched`` are the files that docker must have loaded.
     """
 
     unit: str
@@ -46,7 +47,8 @@ class BridgeAddress(Struct, frozen=True):
         return (Call("look_bridge", (BRIDGE,)), Call("look_files", (self.file,)))
 
     def seen(self, report: HostReport) -> State:
-        """As wanted where docker does not run, or has yet to be given a file that says so: its next start does it."""
+        """In the desired state where docker does not run, or its file does not have the address yet: the next start of
+        docker sets it."""
         state, text = report.fields("bridge", BRIDGE)
         if state != "there" or _bip(report.content(self.file)) != self.bip:
             return self.want()

@@ -1,4 +1,4 @@
-"""A drop-in file of ours, which a host does not need where its own files already say the same."""
+"""A drop-in file of provision. A host whose own files already say the same does not need it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Elsewhere(Protocol):
 
 
 class Dropin(Struct, frozen=True):
-    """``file`` is the drop-in itself. A host that somebody else set up right is left as it is."""
+    """``file`` is the drop-in itself. A host that has the same settings in third-party files is left unchanged."""
 
     file: File
     elsewhere: Elsewhere

@@ -14,11 +14,11 @@ from provision.steps.files import own_file, put_file, remove_file
 
 
 class File(Struct, frozen=True):
-    """``same`` maps a content to its canonical form, for formats in which different bytes mean the same;
-    a file that differs only in form is left as it is. What a ``secret`` one holds is never shown, not even its hash.
-    Of one that not every user of the host may read only sizes and keyed hashes are
-    (:mod:`provision.secrets.disclosure`).
-    A ``literal`` one is these very bytes, from a file or from a host: nothing in them is a token.
+    """``same`` maps a content to its canonical form, for formats in which different bytes mean the same: a file that
+    differs only in form is left unchanged. The content of a ``secret`` file is never shown, not even its hash. Of a
+    file that not every user of the host may read, only sizes and keyed hashes are shown
+    (:mod:`provision.secrets.disclosure`). A ``literal`` content is exact bytes, from a file or from a host: it
+    contains no tokens.
     """
 
     path: str
@@ -33,7 +33,7 @@ class File(Struct, frozen=True):
 
     @property
     def hidden(self) -> bool:
-        """Whether it is, or holds, a secret."""
+        """Whether the content is, or holds, a secret."""
         return self.secret or (not self.literal and holds(self.content))
 
     @property
@@ -48,7 +48,7 @@ class File(Struct, frozen=True):
         return {"content": self._declared(), "owner": self.owner, "group": self.group, "mode": self.mode}
 
     def look(self) -> tuple[Call, ...]:
-        """Of what is a secret only the hash is asked for: what a look sees is written down on the host."""
+        """A look asks only for the hash of a secret, because the host stores what a look reports."""
         return (Call("look_sums" if self.hidden else "look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
@@ -104,7 +104,7 @@ class File(Struct, frozen=True):
 
 
 class NoFile(Struct, frozen=True):
-    """A path where nothing must be: declared so, or made by a play that no longer declares it."""
+    """A path that must not exist: the spec says so, or a play that made it no longer declares it."""
 
     path: str
     watchers: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class NoFile(Struct, frozen=True):
         return (Call("look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
-        if report.get("file", self.path) is None:  # not declared this time: the manifest's own look knows it
+        if report.get("file", self.path) is None:  # not declared now: only the look of the manifest has read it
             return {"file": report.fields("made", self.path)[0]}
         file = observe(report, self.path)
         if file.kind == ABSENT:

@@ -1,4 +1,4 @@
-"""A folder: that it is there, whose it is, and who may look into it. What is in it is not looked at."""
+"""A folder: that it exists, its owner, and who may read it. Its content is not read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Folder(Struct, frozen=True):
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """Somebody's data may be in it, so it stays."""
+        """An operator's data may be in it, so a later run does not remove it."""
         return ()
 
     def want(self) -> State:
@@ -46,8 +46,9 @@ class Folder(Struct, frozen=True):
 
 
 class GuardedFolder(Struct, frozen=True):
-    """A folder into which root alone may write: another account that may can replace each file in it, whosever the
-    file is. One that is absent is made by whatever writes into it; who may read it is left as it is."""
+    """A folder into which only root may write. Another account that may write there can replace each file in it,
+    whatever the owner of the file. The step that writes into a missing folder makes it; who may read it stays as it
+    is."""
 
     path: str
 
@@ -76,7 +77,7 @@ class GuardedFolder(Struct, frozen=True):
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        # The sticky bit and the set-group-id bit mean nothing where only root writes.
+        # The sticky bit and the set-group-id bit have no effect where only root writes.
         mode = f"{int(drift.seen['mode'], 8) & 0o755 | 0o700:04o}"
         yield folder_put(self.path, owner="root", group=drift.seen["group"], mode=mode)
 

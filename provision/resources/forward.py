@@ -1,7 +1,7 @@
-"""The policy of iptables' FORWARD chain: what a host does with packets that are not for itself.
+"""The policy of iptables' FORWARD chain: what a host does with packets that are not addressed to the host itself.
 
-dockerd sets it to DROP only when it is the one that switches forwarding on (moby,
-libnetwork/drivers/bridge/setup_ip_forwarding.go); where a sysctl did that before, everything is forwarded.
+dockerd sets it to DROP only when dockerd itself switches forwarding on (moby,
+libnetwork/drivers/bridge/setup_ip_forwarding.go). Where a sysctl did that before, the host forwards everything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FAMILIES = ("ipv4", "ipv6")
 
 
 class Forward(Struct, frozen=True):
-    """Live; a :class:`~provision.resources.boot_service.BootService` sets it again at each boot."""
+    """The live policy; a :class:`~provision.resources.boot_service.BootService` sets it at each boot."""
 
     policy: Literal["ACCEPT", "DROP"]
 
@@ -38,7 +38,7 @@ class Forward(Struct, frozen=True):
         return (Call("look_forward"),)
 
     def seen(self, report: HostReport) -> State:
-        """A host without IPv6, or whose kernel has no table for it, forwards none of it by rules of iptables."""
+        """Without IPv6, or without a table for it in the kernel, no rule of iptables forwards IPv6."""
         found = {family: report.fields("forward", family)[0] for family in _FAMILIES}
         if found["ipv6"] == "none":
             found["ipv6"] = self.policy
@@ -49,9 +49,10 @@ class Forward(Struct, frozen=True):
 
 
 class OpenForward(Struct, frozen=True):
-    """For a dockerd that writes its rules with nftables: a chain of iptables that drops drops what those accept.
+    """For a dockerd that writes its rules with nftables. A packet that a chain of iptables drops is lost, even where
+    those rules accept it.
 
-    dockerd's own backend iptables leaves the policy DROP behind when the other one follows it on a running host.
+    dockerd's own iptables backend leaves the policy DROP behind when a running host changes to nftables.
     """
 
     @property
@@ -80,7 +81,7 @@ class OpenForward(Struct, frozen=True):
 
 
 class ForwardBefore(Struct, frozen=True):
-    """A policy of ours that is no longer declared: it goes back to what it was before."""
+    """A policy that provision has set and that is no longer declared: it is restored to its value before that."""
 
     policy: str
 
@@ -99,7 +100,7 @@ class ForwardBefore(Struct, frozen=True):
         return (Call("look_forward"),)
 
     def seen(self, report: HostReport) -> State:
-        """The first look does not know of it; what it was is not known then."""
+        """The first look does not read the policy, so its value is not known then."""
         if report.get("forward", "ipv4") is None:
             return {"ipv4": "ours"}
         return {"ipv4": report.fields("forward", "ipv4")[0]}

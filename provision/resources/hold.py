@@ -1,4 +1,4 @@
-"""Held packages: nobody's upgrade moves them, until we do (apt-mark(8), the versionlock plugin of dnf and yum)."""
+"""Held packages: no other upgrade changes them until provision does (apt-mark(8), the versionlock of dnf and yum)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Hold(Struct, frozen=True):
 
 
 class NoHold(Struct, frozen=True):
-    """A hold of ours that is no longer declared."""
+    """A hold of provision that is no longer declared."""
 
     name: str
     lock_timeout: int = 300
@@ -58,7 +58,7 @@ class NoHold(Struct, frozen=True):
         return (Call("look_packages", (self.name,)),)
 
     def seen(self, report: HostReport) -> State:
-        """Where no package is declared the first look asks for none; what is free can be freed again."""
+        """Where no package is declared the first look asks for none. To free a package twice does no harm."""
         if report.get("packages") is None:
             return {"hold": "held"}
         return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}

@@ -63,7 +63,7 @@ class Hostname(Struct, frozen=True):
             yield hostname_set(self.name, before=drift.seen["live"])
 
     def _hosts(self, text: str) -> str:
-        """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, the full one first."""
+        """Debian's convention (Debian Reference, 5.1.1): 127.0.1.1 is the host's own name, with the full name first."""
         short = self.name.partition(".")[0]
         line = " ".join(["127.0.1.1", *dict.fromkeys((self.name, short))])
         if not text.strip(BLANK):
@@ -74,7 +74,7 @@ class Hostname(Struct, frozen=True):
 
 
 class HostnameBefore(Struct, frozen=True):
-    """The live name from before a run; its files are files."""
+    """The live name from before a run. Other resources restore its files."""
 
     name: str
 

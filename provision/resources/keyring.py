@@ -16,9 +16,9 @@ from provision.steps.packages import pkg_refresh, pkg_transaction
 
 
 class Keyring(Struct, frozen=True):
-    """A signing key, fetched by the host from ``url``. ``fingerprints`` are those of the keys that the file may hold
-    (any key, when there are none), ``field`` is the key of the spec that declares them. ``tools`` are what the host
-    needs for that: name -> (a path that is there when it is installed, the package that brings it)."""
+    """A signing key that the host fetches from ``url``. ``fingerprints`` are those of the keys that the file may hold
+    (any key, when there are none). ``field`` is the key of the spec that declares them. ``tools`` are what the host
+    needs to fetch it: name -> (a path that exists when it is installed, the package that brings it)."""
 
     path: str
     url: str
@@ -56,7 +56,7 @@ class Keyring(Struct, frozen=True):
             yield pkg_refresh(lock_timeout=self.lock_timeout)
             yield pkg_transaction(lock_timeout=self.lock_timeout, install=dict.fromkeys(missing))
         yield key_fetch(self.path, url=self.url, field=self.field, fingerprints=self.fingerprints)
-        # After the fetch: a mirror that shows no accepted key takes nothing from the host.
+        # After the fetch: when a mirror serves no accepted key, the host must keep the keys that it has.
         if replaced := tuple(key.lower() for key in _FINGERPRINT.findall(drift.seen["key"])):
             kept = {key.lower() for key in self.fingerprints}
             if refused := tuple(key for key in replaced if key not in kept):

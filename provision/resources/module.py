@@ -1,4 +1,4 @@
-"""A kernel module, loaded now. Its loading at boot is a drop-in file of its own (modules-load.d(5))."""
+"""A kernel module, loaded now. A separate drop-in file loads it at boot (modules-load.d(5))."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KernelModule(Struct, frozen=True):
 
     @property
     def _kernel_name(self) -> str:
-        """The kernel's own spelling: file names may have hyphens, /sys/module never has."""
+        """The kernel's own spelling: file names may have hyphens, the names in /sys/module never do."""
         return self.name.replace("-", "_")
 
 

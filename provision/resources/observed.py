@@ -14,8 +14,8 @@ ABSENT = "absent"
 
 
 class Observed(Struct, frozen=True):
-    """A path as seen: ``kind`` in stat(1)'s words, its size in bytes, and its content when the look sent it.
-    ``public``: every user of the host can read it."""
+    """A path as a look found it: ``kind`` in stat(1)'s words, its size in bytes, and its content when the look sent it.
+    ``public`` says that every user of the host can read it."""
 
     kind: str
     mode: str = ""
@@ -36,7 +36,7 @@ def digest(content: bytes) -> str:
 
 
 def observe(report: HostReport, path: str) -> Observed:
-    """What the look saw at ``path``. Raises ``KeyError`` for a path that it was not asked to look at."""
+    """What the look found at ``path``. Raises ``KeyError`` for a path that the look has not read."""
     (stat,) = report.fields("file", path)
     if stat == ABSENT:
         return Observed(ABSENT)
@@ -48,7 +48,7 @@ def observe(report: HostReport, path: str) -> Observed:
 
 
 def shown(content: bytes) -> str:
-    """Bytes as a state's value: the text itself, or its hash when it is no text or too long to compare by eye."""
+    """Bytes as a state's value: the text itself, or its hash when it is not text or too long to show."""
     if len(content) <= 65536 and b"\0" not in content:
         try:
             return foreign(content.decode())
@@ -58,8 +58,8 @@ def shown(content: bytes) -> str:
 
 
 def disclosed(file: Observed, report: HostReport) -> str:
-    """What a host has in a file, for people's eyes: its text only where every user of the host can read it, without
-    the values of this run's secrets."""
+    """A file's content on the host, as people may see it: its text only where every user of the host can read it, and
+    without the values of this run's secrets."""
     if not file.public:
         return disclosure.withheld(file.sha256, report.salt, file.size)
     if file.content is None:

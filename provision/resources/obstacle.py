@@ -1,4 +1,4 @@
-"""What no step of ours can mend: it stops a host's plan, with the reason."""
+"""Problems that no step of provision can fix: they stop a host's plan, with the reason."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from provision.model import Call, Drift, HostReport, State
 
 
 class Unfixable(Exception):
-    """A host that can't become what its spec says without a person; the message says why, and what to do."""
+    """A host that cannot reach its desired state without an operator. The message says why, and what to do."""
 
 
 class Obstacle(Struct, frozen=True):
-    """Something declared that this host's platform can't fulfil."""
+    """Something declared that this host's platform cannot have."""
 
     subject: str
     message: str

@@ -1,4 +1,4 @@
-"""Whose key is it? Fingerprints of an ASCII-armoured OpenPGP key, without a program that could tell us.
+"""Fingerprints of an ASCII-armoured OpenPGP key, computed without a program such as gpg.
 
 RFC 9580: 6.2 (armour), 4.2 (packet headers), 5.5.4 (fingerprints of versions 4 and 6).
 """
@@ -17,8 +17,8 @@ _PUBLIC_KEY = 6
 
 
 def fingerprints(armoured: bytes) -> list[str]:
-    """The fingerprints (upper case, no blanks) of all primary keys, of every block of the file: package managers
-    trust them all. Raises ``ValueError`` when it is no key."""
+    """The fingerprints (upper case, no blanks) of all primary keys, from every block of the file: package managers
+    trust all of them. Raises ``ValueError`` when the file is not a key."""
     packets = (packet for block in _unarmour(armoured) for packet in _packets(block))
     found = [_fingerprint(body) for tag, body in packets if tag == _PUBLIC_KEY]
     if not found:
@@ -27,7 +27,7 @@ def fingerprints(armoured: bytes) -> list[str]:
 
 
 def _unarmour(armoured: bytes) -> list[bytes]:
-    """The blocks, wherever in a line one begins: rpm looks for no more than the word."""
+    """The blocks, at whatever position of a line they begin: rpm searches only for the BEGIN marker."""
     text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
     blocks = [lines_of(rest.split(_END, 1)[0].partition("\n\n")[2]) for rest in text.split(_BEGIN)[1:]]
     if not blocks:
@@ -39,7 +39,7 @@ def _unarmour(armoured: bytes) -> list[bytes]:
 
 
 def _body(lines: list[str]) -> list[str]:
-    """Without the checksum (RFC 9580, 6.1)."""
+    """The lines without the checksum (RFC 9580, 6.1)."""
     return [line for line in lines if not line.startswith("=")]
 
 

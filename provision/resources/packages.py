@@ -1,4 +1,4 @@
-"""Packages, all of one host together: what must be there, at which version, and what must not be.
+"""All packages of one host together: which must be installed, at which version, and which must be absent.
 
 One resource and not one per package, because they change in one transaction.
 """
@@ -14,17 +14,19 @@ from provision.model import Call, Drift, HostReport, State
 from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
 
 INSTALLED = "installed"
-#: Packages that let the operator in. They are removed only where a rollback could install them again.
+#: Packages that the operator logs in or becomes root with. They are removed only where a rollback could install them
+#: again.
 _ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
 
 class Packages(Struct, frozen=True):
-    """``present`` maps a name to its pin, or to ``None`` for any version; with ``upgrade``, the newest.
+    """``present`` maps a name to its pin, or to ``None`` for any version. A name in ``upgrade`` gets the newest one.
 
-    ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish; ``sources``
-    are our own source files, whose indexes must be fresh; ``possible`` are looked at in any case: which of them a host
-    wants is only known when it has said what it runs. ``repair`` finishes what an interrupted package manager left.
-    ``locks`` are packages that make holding a version possible: a host that can do so without them needs none of them.
+    ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish. ``sources`` are
+    the source files of provision, whose indexes must be fresh. A look always asks for ``possible``: which of them the
+    host needs is known only when it has reported its platform. ``repair`` finishes what an interrupted package manager
+    left. ``locks`` are packages that make it possible to hold a version: a host that can do so without them needs none
+    of them.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Packages(Struct, frozen=True):
         return ()
 
     def want(self) -> State:
-        """Per package: ``installed``, the pin, or ``absent``. With an upgrade, what is wanted is ``newest``."""
+        """Per package: ``installed``, the pin, ``newest`` (with an upgrade), or ``absent``."""
         wanted = {name: pin or ("newest" if name in self.upgrade else INSTALLED) for name, pin in self.present.items()}
         return {**wanted, **dict.fromkeys(self.absent, ABSENT)}
 
@@ -55,7 +57,8 @@ class Packages(Struct, frozen=True):
         return (*calls, Call("look_locks")) if self.locks else calls
 
     def seen(self, report: HostReport) -> State:
-        """What is wanted where it is so (any version, a version that the pin means, the newest); else the version."""
+        """The desired value where the host has it (any version, one that the pin means, the newest); else the version
+        that the host has."""
         there = installed(report)
         newest = _candidates(report.fields("candidates")[0]) if self.upgrade else {}
         state = {}
@@ -84,7 +87,7 @@ class Packages(Struct, frozen=True):
             lock_timeout=self.lock_timeout,
             install={name: self.present[name] for name in drift.keys if drift.want[name] != ABSENT},
             remove=[name for name in drift.keys if drift.want[name] == ABSENT],
-            # What differs is seen as the version that the host has.
+            # For a package that differs, the state has the version that is installed.
             before={name: drift.seen[name] for name in drift.keys},
         )
 
@@ -100,13 +103,13 @@ def installed(report: HostReport) -> dict[str, str]:
 
 
 def statuses(report: HostReport) -> dict[str, str]:
-    """Name -> dpkg's status letters (``ii``, ``hi`` for a held one); other package managers speak in them too."""
+    """Name -> dpkg's status letters (``ii``, ``hi`` for a held one). Looks of other package managers use them too."""
     return {words_of(line)[0]: words_of(line)[1] for line in lines_of(report.fields("packages")[0])}
 
 
 def matches(version: str, pin: str) -> bool:
-    """Whether ``version`` is one that ``pin`` means: the whole of it, or its beginning up to a separator, with
-    or without the epoch (deb-version(7))."""
+    """Whether ``pin`` means ``version``: it is the whole version, or its beginning up to a separator, with or without
+    the epoch (deb-version(7))."""
     for candidate in (version, version.partition(":")[2] or version):
         if candidate == pin or (candidate.startswith(pin) and candidate[len(pin)] in "-.+~"):
             return True

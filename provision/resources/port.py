@@ -1,4 +1,4 @@
-"""A port of the host's that somebody listens on: what was started there answers by now."""
+"""A port of the host that a service listens on: the service that was started there accepts connections."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PATIENCE = 30
 
 
 class Listening(Struct, frozen=True):
-    """``unit`` is the service (or the container) whose log says why nobody listens; ``after`` are files whose change
-    starts it anew: then it is waited for."""
+    """``unit`` is the service (or the container) whose log says why nothing listens. A change of an ``after`` file
+    restarts the service; then a step waits for the port."""
 
     port: int
     unit: str

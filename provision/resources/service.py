@@ -12,17 +12,17 @@ from provision.model import Call, Drift, HostReport, Loading, State
 from provision.resources.obstacle import Unfixable
 from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
 
-#: UnitFileState values of a unit that starts at boot, or has no say in it (systemctl(1), "is-enabled"). Not
-#: "enabled-runtime": the links in /run are lost at the next boot.
+#: UnitFileState values of a unit that starts at boot, or has no setting for that (systemctl(1), "is-enabled"). Not
+#: "enabled-runtime": its links in /run are lost at the next boot.
 _ENABLED = {"enabled", "static", "alias", "indirect", "generated"}
 
 
 class Effect(Struct, frozen=True):
     """How a running service loads the change of some watched files (``verb``) and why; ``undo`` and ``undo_why`` are
-    the same for the way back.
+    the same for a rollback.
 
-    ``live`` says whether the old file has docker's live-restore; ``bridge`` are changed keys of docker's bridge that a
-    daemon ignores while containers run under live-restore.
+    ``live`` says whether the old file has docker's live-restore. ``bridge`` are changed keys of docker's bridge; a
+    daemon ignores them while containers run under live-restore.
     """
 
     verb: str
@@ -34,12 +34,12 @@ class Effect(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """``None`` leaves enabled or running alone. ``watch`` are files that it must have loaded.
+    """``None`` leaves ``enabled`` or ``running`` unmanaged. ``watch`` are files that the service must have loaded.
 
-    A process without a stamp that may not have read the newest files is asked by ``compare``, a shell function and its
-    word, what it has; ``agrees`` judges the answer. ``effect`` says how the change of some watched files is loaded, and
-    why. One that is ``optional`` is as wanted where there is no such service; of one that no step of the plan brings,
-    ``missing`` is the error where there is none.
+    A process without a stamp may not have read the newest files. ``compare`` (a shell function and its argument) asks
+    it what it has loaded, and ``agrees`` evaluates the answer. ``effect`` says how the change of some watched files is
+    loaded, and why. An ``optional`` service is in the desired state where it does not exist. ``missing`` is the error
+    where it does not exist and no step of the plan brings it.
     """
 
     unit: str
@@ -99,7 +99,7 @@ class Service(Struct, frozen=True):
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """Restarts last and once, however many files changed; a start loads everything anyway."""
+        """Restart last and only once, however many files changed: a start loads everything."""
         if self.missing and drift.seen["exists"] == "no":
             raise Unfixable(self.missing)
         if "unit" in drift:
@@ -109,7 +109,7 @@ class Service(Struct, frozen=True):
         if "running" in drift:
             yield svc_start(self.unit) if self.running else svc_stop(self.unit)
         if self.watch and self.running is not False:
-            # Also when only just started: this leaves the stamp that says what the process has loaded.
+            # Also after a start: this step writes the stamp that records what the process has loaded.
             yield svc_settle(
                 self._loading(drift.seen),
                 stale="loaded" in drift,
@@ -118,7 +118,7 @@ class Service(Struct, frozen=True):
             )
 
     def mark(self, drift: Drift) -> Call:
-        """The step before the first write to a watched file: what the process has loaded until now."""
+        """The step before the first write to a watched file: it records what the process has loaded until then."""
         return svc_mark(self.unit, watched=self._watched, loaded=drift.seen["loaded before"])
 
     def _loading(self, seen: State) -> Loading:
@@ -139,7 +139,7 @@ class Service(Struct, frozen=True):
         return "\n".join(self.watch)
 
     def _effect(self, report: HostReport, before: str) -> Effect:
-        """How to load what is on disk: as little as will do, where it is known what the process has now."""
+        """How to load what is on disk: with the least effect, where it is known what the process has loaded."""
         changing = tuple(path for path in self.watch if path in report.pending)
         if before != "current" or not changing or self.effect is None:
             return Effect(self.on_change, undo=self.on_change)

@@ -1,4 +1,4 @@
-"""The engine's and containerd's stores: room for them, and none with somebody's data silently left behind."""
+"""The engine's and containerd's stores: they have enough space, and no data is left behind without a warning."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from provision.model import Call, Drift, HostReport, State
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 
-#: Where an engine that is told nothing keeps its data (moby, daemon/config/config_linux.go), and containerd.
+#: Where an engine and containerd keep their data by default (moby, daemon/config/config_linux.go).
 DOCKER_ROOT, CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
-#: Free KiB below which an engine can't live.
+#: Free KiB that an engine needs at least.
 LEAST = 1024 * 1024
-#: How a look calls the driver of a container that no graph driver has.
+#: The word of a look for the driver of a container that no graph driver has.
 _CONTAINERD = "containerd"
-#: Where only the repository knows which version comes: the last one before the default changed, and the newest.
+#: Where only the repository knows the version: the last one before the default changed, and the newest.
 _EITHER: tuple[Version, ...] = ((CONTAINERD_BY_DEFAULT[0] - 1, NEWEST_MINOR), NEWEST)
 
 
 class Store(Struct, frozen=True):
     """``root`` is the declared data-root, ``daemon`` the declared daemon.json (``None``: the one that the host has),
     ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the files that say what each
-    was until now. With ``leave`` what would no longer be seen is left on purpose.
+    was before the change. ``leave`` accepts that the engine no longer sees data of the old store.
 
     ``package`` brings the engine, at the version that ``pin`` means (``None``: any; with ``upgrade`` the newest), and
     ``packages`` are all those that may bring one.
@@ -49,7 +49,7 @@ class Store(Struct, frozen=True):
     upgrade: bool = False
     #: dockerd starts a containerd itself, whose data is below data-root
     below: bool = False
-    #: the engine's version, where no package is asked for it
+    #: the engine's version, where it does not follow from a package
     engine: Version | None = None
 
     @property
@@ -64,7 +64,7 @@ class Store(Struct, frozen=True):
         return {"space": "enough", "left behind": "nothing"}
 
     def look(self) -> tuple[Call, ...]:
-        """Only what may be used is measured."""
+        """Free space is measured only for the roots that the engine may use."""
         used = dict.fromkeys((self.root, self.containerd or CONTAINERD_ROOT), "measure")
         roots = {DOCKER_ROOT: "-"} | used
         if self.containerd not in (None, CONTAINERD_ROOT):
@@ -82,7 +82,7 @@ class Store(Struct, frozen=True):
         return {"space": "; ".join(short) or "enough", "left behind": "; ".join(behind) or "nothing"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """Nothing here is ours to mend: images and containers are data, and room is made by people."""
+        """provision never fixes this: images and containers are data, and an operator must make space."""
         reasons = []
         if "space" in drift:
             reasons.append(f"too little room for an engine ({drift.seen['space']}; it needs 1 GiB)")
@@ -106,17 +106,17 @@ class Store(Struct, frozen=True):
         return _chosen(report, self.root, then, daemon).containerd
 
     def _moved(self, report: HostReport) -> Iterator[str]:
-        """What the places that are about to be left hold."""
+        """The data in roots that the change stops using."""
         if (before := self._root_before(report)) != self.root:
             yield from _left(report, before)
         if self.containerd is not None and (before := self._containerd_before(report)) != self.containerd:
             yield from _left(report, before)
 
     def _switched(self, report: HostReport) -> Iterator[str]:
-        """What the engine keeps in a store that it is about to leave for another one."""
+        """The data in a store that the engine stops using because it changes to another store."""
         old_root = self._root_before(report)
         if report.get("store", old_root) is None:
-            return  # _moved has said so
+            return  # _moved reports it
         old = self._before(report)
         new = old if self.daemon is None else self.daemon
         there = self._installed(report)
@@ -131,8 +131,8 @@ class Store(Struct, frozen=True):
                 return
 
     def _unseen(self, report: HostReport, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
-        """What ``before`` holds. Where no package says which engine was there: all but what ``after`` holds, unless
-        that holds anything."""
+        """The data in ``before``. Where no package tells the version of the old engine: the data in all stores except
+        ``after``, unless ``after`` holds data."""
         if before is not None:
             return self._held(report, root, before)
         if self._held(report, root, after):
@@ -163,7 +163,7 @@ class Store(Struct, frozen=True):
         return found
 
     def _installed(self, report: HostReport) -> Version | None:
-        """The version of the engine that the host has, as a rule from a package."""
+        """The version of the engine that the host has, normally from a package."""
         if self.engine is not None:
             return self.engine
         there = installed(report) if self.packages else {}
@@ -173,7 +173,7 @@ class Store(Struct, frozen=True):
         """The versions that the engine may have after this run."""
         if self.pin is not None and (pinned := version(self.pin)) is not None:
             return (pinned,)
-        # An engine that is left as it is installed has no package of its own here.
+        # For an engine that stays as it is installed, no package is declared here.
         own = self.package and self.packages
         stays = version(installed(report).get(self.package, "")) if own else self._installed(report)
         if stays is None:
@@ -188,7 +188,7 @@ class Store(Struct, frozen=True):
         return found[1].decode() if found else CONTAINERD_ROOT
 
     def _before(self, report: HostReport) -> dict[str, Any]:
-        """The daemon.json that the host has until now."""
+        """The daemon.json that the host has before the change."""
         try:
             found = json.loads(_content(report, self.config) or b"{}")
         except (ValueError, RecursionError):
@@ -197,8 +197,8 @@ class Store(Struct, frozen=True):
 
 
 class UndeclaredStore(Struct, frozen=True):
-    """The store of an engine whose daemon.json (``config``) or containerd's config.toml an earlier run has made. Those
-    that are ``undeclared`` now are removed, and dockerd may use another store without them."""
+    """The store of an engine whose daemon.json (``config``) or containerd's config.toml an earlier run has made. The
+    files in ``undeclared`` are removed now, and without them dockerd may use another store."""
 
     config: str
     containerd_config: str
@@ -222,7 +222,7 @@ class UndeclaredStore(Struct, frozen=True):
         )
 
     def seen(self, report: HostReport) -> State:
-        """Nothing where no such file is removed, and where there is no engine any more."""
+        """In the desired state where no such file is removed, and where the host has no engine any more."""
         said, removed = report.get("undeclared"), report.pending & self.undeclared
         there = re.search(r"version ([0-9]+\.[0-9]+)", said[0]) if said is not None else None
         if there is None or not removed:
@@ -257,7 +257,7 @@ def _from(before: ImageStore | None) -> str:
 
 
 def _because(there: Version | None, then: Version, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What of the spec makes docker use another store."""
+    """The changes of the spec that make docker use another store."""
     found = [] if there in (None, then) else [f"engine {_shown(there)} -> {_shown(then)}"]
     for key in ("storage-driver", "features", "userns-remap", "data-root"):
         if old.get(key) != new.get(key):
@@ -275,19 +275,19 @@ def _content(report: HostReport, path: str) -> bytes:
 
 
 def _left(report: HostReport, root: str) -> Iterator[str]:
-    if report.get("store", root) is None:  # a place that the look could not know of
+    if report.get("store", root) is None:  # a place that the look did not know about
         yield f"its data was in {root}"
     elif there := [word for word in _holds(report, root) if " of " in word]:
         yield f"{', '.join(there)} in {root}"
 
 
 def _holds(report: HostReport, root: str) -> tuple[str, ...]:
-    """``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, ``driver overlay2`` (which has
-    left state there): what a store has, with ``remapped`` before it in a directory of userns-remap's."""
+    """What a store has: ``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, or ``driver
+    overlay2`` (it has left state there). ``remapped`` stands before it for a directory of userns-remap."""
     return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 
 
 def _free(report: HostReport, root: str) -> int:
-    """KiB; a store that is in use already is not measured."""
+    """Free KiB; the space of a store that is already in use is not measured."""
     free = report.fields("store", root)[0]
     return int(free) if free else LEAST

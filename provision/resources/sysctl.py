@@ -14,8 +14,8 @@ from provision.steps.kernel import sysctl_set
 
 
 class Sysctl(Struct, frozen=True):
-    """``dropin`` is the file of ours that sets it at boot (a :class:`~provision.resources.file.File` of its own).
-    ``declared`` are the files that the spec itself writes or removes: what they set now is about to change."""
+    """``dropin`` is the file of provision that sets it at boot (a separate :class:`~provision.resources.file.File`).
+    ``declared`` are the files that the spec itself writes or removes: the plan changes what they set."""
 
     key: str
     value: str
@@ -47,7 +47,7 @@ class Sysctl(Struct, frozen=True):
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """Raises :class:`Unfixable` where a later file of another party wins: no file of provision can change that."""
+        """Raises :class:`Unfixable` where a later third-party file wins: no file of provision can change that."""
         if "boot" in drift and (place := drift.seen.get("later")):
             path = place.rpartition(":")[0]
             raise Unfixable(
@@ -58,14 +58,14 @@ class Sysctl(Struct, frozen=True):
             yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
 
     def _wins(self, place: str, report: HostReport) -> bool:
-        """Whether the file at ``place`` beats provision's: it is there, or about to be written, and is read before."""
+        """Whether the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
         ours = self.dropin in names or self.dropin in report.pending
         return ours and path not in self.declared and not path.startswith(_OWN)
 
     def _planned(self, report: HostReport) -> tuple[str, str] | None:
-        """Our own drop-in as it will be, when this very plan is going to write it."""
+        """provision's drop-in with its new value, when this plan writes it."""
         return (self.dropin, self.value) if self.dropin in report.pending else None
 
 
@@ -85,7 +85,7 @@ class SysctlElsewhere(Struct, frozen=True):
 
 
 class SysctlBefore(Struct, frozen=True):
-    """A setting that a play made and no longer declares: its live value goes back to what it was before."""
+    """A setting that a play made and no longer declares: its live value is restored."""
 
     key: str
     value: str
@@ -105,7 +105,7 @@ class SysctlBefore(Struct, frozen=True):
         return (Call("look_sysctls", (as_path(self.key),)),)
 
     def seen(self, report: HostReport) -> State:
-        # Where this look has not asked for it (it is not declared), it is taken as still ours.
+        # Where this look has not read it (it is not declared), provision still has to restore it.
         live = None if report.get("sysctls") is None else _live(report, self.key)
         return {} if live is None else {"live": live}
 
@@ -114,12 +114,12 @@ class SysctlBefore(Struct, frozen=True):
 
 
 _PROC = "/proc/sys/"
-#: How each drop-in of provision's begins.
+#: The beginning of the path of each drop-in of provision.
 _OWN = "/etc/sysctl.d/99-zz-provision-"
 
 
 def _live(report: HostReport, key: str) -> str | None:
-    """The live value with its blanks folded; ``None`` for a setting that this kernel has not."""
+    """The live value with its blanks folded; ``None`` for a setting that this kernel does not have."""
     names, lines = report.fields("sysctls")
     path = _PROC + as_path(key)
     if path not in lines_of(names):
@@ -138,8 +138,8 @@ def _files(report: HostReport) -> tuple[list[str], list[str]]:
 
 
 def as_path(key: str) -> str:
-    """``net.ipv4.conf.eth0/100.forwarding`` -> its place below /proc/sys. The first separator decides which of
-    the two separates (sysctl.d(5)); the other one then stands for itself, exchanged."""
+    """``net.ipv4.conf.eth0/100.forwarding`` -> its path below /proc/sys. The character that comes first, dot or slash,
+    separates the names (sysctl.d(5)). Where that is the dot, a slash stands for a dot in a name."""
     dot, slash = key.find("."), key.find("/")
     if slash == -1 or (dot != -1 and dot < slash):
         return key.translate(str.maketrans("./", "/."))
@@ -151,9 +151,9 @@ def at_boot(
 ) -> tuple[str, str] | None:
     """The value that the boot gives to ``path``, and the ``file:line`` that sets it (sysctl.d(5)).
 
-    ``names`` are the files that exist, strongest folder first; ``lines`` are ``file:number:text``. Of two files
-    of one name the stronger folder's counts; all that count are read in the order of their names, the last
-    setting wins; a setting by name beats one by pattern. ``planned`` is a file of ours with its new value.
+    ``names`` are the files that exist, strongest folder first; ``lines`` are ``file:number:text``. Of two files with
+    one name, the one in the stronger folder counts. Files are read in the order of their names, and the last setting
+    wins. A setting by name has priority over one by pattern. ``planned`` is a file of provision with its new value.
     """
     counted: dict[str, str] = {}
     for name in [*names, *([planned[0]] if planned else [])]:

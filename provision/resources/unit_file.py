@@ -1,4 +1,4 @@
-"""The file of a unit that others start (a timer, say): systemd must have read it as it is."""
+"""The file of a unit that another unit starts (a timer, for example): systemd must have read its current content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.steps.services import svc_reread
 
 
 class UnitFile(Struct, frozen=True):
-    """systemd goes on with what it has read until it is told to read again (systemctl(1), daemon-reload)."""
+    """systemd uses the content that it has read until a daemon-reload (systemctl(1))."""
 
     unit: str
     file: File

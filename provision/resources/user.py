@@ -14,7 +14,7 @@ ABSENT = "absent"
 
 
 class User(Struct, frozen=True):
-    """An account; what is ``None`` is left as it is. Its groups are :class:`Member` resources."""
+    """An account. A field that is ``None`` is left unchanged. Its groups are :class:`Member` resources."""
 
     name: str
     uid: int | None = None
@@ -50,7 +50,7 @@ class User(Struct, frozen=True):
 
 
 class NoUser(Struct, frozen=True):
-    """An account that must not be; its home stays."""
+    """An account that must not exist; its home stays."""
 
     name: str
 
@@ -76,7 +76,7 @@ class NoUser(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """A user in a group. ``ensure`` makes the group when it is missing (not for one that a package brings)."""
+    """A user in a group. ``ensure`` makes a missing group (not for a group that a package brings)."""
 
     user: str
     group: str
@@ -127,7 +127,7 @@ class NoMember(Struct, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         asked = report.get("groups")
-        if asked is None or self.group not in words_of(asked[1]):  # the manifest says that we made it
+        if asked is None or self.group not in words_of(asked[1]):  # not read: the manifest says that provision made it
             return {"member": "yes"}
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
 
@@ -152,7 +152,7 @@ def _account(report: HostReport, name: str) -> dict[str, str]:
 
 
 def _is_member(report: HostReport, user: str, group: str) -> bool:
-    """group(5): listed there, or it is the user's primary group."""
+    """group(5): the group lists the user, or it is the user's primary group."""
     for line in lines_of(report.fields("groups")[0]):
         fields = line.split(":")
         if fields[0] == group:

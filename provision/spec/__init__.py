@@ -1,6 +1,6 @@
-"""The spec: what a host should be, as typed models. Its JSON Schema is what ``provision schema`` prints."""
+"""The spec: what a host should have, as typed models. ``provision schema`` prints their JSON Schema."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 from pydantic import Field
 
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class Spec(Model):
-    """What a host should be. Everything that is not declared is left alone."""
+    """What a host should have. Everything that is not declared is left unchanged."""
 
     hostname: MachineName | None = Field(
         None, description="The host's name: live, in /etc/hostname, and resolvable through /etc/hosts."

@@ -1,6 +1,6 @@
-"""What a spec says of what runs in the engine: networks, volumes, images, containers, compose projects."""
+"""The part of a spec for what runs in the engine: networks, volumes, images, containers, compose projects."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 from typing import Annotated, Literal, Self
 
@@ -50,7 +50,7 @@ class Network(Model):
 
 
 class Volume(Model):
-    """A volume. What is in it is removed by `absent` and by nothing else."""
+    """A volume. Only `absent` removes its data."""
 
     driver: Option = Field("local", description="The volume driver.")
     options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
@@ -92,7 +92,7 @@ class Image(Model):
 
 
 class HealthCheck(Model):
-    """How docker sees that a container is well (docs.docker.com: HEALTHCHECK)."""
+    """How docker checks that a container is healthy (docs.docker.com: HEALTHCHECK)."""
 
     command: Text | list[Text] = Field(
         description="Text for the container's shell, or a list of words; none switches the image's own check off."
@@ -111,8 +111,8 @@ class Log(Model):
 
 
 class Container(Model):
-    """A container. What is not declared is as docker or the image has it. A change replaces the container; the old one
-    runs again unless the new one is healthy."""
+    """A container. A field that is not declared has the value of the image or of docker. A change replaces the
+    container. Unless the new one is healthy, the old one is started again."""
 
     image: ImageName | None = Field(None, description="Its image; required unless absent.")
     command: Argv | None = Field(None, description="Its command; the image's, when not given.")

@@ -1,6 +1,6 @@
-"""What a spec says of the engine: its packages, daemon.json, and what the host gives it."""
+"""The part of a spec for the engine: its packages, daemon.json, and what the host provides for it."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 from typing import Annotated, Any, Literal, Self
 
@@ -25,7 +25,7 @@ from provision.spec.values import (
 
 
 class Proxy(Model):
-    """How the daemon reaches registries, where it can't do so directly."""
+    """How the daemon reaches registries that it cannot reach directly."""
 
     http: ProxyUrl | None = Field(None, description="The proxy's URL; a password in it must be a secret.")
     https: ProxyUrl | None = Field(None, description="As http, for https:// registries.")
@@ -42,7 +42,7 @@ class Proxy(Model):
 
     @property
     def secret(self) -> bool:
-        """Whether a password is in it."""
+        """Whether it contains a password."""
         return holds(f"{self.http}{self.https}")
 
 
@@ -55,7 +55,8 @@ class Login(Model):
 
 
 class Registry(Model):
-    """What the daemon shows a registry, and believes of it: PEM text, or names of files in files/."""
+    """A registry: the certificates that the daemon trusts and sends (PEM text, or names of files in files/), and the
+    login."""
 
     ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
     authority: Option | None = Field(
@@ -87,7 +88,7 @@ class Firewall(Model):
 
 
 class Health(Model):
-    """What must hold after a change of the daemon, or the host rolls the change back."""
+    """What must hold after a change of the daemon. Otherwise the host rolls the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
         2, description="Seconds that a daemon must go on after a change that started it, as one and the same process."

@@ -1,6 +1,6 @@
-"""What a spec says of a host that is a registry of images."""
+"""The part of a spec for a host that is a registry of images."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 from typing import Annotated, Literal, Self
 
@@ -22,7 +22,7 @@ from provision.spec.values import (
 
 
 class Tls(Model):
-    """The registry's certificate: one that is given, or by the small authority that `provision secrets ca` makes."""
+    """The registry's certificate: a given one, or one by the authority that `provision secrets ca` makes."""
 
     ca: Option | None = Field(
         None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
@@ -47,7 +47,7 @@ class RegistryUser(Model):
 
 
 class Upstream(Model):
-    """A registry whose images this one hands on, and keeps (docs: registry as a pull-through cache)."""
+    """A registry whose images this one serves and caches (docs: registry as a pull-through cache)."""
 
     url: Url = Field(description="The upstream registry, such as https://registry-1.docker.io.")
     user: UserName | None = Field(None, description="The account there.")
@@ -61,7 +61,7 @@ class Upstream(Model):
 
 
 class Collection(Model):
-    """Garbage collection: layers that no image refers to any more. The registry stands still meanwhile."""
+    """Garbage collection: removes layers that no image refers to any more. The registry is stopped meanwhile."""
 
     every: Option = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
     untagged: bool = Field(False, description="Remove images without a tag too.")

@@ -1,11 +1,11 @@
 """Which values of a spec may be, or hold, a secret.
 
 A type that is marked with :data:`TAKES_SECRET` may; every other value, and every key of a mapping, refuses one. The
-mark is a promise: the value stands in no plan, event, label or argument of a process. ``tests/test_secret_fields.py``
-puts a secret into every value of the models and holds the promise.
+mark is a promise: no plan, event, label or argument of a process contains the value. ``tests/test_secret_fields.py``
+puts a secret into every value of the models and checks this promise.
 """
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 import types
 import typing
@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema
 
 from provision.secrets.secret import holds
 
-#: What ``provision schema`` publishes of a marked value.
+#: The key of a marked value in the output of ``provision schema``.
 SCHEMA_KEY = "x-takes-secret"
 
 #: A place in a spec: names of keys and numbers of items.
@@ -37,7 +37,7 @@ TAKES_SECRET = TakesSecret()
 
 
 def refused(model: type[BaseModel], data: Any) -> Iterator[tuple[Place, bool]]:
-    """Every place of ``data`` that holds a secret and may not; with ``True`` it is the key itself that holds it."""
+    """Every place of ``data`` that holds a secret and may not. It comes with ``True`` where the key itself holds it."""
     yield from _refused((model,), data, ())
 
 
@@ -63,7 +63,7 @@ def takers(model: type[BaseModel], below: str = "") -> list[str]:
 
 
 def leaves(model: type[BaseModel]) -> Iterator[tuple[str, bool]]:
-    """Every value of a model that is no mapping, list or model itself: its path, and whether it takes a secret."""
+    """Every value of a model that is not a mapping, list or model: its path, and whether it takes a secret."""
     yield from dict.fromkeys(_leaves(model, (), False))
 
 
@@ -88,7 +88,7 @@ def _leaves(kind: Any, path: tuple[str, ...], marked: bool) -> Iterator[tuple[st
 
 
 def _marked(kind: Any) -> bool:
-    """Whether a type, or what an optional one is of, has the mark."""
+    """Whether a type, or the type inside an optional one, has the mark."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return TAKES_SECRET in arguments[1:] or _marked(arguments[0])
@@ -96,7 +96,7 @@ def _marked(kind: Any) -> bool:
 
 
 def _inner(kinds: tuple[Any, ...], key: object) -> tuple[Any, ...]:
-    """What may stand at a key, or a number, of what may be of these types."""
+    """The types that are allowed at a key (or index) inside values of these types."""
     return tuple(inner for kind in kinds for inner in _inner_of(kind, key))
 
 

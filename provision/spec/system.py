@@ -1,6 +1,6 @@
-"""What a spec says of the host itself: packages, repositories, files, accounts, services."""
+"""The part of a spec for the host itself: packages, repositories, files, accounts, services."""
 
-# No postponed annotations: pydantic would compile and evaluate each of them at every start.
+# No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 from typing import Annotated, Any, Literal, Self
 
@@ -54,7 +54,7 @@ class Repository(Model):
 
 
 class File(Model):
-    """A file with exactly these bytes, from one of content, template and src; or none at all."""
+    """A file with exactly these bytes, from one of content, template and src; or no file (absent)."""
 
     content: Content | None = Field(None, description="The text of the file.")
     template: str | None = Field(
@@ -81,7 +81,7 @@ class File(Model):
 
 
 class User(Model):
-    """A user account. Membership in ``groups`` is added, other memberships are left alone."""
+    """A user account. Memberships in ``groups`` are added; other memberships are left unchanged."""
 
     uid: Annotated[int, Field(ge=0, le=4294967294)] | None = Field(None, description="The number of the account.")
     groups: list[UserName] = Field(default=[], description="Further groups that it is a member of.")
@@ -93,7 +93,7 @@ class User(Model):
 
 
 class Service(Model):
-    """A service of the host's service manager. What is not given is left alone."""
+    """A service of the host's service manager. A field that is not given is left unchanged."""
 
     enabled: bool | None = Field(None, description="Whether it starts at boot.")
     running: bool | None = Field(None, description="Whether it runs now.")

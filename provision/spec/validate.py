@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of whoever wrote the YAML: file, line, key, and what to write instead."""
+"""pydantic's errors in words for the author of the YAML: file, line, key, and what to write instead."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _WORDS = {
 
 
 def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
-    """``data`` as a ``model``; raises :class:`SpecError` for the first thing that is wrong, at its place.
+    """``data`` as a ``model``; raises :class:`SpecError` for the first error, at its place.
 
-    A secret where none is kept secret comes first: other checks would only say that its token is not what they want.
+    A secret in a value that takes none is reported first: other checks would only reject its token.
     """
     for place, is_key in refused(model, data):
         raise _no_secret(model, data, key, place, is_key)
@@ -81,8 +81,8 @@ def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -
 
 
 def _location(data: Any, error: ErrorDetails) -> tuple[str | int, ...]:
-    """The place of an error in ``data``. pydantic's own has more parts: one for each alternative of a type that it
-    tried, which stand nowhere in the YAML (``function-after[_absolute(), str]``)."""
+    """The place of an error in ``data``. pydantic's own location has more parts: one for each alternative of a type
+    that it tried. The YAML does not have these (``function-after[_absolute(), str]``)."""
     found: list[str | int] = []
     parts = error["loc"]
     for number, part in enumerate(parts, 1):

@@ -1,5 +1,5 @@
-"""The types of a spec's values, so strict that nothing a shell could trip over ever gets further: a name that may stand
-on a command line has the alphabet that its own tool allows (useradd(8), sysctl(8), deb-version(7))."""
+"""The types of a spec's values. They are strict, so that no text that is special for a shell passes: a name that may
+become an argument has the alphabet of its own tool (useradd(8), sysctl(8), deb-version(7))."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from provision.text.yamlfile import named
 
 
 class Model(BaseModel):
-    # Built at first use: only the outermost model ever validates anything.
+    # Built at first use: only the outermost model is ever used to validate.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
@@ -90,7 +90,7 @@ def _fingerprint(value: str) -> str:
 
 
 def _several(value: Any) -> Any:
-    """One is short for a list of one; none at all is an empty list."""
+    """A single value is short for a list of one value; no value is an empty list."""
     return [] if value is None else [value] if isinstance(value, str) else value
 
 
@@ -101,7 +101,7 @@ def _host_name(value: str) -> str:
     return value
 
 
-#: Linux keeps no more (HOST_NAME_MAX of limits.h(0p), __NEW_UTS_LEN).
+#: Linux allows at most this length (HOST_NAME_MAX of limits.h(0p), __NEW_UTS_LEN).
 _HOST_NAME_MAX = 64
 
 
@@ -159,7 +159,7 @@ ProxyUrl = Annotated[str, AfterValidator(_proxy_url), TAKES_SECRET]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Fingerprints = Annotated[list[Fingerprint], BeforeValidator(_several, json_schema_input_type=str | list[str] | None)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-#: The name that a host, or a container, has for itself.
+#: The own name of a host or a container.
 MachineName = Annotated[str, AfterValidator(_machine_name)]
 SysctlValue = Annotated[str, BeforeValidator(_sysctl_value, json_schema_input_type=str | int | bool)]
 UserName = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", "a user or group name (letters, digits, _ . -)")]
@@ -215,7 +215,7 @@ def _text(value: Any) -> Any:
 
 
 def _argv(value: Any) -> Any:
-    """Text is taken apart as a shell would (no shell runs it)."""
+    """Text is split into words as a shell does it, but no shell runs it."""
     return shlex.split(value) if isinstance(value, str) else value
 
 
@@ -227,7 +227,7 @@ def _secret(value: str) -> str:
 
 #: Names of docker's networks (moby, daemon/names/names.go).
 ObjectName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "a name (letters, digits, _ . -)")]
-#: docker takes no shorter ones for containers and local volumes.
+#: docker accepts no shorter names for containers and local volumes.
 LongerName = Annotated[
     str, pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,127}", "a name of at least two characters (letters, digits, _ . -)")
 ]

@@ -1,5 +1,5 @@
-"""The steps of a change, an area a module: each constructor makes the :class:`~provision.model.Call` of the shell
-function of its name (``sh/fix/``), and fills in all that others must know of the step.
+"""The steps of a change, one area a module. Each constructor makes the :class:`~provision.model.Call` of the shell
+function of its name (``sh/fix/``), and sets all that other modules must know about the step.
 
-A value that only the drift of a resource knows (what a kernel setting was before, say) is an argument.
+A value that only the drift of a resource knows (a kernel setting before the change, for example) is an argument.
 """

@@ -1,5 +1,5 @@
-"""Steps with user accounts and groups. The host keeps an account as it is: a rollback gives it back its shell, its home
-and its groups."""
+"""Steps that change user accounts and groups. The host records an account before the change, so that a rollback can
+restore its shell, its home and its groups."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def group_ensure(name: str) -> Call:
 
 
 def member_add(user: str, *, group: str) -> Call:
-    """docker's group gives a right and takes none; another group may be one that sshd or sudo refuses."""
+    """docker's group gives rights and removes none; another group may be one that sshd or sudo refuses."""
     return Call(
         "member_add",
         (user, group),

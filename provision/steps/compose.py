@@ -1,4 +1,4 @@
-"""Steps with projects of docker compose."""
+"""Steps that start and remove projects of docker compose."""
 
 from __future__ import annotations
 

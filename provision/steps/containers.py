@@ -1,4 +1,4 @@
-"""Steps with containers."""
+"""Steps that make, change and remove containers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def container_put(
     differs: tuple[str, ...],
     limit: int,
 ) -> Call:
-    """Make a container by the ``words`` of ``docker create``. The one of its name that is there, and ``differs`` in
-    these fields, is put aside until the run has succeeded. ``networks`` are those that it joins after it was made;
-    ``secrets`` are the variables whose values no plan shows; ``within`` and ``steady`` are in seconds."""
+    """Make a container from the ``words`` of ``docker create``. An existing container of that name, which ``differs``
+    in these fields, is put aside until the run has succeeded. ``networks`` are those that the new one joins after it
+    was made. ``secrets`` are the variables whose values no plan shows. ``within`` and ``steady`` are in seconds."""
     hidden = tuple(word for pair in secrets.items() for word in pair)
     state = "running" if running else "created"
     head = (name, state, str(within), str(steady), " ".join(networks), str(len(secrets)))
@@ -42,7 +42,7 @@ def container_put(
 
 
 def container_follow(reference: str, *, put: Call) -> Call:
-    """Do ``put`` where the name of its image stands for another image by then."""
+    """Do ``put`` only where the name of its image stands for another image when the step runs."""
     return replace(
         put,
         function="container_follow",

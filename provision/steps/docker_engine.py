@@ -1,4 +1,4 @@
-"""Steps with dockerd itself: its opinion of a daemon.json, and its bridge."""
+"""Steps for dockerd itself: its own check of a daemon.json, and the change of its bridge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from provision.steps.files import encoded
 
 
 def daemon_check(path: str = DAEMON_JSON) -> Call:
-    """dockerd is asked about the file that the host has."""
+    """Have dockerd check the file that the host has."""
     return Call("daemon_check", (path,), title=f"have dockerd check {path}", risk=Risk.NONE)
 
 
 def daemon_check_content(content: bytes, *, private: bool) -> Call:
-    """dockerd is asked about a content before it is written. No plan shows one that is ``private``."""
+    """Have dockerd check a content before it is written. No plan shows a ``private`` content."""
     return Call(
         "daemon_check_content",
         encoded(content),
@@ -24,7 +24,7 @@ def daemon_check_content(content: bytes, *, private: bool) -> Call:
 
 
 def bridge_free(keys: str) -> Call:
-    """Refuse to change ``keys`` of docker's bridge while containers hold it."""
+    """Refuse to change ``keys`` of docker's bridge while running containers use it."""
     return Call("bridge_free", (keys,), title=f"check that no container holds docker's bridge ({keys})", risk=Risk.NONE)
 
 

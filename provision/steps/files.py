@@ -9,12 +9,12 @@ from provision.model import Call, Kept, Risk, Written
 from provision.secrets.disclosure import open_mode
 from provision.secrets.secret import foreign
 
-#: Files whose content shuts no login out, no sudo, and takes no route away. Everything else may.
+#: Files whose content cannot stop a login or sudo, and cannot remove a route. Any other file may do so.
 HARMLESS_FILES = (
-    # Shown at a login, by programs that go on without them (pam_motd(8), getty(8)).
+    # Shown at a login, by programs that continue without them (pam_motd(8), getty(8)).
     "/etc/motd",
     "/etc/issue",
-    # Read by a package manager when it is asked to do something, and by nothing that a login runs.
+    # Read by a package manager when the operator or provision uses it, and by no program that a login runs.
     "/etc/apt/sources.list.d/",
     "/etc/apt/keyrings/",
     "/etc/yum.repos.d/",
@@ -23,7 +23,7 @@ HARMLESS_FILES = (
     "/etc/apk/keys/",
     # Read by dockerd at a pull or a push (docs.docker.com/engine/security/certificates).
     "/etc/docker/certs.d/",
-    # provision's own: manifests, and compose files, which do nothing until `docker compose up`.
+    # Files of provision: manifests, and compose files, which have no effect until `docker compose up`.
     "/var/lib/provision/",
 )
 
@@ -39,9 +39,9 @@ def put_file(
     literal: bool = False,
     private: bool = False,
 ) -> Call:
-    """Write a file: text as it is, so that a person can read the script; the rest in base64. In ``literal`` content
-    nothing is a token. No plan shows a content that is ``private``, or that the mode keeps from some users of the
-    host."""
+    """Write a file. The script holds text as it is, so that a person can read it, and other content in base64. In
+    ``literal`` content no text is a token. No plan shows a ``private`` content, or one that the mode hides from some
+    users of the host."""
     encoding, word = encoded(content, literal)
     return Call(
         "put_file",
@@ -49,7 +49,7 @@ def put_file(
         title=f"write {path}",
         risk=_risk(path),
         touches=(path,),
-        # Of a text the word itself: what looks like a token in a literal content is none there.
+        # For text the encoded word: in a literal content, text that looks like a token is not one.
         writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape")),
         watchers=watchers,
         keeps=_kept(path),
@@ -60,8 +60,8 @@ def put_file(
 def own_file(
     path: str, *, content: bytes, owner: str, group: str, mode: str, literal: bool = False, private: bool = False
 ) -> Call:
-    """Give a file another owner or mode. Its content goes along for a directory in which the name may stand for another
-    file by then."""
+    """Give a file another owner or mode. The step has the content too: in some directories the name may stand for
+    another file when the step runs."""
     return Call(
         "own_file",
         (path, owner, group, mode, *encoded(content, literal)),
@@ -87,7 +87,7 @@ def remove_file(path: str, *, watchers: tuple[str, ...] = ()) -> Call:
 
 
 def folder_put(path: str, *, owner: str, group: str, mode: str) -> Call:
-    """Make a directory where there is none, and give it its owner and mode."""
+    """Make a missing directory, and set its owner and mode."""
     return Call(
         "folder_put",
         (path, owner, group, mode),
@@ -114,13 +114,13 @@ def _utf8(content: bytes) -> str | None:
 
 
 def _hidden(mode: str, private: bool) -> tuple[int, ...]:
-    """The place of the content, where a plan must not show it."""
+    """The position of the content among the arguments, where a plan must not show it."""
     return (5,) if private or not open_mode(mode) else ()
 
 
 def _kept(path: str) -> tuple[Kept, ...]:
-    """dockerd goes on with the address that its bridge has, unless daemon.json names another one: so with the file
-    goes the address."""
+    """dockerd keeps the address that its bridge has, unless daemon.json sets another one. So the host keeps the address
+    together with daemon.json."""
     kept = Kept("file", path)
     return (kept, Kept("bridge", BRIDGE)) if path == DAEMON_JSON else (kept,)
 

@@ -1,4 +1,4 @@
-"""Steps with images: bytes in docker's store. What runs of them is a step of its own."""
+"""Steps that change images in docker's store. What runs from them has its own steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from provision.model import LONG, Blob, Call, Kept, Risk
 
 
 def image_pull(reference: str, *, digest: str | None, renews: str, late: bool) -> Call:
-    """``renews`` is the resource; with ``late`` the digest may be known only when the step's turn comes."""
+    """``renews`` is the id of the resource. With ``late`` the digest may be unknown until the step runs."""
     return Call(
         "image_pull",
         (reference, digest or "-"),
@@ -29,8 +29,8 @@ def image_push(reference: str) -> Call:
 def image_load(
     reference: str, *, blob: Blob, tag: str, ids: Sequence[str], shared: bool, renews: tuple[str, ...]
 ) -> Call:
-    """Load ``reference`` from an archive, in which it has the name ``tag``. A later step loads from one that is
-    ``shared``, too."""
+    """Load ``reference`` from an archive, in which its name is ``tag``. With ``shared`` a later step loads from it
+    too."""
     return Call(
         "image_load",
         (reference, blob.name, "keep" if shared else "-", tag, *ids),
@@ -53,7 +53,7 @@ def image_build(
     args: Sequence[tuple[str, str]],
     renews: str,
 ) -> Call:
-    """``context`` is the hash of all that decides what the image becomes."""
+    """``context`` is the hash of all that determines the image."""
     return Call(
         "image_build",
         (reference, blob.name, context, dockerfile, target, *(f"{name}={value}" for name, value in args)),

@@ -1,4 +1,4 @@
-"""Steps that change live settings of the kernel: their values are lost at the next boot."""
+"""Steps that change live settings of the kernel. Their values are lost at the next boot."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def module_load(name: str) -> Call:
 
 
 def forward_set(policy: str, *, before: str | None, before_ipv6: str = "-") -> Call:
-    """Set the policy of iptables' FORWARD chain. ``before`` is the policy now, of IPv4 and of IPv6; what is no policy
-    is not restored."""
+    """Set the policy of iptables' FORWARD chain. ``before`` and ``before_ipv6`` are the policies now; a value that is
+    not a policy is not restored."""
     return Call(
         "forward_set",
         (policy,),

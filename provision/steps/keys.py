@@ -1,4 +1,4 @@
-"""Steps with the keys that sign package repositories."""
+"""Steps for the keys that sign package repositories."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from provision.model import LONG, Call, Kept, Risk
 
 
 def key_fetch(path: str, *, url: str, field: str, fingerprints: Sequence[str]) -> Call:
-    """Fetch a key from ``url``, which must have no other keys than ``fingerprints`` (any, when there are none).
-    ``field`` is the key of the spec that declares them. The URL may have a password, so no title shows it."""
+    """Fetch a key from ``url``. The file must have no other keys than ``fingerprints`` (any key, when there are none).
+    ``field`` is the key of the spec that declares them. The URL may contain a password, so no title shows it."""
     return Call(
         "key_fetch",
         (url, path, field, *fingerprints),

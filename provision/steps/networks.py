@@ -1,5 +1,5 @@
-"""Steps with docker's networks. ``words`` are those of ``docker network create``; ``before`` are the words that made
-the network as it is now, a word a line."""
+"""Steps that change docker's networks. ``words`` are those of ``docker network create``; ``before`` are the words that
+made the network as it is now, one word a line."""
 
 from __future__ import annotations
 

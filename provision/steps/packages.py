@@ -1,4 +1,4 @@
-"""Steps of the package manager: it is made whole, its indexes are fresh, then all changes in one transaction."""
+"""Steps of the package manager: check or repair its state, refresh its indexes, then make all changes at once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from provision.distros import daemons, engine_packages
 from provision.model import LONG, Call, Impact, Kept, Risk
 
-#: How a record says that a package was not there.
+#: The word of a record for a package that was not installed.
 ABSENT = "absent"
 
 
 def pkg_whole(*, lock_timeout: int, repair: bool = False) -> Call:
-    """Refuse what an interrupted package manager has left, or finish it (``repair``), which may configure anything."""
+    """Refuse to run where an interrupted package manager has left work, or finish that work (``repair``), which may
+    configure any package."""
     return Call(
         "pkg_whole",
         (str(lock_timeout), "repair" if repair else "-"),
@@ -37,7 +38,7 @@ def pkg_refresh(*, lock_timeout: int, sources: Sequence[str] = ()) -> Call:
 
 
 def pkg_spare(name: str, *, version: str) -> Call:
-    """Refuse to go on where a package that lets the operator in could not be installed again."""
+    """Fail where a package that the operator logs in with could not be installed again."""
     return Call(
         "pkg_spare", (name, version), title=f"check that {name} {version} could be installed again", risk=Risk.NONE
     )
@@ -50,12 +51,13 @@ def pkg_transaction(
     remove: Sequence[str] = (),
     before: Mapping[str, str] | None = None,
 ) -> Call:
-    """Install and remove packages. ``install`` maps a name to its version, or to ``None`` for any; ``before`` maps each
-    name to the version that the host has now, or to ``absent``. Without it the host keeps no record: what is installed
-    stays.
+    """Install and remove packages. ``install`` maps a name to its version, or to ``None`` for any. ``before`` maps each
+    name to the version that the host has now, or to ``absent``. Without ``before`` the host keeps no record, and
+    installed packages stay after a rollback.
 
-    A package that is removed is installed again by a rollback. The engine's own and what is in their way are not: of
-    two engines the one that came stays. A daemon's package restarts it by its own scripts.
+    A rollback installs a removed package again. The engine's packages, and those that conflict with them, are not
+    installed again: after a change of the engine the new one stays. The scripts of a daemon's package restart the
+    daemon.
     """
     before = before or {}
     words = [word for name, version in install.items() for word in ("install", name, version or "-")]

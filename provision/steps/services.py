@@ -1,4 +1,4 @@
-"""Steps with services, and with the ports that they listen on."""
+"""Steps for services, and for the ports that they listen on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def svc_reread() -> Call:
 
 
 def svc_enable(unit: str, *, link: str | None = None) -> Call:
-    """Have a service start at boot. ``link`` is what this makes for a service that only the boot starts: no running
-    service is disturbed then."""
+    """Have a service start at boot. ``link`` is the link that this makes for a service that only the boot starts: then
+    no running service is disturbed."""
     return _of_service("svc_enable", unit, f"enable {unit}", link)
 
 
@@ -64,8 +64,8 @@ def svc_stop(unit: str) -> Call:
 
 def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str = "") -> Call:
     """Make a running service load what is on disk, and record what its process has loaded. ``stale`` says that it has
-    not loaded its files as they will be; ``starts``, that a step before this one starts it; ``why`` names what it has
-    to load."""
+    not loaded the files of the desired state. ``starts`` says that a step before this one starts it. ``why`` names what
+    it has to load."""
     unit = loading.unit
     level = "reload" if loading.verb == "reload" else "restart"
     return Call(
@@ -82,8 +82,8 @@ def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str 
 
 
 def svc_mark(unit: str, *, watched: str, loaded: str) -> Call:
-    """Before the first write to a file that the service watches: ``loaded`` says whether its process has loaded the
-    files until now (``current`` or ``stale``)."""
+    """The step before the first write to a file that the service watches. ``loaded`` says whether its process has
+    loaded the files as they are now (``current`` or ``stale``)."""
     return Call(
         "svc_mark",
         (unit, watched, loaded),

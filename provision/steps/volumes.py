@@ -1,4 +1,4 @@
-"""Steps with docker's volumes. They are data: the host keeps none of them."""
+"""Steps that change docker's volumes. Volumes are data: the host keeps no copy of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def volume_put(name: str, *, words: Sequence[str]) -> Call:
 
 
 def volume_remove(name: str) -> Call:
-    """It is removed when the run has succeeded."""
+    """The volume is removed at the end of a successful run."""
     return Call(
         "volume_remove",
         (name,),

@@ -1,8 +1,8 @@
-"""Values in the formats of the files that provision makes, so that each program reads back the very bytes.
+"""Values in the formats of the files that provision makes, so that each program reads back exactly the same bytes.
 
-A secret is encoded when its value is used, for only then the value is known: :func:`written_later` returns the token
-of a secret that is the encoded text. A value that a format can't express is an error; of a secret it comes out when all
-secrets are resolved, which is before a host is touched.
+A secret is encoded when its value is used, because the value is not known before. :func:`written_later` returns the
+token of a secret that is the encoded text. A value that a format cannot express is an error. For a secret, this error
+is raised when all secrets are resolved, which is before a host is touched.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from provision.secrets import secret
 
 
 class Format(Struct, frozen=True):
-    """``name`` tells formats apart; ``encode`` raises :class:`UsageError` with the words that follow a key."""
+    """``name`` identifies the format. ``encode`` raises :class:`UsageError`; its text follows a key's name."""
 
     name: str
     encode: Callable[[str], str]
 
 
 def written_later(given: str, how: Format, key: str) -> str:
-    """The token of a text with secrets in it, in a format; ``key`` is where the text stands in the spec."""
+    """The token of a text with secrets in it, encoded in a format; ``key`` is the place of the text in the spec."""
 
     def encoded(value: str) -> str:
         try:
@@ -46,9 +46,9 @@ def _text(value: str) -> None:
 
 
 def _dotenv(value: str) -> str:
-    """Between single quotes only the quote and a backslash before it are special, and a backslash can't be escaped
-    (compose-go, dotenv/parser.go). Between double quotes a backslash is written in octal: parsers before that of
-    compose-go 1.16 take the quote after any backslash for an escaped one."""
+    """Between single quotes only the quote, and a backslash before it, are special; a backslash cannot be escaped there
+    (compose-go, dotenv/parser.go). Between double quotes a backslash is written in octal: parsers before compose-go
+    1.16 read a quote after any backslash as an escaped quote."""
     _text(value)
     if "'" not in value and not value.endswith("\\"):
         return f"'{value}'"
@@ -57,15 +57,15 @@ def _dotenv(value: str) -> str:
 
 
 def _systemd(value: str) -> str:
-    """Between double quotes these four are escaped by a backslash, and a newline stands for itself (systemd.exec(5),
-    EnvironmentFile=; its basic/env-file.c)."""
+    """Between double quotes a backslash escapes these four characters, and a newline stays as it is (systemd.exec(5),
+    EnvironmentFile=; systemd's basic/env-file.c)."""
     _text(value)
     return '"' + re.sub(r'(["\\`$])', r"\\\1", value) + '"'
 
 
 def _yaml(value: str) -> str:
-    """YAML 1.1's double-quoted scalar, in ASCII. JSON's escapes are not enough: it writes two surrogates for a
-    character beyond U+FFFF, which is an error in YAML."""
+    """YAML 1.1's double-quoted scalar, in ASCII. JSON's escapes are not enough: JSON writes two surrogates for a
+    character beyond U+FFFF, and YAML does not allow them."""
     _text(value)
     return '"' + re.sub(r'[^ -~]|["\\]', _yaml_escape, value) + '"'
 
@@ -78,7 +78,7 @@ def _yaml_escape(found: re.Match[str]) -> str:
 
 
 def _userinfo(value: str) -> str:
-    """RFC 3986, 3.2.1: everything but unreserved characters as %XX."""
+    """RFC 3986, 3.2.1: all characters except the unreserved ones as %XX."""
     _text(value)
     return urllib.parse.quote(value, safe="")
 
@@ -88,8 +88,8 @@ _LONGEST = 32 * 4096 - 1
 
 
 def _variable(value: str) -> str:
-    """A variable of a process's environment: the value itself, which any text but these can be. The bound leaves room
-    for a name."""
+    """A variable of a process's environment: the value itself. An environment can hold any text except those refused
+    here. The limit leaves room for a name."""
     _text(value)
     if len(value.encode()) > _LONGEST - 256:
         raise UsageError(f"is longer than a process can have a variable ({_LONGEST - 256} bytes)")
@@ -106,11 +106,11 @@ def _pem(value: str) -> str:
 
 #: The .env file of docker compose.
 DOTENV = Format("dotenv", _dotenv)
-#: A file that a unit of systemd's names by EnvironmentFile=.
+#: A file that a unit of systemd names in EnvironmentFile=.
 SYSTEMD = Format("systemd", _systemd)
 YAML = Format("yaml", _yaml)
 #: A user or a password in a URL.
 USERINFO = Format("userinfo", _userinfo)
-#: A variable that goes from environment to environment, unquoted.
+#: A variable that is passed from one environment to the next, unquoted.
 VARIABLE = Format("variable", _variable)
 PEM = Format("pem", _pem)

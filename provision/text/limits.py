@@ -1,8 +1,8 @@
-"""How much provision reads and renders at most on the controller.
+"""Limits of what provision reads and renders on the controller.
 
-A playbook may come from a pull request, and a few hundred bytes of YAML can stand for more than a machine has memory.
-Each limit is far above what a real project needs. An environment variable raises it: a file of the project cannot, for
-its author may be the attacker.
+A playbook may come from a pull request, and a few hundred bytes of YAML can stand for more data than a machine can
+store. Each limit is far above what a real project needs. An environment variable raises it. A file of the project
+cannot raise it, because its author may be the attacker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from provision.errors import SpecError, UsageError, Where
 
 
 class Limit(Struct, frozen=True):
-    """``default`` in ``unit``; ``most`` is the highest value that ``variable`` may give it."""
+    """``default`` in ``unit``; ``most`` is the highest value that ``variable`` may set."""
 
     variable: str
     default: int
@@ -28,7 +28,7 @@ class Limit(Struct, frozen=True):
 
 FILE = Limit("PROVISION_MAX_FILE", 16 * 1024 * 1024, "bytes")
 NODES = Limit("PROVISION_MAX_NODES", 1_000_000, "values")
-#: Code that walks over values recurses: Python ends it at 1,000 calls, and libyaml's composer crashes the process.
+#: Code that walks over values recurses: Python stops at 1,000 calls, and libyaml's composer crashes the process.
 DEPTH = Limit("PROVISION_MAX_DEPTH", 100, "levels", most=200)
 HOSTS = Limit("PROVISION_MAX_HOSTS", 100_000, "hosts")
 STEPS = Limit("PROVISION_MAX_TEMPLATE_STEPS", 1_000_000, "steps")
@@ -38,7 +38,7 @@ ALL = (FILE, NODES, DEPTH, HOSTS, STEPS, TEXT)
 
 @cache
 def of(limit: Limit) -> int:
-    """The limit that applies in this process. Raises :class:`UsageError` for a variable that is no such number."""
+    """The limit that applies in this process. Raises :class:`UsageError` where the variable has no allowed number."""
     given = os.environ.get(limit.variable)
     if given is None:
         return limit.default
@@ -49,19 +49,19 @@ def of(limit: Limit) -> int:
 
 
 def more(limit: Limit) -> str:
-    """What an error says about the limit: ``more than 1,000,000 values``."""
+    """The part of an error message that names the limit: ``more than 1,000,000 values``."""
     return f"more than {of(limit):,} {limit.unit}"
 
 
 def hint(limit: Limit) -> str:
-    """How to raise it."""
+    """The hint that says how to raise the limit."""
     return f"{limit.variable} raises this limit, up to {limit.most:,}"
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file of the project; raises :class:`SpecError` for one that can't be read or is too large.
+    """The bytes of a file of the project; raises :class:`SpecError` for a file that cannot be read or is too large.
 
-    No more than the limit is read, so that a device that never ends does no harm.
+    It reads no more than the limit, so an endless device does no harm.
     """
     try:
         with open(path, "rb") as file:
@@ -74,17 +74,17 @@ def read(path: Path) -> bytes:
 
 
 def text(path: Path) -> str:
-    """The text of a file of the project; :class:`SpecError` also for what is not UTF-8."""
+    """The text of a file of the project; raises :class:`SpecError` also for a file that is not UTF-8."""
     return one_ending(exact_text(path))
 
 
 def exact_text(path: Path) -> str:
-    """The same with the line endings that the file has."""
+    """The same, with the line endings of the file unchanged."""
     return _decoded(path, read(path))
 
 
 def standard_input() -> str:
-    """The text of standard input, named ``-`` in errors, with the line endings that it has."""
+    """The text of standard input, named ``-`` in errors, with its line endings unchanged."""
     path = Path("-")
     content = sys.stdin.buffer.read(of(FILE) + 1)
     if len(content) > of(FILE):
@@ -93,7 +93,7 @@ def standard_input() -> str:
 
 
 def one_ending(text: str) -> str:
-    """As a file that is opened as text: a line may end in any of the three ways."""
+    """Converts line endings as Python does for a text file: each of the three forms becomes a newline."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,4 +1,4 @@
-"""Two ways to put mappings together: *refine* (most specific wins) and *unite* (nobody may contradict)."""
+"""Two ways to merge mappings: *refine* (the most specific value wins) and *unite* (a contradiction is an error)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from provision.text.yamlfile import Map, Seq, locate
 
 
 def refine(base: Any, over: Any) -> Any:
-    """Maps merge, key by key; anything else (lists too) is replaced by ``over``."""
+    """Mappings merge key by key; ``over`` replaces all other values, lists too."""
     if not (isinstance(base, Map) and isinstance(over, Map)):
         return over
     result = Map(base.items(), base.here)
@@ -21,12 +21,12 @@ def refine(base: Any, over: Any) -> Any:
     return result
 
 
-#: Lists that are sets of things, so that two plays can each declare some of them.
+#: Lists whose order does not matter, so that each of two plays can declare some of the items.
 _SETS = {("packages",), ("modules",), ("engine", "plugins"), ("engine", "users")}
 
 
 def unite(first: Any, second: Any, path: tuple[str, ...] = ()) -> Any:
-    """What two plays declare for one host, together; where they differ about one thing it is an error."""
+    """What two plays together declare for one host. Two different values for one key are an error."""
     if isinstance(first, Map) and isinstance(second, Map):
         result = Map(first.items(), first.here)
         result.where.update(first.where)

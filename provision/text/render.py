@@ -1,10 +1,10 @@
-"""jinja2 over a host's variables: strict (an undefined name is an error), lazy (a variable is a template
-itself, rendered when a template uses it) and native (``"{{ 5 }}"`` is the number 5).
+"""jinja2 over a host's variables. It is strict (an undefined name is an error), lazy (a variable is a template itself,
+rendered when a template uses it) and native (``"{{ 5 }}"`` is the number 5).
 
-Text is never evaluated a second time: a version ``"26.10"`` stays text on its way through a template.
+Text is never evaluated twice: a version ``"26.10"`` is still text after it has passed through a template.
 
-Templates may come from a pull request that is only linted: what they can do, and how much of it, is bounded by
-:mod:`provision.text.sandbox`.
+Templates may come from a pull request that is only linted. :mod:`provision.text.sandbox` limits what they can do, and
+how much of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from provision.secrets import secret
 from provision.text import limits, sandbox
 from provision.text.yamlfile import Map, Seq, Unsafe, nearest
 
-#: What a template can fail with besides jinja2's own errors. SyntaxError: Python nests no more than 20 loops.
+#: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.
 _FAILURES = (
     *(TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError),
     *(RuntimeError, MemoryError, SyntaxError),
@@ -38,7 +38,7 @@ _FAILURES = (
 
 
 def _concat(values: Iterable[Any]) -> Any:
-    """One value stays what it is; several become text."""
+    """A single value keeps its type; several become text."""
     parts = iter(values)
     head = list(islice(parts, 2))
     if len(head) < 2:
@@ -47,7 +47,7 @@ def _concat(values: Iterable[Any]) -> Any:
 
 
 class _Lazy(jinja2.runtime.Context):
-    """A context that renders a variable at its first use; ``scope`` knows how."""
+    """A context that renders a variable at its first use, by ``scope``."""
 
     def resolve_or_missing(self, key: str) -> Any:
         found = super().resolve_or_missing(key)
@@ -58,8 +58,8 @@ class _Lazy(jinja2.runtime.Context):
 
 
 class _Typed(NativeCodeGenerator):
-    """Leaves a constant what it is: jinja2 puts its text into the program that it compiles (``{{ 5 }}`` becomes "5"),
-    and native templates read that text as Python again, which these do not."""
+    """Keeps the type of a constant. jinja2 puts a constant's text into the program that it compiles (``{{ 5 }}``
+    becomes "5"). Its native templates parse that text as Python again, and provision's do not."""
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
         if not isinstance(node, nodes.TemplateData):
@@ -68,7 +68,7 @@ class _Typed(NativeCodeGenerator):
 
 
 class _Native(sandbox.Sandbox, NativeEnvironment):
-    """For the values of YAML."""
+    """For values in YAML."""
 
     code_generator_class = _Typed
     concat = staticmethod(_concat)
@@ -81,7 +81,7 @@ class _NativeTemplate(NativeTemplate):
 
 _Native.template_class = _NativeTemplate
 _NATIVE = _Native()
-#: Takes text apart as the other one does, and keeps the newline at its end.
+#: Splits text as ``_NATIVE`` does, but keeps the newline at its end.
 _WHOLE = _Native(keep_trailing_newline=True)
 
 
@@ -121,7 +121,7 @@ class Scope:
         return self[name] if name in self.raw else default
 
     def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
-        """``value`` with every template in it rendered; maps and lists keep their places."""
+        """``value`` with every template in it rendered; mappings and lists keep their places in the file."""
         if isinstance(value, str):
             if isinstance(value, Unsafe):
                 secret.use(value)
@@ -150,7 +150,8 @@ class Scope:
         return value
 
     def whole(self, value: Any, key: str) -> Any:
-        """``value`` rendered, and within the limits all together: a small template can refer to a large value often."""
+        """``value`` rendered, and the result as a whole checked against the limits: a small template can refer to a
+        large value many times."""
         rendered = self.render(value, key)
         try:
             sandbox.measured(rendered)
@@ -172,11 +173,11 @@ class Scope:
 
 
 def _data(value: Any) -> Any:
-    """What a template came to, as data: at the latest here it is computed, measured and checked."""
+    """The result of a template, as data. This is the last point at which it is computed, measured and checked."""
     if isinstance(value, str):
         return _known(value if isinstance(value, Unsafe) else str(value))
     if isinstance(value, jinja2.Undefined):
-        str(value)  # a StrictUndefined says by this which name is missing
+        str(value)  # for a StrictUndefined this raises the error that names the missing variable
     if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView, range, set)):
         value = list(value)
     if callable(value):
@@ -201,19 +202,19 @@ def _failed(error: Exception, where: Where | None, key: str = "") -> SpecError:
 
 @cache
 def _compiled(text: str) -> jinja2.Template:
-    """Hosts share their templates: each text is compiled once."""
+    """Compiles each text once: hosts share their templates."""
     return _NATIVE.from_string(text)
 
 
 def _ended(value: Any, text: str) -> Any:
-    """``value`` with the last newline of its template ``text``, which jinja2 cuts off before it knows whether the value
-    is text: ``|`` and ``>`` give a list's template such a newline too, and the list stays a list."""
+    """``value`` with the last newline of its template ``text``. jinja2 cuts it off before it knows whether the value is
+    text. With ``|`` and ``>`` YAML gives a list's template such a newline too, and the list must stay a list."""
     return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
 
 
 @cache
 def _keeps_end(text: str) -> bool:
-    """Whether a template ends in a newline that none of its tags takes (``-}}``)."""
+    """Whether a template ends in a newline that no tag removes (``-}}``)."""
     if not text.endswith("\n"):
         return False
     *_, (_, kind, last) = _WHOLE.lex(text)
@@ -226,7 +227,7 @@ def _offset(text: str, line: int) -> int:
 
 
 def _line(error: jinja2.TemplateError, filename: str) -> int | None:
-    """The template's own line: given with a syntax error, else the innermost frame inside the template."""
+    """The line in the template: from a syntax error itself, else from the innermost frame inside the template."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno
     line, frame = None, error.__traceback__
@@ -238,7 +239,7 @@ def _line(error: jinja2.TemplateError, filename: str) -> int | None:
 
 
 def _line_of_name(text: str, error: jinja2.TemplateError) -> int | None:
-    """Where an undefined name stands, when it was missed only as the finished parts were put together."""
+    """The line of an undefined name, for an error that was raised only when the finished parts were joined."""
     name = re.match(r"'([^']+)' is undefined", str(error.message))
     if name is None:
         return None
@@ -260,7 +261,7 @@ def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key
 
 
 def _near_filter(message: str) -> str:
-    """What to do about a filter that is not there: one of a collection, say."""
+    """The hint for an unknown filter, for example one of a collection."""
     name = re.match(r"No filter named '([^']+)'", message)
     if name is None:
         return ""
@@ -271,10 +272,10 @@ def _near_filter(message: str) -> str:
 
 
 class _Folders(jinja2.FileSystemLoader):
-    """Template files: of the first folder that has the name, within it, and no larger than any other file."""
+    """Template files: of the first folder that has the name, inside that folder, and within the size limit of files."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        # It refuses names that lead upwards.
+        # It refuses names that lead out of the folder.
         parts = jinja2.loaders.split_template_path(template)
         for folder in map(Path, self.searchpath):
             path = folder.joinpath(*parts)
@@ -288,7 +289,7 @@ class _Folders(jinja2.FileSystemLoader):
 
 
 class Templates:
-    """The template files: a user's own ``templates/`` beside the playbook, then the shipped ones."""
+    """The template files: the user's own ``templates/`` next to the playbook first, then the shipped ones."""
 
     def __init__(self, own: Path | None) -> None:
         self.shipped = shipped("templates")
@@ -304,7 +305,7 @@ class Templates:
     def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
         """The text of the template ``name`` over a host's variables and ``values``.
 
-        Raises :class:`SpecError` at the template's own line; ``where`` is the place that asked for it.
+        Raises :class:`SpecError` at the template's own line; ``where`` is the place that names the template.
         """
         try:
             with sandbox.BOUNDED:
@@ -321,7 +322,7 @@ class Templates:
             raise _failed(error, self._place(error, name)) from error
 
     def _place(self, error: Exception, name: str) -> Where:
-        """The line that failed: of the innermost template that was at work, which may be included by ``name``."""
+        """The line that failed, in the innermost template: it may be a template that ``name`` includes."""
         file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
         found, frame = Where(file, 1), error.__traceback__
         while frame is not None:
@@ -333,7 +334,7 @@ class Templates:
 
 
 def shipped(name: str) -> Path:
-    """A top-level folder of the project: in ``shipped/`` of an installed wheel, beside the package in a checkout."""
+    """A top-level folder of the project: in ``shipped/`` of an installed wheel, next to the package in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "shipped" / name
     return inside if inside.is_dir() else package.parent / name

@@ -1,9 +1,9 @@
-"""YAML with a memory: plain dicts and lists that know where each of their values stands in the file.
+"""YAML with places: plain dicts and lists that know the file and line of each of their values.
 
-Two traps of YAML 1.1 are taken out: ``0644`` and ``22:22`` stay text (they would be the numbers 420 and
-1342), as YAML 1.2 has it. A key that stands twice in one mapping is an error.
+Two traps of YAML 1.1 are removed: ``0644`` and ``22:22`` stay text, as in YAML 1.2 (in YAML 1.1 they are the numbers
+420 and 1342). A key that occurs twice in one mapping is an error.
 
-Size, depth and the number of values are bounded before anything is built (:mod:`provision.text.limits`): a few hundred
+Size, depth and the number of values are checked before anything is built (:mod:`provision.text.limits`). A few hundred
 bytes of aliases can stand for billions of values, and libyaml's composer crashes the process at some 50,000 levels.
 """
 
@@ -25,12 +25,12 @@ from provision.text import limits
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-#: Characters. Python refuses longer integers too; PyYAML's numbers to the base of 60 take it minutes.
+#: In characters. Python refuses longer integers too, and PyYAML would need minutes for long numbers to the base of 60.
 _LONGEST_NUMBER = 400
 
 
 class _Resolving(_Loader):  # type: ignore[misc, valid-type]  # the C loader where PyYAML has it
-    """The loader's own copy of the implicit resolvers, with provision's for numbers."""
+    """The loader's implicit resolvers as a separate copy, with provision's own for numbers."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
@@ -43,7 +43,7 @@ _Resolving.add_implicit_resolver(
     re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+|0o[0-7_]+)$"),
     list("-+0123456789"),
 )
-# PyYAML's own pattern without numbers to the base of 60, which YAML 1.2 has not.
+# PyYAML's own pattern without numbers to the base of 60, which YAML 1.2 does not have.
 _Resolving.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
@@ -55,7 +55,7 @@ _Resolving.add_implicit_resolver(
 
 
 class Map(dict[str, Any]):
-    """A mapping whose ``where[key]`` is the place of that key."""
+    """A mapping whose ``where[key]`` is the file and line of that key."""
 
     __slots__ = ("here", "where")
 
@@ -66,7 +66,7 @@ class Map(dict[str, Any]):
 
 
 class Seq(list[Any]):
-    """A list whose ``where[index]`` is the place of that item."""
+    """A list whose ``where[index]`` is the file and line of that item."""
 
     __slots__ = ("here", "where")
 
@@ -77,13 +77,13 @@ class Seq(list[Any]):
 
 
 class Unsafe(str):
-    """Text tagged ``!unsafe``: never a template, whatever braces stand in it (Ansible's word)."""
+    """Text tagged ``!unsafe`` (Ansible's word): never a template, whatever braces it contains."""
 
     __slots__ = ()
 
 
 class Reader(Struct):
-    """How a file is read: ``lenient`` takes the last of two equal keys, as Ansible does. ``notes`` gets what Ansible
+    """How a file is read. ``lenient`` uses the last of two equal keys, as Ansible does. ``notes`` collects what Ansible
     reads differently."""
 
     lenient: bool = False
@@ -91,10 +91,10 @@ class Reader(Struct):
 
 
 def load(path: Path, text: str | None = None, reader: Reader | None = None) -> Any:
-    """The one document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty. What Ansible
-    Vault has encrypted as a whole is decrypted, and its values are secrets.
+    """The single document of ``path``, as :class:`Map`, :class:`Seq` and scalars; ``None`` when it is empty. A file
+    that Ansible Vault has encrypted as a whole is decrypted, and its values are secrets.
 
-    Raises :class:`SpecError` with file and line for what YAML or provision refuses.
+    Raises :class:`SpecError` with file and line for what YAML or provision rejects.
     """
     if text is None:
         text = limits.text(path)
@@ -115,9 +115,9 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
 
 
 def bounded(path: Path, text: str) -> Any:
-    """``text`` as PyYAML's safe loader has it, for a file of another program, within the limits of :func:`load`.
+    """``text`` as PyYAML's safe loader reads it, for a file of another program, within the limits of :func:`load`.
 
-    Raises :class:`SpecError` for more than them, and for what is not YAML.
+    Raises :class:`SpecError` for a text beyond the limits, and for one that is not YAML.
     """
     try:
         _check_size(path, text)
@@ -127,7 +127,7 @@ def bounded(path: Path, text: str) -> Any:
 
 
 def _check_size(path: Path, text: str) -> None:
-    """Count values and levels, aliases expanded, from the parser's events: nothing is built, nothing recurses."""
+    """Count values and levels, with aliases expanded, from the parser's events: without building or recursion."""
     parser = _Loader(text)
     most, deepest = limits.of(limits.NODES), limits.of(limits.DEPTH)
     anchors: dict[str, tuple[int, int]] = {}  # name -> values, levels
@@ -179,7 +179,7 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
     return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
 
 
-#: What YAML 1.1, and so Ansible, takes for a number and provision for text.
+#: Text for provision that YAML 1.1, and so Ansible, reads as a number.
 _OLD_NUMBERS = re.compile(r"[-+]?(?:0[0-7_]+|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
 #: Variables that say where a host is and how to log in. Messages show them, so they are plain in a vaulted file too.
 REACHING = frozenset(
@@ -194,7 +194,7 @@ REACHING = frozenset(
 
 
 def sealed(key: str, value: Any, where: Where) -> Any:
-    """A value of a vaulted file: text and numbers are secrets, but for :data:`REACHING`."""
+    """A value of a vaulted file: text and numbers are secrets, except those of :data:`REACHING`."""
     if isinstance(value, bool) or value is None or key.rpartition(".")[2] in REACHING:
         return value
     if isinstance(value, Map):
@@ -209,8 +209,9 @@ def sealed(key: str, value: Any, where: Where) -> Any:
 
 
 def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
-    """Data of another format (JSON, TOML, a Python literal) as :class:`Map` and :class:`Seq`, all at one place. A
-    mapping of ``__ansible_vault`` alone is a secret, one of ``__ansible_unsafe`` no template, as in Ansible's JSON."""
+    """Data of another format (JSON, TOML, a Python literal) as :class:`Map` and :class:`Seq`, all with one place. As in
+    Ansible's JSON, a mapping that has only ``__ansible_vault`` is a secret; with only ``__ansible_unsafe`` it is text
+    that is not a template."""
     if depth > limits.of(limits.DEPTH):
         raise SpecError(f"is nested {limits.more(limits.DEPTH)}", where=where, key=key, hint=limits.hint(limits.DEPTH))
     if isinstance(value, dict):
@@ -250,10 +251,10 @@ class _Builder:
             return self._mapping(node, key, (*above, node))
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, key, (*above, node))
-        return self._scalar(node, key)  # type: ignore[arg-type]  # whatever is no collection
+        return self._scalar(node, key)  # type: ignore[arg-type]  # not a collection
 
     def _secret(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Unsafe:
-        """A token in its place; never a template."""
+        """The token that replaces the secret; it is never a template."""
         given: object = None
         if isinstance(node, yaml.MappingNode):
             given = self._mapping(node, key, (*above, node))
@@ -286,7 +287,7 @@ class _Builder:
                 return int(node.value.replace("_", ""), 8)
             return self.loader.construct_object(node)
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
-            # With an explicit tag, such as !!bool, PyYAML's constructors raise whatever the text leads them to.
+            # With an explicit tag, such as !!bool, PyYAML's constructors raise many types of errors.
             reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
             raise SpecError(f"not a value: {reason}", where=self._where(node), key=key) from error
 
@@ -312,7 +313,7 @@ class _Builder:
                 continue
             if key_node.tag == "!secret":
                 raise SpecError("a key must not be a secret", where=self._where(key_node), key=key)
-            # A key is its text, whatever else it could be; in a vaulted file too it is no secret.
+            # A key is its text, even if it looks like another type. It is not a secret in a vaulted file either.
             name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if not key_node.tag.startswith("tag:yaml.org,2002:") and key_node.tag != "!unsafe":
                 raise SpecError(f"unknown YAML tag {key_node.tag}", where=self._where(key_node), key=key)
@@ -334,18 +335,18 @@ class _Builder:
                 )
             result[name] = self.build(value_node, path, above)
             result.where[name] = self._where(key_node)
-        for part in merged:  # the mapping's own keys win over those that it merges (YAML's merge key)
+        for part in merged:  # the mapping's own keys have priority over those that it merges (YAML's merge key)
             for name, value in part.items():
                 if name not in result:
                     result[name] = value
                     result.where[name] = part.where[name]
-        if len(result) == 1 and "__ansible_vault" in result:  # as Ansible writes it into JSON
+        if len(result) == 1 and "__ansible_vault" in result:  # the form in which Ansible writes it into JSON
             return Unsafe(secret.vaulted(key, str(result["__ansible_vault"]), self._where(node)))
         return result
 
 
 def locate(data: Any, path: Iterable[object]) -> Where | None:
-    """The place of the deepest part of ``path`` that exists in ``data``."""
+    """The file and line of the deepest part of ``path`` that exists in ``data``."""
     where: Where | None = getattr(data, "here", None)
     for part in path:
         if isinstance(data, Map) and isinstance(part, str) and part in data:
@@ -359,13 +360,13 @@ def locate(data: Any, path: Iterable[object]) -> Where | None:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that ``word`` is most likely meant to be."""
+    """The known word that the user most probably meant by ``word``."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
 def named(value: Any) -> str:
-    """A value in the words of YAML, for a message."""
+    """A value as YAML writes it, for a message."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple, set)):

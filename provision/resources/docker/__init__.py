@@ -1,4 +1,4 @@
-"""What runs in the engine, a kind a module: networks, volumes, images, containers, compose projects."""
+"""Docker's objects, one kind a module: networks, volumes, images, containers, compose projects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from provision.resources.docker.image import BuiltImage, LoadedImage, NoImage, P
 from provision.resources.docker.network import Network, NoNetwork
 from provision.resources.docker.volume import NoVolume, Volume
 
-#: Those that end something, and those that others must have let go of.
+#: Resources that end what runs, and resources that remove what other objects must stop using first.
 OUTGOING, LATEST = (NoContainer, NoProject), (NoNetwork, NoVolume, NoImage)
 OBJECTS = (
     *(Network, Volume, PulledImage, LoadedImage, BuiltImage, Container, Project),

@@ -1,4 +1,4 @@
-"""A project of docker compose's: all its services run, and each is of the file as it is now."""
+"""A docker compose project: all its services run, and each matches the project's current file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from provision.steps.compose import compose_down, compose_up
 
 
 def place(name: str) -> str:
-    """Where a project's file is on a host; its variables are beside it, in ``.env``."""
+    """The path of a project's file on a host; its variables are next to it, in ``.env``."""
     return f"/etc/provision/compose/{name}/compose.yaml"
 
 
 class Project(Struct, frozen=True):
-    """``files`` are what it is made of (the compose file first), which resources before this one write. ``within`` is
-    in seconds; ``images`` are those that its file names."""
+    """``files`` are the files that it is made from (the compose file first); resources before this one write them.
+    ``within`` is in seconds; ``images`` are those that its file names."""
 
     name: str
     files: tuple[str, ...]
@@ -42,7 +42,7 @@ class Project(Struct, frozen=True):
         return (Call("look_compose", (self.name, self.files[0])),)
 
     def seen(self, report: HostReport) -> State:
-        """Service by service, where one is not as compose itself would make it of the file (its config hash) and of
+        """The services that differ from what compose itself would make: from the file (by its config hash), and from
         the images that its names stand for now."""
         if (fields := report.get("compose", self.name)) is None:
             return {}
@@ -53,7 +53,7 @@ class Project(Struct, frozen=True):
         if not wanted:
             if not hashes.strip(BLANK):
                 return {}
-            # What compose says of the file may quote it, and only root may read it.
+            # compose's error message may quote the file, which only root may read.
             said = disclosure.text(hashes.strip(BLANK), report.salt)
             command = f"docker compose -p {self.name} -f {self.files[0]} config -q"
             return {"services": f"compose can't read its file: {said}; to see why, run on the host: {command}"}
@@ -80,10 +80,10 @@ class Project(Struct, frozen=True):
 
 
 def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
-    """What is wrong with a container's image; empty where nothing is. ``name`` is what the container was made of,
-    ``shown`` what docker shows for it (an image's id, where the name stands for another one by now), and ``first`` the
-    id of the image that compose has noted. Compose compares the same two (docker/compose, pkg/compose/convergence.go,
-    mustRecreate)."""
+    """What is wrong with a container's image; empty where nothing is. ``name`` is the image that the container was made
+    from. ``shown`` is what docker shows for it: an image's id, where the name stands for another image now. ``first``
+    is the id of the image that compose has recorded. Compose compares the same two (docker/compose,
+    pkg/compose/convergence.go, mustRecreate)."""
     renewed = {f"image:{name}", f"image:{familiar(name)}"}
     if any(f"{one} {first}" in report.pending for one in renewed):
         return ""
@@ -92,12 +92,12 @@ def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
     return f"is not of the image that {name} names now" if shown.startswith(_ID) and name != shown else ""
 
 
-#: How docker shows an image without a name.
+#: The beginning of what docker shows for an image without a name.
 _ID = "sha256:"
 
 
 class NoProject(Struct, frozen=True):
-    """Declared absent, or made by a play that no longer declares it. ``file`` is where it is described."""
+    """Declared absent, or made by a play that no longer declares it. ``file`` is its compose file."""
 
     name: str
     file: str

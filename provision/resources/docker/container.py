@@ -1,4 +1,4 @@
-"""A container: what it is made of, field by field, and that it runs; or none."""
+"""A container: what it is made from, field by field, and that it runs; or its absence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from provision.secrets.secret import holds, reveal
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
 
 _BEFORE = " before its change"
-#: One escape of JSON's: so that the end of another one is not taken for one.
+#: One escape of JSON. It matches whole escapes, so that the ``\b`` at the end of ``\\b`` does not count as one.
 _ESCAPE = re.compile(r"\\.")
 _BEFORE_GO_1_22 = {r"\b": r"\u0008", r"\f": r"\u000c"}
 #: Seconds that docker gives a container to stop where none are declared (docs.docker.com: docker container stop).
@@ -27,14 +27,14 @@ _DOCKERS = 10
 
 
 class Container(Struct, frozen=True):
-    """``declared`` is what a spec says of it. One whose fields differ is made anew; the old one is put aside until the
-    new one is well, and until the whole run is."""
+    """``declared`` is the container in the spec. A container whose fields differ is replaced. The old one is put aside
+    until the new one is healthy and the whole run has succeeded."""
 
     name: str
     declared: spec.Container
-    #: the id of the very image, where its name may stand for another one by now
+    #: the id of the exact image, where its name may stand for another image now
     image: str = ""
-    #: the declared daemon.json; ``None`` where no play has it, so that it is not known what docker adds
+    #: the declared daemon.json; ``None`` where no play declares it, so that docker's additions are not known
     daemon: Mapping[str, Any] | None = None
 
     @property
@@ -53,7 +53,7 @@ class Container(Struct, frozen=True):
         return self.image or str(self.declared.image)
 
     def look(self) -> tuple[Call, ...]:
-        """Its image too: what the container has and nobody has declared may be the image's."""
+        """Reads its image too: a field that the container has and no spec declares may come from the image."""
         hidden = f",{','.join(self._secrets)}," if self._secrets else "-"
         return (
             Call("look_docker", ("container", self.name, hidden)),
@@ -67,7 +67,7 @@ class Container(Struct, frozen=True):
         whole, variables, hidden = seen
         reference = str(self.declared.image)
         own = image(report, self._reference)
-        # Where its image has no name any more nothing can be told apart from it.
+        # Where the name no longer stands for any image, all that is not declared counts as the image's.
         config = own.config if own is not None else {**whole["Config"], "Env": variables}
         logs = daemon_logs(self.declared, self.daemon) if self.daemon is not None else None
         state = found(self.declared, whole, variables, config, report.salt, logs)
@@ -113,7 +113,7 @@ class Container(Struct, frozen=True):
             differs=drift.keys if drift.seen else (),
             limit=limit,
         )
-        # A name that comes back may well stand for the image that the container is of.
+        # After the image step the name may stand for the image that the container already has: then nothing changes.
         renewed = drift.keys == ("image",) and drift.seen["image"].endswith(_BEFORE)
         yield container_follow(str(one.image), put=put) if renewed else put
 
@@ -126,8 +126,8 @@ class Container(Struct, frozen=True):
         return tuple(f"environment {name}" for name in self._secrets)
 
     def _hashes(self) -> set[str]:
-        """As the host makes it of the variables that it does not show: docker's JSON, a line each. Go has escaped
-        U+2028 and U+2029 ever since, and writes two of the control characters in another way from 1.22 on
+        """The hashes that the host can report for the variables that it does not show: of docker's JSON, one variable a
+        line. Every version of Go escapes U+2028 and U+2029. Go 1.22 has changed the form of two control characters
         (encoding/json)."""
         pairs = (reveal(f"{name}={self.declared.environment[name]}") for name in self._secrets)
         text = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
@@ -137,7 +137,7 @@ class Container(Struct, frozen=True):
 
 
 class NoContainer(Struct, frozen=True):
-    """Declared absent, or made by a play that no longer declares it (``ours``: then only one that we made goes)."""
+    """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
 
     name: str
     ours: bool = False
@@ -169,7 +169,7 @@ class NoContainer(Struct, frozen=True):
 
 
 def _limit(stop_timeout: str) -> int:
-    """How long a step may take that stops a container of this ``stop_timeout``, as it is on the host: docker sends
-    SIGKILL only then. -1 has docker wait for ever (``docker stop --timeout``)."""
+    """How long a step may take that stops a container, in seconds. ``stop_timeout`` is the container's own: docker
+    sends SIGKILL only after it. With -1 docker waits for ever (``docker stop --timeout``)."""
     seconds = _DOCKERS if stop_timeout == "docker's" else int(stop_timeout)
     return USUAL + (seconds if seconds >= 0 else LONG)

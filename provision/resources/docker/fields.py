@@ -1,7 +1,7 @@
 """A container's fields: as a spec declares them, as docker shows them, and as ``docker create`` takes them.
 
-Names and shapes are those of moby's ``api/types/container`` (hostconfig.go, config.go). What a spec leaves out is as
-the image or docker has it, and is compared with that: so what was added by hand shows too.
+Names and shapes are those of moby's ``api/types/container`` (hostconfig.go, config.go). A field that a spec leaves out
+has the value of the image or of docker, and is compared with that: so a manual change is found too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from provision.spec import Container
 
 _IMAGES = "the image's"
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-#: Labels of ours: how it was made, which of its variables are secrets, and the run that made it.
+#: The labels of provision: how it was made, which of its variables are secrets, and the run that made it.
 OURS = ("provision.spec", "provision.secrets", "provision.run")
 
 
 def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
-    """Field -> value, for all that is compared. ``logs`` are options that docker adds to those of the declared log
-    (:func:`daemon_logs`)."""
+    """Field -> value, for all fields that are compared. ``logs`` are the options that docker adds to the declared log
+    options (:func:`daemon_logs`)."""
     entry, command = _argv(one)
     wanted = {
         "image": str(one.image),
@@ -66,15 +66,16 @@ def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
 
 
 def daemon_logs(one: Container, daemon: Mapping[str, Any]) -> dict[str, str]:
-    """The log options that docker gives a container besides the declared ones: daemon.json's, where its driver is the
-    container's, and those of the cache in any case (moby, daemon/logs.go and logger/loggerutils/cache)."""
+    """The log options that docker gives a container in addition to the declared ones. They are those of daemon.json,
+    where its driver is the container's, and its cache options in any case (moby, daemon/logs.go and
+    logger/loggerutils/cache)."""
     if one.log is None or not isinstance(options := daemon.get("log-opts") or {}, dict):
         return {}
     same = one.log.driver == (daemon.get("log-driver") or "json-file")
     return {key: str(value) for key, value in options.items() if same or key.startswith("cache-")}
 
 
-#: What docker adds to a privileged container without a label of its own (moby, daemon/create.go, generateSecurityOpt).
+#: What docker adds to a privileged container that declares no label (moby, daemon/create.go, generateSecurityOpt).
 _OF_PRIVILEGED = "label=disable"
 
 
@@ -86,12 +87,13 @@ def found(
     salt: Salt,
     logs: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """The same fields of a container of docker's; ``variables`` are ``NAME=value``, ``image`` is its image's config.
-    The field ``image`` and secret variables are left to the caller. ``logs`` are the options that docker adds to those
-    of the declared log; ``None`` where no play declares the daemon: then only declared options are compared.
+    """The same fields of a container as docker reports it. ``variables`` are ``NAME=value``, ``image`` is its image's
+    config. The caller sets the field ``image`` and secret variables. ``logs`` are the options that docker adds to the
+    declared log options. With ``None`` no play declares the daemon: then only declared options are compared.
 
-    What only docker's socket tells (variables, labels, options of the log) is shown where a spec has the value in plain
-    text: this one, or the one that provision made the container of. Commands are shown: ps shows them to every user.
+    Variables, labels and log options can be read only through docker's socket. A value of them is shown only where a
+    spec has it in plain text: this spec, or the one that provision made the container from. Commands are shown: ps
+    shows them to every user.
     """
     host, config = whole["HostConfig"], whole["Config"]
     entry, command = _argv(one)
@@ -148,7 +150,7 @@ def found(
 
 
 def made_of(labels: Mapping[str, str]) -> dict[str, Any]:
-    """What provision's label says that a container was made of; nothing for a label that no spec is."""
+    """The spec that provision made a container from, by its label; empty where the label is not a spec."""
     try:
         spec = json.loads(labels.get("provision.spec", "{}"))
     except ValueError:
@@ -158,7 +160,7 @@ def made_of(labels: Mapping[str, str]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in _NAMED or isinstance(value, dict)}
 
 
-#: Fields that are names and values.
+#: Fields that map names to values.
 _NAMED = ("environment", "labels", "log")
 
 
@@ -172,8 +174,8 @@ def stop_timeout(config: Mapping[str, Any]) -> str:
 
 
 def words(one: Container, image: str = "") -> tuple[str, ...]:
-    """The words of ``docker create`` but for the name, the secrets, and the networks after the first. ``image`` is
-    the id of the one that is meant, where the declared name may stand for another one."""
+    """The words of ``docker create`` except the name, the secrets, and the networks after the first. ``image`` is the
+    id of the image to use, where the declared name may stand for another one."""
     return tuple(_words(one, image or str(one.image)))
 
 
@@ -222,15 +224,15 @@ def _words(one: Container, image: str) -> Iterator[str]:
 
 
 def _labels(one: Container) -> dict[str, str]:
-    """How it was made, for a later rollback: with references in the place of secrets, which no host can use."""
+    """How it was made, for a later rollback: with references in place of secrets, which a host cannot resolve."""
     whole = json.dumps(each(one.model_dump(exclude_defaults=True), stable), sort_keys=True)
     secret = [name for name, value in one.environment.items() if holds(value)]
     return {"provision.spec": whole, **({"provision.secrets": f",{','.join(secret)},"} if secret else {})}
 
 
 def _argv(one: Container) -> tuple[list[str] | None, list[str] | None]:
-    """Entrypoint and command as docker will have them: its client takes one word of the former, and where there is an
-    entrypoint the image's command does not count."""
+    """Entrypoint and command as docker will have them. docker's client takes one word as the entrypoint. With an
+    entrypoint docker ignores the image's command."""
     if one.entrypoint is None:
         return None, one.command
     rest = one.entrypoint[1:] + (one.command or [])
@@ -238,7 +240,7 @@ def _argv(one: Container) -> tuple[list[str] | None, list[str] | None]:
 
 
 def size(text: str | None) -> int:
-    """Bytes."""
+    """The size in bytes."""
     if text is None:
         return 0
     number, unit = (text[:-1], text[-1]) if text[-1] in _UNITS else (text, "b")
@@ -264,14 +266,14 @@ def _published(bindings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown_port(address: str, outer: str, inner: str) -> str:
-    """No address is all of them; ``0.0.0.0`` is those of IPv4 alone. Each address has many forms."""
+    """No address means all addresses; ``0.0.0.0`` means all of IPv4. Normalizes the address, which has many forms."""
     with contextlib.suppress(ValueError):
         address = str(ipaddress.ip_address(address)) if address else "*"
     return f"{address}:{int(outer) if outer.isdigit() else outer} -> {inner}"
 
 
 def _tmpfs(mounts: Mapping[str, str]) -> Iterator[str]:
-    """As ``--tmpfs`` takes them: PATH, or PATH:OPTIONS."""
+    """The mounts as ``--tmpfs`` takes them: PATH, or PATH:OPTIONS."""
     yield from (f"{path}:{options}" if options else path for path, options in mounts.items())
 
 
@@ -325,7 +327,7 @@ def _health_words(one: Container) -> Iterator[str]:
 
 
 def _shell(command: str | list[str]) -> str:
-    """docker's client takes a health check as one text for a shell in the container."""
+    """docker's client takes a health check as one text, which a shell in the container runs."""
     if isinstance(command, str):
         return command
     return " ".join(word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else _quoted(word) for word in command)

@@ -1,7 +1,7 @@
-"""An image on a host: from a registry, from an archive of the controller's, built there, or none.
+"""An image on a host: from a registry, from an archive on the controller, built on the host, or absent.
 
-A name is a place for an image, and the image is its digest: that is what is compared. A tag without a pin is compared
-with what its registry has for it now, where that is asked for.
+A name can stand for different images over time, and a digest identifies one image: so digests are compared. A tag
+without a pin is compared with what its registry has for it now, where the spec asks for that.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from provision.resources.obstacle import Unfixable
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
 
 _AS_IS = "as in its registry"
-#: What a pin may be (``images.*.digest``).
+#: The form of a pin (``images.*.digest``).
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class PulledImage(Struct, frozen=True):
-    """``digest`` pins it. With ``by``, the host that pushes it in this very run, the pin is that host's word
-    (``None`` until it has pushed). ``follows``: whether a tag is compared with its registry."""
+    """``digest`` pins it. ``by`` is the host that pushes it in the same run; then the pin is the digest that this host
+    reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
 
     reference: str
     digest: str | None = None
@@ -39,7 +39,7 @@ class PulledImage(Struct, frozen=True):
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """Images are data; they go by ``absent``, or by ``prune``."""
+        """Images are data: only ``absent`` or ``prune`` removes them."""
         return ()
 
     def want(self) -> State:
@@ -74,10 +74,10 @@ class PulledImage(Struct, frozen=True):
 
 
 class LoadedImage(Struct, frozen=True):
-    """From an archive that ``docker save`` has written. ``ids`` are what its config and its manifest have for hashes:
-    an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host. ``content``, ``tag``
-    and ``parts`` are those of :class:`provision.remote.uploads.Archive`; where the archive is ``shared``, images after
-    this one are from it too."""
+    """An image from an archive that ``docker save`` has written. ``ids`` are the hashes of its config and of its
+    manifest: an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host.
+    ``content``, ``tag`` and ``parts`` are those of :class:`provision.remote.uploads.Archive`. With ``shared``, images
+    after this one come from the same archive."""
 
     reference: str
     ids: tuple[str, ...]
@@ -110,7 +110,7 @@ class LoadedImage(Struct, frozen=True):
         return {**state, "pushed": _tag(report, self.reference, found, self.parts)} if self.push else state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        # What is of this very image already need not be made anew.
+        # A container that already runs this exact image need not be replaced.
         renews = (self.id, *(f"{self.id} {one}" for one in self.ids))
         if "image" in drift:
             yield image_load(
@@ -125,8 +125,8 @@ class LoadedImage(Struct, frozen=True):
 
 
 class BuiltImage(Struct, frozen=True):
-    """Built of a folder of the controller's. ``context`` is the hash of all that decides what it becomes, and a label
-    of the image has it; ``blob`` is what is sent to the host."""
+    """An image that the host builds from a folder of the controller. ``context`` is the hash of all that determines the
+    image; the image has it as a label. ``blob`` is what is sent to the host."""
 
     reference: str
     context: str
@@ -197,7 +197,7 @@ class NoImage(Struct, frozen=True):
 
 
 class ImageBefore(Struct, frozen=True):
-    """The image that a name stood for before a run; by its id, if the host still has it."""
+    """The image that a name stood for before a run: by its id, if the host still has it."""
 
     reference: str
     image_id: str
@@ -229,21 +229,21 @@ class ImageBefore(Struct, frozen=True):
 
 
 def digest_of(found: Image, reference: str) -> str:
-    """The digest that an image has in its repository; empty for one that was never pulled or pushed."""
+    """The digest that an image has in its repository; empty for an image that was never pulled or pushed."""
     prefix = f"{repository(reference)}@"
     digests = (one.removeprefix(prefix) for one in sorted(found.digests) if one.startswith(prefix))
     return next((digest for digest in digests if _DIGEST.fullmatch(digest)), "")
 
 
 def _looks(reference: str, asks: bool) -> tuple[Call, ...]:
-    """``asks``: what its registry has for it, too."""
+    """With ``asks`` also the call that asks the registry for the tag's digest."""
     here = Call("look_docker", ("image", reference, "-"))
     return (here, Call("look_moved", (reference,))) if asks else (here,)
 
 
 def _tag(report: HostReport, reference: str, found: Image, parts: tuple[str, ...] = ()) -> str:
-    """What the registry has for a tag, against what the host has: the image, or one of its platforms' (``parts``)
-    where docker has pushed only that, for it has no others."""
+    """Compares what the registry has for a tag with the host's image. Where the image lacks some platforms, docker may
+    have pushed a single platform: ``parts`` are the digests of its platforms."""
     answer = report.get("moved", reference)
     if answer is None:
         return "the registry was not asked"
@@ -259,14 +259,14 @@ def _tag(report: HostReport, reference: str, found: Image, parts: tuple[str, ...
 
 
 def digest_in_registry(report: HostReport, reference: str) -> str:
-    """The digest that a registry said a tag has; empty where it was not asked, or did not say."""
+    """The digest that a registry reported for a tag; empty where it was not asked, or did not report one."""
     answer = report.get("moved", reference)
     _, said = _answer(answer[0]) if answer is not None else ("", None)
     return _digest(said or {})
 
 
 def _digest(said: dict[str, Any]) -> str:
-    """The digest in a registry's answer; empty for what is none."""
+    """The digest in a registry's answer; empty where the answer has no valid one."""
     descriptor = said.get("Descriptor")
     digest = str(descriptor.get("digest")) if isinstance(descriptor, dict) else ""
     return digest if _DIGEST.fullmatch(digest) else ""

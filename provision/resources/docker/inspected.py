@@ -1,4 +1,4 @@
-"""How a look reports what docker has: its own JSON, a thing a line, and its own words for what is not there."""
+"""How a look reports docker's objects: docker's own JSON, one object a line, and its message for a missing object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provision.remote.uploads import content, full_name
 from provision.resources.obstacle import Unfixable
 
 Kind = Literal["container", "image", "network", "volume"]
-#: How docker's client says that there is none (docker/cli, "No such"; moby's own words for networks and volumes).
+#: How docker's client reports a missing object (docker/cli, "No such"; moby's own messages for networks and volumes).
 _MISSING = re.compile(r"no such (container|image|object|network|volume)|network .* not found", re.IGNORECASE)
 
 #: A repository and the hash of a manifest (distribution/reference, "digested-reference"; OCI image-spec, "Digests").
@@ -23,7 +23,7 @@ _DIGESTED = re.compile(r"(?:<none>|[A-Za-z0-9][A-Za-z0-9._:/\[\]-]*)@(?:<none>|[
 
 
 class Image(Struct, frozen=True):
-    """An image of the host's: its id, the names and digests that it has, and what it gives its containers."""
+    """An image on the host: its id, its names and digests, and the config that its containers get."""
 
     id: str
     tags: frozenset[str]
@@ -33,7 +33,7 @@ class Image(Struct, frozen=True):
 
     @property
     def content(self) -> str:
-        """What it is made of, in the words of an archive (:mod:`provision.remote.uploads`)."""
+        """A description of its content, in the form that archives have too (:mod:`provision.remote.uploads`)."""
         return content(self.layers, self.config)
 
     @property
@@ -47,7 +47,7 @@ def thing(report: HostReport, kind: Literal["network", "volume"], name: str) -> 
 
 
 def container(report: HostReport, name: str) -> tuple[dict[str, Any], tuple[str, ...], str] | None:
-    """What it is, its variables (``NAME=value``) without the secret ones, and the hash of those."""
+    """A container's JSON, its variables (``NAME=value``) without the secret ones, and the hash of the secret ones."""
     if (others := report.get("docker", "container")) is not None:
         _lines(others[0])
     found = report.get("container", name)
@@ -58,8 +58,8 @@ def container(report: HostReport, name: str) -> tuple[dict[str, Any], tuple[str,
 
 
 def image(report: HostReport, reference: str) -> Image | None:
-    """The image that a name stands for on the host. Raises :class:`Unfixable` where docker reports a digest that is
-    none: a lock file, or a step, would have it."""
+    """The image that a name stands for on the host. Raises :class:`Unfixable` where docker reports an invalid digest:
+    it would be written to a lock file, or used in a step."""
     wanted = {familiar(reference), f"{repository(reference)}@{reference.partition('@')[2]}"}
     for one in _objects(report, "image"):
         tags = frozenset(one.get("RepoTags") or [])
@@ -72,7 +72,7 @@ def image(report: HostReport, reference: str) -> Image | None:
 
 
 def familiar(reference: str) -> str:
-    """As docker lists it: without Docker Hub's own prefix, and with a tag."""
+    """The name as docker lists it: without Docker Hub's own prefix, and with a tag."""
     return full_name(reference)
 
 
@@ -96,9 +96,9 @@ def _objects(report: HostReport, kind: str) -> tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=256)
 def _lines(text: str) -> tuple[dict[str, Any], ...]:
-    """Raises :class:`Unfixable` where docker said anything but what there is, and that there is none."""
+    """Raises :class:`Unfixable` for a line that is neither an object nor the message for a missing object."""
     objects = []
-    # Not at other ends of lines, which JSON may hold as they are.
+    # Split only at newlines: JSON may contain other line separators.
     for line in text.split("\n"):
         if line.startswith("{"):
             objects.append(_parsed(line))

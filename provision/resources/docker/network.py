@@ -1,4 +1,4 @@
-"""A network of docker's; or none."""
+"""A docker network; or its absence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Network(Struct, frozen=True):
         return (f"network {self.name}",)
 
     def want(self) -> State:
-        """Where no subnet is declared docker chooses one."""
+        """Where no subnet is declared docker chooses one, and it is not compared."""
         one = self.declared
         wanted = {
             "driver": one.driver,
@@ -46,7 +46,7 @@ class Network(Struct, frozen=True):
         return (Call("look_docker", ("network", self.name, "-")),)
 
     def seen(self, report: HostReport) -> State:
-        """Options and labels are docker's alone to tell: values that are not declared so are not shown."""
+        """Options and labels can be read only through docker's socket: a value that is not declared is not shown."""
         found = thing(report, "network", self.name)
         if found is None:
             return {}
@@ -65,7 +65,7 @@ class Network(Struct, frozen=True):
 
 
 class NoNetwork(Struct, frozen=True):
-    """Declared absent; or made by a play that no longer declares it."""
+    """Declared absent, or made by a play that no longer declares it."""
 
     name: str
 
@@ -92,7 +92,7 @@ class NoNetwork(Struct, frozen=True):
 
 
 class NetworkBefore(Struct, frozen=True):
-    """A network as it was before a run: ``words`` are those that make it so, a word a line."""
+    """A network as it was before a run: ``words`` are those of the command that made it, one word a line."""
 
     name: str
     words: str
@@ -135,7 +135,7 @@ def _state(found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "driver": found["Driver"],
         "internal": "yes" if found["Internal"] else "no",
-        # What the daemon adds by itself is none of ours (moby: com.docker.network.*).
+        # Options that the daemon adds are not compared (moby: com.docker.network.*).
         "options": _shown({key: value for key, value in (found.get("Options") or {}).items() if key not in _ITS_OWN}),
         "labels": _shown(found.get("Labels") or {}),
         "subnet": subnet.get("Subnet") or "",
@@ -143,7 +143,7 @@ def _state(found: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-#: moby: network/network_mode and the defaults that `docker network create` writes down.
+#: moby: network/network_mode and the defaults that `docker network create` stores.
 _ITS_OWN = {"com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"}
 
 
@@ -175,7 +175,7 @@ def _told(words: str, when: str) -> Withheld:
 
 
 def _before(seen: State) -> str:
-    """How it was made, a word a line, for the host to put it back."""
+    """The words of the command that makes it, one word a line, for the host to restore it."""
     words = _words(
         seen["driver"],
         seen["internal"] == "yes",

@@ -1,4 +1,4 @@
-"""A volume of docker's; or none, with all that was in it."""
+"""A docker volume; or its absence, together with its data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Volume(Struct, frozen=True):
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """It is data: it goes by ``absent`` alone."""
+        """A volume is data: only ``absent`` removes it."""
         return ()
 
     def want(self) -> State:
@@ -45,7 +45,7 @@ class Volume(Struct, frozen=True):
             return {}
         return {
             "driver": found["Driver"],
-            # A network file system's options have its password.
+            # The options of a network file system contain its password.
             "options": disclosure.pairs(found.get("Options") or {}, self.declared.options, report.salt),
             "labels": disclosure.pairs(found.get("Labels") or {}, self.declared.labels, report.salt),
         }
@@ -83,7 +83,7 @@ class NoVolume(Struct, frozen=True):
         return (Call("look_docker", ("volume", self.name, "-")),)
 
     def seen(self, report: HostReport) -> State:
-        going = report.get("going", self.name) is not None  # with the end of this very run
+        going = report.get("going", self.name) is not None  # this run removes it at its end
         return {"volume": "absent" if going or thing(report, "volume", self.name) is None else "with its data"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:

@@ -1,19 +1,18 @@
-"""The jinja2 that renders everything a project may have written: sandboxed, bounded, and blind to secrets.
+"""The jinja2 environment for everything that a project may have written: sandboxed, bounded, and blind to secrets.
 
-**Sandboxed.** A template sees data and nothing else. Of each type it can reach the attributes that
-:mod:`~provision.text.sandbox.reach` names, no others; it can call macros, jinja2's own helpers and the methods named
-there.
+**Sandboxed.** A template sees only data. It can reach the attributes that :mod:`~provision.text.sandbox.reach` lists
+for each type, and no others. It can call macros, jinja2's own helpers and the methods listed there.
 It changes nothing that another host's templates see. jinja2's sandbox alone is not enough: it hides names that begin
 with an underscore, but a pydantic model has public methods that read files and unpickle bytes.
 
-**Bounded.** Loops, calls and filters count as steps; the size of a text, a list or a number is checked before it is
+**Bounded.** Loops, calls and filters count as steps. The size of a text, a list or a number is checked before it is
 made.
 
-**Blind.** In a template a secret is a token (:mod:`provision.secrets.secret`). What would work on its characters would
-deploy a mangled token, so it is refused. Every operation of the language is intercepted; on a text that holds a
-token only those are allowed that pass it on as it is. The syntax tree is changed for what jinja2 compiles to
+**Blind.** In a template a secret is a token (:mod:`provision.secrets.secret`). An operation on its characters would
+deploy a mangled token, so it is refused. Every operation of the language is intercepted. On a text that holds a token,
+only operations that pass the text on unchanged are allowed. The syntax tree is changed where jinja2 compiles to
 Python's operators (comparisons, slices, loops, ``~``, unpacking). The filters of
-:mod:`~provision.text.sandbox.encoders` make another secret of a secret, whose value is computed when a script is made.
+:mod:`~provision.text.sandbox.encoders` make another secret from a secret; its value is computed when a script is made.
 """
 
 from provision.text.sandbox.blind import unknown

@@ -1,5 +1,5 @@
-"""Filters of Ansible that inventories use much. A regular expression is bounded by what it may cost: Python's engine
-tries one way after the other, and ``(a+)+`` has more of them for thirty letters than can be tried in an hour.
+"""Filters of Ansible that inventories use often. The possible cost of a regular expression is limited: Python's engine
+tries one way to match after the other. ``(a+)+`` has more ways for thirty letters than it can try in an hour.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from provision.text.sandbox.bounds import Refused, room, step
 
 _QUANTIFIER = re.compile(r"[*+?]|\{\d*,?\d*\}")
-#: True and false in text, as Ansible's filter ``bool`` takes them.
+#: The texts for true and false in Ansible's filter ``bool``.
 _TRUE, _FALSE = ("yes", "on", "1", "true", "y", "t"), ("no", "off", "0", "false", "n", "f")
 
 
 def _expression(pattern: object, text: str, ignorecase: bool, multiline: bool) -> re.Pattern[str]:
-    """Compiled, and its worst cost counted as steps: with k quantifiers there are so many ways to divide the text among
-    them. Raises :class:`Refused` for one whose cost grows faster."""
+    """The compiled expression. Its worst cost is counted as steps: that many ways exist to divide the text among its
+    quantifiers. Raises :class:`Refused` for an expression whose cost grows faster."""
     what = str(pattern)
     repeats = _repeats(what)
     step(1 + (len(text) + 1) ** (repeats + 1) // math.factorial(repeats + 1))
@@ -30,7 +30,7 @@ def _expression(pattern: object, text: str, ignorecase: bool, multiline: bool) -
 
 
 def _repeats(pattern: str) -> int:
-    """How many quantifiers it has. Raises :class:`Refused` for a repeated group that itself repeats or chooses."""
+    """The number of quantifiers. Raises :class:`Refused` for a repeated group with a quantifier or an alternative."""
     count, at, in_class = 0, 0, False
     #: per open group: whether it has a quantifier or an alternative
     groups: list[bool] = [False]
@@ -47,7 +47,7 @@ def _repeats(pattern: str) -> int:
             at += 1
             continue
         if character == "[":
-            # A bracket right behind the beginning belongs to the class.
+            # A bracket directly after the beginning belongs to the class.
             at += 1 + len(re.match(r"\^?\]?", pattern[at + 1 :])[0])  # type: ignore[index]  # it always matches
             in_class, closed = True, None
             continue
@@ -96,7 +96,7 @@ def regex_replace(
 
 
 def regex_search(value: Any, pattern: Any, *groups: str, ignorecase: bool = False, multiline: bool = False) -> Any:
-    """The match, or the groups that are named as ``\\1`` or ``\\g<name>``; nothing (None) where it does not match."""
+    """The match, or the groups that are named as ``\\1`` or ``\\g<name>``; None where nothing matches."""
     text = str(value)
     match = _expression(pattern, text, ignorecase, multiline).search(text)
     if match is None:

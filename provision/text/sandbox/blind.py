@@ -1,4 +1,4 @@
-"""Secrets in templates: which values hold one, and the refusal of what would work on a token's characters."""
+"""Secrets in templates: which values hold one, and the refusal of operations on a token's characters."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ WORKING = ("b64encode", "quote", "to_json", "tojson", "urlencode")
 
 
 def _veiled(value: object) -> bool:
-    """Whether it is a text with a secret in it, not only a list of such."""
+    """Whether it is a text with a secret in it. A list of such texts does not count."""
     return isinstance(value, str) and secret.holds(value)
 
 
 def _names(text: str) -> str:
-    """The secrets in a text, as they are called."""
+    """The names of the secrets in a text."""
     return ", ".join(dict.fromkeys(piece.split(":")[1] for piece, token in secret.split(text) if token)) or "unknown"
 
 
 def blind(what: str, *values: object) -> None:
-    """Refuse ``what`` on values with a secret anywhere in them."""
+    """Refuse ``what`` where a value has a secret anywhere in it."""
     for value in values:
         if text := measured(value):
             raise _refusal(what, text)
 
 
 def through(what: str, value: object) -> None:
-    """Refuse ``what`` on a text with a secret; a list of such may be gone through."""
+    """Refuse ``what`` on a text with a secret; iteration over a list of such texts is allowed."""
     if _veiled(value):
         raise _refusal(what, str(value))
 
@@ -40,7 +40,7 @@ def _refusal(what: str, text: str) -> Refused:
 
 
 def unknown(text: str) -> bool:
-    """Whether something in ``text`` begins as a token does and stands for no secret of this process."""
+    """Whether ``text`` contains the beginning of a token that stands for no secret of this process."""
     return secret.marked(text) and any(secret.marked(piece) for piece, token in secret.split(text) if not token)
 
 

@@ -1,4 +1,4 @@
-"""How much a template may do: steps, and the size of what an operation makes, checked before it is made."""
+"""Limits of what a template may do: its steps, and the size of a result, checked before the result is made."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from jinja2 import utils
 from provision.secrets import secret
 from provision.text import limits
 
-#: Bits of the largest whole number that an operator may make. Python turns no more than 4,300 digits into text.
+#: Bits of the largest whole number that an operator may make. Python converts at most 4,300 digits to text.
 _BITS = 8192
 
 
-#: Characters of a text that count as one value more.
+#: Number of characters of a text that count as one more value.
 _TEXT_OF_A_VALUE = 64
 
 
-#: Characters that a width, an indentation or a precision may ask for.
+#: The largest width, indentation or precision, in characters.
 WIDTH = 10_000
 
 
-#: What is gone through, besides mappings.
+#: The types that a template can iterate over, besides mappings.
 LISTS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
 
 
 class Refused(jinja2.TemplateRuntimeError):
-    """What a template may not do; ``hint`` says what it can do instead."""
+    """An operation that a template may not do; ``hint`` says what it can do instead."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class Refused(jinja2.TemplateRuntimeError):
 
 
 class _Steps(threading.local):
-    """How many steps the rendering that this thread is at has left."""
+    """The steps that are left for the current rendering of this thread."""
 
     left = 0
     depth = 0
@@ -53,11 +53,11 @@ class _Steps(threading.local):
         self.depth -= 1
 
 
-#: ``with BOUNDED:`` around a rendering; those that it leads to (variables) take their steps from the same number.
+#: ``with BOUNDED:`` around a rendering. The renderings inside it (of variables) take their steps from the same number.
 BOUNDED = _Steps()
 
 
-#: Steps that the call of a macro, and the rendering of another template, count as: they take as long.
+#: Steps for the call of a macro, and for the rendering of another template: they take about as long.
 CALL = 10
 
 
@@ -72,13 +72,13 @@ def too_much(what: str, limit: limits.Limit) -> Refused:
 
 
 def room(what: str, length: int) -> None:
-    """Before a text of ``length`` characters is made."""
+    """Check the limit before a text of ``length`` characters is made."""
     if length > limits.of(limits.TEXT):
         raise too_much(f"{what} makes", limits.TEXT)
 
 
 def room_for(what: str, count: int) -> None:
-    """Before a list of ``count`` values is made."""
+    """Check the limit before a list of ``count`` values is made."""
     if count > limits.of(limits.NODES):
         raise too_much(f"{what} makes", limits.NODES)
 
@@ -89,7 +89,7 @@ def width(what: str, *numbers: object) -> None:
 
 
 class _Survey:
-    """Goes through a value, each part once however often it stands there: its size, and a text that holds a secret."""
+    """Measures a value, and finds a text in it that holds a secret. Visits a part once, however often it occurs."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -97,7 +97,7 @@ class _Survey:
         self._most, self._deepest = limits.of(limits.NODES), limits.of(limits.DEPTH)
 
     def size(self, value: object, depth: int = 0) -> int:
-        """The number of values in it, each counted as often as it stands there; a long text counts as more of them."""
+        """The number of values in it, each counted as often as it occurs; a long text counts as several values."""
         if isinstance(value, str):
             if not self.text and secret.holds(value):
                 self.text = value
@@ -112,7 +112,7 @@ class _Survey:
         elif isinstance(value, utils.Cycler):
             parts = value.items
         elif isinstance(value, utils.Namespace):
-            # Its own attributes are the template's variables; it keeps them under the name that Python mangles.
+            # Its own attributes are the template's variables, under the name that Python has mangled.
             parts = object.__getattribute__(value, "_Namespace__attrs").values()
         else:
             return 1
@@ -139,7 +139,7 @@ def measured(value: object) -> str:
 
 
 def is_model(value: object) -> bool:
-    """pydantic's; without importing it."""
+    """Whether it is a pydantic model; works without an import of pydantic."""
     return hasattr(type(value), "model_fields")
 
 
@@ -148,7 +148,7 @@ def numbers(text: str) -> list[int]:
 
 
 def percent(what: str, text: str, values: object) -> None:
-    """Bound what ``text % values`` makes."""
+    """Check the size of the result of ``text % values``."""
     specs = re.findall(r"%(?:\([^()]*\))?([-+ #.*\d]*)", text)
     if any("*" in spec for spec in specs) or re.search(r"%\([^()]*\(", text):
         raise Refused(f"{what} takes no width from a variable, and no name with a parenthesis")
@@ -172,8 +172,8 @@ def product(what: str, operator: str, left: Any, right: Any) -> None:
             room_for(what, len(one) * times)
 
 
-#: What a filter or a method makes of its arguments at most, in characters; those that make no more than they get
-#: are not here.
+#: The largest result of a filter or method, in characters, by its arguments. Those whose result is never larger than
+#: their input are not listed.
 GROWTH: dict[str, Callable[..., int]] = {
     "replace": lambda text, old, new, *rest: len(text) + str(text).count(old) * len(str(new)),
     "wordwrap": lambda text, width=79, break_long_words=True, wrapstring=None, *rest: (
@@ -186,7 +186,7 @@ GROWTH: dict[str, Callable[..., int]] = {
 }
 
 
-#: Filters and methods whose whole numbers are widths: nothing needs large ones.
+#: Filters and methods whose whole numbers are widths: none of them needs large numbers.
 WIDTHS = {
     "center",
     "indent",

@@ -33,7 +33,7 @@ def _base64(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For every part of a URL, so unlike jinja2's own ``/`` too: a password may have one."""
+    """Encoded for every part of a URL. Unlike jinja2's own filter it also encodes ``/``: a password may have one."""
     return urllib.parse.quote(text.encode("utf-8", "surrogateescape"), safe="")
 
 
@@ -47,7 +47,7 @@ def _urlencode(value: Any) -> str:
 
 
 def _form(value: Any) -> str:
-    """A key or a value of a query."""
+    """A key or a value of a URL's query."""
     text = shown('filter "urlencode"', value)
     return derived("urlencode", text, _quoted) if secret.holds(text) else urllib.parse.quote_plus(text)
 
@@ -56,7 +56,7 @@ _jinja_urlencode = jinja2.filters.FILTERS["urlencode"]
 
 
 def _json_in(text: str) -> str:
-    """Between the quotes of a JSON string."""
+    """The text as it is between the quotes of a JSON string."""
     return json.dumps(text)[1:-1]
 
 
@@ -66,7 +66,7 @@ def _json_in_html(text: str) -> str:
 
 @jinja2.pass_environment
 def _tojson(environment: jinja2.Environment, value: Any, indent: int | None = None) -> str:
-    """jinja2's: keys sorted, and safe in HTML."""
+    """As jinja2's filter: keys sorted, and safe in HTML."""
     options = {**environment.policies["json.dumps_kwargs"], **({} if indent is None else {"indent": indent})}
 
     def dumps(value: Any) -> str:
@@ -76,7 +76,7 @@ def _tojson(environment: jinja2.Environment, value: Any, indent: int | None = No
 
 
 def _to_json(value: Any, indent: int | None = None, sort_keys: bool = False) -> str:
-    """Ansible's: plain JSON, keys in their order."""
+    """As Ansible's filter: plain JSON, with keys in their order."""
 
     def dumps(value: Any) -> str:
         return json.dumps(value, indent=indent, sort_keys=sort_keys)
@@ -85,7 +85,7 @@ def _to_json(value: Any, indent: int | None = None, sort_keys: bool = False) -> 
 
 
 def _json(kind: str, value: Any, indent: object, dumps: Callable[[Any], str], encode: Callable[[str], str]) -> str:
-    """JSON in which each secret is one that is encoded for the string that it stands in."""
+    """JSON in which each secret is replaced by a secret that is encoded for its JSON string."""
     width(f'filter "{kind}"', indent, len(indent) if isinstance(indent, str) else 0)
     if not measured(value):
         return dumps(value)
@@ -102,7 +102,7 @@ def _json(kind: str, value: Any, indent: object, dumps: Callable[[Any], str], en
 
     text = dumps(encoded(value))
     for token in tokens:
-        # JSON has escaped the token's quotation marks.
+        # The JSON encoder has escaped the token's quotation marks.
         text = text.replace(encode(token), token)
     return text
 

@@ -1,4 +1,4 @@
-"""The environment itself: attributes, items, calls and arithmetic go through it."""
+"""The sandbox's environment: attributes, items, calls and arithmetic of a template pass through it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _CALLABLE = (
 
 def _range(*args: int) -> range:
     found = range(*args)
-    # Not len(): that is an error for a number of more than 63 bits.
+    # Not len(): it raises an error for a number of more than 63 bits.
     if (found.stop - found.start) // found.step > jinja2.sandbox.MAX_RANGE:
         raise Refused(f"range() has more than {jinja2.sandbox.MAX_RANGE:,} numbers")
     return found
 
 
 class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
-    """The environment of every template that is not provision's own page of HTML."""
+    """The environment of all templates except provision's own HTML page."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
@@ -75,7 +75,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         return reachable(obj, attr)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """``obj.attribute``: of a mapping, its item unless it is one of the methods that a template may use."""
+        """``obj.attribute``. For a mapping this is the item, unless the name is a method that a template may use."""
         if isinstance(obj, str):
             through(f'".{attribute}"', obj)
         if reachable(obj, attribute):
@@ -95,7 +95,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """``obj[argument]``, else the attribute of that name."""
+        """``obj[argument]``, or else the attribute of that name."""
         if isinstance(obj, str):
             through("an index []", obj)
         blind("a key in []", argument)
@@ -122,7 +122,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         lists = (list, tuple)
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             room(what, len(left) + len(right))
-            # Markup would escape the other text, which a token would not feel.
+            # str() removes Markup, which would escape the other text but not the value behind a token.
             return str(left) + str(right)
         if operator == "+" and isinstance(left, lists) and isinstance(right, lists):
             room_for(what, len(left) + len(right))
@@ -137,7 +137,7 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         step(CALL)
         if isinstance(__obj, jinja2.runtime.LoopContext) and args:
-            # The loop within a recursive one.
+            # The inner loop of a recursive loop.
             args = (each(args[0], getattr(__obj._iterable, "shape", None)), *args[1:])
         elif isinstance(__obj, (types.MethodType, types.BuiltinMethodType)):
             return __self._method(__context, __obj, args, kwargs)

@@ -1,6 +1,6 @@
-"""jinja2's filters and tests, each guarded: what it would do to a secret is refused, what it makes is bounded.
+"""jinja2's filters and tests, each guarded: work on a secret's characters is refused, and results have a limited size.
 
-Any that is not named here is taken to work on characters, and so is one that a later jinja2 brings.
+A filter or test that is not named here, or that a later jinja2 adds, is assumed to work on characters.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _sorted_dict(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
     blind(what, args[0] if by_value else list(args[0]) if isinstance(args[0], dict) else args[0])
 
 
-#: How far each filter goes into what it is given. Any other one is taken to work on characters: :func:`_all_blind`.
+#: What each filter reads of its input. For all others :func:`_all_blind` assumes that they read characters.
 _PASSING = ("default", "d", "string", "join", *ENCODERS)
 
 
@@ -68,7 +68,7 @@ _FILTERS: dict[str, Check] = {
 _COMPARING = ("sort", "unique", "groupby", "min", "max", "sum")
 
 
-#: Tests of what a value is, whatever stands in it.
+#: Tests of a value's type, which do not depend on its content.
 _OF_TYPE = (
     *("defined", "undefined", "none", "boolean", "false", "true", "integer", "float", "number", "string"),
     *("mapping", "sequence", "iterable", "callable"),
@@ -88,7 +88,7 @@ def _string(value: Any) -> Any:
 
 
 def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -> Callable[..., Any]:
-    """A filter or test that is checked before it works."""
+    """A filter or test whose arguments are checked before it runs."""
     what = f'{kind} "{name}"'
     skip = 1 if hasattr(function, "jinja_pass_arg") else 0
     growth = GROWTH.get(name)
@@ -110,7 +110,7 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
 
 
 def _comparing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that compares items: only what it compares must hold no secret."""
+    """A filter that compares items: only the values that it compares must hold no secret."""
     what = f'filter "{name}"'
     signature = inspect.signature(function)
 
@@ -147,7 +147,7 @@ def tests(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
         name: _guarded("test", name, function, _anything if name in _OF_TYPE else _all_blind)
         for name, function in given.items()
     }
-    # jinja2 has each of them under several names: its function is the same.
+    # jinja2 has several names for each of them, all with the same function.
     names = {given[word]: word for word in ("eq", "ne", "gt", "ge", "lt", "le", "in")}
     words = {"ge": "gteq", "le": "lteq"}
     for name, function in given.items():

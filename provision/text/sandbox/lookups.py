@@ -1,8 +1,8 @@
-"""``lookup('env', NAME)`` and ``lookup('file', PATH)``, as Ansible has them. Any other lookup is refused by its name.
+"""``lookup('env', NAME)`` and ``lookup('file', PATH)``, as in Ansible. Any other lookup is refused by its name.
 
-A variable of the environment whose name says that it is secret, and a file with a private key or of Ansible Vault, are
-secrets: the template gets a token. A project that is only linted reads neither the environment nor a file outside of
-it: what its templates come to is shown.
+Two kinds of values are secrets, so the template gets a token: a variable of the environment whose name says that it is
+secret, and a file with a private key or of Ansible Vault. A project that is only linted reads neither the environment
+nor a file outside of it, because the output shows the results of its templates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from provision.text.sandbox.blind import blind
 from provision.text.sandbox.bounds import Refused, step
 
 _STEPS = 1000
-#: A name of a secret, unless it is that of a place or a person.
+#: The name of a secret, unless it names a place or a person.
 _SECRET_NAME = re.compile(
     r"(?!.*_(?:PATH|FILE|DIR|FOLDER|USER|NAME|ID|HOST|PORT)$).*(?:PASS|PWD$|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE|AUTH)",
     re.IGNORECASE,
@@ -34,14 +34,14 @@ _CONFINED: list[bool] = [False]
 
 
 def confine(yes: bool) -> None:
-    """From now on templates read nothing outside of the project."""
+    """Set whether templates are limited to the project, and read nothing outside of it."""
     _CONFINED[:] = [yes]
 
 
 @jinja2.pass_context
 def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: Any) -> Any:
-    """The value of each term, with commas between several. A secret variable that the environment has not is undefined,
-    so ``default`` can stand in. Raises :class:`Refused`."""
+    """The value of each term, joined by commas. A secret variable that the environment does not have is undefined, so
+    that ``default`` can replace it. Raises :class:`Refused`."""
     step(_STEPS)
     blind("lookup", name, *terms, *options.values())
     kind = str(name).removeprefix("ansible.builtin.")
@@ -94,7 +94,7 @@ def _file(name: str, raw: Any, options: dict[str, Any]) -> str:
 
 
 def _found(path: Path, places: list[Path]) -> Path | None:
-    """As Ansible looks for it: in ``files/`` next to the playbook, next to it, next to the inventory."""
+    """Searches as Ansible does: in ``files/`` next to the playbook, next to the playbook, next to the inventory."""
     if path.is_absolute():
         return path if path.is_file() else None
     tried = [folder / path for place in places for folder in (place / "files", place)]

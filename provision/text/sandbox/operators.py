@@ -1,4 +1,4 @@
-"""Comparisons, ``~``, slices, loops and unpacking: what jinja2 would compile to Python's own operators."""
+"""Comparisons, ``~``, slices, loops and unpacking, which jinja2 would compile to Python's own operators."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _compared(word: str, left: Any, right: Any) -> Any:
     sign, work = _OPERATORS[word]
     if "in" in word and isinstance(right, Iterator):
         right = list(right)
-    # Whether a secret is none or a number depends on no character of it.
+    # Whether a secret is none or a number does not depend on its characters.
     by_type = word in ("eq", "ne") and any(value is None or isinstance(value, (int, float)) for value in (left, right))
     if not by_type:
         # Of a mapping only the keys are compared.
@@ -42,7 +42,7 @@ def _compared(word: str, left: Any, right: Any) -> Any:
 
 
 def _compare(left: Any, *operands: Any) -> Any:
-    """``a < b <= c``: pairs of an operator and what stands behind it."""
+    """``a < b <= c``: pairs of an operator and its right operand."""
     result: Any = True
     for word, right in zip(operands[::2], operands[1::2], strict=True):
         result = _compared(word, left, right)
@@ -73,7 +73,7 @@ Shape = tuple[Any, ...] | None
 
 
 def _unpack(value: Any, shape: Shape) -> Any:
-    """``value``, which is about to be assigned to several names, as ``shape`` says."""
+    """``value``, before it is assigned to several names as ``shape`` says."""
     if shape is not None:
         through("unpacking", value)
         if isinstance(value, (list, tuple)):
@@ -83,7 +83,7 @@ def _unpack(value: Any, shape: Shape) -> Any:
 
 
 class Each:
-    """What a loop goes through: each item is a step, and is checked before it is unpacked."""
+    """The values of a loop: each item is a step, and is checked before it is unpacked."""
 
     def __init__(self, values: Any, shape: Shape) -> None:
         self.values, self.shape = values, shape
@@ -102,7 +102,7 @@ def each(values: Any, shape: Shape) -> Any:
     return values if isinstance(values, jinja2.Undefined) else Each(values, shape)
 
 
-#: What the syntax tree is changed to use. No template can name them: a filter's name has no exclamation mark.
+#: The filters that the changed syntax tree uses. A template cannot name them: its filters have no exclamation mark.
 INTERNAL: dict[str, Callable[..., Any]] = {
     "compare!": _compare,
     "concat!": _concat,

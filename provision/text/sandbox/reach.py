@@ -27,7 +27,7 @@ _OF_DATES = _words(
     " days seconds total_seconds"
 )
 _OF_LOOPS = _words("index index0 revindex revindex0 first last length depth depth0 previtem nextitem cycle changed")
-#: Type -> what a template may reach of it; the first type that fits counts. Of any other type it is nothing.
+#: Type -> the attributes that a template may reach; the first matching type counts. All other types have none.
 _ATTRIBUTES: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
     (str, _TEXT),
     (Mapping, _words("get items keys values copy")),
@@ -46,7 +46,7 @@ _ATTRIBUTES: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
 _OWN = (utils.Namespace, jinja2.environment.TemplateModule)
 
 
-#: Methods that pass on what they are given, and look at no character of it: type -> names.
+#: Methods that return values unchanged, and read no character of them: type -> names.
 CARRYING: tuple[tuple[type, frozenset[str]], ...] = (
     (Mapping, _words("items keys values copy")),
     (list, _words("copy")),

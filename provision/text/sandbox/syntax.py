@@ -1,4 +1,4 @@
-"""The change of the syntax tree by which the sandbox gets hold of Python's own operators."""
+"""The change of the syntax tree that lets the sandbox intercept Python's own operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _shape(target: nodes.Node) -> Shape:
 
 
 class Intercepting(NodeTransformer):
-    """Puts a filter of :data:`INTERNAL` in the place of what jinja2 would compile to Python's own operators."""
+    """Replaces what jinja2 would compile to Python's own operators by a filter of :data:`INTERNAL`."""
 
     def _by(self, name: str, node: nodes.Node, *arguments: nodes.Expr) -> nodes.Filter:
         first, *rest = arguments

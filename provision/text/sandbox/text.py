@@ -16,12 +16,12 @@ from provision.text.sandbox.bounds import Refused, is_model, numbers, room, too_
 _IN_TEXT = "Python's form of a list or mapping, as text,"
 
 
-#: What has a form as text that means something in a file.
+#: Types whose text form means something in a file.
 _DATA = (int, float, bytes, dict, list, tuple, set, frozenset, date, time, timedelta)
 
 
 def shown(what: str, value: object) -> str:
-    """``value`` as it stands in text. A list is written as Python writes it, so a secret in one is refused."""
+    """``value`` as text. A list is written as Python writes it, so a secret in a list is refused."""
     if isinstance(value, str):
         return str(value)
     _check_shown(what, value)
@@ -32,7 +32,7 @@ def _check_shown(what: str, value: object) -> None:
     if value is None or isinstance(value, (int, float, jinja2.Undefined)):
         return
     if not isinstance(value, _DATA) and not is_model(value):
-        # A view of a mapping, a namespace: Python's form of it means nothing in a file, and may show what is in it.
+        # A view of a mapping, a namespace: Python's text form means nothing in a file, and may show the content.
         raise Refused(
             f"a {type(value).__name__} cannot be written as text", "of what is gone through, | list makes a list"
         )
@@ -40,7 +40,7 @@ def _check_shown(what: str, value: object) -> None:
 
 
 def joined(values: Iterable[object], separator: str = "") -> str:
-    """All of them as one text."""
+    """All values as one text."""
     pieces: list[str] = []
     length, gap, most = 0, len(separator), limits.of(limits.TEXT)
     for value in values:
@@ -53,14 +53,14 @@ def joined(values: Iterable[object], separator: str = "") -> str:
 
 
 def finalized(value: Any) -> Any:
-    """What a template file puts into its text."""
+    """A value as a template file inserts it into its text."""
     if not isinstance(value, str):
         _check_shown(_IN_TEXT, value)
     return value
 
 
 class _Formatter(jinja2.sandbox.SandboxedFormatter):
-    """``str.format`` whose fields go through the sandbox, and whose widths are bounded."""
+    """``str.format`` whose fields pass through the sandbox, and whose widths are limited."""
 
     length = 0
 
@@ -73,7 +73,7 @@ class _Formatter(jinja2.sandbox.SandboxedFormatter):
 
 
 class Format:
-    """A text's ``format`` or ``format_map``, to be called."""
+    """The ``format`` or ``format_map`` of a text, as a callable."""
 
     def __init__(self, environment: jinja2.Environment, text: str, of_map: bool) -> None:
         self.environment, self.text, self.of_map = environment, text, of_map
