@@ -59,7 +59,7 @@ folder_put() { # PATH OWNER GROUP MODE
 }
 
 # The directory that this shell is in, whose name another account can change. It may be any directory of root's that was
-# moved there, so its owner is never changed.
+# moved there, so provision never gives it to another account.
 folder_own() { # OWNER GROUP MODE
     case $1 in
         "$enter_user" | "$enter_uid") ;;

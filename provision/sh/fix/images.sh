@@ -42,7 +42,7 @@ image_push() { # REFERENCE
 }
 
 # An image has one id in docker's own store and another one in containerd's. An archive without an index names only the
-# first: then docker's own name identifies the loaded image.
+# first: then the image's tag, or the id that docker load prints, identifies the loaded image.
 image_load() { # REFERENCE BLOB keep|- TAG ID...: keep what a later step loads from too
     load_name=$1 load_blob=$run_blobs/$2 load_keep=$3 load_tag=$4
     shift 4

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# How to reach the directory of a file that is changed. An account that can change names in a directory of the path can
-# put a symbolic link there at any moment, also between a check and the write. So the script does not check a path and
-# then use it. It changes into each directory, which pins the directory even if its name changes later. It checks the
-# directory from within. Then it uses names of one component only, which system calls such as rename(2) and unlink(2) do
-# not follow.
+# How to reach the directory of a file that is changed. Another account may be able to change names in a directory of the
+# path. It can put a symbolic link there at any moment, also between a check and the write. So the script does not check
+# a path and then use it. It changes into each directory, which pins the directory even if its name changes later. It
+# checks the directory from within. Then it uses names of one component only, which system calls such as rename(2) and
+# unlink(2) do not follow.
 #
 # Where root alone can write in all directories from / on, no name can be exchanged: one stat checks all of them.
 
@@ -119,8 +119,8 @@ place_enter() { # NAME make|-
     [ -n "$place_id" ] || place_id=$(exec stat -c %d:%i -- . 3>&-) || fail "$PWD cannot be read"
     enter_from=$place_id
     cd -P -- "./$1" || fail "$place_path: $PWD/$1 cannot be entered"
-    # The parent of the new directory must be the directory that the shell came from, and that directory must have the
-    # new one by this name, not as a link. Both are true for no place outside of that directory.
+    # The parent of the new directory must be the directory that the shell came from. That directory must have the new
+    # one by this name, not as a link. No place outside of that directory fulfils both conditions.
     enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced meanwhile"
     enter_here=${enter_seen%%"$nl"*}
     place_id=${enter_here%% *}
