@@ -1,4 +1,4 @@
-# make demo and make test are the two commands; the rest are their parts.
+# make demo and make test are the two main commands; the other targets are their parts.
 SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
@@ -11,7 +11,7 @@ SUBMAKE := $(MAKE) --no-print-directory
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
 	locks bench bench-full bench-lint bench-misbehaving bench-pulls release lock clean
 
-# The virtual environment: provision and what its developers need. It needs Python with venv, and no root.
+# The virtual environment: provision and the tools of its developers. It needs Python with venv, and no root.
 setup: $(VENV)/ready
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -23,11 +23,11 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m compileall -q provision # as an installation does
 	touch $@
 
-# What the lab and the checks need of a Debian machine; without root it says what is missing.
+# The packages that the lab and the checks need on a Debian machine; without root it reports the missing ones.
 machine:
 	scripts/machine-setup
 
-# First the machine: a fresh Debian has no venv.
+# The machine comes first: a fresh Debian has no venv.
 demo: machine
 	$(SUBMAKE) setup
 	scripts/demo
@@ -57,8 +57,8 @@ package: setup
 	scripts/package $(VENV)/package
 	$(BIN)/twine check --strict $(VENV)/package/*
 
-# Everything that a release consists of, in dist/: wheel, sdist, SBOM, release notes and checksums. Uploads nothing. Two
-# builds of one commit are byte for byte the same.
+# All files of a release, in dist/: wheel, sdist, SBOM, release notes and checksums. Uploads nothing. Two builds of one
+# commit are identical byte for byte.
 release: setup
 	scripts/release
 
@@ -66,7 +66,7 @@ release: setup
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 
-# The pages that are made from the code: the reference, a page for each lint rule, the table of distributions.
+# The pages that are generated from the code: the reference, a page for each lint rule, the table of distributions.
 docs: setup
 	$(BIN)/python -m docsite.reference docs
 	$(BIN)/python -m provision.distros.pages docs/distributions.md
@@ -82,23 +82,23 @@ docs-serve: setup
 screens: setup
 	$(BIN)/python -m docsite.screens
 
-# Molecule's scenarios alone: on a Debian host, and on one with a kernel of its own.
+# Molecule's scenarios alone: on a Debian host, and on one with its own kernel.
 molecule: setup
 	scripts/molecule
 
-# Runs broken off at every step, on real hosts, in every way: N of them (300 when not given); and a virtual machine
+# Runs that are interrupted at every step, on real hosts, in every way: N of them (default 300). And a virtual machine
 # whose power is cut after every step, and whose clock jumps.
 torture: setup
 	$(BIN)/python -m pytest tests/lab/test_torture.py -s --timeout 0 --injections $(or $(N),300)
 
-# Eight takers of one lock at once, in every shell, with flock(1) and without: N rounds (1,000 when not given).
+# Eight takers of one lock at once, in every shell, with flock(1) and without: N rounds (default 1,000).
 locks: setup
 	$(BIN)/python -m pytest -q tests/test_lock.py -s -k never_hold --timeout 0 --lock-rounds $(or $(N),1000)
 
 bench: setup
 	$(BIN)/python -m bench
 
-# Beside its peers (they get an environment of their own), case by case, with a table and a plot.
+# Compare with the peers (in an environment of their own), case by case, with a table and a plot.
 bench-full: setup
 	$(BIN)/python -m bench.full
 
@@ -106,11 +106,11 @@ bench-full: setup
 bench-lint: setup
 	$(BIN)/python -m bench.lint
 
-# 1,000 names, of which a tenth misbehave: what the others pay.
+# 1,000 names, of which a tenth misbehave: the cost for the others.
 bench-misbehaving: setup
 	$(BIN)/python -m bench.misbehaving
 
-# 20 hosts pull 50 MB from one registry, bounded and not.
+# 20 hosts pull 50 MB from one registry, with a bound and without.
 bench-pulls: setup
 	$(BIN)/python -m bench.pulls
 

@@ -1,1 +1,1 @@
-"""Speed, as a ratio to a floor in the same run: ``make bench``."""
+"""Benchmarks: speed as a ratio to a floor in the same run: ``make bench``."""

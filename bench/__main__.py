@@ -1,7 +1,8 @@
-"""``make bench``: 20 lab hosts that are already right; our apply against a bare paramiko login + ``true`` on each.
+"""``make bench``: provision's apply on 20 lab hosts that are in the desired state, compared with the floor.
 
-Whole processes, alternating in one run, medians. Connections and execs are counted by the hosts' own sshd.
-Writes ``bench/result.json``. Nothing here asserts a time: a busy machine makes slow numbers, not wrong ones.
+The floor is a bare paramiko login and ``true`` on each host. Whole processes, alternating in one run, medians. The
+hosts' own sshd counts connections and execs. Writes ``bench/result.json``. Nothing here asserts a time: a busy machine
+makes slow numbers, not wrong ones.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "9"))
 
 
 def compared(found: dict[str, list[Sample]], ours: str, floor: str) -> dict[str, float]:
-    """Medians of both, and the median and the ends of the ratios pair by pair."""
+    """The medians of both, and the median and the extremes of the ratios of pairs."""
     mine, theirs = found[ours], found[floor]
     ratios = [a.wall / b.wall for a, b in zip(mine, theirs, strict=True)]
     return {
@@ -40,7 +41,7 @@ def spread(result: dict[str, float]) -> str:
 
 
 def over_ssh(lab: Lab, names: list[str]) -> list[str]:
-    """The same suites over testinfra's own ``ssh://`` backend, by plain pytest."""
+    """The same suites over testinfra's own ``ssh://`` backend, with plain pytest."""
     config = lab.store.lab(lab.name) / "ssh_config"
     config.write_text(f"Host *\n  User root\n  IdentityFile {lab.store.key}\n  UserKnownHostsFile {lab.known_hosts}\n")
     hosts = ",".join(f"ssh://{lab.record(name).address}" for name in names)
@@ -62,7 +63,7 @@ def main() -> None:
         apply = Contender("apply", [program, "apply", "--yes", "-i", inventory])
         floor = Contender("login + true", [python, "-m", "bench.floor", inventory])
         first = once(apply).wall
-        time.sleep(10)  # what the installation has left to do in the background
+        time.sleep(10)  # the installation has background work left
         result = compared(by_turns([apply, floor], ROUNDS), apply.name, floor.name)
         connections, execs = logins.cost(lab, names, apply)
         help_, nothing = Contender("--help", [program, "--help"]), Contender("pass", [python, "-c", "pass"])

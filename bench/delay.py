@@ -1,4 +1,4 @@
-"""A slow line: ports of this machine that pass on to hosts, and let every byte wait for half a round trip each way."""
+"""A slow line: ports of this machine that forward to hosts and delay every byte by half a round trip each way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """What is read is written ``delay`` seconds later, however much is on its way already."""
+    """Write what is read ``delay`` seconds later, without a limit of the bytes on the way."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -34,14 +34,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, d
 
 @contextmanager
 def slow_lines(addresses: Sequence[str], round_trip: float) -> Iterator[dict[str, int]]:
-    """Address -> port of 127.0.0.1. ``round_trip`` is in seconds; making a connection takes one too, as it would."""
+    """Address -> port of 127.0.0.1. ``round_trip`` is in seconds. Making a connection takes one too, as on a real
+    line."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def listen(address: str) -> tuple[asyncio.Server, int]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # Cut off by leave() below: asyncio's streams would print that as an error.
+            # leave() below cancels this: asyncio's streams would print that as an error.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(round_trip)
                 far_reader, far_writer = await asyncio.open_connection(address, 22)
@@ -62,7 +63,7 @@ def slow_lines(addresses: Sequence[str], round_trip: float) -> Iterator[dict[str
             loop.call_soon_threadsafe(server.close)
 
         async def leave() -> None:
-            """Whoever is still on the line is cut off."""
+            """Disconnect every client that is still connected."""
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in others:
                 task.cancel()

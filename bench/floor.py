@@ -1,4 +1,4 @@
-"""The floor: a bare paramiko login and ``true`` on every host, with the same socket options as ours.
+"""The floor: a bare paramiko login and ``true`` on every host, with the same socket options as provision.
 
 Run as a whole process: ``python -m bench.floor INVENTORY [THREADS [COMMAND]]``. Host keys are verified here too.
 """

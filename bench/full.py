@@ -1,8 +1,8 @@
-"""``make bench-full``: beside its peers, case by case, by turns in one run.
+"""``make bench-full``: provision compared with its peers, case by case, alternating in one run.
 
-Every contender is a whole process and has the same result declared; that it leaves the same on the hosts is checked.
-Prints a table of medians and ratios against targets, writes ``bench/full.json`` and ``docs/performance.svg``.
-``CASES=a,b`` runs some of them.
+Every contender is a whole process with the same declared result; the bench checks that all leave the same state on the
+hosts. Prints a table of medians and ratios compared with targets. Writes ``bench/full.json`` and
+``docs/performance.svg``. ``CASES=a,b`` runs some of the cases.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PYTHON = sys.executable
 PROVISION = str(Path(PYTHON).parent / "provision")
-#: Ansible's hostname asks hostnamed, which ends when it is idle; to start it on 20 hosts that share two cores can take
-#: longer than D-Bus waits (25 s). Here it is up already, and stays: nobody else asks it.
+#: Ansible's hostname module asks hostnamed, which ends when it is idle. Its start on 20 hosts that share two cores can
+#: take longer than D-Bus waits (25 s). This command starts it before the run and keeps it up: no other program asks it.
 _HOSTNAMED = (
     "mkdir -p /run/systemd/system/systemd-hostnamed.service.d"
     " && printf '[Service]\nEnvironment=SYSTEMD_EXIT_ON_IDLE=0\n'"
@@ -43,7 +43,7 @@ _HOSTNAMED = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: what was measured, the number, what it is held against, and whether that is kept."""
+    """A row of the table: what was measured, the number, its target, and whether the number meets the target."""
 
     case: str
     what: str
@@ -58,7 +58,7 @@ class Row:
 
 
 def at_most(case: str, what: str, value: float, bound: float | None, unit: str = "x") -> Row:
-    """Without a bound it is told, and held against nothing."""
+    """Without a bound the number is reported, and compared with nothing."""
     if bound is None:
         return Row(case, what, value, unit)
     return Row(case, what, value, unit, f"<= {bound:g} {unit}", value <= bound)
@@ -73,7 +73,8 @@ def at_least(case: str, what: str, value: float, bound: float | None, unit: str 
 def peers_by_us(
     case: str, found: dict[str, list[Sample]], pyinfra: float | None = None, ansible: float | None = None
 ) -> list[Row]:
-    """How many times as long as ours the peers take, and at least should. Ansible has run but once."""
+    """The times of the peers divided by the time of provision, and the least that the ratio should be. Ansible runs
+    only once."""
     mine = found["provision"]
     return [
         at_least(case, "pyinfra / provision", ratio(found["pyinfra"], mine), pyinfra),
@@ -82,7 +83,7 @@ def peers_by_us(
 
 
 def costs(case: str, found: dict[str, list[Sample]]) -> list[Row]:
-    """The medians of everybody, to the last byte."""
+    """The medians of every contender, to the last byte."""
     rows = []
     for name, samples in found.items():
         cpu, peak, wire = (median(samples, of) for of in ("cpu", "peak", "wire"))
@@ -96,13 +97,13 @@ class Bench:
         self.lab, self.folder = lab, folder
         self.hosts = lab.names(HOSTS)
         self.base = Project(lab, folder / "base", self.hosts, HOSTS)
-        # Twenty hosts share the cores of this machine; two have one each, as the hosts of a fleet do.
+        # Twenty hosts share the cores of this machine; two hosts have one core each, as the hosts of a fleet do.
         self.pair = Project(lab, folder / "pair", self.hosts[:2], 2)
-        # What differs from one change to the next.
+        # The values that differ from one change to the next.
         self.count = count()
 
     def prepare(self) -> None:
-        """Docker on all of them, by ourselves; and Python, which Ansible needs there."""
+        """Install Docker on all hosts, with provision; and Python, which Ansible needs there."""
         engine = {
             "package_mirror": mirror.URL,
             "fingerprint": keys.fingerprint(self.lab.store),
@@ -116,10 +117,10 @@ class Bench:
         once(Contender("prepare", argv))
         self.base.everywhere(_HOSTNAMED)
         once(self.base.ours())
-        time.sleep(10)  # what the installation has left to do in the background
+        time.sleep(10)  # the installation has background work left
 
     def a(self) -> list[Row]:
-        """Already right."""
+        """In the desired state."""
         floor, ours, pyinfra = self.base.floor(), self.base.ours(), self.base.pyinfra()
         found = by_turns([floor, ours, pyinfra, self.base.fabric()], ROUNDS)
         self._same("pyinfra", self.base)
@@ -156,7 +157,7 @@ class Bench:
             sys.exit(f"{who} leaves the hosts in {len(states)} different states: {states}")
 
     def b(self) -> list[Row]:
-        """One key of daemon.json changed: one that a reload serves, and one that needs a restart."""
+        """One key of daemon.json changed: one that needs a reload, and one that needs a restart."""
         rows = [
             *self._reload(self.base, "b, reload", 3, 30),
             *self._restart(self.base, "b, restart", 1.2),
@@ -181,14 +182,14 @@ class Bench:
         return [
             *costs(case, found),
             *peers_by_us(case, found, pyinfra, ansible),
-            # What nobody can be faster than: a login, and nothing but the reload.
+            # The lower bound for every contender: a login, and only the reload.
             Row(case, "pyinfra / login + reload", ratio(found["pyinfra"], floor), "x"),
             Row(case, "provision / login + reload", ratio(found["provision"], floor), "x"),
         ]
 
     def _restart(self, project: Project, case: str, bound: float | None = None) -> list[Row]:
         restart = Contender("docker's own restart", project.floor_of("systemctl restart docker"))
-        # Three starts in a minute are all that docker's unit allows.
+        # docker's unit allows only three starts in a minute.
         forget = "systemctl reset-failed docker"
         project.everywhere(forget)
 
@@ -202,15 +203,15 @@ class Bench:
         return [*costs(case, found), at_most(case, "provision / docker's own", times, bound)]
 
     def c(self) -> list[Row]:
-        """Bare to done, against the slowest host's own package transactions in that very run. No host waits here for
-        docker to have run for a while (``health.steady``): that is declared, and no work."""
+        """From a bare host to the end, compared with the slowest host's own package transactions in the same run. No
+        host waits here until docker has run for a while (``health.steady``): that wait is declared, and is not work."""
         rows, names = [], self.hosts[:5]
         (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
         play["spec"]["engine"]["health"] = {"steady": 0}
         whole_play = self.folder / "bare.yml"
         whole_play.write_text(yaml.safe_dump([play]))
         for number in range(2):
-            # Some of the very hosts, bare: more of them than there are would be more than a machine's inotify allows.
+            # Some of the same hosts, made bare: a second set of hosts would exceed a machine's limit of inotify.
             self.lab.down(names)
             self.lab.up(dict.fromkeys(names, "trixie"))
             argv = [PROVISION, "apply", "--yes", "--no-lint", "--json", "-l", ",".join(names)]
@@ -242,7 +243,7 @@ class Bench:
         return rows
 
     def d(self) -> list[Row]:
-        """Already right, many names over the same hosts."""
+        """In the desired state, many names for the same hosts."""
         open_files()
         rows, per_host = [], {}
         for names, rounds in ((100, 3), (500, 2), (1000, 2)):
@@ -274,7 +275,7 @@ class Bench:
         return rows
 
     def e(self) -> list[Row]:
-        """Already right, over a slow line."""
+        """In the desired state, over a slow line."""
         rows = []
         for milliseconds in (50, 200):
             with slow_lines(self.base.addresses, milliseconds / 1000) as ports:
@@ -289,7 +290,7 @@ class Bench:
         return rows
 
     def f(self) -> list[Row]:
-        """The proof."""
+        """Verification."""
         argv = [PROVISION, "verify", "-i", str(self.base.folder / "inventory.yml"), str(self.base.folder / "site.yml")]
         verify = Contender("verify", [*argv, "--suite", "settings", "--suite", "daemon"])
         found = by_turns([self.base.ours(), verify], ROUNDS)
@@ -303,7 +304,7 @@ class Bench:
         return [*costs("g", found), at_most("g", "1000 hosts rendered and linted", median(found["lint"]), 1, "s")]
 
     def h(self) -> list[Row]:
-        """The first thing that anybody sees."""
+        """The first output that a user sees."""
         contenders = [
             Contender("python -c pass", [PYTHON, "-c", "pass"]),
             Contender("--help", [PROVISION, "--help"]),

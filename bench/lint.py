@@ -1,6 +1,6 @@
 """``make bench-lint``: 1,000 daemon.json files in one call of ``provision lint``, compared with a call for one file.
 
-The files are those of the linter's tests (broken ones too), over and over. Nothing here asserts a time.
+The files are those of the linter's tests (broken ones too), repeated. Nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.measure import ROOT, Contender, by_turns, median
 
 FILES = int(os.environ.get("FILES", "1000"))
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
-#: Seconds that the issue allows for all files.
+#: The time that the issue allows for all files, in seconds.
 TARGET = 2.0
 
 

@@ -1,4 +1,4 @@
-"""Connections and execs that a command costs a host, as the hosts' own sshd has logged them."""
+"""Connections and execs that a command costs a host, as logged by the hosts' own sshd."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def cost(lab: Lab, names: Sequence[str], contender: Contender) -> tuple[float, f
     before = _logged(lab, names)
     once(contender)
     after = _logged(lab, names)
-    # One connection and one exec of the difference is our own question.
+    # One connection and one exec of the difference are the bench's own query.
     connections, execs = (sum(b[of] - a[of] - 1 for a, b in zip(before, after, strict=True)) for of in (0, 1))
     return connections / len(names), execs / len(names)
 
 
 def _logged(lab: Lab, names: Sequence[str]) -> list[tuple[int, int]]:
-    """What each has logged until now, the one that asks included."""
+    """The counts in each host's log until now, including the query itself."""
     count = "grep -c 'Accepted publickey'; journalctl -q -o cat | grep -c 'Starting session: command'"
 
     def ask(name: str) -> tuple[int, int]:

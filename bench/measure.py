@@ -1,4 +1,5 @@
-"""What a whole process costs: wall and CPU seconds, peak memory, bytes on the lab's bridge; and contenders by turns."""
+"""The cost of a whole process: wall and CPU seconds, peak memory, bytes on the lab's bridge; and contenders in
+turns."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command line; ``before`` puts the hosts into the state that it is to begin with. ``ends`` are the exit codes
-    that are no failure."""
+    """A command line. ``before`` puts the hosts into the state that the command starts from. ``ends`` are the exit
+    codes that are no failure."""
 
     name: str
     argv: Sequence[str]
@@ -48,11 +49,11 @@ def _wire() -> int:
 
 
 def once(contender: Contender, number: int = 0) -> Sample:
-    """It must succeed, or the comparison ends here."""
+    """Run the contender once. It must succeed, or the comparison ends here."""
     if contender.before is not None:
         contender.before(number)
     environment = {**os.environ, **(contender.environment or {})}
-    # All are installed and have run before, as an operator's have: nobody compiles himself anew.
+    # All contenders are installed and have run before, as an operator's have: none compiles itself again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as out:
         before, begin = _wire(), time.perf_counter()
@@ -68,8 +69,8 @@ def once(contender: Contender, number: int = 0) -> Sample:
 
 
 def by_turns(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Sample]]:
-    """One after the other, round by round: what the machine does meanwhile hits all of them alike. A first round
-    warms up, and does not count."""
+    """Run one after the other, round by round: a disturbance of the machine affects all of them alike. The first round
+    warms up and does not count."""
     found: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
@@ -84,11 +85,11 @@ def median(samples: Sequence[Sample], of: str = "wall") -> float:
 
 
 def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], of: str = "wall") -> float:
-    """The median of the ratios, pair by pair."""
+    """The median of the ratios of pairs."""
     return float(statistics.median(getattr(a, of) / getattr(b, of) for a, b in zip(ours, theirs, strict=True)))
 
 
 def open_files(limit: int = 65536) -> None:
-    """Room for a connection to each of a thousand names."""
+    """Raise the limit of open files, for a connection to each of a thousand names."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, hard), hard))

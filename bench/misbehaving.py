@@ -1,9 +1,10 @@
-"""``python -m bench.misbehaving``: 1,000 names, a tenth of which freeze, drip, drop or never answer; what others pay.
+"""``python -m bench.misbehaving``: 1,000 names, a tenth of which freeze, drip, drop or never answer; the cost for the
+other hosts.
 
-The healthy names are a few lab hosts, many times over; the bad ones are real peers that behave badly: an sshd whose
-commands never end, one with a full ``MaxStartups``, a port that drops SYNs, one that closes at the banner, one that
-sends a byte a second. With and without them by turns, in one process: when the last healthy host was done, when the
-run was, and how many threads and file descriptors there were before and after.
+The healthy names are a few lab hosts, repeated many times. The bad names are real peers: an sshd whose commands never
+end, one with a full ``MaxStartups``, a port that drops SYNs, one that closes at the banner, one that sends a byte a
+second. Runs with and without them alternate in one process. Measured: when the last healthy host was done, when the run
+was done, and the numbers of threads and file descriptors before and after.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ROOT = Path(__file__).parent.parent
 
 @contextmanager
 def dropping_syns() -> Iterator[int]:
-    """A port whose queue is full: the kernel drops what else knocks (tcp(7), tcp_abort_on_overflow)."""
+    """A port whose queue is full: the kernel drops further connections (tcp(7), tcp_abort_on_overflow)."""
     with socket.socket() as server, ExitStack() as fillers:
         server.bind((GATEWAY, 0))
         server.listen(0)
@@ -58,7 +59,7 @@ def dropping_syns() -> Iterator[int]:
 
 @contextmanager
 def answering(answer: bytes, pause: float) -> Iterator[int]:
-    """A port that sends ``answer`` a byte every ``pause`` seconds, and closes."""
+    """A port that sends one byte of ``answer`` every ``pause`` seconds, and closes."""
     stop = threading.Event()
 
     def talk(peer: socket.socket) -> None:
@@ -93,7 +94,7 @@ def answering(answer: bytes, pause: float) -> Iterator[int]:
 
 @contextmanager
 def sshds(lab: Lab, name: str) -> Iterator[tuple[int, int]]:
-    """Two more sshds on a lab host: one whose commands never end, and one that takes nobody else in."""
+    """Two more sshds on a lab host: one whose commands never end, and one that accepts no second client."""
     address = lab.record(name).address
     script = (
         "/usr/sbin/sshd -p 2201 -o 'ForceCommand sleep 100000' -o MaxStartups=500 -o PidFile=/run/frozen.pid; "
@@ -101,14 +102,14 @@ def sshds(lab: Lab, name: str) -> Iterator[tuple[int, int]]:
     )
     subprocess.run([*lab.ssh(name), script], check=True)
     with socket.create_connection((address, 2202)) as holder:
-        holder.recv(1)  # the one login that it takes, which never goes on
+        holder.recv(1)  # the only login that it accepts, which never completes
         yield 2201, 2202
     subprocess.run([*lab.ssh(name), "pkill -F /run/frozen.pid; pkill -F /run/full.pid; pkill sleep"], check=False)
 
 
 @dataclass
 class Seen:
-    """What a run told: when each host ended (seconds from its begin), and how."""
+    """The events of a run: when each host ended (seconds from the begin of the run), and how."""
 
     begin: float = field(default_factory=time.monotonic)
     ends: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -120,7 +121,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Run:
-    """When the last healthy host was done and when all was (seconds), how all ended; threads and descriptors left."""
+    """When the last healthy host was done and when all were done (seconds); how all ended; the threads and descriptors
+    left."""
 
     healthy: float
     whole: float
@@ -143,13 +145,13 @@ def plan(inventory: Path, playbook: Path, forks: int) -> Run:
 
 
 def left() -> tuple[int, int]:
-    """Threads and file descriptors, when those that are about to end have ended."""
+    """The numbers of threads and file descriptors, after those that are about to end have ended."""
     time.sleep(1.0)
     return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
 
 def inventories(lab: Lab, names: list[str], ports: dict[str, tuple[str, int]], folder: Path) -> tuple[Path, Path]:
-    """All names, and the healthy ones alone. The bad ones stand among the others, not at an end."""
+    """All names, and the healthy ones alone. The bad names are mixed with the others, not at an end."""
     hosts: dict[str, dict[str, object]] = {}
     addresses = [lab.record(name).address for name in names]
     for number in range(NAMES):
@@ -192,7 +194,7 @@ def main() -> None:
                 "dripping": (GATEWAY, stack.enter_context(answering(b"SSH-2.0-drip\r\n" * 99, 1.0))),
             }
             every, good = inventories(lab, names, ports, folder)
-            plan(good, folder / "site.yml", 50)  # what is read and compiled once
+            plan(good, folder / "site.yml", 50)  # read and compile once
             before = left()
             rounds = [
                 (plan(good, folder / "site.yml", 50), plan(every, folder / "site.yml", 50)) for _ in range(ROUNDS)

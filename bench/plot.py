@@ -1,4 +1,4 @@
-"""The comparison as a picture: bars of wall time by case, on a scale of tens."""
+"""The comparison as a picture: bars of wall time by case, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 _WIDTH, _LEFT, _BAR = 820, 290, 16
 _COLOURS = {
     **dict.fromkeys(("provision", "verify", "lint", "--help", "--version", "--completion"), "#1a7f5a"),
-    # What nobody can be faster than.
+    # The lower bound for every contender.
     **dict.fromkeys(
         ("login + true", "login + reload", "docker's own restart", "package transactions", "python -c pass"), "#8a8f98"
     ),

@@ -1,4 +1,4 @@
-"""The hosts and what is declared of them: the same five things for everybody, and a form of it for each contender."""
+"""The hosts and their declared state: the same five things for all contenders, in a form for each of them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bench.measure import Contender
 from provision.lab import cgroups
 from provision.lab.labs import Lab
 
-#: What the hosts are called; the same for all, so that many names can be one host.
+#: The names of the hosts. They are the same for all, so that many names can be one host.
 NAME = "bench"
 SYSCTL = "net.ipv4.ip_forward = 1\n"
-#: How the state of a host is told, to see that everybody leaves the same.
+#: The command that reports the state of a host, to check that every contender leaves the same state.
 _STATE = (
     "hostname; cat /etc/sysctl.d/90-bench.conf /etc/docker/daemon.json | sha256sum;"
     " dpkg-query -W docker-ce; systemctl is-active docker; systemctl is-enabled docker"
@@ -27,7 +27,7 @@ _STATE = (
 
 
 class Project:
-    """A folder with everything in it; ``names`` may be many times as many as there are hosts."""
+    """A folder with all files; ``names`` may be many times the number of hosts."""
 
     def __init__(self, lab: Lab, folder: Path, hosts: Sequence[str], names: int, ports: dict[str, int] | None = None):
         self.lab, self.folder, self.hosts = lab, folder, list(hosts)
@@ -85,7 +85,7 @@ class Project:
         (self.folder / "inventory.py").write_text(f"hosts = {rows!r}\n")
 
     def _known(self) -> Path:
-        """Host keys by where the hosts are reached."""
+        """Host keys by the addresses at which the hosts are reached."""
         if not self.ports:
             return self.known_hosts
         lines = []
@@ -106,12 +106,13 @@ class Project:
         return Contender("login + true", self.floor_of("true", threads))
 
     def floor_of(self, command: str, threads: int = 20) -> list[str]:
-        """A login to each, and one command."""
+        """A login to each host, and one command."""
         return [sys.executable, "-m", "bench.floor", str(self.folder / "inventory.yml"), str(threads), command]
 
     def pyinfra(self, how: str = "reloaded", before: Callable[[int], None] | None = None) -> Contender:
         data = [f"wanted_name={NAME}", f"files={self.folder}", f"how={how}"]
-        # sshd begins to drop whoever comes while ten have yet to log in (MaxStartups), and pyinfra comes but once.
+        # sshd begins to drop further clients while ten have not logged in yet (MaxStartups), and pyinfra connects only
+        # once.
         parallel = min(len(self.names), 8 * len(self.hosts))
         argv = [str(peers.environment() / "pyinfra"), "-y", "--parallel", str(parallel)]
         argv += [word for pair in data for word in ("--data", pair)]
@@ -121,7 +122,7 @@ class Project:
     def ansible(
         self, how: str = "reloaded", before: Callable[[int], None] | None = None, facts: bool = False
     ) -> Contender:
-        """``facts`` are gathered by Ansible unless it is told not to; none of these tasks needs one."""
+        """Ansible gathers ``facts`` unless its configuration switches that off; none of these tasks needs a fact."""
         argv = [str(peers.environment() / "ansible-playbook"), "-i", str(self.folder / "inventory.yml")]
         argv += ["-f", str(len(self.names)), "-e", f"files={self.folder} how={how} wanted_name={NAME}"]
         argv += ["-e", "ansible_python_interpreter=/usr/bin/python3", str(peers.HERE / "site.ansible.yml")]
@@ -139,7 +140,7 @@ class Project:
         return Contender("fabric, five questions", [*argv, str(self.folder / "inventory.yml")])
 
     def states(self) -> set[str]:
-        """The states that the hosts are in, which should be one."""
+        """The states of the hosts, which should be one."""
         return set(self.everywhere(_STATE))
 
     def everywhere(self, command: str) -> list[str]:

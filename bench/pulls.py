@@ -1,6 +1,6 @@
-"""``make bench-pulls``: 20 hosts pull a 50 MB image from one registry, through a bounded pool and without a bound.
+"""``make bench-pulls``: 20 hosts pull a 50 MB image from one registry, with a bounded pool and without a bound.
 
-By turns in one run, whole processes. How many hosts pulled at once is read from the registry's own log. Writes
+Both alternate in one run, as whole processes. The registry's own log shows how many hosts pulled at once. Writes
 ``bench/pulls.json``.
 """
 
@@ -30,7 +30,7 @@ PORT = 5000
 
 
 class Bench:
-    """A registry and the hosts that pull from it, as one project."""
+    """A registry and the hosts that pull from it, in one project."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab, self.folder = lab, folder
@@ -76,13 +76,13 @@ class Bench:
         return time.perf_counter() - begin
 
     def forget(self) -> None:
-        """The clients have never seen the image."""
+        """Remove the image from the clients, so that none has seen it."""
         with ThreadPoolExecutor(max_workers=4) as pool:
             command = "docker image prune -af >/dev/null; sync"
             list(pool.map(lambda name: subprocess.run([*self.lab.ssh(name), command], check=True), self.clients))
 
     def round(self, bound: int) -> tuple[float, int]:
-        """Seconds, and the most hosts that pulled at once."""
+        """Seconds, and the largest number of hosts that pulled at once."""
         self.write(bound)
         self.forget()
         begin = float(self.on_registry("date +%s.%N"))
@@ -93,7 +93,7 @@ class Bench:
         return seconds, registry_log.most_at_once(spans)
 
     def on_registry(self, command: str) -> str:
-        """What a command prints on the registry's host."""
+        """The output of a command on the registry's host."""
         done = subprocess.run([*self.lab.ssh(self.registry), command], capture_output=True, text=True, check=True)
         return done.stdout
 

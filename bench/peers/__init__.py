@@ -1,4 +1,4 @@
-"""Peers: what they are asked to do, and the environment that they run in."""
+"""Peers: their tasks, and the environment that they run in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENVIRONMENT = HERE.parent / ".peers"
 
 
 def environment() -> Path:
-    """The folder of their programs; made at first use."""
+    """The folder of their programs; created at first use."""
     ready, wanted = ENVIRONMENT / "ready", (HERE / "requirements.txt").read_text()
     if not ready.exists() or ready.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)

@@ -1,4 +1,4 @@
-"""The look that a person would write with plain fabric: five questions to each host, one after the other."""
+"""The inspection that a person would write with plain fabric: five queries to each host, one after the other."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor

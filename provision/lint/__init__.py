@@ -1,5 +1,5 @@
-"""The linter: what is wrong with a daemon.json, a playbook or a fleet, told offline, before a host is touched.
+"""The linter: faults of a daemon.json, a playbook or a fleet, reported offline, before provision connects to a host.
 
-A rule (``rules``) is an id, a level, a reason and a way out; checks (``daemon_file``, ``checks``, ``consistency``,
-``between_hosts``) yield findings of it; the docs' page of each rule is made from the same text.
+A rule (``rules``) has an id, a level, a reason and a solution. Checks (``daemon_file``, ``checks``, ``consistency``,
+``between_hosts``) yield findings of a rule. The docs' page of each rule is made from the same text.
 """

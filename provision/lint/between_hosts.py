@@ -1,4 +1,4 @@
-"""The hosts among each other: names, addresses, and the networks that docker puts between them."""
+"""Checks across hosts: names, addresses, and the networks that docker creates between them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _machines(configs: list[HostConfig]) -> Iterator[Finding]:
 def _address(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text)
-    except ValueError:  # a name; what it stands for is not known offline
+    except ValueError:  # a name; its address is not known offline
         return None
 
 
@@ -65,12 +65,12 @@ def _networks(config: HostConfig) -> list[Placed]:
         return []
     try:
         return list(declared(written))
-    except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks tell of
+    except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks report
         return []
 
 
 def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
-    """Docker's networks against the addresses of the fleet."""
+    """Compare docker's networks with the addresses of the fleet."""
     hosts = [(address, config) for config in configs if (address := _address(config.host.login.address)) is not None]
     cache: dict[object, list[tuple[Address, HostConfig]]] = {}
     for config in configs:
@@ -90,7 +90,8 @@ def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
 
 
 def _routed(configs: list[HostConfig]) -> Iterator[Finding]:
-    """Where containers keep their addresses on the way to other hosts, no two hosts may give out the same ones."""
+    """Where containers keep their addresses on the way to other hosts, no two hosts may use the same container
+    addresses."""
     seen: list[tuple[Placed, HostConfig]] = []
     for config in configs:
         daemon = (config.spec.engine.daemon if config.spec.engine else None) or {}

@@ -1,5 +1,5 @@
-"""The engine, its registries and package repositories against the rest of the spec: what each part leaves open that
-another brings about."""
+"""The engine, its registries and package repositories compared with the rest of the spec: settings of one part that
+another part requires."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provision.project.host_config import HostConfig
 from provision.text.yamlfile import Map
 
 _FORWARDING = ("net.ipv4.ip_forward", "net/ipv4/ip_forward")
-#: The first engine that keeps images with containerd when it is told nothing (a fresh install of it).
+#: The first engine that keeps images with containerd by default (in a fresh installation).
 _CONTAINERD_STORE = (29, 0)
 
 
@@ -30,8 +30,8 @@ def lint(configs: list[HostConfig]) -> Iterator[Finding]:
 
 
 def _forwarding(config: HostConfig) -> Iterator[Finding]:
-    """dockerd closes the chain only when it is the one that switches forwarding on; with nftables it does neither, and
-    a chain of iptables that drops is in the way of its rules."""
+    """dockerd closes the chain only when dockerd itself switches forwarding on. With nftables it does neither, and an
+    iptables chain that drops packets blocks what the rules of dockerd allow."""
     engine, settings = config.spec.engine, config.source.get("sysctl")
     if engine is None or not isinstance(settings, Map):
         return
@@ -59,7 +59,7 @@ def _stores(config: HostConfig) -> Iterator[Finding]:
 
 
 def _logins(config: HostConfig) -> Iterator[Finding]:
-    """A password for a registry that the daemon may talk to without a certificate."""
+    """A password for a registry that the daemon may contact without a certificate."""
     engine = config.spec.engine
     if engine is None:
         return
@@ -72,7 +72,7 @@ def _logins(config: HostConfig) -> Iterator[Finding]:
 
 
 def _nftables(config: HostConfig) -> Iterator[Finding]:
-    """With nftables dockerd leaves forwarding to the host, and does not start without it."""
+    """With nftables dockerd leaves forwarding to the host, and does not start while forwarding is off."""
     written = daemon_of(config)
     if written is None or written.get("firewall-backend") != "nftables":
         return

@@ -1,4 +1,5 @@
-"""What dockerd of some version makes of a daemon.json: refuses, dies of, ignores, or does and is regretted."""
+"""The effect of a daemon.json on a given version of dockerd: values that it refuses, fails with, ignores, or accepts
+with a drawback."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ from provision.text.yamlfile import Map, closest, locate, nearest
 
 
 def lint_text(path: Path, text: str, engine: Version = NEWEST, *, packaged: bool = False) -> list[Finding]:
-    """Everything wrong with a daemon.json, broken ones too, in the order of its lines.
+    """All faults of a daemon.json, broken files too, in the order of lines.
 
-    ``packaged``: dockerd is known to be started by the packaged unit."""
+    ``packaged``: the packaged unit is known to start dockerd.
+    """
     parsed = loose_json.parse(path, text)
     found = [
         finding(
@@ -35,21 +37,21 @@ def lint_text(path: Path, text: str, engine: Version = NEWEST, *, packaged: bool
     if isinstance(parsed.value, Map):
         found += lint(parsed.value, Target(engine, packaged))
     elif not parsed.faults:
-        # Go decodes null into any type.
+        # Go decodes null into every type.
         level: Level = "warning" if parsed.value is None else "error"
         found.append(finding("DJ003", Where(path, 1), "is not a JSON object", "{ and } around the keys", level))
     return sorted(found, key=lambda one: one.where.line)
 
 
 def _fault_level(fault: loose_json.Fault, engine: Version) -> Level:
-    """Engines before 23 stopped reading at the closing brace; later ones take an empty file for an empty object, and
-    skip a byte order mark."""
+    """Engines before 23 stopped reading at the closing brace. Later engines accept an empty file as an empty object,
+    and skip a byte order mark."""
     harmless = fault.kind == "rest" if engine < (23, 0) else fault.kind in ("empty", "mark")
     return "warning" if harmless else "error"
 
 
 def lint(daemon: Map, target: Target) -> Iterator[Finding]:
-    """The same for one that is already read, from a spec say."""
+    """The same for a daemon.json that is already parsed, from a spec for example."""
     sound = Map(here=daemon.here)
     for name, value in daemon.items():
         faults = list(_key(daemon, name, value, target.engine))
@@ -63,8 +65,8 @@ def lint(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def _meant(daemon: Map, sound: Map, engine: Version) -> Map:
-    """With a near miss (gragh) under the name that was meant, so that its value is checked all the same; and with log
-    options that lack their quotes as the text that they should be."""
+    """The daemon.json with corrected names and texts. A misspelt key (gragh) gets the intended name, so that its value
+    is still checked. A log option without quotes becomes the text that it should be."""
     options = daemon.get("log-opts")
     if "log-opts" not in sound and isinstance(options, Map):
         quoted = Map(
@@ -81,7 +83,7 @@ def _meant(daemon: Map, sound: Map, engine: Version) -> Map:
 
 
 def _meaning(name: str) -> str | None:
-    """The key that a misspelt one stands for today: of a removed one its successor."""
+    """The present key for a misspelt one; for a removed key its successor."""
     word = closest(name, keys())
     return keys()[word].instead if word is not None and keys()[word].instead in keys() else word
 
@@ -93,7 +95,7 @@ def _key(daemon: Map, name: str, value: Any, engine: Version) -> Iterator[Findin
         return
     instead = f"use {key.instead}" if key.instead else ""
     if not key.known_to(engine) and isinstance(value, Map) and all(_passes(inner, engine) for inner in value):
-        # Flattened as the object of an unknown key is, so dockerd sees nothing that it does not know.
+        # Such an object is flattened like that of an unknown key, so dockerd sees no unknown key.
         yield finding("DJ105", where, f"{name} has no effect in {_shown(engine)}", instead)
         return
     if key.until is not None and engine >= key.until:
@@ -123,7 +125,7 @@ def _misfit(daemon: Map, name: str, misfit: shapes.Misfit) -> Finding:
 
 
 def _flattened(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
-    """moby takes the members of an object for keys of their own, unless it is one of a few (flatOptions)."""
+    """moby treats the members of an object as keys of their own, unless the object is one of a few (flatOptions)."""
     if name != "proxies":
         return
     if value is None:
@@ -168,7 +170,7 @@ _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 
 def _passes(name: str, engine: Version) -> bool:
-    """Whether a name that moby takes for a key of its own, out of an object, is known to it."""
+    """Whether moby knows a name that it treats as a key of its own, although it is inside an object."""
     if name in _PROXIES:
         return engine >= (23, 0)
     flag = FLAGS.get(name)
@@ -178,7 +180,7 @@ def _passes(name: str, engine: Version) -> bool:
 
 
 def plain_key(name: str) -> str:
-    """A key as dockerd spells keys: lower case, hyphens, no blanks around it."""
+    """A key in dockerd's spelling: lower case, hyphens, no blanks around it."""
     return name.strip(" ").lower().replace("_", "-")
 
 

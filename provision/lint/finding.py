@@ -1,4 +1,4 @@
-"""One thing that is wrong, and where."""
+"""One fault, and its place."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from provision.errors import Where
 
-#: ``error``: dockerd refuses it, dies of it or can't do what it says; ``warning``: it works, until it is regretted.
+#: ``error``: dockerd refuses it, fails with it or can't do what it says; ``warning``: it works, but has a drawback.
 Level = Literal["error", "warning"]
 
 
 class Rule(Struct, frozen=True):
-    """``why`` and ``instead`` are sentences; ``bad`` and ``good`` are examples; ``source`` is where it is from."""
+    """``why`` and ``instead`` are sentences; ``bad`` and ``good`` are examples; ``source`` names the source of the
+    rule."""
 
     id: str
     name: str
@@ -26,8 +27,8 @@ class Rule(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """``message`` says what is wrong here, ``hint`` the way out of just this; ``level`` may be milder than the rule's
-    (an engine that takes what a later one refuses)."""
+    """``message`` says what is wrong here, ``hint`` is the solution for this place. ``level`` may be lower than the
+    rule's (for an engine that accepts what a later one refuses)."""
 
     rule: Rule
     where: Where

@@ -1,7 +1,7 @@
-"""Mend a daemon.json where there is one right answer; the rest of the file stays as it is, byte for byte.
+"""Correct a daemon.json where there is one right answer; the rest of the file stays as it is, byte for byte.
 
-Syntax is mended only when that makes the whole file JSON that says what the linter read; values get the type that their
-key has, and keys that were renamed their new name.
+Syntax is corrected only when the whole file becomes JSON with the content that the linter read. Values get the type of
+their key, and renamed keys get their new name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARK = "\ufeff"
 
 
 def mended(text: str, engine: Version) -> tuple[str, int]:
-    """The text with every sure correction, and how many there are. To mend what is mended changes nothing."""
+    """The text with every certain correction, and the number of corrections. A second correction changes nothing."""
     mark = _MARK if text.startswith(_MARK) else ""
     body, count = text.removeprefix(_MARK), 0
     for step in (_syntax, _types, _names):
@@ -33,9 +33,9 @@ def mended(text: str, engine: Version) -> tuple[str, int]:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file whole or not at all; a link stays one, and mode and owner stay what they are.
+    """Replace a file completely or not at all. A link stays a link, and mode and owner stay the same.
 
-    Raises :class:`OSError` when the directory cannot be written.
+    Raises :class:`OSError` when the directory can't be written.
     """
     target = path.resolve()
     state = target.stat()
@@ -46,7 +46,7 @@ def write(path: Path, text: str) -> None:
             file.write(text.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
-        with suppress(PermissionError):  # another user's file, in a directory that this one may write
+        with suppress(PermissionError):  # the file of another user, in a directory that this user may write
             os.chown(part, state.st_uid, state.st_gid)
         part.chmod(state.st_mode & 0o7777)
         part.replace(target)
@@ -98,7 +98,8 @@ def _names(parsed: Parsed, text: str, engine: Version) -> Iterator[Edit]:
 
 
 def _new_name(name: str, engine: Version) -> str | None:
-    """What a key is called in this engine; ``None`` when that is its name, or when it is not sure."""
+    """The name of a key in this engine; ``None`` when the key has that name already, or when the name is not
+    certain."""
     key = keys().get(name)
     if key is None:
         plain = plain_key(name)

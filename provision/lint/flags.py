@@ -1,7 +1,7 @@
 """Flags of dockerd's command line whose key in daemon.json has another name, or that have no key.
 
-dockerd looks an unknown key up among its flags, so it accepts these names, and it decodes the file by keys, so it
-ignores them (moby, ``daemon/config/config.go``, ``findConfigurationConflicts``).
+dockerd looks up an unknown key among its flags, so it accepts these names. It decodes the file by keys, so it ignores
+them (moby, ``daemon/config/config.go``, ``findConfigurationConflicts``).
 """
 
 from __future__ import annotations

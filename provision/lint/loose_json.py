@@ -1,6 +1,6 @@
-"""JSON as people break it: read to the end in spite of its faults, so that one fault does not hide the others.
+"""A tolerant JSON parser: it reads to the end in spite of faults, so that one fault does not hide the others.
 
-What it yields is strict all the same: every departure from RFC 8259 is a fault with its place.
+It still reports strictly: every departure from RFC 8259 is a fault with its place.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
 _WORD = re.compile(r"[^\s,:{}\[\]\"'\uff0c\uff1a\uff5b\uff5d\uff3b\uff3d\u201c-\u201f\uff02\u2018\u2019\u3001]+")
 _WORDS = {"true": True, "false": False, "null": None}
 _NEARLY = {"True": True, "False": False, "None": None, "yes": True, "no": False, "on": True, "off": False}
-#: What Python calls them: these words are meant as they stand; "yes" may as well be meant as text.
+#: Python's spellings: these words have one meaning; "yes" may also be meant as text.
 _PYTHON = ("True", "False", "None")
-#: Characters of input methods and word processors, and the one of JSON that each stands for.
+#: Characters of input methods and word processors, and the JSON character that each stands for.
 _WIDE = {
     "\uff0c": (",", "a full-width comma"),
     "\u3001": (",", "an ideographic comma"),
@@ -50,12 +50,12 @@ _BLANKS = {
 }
 
 
-#: A key that is meant as it stands when its quotes are missing.
+#: A key that is clear even without its quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Edit(Struct, frozen=True):
-    """The characters from ``begin`` to ``end`` are replaced by ``text``."""
+    """Replace the characters from ``begin`` to ``end`` by ``text``."""
 
     begin: int
     end: int
@@ -63,8 +63,8 @@ class Edit(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """``kind`` sets apart what some readers take: ``empty`` text, a ``rest`` behind the end, and a byte order ``mark``
-    at the start. ``edits`` remove the fault, where there is one way to do so."""
+    """``kind`` marks faults that some readers accept: ``empty`` text, a ``rest`` after the end, and a byte order
+    ``mark`` at the start. ``edits`` remove the fault, where there is one way to do so."""
 
     where: Where
     column: int
@@ -75,15 +75,15 @@ class Fault(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """Where a member of an object stands in the text: its key, and its value."""
+    """The place of an object's member in the text: its key, and its value."""
 
     key: tuple[int, int]
     value: tuple[int, int]
 
 
 class Parsed(Struct, frozen=True):
-    """``value`` is what was meant, as far as can be told; ``twice`` are keys that stand twice; ``spans`` has the
-    places of all members and items (an item's key is its value)."""
+    """``value`` is the intended value, as far as it is clear. ``twice`` are duplicate keys. ``spans`` has the places of
+    all members and items (an item's key is its value)."""
 
     value: Any
     faults: tuple[Fault, ...]
@@ -116,7 +116,7 @@ class _Reader:
         value = self.value()
         self.blank()
         while self.at < len(self.text) and isinstance(value, Map) and self.text[self.at] in ',"':
-            # A closing brace too early: what follows was meant to be inside.
+            # A closing brace too early: the text that follows belongs inside.
             self.fault(self.at, "the object has ended before this", "take out the } above")
             self.members(value)
             self.blank()
@@ -136,7 +136,7 @@ class _Reader:
             self.at = number.end()
             try:
                 return json.loads(number.group())
-            except ValueError:  # Python reads no integer of more than 4,300 digits
+            except ValueError:  # Python parses no integer of more than 4,300 digits
                 self.fault(begin, "the number is too long", "")
                 return 0
         word = _WORD.match(self.text, self.at)
@@ -155,7 +155,7 @@ class _Reader:
         return word.group()
 
     def nested(self, read: Callable[[], Map | Seq]) -> Map | Seq | None:
-        """One level further down; what is deeper than the limit is not read at all."""
+        """Read one level deeper; a value below the depth limit is not read."""
         if self.depth >= limits.of(limits.DEPTH):
             self.fault(self.at, f"the value is nested {limits.more(limits.DEPTH)}", limits.hint(limits.DEPTH))
             self.at = len(self.text)
@@ -175,7 +175,7 @@ class _Reader:
         return found
 
     def members(self, found: Map) -> bool:
-        """Keys and values up to the closing brace, or to the end of the text (then False)."""
+        """Read keys and values up to the closing brace, or to the end of the text (then False)."""
         comma, end = -1, self.at
         first = not found
         while True:
@@ -235,7 +235,7 @@ class _Reader:
         found.where[key] = place
 
     def item(self, name: str | int, key: tuple[int, int] | None = None) -> Any:
-        """A value inside of an object or a list; its place is kept."""
+        """A value inside an object or a list; its place is recorded."""
         above = self.inside
         self.inside = (*above, name)
         try:
@@ -295,7 +295,7 @@ class _Reader:
         return self.text[begin + 1 : self.at].rstrip().rstrip(",")
 
     def requoted(self, begin: int) -> tuple[Edit, ...]:
-        """Double quotes around a text in single ones, when nothing in it means something else then."""
+        """Double quotes for a text in single quotes, when no character in it then gets another meaning."""
         end = self.text.find("'", begin + 1)
         inner = self.text[begin + 1 : end]
         if end < 0 or any(char in inner for char in '"\\\n'):
@@ -311,7 +311,7 @@ class _Reader:
         return text
 
     def blank(self) -> None:
-        """Blanks, and comments, which JSON has not."""
+        """Skip blanks, and comments, which JSON does not have."""
         while self.at < len(self.text):
             here = self.text[self.at]
             if here in " \t\r\n":
@@ -355,7 +355,7 @@ class _Reader:
         self.text = self.text[:at] + char + self.text[at + 1 :]
 
     def edit(self, text: str) -> Edit:
-        """The character that is read now becomes ``text``."""
+        """Replace the present character by ``text``."""
         return Edit(self.at, self.at + 1, text)
 
     def newline(self, at: int) -> bool:

@@ -1,4 +1,5 @@
-"""Findings for people and for programs: text, JSON, SARIF 2.1.0 (OASIS), GitHub's workflow commands."""
+"""Output formats of findings, for people and for programs: text, JSON, SARIF 2.1.0 (OASIS), GitHub's workflow
+commands."""
 
 from __future__ import annotations
 

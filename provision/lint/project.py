@@ -1,4 +1,4 @@
-"""A whole project: every host's daemon.json where it is written, and the hosts among each other."""
+"""Lint a whole project: every host's daemon.json at its place in the YAML, and the hosts compared with each other."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
-#: Where YAML 1.1 (5.4) ends a line: the places of values are counted so.
+#: The line ends of YAML 1.1 (5.4): the places of values are counted by them.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
-    """Every finding once, however many hosts share the lines; in the order of files and lines."""
+    """Every finding once, even where many hosts share the lines; in the order of files and lines."""
     found = [*_daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
     return ordered([*found, *between_hosts.lint(configs)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:
-    """A project that can't even be read, as a finding."""
+    """A finding for a project that can't be read."""
     key = f"{error.key}: " if error.key else ""
     return finding("PB001", error.where or Where(playbook, 1), f"{key}{error.message}", error.hint)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Without those that their own line asks to ignore (``# provision: ignore=DJ210``), and each once."""
+    """Sort the findings, each once. Without those that a comment in their own line ignores (``# provision:
+    ignore=DJ210``)."""
     kept = {finding: None for finding in findings if finding.rule.id not in _ignored(finding.where)}
     return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))
 
@@ -57,7 +58,7 @@ def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
 
 
 def _declared(configs: list[HostConfig]) -> Iterator[str]:
-    """Names that the fleet gives to its registries and hosts."""
+    """The names of the fleet's registries and hosts."""
     for config in configs:
         yield from (config.host.name, str(config.host.login.address))
         if config.spec.hostname is not None:

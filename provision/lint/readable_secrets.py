@@ -1,4 +1,4 @@
-"""Files that a spec declares: who can read what is in them."""
+"""The files that a spec declares: which users can read their content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def lint(configs: list[HostConfig], context: Context) -> Iterator[Finding]:
 
 
 def _holds_secret(config: HostConfig, context: Context, file: File) -> bool:
-    """In its text as it is written to the host. Text in ``src`` is sent as it is, so no value is put into it."""
+    """Whether the text contains a secret when it is written to the host. Text in ``src`` is sent unchanged, so it
+    contains no secret value."""
     if file.template is not None:
         return holds(context.templates.render(file.template, config.scope))
     return file.content is not None and holds(file.content)

@@ -1,4 +1,4 @@
-"""What the checks have in common: what a daemon.json is for, the items of a value with their places, and levels that
+"""The common parts of the checks: the target of a daemon.json, the items of a value with their places, and levels that
 depend on the engine."""
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ GRAPH_DRIVERS = frozenset(("overlay2", "btrfs", "zfs", "vfs", "fuse-overlayfs", 
 
 
 class Target(Struct, frozen=True):
-    """What a daemon.json is for: the engine; whether dockerd is known to be started by the packaged unit, with its
-    ``-H fd://`` and ``--containerd``; whether it is part of a specification, whose other parts are checked too; and the
-    names of registries and hosts that the fleet declares."""
+    """The target of a daemon.json. The engine. Whether the packaged unit is known to start dockerd, with its ``-H
+    fd://`` and ``--containerd``. Whether it is part of a specification, whose other parts are checked too. The names of
+    registries and hosts that the fleet declares."""
 
     engine: Version = NEWEST
     packaged: bool = False
@@ -34,19 +34,19 @@ class Target(Struct, frozen=True):
 
 
 def daemon_of(config: HostConfig) -> Map | None:
-    """A host's daemon.json as it is written, with its places; ``None`` when its spec has none."""
+    """A host's daemon.json as declared, with its places; ``None`` when its spec has none."""
     engine = config.source.get("engine")
     written = engine.get("daemon") if isinstance(engine, Map) else None
     return written if isinstance(written, Map) else None
 
 
 def since(engine: Version, refused: Version) -> Level:
-    """An error for engines from ``refused`` on; those before it start with it."""
+    """An error for engines from ``refused`` on, a warning for earlier engines, which start with the value."""
     return "error" if engine >= refused else "warning"
 
 
 def each(daemon: Map, key: str) -> Iterator[tuple[Any, Where]]:
-    """The items of a list with their places, or the one value. An item that is null is as if it were empty."""
+    """The items of a list with their places, or the single value. A null item counts as empty."""
     value = daemon.get(key)
     if isinstance(value, Seq):
         yield from (("" if one is None else one, where) for one, where in zip(value, value.where, strict=True))
@@ -55,7 +55,7 @@ def each(daemon: Map, key: str) -> Iterator[tuple[Any, Where]]:
 
 
 def feature(daemon: Map, name: str) -> bool | None:
-    """A feature as it is declared; ``None`` when it is not."""
+    """A declared feature; ``None`` when it is not declared."""
     found = (daemon.get("features") or {}).get(name)
     return found if isinstance(found, bool) else None
 
@@ -64,7 +64,7 @@ def containerd_store(daemon: Map, engine: Version) -> bool:
     """Whether a new installation keeps its images with containerd (moby, daemon/image_store_choice.go)."""
     asked = feature(daemon, "containerd-snapshotter")
     if engine < (23, 0):
-        return False  # the feature is not known yet
+        return False  # the feature does not exist yet
     if asked is not None:
         return asked
     graph_driver = daemon.get("storage-driver") in GRAPH_DRIVERS

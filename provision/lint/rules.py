@@ -1,4 +1,4 @@
-"""Every rule: what the docs' pages are made from, and what findings are of."""
+"""Every rule: the source of the docs' pages and of the findings."""
 
 from __future__ import annotations
 
@@ -748,5 +748,5 @@ RULES = {rule.id: rule for rule in _ALL}
 
 
 def finding(id: str, where: Where, message: str, hint: str = "", level: Level | None = None) -> Finding:
-    """A finding of the rule ``id``, at the rule's level unless it is given."""
+    """A finding of the rule ``id``, at the rule's level unless ``level`` is given."""
     return Finding(RULES[id], where, message, hint, level or RULES[id].level)

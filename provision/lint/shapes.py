@@ -1,7 +1,7 @@
-"""The types of values, nested ones too, as Go's decoder takes them, and what a value of another type should be.
+"""The types of values, nested ones too, as Go's decoder accepts them, and the correct form of a value of another type.
 
 Source: moby v29.7.2, ``daemon/config/config.go``, ``daemon/config/builder.go``, ``daemon/pkg/opts/nri_opts.go``,
-``api/types/system/runtime.go``; encoding/json (a field's name matches in any case, null leaves the default).
+``api/types/system/runtime.go``; encoding/json (a field's name matches in any letter case, null leaves the default).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Fields(Struct, frozen=True):
 
 
 class Either(Struct, frozen=True):
-    """The first shape, or an old form that dockerd still takes."""
+    """The first shape, or an old form that dockerd still accepts."""
 
     first: Shape
     other: Shape
@@ -45,7 +45,7 @@ Shape = Basic | ListOf | TableOf | Fields | Either
 
 
 class Misfit(Struct, frozen=True):
-    """``path`` leads to the value below its key; ``right`` is the value that was meant, as JSON, where that is sure."""
+    """``path`` leads to the value below its key; ``right`` is the intended value, as JSON, where it is certain."""
 
     path: tuple[str | int, ...]
     wanted: str
@@ -78,7 +78,7 @@ _BUILDER = Fields(
     }
 )
 _RUNTIME = Fields({"path": "text", "runtimeArgs": ListOf("text"), "runtimeType": "text", "options": TableOf("any")})
-#: Keys whose type is more than a word of the table, by the table's word or by their name.
+#: Keys whose type the table of keys can't describe in one word, by the table's word or by their name.
 _NESTED: dict[str, Shape] = {
     "builder": _BUILDER,
     "default-address-pools": ListOf(Fields({"base": "text", "size": "int"})),
@@ -106,7 +106,7 @@ _WORDS: dict[str, Shape] = {
     "table": TableOf("text"),
     "switches": TableOf("bool"),
 }
-#: Fields that older engines do not know, and so do not decode.
+#: Fields that older engines do not know, and so ignore.
 _SINCE = {("builder", "history"): (23, 0)}
 _NAMES = {
     "bool": "true or false",
@@ -122,7 +122,7 @@ def of(key: Key) -> Shape:
 
 
 def misfits(key: Key, value: Any, engine: Version) -> Iterator[Misfit]:
-    """The values that the key's type does not take in an engine, each with what it should be."""
+    """The values that do not fit the key's type in an engine, each with the value that would fit."""
     for misfit in _misfits(of(key), value, ()):
         came = _SINCE.get((key.name, str(misfit.path[0]).lower())) if misfit.path else None
         if came is None or engine >= came:
@@ -134,7 +134,7 @@ def fits(key: Key, value: Any, engine: Version) -> bool:
 
 
 def field(name: str, known: dict[str, Any]) -> str | None:
-    """The field that Go's decoder stores the value under: names match in any case."""
+    """The field in which Go's decoder stores the value: names match in any letter case."""
     return next((one for one in known if one.lower() == name.lower()), None)
 
 
@@ -185,7 +185,7 @@ def _plural(item: Shape) -> str:
 
 
 def _meant(shape: Shape, value: Any) -> str:
-    """The one value of the right type that says the same; ``""`` where there is none or more than one."""
+    """The one value of the right type with the same meaning; ``""`` where there is none or more than one."""
     if shape in ("text", "size") and isinstance(value, (bool, int)):
         return json.dumps(written(value))
     if shape == "bool" and value in ("true", "false"):
@@ -196,6 +196,6 @@ def _meant(shape: Shape, value: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as JSON has it, for a message."""
+    """A value in JSON notation, for a message."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

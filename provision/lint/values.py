@@ -1,4 +1,4 @@
-"""The values that a key of daemon.json takes, where its type says less than dockerd asks for."""
+"""The valid values of a key of daemon.json, where dockerd requires more than the type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provision.lint.reading import Target, each, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, nearest
 
-#: moby, daemon/config/config.go, Validate; (least, most), None for no bound.
+#: moby, daemon/config/config.go, Validate; (minimum, maximum), None for no limit.
 _RANGES: dict[str, tuple[int | None, int | None]] = {
     "max-concurrent-downloads": (0, None),
     "max-concurrent-uploads": (0, None),
@@ -87,7 +87,7 @@ def problem(name: str, key: Key, value: Any, engine: Version) -> Wrong:
     if name == "log-level":
         return _log_level(value, engine)
     if name == "max-download-attempts" and value == 0 and engine >= (23, 0):
-        return None  # as if it were not given
+        return None  # the same as no value
     if name == "mtu" and value == 0:
         return None
     if name in _RANGES:
@@ -195,7 +195,7 @@ def _gateways(daemon: Map) -> Iterator[Finding]:
 
 
 def _resources(daemon: Map) -> Iterator[Finding]:
-    """A resource is a number, once, or names (moby, daemon/config/opts.go, ParseGenericResources)."""
+    """A resource has one number, or names (moby, daemon/config/opts.go, ParseGenericResources)."""
     seen: dict[str, list[str]] = {}
     for item, where in each(daemon, "node-generic-resources"):
         name, _, value = item.partition("=")

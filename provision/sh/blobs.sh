@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The frame of a script that asks what a host has of a blob, and says whether what arrived is whole.
+# The frame of a script that asks how much of a blob a host has, and reports whether a blob that arrived is complete.
 
 blobs_home=/var/lib/provision/blobs
 
@@ -13,7 +13,8 @@ died() { # STATUS
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
 }
 
-# How many bytes of it are here; nothing where the host needs none: it has it, or what it is for.
+# The number of bytes of the blob that are on this host. It reports nothing where the host needs no bytes: the host has
+# the blob, or the image that the blob is for.
 blob_state() { # NAME SUM IMAGE-ID...
     stage=blob_state
     own_folders "${blobs_home%/*}" "$blobs_home"
@@ -30,14 +31,14 @@ blob_state() { # NAME SUM IMAGE-ID...
         emit blob here
     elif [ -f "$blob_part" ]; then
         blob_size=$(wc -c <"$blob_part")
-        # Some put blanks before the number.
+        # Some programs print blanks before the number.
         emit blob $((blob_size))
     else
         emit blob 0
     fi
 }
 
-# What a run that never came back has left: not for ever.
+# The parts of blobs that broken runs have left. They are removed after a time.
 blob_bound() { # NAME
     for blob_other in "$blobs_home"/*; do
         case $blob_other in

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
-# The frame of a job: a script that changes. It is started on the host by sh/submit.sh, apart from any connection, and
-# is one transaction: what it replaces is kept before it is replaced, and put back when the job fails. Steps run each
-# in a shell of its own under set -eu; a look comes last.
+# The frame of a job: a script that changes the host. sh/submit.sh starts it on the host, independent of any connection.
+# A job is one transaction: it keeps what it replaces before it replaces it, and rolls back when it fails. Each step
+# runs in a shell of its own under set -eu. The last look follows the steps.
 #
-# A run's folder holds, each durable before the first change: `job` (this script) and `before` (what was there)
-# with the files in `kept`; then `events` (the journal), `after` (the last look) and `result`, which says how it ended;
-# `noise` is what programs printed outside of steps.
+# The folder of a run holds these files, each durable before the first change: `job` (this script) and `before` (the
+# state before the change), with the files in `kept`. Later files: `events` (the journal), `after` (the last look),
+# `result` (how the run ended) and `noise` (what programs printed outside of steps).
 #
-# Nothing that a program printed is written there as it is where the host's configuration refers to secrets: the values
-# come with the job, in all forms ($mask_0 and on, the longest first; $masks is their number).
+# Where the host's configuration refers to secrets, output of programs is masked before it is written there. The job
+# receives the values in all their forms ($mask_0 and on, the longest first; $masks is their number).
 
 # shellcheck disable=SC2034 # fix/images.sh uses it
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
@@ -17,7 +17,7 @@ step_limit=180 run_queue=$run_folder/queue run_lock=$run_folder/lock
 begin() { # [RUN]: without one nothing is kept, and events go to standard output
     set -u
     umask 077
-    # When the connection goes, the work goes on.
+    # When the connection is lost, the job continues.
     trap '' PIPE HUP
     run=${1:+$run_home/$1}
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
@@ -28,7 +28,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
             own_folders "$run_folder" 2>>"$run/noise"
             run_noise=$run_folder/noise.$$
         fi
-        # Open for reading too: then neither opening nor writing waits for somebody on the other side.
+        # Open for reading too: then neither opening nor writing waits for a process at the other end.
         exec 3<>"$run/live" >>"$run_noise" 2>&1 </dev/null
         begin_shell
         emit_to=journal journal_sent=0
@@ -40,7 +40,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
             . "$run/secrets"
             rm -f "$run/secrets"
         elif [ -n "${run_private-}" ]; then
-            # Without them nothing can be masked, and most steps can't be done.
+            # Without the secrets nothing can be masked, and most steps fail.
             stage=secrets
             exit 1
         fi
@@ -52,7 +52,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     own_folders "$run_folder"
 }
 
-# Text without secrets; with builtins alone, so that no value is an argument of a program.
+# Replace secrets in a text. Builtins alone do this, so that no value is an argument of a program.
 masked() { # TEXT -> masked_text
     masked_text=$1 masked_number=0 masked_form=
     while [ "$masked_number" -lt "${masks:-0}" ]; do
@@ -73,8 +73,8 @@ masked() { # TEXT -> masked_text
     done
 }
 
-# The last bytes of what a program printed. A value that is cut would not be known for one any more: what is longer is
-# masked before it is cut, from the first whole line on.
+# The last bytes of what a program printed. A value that is cut could not be recognized as a secret any more: longer
+# output is masked before it is cut, from the first whole line on.
 tail_of() { # FILE BYTES -> tail_text
     if [ "${masks:-0}" -eq 0 ]; then
         tail_text=$(tail -c "$2" "$1")
@@ -92,13 +92,14 @@ tail_of() { # FILE BYTES -> tail_text
     [ "${#tail_text}" -le "$2" ] || tail_text=$(printf '%s' "$tail_text" | tail -c "$2")
 }
 
-# The journal keeps every frame. Who looks on gets it through a pipe that holds 64 KiB even where nobody reads: we
-# stay below that, so a connection that froze can't hold us up; the rest is read from the journal afterwards.
+# The journal keeps every frame. A connection that follows the job gets each frame through a pipe, which holds 64 KiB
+# even where no process reads it. The job writes less than that, so a frozen connection can't delay it. sh/submit.sh
+# reads the rest from the journal afterwards.
 emit() { # FIELD...
     case ${masks:-0}:$1 in
         0:*) ;;
         *:step.failed | *:unhealthy | *:unkept | *:note | *:drifted | *:undone)
-            # Each of the fields goes to the end of the list, masked.
+            # Each field goes to the end of the list, masked.
             emit_left=$#
             while [ "$emit_left" -gt 0 ]; do
                 masked "$1"
@@ -125,8 +126,8 @@ journal() {
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
 
-# The disk is full. A frame that was written in part would spoil all that come behind it, and the controller could read
-# neither them nor the result; what sh/submit.sh has reserved makes room for those.
+# The disk is full. A partly written frame would spoil all frames after it: the controller could read neither them nor
+# the result. The space that sh/submit.sh has reserved makes room for those.
 journal_full() {
     rm -f "$run/reserve"
     journal_sent=$((journal_sent - ${#frame} - 1))
@@ -142,21 +143,22 @@ journal_cut() { # dd(1) truncates at the place that it seeks to
     dd if=/dev/null of="$run/events" bs=1 seek="$journal_sent" 2>/dev/null 3>&-
 }
 
-# A look that is not whole says nothing: the end of this job says that it failed.
+# An incomplete look says nothing: the end of this job reports the failure.
 after_full() {
     rm -f "$run/reserve"
     : >"$run/after"
     return 1
 }
 
-# A lock that is a queue: a taker appends a line that names its process, and holds the lock when no process of an
-# earlier line lives. To take over from a dead process nothing is removed, so no taker can remove a live one's line.
-# - An append is one write(2) with O_APPEND: lines have one order, and a taker reads all that were there before its own.
-# - A dead process stays dead, and its name (pid and start) is never another one's.
-# - Only the holder empties the file, by a redirection of its own shell: a program that was started to do it could
-#   outlive a killed shell, and take the next holder's line. A taker whose line was emptied away appends it again.
-# Where the host has flock(1), takers decide one after the other, so the process that is named as the holder is never
-# one that only asked. flock is not held for longer: whatever a job starts (a daemon, say) would inherit it.
+# A lock that is a queue. A taker appends a line that names its process. It holds the lock when no process of an earlier
+# line lives. A takeover from a dead process removes nothing, so no taker can remove the line of a live process.
+# - An append is one write(2) with O_APPEND: the lines have one order, and a taker reads every line before its own.
+# - A dead process stays dead, and no other process has its name (pid and start).
+# - Only the holder empties the file, by a redirection of its own shell. A program that was started for it could outlive
+#   a killed shell, and delete the line of the next holder. A taker whose line was deleted appends it again.
+# Where the host has flock(1), takers decide one after the other. So the process that is named as the holder is never
+# one that only asked. flock is not held for longer: every process that a job starts (a daemon, for example) would
+# inherit it.
 queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
     process $$
     queue_self=$process_id
@@ -228,18 +230,19 @@ queue_leave() { # FILE: by its holder
     { :; } 2>/dev/null >"$1"
 }
 
-# One run at a time changes a host. Its owner is a process of this host, so it is free when that is dead.
+# Only one run at a time changes a host. The owner of the lock is a process of this host, so the lock is free when that
+# process is dead.
 lock_take() {
     lock_claim '' || {
         emit unkept "$run_queue can't be written"
         exit 0
     }
     [ -z "$queue_holder" ] || lock_refused "$queue_holder" "$queue_since"
-    # A run that waits for its confirmation may yet put everything back: nobody else comes in between.
+    # A run that waits for its confirmation may still roll back: no other run starts before it has ended.
     for lock_other in "$run_home"/*/armed "$run_home"/*/undoing "$run_home"/*/confirmed; do
         lock_other=${lock_other%/*}
         run_unsettled "$lock_other" || continue
-        # Its timer does it anyway, unless that was lost.
+        # The timer of that run ends it too, unless the timer was lost.
         (exec sh "$lock_other/job" guard >/dev/null 2>&1 3>&-) || :
         run_unsettled "$lock_other" || continue
         [ "$lock_other" = "$run" ] || lock_refused "run ${lock_other##*/}" ''
@@ -248,7 +251,7 @@ lock_take() {
     history_bound
 }
 
-# In the order in which a run goes through them: a rename in between hides none.
+# The marks of a run, in the order in which the run sets them: a rename between two tests hides none.
 run_unsettled() { # RUN-FOLDER
     [ -e "$1/armed" ] || [ -e "$1/undoing" ] || [ -e "$1/confirmed" ]
 }
@@ -261,8 +264,8 @@ lock_claim() { # DEAD -> queue_holder, queue_since
     [ -z "$queue_holder" ] || lock_release
 }
 
-# A provision from before the queue has a folder for its lock: its job is respected, and it respects this one. Only its
-# own way to take over a dead owner's folder stays unsafe.
+# A provision from before the queue has a folder for its lock. This job respects the job of that provision, and that job
+# respects this one. Only the takeover of a dead owner's folder by such a provision stays unsafe.
 lock_folder() { # DEAD -> queue_holder, queue_since
     lock_left=20
     until mkdir "$run_lock" 2>/dev/null || [ "$lock_left" -eq 0 ]; do
@@ -296,7 +299,7 @@ lock_refused() { # OWNER SINCE
     exit 0
 }
 
-# A plain command in a shell of its own: inside an `if` or before `||` the shell would ignore its set -e.
+# A plain command in a shell of its own: the shell ignores set -e inside an `if` and before `||`.
 step() { # NUMBER LIMIT RESOURCE FUNCTION ARGUMENT...: LIMIT is in seconds (alive)
     step_begin "$1" "$2" "$3" "$4"
     shift 3
@@ -316,7 +319,7 @@ live_step() { # the same for a function that reports while it runs and keeps des
         "$@"
     ) >"$run_log" 2>&1
     set -- $?
-    # What was reported in the shell of its own is not in this one's count.
+    # The count of this shell does not include what the step's own shell has reported.
     [ "$emit_to" != journal ] || journal_sent=$(($(wc -c <"$run/events")))
     step_end "$1"
 }
@@ -341,7 +344,7 @@ step_end() { # STATUS
 steps_end() {
     set -e
     emit steps.end
-    # What the last look sees may be long: it is kept beside the journal, and fetched when all is over.
+    # The last look may report a lot: it is written to a file next to the journal, and fetched at the end.
     [ -z "$run" ] || emit_to=after
 }
 
@@ -362,8 +365,8 @@ died() { # STATUS
     [ -z "${run_locked-}" ] || lock_release
 }
 
-# The same script for what comes after the job: asked by the timer, by the boot, or by whoever confirms. The secrets
-# went with the job, so what the steps of an undo print then can't be masked, and is not kept; services have logs.
+# The same script, for what follows the job: the timer, the boot or the controller starts it. The secrets were removed
+# with the job. So the output of an undo can't be masked and is not kept; services have logs.
 begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
@@ -372,7 +375,7 @@ begin_apart() { # RUN
     [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=nobody
     begin_shell
-    # A rollback must not fail for that.
+    # A rollback must not fail because of that.
     (own_folders "$run_folder") >>"$run_noise" 2>&1 || run_folder=$run
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The frame of a script that only looks: any failure ends it, and says where.
+# The frame of a script that only reads state: any failure ends it and is reported with its stage.
 
 begin() {
     set -eu
@@ -8,7 +8,7 @@ begin() {
     look_frames=
 }
 
-# What was seen leaves in one piece: each write would be a packet of its own, for which both sides wake up.
+# The result is written in one piece: each write would be a packet of its own, for which both sides wake up.
 emit() { # FIELD...
     frame_of "$@"
     look_frames="$look_frames$frame$nl"
@@ -20,14 +20,14 @@ look_tell() {
     look_frames=
 }
 
-# A distribution's row names a family; which member of it a host is, is a matter of the programs that it has, and not of
-# its version. No fork.
+# A distribution's row names a family. The programs of a host decide which member of the family it is, and its version
+# does not. No fork.
 own_flavour() {
     [ -n "$flavour" ] || return 0
-    # A system of ostree (CoreOS, Silverblue, image mode) has the ID of the family that its packages are from.
+    # A system of ostree (CoreOS, Silverblue, image mode) has the ID of the distribution that its packages come from.
     [ ! -e /run/ostree-booted ] || flavour=image
     if [ "$flavour" = dnf ] && [ -x /usr/bin/dnf5 ]; then
-        # Where both are installed, it is what "dnf" means there. -ef is POSIX since 2024, and older shells have it.
+        # Where both are installed, "dnf" is a link to one of them. -ef is POSIX since 2024, and older shells have it.
         # shellcheck disable=SC3013
         if [ ! -e /usr/bin/dnf ] || [ /usr/bin/dnf -ef /usr/bin/dnf5 ]; then
             flavour=dnf5
@@ -36,9 +36,9 @@ own_flavour() {
     emit flavour '' "$flavour"
 }
 
-# What we can't look at we don't touch: a distribution that is not in the table, a login that is not root.
+# provision changes no host that it can't inspect: a distribution that is not in the table, a login that is not root.
 supported() {
-    # Only root may read pid 1's environment; asking costs no fork.
+    # Only root may read the environment of pid 1; this test costs no fork.
     if [ ! -r /proc/1/environ ]; then
         emit unprivileged
         exit 0
@@ -50,7 +50,7 @@ supported() {
     at own_look /run/provision /var/lib/provision
 }
 
-# What own_folders checks, for a look, which makes nothing, as far as a shell can see it without a program.
+# The checks of own_folders for a look, which makes nothing, as far as a shell can do them without a program.
 own_look() { # PATH...
     for own_path in "$@"; do
         [ -e "$own_path" ] || [ -L "$own_path" ] || continue

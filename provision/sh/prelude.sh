@@ -1,18 +1,18 @@
 # shellcheck shell=sh
-# Read into every script that runs on a host. POSIX sh; no program is started from here.
+# Included in every script that runs on a host. POSIX sh; this file starts no program.
 #
-# Events leave on descriptor 3 as frames: the number of fields, then each as a netstring ("5:hello,").
-# Programs that we start get no descriptor 3, so nothing they print can be taken for an event.
+# Events are written to descriptor 3 as frames: the number of fields, then each field as a netstring ("5:hello,").
+# Programs that a script starts get no descriptor 3, so their output can't be taken for an event.
 
 # shellcheck disable=SC2034 # the functions of the other files use these
 nl='
 '
 
-# What all frames begin with. Whatever ends the script from here on, `died` of the frame hears of it.
+# The begin of all frames. Whatever ends the script from here on, the frame's function `died` runs.
 begin_events() {
     exec 3>&1 1>&2 </dev/null
     begin_shell
-    # Start files of a login shell may have printed something; from here on there are frames alone.
+    # Start files of a login shell may have printed something; from here on only frames follow.
     printf 'provision 1\n' >&3
 }
 
@@ -46,11 +46,12 @@ fail() { # MESSAGE...: end the step that we are in
     exit 1
 }
 
-# Directories of provision's own, in directories where root alone writes: made for root alone. One that another account
-# has made, or can write in, is not used, for what is in it may be that account's. A path that is not a directory fails.
+# Directories of provision's own, below directories where root alone writes: only root can enter them. A directory that
+# another account has made, or can write in, is not used, because that account may have written its content. A path that
+# is not a directory fails.
 own_folders() { # PATH...
     for own_path in "$@"; do
-        # Without -p: it fails where there is something already.
+        # Without -p: mkdir fails where the name exists already.
         [ -e "$own_path" ] || [ -L "$own_path" ] || mkdir -m 0700 -- "$own_path" 3>&- || [ -d "$own_path" ] ||
             fail "$own_path cannot be made"
     done
@@ -79,8 +80,8 @@ own_refuse() { # WHY
     fail "$own_path is not a directory of root's, for root alone: $1; remove it, provision makes it"
 }
 
-# The first symbolic link on the way to PATH that an account other than root owns; provision follows none of them.
-# Without a program where there is no link.
+# The first symbolic link in PATH that an account other than root owns; provision follows no such link. Without a link
+# it starts no program.
 foreign_link() { # PATH -> foreign: in the form in which a look reports a file, or empty
     foreign='' foreign_left=${1#/} foreign_at=
     while :; do
@@ -102,19 +103,19 @@ foreign_link() { # PATH -> foreign: in the form in which a look reports a file, 
     done
 }
 
-# The process that PID is, for certain: "PID:START", START in clock ticks since boot (proc(5), field 22).
+# The unique name of the process PID: "PID:START", START in clock ticks since boot (proc(5), field 22).
 process() { # PID -> process_id, empty when there is none
     process_id=
     case $1 in
         '' | *[!0-9]*) return 0 ;;
     esac
     [ -r "/proc/$1/stat" ] || return 0
-    # It may end between the test and the read.
+    # The process may end between the test and the read.
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     process_pid=$1
-    # One that has ended and was not waited for yet does nothing any more.
+    # A process that has ended and was not waited for yet does nothing any more.
     case ${process_stat##*) } in [ZX]*) return 0 ;; esac
-    # The name in parentheses may hold blanks and parentheses of its own; split (unquoted) only what follows.
+    # The name in parentheses may contain blanks and parentheses; split (unquoted) only the part after it.
     # shellcheck disable=SC2086
     set -- ${process_stat##*) }
     process_id="$process_pid:${20}"
@@ -127,8 +128,8 @@ run_lives() { # RUN-FOLDER: whether the process that signed for it lives
     [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
 }
 
-# Now, on the clock that a process's start is told in: the start of a shell that is forked for this.
-# (/proc/uptime won't do: in some containers it is another clock.)
+# The present time, on the clock of processes' start times: the start of a shell that is forked for this. (/proc/uptime
+# is not suitable: in some containers it is another clock.)
 ticks_now() { # -> ticks
     ticks=$(
         IFS= read -r process_stat </proc/self/stat
@@ -138,14 +139,14 @@ ticks_now() { # -> ticks
     )
 }
 
-# Seconds that this machine has run, and which run of it that is: a clock that nobody sets.
+# Seconds since this machine was booted, and the id of this boot: a clock that no process can set.
 uptime_now() { # -> uptime, boot
     IFS=' .' read -r uptime _ </proc/uptime
     process 1
     boot=$process_id
 }
 
-# The one place that reads os-release(5). Never sourced: it is data.
+# The only function that reads os-release(5). The file is never sourced: it is data.
 platform() { # -> os_id, os_version, os_codename; emits what it found
     os_id=unknown os_version='' os_codename='' os_name='' os_like='' os_base='' os_platform=''
     os_file=/etc/os-release
@@ -160,7 +161,7 @@ platform() { # -> os_id, os_version, os_codename; emits what it found
                 VERSION_CODENAME) os_codename=$os_value ;;
                 PRETTY_NAME) os_name=$os_value ;;
                 ID_LIKE) os_like=$os_value ;;
-                # What the packages of the distribution that it is derived from go by.
+                # The release that the packages of the parent distribution are for.
                 UBUNTU_CODENAME | DEBIAN_CODENAME) os_base=$os_value ;;
                 PLATFORM_ID) os_platform=$os_value ;;
             esac

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The frame of a script that starts a job on the host, apart from this connection, and tells what it does.
+# The frame of a script that starts a job on the host, independent of this connection, and reports what the job does.
 
 run_home=/var/lib/provision/runs run_folder=/run/provision
 
@@ -10,7 +10,7 @@ begin() {
 }
 
 died() { # STATUS
-    # A job that was not started reads nothing.
+    # A job that was not started does not read the secrets.
     [ -z "${submit_unread-}" ] || rm -f "$submit_unread"
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
 }
@@ -22,7 +22,7 @@ submit() { # RUN
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
     secrets_sweep
     mkdir "$run" || fail "there is a run $1 on this host already"
-    # Until the job signs: a run that another one's job takes for dead may be removed.
+    # Until the job signs: another run may remove a run that it takes for dead.
     process $$
     printf '%s\n' "$process_id" >"$run/owner"
     cat >"$run/job"
@@ -30,12 +30,12 @@ submit() { # RUN
         submit_unread=$run/secrets
         printf '%s' "$submit_secrets" >"$run/secrets"
     fi
-    # Room for the end of the journal and the result, should the disk get full meanwhile.
+    # Space for the end of the journal and the result, in case the disk gets full meanwhile.
     head -c 16384 /dev/zero >"$run/reserve"
     mkfifo "$run/live"
     : >"$run/events"
-    # Held open until the job has it, so that reading can't end too early; opened for reading by itself, so that it
-    # ends when the job does.
+    # Descriptor 5 keeps the pipe open until the job has it, so that reading can't end too early. Descriptor 6 is only
+    # for reading, so that reading ends when the job ends.
     # shellcheck disable=SC2094
     exec 5<>"$run/live" 6<"$run/live"
     job_start "$1"
@@ -46,21 +46,21 @@ submit() { # RUN
     printf '%s\n' "$submit_line" >&3
     cat <&6 >&3
     exec 6<&-
-    # What was too long for the pipe.
+    # The frames that were too long for the pipe.
     if [ -f "$run/cut" ]; then
         IFS= read -r submit_cut <"$run/cut"
         tail -c "+$((submit_cut + 1))" "$run/events" >&3
     fi
-    # Killed, and armed: the host is about to roll it back. A job that was refused has no result to wait for.
+    # The job was killed, and is armed: the host is about to roll it back. A refused job has no result to wait for.
     if [ -e "$run/armed" ] || [ -e "$run/undoing" ]; then
         job_wait
     fi
     receipt
-    # Refused before it kept anything: nothing has happened that anybody would want to look up.
+    # The job was refused before it kept anything: nothing has happened that an operator would look up.
     [ -f "$run/before" ] || rm -rf -- "$run"
 }
 
-# Secrets of a job that was never started: its submission was cut off by a power cut, or killed.
+# Secrets of a job that was never started, because its submission was interrupted by a power cut or a signal.
 secrets_sweep() {
     for secrets_file in "$run_home"/*/secrets; do
         if [ -f "$secrets_file" ] && ! run_lives "${secrets_file%/*}"; then
@@ -74,13 +74,13 @@ job_start() { # RUN: on its own, whatever becomes of us; what it starts outlives
         setsid sh "$run/job" run </dev/null >/dev/null 2>&1 3>&- 5>&- 6>&- &
         return 0
     fi
-    # Before 236 systemd keeps a unit that failed until somebody has seen it.
+    # Before 236 systemd keeps a failed unit until an operator resets it.
     systemd-run -q --unit="provision-$1" -p KillMode=process -p CollectMode=inactive-or-failed \
         /bin/sh "$run/job" run 2>/dev/null 3>&- 5>&- 6>&- ||
         systemd-run -q --unit="provision-$1" -p KillMode=process /bin/sh "$run/job" run 3>&- 5>&- 6>&-
 }
 
-# From another connection: wait for the job, and tell all that it did.
+# From another connection: wait for the job, and report everything that it did.
 attach() { # RUN
     stage=attach
     run=$run_home/$1
@@ -93,13 +93,13 @@ attach() { # RUN
     receipt
 }
 
-# Until a job has ended, or waits for its confirmation; and until the rollback of one that died has ended.
+# Wait until a job has ended, or waits for its confirmation; and until the rollback of a dead job has ended.
 job_wait() {
     wait_nobody=0
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
         run_lives "$run" || wait_nobody=$((wait_nobody + 1))
-        # Not at once: a job that has just been started has yet to sign, and a power cut leaves an empty file. A dead
-        # job that has armed a rollback: that comes, and writes the result.
+        # Not at once: a job that has just been started has not signed yet, and a power cut leaves an empty file. When a
+        # dead job has armed a rollback, the rollback comes and writes the result.
         if [ "$wait_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
             break
         fi
@@ -107,20 +107,20 @@ job_wait() {
     done
 }
 
-# This connection was made after the change: the host can be reached, and all is as it was to be.
+# This connection was made after the change: the host can be reached, and the change has its intended effect.
 confirm() { # RUN
     stage=confirm
     run=$run_home/$1
     while :; do
         sh "$run/job" confirm </dev/null >&2 3>&-
-        # Another process may be putting it back just now, or finish this very confirmation.
+        # Another process may be rolling the run back at this moment, or completing this same confirmation.
         [ -e "$run/undoing" ] || [ -e "$run/confirmed" ] || break
         sleep 1
     done
     receipt
 }
 
-# All is not as it was to be.
+# The change did not have its intended effect.
 revoke() { # RUN REASON
     stage=revoke
     run=$run_home/$1
@@ -128,14 +128,14 @@ revoke() { # RUN REASON
     receipt
 }
 
-# Nothing was armed, so nothing is to be confirmed but that this login is one.
+# Nothing was armed. So only one thing is to be confirmed: that this login is possible.
 reached() { # RUN
     stage=reached reached_result=
     { IFS= read -r reached_result <"$run_home/$1/result"; } 2>/dev/null || :
     emit result "$reached_result"
 }
 
-# How it stands with a run: its last look, and its result.
+# The state of a run: its last look, and its result.
 receipt() {
     [ ! -f "$run/after" ] || cat "$run/after" >&3
     [ ! -f "$run/undone" ] || cat "$run/undone" >&3

@@ -1,5 +1,5 @@
-"""Proof by an independent witness: the spec, checked on the host by testinfra's own probes.
+"""Verification by an independent witness: testinfra's own probes check the spec on the host.
 
-The only package that imports testinfra and pytest. It shares the *reading* of what the user wrote (inventory, spec,
-templates) with the rest and nothing of what makes changes: ``resources/``, ``plan`` and ``script`` are out of reach.
+The only package that imports testinfra and pytest. It shares with the rest how the user's input (inventory, spec,
+templates) is *read*. It shares nothing that makes changes: ``resources/``, ``plan`` and ``script`` are not imported.
 """

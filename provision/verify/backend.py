@@ -1,5 +1,5 @@
-"""testinfra over a connection that our transport holds: testinfra's own backends accept wrong host keys, and take
-many times as long for a probe."""
+"""testinfra over a connection that provision's transport holds. testinfra's own backends accept wrong host keys, and
+take many times as long for a probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROBE = 120.0
 
 
 class HeldBackend(BaseBackend):
-    """A backend of one held connection; all probes go through one shell, as root, by sudo where the login needs it."""
+    """A backend of one held connection. All probes go through one shell, as root, by sudo where the login needs it."""
 
     NAME = "provision"
 
@@ -26,7 +26,7 @@ class HeldBackend(BaseBackend):
         self.shell = Shell(connection, login)
 
     def get_encoding(self) -> str:
-        """Not asked of the host: testinfra would run python3 there, which it need not have."""
+        """The host is not asked for it: testinfra would run python3 there, and a host need not have Python."""
         return "utf-8"
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:

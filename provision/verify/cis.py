@@ -1,7 +1,7 @@
-"""What the CIS Docker Benchmark (1.6.0) asks of containers that run (4.1, section 5), and of images (4.6, 4.7, 4.9).
+"""The rules of the CIS Docker Benchmark (1.6.0) for running containers (4.1, section 5) and for images (4.6, 4.7, 4.9).
 
-Each rule says which container or image is against it, by its own ``docker inspect``; nothing here asks a host. What
-only an operator can judge has no rule (docs/commands.md lists it).
+Each rule names the containers or images that violate it, by their own ``docker inspect``; nothing here asks a host.
+Where only an operator can judge, there is no rule (docs/commands.md lists these).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Inspected = dict[str, Any]
 
 
 class Rule(NamedTuple):
-    """``offends`` says whether one container, or one image, is against the rule."""
+    """``offends`` returns whether one container, or one image, violates the rule."""
 
     id: str
     title: str
@@ -24,13 +24,13 @@ class Rule(NamedTuple):
 
 #: 5.6: the directories that the benchmark names.
 _SENSITIVE = frozenset(("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr"))
-#: 5.32: what gives a container the daemon's socket: itself, and each directory that it is in.
+#: 5.32: the paths that give a container the daemon's socket: the socket itself, and each directory above it.
 _SOCKET = frozenset(("/run/docker.sock", "/var/run/docker.sock", "/run", "/var/run", "/"))
-#: 5.8: below this a port needs privileges (ip(7), ip_unprivileged_port_start).
+#: 5.8: a port below this needs privileges (ip(7), ip_unprivileged_port_start).
 _UNPRIVILEGED = 1024
-#: 5.12: what the kernel gives where nothing is said (docs.docker.com/engine/containers/resource_constraints).
+#: 5.12: the shares that the kernel gives where none are set (docs.docker.com/engine/containers/resource_constraints).
 _DEFAULT_SHARES = (0, 1024)
-#: 5.15: attempts at a restart.
+#: 5.15: restart attempts.
 _MOST_RESTARTS = 5
 
 
@@ -39,7 +39,7 @@ def root(container: Inspected) -> bool:
 
 
 def _sources(container: Inspected) -> set[str]:
-    """The host's paths in a container; a volume's own directory is docker's choice."""
+    """The host's paths in a container; docker chooses the directory of a volume, so volumes are not included."""
     found = [one.get("Source") or "" for one in container["Mounts"] or () if one.get("Type") == "bind"]
     return {posixpath.normpath(source) for source in found if source}
 
@@ -68,7 +68,7 @@ def _unconfined_calls(container: Inspected) -> bool:
     return "seccomp=unconfined" in options
 
 
-#: Of each container that runs.
+#: For each running container.
 CONTAINERS = (
     Rule("4.1", "containers run as a user of their own", root),
     Rule("5.4", "no capabilities are added", lambda one: bool(one["CapAdd"])),
@@ -107,12 +107,12 @@ CONTAINERS = (
     Rule("5.32", "docker's socket is not in a container", lambda one: bool(_sources(one) & _SOCKET)),
 )
 
-#: Refreshes the list of packages, or installs from it.
+#: A command that refreshes the list of packages, or installs from it.
 _UPDATE = re.compile(r"\b(apt-get|apt|aptitude|apk|dnf|yum|microdnf|zypper)\b[^&|;]*\b(update|makecache|refresh|ref)\b")
 _INSTALL = re.compile(
     r"\b(apt-get|apt|aptitude|apk|dnf|yum|microdnf|zypper)\b[^&|;]*\b(install|add|in|upgrade|dist-upgrade|full-upgrade)\b"
 )
-#: As the classic builder and as BuildKit write it into an image's history.
+#: The instruction as the classic builder and as BuildKit write it into an image's history.
 _ADD = re.compile(r"^(\|\d+ .*)?(/bin/sh -c )?(#\(nop\)\s+)?ADD\s")
 
 
@@ -121,7 +121,7 @@ def _updates_alone(image: Inspected) -> bool:
 
 
 def _adds(image: Inspected) -> bool:
-    """The oldest layer is the base's own file system, which is always added."""
+    """The oldest layer is the file system of the base image, which is always an ADD."""
     return any(_ADD.search(made) for made in image["History"][:-1])
 
 
@@ -130,7 +130,7 @@ def _healthless(image: Inspected) -> bool:
     return bool(test[0] == "NONE")
 
 
-#: Of each image on the host.
+#: For each image on the host.
 IMAGES = (
     Rule("4.6", "images have a HEALTHCHECK", _healthless),
     Rule("4.7", "lists of packages are not updated alone", _updates_alone),
@@ -139,7 +139,7 @@ IMAGES = (
 
 
 def name(inspected: Inspected) -> str:
-    """What an operator calls a container (its name), or an image (its tags)."""
+    """The operator's name of a container (its name), or of an image (its tags)."""
     if "Name" in inspected:
         return str(inspected["Name"]).removeprefix("/")
     return ", ".join(inspected["RepoTags"] or ()) or str(inspected["Id"])

@@ -1,7 +1,7 @@
-"""Throwaway containers for the suites: of an image that needs no registry, made on the host of the host's own programs.
+"""Temporary containers for the suites. Their image needs no registry: it is made on the host from the host's programs.
 
-Everything carries the label, is bounded in time, memory and processes, and is gone afterwards: containers remove
-themselves when their one command ends, and a timer of the host removes the rest even when we are killed.
+Everything carries the label, is bounded in time, memory and processes, and is removed afterwards. Containers remove
+themselves when their one command ends. A timer of the host removes the rest, even when provision is killed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ LABEL = "provision.verify"
 IMAGE = "provision-verify:latest"
 #: Bounds of every container: memory, processes, and no way to gain rights.
 BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
-#: Only what is about the network gets one: it takes the longest to make.
+#: Only checks of the network get a network: it takes the longest to make.
 OFFLINE = f"{BOUNDS} --network none"
 
-# More than once: docker refuses to remove the image of a container that it is removing at that moment.
+# Repeated, because docker refuses to remove the image of a container that it is removing at that moment.
 _OURS = f"docker ps -aq --filter label={LABEL}; docker images -q --filter label={LABEL}"
 _CLEAN = (
     "for round in 1 2 3 4 5 6 7 8 9 10; do "
@@ -29,7 +29,7 @@ _CLEAN = (
     f'[ -n "$({_OURS})" ] || break; sleep 1; done'
 )
 
-# Each program, and what the dynamic linker says it needs (ldd(1)), at the places where they are on the host.
+# Each program, and the libraries that the dynamic linker lists for it (ldd(1)), at the same paths as on the host.
 _BUILD = """
 set -e
 if docker image inspect IMAGE >/dev/null 2>&1; then exit 0; fi
@@ -50,7 +50,7 @@ tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PAT
 
 
 def prepare(host: Host) -> None:
-    """The image is there; raises ``AssertionError`` with docker's words when it can't be made."""
+    """Make sure that the image exists; raises ``AssertionError`` with docker's message when it can't be made."""
     script = _BUILD.replace("CLEAN", _CLEAN).replace("IMAGE", IMAGE).replace("LABEL LABEL", f"LABEL {LABEL}")
     host.check_output(LATER + script)
 
@@ -63,7 +63,7 @@ def run(host: Host, command: str, options: str = OFFLINE) -> str:
 
 @contextmanager
 def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
-    """The id of a container that sleeps, for two minutes at the longest."""
+    """The id of a container that sleeps, for at most two minutes."""
     prepare(host)
     name = host.check_output(f"docker run -d --rm {options} {IMAGE} sleep 120")
     try:
@@ -73,9 +73,9 @@ def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
 
 
 def reaches(host: Host, address: str, port: int) -> bool:
-    """Whether a container on docker's bridge reaches ``address``: somebody there takes the connection, or refuses it.
+    """Whether a container on docker's bridge reaches ``address``: the other end accepts or refuses the connection.
 
-    A refusal is an answer too, so nobody has to listen; what is not forwarded is never answered.
+    A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered.
     """
     script = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 || echo $?"
     said = run(host, script, BOUNDS)
@@ -83,5 +83,5 @@ def reaches(host: Host, address: str, port: int) -> bool:
 
 
 def clean(host: Host) -> None:
-    """Remove what is left: containers, the image, and the timer that would have done it."""
+    """Remove what is left: containers, the image, and the timer that would have removed them."""
     host.run(f"{_CLEAN}; {never('provision-verify-clean-')}")

@@ -1,4 +1,4 @@
-"""What a running daemon says of itself: asked once per host and run, for it takes the host a tenth of a second."""
+"""The report of a running daemon. It is asked once per host and run, because it takes the host a tenth of a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INFO: WeakKeyDictionary[Host, Any] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 # The client starts every plugin that it finds, only to list them, which takes longer than the answer. In a mount
-# namespace of its own (unshare(1)) it finds none; where that can't be made, it is asked as it is.
+# namespace of its own (unshare(1)) it finds none. Where that namespace can't be made, the client runs without one.
 _INFO_COMMAND = """
 docker_info="docker info --format '{{json .}}'"
 unshare --mount sh -c "
@@ -46,7 +46,8 @@ def ask(host: Host, command: str) -> Any:
 
 
 def started(host: Host) -> int:
-    """When the daemon was started, at the latest: seconds since 1970. `ps` counts whole seconds, so one is added."""
+    """The latest possible time of the daemon's start: seconds since 1970. `ps` counts whole seconds, so one is
+    added."""
     now, age = host.check_output("date +%%s; ps -o etimes= -p %s", dockerd(host)).split()
     return int(now) - int(age) + 1
 

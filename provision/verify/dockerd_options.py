@@ -1,8 +1,8 @@
 """The options that a dockerd was started with: the flags of its command line, and the keys of its configuration file.
 
-Flags and their names in the file are moby's (daemon/command/config.go, config_unix.go, options.go, docker.go); how a
-command line is read is pflag's. A key that is given both ways stops dockerd (moby, daemon/config/config.go:
-findConfigurationConflicts), so neither has to win over the other.
+Flags and their names in the file are moby's (daemon/command/config.go, config_unix.go, options.go, docker.go). The
+command line is parsed as pflag does. A key that is given both ways stops dockerd (moby, daemon/config/config.go:
+findConfigurationConflicts), so no precedence between the two is needed.
 """
 
 from __future__ import annotations
@@ -77,22 +77,22 @@ _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 
 def options(words: Sequence[str], read: Callable[[str], str | None]) -> dict[str, Any]:
-    """The options of a dockerd with this command line (its own name first), by their names in the file; where it reads
-    the file is ``config-file``. ``read`` returns a file's text, or ``None`` where there is no such file."""
+    """The options of a dockerd with this command line (its own name first), by their names in the file. ``config-file``
+    is the path of the file. ``read`` returns a file's text, or ``None`` where there is no such file."""
     flags = from_flags(words)
-    # A relative path is relative to the working directory, which a service manager makes the root.
+    # A relative path is relative to the working directory; a service manager starts dockerd in the root directory.
     flags["config-file"] = str(PurePosixPath("/") / str(flags.get("config-file", DEFAULT_FILE)))
     return {**from_file(read(flags["config-file"])), **flags}
 
 
 def from_file(text: str | None) -> dict[str, Any]:
-    """The keys of a file. dockerd takes no file, or an empty one, for one without keys."""
+    """The keys of a file. For dockerd, no file and an empty file are files without keys."""
     found: dict[str, Any] = json.loads(text.removeprefix("\ufeff")) if text and text.strip() else {}
     return found
 
 
 def from_flags(words: Sequence[str]) -> dict[str, Any]:
-    """What a command line (its own name first) says, by the names of the file."""
+    """The options of a command line (its own name first), by the names of the file."""
     found: dict[str, Any] = {}
     for name, value in _flags(list(words[1:])):
         if name in _BOOLEAN:
@@ -136,8 +136,8 @@ def _letters(letters: str, words: list[str]) -> Iterator[tuple[str, str | bool]]
 
 
 def _next(name: str, words: list[str]) -> str | bool:
-    """The next word, for a flag that needs a value. A flag that is not known here takes the next word unless that is a
-    flag too: there is nothing else that such a word could be."""
+    """The next word, for a flag that needs a value. An unknown flag takes the next word unless that is a flag too: such
+    a word can be nothing else."""
     if name in _BOOLEAN or not words:
         return True
     known = name in _LISTS or name in _MAPPINGS or name in _SINGLE
@@ -146,7 +146,7 @@ def _next(name: str, words: list[str]) -> str | bool:
 
 def of_running(host: Host) -> dict[str, Any]:
     """The options of the dockerd that runs on ``host``."""
-    # Each word ends with NUL, which becomes a line feed; a word with a line feed of its own is no option of dockerd's.
+    # Each word ends with NUL, which becomes a line feed. No option of dockerd contains a line feed.
     words = str(host.run("tr '\\0' '\\n' </proc/%s/cmdline", dockerd(host)).stdout).split("\n")
 
     return options([word for word in words if word], lambda path: text_of(host, path))

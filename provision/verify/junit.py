@@ -1,4 +1,5 @@
-"""JUnit XML: pytest writes a file per session; hosts that were verified one after the other belong into one."""
+"""JUnit XML: pytest writes one file per session. The sessions of hosts that were verified one after the other are
+merged into one file."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from provision.visible import line, visible
 
 
 class JUnitFile:
-    """Give each session a :meth:`part`; at the end ``target`` holds all test suites of all parts."""
+    """Give each session a :meth:`part`. At the end ``target`` contains the test suites of all parts."""
 
     def __init__(self, target: Path | None) -> None:
         self.target = target
@@ -23,7 +24,7 @@ class JUnitFile:
         return self
 
     def part(self) -> Path | None:
-        """Where the next session is to write; ``None`` when nobody wants a report."""
+        """The file that the next session writes; ``None`` when no report is requested."""
         if self._folder is None:
             return None
         self._parts.append(self._folder / f"{len(self._parts)}.xml")
@@ -37,7 +38,7 @@ class JUnitFile:
         whole = ElementTree.Element("testsuites")
         for part in self._parts:
             if part.exists():
-                whole.extend(ElementTree.parse(part).getroot())  # noqa: S314 - written by our own pytest
+                whole.extend(ElementTree.parse(part).getroot())  # noqa: S314 - this process's own pytest wrote it
         for element in whole.iter():
             element.attrib.update({key: line(value) for key, value in element.attrib.items()})
             element.text = visible(element.text or "") or None

@@ -1,4 +1,4 @@
-"""What a host's package manager says, whichever it is: asked with its own programs."""
+"""The answers of a host's package manager, for each kind of manager: from its own programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from provision.model import Platform
 _VERSIONS: WeakKeyDictionary[Host, dict[str, str]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
-#: Docker's names for the parts of an engine -> the program that each brings; of a plugin, the client's name for it.
+#: Docker's names for the parts of an engine -> the program that each brings. For a plugin: the client's name of it.
 PROGRAMS = {
     "docker-ce": "dockerd",
     "docker-ce-cli": "docker",
@@ -26,7 +26,7 @@ PROGRAMS = {
     "docker-buildx-plugin": "docker-buildx",
     "docker-compose-plugin": "docker-compose",
 }
-#: The same parts in the words of the table of distributions.
+#: The same parts by the names in the table of distributions.
 PARTS = {
     "docker-ce": "engine",
     "docker-ce-cli": "cli",
@@ -34,12 +34,12 @@ PARTS = {
     "docker-buildx-plugin": "buildx",
     "docker-compose-plugin": "compose",
 }
-#: What the name of an engine's package ends with where the spec wants the distribution's own.
+#: The end of an engine package's name where the spec requires the distribution's own package.
 OF_DISTRIBUTION = " of the distribution"
 
 
 def platform(host: Host, extra: tuple[Distribution, ...]) -> Platform:
-    """What the table of distributions says of the host, by the host's own os-release(5)."""
+    """The row of the table of distributions for the host, by the host's own os-release(5)."""
     text = host.check_output("cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release")
     words = [word.partition("=") for word in shlex.split(text, comments=True)]
     said = {key: value for key, _, value in words}
@@ -56,8 +56,8 @@ def publishes(host: Host, extra: tuple[Distribution, ...] = ()) -> bool:
 
 
 def named(host: Host, name: str, extra: tuple[Distribution, ...] = ()) -> str | None:
-    """A package by the name that it has on this host; ``None`` for a part of the engine that has none there. A part of
-    the distribution's own engine is the package whose file its program is."""
+    """The name of a package on this host; ``None`` for a part of the engine that has no package there. A part of the
+    distribution's own engine is in the package that owns its program."""
     bare = name.removesuffix(OF_DISTRIBUTION)
     if bare not in PROGRAMS or (bare == name and publishes(host, extra)):
         return bare
@@ -70,7 +70,7 @@ def named(host: Host, name: str, extra: tuple[Distribution, ...] = ()) -> str | 
 
 
 def owner(host: Host, part: str) -> str:
-    """The package whose file the program of a part is; empty where there is no program, or no package has it."""
+    """The package that owns the program of a part. Empty where there is no program, or where no package owns it."""
     folders = (f"/usr/{folder}/docker/cli-plugins" for folder in ("lib", "libexec", "local/lib", "local/libexec"))
     places = " ".join(folders) if part.endswith("-plugin") else "/usr/sbin /usr/bin /sbin /bin"
     search = 'for folder in %s; do [ ! -x "$folder/%s" ] || { readlink -f "$folder/%s"; break; }; done'
@@ -93,8 +93,8 @@ def uses_rpm(host: Host) -> bool:
 
 
 def version(host: Host, name: str) -> str:
-    """The installed version, whole, with its epoch where it has one; empty when it is not installed (also when only
-    files of it were left on purpose)."""
+    """The complete installed version, with its epoch where it has one. Empty when the package is not installed (also
+    when only its configuration files are left)."""
     return versions(host).get(name, "")
 
 
@@ -103,7 +103,7 @@ def installed(host: Host, name: str) -> bool:
 
 
 def versions(host: Host) -> dict[str, str]:
-    """Every installed package, asked once per host and run: to ask for one costs the host as much."""
+    """Every installed package, asked once per host and run: asking for one package costs the host as much."""
     with _LOCK:
         found = _VERSIONS.get(host)
     if found is None:
@@ -129,8 +129,8 @@ def _parts(lines: list[str]) -> list[list[str]]:
 
 
 def held(host: Host, name: str) -> bool:
-    """By the way that the host's package manager has: apk's world file, IgnorePkg, apt-mark, a lock of zypper's, or a
-    lock of dnf's and yum's versionlock at exactly the version that is installed."""
+    """By the host's package manager: apk's world file, IgnorePkg, apt-mark, a lock of zypper, or a lock of the
+    versionlock plugin of dnf and yum at exactly the installed version."""
     if host.exists("apk"):
         return f"{name}={version(host, name)}" in host.check_output("cat /etc/apk/world").split()
     if host.exists("pacman"):
@@ -152,7 +152,7 @@ def held(host: Host, name: str) -> bool:
 
 
 def published_keys(host: Host) -> tuple[str, ...]:
-    """The fingerprints that Docker's pages give for the host's family (docs.docker.com/engine/install)."""
+    """The fingerprints on Docker's pages for the host's family (docs.docker.com/engine/install)."""
     published = "060A 61C5 1B55 8A7F 742B 77AA C52F EB6B 621E 9F35"
     if not uses_rpm(host):
         published = "9DC8 5822 9FC7 DD38 854A E2D8 8D81 803C 0EBF CD88"
@@ -165,14 +165,14 @@ def apt_targets(host: Host) -> list[list[str]]:
     targets = []
     for target in lines_of(host.check_output(f"apt-get indextargets --format '{fields}' 'Created-By: Packages'")):
         *place, entry, key = [*target.split(), ""][:5]
-        if key == "$(SIGNED_BY)":  # apt before 2.9 does not tell: its source file does
+        if key == "$(SIGNED_BY)":  # apt before 2.9 does not report it: its source file does
             key = host.run("sed -n 's/^Signed-By: *//p' %s", entry.rpartition(":")[0]).stdout.strip()
         targets.append([*place, key] if key else place)
     return targets
 
 
 def unsigned_sources(host: Host) -> list[str]:
-    """Each option of apt that switches the check of signatures off, or weakens it, with its place (sources.list(5),
+    """Each option of apt that switches off or weakens the check of signatures, with its place (sources.list(5),
     apt-secure(8)): in the source files, and in apt's configuration."""
     list_all = (
         "for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do"
@@ -204,7 +204,7 @@ def _lines(text: str) -> list[list[str]]:
 
 
 def _stanzas(text: str) -> list[list[str]]:
-    """The same of a deb822 file, without the entries that are switched off."""
+    """The same for a deb822 file, without the entries that are switched off."""
     bare = re.sub(r"^#.*\n?", "", text, flags=re.MULTILINE)
     entries = re.split(r"\n[ \t]*\n", bare)
     off = re.compile(r"^Enabled:\s*(?:no|false|without|off|disable|0)[ \t]*$", re.MULTILINE | re.IGNORECASE)
@@ -213,7 +213,7 @@ def _stanzas(text: str) -> list[list[str]]:
 
 
 def rpm_repositories(host: Host) -> dict[str, dict[str, str]]:
-    """The switched-on repositories of all files: id -> options."""
+    """The enabled repositories of all files: id -> options."""
     text = host.check_output("cat /etc/yum.repos.d/*.repo /etc/zypp/repos.d/*.repo 2>/dev/null || :")
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read_string(text)

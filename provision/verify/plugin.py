@@ -1,9 +1,9 @@
 """The pytest plugin: hosts and declared things as parameters, and probes that run on all hosts at once.
 
-pytest itself runs one test after the other. Before it begins, each host's tests are called in a thread of the
-host's own, over its own connection; when pytest comes to a test, its outcome is there (or waited for) and is handed
-over as if it had just happened: reports, assertion messages and JUnit are pytest's. A test with fixtures of its own
-(only a user's can have them) is left to pytest's own order.
+pytest itself runs one test after the other. Before it begins, the tests of each host are called in a thread of that
+host, over its own connection. When pytest reaches a test, it waits for the outcome if needed, and gets it as if it had
+just happened: reports, assertion messages and JUnit are pytest's. A test with fixtures of its own (only a user's test
+can have them) runs in pytest's own order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from provision.verify.subjects import Subject, declared, is_for, mark, plain, th
 
 
 class Check(Struct, frozen=True):
-    """How one check on one host ended: ``passed``, ``failed`` or ``skipped``, with what was seen."""
+    """How one check on one host ended: ``passed``, ``failed`` or ``skipped``, with the observed values."""
 
     host: str
     suite: str
@@ -36,7 +36,7 @@ class Check(Struct, frozen=True):
 
 
 class Plugin:
-    """Give it to ``pytest.main``; ``on_check`` hears of every check as pytest comes to it."""
+    """An argument for ``pytest.main``; ``on_check`` is called with every check when pytest reaches it."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Plugin:
         metafunc.parametrize(("host", thing), pairs, ids=ids, indirect=["host"], scope="function")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """What no host declares is no check; what disturbs comes last, when all else is known."""
+        """A thing that no host declares has no check. Disruptive checks come last, after all other results."""
         items[:] = [item for item in items if _host(item) in self.subjects or not _wants_host(item)]
         items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
         for item in items:
@@ -86,7 +86,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Start every host's own tests, in order, in a thread of the host's; pytest's loop comes after."""
+        """Start the tests of every host, in order, in a thread of that host; pytest's own loop follows."""
         by_host: dict[str, list[pytest.Function]] = {}
         for item in session.items:
             if isinstance(item, pytest.Function) and _simple(item):
@@ -99,7 +99,7 @@ class Plugin:
             self._pool.submit(self._probe, host, items)
 
     def pytest_sessionfinish(self) -> None:
-        """Not before every host has cleaned up behind its checks."""
+        """Wait until every host has cleaned up after its checks."""
         if self._pool is not None:
             self._pool.shutdown()
 
@@ -110,7 +110,7 @@ class Plugin:
             values = {**item.callspec.params, **given}
             try:
                 item.obj(**{name: values[name] for name in item._fixtureinfo.argnames})
-            except BaseException as error:  # handed over to pytest, skips and failures alike
+            except BaseException as error:  # passed to pytest, skips and failures alike
                 self._outcomes[item.nodeid].set_exception(error)
             else:
                 self._outcomes[item.nodeid].set_result(None)
@@ -134,7 +134,8 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """First of all who hear of it: an assertion shows what it compared, and pytest's JUnit writes that down."""
+        """Runs before all other hooks: an assertion shows the compared values, and pytest's JUnit writes them to a
+        file."""
         if report.outcome == "failed" and (shown := mask(whole := str(report.longrepr))) != whole:
             report.longrepr = shown
         report.sections = [(title, mask(content)) for title, content in report.sections]
@@ -146,10 +147,10 @@ class Plugin:
 
 
 def _simple(item: pytest.Function) -> bool:
-    """Whether it can be called with nothing but what we can give: no fixture of somebody else's, no class."""
+    """Whether the plugin can call it with its own values only: no fixture of another plugin, no class."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     wanted = set(item._fixtureinfo.argnames)
-    # What else a fixture of ours wants is among the names too, and that is only `request`.
+    # The names also include what a fixture of provision itself needs, and that is only `request`.
     plain_ones = set(item.fixturenames) <= {*params, "spec", "request"}
     return "host" in params and item.cls is None and plain_ones and "request" not in wanted
 
@@ -163,7 +164,7 @@ def _host(item: pytest.Item) -> str:
 
 
 def _named(item: pytest.Item) -> tuple[str, str]:
-    """The host, and the check's name: the test's, with the declared thing or the parameters that it is about."""
+    """The host, and the name of the check: the test's name with the declared thing or the parameters."""
     name, _, parameter = item.name.partition("[")
     words = [name.removeprefix("test_")]
     if isinstance(item, pytest.Function) and item.cls is not None:
@@ -176,7 +177,7 @@ def _named(item: pytest.Item) -> tuple[str, str]:
 
 
 def _message(report: pytest.TestReport) -> str:
-    """What was expected and what was seen, in the assertion's own words."""
+    """The expected and the observed values, in the words of the assertion."""
     if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

@@ -1,5 +1,5 @@
-"""Talk to a host's registry as a client would, through the host's own connection: TLS and passwords end here, and no
-program on the host gets to see them. (RFC 9110; distribution's docs/spec/api.md)"""
+"""Talk to a host's registry as a client does, through the connection to the host. TLS and passwords end in provision,
+so no program on the host sees them. (RFC 9110; distribution's docs/spec/api.md)"""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from provision.transport.proxy_command import ProxyCommand
 from provision.transport.tunnel import Tunnel
 from provision.verify.backend import HeldBackend
 
-#: Seconds for an answer.
+#: Seconds until an answer must arrive.
 _PATIENCE = 20.0
 
 
 class Server(Struct, frozen=True):
-    """A registry by its name and port; ``authority`` is the PEM that its certificate must go back to (``None``: it
-    speaks plain HTTP), ``user`` and ``password`` an account, if it wants any."""
+    """A registry by its name and port. ``authority`` is the PEM of the CA that must have signed its certificate
+    (``None``: plain HTTP). ``user`` and ``password`` are an account, if the registry requires one."""
 
     name: str
     port: int
@@ -39,7 +39,8 @@ class Answer(Struct, frozen=True):
 
 
 class _Stream(io.RawIOBase):
-    """A tunnel to the host's own port, with TLS on it where there is any; enough of a socket for http.client."""
+    """A tunnel to the host's own port, with TLS where the registry has it; the part of a socket that http.client
+    needs."""
 
     def __init__(self, tunnel: Tunnel | ProxyCommand, context: ssl.SSLContext | None, name: str) -> None:
         self._tunnel = tunnel
@@ -98,8 +99,8 @@ def ask(
     login: tuple[str, str] | None = None,
     authority: str | None = None,
 ) -> Answer:
-    """One request. ``authority`` is believed instead of the server's own. Raises :class:`ssl.SSLError` where the
-    certificate is not one to believe."""
+    """Send one request. ``authority`` is trusted in place of the server's own. Raises :class:`ssl.SSLError` where the
+    certificate is not trusted."""
     trusted = authority or server.authority
     context = ssl.create_default_context(cadata=trusted) if trusted is not None else None
     held = host.backend

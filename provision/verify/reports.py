@@ -1,4 +1,4 @@
-"""pytest's reports of what a host said, fit to be shown: an assertion's message has the host's own words in it."""
+"""Make pytest's reports safe to show: the message of an assertion contains text from the host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from provision.visible import visible
 
 
 def made_visible(report: pytest.TestReport) -> None:
-    """Make every text of a report visible, before anything shows it or writes it down."""
+    """Make every text of a report visible, before it is shown or written to a file."""
     report.sections = [(name, visible(text)) for name, text in report.sections]
     report.user_properties = [(name, visible(str(value))) for name, value in report.user_properties]
     if isinstance(report.longrepr, str):
@@ -23,7 +23,7 @@ def made_visible(report: pytest.TestReport) -> None:
 
 
 class _Visible:
-    """What pytest shows of a failure, line by line as it is made visible."""
+    """The text that pytest shows of a failure, made visible line by line."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""Verify hosts: connect, hand the connections to testinfra, let pytest run the suites."""
+"""Verify hosts: connect, pass the connections to testinfra, let pytest run the suites."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from provision.verify.plugin import Check, Plugin
 from provision.verify.subjects import OPT_IN, SUITES, Subject, names, own_tests
 from provision.verify.unlock import unlock
 
-#: pytest has state of the process's; two sessions at once would share it.
+#: pytest has state per process, which two sessions at once would share.
 _ONE_SESSION = threading.Lock()
 
 
 class VerifyRequest(Struct, frozen=True):
-    """``suites`` are names such as ``settings``, all but those to opt in to when empty; ``deadline`` is in seconds per
-    host. ``disruptive`` lets checks restart daemons, ``reboot`` restarts each host first, one at a time; ``only`` is an
+    """``suites`` are names such as ``settings``; empty: all suites that are not opt-in. ``deadline`` is in seconds per
+    host. ``disruptive`` lets checks restart daemons. ``reboot`` restarts each host first, one at a time. ``only`` is an
     expression over the names of checks (pytest's ``-k``)."""
 
     suites: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class VerifyRequest(Struct, frozen=True):
 
 
 def known_suites(configs: list[HostConfig]) -> list[str]:
-    """The suites that can be asked for: ours, and the user's own test files."""
+    """The suites that can be selected: provision's, and the user's own test files."""
     own = {path for config in configs for path in own_tests(config)}
     return [*names(), *sorted({_suite(file) for path in own for file in _files(path)} - set(names()))]
 
@@ -56,7 +56,8 @@ def verify(
     request: VerifyRequest,
     emit: Callable[[Event], None],
 ) -> Counter[str]:
-    """Check every host against its spec; returns how many hosts ended how. The last event is ``run.done``."""
+    """Check every host against its spec; returns the number of hosts for each status. The last event is
+    ``run.done``."""
     begin = time.monotonic()
     lock = threading.Lock()
 
@@ -71,7 +72,7 @@ def verify(
     with junit.JUnitFile(request.junit) as report:
         for batch in batches:
             if counts["failed"] or counts["unreachable"]:
-                # One host did not come back as it was: nobody wants the same of the next.
+                # One host did not come up in its old state: the next host is not restarted.
                 ends = {config.host.name: _skipped() for config in batch}
             else:
                 found, ends = _batch(batch, context, transport, request, report.part(), locked)
@@ -94,7 +95,7 @@ def _batch(
     report: Path | None,
     emit: Callable[[Event], None],
 ) -> tuple[list[Check], dict[str, dict[str, object]]]:
-    """Hosts that are verified together: their checks, and how each of them ended."""
+    """Verify hosts together: their checks, and the result of each host."""
     ends: dict[str, dict[str, object]] = {}
     held: dict[str, Connection] = {}
     watches: list[int] = []
@@ -136,7 +137,7 @@ def run_suites(
     report: Path | None,
     emit: Callable[[Event], None],
 ) -> list[Check]:
-    """Run the suites on connections that are held; one ``check.done`` per check."""
+    """Run the suites on held connections; emits one ``check.done`` per check."""
     checks: list[Check] = []
 
     def on_check(check: Check) -> None:
@@ -144,13 +145,13 @@ def run_suites(
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
         emit(Event("check.done", check.host, {**data, "seconds": round(check.seconds, 3)}))
 
-    # Nothing of a project that we happen to stand in: no ini file, no plugins but our own, no cache.
+    # Use nothing of a project in the working directory: no ini file, no other plugins, no cache.
     argv = [*_chosen(subjects, request.suites), "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib"]
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
     argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:warnings"]
-    # It collects garbage five times over at the end, to give warnings that are switched off here.
+    # This plugin collects garbage five times at the end, for warnings that are switched off here.
     argv += ["-p", "no:unraisableexception"]
-    # Ours print nothing; a user's test may, and it must not get among our own lines.
+    # provision's tests print nothing. A user's test may print, and its text must not mix with the output of provision.
     argv += [] if any(own_tests(subject.config) for subject in subjects.values()) else ["--capture=no"]
     argv += [] if request.disruptive else ["-m", "not disruptive"]
     argv += ["-k", request.only] if request.only else []
@@ -166,7 +167,7 @@ def run_suites(
 
 
 def _chosen(subjects: dict[str, Subject], suites: tuple[str, ...]) -> list[str]:
-    """The test files to run: of our suites, and of the user's own."""
+    """The test files to run: of provision's suites, and the user's own."""
     wanted = suites or tuple(name for name in names() if name not in OPT_IN)
     files = [SUITES / f"test_{name}.py" for name in names() if name in wanted]
     own = dict.fromkeys(path for subject in subjects.values() for path in own_tests(subject.config))
@@ -175,7 +176,7 @@ def _chosen(subjects: dict[str, Subject], suites: tuple[str, ...]) -> list[str]:
 
 
 def _files(path: Path) -> list[Path]:
-    """The test files of a file or a folder, by pytest's own naming."""
+    """The test files of a file or a folder, by pytest's naming rules."""
     return sorted({*path.rglob("test_*.py"), *path.rglob("*_test.py")}) if path.is_dir() else [path]
 
 
@@ -186,7 +187,8 @@ def _suite(file: Path) -> str:
 def prove(
     context: Context, request: VerifyRequest, held: list[tuple[HostConfig, Connection]], emit: Callable[[Event], None]
 ) -> dict[str, Failure | None]:
-    """What an apply asks for: check hosts on connections that are held; why each is not as its spec says."""
+    """The check that an apply runs: verify hosts on held connections. Returns for each host why it differs from its
+    spec."""
     subjects = _subjects(held)
     checks = run_suites(subjects, context, request, None, emit)
     return {name: _failure([check for check in checks if check.host == name]) for name in subjects}

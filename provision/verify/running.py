@@ -1,6 +1,6 @@
 """The containers that run on a host, and the images that it has, as far as the CIS benchmark judges them.
 
-Both are read once per host. Only what is judged is kept: environments, commands and log options may hold secrets.
+Both are read once per host. Only the judged fields are kept: environments, commands and log options may hold secrets.
 Containers and images of the suites themselves are left out.
 """
 
@@ -37,7 +37,7 @@ _HOST_CONFIG = (
     "UsernsMode",
 )
 
-# One that is removed between the list and the answer fails the command, so the list is made again.
+# The command fails for an object that is removed between the list and the answer, so the list is made again.
 _INSPECT = """(
 kind=%s
 for round in 1 2 3 4 5; do
@@ -60,13 +60,13 @@ for id in $(printf '%s\\n' "$ids" | sort -u); do
     ! docker image inspect "$id" >/dev/null 2>&1 || exit 1
 done
 )"""
-# Containers' own first processes, as the kernel confines them; one that has ended meanwhile says nothing.
+# The first process of each container, as the kernel confines it; a process that has ended meanwhile has no line.
 _CONFINED = """(
 pids=%s
 for pid in $pids; do grep -s -H '^NoNewPrivs:' "/proc/$pid/status"; done
 true
 )"""
-# sshd's children are called so too (sshd-session, sshd-auth); a process's control group has its container's id.
+# sshd's children have such names too (sshd-session, sshd-auth). A process's control group contains its container's id.
 _SSHD = """(
 for name in $(grep -l -s -E '^sshd(-|$)' /proc/[0-9]*/comm); do cat "${name%/comm}/cgroup" 2>/dev/null; done
 true
@@ -74,7 +74,7 @@ true
 
 
 class _Found(Struct):
-    """What was read of one host."""
+    """The answers of one host."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     answers: dict[str, Any] = {}
@@ -85,12 +85,12 @@ _LOCK = threading.Lock()
 
 
 def containers(host: Host) -> list[dict[str, Any]]:
-    """The containers that run, each with what the rules look at (``_containers``)."""
+    """The containers that run, each with the fields that the rules read (``_containers``)."""
     return _once(host, "containers", lambda: _containers(host))
 
 
 def images(host: Host) -> list[dict[str, Any]]:
-    """The images; ``History`` is what made each layer, newest first."""
+    """The images; ``History`` is the command of each layer, newest first."""
     return _once(host, "images", lambda: _images(host))
 
 

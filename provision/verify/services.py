@@ -1,10 +1,10 @@
-"""The host's service manager, whichever it is: systemd, or OpenRC."""
+"""The host's service manager: systemd or OpenRC."""
 
 from __future__ import annotations
 
 from testinfra.host import Host
 
-# A command that runs in some seconds, whatever becomes of us: systemd-run(1), or a process of its own.
+# A command that runs after some seconds, even when provision is killed: systemd-run(1), or a separate process.
 LATER = """
 later() { # SECONDS NAME COMMAND
     if [ -d /run/systemd/system ]; then
@@ -18,7 +18,7 @@ later() { # SECONDS NAME COMMAND
 
 
 def never(name: str) -> str:
-    """The shell command that calls off every ``later`` whose name begins so."""
+    """The shell command that cancels every ``later`` whose name begins with ``name``."""
     return f"if [ -d /run/systemd/system ]; then systemctl stop '{name}*.timer'; else rm -f /run/{name}*; fi"
 
 
@@ -32,8 +32,8 @@ def dockerd(host: Host) -> str:
 
 
 def restart_docker(host: Host) -> None:
-    """Docker's unit takes three starts a minute; ours must not be the one too many. OpenRC calls it started before it
-    answers."""
+    """Docker's unit allows three starts a minute; this restart must not exceed the limit. OpenRC lists docker as
+    started before it answers."""
     if uses_systemd(host):
         host.check_output("systemctl reset-failed docker; systemctl restart docker")
     else:

@@ -1,10 +1,10 @@
-"""The suites under plain pytest, without our command line::
+"""The suites under plain pytest, without provision's command line::
 
     pytest -p provision.verify.standalone --pyargs provision.verify.suites \\
         --provision-inventory inventory --provision-playbook playbooks/site.yml --hosts=ssh://web1,ssh://web2
 
-``--hosts`` is testinfra's own. A host belongs to the spec of the inventory's host of that name or address.
-``provision://web1`` (or ``provision://all``) is reached as the inventory says, on a verified connection.
+``--hosts`` is testinfra's own option. A host gets the spec of the inventory's host with that name or address.
+provision logs in to ``provision://web1`` (or ``provision://all``) as the inventory says, on a verified connection.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from provision.verify.declared import PROVIDERS, Named
 from provision.verify.reports import made_visible
 from provision.verify.subjects import declared, mark, plain, things
 
-#: Seconds that a host's login may take.
+#: Seconds that the login to a host may take.
 _LOGIN = 60.0
 
 
 class InventoryBackend(HeldBackend):
-    """testinfra's ``provision://NAME``: logs in to a host of the inventory as every command of ours does."""
+    """testinfra's ``provision://NAME``: logs in to a host of the inventory as every command of provision does."""
 
     def __init__(self, hostspec: str, *args: Any, **kwargs: Any) -> None:
         config = _session().config(hostspec)
@@ -63,7 +63,7 @@ class _Session:
         return [config.host.name for config in self.loaded.configs]
 
     def config(self, name: str) -> HostConfig | None:
-        """The configuration of a host by its name or address; on the host itself by its own name."""
+        """The configuration of a host by its name or address; on the host itself, by its own name."""
         name = socket.gethostname() if name == "local" else name
         for config in self.loaded.configs:
             if name in (config.host.name, config.host.login.address):
@@ -87,7 +87,7 @@ class _Session:
         return self._things[id(item)]
 
 
-#: testinfra makes its backends itself and hands them nothing of ours.
+#: testinfra creates its backends itself and can't pass provision's objects to them.
 _SESSIONS: list[_Session] = []
 
 
@@ -131,7 +131,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every host meets only what is declared for it."""
+    """Each host gets only the tests of what is declared for it."""
     kept = [item for item in items if _belongs(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
@@ -157,7 +157,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """A suite's ``after`` when a host is through with it."""
+    """Call a suite's ``after`` when a host has run all tests of the suite."""
     after = getattr(getattr(item, "module", None), "after", None)
     target = getattr(getattr(item, "callspec", None), "params", {}).get("_testinfra_host")
     if after is None or target is None:

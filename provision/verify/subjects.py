@@ -1,4 +1,5 @@
-"""Who is verified, and what of each host: what both ways of running the suites (ours, and plain pytest) share."""
+"""The hosts that are verified, and their tests: the common part of both ways to run the suites (provision's, and plain
+pytest)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from provision.project.host_config import Context, HostConfig
 from provision.verify.declared import PROVIDERS, Named
 
 SUITES = Path(__file__).parent / "suites"
-#: Suites that only run when they are asked for: not what the spec says is checked, but a standard of somebody else's.
+#: Suites that only run on request: they check a third-party standard, not the spec.
 OPT_IN = ("cis",)
 
 
@@ -32,7 +33,7 @@ def names() -> list[str]:
 
 
 def things(metafunc: pytest.Metafunc) -> str | None:
-    """The declared things (a provider's name) that a test wants, one after the other; ``None`` when it wants none."""
+    """The declared things (a provider's name) that a test takes, one after the other; ``None`` when it takes none."""
     wanted = [name for name in metafunc.fixturenames if name in PROVIDERS]
     if len(wanted) > 1:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: a test is about one declared thing, not {wanted}")
@@ -44,17 +45,17 @@ def declared(thing: str, config: HostConfig, context: Context) -> Iterator[Named
 
 
 def own_tests(config: HostConfig) -> tuple[Path, ...]:
-    """The user's own tests (files and folders) of every play that the host is in."""
+    """The user's own tests (files and folders) of every play that contains the host."""
     return tuple(dict.fromkeys(path for play in config.plays for path in play.verify))
 
 
 def is_for(config: HostConfig, file: Path) -> bool:
-    """Whether a test file is for this host: ours always, the user's when one of its plays names it."""
+    """Whether a test file is for this host: always for provision's; for the user's when one of its plays names it."""
     return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(config))
 
 
 def plain(config: HostConfig) -> dict[str, Any]:
-    """The host's whole spec as the user wrote it, merged and rendered: what the fixture ``spec`` gives."""
+    """The host's whole spec as the user wrote it, merged and rendered: the value of the fixture ``spec``."""
     found: dict[str, Any] = json.loads(json.dumps(config.source))
     return found
 

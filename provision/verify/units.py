@@ -1,4 +1,4 @@
-"""How systemd starts a service: the files that say it, and the command that they make."""
+"""How systemd starts a service: the files that decide it, and the resulting command."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from testinfra.host import Host
 
-#: Folders of the distribution's packages; a unit file or a drop-in elsewhere is the spec's or another party's.
+#: Folders of the distribution's packages. A unit file or a drop-in elsewhere is the spec's or another party's.
 _VENDOR = ("/usr/lib/systemd/", "/lib/systemd/")
 _FOLDERS = ("/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
-#: Directives that decide which program runs, as whom, and with which environment (systemd.exec(5), systemd.service(5)).
+#: Directives that decide the program, its user and its environment (systemd.exec(5), systemd.service(5)).
 _DECIDING = re.compile(
     r"^\s*(?:Exec\w+|\w*Environment\w*|User|Group|RootDirectory|RootImage|Bind\w*Paths|ExtensionImages"
     r"|MountImages|PIDFile|Type)\s*=.*",
@@ -26,8 +26,8 @@ def show(host: Host, unit: str, *names: str) -> dict[str, str]:
 
 
 def undeclared(host: Host, unit: str, declared: Iterable[str]) -> dict[str, list[str]]:
-    """Files of other parties that decide how the unit is started: path -> their lines that do. Those that systemd has
-    read, and those on disk that it will read."""
+    """Files of other parties that decide how the unit is started: path -> the lines that do. Files that systemd has
+    read, and files on disk that it will read."""
     seen = show(host, f"{unit}.service", "FragmentPath", "DropInPaths")
     folders = " ".join(f"{folder}/{unit}.service.d/*.conf" for folder in _FOLDERS)
     on_disk = host.run(f"ls -d {folders} 2>/dev/null").stdout.split("\n")
@@ -39,8 +39,8 @@ def undeclared(host: Host, unit: str, declared: Iterable[str]) -> dict[str, list
 
 
 def command(host: Host, unit: str, declared: dict[str, str]) -> list[str]:
-    """The words of ``ExecStart=`` by the distribution's unit file and the declared texts, in systemd's order; a word
-    that begins with "$" stands for words from the environment. Empty where no file says it."""
+    """The words of ``ExecStart=`` by the distribution's unit file and the declared texts, in systemd's order. A word
+    that begins with "$" stands for words from the environment. Empty where no file has the directive."""
     own = f"/etc/systemd/system/{unit}.service"
     texts = [declared[own]] if own in declared else [_vendor(host, unit)]
     texts += [text for path, text in sorted(declared.items()) if path.startswith(f"{own}.d/")]

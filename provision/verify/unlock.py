@@ -1,4 +1,4 @@
-"""Let testinfra's hosts be asked side by side."""
+"""Let threads ask testinfra's hosts in parallel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import testinfra.modules
 
 
 def unlock() -> None:
-    """Before Python 3.12 ``functools.cached_property`` has one lock for all instances of a class, held while the
-    value is worked out: a host that freezes then would hold up all others. Each of our hosts has one thread and
-    instances of its own, so nothing is there to be locked."""
+    """Remove the lock of ``functools.cached_property``. Before Python 3.12 it has one lock for all instances of a
+    class, held while the value is computed: one host that freezes would delay all others. Each host of provision has
+    one thread and its own instances, so no lock is needed."""
     if sys.version_info >= (3, 12):
         return
     for place in testinfra.modules.modules.values():
@@ -24,4 +24,4 @@ def unlock() -> None:
                 if isinstance(kind, type):
                     for member in vars(kind).values():
                         if isinstance(member, functools.cached_property):
-                            member.lock = nullcontext()  # type: ignore[attr-defined]  # private, and gone in 3.12
+                            member.lock = nullcontext()  # type: ignore[attr-defined]  # private, and removed in 3.12

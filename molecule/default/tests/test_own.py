@@ -1,4 +1,4 @@
-"""Tests of your own: `host` is testinfra's, `spec` what the playbook says of that host."""
+"""Custom tests: the fixture `host` is testinfra's, `spec` is the host's spec from the playbook."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is wrong with the values of a daemon.json; each check looks at one matter and yields findings."""
+"""Checks of the values of a daemon.json; each check covers one subject and yields findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What works, and what an expert would advise against."""
+"""Values that work, and that an expert would advise against."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEATURES = frozenset(
         *("swarm-nftables", "time-namespaces", "windows-dns-proxy"),
     )
 )
-#: Text that a reader of a tutorial was to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
+#: Text that the reader of a tutorial had to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
 _GAP = re.compile(
     r"<[A-Za-z][\w .-]*>|\{\{.*?\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])|\b[xX]+(?:\.[xX]+){3}\b"
     r"|(?i:\byour[-_][a-z-]+)"
@@ -29,7 +29,7 @@ _GAP = re.compile(
 
 
 def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
-    """Placeholders. A log driver's tag and its labels are templates of Docker's own."""
+    """Placeholders. The tag and the labels of a log driver are not checked: they are templates of Docker's own."""
     for name, value in daemon.items():
         if name == "log-opts":
             value = Map((option, text) for option, text in value.items() if option != "tag" and "regex" not in option)
@@ -83,7 +83,7 @@ def metrics(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def stores(daemon: Map, target: Target) -> Iterator[Finding]:
-    """Engine 29's image store: where it is, and what opts out of it."""
+    """The image store of engine 29: where it is, and which values opt out of it."""
     engine = target.engine
     if daemon.get("data-root") and containerd_store(daemon, engine) and not target.in_spec:
         where = daemon.where["data-root"]

@@ -1,4 +1,4 @@
-"""The garbage collection of the builder, which dockerd sets up when it starts."""
+"""The garbage collection of the builder, which dockerd configures when it starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provision.lint.rules import finding
 from provision.lint.values import is_duration, is_size
 from provision.text.yamlfile import Map, Seq, locate
 
-#: The first engine with reserved, largest and free space; before it there is keepStorage alone (moby#48914).
+#: The first engine with reserved, largest and free space; earlier engines have keepStorage alone (moby#48914).
 _SPACES = (28, 0)
 _OLD, _NEW = ("keepStorage",), ("keepStorage", "reservedSpace", "maxUsedSpace", "minFreeSpace")
 
@@ -22,7 +22,7 @@ _OLD, _NEW = ("keepStorage",), ("keepStorage", "reservedSpace", "maxUsedSpace", 
 def collection(daemon: Map, target: Target) -> Iterator[Finding]:
     gc = member(daemon.get("builder"), "gc")
     where = daemon.where.get("builder")
-    # Before 23.0 it is off unless it is switched on; from then on it is on unless it is switched off.
+    # Before 23.0 it is off by default; from 23.0 on it is on by default.
     enabled = member(gc, "enabled")
     if not isinstance(gc, Map) or where is None or enabled is False:
         return
@@ -43,7 +43,7 @@ def collection(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def member(value: Any, name: str) -> Any:
-    """A field of an object, as Go's decoder finds it: in any case; ``None`` without one."""
+    """A field of an object, as Go's decoder finds it: in any letter case; ``None`` without one."""
     found = shapes.field(name, dict.fromkeys(value)) if isinstance(value, Map) else None
     return value[found] if found is not None else None
 

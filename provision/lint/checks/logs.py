@@ -1,4 +1,4 @@
-"""Log drivers, their options, and logs without a bound."""
+"""Log drivers, their options, and logs without a limit."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _LABELLED = frozenset(("labels", "labels-regex", "env", "env-regex", "tag"))
 
 
 class Driver(Struct, frozen=True):
-    """``options`` that ValidateLogOpt knows; ``until``: the first engine that no longer has the driver; ``newer``: the
-    options that came later; ``needs``: options without which no container starts; ``own_cache``: containers' logs can
-    be read without a copy, so the options of that copy have no use."""
+    """``options`` that ValidateLogOpt knows. ``until``: the first engine without the driver. ``newer``: options that
+    were added later. ``needs``: options without which no container starts. ``own_cache``: containers' logs can be read
+    without a copy, so the options of that copy have no effect."""
 
     options: frozenset[str]
     needs: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ _DRIVERS: dict[str, Driver] = {
         | _named("syslog", "address", "facility", "tls-ca-cert", "tls-cert", "tls-key", "tls-skip-verify", "format")
     ),
 }
-#: Plugins that are often installed under an alias: grafana's, and others of docs.docker.com/engine/extend.
+#: Plugins that are often installed under an alias: those of grafana, and others of docs.docker.com/engine/extend.
 _ALIASES = ("loki", "elastic-logging-plugin", "sumologic", "logzio", "newrelic", "vector")
 _FACILITIES = frozenset(
     (
@@ -142,7 +142,7 @@ def logs(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def _unknown(name: str, where: Where) -> Iterator[Finding]:
-    """A plugin has a name of its author's choice, or an alias that the operator chose when it was installed."""
+    """The name of a plugin is the author's choice, or an alias that the operator chose when it was installed."""
     if ":" in name or "/" in name or name in _ALIASES:
         return
     plain = _LIKE.sub("", name.lower())
@@ -181,7 +181,7 @@ def _modes(options: Map) -> Iterator[Finding]:
 
 
 def _together(name: str, options: Map, engine: Version) -> Iterator[Finding]:
-    """What two options, or an option and its absence, mean together."""
+    """The combined effect of two options, or of an option and the absence of another."""
     if name == "json-file":
         files, size = options.get("max-file") or "1", options.get("max-size") or "-1"
         rotated = size not in ("-1", "") and files.isdigit() and int(files) >= 2
@@ -294,7 +294,7 @@ def _splunk(value: str) -> str | None:
 
 
 def _tag(value: str) -> str | None:
-    """A template of Go with the fields and methods of logger.Info (moby, daemon/logger/loginfo.go)."""
+    """A Go template with the fields and methods of logger.Info (moby, daemon/logger/loginfo.go)."""
     actions = re.findall(r"\{\{(.*?)\}\}", value)
     if len(actions) != value.count("{{"):
         return "has a {{ without }}"
@@ -314,7 +314,7 @@ _INFO = frozenset(
 )
 
 
-#: What the value of an option must be; each is checked when a container starts, or with the daemon.
+#: The check of each option's value; dockerd checks it when a container starts, or when the daemon starts.
 _VALUES: dict[str, Callable[[str], str | None]] = {
     "max-size": _log_size,
     "max-file": _files,

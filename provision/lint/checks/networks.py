@@ -1,4 +1,4 @@
-"""Docker's own networks: are they networks, private ones, and apart from each other."""
+"""Docker's own networks: whether they are networks, are private, and do not overlap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PRIVATE = [
         "fe80::/10",
     )
 ]
-#: What other address space is for (RFC 6890, RFC 5771, RFC 1112, RFC 5737, RFC 2544, RFC 3849, RFC 9637).
+#: The purposes of other address space (RFC 6890, RFC 5771, RFC 1112, RFC 5737, RFC 2544, RFC 3849, RFC 9637).
 _KINDS = [
     (ipaddress.ip_network(text), kind)
     for text, kind in (
@@ -56,7 +56,7 @@ _DOTTED = re.compile(r"(.*)/(\d+\.\d+\.\d+\.\d+)")
 
 
 class Placed(Struct, frozen=True):
-    """A network of docker's, the key that it is from, and where it stands."""
+    """A network of docker, the key that declares it, and its place."""
 
     key: str
     network: Network
@@ -64,7 +64,7 @@ class Placed(Struct, frozen=True):
 
 
 class Pool(Struct, frozen=True):
-    """An item of default-address-pools, whose fields Go matches in any case."""
+    """An item of default-address-pools. Go matches its fields in any letter case."""
 
     base: Any
     size: Any
@@ -72,7 +72,7 @@ class Pool(Struct, frozen=True):
 
 
 def declared(daemon: Map) -> Iterator[Placed]:
-    """The networks that a daemon.json names and that are ones."""
+    """The valid networks in a daemon.json."""
     for key in ("bip", "bip6", "fixed-cidr", "fixed-cidr-v6"):
         if (found := _interface(daemon.get(key))) is not None:
             yield Placed(key, found.network, daemon.where[key])
@@ -89,7 +89,7 @@ def _pools(daemon: Map) -> Iterator[Pool]:
 
 
 def _interface(text: object) -> Interface | None:
-    """An address with the length of its network; ``None`` for anything else, a mask with dots too."""
+    """An address with the length of its network; ``None`` for anything else, also for a mask with dots."""
     try:
         return ipaddress.ip_interface(text) if isinstance(text, str) and re.search(r"/\d{1,3}$", text) else None
     except ValueError:
@@ -101,8 +101,8 @@ def is_private(network: Network) -> bool:
 
 
 def kind(network: Network) -> str | None:
-    """What a network is that containers should not have; ``None`` for a private one, and for an IPv6 prefix that the
-    operator may own."""
+    """The kind of a network that containers should not use. ``None`` for a private network, and for an IPv6 prefix that
+    the operator may own."""
     if is_private(network):
         return None
     for space, name in _KINDS:
@@ -121,7 +121,7 @@ def networks(daemon: Map, target: Target) -> Iterator[Finding]:
     for one in placed:
         if (called := kind(one.network)) is not None:
             message = f"{one.key} {one.network} is {called}"
-            # The kernel refuses such an address for a container, or drops what it sends.
+            # The kernel refuses such an address for a container, or drops the container's packets.
             level: Level = "error" if called in _UNUSABLE and one.key != "default-address-pools" else "warning"
             if one.key == "fixed-cidr-v6" and daemon.get("ipv6") is not True:
                 level = "warning"
@@ -177,7 +177,7 @@ def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
 
 
 def _with_length(key: str, text: str) -> str:
-    """The value that was meant, or an example."""
+    """The intended value, or an example."""
     dotted = _DOTTED.fullmatch(text)
     try:
         if dotted is not None:
@@ -224,8 +224,8 @@ def _pool_sizes(daemon: Map, engine: Version) -> Iterator[Finding]:
             )
             yield finding("DJ203", pool.where, message)
         elif network.version == 4 and size >= 31:
-            # docker0 takes the first network of the pools, unless its own is given.
-            # A network of two addresses works from 23.0 on, for one container.
+            # docker0 takes the first network of the pools, unless it has one of its own. A network of two addresses
+            # works from 23.0 on, for one container.
             fits = daemon.get("bip") or daemon.get("fixed-cidr") or (size == 31 and engine >= (23, 0))
             level: Level = "warning" if fits else "error"
             message = f"a pool of size {size} leaves no address for a container"
@@ -236,7 +236,7 @@ def _pool_sizes(daemon: Map, engine: Version) -> Iterator[Finding]:
 
 
 def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
-    """What must lie in the bridge's own network."""
+    """Addresses that must be in the bridge's own network."""
     yield from _sub_pool(daemon, engine)
     for key, family, bridges in (
         ("default-gateway", 4, ("bip", "fixed-cidr")),
@@ -262,12 +262,12 @@ def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
 
 
 def _own(key: str, bridge: Interface) -> Any:
-    """The address that docker0 has: that of bip, or the first one of fixed-cidr."""
+    """The address of docker0: that of bip, or the first one of fixed-cidr."""
     return bridge.ip if key.startswith("bip") else bridge.network.network_address + 1
 
 
 def _default_network(gateway: Any, where: Where) -> Iterator[Finding]:
-    """docker0 is 172.17.0.1/16 where nothing else has that network, and another one where something has."""
+    """docker0 is 172.17.0.1/16 where that network is free, and has another network where it is in use."""
     message = f'default-gateway "{gateway}" needs bip: docker0\'s network is not known without it'
     usual = ipaddress.ip_interface("172.17.0.1/16")
     risky = gateway in usual.network and gateway != usual.ip
@@ -279,6 +279,6 @@ def _sub_pool(daemon: Map, engine: Version) -> Iterator[Finding]:
     if bridge is None or inside is None or inside.version != bridge.version:
         return
     if not _covers(bridge.network, inside.network) and not _covers(inside.network, bridge.network):
-        # Until 28 a fixed-cidr from elsewhere was taken.
+        # Before 28 dockerd accepted a fixed-cidr outside of the bridge's network.
         message = f"fixed-cidr {daemon['fixed-cidr']} is outside of the bridge's {bridge.network}"
         yield finding("DJ207", daemon.where["fixed-cidr"], message, level=since(engine, (28, 0)))

@@ -1,4 +1,4 @@
-"""Mirrors of Docker Hub, and registries that are called insecure."""
+"""Mirrors of Docker Hub, and registries that are listed as insecure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provision.lint.reading import Target, each
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map
 
-#: Registries with certificates that everybody can check.
+#: Registries whose certificates every client can check.
 _PUBLIC = (
     "docker.io",
     "index.docker.io",
@@ -41,7 +41,7 @@ _CLOSED = frozenset(
         "docker.nju.edu.cn",
     )
 )
-#: What net/url takes for a host without its port: an address in brackets, or a name, in which it allows colons.
+#: What net/url accepts as a host without its port: an address in brackets, or a name, which may contain colons.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\]|[^\s/?#\[\]@\\^`{|}]*")
 #: moby, daemon/pkg/registry/config.go, validHostPortRegex: a domain name, or an IPv6 address in brackets, and a port.
 _REGISTRY = re.compile(
@@ -57,7 +57,7 @@ def mirrors(daemon: Map, target: Target) -> Iterator[Finding]:
         if parts is None or parts.scheme not in ("http", "https") or "://" not in mirror:
             level: Level = "error"
             if parts is not None and parts.scheme in ("http", "https") and (23, 0) <= engine < (28, 0):
-                level = "warning"  # between these two, a URL without a host passed
+                level = "warning"  # between these two versions, a URL without a host passed
             message = f'registry-mirrors "{mirror}" is not a URL'
             yield finding("DJ201", where, message, _meant(mirror, engine) or "such as https://mirror.example", level)
             continue
@@ -84,8 +84,8 @@ def _advice(mirror: str, scheme: str, parts: SplitResult, where: Where) -> Itera
 
 
 def _split(text: str, engine: Version) -> SplitResult | None:
-    """A URL as Go's net/url reads it; ``None`` for what that refuses: from 29.0 on (Go 1.26) an IPv6 address without
-    brackets too."""
+    """A URL as Go's net/url parses it; ``None`` for a URL that net/url refuses. From 29.0 on (Go 1.26) it also refuses
+    an IPv6 address without brackets."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -135,7 +135,7 @@ def insecure(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def _registry(text: str) -> str | None:
-    """Why it is none (moby, daemon/pkg/registry/config.go, validateHostPort)."""
+    """Why the text is not a registry (moby, daemon/pkg/registry/config.go, validateHostPort)."""
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if colon and "]" not in port and ":" not in host.strip("[]").replace(":", "", 0):
         if port and not port.isdigit():
@@ -162,8 +162,8 @@ def _public(bare: str, target: Target, where: Where) -> Iterator[Finding]:
 
 
 def _misspelt(host: str) -> str | None:
-    """The public registry that is one or two edits away (one of a short name), under the same top-level domain: so none
-    for a name under example, local or internal."""
+    """The public registry that is one or two edits away (one for a short name), under the same top-level domain. So
+    there is none for a name under example, local or internal."""
     for public in _PUBLIC:
         most = 1 if len(public) < 10 else 2
         if public.rpartition(".")[2] == host.rpartition(".")[2] and 0 < _edits(host, public, most) <= most:
@@ -189,7 +189,7 @@ def _edits(one: str, other: str, most: int) -> int:
 
 
 def _is_network(text: str) -> bool:
-    """CIDR; Go takes no mask with dots."""
+    """CIDR; Go accepts no mask with dots."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:

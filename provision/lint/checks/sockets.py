@@ -1,4 +1,4 @@
-"""Where dockerd listens: conflicts with its unit, addresses, certificates."""
+"""The sockets of dockerd: conflicts with its unit, addresses, certificates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCHEMES = ("unix", "tcp", "fd", "npipe")
 
 
 def unit(daemon: Map, target: Target) -> Iterator[Finding]:
-    """A lone file may be for a host whose unit has no such flag: a drop-in, or another service manager."""
+    """A file without a spec may be for a host whose unit has no such flag: a drop-in, or another service manager."""
     for name, flag in (("hosts", "-H fd://"), ("containerd", "--containerd")):
         if name in daemon:  # an empty value is a conflict too
             level: Level = "error" if target.packaged else "warning"
@@ -30,7 +30,7 @@ def hosts(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def _address(value: str) -> str | None:
-    """Why dockerd can't listen there (moby, daemon/pkg/opts/hosts.go, ParseDaemonHost)."""
+    """Why dockerd can't listen at this address (moby, daemon/pkg/opts/hosts.go, ParseDaemonHost)."""
     text = value.strip(" ")
     if not text:
         return None

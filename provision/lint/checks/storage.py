@@ -11,7 +11,7 @@ from provision.lint.rules import finding
 from provision.lint.values import is_size
 from provision.text.yamlfile import Map, nearest
 
-#: Storage drivers that are gone, and the first version that no longer has them.
+#: Storage drivers that were removed, and the first version without each of them.
 _GONE: dict[str, Version] = {"aufs": (24, 0), "overlay": (24, 0), "devicemapper": (25, 0)}
 #: Snapshotters of containerd 2 (plugins/snapshots): names for `storage-driver` with the containerd image store.
 _SNAPSHOTTERS = frozenset(("overlayfs", "native", "erofs", "blockfile", "stargz", "nydus", "soci", "btrfs", "zfs"))
@@ -20,7 +20,7 @@ _KERNEL_CHECK = "overlay2.override_kernel_check"
 _OVERLAY = {"overlay2.size", _KERNEL_CHECK}
 #: Drivers that dockerd chooses by itself where the file system suggests it.
 _DEFAULTS = frozenset(("overlay2", "btrfs", "zfs"))
-#: moby#43187: the option was removed, and dockerd refuses what it does not know.
+#: moby#43187: the option was removed, and dockerd refuses unknown options.
 _NO_KERNEL_CHECK = (24, 0)
 
 
@@ -40,7 +40,8 @@ def storage(daemon: Map, target: Target) -> Iterator[Finding]:
 
 
 def _option(option: str, driver: str, engine: Version) -> tuple[str, str] | None:
-    """Why the driver refuses an option, and the way out. Without a driver it is overlay2 nearly everywhere."""
+    """Why the driver refuses an option, and the solution. Without a configured driver it is overlay2 on nearly every
+    host."""
     name, equals, value = option.partition("=")
     name = name.lower()
     prefix = name.partition(".")[0]
@@ -64,7 +65,7 @@ def _driver(daemon: Map, driver: str, engine: Version) -> Finding | None:
     if engine < (23, 0):
         store = None  # not known yet
     elif daemon.get("userns-remap"):
-        store = False  # remapping keeps to a graph driver
+        store = False  # userns-remap always uses a graph driver
     if driver in _GONE:
         gone = _GONE[driver]
         message = f'storage-driver "{driver}" was removed in {gone[0]}.{gone[1]}'

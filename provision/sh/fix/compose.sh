@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Projects of docker compose, which itself makes anew only what has changed (by its config hash).
+# Projects of docker compose. Compose itself recreates only what has changed (by its config hash).
 
 compose_up() { # PROJECT FILE WITHIN
     compose_stops "$1"
@@ -15,8 +15,8 @@ compose_do() { # PROJECT FILE WORD...
         --progress quiet "$@" 3>&-
 }
 
-# How long a project's containers may take to stop only docker knows: they may be of an earlier file. Compose stops one
-# after the other where one depends on the other.
+# Only docker knows how long the containers of a project may take to stop: an earlier file may have created them.
+# Compose stops one container after the other where one depends on the other.
 compose_stops() { # PROJECT
     stops_ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1" 3>&-)
     [ -n "$stops_ids" ] || return 0
@@ -32,7 +32,7 @@ compose_stops() { # PROJECT
     alive_for "$stops_all"
 }
 
-# Durable: what a rollback does to a project that this run did not come to is a change of its own.
+# The note is durable: a rollback must not change a project that this run did not reach.
 compose_touched() { # PROJECT
     touched compose "$1"
     [ -z "$run" ] || durable "$run/touched" "$run"
@@ -44,7 +44,7 @@ compose_down() { # PROJECT: its volumes stay
     docker compose -p "$1" --progress quiet down --remove-orphans 3>&-
 }
 
-# All run, and those with a health check are healthy; what has ended by itself, and well, is well.
+# All containers run, and those with a health check are healthy. A container that has exited with status 0 is fine.
 compose_well() { # PROJECT WITHIN
     uptime_now
     well_until=$((uptime + $2))
@@ -79,14 +79,14 @@ keep_compose() { # NUMBER PROJECT FILE
     esac
 }
 
-# The files are as they were before already.
+# At this point the files are restored.
 undo_compose() { # PRESENT "PROJECT FILE"
     command -v docker >/dev/null || return 0
     undo_project=${2%% *} undo_file=${2#* }
     was_touched compose "$undo_project" || return 0
     if [ "$1" = present ] && [ -f "$undo_file" ]; then
         compose_do "$undo_project" "$undo_file" up -d --remove-orphans --quiet-pull
-    # A project whose first container could not be made has left its networks.
+    # A project whose first container could not be created has left its networks.
     elif [ -n "$(undo_found ps -a)$(undo_found network ls)" ]; then
         compose_down "$undo_project"
     fi

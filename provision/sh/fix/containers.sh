@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Containers. The one that is replaced is stopped and put aside under another name; it goes only when the whole run has
-# ended well, and serves again when it has not.
+# Containers. The container that is replaced is stopped and renamed. It is removed only when the whole run has
+# succeeded; when the run fails, it is started again.
 
-# NETWORKS are those after the first; SECRETS is the number of variables that must not stand in docker's arguments.
+# NETWORKS are those after the first. SECRETS is the number of variables that must not be in docker's arguments.
 container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABLE VALUE]... WORD...
     put_name=$1 put_state=$2 put_within=$3 put_steady=$4 put_networks=$5 put_secrets=$6
     shift 6
@@ -15,7 +15,7 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
         if container_line "$2"; then
             printf '%s=%s\n' "$1" "$2" >>"$put_env"
         else
-            # A mere name in the file: docker takes the value from its own environment.
+            # Only the name is in the file: docker takes the value from its own environment.
             printf '%s\n' "$1" >>"$put_env"
             eval "put_value_$put_number=\$2"
             put_by="$put_by $1=\"\$put_value_$put_number\""
@@ -23,7 +23,7 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
         shift 2
     done
     put_failed=
-    # The names are of letters, digits and _: what is evaluated has no value in it.
+    # The names consist of letters, digits and _: the evaluated text has no value in it.
     eval "$put_by"' docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
         --env-file "$put_env" "$@" >/dev/null 3>&-' || put_failed=yes
     rm -f "$put_env"
@@ -38,7 +38,7 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
     container_well "$put_name" "$put_within" "$put_steady"
 }
 
-# docker reads the file line by line, without a carriage return at a line's end, and no line beyond 64 KiB
+# docker reads the file line by line. It drops a carriage return at the end of a line, and accepts no line beyond 64 KiB
 # (docker/cli, pkg/kvfile).
 container_line() { # VALUE: whether it can be a line's
     case $1 in
@@ -47,7 +47,7 @@ container_line() { # VALUE: whether it can be a line's
     [ "${#1}" -lt 16000 ]
 }
 
-# The same for one that need not be made anew if it is of that very image already.
+# The same for a container that is not recreated if its image already is the one that the reference names.
 container_follow() { # REFERENCE (and what container_put takes)
     follow_image=$(docker image inspect --format '{{.Id}}' "$1")
     shift
@@ -65,7 +65,7 @@ container_aside() { # NAME
     esac
     container_gone "$1.provision-old"
     : >"$run/aside"
-    # Nobody but an undo starts it again, not even a restart of the daemon.
+    # Only an undo starts it again. A restart of the daemon does not.
     docker update --restart no "$1" >/dev/null
     docker stop "$1" >/dev/null
     docker rename "$1" "$1.provision-old"
@@ -80,7 +80,7 @@ container_state() { # NAME start|restart|stop WITHIN STEADY
     [ "$2" = stop ] || container_well "$1" "$3" "$4"
 }
 
-# A health check's word counts; without one a container is well that runs for a while without being started anew.
+# A health check decides. A container without one is fine when it runs for a while and is not restarted.
 container_well() { # NAME WITHIN STEADY
     uptime_now
     well_until=$((uptime + $2)) well_since='' well_known=
@@ -136,7 +136,7 @@ undo_container() { # STATE NAME
         esac
         docker update --restart "${undo_policy:-no}" "$2" >/dev/null
     elif [ "$(docker container inspect --format '{{index .Config.Labels "provision.run"}}' "$2" 2>/dev/null)" = "${run##*/}" ]; then
-        # It is of this very run, so there was none before.
+        # This run created it, so there was none before.
         container_gone "$2"
     fi
     docker container inspect "$2" >/dev/null 2>&1 || return 0

@@ -1,9 +1,10 @@
 # shellcheck shell=sh
-# dockerd, beyond what a service manager knows of it.
+# The parts of dockerd that a service manager does not know.
 
-# Before a daemon loads its file: does it take it? From 23.0 on it can be asked, with the flags that its unit gives it,
-# for a key that is also a flag is a conflict. It does not see everything: what it lets pass shows at the start. CONTENT
-# is without a userns-remap of "default", on which the question alone acts (engine.askable in Python).
+# Does the daemon accept its file? This is checked before it loads the file. dockerd can check it from 23.0 on. It is
+# asked with the flags of its unit, because a key that is also a flag is a conflict. It does not find every fault: the
+# rest shows at the start. CONTENT is without a userns-remap of "default", on which the check alone acts (engine.askable
+# in Python).
 daemon_check_content() { # text|base64 CONTENT
     command -v dockerd >/dev/null || return 0
     check_file=$run_folder/daemon.json
@@ -30,7 +31,7 @@ daemon_check() { # FILE
     # shellcheck disable=SC2086
     check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) && return 0
     case $check_said in
-        # An older one can't be asked, and starts nothing.
+        # An older dockerd can't check, and starts nothing.
         *'unknown flag: --validate'*) return 0 ;;
     esac
     fail "dockerd would not start with this daemon.json: $check_said"
@@ -46,12 +47,14 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     fi
 }
 
-# SIGHUP, and the daemon's own word that it has taken the file: the unit's reload succeeds either way.
+# Send SIGHUP, and wait for the daemon's own event that it has loaded the file: the unit's reload succeeds in both
+# cases.
 docker_reload() {
     reload_pipe=$run_folder/reload.$$
     mkfifo "$reload_pipe"
     reload_since=$(exec date +%s)
-    # It hears from the first second on, and ends by itself; its first word is all that is waited for.
+    # This command gets events from the first second on, and ends without a signal. The shell waits only for the first
+    # event.
     docker events --since "$reload_since" --until $((reload_since + 6)) --filter type=daemon --filter event=reload \
         --format x >"$reload_pipe" 2>/dev/null 3>&- &
     reload_pid=$!
@@ -65,7 +68,7 @@ docker_reload() {
     fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
 }
 
-# dockerd moves its bridge at its start, and not under containers that live-restore has kept (moby,
+# dockerd changes its bridge when it starts, but not while live-restore has kept containers running (moby,
 # daemon/daemon_unix.go, initNetworkController: "updated network configuration will not take affect").
 bridge_free() { # KEYS
     shim_runs || return 0
@@ -75,7 +78,7 @@ bridge_free() { # KEYS
         "stop them, or declare engine.bridge_change: stop"
 }
 
-# Before anything is stopped: is there a container that could not be started again?
+# Before any container is stopped: is there a container that could not be started again?
 containers_return() {
     shim_runs || return 0
     return_ids=$(docker ps -q --no-trunc 3>&-)
@@ -86,11 +89,11 @@ containers_return() {
         "docker has to stop them for the change of its bridge"
 }
 
-# Stop all that run. Their ids are written down first, so that a rollback can start them again.
+# Stop all containers that run. Their ids are written down first, so that a rollback can start them again.
 containers_stop() { # all|return: what would not come back is stopped too, or nothing is
     shim_runs || return 0
     [ "$1" = all ] || containers_return
-    # The oldest first: what it is that others share the network of.
+    # The oldest first: other containers share its network.
     stop_ids=
     for stop_one in $(docker ps -q --no-trunc 3>&-); do
         stop_ids="$stop_one${stop_ids:+ $stop_ids}"
@@ -110,7 +113,7 @@ containers_start() {
     start_failed=
     while IFS= read -r start_one; do
         alive
-        # It may have been removed by itself (--rm), or be another one's to start first.
+        # --rm may have removed it, or another container must start first.
         docker start "$start_one" >/dev/null 2>&1 3>&- </dev/null || start_failed="$start_failed $start_one"
     done <"$run/stopped"
     for start_one in $start_failed; do
@@ -119,7 +122,7 @@ containers_start() {
     rm -f "$run/stopped"
 }
 
-# Stopped, so that the new daemon finds none that runs; and started again.
+# The containers are stopped, so that the new daemon finds none that runs. Then they are started again.
 docker_bridge_restart() {
     containers_stop return
     svc_forgive docker
@@ -129,17 +132,18 @@ docker_bridge_restart() {
 
 # docker's file is as declared and its bridge is not: the file was changed while containers ran.
 bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
-    # A restart for another reason may have moved it.
+    # A restart for another reason may have changed the address.
     case $(exec ip -o -4 address show dev docker0 2>/dev/null 3>&-) in
         *" inet $4 "*) return 0 ;;
     esac
     [ "$2" = stop ] || bridge_free "bip $4"
     docker_bridge_restart
-    # What the new process has loaded is what was there before its start.
+    # The new process has loaded the files that were there before its start.
     svc_settle "$1" restart "$3"
 }
 
-# live-restore on before the restart: by SIGHUP, seen, and only then is the daemon restarted; no container ends.
+# Switch live-restore on before the restart: send SIGHUP, see that it is on, and only then restart the daemon. No
+# container ends.
 docker_live_restore() {
     case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in
         active | locked) fail "this host is a node of a swarm, where live-restore is refused (leave it out, or the swarm)" ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# A file is old or new, never torn: written next to its place, owner and mode before content, made durable,
-# renamed, and the directory made durable too. Needs fix/place.sh.
+# A file has its old or its new content, never a part: it is written in the same directory, gets its owner and mode
+# before its content, is made durable and renamed. Then the directory is made durable too. Needs fix/place.sh.
 
 put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     place "$1" make
@@ -28,7 +28,8 @@ put_short() {
     fail "${place_path%/*}: a file can't be written whole there; is there room? $(df -Pk -- . | tail -n 1)"
 }
 
-# When this run last wrote: a service that was started after that, by its package say, has read it.
+# The last time when this run wrote a file. A service that was started after that (by its package, for example) has read
+# it.
 written() {
     ticks_now
     printf '%s\n' "$ticks" >"$run_written"
@@ -44,7 +45,7 @@ folder_put() { # PATH OWNER GROUP MODE
         durable .
         relabel "./$place_name"
     elif [ ! -e "./$place_name" ]; then
-        # It gets its owner where that owner can't swap it.
+        # The directory gets its owner at a place where that owner can't exchange it.
         stage_open
         mkdir -m 0700 -- "$stage_new"
         chown -- "$2:$3" "$stage_new"
@@ -57,8 +58,8 @@ folder_put() { # PATH OWNER GROUP MODE
     fi
 }
 
-# The directory that this shell is in, whose name another account can change. It may be any directory of root's that
-# was moved there, so it is never given away.
+# The directory that this shell is in, whose name another account can change. It may be any directory of root's that was
+# moved there, so provision never gives it to another account.
 folder_own() { # OWNER GROUP MODE
     case $1 in
         "$enter_user" | "$enter_uid") ;;
@@ -71,8 +72,8 @@ folder_own() { # OWNER GROUP MODE
     chmod -- "$3" .
 }
 
-# Content is right already, so only owner and mode change; unless another account can change names there, and the name
-# may stand for another file by now (a hard link, say): then the file is made again.
+# The content is in the desired state, so only owner and mode change. Where another account can change names in the
+# directory, the name may be another file by now (a hard link, for example): then the file is written again.
 own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     place "$1" - || fail "$1 is not there any more"
     if [ -z "$place_safe" ]; then
@@ -84,7 +85,7 @@ own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     fi
     chown -h -- "$2:$3" "./$place_name"
     chmod -- "$4" "./$place_name"
-    # A service that watches it loads it again, as the plan says: it may not have been able to read it.
+    # A service that watches it loads it again, as the plan says: it may have been unable to read it before.
     touch -- "./$place_name"
     written
 }
@@ -99,8 +100,8 @@ remove_file() { # PATH
     written
 }
 
-# coreutils 8.24 and busybox sync single files. An older coreutils syncs everything and warns; a busybox that takes no
-# argument refuses. One that takes files, and could not write these out, has found a fault of the disk: an error.
+# coreutils 8.24 and busybox sync single files. An older coreutils syncs everything and warns. A busybox that takes no
+# argument refuses. When a sync that takes files fails, it has found a fault of the disk: this is an error.
 durable() { # PATH...
     durable_error=$(exec sync -- "$@" 2>&1 3>&-) && return 0
     if sync -- / 2>/dev/null 3>&-; then

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Before and after a change that disturbs docker: what ran, and whether all is well again. Part of a transaction.
+# Before and after a change that disturbs docker: what ran, and whether it runs again. Part of a transaction.
 
-# The containers that run now, and whether each is to come back by itself after a restart of the daemon.
+# The containers that run now, and whether docker starts each of them after a restart of the daemon.
 keep_containers() {
     [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
     shim_runs || return 0
@@ -17,8 +17,8 @@ keep_containers() {
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
 }
 
-# After the change: docker stays, its mirrors' names resolve if that was asked for, and what ran and should run still
-# runs.
+# After the change: docker keeps running, the names of its mirrors resolve where that is required, and each container
+# that ran and should run still runs.
 health() { # STEADY-SECONDS MIRROR-NAME...
     # shellcheck disable=SC2034 # read in transaction.sh
     stage=health step_limit=180
@@ -34,12 +34,12 @@ unhealthy() { # WORDS
     exit 0
 }
 
-# A daemon can come up, say that it is ready, and die of what it finds next; its unit would start it again and again.
-# One that this run started is watched from here on: how long it took to become ready tells nothing of what follows.
+# A daemon can start, report that it is ready, and die a moment later; its unit would start it again and again. A daemon
+# that this run started is watched from here on: the time until it was ready says nothing about what follows.
 health_steady() { # SECONDS
     uptime_now
     health_until=$((uptime + 30))
-    # With OpenRC it may be on its way still.
+    # With OpenRC the daemon may still be starting.
     until health_daemon; do
         [ "$uptime" -lt "$health_until" ] || health_died "$1"
         sleep 0.2
@@ -48,7 +48,7 @@ health_steady() { # SECONDS
     done
     health_process=$process_id health_since=${process_id#*:}
     [ -n "$health_process" ] && [ "$1" -gt 0 ] || return 0
-    # Both are told in clock ticks: USER_HZ is 100.
+    # Both values are in clock ticks: USER_HZ is 100.
     if [ "$health_since" -ge "$run_began" ]; then
         ticks_now
         health_since=$ticks
@@ -102,7 +102,7 @@ health_ours() { # NAME: false where this run has a step for it
 
 health_containers() {
     [ -f "$run/containers" ] || return 0
-    # Switched off, live-restore keeps nothing over the restart that does it.
+    # When live-restore is switched off, it does not keep containers running over the restart that switches it off.
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
         false) run_live_restore=false ;;
     esac
@@ -114,9 +114,10 @@ health_containers() {
             case $nl$health_running$nl in
                 *"$nl$health_id$nl"*) continue ;;
             esac
-            # What this run makes anew, or takes away, it has seen to itself.
+            # This run itself has recreated or removed it.
             health_ours "${health_name#/}" || continue
-            # One without a policy ends with its daemon, unless live-restore keeps it; the plan has said so.
+            # A container without a restart policy ends with its daemon, unless live-restore keeps it running. The plan
+            # has reported this.
             case $run_live_restore$health_policy in
                 true* | *always | *unless-stopped | *on-failure) health_missing="$health_missing ${health_name#/}" ;;
             esac

@@ -21,7 +21,7 @@ image_repository() { # REFERENCE -> image_name: without tag and digest
     esac
 }
 
-# A registry that is being restarted refuses for a moment; what it says for good is an error at once.
+# A registry that is being restarted refuses for a moment. A final answer of the registry is an error at once.
 registry_try() { # pull|push REFERENCE
     try_left=10
     while :; do
@@ -41,8 +41,8 @@ image_push() { # REFERENCE
     registry_try push "$1"
 }
 
-# An image has one id in docker's own store and another one in containerd's, and an archive without an index names only
-# the former: what it has brought then goes by its own name for it.
+# An image has one id in docker's own store and another one in containerd's. An archive without an index names only the
+# first: then the image's tag, or the id that docker load prints, identifies the loaded image.
 image_load() { # REFERENCE BLOB keep|- TAG ID...: keep what a later step loads from too
     load_name=$1 load_blob=$run_blobs/$2 load_keep=$3 load_tag=$4
     shift 4
@@ -85,13 +85,15 @@ image_tag() { # ID REFERENCE
     docker tag "$1" "$2"
 }
 
-# The name goes; what a container is still of (one that was put aside in this very run, say) goes with that.
+# Remove the name. A container may still use the image (one that was renamed in this run, for example): then the image
+# is removed with that container.
 image_remove() { # REFERENCE
     docker image rm -f "$1" >/dev/null
 }
 
 # An image without a name is lost in containerd's store as soon as BuildKit takes its name, and in every store when it
-# is removed. Then it gets another name first: a brief one goes when the run has ended well, a long one with its record.
+# is removed. Then it gets another name first. A brief name is removed when the run has succeeded, a long one with the
+# run's record.
 keep_image() { # NUMBER REFERENCE brief|long|'': what the name stands for now
     keep_id=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null 3>&-) || keep_id=
     printf 'image %s %s\n' "${keep_id:-absent}" "$2"

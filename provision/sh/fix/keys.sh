@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # Keys that sign package repositories.
 
-# Fetch a signing key, check whose it is, put it into place. The flavour knows how to download and who must trust it.
-# FIELD is the key of the spec that declares the fingerprints; without any, every key is taken.
+# Download a signing key, check its owner, and install it. The flavour knows how to download, and which program must
+# trust the key. FIELD is the key of the spec that declares the fingerprints; without any, every key is accepted.
 key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     key_url=$1 key_path=$2 key_field=$3
     shift 3
@@ -25,7 +25,7 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
             fail "the key at $key_url is not one PGP public key block and nothing else; it was not taken"
         fi
         key_home=$(exec mktemp -d)
-        # gpg before 2.1.23 has no --show-keys; there, to name the file is to show it.
+        # gpg before 2.1.23 has no --show-keys. There, gpg shows a file that is its argument.
         key_list=$(exec gpg --homedir "$key_home" --batch --with-colons --show-keys "$key_new" 3>&-) ||
             key_list=$(exec gpg --homedir "$key_home" --batch --with-fingerprint --with-colons "$key_new" 3>&-) ||
             key_list=
@@ -60,8 +60,8 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     key_trust "$key_path"
 }
 
-# Whether a file is one armoured block and nothing else. gpg, sqv and rpm do not agree on where a block begins, so what
-# one of them shows may not be all that another one trusts.
+# Whether a file is one armoured block and nothing else. gpg, sqv and rpm do not agree on where a block begins. So one
+# program may show fewer keys than another program trusts.
 one_block() { # FILE
     block_state=before
     while IFS= read -r block_line || [ -n "$block_line" ]; do
@@ -76,7 +76,7 @@ one_block() { # FILE
     [ "$block_state" = after ]
 }
 
-# Whether there are fingerprints, and each of them is one of those that are accepted.
+# Whether there are fingerprints, and each of them is an accepted one.
 accepted() { # FINGERPRINTS-BY-LINE ACCEPTED...
     [ -n "$1" ] || return 1
     accepted_found=$1

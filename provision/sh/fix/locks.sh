@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Waiting for another package manager.
 
-# Who holds a lock file, by the kernel's own list: "12: POSIX ADVISORY WRITE 345 fe:00:6789 0 EOF".
+# The process that holds a lock file, by the kernel's own list: "12: POSIX ADVISORY WRITE 345 fe:00:6789 0 EOF".
 lock_holder() { # FILE -> lock_pid, empty when it is free
     lock_pid=
     [ -e "$1" ] || return 0
@@ -20,7 +20,7 @@ lock_holder() { # FILE -> lock_pid, empty when it is free
     done </proc/locks
 }
 
-# Until nobody holds one of the files, or fail; who holds it is told once.
+# Wait until no process holds one of the files, or fail. The holder is reported once.
 lock_wait() { # SECONDS FILE...
     wait_left=$1 wait_all=$1 wait_told=
     shift

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Networks and volumes of docker's. What is in a volume goes by volume_remove and by nothing else.
+# Networks and volumes of docker. Only volume_remove removes the data in a volume.
 
 network_put() { # NAME WORD...
     put_name=$1
@@ -7,12 +7,12 @@ network_put() { # NAME WORD...
     docker network create "$@" "$put_name" >/dev/null 3>&-
 }
 
-# It can't be changed in place: its containers leave it, and join the new one.
+# A network can't be changed in place: its containers leave it, and join the new one.
 network_replace() { # NAME WORD...
     replace_name=$1
     shift
     replace_members=$(docker network inspect --format '{{range $id, $one := .Containers}}{{$id}} {{end}}' "$replace_name")
-    # Whatever breaks this off, a rollback knows them by this file.
+    # If the step is interrupted, a rollback reads the containers from this file.
     printf '%s\n' "$replace_members" >>"$run/members.$replace_name"
     for replace_one in $replace_members; do
         docker network disconnect -f "$replace_name" "$replace_one"
@@ -45,7 +45,7 @@ undo_network() { # NUMBER NAME
         return 0
     fi
     undo_name=$2
-    # The very one that was there needs nothing; at most its containers have left it.
+    # The network still is the one from before and needs no restore. At most its containers have left it.
     undo_id=$(docker network inspect --format '{{.Id}}' "$undo_name" 2>/dev/null) || undo_id=none
     if grep -qxF -e "id $undo_id $undo_name" -- "$run/before"; then
         undo_members "$undo_name"
@@ -79,8 +79,8 @@ volume_put() { # NAME WORD...
     docker volume create "$@" "$volume_name" >/dev/null
 }
 
-# A container that was put aside in this very run still has it, and may have to serve again: then both go when the run
-# has ended well (settled).
+# A container that was renamed in this run still uses the volume, and a rollback may start it again. Then both are
+# removed when the run has succeeded (settled).
 volume_remove() { # NAME
     volume_users=$(docker ps -a --filter "volume=$1" --format '{{.Names}}')
     for volume_user in $volume_users; do

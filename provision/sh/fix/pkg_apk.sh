@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# apk-add(8), apk-world(5): packages are wanted by constraints in the world file, and one transaction makes the host
-# fulfil them all. Needs look/pkg_apk.sh. Not run for real: Debian has no apk to build a lab host with.
+# apk-add(8), apk-world(5): the world file has a constraint for each wanted package. One transaction makes the host
+# fulfil all of them. Needs look/pkg_apk.sh. Not tested with apk itself: Debian has no apk to build a lab host with.
 
 apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
     apk_seconds=$1
@@ -51,7 +51,7 @@ pin_version() { # NAME PIN -> pin_found
     fail "no version of $1 matches $2; the repositories have:$nl$pin_policy"
 }
 
-# What goes is a constraint too: a package with an exclamation mark must not be there.
+# A removal is a constraint too: a package with an exclamation mark must not be installed.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     packages_seconds=$1
     shift

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# apt and dpkg, without a terminal and without questions: a file of ours wins over a package's version of it.
+# apt and dpkg, without a terminal and without questions: a file that provision wrote has precedence over a package's
+# version of it.
 
 apt_quiet() { # WORD...: apt-get with our options, without our events' descriptor
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
@@ -12,8 +13,8 @@ apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
         /var/cache/apt/archives/lock
 }
 
-# What a dpkg that was interrupted has left is finished only when somebody says so: it runs scripts of packages that
-# are none of ours.
+# An interrupted dpkg run leaves unfinished packages. They are finished only when the operator asks for it: this runs
+# scripts of packages that provision does not manage.
 pkg_whole() { # SECONDS repair|-
     apt_wait "$1"
     whole_left=$(exec dpkg --audit 3>&-)
@@ -28,8 +29,8 @@ pkg_whole() { # SECONDS repair|-
     DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold 3>&-
 }
 
-# The indexes, fresh. One of ours that can't be fetched must fail here, and not be an old one silently used; one
-# of somebody else's that is broken is told and does not hold us up.
+# Refresh the indexes. When the index of a declared source can't be fetched, the step fails here and does not silently
+# use an old one. A broken third-party source is reported and does not stop the run.
 pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apt_wait "$1"
     shift
@@ -42,7 +43,8 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
         apt_quiet -o APT::Update::Error-Mode=any -o "Dir::Etc::SourceList=$refresh_file" \
             -o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0 update
     done
-    # The first that could not be had, and why, stands on two lines; the last line says only that some could not.
+    # Two lines name the first index that could not be fetched, and the reason. The last line says only that some
+    # failed.
     refresh_why=${refresh_said#*Err:}
     refresh_more=${refresh_why#*"$nl"}
     emit note "not every package index could be fetched: ${refresh_why%%"$nl"*}${refresh_more%%"$nl"*}"
@@ -70,8 +72,8 @@ MADISON
     fail "no version of $1 matches $2; the repositories have:$nl$pin_list"
 }
 
-# One transaction: everything that comes and everything that goes. To move a held package is to free it, for apt; it
-# is held again afterwards.
+# One transaction for all installations and removals. apt must release a held package before it can change its version.
+# The package is held again afterwards.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     apt_wait "$1"
     shift
@@ -128,7 +130,7 @@ key_distrust() { # FINGERPRINT...: nothing is left of a key whose file was repla
     return 0
 }
 
-# apt-mark(8): a held package is not changed by anybody's upgrade. Ours may change it and leaves it held.
+# apt-mark(8): no upgrade changes a held package. A step of provision may change it and leaves it held.
 pkg_hold() { # SECONDS hold|unhold NAME...
     apt_wait "$1"
     shift

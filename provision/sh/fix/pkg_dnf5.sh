@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# dnf5 in place of dnf, without a terminal and without questions. Needs look/pkg_dnf5.sh, rpm.sh. By its manual and its
-# source; no dnf5 was run.
+# dnf5 in place of dnf, without a terminal and without questions. Needs look/pkg_dnf5.sh, rpm.sh. Written from its
+# manual and its source; not tested with dnf5 itself.
 
 rpm_wait() { # SECONDS: until no process holds a lock of rpm or dnf5
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/dnf/rpmtransaction.lock
 }
 
-# The metadata, fresh: dnf5's makecache downloads nothing that has not expired, without --refresh. That of declared
-# repositories must be there; a third-party one that is broken is reported and does not stop the run.
+# Refresh the metadata. Without --refresh, dnf5's makecache downloads only what has expired. The metadata of declared
+# repositories must be available; a broken third-party repository is reported and does not stop the run.
 pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     rpm_wait "$1"
     shift
@@ -23,8 +23,8 @@ pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     dnf5 -q -y --refresh makecache 3>&- || emit note "not every repository's metadata could be fetched"
 }
 
-# First what must go; then what comes, and what is moved. dnf5 has no option that leaves out locks for one transaction:
-# a lock is deleted before it, and is there again afterwards, at the version that is installed then.
+# Remove packages first; then install packages and change their versions. dnf5 has no option that ignores locks for one
+# transaction. So a lock is deleted before it and added again afterwards, at the version that is installed then.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     rpm_wait "$1"
     shift

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
 # pacman, without a terminal and without questions. Needs look/pkg_pacman.sh.
 
-# A repository has one version of a package, and a system is upgraded as a whole (pacman -Syu). So provision refreshes no
-# database that is there: a newer package could need newer libraries than the host has.
+# A repository has one version of a package, and a system is upgraded as a whole (pacman -Syu). So provision refreshes
+# no database that exists: a newer package could need newer libraries than the host has.
 
-# pacman does not wait for another one: its lock is a file that is there while it works.
+# pacman does not wait for another pacman: its lock is a file that exists while it works.
 pacman_wait() { # SECONDS
     wait_left=$1
     while [ -e /var/lib/pacman/db.lck ]; do
@@ -38,8 +38,8 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     pacman -q -Sy 3>&-
 }
 
-# The version that a pin means, and what installs it: the package by its name where the repositories have that version,
-# else the file in pacman's cache.
+# The version that a pin means, and what installs it: the package's name where the repositories have that version, else
+# the file in pacman's cache.
 pin_version() { # NAME PIN -> pin_what
     pacman_newest "$1"
     pin_what=
@@ -74,7 +74,7 @@ pin_means() { # VERSION PIN: the whole version, or its beginning up to a separat
     return 1
 }
 
-# First what must go; then what comes from repositories, and what comes from the cache.
+# Remove packages first; then install packages from repositories, and packages from the cache.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     pacman_wait "$1"
     shift

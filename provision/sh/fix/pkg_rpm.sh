@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# What dnf and yum have in common, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh.
+# The common part of dnf and yum, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh.
 
 rpm_wait() { # SECONDS: until nobody holds a lock of rpm, dnf or yum
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/run/yum.pid \
         /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid /var/lib/dnf/rpmdb_lock.pid
 }
 
-# The metadata, fresh. That of ours must be there; that of somebody else's that is broken is told and does not hold
-# us up.
+# Refresh the metadata. The metadata of declared repositories must be available; a broken third-party repository is
+# reported and does not stop the run.
 pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     rpm_wait "$1"
     shift
@@ -25,8 +25,8 @@ pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     "$rpm_manager" -q -y makecache 3>&- || emit note "not every repository's metadata could be fetched"
 }
 
-# What comes and what is moved, in one transaction; before it what must go. A lock must not be in our way, and is
-# what it was afterwards, at the new version.
+# Install packages and change their versions in one transaction; remove packages before it. A lock must not prevent
+# this. Afterwards the package is locked as before, at the new version.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     rpm_wait "$1"
     shift
@@ -72,7 +72,7 @@ rpm_change() { # VERB PACKAGE...
     "$rpm_manager" -q -y --disableplugin=versionlock "$@" 3>&-
 }
 
-# The versionlock plugin's list, line by line: ours for a package is exactly its installed version.
+# The versionlock plugin's list, line by line: provision locks a package at exactly its installed version.
 pkg_hold() { # SECONDS hold|unhold NAME...
     rpm_wait "$1"
     shift

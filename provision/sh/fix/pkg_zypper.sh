@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # zypper, without a terminal and without questions. Needs look/pkg_zypper.sh, rpm.sh.
 
-# zypper(8), "EXIT CODES": these two are no errors.
+# zypper(8), "EXIT CODES": these codes are not errors.
 zypper_quiet() { # WORD...
     zypper_status=0
     zypper -n -q "$@" 3>&- || zypper_status=$?
@@ -15,8 +15,8 @@ zypper_wait() { # SECONDS: until nobody holds a lock of rpm or zypper
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/zypp.pid
 }
 
-# The metadata, fresh. That of ours must be there; that of somebody else's that is broken is told and does not hold
-# us up.
+# Refresh the metadata. The metadata of declared repositories must be available; a broken third-party repository is
+# reported and does not stop the run.
 pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     zypper_wait "$1"
     shift
@@ -27,7 +27,7 @@ pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
     zypper_quiet refresh || emit note "not every repository's metadata could be fetched"
 }
 
-# One transaction: everything that comes and everything that goes. A locked package is unlocked for it.
+# One transaction for all installations and removals. A locked package is unlocked for it.
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     zypper_wait "$1"
     shift

@@ -1,16 +1,17 @@
 # shellcheck shell=sh
-# Where a file is changed. An account that can change names in a directory on the way can put a symbolic link there at
-# any moment, also between a check and the write. So nothing is checked and then used by its path: the script changes
-# into each directory (which pins it, whatever its name stands for later), checks the directory from within, and then
-# uses names of one component only, which system calls such as rename(2) and unlink(2) do not follow.
+# How to reach the directory of a file that is changed. Another account may be able to change names in a directory of the
+# path. It can put a symbolic link there at any moment, also between a check and the write. So the script does not check
+# a path and then use it. It changes into each directory, which pins the directory even if its name changes later. It
+# checks the directory from within. Then it uses names of one component only, which system calls such as rename(2) and
+# unlink(2) do not follow.
 #
-# As long as root alone can write in the directories from / on, their names can not be swapped: one stat for all.
+# Where root alone can write in all directories from / on, no name can be exchanged: one stat checks all of them.
 
 # shellcheck disable=SC2034 # the functions of the other files use these
 selinux_enforce=/sys/fs/selinux/enforce
 
-# Change into the directory of PATH -> place_name, and place_safe (empty: another account than root can change names
-# in that directory). Status 1 where there is no such directory and none is to be made.
+# Change into the directory of PATH -> place_name, and place_safe (empty: an account other than root can change names in
+# that directory). Status 1: the directory does not exist, and must not be made.
 place() { # PATH make|-
     place_path=$1 place_name=${1##*/} place_folder=${1%/*}/ place_hops=40 place_id=
     case $place_name in
@@ -37,8 +38,8 @@ place() { # PATH make|-
     cd -P -- "./$place_rest" || fail "${1%/*} cannot be entered"
 }
 
-# Split place_folder -> place_at (up to there root alone decides what the names mean), place_rest (what follows), and
-# place_safe. False where there is a link that root owns: place_folder is what it leads to.
+# Split place_folder -> place_at (the part in which root alone can change names), place_rest (the part after it), and
+# place_safe. False where root owns a link on the way: then place_folder is the target of the link.
 place_stable() {
     place_left=${place_folder#/} place_end='' place_rest=
     set -- /
@@ -51,7 +52,7 @@ place_stable() {
         place_end=$place_end/$place_next
         set -- "$@" "$place_end"
     done
-    # A line for each that is there, in order: what is below one that is not there is not there either.
+    # One line for each directory that exists, in order. Below a directory that does not exist none exists.
     place_lines=$(exec stat -c '%a:%u:%F' -- "$@" 2>/dev/null 3>&-) || :
     [ -n "$place_lines" ] || fail "$place_path: the directories on the way cannot be read"
     place_lines=$place_lines$nl
@@ -71,7 +72,7 @@ place_stable() {
         place_at=$place_next
         place_safe=yes
         case $place_line in
-            # Group or others may write, or an owner other than root.
+            # The group or others may write, or an account other than root owns it.
             *[2367]?:*:* | *[2367]:*:*) place_safe= ;;
             *:0:*) ;;
             *) place_safe= ;;
@@ -103,8 +104,8 @@ place_refuse() { # LINK
         "link that an account other than root can make or replace"
 }
 
-# Change into a directory of the directory that this shell is in, in which accounts other than root can change names:
-# it is that very directory, not what a link leads to. -> enter_mode, enter_uid, enter_user. Status 1: it is not there.
+# Change into a directory below the current one, in which accounts other than root can change names. The result is that
+# very directory, never the target of a link. -> enter_mode, enter_uid, enter_user. Status 1: it does not exist.
 place_enter() { # NAME make|-
     [ "$1" != .. ] || fail "$place_path: a directory that another account can write in, and .. after it"
     [ ! -L "./$1" ] || place_refuse "./$1"
@@ -118,8 +119,8 @@ place_enter() { # NAME make|-
     [ -n "$place_id" ] || place_id=$(exec stat -c %d:%i -- . 3>&-) || fail "$PWD cannot be read"
     enter_from=$place_id
     cd -P -- "./$1" || fail "$place_path: $PWD/$1 cannot be entered"
-    # Wherever this is: its parent is the directory that the shell came from, and that has it by this name, not as a
-    # link. Both hold for no place outside of that directory.
+    # The parent of the new directory must be the directory that the shell came from. That directory must have the new
+    # one by this name, not as a link. No place outside of that directory fulfils both conditions.
     enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced meanwhile"
     enter_here=${enter_seen%%"$nl"*}
     place_id=${enter_here%% *}
@@ -134,20 +135,20 @@ place_enter() { # NAME make|-
     enter_uid=${enter_uid%% *}
 }
 
-# -> stage_new: where to write what is to take the name place_name. In a directory that root alone writes in, next to
-# it; else in a directory of root's own in there, into which no other account gets, nor can it be moved out of there
-# (rename(2) to another parent needs write permission for the directory itself).
+# -> stage_new: the path to write the new file to, before it takes the name place_name. In a directory that root alone
+# writes in, it is in the same directory. Else it is in a directory of root's own below: no other account can enter
+# that, or move the file out of it (rename(2) to another parent needs write permission for the directory itself).
 stage_open() {
     stage_clear
     stage_new=./.provision.new stage_to=.
     [ -z "$place_safe" ] || return 0
-    # Without -m, for which busybox calls chmod(2) by the name; umask is 077.
+    # Without -m: busybox calls chmod(2) by the name for it. umask is 077.
     mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
     place_enter .provision.new - || fail "$PWD/.provision.new was removed meanwhile"
     [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced meanwhile"
     stage_empty
     if ! stage_owned; then
-        # A default ACL has given others access.
+        # A default ACL has given access to others.
         chmod -- 0700 . 3>&- || fail "$PWD: its mode cannot be set"
         stage_empty
     fi
@@ -169,12 +170,12 @@ stage_owned() { # is the directory just entered one of root's, for root alone?
     return 1
 }
 
-# What a run that was killed has left in this directory. (One name, for one run at a time writes.)
+# What a killed run has left in this directory. (One name is enough: only one run at a time writes.)
 stage_clear() {
     if [ -d ./.provision.new ] && [ ! -L ./.provision.new ]; then
         (
             place_enter .provision.new - && stage_owned || exit 0
-            # Never rm -r: it goes by paths where busybox has it.
+            # Never rm -r: the one of busybox uses whole paths.
             [ ! -d ./.provision.file ] || rmdir -- ./.provision.file
             rm -f -- ./.provision.file ./.provision.kept
         ) 3>&-
@@ -184,14 +185,14 @@ stage_clear() {
     fi
 }
 
-# What is at stage_new takes its name.
+# Give the file at stage_new its name.
 stage_publish() {
     if [ "$stage_to" = . ]; then
-        # A rename onto a link to a directory would go into that directory.
+        # A rename onto a link to a directory would move the file into that directory.
         [ ! -L "./$place_name" ] || rm -f -- "./$place_name"
         mv -f -- "$stage_new" "./$place_name" || stage_stuck
     else
-        # -T: rename(2) itself decides, whatever the name stands for by then.
+        # -T: rename(2) itself decides, whatever the name is by then.
         mv -f -T -- "$stage_new" "../$place_name" || stage_stuck
     fi
     durable "$stage_to"
@@ -208,22 +209,22 @@ stage_close() {
     [ "$stage_to" != . ] || return 0
     cd -P .. || fail "$place_path: its directory cannot be entered"
     place_id=
-    # Its owner may have moved it: an empty directory is no harm.
+    # Its owner may have moved it: an empty directory does no harm.
     rmdir -- ./.provision.new 2>/dev/null 3>&- || :
 }
 
-# Where SELinux is on: the label that the policy has for a path. Files made elsewhere, or under another name, have
-# another one.
+# Where SELinux is on: set the label that the policy has for a path. A file that was made elsewhere, or under another
+# name, has another label.
 relabel() { # [-R] PATH
     [ -e "$selinux_enforce" ] && command -v restorecon >/dev/null || return 0
     restorecon "$@" 3>&- || fail "$PWD: restorecon $* failed"
 }
 
-# A copy with owner, mode, times, extended attributes and ACL. -> copy_said: why there is none
+# Copy with owner, mode, times, extended attributes and ACL. -> copy_said: why there is no copy
 copy_whole() { # FROM TO yes|'': whether FROM has extended attributes
     copy_said=$(cp -P --preserve=mode,ownership,timestamps,xattr -- "$1" "$2" 2>&1 3>&-) && return 0
     case $copy_said in
-        # busybox; a coreutils without them
+        # busybox, or a coreutils without these options
         *nrecognized* | *'nvalid option'* | *'without xattr'*) ;;
         *) return 1 ;;
     esac

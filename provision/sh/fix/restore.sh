@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# What a rollback does and what it leaves alone. Only what is no longer as it was kept is restored, and a service is
-# disturbed only where its process may have loaded what was taken back: a rollback must not do more than its change.
+# What a rollback restores and what it leaves alone. It restores only what has changed since it was kept. It disturbs a
+# service only where its process may have loaded what was restored. A rollback must not disturb more than its change.
 #
-# Files of a run that this writes: `undo.units` (services whose files were restored, durable before the first of them),
-# `undo.said` (what was done, for people), `undo.waits` (what a rollback waits for).
+# Files of a run that this part writes: `undo.units` (services whose files were restored, durable before the first of
+# them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for).
 
-# Note something that this run does to a thing and that leaves no trace which a rollback could see.
+# Record a change of this run that leaves no trace which a rollback could see.
 touched() { # KIND NAME
     [ -z "$run" ] || printf '%s\n' "$*" >>"$run/touched"
 }
@@ -25,7 +25,7 @@ undo_needed() { # KIND WORD REST: whether it is another one now, as far as that 
         folder) [ -d "$3" ] ;;
         owned) [ "$(exec stat -c '%u:%g:%a' -- "$3" 2>/dev/null)" != "$2" ] ;;
         live)
-            # The kernel separates by tabs what may be given to it with blanks.
+            # The kernel prints tabs between values that may be written to it with blanks.
             needed_now=$(exec cat "/proc/sys/$2" 2>/dev/null | tr '\t' ' ') || return 0
             [ "$needed_now" != "$(printf '%s' "$3" | tr '\t' ' ')" ]
             ;;
@@ -34,7 +34,7 @@ undo_needed() { # KIND WORD REST: whether it is another one now, as far as that 
             [ "$(forward_policy iptables)" != "$2" ] && return 0
             case $3 in
                 ACCEPT | DROP)
-                    # A kernel without its table has none to restore.
+                    # A kernel without this table has no policy to restore.
                     case $(forward_policy ip6tables) in none | "$3") return 1 ;; esac
                     ;;
                 *) return 1 ;;
@@ -43,8 +43,8 @@ undo_needed() { # KIND WORD REST: whether it is another one now, as far as that 
     esac
 }
 
-# In kind, owner, mode and bytes. Where another account can change names, none of that would hold for the moment after:
-# what is there is not read (it may be a FIFO by then), and restored in any case.
+# Whether kind, owner, mode and bytes are equal. Where another account can change names, the answer could be wrong a
+# moment later: the file is not read (it may be a FIFO by then), and restored in any case.
 same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the directory
     place "$2" - 2>/dev/null && [ -n "$place_safe" ] || exit 1
     same_states=$(exec stat -c '%F:%a:%u:%g:%s' -- "$1" "./$place_name" 2>/dev/null) || exit 1
@@ -55,8 +55,9 @@ same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the direct
     esac
 )
 
-# Which services watch a file that is about to be restored. Durable before the first of them is: when the rollback
-# itself is broken off, its repetition finds the files restored and must still have them loaded.
+# The services that watch a file which is about to be restored. The note is durable before the first file is restored.
+# When the rollback itself is interrupted, its repetition finds the files restored, and must still make the services
+# load them.
 undo_note() {
     note_paths=$nl note_units=
     while IFS=' ' read -r note_kind note_word note_rest; do
@@ -87,8 +88,8 @@ undo_tell() { # KIND WORD REST: it was restored
     esac
 }
 
-# What `before` says of a unit -> undo_process, undo_how (a word and its conditions, divided by commas), undo_keys,
-# undo_watched
+# The lines of `before` for a unit -> undo_process, undo_how (a word and its conditions, separated by commas),
+# undo_keys, undo_watched
 undo_facts() { # UNIT
     undo_process='' undo_how=restart,current,,- undo_keys='' undo_watched=
     while IFS=' ' read -r facts_kind facts_word facts_rest; do
@@ -113,9 +114,9 @@ undo_service() { # STATE UNIT
     fi
     case $1:$undo_enabled in
         none:*)
-            # It came with a package that stays, if it came.
+            # A unit that is there came with a package, and that package stays.
             case $undo_show in *"LoadState=not-found$nl"*) return 0 ;; esac
-            # What it has brought up by the new settings goes by the old ones.
+            # A restart with the old settings removes what it has set up with the new ones.
             [ "$undo_active$undo_noted" != yesyes ] || svc_act restart "$2"
             [ "$undo_enabled" = no ] || svc_disable "$2" || :
             ;;
@@ -152,7 +153,7 @@ undo_stamp() { # UNIT current|stale: what its process has loaded
     svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 
-# A service that runs and is to run: does it have what was taken back?
+# A service that runs and should run: has it loaded what was restored?
 undo_loaded() { # UNIT
     [ -n "$undo_watched" ] || return 0
     undo_reached=no
@@ -161,7 +162,7 @@ undo_loaded() { # UNIT
     fi
     undo_rest=${undo_how#*,}
     if [ "$undo_reached" = no ]; then
-        # It never had it: a restored file is another one by its inode, which is no reason to load it.
+        # It has never loaded the change. A restored file has another inode, which is no reason to load it.
         [ "$undo_noted" = no ] || undo_stamp "$1" "${undo_rest%%,*}"
         return 0
     fi
@@ -172,7 +173,7 @@ undo_loaded() { # UNIT
     undo_load "$1" "${undo_how%%,*}" "${undo_rest#*,}"
 }
 
-# Load what was restored: by a reload where that is enough, and by no restart that the limit forbids.
+# Load what was restored: by a reload where that is enough, and never by a restart that the operator's limit forbids.
 undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
     case $1:$2 in
         docker:reload)
@@ -203,7 +204,7 @@ undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
     undo_say "restarted $1"
 }
 
-# Whether the operator's limit allows a restart of dockerd. With containers that end by it, it is no mere restart.
+# Whether the operator's limit allows a restart of dockerd. A restart that ends containers needs a higher limit.
 undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restored file has live-restore
     case $2 in
         none | reload) return 1 ;;
@@ -215,7 +216,7 @@ undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restor
     [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-)" = true ]
 }
 
-# At the end: what the rollback, or the change before it, has ended for good.
+# At the end: the containers that the rollback, or the change before it, has ended and that do not start again.
 undo_ended() {
     [ ! -s "$run/stopped" ] || (containers_start)
     [ -s "$run/containers" ] || return 0
@@ -240,14 +241,15 @@ undo_ended() {
     [ -z "$ended_names" ] || undo_say "containers that ran before and do not run any more:$ended_names"
 }
 
-# What a killed job has started goes on by itself: a package manager to its end, for none is ever killed. Its scripts
-# start services and write files, so the rollback comes after them. All that the job started is in the job's session.
+# The programs that a killed job has started continue. A package manager runs to its end, because provision never kills
+# one. Its scripts start services and write files, so the rollback waits for them. All programs of a job are in the
+# job's session.
 undo_wait() {
     wait_owner='' wait_boot=
     { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
     { IFS=' ' read -r wait_boot _ <"$run/deadline"; } 2>/dev/null || :
     uptime_now
-    # After a reboot nothing is left of it, and its number is another process's.
+    # After a reboot no program of the job is left, and another process may have its number.
     [ -n "$wait_owner" ] && [ "$wait_boot" = "$boot" ] || return 0
     process "${wait_owner%%:*}"
     [ -z "$process_id" ] || [ "$process_id" = "$wait_owner" ] || return 0
@@ -284,7 +286,7 @@ session_runs() { # SESSION -> session_who: one of its processes
     return 1
 }
 
-# A package that this run removed is installed again, where a repository has it: in its version, or else in another.
+# Install a package again that this run removed, where a repository has it: in its old version, or else in another one.
 undo_removed() { # VERSION NAME
     ! pkg_there "$2" || return 0
     undo_waits=60

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# rpm's own database, whichever package manager stands over it. Needs look/rpm.sh.
+# rpm's own database, for every package manager that uses it. Needs look/rpm.sh.
 
 # The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.
 pin_version() { # NAME PIN -> pin_found
@@ -73,8 +73,8 @@ key_trust() { # FILE: rpm keeps the keys that it trusts in its own database
     rpm --import "$1" 3>&-
 }
 
-# rpm would go on to trust a key whose file was replaced. A repository of another file that has the same key has it
-# imported again by its gpgkey. Before rpm 6 a key is named by the last eight digits of its fingerprint.
+# Without this, rpm still trusts a key whose file was replaced. A repository of another file with the same key imports
+# it again by its gpgkey. Before rpm 6 the name of a key is the last eight digits of its fingerprint.
 key_distrust() { # FINGERPRINT...: in lower case
     for distrust_print in "$@"; do
         distrust_rest=${distrust_print%????????}

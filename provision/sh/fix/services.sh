@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Needs look/services.sh, which decides what a service has loaded, and the service manager's own file.
+# Needs look/services.sh, which decides what a service has loaded, and the file for the host's service manager.
 
 # -> service_show, process_id (empty: it does not run), run_since
 svc_state() { # UNIT
@@ -7,7 +7,8 @@ svc_state() { # UNIT
     service_run "$service_show"
 }
 
-# What the process has loaded, what the manager says of the service, and what could change that.
+# The stamp of a service: what its process has loaded, what the manager says of it, and the files that could change
+# that.
 svc_stamp() { # UNIT PROCESS FILES SHOW
     [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
     stamp_new=$services_stamps/.$1
@@ -20,8 +21,8 @@ svc_stamp() { # UNIT PROCESS FILES SHOW
     mv -f -- "$stamp_new" "$services_stamps/$1"
 }
 
-# What decides about services has changed in a way that changes none of them (a timer of ours has come and gone): what
-# their manager says now is written down anew, while each is the process that it was.
+# A path that decides about services has changed in a way that changes no service (a timer of provision was added and
+# removed). So the manager's present answer is written down again for each service whose process is the same.
 svc_stamps_again() {
     for again_stamp in "$services_stamps"/*; do
         [ -f "$again_stamp" ] || continue
@@ -55,8 +56,8 @@ decider() { # PATH...: must stay older than the stamp, or away
     done
 }
 
-# Before the first write to a file that the service watches: from now on, should this run die, the next one
-# sees by the stamp that the running process does not have the new file.
+# Called before the first write to a file that the service watches. Should this run die later, the next run sees by the
+# stamp that the running process does not have the new file.
 svc_mark() { # UNIT WATCHED current|stale
     svc_state "$1"
     [ -n "$process_id" ] || return 0
@@ -73,8 +74,8 @@ svc_start() { # UNIT: as its file is now
     svc_act start "$1"
 }
 
-# Reading all units anew is the dearest thing that systemd can be asked for, and serves only where a file of the unit's
-# is another one than it knows.
+# Reading all units again is the most expensive request to systemd. It is needed only where a file of the unit differs
+# from the one that systemd knows.
 svc_known() { # UNIT: of service_show, which it renews
     case $service_show in
         *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
@@ -93,7 +94,7 @@ svc_stop() { # UNIT
 }
 
 # The service manager may take as long as the unit allows (systemd.service(5)): TimeoutStopSec after SIGTERM and again
-# after SIGKILL, then TimeoutStartSec. A start that may take for ever, as docker's may, gets what any step gets.
+# after SIGKILL, then TimeoutStartSec. A start without a limit, such as docker's, gets the limit of any step.
 svc_patience() { # of service_show
     svc_seconds TimeoutStopUSec 1800
     patience_stop=$svc_found
@@ -101,7 +102,7 @@ svc_patience() { # of service_show
     alive_for $((patience_stop * 2 + svc_found))
 }
 
-# As systemd prints a span ("1min 30s", systemd.time(7)). 90 s, systemd's default, where the manager names none.
+# A span as systemd prints it ("1min 30s", systemd.time(7)). Where the manager names none it is 90 s, systemd's default.
 svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
     svc_found=90
     case $nl$service_show in
@@ -127,11 +128,11 @@ svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
     done
 }
 
-# Make the running service load what is on disk, unless it has done so already (its package restarted it).
+# Make the running service load the files on disk, unless it has done so already (its package restarted it).
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_state "$1"
-    # It ran when the host was looked at. A package that starts it anew may run into systemd's limit of starts
-    # (StartLimitBurst= in systemd.unit(5)), and does not tell.
+    # The service ran at the look. A package that restarts it may reach systemd's limit of starts (StartLimitBurst= in
+    # systemd.unit(5)), and does not report this.
     if [ -z "$process_id" ]; then
         svc_patience
         svc_forgive "$1"
@@ -140,20 +141,21 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         [ -n "$process_id" ] || fail "$1 is not running"
     fi
     loaded "$1" "$3"
-    # The files as they are before it starts to read them: what changes later must show.
+    # The files as they are before the service starts to read them: a later change must show.
     settle_files=$loaded_now
     if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
-        # Its package started it a moment after we wrote: seconds can't tell, the process's own clock can.
+        # Its package started it a moment after this run wrote the file. Whole seconds can't order the two; the
+        # process's own clock can.
         IFS= read -r settle_written <"$run_written"
         case $process_id in
             unit:*) ;;
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
     fi
-    # Its package may have restarted docker, and that has moved no bridge.
+    # Its package may have restarted docker, and such a restart has changed no bridge.
     if [ "$loaded_state" != current ] || [ "$2" = bridge-restart ]; then
         svc_known "$1"
-        # A reload leaves the process as it is: this is how a rollback knows of it.
+        # A reload does not change the process: a rollback knows of the reload by this note.
         touched unit "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;

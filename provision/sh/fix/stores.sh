@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Storage drivers that a run brings to a host. From version 29 on dockerd goes on for good with the driver that has left
-# state at data-root (moby, daemon/graphdriver, scanPriorDrivers), so a rollback must take that state away again.
+# Storage drivers that a run brings to a host. From version 29 on dockerd always continues with the driver that has left
+# state at data-root (moby, daemon/graphdriver, scanPriorDrivers). So a rollback must remove that state.
 
 keep_store() { # NUMBER ROOT: the storage drivers that have left nothing there
     for keep_driver in overlay2 fuse-overlayfs btrfs zfs vfs; do
@@ -12,7 +12,7 @@ undo_store() { # DRIVER ROOT: what it has there, this run has brought
     [ -e "$2/$1" ] || return 0
     undo_running=
     [ ! -e /run/docker.pid ] || undo_running=$(docker info --format '{{.Driver}}' 2>/dev/null) || undo_running=
-    # The containers of a store that docker leaves can't be removed afterwards.
+    # The containers of a store can't be removed any more after docker has left it.
     if [ "$undo_running" = "$1" ]; then
         for undo_one in $(docker ps -aq --no-trunc); do
             docker rm -f "$undo_one" >/dev/null || :
@@ -20,7 +20,7 @@ undo_store() { # DRIVER ROOT: what it has there, this run has brought
     fi
     svc_act stop docker
     [ ! -e /run/systemd/system ] || systemctl --no-pager stop docker.socket || :
-    # A layer that is still mounted is not removed, and neither is what lies below it.
+    # A layer that is still mounted is not removed, and neither are the directories below it.
     while IFS=' ' read -r _ undo_mount _; do
         case $undo_mount in
             "$2/$1" | "$2/$1"/*) umount -- "$undo_mount" ;;

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # rc-service(8), rc-update(8).
 
-# Every file and folder that decides what look/svc_openrc.sh says of a service.
+# Every file and folder that decides what look/svc_openrc.sh reports of a service.
 svc_deciders() { # UNIT SHOW
     decider "/etc/init.d/$1" /run/openrc/started
     for decider_level in /etc/runlevels/*; do
@@ -21,7 +21,7 @@ svc_disable() { # UNIT: in whichever runlevels it is
     done
 }
 
-# A service that has crashed is not started again while OpenRC takes it for started.
+# OpenRC does not restart a crashed service while it lists the service as started.
 svc_forgive() { # UNIT
     forgive_status=0
     rc-service -q "$1" status >/dev/null 2>&1 3>&- || forgive_status=$?
@@ -37,7 +37,7 @@ svc_act() { # VERB UNIT
         [ ! -f "/var/log/$2.log" ] || tail -n 15 "/var/log/$2.log" >&2 3>&-
         fail "$2 did not $1; the last lines of its log stand above"
     }
-    # dockerd is up when it answers; OpenRC calls it started as soon as it was forked.
+    # dockerd is up when it answers. OpenRC lists it as started as soon as it has forked.
     [ "$2" != docker ] || [ "$1" = stop ] || openrc_ready
 }
 

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
 
-# Every file and folder that decides what systemctl says of a unit.
+# Every file and folder that decides what systemctl reports of a unit.
 svc_deciders() { # UNIT SHOW
     decider_show=$2
     set -f
     while [ -n "$decider_show" ]; do
         decider_line=${decider_show%%"$nl"*}
         decider_show=${decider_show#*"$nl"}
-        # Lists of paths and of unit names: blanks separate them, none stand in them.
+        # Lists of paths and of unit names: blanks separate them, and no item has a blank.
         # shellcheck disable=SC2086
         set -- ${decider_line#*=}
         for decider_item in "$@"; do
@@ -30,7 +30,7 @@ svc_disable() { # UNIT
     systemctl --no-pager disable -- "$1" 3>&-
 }
 
-# Three starts in a minute are all that docker's unit allows: what failed or was restarted before must not count.
+# docker's unit allows only three starts in a minute: earlier failures and restarts must not count.
 svc_forgive() { # UNIT
     systemctl reset-failed -- "$1" 2>/dev/null 3>&- || :
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What makes a job one transaction: the base that it was planned on is checked under the lock, what it replaces is kept
-# and durable before the first write, and put back by the host itself when it goes wrong.
+# What makes a job one transaction. The base that it was planned on is checked under the lock. What it replaces is kept
+# and durable before the first write. The host itself rolls it back when it fails.
 
-# A host that is no longer as it was when its plan was made is refused, before anything is written.
+# A host that has changed since its plan was made is refused, before anything is written.
 base_check() { # (KIND KEY SEEN)...
     base_differs=
     while [ $# -gt 0 ]; do
@@ -19,7 +19,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
     base_value=absent
     case $1 in
         file)
-            # As look_files tells it: kind, mode, owner, group, when it was changed, inode, modified, size.
+            # In the format of look_files: kind, mode, owner, group, change time, inode, modification time, size.
             foreign_link "$2"
             if [ -n "$foreign" ]; then
                 base_value=$foreign
@@ -28,7 +28,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
             fi
             ;;
         folder)
-            # What is in it is not the plan's, so neither are its times and its size.
+            # The plan does not decide its content, so its times and its size do not count either.
             if [ -e "$2" ] || [ -L "$2" ]; then
                 base_value=$(stat -c '%F:%a:%U:%G:%i' -- "$2" 2>/dev/null) || base_value=absent
             fi
@@ -36,7 +36,8 @@ base_now() { # KIND KEY -> base_value, as the look told it
     esac
 }
 
-# Keep what is about to be replaced. Each line of `before` says how to put one thing back; the last makes them valid.
+# Keep what is about to be replaced. Each line of `before` says how to restore one thing; the last line makes the others
+# valid.
 keep() { # (KIND KEY VALUE)...
     keep_number=0
     mkdir "$run/kept" || keep_failed
@@ -44,7 +45,7 @@ keep() { # (KIND KEY VALUE)...
         case $1 in
             file | folder)
                 keep_number=$((keep_number + 1))
-                # In a shell of its own: it changes the directory.
+                # In a shell of its own, because it changes the directory.
                 keep_lines=$("keep_$1" "$keep_number" "$2") || {
                     sweep_at "$2"
                     keep_failed
@@ -52,7 +53,7 @@ keep() { # (KIND KEY VALUE)...
                 keep_told "$keep_lines"
                 ;;
             bridge)
-                # dockerd goes on with the address that its bridge has, unless it is told another one.
+                # dockerd keeps the address that its bridge has, unless it is given another one.
                 keep_address=$(ip -o -4 address show dev "$2" 2>/dev/null) || keep_address=
                 keep_address=${keep_address#*inet }
                 printf 'bridge %s %s\n' "$2" "${keep_address%% *}"
@@ -69,14 +70,14 @@ keep() { # (KIND KEY VALUE)...
     printf 'end - -\n' >>"$run/before.new" || keep_failed
     mv -f "$run/before.new" "$run/before" || keep_failed
     for keep_one in "$run"/kept/*; do
-        # What a link names is none of ours, and may not be there.
+        # provision does not manage the target of a link, and the target may not exist.
         [ -L "$keep_one" ] || [ ! -f "$keep_one" ] || set -- "$@" "$keep_one"
     done
     durable "$@" "$run/before" "$run/job" "$run/kept" "$run" "$run_home" || keep_failed
     run_kept=yes
 }
 
-# What a service is, which process it is, and how a restored file gets into that process.
+# The state of a service, its process, and how a restored file gets into that process.
 keep_service() { # UNIT "HOW<newline>KEYS<newline>PATH..."|''
     svc_state "$1"
     keep_show=$nl$service_show$nl
@@ -122,11 +123,11 @@ keep_file() { # NUMBER PATH
         keep_absent "$2"
         return 0
     fi
-    # A directory is not replaced; the step says so.
+    # A directory is not replaced; the step reports it.
     [ -L "./$place_name" ] || [ ! -d "./$place_name" ] || return 0
     keep_from=./$place_name keep_links=1
     if [ -z "$place_safe" ]; then
-        # By a second name, in a directory of root's own: from here on it is this very file.
+        # By a second name, in a directory of root's own: from here on this is the very same file.
         stage_open
         keep_from=./.provision.kept keep_links=2
         ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
@@ -165,11 +166,11 @@ keep_folder() { # NUMBER PATH
     fi
 }
 
-# Not even root replaces what has the flag: the step would fail in the middle, and its rollback too. Where there is no
-# lsattr (e2fsprogs, busybox), or the file system has no flags, the step says it.
+# Not even root can replace a file with this flag: the step would fail halfway, and its rollback too. Where there is no
+# lsattr (e2fsprogs, busybox), or the file system has no flags, the step reports it.
 keep_mutable() { # PATH
     keep_flagged=
-    # Only a name that stays what it is: lsattr opens it, and to open a device may be to start it. (A file elsewhere that
+    # Only a name that can't be exchanged: lsattr opens it, and opening a device may start it. (A file elsewhere that
     # has the flag can't get a second name.)
     keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
     keep_flags=$keep_flags$nl
@@ -188,14 +189,14 @@ keep_mutable() { # PATH
     fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
 }
 
-# Extended attributes, of which an ACL is one: a rollback restores them, the new file has none.
+# Extended attributes, of which an ACL is one. A rollback restores them; the new file has none.
 keep_extras() { # PATH FILE -> keep_found
     keep_found=
     if command -v getfattr >/dev/null; then
         keep_more=$(getfattr -h -d -m - -- "$2" 2>/dev/null 3>&- || getfattr -h -d -- "$2" 2>/dev/null 3>&-) || return 0
         while IFS= read -r keep_line; do
             case $keep_line in
-                # Labels: the policy's, or measured by the kernel.
+                # Labels: set by the policy, or measured by the kernel.
                 '' | '#'* | security.selinux* | security.ima* | security.evm*) ;;
                 *) keep_found=yes ;;
             esac
@@ -203,7 +204,7 @@ keep_extras() { # PATH FILE -> keep_found
 $keep_more
 ATTRIBUTES
     else
-        # Only an ACL shows here, and not with busybox.
+        # Only an ACL shows here, and busybox does not show it.
         keep_more=$(exec ls -ld -- "$2" 3>&-) || return 0
         case ${keep_more%% *} in
             *+) keep_found=yes ;;
@@ -226,8 +227,8 @@ keep_failed() { # what can't be kept is not replaced
     exit 0
 }
 
-# From the first risky write on the host puts everything back by itself, unless somebody who came in anew says that
-# all is well: a real unit and timer on disk, so that a reboot in between does not lose it.
+# From the first risky write on, the host rolls back without the controller, unless the controller logs in again and
+# confirms the change. The unit and the timer are on disk, so that a reboot does not lose them.
 arm() { # SECONDS STEP-NUMBER
     # shellcheck disable=SC2034 # read in fix.sh
     run_armed=yes stage=arm step_number=$2 step_limit=180
@@ -236,14 +237,14 @@ arm() { # SECONDS STEP-NUMBER
         set -eu
         exec 3>&-
         printf '%s\n' "$1" >"$run/within"
-        # The timer first: one that finds nothing armed waits while the job lives.
+        # The timer first: when it finds nothing armed, it waits while the job lives.
         undo_install "${run##*/}" "$1"
         printf 'armed\n' >"$run/armed"
         durable "$run/armed" "$run/within" "$run/owner" "$run"
     ) >"$run_log" 2>&1
     # shellcheck disable=SC2181 # `if` would be a place where set -e does not count
     if [ $? -ne 0 ]; then
-        # Where nothing can be armed, nothing risky is written.
+        # Where the rollback can't be armed, nothing risky is written.
         rm -f "$run/armed"
         undo_remove "${run##*/}"
         run_armed=
@@ -253,7 +254,7 @@ arm() { # SECONDS STEP-NUMBER
     emit armed "$1"
 }
 
-# Until when this job may go on without a sign of life: as long as its step may take (the Call's limit).
+# The time until which this job may work without a sign of life: as long as its step may take (the Call's limit).
 alive() {
     alive_for 0
 }
@@ -264,7 +265,7 @@ alive_for() { # SECONDS: that many longer, which the host alone knows
     printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 
-# The last line of a job that went well. Armed, it waits for its confirmation; else it is done.
+# The last line of a job that succeeded. An armed job waits for its confirmation; else it is done.
 finish() {
     if [ -n "${run_armed-}" ]; then
         uptime_now
@@ -277,7 +278,7 @@ finish() {
     fi
 }
 
-# It has ended well: what was put aside goes, containers and images that were to be removed.
+# The run has succeeded: remove the containers that were renamed, and the images that were to be removed.
 settled() { # RUN-FOLDER
     [ -e "$1/aside" ] || return 0
     settled_result=
@@ -299,7 +300,7 @@ settled() { # RUN-FOLDER
 
 result() { # WORD [REASON]
     rm -f "$run/reserve"
-    # On a full disk there is none, which is not the same as an empty one.
+    # On a full disk there is no result, which differs from an empty one.
     printf '%s\n' "$*" >"$run/result.new" || return 1
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
@@ -318,9 +319,9 @@ transaction_failed() { # REASON
     undo "$1"
 }
 
-# Restore what `before` says, where it is no longer so: files and settings the other way round, then what docker did not
-# have (docker may be stopped by what follows), then the services and what docker has, in their order. Safe to repeat: a
-# power cut in the middle of it is no harm.
+# Restore what `before` lists, where it has changed. First files and settings in reverse order, then what docker did not
+# have (docker may be stopped later), then the services and what docker has, in their order. It can be repeated: a power
+# cut in the middle does no harm.
 undo() { # REASON
     # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
@@ -334,7 +335,7 @@ undo() { # REASON
             'image absent '* | 'network absent '* | 'container absent '* | 'compose absent '*)
                 undo_made="$undo_line$nl$undo_made"
                 ;;
-            # What docker has, in the order in which it was made: when docker itself is as it was.
+            # What docker has, in the order in which it was made, after docker itself is restored.
             'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
             'end '* | 'package '* | 'made '* | 'id '* | 'process '* | 'loads '* | 'keys '* | 'watches '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
@@ -343,13 +344,13 @@ undo() { # REASON
     sweep "$run"
     undo_note
     undo_each "$undo_list"
-    # A service manager reads its files again only where something was restored.
+    # A service manager must read its files again only where something was restored.
     [ ! -s "$run/undo.said" ] || svc_reread >>"$run_noise" 2>&1 || :
     undo_absent
     undo_each "$undo_units"
     undo_each "$undo_packages"
     undo_each "$undo_objects"
-    # Once more: an image or a network can be removed only when the container of before has its own again.
+    # Once more: an image or a network can be removed only when the old container is restored.
     undo_absent
     undo_failed=$undo_failed$undo_stays
     undo_ended >>"$run_noise" 2>&1 || :
@@ -363,8 +364,8 @@ undo() { # REASON
     fi
 }
 
-# What docker did not have, the newest first. To ask a docker that does not run could start it, by its socket; and what
-# it would have by then does not run either.
+# Remove what docker did not have, the newest first. A request to a docker that does not run could start it, by its
+# socket; and its containers would not run either.
 undo_absent() { # -> undo_stays: what could not be removed
     if [ -z "$undo_made" ] || [ ! -e /run/docker.pid ]; then
         return 0
@@ -374,7 +375,7 @@ undo_absent() { # -> undo_stays: what could not be removed
     undo_stays=$undo_failed undo_failed=$absent_failed
 }
 
-# Half-written files that a job has left beside the places of those that it was about to replace.
+# Partly written files that a job has left in the directories of the files that it was about to replace.
 sweep() { # RUN-FOLDER
     while IFS=' ' read -r sweep_kind _ sweep_path; do
         case $sweep_kind in
@@ -387,7 +388,7 @@ sweep_at() { # PATH: in a shell of its own, for it changes the directory
     (! place "$1" - || stage_clear) >/dev/null 2>&1 || :
 }
 
-# Runs that died without anything to put back: nobody else would clean up behind them.
+# Runs that died with nothing to roll back: no other run cleans up after them.
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
         "$run_folder"/noise.* "$run_folder/daemon.json"; do
@@ -403,15 +404,16 @@ sweep_dead() {
         fi
         ! run_lives "$sweep_run" || continue
         sweep "$sweep_run"
-        # A job that died while it installed its timer has left what there was of it.
+        # The job died while it installed its timer: remove the part that it installed.
         undo_remove "${sweep_run##*/}" >/dev/null 2>&1
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
 }
 
-# The last 20 runs (this one among them), and 50 MB of them. Under the lock. What may yet be put back stays, and so does
-# every run that may be at work: one without a result whose process lives, or that nobody has signed yet.
+# Keep the last 20 runs (this one among them), and 50 MB of them. Called under the lock. A run that may still be rolled
+# back stays, and so does every run that may be at work: one without a result whose process lives, or that no process
+# has signed yet.
 history_bound() {
     history_count=0 history_bytes=0
     set --
@@ -426,7 +428,7 @@ history_bound() {
         set -- "$history_run" "$@" # newest first: their names begin with the time
     done
     [ $# -gt 0 ] || return 0
-    # A line for each; one that was refused a moment ago may have been removed.
+    # One line for each. A run that was refused a moment ago may have been removed.
     history_sizes=$nl$(exec du -sk -- "$@" 2>/dev/null)$nl
     for history_run in "$@"; do
         history_count=$((history_count + 1))
@@ -458,7 +460,7 @@ undo_each() { # LINES
         undo_left=${undo_left#*"$nl"}
         undo_rest=${undo_line#* }
         undo_needed "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }" || continue
-        # A plain command in a shell of its own: behind `||` the shell would ignore its set -e.
+        # A plain command in a shell of its own: after `||` the shell would ignore its set -e.
         (
             set -eu
             exec 3>&-
@@ -485,7 +487,7 @@ undo_one() { # KIND WORD REST
         hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
         forward) forward_set "$2" "$3" ;;
         removed) undo_removed "$2" "$3" ;;
-        # What somebody has put into it meanwhile keeps it.
+        # A file that another process has put into it meanwhile keeps the directory.
         folder)
             place "$3" - || return 0
             rmdir -- "./$place_name" 2>/dev/null || :
@@ -493,7 +495,7 @@ undo_one() { # KIND WORD REST
         owned) undo_owned "$2" "$3" ;;
         bridge) undo_bridge "$2" "$3" ;;
         service) undo_service "$2" "$3" ;;
-        # Sent along only where the run keeps such things.
+        # This file is part of the job only where the run keeps such things.
         image | network | container | compose | spare | store | account) "undo_$1" "$2" "$3" ;;
     esac
 }
@@ -527,20 +529,20 @@ undo_owned() { # UID:GID:MODE PATH
     fi
 }
 
-# dockerd remembers the address that its bridge had last (network/files/local-kv.db), and gives it back to it whenever
-# it is told none. So it is told the old one once; the file of before, which comes after this, may go without it.
+# dockerd remembers the last address of its bridge (network/files/local-kv.db), and uses it again whenever it is given
+# none. So dockerd is given the old address once; the restored file, which comes after this, may be without it.
 undo_bridge() { # NAME ADDRESS
     undo_address=$(ip -o -4 address show dev "$1" 2>/dev/null) || return 0
     case $undo_address in
         *"inet $2 "*) return 0 ;;
     esac
     undo_say "moved $1 back"
-    # No bridge before, so no dockerd either: what it remembers is from this very run.
+    # There was no bridge before, so no dockerd either: what dockerd remembers is from this run.
     if [ -z "$2" ]; then
-        # The host can be reached from here on; what the run made goes while docker still runs.
+        # From here on the host can be reached. What the run made is removed while docker still runs.
         ip -4 address flush dev "$1"
         (
-            # A failure of one thing ends none of the others.
+            # One failure ends none of the other restores.
             set +e
             undo_absent
         )
@@ -551,7 +553,7 @@ undo_bridge() { # NAME ADDRESS
         rm -f -- "${undo_root:-/var/lib/docker}/network/files/local-kv.db"
         return 0
     fi
-    # At once, so that the host can be reached while docker is still on its way.
+    # At once, so that the host can be reached while docker is still starting.
     ip -4 address flush dev "$1"
     ip address add "$2" dev "$1"
     undo_text=
@@ -564,30 +566,30 @@ undo_bridge() { # NAME ADDRESS
         *) undo_text="{ \"bip\": \"$2\" }" ;;
     esac
     printf '%s\n' "$undo_text" >/etc/docker/daemon.json
-    # It moves no bridge under containers that it keeps over its restart.
+    # dockerd changes no bridge while containers are kept running over its restart.
     containers_stop all
     svc_forgive docker
     svc_act restart docker
 }
 
-# What the timer runs, and the boot: is it time to put things back?
+# The timer and the boot run this: is it time to roll back?
 guard() {
     if [ -e "$run/undoing" ]; then
-        # The job itself puts it back, unless it died over it.
+        # The job itself rolls back, unless it died meanwhile.
         ! run_lives "$run" || exit 0
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
         confirm
     fi
-    # An empty file is one that is being written just now, or one that a power cut has left so.
+    # An empty file: it is being written at this moment, or a power cut has left it so.
     guard_boot='' guard_until=0 guard_owner=
     { IFS=' ' read -r guard_boot guard_until <"$run/deadline"; } 2>/dev/null || :
     { IFS= read -r guard_owner <"$run/owner"; } 2>/dev/null || :
     uptime_now
     process "${guard_owner%%:*}"
     if [ ! -e "$run/armed" ]; then
-        # Not yet, or no more.
+        # Not yet, or not any more.
         if [ -z "$process_id" ] || [ "$process_id" != "$guard_owner" ]; then
             undo_remove "${run##*/}"
         fi
@@ -595,7 +597,7 @@ guard() {
     fi
     if [ -e "$run/waiting" ]; then
         if [ "$guard_boot" != "$boot" ]; then
-            # The host was restarted meanwhile: whoever is to confirm gets the whole time again.
+            # The host was rebooted meanwhile: the controller gets the whole time again to confirm.
             IFS= read -r guard_within <"$run/within"
             printf '%s %s\n' "$boot" $((uptime + guard_within)) >"$run/deadline"
             exit 0
@@ -603,7 +605,7 @@ guard() {
         [ "$uptime" -lt "$guard_until" ] || guard_undo unconfirmed
         exit 0
     fi
-    # The job itself is at work, unless it has died or hangs.
+    # The job itself is at work, unless it is dead or hangs.
     if [ -n "$process_id" ] && [ "$process_id" = "$guard_owner" ]; then
         if [ "$guard_boot" != "$boot" ] || [ "$uptime" -lt "$guard_until" ]; then
             exit 0
@@ -615,7 +617,7 @@ guard() {
     guard_undo died
 }
 
-# Asked by whoever sees that the change did not do what it was to do.
+# The controller asks for this when it sees that the change did not have its intended effect.
 revoke() { # REASON
     if [ -e "$run/armed" ] && [ -e "$run/waiting" ]; then
         guard_undo "$1"
@@ -623,7 +625,7 @@ revoke() { # REASON
     exit 0
 }
 
-# Asked by whoever came in anew after the change.
+# The controller asks for this when it has logged in again after the change.
 confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
         guard_alone
@@ -635,8 +637,8 @@ confirm() {
     exit 0
 }
 
-# Of the timer, the boot, the next run and the controller only one ends a run at a time. Where that can't be written down
-# (a full disk), the run is ended nevertheless.
+# Only one of the timer, the boot, the next run and the controller ends a run at a time. Where that can't be written
+# down (a full disk), the run is ended nevertheless.
 guard_alone() {
     queue_take "$run/undoer" || queue_holder=
     [ -z "$queue_holder" ] || exit 0
@@ -651,7 +653,7 @@ guard_undo() { # REASON
         }
         printf '%s\n' "$1" >"$run/reason"
     fi
-    # What the job wrote while it worked may show secrets.
+    # The output of the job while it worked may show secrets.
     guard_pid=${guard_owner-}
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
@@ -664,7 +666,7 @@ guard_undo() { # REASON
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
     undo_wait
     undo "$guard_reason"
-    # What a dead job has left of the host's lock. One that was killed for it may still be on its way out.
+    # Release the host's lock if a dead job has left it. A killed job may still be ending.
     if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
         lock_release
     fi

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# OpenRC has no timers: a process of its own asks every other second, and a service starts that process at boot.
+# OpenRC has no timers: a separate process checks every other second, and a service starts that process at boot.
 
 undo_install() { # RUN SECONDS
     install_script=/etc/init.d/provision-undo-$1
@@ -12,7 +12,8 @@ undo_install() { # RUN SECONDS
 }
 
 watch() {
-    # As long as it is installed: whoever ends the run removes it, and so does a guard that finds the job dead.
+    # As long as the service is installed: the process that ends the run removes it, and so does a guard that finds the
+    # job dead.
     while [ -e "/etc/init.d/provision-undo-${run##*/}" ]; do
         sleep 2
         (guard)

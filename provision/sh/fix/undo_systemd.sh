@@ -1,12 +1,14 @@
 # shellcheck shell=sh
-# The timer that puts a run back, on disk: systemd.timer(5). Units that nobody has named before need no daemon-reload.
+# The timer that rolls a run back, on disk: systemd.timer(5). systemd needs no daemon-reload for units that it has never
+# loaded.
 
 undo_install() { # RUN SECONDS
     install_every=$(($2 / 6))
     [ "$install_every" -ge 1 ] || install_every=1
     [ "$install_every" -le 5 ] || install_every=5
     install_unit=/etc/systemd/system/provision-undo-$1
-    # It is started often, which is no sign of a fault; before 230 systemd had another name for that, elsewhere.
+    # The unit starts often, which is no sign of a fault. Before 230 systemd had another name for that setting, in
+    # another section.
     printf '%s\n' '[Unit]' "Description=Put back what run $1 of provision replaced, unless it is confirmed" \
         StartLimitIntervalSec=0 '[Service]' StartLimitInterval=0 Type=oneshot "ExecStart=/bin/sh $run_home/$1/job guard" >"$install_unit.service"
     printf '%s\n' '[Unit]' "Description=Ask whether run $1 of provision was confirmed" '[Timer]' \
@@ -22,6 +24,6 @@ undo_remove() { # RUN
     systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
     rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
         "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
-    # Stamps of services must be younger than what decides about them, and this folder does.
+    # Stamps of services must be newer than the paths that decide about them, and this folder is one of those.
     svc_stamps_again
 }

@@ -29,7 +29,7 @@ member_remove() { # USER GROUP
     esac
 }
 
-# An account as it is: its line of passwd(5), its password's hash, its group, and the groups that list it.
+# The state of an account: its line of passwd(5), its password's hash, its group, and the groups that list it.
 keep_account() { # NUMBER NAME
     keep_line=$(exec getent passwd -- "$2") || keep_line=
     if [ -z "$keep_line" ]; then
@@ -55,7 +55,8 @@ account_groups() { # NAME -> account_in: the groups of /etc/group that list it, 
     done </etc/group
 }
 
-# Changed back where it is another one, made again where it is no more. One that this run added stays.
+# An account that was changed is changed back, and one that was removed is made again. An account that this run added
+# stays.
 undo_account() { # NUMBER NAME
     [ "$1" != absent ] || return 0
     undo_now=$(exec getent passwd -- "$2") || undo_now=
@@ -80,7 +81,7 @@ undo_account() { # NUMBER NAME
         set -- -s "$account_shell" -c "$account_comment"
         account_old=$account_uid:$account_home
         account_fields "$undo_now"
-        # usermod refuses to name these of a user who is logged in, even where they stay as they are.
+        # usermod refuses these options for a user who is logged in, even where the values stay the same.
         [ "$account_uid" = "${account_old%%:*}" ] || set -- "$@" -u "${account_old%%:*}"
         [ "$account_home" = "${account_old#*:}" ] || set -- "$@" -d "${account_old#*:}"
         usermod "$@" -- "$undo_name"

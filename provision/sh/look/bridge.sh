@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: one, where docker runs; only asked where an address of its bridge is declared.
+# Forks: one, where docker runs. Only run where an address of its bridge is declared.
 
 look_bridge() { # NAME
     bridge_pid='' bridge_text=

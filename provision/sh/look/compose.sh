@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Forks: two of docker's client for each project, one where its file is not there; one more where a container is of an
-# image that its name does not stand for any more.
+# Forks: two of docker's client for each project, one where its file does not exist; one more where the name of a
+# container's image stands for another image now.
 
 look_compose() { # (PROJECT FILE)...
     [ -e /run/docker.pid ] || return 0
@@ -10,7 +10,7 @@ look_compose() { # (PROJECT FILE)...
             2>&1 3>&-) || :
         compose_hashes=
         if [ -f "$2" ] && [ -f "${2%/*}/.env" ]; then
-            # What the engine's own tool makes of the file, service by service.
+            # The hashes that compose itself computes of the file, for each service.
             compose_hashes=$(exec docker compose -p "$1" -f "$2" --env-file "${2%/*}/.env" config --hash '*' \
                 2>&1 3>&-) || :
         fi
@@ -20,8 +20,9 @@ look_compose() { # (PROJECT FILE)...
     done
 }
 
-# docker shows an image's id where the name that the container was made of stands for another image now, or for none
-# (moby, daemon/list.go), but also where it was made of that id. Only its own record tells the two apart.
+# docker shows the id of an image in two cases: the name that the container was made of stands for another image now, or
+# for none (moby, daemon/list.go); or the container was made of that id. Only the container's own record tells the two
+# apart.
 compose_named() { # LINES -> compose_names: a line "ID NAME" for each container with an image's id
     compose_ids='' compose_names='' compose_left=$1
     case $nl$compose_left in

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Only asked where a plan, or its rollback, would restart the daemon. Forks: none where no container runs; else three of
+# Only run where a plan, or its rollback, would restart the daemon. Forks: none where no container runs; else three of
 # docker's client.
 
-# Each container's name, its policy of restarts, and whether it removes itself.
+# For each container: its name, its restart policy, and whether it removes itself.
 look_containers() {
     containers_text='' containers_live=false containers_ids=
     ! shim_runs || containers_ids=$(exec docker ps -q --no-trunc 2>/dev/null 3>&-) || containers_ids=
@@ -16,7 +16,8 @@ look_containers() {
 }
 
 # A container that runs has a shim (containerd, runtime/v2: containerd-shim-RUNTIME-VERSION; before 18.09 docker's own,
-# docker-containerd-shim). Its name is there without a fork; docker's client takes as long as thirty of them.
+# docker-containerd-shim). The shell finds the shim's name without a fork; docker's client takes as long as thirty
+# forks.
 shim_runs() {
     for shim_file in /proc/[0-9]*/comm; do
         { IFS= read -r shim_name <"$shim_file"; } 2>/dev/null || continue

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# Forks: one of docker's client for each kind of thing that is asked for (and for what earlier runs have made), and one
-# sha256sum for each container that has secrets. None where docker does not run: then nothing is known, or there.
+# Forks: one of docker's client for each kind of object that is asked for (and for what earlier runs have made), and one
+# sha256sum for each container that has secrets. None where docker does not run: then no object is reported.
 #
-# What docker says is passed on as it says it, a thing a line, in JSON; also that there is no such thing. Only what may
-# be a secret is not: variables of the environment that are declared so, or that the container's own label names, leave
-# the host as one hash.
+# docker's answer is passed on unchanged, in JSON, one object a line; so is the answer that an object does not exist.
+# Only values that may be secret are left out: variables of the environment that are declared so, or that the
+# container's own label names. They leave the host as one hash.
 
 look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
     docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl
@@ -22,7 +22,7 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     done
     docker_container=$docker_container${manifests_container-}
     docker_network=$docker_network${manifests_network-}
-    # Asking may start a daemon that its socket waits for; its file says whether one runs.
+    # A request may start a daemon by its socket; the daemon's pid file shows whether one runs.
     [ -e /run/docker.pid ] || return 0
     emit docker daemon
     docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}},"Layers":{{json .RootFS.Layers}}}' \
@@ -31,7 +31,7 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
         "$docker_network"
     docker_ask volume '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}' \
         "$docker_volume"
-    # Volumes that go when this run has ended well (fix/networks.sh).
+    # Volumes that are removed when this run has succeeded (fix/networks.sh).
     if [ -n "${run-}" ] && [ -f "$run/volumes" ]; then
         while IFS= read -r docker_going; do
             emit going "$docker_going"
@@ -57,8 +57,8 @@ docker_asked() { # KIND FORMAT NAMES -> docker_text; what is not there is said o
     docker_text=$(exec docker "$1" inspect --format "$2" $3 2>&1 3>&-) || :
 }
 
-# A line of a container, then a line for each of its variables. One frame for each container, by its name. The shell's
-# own splitting takes lines apart: ${x#*NEWLINE} tries every length, so a variable of 60 KB took seconds.
+# A line for the container, then a line for each of its variables. One frame for each container, by its name. The shell
+# splits the lines by IFS: ${x#*NEWLINE} tries every length, so a variable of 60 KB took seconds.
 docker_split() { # LINES
     docker_name='' docker_others=''
     set -f
@@ -95,7 +95,8 @@ docker_split() { # LINES
     emit docker container "$docker_others"
 }
 
-# The variables that the container's own label names. Between quotation marks the label's value is two words further.
+# The variables that the container's own label names. The value of the label is two words later, between quotation
+# marks.
 docker_labelled() { # LINE: adds to docker_names
     docker_left=''
     IFS='"'

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What a host must offer before an engine is installed. Read-only; nothing here is in the way of an apply, so its forks (a
-# dozen: uname, grep, modprobe, date, stat, df, ip) are nobody's loss.
+# What a host must have before an engine is installed. Read-only. An apply does not run this file, so its forks (a
+# dozen: uname, grep, modprobe, date, stat, df, ip) slow down no apply.
 
 look_doctor() { # FOLDER...: where the engine will keep its data (the first one), and containerd
     IFS= read -r doctor_kernel </proc/sys/kernel/osrelease
@@ -18,7 +18,7 @@ look_doctor() { # FOLDER...: where the engine will keep its data (the first one)
     doctor_module bridge bridge
     doctor_firewall
     emit doctor clock "$(exec date +%s)"
-    # dockerd goes on with a storage driver that has left state (moby, daemon/graphdriver, scanPriorDrivers).
+    # dockerd continues with a storage driver that has left state (moby, daemon/graphdriver, scanPriorDrivers).
     doctor_drivers=
     for doctor_driver in overlay2 fuse-overlayfs btrfs zfs; do
         for doctor_file in "$1/$doctor_driver"/*; do
@@ -65,7 +65,8 @@ doctor_firewall() { # dockerd writes its rules with iptables, or with nft from v
     emit doctor firewall "$doctor_tools"
 }
 
-# The file system that a folder is on, or will be: its type, free KiB, and whether directory entries have types.
+# The file system that contains a folder, or will contain it: its type, free KiB, and whether directory entries have
+# types.
 doctor_space() { # FOLDER
     doctor_place=$1
     while [ ! -d "${doctor_place:-/}" ]; do

@@ -1,16 +1,16 @@
 # shellcheck shell=sh
-# Forks: one stat for all files and the folders above them, one cat where the small ones are more than a handful of lines, one sha256sum for each
-# large one.
+# Forks: one stat for all files and the folders above them, one cat where the small files are more than a handful of
+# lines, one sha256sum for each large file.
 
-# The folders above say whether other users of the host get to a file at all: only then may its text be shown.
+# The folders above a file show whether other users of the host can reach it: only then may its text be shown.
 #
-# files_table keeps what stat said ("path<TAB>fields", a line each) for the looks that come after this one, and
-# files_known what it said of files_watched: paths (without blanks) that are watched, but not sent.
+# files_table keeps the answer of stat ("path<TAB>fields", one a line) for the looks that follow. files_known keeps the
+# answer for files_watched: paths (without blanks) that are watched, but not sent.
 #
-# The bytes of small files go out in one piece, cut by the sizes that stat gave. The last file of the piece is
-# one whose text we know: it keeps the shell from cutting newlines off, and the length shows lost NUL bytes.
+# The bytes of small files are sent in one piece, which is cut by the sizes that stat gave. The last file of the piece
+# has a text that is known: it keeps the shell from removing newlines at the end, and its length shows lost NUL bytes.
 look_files() { # PATH...
-    # Paths that other looks have asked for in passing.
+    # Paths that other looks have added for the same stat.
     while [ -n "${files_also-}" ]; do
         set -- "$@" "${files_also%%"$nl"*}"
         files_also=${files_also#*"$nl"}
@@ -65,8 +65,8 @@ look_files() { # PATH...
     done
     [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "$files_rest"
     [ "$files_total" -ge 0 ] || return 0
-    # A shell reads byte by byte: up to a page or so it is done before a program is started. One that warns of the NUL
-    # bytes that it drops does so on standard error.
+    # A shell reads byte by byte: up to about a page this takes less time than the start of a program. A shell that
+    # warns of the NUL bytes that it drops does so on standard error.
     if [ "$files_total" -le 2000 ]; then
         files_text=
         for files_path in "$@"; do
@@ -83,13 +83,13 @@ look_files() { # PATH...
         emit contents '' "$files_text" "$@"
         return 0
     fi
-    # Some file is no text (or changed just now): one by one, encoded.
+    # Some file is not text (or has changed at this moment): send each file alone, encoded.
     for files_path in "$@"; do
         emit content "$files_path" "$(exec base64 <"$files_path")"
     done
 }
 
-# The folders above a path, into files_above: a line each, and each once.
+# Add the folders above a path to files_above: one a line, each once.
 files_above_of() { # PATH
     files_parent=${1%/*}
     while [ -n "$files_parent" ]; do

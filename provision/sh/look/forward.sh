@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: one iptables, and one ip6tables where the host speaks IPv6; nothing else knows the policy.
+# Forks: one iptables, and one ip6tables where the host has IPv6; no other program knows the policy.
 
 look_forward() {
     emit forward ipv4 "$(forward_policy iptables)"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The runs that this host remembers. Only asked when somebody asks. No fork for their list; for one of them a cat of what
-# it replaced, a stat and a base64 for each file, and a stat of the folders above them.
+# The runs that this host remembers. Only run when the operator asks for them. No fork for the list. For one run: a cat
+# of what it replaced, a stat and a base64 for each file, and a stat of the folders above them.
 
 look_runs() { # FOLDER
     for runs_run in "$1"/*; do
@@ -9,7 +9,7 @@ look_runs() { # FOLDER
         { IFS= read -r runs_result <"$runs_run/result"; } 2>/dev/null || :
         while read -r runs_kind _; do
             case $runs_kind in
-                # No things that were replaced, or parts of a thing that has a line of its own.
+                # These lines are no replaced things, or are parts of a thing that has a line of its own.
                 end | spare | store | id | process | loads | keys | watches) ;;
                 *) runs_count=$((runs_count + 1)) ;;
             esac
@@ -18,7 +18,7 @@ look_runs() { # FOLDER
     done
 }
 
-# What one of them replaced: the lines of `before`, and the files with their owners and bytes.
+# What one run replaced: the lines of `before`, and the files with their owners and bytes.
 look_run() { # FOLDER RUN
     run_path=$1/$2
     if [ ! -f "$run_path/before" ]; then
@@ -42,7 +42,7 @@ look_run() { # FOLDER RUN
         esac
     done <"$run_path/before"
     run_above=$files_above files_above=
-    # A folder that is gone says nothing: what stood in it is not shown.
+    # A removed folder has no mode to check: the files that were in it are not shown.
     while [ -n "$run_above" ]; do
         [ ! -e "${run_above%%"$nl"*}" ] || files_above=$files_above${run_above%%"$nl"*}$nl
         run_above=${run_above#*"$nl"}

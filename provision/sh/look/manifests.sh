@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What earlier runs made on this host, play by play. No fork.
+# What earlier runs made on this host, for each play. No fork.
 
 look_manifests() { # FOLDER
     for manifests_file in "$1"/*; do

@@ -13,7 +13,7 @@ look_modules() { # NAME-WITH-UNDERSCORES...
     done
 }
 
-# Every line that loads something at boot (modules-load.d(5)). One fork.
+# Every line that loads a module at boot (modules-load.d(5)). One fork.
 look_module_files() {
     set --
     for module_file in /etc/modules /etc/modules-load.d/*.conf /run/modules-load.d/*.conf \

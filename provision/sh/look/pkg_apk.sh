@@ -32,8 +32,8 @@ apk_world() { # -> apk_world: a constraint a line (apk-world(5)); one with a ver
     done </etc/apk/world
 }
 
-# The newest version that each package could have, in the words of apt-cache policy. The index is fetched into a
-# folder of our own: a look changes nothing.
+# The newest version that each package could have, in the format of apt-cache policy. The index is downloaded to a
+# temporary directory: a look changes nothing.
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     candidates_text=
@@ -46,8 +46,8 @@ look_candidates() { # NAME...
     emit candidates '' "$candidates_text"
 }
 
-# apk policy lists versions with a colon, newest first, each followed by where it is to be had; one that is only
-# installed can't be had any more.
+# apk policy lists versions with a colon, newest first, each followed by the places that have it. A version that is only
+# installed is not available any more.
 apk_newest() { # POLICY -> apk_version
     apk_version='' apk_left=$1$nl apk_candidate=
     while [ -n "$apk_left" ]; do

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# Forks: none while dpkg's database is the very one that a job of ours has asked for the same; else one dpkg-query for
-# all packages, which takes as long as all the rest of a look. To upgrade, apt's own three or four more.
+# Forks: none while dpkg's database is the same one that a job of provision has queried for the same packages. Else one
+# dpkg-query for all packages, which takes as long as the rest of a look. To upgrade, three or four more of apt.
 
-# The whole database, and the changes that are not in it yet: dpkg replaces the one, and puts files into the other
-# (dpkg(1), FILES; lib/dpkg/dbmodify.c). What stat says of them tells one state from another.
+# The whole database, and the changes that are not in it yet: dpkg replaces the first, and puts files into the second
+# (dpkg(1), FILES; lib/dpkg/dbmodify.c). The answer of stat for them distinguishes two states.
 # shellcheck disable=SC2034 # read in look/files.sh
 files_watched='/var/lib/dpkg/status /var/lib/dpkg/updates'
 packages_memory=/var/lib/provision/packages
@@ -36,14 +36,13 @@ packages_ask() { # NAME... -> packages_text; 1 is dpkg-query's word for "not all
     # shellcheck disable=SC2016 # dpkg-query's own variables
     packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
         [ $? -eq 1 ]
-    # Only a job writes. The database is told by what it was before it was asked.
+    # Only a job writes. The database is identified by its state before the query.
     if [ -n "${run-}" ] && [ -n "${files_known-}" ]; then
         printf '%s\n' "names $*" "$files_known" asked "$packages_text" end >"$packages_memory"
     fi
 }
 
-# The newest version that each package could have, from fresh indexes in a folder of our own: a look
-# changes nothing.
+# The newest version that each package could have, from fresh indexes in a temporary directory: a look changes nothing.
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     mkdir "$candidates_folder/lists" "$candidates_folder/lists/partial"
@@ -68,7 +67,7 @@ look_apt_sources() { # OWN-FILE...: all source files but those; no fork
         [ ! -f "$apt_file" ] || set -- "$@" "$apt_file"
     done
     [ $# -gt 0 ] || return 0
-    # look_files sends them with its own, in the same stat and the same cat.
+    # look_files sends them with its own files, in the same stat and the same cat.
     files_also=
     for apt_file in "$@"; do
         files_also="$files_also$apt_file$nl"

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# dnf5(8) in place of dnf. Forks: for a host with locks one dnf5, which loads no repository for it; to upgrade, one for
+# dnf5(8) in place of dnf. Forks: one dnf5 for a host with locks, which loads no repository for it. To upgrade, one for
 # each package, and its cache in a folder that is made and removed.
 #
-# What dnf5 prints is from its manual and its source (libdnf5/rpm/versionlock_config.cpp, dnf5/commands/versionlock,
-# dnf5/commands/repoquery); no dnf5 was run.
+# The format of dnf5's output is from its manual and its source (libdnf5/rpm/versionlock_config.cpp,
+# dnf5/commands/versionlock, dnf5/commands/repoquery); it was not tested with dnf5 itself.
 
 rpm_lock_file=/etc/dnf/versionlock.toml
 
@@ -44,8 +44,8 @@ locks_entry() { # the entry that was read last
 }
 
 # The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
-# In the words of apt-cache policy, so that one parser reads them. For root, system_cachedir is what cachedir is for
-# other users (dnf5.conf(5)).
+# The output has the format of apt-cache policy, so that one parser reads all. For root, system_cachedir is what
+# cachedir is for other users (dnf5.conf(5)).
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     candidates_text=
@@ -70,7 +70,7 @@ rpm_versions() { # NAME OPTION...
     esac
 }
 
-# By rpm's own comparison, in its own Lua.
+# Sort by rpm's own comparison, in its own Lua.
 rpm_sort() { # versions_text -> versions_text
     versions_list=
     while IFS= read -r versions_line; do

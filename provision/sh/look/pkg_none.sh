@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# A system whose packages are part of a read-only image: provision has no say in them, and asks for none. No fork.
+# A system whose packages are part of a read-only image: provision does not manage them, and queries none. No fork.
 
 look_packages() { # NAME...
     emit packages '' ''

@@ -3,7 +3,7 @@
 
 pacman_config=/etc/pacman.conf pacman_holds=/etc/pacman.d/provision-hold.conf
 
-# "docker 1:28.3.3-1" for each that is installed; the others are errors, and its status.
+# "docker 1:28.3.3-1" for each that is installed. For the others pacman prints errors, and fails.
 look_packages() { # NAME...
     packages_list=$(exec pacman -Q -- "$@" 2>/dev/null) || :
     pacman_held
@@ -21,8 +21,8 @@ PACMAN
     emit packages '' "$packages_text"
 }
 
-# -> held_names: what no upgrade of the system moves (IgnorePkg), each between blanks; held_included: whether the
-# configuration includes provision's own file
+# -> held_names: packages that no upgrade of the system changes (IgnorePkg), each between blanks; held_included: whether
+# the configuration includes provision's own file
 pacman_held() {
     held_names=' ' held_included=
     pacman_ignored "$pacman_config"
@@ -39,8 +39,8 @@ pacman_ignored() { # FILE
     done <"$1"
 }
 
-# The newest version that each package could have, by fresh databases in a temporary directory: a look changes nothing. In
-# the words of apt-cache policy, so that one parser reads them.
+# The newest version that each package could have, by fresh databases in a temporary directory: a look changes nothing.
+# The output has the format of apt-cache policy, so that one parser reads all.
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     ln -s /var/lib/pacman/local "$candidates_folder/local"

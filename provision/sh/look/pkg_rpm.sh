@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# What dnf and yum have in common. Forks: only to upgrade, one of the manager's for each package: nobody else knows what
-# the repositories have; and its cache in a folder that is made and removed.
+# The common part of dnf and yum. Forks: only to upgrade, one of the manager's for each package, because only the
+# manager knows what the repositories have; and its cache in a folder that is made and removed.
 
-# The newest version that each package could have, from fresh metadata in a folder of our own: a look changes
-# nothing. In the words of apt-cache policy, so that one parser reads them.
+# The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
+# The output has the format of apt-cache policy, so that one parser reads all.
 look_candidates() { # NAME...
     candidates_folder=$(exec mktemp -d)
     candidates_text=
@@ -16,7 +16,7 @@ look_candidates() { # NAME...
 }
 
 # -> versions_text: all versions of a package that the repositories have, oldest first, one a line. Long names may be
-# wrapped over several lines, so words count and not lines: NAME.ARCH, VERSION, REPOSITORY.
+# wrapped over several lines, so the parser counts words, not lines: NAME.ARCH, VERSION, REPOSITORY.
 rpm_versions() { # NAME OPTION...
     versions_name=$1 versions_text=''
     shift

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What differs between managers of rpm packages. No fork; but on a host where versions are to be held and the
-# versionlock plugin is at none of its usual places, the manager itself is asked.
+# The differences between managers of rpm packages. No fork, with one exception: the manager itself is asked where
+# versions are to be held and the versionlock plugin is at none of its usual places.
 
 # shellcheck disable=SC2034 # look/rpm.sh and look/pkg_rpm.sh use them
 rpm_manager=yum rpm_lock_file=/etc/yum/pluginconf.d/versionlock.list
@@ -12,7 +12,7 @@ rpm_lock() { # NAME VERSION -> rpm_line: the versionlock plugin's line for exact
     esac
 }
 
-# Can a version be held? The package that brings the plugin has other names, or none, on derivatives.
+# Can a version be held? On derivatives the package that brings the plugin has other names, or does not exist.
 look_locks() {
     for locks_file in /usr/lib/yum-plugins/versionlock.py /usr/share/yum-plugins/versionlock.py; do
         if [ -f "$locks_file" ]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: only to upgrade, one zypper for each package: nobody else knows what the repositories have.
+# Forks: only to upgrade, one zypper for each package, because only zypper knows what the repositories have.
 
 # shellcheck disable=SC2034 # look/rpm.sh uses them
 rpm_lock_file=/etc/zypp/locks
@@ -26,8 +26,8 @@ $versions_table
 TABLE
 }
 
-# The newest version that each package could have, in the words of apt-cache policy. zypper refreshes what it has to by
-# itself, and only its own cache.
+# The newest version that each package could have, in the format of apt-cache policy. zypper refreshes what it must, and
+# only in its own cache.
 look_candidates() { # NAME...
     candidates_text=
     for candidates_name in "$@"; do

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: none. The kernel's own list (proc(5), /proc/net/tcp): state 0A is a socket that listens.
+# Forks: none. The kernel's own list (proc(5), /proc/net/tcp): state 0A is a listening socket.
 
 look_ports() { # PORT...
     for ports_one in "$@"; do

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # Forks: one of docker's client for each tag (and a timeout around it), three more where the registry wants a login.
 #
-# Which digest a tag has in its registry is asked of the daemon, which asks the registry with its own certificates:
-# GET /distribution/NAME/json (docs.docker.com/reference/api/engine), over docker's own way to its socket.
+# The daemon is asked which digest a tag has in its registry. The daemon asks the registry with its own certificates:
+# GET /distribution/NAME/json (docs.docker.com/reference/api/engine), by docker's own connection to its socket.
 
 look_moved() { # REFERENCE...
     [ -e /run/docker.pid ] || return 0
     for moved_name in "$@"; do
         registry_login "${moved_name%%/*}"
-        # It ends within ten seconds: a registry that is away must not make the look fail.
+        # It ends within ten seconds: an unreachable registry must not make the look fail.
         moved_answer=$(
             printf 'GET /distribution/%s/json HTTP/1.0\r\nHost: docker\r\n%s\r\n' "$moved_name" "$login_header" |
                 timeout 10 docker system dial-stdio 2>&1 3>&-
@@ -17,7 +17,8 @@ look_moved() { # REFERENCE...
     done
 }
 
-# What `docker login` (or we) have written for root, as the daemon wants it; values go through pipes alone.
+# The login of root that `docker login` or provision has written, in the format of the daemon. Values go through pipes
+# only.
 registry_login() { # REGISTRY -> login_header
     login_header='' login_here='' login_auth=
     [ -r /root/.docker/config.json ] || return 0

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# rpm's own database, whichever package manager stands over it. Forks: one rpm for all packages.
+# rpm's own database, for every package manager that uses it. Forks: one rpm for all packages.
 
 look_packages() { # NAME...; rpm's status is the number of those that are not installed
     packages_text=$(exec rpm -q --qf '@ %{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null) || :
     rpm_locks
     packages_found=
     while IFS=' ' read -r packages_mark packages_name packages_version; do
-        # The others are sentences about packages that are not there.
+        # The other lines are sentences about packages that are not installed.
         [ "$packages_mark" = @ ] || continue
         packages_status=ii
         rpm_line=

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Where a package manager of rpm packages keeps its locks as lines of a file. No fork.
+# For package managers of rpm packages that keep their locks as lines of a file. No fork.
 
 rpm_locks() { # -> locks_text: the lines of the package manager's list of locks, each between newlines; no fork
     locks_text=$nl

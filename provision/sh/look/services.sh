@@ -1,17 +1,18 @@
 # shellcheck shell=sh
-# Forks: none for a service that we started and nobody has touched since; else what the service manager's own file
-# says it takes, and one date for each that has no stamp.
+# Forks: none for a service that provision started and that no other process has touched since. Else the forks that the
+# file of the service manager states, and one date for each service without a stamp.
 #
 # "The running service has loaded the files that are on disk" is a state, not a memory of this run:
-# - a stamp (written when we started or reloaded it) names the process and the files it loaded;
-# - without a stamp of this very process, files older than its start were loaded by it;
+# - a stamp (written when provision started or reloaded the service) names the process and the files it loaded;
+# - without a stamp of this very process, it loaded the files that are older than its start;
 # - otherwise it is unknown, and the daemon itself is asked.
 #
-# The stamp also keeps what the service manager said of the service. That still holds while the process is the same
-# one and all that decides it (unit file, drop-ins, the folders of links that enable it) is older than the stamp.
+# The stamp also keeps the service manager's report of the service. The report holds while two conditions are met: the
+# process is the same, and all that decides it (unit file, drop-ins, the folders of links that enable it) is older than
+# the stamp.
 #
-# What a service manager says is told in systemctl show's words, whichever it is: LoadState, ActiveState,
-# UnitFileState, MainPID, NeedDaemonReload and, where no process stays, when the service was started.
+# Each service manager's report is given in the words of systemctl show: LoadState, ActiveState, UnitFileState, MainPID,
+# NeedDaemonReload and, where no process stays, when the service was started.
 
 services_stamps=/run/provision/loaded
 
@@ -52,7 +53,7 @@ service_state() { # UNIT COMPARE WATCHED SHOW
     emit service "$1" "$4" "$loaded_state" "$services_answer"
 }
 
-# One run of a service, for certain: its main process, or the moment at which it was started where no process stays
+# The unique name of one run of a service: its main process, or the moment of its start where no process stays
 # ("unit:MICROSECONDS"); empty where it does not run.
 service_run() { # SHOW -> process_id, run_since
     run_pid=${1##*MainPID=}
@@ -72,7 +73,7 @@ service_run() { # SHOW -> process_id, run_since
     process_id=unit:${process_id%%"$nl"*}
 }
 
-# -> stamp_process, stamp_files, stamp_show; stamp_fresh is empty unless what the manager said still holds
+# -> stamp_process, stamp_files, stamp_show; stamp_fresh is empty unless the manager's report still holds
 stamp_read() { # UNIT
     stamp_process='' stamp_files='' stamp_show='' stamp_fresh=''
     stamp_path=$services_stamps/$1
@@ -84,13 +85,13 @@ stamp_read() { # UNIT
             stamp-1) stamp_process=$stamp_text stamp_fresh=yes ;;
             file) stamp_files="$stamp_files$stamp_text$nl" ;;
             show) stamp_show="$stamp_show$stamp_text$nl" ;;
-            # Of one age counts as changed: some shells compare whole seconds only.
+            # An equal age counts as changed: some shells compare whole seconds only.
             older) [ "$stamp_path" -nt "$stamp_text" ] || stamp_fresh= ;;
             none) [ ! -e "$stamp_text" ] || stamp_fresh= ;;
         esac
     done <"$stamp_path"
     case $stamp_process in
-        # Whether it is the same start only the manager can tell.
+        # Only the manager knows whether it is the same start.
         unit:*) stamp_fresh= ;;
         *)
             process "${stamp_process%%:*}"
@@ -102,8 +103,8 @@ stamp_read() { # UNIT
     [ -n "$stamp_show" ] || stamp_fresh=
 }
 
-# -> loaded_state (current, stale, unknown) and loaded_now (the identities of the files that are there, one a line).
-# Takes process_id and run_since, and leaves them.
+# -> loaded_state (current, stale, unknown) and loaded_now (the identities of the files that exist, one a line). Reads
+# process_id and run_since, and does not change them.
 loaded() { # UNIT WATCHED
     loaded_process=$process_id
     stamp_read "$1"
@@ -115,7 +116,7 @@ loaded() { # UNIT WATCHED
         [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
         return 0
     fi
-    # Seconds since the epoch at which it was started, rounded down (USER_HZ is 100).
+    # The start in seconds since the epoch, rounded down (USER_HZ is 100).
     case $process_id in
         unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
         *)
@@ -138,7 +139,8 @@ identify() { # WATCHED -> loaded_now
     done
 }
 
-# -> loaded_newest: when the last of them was changed; for one that is not there its folder tells, if there is one
+# -> loaded_newest: the last change of all these files; for a file that does not exist, the last change of its folder,
+# if there is one
 loaded_ages() { # WATCHED
     loaded_newest=0 loaded_left=$1$nl
     while [ -n "$loaded_left" ]; do
@@ -152,7 +154,7 @@ loaded_ages() { # WATCHED
     done
 }
 
-# -> loaded_fields: "changed:inode:modified:size", from what look_files saw just now (no fork) or from stat
+# -> loaded_fields: "changed:inode:modified:size", from the last answer of look_files (no fork) or from stat
 identity() { # PATH
     case ${files_table-} in
         *"$nl$1	regular"*)

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What an engine keeps where. Forks: none for a store that is in use; one df for each that is yet to be made.
+# The stores of an engine, and where they are. Forks: none for a store that is in use; one df for each store that does
+# not exist yet.
 # Layout: moby, image/<driver>/imagedb, image/<driver>/layerdb/mounts/<container>, containers/<container>, <driver>
 # (what dockerd takes for a driver that was used before), and UID.GID below it with userns-remap; containerd,
 # io.containerd.snapshotter.v1.<name>, and containerd/daemon where dockerd starts a containerd itself.
@@ -13,7 +14,7 @@ look_stores() { # (ROOT measure|-)...
         done
         stores_snapshots "$stores_root" ''
         stores_snapshots "$stores_root/containerd/daemon" 'embedded '
-        # dockerd makes the former at its first start, containerd the latter.
+        # dockerd makes the first of them when it first starts, containerd the second.
         if [ "$2" = measure ] && [ ! -d "$stores_root/containers" ] &&
             [ ! -d "$stores_root/io.containerd.metadata.v1.bolt" ]; then
             stores_space "$stores_root"
@@ -23,7 +24,8 @@ look_stores() { # (ROOT measure|-)...
     done
 }
 
-# Of an engine whose files an earlier run has made, and that are not declared any more. One fork, only there.
+# Stores of an engine whose files an earlier run has made, and that are not declared any more. One fork, only in that
+# case.
 look_undeclared() { # ROOT...
     [ -n "${manifests_engine-}" ] || return 0
     emit undeclared '' "$(exec dockerd --version 2>/dev/null 3>&-)"
@@ -41,7 +43,7 @@ stores_below() { # FOLDER PREFIX
     for stores_item in "$1"/containers/*/config.v2.json; do
         [ -e "$stores_item" ] || continue
         stores_item=${stores_item%/*}
-        # A graph driver has a layer for each of its containers; one without is of containerd's store.
+        # A graph driver has a layer for each of its containers; a container without one uses containerd's store.
         stores_driver=containerd
         for stores_mount in "$1"/image/*/layerdb/mounts/"${stores_item##*/}"; do
             [ -e "$stores_mount" ] || continue

@@ -11,7 +11,7 @@ services_query() { # (UNIT COMPARE WATCHED)...
         openrc_pid "$1"
         if [ -e "/run/openrc/started/$1" ]; then
             query_active=active
-            # Started, and yet not there: it has crashed.
+            # OpenRC lists it as started, but no process exists: it has crashed.
             case $openrc_daemon$query_pid in
                 yes0) query_active=failed ;;
             esac
@@ -22,7 +22,7 @@ services_query() { # (UNIT COMPARE WATCHED)...
     done
 }
 
-# The daemon's own pid file where it writes one (dockerd does), else the one that OpenRC was told of.
+# The daemon's own pid file where it writes one (as dockerd does), else the pid file that OpenRC knows.
 openrc_pid() { # UNIT -> query_pid (0: none runs); openrc_daemon: whether there should be one
     query_pid=0 openrc_daemon=
     set -- "/run/$1.pid" "/run/openrc/daemons/$1"/*

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: one systemctl for all services together; it alone costs a third of a whole look.
+# Forks: one systemctl for all services together; it alone takes a third of the time of a whole look.
 
 services_query() { # (UNIT COMPARE WATCHED)...
     services_left=$(($# / 3))

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# Forks: one grep over live values and drop-in files alike. The shell can't read live values itself: it reads
-# byte by byte, and the kernel gives nothing but the first byte then.
+# Forks: one grep for live values and drop-in files alike. The shell can't read live values: it reads byte by byte, and
+# then the kernel gives only the first byte.
 
-# Every setting's live value, every file that is read at boot (masked ones too, sysctl.d(5)), and every line
-# in them that sets something.
+# The live value of each setting, every file that is read at boot (masked ones too, sysctl.d(5)), and every line in them
+# that sets a value.
 look_sysctls() { # KEY-AS-PATH...
     sysctl_left=$#
     while [ "$sysctl_left" -gt 0 ]; do
@@ -21,7 +21,7 @@ look_sysctls() { # KEY-AS-PATH...
     done
     sysctl_lines=
     if [ $# -gt 0 ]; then
-        # 1 means that no line matched; anything above is an error.
+        # 1 means that no line matched; a larger status is an error.
         sysctl_lines=$(exec grep -Hnv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
     fi
     emit sysctls '' "$sysctl_names" "$sysctl_lines"

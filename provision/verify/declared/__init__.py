@@ -1,6 +1,6 @@
-"""What a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
+"""The things that a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
 
-Worked out from the spec itself, apart from ``catalog``: a thing that ``catalog`` forgets must show here.
+Derived from the spec itself, independent of ``catalog``: a thing that ``catalog`` forgets must show here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from provision.verify.declared.named import Archive, FileBytes, Named
 
 __all__ = ["PROVIDERS", "Archive", "FileBytes", "Named"]
 
-#: A test's argument of this name is each of these things in turn.
+#: A test with an argument of this name runs once for each of these things.
 PROVIDERS: dict[str, Callable[[HostConfig, Context], Iterator[Named]]] = {
     provider.__name__: provider
     for provider in (

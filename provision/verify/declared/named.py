@@ -10,8 +10,8 @@ from provision.distros import Distribution
 
 
 class Named(Struct, frozen=True):
-    """A declared thing: ``name`` names it in reports, ``value`` is what it should be. ``rows`` are the project's own
-    rows of the table of distributions, for what depends on what the host runs."""
+    """A declared thing: ``name`` names it in reports, ``value`` is its declared state. ``rows`` are the project's own
+    rows of the table of distributions, for values that depend on the host's distribution."""
 
     name: str
     value: Any
@@ -19,7 +19,7 @@ class Named(Struct, frozen=True):
 
 
 class FileBytes(Struct, frozen=True):
-    """A file as declared, its content worked out."""
+    """A file as declared, with its computed content."""
 
     content: bytes
     owner: str
@@ -30,12 +30,13 @@ class FileBytes(Struct, frozen=True):
 
 
 class Archive(Struct, frozen=True):
-    """A package archive; its address, its suites and where its key is may depend on what the host runs."""
+    """A package archive. Its address, its suites and the place of its key may depend on the host's distribution."""
 
     name: str
     url: str
     components: tuple[str, ...]
     suites: tuple[str, ...]
-    #: of the keys that may sign it; none declared: those that Docker publishes, or any where it is not Docker's
+    #: of the keys that may sign it; none declared: those that Docker publishes, or any key where it is not Docker's
+    #: archive
     fingerprints: tuple[str, ...]
     docker: bool = False

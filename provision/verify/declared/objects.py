@@ -1,4 +1,4 @@
-"""What a spec declares of what runs in the engine."""
+"""The things in the engine that a spec declares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def volume(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def image(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Every image that is to be there, also one that only a container names; the value is its digest, if it has one."""
+    """Every image that must exist, also one that only a container names; the value is its digest, if it has one."""
     locked = context.locks.get(IMAGES, {})
     found = {
         name: one.digest or (None if one.archive or one.build else locked.get(name))
@@ -40,7 +40,7 @@ def image(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def loaded_image(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Images from archives; the value: what docker may call them by, and the layers that they are made of."""
+    """Images from archives. The value: the ids that docker may give them, and the layers that they are made of."""
     for name, one in config.spec.images.items():
         if one.archive is not None and (path := context.find(one.archive)) is not None:
             with tarfile.open(path) as tar:
@@ -63,7 +63,7 @@ def loaded_image(config: HostConfig, context: Context) -> Iterator[Named]:
             yield Named(name, ({f"sha256:{digest}" for digest in ids}, layers))
 
 
-#: Bytes: a config is small, and a layer has a name like one.
+#: In bytes: a config is small, and the name of a layer can look like the name of a config.
 _SMALL = 1 << 20
 
 
@@ -93,12 +93,12 @@ def container_environment(config: HostConfig, context: Context) -> Iterator[Name
 
 
 def published_port(config: HostConfig, context: Context) -> Iterator[Named]:
-    """``(address:, port, protocol)`` as testinfra's sockets want them."""
+    """``(address:, port, protocol)`` in the form of testinfra's sockets."""
     for thing in container(config, context):
         for port in thing.value.ports if thing.value.running else ():
             front, _, protocol = port.partition("/")
             address, _, outer = front.rpartition(":")[0].rpartition(":")
-            # In one form: as the kernel's list has it.
+            # In one form: the form of the kernel's list.
             place = f"{ip_address(address.strip('[]'))}:" if address else ""
             yield Named(f"{thing.name} {port}", (place, outer, protocol or "tcp"))
 
@@ -128,7 +128,7 @@ def healthy_container(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def compose_project(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The value: the names of its services, of those that no profile keeps away."""
+    """The value: the names of its services, without those that a profile excludes."""
     for name, one in config.spec.compose.items():
         if one.absent:
             continue

@@ -1,4 +1,4 @@
-"""What a spec declares of a host that is a registry, and of those who use one."""
+"""What a spec declares of a host that is a registry, and of the hosts that use one."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def tls_registry(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def closed_registry(config: HostConfig, context: Context) -> Iterator[Named]:
-    """One that wants a password."""
+    """A registry that requires a password."""
     yield from (thing for thing in registry(config, context) if thing.value.user)
 
 
 def open_registry(config: HostConfig, context: Context) -> Iterator[Named]:
-    """One into which something can be put, and taken away again."""
+    """A registry that accepts pushes and deletions."""
     declared = config.spec.registry
     if declared is not None and declared.delete and not declared.read_only and declared.proxy is None:
         yield from registry(config, context)
@@ -49,14 +49,14 @@ def read_only_registry(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def puller(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The addresses of the hosts of this playbook that are to use this registry."""
+    """The addresses of the hosts of this playbook that should use this registry."""
     if config.spec.registry is None or config.spec.registry.source != "package":
         return
     for name, address in context.clients.get(config.host.name, {}).items():
         try:
             yield Named(name, str(ipaddress.ip_address(address)))
         except ValueError:
-            continue  # the log has addresses alone
+            continue  # the log contains only addresses
 
 
 def login(config: HostConfig, context: Context) -> Iterator[Named]:

@@ -14,9 +14,9 @@ from provision.spec import Engine
 from provision.verify.declared.named import Archive, FileBytes, Named
 from provision.verify.package_manager import OF_DISTRIBUTION
 
-#: Our words for the parts of the engine, and Docker's package names (the same in all its repositories).
+#: provision's names of the engine's parts, and Docker's package names (the same in all its repositories).
 _ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
-#: docs.docker.com/engine/install: "Uninstall old versions", of all distributions together.
+#: docs.docker.com/engine/install: "Uninstall old versions", the packages of all distributions.
 _CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "podman-docker", "containerd", "runc")
 #: Docker's folder of certificates (docs.docker.com/engine/security/certificates).
 _CERTIFICATES = "/etc/docker/certs.d"
@@ -75,7 +75,7 @@ def pinned_package(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def held_package(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Pinned packages that nobody's upgrade may move."""
+    """Pinned packages that no upgrade may change."""
     free = {name for name, p in config.spec.packages.items() if not p.hold}
     if config.spec.engine is not None and not config.spec.engine.hold:
         parts = ("docker-ce", "docker-ce-cli", "containerd.io", *_ENGINE.values())
@@ -84,7 +84,7 @@ def held_package(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def absent_package(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The value: whether it only is in the way of Docker's own packages."""
+    """The value: whether the package is only absent because it conflicts with Docker's own packages."""
     names = {name: False for name, p in config.spec.packages.items() if p.absent}
     if (engine := config.spec.engine) is not None and engine.source == "distribution":
         names = dict.fromkeys(("docker-ce", "docker-ce-cli", "containerd.io"), False) | names
@@ -104,7 +104,7 @@ def archive(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def signed_archive(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Archives of whose key the fingerprint is known: the spec gives it, or Docker publishes it."""
+    """Archives with a known fingerprint of the key: the spec gives it, or Docker publishes it."""
     yield from (thing for thing in archive(config, context) if thing.value.fingerprints or thing.value.docker)
 
 
@@ -134,7 +134,7 @@ def running_service(config: HostConfig, context: Context) -> Iterator[Named]:
 def _services(config: HostConfig) -> dict[str, tuple[bool | None, bool | None]]:
     found = {name.removesuffix(".service"): (s.enabled, s.running) for name, s in config.spec.services.items()}
     if config.spec.engine is not None:
-        # An engine is there to run, unless the spec says otherwise.
+        # An engine must run, unless the spec says otherwise.
         enabled, running = found.get("docker", (None, None))
         found["docker"] = (enabled is not False, running is not False)
     return found
@@ -146,7 +146,8 @@ def engine(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def bridged(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Engines with docker's own bridge and its own firewall rules; the value: may containers talk to each other."""
+    """Engines with docker's own bridge and its own firewall rules. The value: whether containers may talk to each
+    other."""
     found = (config.spec.engine.daemon if config.spec.engine else None) or {}
     own = found.get("bridge") is None and found.get("iptables") is not False and found.get("ip-masq") is not False
     if config.spec.engine is not None and own:
@@ -154,7 +155,8 @@ def bridged(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def outside(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Where a container can be seen to reach the world through its host: the package mirror, ``(name, port)``."""
+    """A target which shows that a container reaches the outside through its host: the package mirror, ``(name,
+    port)``."""
     if config.spec.engine is not None and any(bridged(config, context)):
         url = urlsplit(config.spec.engine.package_mirror)
         port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
@@ -163,7 +165,7 @@ def outside(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def namespace(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The namespaces that a container is made of (namespaces(7))."""
+    """The kinds of namespaces that a container has (namespaces(7))."""
     if config.spec.engine is not None:
         yield from (Named(name, name) for name in ("pid", "net", "ipc", "mnt", "uts", "user"))
 
@@ -175,7 +177,7 @@ def controller(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def live_restore(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Engines whose containers are to outlive a restart of the daemon."""
+    """Engines whose containers must outlive a restart of the daemon."""
     if (_daemon(config.spec.engine) or {}).get("live-restore") is True:
         yield Named("live-restore", True)
 
@@ -186,7 +188,7 @@ def pinned_engine(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def daemon(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The whole of a declared daemon.json."""
+    """The whole declared daemon.json."""
     if (found := _daemon(config.spec.engine)) is not None:
         yield Named("daemon.json", found)
 
@@ -211,20 +213,20 @@ def _daemon(declared: Engine | None) -> dict[str, Any] | None:
 
 
 def proxy(config: HostConfig, context: Context) -> Iterator[Named]:
-    """What the daemon is to say of its proxies, by ``docker info``'s names."""
+    """What the daemon must report of its proxies, by ``docker info``'s names."""
     if config.spec.engine is not None and (given := config.spec.engine.proxy) is not None:
         pairs = {"HttpProxy": given.http, "HttpsProxy": given.https, "NoProxy": ",".join(given.no_proxy)}
         yield from (Named(name, _credentials_masked(value)) for name, value in pairs.items() if value)
 
 
 def _credentials_masked(url: str) -> str:
-    """As the daemon shows them (moby, daemon/config/config.go: MaskCredentials)."""
+    """Masked as the daemon shows them (moby, daemon/config/config.go: MaskCredentials)."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}://xxxxx:xxxxx@{rest.rpartition('@')[2]}" if separator and "@" in rest else url
 
 
 def certificate(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Certificates by registry: path, and what it holds, who may read it."""
+    """Certificates by registry: the path, the content, and the users who may read it."""
     for name, registry in (config.spec.engine.registries if config.spec.engine else {}).items():
         for file, given, mode in (
             ("ca.crt", registry.ca, 0o444),
@@ -242,14 +244,14 @@ def certificate(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def certificate_list(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Where registries are declared: every path that may be in docker's folder of certificates."""
+    """Where registries are declared: every path that may exist in docker's folder of certificates."""
     if config.spec.engine is not None and config.spec.engine.registries:
         declared = {thing.name for thing in certificate(config, context)} | set(config.spec.files)
         yield Named("engine.registries", declared)
 
 
 def docker_users(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Where ``engine.users`` is declared: everyone who may be a member of docker's group."""
+    """Where ``engine.users`` is declared: every account that may be a member of docker's group."""
     if config.spec.engine is not None and config.spec.engine.users:
         members = {name for name, group in (thing.value for thing in member(config, context)) if group == "docker"}
         yield Named("engine.users", members)
@@ -276,7 +278,7 @@ def docker_unit(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def docker_socket(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The socket that docker's unit requires, where the spec itself says nothing of it."""
+    """The socket that docker's unit requires, where the spec itself does not declare it."""
     docker = config.spec.services.get("docker") or config.spec.services.get("docker.service")
     disabled = docker is not None and docker.enabled is False
     if config.spec.engine is not None and not disabled and "docker.socket" not in config.spec.services:
@@ -284,7 +286,7 @@ def docker_socket(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def guarded_folder(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Folders whose files decide what dockerd is and does."""
+    """Folders whose files decide which dockerd runs and what it does."""
     if config.spec.engine is not None:
         fixed = ("/etc", "/etc/docker", _CERTIFICATES, "/etc/systemd/system", "/etc/systemd/system/docker.service.d")
         registries = (f"{_CERTIFICATES}/{name}" for name in config.spec.engine.registries)

@@ -1,1 +1,1 @@
-"""The suites: one module a subject. Readable as documentation of what is proven, and how."""
+"""The suites: one module a subject. They document what is verified, and how."""

@@ -1,8 +1,9 @@
-"""Hardening: what the CIS Docker Benchmark (1.6.0) asks of a host, its daemon, images and containers, each check under
-its own id.
+"""Hardening: what the CIS Docker Benchmark (1.6.0) requires of a host, its daemon, images and containers, each check
+under its own id.
 
-Only asked for with ``--suite cis``: it holds hosts against the benchmark, not against their spec. What only an operator
-can judge is not here (docs/commands.md lists it, with reasons); what does not apply to a host is skipped.
+Only run with ``--suite cis``: it checks hosts against the benchmark, not against their spec. Checks that only an
+operator can judge are not here (docs/commands.md lists them, with reasons). A check that does not apply to a host is
+skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from provision.verify.dockerd_options import from_file, of_running, text_of
 from provision.verify.running import containers, images, unconfined, with_sshd
 from provision.verify.services import uses_systemd
 
-#: Log drivers that keep a container's words on the host alone (docs.docker.com/engine/logging/configure).
+#: Log drivers that keep a container's output on the host only (docs.docker.com/engine/logging/configure).
 _LOCAL_LOGS = ("json-file", "local", "none")
 
 
@@ -37,7 +38,7 @@ class Item(NamedTuple):
 
 
 def _option(host: Host, key: str, default: Any = None) -> Any:
-    """One option of the daemon: the others may hold a secret, and an assertion shows what it compared."""
+    """One option of the daemon. The others may hold a secret, and an assertion shows the compared values."""
     return of_running(host).get(key, default)
 
 
@@ -48,13 +49,13 @@ def _uses(host: Host, option: str) -> bool:
 
 
 def _stores(host: Host) -> list[str]:
-    """The directories that images and containers are kept in."""
+    """The directories that contain images and containers."""
     seen = info(host)
     root = str(seen["DockerRootDir"])
-    # With userns-remap it is a directory of the mapped user, UID.GID, below the one that is configured.
+    # With userns-remap it is a directory of the mapped user, UID.GID, below the configured one.
     found = [posixpath.dirname(root) if _uses(host, "userns") else root]
-    # With containerd's image store (the default of Docker Engine 29) containerd keeps them. One that dockerd runs
-    # itself keeps them below dockerd's own directory.
+    # With containerd's image store (the default of Docker Engine 29), containerd keeps them. A containerd that dockerd
+    # runs itself keeps them below dockerd's own directory.
     kinds = [value for _, value in seen["DriverStatus"] or ()]
     if "io.containerd.snapshotter.v1" in kinds and uses_systemd(host):
         pid = host.check_output("systemctl show -p MainPID --value containerd")
@@ -65,7 +66,7 @@ def _stores(host: Host) -> list[str]:
 
 def _partition(host: Host) -> None:
     lines = [line.split() for line in host.check_output("cat /proc/self/mountinfo").split("\n")]
-    # proc_pid_mountinfo(5): the fifth field, with blanks and the like in octal.
+    # proc_pid_mountinfo(5): the fifth field; blanks and some other characters are in octal.
     points = {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4]) for fields in lines if fields}
     for path in _stores(host):
         devices = host.check_output("stat -c %%d / %s", path).split()
@@ -96,7 +97,7 @@ def _iptables(host: Host) -> None:
 def _insecure(host: Host) -> None:
     registry = info(host)["RegistryConfig"]
     assert not [name for name, index in registry["IndexConfigs"].items() if not index["Secure"]]
-    # Docker's own defaults are always there (moby, registry/config.go).
+    # Docker's own defaults are always listed (moby, registry/config.go).
     assert set(registry["InsecureRegistryCIDRs"]) <= {"127.0.0.0/8", "::1/128"}
 
 
@@ -109,13 +110,14 @@ def _listening(host: Host) -> list[str]:
 
 
 def _tls(host: Host) -> None:
-    """By the daemon's options and its socket unit: it listens for containers' published ports and a swarm too."""
+    """By the daemon's options and its socket unit: dockerd also listens for containers' published ports and for a
+    swarm."""
     hosts = list(_option(host, "hosts", ()))
     if uses_systemd(host):
-        # What the unit hands over as fd://, one a line: ADDRESS (Stream).
+        # The sockets that the unit passes on as fd://, one a line: ADDRESS (Stream).
         unit = lines_of(str(host.check_output("systemctl show -p Listen --value docker.socket")))
         hosts += [line.partition(" ")[0] for line in unit if line and line[0] not in "/@"]
-    # Without a scheme it is TCP (moby, opts/hosts.go: parseDaemonHost).
+    # An address without a scheme is TCP (moby, opts/hosts.go: parseDaemonHost).
     open_to_tcp = [one for one in hosts if one and one.rpartition("://")[0] in ("", "tcp")]
     if not open_to_tcp:
         pytest.skip("the daemon does not listen on TCP")
@@ -140,10 +142,10 @@ def _basesize(host: Host) -> None:
 
 
 def _authorization(host: Host) -> None:
-    """The daemon's answer names the plugins that it was started with. A reload puts those of its file in their place,
-    and leaves the answer and flags alone (moby, daemon/command/daemon.go: reloadConfig)."""
+    """The daemon's answer names the plugins that it was started with. A reload replaces them by those of its file, and
+    does not change the answer and the flags (moby, daemon/command/daemon.go: reloadConfig)."""
     start = started(host)
-    # The start is known to two seconds; the daemon's own events are of this start anyway.
+    # The time of the start is exact to two seconds; the daemon's own events belong to this start anyway.
     if not reloaded(host, start - 2):
         assert info(host)["Plugins"]["Authorization"], "no plugin since the daemon's start"
         return
@@ -196,7 +198,8 @@ def _audited(path: str) -> Callable[[Host], None]:
 
 
 def _paths(host: Host, where: str) -> list[str]:
-    """``where`` is a pattern, ``systemd:UNIT`` for a unit's file, ``option:NAME`` for the file an option names."""
+    """``where`` is a pattern, ``systemd:UNIT`` for a unit's file, or ``option:NAME`` for the file that an option
+    names."""
     kind, _, name = where.partition(":")
     if kind == "systemd":
         found = [host.check_output("systemctl show -p FragmentPath --value %s", name)]
@@ -231,11 +234,11 @@ def _mode(where: str, most: int) -> Callable[[Host], None]:
 
 
 def _content_trust(host: Host) -> None:
-    """In every login's environment, which is where docker's client reads it; newer ones leave it to a plugin."""
+    """In the environment of every login, where docker's client reads it; newer clients leave it to a plugin."""
     if host.run('grep -q DOCKER_CONTENT_TRUST "$(command -v docker)"').rc != 0:
         pytest.skip("docker's client knows no content trust")
     lines = host.run("grep -s -h DOCKER_CONTENT_TRUST= /etc/environment /etc/profile.d/*.sh").stdout.split("\n")
-    # Of an `export` or a plain assignment, in quotes or not; the last one counts.
+    # Of an `export` or a plain assignment, with or without quotes; the last one counts.
     found = re.findall(
         r"""^[ \t]*(?:export[ \t]+)?DOCKER_CONTENT_TRUST=["']?([^"'\s;#]*)""", "\n".join(lines), re.MULTILINE
     )
@@ -286,7 +289,7 @@ def _no_sshd(host: Host) -> None:
 
 
 def _gains_nothing(host: Host) -> None:
-    """By the kernel's own word, whether the container or the daemon asked for it."""
+    """By the kernel's own report, whether the container or the daemon requested it."""
     running = _found(containers, host, "running container")
     ids = unconfined(host)
     _refuse("containers", (one for one in running if one["Id"] in ids))
@@ -349,7 +352,7 @@ _AUDITED = (
     ("1.1.17", "/usr/bin/containerd-shim-runc-v2"),
     ("1.1.18", "/usr/bin/runc"),
 )
-#: Where, the id of its owner and the owner, the id of its mode and the most that the mode may allow.
+#: The path, the id of its owner check and the owner, the id of its mode check and the highest mode allowed.
 _FILES = (
     ("systemd:docker.service", "3.1", "root:root", "3.2", 0o644),
     ("systemd:docker.socket", "3.3", "root:root", "3.4", 0o644),
@@ -410,7 +413,7 @@ def test_cis(host: Host, item: Item) -> None:
 
 
 def test_cis_1_1_2_only_declared_users_control_docker(host: Host, spec: dict[str, Any]) -> None:
-    """1.1.2: who is in the group docker is trusted, so it must be who the spec says."""
+    """1.1.2: a member of the group docker is trusted, so the members must be those of the spec."""
     trusted = set((spec.get("engine") or {}).get("users") or ())
     trusted |= {
         name for name, user in (spec.get("users") or {}).items() if "docker" in ((user or {}).get("groups") or ())
@@ -421,7 +424,7 @@ def test_cis_1_1_2_only_declared_users_control_docker(host: Host, spec: dict[str
 
 
 def test_cis_1_2_2_the_engine_is_the_declared_one(host: Host, spec: dict[str, Any]) -> None:
-    """1.2.2: which version is up to date is for the operator to say, by a pin."""
+    """1.2.2: only the operator can decide which version is up to date, by a pin."""
     if not host.exists("dockerd"):
         pytest.skip("no Docker Engine on this host")
     version, pin = str(info(host)["ServerVersion"]), (spec.get("engine") or {}).get("version")

@@ -1,4 +1,4 @@
-"""What runs in the engine is as the spec has it: by docker's own word, and by the kernel's."""
+"""The objects in the engine are as the spec declares them, by docker's answer and by the kernel's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_volume(host: Host, volume: Named) -> None:
 
 
 def test_image(host: Host, image: Named) -> None:
-    """There, and of the digest that it is pinned to."""
+    """It exists, and has the digest that it is pinned to."""
     found = _inspect(host, "image", image.name)
     if image.value is not None:
         assert image.value in [digest.partition("@")[2] for digest in found["RepoDigests"]]
@@ -39,7 +39,7 @@ def test_image(host: Host, image: Named) -> None:
 
 def test_loaded_image(host: Host, loaded_image: Named) -> None:
     """Its id is the hash of the archive's own config, or of its manifest where containerd keeps images. An archive
-    without an index leaves the manifest to containerd; then its layers are those of the archive."""
+    without an index leaves the manifest to containerd: then the layers are compared with those of the archive."""
     ids, layers = loaded_image.value
     found = _inspect(host, "image", loaded_image.name)
     in_containerd = any(digest.endswith(f"@{found['Id']}") for digest in found["RepoDigests"])
@@ -54,12 +54,12 @@ def test_container_runs(host: Host, container: Named) -> None:
     state = _inspect(host, "container", container.name)["State"]
     assert state["Running"] is container.value.running
     if container.value.running:
-        # Docker's word, and the kernel's.
+        # docker's answer, and the kernel's.
         assert host.file(f"/proc/{state['Pid']}").is_directory
 
 
 def test_container_image(host: Host, container: Named) -> None:
-    """Of the image that its name stands for now."""
+    """It uses the image that its name stands for now."""
     found = _inspect(host, "container", container.name)
     assert found["Image"] == _inspect(host, "image", container.value.image)["Id"]
 
@@ -97,14 +97,14 @@ def test_container_mounts(host: Host, container: Named) -> None:
 
 
 def test_container_port(host: Host, published_port: Named) -> None:
-    """Somebody listens on the host's port."""
+    """A process listens on the host's port."""
     address, port, protocol = published_port.value
     socket = host.socket(f"{protocol}://{address}{port}")
     assert socket.is_listening
 
 
 def test_container_limit(host: Host, container_limit: Named) -> None:
-    """The kernel's own number, in the cgroup of the container's first process; of version 2 or 1."""
+    """The kernel's own number, in the cgroup of the container's first process; cgroup version 2 or 1."""
     name, limit, wanted = container_limit.value
     pid = _inspect(host, "container", name)["State"]["Pid"]
     files = {
@@ -113,7 +113,7 @@ def test_container_limit(host: Host, container_limit: Named) -> None:
         "cpus": ("cpu", "cpu.max", "cpu.cfs_quota_us"),
     }
     controller, second, first = files[limit]
-    # "0::/path" is version 2's line; version 1 has one for each controller (cgroups(7)).
+    # "0::/path" is the line of version 2; version 1 has a line for each controller (cgroups(7)).
     lines = [line.split(":", 2) for line in lines_of(host.check_output("cat /proc/%s/cgroup", str(pid)))]
     old = [path for _, names, path in lines if controller in names.split(",")]
     new = [path for number, names, path in lines if (number, names) == ("0", "")]
@@ -135,7 +135,7 @@ def test_container_absent(host: Host, absent_container: Named) -> None:
 
 
 def test_compose_project(host: Host, compose_project: Named) -> None:
-    """Each of its services has a container, and none has gone wrong; of the file that is declared."""
+    """Each of its services has a container of the declared file, and no container has failed."""
     text = host.check_output(
         "docker ps -a --filter label=com.docker.compose.project=%s --format '{{json .}}'", compose_project.name
     )
@@ -153,7 +153,7 @@ def test_compose_project(host: Host, compose_project: Named) -> None:
 
 
 def test_compose_image(host: Host, compose_project: Named) -> None:
-    """Each container of a project is of the image that the name in its record stands for now."""
+    """Each container of a project uses the image that the name in its record stands for now."""
     label = f"label=com.docker.compose.project={compose_project.name}"
     ids = words_of(host.check_output("docker ps -aq --filter %s", label))
     for found in ask(host, f"docker container inspect {' '.join(ids)}") if ids else ():

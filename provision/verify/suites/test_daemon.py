@@ -1,4 +1,4 @@
-"""The running daemon is as the spec has it, by its own answer; and it has loaded the file that is on disk."""
+"""The running daemon is as the spec declares it, by its own answer; and it has loaded the file that is on disk."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
 
 
 def test_daemon_command(host: Host, docker_unit: Named) -> None:
-    """The running daemon was started with the words of its package's unit and of the declared files, and no others."""
+    """The running daemon was started with the words of its package's unit and of the declared files, and with no
+    others."""
     running = host.check_output("tr '\\0' '\\n' </proc/%s/cmdline", dockerd(host)).split("\n")
     wanted = command(host, docker_unit.name, docker_unit.value) if uses_systemd(host) else []
     if wanted and not any("$" in word for word in wanted):
@@ -71,17 +72,18 @@ def test_daemon_command(host: Host, docker_unit: Named) -> None:
         return
     if any(path.startswith(("/etc/default/", "/etc/sysconfig/")) for path in docker_unit.value):
         pytest.skip("a declared file has the daemon's options")
-    # The package's own file of options may have some. What opens the daemon, or its trust, is in none of them.
+    # The package's own file of options may contain some. None of those opens the daemon, or what it trusts.
     extra = [word for word in running if word not in wanted]
     assert [word for word in extra if word.partition("=")[0] in _OPENING or "tcp://" in word] == []
 
 
-#: dockerd's flags by which another party gets at the daemon or at what it runs (docs.docker.com/reference/cli/dockerd).
+#: dockerd's flags that give another party access to the daemon or its containers
+#: (docs.docker.com/reference/cli/dockerd).
 _OPENING = ("--insecure-registry", "--registry-mirror", "--config-file", "--authorization-plugin", "--tlsverify=false")
 
 
 def test_daemon_registries(host: Host, daemon: Named) -> None:
-    """No registry without TLS, and no mirror, but the declared ones and what dockerd has by itself."""
+    """No registry without TLS, and no mirror, except the declared ones and dockerd's own defaults."""
     seen = info(host)["RegistryConfig"]
     insecure = {name for name, index in seen["IndexConfigs"].items() if not index["Secure"]}
     insecure |= set(seen["InsecureRegistryCIDRs"]) - {"127.0.0.0/8", "::1/128"}
@@ -91,8 +93,8 @@ def test_daemon_registries(host: Host, daemon: Named) -> None:
 
 
 def test_daemon_has_loaded_its_file(host: Host, daemon: Named) -> None:
-    """A file that was written but never loaded fails: the daemon must have started after its last change, or say that
-    it has reloaded it since."""
+    """A file that was written but never loaded fails: the daemon must have started after its last change, or report
+    that it has reloaded it since."""
     changed = int(host.check_output("stat -c %Z /etc/docker/daemon.json"))
     if changed > started(host):
         assert reloaded(host, changed), "daemon.json was changed after the daemon was started, and not reloaded"
@@ -103,7 +105,7 @@ def test_daemon_proxy(host: Host, proxy: Named) -> None:
 
 
 def test_containerd_root(host: Host, containerd_root: Named) -> None:
-    """The containerd that runs keeps its data there: its metadata is open in that folder."""
+    """The running containerd keeps its data there: its metadata is open in that folder."""
     if not uses_systemd(host):
         pytest.skip("dockerd runs a containerd of its own, below data-root")
     pid = host.check_output("systemctl show -p MainPID --value containerd")

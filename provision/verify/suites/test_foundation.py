@@ -1,6 +1,6 @@
-"""What Docker stands on: namespaces, control groups, overlayfs, a bridge and NAT; and a real container, in which they
-are seen to work. Its containers disturb nobody: labelled, bounded, and gone afterwards. What flips a setting or uses up
-memory is marked ``disruptive`` and runs only when that is asked for."""
+"""The kernel features that Docker needs: namespaces, control groups, overlayfs, a bridge and NAT; and a real container
+that uses them. Its containers disturb no other process: they are labelled, bounded, and removed afterwards. A check
+that changes a setting or uses up memory is marked ``disruptive`` and runs only on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from provision.verify.declared import Named
 from provision.verify.docker_info import info
 from provision.verify.services import LATER, never
 
-#: Namespaces of its own that every container has; ``user`` only where userns-remap is declared.
+#: The namespaces that every container has of its own; ``user`` only where userns-remap is declared.
 _OWN = ("pid", "net", "ipc", "mnt", "uts")
 #: unshare(1): the option that makes a namespace of each kind.
 _UNSHARE = {"pid": "--pid --fork", "net": "--net", "ipc": "--ipc", "mnt": "--mount", "uts": "--uts", "user": "--user"}
@@ -32,7 +32,7 @@ def after(host: Host) -> None:
 
 
 def test_kernel_namespace(host: Host, namespace: Named) -> None:
-    """The kernel has the kind, and lets us make one."""
+    """The kernel has this kind of namespace, and allows root to make one."""
     assert host.file(f"/proc/self/ns/{namespace.name}").exists
     made = host.run(f"unshare {_UNSHARE[namespace.name]} true")
     assert made.rc == 0, made.stderr
@@ -89,7 +89,7 @@ def test_container_sees_only_itself(host: Host, engine: Named) -> None:
 
 
 def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
-    """In the kernel's own file of the container's group, as seen from the host."""
+    """In the kernel's own file of the container's group, read on the host."""
     wanted = str(32 * _MIB)
     with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
@@ -102,7 +102,7 @@ def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
 
 
 def test_container_layers_are_read_only(host: Host, engine: Named) -> None:
-    """What one container writes, the next one of the same image does not see."""
+    """A file that one container writes is not visible in the next container of the same image."""
     assert container.run(host, "touch /written && ls /written") == "/written"
     assert "written" not in container.run(host, "ls /").split()
 
@@ -124,7 +124,7 @@ def test_container_life(host: Host, engine: Named) -> None:
 
 
 def test_container_reaches_container(host: Host, bridged: Named) -> None:
-    """On docker's own bridge; with icc off, it must not."""
+    """On docker's own bridge. With icc off, it must not."""
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     with container.running(host, container.BOUNDS) as name:
         address = host.check_output(f"docker inspect --format '{template}' %s", name)
@@ -132,14 +132,14 @@ def test_container_reaches_container(host: Host, bridged: Named) -> None:
 
 
 def test_container_reaches_outside(host: Host, outside: Named) -> None:
-    """Through the host, which must forward for it."""
+    """Through the host, which must forward its packets."""
     address, port = _outside(host, outside)
     assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
     assert container.reaches(host, address, port)
 
 
 def _outside(host: Host, outside: Named) -> tuple[str, int]:
-    """Address and port of the package mirror, as the host itself sees it."""
+    """Address and port of the package mirror, as the host itself resolves them."""
     name, port = outside.value
     address = host.run("getent ahostsv4 %s", name).stdout.partition(" ")[0] or name
     probe = shlex.quote(f"exec 3<>/dev/tcp/{address}/{port}")
@@ -150,7 +150,8 @@ def _outside(host: Host, outside: Named) -> tuple[str, int]:
 
 @pytest.mark.disruptive
 def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
-    """Off, and a container stays in; on, and it is out again. The host turns it on again even if we are killed."""
+    """With forwarding off, a container does not reach the outside; with forwarding on, it does. The host switches
+    forwarding on again even if provision is killed."""
     address, port = _outside(host, outside)
     switch = "/proc/sys/net/ipv4/ip_forward"
     container.prepare(host)
@@ -165,11 +166,13 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
 
 @pytest.mark.disruptive
 def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
-    """A process that wants more than its container may have is killed, by the kernel, before it gets it.
+    """The kernel kills a process that takes more memory than its container may have.
 
-    Seen from within: docker's own ``OOMKilled`` comes from an event that may be late for the container's end.
+    Checked inside the container: docker's own ``OOMKilled`` comes from an event that may arrive after the container's
+    end.
     """
-    # Doubling: past any limit after some thirty rounds. A shell of its own survives it, and tells how it ended.
+    # Doubling exceeds any limit after some thirty rounds. A separate shell survives the process, and reports how it
+    # ended.
     eater = '(x=0123456789abcdef; while :; do echo ${#x}; x="$x$x"; done); echo $?'
     said = container.run(host, f"timeout 50 sh -c {shlex.quote(eater)}", f"{container.OFFLINE} {_EATS}").split()
     *lengths, status = (int(word) for word in said)
@@ -178,5 +181,5 @@ def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
 
 
 def test_nothing_of_ours_is_left(host: Host, engine: Named) -> None:
-    """Each check cleans up behind itself; the image goes at the end."""
+    """Each check cleans up after itself; the image is removed at the end."""
     assert host.check_output(f"docker ps -aq --filter label={container.LABEL}") == ""

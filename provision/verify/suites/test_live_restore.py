@@ -1,4 +1,4 @@
-"""Containers outlive their daemon where live-restore is declared: one does, by its process id."""
+"""Containers outlive their daemon where live-restore is declared. A test container does, by its process id."""
 
 from __future__ import annotations
 

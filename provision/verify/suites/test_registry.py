@@ -1,4 +1,4 @@
-"""A registry serves whom it should, and nobody else; and those who are to use it do."""
+"""A registry serves only the clients that it should serve, and the hosts that should use it do."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def test_registry_answers(host: Host, registry: Named) -> None:
 
 
 def test_registry_certificate(host: Host, tls_registry: Named) -> None:
-    """It goes back to the authority that is declared, and to no other one."""
+    """The declared authority has signed it, and no other one."""
     server: Server = tls_registry.value
     with pytest.raises(ssl.SSLError):
         ask(host, server, "GET", "/v2/", authority=_STRANGER)
 
 
 def test_registry_refuses(host: Host, closed_registry: Named) -> None:
-    """Who has no password, and who has a wrong one."""
+    """A client without a password, and one with a wrong password."""
     server: Server = closed_registry.value
     assert ask(host, server, "GET", "/v2/").status == 401
     assert ask(host, server, "GET", "/v2/", login=(server.user, secrets.token_hex())).status == 401
 
 
 def test_registry_push_and_pull(host: Host, open_registry: Named) -> None:
-    """A layer of a few bytes goes in, comes out as it was, and is removed."""
+    """A layer of a few bytes is pushed, pulled unchanged, and removed."""
     server: Server = open_registry.value
     data = secrets.token_bytes(64)
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -60,7 +60,7 @@ def test_registry_takes_nothing(host: Host, read_only_registry: Named) -> None:
 
 
 def test_registry_serves(host: Host, puller: Named) -> None:
-    """The registry's own log has a request of a host that is to use it."""
+    """The registry's own log has a request from a host that should use it."""
     if not uses_systemd(host):
         pytest.skip("its log is not the journal's")
     command = "journalctl -q -u docker-registry -o cat | grep -c %s"
@@ -69,7 +69,7 @@ def test_registry_serves(host: Host, puller: Named) -> None:
 
 
 def test_login(host: Host, login: Named) -> None:
-    """Readable by the account alone."""
+    """Only the account can read it."""
     account, path = login.value
     file = host.file(path)
     assert (file.user, oct(file.mode)) == (account, "0o600")
@@ -77,7 +77,7 @@ def test_login(host: Host, login: Named) -> None:
     assert there, "no login at this registry (the file is not shown: it has passwords)"
 
 
-#: An authority that nobody knows (its key was thrown away).
+#: An authority that no client trusts (its key was deleted).
 _STRANGER = """\
 -----BEGIN CERTIFICATE-----
 MIIBLjCB1KADAgECAgEBMAoGCCqGSM49BAMCMBUxEzARBgNVBAMMCmEgc3RyYW5n

@@ -1,6 +1,6 @@
-"""Files and settings are as the spec has them: on disk, live, and at the next boot.
+"""Files and settings are as the spec declares them: on disk, live, and at the next boot.
 
-Every probe is testinfra's or a program of the distribution's; nothing here knows how a setting was made.
+Every probe is testinfra's or a program of the distribution; nothing here knows how a setting was made.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_file_content(host: Host, declared_file: Named) -> None:
 
 
 def _for_all(host: Host, path: str) -> bool:
-    """Whether every user of the host can read a file: only then a failure shows what is in it."""
+    """Whether every user of the host can read a file: only then does a failure show its content."""
     folders = [str(folder) for folder in PurePosixPath(path).parents]
     return bool(host.file(path).mode & 0o004) and all(host.file(folder).mode & 0o001 for folder in folders)
 
@@ -65,8 +65,8 @@ def test_sysctl_live(host: Host, sysctl: Named) -> None:
 
 
 def test_sysctl_at_boot(host: Host, sysctl: Named) -> None:
-    """What systemd-sysctl itself would read, in its order (systemd-sysctl.service(8), --cat-config); where there is
-    none, what sysctl(8) --system reads."""
+    """The files that systemd-sysctl itself reads, in its order (systemd-sysctl.service(8), --cat-config); where it does
+    not exist, the files that sysctl(8) --system reads."""
     value = None
     command = "/usr/lib/systemd/systemd-sysctl --cat-config"
     if not uses_systemd(host):
@@ -85,7 +85,7 @@ def test_module_loaded(host: Host, module: Named) -> None:
 
 
 def test_module_at_boot(host: Host, module: Named) -> None:
-    # Not every one of these files is there, and cat says so by its status.
+    # Some of these files do not exist; cat reports this by its status.
     command = "cat /etc/modules /etc/modules-load.d/*.conf /usr/lib/modules-load.d/*.conf"
     lines = lines_of(host.run(command).stdout)
     name = module.name.replace("-", "_")
@@ -98,7 +98,7 @@ def _denied(host: Host, module: str) -> list[str]:
     obeys, and an "install" command that does not run modprobe."""
     folders = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
     files = " ".join(f"{folder}/modprobe.d/*.conf" for folder in folders)
-    # kmod's program has what the kernel's command line denies too, and knows which file masks another one.
+    # kmod's program also knows what the kernel's command line denies, and which file masks another one.
     lines = host.run(f"modprobe -c 2>/dev/null || cat {files} 2>/dev/null").stdout.split("\n")
     words = [(line, line.split()) for line in lines if not line.lstrip().startswith("#")]
     named = [(line, each) for line, each in words if len(each) > 1 and each[1].replace("-", "_") == module]
@@ -114,7 +114,7 @@ def test_package_installed(host: Host, package: Named) -> None:
 
 
 def _named(host: Host, package: Named) -> str:
-    """Its name on this host; a part of the engine that the distribution packs into another one is none of its own."""
+    """Its name on this host. A part of the engine that the distribution packs into another package has no name."""
     if (name := package_manager.named(host, package.name, package.rows)) is None:
         pytest.skip("the distribution has no such package")
     return name
@@ -139,7 +139,8 @@ def test_package_absent(host: Host, absent_package: Named) -> None:
 
 
 def test_archive(host: Host, archive: Named) -> None:
-    """The package manager's own view: the archive is there once, and signed by the one key that the spec names."""
+    """By the package manager's own view: the archive is listed once, and only the key that the spec names may sign
+    it."""
     wanted: Archive = archive.value
     on = package_manager.platform(host, archive.rows)
     if wanted.docker and not on.docker:
@@ -180,8 +181,8 @@ def test_archive_key(host: Host, signed_archive: Named) -> None:
         pytest.skip("the engine is the distribution's own")
     if not host.exists("gpg"):
         pytest.skip("gpg is not on this host")
-    # gpg wants a home, if only an empty one.
-    # It shows the keys of the first block of a file only, and a package manager takes those of all.
+    # gpg needs a home directory, even an empty one. It shows only the keys of a file's first block, and a package
+    # manager takes the keys of all blocks.
     command = (
         "home=$(mktemp -d) && awk -v RS=-----BEGIN -v home=$home"
         ' \'NR > 1 { file = home "/block" NR; printf "%%s%%s", RS, $0 >file; close(file) }\' %s'
@@ -233,14 +234,15 @@ def test_daemon_json(host: Host, daemon: Named) -> None:
 
 
 def test_daemon_json_file(host: Host, daemon: Named) -> None:
-    """A file of root's own: who may write it, or replace what a link names, decides what dockerd does."""
+    """A file of root's own: an account that may write it, or replace the target of a link, decides what dockerd
+    does."""
     file = host.file("/etc/docker/daemon.json")
     assert not file.is_symlink
     assert (file.user, file.group, oct(file.mode)) == ("root", "root", oct(0o644))
 
 
 def test_guarded_folder(host: Host, guarded_folder: Named) -> None:
-    """Root alone writes there: any other account that may could replace the files in it."""
+    """Only root may write there: any other account with write permission could replace the files in it."""
     folder = host.file(guarded_folder.name)
     if not folder.exists:
         return
@@ -249,7 +251,8 @@ def test_guarded_folder(host: Host, guarded_folder: Named) -> None:
 
 
 def test_docker_group(host: Host, docker_users: Named) -> None:
-    """A member of this group is root (docs.docker.com/engine/security): no account that the spec does not name."""
+    """A member of this group is root (docs.docker.com/engine/security): only accounts that the spec names may be
+    members."""
     name, _, number, listed = host.check_output("getent group docker").split(":")
     accounts = [line.split(":") for line in host.check_output("getent passwd").split("\n")]
     members = {member for member in listed.split(",") if member}
@@ -264,15 +267,15 @@ def test_certificates_declared(host: Host, certificate_list: Named) -> None:
 
 
 def test_unit_unchanged(host: Host, docker_unit: Named) -> None:
-    """No file of another party decides with which command or environment the next start of docker happens."""
+    """No file of another party decides the command or the environment of docker's next start."""
     if not uses_systemd(host):
         pytest.skip("only systemd has drop-ins")
     assert units.undeclared(host, docker_unit.name, docker_unit.value) == {}
 
 
 def test_docker_socket(host: Host, docker_socket: Named) -> None:
-    """docker.service requires it: where it is masked, docker does not start. Disabled is only what its package is not
-    (systemd.preset(5))."""
+    """docker.service requires it: where it is masked, docker does not start. It may be disabled only where its package
+    does not enable it (systemd.preset(5))."""
     if not uses_systemd(host):
         pytest.skip("only systemd has sockets")
     seen = units.show(host, docker_socket.name, "LoadState", "UnitFileState", "UnitFilePreset")
@@ -285,13 +288,14 @@ def test_docker_socket(host: Host, docker_socket: Named) -> None:
 
 
 def test_data_root(host: Host, data_root: Named) -> None:
-    """A folder, and not a link, whose target another party could exchange, or a boot not have mounted yet."""
+    """A folder and not a link: another party could exchange the link's target, or the target may not be mounted at
+    boot."""
     file = host.file(data_root.name)
     assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that folder"
 
 
 def test_certificate(host: Host, certificate: Named) -> None:
-    """Byte for byte, and a key that nobody but root may read; a failure shows neither."""
+    """Byte for byte, and only root may read the key; a failure shows neither."""
     wanted, file = certificate.value, host.file(certificate.name)
     assert file.is_file
     same = file.content == wanted.content
@@ -300,7 +304,7 @@ def test_certificate(host: Host, certificate: Named) -> None:
 
 
 def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
-    """The policy, and that no rule before it lets everything pass; for IPv6 too, where the host has it."""
+    """The policy, and that no rule before it accepts everything; for IPv6 too, where the host has it."""
     programs = ["iptables"]
     if host.file("/proc/net/if_inet6").exists and host.run("ip6tables -S FORWARD").succeeded:
         programs.append("ip6tables")
@@ -308,7 +312,7 @@ def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
         rules = host.check_output(f"{program} -S FORWARD").split("\n")
         assert rules[0] == f"-P FORWARD {forward_policy.value}", program
         if forward_policy.value == "DROP":
-            user = host.run(f"{program} -S DOCKER-USER").stdout.split("\n")  # not there where no dockerd runs
+            user = host.run(f"{program} -S DOCKER-USER").stdout.split("\n")  # missing where no dockerd runs
             assert [rule for rule in (*rules, *user) if _accepts_all(rule)] == [], program
 
 
@@ -317,7 +321,7 @@ def _accepts_all(rule: str) -> bool:
 
 
 def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
-    """The boot runs a service of ours, and what that says is the policy."""
+    """A service of provision runs at boot, and sets this policy."""
     service = host.service("provision-forward")
     assert service.is_enabled
     command = "systemctl cat provision-forward" if uses_systemd(host) else "cat /etc/init.d/provision-forward"
@@ -328,7 +332,7 @@ def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
 
 
 def test_firewalld_zone(host: Host, firewalld: Named) -> None:
-    """By firewalld's own word, running and at its next start."""
+    """By firewalld's own report, now and for its next start."""
     for options in ("", "--permanent "):
         zone = host.check_output(f"firewall-cmd {options}--info-zone=docker")
         assert "target: ACCEPT" in zone
