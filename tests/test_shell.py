@@ -995,8 +995,8 @@ undo_service enabled+active {unit}
 def test_a_project_that_docker_does_not_run_needs_no_end(
     shell: list[str], tmp_path: Path, running: str, down: bool
 ) -> None:
-    """This was the error ``could not be put back: compose absent``: docker came with the first apply, and was stopped
-    before the rollback of compose."""
+    """In an earlier version the rollback failed with ``compose absent``: docker came with the first apply, and was
+    stopped before the rollback of compose."""
     calls = tmp_path / "calls"
     stub(tmp_path / "bin", "docker", f'[ "$1" = compose ] || {{ {running}; exit $?; }}; echo "$*" >>{calls}')
     (tmp_path / "touched").write_text("compose shop\n")

@@ -309,7 +309,7 @@ def test_the_steps_that_arm_no_rollback() -> None:
         "containers_return",
         "port_wait",
         "svc_mark",
-        # The package manager's indexes and locks. To finish an interrupted dpkg is no change of this plan.
+        # The package manager's indexes and locks. An interrupted dpkg is finished only with --repair-packages.
         "pkg_whole",
         "pkg_refresh",
         "pkg_spare",
