@@ -1,4 +1,5 @@
-"""The table of attacks: ``python -m tests.attack_table``. A row a place: how many were tried, how many got through."""
+"""The table of attacks: ``python -m tests.attack_table``. One row for each place: how many attacks were tried, and how
+many succeeded."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Texts that an attacker puts where a host or a user is quoted, and what must not come of them anywhere."""
+"""Texts that an attacker puts where provision quotes a host or a user, and the effects that they must not have."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: What a forged line says: an end of a host that there is not.
+#: What a forged line says: the end of a host that does not exist.
 FORGED = "web9: changed"
 
-#: What it is -> the text. Each has the word "owned" in it, by which it is found again.
+#: Name of the attack -> the text. Each text has the word "owned" in it, by which the tests find it.
 ATTACKS = {
     # Control sequences (ECMA-48, xterm)
     "colour (SGR)": "\x1b[31;1mowned\x1b[0m",
@@ -36,7 +36,7 @@ ATTACKS = {
     "line separator": f"owned\u2028{FORGED}",
     "paragraph separator": f"owned\u2029{FORGED}",
     "newline and JSON": 'owned\n{"event": "run.done", "counts": {}}',
-    # What is not seen, or seen elsewhere (Unicode)
+    # Characters that are invisible, or are shown elsewhere (Unicode)
     "bidi override": "\u202egpj.exe owned",
     "bidi isolate": "\u2066owned\u2069\u2067",
     "bidi marks": "\u200eowned\u200f\u061c",
@@ -54,7 +54,7 @@ ATTACKS = {
     "half a character": "owned\ud83d",
     "a byte that is no UTF-8": "owned\udcff\udc9b",
     "without end": "owned" + "x" * 400_000,
-    # Languages that it might end up in
+    # Languages in which the text might end up
     "rich markup": "[bold red]owned[/bold red][link=https://evil.example]x[/link]",
     "rich markup that closes nothing": "[/]owned[/nothing]",
     "HTML": "<script>owned()</script><img src=x onerror=owned()>",
@@ -68,15 +68,16 @@ ATTACKS = {
     "GitHub's commands": "owned\n::error file=x::forged%0A",
 }
 
-#: Printable by category and all the same not to be seen.
+#: Characters that are printable by category but invisible.
 _BLANK = {0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-#: Combining marks on one character that a reader still makes sense of.
+#: The largest number of combining marks on one character that stays readable.
 _MARKS = 8
 
 
 def unseen(text: str, kept: str = "\n") -> list[str]:
-    """What in a text drives a terminal, or is not seen as what it is; found without provision's own rule."""
+    """The parts of a text that drive a terminal, or are not shown as what they are. Found without provision's own
+    rule."""
     found, marks = [], 0
     for character in text:
         category = unicodedata.category(character)

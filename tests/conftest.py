@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Project:
-    """A folder with an inventory and a playbook; ``write`` makes files, ``load`` reads and checks everything."""
+    """A folder with an inventory and a playbook. ``write`` makes files, ``load`` reads and checks everything."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

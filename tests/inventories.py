@@ -36,7 +36,7 @@ BIN = Path(sys.executable).parent
 
 
 class Case(Struct, frozen=True):
-    """``vault`` are ids with their passwords. ``differs`` says why the two do not read it alike."""
+    """``vault`` are ids with their passwords. ``differs`` says why the two programs read the case differently."""
 
     name: str
     files: dict[str, str]
@@ -46,7 +46,7 @@ class Case(Struct, frozen=True):
     vault: list[list[str]] = field(default_factory=list)
     differs: str = ""
     lenient: bool = False
-    #: Ansible refuses it too
+    #: Ansible refuses the case too
     error: bool = False
     #: needs the program ansible-inventory
     program: bool = False
@@ -83,7 +83,7 @@ def recorded() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def within(folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """In a folder, with none of the operator's settings of Ansible."""
+    """A run of an Ansible program in a folder, with none of the operator's settings of Ansible."""
     kept, here = dict(os.environ), Path.cwd()
     for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
         del os.environ[name]
@@ -98,7 +98,7 @@ def within(folder: Path, environment: dict[str, str]) -> Iterator[None]:
 
 
 def read_here(case: Case, folder: Path) -> dict[str, Any]:
-    """provision's reading, with the values of secrets."""
+    """provision's result, with the values of secrets."""
     with within(folder, case.environment):
         secret.open_vaults_with(Vault([Source(id, f".vault-{id}") for id, _ in case.vault]).open)
         found = Inventory(case.sources or None, reading=Reading(lenient=case.lenient, vault_ids=tuple(case.ids)))
@@ -111,7 +111,7 @@ def read_here(case: Case, folder: Path) -> dict[str, Any]:
 
 
 def ansibles(case: Case, folder: Path) -> dict[str, Any] | None:
-    """Ansible's reading; None where it ends with an error."""
+    """Ansible's result; None where it ends with an error."""
     words = [word for source in case.sources for word in ("-i", source)]
     words += [word for id in case.ids for word in ("--vault-id", id)]
     with within(folder, case.environment):
@@ -147,7 +147,7 @@ def hosts_here(folder: Path, pattern: str) -> list[str] | None:
 
 
 def ansibles_hosts(folder: Path, pattern: str) -> list[str] | None:
-    """The hosts of a pattern in their order; None where Ansible refuses it, or warns that it names nothing."""
+    """The hosts of a pattern in their order. None where Ansible refuses the pattern, or warns that it names no host."""
     with within(folder, {}):
         done = subprocess.run(
             [str(BIN / "ansible"), "-i", "inv", "--list-hosts", "--", pattern],
@@ -210,7 +210,7 @@ def main() -> int:
         Case("patterns", files).write(Path(folder))
         for pattern in known:
             mine, said_there = hosts_here(Path(folder), pattern), said["patterns"][pattern]
-            # Both name no host: an error here, a warning there.
+            # Both find no host: an error in provision, a warning in Ansible.
             alike = (mine or []) == (said_there or [])
             wrong += not alike
             shown = "same" if alike else f"DIFFERS: {mine} and not {said_there}"

@@ -1,4 +1,5 @@
-"""Journals of rollouts that never were: as our own journal writes them, of as many hosts as a page must bear."""
+"""Journals of rollouts that did not happen, in the form of provision's journal, with as many hosts as a page must
+handle."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ STEPS = {
     "sysctl:net/ipv4/ip_forward sysctl_set": "set the kernel setting net/ipv4/ip_forward to 1",
     "service:docker svc_settle": "restart docker",
 }
-#: What a host may have in a file, and what must not become a part of the page.
+#: What a host may have in a file, and what must not become part of the page's markup.
 EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }} \udcff'
 
 
@@ -39,7 +40,7 @@ class _Clock:
 
 
 def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: frozenset[int] = frozenset()) -> Path:
-    """Write the journal of a rollout in ``waves``; hosts whose numbers are ``bad`` are rolled back, which stops it."""
+    """Write the journal of a rollout in ``waves``. Hosts whose numbers are ``bad`` are rolled back, which stops it."""
     clock, dice = _Clock(), random.Random(1)  # noqa: S311 - no secret
     names = [f"web{number:03d}" for number in range(1, hosts + 1)]
     head = {"mode": "apply", "playbook": str(playbook), "by": "ops@control", "hosts": names, "resumes": ""}

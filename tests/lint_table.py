@@ -19,12 +19,12 @@ from provision.visible import show
 
 DATA = Path(__file__).parent / "data"
 CASES: dict[str, str] = yaml.load((DATA / "daemon_json.yml").read_text(), Loader=yaml.CSafeLoader)
-#: engine -> case -> what `--validate` said, and what became of the start and of a container; "ok" or dockerd's words
+#: engine -> case -> the answer of `--validate`, and the result of the start and of a container: "ok" or dockerd's words
 SAID: dict[str, dict[str, dict[str, str]]] = {
     path.stem: yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     for path in sorted((DATA / "dockerd_says").glob("*.yml"))
 }
-#: What an engine refuses for what is (or is not) on the host, and not for what the file says.
+#: Files that an engine refuses for what the host has or lacks, and not for their content.
 HOST = {
     "userns-remap of nobody known": "the user may be there",
     "seccomp profile missing": "the file may be there",
@@ -66,7 +66,7 @@ class Verdict(Struct, frozen=True):
 
 
 def lint(engine: str, case: str) -> list[Finding]:
-    """As a lone file is linted; dockerd's unit is known where the record says which one it was."""
+    """The findings in a lone file. dockerd's unit is known where the record says which unit it was."""
     found = version(engine)
     assert found is not None
     return lint_text(Path("daemon.json"), CASES[case], found, packaged=not case.startswith("plain unit, "))

@@ -1,4 +1,4 @@
-"""The shells that a host may have as /bin/sh, and a way to run functions of ours in them."""
+"""The shells that a host may have as /bin/sh, and a way to run provision's functions in them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def programs_first(program: str) -> str:
     """Shell that makes a busybox run the programs on PATH where its build prefers its own applets.
 
     Debian's ``busybox-static`` has such a build (``FEATURE_SH_STANDALONE``): it would call neither a stub on PATH nor
-    the host's own programs. An alias, and not a function, because ``exec`` takes no function; builtins keep their
-    meaning. Empty for other shells.
+    the host's own programs. The shell uses an alias, and not a function, because ``exec`` takes no function. Builtins
+    keep their meaning. Empty for other shells.
     """
     alone = subprocess.run([program, "sh", "-c", "PATH=/nonexistent; stat /"], capture_output=True, check=False)
     if program != "busybox" or alone.returncode != 0:
@@ -44,7 +44,7 @@ def run(
     path: Path | None = None,
     frame: str = "look.sh",
 ) -> tuple[list[tuple[str, ...]], subprocess.CompletedProcess[bytes]]:
-    """Run ``lines`` with our shell ``files`` read in; ``path`` holds stub commands that come first on PATH."""
+    """Run ``lines`` with provision's shell ``files`` read in. ``path`` holds stub commands that come first on PATH."""
     assert shutil.which(shell[0]), f"{shell[0]} is needed for this test (make setup installs it)"
     more = ["fix/place.sh", "fix/transaction.sh", "fix/restore.sh"] if frame == "fix.sh" else []
     text = "\n".join((SH / name).read_text() for name in ["environment.sh", "prelude.sh", *files, *more, frame])
@@ -55,7 +55,7 @@ def run(
 
 
 def stub(folder: Path, name: str, body: str) -> None:
-    """A command that answers as the real one was recorded to."""
+    """A command that gives the recorded answer of the real one."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text(f"#!/bin/sh\n{body}\n")

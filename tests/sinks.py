@@ -1,5 +1,5 @@
-"""Every place where a text of a host or a user is shown, or written for a person or a program: what an attack comes to
-there, and whether it got through."""
+"""Every place where a text of a host or a user is shown, or written for a person or a program: the output of an attack
+at that place, and whether the attack succeeded."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _FAILURE = Failure(
     undone_titles=("the second",),
 )
 STEP = Step("file:/etc/x", put_file("/etc/x", content=b"x"))
-#: One of each event that a run has, with all that it may have. The fast tests hold that none is missing.
+#: One of each event of a run, with all data that it may have. The fast tests check that none is missing.
 EVENTS = [
     Event("run.begin", data={"mode": "apply", "hosts": 1, "waves": 1}),
     Event("wave.begin", data={"play": "Docker", "wave": 1, "of": 2, "hosts": ["web1"]}),
@@ -105,7 +105,7 @@ EVENTS = [
 
 
 def planted(value: Any, text: str) -> Iterator[Any]:
-    """Copies of a value, in each of which one of its texts is another one. A mapping's keys are texts too."""
+    """Copies of a value. In each copy one of its texts is replaced by ``text``. The keys of a mapping are texts too."""
     if isinstance(value, str):
         yield text
     elif isinstance(value, Mapping):
@@ -121,13 +121,13 @@ def planted(value: Any, text: str) -> Iterator[Any]:
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             for other in planted(getattr(value, name), text):
-                with contextlib.suppress(KeyError):  # a drift whose keys are not among those wanted
+                with contextlib.suppress(KeyError):  # a drift whose keys are not among those of its want
                     yield msgspec.structs.replace(value, **{name: other})
 
 
 def events(text: str) -> Iterator[Event]:
-    """A run's events with the text in one place after the other. The names of events and of their data are
-    provision's own."""
+    """A run's events, with the text in one place after the other. The names of events and of their data come from
+    provision."""
     for event in EVENTS:
         yield event
         if event.host:
@@ -138,7 +138,8 @@ def events(text: str) -> Iterator[Event]:
 
 
 def _sound(event: Event) -> bool:
-    """Whether a plan is one that provision makes: levels are provision's own, and a drift has what its keys name."""
+    """Whether provision could make such a plan: its levels are provision's own, and a drift has the values that its
+    keys name."""
     plan = event.data["plan"]
     assert isinstance(plan, Plan)
     known = all(set(change.drift.keys) <= change.drift.want.keys() for change in plan.changes)
@@ -151,7 +152,7 @@ def args(**more: Any) -> argparse.Namespace:
 
 
 def run(text: str, to: argparse.Namespace, also: Callable[[Listeners], None] | None = None) -> str:
-    """What a run with such events prints."""
+    """The output of a run with such events."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         listeners = Listeners(to, RUN, None)
@@ -164,7 +165,7 @@ def run(text: str, to: argparse.Namespace, also: Callable[[Listeners], None] | N
 
 
 def command(*words: str) -> str:
-    """What the command line prints, on either stream."""
+    """The output of the command line, on both streams."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), contextlib.suppress(SystemExit):
         main(list(words))
@@ -188,7 +189,7 @@ def _terminal(text: str, place: Path, ask: bool = False) -> str:
     try:
         for event in events(text):
             emit(event)
-            # Drawn when what it shows has changed, and not beneath every line.
+            # The status is drawn when its content has changed, and not beneath every line.
             terminal._live.stop()
             if event.name in ("wave.begin", "step.begin", "note", "check.done"):
                 console.print(terminal._render())
@@ -213,7 +214,7 @@ def _webhook(text: str, place: Path) -> str:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -226,7 +227,7 @@ def _webhook(text: str, place: Path) -> str:
 
 def _file(text: str, place: Path, **option: str) -> str:
     ((name, file),) = option.items()
-    # One wave's end has been: the last writing counts.
+    # The file is written again at the end of each wave: the last version counts.
     run(text, args(**{name: place / file}, playbook=text))
     return (place / file).read_text(encoding="utf-8")
 
@@ -296,7 +297,7 @@ def _ends(progress: _Progress) -> Iterator[Failure]:
 
 
 def _host_error(text: str, place: Path) -> str:
-    """What a program on the host printed, in the message of an error."""
+    """The output of a program on the host, in the message of an error."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         listeners = Listeners(args(), RUN, None)
@@ -308,7 +309,8 @@ def _host_error(text: str, place: Path) -> str:
 
 
 def _verify_junit(text: str, place: Path) -> str:
-    """As pytest leaves it: what XML has no way to say is gone already (its bin_xml_escape), all else is there."""
+    """The file as pytest leaves it. pytest has replaced what XML can't express (its bin_xml_escape); all other text is
+    there."""
     xml = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
     with verify_junit.JUnitFile(place / "junit.xml") as report:
         suite = ElementTree.Element("testsuites")
@@ -324,8 +326,8 @@ _FILES = itertools.count()
 
 
 def _pytest(text: str, place: Path, plugin: Any) -> str:
-    """A failed check, a skipped one and one that prints, all with the host's words, as a suite's tests have them."""
-    # Each of a name of its own: pytest imports a module of one name once.
+    """A failed check, a skipped one and one that prints, all with the host's text, in the form of a suite's tests."""
+    # Each file has a different name, because pytest imports a module of one name only once.
     file = place / f"test_own{next(_FILES)}.py"
     file.write_text(
         f"import pytest\ndef test_one():\n    print({text!r})\n    raise AssertionError({text!r})\n"
@@ -335,7 +337,7 @@ def _pytest(text: str, place: Path, plugin: Any) -> str:
     out = io.StringIO()
     words = ["-q", "-rs", "--tb=short", "--color=no", "--import-mode=importlib", "-c", "/dev/null"]
     words += ["-p", "no:cacheprovider", "--rootdir", str(place), str(file)]
-    # It collects garbage five times at the end of each session.
+    # This plugin collects garbage five times at the end of each session.
     words += ["-p", "no:unraisableexception"]
     # Without the plugins of this environment, which take longer than the tests.
     bare = mock.patch.dict(os.environ, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
@@ -407,8 +409,8 @@ def _render(text: str, place: Path) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Sink:
-    """``reach(text, folder)`` returns what is shown or written. ``lines`` says that a text has lines of its own there,
-    ``whole`` that the operator has asked for all of it."""
+    """``reach(text, folder)`` returns what is shown or written. ``lines`` says that a text may have several lines
+    there, ``whole`` that the operator has asked for the whole text."""
 
     name: str
     kind: Kind
@@ -482,13 +484,13 @@ def _verified(text: str, as_json: bool) -> str:
     return out.getvalue()
 
 
-#: What rich sends a terminal of its own accord: colours, the cursor off and on, and a line up or erased.
+#: What rich itself sends to a terminal: colours, the cursor off and on, and a line up or erased.
 _OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[1A|\x1b\[2K|\r")
 _LABEL = r'[a-z]+="([^"\\\n]|\\.)*"'
 _METRIC = re.compile(rf'# (HELP|TYPE) provision_[a-z_]+ [^"{{}}]+|provision_[a-z_]+\{{{_LABEL}(,{_LABEL})*\}} [0-9.]+')
-#: How the lines begin that attacks would forge.
+#: The beginnings of the lines that attacks would forge.
 _FORGED = (FORGED, "provision_success", "::error file=x", '{"event": "run.d')
-#: The longest text that may come of one without end.
+#: The longest output that an endless text may have.
 _LONG = 300_000
 
 
@@ -502,8 +504,8 @@ class _Tags(HTMLParser):
 
 
 def hits(sink: Sink, text: str) -> list[str]:
-    """How an attack got through: nothing, where it did not. A place that fails over it, and one whose reader would, is
-    a hit too."""
+    """How an attack succeeded; nothing, where it did not. A place that crashes on the text, or whose reader would
+    crash, is a hit too."""
     place = Path(tempfile.mkdtemp(prefix="attack"))
     try:
         return list(_KINDS[sink.kind](sink, text, sink.reach(text, place)))
@@ -585,9 +587,9 @@ def _in_metrics(sink: Sink, text: str, got: str) -> Iterator[str]:
 
 
 def _raw(sink: Sink, text: str, got: str) -> Iterator[str]:
-    """Data for a program, which gets back what went in: only the file itself must not have it."""
+    """Data for a program, which reads the original text back: only the file itself must not have it."""
     yield from unseen(got)
-    if got.startswith("provision:"):  # refused
+    if got.startswith("provision:"):  # an error of provision
         yield from _text(sink, text, got)
     else:
         json.loads(got)

@@ -1,4 +1,5 @@
-"""An SSH server in this process, whose commands are real programs of this machine: for what a host may send."""
+"""An SSH server in this process, whose commands are real programs of this machine: for tests of what a host may
+send."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _PIECE = 65_536
 
 
 class Sshd(paramiko.ServerInterface):
-    """Takes every login, and runs each command by the account's ``shell`` in ``environment``."""
+    """A server that accepts every login, and runs each command by the account's ``shell`` in ``environment``."""
 
     def __init__(self, environment: dict[str, str], shell: str = "/bin/sh") -> None:
         self.shell = shell
@@ -64,7 +65,7 @@ class Sshd(paramiko.ServerInterface):
             thread.join()
         status = process.wait()
         with contextlib.suppress(OSError, EOFError):
-            # Of a command that a signal ended there is none (RFC 4254, 6.10).
+            # A command that a signal ended has no exit status (RFC 4254, 6.10).
             if status >= 0:
                 channel.send_exit_status(status)
             channel.close()
@@ -81,7 +82,7 @@ class Sshd(paramiko.ServerInterface):
         with contextlib.suppress(OSError, EOFError):
             while data := os.read(pipe.fileno(), _PIECE):
                 send(data)
-        # Who writes on is told that the reader has left.
+        # A process that continues to write receives SIGPIPE.
         pipe.close()
 
 
@@ -103,7 +104,7 @@ def _after_reply(channel: paramiko.Channel, thread: threading.Thread) -> None:
 
 @contextlib.contextmanager
 def connected(sshd: Sshd) -> Iterator[fabric.Connection]:
-    """A connection to it, as the transport hands it out."""
+    """A connection to the server, as the transport opens it."""
     here, there = socket.socketpair()
     server = paramiko.Transport(there)
     server.add_server_key(paramiko.RSAKey.generate(2048))
@@ -125,8 +126,8 @@ def connected(sshd: Sshd) -> Iterator[fabric.Connection]:
 
 @contextlib.contextmanager
 def listening(sshd: Sshd, key: paramiko.PKey | None = None) -> Iterator[tuple[int, str]]:
-    """The same behind a port of this machine, for clients that connect by themselves: the port, and its key as a line
-    of known_hosts."""
+    """The same server behind a port of this machine, for clients that connect by themselves. Yields the port, and its
+    key as a line of known_hosts."""
     key = key or paramiko.RSAKey.generate(2048)
     server = socket.create_server(("127.0.0.1", 0))
     transports: list[paramiko.Transport] = []

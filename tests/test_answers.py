@@ -85,7 +85,7 @@ def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take(
     [
         ("/srv/docker", "/srv/docker", {}, True),
         ("/srv/other", "/srv/other", {}, True),  # the declared directory is a link
-        ("/srv/other", "/srv/third", {}, False),  # a link that names another one since
+        ("/srv/other", "/srv/third", {}, False),  # a link that has another target since
         ("/srv/other", "", {}, False),
         ("/srv/docker", "", {}, True),
         ("/srv/docker/165536.165536", "/srv/docker", {"userns-remap": "default"}, True),

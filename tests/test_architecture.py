@@ -1,4 +1,4 @@
-"""Imports go one way, effects stay in their packages, and every command is documented."""
+"""Imports have one direction, effects stay in their packages, and every command is documented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from provision import cli
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "provision"
 
-#: From the bottom up. A module may import its own package and the packages of lower layers, no others: so packages have
+#: From the bottom up. A module may import its own package and the packages of lower layers, no others, so packages have
 #: no cycle. A name is a package or a module directly in ``provision/``.
 LAYERS = [
     ("errors", "lines", "model", "visible"),
@@ -52,7 +52,7 @@ ONLY = {
     "pytest": {"verify"},
     "testinfra": {"verify"},
 }
-#: verify judges the work of these, so it must not ask them.
+#: verify checks the work of these packages, so it must not import them.
 INDEPENDENT = {"resources", "steps", "catalog", "planning", "remote", "tasks", "rollout"}
 
 
@@ -94,13 +94,13 @@ def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, path in paths.items():
         ours = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
-        # What is no module is a name in one.
+        # A name that is no module is a name in a module.
         found[name] = {one if one in paths else one.rpartition(".")[0] for one in ours} & {*paths}
     return found
 
 
 def cycle(edges: dict[str, set[str]]) -> list[str]:
-    """The first cycle that a depth-first search meets, as a path that ends where it begins; empty for none."""
+    """The first cycle that a depth-first search finds, as a path that ends where it begins; empty for none."""
     done: set[str] = set()
 
     def search(name: str, way: list[str]) -> list[str]:
@@ -190,7 +190,7 @@ def test_every_command_is_documented() -> None:
     for name, command in commands.items():  # type: ignore[union-attr]  # a mapping of parsers
         section = manual.split(f"## `provision {name}`")[1].split("\n## ")[0]
         for option in _options(command):
-            # One that several commands take is described once.
+            # An option that several commands take is described once.
             where = manual if taken[option] > 1 else section
             assert re.search(rf"{option}(?![\w-])", where), f"docs/commands.md says nothing of {name} {option}"
         assert len(section.strip()) > 80
@@ -210,7 +210,8 @@ HOST_TEXT = {"resources", "planning", "remote.transaction", "tasks", "transport.
 
 
 def test_text_is_split_as_the_host_splits_it() -> None:
-    """str.splitlines, and str.split and str.strip without arguments, know more line ends and blanks than a host."""
+    """str.splitlines, and str.split and str.strip without arguments, use more line ends and blanks than a host's
+    programs."""
     wrong = []
     for path in modules():
         taken = {
@@ -226,31 +227,32 @@ def test_text_is_split_as_the_host_splits_it() -> None:
     assert not wrong, f"use provision.lines: {wrong}"
 
 
-#: A call's function is read by what turns it into text, by the name of a step, and by what writes a plan down.
+#: A call's function is read by three kinds of module: one makes text of it, one looks a step up by its name, one writes
+#: a plan.
 NAMING = {"remote.script", "remote.transaction", "planning.planfile"}
 
 
 def matched(text: str) -> list[int]:
-    """Lines that read the function of a call, or one of its arguments by its place."""
+    """Lines that read the function of a call, or one of its arguments by position."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Attribute) and node.attr == "function":
             found.append(node.lineno)
         elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".args"):
-            # The arguments of an exception are none of a call.
+            # The arguments of an exception are not those of a call.
             found += [node.lineno] if ast.unparse(node.value) != "error.args" else []
     return sorted(found)
 
 
 def test_nothing_is_known_of_a_step_by_its_name() -> None:
-    """What others must know of a step its constructor says (provision/steps), in fields of the Call."""
+    """The constructor of a step (provision/steps) says what other modules must know, in fields of the Call."""
     wrong = {
         str(path.relative_to(PACKAGE)): lines
         for path in modules()
         if not among(dotted(path), {*NAMING, "model"}) and (lines := matched(path.read_text()))
     }
     assert not wrong, f"give the Call a field, and fill it in in provision/steps: {wrong}"
-    # Where the name may be read it is not compared either.
+    # Modules that may read the name must not compare it.
     for name in NAMING:
         text = (PACKAGE / f"{name.replace('.', '/')}.py").read_text()
         compared = [
@@ -267,7 +269,7 @@ def test_a_match_by_name_is_found() -> None:
     assert matched("x = error.args[0]\ny = call.settled\nz = len(call.args)") == []
 
 
-#: Where a secret becomes its value: the script of a job, the comparison with a host's file, a login's password.
+#: Where a secret is replaced by its value: the script of a job, the comparison with a host's file, a login's password.
 REVEALING = {
     "secrets/secret.py",
     "remote/script.py",
@@ -287,12 +289,12 @@ def test_secrets_are_revealed_where_they_must_be_and_nowhere_else() -> None:
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "sh/look").glob("*.sh")), ids=lambda path: path.name)
 def test_each_look_says_which_programs_it_starts(path: Path) -> None:
-    """In the comment that it begins with: a fork on a thousand hosts wants a reason."""
+    """In the comment at the top of the file: each fork is multiplied by the number of hosts, so it needs a reason."""
     head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")
     assert re.search(r"\b(forks?:|no fork|its forks)", head, re.IGNORECASE), f"{path.name} says nothing of its forks"
 
 
-#: Packages of which provision uses something private, by the module that does.
+#: Packages of which provision uses something private, by the module that uses it.
 PRIVATE = {
     "paramiko": ("transport/tunnel.py", r"\._channel_handler_table"),
     "fabric": ("transport/line.py", r"class Line\(Connection\)"),

@@ -1,4 +1,4 @@
-"""Every attack at every place where a host's or a user's text is shown or written: nothing gets through anywhere."""
+"""Every attack at every place that shows or writes a host's or a user's text: no attack succeeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_no_attack_gets_through(sink: Sink) -> None:
 
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
 def test_every_place_is_reached(sink: Sink, tmp_path: Path) -> None:
-    """A text without harm comes out there: else nothing would be shown by what does not."""
+    """A harmless text is shown there. Otherwise the place would show nothing of an attack either."""
     assert "owned" in sink.reach("owned", tmp_path)
 
 
@@ -32,7 +32,7 @@ def test_there_are_enough_attacks_and_each_is_one() -> None:
 
 
 def test_what_gets_through_is_seen() -> None:
-    """The check itself: a place that passes everything on is found out."""
+    """The check itself: it finds a place that passes everything on."""
     through = Sink("through", "text", lambda text, place: f"web1: {text}\n")
     passed = [name for name, text in ATTACKS.items() if not hits(through, text)]
     assert len(passed) <= 12, passed
@@ -42,7 +42,7 @@ def test_what_gets_through_is_seen() -> None:
 def test_every_event_that_there_is_is_among_them() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parent.parent / "provision").rglob("*.py"))
     found = set(re.findall(r'\b(?:Event|Shown|_emit)\(\s*"([a-z.]+)"', source))
-    # What workers tell the controller of, and what it never shows.
+    # host.good goes from workers to the controller, which never shows it.
     assert found - {"host.good"} <= {event.name for event in EVENTS}
 
 

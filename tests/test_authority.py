@@ -1,4 +1,4 @@
-"""A small authority of one's own: what it makes, what it renews, and that hosts go on to believe it."""
+"""A small private authority: what it makes, what it renews, and that hosts continue to trust its certificates."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_is_about_to_end_is_renewed_and_still_believed(tmp_path: Path) -> N
     assert renew(tmp_path, "lab", [], recipients(), much_later) == ["renewed the certificate of the authority lab"]
     new_ca = certificate(tmp_path / "lab.crt")
     assert new_ca.not_valid_after_utc > old_ca.not_valid_after_utc
-    # Whoever has the new one believes the old certificates, and the other way round.
+    # A host with the new certificate of the authority trusts the old certificates, and the other way round.
     old_leaf.verify_directly_issued_by(new_ca)
     certificate(tmp_path / "lab/reg.example.crt").verify_directly_issued_by(old_ca)
 

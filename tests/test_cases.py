@@ -1,4 +1,4 @@
-"""Resources, as data: what is declared, what a look reports, which steps follow. One YAML file per resource.
+"""Resources, as data: what is declared, what a look reports, which steps follow. One YAML file for each resource.
 
 Each case gives ``platform`` (ID, version and codename; Debian 13 when not given), ``spec`` (what is declared),
 ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
@@ -33,7 +33,7 @@ CASES = [
 
 
 def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The look's frames: those of the case, and nothing seen for what it does not mention."""
+    """The look's frames: those of the case, and "absent" for what the case does not mention."""
     found: list[tuple[str, ...]] = []
     for path, file in case.get("files", {}).items():
         if file is None:
@@ -45,12 +45,12 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
         found.append(("file", path, ":".join([*fields, "1", "2", "3", str(len(content))])))
         if kind.startswith("regular"):
             found.append(("content", path, base64.b64encode(content).decode()))
-    # Stores with nothing in them, and no packages, where the case does not say otherwise.
+    # Stores without content, and no packages, if the case does not say otherwise.
     found += [("store", root, "", "") for root in (DOCKER_ROOT, CONTAINERD_ROOT)]
     if "engine" in case.get("spec", {}):
         found.append(("packages", "", ""))
     found += [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
-    # Folders that every user gets through, where the case does not say otherwise.
+    # Folders that every user can enter, if the case does not say otherwise.
     files = [frame[1] for frame in found if frame[0] == "file"]
     above = dict.fromkeys(str(parent) for path in files for parent in list(Path(path).parents)[:-1])
     folders = {path: case.get("folders", {}).get(path, "755") for path in above}
@@ -62,7 +62,7 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def told(value: str | None) -> str | None:
-    """A value as people read it: what is withheld equals no plain text."""
+    """A value as a person reads it: a withheld value equals no plain text."""
     return None if value is None else str(value)
 
 

@@ -50,7 +50,7 @@ def test_junit_parts_make_one_file(tmp_path: Path) -> None:
             part = report.part()
             assert part is not None
             part.write_text(f'<testsuites><testsuite name="{name}"><testcase name="c"/></testsuite></testsuites>')
-    suites = [suite.get("name") for suite in ElementTree.parse(target).iter("testsuite")]  # noqa: S314 - our own
+    suites = [suite.get("name") for suite in ElementTree.parse(target).iter("testsuite")]  # noqa: S314 - own file
     assert suites == ["one", "two"]
     with junit.JUnitFile(None) as silent:
         assert silent.part() is None

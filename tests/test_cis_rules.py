@@ -1,4 +1,4 @@
-"""The CIS benchmark's rules about one container or one image, where a real host shows too few cases."""
+"""The CIS benchmark's rules for a single container or image, where a real host shows too few cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command line as a user meets it: exit codes, messages on standard error, nothing heavy before it is needed."""
+"""The command line as a user sees it: exit codes, messages on standard error, and no heavy import before it is
+needed."""
 
 from __future__ import annotations
 
@@ -161,7 +162,7 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-#: What commands have in common.
+#: Options that commands share.
 _SHARED = {
     "__init__",
     "authorities",
@@ -194,7 +195,8 @@ def test_completion_in_a_real_bash(project: Project, words: str, wanted: str) ->
 
 
 def test_a_project_can_be_planned_before_its_authority_is_made(project: Project) -> None:
-    """The registry example of docs/containers.md: apply makes the authority, and plan and lint failed before that."""
+    """The registry example of docs/containers.md: apply makes the authority. Before that, plan and lint must not
+    fail."""
     host = "{ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: root}"
     project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {host}}}}}\n")
     registry = "registry: {name: registry.example, tls: {ca: lab}}"
@@ -212,7 +214,7 @@ def test_a_project_can_be_planned_before_its_authority_is_made(project: Project)
         True,
     )
     assert "the authority lab has files to make" in rendered.stderr
-    # No host can have what is not made: there is nothing to verify yet.
+    # No host can have files that do not exist yet, so there is nothing to verify.
     proven = provision(project, "verify")
     assert (proven.returncode, "provision secrets ca makes" in proven.stderr) == (1, True), proven.stderr
     assert not (project.folder / "playbooks/ca").exists()

@@ -1,4 +1,4 @@
-"""What ``docker info`` shows of a daemon.json (moby, api/types/system/info.go): with it, or not."""
+"""The keys of daemon.json that ``docker info`` shows (moby, api/types/system/info.go), and those that it does not."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_values_of_the_kernels_settings() -> None:
     assert set(sysctls({"userland-proxy": True, "icc": True})) == {"net.ipv4.ip_forward"}
 
 
-#: What dockerd takes where the key is not there.
+#: dockerd's defaults.
 USUAL: dict[str, Any] = {
     **dict.fromkeys(
         ("bip", "bip6", "bridge", "default-gateway", "default-gateway-v6", "fixed-cidr", "fixed-cidr-v6"), ""

@@ -1,4 +1,4 @@
-"""Who comes after whom, worked out from the names of images and registries."""
+"""The order of hosts, computed from the names of images and registries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only some users of a host may read is shown nowhere: not in a diff, a plan file, JSON, a journal or an error."""
+"""What only some users of a host may read is never shown: not in a diff, a plan file, JSON, a journal or an error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SALT = new_salt()
 
 
 def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report: Seen, salt: Salt = SALT) -> str:
-    """All that a plan, a plan file, JSON and an error would say of these resources."""
+    """All text in a plan, a plan file, JSON and an error for these resources."""
     found = inspection_of(host, on, resources, report.salted(salt))
     assert found.plan.changes, "there must be something to tell"
     json_lines = io.StringIO()
@@ -47,7 +47,7 @@ def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report:
 
 
 def told(project: Project, spec: dict[str, Any], **case: Any) -> str:
-    """The same, of what a spec wants and a look has seen."""
+    """The same text, for what a spec declares and a look has reported."""
     project.spec(yaml.safe_dump(spec))
     loaded = project.load()
     assert DEBIAN is not None
@@ -103,7 +103,8 @@ def test_a_folder_above_that_is_closed_hides_the_file(project: Project) -> None:
 
 
 def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
-    """An entry for docker's archive in another file is switched off; who may read that file stays as it is."""
+    """An entry for docker's archive in another file is switched off. The set of users that may read that file stays the
+    same."""
     entry = "deb https://me:hush-7c1f@download.docker.com/linux/debian trixie stable\n"
     twice = f"{entry}deb https://download.docker.com/linux/debian trixie stable\n"
     path = "/etc/apt/sources.list.d/old.list"
@@ -122,7 +123,7 @@ def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
 
 
 def inspected(case: str, edit: Callable[[dict[str, Any]], None]) -> list[list[Any]]:
-    """The frames of a recorded container, with what an operator did otherwise."""
+    """The frames of a recorded container, with an operator's edit."""
     recorded = yaml.safe_load((Path(__file__).parent / "cases/container.yml").read_text())[case]
     seen: list[list[Any]] = recorded["seen"]
     for frame in seen:
@@ -154,7 +155,7 @@ def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
         assert hush not in said
     assert "environment PASSWORD: 16 bytes, not shown" in said
     assert "log: splunk " in said
-    # What provision made the container of was declared in plain text.
+    # The container's label has the declaration in plain text.
     for frame in seen:
         if frame[0] == "container":
             whole = json.loads(frame[2])
@@ -225,7 +226,8 @@ def test_a_rollback_removes_a_private_file_unseen() -> None:
 
 
 def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
-    """A host's file whose text is the description of the declared one is another text all the same."""
+    """A host's file may have the description of the declared secret as its text. It must not equal the declared
+    content."""
     told = Withheld("the declared secret")
     assert told != "the declared secret"
     assert told != "the declared secret"
@@ -252,7 +254,7 @@ def test_a_keyed_hash_tells_nothing_without_its_salt_and_little_with_it() -> Non
 
 
 def test_a_change_of_what_is_not_shown_is_another_plan(project: Project) -> None:
-    """A plan file has neither text, and notices both."""
+    """A plan file has neither text, and still notices a change of either."""
     made = []
     for declared, there in ((NEW, OLD), (NEW, OLD), (NEW, "PASSWORD=now-value"), ("PASSWORD=two-value", OLD)):
         project.spec(yaml.safe_dump({"files": {"/srv/app/env": {"content": declared, "mode": "0600"}}}))

@@ -1,4 +1,5 @@
-"""The table of distributions: every row through all that reads it, and a project's own rows."""
+"""The table of distributions: every row is tested with all modules that read the table, and so are a project's own
+rows."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.id}-{row.
 
 
 def through(row: Distribution, given: Loaded) -> Platform:
-    """A row through all that reads the table: catalog, repositories, lint, doctor, render, verify, the look script."""
+    """Test a row with all modules that read the table: catalog, repositories, lint, doctor, render, verify, the look
+    script."""
     on = distros.example(row)
     assert (on.id, on.version) == (row.id, row.version)
     assert on.flavour in distros.FLAVOURS
@@ -68,7 +70,7 @@ def through(row: Distribution, given: Loaded) -> Platform:
 
 
 class Host:
-    """A host of testinfra's that has the programs of one flavour, and an engine of one owner."""
+    """A testinfra host that has the programs of one flavour, and an engine of one package."""
 
     managers = {"apt": "dpkg-query", "apt-openrc": "dpkg-query", "apk": "apk", "pacman": "pacman", "image": ""}  # noqa: RUF012
 
@@ -100,7 +102,8 @@ class Host:
 
 
 def witness(row: Distribution, on: Platform, part: str, extra: tuple[Distribution, ...]) -> None:
-    """verify names the package of a part: Docker's, or the owner of the program, or none where there is none."""
+    """verify names the package of a part: Docker's, or the package that owns the program, or none where there is
+    none."""
     program, word = package_manager.PROGRAMS[part], package_manager.PARTS[part]
     own = engines().get(row.engine, {})
     names = {program: own.get(word, own.get("engine", ""))} if word in own or word == "cli" else {}
@@ -113,7 +116,7 @@ def witness(row: Distribution, on: Platform, part: str, extra: tuple[Distributio
 
 
 def reported_flavour(row: Distribution) -> str:
-    """What the host's shell finds, by the arms that the look script has of the table."""
+    """The flavour that the host's shell finds, by the arms that the look script has from the table."""
     lines = f"os_id={row.id}\nos_version={row.version}\n{flavour_case(())}\nemit flavour $flavour"
     frames, _ = run(["dash"], [], lines)
     return frames[0][1]
@@ -147,12 +150,12 @@ def test_a_new_distribution_is_one_row_and_nothing_else(project: Project, monkey
 
 
 def test_no_module_but_the_table_has_a_distribution_s_id() -> None:
-    """A second table is how verify raised KeyError: 'amzn' once."""
+    """Once verify had a second table, and raised KeyError: 'amzn'."""
     import ast
 
     package = Path(distros.__file__).parent.parent
     ids = {row.id for row in ROWS}
-    allowed = {("commands/render.py", "debian")}  # what is rendered where nothing says which
+    allowed = {("commands/render.py", "debian")}  # the default distribution of render
     for path in sorted(package.rglob("*.py")):
         name = str(path.relative_to(package))
         if name.startswith(("distros/", "lab/")):
@@ -234,7 +237,7 @@ LINES = {
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...], *more: tuple[str, ...]) -> list[str]:
-    """A host that answers with its os-release; the scripts that it was sent."""
+    """A host that answers with its os-release, and the scripts that provision sent to it."""
     sent: list[str] = []
 
     def execute(connection: Any, login: Any, script: str, deadline: float, on_frame: Any) -> Finished:

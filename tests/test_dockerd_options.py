@@ -1,4 +1,4 @@
-"""The options of a running dockerd are read from its command line and its file as dockerd reads them."""
+"""verify reads the options of a running dockerd from its command line and its file as dockerd reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor's verdicts: a host that suits, and the same host with one thing wrong at a time."""
+"""The doctor's verdicts: a suitable host, and the same host with one fault at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GOOD: dict[str, tuple[str, ...]] = {
 
 
 def levels(changes: dict[str, tuple[str, ...]] | None = None, **daemon: Any) -> dict[str, str]:
-    """Verdicts that are not ok, by subject."""
+    """The subjects of verdicts that are not ok."""
     frames = [("doctor", key, *fields) for key, fields in {**GOOD, **(changes or {})}.items()]
     trixie = example(newest("debian"))
     verdicts = examine(Seen.of(frames), trixie, daemon, NOW, date(2026, 11, 24))
@@ -103,7 +103,8 @@ def test_what_the_spec_asks_for(daemon: dict[str, Any], expected: dict[str, str]
 def test_a_store_that_can_carry_no_layers(
     engine: tuple[int, int] | None, drivers: str, daemon: dict[str, Any], bad: set[str]
 ) -> None:
-    """Where this engine keeps its layers it can start no container; the other one may be needed later."""
+    """If the store in use has no suitable file system, the engine can start no container. The other store may be needed
+    later."""
     space = ("overlayfs", "50000000", "unknown")
     changes = {"space /var/lib/docker": space, "space /var/lib/containerd": space, "storage drivers": (drivers,)}
     frames = [("doctor", key, *fields) for key, fields in {**GOOD, **changes}.items()]

@@ -1,4 +1,4 @@
-"""The documentation is true: its commands run, its generated pages are those of the code, and its READMEs agree.
+"""The documentation is true: its commands run, its generated pages match the code, and its READMEs agree.
 
 A block of ``console`` (commands after ``$``, and what they print; a line of … stands for any lines) or ``sh``
 (commands) runs in a temporary project, block after block of a page, as a reader types them. ``<!-- file: NAME -->``
@@ -59,7 +59,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def commands(block: Block) -> list[tuple[str, list[str]]]:
-    """Each command, and the lines that it prints."""
+    """Each command, and the lines that it must print."""
     if block.language == "sh":
         return [(re.sub(r"\\\n\s*", " ", block.text), [])]
     found: list[tuple[str, list[str]]] = []
@@ -105,7 +105,7 @@ def test_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
 
 
 def matches(expected: list[str], printed: list[str]) -> bool:
-    """Whether the expected lines were printed, one after the other; any lines may stand where a gap is."""
+    """Whether the expected lines were printed, one after the other. A gap stands for any number of lines."""
     parts = [[]]  # type: list[list[str]]
     for line in expected:
         if line == GAP:
@@ -126,7 +126,7 @@ def test_an_output_that_differs_is_found() -> None:
 
 @pytest.mark.parametrize("page", [one for one in PAGES if one.exists()], ids=named)
 def test_commands_on_hosts_are_commands(page: Path) -> None:
-    """What needs a host is parsed by the command line's own parser."""
+    """The command line's own parser parses the commands that need a host."""
     for block in blocks(page):
         where = f"{named(page)}:{block.line}"
         if block.language == "":
@@ -181,12 +181,12 @@ def test_reference_pages_are_those_of_the_code() -> None:
     )
 
 
-#: Events that other code makes of these names: a job's frames become events of the same name (job.py).
+#: Events that other code emits under these names: a job's frames become events of the same name (job.py).
 _FRAMES = {"step.begin", "step.done", "note"}
 
 
 def test_every_event_is_described() -> None:
-    """The events that the code emits, and the keys that it gives them where they stand in the code."""
+    """The events that the code emits, and the keys that the code gives them at that place."""
     emitted: dict[str, set[str]] = {}
     for path in (ROOT / "provision").rglob("*.py"):
         for call in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)):
@@ -260,7 +260,7 @@ def test_a_chinese_locale_changes_no_output_for_machines(words: tuple[str, ...],
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **locale}
         done = subprocess.run([program, *words], cwd=tmp_path, env=environment, capture_output=True, check=False)
         text = done.stdout.decode("utf-8")
-        # Times, and the names of runs, are different in each run.
+        # Times, and the names of runs, differ in each run.
         return re.sub(r'"(at|seconds)": [0-9.]+', "", text)
 
     plain = output(LC_ALL="C.UTF-8")
@@ -269,7 +269,7 @@ def test_a_chinese_locale_changes_no_output_for_machines(words: tuple[str, ...],
 
 
 def test_the_site_asks_no_other_host(tmp_path: Path) -> None:
-    """The strict build, and what its pages load: nothing that begins with a host's name."""
+    """The strict build. Its pages load nothing from another host."""
     site = tmp_path / "site"
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]

@@ -1,4 +1,4 @@
-"""A container's fields: what docker adds, merges or writes in another form is what was declared."""
+"""A container's fields: a value that docker adds to, merges or writes in another form equals its declaration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from provision.remote.protocol import Seen
 from provision.resources.docker.container import Container
 from tests.test_cases import frames
 
-#: What docker shows of a container of which nothing is declared but its image.
+#: What docker shows of a container whose declaration has only the image.
 BARE: dict[str, Any] = {"RestartPolicy": {"Name": "unless-stopped"}, "LogConfig": {"Type": "json-file", "Config": {}}}
 LOG = {"log": {"driver": "json-file", "options": {"max-size": "5m"}}}
 
 
 def differs(declared: dict[str, Any], host: dict[str, Any], daemon: dict[str, Any] | None) -> set[str]:
-    """The fields in which a container is not as declared."""
+    """The fields in which a container differs from its declaration."""
     one = Container("web", spec.Container.model_validate({"image": "app:1", **declared}), daemon=daemon)
     whole = {
         "Name": "/web",
@@ -82,7 +82,7 @@ OPTIONS = {"log-opts": {"max-size": "10m", "max-file": "3"}}
         (OPTIONS, logs(max_size="5m"), {"log"}),
         ({}, logs(max_size="5m", max_file="3"), {"log"}),
         (OPTIONS, logs(max_size="10m", max_file="3"), {"log"}),
-        # Of another driver docker merges only what is the cache's.
+        # For another log driver docker merges only the options of the cache.
         ({**OPTIONS, "log-driver": "local"}, logs(max_size="5m"), set()),
         ({**OPTIONS, "log-driver": "local"}, logs(max_size="5m", max_file="3"), {"log"}),
         ({"log-driver": "syslog", "log-opts": {"cache-max-file": "2"}}, logs(max_size="5m", cache_max_file="2"), set()),

@@ -1,7 +1,8 @@
-"""Each field of a spec is read by what makes a host's configuration of it: a field that nothing reads fails here.
+"""Each field of a spec is read by a module that makes a host's configuration of it. A field that no module reads fails
+here.
 
-A test that asks for the name in the source passes for any field that is called as another one is. So the models tell
-what is read of them, by class and name, while the cases of all resources are worked through.
+A search for the name in the source would pass for any field that shares its name with another one. So the models record
+each read, by class and name, while the cases of all resources run.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from tests.conftest import Project
 from tests.test_cases import CASES, frames
 
 PACKAGE = Path(provision.__file__).parent
-#: What checks and shows a spec, and makes nothing of it.
+#: Modules that check and show a spec, and make nothing of it.
 READS_ALL = (str(Path(spec.__file__).parent), str(PACKAGE / "validate.py"))
 
 
 def models(kind: Any) -> Iterator[type[BaseModel]]:
-    """The models that a type is made of."""
+    """The models that a type consists of."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind
         for field in kind.model_fields.values():
@@ -69,7 +70,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
     return found
 
 
-#: What the cases of resources leave out: secrets, an authority's certificates, files of the project.
+#: Fields that the cases of resources leave out: secrets, an authority's certificates, files of the project.
 REST = """\
 risky: [/etc/x]
 registry:
@@ -93,7 +94,7 @@ SIGNED = "registry: {name: reg.example, tls: {ca: lab, names: [10.0.0.1]}}\n"
 
 
 class _NoJob:
-    """Takes what a host would be told to do."""
+    """A job that is not sent to a host."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -102,7 +103,7 @@ class _NoJob:
 
 @pytest.fixture
 def offline(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project of which everything is known, and no host to send to."""
+    """A project in which every value is known, without a host to connect to."""
     monkeypatch.setattr(secret, "_KNOWN", {})
     monkeypatch.setattr(secret, "_FROM_ENVIRONMENT", set())
     monkeypatch.setenv("PASSWORD", "x")
@@ -118,7 +119,7 @@ def offline(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loaded(project: Project, given: Any) -> tuple[HostConfig, Context]:
-    """A spec as it is read, and in which order its hosts come."""
+    """Read a spec, and compute the order of its hosts."""
     project.spec(given if isinstance(given, str) else yaml.safe_dump(given))
     path = project.folder / "playbooks/site.yml"
     renewed(declare(project.inventory(), load_playbook(path)), context(path))
@@ -128,7 +129,7 @@ def loaded(project: Project, given: Any) -> tuple[HostConfig, Context]:
 
 
 def plan(project: Project, case: dict[str, Any]) -> None:
-    """The plan of a case."""
+    """Make the plan of a case."""
     for name, text in case.get("given", {}).items():
         project.write(name, text)
     on = platform(*case.get("platform", ("debian", "13", "trixie")))
@@ -139,7 +140,7 @@ def plan(project: Project, case: dict[str, Any]) -> None:
 
 
 def run(project: Project, spec: str) -> None:
-    """All of a host's resources, and the run that makes them so, with a place at the registry that it pulls from."""
+    """Make all resources of a host, and the run that applies them, with a place at the registry that it pulls from."""
     on = platform("debian", "13", "trixie")
     assert on is not None
     config, context = loaded(project, spec)

@@ -1,6 +1,6 @@
-"""Values in the formats of files: what the program that reads the file takes from it is the very text.
+"""Values in the formats of files: the program that reads the file gets exactly the original text.
 
-The readers are written down here from the rules of the programs; on lab hosts the programs themselves are asked
+The readers in this file follow the rules of the programs. On lab hosts the programs themselves read the files
 (tests/lab/test_surroundings.py, test_containers.py).
 """
 
@@ -68,7 +68,7 @@ def nasty() -> list[str]:
 
 
 def compose_reads(text: str) -> str:
-    """A quoted value, as compose-go 1.20 and later take it (dotenv/parser.go, template/template.go)."""
+    """A quoted value, as compose-go 1.20 and later read it (dotenv/parser.go, template/template.go)."""
     quote, escaped, found = text[0], False, ""
     for position, character in enumerate(text[1:], 1):
         if character == quote and not escaped:
@@ -97,14 +97,14 @@ def compose_reads(text: str) -> str:
 
 
 def compose_read_before_1_16(text: str) -> str:
-    """Where its parser before that of compose-go 1.16 sees the end: a quote after any backslash is none."""
+    """The same for compose-go before 1.16, whose parser accepts no quote after a backslash as the end."""
     end = next(at for at in range(1, len(text)) if text[at] == text[0] and text[at - 1] != "\\")
     assert end == len(text) - 1
     return compose_reads(text)
 
 
 def systemd_reads(text: str) -> str:
-    """A value of EnvironmentFile= (systemd, src/basic/env-file.c)."""
+    """A value of EnvironmentFile=, as systemd reads it (systemd, src/basic/env-file.c)."""
     assert (text[0], text[-1]) == ('"', '"')
     inner = text[1:-1]
     assert not re.search(r'(?<!\\)(\\\\)*"', inner), "it ends too early"
@@ -200,7 +200,7 @@ def test_a_secret_is_encoded_when_its_value_is_used(given: Project) -> None:
 def test_a_value_that_does_not_fit_is_refused_before_a_host_is_touched(
     given: Project, spec: str, value: bytes, words: str
 ) -> None:
-    """The message has the place of the secret and the key that it does not fit, and not the value."""
+    """The message has the place of the secret and the key that the value does not fit, but not the value."""
     given.write("playbooks/files/c", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
     given.write("inventory/group_vars/pw", value)
     given.spec(spec)

@@ -1,7 +1,7 @@
-"""Golden scripts: what a host runs, for a review to see. ``make golden`` updates them.
+"""Golden scripts: the text that a host runs, for a review. ``make golden`` updates them.
 
-A golden script has the lines that provision generates. A shell file that a script includes stands there by its name and
-the start of its SHA-256, so that an edit of one file changes one line of each script that includes it.
+A golden script has the lines that provision generates. It has a shell file that a script includes by its name and the
+start of its SHA-256, so that an edit of one file changes one line of each script that includes it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ engine:
   users: [bob]
   daemon: {live-restore: true}
 """
-#: One of each flavour: ID, version, codename; and where its repositories and keys are.
+#: One platform of each flavour: ID, version, codename; and the paths of its repositories and keys.
 PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "apt": (("debian", "13", "trixie"), "/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"),
     "dnf": (("rocky", "9.4", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
@@ -98,7 +98,7 @@ def scripts(project: Project) -> dict[str, str]:
 def by_name(script: str) -> str:
     """``script`` with each included shell file replaced by its name and hash."""
     texts = {path: included(path) for path in sorted(SH.rglob("*.sh"))}
-    # A long text first: a short one may be a part of it.
+    # The longest text first: a short text may be a part of it.
     for path, text in sorted(texts.items(), key=lambda item: -len(item[1])):
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         script = script.replace(text, f"# {path.relative_to(SH)} {digest}")
@@ -115,7 +115,7 @@ def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_golden_script_repeats_no_shell_file(name: str) -> None:
-    """Else every edit of that file would change many lines here."""
+    """Otherwise every edit of that file would change many lines here."""
     lines = (FOLDER / name).read_text().split("\n")
     assert [line for line in lines if re.match(r"[a-z_]+\(\) \{", line)] == ["provision_main() {"]
 
@@ -125,7 +125,7 @@ def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: P
     """The whole of a script, in which every name that is used is set."""
     path = tmp_path / name
     path.write_text(scripts[name])
-    # The words of the calls are data: blanks at their ends and the like are theirs.
+    # The words of the calls are data: blanks at their ends, for example, belong to the data.
     argv = ["shellcheck", "-s", "sh", "-e", "SC3013,SC1091,SC2086,SC2046,SC2181,SC2094,SC2016,SC2034,SC2317", str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,5 @@
-"""Host keys and certificates, made by ssh-keygen and tampered with here: what is accepted, and why not."""
+"""Host keys and certificates, made by ssh-keygen and altered in the test: which ones are accepted, and why others are
+not."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def test_certificates_of_every_kind(tmp_path: Path, kind: list[str], authority: 
 
 
 def test_a_certificate_that_was_tampered_with(tmp_path: Path) -> None:
-    """Each byte of what is signed counts: the name most of all."""
+    """A change of any signed byte breaks the signature, above all a change of the name."""
     blob = signed(tmp_path, ED25519, ED25519, "-n", "web1", "-V", "-5m:+1d")
     forged = certificate(blob.replace(b"web1", b"web2"))
     assert forged is not None
@@ -75,7 +76,7 @@ def test_a_certificate_without_names_and_one_of_a_user(tmp_path: Path) -> None:
 
 
 def shown(folder: Path) -> PKey:
-    """The host's key as paramiko hands it over, with its certificate."""
+    """The host's key in the form that paramiko returns, with its certificate."""
     key = PKey.from_type_string("ssh-ed25519", blob_of(folder / "host.pub"))
     key.public_blob = PublicBlob.from_file(str(folder / "host-cert.pub"))
     return key
@@ -124,7 +125,7 @@ def test_a_first_contact(tmp_path: Path) -> None:
         verifier(tmp_path, "", lenient=True).missing_host_key(client, "", key)
     with pytest.raises(HostError, match="StrictHostKeyChecking yes forbids --accept-new"):
         verifier(tmp_path, "", accept_new=True, strict=True).missing_host_key(client, "", key)
-    # Another key under the name without its port: never stored over.
+    # Another key under the name without its port is never replaced.
     for name in ("web1", "[web1]:2222", "*"):
         with pytest.raises(HostError, match="has CHANGED"):
             verifier(tmp_path, f"{name} {line(tmp_path / 'other.pub')}\n", accept_new=True).missing_host_key(

@@ -1,4 +1,4 @@
-"""Which store a dockerd keeps images in (moby, daemon/image_store_choice.go and its test)."""
+"""The store in which a dockerd keeps its images (moby, daemon/image_store_choice.go and its test)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_the_store_that_an_engine_uses(
 
 
 def test_a_way_back_loses_sight_of_nothing_either() -> None:
-    """A run gave an empty host containerd's store, and there are images in it now; its daemon.json is to come back."""
+    """A run gave an empty host containerd's store, which has images now. A rollback would restore its old
+    daemon.json."""
     content = b'{"storage-driver":"overlay2"}'
     record: list[tuple[str, ...]] = [
         ("before", "RUN", "there", "file 1 /etc/docker/daemon.json\npackage docker-ce 5:28.5.2-1\nend - -"),
@@ -82,7 +83,8 @@ def test_a_way_back_loses_sight_of_nothing_either() -> None:
 
 
 def test_an_upgrade_after_a_downgrade_goes_on_with_the_storage_driver() -> None:
-    """``existing_store: leave`` has left containerd's store behind; dockerd prefers the driver that has state since."""
+    """``existing_store: leave`` has left containerd's store behind. Since then dockerd prefers the driver that has
+    state."""
     case = {
         "files": {"/etc/docker/daemon.json": {"content": "{}"}},
         "seen": [

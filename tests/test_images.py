@@ -1,4 +1,5 @@
-"""Images from archives: which of a host's images is one, in either of docker's stores, and what was pushed of it."""
+"""Images from archives: which of a host's images equals an archive, in both stores of docker, and which one was
+pushed."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def loaded(found: Archive, push: bool = False) -> LoadedImage:
 
 
 def seen(image_id: str, layers: list[str], config: dict[str, Any], *digests: str, registry: str = "") -> Seen:
-    """A look at one image, and what its registry says of its tag."""
+    """A look at one image, and the answer of its registry for the tag."""
     one = {"Id": image_id, "RepoTags": [APP], "RepoDigests": list(digests), "Config": config, "Layers": layers}
     answer = json.dumps({"Descriptor": {"digest": registry}}) if registry else '{"message":"manifest unknown"}'
     said = ["moved", APP, f"HTTP/1.0 200 OK\r\n\r\n{answer}"]
@@ -51,7 +52,7 @@ def test_an_old_archive_in_containerds_store_is_known_by_what_it_is_made_of(tmp_
     assert drift(loaded(found), seen(there, layers, config, digest)) is None
     assert drift(loaded(found), seen(there, layers, {**config, "Cmd": ["other"]}, digest)) is not None
     assert drift(loaded(found), seen(there, ["sha256:other"], config, digest)) is not None
-    # In docker's own store the id says it all.
+    # In docker's own store the id is enough.
     assert drift(loaded(found), seen(there, layers, config)) is not None
     assert drift(loaded(found), seen(found.ids[0], [], {})) is None
 

@@ -1,4 +1,4 @@
-"""What a change of daemon.json does, key by key (moby, daemon/reload.go), and what that means for a host."""
+"""The effect of a change of daemon.json, key by key (moby, daemon/reload.go), and its impact on a host."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_a_key_that_an_engine_does_not_know_needs_a_restart() -> None:
     assert key_effects({}, {"default-stop-timeout": 5}, (28, 5)) == {"default-stop-timeout": "restart"}
 
 
-#: What dockerd takes over on SIGHUP (moby 29.7: daemon/reload.go and daemon/reload_unix.go).
+#: The keys that dockerd reloads on SIGHUP (moby 29.7: daemon/reload.go and daemon/reload_unix.go).
 RELOADED = {
     *("authorization-plugins", "debug", "default-cgroupns-mode", "default-ipc-mode", "default-runtime"),
     *("default-shm-size", "default-stop-timeout", "features", "insecure-registries", "labels", "live-restore"),
     *("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "network-diagnostic-port"),
     *("nri-opts", "registry-mirrors", "runtimes", "shutdown-timeout"),
 }
-#: What dockerd accepts, and does nothing with.
+#: Keys that dockerd accepts without any effect.
 IGNORED = {"allow-nondistributable-artifacts", "containerd-plugins-namespace", "deprecated-key-path"}
 
 
@@ -141,7 +141,7 @@ def packages(install: dict[str, str | None], before: dict[str, str]) -> Change:
 
 
 BRIDGE = changed("bridge:docker0", bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"))
-#: What a service's look says of one that runs and has loaded its files.
+#: A look's report of a service that runs and has loaded its files.
 SEEN: dict[str, str] = {
     "verb": "restart",
     "effect": "",
@@ -162,7 +162,7 @@ DAEMON_MOVES = "docker-ce: the daemon is restarted; back only while a repository
 def service(
     seen: dict[str, str], unit: str = "docker", enabled: bool | None = None, running: bool | None = None
 ) -> Change:
-    """A service that watches a file, from what is seen of it."""
+    """A service that watches a file, from the report of a look."""
     resource = Service(unit, enabled, running, ("/etc/x",))
     want, seen = resource.want(), {**SEEN, **seen}
     drift = Drift(want, seen, tuple(key for key in want if want[key] != seen[key]))
@@ -197,7 +197,7 @@ PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        # Packages of the daemon that are there already; a new one disturbs nothing.
+        # Installed packages of the daemon that change. A new package disturbs nothing.
         (packages({"docker-ce": "2"}, {"docker-ce": "1"}), ("restart", DAEMON_MOVES)),
         (packages({"docker-ce": "2", "tree": "1"}, {"docker-ce": "absent", "tree": "absent"}), None),
         (packages({"tree": "2"}, {"tree": "1"}), None),
@@ -205,13 +205,13 @@ PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
         (service(STALE), ("restart", "bip: restart")),
         (service({**STALE, "verb": "reload"}), ("reload", "bip: restart")),
         (service({"loaded": "stale"}), ("restart", "")),
-        # It does not run, so nothing in it is disturbed; to stop it disturbs.
+        # The service does not run, so a change disturbs nothing. To stop a running service disturbs it.
         (service({"running": "no"}, running=True), None),
         (service({}, running=False), ("restart", "stops")),
         (service({"enabled": "no"}, enabled=True), None),
         (service(STALE, "other"), None),
         (service({}, "other", running=False), None),
-        # Objects of docker's that are there.
+        # Existing objects of docker.
         (changed("container:web", put("image", "env")), ("stop", "made anew: image, env")),
         (
             changed("container:web", container_follow("app:1", put=put("image"))),
@@ -233,7 +233,7 @@ PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
         (changed("container:web", state("stop")), ("stop", "is stopped")),
         (changed("container:web", state("restart")), ("stop", "is restarted")),
         (changed("container:web", state("start")), None),
-        # The first step that does something counts, wherever it stands.
+        # The first step with an impact counts, at any position.
         (changed("container:web", PULL, put("image"), state("stop")), ("stop", "made anew: image")),
         (changed("forward:policy", forward_set("DROP", before="ACCEPT")), None),
         (changed("file:/etc/x", put_file("/etc/x", content=b"b")), None),
@@ -324,5 +324,5 @@ def test_a_rollback_that_does_what_its_plan_does_is_not_named() -> None:
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("restart", "x", ""),)), {}) == ()
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("reload", "x", ""),)), {}) != ()
     assert rollback_impacts(planned(service(BACK, "other")), {"web": ""}) == ()
-    # What a restart of docker for its bridge does, the plan says already.
+    # The plan already names the effect of a restart of docker for its bridge.
     assert rollback_impacts(planned(BRIDGE), {"web": ""}) == ()

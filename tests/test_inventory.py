@@ -76,7 +76,7 @@ def inventory(project: Project) -> Project:
         ("web[1:]", "web2 web3"),
         ("web[-3]", "web1"),
         ("web[2]", "web3"),
-        # A glob, as in Ansible: [:1] is a colon or a 1.
+        # A pattern of fnmatch, as in Ansible: [:1] is a colon or a 1.
         ("web[:1]", "web1"),
         ("ungrouped", "alone"),
         ("db1:alone", "db1 alone"),

@@ -1,4 +1,5 @@
-"""provision reads inventories and patterns as Ansible does: compared with what Ansible said (tests/inventories.py)."""
+"""provision reads inventories and patterns as Ansible does: compared with Ansible's recorded output
+(tests/inventories.py)."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_names_the_hosts_that_it_names_to_ansible(pattern: str, fleet: Path) -> None:
-    # What names no host is an error here and a warning there.
+    # A pattern without a host is an error here and a warning in Ansible.
     assert (hosts_here(fleet, pattern) or []) == (SAID["patterns"][pattern] or [])
 
 

@@ -1,4 +1,5 @@
-"""What ``-i`` names, and the errors that used to be silent: another host, user, port or value than Ansible's."""
+"""What ``-i`` names, and cases that silently gave another host, user, port or value than Ansible's and are errors
+now."""
 
 from __future__ import annotations
 
@@ -295,7 +296,7 @@ def login(project: Project) -> Callable[[str], Login]:
 
 
 def test_of_two_names_of_one_thing_ansibles_counts(login: Callable[[str], Login], project: Project) -> None:
-    """Measured with ansible-core 2.19: -o Port, User, IdentityFile and the address that it gives to ssh."""
+    """Measured with ansible-core 2.19: -o Port, User, IdentityFile and the address that Ansible passes to ssh."""
     project.write("inventory/a", "key")
     project.write("inventory/b", "key")
     found = login(
@@ -390,11 +391,11 @@ def test_lenient_verifies_host_keys_all_the_same(project: Project) -> None:
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
 def test_the_order_in_which_ansible_gives_options_to_ssh(login: Callable[[str], Login]) -> None:
-    """ssh_args, then the inventory's port and user, then common and extra args: ssh takes the first."""
+    """ssh_args, then the inventory's port and user, then common and extra args: ssh uses the first value."""
 
     def there(variables: str) -> tuple[int, str, str | None]:
         one = login(variables)
-        # No file of the developer's counts.
+        # The developer's own ssh configuration is not read.
         asked = question(dataclasses.replace(one, ssh_before=("-F", "none", *one.ssh_before)))
         (answer,) = Resolver().resolve([asked])
         found = target(one, answer, accept_new=False)

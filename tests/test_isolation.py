@@ -1,4 +1,4 @@
-"""Secrets stay with the hosts that refer to them: what a host says is never a token, and a token is of one run."""
+"""Each host gets only the secrets that it refers to: a host's text is never a token, and a token belongs to one run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def file(path: str, content: bytes) -> bytes:
 
 
 def sent(calls: list[Call], allowed: frozenset[str]) -> tuple[bytes, dict[str, str]]:
-    """The job with these steps as it leaves for a host, and the secrets that would go along."""
+    """The job with these steps in the form that provision sends, and the secrets that it sends with the job."""
     secrets: dict[str, str] = {}
     steps = tuple(Step("x", call) for call in calls)
     keep = tuple(kept for call in calls for kept in call.keeps)
@@ -93,7 +93,7 @@ def of_apt(token: str) -> list[Call]:
 
 
 def of_network(token: str) -> list[Call]:
-    """As docker says it, and as JSON may write it: the field itself has no token in it."""
+    """A network as docker reports it, in JSON with escapes: the field itself has no token in it."""
     labels = json.dumps({"note": token})
     assert token not in labels
     one = f'{{"Name":"net","Driver":"bridge","Internal":false,"IPAM":{{}},"Options":{{}},"Labels":{labels}}}'
@@ -112,7 +112,7 @@ def of_record(token: str) -> list[Call]:
 
 @pytest.mark.parametrize("of", [of_hosts, of_apt, of_network, of_record])
 def test_a_token_in_what_a_host_says_is_text(of: Callable[[str], list[Call]], token: str) -> None:
-    """Even the very token of this run, of a secret that is this host's own."""
+    """Not even the token of this run, of a secret that belongs to this host."""
     data, secrets = sent(of(token), frozenset({token}))
     assert secrets == {}
     job = data.partition(b"submit run")[2]
@@ -146,7 +146,7 @@ def _options() -> Any:
 
 
 def _patient(report: Seen) -> Seen:
-    """A host of which nothing else is known."""
+    """A host that reports nothing else."""
 
     class Patient(Seen):
         def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
@@ -175,7 +175,7 @@ def test_bytes_that_are_no_text_come_back_as_they_were() -> None:
 
 
 def test_a_token_can_not_be_worked_out(token: str) -> None:
-    """Not from the path, the line, the name and the source, and not from another run's."""
+    """A token can't be computed from the path, the line, the name and the source, nor from another run's token."""
     program = (
         "from pathlib import Path; from provision.secrets import secret; from provision.errors import Where;"
         "print(secret.declare('db_password', {'env': 'HUSH'}, Where(Path('group_vars/db.yml'), 1)))"
@@ -198,7 +198,8 @@ def test_a_secret_of_another_host_is_refused(token: str) -> None:
 
 
 def test_what_a_host_refers_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files and logins; not what its variables have besides, nor the passwords of which it has hashes."""
+    """A host refers to its files and logins. It does not refer to other variables that it has, nor to passwords of
+    which it gets only hashes."""
     monkeypatch.setattr(secret, "_KNOWN", {})
     monkeypatch.setattr(secret, "_FROM_ENVIRONMENT", set())
     for name in ("A", "B", "C", "D", "E"):
@@ -273,7 +274,7 @@ def test_a_token_in_yaml_is_an_error_with_its_place(text: str) -> None:
 
 
 def test_a_file_of_ones_own_may_hold_anything(project: Project) -> None:
-    """A ``src`` file is sent as it is: this very manual, say."""
+    """A ``src`` file is sent unchanged, even a manual that describes tokens."""
     project.write("playbooks/files/manual", "it is a token, «secret:db_password:1a2b3c4d»\n")
     project.spec("files: {/etc/manual: {src: manual}}\n")
     loaded = project.load()
@@ -302,7 +303,8 @@ def test_a_template_with_a_part_of_a_token(project: Project, monkeypatch: pytest
 
 
 def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names its secrets, and is no use to anybody else: only a host that refers to the secret gets it again."""
+    """The label names its secrets, and is of no use to another host: only a host that refers to a secret gets it
+    again."""
     declared = spec.Container(image="app:1", environment={"PASSWORD": token})
     words = _words(declared)
     label = next(word for word in words if word.startswith("provision.spec="))
@@ -335,7 +337,7 @@ def _words(declared: spec.Container) -> list[str]:
 
 
 def _later(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The token of the same secret in another run, in which its line is another one."""
+    """The token of the same secret in another run, in which the secret is on another line."""
     monkeypatch.setattr(secret, "_KEY", b"another run's")
     monkeypatch.setattr(secret, "_KNOWN", {})
     return secret.declare("db_password", {"env": "HUSH"}, Where(Path("elsewhere/db.yml"), 9))
@@ -353,7 +355,7 @@ def test_a_plan_file_is_the_same_in_every_run(token: str, monkeypatch: pytest.Mo
 
 
 def test_a_workers_events_have_no_tokens(token: str) -> None:
-    """On the controller they would be nothing, and a plan is compared there with another worker's."""
+    """The controller does not know a worker's tokens, and compares the plan there with another worker's."""
     put = put_file("/etc/x", content=token.encode(), mode="0600")
     plan = Plan("web1", DEBIAN, (Change("file:/etc/x", Drift({"content": token}, {}, ("content",)), (put,)),))
     entry = planfile.entry(plan, SALT)

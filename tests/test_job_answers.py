@@ -1,4 +1,4 @@
-"""How a job's end is asked for: what a refused login is, and what is only an answer that cannot be read."""
+"""How the controller asks for the result of a job: a refused login, compared with an answer that cannot be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Execute = Callable[..., Finished]
 
 @pytest.fixture
 def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostError, _Progress, int]]:
-    """A function that asks a host whose answers ``execute`` gives, and tells how that ends, and how often it asked."""
+    """A function that asks a host whose answers ``execute`` gives. Returns the result, and how often it asked."""
     monkeypatch.setattr(job, "_BACKOFF", (0.0,))
     monkeypatch.setattr(job, "_SECOND_TRY", 0.0)
     connection: Any = argparse.Namespace(close=lambda: None, is_connected=False)
@@ -55,7 +55,7 @@ def test_a_login_without_a_shell_is_a_refused_login(persist: Any) -> None:
 
 
 def test_an_answer_without_a_result_is_no_refused_login(persist: Any) -> None:
-    """The script began, so the login is good: its record may be unreadable, as on a full disk."""
+    """The script began, so the login is good. Its record may be unreadable, as on a full disk."""
     error, progress, asked = persist(lambda *args: Finished(1, "no space left on device"))
     assert error.failure.kind == "protocol"
     assert "the host did not report how the run stands" in error.failure.message

@@ -1,4 +1,4 @@
-"""A run's journal on the controller: what a dead controller leaves, and what is made of it."""
+"""A run's journal on the controller: what a killed controller leaves, and how it is read later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     first = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2", "web3"])
     first(done("web1"))
     first(Shown("host.done", "web2", {"status": "rolled_back", "failure": Failure("unconfirmed", "cut off")}))
-    # Killed in the middle of a line.
+    # The controller was killed in the middle of a line.
     path = folder(playbook) / "20260101T000000-aaaaaaaa/events.jsonl"
     path.write_text(path.read_text() + '{"event": "host.do')
     (one,) = runs(playbook)

@@ -1,4 +1,4 @@
-"""Jump hosts: how they are named, and that a frozen one holds up nobody but the hosts behind it."""
+"""Jump hosts: how they are named, and that a frozen one delays only the hosts behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose signing key a host may trust: the published ones by default, and those that the spec declares."""
+"""The publisher's key that a host may trust: the published ones by default, or those that the spec declares."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_flavour_with_packages_of_docker_has_a_published_key() -> None:
 
 
 def test_several_keys_of_which_each_may_sign(project: Project) -> None:
-    """A private mirror that signs debs and rpms by different keys, or one that changes its key."""
+    """A private mirror that signs debs and rpms with different keys, or one that changes its key."""
     key = keyring(project, f"engine: {{fingerprint: [{ED25519}, {RSA2048.lower()}]}}")
     for name in ("ed25519.asc", "rsa2048.asc", "two.asc"):
         assert seen(key, (DATA / name).read_bytes())["key"] == key.want()["key"]
@@ -92,7 +92,7 @@ def test_several_keys_of_which_each_may_sign(project: Project) -> None:
 
 
 def test_a_second_block_in_the_file_counts(project: Project) -> None:
-    """rpm and apt read every block of a file; the check read the first one only."""
+    """rpm and apt read every block of a file, while the check read only the first one."""
     both = (DATA / "ed25519.asc").read_bytes() + (DATA / "rsa2048.asc").read_bytes()
     assert seen(keyring(project, f"engine: {{fingerprint: {ED25519}}}"), both)["key"] == f"{ED25519} and {RSA2048}"
 
@@ -121,19 +121,19 @@ def test_a_key_in_the_spec_is_held_to_its_fingerprints(project: Project) -> None
 
 
 def test_a_replaced_key_is_no_longer_trusted(project: Project) -> None:
-    """rpm keeps every key that it was ever given in its database."""
+    """rpm keeps every key that was ever imported in its database."""
     key = keyring(project, "engine: {}", ("rocky", "9.4", ""))
     drift = Drift(key.want(), seen(key, (DATA / "two.asc").read_bytes()), ("key",))
     fetch, distrust = key.fix(drift)
     assert fetch.function == "key_fetch"
     assert (distrust.function, distrust.args) == ("key_distrust", (ED25519.lower(), RSA2048.lower()))
-    # Only what was in the file: not on a host without it, not a file that is no key.
+    # Only keys that were in the file: not on a host without the file, and not for a file that is no key.
     for text in ("absent", "a file that is no OpenPGP key"):
         assert [call.function for call in key.fix(Drift(key.want(), {"key": text}, ("key",)))] == ["key_fetch"]
 
 
 def _fetched(shell: list[str], tmp_path: Path, shown: str, *prints: str) -> tuple[Path, str]:
-    """``key_fetch`` of a key that a mirror shows, with the real gpg: the file, and what the step failed with."""
+    """``key_fetch`` of a key from a mirror, with the real gpg. Returns the file, and the error of the step."""
     (tmp_path / "shown").write_text(shown)
     path = tmp_path / "keyrings/docker.asc"
     words = " ".join(quote(word) for word in ("http://m/gpg", str(path), "engine.fingerprint", *prints))
@@ -170,7 +170,7 @@ def test_a_key_of_one_of_the_fingerprints_is_put_into_place(shell: list[str], tm
     "more",
     [
         "\n{other}",
-        # What one program takes for a block and another does not.
+        # Text that one program reads as a block and another does not.
         "\n  {other}",
         "\nx{other}",
         "\nsome text\n",
@@ -178,7 +178,8 @@ def test_a_key_of_one_of_the_fingerprints_is_put_into_place(shell: list[str], tm
     ],
 )
 def test_what_else_stands_in_the_file_is_refused(shell: list[str], tmp_path: Path, more: str) -> None:
-    """gpg, rpm, apt and sqv do not agree on what a block is: nothing may stand beside the one that was checked."""
+    """gpg, rpm, apt and sqv do not agree on what a block is: the file may have nothing but the block that was
+    checked."""
     other = (DATA / "rsa2048.asc").read_text()
     shown = (DATA / "ed25519.asc").read_text() + more.format(other=other)
     path, said = _fetched(shell, tmp_path, shown, ED25519)
@@ -203,7 +204,7 @@ def test_without_a_fingerprint_a_key_is_taken_as_it_is(shell: list[str], tmp_pat
 
 @each_shell
 def test_rpm_forgets_a_replaced_key(shell: list[str], tmp_path: Path) -> None:
-    """By its short name (rpm before 6) and by its whole one; a key that is not there is no fault."""
+    """The key is removed by its short name (rpm before 6) and by its full name. A key that is not there is no error."""
     stub(
         tmp_path / "bin",
         "rpm",
@@ -216,7 +217,7 @@ def test_rpm_forgets_a_replaced_key(shell: list[str], tmp_path: Path) -> None:
 
 
 def test_the_data_are_what_gpg_says() -> None:
-    """The tests above stand on these two files."""
+    """The tests above depend on these two files."""
     for name, expected in (("ed25519", ED25519), ("rsa2048", RSA2048)):
         listing = subprocess.run(
             ["gpg", "--batch", "--with-colons", "--show-keys", DATA / f"{name}.asc"],

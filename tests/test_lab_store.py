@@ -1,4 +1,4 @@
-"""Who waits for whom in a lab's folder: what several commands ask for at once is built once."""
+"""How commands wait for each other in a lab's folder: what several commands need at once is built once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_lab_is_one_commands_at_a_time_and_leaves_no_lock(store: Store) -> Non
         with store.one("lab"):
             inside += 1
             most = max(most, inside)
-            # Now and then it leaves a lab behind, and with it the lock's file.
+            # Now and then the process leaves a lab behind, and with it the lock's file.
             store.lab("lab").mkdir(parents=True, exist_ok=True)
             if number % 3:
                 store.lab("lab").rmdir()

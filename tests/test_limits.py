@@ -1,4 +1,5 @@
-"""What a few bytes can make of the controller: an error with file and line, before anything is built."""
+"""What a few bytes can do to the controller: provision reports an error with file and line, before it builds
+anything."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ def _alone() -> Iterator[None]:
 
 
 def loaded(text: str) -> object:
-    """What is said of it by a process of its own, whose memory and processor time the kernel bounds: without limits
-    it would take all there is, or crash."""
+    """The error, from a separate process whose memory and processor time the kernel limits. Without limits it would use
+    all memory, or crash."""
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
         "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
@@ -54,7 +55,7 @@ def bomb(line: str, levels: int = 12) -> str:
 @pytest.mark.parametrize("line", ["lN: &lN [A]", "lN: &lN {<<: [A]}", "lN: &lN {a: [A]}", "? &lN [A]\n: x"])
 def test_an_alias_bomb_is_counted_and_not_built(line: str) -> None:
     said = loaded(bomb(line))
-    # Level 6 is the first with more than a million values.
+    # Level 6 is the first one with more than a million values.
     assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
         said
     )
@@ -95,7 +96,7 @@ def test_levels_behind_aliases_count() -> None:
 
 
 def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The highest limit that can be set must not lead to a recursion that Python ends."""
+    """The highest limit that can be set must not lead to a recursion that Python stops."""
     from provision.lint.project import lint
 
     monkeypatch.setenv("PROVISION_MAX_DEPTH", "200")
@@ -125,7 +126,7 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     ids=lambda value: value[:12],
 )
 def test_numbers_and_tags_do_no_harm(value: str) -> None:
-    """PyYAML takes minutes for a number to the base of 60, and raises what it likes for a tag that does not fit."""
+    """PyYAML takes minutes for a number to the base of 60, and raises various errors for a tag that does not fit."""
     said = str(loaded(f"a: {value}"))
     assert said == "Map" or said.startswith("x.yml:1: a: not a value"), said[:300]
 

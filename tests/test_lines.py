@@ -1,4 +1,4 @@
-"""Lines and words of a host's text: a newline and ASCII blanks separate, no other character does."""
+"""Lines and words of a host's text: only a newline and ASCII blanks separate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from provision.resources.sysctl import Sysctl, SysctlElsewhere
 from provision.resources.user import User
 from tests.test_journal import begun
 
-#: Where str.splitlines ends a line and no program of a host does, but for the newline.
+#: Characters at which str.splitlines ends a line and no program of a host does, except the newline.
 BREAKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 
 
@@ -41,7 +41,7 @@ def test_words_are_between_ascii_blanks() -> None:
 
 @pytest.mark.parametrize("character", BREAKS)
 def test_a_manifest_is_read_back_as_it_was_written(character: str) -> None:
-    """KeyError: ('made', ...), until an operator removed the manifest."""
+    """This was KeyError: ('made', ...), until an operator removed the manifest."""
     manifest = Manifest("Docker hosts", "s", {f"file /srv/a{character}b": "", f"file /srv/c{character}": ""})
     assert Manifest.parse("s", manifest.text()) == manifest
 
@@ -53,7 +53,7 @@ def test_the_name_of_a_play_is_one_line_of_its_manifest() -> None:
 
 @pytest.mark.parametrize("character", BREAKS)
 def test_a_users_full_name_may_hold_any_character(character: str) -> None:
-    """IndexError: a user may change it with chfn(1)."""
+    """This was IndexError: a user may change the field with chfn(1)."""
     line = f"bob:x:1001:1001:Bob{character}bob,,,:/home/bob:/bin/sh\n"
     seen = User("bob").seen(Seen.of([("users", "", line, "bob")]))
     assert (seen["comment"], seen["shell"]) == (f"Bob{character}bob,,,", "/bin/sh")
@@ -71,7 +71,7 @@ def test_a_comment_in_sysctl_d_may_hold_any_character(character: str) -> None:
 
 @pytest.mark.parametrize("character", "\x85\u2028\u2029")
 def test_a_journal_is_read_to_its_end(tmp_path: Path, character: str) -> None:
-    """JSON may hold these characters as they are; what came after such a line was lost."""
+    """JSON may contain these characters unescaped. The text after such a line was lost."""
     playbook = tmp_path / "site.yml"
     begun(playbook, "20260101T000000-aaaaaaaa", ["web1"])
     path = folder(playbook) / "20260101T000000-aaaaaaaa/events.jsonl"

@@ -1,4 +1,4 @@
-"""The linter against what real engines answered (recorded by tests/lab/test_dockerd.py), and by itself."""
+"""The linter compared with the answers of real engines (recorded by tests/lab/test_dockerd.py), and by itself."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from provision.lint.rules import RULES
 from tests import lint_table
 from tests.lint_table import CASES, SAID
 
-#: So many cases each engine has answered at least; new ones are asked by ``RECORD=60`` (tests/lab/test_dockerd.py).
+#: The least number of cases that each engine has answered. ``RECORD=60`` asks for new ones (tests/lab/test_dockerd.py).
 ASKED = {"20.10.24": 706, "26.1.5": 430, "28.5.2": 410, "29.7.2": 515}
-#: The walkthrough's own sample, faults and all.
+#: The sample of the reference setup, with all its faults.
 SAMPLE = """\
 {
 "gragh": "/data/ docker"
@@ -53,7 +53,7 @@ def ids(text: str, engine: str = "28.5.2") -> set[str]:
 
 @pytest.mark.parametrize("engine", SAID)
 def test_an_error_is_what_the_engine_does_not_start_with(engine: str) -> None:
-    """No file that the engine refuses for what it says is missed; none that it works with is called an error."""
+    """The linter finds each file that the engine refuses for its content, and reports no error in a file that works."""
     wrong = {}
     for case, said in SAID[engine].items():
         found = lint_table.verdict(engine, case)
@@ -374,7 +374,7 @@ def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
 HOSTS = "    web1: {ansible_host: 192.0.2.1}\n    web2: {ansible_host: 192.0.2.2}\n"
 
 
-#: One file by the mode that a file has by itself, one by a declared one, and those that others can't read.
+#: A file with the default mode, one with a declared mode, and those that other users can't read.
 HOLDING = """\
 - name: Files
   hosts: docker
@@ -476,7 +476,7 @@ def test_formats() -> None:
 
 #: SARIF 2.1.0 (OASIS standard, 27 March 2020): section -> what it requires of an object, as far as it is written here.
 def check_sarif(log: dict[str, Any]) -> None:
-    """The properties that the standard requires, their types, and no others than it knows."""
+    """The properties that the standard requires, their types, and no property that it does not know."""
 
     def known(value: dict[str, Any], section: str, required: set[str], optional: set[str]) -> None:
         assert required <= set(value) <= required | optional, (section, value)

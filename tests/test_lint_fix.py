@@ -1,4 +1,4 @@
-"""``provision lint --fix`` and ``lint -``: what has one right answer is corrected, and nothing else is touched."""
+"""``provision lint --fix`` and ``lint -``: a fault with one right correction is corrected, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def test_what_has_one_right_answer_is_corrected(before: str, after: str) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        '{"debug: true}',  # where the quote belongs is a guess
+        '{"debug: true}',  # the place of the quote is a guess
         '// why\n{"debug": true,}',  # the comment would be lost
         '{"debug": true} x',
         '{"debug": true',
-        '{"graph": "/a", "data-root": "/b"}',  # which one is meant
+        '{"graph": "/a", "data-root": "/b"}',  # either name could be the intended one
         '{"mtu": "large"}',
         '{"gragh": "/data"}',  # a misspelling is a guess
         '{"registry-mirror": ["https://m.example"]}',  # its effect would change
@@ -92,7 +92,7 @@ def test_a_corrected_file_is_not_corrected_again_and_has_no_new_fault(engine: tu
 
 
 def test_a_correction_of_the_syntax_leaves_json_that_says_what_was_read() -> None:
-    """Every character of a file is removed, doubled, and replaced by what people type instead."""
+    """Every character of a file is removed, doubled, and replaced by characters that people type instead."""
     whole = (
         '{"debug": true,\n "dns": ["192.0.2.53", \'192.0.2.54\'], "log-opts": {\u201cmax-file\u201d: "3"}, mtu = 1400}'
     )

@@ -1,4 +1,4 @@
-"""The pre-commit hooks and the GitHub action, run as those programs run them."""
+"""The pre-commit hooks and the GitHub action, run as pre-commit and a runner run them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def hook(id: str, file: Path) -> subprocess.CompletedProcess[str]:
-    """As pre-commit does: the words of ``entry``, and then the files that match ``files``."""
+    """Run a hook as pre-commit does: the words of ``entry``, and then the files that match ``files``."""
     assert re.search(HOOKS[id]["files"], f"etc/docker/{file.name}")
     argv = [*shlex.split(HOOKS[id]["entry"]), str(file)]
     return subprocess.run(argv, env=environment(), capture_output=True, text=True, check=False)
@@ -47,7 +47,7 @@ def test_the_hooks_fail_with_findings_and_correct_them(tmp_path: Path) -> None:
 
 
 def lint_step(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
-    """The step of the action as a runner does it: inputs by environment, bash with -e and pipefail."""
+    """Run the step of the action as a runner does: inputs in the environment, bash with -e and pipefail."""
     (step,) = (step for step in ACTION["runs"]["steps"] if step.get("name") == "Lint")
     given = {name: inputs.get(name, str(spec.get("default", ""))) for name, spec in ACTION["inputs"].items()}
     assert step["env"] == {name.upper(): f"${{{{ inputs.{name} }}}}" for name in given}
@@ -81,5 +81,5 @@ def test_nothing_of_an_input_is_run(tmp_path: Path) -> None:
 
 
 def test_no_expression_stands_in_a_script_of_the_action() -> None:
-    """An input inside of a script would be part of its text."""
+    """An input that is pasted into a script would become part of its text."""
     assert all("${{" not in step.get("run", "") for step in ACTION["runs"]["steps"])

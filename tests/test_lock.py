@@ -1,6 +1,6 @@
-"""The lock of a host: two runs never hold it at once, whichever shell they run in, with flock(1) and without.
+"""The lock of a host: two runs never hold it at once, in every shell, with flock(1) and without.
 
-``make locks`` plays a thousand rounds; the fast tests play a few.
+``make locks`` runs a thousand rounds; the fast tests run a few.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from provision.remote.script import SH
 from tests.shells import SHELLS, each_shell, run
 
 TAKERS = 8
-#: What a taker and the driver of a round start, but for flock.
+#: The programs that a taker and the driver of a round start, except flock.
 PROGRAMS = ("cat", "date", "mkdir", "mv", "rm", "rmdir", "sleep", "stat")
 SINCE = "2026-01-01T00:00:00Z"
 
-#: One who comes when all have come. What it does alone shows by itself whether it is alone: a folder is made once.
+#: A taker that starts when all takers are ready. mkdir succeeds only once, so the marker shows whether it is alone.
 TAKER = """\
 alone() {{
     mkdir "$base/marker" || printf 'two at once in %s\\n' "$base" >>"$base/../overlaps"
@@ -42,8 +42,8 @@ exit 0
 main "$@"
 """
 TAKES = "lock_take\nalone"
-#: The timer, the boot, the next run and the controller ask at once whether a run that died is to be put back. A moment
-#: passes between what they see and what they do.
+#: The timer, the boot, the next run and the controller ask at the same time whether a dead run must be rolled back.
+#: Some time passes between what they read and what they do.
 GUARDS = """\
 run=$base/runs/dead
 undo_remove() { :; }
@@ -56,8 +56,8 @@ undo() {
     rm -f "$run/undoing"
 }
 guard"""
-#: A round: the lock of a dead process, a run that died while it was put back, and takers who come at once; one who is
-#: refused comes again, twice.
+#: A round: the lock of a dead process, a run that died during its rollback, and takers that start at the same moment. A
+#: taker that is refused tries again, twice.
 ROUNDS = """\
 base=$1 rounds=$2 takers=$3 path=$4
 shift 4
@@ -91,7 +91,7 @@ DEAD = 'echo "$$:1" | tee "$dir/runs/dead/owner" >"$dir/runs/dead/undoing"'
 
 
 def play(shell: list[str], folder: Path, rounds: int, body: str, *, flock: bool, dead: str = ":") -> tuple[int, str]:
-    """How often the lock was taken, and what went wrong, a line each."""
+    """How often the lock was taken, and what went wrong, one line for each."""
     names = ("prelude.sh", "fix/transaction.sh", "fix.sh")
     text = "\n".join((SH / name).read_text() for name in names)
     if "process_of" in body:
@@ -140,7 +140,7 @@ def identity(pid: int) -> str:
 
 
 def take(shell: list[str], folder: Path, more: str = "") -> list[tuple[str, ...]]:
-    """What a run emits that takes the lock in ``folder``, and does ``more`` when it has it."""
+    """The events of a run that takes the lock in ``folder``, and does ``more`` while it holds the lock."""
     places = f"run_folder={folder} run_home={folder}/runs run_queue={folder}/queue run_lock={folder}/lock"
     frames, done = run(
         shell, [], f"{places} run_log={folder}/log run_written={folder}/w\nlock_take\nemit got\n{more}", frame="fix.sh"
@@ -158,14 +158,14 @@ def test_the_lock_of_a_dead_process_is_free(shell: list[str], tmp_path: Path) ->
     dead = f"{own}0 {SINCE}\n999999999:7 {SINCE}\n"
     queue.write_text(f"{dead}{own} {SINCE}\n")
     assert take(shell, tmp_path) == [("locked", own, SINCE)]
-    # A taker that was refused says so, and stands in nobody's way.
+    # A taker that was refused adds the line `left`, and does not block other takers.
     assert queue.read_text().startswith(f"{dead}{own} {SINCE}\n")
     queue.write_text(f"{dead}{own} {SINCE}\n999999999:8 {SINCE}\nleft {own}\nleft 999999999:8\n")
     assert take(shell, tmp_path) == [("got",)]
-    # One that has left may have come again.
+    # A process that has left may have asked again.
     queue.write_text(f"{own} {SINCE}\nleft {own}\n{own} later\n")
     assert take(shell, tmp_path) == [("locked", own, "later")]
-    # Half a line, of a process that died over it, or of a full disk.
+    # Half a line, of a process that died while it wrote, or of a full disk.
     queue.write_text(f"{dead}12")
     assert take(shell, tmp_path) == [("got",)]
 
@@ -182,7 +182,7 @@ def test_a_killed_process_that_was_not_waited_for_holds_nothing(shell: list[str]
 
 @each_shell
 def test_the_folder_that_was_the_lock_before(shell: list[str], tmp_path: Path) -> None:
-    """A provision from before the queue is respected, and respects this one."""
+    """The run of an earlier provision, whose lock is a folder, is respected, and respects this one."""
     own, lock = identity(os.getpid()), tmp_path / "lock"
     lock.mkdir()
     (lock / "owner").write_text(f"{own} {SINCE}\n")
@@ -190,7 +190,7 @@ def test_the_folder_that_was_the_lock_before(shell: list[str], tmp_path: Path) -
     assert ((lock / "owner").read_text(), (tmp_path / "queue").read_text()) == (f"{own} {SINCE}\n", "")
     (lock / "owner").write_text(f"{own}0 {SINCE}\n")
     assert take(shell, tmp_path) == [("got",)]
-    lock.mkdir()  # taken by one that died before it could sign
+    lock.mkdir()  # taken by a process that died before it wrote the owner
     assert take(shell, tmp_path, 'IFS=" " read -r owner _ <"$run_lock/owner"; emit owner "$((${owner%:*} == $$))"') == [
         ("got",),
         ("owner", "1"),
@@ -200,14 +200,14 @@ def test_the_folder_that_was_the_lock_before(shell: list[str], tmp_path: Path) -
 
 @each_shell
 def test_a_run_gives_back_its_own_lock_alone(shell: list[str], tmp_path: Path) -> None:
-    """An older provision may have taken the folder over."""
+    """An older provision may have taken the folder."""
     other = f"{identity(os.getpid())} {SINCE}\n"
     assert take(shell, tmp_path, f"printf '%s' '{other}' >\"$run_lock/owner\"") == [("got",)]
     assert (tmp_path / "lock/owner").read_text() == other
 
 
 def history(folder: Path, count: int) -> Path:
-    """So many finished runs, and one that is at work and keeps more than a history may have."""
+    """``count`` finished runs, and an active run that keeps more than a history may have."""
     for number in range(count):
         one = folder / f"runs/20260101T0000{number:02}-finished"
         one.mkdir(parents=True)

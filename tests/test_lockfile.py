@@ -1,4 +1,4 @@
-"""The lock file: what it says, and what is wrong with one."""
+"""The lock file: its content, and the errors in a wrong one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_wrong_with_one(tmp_path: Path, text: str, message: str) -> None
 
 
 def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(project: Project) -> None:
-    """A lock of rocky-9 alone: before a host has said that it is one, its look must ask for the plugin."""
+    """A lock for rocky-9 alone: the look must ask for the plugin before it knows whether the host is a rocky-9."""
     project.write("playbooks/site.lock.yml", "rocky-9:\n  docker-ce: 3:28.5.2-1.el9\n")
     project.spec("{engine: {}}")
     loaded = project.load()
@@ -77,7 +77,7 @@ def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(projec
     ],
 )
 def test_what_a_host_reported_wrongly_is_not_written(tmp_path: Path, platform: str, name: str, version: str) -> None:
-    """What a canary reports as its versions is put into a file that the fleet follows."""
+    """The versions that a canary reports are written into a file that the fleet follows."""
     path = tmp_path / "site.lock.yml"
     lockfile.write(path, {"debian-13": {"docker-ce": "1"}}, "web1")
     before = path.read_bytes()

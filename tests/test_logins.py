@@ -1,4 +1,5 @@
-"""Logins over both transports, to an SSH server in this process: what is proven, what is asked, and what is told."""
+"""Logins over both transports, to an SSH server in this process: what is proven, what the operator is asked, and the
+errors."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no
 
 
 class Guarded(Sshd):
-    """Takes one key, and then (or instead) a password or a code."""
+    """A server that accepts one key, and then (or instead) a password or a code."""
 
     def __init__(self, methods: list[str], key: bytes = b"", shell: str = "/bin/sh") -> None:
         super().__init__({}, shell)
@@ -80,7 +81,7 @@ class Guarded(Sshd):
 
 @pytest.fixture
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration without anything of the developer's."""
+    """A configuration without the developer's own settings."""
     (tmp_path / "config").write_text("Host *\n  IdentityFile none\n  GSSAPIAuthentication no\n")
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     known_hosts.read.cache_clear()
@@ -112,7 +113,7 @@ def ways() -> Iterator[Callable[[bool], Transport]]:
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> list[str]:
-    """What the operator is asked."""
+    """The questions to the operator."""
     asked: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -242,14 +243,14 @@ def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transp
             cut(connection)
 
         threading.Thread(target=end).start()
-        # Killed, so there is no exit status.
+        # The process is killed, so there is no exit status.
         assert execute(connection, one, f"{FRAME}sleep 3600\n", soon(), lambda frame: begun.set()).status is None
 
 
 def test_a_shell_that_does_not_start_is_given_up(
     clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To openssh the start of the shell is the last part of a login."""
+    """For the openssh transport, the start of the shell is the last part of a login."""
     key, shell = keygen(clean / "key"), clean / "shell"
     shell.write_text("#!/bin/sh\nexec sleep 3600\n")
     shell.chmod(0o755)
@@ -276,7 +277,7 @@ def test_a_shell_that_does_not_start_is_given_up(
 def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(clean: Path, ways: Callable[..., Transport]) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
-        jump = ("-J", "ops@127.0.0.1:1")  # nobody listens there
+        jump = ("-J", "ops@127.0.0.1:1")  # nothing listens on this port
         one = login(clean, port, known, key_file=key, transport="openssh", ssh_behind=jump)
         with pytest.raises(HostError, match=r"127\.0\.0\.1 port 1: Connection refused") as caught:
             ways().open(Host("web", (), one), soon())
@@ -383,7 +384,7 @@ def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> Non
 
 
 def test_a_proxy_command_is_a_socket() -> None:
-    """Nothing blocks behind 64 KiB, its end is noticed, and what it says is kept."""
+    """More than 64 KiB do not block it, its end is noticed, and its error output is kept."""
     size = 1024 * 1024
     proxy = ProxyCommand("sh -c 'head -c 200000 /dev/zero >&2; echo its reason >&2; exec cat'")
     threading.Thread(target=lambda: proxy.sendall(bytes(size))).start()

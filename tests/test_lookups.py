@@ -1,4 +1,4 @@
-"""Ansible's lookups and filters in templates: what they give, what is refused by its name, what it may cost."""
+"""Ansible's lookups and filters in templates: their results, which of them are refused by name, and their limits."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_quantifiers_are_counted(pattern: str, count: int) -> None:
 
 
 def test_an_expression_costs_what_it_may_take(value: Any) -> None:
-    """Each quantifier multiplies the ways to divide the text: many over a long text are too many steps."""
+    """Each quantifier multiplies the ways to divide the text: several of them over a long text need too many steps."""
     assert value("{{ x | regex_replace('^(.*)-(.*)$', '\\\\2') }}") == "12"
     with pytest.raises(SpecError, match="the template takes more than 1,000,000 steps"):
         value("{{ ('a' * 5000) | regex_search('a*a*a*b') }}")

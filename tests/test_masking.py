@@ -1,4 +1,4 @@
-"""What programs print is searched for secrets, in whichever form: by provision, and by the host before it writes."""
+"""The output of programs is searched for secrets, in each form: by provision, and by the host before it writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _b64(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
 
 
-#: What a program may make of a value.
+#: The forms that a program may make of a value.
 FORMS: dict[str, Callable[[str], str]] = {
     "itself": str,
     "json": lambda value: json.dumps(value)[1:-1],
@@ -112,7 +112,7 @@ def test_a_failure_is_masked_whatever_it_was_made_of(known: Callable[..., str]) 
 
     class Run(HostRun):
         def __init__(self) -> None:
-            """Of no host."""
+            """A run without a host."""
 
         def _end(self, status: str, failure: Failure | None = None, reason: str = "") -> None:
             ended.append(failure)
@@ -160,8 +160,8 @@ def test_a_host_masks_each_line_of_a_key(shell: list[str]) -> None:
 @each_shell
 @pytest.mark.parametrize("before", [0, 1, 40, 7980, 7990, 8000, 15950, 15990, 16000, 16010, 30000])
 def test_no_half_of_a_secret_is_left_where_output_is_cut(shell: list[str], before: int, tmp_path: Path) -> None:
-    """The last 8000 bytes are kept; a value may stand across the place where they begin, as text may be masked before
-    it and make them begin elsewhere."""
+    """The last 8000 bytes are kept. A value may cross the place where they begin, because text before it may be masked,
+    which moves that place."""
     value = "0123456789abcdefghijklmnopqrstuvwxyz"
     log = tmp_path / "log"
     for filler in ("x" * 79 + "\n", f"{value * 2}\n", "y" * 9000 + "\n"):
@@ -179,7 +179,7 @@ def test_no_half_of_a_secret_is_left_where_output_is_cut(shell: list[str], befor
 
 @each_shell
 def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
-    """As a job runs it: what the step printed, what was printed outside of steps, and a note."""
+    """As a job runs it: the output of the step, the output outside of steps, and a note."""
     script = f"""
         run_home={quote(str(tmp_path))} run_folder={quote(str(tmp_path / "run"))}
         run=$run_home/r
@@ -209,7 +209,8 @@ def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
 @each_shell
 @pytest.mark.parametrize("private", ["yes", ""])
 def test_an_undo_apart_from_the_job(shell: list[str], private: str, tmp_path: Path) -> None:
-    """The timer's: the secrets went with the job, so what it prints is kept only where there were none."""
+    """A rollback by the timer. The secrets were removed with the job, so its output is kept only for a run without
+    secrets."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r/before").write_text("file 1 /etc/x\nend - -\n")
     script = f"""
@@ -266,7 +267,8 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
 
 
 def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> None:
-    """Also a secret that none of its steps needs, for an earlier run has brought it; in no word of a program."""
+    """A job also gets a secret that none of its steps needs, because an earlier run may have put it on the host. No
+    argument of a program has a secret."""
     on = platform("debian", "13", "trixie")
     assert on is not None
     one, two = known("value-number-one", "one"), known("value-number-two", "two")
@@ -289,7 +291,7 @@ def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> No
 
 
 def test_an_assertion_that_shows_a_secret_is_masked(known: Callable[..., str], tmp_path: Path) -> None:
-    """In the check's message, and in pytest's own JUnit."""
+    """Masked in the check's message, and in pytest's own JUnit."""
     from provision.verify.plugin import Check, Plugin
 
     token = known(VALUE)

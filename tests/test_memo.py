@@ -1,4 +1,4 @@
-"""What is computed once for all threads, and what a run's hosts publish for each other."""
+"""Values that are computed once for all threads, and values that hosts of a run publish for each other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_threads_that_ask_at_once_wait_for_the_first() -> None:
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(memo.of, ("x",), slow) for _ in range(4)]
         assert began.wait(60)
-        # Another key is not held up.
+        # Another key does not wait.
         assert memo.of(("y",), lambda: 8) == 8
         finish.set()
         assert [one.result(60) for one in asked] == [7] * 4

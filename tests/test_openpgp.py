@@ -1,4 +1,5 @@
-"""Fingerprints as gpg tells them: recorded with gpg 2.2 (``gpg --with-colons --list-keys``) from keys it made."""
+"""Fingerprints as gpg prints them: recorded with gpg 2.2 (``gpg --with-colons --list-keys``) from keys that gpg
+made."""
 
 from __future__ import annotations
 

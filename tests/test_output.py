@@ -1,4 +1,5 @@
-"""Output that cannot be written changes no exit code that says what hosts became, and makes no traceback."""
+"""Output that cannot be written does not change an exit code that reports the state of hosts, and causes no
+traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ APPLY = ("apply", "--yes", "--plain", "--connect-timeout", "5")
 
 @pytest.fixture
 def unreachable(project: Project) -> Project:
-    """A host on whose port nothing listens: a run over it ends with 3."""
+    """A host on whose port no process listens: a run over it ends with 3."""
     host = "{ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: root}"
     project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {host}}}}}\n")
     project.spec("packages: [curl]")
@@ -23,7 +24,7 @@ def unreachable(project: Project) -> Project:
 
 
 def run(project: Project, redirection: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command by a shell, with what it does to the descriptors."""
+    """Run the command by a shell, with redirections of its descriptors."""
     command = f'"$0" -m provision "$@" {redirection}'
     return subprocess.run(
         ["sh", "-c", command, sys.executable, *words],
@@ -57,7 +58,7 @@ def test_a_run_ends_as_its_hosts_did(unreachable: Project, redirection: str, why
 
 
 def test_a_reader_that_ends_early_leaves_the_exit_code(unreachable: Project) -> None:
-    """``provision apply | head``: the exit code of the command itself, which the pipeline does not give."""
+    """``provision apply | head``: the exit code of the command itself, which the pipeline hides."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -102,7 +103,7 @@ def test_a_report_that_can_be_written_leaves_nothing_next_to_it(unreachable: Pro
 
 
 def test_a_project_that_cannot_be_written_is_refused_first(unreachable: Project) -> None:
-    """A file in the way stands for a file system that is read-only, which root has no other way to have."""
+    """A file in place of the folder stands for a read-only file system: root can write everywhere else."""
     unreachable.write("playbooks/.provision", "")
     done = run(unreachable, "", *APPLY)
     assert (done.returncode, done.stdout) == (1, "")

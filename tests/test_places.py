@@ -1,4 +1,4 @@
-"""Writes below directories in which an account other than root can change names: while that account swaps them, no
+"""Writes below directories in which an account other than root can change names. While that account swaps names, no
 write and no read leaves the directory. With the programs of coreutils and those of busybox."""
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ PROGRAMS = ["stat", "mv", "rm", "ln", "mkdir", "rmdir", "chown", "chmod", "cp", 
 PROGRAMS += ["cat", "df", "tail", "mkfifo", "sha256sum"]
 each_userland = pytest.mark.parametrize("userland", ["coreutils", "busybox"])
 LINKED = "has 2 names (hard links): the others keep the old content, and a rollback restores a file of its own"
-#: So many times each function meets the attacker.
+#: How often each function runs against the attacker.
 ROUNDS = 15
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """``home`` is the attacker's, ``victim`` root's; the attacker reaches both."""
+    """``home`` is the attacker's, ``victim`` root's. The attacker can reach both."""
     base = Path(tempfile.mkdtemp(prefix="provision-place-"))
     base.chmod(0o755)
     (base / "home").mkdir()
@@ -53,7 +53,7 @@ def place() -> Iterator[Path]:
 
 
 def state(folder: Path) -> list[tuple[str, int, int, str]]:
-    """All that is in a directory, and the directory: names, modes, owners, contents."""
+    """The directory and its whole content: names, modes, owners, contents."""
     found = [folder, *sorted(folder.rglob("*"))]
     return [
         (str(one), one.lstat().st_mode, one.lstat().st_uid, one.read_text() if one.is_file() else "") for one in found
@@ -61,7 +61,7 @@ def state(folder: Path) -> list[tuple[str, int, int, str]]:
 
 
 def busybox(base: Path, userland: str) -> Path:
-    """A directory that comes first on PATH: busybox's programs, or nothing."""
+    """A directory that comes first on PATH: with busybox's programs, or empty."""
     folder = base / "bin"
     folder.mkdir(exist_ok=True)
     for name in PROGRAMS if userland == "busybox" else ():
@@ -71,7 +71,7 @@ def busybox(base: Path, userland: str) -> Path:
 
 
 def changes(base: Path, lines: str, userland: str = "coreutils", shell: list[str] | None = None) -> str:
-    """Run functions that change, and return what they printed on standard error."""
+    """Run functions that change files, and return their standard error."""
     head = f"run_home={base}/run/runs run_written={base}/run/written run_folder={base}/run run={base}/run/runs/one\n"
     head += 'mkdir -p "$run"; : >"$run/job"; : >"$run/noise"; emit_to=output run_noise=$run/noise\n'
     _, done = run(
@@ -93,7 +93,8 @@ def attack() -> Iterator[list[subprocess.Popen[bytes]]]:
         one.wait()
 
 
-#: Swap what is at a name, again and again: for each (name, link) what is there goes away and the link comes, and back.
+#: Swap what is at a name, again and again: for each (name, link) remove the entry, make the link, and restore the
+#: entry.
 _SWAP = """
 import os, sys, itertools
 os.chdir(sys.argv[1])
@@ -121,7 +122,7 @@ def swapping(attack: list[subprocess.Popen[bytes]], home: Path, *pairs: str) -> 
 
 
 def rounds(*words: str) -> str:
-    """The function as a step runs it; the attacker may make it fail, which is no harm."""
+    """The function as a step runs it. The attacker may make the function fail, which does no harm."""
     line = " ".join(quote(word) for word in words)
     return f"n=0\nwhile [ $n -lt {ROUNDS} ]; do\nn=$((n + 1))\n(\nset -eu\nexec 3>&-\n{line}\n)\ndone"
 
@@ -171,7 +172,7 @@ def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
 def test_neither_keeping_nor_restoring_follows_a_swapped_name(
     place: Path, attack: list[subprocess.Popen[bytes]], shell: list[str], userland: str
 ) -> None:
-    """root's file behind the link is never read into the record, nor handed out from there."""
+    """root's file behind the link is never read into the record, nor printed from there."""
     before = state(place / "victim")
     path = place / "home" / "app.conf"
     path.write_text("theirs\n")
@@ -200,7 +201,7 @@ def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_follo
 ) -> None:
     (place / "home" / "etc").symlink_to("../victim")
     os.chown(place / "home" / "etc", NOBODY, NOBODY, follow_symlinks=False)
-    inside = Path("/var/lib") / place.name  # only root writes from / to there
+    inside = Path("/var/lib") / place.name  # only root can write in each directory from / to it
     inside.mkdir()
     try:
         (inside / "real").mkdir()
@@ -232,7 +233,7 @@ def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_follo
 @each_shell
 @each_userland
 def test_a_directory_or_file_of_roots_is_never_given_away(place: Path, shell: list[str], userland: str) -> None:
-    """Where another account can change names, a name may stand for anything that it could rename or link to."""
+    """Where another account can change names, a name may lead to any file that the account can rename or link to."""
     (place / "home" / "backup").mkdir(mode=0o700)
     (place / "home" / "list").mkdir(mode=0o700)
     os.chown(place / "home" / "list", NOBODY, NOBODY)
@@ -255,7 +256,7 @@ def test_a_directory_or_file_of_roots_is_never_given_away(place: Path, shell: li
 
 
 def cycle(path: Path, change: str) -> str:
-    """Keep a path, change it, and undo that."""
+    """Keep a path, change it, and roll back."""
     return f'keep file {path} ""\n(\nset -eu\n{change}\n)\nundo_failed=\nundo_each "file 1 {path}$nl"'
 
 
@@ -332,7 +333,8 @@ def test_extended_attributes_and_acls_are_restored_and_their_loss_is_reported(
             shutil.rmtree(folder)
 
 
-#: The same for new files, with read and write for NOBODY: user::rwx, user:65534:rwx, group::rwx, mask::rwx, other::---.
+#: The same for new files, with read and write for the user nobody: user::rwx, user:65534:rwx, group::rwx, mask::rwx,
+#: other::---.
 DEFAULT_ACL = bytes.fromhex("0200000001000700ffffffff02000700feff000004000700ffffffff10000700ffffffff20000000ffffffff")
 
 
@@ -464,7 +466,7 @@ def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
     assert (place / "home" / "sub" / ".provision.new").exists()
     changes(place, 'sweep "$run"', userland, shell)
     assert [one.name for one in place.joinpath("home").rglob("*")] == ["sub"]
-    # What is another account's is not provision's to remove, and is no way out either.
+    # provision does not remove another account's file, and does not follow a link there either.
     (place / "home" / ".provision.new").mkdir()
     (place / "home" / ".provision.new" / "theirs").write_text("x")
     os.chown(place / "home" / ".provision.new", NOBODY, NOBODY)

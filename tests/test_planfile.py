@@ -1,4 +1,4 @@
-"""Plans as files: the same after reading, readable by their owner, and signed by whom they should be."""
+"""Plans as files: unchanged after reading, readable by their owner only, and signed by an allowed signer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
 SALT = Salt("5a17", stored=True)
-#: What stood in the file is no UTF-8.
+#: The old content of the file is not UTF-8.
 CHANGE = Change(
     "file:/etc/x",
     Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
@@ -106,7 +106,7 @@ def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:
         signing.signer(plan, data, tmp_path / "none")
     with pytest.raises(UsageError, match="is not of these bytes"):
         signing.signer(plan, data.replace(b"ours", b"evil"), allowed(tmp_path, ours))
-    # A signature for something else, by the right one, is none either.
+    # A signature by an allowed key, but for another purpose, is invalid too.
     signing.signature(plan).unlink()
     subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", ours, "-n", "file", plan], check=True, capture_output=True)
     with pytest.raises(UsageError, match="is not of these bytes"):

@@ -1,4 +1,4 @@
-"""Frames: whatever a host sends, in whatever pieces it comes."""
+"""Frames: any data that a host may send, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provision.remote.protocol import BEGIN, NOISE, Frames, Seen, TooMuch, WireE
 
 
 def encode(*frames: tuple[str, ...]) -> bytes:
-    """What `emit` of prelude.sh sends."""
+    """The frame that `emit` of prelude.sh sends."""
     parts = []
     for frame in frames:
         fields = [field.encode() for field in frame]
@@ -95,7 +95,7 @@ def lines_run(work: Callable[[], object]) -> int:
 
 
 def test_a_frame_of_many_fields_costs_as_much_in_small_pieces_for_each_field() -> None:
-    """Fields that have come are not decoded again with each piece."""
+    """Fields that have arrived are not decoded again with each piece."""
 
     def cost(fields: int) -> float:
         data, decoder = encode(("x" * 10,) * fields), Frames()
@@ -106,7 +106,7 @@ def test_a_frame_of_many_fields_costs_as_much_in_small_pieces_for_each_field() -
 
 
 class Counted(bytearray):
-    """Counts the bytes that are copied into it, out of it, or searched."""
+    """A bytearray that counts the bytes that are copied into it, out of it, or searched."""
 
     work = 0
 
@@ -135,7 +135,7 @@ def test_an_answer_of_32_mib_is_copied_twice_and_searched_no_more(fields: int, m
     for start in range(0, len(data), 32_768):
         (*found,) = decoder.feed(data[start : start + 32_768])
     assert len(found) == 1
-    # Once into the buffer, once out of it; and some digits for each field and piece.
+    # Once into the buffer, once out of it, and a few digits for each field and piece.
     assert size <= Counted.work < 2.1 * size
 
 

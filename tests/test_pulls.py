@@ -1,4 +1,4 @@
-"""How many hosts pull at once: the bound holds whatever the order, and nobody waits for somebody who waits."""
+"""How many hosts pull at once: the limit holds for each order, and no host waits for another host that also waits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_bound_holds(project: Project) -> None:
     names = ["a.example:5000/x:1", "b.example:5000/y:1"]
 
     def host(seed: int) -> None:
-        # Of one registry or both, in either order.
+        # From one registry or from both, in either order.
         images = (names, names[::-1], names[:1], names[1:])[seed % 4]
         with pulls.held(config, plan(*images)) as pulling:
             for image in images:

@@ -1,4 +1,4 @@
-"""What a registry's host, and those who use it, are given: worked out offline."""
+"""The files of a registry's host and of the hosts that use the registry, computed offline."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ engine: {registries: {"reg.example:5000": {authority: lab}}}
 """
     with pytest.raises(SpecError, match="there is no authority lab"):
         files(project, spec)
-    # What apply does first.
+    # The first action of apply.
     from provision.project.host_config import context, declare
     from provision.project.playbook import load_playbook
 

@@ -1,4 +1,4 @@
-"""How the lab's tests and the bench read from a registry's log who pulled when."""
+"""How the lab's tests and the bench read from a registry's log which host pulled when."""
 
 from __future__ import annotations
 

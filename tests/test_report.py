@@ -1,4 +1,5 @@
-"""A run's page, without a browser: what is in it, and what never is. And what others are told of a run."""
+"""A run's page, without a browser: its content, and what it never contains. And the reports of a run to other
+programs."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def test_a_run_that_broke_off_has_a_page_too(playbook: Path) -> None:
     assert found.lanes[0].spans[-1].outcome == "open"
     assert found.counts == {"no end": 9}
     assert "This run broke off" in page(found.run)
-    # One of a version that wrote no times and no titles.
+    # A journal of a version that wrote no times and no titles.
     journal.write_text(
         re.sub(r', "(at|title)": ([0-9.]+|"[^"]*")|, "(un)?done_titles": \[[^]]*\]', "", "\n".join(lines)) + "\n"
     )
@@ -161,7 +162,7 @@ def test_junit_of_a_run(tmp_path: Path) -> None:
     junit = Junit(tmp_path / "junit.xml")
     for event in ENDS:
         junit(event)
-    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - our own
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - provision's own
     assert {key: suite.get(key) for key in ("tests", "failures", "skipped")} == {
         "tests": "3",
         "failures": "1",
@@ -176,7 +177,7 @@ def test_junit_of_a_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
-    """An address that takes what it is told; answers with the next of the statuses, or 204."""
+    """A server that accepts what it receives. It answers with the next of the statuses, or 204."""
     got: list[dict[str, object]] = []
     statuses: list[int] = []
 
@@ -187,7 +188,7 @@ def receiver() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -207,7 +208,7 @@ def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[in
     assert [one["event"] for one in got] == ["run.begin", "wave.done", "rollout.stopped", "run.done"]
     assert {one["run"] for one in got} == {RUN}
     assert warned == ["provision: the webhook did not take wave.done: status 500"]
-    # One that is away costs warnings, and tells its address to nobody.
+    # An unreachable webhook causes warnings, which do not contain its address.
     warned.clear()
     webhook = Webhook("http://127.0.0.1:9/token", {"run": RUN}, warned.append)
     webhook(ENDS[0])
@@ -218,7 +219,7 @@ def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[in
 
 @pytest.fixture
 def liar() -> Iterator[tuple[str, list[bytes]]]:
-    """An address that takes every delivery, and answers the first with what is no HTTP."""
+    """A server that accepts every delivery, and answers the first one with text that is not HTTP."""
     got: list[bytes] = []
     server = socket.create_server(("127.0.0.1", 0))
     answers = [b"\x1b]0;owned\x07 garbage\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"]
@@ -263,7 +264,7 @@ def test_a_url_that_is_none_is_not_repeated(
     assert caught.value.code == 1
     monkeypatch.setenv("PROVISION_WEBHOOK", url)
     assert main(words) == 1
-    # And where a reporter is given one all the same.
+    # The same for a reporter that gets such an address in spite of that.
     warned: list[str] = []
     webhook = Webhook(url, {"run": RUN}, warned.append)
     webhook(ENDS[0])

@@ -1,4 +1,5 @@
-"""What templates can do: nothing to the controller, nothing to a secret's characters, and no more than fits."""
+"""Limits of templates: they can't change the controller or work on a secret's characters, and their size and steps are
+bounded."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scope:
-    """Variables with a secret: alone, in a list, in a mapping, in text; and a second one."""
+    """Variables with a secret: alone, in a list, in a mapping, in text. And a second secret."""
     monkeypatch.setenv("HUSH", VALUE)
     here = Where(tmp_path / "vars.yml", 7)
     token = Unsafe(secret.declare("db_password", {"env": "HUSH"}, here))
@@ -69,8 +70,8 @@ def both(scope: Scope, folder: Path, text: str) -> list[str]:
 
 
 def refused(scope: Scope, folder: Path, text: str, line: int = 2) -> str:
-    """The messages of both, which must be errors with file and line. ``line`` is the template file's: 2, where the text
-    stands, but for what jinja2 gives no line of its own."""
+    """The messages of both, which must be errors with file and line. ``line`` is the template file's: 2, the line of
+    the text, except where jinja2 gives no line."""
     said = []
     where = Where(folder / "site.yml", 3)
     with pytest.raises(SpecError) as caught:
@@ -153,7 +154,7 @@ def test_tojson_of_a_secret_is_json_of_its_value(scope: Scope, tmp_path: Path) -
 
 
 def test_a_made_secret_is_the_same_each_time(scope: Scope, tmp_path: Path) -> None:
-    """Plans compare: a file whose text differed from look to look would never be up to date."""
+    """Plans compare values: a file whose text differed from look to look would never be up to date."""
     text = "{{ secret | b64encode }} {{ url | b64encode }} {{ secret | quote }}"
     assert len(set(both(scope, tmp_path, text) + both(scope, tmp_path, text))) == 1
     assert len(set(both(scope, tmp_path, text)[0].split())) == 3
@@ -303,7 +304,7 @@ def test_what_looks_at_a_secret_is_refused(scope: Scope, tmp_path: Path, text: s
     ],
 )
 def test_what_is_no_data_is_not_written_as_text(scope: Scope, tmp_path: Path, text: str) -> None:
-    """Python's form of it would have the token in it, with quotation marks around it."""
+    """Python's form of the value would contain the token, with quotation marks around it."""
     assert refused(scope, tmp_path, text).count("cannot be written as text") == 2
 
 
@@ -343,7 +344,7 @@ def test_an_unknown_token_is_refused(scope: Scope, tmp_path: Path, text: str) ->
 
 
 def test_a_token_in_a_file_is_refused(project: Project) -> None:
-    """One that was copied from a plan, say: it is a secret of another run."""
+    """For example a token that was copied from a plan: it is a secret of another run."""
     project.spec('files: {/etc/x: {content: "«secret:db:0a1b2c3d»"}}')
     with pytest.raises(SpecError) as caught:
         project.load()
@@ -405,7 +406,7 @@ ESCAPES = [
 @pytest.mark.parametrize("text", ESCAPES)
 @pytest.mark.parametrize("place", ["value", "key", "variable", "login", "template", "own"])
 def test_no_template_gets_out(project: Project, text: str, place: str) -> None:
-    """As `provision lint` meets it, in each place where a template may stand."""
+    """As `provision lint` reads it, in each place where a template may be."""
     proof = project.folder / "proof"
     text = text.replace("cmd", f"'touch {proof}'")
     literal = json.dumps(text)
@@ -526,7 +527,7 @@ def test_a_mapping_may_have_a_key_of_any_name(scope: Scope, tmp_path: Path) -> N
 
 
 def test_a_filter_that_comes_to_a_list_is_a_list(scope: Scope) -> None:
-    """It was an iterator: empty at its second use, and its errors had no place."""
+    """The result was an iterator: empty at its second use, and with errors that had no place."""
     scope.raw["big"] = "{{ ['a', 'b'] | map('upper') }}"
     assert scope.render("{{ big }}") == ["A", "B"]
     assert scope.render("{{ big }}") == ["A", "B"]

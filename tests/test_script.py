@@ -1,4 +1,4 @@
-"""A job's script has every function that it may call on the host, whichever way the host makes it take."""
+"""A job's script has every function that it may call on a host, on every path through the script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.conftest import Project
 from tests.test_cases import CASES, frames
 
 _DEFINITION = re.compile(r"^([a-z]+(?:_[a-z]+)+)\(\)", re.MULTILINE)
-#: Every function of the project's shell files whose name can be no word of a sentence.
+#: Every function of the project's shell files whose name can't be a word of a sentence.
 _FUNCTIONS = {name for file in SH.rglob("*.sh") for name in _DEFINITION.findall(file.read_text())}
 
 
@@ -59,7 +59,7 @@ def test_a_missing_function_is_noticed() -> None:
 
 
 def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None:
-    """What only some jobs need is not sent to all hosts."""
+    """Functions that only some jobs need are not sent to all hosts."""
     case = yaml.safe_load((Path(__file__).parent / "cases/sysctl.yml").read_text())[
         "absent from the kernel and from the boot"
     ]
@@ -72,7 +72,7 @@ def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None
     ("name", "disturbed"), [("docker-ce", True), ("containerd.io", True), ("docker.io", True), ("tree", False)]
 )
 def test_a_package_that_restarts_the_engine_is_followed_by_its_health(name: str, disturbed: bool) -> None:
-    """A package's own scripts restart dockerd, without a step of the plan for it."""
+    """A package's own scripts restart dockerd, without a step in the plan."""
     on = platform("debian", "13", "trixie")
     assert on is not None
     packages, drift = Packages({name: "2"}), Drift({name: "2"}, {name: "1"}, (name,))
@@ -82,5 +82,5 @@ def test_a_package_that_restarts_the_engine_is_followed_by_its_health(name: str,
     text = job_script(job, (), {})
     assert job.disturbs_engine is disturbed
     assert ("\nkeep_containers\n" in text, "\nhealth 0\n" in text) == (disturbed, disturbed)
-    # What a new version of it brings to its data-root is undone too.
+    # What a new version of the package writes to its data-root is rolled back too.
     assert ("store /srv/docker" in text) is disturbed

@@ -1,4 +1,4 @@
-"""Secrets: read from where they are, and shown nowhere."""
+"""Secrets: read from their sources, and never shown."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_plans_do_not_have_it(
 
 
 def test_a_file_with_a_carriage_return_keeps_it(tmp_path: Path) -> None:
-    """Only the end of the last line is none of the value."""
+    """Only the end of the last line is not part of the value."""
     for content, value in ((b"a\r\nb\rc\n", "a\r\nb\rc"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"a", "a")):
         secret._KNOWN.clear()
         (tmp_path / "plain").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Which values of a spec accept a secret: those that are marked, and they keep it. Every value is tried."""
+"""The values of a spec that accept a secret: only those that are marked, and they keep it. Every value is tried."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def token() -> str:
 
 
 def nested(path: str, value: Any, name: str = "name", at: int | None = None) -> Any:
-    """Data with ``value`` at a path; the key that stands for the ``at``-th star is ``value`` itself."""
+    """Data with ``value`` at a path. The key for the ``at``-th star is ``value`` itself."""
     data = "x" if at is not None else value
     parts = path.split(".")
     stars = [index for index, part in enumerate(parts) if part == "*"]
@@ -72,7 +72,8 @@ def shown(path: str, name: str = "name") -> str:
 
 @pytest.mark.parametrize(("model", "path", "marked"), PLACES)
 def test_a_value_that_is_not_marked_refuses_a_secret(model: Any, path: str, marked: bool) -> None:
-    """Alone, and as a part of a text. A marked one may be refused for something else, never for being a secret."""
+    """Alone, and as a part of a text. A marked value may be refused for another reason, but never because it is a
+    secret."""
     for text in (token(), f"a {token()} b"):
         try:
             validate(model, nested(path, text))
@@ -161,7 +162,7 @@ def test_names_and_ways_to_a_host_refuse_a_secret(project: Project, file: str, t
 
 
 def test_a_template_for_an_open_file_refuses_a_secret(project: Project) -> None:
-    """A custom template goes in the place of one that provision ships; plans would show what it makes."""
+    """A custom template replaces one that provision ships, and plans would show its result."""
     project.write("inventory/group_vars/docker.yml", "pw: !secret {env: HUSH}\n")
     project.write("playbooks/templates/apt/docker.sources.j2", "URIs: https://me:{{ pw }}@mirror\n")
     project.spec("engine: {}")
@@ -169,7 +170,7 @@ def test_a_template_for_an_open_file_refuses_a_secret(project: Project) -> None:
         project.load()
 
 
-#: Each marked value, with a secret in it; what must be declared besides.
+#: Each marked value, with a secret in it, and with what else must be declared.
 GIVEN = {
     "files.*.content": {"files": {"/etc/x": {"content": "password {{ pw }}\n", "mode": "0600"}}},
     "engine.proxy.http": {"engine": {"proxy": {"http": "http://me:{{ pw }}@proxy:3128"}}},
@@ -189,8 +190,8 @@ GIVEN = {
     "compose.*.content": {"compose": {"shop": {"content": "services: {web: {image: app, command: '{{ pw }}'}}\n"}}},
     "compose.*.environment.*": {"compose": {"shop": {"content": "{}", "environment": {"PASSWORD": "{{ pw }} x"}}}},
 }
-#: Functions of a job that may be given a secret, and which of their words: ``put_file`` writes it (its own test runs it
-#: with every kind of content), ``container_put`` hands it to docker by a file (test_shell_docker.py).
+#: Functions of a job that may receive a secret in their arguments. ``put_file`` writes it (its own test runs it with
+#: every kind of content), ``container_put`` passes it to docker in a file (test_shell_docker.py).
 CARRIERS = {"put_file", "container_put"}
 
 
@@ -199,7 +200,7 @@ def test_every_marked_value_is_tried_below() -> None:
 
 
 def bare(project: Project) -> Iterator[tuple[Change, tuple[Call, ...]]]:
-    """All changes on a host that has nothing, with what is looked at."""
+    """All changes on a host that has nothing, with their looks."""
     loaded = project.load()
     on = platform("debian", "13", "trixie")
     assert on is not None
@@ -208,7 +209,7 @@ def bare(project: Project) -> Iterator[tuple[Change, tuple[Call, ...]]]:
         seen: State = {}
         try:
             calls = tuple(resource.fix(Drift(want, seen, tuple(want))))
-        except KeyError:  # one that is always seen: a live setting, say
+        except KeyError:  # a resource that is always there: a live setting, for example
             calls = ()
         yield Change(resource.id, Drift(want, seen, tuple(want)), calls), tuple(resource.look())
 

@@ -18,7 +18,7 @@ from provision.transport.shell import Shell
 from provision.transport.ssh import HostError
 from tests.sshd import Sshd, connected
 
-#: As sudo does it (sudo(8), -S): a line is read for each try, there are three, and each is counted.
+#: As sudo works (sudo(8), -S): it reads a line for each attempt, allows three attempts, and each is counted.
 SUDO = """#!/bin/sh
 while [ "$1" != -- ]; do
     case $1 in -p) prompt=$2; shift ;; -n) echo "sudo: a password is required" >&2; exit 1 ;; esac
@@ -65,7 +65,7 @@ exec "$@"
 """
 FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
 LIMIT = 1024 * 1024
-#: More than the limit, and without end.
+#: More than the limit, and endless.
 ENDLESS = "cat /dev/zero"
 
 
@@ -145,7 +145,7 @@ def test_a_wrong_password_is_tried_once_by_su(host: Connection, sudo: Path) -> N
 
 
 def test_su_that_asks_is_sent_no_script(host: Connection, sudo: Path) -> None:
-    """The script's first line would be the password."""
+    """Otherwise the script's first line would be read as the password."""
     one = Login("host", become=True, become_method="su")
     with pytest.raises(HostError, match="su asks for a password; give one with -K"):
         execute(host, one, FRAME, soon(), lambda frame: None)
@@ -207,7 +207,7 @@ def test_a_probe_without_end_is_cut_off_and_the_host_is_asked_no_more(host: Conn
 
 def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_provision(host: Connection) -> None:
     shell = Shell(host, login())
-    # A host knows the random mark when it has the command; it may say anything behind it.
+    # A host knows the random mark once it has the command, and may send any text after the mark.
     fake = 'for one in /proc/[0-9]*; do :; done; IFS= read -r line; set -- ${line##*echo }; echo "$1 x"; exec sleep 60'
     shell._channel = host.create_session()
     shell._channel.exec_command(f"exec /bin/sh -c '{fake}'")
@@ -229,7 +229,7 @@ def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_p
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],
 )
 def test_a_shell_that_does_not_run_the_script_is_told(tmp_path: Path, body: str, message: str) -> None:
-    """It was: the host's answer has no end."""
+    """In an earlier version the error was: the host's answer has no end."""
     shell = tmp_path / "shell"
     shell.write_text(f"#!/bin/sh\n{body}\n")
     shell.chmod(0o755)

@@ -1,4 +1,5 @@
-"""What goes to another machine: the same files there, or nothing; and no address that anybody could listen at."""
+"""What is sent to another machine: the same files must be there, or nothing is sent; and no address at which another
+user could listen."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def shard(project: Folder) -> Shard:
 
 
 def test_a_shard_can_travel(shard: Shard) -> None:
-    there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - our own
+    there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - the test's own
     assert there == shard
     assert [config.host.name for config in there.project.load(("web1",)).configs] == ["web1"]
 
@@ -75,7 +76,7 @@ def test_what_can_not_be_done_elsewhere(
 def test_no_secret_of_the_command_line_travels(
     project: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, extra: str
 ) -> None:
-    """Its token means nothing to a worker, which would deploy the token itself."""
+    """The token means nothing to a worker, which would deploy the token itself."""
     monkeypatch.setenv("HUSH", "hush-hush")
     monkeypatch.chdir(project.folder)
     project.write("more.yml", "a: !secret {env: HUSH}\n")
@@ -115,7 +116,7 @@ def test_addresses(tmp_path: Path) -> None:
     assert security.require_encryption
     for address, said in (
         (Address("tcp://10.0.0.1:8786"), "takes commands from every user who can reach it"),
-        # A port of the loopback is open to every user of the machine.
+        # Every user of the machine can open a port of the loopback.
         (Address("tcp://127.0.0.1:8786", **files), "takes commands from every user who can reach it"),
         (Address("tcp://localhost:8786"), "takes commands from every user"),
         (Address("tcp://[::1]:8786"), "takes commands from every user"),
@@ -129,7 +130,7 @@ def test_addresses(tmp_path: Path) -> None:
 
 
 class _Client:
-    """A cluster's client that knows what its workers answer."""
+    """A client of a cluster, with the answers of its workers."""
 
     def __init__(self, answers: dict[str, object]) -> None:
         self.answers, self.closed = answers, False

@@ -1,5 +1,5 @@
-"""The real shell functions, under dash, bash and busybox sh, on real files; commands that a test machine can't run
-for real are stubs that answer with recorded output."""
+"""The real shell functions, under dash, bash and busybox sh, on real files. Commands that a test machine can't run are
+stubs with recorded output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_words_arrive_as_they_are(shell: list[str], words: list[str]) -> None:
 
 @each_shell
 def test_the_logins_environment_is_not_obeyed(shell: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a docker command of a look nor one of a step may reach another daemon, or speak another format."""
+    """No docker command of a look or of a step may reach another daemon, or use another format."""
     poison = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "COMPOSE_FILE", "POSIXLY_CORRECT", "TMPDIR", "LANGUAGE")
     for name in poison:
         monkeypatch.setenv(name, "/poison")
@@ -88,7 +88,7 @@ def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: 
         ('echo "sync: ignoring all arguments" >&2', 0, ["-- F"]),
         # busybox without its SYNC_FANCY (coreutils/sync.c)
         ("[ $# = 0 ]", 0, ["-- F", "-- /", ""]),
-        # a disk that could not write it out
+        # a disk that can't be written
         ('[ "$*" != "-- F" ] || { echo "sync: Input/output error" >&2; exit 1; }', 1, ["-- F", "-- /"]),
     ],
     ids=["of one file", "old coreutils", "small busybox", "a broken disk"],
@@ -128,7 +128,8 @@ def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None
 
 @each_shell
 def test_the_folders_above_say_who_gets_to_a_file(shell: list[str], tmp_path: Path) -> None:
-    """In the stat that is made anyway; what is watched in passing is told apart from them."""
+    """The look reads the folders in the stat that it makes anyway. Watched files in the same stat are not counted as
+    folders."""
     (tmp_path / "open * one").mkdir()
     (tmp_path / "closed").mkdir(mode=0o700)
     tmp_path.chmod(0o755)
@@ -159,7 +160,7 @@ def test_the_folders_above_say_who_gets_to_a_file(shell: list[str], tmp_path: Pa
 
 @each_shell
 def test_a_record_tells_the_folders_of_what_it_kept(shell: list[str], tmp_path: Path) -> None:
-    """A rollback shows only what every user of the host could read; folders that are gone say nothing."""
+    """A rollback shows only what every user of the host could read. Folders that are removed are not reported."""
     kept = tmp_path / "runs/run-1/kept"
     kept.mkdir(parents=True)
     (kept / "0").write_text("a\n")
@@ -185,7 +186,7 @@ def test_a_failed_look_is_an_error_and_never_absent(shell: list[str], tmp_path: 
 
 @each_shell
 def test_programs_can_neither_forge_nor_eat(shell: list[str], tmp_path: Path) -> None:
-    """A noisy, greedy step: what it prints is no event, what it reads is not the script."""
+    """A step that prints much and reads all input: its output is no event, and it can't read the script."""
     stub(tmp_path / "bin", "noisy", "printf '1;4:evil,\\n'; (printf '1;4:evil,\\n' >&3) 2>/dev/null; cat")
     lines = (
         f"mkdir -p {tmp_path}/run\nrun_log={tmp_path}/run/log run_written={tmp_path}/run/w\n"
@@ -244,7 +245,7 @@ def test_manifests_are_read_with_what_is_left_of_them(shell: list[str], tmp_path
 
 @each_shell
 def test_live_sysctls_are_whole(shell: list[str]) -> None:
-    """The kernel gives one byte to whoever reads byte by byte, as a shell does."""
+    """The kernel gives a process that reads byte by byte, as a shell does, only the first byte."""
     key = "net/ipv4/ip_local_port_range"
     frames, done = run(shell, ["look/sysctl.sh"], f"look_sysctls {key} no/such/key")
     (_, _, names, lines) = frames[0]
@@ -302,7 +303,8 @@ _RPM = {
         ),
         "docker-ce-3:28.5.2-1.el9.*",
     ),
-    # Not recorded, for want of a yum: the same rows, wrapped as yum 3 wraps what is too long for its columns.
+    # Not recorded, because no yum was available: the same rows, wrapped as yum 3 wraps rows that are too long for its
+    # columns.
     "yum": (
         ["look/rpm.sh", "look/rpm_locks.sh", "look/pkg_rpm.sh", "look/pkg_yum.sh"],
         (
@@ -352,7 +354,7 @@ def test_pins_as_rpm_managers_list_versions(
 @each_shell
 @pytest.mark.parametrize("flavour", _RPM)
 def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, flavour: str) -> None:
-    """Recorded: rpm 4.20, whose status is the number of packages that are not there."""
+    """Recorded: rpm 4.20, whose exit status is the number of packages that are missing."""
     files, _, lock = _RPM[flavour]
     said = "@ docker-ce 3:28.5.2-1.el9\\npackage jq is not installed\\n@ tree 2.1.0-8.el9\\n"
     stub(tmp_path / "bin", "rpm", f"printf '{said}'; exit 1")
@@ -384,8 +386,8 @@ def test_whether_versions_can_be_held(shell: list[str], tmp_path: Path, manager:
     assert not (tmp_path / "asked").exists()
 
 
-#: What dnf5 prints, as its source does it (5.2; no dnf5 was run): `versionlock list` of a lock of its own `add`, of one
-#: with two conditions, of one with another comparison, and of one that is not valid.
+#: The output of dnf5 according to its source (5.2; dnf5 was not run): `versionlock list` with a lock of its own `add`,
+#: one with two conditions, one with another comparison, and one that is not valid.
 _DNF5_LOCKS = """\
 # Added by 'versionlock add' command on 2026-11-26 06:00:00
 Package name: docker-ce
@@ -407,7 +409,7 @@ Package name: none # entry is invalid: missing package conditions
 
 
 def dnf5(tmp_path: Path, versions: str = "") -> None:
-    """A dnf5 that writes down what it is asked to do, and an rpm that has docker-ce and tree."""
+    """A dnf5 that records its arguments, and an rpm that has docker-ce and tree."""
     (tmp_path / "locks").write_text(_DNF5_LOCKS)
     body = f"""\
 printf '%s\\n' "$*" >>{tmp_path}/asked
@@ -440,7 +442,7 @@ def test_locks_as_dnf5_lists_them(shell: list[str], tmp_path: Path) -> None:
     frames, _ = run(shell, _DNF5, lines, path=tmp_path / "bin")
     held = "docker-ce hi 3:28.5.2-1.fc43\ntree hi 0:2.1.0-8.fc43\ntwo ii 1-1\nacpi ii 3-1\n"
     assert frames == [("packages", "", held)]
-    # A host without a lock is not asked for any.
+    # A host without a lock does not run versionlock.
     (tmp_path / "asked").unlink()
     lines = f"rpm_lock_file={tmp_path}/none\nlook_packages docker-ce"
     frames, _ = run(shell, _DNF5, lines, path=tmp_path / "bin")
@@ -531,7 +533,7 @@ _PACMAN_CONF = "[options]\nArchitecture = auto\nIgnorePkg   = linux jq\n#IgnoreP
 
 
 def pacman(tmp_path: Path) -> list[str]:
-    """A pacman that answers as the real one did (recorded: pacman 6.0.2), and the shell files for it."""
+    """A pacman that answers as the real one did (recorded: pacman 6.0.2), and its shell files."""
     (tmp_path / "asked").write_text("")
     body = f"""\
 printf '%s\\n' "$*" >>{tmp_path}/asked
@@ -605,7 +607,7 @@ def test_pins_as_pacman_and_its_cache_have_versions(shell: list[str], tmp_path: 
 
 @each_shell
 def test_changes_by_pacman(shell: list[str], tmp_path: Path) -> None:
-    """-R and -U have no -q. A database that is there is not refreshed: the system would be upgraded in part."""
+    """-R and -U have no -q. An existing database is not refreshed, because the system would be upgraded in part."""
     files = pacman(tmp_path)
     (tmp_path / "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst").write_text("")
     lines = (
@@ -644,7 +646,7 @@ def test_holds_of_pacman(shell: list[str], tmp_path: Path) -> None:
 
 @each_shell
 def test_a_lock_holder_by_its_pid_file(shell: list[str], tmp_path: Path) -> None:
-    """As yum and zypper have it; a pid of nobody's holds nothing."""
+    """As yum and zypper do it. The pid of a process that does not exist holds no lock."""
     (tmp_path / "live.pid").write_text(f"{os.getpid()}\n")
     (tmp_path / "dead.pid").write_text("999999999\n")
     for name, holder in (("live", str(os.getpid())), ("dead", ""), ("none", "")):
@@ -676,7 +678,7 @@ SHOW = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=en
 
 @each_shell
 def test_packages_are_asked_for_once(shell: list[str], tmp_path: Path) -> None:
-    """What a job was told holds while dpkg's database is that very one, and for the same names alone."""
+    """The answer that a job recorded is valid while dpkg's database is unchanged, and only for the same names."""
     stub(tmp_path / "bin", "dpkg-query", f"echo asked >>{tmp_path}/calls\ncat {tmp_path}/answer")
     (tmp_path / "answer").write_text("a ii  1.0\nb ii  2.0\n")
     status, updates, other = (tmp_path / name for name in ("status", "updates", "other"))
@@ -716,7 +718,7 @@ def test_packages_are_asked_for_once(shell: list[str], tmp_path: Path) -> None:
 
 @each_shell
 def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
-    """The whole life of a stamp, with this very process as the service. systemctl answers as recorded (257)."""
+    """The whole life of a stamp, with this process as the service. systemctl gives recorded answers (257)."""
     watched = tmp_path / "conf"
     watched.write_text("1")
     pid = os.getpid()
@@ -736,11 +738,11 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
         assert frames, done.stderr
         return frames[-1][3:]
 
-    # Newer than the process and no stamp: unknown, so it is asked.
+    # The file is newer than the process, and there is no stamp: unknown, so the daemon is asked.
     assert look() == ("unknown", "answer a  b")
     os.utime(watched, (1, 1))
     assert look() == ("unknown", "answer a  b"), "an old time by hand does not deceive: the inode's change time counts"
-    # A mark before a write: whatever is written now is not loaded.
+    # A mark before a write: what is written after it is not loaded.
     _, done = run(shell, files, f"{here}svc_mark x {watched} current", path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert look() == ("current", "")
@@ -749,23 +751,24 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     assert (tmp_path / "calls").read_text() == calls, "with a stamp that holds nobody needs systemctl"
     watched.write_text("22")
     assert look() == ("stale", "")
-    # Settling acts, and stamps what was there before it acted.
+    # svc_settle acts, and stamps the state from before it acted.
     lines = f"{here}svc_settle x reload {watched}"
     _, done = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert look() == ("current", "")
-    # Another process of the same pid, by its start: the stamp is not about it.
+    # Another process with the same pid, by its start: the stamp is not valid for it.
     stamp = tmp_path / "stamps/x"
     stamp.write_text(stamp.read_text().replace(f"stamp-1 {pid}:", f"stamp-1 {pid}:9"))
     assert look()[0] == "unknown"
-    # A mark that is told stale says stale.
+    # A mark with the argument stale reports stale.
     run(shell, files, f"{here}svc_mark x {watched} stale", path=tmp_path / "bin", frame="fix.sh")
     assert look() == ("stale", "")
 
 
 @each_shell
 def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path: Path) -> None:
-    """The network service of EL7: started once, nothing stays. It is known by the moment of its start."""
+    """The network service of EL7 is started once, and no process stays. The stamp identifies it by the time of its
+    start."""
     watched = tmp_path / "conf"
     watched.write_text("1")
     now = int(time.time())
@@ -801,7 +804,7 @@ def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path:
 
 @each_shell
 def test_services_as_openrc_keeps_them(shell: list[str], tmp_path: Path) -> None:
-    """OpenRC's state is files: librc.c, rc_service_state and rc_service_daemon_set; as 0.56 left them."""
+    """OpenRC's state is files: librc.c, rc_service_state and rc_service_daemon_set; in the form of OpenRC 0.56."""
     text = (SH / "look/svc_openrc.sh").read_text()
     moved = text.replace("/run/openrc", f"{tmp_path}/run").replace("/etc/", f"{tmp_path}/")
     (tmp_path / "svc.sh").write_text(moved.replace('"/run/$1.pid"', f'"{tmp_path}/$1.pid"'))
@@ -815,7 +818,7 @@ def test_services_as_openrc_keeps_them(shell: list[str], tmp_path: Path) -> None
     (tmp_path / "run/daemons/sshd/001").write_text(f"exec=/usr/sbin/sshd\nargv_0=sshd\npidfile={tmp_path}/sshd.pid_\n")
     (tmp_path / "sshd.pid_").write_text(f"{os.getpid()}\n")
     (tmp_path / "run/daemons/cron/001").write_text(f"exec=/usr/sbin/cron\npidfile={tmp_path}/cron.pid_\n")
-    (tmp_path / "cron.pid_").write_text("4194305\n")  # beyond pid_max: it has died
+    (tmp_path / "cron.pid_").write_text("4194305\n")  # beyond pid_max: a dead process
     (tmp_path / "docker.pid").write_text(str(os.getpid()))  # dockerd writes no newline
     asked = " ".join(f"{unit} - ''" for unit in ("sshd", "cron", "docker", "idle", "nobody"))
     files = ["look/services.sh", str(tmp_path / "svc.sh")]
@@ -910,7 +913,7 @@ def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "docker/zfs").mkdir()  # an empty one was not used
+    (tmp_path / "docker/zfs").mkdir()  # an empty folder means that the driver was not used
     words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
     frames, done = run(shell, ["look/stores.sh"], f"look_stores {words}")
     assert [frame[3].splitlines() for frame in frames] == [
@@ -929,8 +932,9 @@ def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
 
 @each_shell
 def test_a_full_disk_leaves_whole_frames_in_the_journal(shell: list[str], tmp_path: Path) -> None:
-    """The limit of a file's size stands for a full disk: a write beyond it is done in part, then fails. A torn frame
-    made all that came behind it unreadable, the result too, and the controller asked again for 30 minutes."""
+    """The limit of a file's size stands for a full disk: a write beyond it is done in part, and then fails. In an
+    earlier version one torn frame made all later frames unreadable, the result too, and the controller asked again for
+    30 minutes."""
     run_folder = quote(str(tmp_path))
     lines = f"""
 run={run_folder} emit_to=journal journal_sent=0
@@ -972,7 +976,7 @@ result rolled_back step || printf 'failed\n' >&2
 def test_a_rollback_does_not_unmount_what_was_mounted(
     shell: list[str], tmp_path: Path, unit: str, state: str, calls: str
 ) -> None:
-    """A restart of a mount takes it from those who use it: a unit that is as it was is left alone."""
+    """A restart of a mount takes it away from the processes that use it. So a unit in its old state is left alone."""
     said = tmp_path / "calls"
     lines = f"""
 run={quote(str(tmp_path))} services_stamps={quote(str(tmp_path))}
@@ -991,7 +995,8 @@ undo_service enabled+active {unit}
 def test_a_project_that_docker_does_not_run_needs_no_end(
     shell: list[str], tmp_path: Path, running: str, down: bool
 ) -> None:
-    """``could not be put back: compose absent``: docker came with the first apply, and was stopped before that."""
+    """In an earlier version the rollback failed with ``compose absent``: docker came with the first apply, and was
+    stopped before the rollback of compose."""
     calls = tmp_path / "calls"
     stub(tmp_path / "bin", "docker", f'[ "$1" = compose ] || {{ {running}; exit $?; }}; echo "$*" >>{calls}')
     (tmp_path / "touched").write_text("compose shop\n")

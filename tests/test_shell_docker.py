@@ -1,4 +1,4 @@
-"""The shell that looks at docker, under every shell a host may have, with what docker was recorded to say."""
+"""The shell that reads docker's state, under every shell that a host may have, with recorded output of docker."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CONTAINER = {"Name": "/web", "Image": "sha256:aa", "Config": {"Labels": {"provis
 
 
 def docker(folder: Path, body: str) -> Path:
-    """A docker that runs (its pid file is there) and says what is given."""
+    """A docker that runs (its pid file exists) and gives these answers."""
     stub(folder, "docker", body)
     return folder
 
 
 def with_pid(text: str, folder: Path) -> str:
-    """The functions, with the daemon's pid file where the test has one."""
+    """The functions, with the path of the daemon's pid file in the test's folder."""
     (folder / "docker.pid").write_text("1\n")
     return text.replace("/run/docker.pid", str(folder / "docker.pid"))
 
 
 @pytest.fixture
 def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of our shell files that looks for docker's pid file, and root's logins, below the test's folder."""
+    """A copy of provision's shell files that has docker's pid file, and root's logins, below the test's folder."""
     from provision.remote import script
     from tests import shells
 
@@ -47,8 +47,8 @@ def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @each_shell
 def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
-    """Values of variables that are declared as secrets, or that the container's own label calls so, leave as one
-    hash; a variable of several lines is one line, as docker's JSON has it."""
+    """Values of variables that are declared as secrets, or that the container's own label marks as secrets, are sent as
+    one hash. A variable of several lines is one line, as docker's JSON has it."""
     variables = [r'"PATH=/bin"', r'"PASSWORD=it\"s $HOME\\"', r'"OLD=gone"', r'"TEXT=two\nlines"']
     said = "\n".join([json.dumps(CONTAINER, separators=(",", ":")), *variables])
     (placed / "said").write_text(said + "\n")
@@ -69,7 +69,7 @@ def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
 
 @each_shell
 def test_a_long_variable_is_taken_apart_once(shell: list[str], placed: Path) -> None:
-    """1 MB: where each of its lengths is tried, this test comes to no end (60 KB took 4.6 s)."""
+    """1 MB: code that tries each length of the variable would not finish (60 KB took 4.6 s)."""
     long = f'"LONG={"x" * 1_000_000}"'
     labels = {"a": "y" * 1_000_000, "provision.secrets": ",OLD,", "provision.spec": "z" * 1_000_000}
     container = json.dumps({"Name": "/web", "Config": {"Labels": labels}}, separators=(",", ":"))
@@ -133,7 +133,7 @@ def test_a_registry_without_a_login(shell: list[str], placed: Path) -> None:
 
 @each_shell
 def test_ports_that_somebody_listens_on(shell: list[str]) -> None:
-    """The kernel's own list, here and now; a port that nobody listens on is free."""
+    """The kernel's own list of this machine. A port without a listener is free."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -144,9 +144,9 @@ def test_ports_that_somebody_listens_on(shell: list[str]) -> None:
     assert frames == [("port", str(port), "no")]
 
 
-#: Image -> seconds since it was tagged, its names; of `used` a container is.
+#: Image -> seconds since it was tagged, and its names. A container uses `used`.
 IMAGES = {"sha256:old": (500, "old:1 "), "sha256:young": (5, "young:1 "), "sha256:used": (900, "used:1 ")}
-#: Pulled to a storage driver, where a pull is no tag: its config came just now.
+#: Pulled to a storage driver, where a pull does not set the time of the tag: its config has just arrived.
 PULLED = "sha256:pulled"
 IMAGES |= {PULLED: (63000000000, "pulled:1 ")}
 IMAGES |= {"sha256:named": (900, "other:1 named:1 "), "sha256:none": (900, ""), "sha256:two": (900, "two:1 two:2 ")}
@@ -183,7 +183,7 @@ esac"""
     assert sorted(found) == removed
 
 
-#: Values that a line of docker's file can hold, and values that go by the environment of docker's client.
+#: Values that a line of docker's file can hold, and values that go through the environment of docker's client.
 VARIABLES = {
     "ONE": 'it\'s "x" \\ $HOME #',
     "TWO": "two\nlines'\n",
@@ -196,7 +196,7 @@ VARIABLES = {
     "run": "é😀\n",
     "LAST": "\\",
 }
-#: docker's client: its arguments, and the variables that it would give the container (docker/cli, pkg/kvfile).
+#: docker's client: its arguments, and the variables that it would give to the container (docker/cli, pkg/kvfile).
 CLIENT = """\
 [ "$1" = create ] || exit 1
 printf '%s\\0' "$@" >{folder}/argv
@@ -207,7 +207,8 @@ env -0 >{folder}/environ
 
 
 def given(folder: Path) -> dict[str, str]:
-    """What docker would make of its file: a line is NAME=VALUE, or a NAME that is looked up in its own environment."""
+    """What docker reads from its file: a line is NAME=VALUE, or a NAME whose value is read from docker's own
+    environment."""
     own = dict(entry.split("=", 1) for entry in (folder / "environ").read_bytes().decode().split("\0") if "=" in entry)
     found = {}
     for line in (folder / "file").read_bytes().split(b"\n")[:-1]:
@@ -225,7 +226,7 @@ def test_secrets_of_a_container_arrive_as_they_are_and_in_no_argument(shell: lis
         f"run_folder={tmp_path} run=/var/lib/provision/runs/r1\n"
         f"container_put web created 1 0 '' {len(VARIABLES)} {pairs} --env PLAIN=1 app:1 serve"
     )
-    # What comes after `docker create` has tests of its own.
+    # Separate tests cover what follows `docker create`.
     stubs = "container_gone() { :; }\ncontainer_aside() { :; }\n"
     _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
     assert b"rename" not in done.stdout
@@ -294,7 +295,7 @@ RUNS = "\n".join(
 
 @each_shell
 def test_a_container_whose_image_is_shown_by_its_id_is_asked_for_its_name(shell: list[str], placed: Path) -> None:
-    """docker ps shows an id both where the name stands for another image now and where there never was a name."""
+    """docker ps shows an id both if the name now refers to another image and if the image never had a name."""
     (placed / "runs").write_text(RUNS)
     for name in ("compose.yaml", ".env"):
         (placed / name).write_text("")
@@ -309,7 +310,7 @@ def test_a_container_whose_image_is_shown_by_its_id_is_asked_for_its_name(shell:
     asked = (placed / "asked").read_text().splitlines()
     assert [line.split()[0] for line in asked] == ["ps", "compose", "container"]
     assert asked[2].endswith("{{.Config.Image}} 0b2 0c3")
-    # Where docker shows names alone there is nothing more to ask.
+    # If docker shows only names, no further question is needed.
     (placed / "runs").write_text(RUNS.partition("\n")[0])
     frames, _ = run(shell, ["look/compose.sh"], f"at look_compose shop {placed}/compose.yaml", path=path)
     assert frames[0][2:] == (RUNS.partition("\n")[0], "web 3f", "")

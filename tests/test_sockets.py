@@ -1,4 +1,4 @@
-"""Sockets that no peer can hold: real ones, to peers that stop."""
+"""Sockets that no peer can block: real sockets, and peers that stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provision.transport.tunnel import Tunnel
 
 
 def test_a_peer_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A frozen process whose kernel still answers: its window is shut, and keep-alives alone would wait for ever."""
+    """A frozen process whose kernel still answers: its window is closed, and keep-alives alone would wait for ever."""
     monkeypatch.setattr(sockets, "_GIVEN_UP", 4)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address, port = server.getsockname()
@@ -42,7 +42,7 @@ def test_no_callback_holds_up_the_watchdog() -> None:
 
 
 class _Carrier(paramiko.Transport):
-    """A connection that notes the kinds of message it would send, and lets one with data wait."""
+    """A connection that records the kinds of message that it would send, and makes a message with data wait."""
 
     def __init__(self) -> None:
         ours, self.peer = socket.socketpair()
@@ -72,7 +72,7 @@ class _Carrier(paramiko.Transport):
 
 @pytest.mark.parametrize("first", ["us", "peer"])
 def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
-    """sshd ends the whole connection, and every tunnel in it, at data for a channel that is closed."""
+    """When data for a closed channel arrives, sshd ends the whole connection, and every tunnel in it."""
     carrier = _Carrier()
     tunnel = Tunnel(carrier, "192.0.2.1", 22, 5)
     sender = threading.Thread(target=tunnel.send, args=(b"late",))
@@ -83,7 +83,7 @@ def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
         assert tunnel.recv(10) == b"", "its reader learns that nothing more will come"
     closer = threading.Thread(target=tunnel.close)
     closer.start()
-    closer.join(0.2)  # its chance to be too early
+    closer.join(0.2)  # a close that does not wait would be sent now
     carrier.go_on.set()
     closer.join(30)
     sender.join(30)

@@ -1,4 +1,4 @@
-"""Bad input: one message with file, line, key and a suggestion, before a host is touched."""
+"""Wrong input: one message with file, line, key and a suggestion, before a host is touched."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_plays_that_contradict_each_other_name_both_places(project: Project) -> 
     ],
 )
 def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, first: str, second: str) -> None:
-    """Only what is a set of things (packages, modules) is united."""
+    """Only sets (packages, modules) are united."""
     text = "- {{name: {}, hosts: docker, spec: {{{}}}}}\n"
     project.write("playbooks/site.yml", text.format("A", first) + text.format("B", second))
     with pytest.raises(ProvisionError, match="two plays declare this differently"):

@@ -1,4 +1,4 @@
-"""ssh's settings as provision resolves them, held against ``ssh -G`` for each host by itself."""
+"""ssh's settings as provision resolves them, compared with ``ssh -G`` for each host alone."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def resolved(words: tuple[str, ...], *hosts: str) -> list[dict[str, tuple[str, .
 
 
 def made_up(choose: random.Random, folder: Path) -> str:
-    """A configuration of Host and Match blocks at random."""
+    """A random configuration of Host and Match blocks."""
     lines: list[str] = []
     for number in range(choose.randint(1, 6)):
         patterns = choose.sample(PATTERNS, choose.randint(1, 3))
@@ -104,19 +104,19 @@ def test_every_host_gets_the_answer_that_ssh_gives_it_by_itself(tmp_path: Path, 
     words = config(tmp_path, made_up(choose, tmp_path))
     hosts = choose.sample(NAMES, 8)
     text = (tmp_path / "config").read_text()
-    for _ in range(2):  # asked, and out of the cache
+    for _ in range(2):  # from ssh, and from the cache
         for host, found in zip(hosts, resolved(words, *hosts), strict=True):
             assert found == by_itself(words, host), f"{host} in\n{text}"
 
 
 def test_a_name_that_is_another_hosts_address_is_not_taken_for_its_own(tmp_path: Path) -> None:
     words = config(tmp_path, "Host web*\n  HostName Web1\n")
-    for hosts in (("web1", "web2"), ("web2", "web1")):  # whichever of them ssh would be asked about
+    for hosts in (("web1", "web2"), ("web2", "web1")):  # in whichever order ssh is asked
         assert [found["hostname"] for found in resolved(words, *hosts)] == [("web1",), ("web1",)]
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hosts that ssh is asked about."""
+    """The hosts for which ssh is asked."""
     asked: list[str] = []
     said = ssh_config._said
 

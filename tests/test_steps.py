@@ -1,5 +1,5 @@
-"""What a step carries besides its words: how long it may take until the host takes it for hung. And what dockerd is
-asked before it loads a file."""
+"""The time limit that a step carries, after which the host counts it as hung. And what dockerd is asked before it loads
+a file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STOPPED = Drift({}, {"made by": "provision", "state": "stopped", "stop_timeout":
 @pytest.mark.parametrize(
     ("resource", "drift", "limits"),
     [
-        # The container that is stopped is the one that is there, not the one that is declared.
+        # The existing container is stopped, so its stop timeout counts, and not the declared one.
         (WEB, of_container("3600"), {"container_put": USUAL + 3600 + 600}),
         (WEB, of_container("docker's"), {"container_put": USUAL + 10 + 600}),
         (WEB, of_container("-1"), {"container_put": USUAL + LONG + 600}),
@@ -86,7 +86,7 @@ uptime_now() {{ uptime=$now boot=1:1; }}
 
 @each_shell
 def test_a_slow_stop_is_not_taken_for_a_hang(shell: list[str], tmp_path: Path) -> None:
-    """What docker gives a container to stop the guard gives its job."""
+    """The guard gives a job the time that docker gives a container to stop."""
     on = platform("debian", "13", "trixie")
     assert on is not None
     steps = (Step("container:web", next(WEB.fix(of_container("3600"))), risky=True), Step("x", Call("true")))
@@ -99,7 +99,7 @@ def test_a_slow_stop_is_not_taken_for_a_hang(shell: list[str], tmp_path: Path) -
     )
     frames, done = run(shell, [], lines, frame="fix.sh")
     assert frames[-1] == ("1:1 5380",), done.stderr
-    # The timer asks while the job is at it.
+    # The timer checks while the job runs.
     (tmp_path / "armed").touch()
     (tmp_path / "owner").write_text(f"{identity(os.getpid())}\n")
     lines = ARMED.format(folder=tmp_path) + "kill() { emit kill; }\nundo() { emit undo; }\nnow={}\nguard"

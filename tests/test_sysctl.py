@@ -1,4 +1,4 @@
-"""What the boot would set: sysctl.d(5), by example."""
+"""The values that the boot would set: sysctl.d(5), by example."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ETC, USR = "/etc/sysctl.d/", "/usr/lib/sysctl.d/"
         ([], [], None),
         ([ETC + "a.conf"], [ETC + "a.conf:3:net.ipv4.ip_forward=1"], ("1", ETC + "a.conf:3")),
         ([ETC + "a.conf"], [ETC + "a.conf:1:-net/ipv4/ip_forward =  0 "], ("0", ETC + "a.conf:1")),
-        # The last file by name wins, in whichever folder it is.
+        # The last file by name wins, in any folder.
         (
             [ETC + "a.conf", USR + "b.conf"],
             [ETC + "a.conf:1:net.ipv4.ip_forward=1", USR + "b.conf:1:net.ipv4.ip_forward=0"],
@@ -30,7 +30,7 @@ ETC, USR = "/etc/sysctl.d/", "/usr/lib/sysctl.d/"
             [ETC + "a.conf:1:net.ipv4.ip_forward=1", ETC + "a.conf:2:net.ipv4.ip_forward=0"],
             ("0", ETC + "a.conf:2"),
         ),
-        # A pattern counts, but a setting by name beats it wherever it stands.
+        # A pattern counts, but a setting by name wins over it at any position.
         ([ETC + "a.conf"], [ETC + "a.conf:1:net.ipv4.ip_*=1"], ("1", ETC + "a.conf:1")),
         (
             [ETC + "a.conf", ETC + "z.conf"],

@@ -1,4 +1,4 @@
-"""A rollback goes by the state: what is as it was is left alone, whatever the run had been about to do."""
+"""A rollback goes by the state: what is unchanged is left alone, whatever the run intended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ FILES = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory in which root alone can change names, from / on: elsewhere nothing is compared by its name."""
+    """A directory in which only root can change names, from / on. In other directories nothing is compared by its
+    name."""
     if os.getuid() != 0:
         pytest.skip("such a directory takes root")
     path = Path(tempfile.mkdtemp(prefix="provision-undo-", dir="/var/lib"))
@@ -46,7 +47,7 @@ def folder() -> Iterator[Path]:
 
 
 class Host:
-    """A host of files below a folder, whose service ``x`` is this process and writes down what is done to it."""
+    """A host with files below a folder. Its service ``x`` is this process, and records what is done to it."""
 
     def __init__(self, shell: list[str], folder: Path) -> None:
         self.shell, self.folder = shell, folder
@@ -69,7 +70,7 @@ class Host:
         (self.run / "before").write_text("".join(f"{line}\n" for line in (*lines, "end - -")))
 
     def undo(self) -> tuple[str, ...]:
-        """Roll back; what its `undone` says."""
+        """Roll back. Returns the words of its `undone` event."""
         here = f"run={self.run} services_stamps={self.folder}/stamps run_noise=/dev/null"
         frames, done = run(self.shell, FILES, f"{here}\nundo step", path=self.folder / "bin", frame="fix.sh")
         (undone,) = (frame for frame in frames if frame[0] == "undone")
@@ -112,7 +113,7 @@ def test_only_what_is_another_one_is_restored(shell: list[str], folder: Path) ->
     assert _identity(same) == untouched
     assert (other.read_text(), mode.stat().st_mode & 0o777, new.exists()) == ("old\n", 0o600, False)
     assert link.readlink() == other
-    # To repeat it does nothing at all.
+    # A second rollback does nothing.
     (host.run / "undo.said").unlink()
     assert host.undo() == ()
 
@@ -121,11 +122,11 @@ def test_only_what_is_another_one_is_restored(shell: list[str], folder: Path) ->
 @pytest.mark.parametrize(
     ("process", "touched", "acts"),
     [
-        # The process is the one that it was, and was never told to load the file.
+        # The process is the same, and never received a reload after the file was written.
         ("now", "", []),
-        # It is another one, so it may have read the file that the rollback takes back.
+        # It is another process, so it may have read the file that the rollback restores.
         ("1:1", "", ["reset-failed -- x", "--no-pager restart -- x"]),
-        # The run has reloaded it.
+        # The run has reloaded the service.
         ("now", "unit x", ["reset-failed -- x", "--no-pager restart -- x"]),
     ],
 )
@@ -146,11 +147,11 @@ def test_a_service_is_disturbed_only_if_it_may_have_loaded_what_is_taken_back(
     assert f"restored {watched}" in host.undo()
     assert host.acts == acts
     assert watched.read_text() == "old\n"
-    # What it has loaded is what is there now: no later run restarts it for that.
+    # What the service has loaded equals the files: no later run restarts it for that.
     asked = f"services_stamps={folder}/stamps\nlook_services x - {watched}"
     frames, _ = run(shell, FILES[:3], asked, path=folder / "bin")
     assert frames[-1][3] == "current"
-    # Broken off after the file: the repetition finds it restored, and goes on with the service.
+    # A rollback that broke off after the file: the second one finds the file restored, and continues with the service.
     host.log.write_text("")
     host.undo()
     assert host.acts == acts
@@ -186,7 +187,7 @@ def test_the_programs_of_a_killed_job_are_found_by_its_session(shell: list[str],
 
 
 def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
-    """Whether a plan of this one call arms a rollback."""
+    """Whether a plan with only this call arms a rollback."""
     from provision.remote.protocol import Seen
 
     change = Change("x", Drift({}, {}, ()), (call,))

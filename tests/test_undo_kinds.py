@@ -1,4 +1,4 @@
-"""Each constructor of a step says all that others must know, and each kind that a run keeps can be undone."""
+"""Each constructor of a step gives all that other modules must know, and each kind that a run keeps can be undone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DEFINED = {name for text in FIX.values() for name in re.findall(r"^([a-z_]+)\(\)
 
 
 class _Sent:
-    """Something to send."""
+    """Data to send."""
 
     name, title, spares = "a" * 64, "the folder app", ()
 
@@ -69,7 +69,7 @@ PUT = container_put(
     differs=("image", "ports"),
     limit=180,
 )
-#: One call of each constructor and its title.
+#: One call of each constructor, with its title.
 EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (put_file, put_file("/etc/docker/daemon.json", content=b"{}"), "write /etc/docker/daemon.json"),
     (
@@ -244,7 +244,7 @@ def test_what_a_step_keeps_is_a_kind_that_can_be_undone(
 
 
 def test_every_kind_is_kept_by_some_step() -> None:
-    # What docker has in its data-root is kept for the whole run (planning/prepare.py).
+    # The content of docker's data-root is kept for the whole run (planning/prepare.py).
     assert {one.kind for _, call, _ in EXAMPLES for one in call.keeps} | {"store"} == {*KINDS}
 
 
@@ -265,13 +265,13 @@ def test_every_line_of_a_record_is_restored_or_passed_over(word: str) -> None:
 
 
 def test_every_line_that_a_host_writes_into_a_record_is_known() -> None:
-    """Those of ``keep`` and of the functions that it calls: a word, and two more."""
+    """The lines of ``keep`` and of the functions that it calls: a word, and two more."""
     written = set()
     for text in FIX.values():
         for body in re.findall(r"^keep(?:_\w+)?\(\) .*?^}", text, re.MULTILINE | re.DOTALL):
             written |= set(re.findall(r"printf '([a-z]+) (?:%s|absent|present|-) %s", body))
     assert written - {"end"} <= LINES.keys()
-    # `keep` writes the kind itself for settings and packages.
+    # `keep` itself writes the lines for settings and packages.
     assert written >= LINES.keys() - {"live", "forward", "hostname", "package", "removed"}
 
 
@@ -281,7 +281,7 @@ def test_each_word_of_a_record_and_of_a_manifest_belongs_to_one_kind() -> None:
 
 
 def test_what_a_package_transaction_keeps() -> None:
-    """Each version, and the packages that a rollback installs again: not those of the engine that went."""
+    """Each version, and the packages that a rollback installs again. A removed engine is not among them."""
     call = next(call for constructor, call, _ in EXAMPLES if constructor is pkg_transaction)
     assert call.keeps == (
         ("package", "docker-ce", "5:27.0.1"),
@@ -302,23 +302,23 @@ def test_a_step_that_says_nothing_is_risky() -> None:
 def test_the_steps_that_arm_no_rollback() -> None:
     """They start nothing, stop nothing, and change nothing that a login, sudo or a route depends on."""
     assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == {
-        # Only read, ask or note something.
+        # Steps that only read, ask or record something.
         "daemon_check",
         "daemon_check_content",
         "bridge_free",
         "containers_return",
         "port_wait",
         "svc_mark",
-        # The package manager's indexes and locks; what a dpkg that was interrupted has left is another matter.
+        # The package manager's indexes and locks. An interrupted dpkg is finished only with --repair-packages.
         "pkg_whole",
         "pkg_refresh",
         "pkg_spare",
         "pkg_hold",
         "key_fetch",
-        # A group without members; docker's group.
+        # A group without members; a member of docker's group.
         "group_ensure",
         "member_add",
-        # Bytes in docker's store; what runs of them is a step of its own.
+        # Bytes in docker's store. A separate step starts what runs from them.
         "image_pull",
         "image_push",
         "image_load",
@@ -342,7 +342,7 @@ def test_the_steps_that_concern_the_engine() -> None:
 
 
 def test_which_services_a_plan_disturbs() -> None:
-    """A service that only the boot starts is none of them, and none that has loaded its files."""
+    """A service that only the boot starts is not among them, nor a service that has loaded its files."""
     assert {call.function for _, call, _ in EXAMPLES if call.disturbs} == {
         "svc_enable",
         "svc_disable",

@@ -1,4 +1,4 @@
-"""Archives and folders: the same content is the same blob, and what is ignored is not in it."""
+"""Archives and folders: the same content gives the same blob, and ignored files are not in it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_an_archive_has_the_ids_that_docker_gives_it(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_several_images(tmp_path: Path) -> None:
-    """Without an index only docker's own store has a known id for an image; its content says what it is."""
+    """Without an index, only docker's own store has a known id for an image. For the other store its content identifies
+    it."""
     ids = images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "reg.example:5000/two": {"two": b"2"}})
     one = archive(tmp_path / "both.tar", "docker.io/library/one:1")
     two = archive(tmp_path / "both.tar", "reg.example:5000/two:latest")
@@ -75,7 +76,7 @@ def test_an_archive_of_an_image_for_several_platforms(tmp_path: Path) -> None:
 
 
 def test_an_index_of_several_images(tmp_path: Path) -> None:
-    """Each has its name there (containerd's annotation); an id of another one is none of it."""
+    """Each image has its name in the index (containerd's annotation). The id of another image does not count."""
     images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
     manifests = [
         {"digest": f"sha256:{number * 64}", "annotations": {"io.containerd.image.name": f"docker.io/library/{name}"}}
@@ -112,7 +113,7 @@ def test_a_folder_is_what_is_in_it(tmp_path: Path) -> None:
 
 
 def test_dockerignore(tmp_path: Path) -> None:
-    """docs.docker.com/build/concepts/context: the last rule that matches counts, ** is any number of folders."""
+    """docs.docker.com/build/concepts/context: the last rule that matches counts, ** matches any number of folders."""
     rules = "# nothing of these\n*.log\n**/*.tmp\nsecret\n/docs/*\n!docs/keep.md\nDockerfile\n"
     place = build(
         tmp_path / "app",
@@ -157,7 +158,7 @@ def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
 
 
 def test_a_host_is_sent_nothing_that_was_not_planned(tmp_path: Path) -> None:
-    """Before the first word to the host: it is refused by the word for a plan that no longer holds."""
+    """The error comes before anything is sent to the host, with the kind for a plan that is no longer valid."""
     place = build(tmp_path / "app", Dockerfile="FROM a\n")
     _, blob = folder(place, "Dockerfile", ())
     (place / "Dockerfile").write_text("FROM evil\n")
@@ -195,7 +196,7 @@ def test_a_copy_of_an_earlier_run_that_is_not_what_its_name_says_is_made_again(t
 
 
 def test_hosts_that_want_the_same_archive_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each gets the whole copy, which one of them makes."""
+    """One host's thread makes the copy, and each gets the whole of it."""
     images.archive(tmp_path / "app.tar", "app:1")
     blob = archive(tmp_path / "app.tar", "app:1").blob
     many = 8
@@ -228,7 +229,7 @@ def test_links_and_other_things_in_a_folder(tmp_path: Path) -> None:
     before = folder(place, "Dockerfile", ())[0]
     with tarfile.open(folder(place, "Dockerfile", ())[1].packed().path) as tar:
         assert {one.name: one.linkname for one in tar if one.issym()} == {"link": "../outside", "folder-link": "."}
-    # Two names of one file are two files: a checkout elsewhere has no such link.
+    # Two names of one file are two files, because a checkout on another machine has no such hard link.
     (place / "other").unlink()
     (place / "other").hardlink_to(place / "file")
     assert folder(place, "Dockerfile", ())[0] == before

@@ -1,4 +1,4 @@
-"""The types of a spec's values: what each takes, as what, and what it refuses and why."""
+"""The types of a spec's values: what each accepts, the value that it makes, and what it refuses with which reason."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_all_values_of_a_whole_file_are_secrets_but_for_where_a_host_is(project:
     project.write("inventory/group_vars/docker.yml", encrypted(text))
     with pytest.raises(SpecError, match="no vault password"):
         project.inventory().scope("web1")
-    project.inventory().scope("web2")  # a host that has no part in it needs no password
+    project.inventory().scope("web2")  # a host without encrypted values needs no password
     secret.open_vaults_with(Vault(passwords(tmp_path, PASSWORD)).open)
     inventory = project.inventory()
     scope, _ = inventory.scope("web1")
@@ -153,7 +153,7 @@ def test_numbers_of_a_vaulted_ini_file_are_secrets_too(project: Project, tmp_pat
 
 
 def test_a_reference_tells_nothing_of_a_value_in_a_whole_file(project: Project, tmp_path: Path) -> None:
-    """It is made of the place: a host that reads it can't try short values."""
+    """The reference comes from the place of the value, so a host that reads it can't test short values."""
     found = []
     for value in ("1111", "2222"):
         project.write("inventory/group_vars/docker.yml", encrypted(f"pin: {value}\n"))
@@ -192,7 +192,7 @@ def test_a_wrong_password_and_damage_say_so_without_the_value() -> None:
     right = Vault([Source("default", "prompt")], ask=lambda _: PASSWORD)
     text = encrypted(HUSH)
     head, body = text.split("\n", 1)
-    # The last digits belong to the ciphertext: a change must fail the check, not give another text.
+    # The last digits belong to the ciphertext: a change must fail the check, and must not give another text.
     changed = body.rstrip("\n")[:-2] + ("30" if not body.rstrip("\n").endswith("30") else "31")
     for damaged in (f"{head}\n{changed}\n", f"{head}\nzz\n", f"{head}\n", head):
         with pytest.raises(SpecError) as caught:
@@ -203,7 +203,7 @@ def test_a_wrong_password_and_damage_say_so_without_the_value() -> None:
 
 
 def test_the_check_covers_the_ciphertext() -> None:
-    """Of any byte of it that changes."""
+    """A change of any byte fails the check."""
     right = Vault([Source("default", "prompt")], ask=lambda _: PASSWORD)
     inner = binascii.unhexlify("".join(encrypted(HUSH).split("\n")[1:]))
     salt, check, data = inner.split(b"\n")
@@ -231,7 +231,7 @@ def test_what_is_no_vault_text_is_refused_where_it_stands(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["say", "say-client.py"])
 def test_a_program_gives_the_password(name: str, tmp_path: Path) -> None:
-    """As Ansible runs it: one whose name ends in -client gets the vault id."""
+    """Run a script as Ansible does: a script whose name ends in -client gets the vault id."""
     program = tmp_path / name
     program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\nprintf "%s\\r\\n" "{PASSWORD}"\n')
     program.chmod(0o755)
@@ -294,7 +294,8 @@ def test_where_passwords_come_from_in_ansibles_order(tmp_path: Path, monkeypatch
 
 
 def test_no_program_gets_the_password(project: Project, tmp_path: Path) -> None:
-    """Neither as a word nor in its environment: an inventory script, and the program that prints the password."""
+    """Neither an argument nor the environment has the password: of an inventory script, and of the program that prints
+    it."""
     shown = tmp_path / "shown"
     dump = f'tr "\\0" "\\n" < /proc/$$/cmdline >> {shown}\nenv >> {shown}\n'
     script = project.write(
@@ -341,7 +342,7 @@ def test_extra_variables_of_a_vaulted_file(project: Project, tmp_path: Path) -> 
 
 
 def test_every_error_is_a_message(tmp_path: Path) -> None:
-    """A folder as a password file, an unreadable program."""
+    """A folder as a password file, and an unreadable program."""
     with pytest.raises(ProvisionError, match="is a folder"):
         Vault([Source("default", str(tmp_path))]).open(encrypted("x"), HERE)
     program = tmp_path / "broken"

@@ -1,4 +1,4 @@
-"""A check that fails shows no content that not every user of the host may read, in no report of pytest's."""
+"""A check that fails shows no content that some users of the host may not read, in none of pytest's reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from provision.verify.declared.named import FileBytes, Named
 
-# As the plugin has it: a failed assertion tells the values on both sides.
+# As in the plugin: a failed assertion shows the values on both sides.
 for _name in ("settings", "registry"):
     pytest.register_assert_rewrite(f"provision.verify.suites.test_{_name}")
 settings: Any = importlib.import_module("provision.verify.suites.test_settings")

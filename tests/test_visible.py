@@ -1,4 +1,4 @@
-"""A host's words never drive a terminal, whoever tells them."""
+"""A host's text never drives a terminal, in the output of any reporter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.model import Call, Change, Drift, Event, Failure, Plan, Platform
 from provision.report.journal import Journal, folder
 from provision.visible import visible
 
-#: Clears the screen, sets the title, turns the line round, and is no UTF-8.
+#: Clears the screen, sets the title, reverses the line, and is not UTF-8.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202etxt.exe \udcff\x9b31m"
 
 
@@ -59,5 +59,5 @@ def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.
         assert "\\x1b[2J" in text
         assert "\\u202etxt.exe \\xff\\x9b31m" in text
         assert visible(text) == text
-    # What is done goes by the plan itself.
+    # provision acts on the plan itself, and not on what is shown.
     assert received[0].data["plan"] is plan

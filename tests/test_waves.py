@@ -1,4 +1,4 @@
-"""The scheduler, over a hundred thousand random rollouts; and that a scheduler which is wrong is found out."""
+"""The scheduler, over a hundred thousand random rollouts. And the proof that these tests find a wrong scheduler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provision.project import share
 from provision.project.share import ALL, Share
 from provision.rollout import waves
 
-#: The scheduler and the shares that it counts with, as one text.
+#: The scheduler and the shares that it uses, as one text.
 SOURCE = (
     Path(waves.__file__)
     .read_text()
@@ -29,7 +29,7 @@ SCHEDULES = 100_000
 
 
 def schedule_of(module: Any, dice: random.Random) -> tuple[dict[str, Any], Any]:
-    """A random rollout: what was asked for, and the schedule that came of it."""
+    """A random rollout: its options, and the schedule that the scheduler makes of them."""
     hosts = [f"h{number}" for number in range(dice.randint(1, 9))]
     serial = [
         module.Share(dice.choice((1, 10, 25, 50, 100)), True)
@@ -46,8 +46,8 @@ def schedule_of(module: Any, dice: random.Random) -> tuple[dict[str, Any], Any]:
 
 
 def flaws(asked: dict[str, Any], schedule: Any, dice: random.Random) -> list[str]:
-    """Go through one rollout as threads would: hosts of a turn begin and end in any order, and end anyhow. What was
-    wrong with it, judged by rules that are written down here anew."""
+    """Run one rollout as threads would: hosts of a turn begin and end in any order, with any result. Returns what was
+    wrong with it, judged by rules that are written down here a second time."""
     wrong: list[str] = []
     hosts, domains, limit = asked["hosts"], asked["domains"], asked["limit"]
     ends: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What an installed wheel holds: the code, its shell files and types, the templates and a project to start from."""
+"""The content of an installed wheel: the code, its shell files and types, the templates and an example project."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_wheel_ships_what_it_needs(built: Path, tmp_path: Path) -> None:
 
 
 def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path) -> None:
-    """Installed by pip into an environment of its own, which takes the dependencies from this one."""
+    """Installed by pip into a separate environment, which takes the dependencies from this one."""
     place = tmp_path / "venv"
     venv.create(place, with_pip=False)
     own = next(place.glob("lib/python*/site-packages"))

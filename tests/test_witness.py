@@ -1,4 +1,4 @@
-"""What plan and verify make of other parties' changes, each from what a host reports of it."""
+"""The results of plan and verify for changes by other parties, each from a host's report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_entry_with_signatures_is_the_same(more: str) -> None:
 
 
 def answering(**answers: str) -> Any:
-    """A host of testinfra's: the answer whose key's word (with "_" for a blank) is in the command."""
+    """A testinfra host. The answer is the one whose key (with "_" for a blank) is in the command."""
 
     def run(command: str, *words: str) -> Any:
         text = command % words if words else command

@@ -1,4 +1,4 @@
-"""The threads that go through hosts: every one once, so many at a time, and none waits for one that froze."""
+"""The threads that process hosts: each host once, a limited number at a time, and no thread waits for a frozen host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_item_once_and_never_more_at_a_time() -> None:
 
 
 def test_hosts_that_freeze_hold_up_nobody() -> None:
-    """Four places, and six hosts that freeze first: the others are through before any of those has answered."""
+    """Four places, and six hosts that freeze first: all other hosts end before any of the six has answered."""
     thawed, others, order = threading.Event(), threading.Semaphore(0), []
 
     def job(item: int, member: Member) -> None:
@@ -53,13 +53,13 @@ def test_hosts_that_freeze_hold_up_nobody() -> None:
 
 
 def test_who_comes_back_waits_for_a_place() -> None:
-    """Of what is really worked at, there is never more at a time than there are places."""
+    """Never more hosts are processed at the same time than there are places."""
     lock, working, most, frozen = threading.Lock(), [0], [0], threading.Barrier(5)
 
     def job(item: int, member: Member) -> None:
         member.waits(True)
         if item < 4:
-            frozen.wait(30)  # all of them thaw at once, when the fifth is at work
+            frozen.wait(30)  # all four thaw at once, when the fifth is being processed
         member.waits(False)
         with lock:
             working[0] += 1
@@ -75,7 +75,8 @@ def test_who_comes_back_waits_for_a_place() -> None:
 
 
 def test_hosts_that_are_all_slow_are_not_frozen() -> None:
-    """At first nobody knows; once some have answered, no more are asked at a time than there are places."""
+    """At first no host has answered, so the usual time is unknown. Later no more hosts are asked at a time than there
+    are places."""
     lock, waiting, begun, most = threading.Lock(), [0], [0], [0]
 
     def job(item: int, member: Member) -> None:

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over a pipe in its own protocol (chromedevtools.github.io/devtools-protocol)."""
+"""A headless Chromium, controlled over a pipe by its own protocol (chromedevtools.github.io/devtools-protocol)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Chromium:
 
     def __init__(self, width: int = 1280, height: int = 900) -> None:
         self.size = (width, height)
-        #: what the browser reports by itself, for the domains that are enabled
+        #: what the browser reports unasked, for the domains that are enabled
         self.events: list[dict[str, Any]] = []
         self._number = 0
         self._rest = b""
@@ -29,7 +29,7 @@ class Chromium:
         self._read, from_it = os.pipe()
 
         def pipes() -> None:
-            # It reads from 3 and writes to 4.
+            # Chromium reads from descriptor 3 and writes to descriptor 4.
             os.dup2(os.dup(from_it), 100)
             os.dup2(to_it, 3)
             os.dup2(100, 4)
@@ -69,19 +69,19 @@ class Chromium:
         self.until("document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
-        """What an expression of JavaScript is, in the page."""
+        """The value of a JavaScript expression in the page."""
         found = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     def until(self, expression: str) -> None:
-        """Wait until it is true: what a key does, the page may do a moment later."""
+        """Wait until the expression is true: the page may react to a key a moment later."""
         end = time.monotonic() + 10
         while not self.value(expression):
             assert time.monotonic() < end, expression
 
     def press(self, *keys: str) -> None:
-        """Keys one after the other, as a person has them: a character, or a name such as Tab."""
+        """Press keys one after the other, as a person does: a character, or a name such as Tab."""
         codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
         for key in keys:
             text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
@@ -93,7 +93,7 @@ class Chromium:
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
 
     def pdf(self) -> bytes:
-        """As it would be printed."""
+        """The page as it would be printed."""
         return base64.b64decode(self.ask("Page.printToPDF")["data"])
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ FOCUS = "document.activeElement.id || document.activeElement.value || document.a
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 200 hosts in four waves, of which the third is stopped by one that was rolled back."""
+    """The journal of 200 hosts in four waves. One host that was rolled back stops the third wave."""
     folder = tmp_path_factory.mktemp("page")
     rollout(folder / "site.yml", "20260101T000000-aaaaaaaa", 200, (1, 20, 79, 100), frozenset({60}))
     assert main(["report", "last", str(folder / "site.yml"), "--html", str(folder / "out.html")]) == 0
@@ -45,7 +45,7 @@ def test_what_it_shows(browser: Chromium, page: Path) -> None:
     assert stopped.startswith("Stopped: 1 of 1 hosts")
     headings = browser.value("[...document.querySelectorAll('.wave')].map(one => one.textContent)")
     assert headings == ["Wave 1 of 4: the canary", "Wave 2 of 4", "Wave 3 of 4", "In no wave"]
-    # A lane's spans are in order, and within the track.
+    # The spans of a timeline row are in order, and within the track.
     inside = "[...document.querySelectorAll('.track')].every(track => { const t = track.getBoundingClientRect();"
     inside += " return [...track.children].every(one => { const s = one.getBoundingClientRect();"
     inside += " return s.left >= t.left - 1 && s.right <= t.right + 3; }); })"
@@ -69,12 +69,12 @@ def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
     assert browser.value(LANES) == 101, "one rolled back, and those that were not begun"
     browser.press("Tab", "Tab", " ")
     assert browser.value(LANES) == 1
-    # By its error too; and what was filtered can be sent as an address.
+    # The search finds a host by its error too, and the filter can be sent as an address.
     browser.press("/", *"svc_settle")
     assert browser.value(LANES) == 1
     browser.open(page, "#q=web001&without=skipped")
     assert browser.value(LANES) == 1
-    # From the lane to the host.
+    # From the timeline row to the host.
     browser.open(page)
     browser.value("document.querySelector('.lane a').focus()")
     browser.press("Enter")

@@ -1,5 +1,5 @@
-"""The documentation site in a real browser: it asks no other host, reports no error, fits a phone, can be read, and its
-search finds English and Chinese, over HTTP and from the file system."""
+"""The documentation site in a real browser. It connects to no other host, reports no error, fits a phone and can be
+read. Its search finds English and Chinese, over HTTP and from the file system."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PAGES = (
 )
 
 #: The texts of a page whose contrast is below WCAG 2.1's 1.4.3 (4.5; 3 for large text), each with its ratio. Colours
-#: may be translucent, so they are laid over each other down to the first opaque one.
+#: may be translucent, so they are blended from the top to the first opaque one.
 CONTRAST = """(() => {
   const parse = text => { const n = text.match(/[0-9.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n }
   const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1)
@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def resize(browser: Chromium, width: int) -> None:
 
 
 def errors(browser: Chromium) -> list[dict[str, Any]]:
-    """What a developer would see in red in the console."""
+    """The errors that a developer would see in the console."""
     found = []
     for event in browser.events:
         params = event["params"]
@@ -149,19 +149,19 @@ def test_a_page_is_whole(browser: Chromium, address: str, page: str) -> None:
     "page", ["index.html", "start/first-host.html", "reference/spec.html", "zh/reference-setup.html"]
 )
 def test_a_page_can_be_read(address: str, page: str, scheme: str) -> None:
-    with Chromium() as browser:  # which has no choice of colours in its storage
+    with Chromium() as browser:  # a new profile has no choice of colours in its storage
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         browser.ask("Emulation.setEmulatedMedia", features=features)
         browser.visit(f"{address}/{page}")
         wanted = "default" if scheme == "light" else "slate"
         browser.until(f"document.body.getAttribute('data-md-color-scheme') === '{wanted}'")
-        # A transition of colours may be under way.
+        # The page may be in a transition of colours.
         browser.until("document.getAnimations().length === 0")
         assert browser.value(CONTRAST) == []
 
 
 def search(browser: Chromium, url: str, words: str) -> str:
-    """The titles of what is found."""
+    """The titles of the results."""
     browser.visit(url)
     browser.until("document.querySelector('.md-search__input') !== null")
     browser.value("document.querySelector('.md-search__input').focus()")

@@ -1,4 +1,5 @@
-"""Fresh hosts of the lab, one per test that asks, and the command line run against them as a user runs it."""
+"""Fresh hosts of the lab, one for each test that requests one, and the command line run against them as a user runs
+it."""
 
 from __future__ import annotations
 
@@ -22,14 +23,14 @@ from provision.lab.store import start_time
 from provision.transport import known_hosts
 from tests.lab import preloaded
 
-#: A lab of this very run: neither a lab that is up already nor another run of the tests is in our way.
+#: The lab of this test run. Its name differs from that of a running lab and of another run of the tests.
 _PREFIX = "test-"
 LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpid())))
 _numbers = itertools.count(1)
 
 
-#: Files that take the longest: first, so that none is left for the end when several run at a time. First of all those
-#: whose tests share hosts, because one process runs all of such a file.
+#: The files that take the longest start first, so that none is left for the end when several run at a time. Before all
+#: others come those whose tests share hosts, because one process runs the whole file.
 _LONGEST = [
     f"test_{name}.py"
     for name in (
@@ -39,7 +40,7 @@ _LONGEST = [
     )
 ]
 
-#: Fixtures of hosts that several tests of a file have in common.
+#: Fixtures of hosts that several tests of a file share.
 _SHARED = {"docker_fleet", "shared"}
 
 
@@ -50,16 +51,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
             if config.getoption("timeout") is None and item.get_closest_marker("timeout") is None:
-                # On a new machine whoever asks for an image first builds it.
+                # On a new machine, the process that requests an image first builds it.
                 item.add_marker(pytest.mark.timeout(1200))
         if _SHARED & {*getattr(item, "fixturenames", ())}:
-            # Who shares hosts runs in one process, in the order of the file (pytest-xdist's --dist loadgroup).
+            # Tests that share hosts run in one process, in the order of the file (pytest-xdist's --dist loadgroup).
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @dataclass
 class Outcome:
-    """What a run of the command line gave."""
+    """What a run of the command line returned."""
 
     code: int
     out: str
@@ -74,7 +75,7 @@ class Outcome:
 
     @property
     def done(self) -> dict[str, Any]:
-        """The one host's host.done; the run's last event must be run.done."""
+        """The host.done of the only host. The run's last event must be run.done."""
         assert self.events[-1]["event"] == "run.done", self.out
         (done,) = self.all("host.done")
         return done
@@ -101,13 +102,13 @@ class Outcome:
 
 @dataclass
 class LabHost:
-    """One lab host with a project folder (inventory, playbook) of its own."""
+    """One lab host with its own project folder (inventory, playbook)."""
 
     name: str
     address: str
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
-    #: provision_transport of every host, in the tests that run over both
+    #: provision_transport of every host, in the tests that use both transports
     transport: ClassVar[str | None] = None
     lab: Lab = LAB
 
@@ -118,7 +119,8 @@ class LabHost:
         return done.stdout.strip()
 
     def within(self, script: str) -> str:
-        """Run a script inside the host by its namespaces: also when nobody reaches it over its network."""
+        """Run a script inside the host by its namespaces. This works also when the host is not reachable over its
+        network."""
         nspawn = subprocess.check_output(["pgrep", "-n", "-f", f"^systemd-nspawn .*--machine={self.name} "], text=True)
         init = subprocess.check_output(["pgrep", "-P", nspawn.strip()], text=True).split()[0]
         done = subprocess.run(
@@ -168,11 +170,11 @@ class LabHost:
         return self.provision("plan", *words, spec=spec, **variables)
 
     def sessions(self) -> int:
-        """Execs that the host's own sshd has counted."""
+        """The number of execs that the host's own sshd has counted."""
         log = self.sh(
             "journalctl --sync; journalctl -q -o cat _COMM=sshd-session _COMM=sshd | grep -c 'Starting session' || true"
         )
-        return int(log) - 1  # ours, just now
+        return int(log) - 1  # the last one is this command
 
     def docker_info(self, field: str) -> str:
         return self.sh(f"docker info --format '{{{{.{field}}}}}'")
@@ -192,7 +194,7 @@ def inventory_of(*hosts: LabHost) -> str:
 
 
 def wrap(host: LabHost, arms: str) -> None:
-    """Put a docker into the way that isn't what it seems: ``arms`` of a `case` on its command."""
+    """Install a fake docker: ``arms`` are arms of a `case` on its command."""
     script = f'#!/bin/sh\ncase $1 in\n{arms}\nesac\nexec /usr/bin/docker "$@"\n'
     command = "cat >/usr/local/bin/docker && chmod +x /usr/local/bin/docker"
     subprocess.run([*LAB.ssh(host.name), command], input=script.encode(), check=True)
@@ -209,7 +211,8 @@ def engine(**daemon: Any) -> dict[str, Any]:
 
 
 def newer_engine(**daemon: Any) -> dict[str, Any]:
-    """The newest engine of the lab's mirror, where it has one that no Debian release has; else the test is skipped."""
+    """The newest engine of the lab's mirror, if the mirror has one that no Debian release has. Otherwise the test is
+    skipped."""
     found = newer.versions(subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip())
     if not found:
         pytest.skip(f"no engine newer than Debian's in {newer.folder()} (PROVISION_LAB_ENGINES)")
@@ -217,7 +220,7 @@ def newer_engine(**daemon: Any) -> dict[str, Any]:
 
 
 def slow_package(host: LabHost, postinst: str) -> None:
-    """A package of its own, /tmp/slow.deb, whose installation ends with ``postinst``."""
+    """Build the package /tmp/slow.deb, whose installation ends with ``postinst``."""
     host.sh(
         "mkdir -p /tmp/slow/DEBIAN && cd /tmp/slow && printf 'Package: slow\\nVersion: 1\\nArchitecture: all\\n"
         "Maintainer: x <x@example.com>\\nDescription: x\\n' >DEBIAN/control && "
@@ -232,10 +235,10 @@ def docker_answers(host: LabHost) -> None:
 
 
 def own(lab: Lab) -> None:
-    """Write down which process the lab belongs to, for a session that finds the lab after this one was killed.
+    """Record which process the lab belongs to, for a session that finds the lab after this one was killed.
 
-    The folder is removed with its last host, so each boot does this. It appears with its owner inside: another session
-    that begins at that moment would take a folder without one for a dead session's, and remove its hosts.
+    The folder is removed with its last host, so each boot does this. The folder appears with its owner inside. Another
+    session that begins at that moment would treat a folder without an owner as a dead session's, and remove its hosts.
     """
     folder = lab.store.lab(lab.name)
     owner = f"{os.getpid()} {start_time(os.getpid())}"
@@ -259,7 +262,7 @@ def lab() -> Iterator[Lab]:
     for folder in LAB.store.root.glob(f"labs/{_PREFIX}*"):
         pid, start = (folder / "owner").read_text().split() if (folder / "owner").exists() else ("0", "0")
         if start_time(int(pid)) != int(start):
-            Lab(folder.name).down()  # what a run that was killed has left
+            Lab(folder.name).down()  # left by a run that was killed
     yield LAB
     LAB.down()
 
@@ -269,7 +272,7 @@ NewHost = Callable[..., LabHost]
 
 @pytest.fixture
 def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
-    """A function that boots a fresh host; it is gone when the test ends."""
+    """A function that boots a fresh host, which is removed when the test ends."""
     names: list[str] = []
 
     def boot(suite: str = "trixie", like: str | None = None, **variables: Any) -> LabHost:
@@ -277,7 +280,7 @@ def new_host(lab: Lab, tmp_path: Path) -> Iterator[NewHost]:
         names.append(name)
         own(lab)
         (record,) = lab.up({name: suite}, like=like)
-        # Tests that connect by themselves: an address may be another host's by now.
+        # For tests that connect without provision: another host may have the address by now.
         known_hosts.read.cache_clear()
         folder = tmp_path / name
         folder.mkdir()
@@ -294,7 +297,7 @@ def host(new_host: NewHost) -> LabHost:
 
 @pytest.fixture(scope="session")
 def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A host that provision has made a Docker host: tests that begin with one begin with its files."""
+    """A Docker host that provision has set up. Tests that begin with one copy its files."""
     name = f"{LAB.name}model"
     own(lab)
     (record,) = lab.up({name: "trixie"})
@@ -308,7 +311,7 @@ def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
-    """A host that provision has made a Docker host, and the playbook that did it."""
+    """A Docker host that provision has set up, and the playbook for it."""
     host = new_host(like=docker_model)
     host.inventory()
     host.playbook({"spec": {"engine": engine()}})
@@ -320,7 +323,7 @@ def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
 def docker_fleet(
     lab: Lab, docker_model: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[int], list[LabHost]]]:
-    """A function that boots so many Docker hosts for all tests of a file; the first one's folder has the inventory of
+    """A function that boots several Docker hosts for all tests of a file. The first host's folder has the inventory of
     all."""
     names: list[str] = []
 
@@ -339,7 +342,7 @@ def docker_fleet(
 
 
 def together(hosts: list[LabHost]) -> list[LabHost]:
-    """One inventory of them all, in the first one's folder."""
+    """One inventory of all hosts, in the first host's folder."""
     known_hosts.read.cache_clear()
     (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
     return hosts

@@ -1,4 +1,4 @@
-"""A mirror in front of the lab's: it serves the same, and some files not as they are."""
+"""A mirror in front of the lab's. It serves the same files, some of them with faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAULTS = ("truncated", "altered", "silent")
 
 
 class _Handler(BaseHTTPRequestHandler):
-    #: what is wrong, and which files it is wrong with (the end of their names)
+    #: the fault, and the files that have it (the end of their names)
     fault = ""
     suffix = ""
     gone: threading.Event
@@ -42,13 +42,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what the host says of it is what counts."""
+        """Log nothing: the host's own report counts."""
 
 
 @contextmanager
 def serving(fault: str, suffix: str) -> Iterator[str]:
-    """The URL of such a mirror of docker-ce: files that end with ``suffix`` are ``truncated`` (half of them, and the
-    connection ends), ``altered`` (as long as they should be) or ``silent`` (nothing ever comes)."""
+    """The URL of such a mirror of docker-ce. Files that end with ``suffix`` are ``truncated`` (half of them, and the
+    connection ends), ``altered`` (with the right length) or ``silent`` (no data is ever sent)."""
     gone = threading.Event()
     handler = type("Handler", (_Handler,), {"fault": fault, "suffix": suffix, "gone": gone})
     server = ThreadingHTTPServer((GATEWAY, 0), handler)

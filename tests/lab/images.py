@@ -1,4 +1,4 @@
-"""Images for the tests, made without docker: what `docker save` would have written, of this machine's own busybox."""
+"""Images for the tests, made without docker, in the form that `docker save` writes, with this machine's own busybox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROGRAMS = ("sh", "sleep", "cat", "ls", "echo", "httpd", "wget", "touch", "rm",
 
 
 def _root() -> dict[str, bytes]:
-    """Path -> bytes: busybox, and what the dynamic linker says it needs (ldd(1))."""
+    """Path -> bytes: busybox, and the libraries that the dynamic linker lists for it (ldd(1))."""
     program = shutil.which("busybox")
     assert program is not None
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
@@ -76,8 +76,8 @@ def archive(path: Path, tag: str, more: dict[str, bytes] | None = None, **config
 
 
 def archives(path: Path, tags: dict[str, dict[str, bytes]], **config: Any) -> dict[str, str]:
-    """Write an archive of several images, as docker save did before it wrote an index; tag -> id. The value of a tag
-    are files that only its image has."""
+    """Write an archive of several images, as docker save did before it wrote an index; tag -> id. The value of a tag is
+    the set of files that only its image has."""
     members: dict[str, bytes] = {}
     manifests: list[dict[str, Any]] = []
     ids = {}
@@ -93,8 +93,8 @@ def archives(path: Path, tags: dict[str, dict[str, bytes]], **config: Any) -> di
 
 
 def platforms(path: Path, tag: str, other: str = "s390x") -> tuple[str, str]:
-    """Write an archive as docker save writes one of containerd's store: of an image for two platforms, of which only
-    this machine's is there. The digests of the whole, and of this machine's part."""
+    """Write an archive of one image for two platforms, as docker save writes it from containerd's store. Only this
+    machine's platform is in it. Returns the digests of the whole image, and of this machine's part."""
     layer = _tar(_root())
     whole = _config(layer)
     kinds = "application/vnd.oci.image"

@@ -1,8 +1,8 @@
-"""The command line in a process of its own, forked from one that has imported all modules already.
+"""The command line in a separate process, forked from one that has imported all modules already.
 
-The imports are nine tenths of the start of ``python -m provision``, and the tests of the lab start it a thousand times.
-What a process has of its own from its start on, it gets after the fork: the folder, the environment, the key of its
-secrets' tokens. It ends as an interpreter does that was started for it.
+The imports are nine tenths of the start of ``python -m provision``, and the lab's tests start it a thousand times. The
+new process gets its own folder, environment and key for the tokens of secrets after the fork. It ends in the same way
+as an interpreter that was started for it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from typing import IO
 import provision
 from provision.secrets import secret
 
-#: What is not imported beforehand: what pytest rewrites when it imports it, what starts itself, and what is of the lab.
+#: Modules that are not imported before the fork: those that pytest rewrites when it imports them, those that start by
+#: themselves, and those of the lab.
 _NOT = re.compile(r"provision\.(verify\.(suites|standalone)|rollout\.cluster|shipped|lab)\b|.*\.__main__$")
 _LONGEST = 1 << 18
 
 
 class _Server:
-    """The process that forks; one for each process of pytest, until that one ends."""
+    """The process that forks. Each process of pytest has one, until it ends."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # A request has the whole environment in one packet.
+        # One packet of a request has the whole environment.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LONGEST)
         self._lock = threading.Lock()
         argv = [sys.executable, "-m", __name__, str(theirs.fileno())]
@@ -58,13 +59,13 @@ class _Server:
 
 
 def _text(file: IO[bytes]) -> str:
-    """As subprocess decodes what it captures."""
+    """Decode output as subprocess decodes what it captures."""
     file.seek(0)
     return file.read().decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _ended(answer: socket.socket) -> int:
-    """Wait for the end; the exit code, negative for a signal, as subprocess has it."""
+    """Wait for the end. Returns the exit code, negative for a signal, as subprocess does."""
     with answer.makefile("r") as lines:
         pid = int(lines.readline())
         try:
@@ -85,7 +86,7 @@ def run(words: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _serve(requests: socket.socket) -> list[str]:
-    """Fork for each request. Returns in the new process only, with the words of the command line."""
+    """Fork for each request. Returns only in the new process, with the arguments of the command line."""
     running: dict[int, socket.socket] = {}
     ended, wakeup = socket.socketpair()
     for end in (ended, wakeup):
@@ -126,7 +127,7 @@ def _serve(requests: socket.socket) -> list[str]:
 
 
 def _tell(answer: socket.socket, code: int) -> None:
-    with answer, contextlib.suppress(BrokenPipeError):  # who waited has given up
+    with answer, contextlib.suppress(BrokenPipeError):  # the process that waited has given up
         answer.sendall(f"{code}\n".encode())
 
 

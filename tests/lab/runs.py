@@ -1,4 +1,4 @@
-"""Runs on a lab host: ones that go on beside us, and what they leave."""
+"""Runs on a lab host: runs that continue while the test acts, and what they leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from tests.lab.conftest import LabHost
 
 RUNS = "/var/lib/provision/runs"
-#: What must be gone when a run is over.
+#: What must be removed when a run is over.
 LEFTOVERS = (
     "find /run/provision/queue -size +0 2>/dev/null; "
     "ls -d /run/provision/lock* /run/provision/step.* /run/provision/written.* /etc/systemd/system/provision-undo-* "
@@ -27,19 +27,19 @@ def receipt(host: LabHost) -> str:
 
 
 def start(host: LabHost, *words: str) -> subprocess.Popen[str]:
-    """An apply that goes on beside us."""
+    """An apply that continues while the test acts."""
     argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
     argv += [str(host.folder / "site.yml"), "--json", "--yes", *words]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def until(host: LabHost, condition: str, seconds: int = 60) -> None:
-    """Wait for it, looking from inside the host: it may be cut off."""
+    """Wait until a command succeeds. It runs inside the host, because the host may be cut off from the network."""
     host.within(f"for n in $(seq {seconds * 5}); do {condition} && exit 0; sleep 0.2; done; exit 1")
 
 
 def sleeper(host: LabHost) -> None:
-    """An image that needs no registry: sleep, and what it is linked to."""
+    """An image that needs no registry: sleep, and the libraries that it is linked to."""
     host.sh(
         "mkdir -p /tmp/image/bin && cd /tmp/image && cp -L /bin/sleep bin/ && "
         "for f in $(ldd /bin/sleep | grep -o '/[^ )]*'); do mkdir -p .${f%/*}; cp -L $f .$f; done; "

@@ -1,4 +1,4 @@
-"""The matrix of ssh options: rows of configuration, and what must become of a login by ``ssh`` and by provision.
+"""The matrix of ssh options: rows of configuration, and the expected result of a login by ``ssh`` and by provision.
 
 In a configuration ``{address}`` is the lab host's, ``{folder}`` a folder with keys and known_hosts files, ``{key}`` the
 lab's private key. The expectation is of provision with its built-in transport: ``same`` (it reaches what ssh reaches),
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What every row has unless it says otherwise: who logs in, how, and which keys are known.
+#: What every row has unless it says otherwise: the login, the way, and the known keys.
 BASE = """
 Host *
   User root
@@ -34,7 +34,7 @@ class Row:
     #: further fields of the login: port, user, password
     login: dict[str, Any] = field(default_factory=dict)
     base: str = BASE
-    #: what ``transport: openssh`` does where that is not what ssh does by itself
+    #: the result with ``transport: openssh`` where it differs from ssh's own
     openssh: str = ""
     accept_new: bool = False
     agent: bool = False
@@ -235,7 +235,7 @@ ROWS = [
     Row(
         "PubkeyAcceptedAlgorithms without the key's", HERE + "Host *\n  PubkeyAcceptedAlgorithms rsa-sha2-512\n", "auth"
     ),
-    # Ways through others.
+    # Jump hosts and proxies.
     Row("ProxyJump", HERE + "Host web\n  ProxyJump alice@{address}:2222\nHost {address}\n  IdentityFile {key}\n"),
     Row(
         "ProxyJump, a name of the configuration",
@@ -290,7 +290,7 @@ ROWS = [
         "refused KexAlgorithms",
     ),
     Row("a host that offers only chacha20", port(2308), "unreachable", openssh="same"),
-    # What must not get in the way of a script.
+    # Options that must not disturb a script.
     Row("RequestTTY force", HERE + "Host *\n  RequestTTY force\n"),
     Row("StdinNull", HERE + "Host *\n  StdinNull yes\n"),
     Row("ForkAfterAuthentication", HERE + "Host *\n  ForkAfterAuthentication yes\n"),

@@ -1,4 +1,5 @@
-"""docker's bridge under containers that live-restore keeps: dockerd does not move it, and says nothing of that."""
+"""docker's bridge under containers that live-restore keeps: dockerd does not move the bridge, and does not report
+that."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ INSIDE = "docker inspect --format '{{.NetworkSettings.Networks.bridge.IPAddress}
 
 
 def kept(bip: str = "", **more: Any) -> dict[str, Any]:
-    """An engine with live-restore, and an address of its bridge."""
+    """An engine with live-restore, and an address for its bridge."""
     return {**engine(**{"live-restore": True, **({"bip": bip} if bip else {})}), **more}
 
 
@@ -40,7 +41,7 @@ def test_a_bridge_that_cannot_move_is_refused(docker_host: LabHost) -> None:
         for word in ("bip", "bare, kept", "engine.bridge_change: stop"):
             assert word in message
     assert host.sh(facts) == untouched
-    # Without containers there is nothing in the way.
+    # Without containers dockerd moves the bridge.
     host.sh("docker rm -f bare kept")
     assert host.apply(spec).counts == {"changed": 1}
     assert host.sh(ADDRESS) == "10.201.0.1/24" != before
@@ -61,7 +62,7 @@ def test_a_bridge_moves_while_its_containers_are_stopped(docker_host: LabHost) -
     assert host.sh(RUNNING) == "bare kept"
     assert host.sh(INSIDE).startswith("10.201.0.")
     assert host.apply(spec).counts == {"ok": 1}
-    # A rollback moves it back the same way, with the containers on the old subnet.
+    # A rollback moves the bridge to its old subnet in the same way, with the containers there.
     other = kept("10.202.0.1/24", bridge_change="stop")
     broken = {"engine": other, "networks": {"broken": {"driver": "no-such-driver"}}}
     back = host.apply(broken)
@@ -81,7 +82,8 @@ def test_a_bridge_moves_while_its_containers_are_stopped(docker_host: LabHost) -
 
 
 def test_a_bridge_that_has_another_address_than_declared_is_seen(docker_host: LabHost) -> None:
-    """As an older provision left it, or an operator who edited the file: dockerd runs with it, and has not moved."""
+    """A state that an older provision, or an operator who edited the file, can leave: dockerd runs with the file, and
+    has not moved the bridge."""
     host = docker_host
     before = prepared(host)
     host.sh(

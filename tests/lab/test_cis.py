@@ -1,4 +1,4 @@
-"""The CIS benchmark's checks say yes to a hardened host, and no to each way of softening it."""
+"""The CIS benchmark's checks pass on a hardened host, and fail for each way of softening it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tests.lab.conftest import LabHost, Outcome, engine, wrap
 from tests.lab.test_surroundings import CERTIFICATE, KEY
 
-#: For the benchmark: a daemon as hardened as a host of the lab can be.
+#: The daemon for the benchmark, as hardened as a host of the lab can be.
 _HARDENED: dict[str, Any] = {
     "icc": False,
     "no-new-privileges": True,
@@ -47,7 +47,7 @@ def _started_with(flags: str) -> str:
     )
 
 
-#: Another file of dockerd's, which differs from daemon.json in its level.
+#: Another file for dockerd, which differs from daemon.json in its log level.
 _OTHER_FILE = 'cd /etc/docker; sed \'1a "log-level": "debug",\' daemon.json >other.json; '
 
 #: How the host is broken, the ids that must fail then, how it is healed (besides daemon.json and a restart).
@@ -86,7 +86,7 @@ _CIS: list[tuple[str, set[str], str]] = [
         _NO_DROPIN,
     ),
     ("sed -i /CONTENT_TRUST/d /etc/environment", {"4.5"}, "echo DOCKER_CONTENT_TRUST=1 >>/etc/environment"),
-    # A swarm takes no live-restore, and is what 2.15 leaves out.
+    # A swarm does not accept live-restore, and 2.15 leaves swarms out.
     (
         _edit('"live-restore": true', '"live-restore": false') + "; docker swarm init >/dev/null",
         {"5.1", "7.2", "7.3", "7.5"},
@@ -135,8 +135,9 @@ _CIS: list[tuple[str, set[str], str]] = [
 ]
 
 
-#: What a container of the benchmark is started with; what one is started with instead or as well, and the ids that
-#: must name it. With userns-remap, the host's namespaces and devices are for containers that share its users too.
+#: The options of a container that passes the benchmark. Then options that are used instead or in addition, and the ids
+#: that must fail for them. With userns-remap, only a container with `--userns host` may use the host's namespaces and
+#: devices.
 _GOOD = {
     "memory": "--memory 64m",
     "cpu": "--cpu-shares 512",
@@ -178,7 +179,7 @@ _CONTAINERS: dict[str, tuple[str, str, set[str]]] = {
     "socket": ("", "-v /run/docker.sock:/socket", {"5.32"}),
     "run": ("", "-v /run:/x", {"5.32"}),
 }
-#: Of the host's own programs; history is written by the classic builder, which needs no plugin.
+#: An image of the host's own programs. The classic builder, which needs no plugin, writes the history.
 _IMAGES = """
 set -e
 unset DOCKER_CONTENT_TRUST
@@ -236,12 +237,12 @@ def ids(host: LabHost) -> set[str]:
 
 
 def _lie(host: LabHost, edit: str) -> None:
-    """Have the daemon's answer edited (sed(1)) on its way."""
+    """Edit the daemon's answer (sed(1)) on its way."""
     wrap(host, f"""info) /usr/bin/docker "$@" | sed {shlex.quote(edit)}; exit ;;""")
 
 
 def names(outcome: Outcome, start: str) -> dict[str, set[str]]:
-    """What the failed checks name that begins so -> the ids of these checks."""
+    """The objects with this prefix that failed checks name -> the ids of these checks."""
     found: dict[str, set[str]] = {}
     for event in outcome.all("check.done"):
         if event["outcome"] == "failed":
@@ -266,13 +267,13 @@ def test_containers_and_images(host: LabHost) -> None:
     assert names(checked, "i") == {"healthless": {"4.6"}, "adds": {"4.9"}, "updates": {"4.7"}}
     wanted = set().union(*(found for _, _, found in _CONTAINERS.values()), {"4.6", "4.7", "4.9"})
     assert {_id(check) for check in checked.failed} - before == wanted
-    # Security modules that the lab's kernel does not have; no container is confined by them.
+    # Security modules that the lab's kernel does not have, so they confine no container.
     _lie(host, r's/"SecurityOptions":\[/&"name=apparmor","name=selinux","name=rootless",/')
     lied = host.provision("verify", "--suite", "cis")
     assert {_id(check) for check in lied.failed} - before - wanted == {"5.2", "5.3"}
     assert [e["outcome"] for e in lied.all("check.done") if _id(e["check"]) == "2.1"] == ["passed"]
     assert [e["outcome"] for e in checked.all("check.done") if _id(e["check"]) == "2.1"] == ["skipped"]
-    # With containerd's image store, containerd's own directory is one of those that want a partition.
+    # With containerd's image store, containerd's own directory also needs a partition.
     _lie(host, 's/"Backing Filesystem","[^"]*"/"driver-type","io.containerd.snapshotter.v1"/')
     assert ids(host) - before - wanted == set()
     host.sh(
@@ -291,7 +292,7 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
     assert outcome.code == 0, outcome.out
     host.sh("echo DOCKER_CONTENT_TRUST=1 >>/etc/environment")
     before = ids(host)
-    # auditd needs a kernel of its own (see the virtual machine's tests); an authorization plugin is none of the lab's.
+    # auditd needs a separate kernel (see the virtual machine's tests). The lab has no authorization plugin.
     assert {id for id in before if not id.startswith("1.1.")} == {"2.12"}
     assert "1.1.3" in before
     wrong = []
@@ -314,7 +315,7 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
         _lie(host, f's#"{field}":[^,}}]*#"{field}":{lie}#')
         assert ids(host) ^ before == difference
     host.sh("rm /usr/local/bin/docker")
-    # A plugin is in force from the daemon's start or its last reload on, whatever `docker info` says after that.
+    # A plugin is in force from the daemon's start or its last reload on. `docker info` may show something else later.
     host.sh(f"printf %s {shlex.quote(_PLUGIN)} >/root/lenient.pl; systemd-run -q --unit=lenient perl /root/lenient.pl")
     host.sh("until [ -S /run/docker/plugins/lenient.sock ]; do sleep 0.1; done")
     declared = _added('"authorization-plugins": ["lenient"]')
@@ -327,7 +328,7 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
         host.sh(script)
         assert ids(host) == (before - {"2.12"} if decides else before), script
     assert host.docker_info("Plugins.Authorization") == "[lenient]", "the daemon's answer is that of its start"
-    # Which version is up to date is what the spec pins.
+    # The spec's pin decides which version is up to date.
     assert host.provision("verify", "--suite", "cis", "--check", "1_2_2").failed == set()
     outdated = hardened(host, version="1.2")
     pinned = host.provision("verify", "--suite", "cis", "--check", "1_2_2", spec=outdated)
@@ -335,7 +336,7 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
 
 
 def _id(check: str) -> str:
-    """``cis 2.3 title``, or a test of its own: ``cis_1_1_2_title``."""
+    """``cis 2.3 title``, or the name of a separate test: ``cis_1_1_2_title``."""
     found = re.match(r"cis[ _](\d+([._])\d+(\2\d+)?)", check)
     assert found, check
     return found[1]

@@ -1,4 +1,4 @@
-"""A real Dask cluster over mutual TLS, of processes on this machine; one of its workers is killed in the middle."""
+"""A real Dask cluster over mutual TLS, with processes on this machine. One of its workers is killed during a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.lab.conftest import LabHost, Outcome, engine, together
 
 @dataclass
 class Certificates:
-    """A small CA, and a certificate of its for everybody who takes part."""
+    """A small CA, and a certificate for each member."""
 
     folder: Path
 
@@ -36,7 +36,7 @@ class Certificates:
             *("-CAkey", str(self.folder / "ca.key"), "-days", "2", "-extfile", str(extensions)),
             *("-out", str(self.folder / "node.pem")),
         )
-        # One of nobody's that the cluster believes.
+        # A certificate that no authority of the cluster has signed.
         stranger = [str(self.folder / f"stranger.{ending}") for ending in ("csr", "key", "pem")]
         self._openssl("x509", "-req", "-in", stranger[0], "-signkey", stranger[1], "-days", "2", "-out", stranger[2])
         return self
@@ -54,7 +54,7 @@ class Certificates:
 
 @dataclass
 class Dask:
-    """A scheduler and workers, each a process of its own."""
+    """A scheduler and workers, each in a separate process."""
 
     certificates: Certificates
     port: int
@@ -105,7 +105,7 @@ def three(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
 
 
 def applies(host: LabHost) -> str:
-    """How many runs a host has records of: each is one that changed something."""
+    """The number of runs of which a host has records. Each of them changed something."""
     return host.sh("ls /var/lib/provision/runs | wc -l")
 
 
@@ -122,7 +122,7 @@ def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[
     for line in process.stdout:
         lines.append(line)
         if not killed and '"step.begin"' in line and "svc_settle" in line:
-            # In the middle of a restart of docker: whichever worker it is, one of three goes.
+            # In the middle of a restart of docker, one of the three workers is killed.
             dask.workers[0].send_signal(signal.SIGKILL)
             killed = True
     code = process.wait()
@@ -133,7 +133,7 @@ def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[
     assert [int(applies(host)) for host in three] == [number + 1 for number in before], "one apply on each host"
     for host in three:
         assert host.docker_info("Labels") == "[a=1]"
-    # By the two that are left, and the budget stays with the controller: a spec that breaks the daemon.
+    # A spec that breaks the daemon, run by the two workers that are left. The controller keeps the budget of failures.
     first.playbook({"spec": {"engine": engine(**{"storage-driver": "none-such"})}, "rollout": {"serial": [1, "100%"]}})
     broken = first.apply(None, "--no-lint", *words)
     assert broken.code == 3
@@ -160,7 +160,7 @@ def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
         refused = first.apply(None, *words)
         assert (refused.code, said in refused.err) == (1, True), (words, refused.err)
     assert three[0].sh("ls /etc/app 2>/dev/null || echo none") == "none"
-    # A plan of this process is the one that other processes make, whatever their secrets' tokens are.
+    # A plan of this process equals the plan of other processes, although the tokens of secrets differ.
     plan = first.folder / "plan.json"
     assert first.plan(None, "--out", str(plan)).code == 0
     assert "keyed hash" in plan.read_text(), "the file is private: neither its value nor a reference stands there"

@@ -1,4 +1,5 @@
-"""What runs in the engine: declared, found field by field, made anew alone, and put back by the host when it is ill."""
+"""Containers and images: declared, compared field by field, recreated one by one, and rolled back by the host when
+unhealthy."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ WELL = {"command": "test -e /well", "interval": "300ms", "retries": 2}
 
 
 def image(host: LabHost, tag: str, name: str = "", **more: Any) -> dict[str, Any]:
-    """An image that is sent to the host, and its declaration."""
+    """An image that provision sends to the host, and its declaration."""
     file = f"{name or tag.replace(':', '-').replace('/', '-')}.tar"
     images.archive(host.folder / file, tag, **more)
     return {tag: {"archive": file}}
@@ -32,7 +33,7 @@ def inspect(host: LabHost, name: str, field: str) -> str:
 def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1", more={"well": b"", "version": b"one"})
-    known |= image(host, "app:2", more={"version": b"two"})  # not well
+    known |= image(host, "app:2", more={"version": b"two"})  # unhealthy
     web = {"image": "app:1", "health": WELL, "ports": ["8080:80"], "volumes": ["data:/data"], "stop_timeout": 1}
     web["command"] = ["httpd", "-f", "-p", "80", "-h", "/"]
     spec: dict[str, Any] = {"engine": engine(), "volumes": {"data": {}}, "images": known, "containers": {"web": web}}
@@ -61,7 +62,7 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     assert leftovers(host) == ""
     assert host.apply(spec).counts == {"ok": 1}
 
-    # A right one takes its place, and what was there can be brought back.
+    # A healthy container takes its place, and the old one can be restored.
     known |= image(host, "app:3", more={"well": b"", "version": b"three"})
     third = host.apply({**spec, "images": known, "containers": {"web": {**web, "image": "app:3", "memory": "64m"}}})
     assert third.counts == {"changed": 1}, third.out[-3000:]
@@ -74,7 +75,7 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     assert inspect(host, "web", ".HostConfig.Memory") == "0"
     assert host.sh("docker exec web cat /data/file") == "kept"
 
-    # Taken out of the spec it goes; the volume stays, and so does what somebody else has made.
+    # A container that is no longer declared is removed. The volume and an operator's container stay.
     host.sh("docker run -d --name theirs app:1")
     gone = host.apply({**spec, "containers": {}})
     assert gone.counts == {"changed": 1}
@@ -86,7 +87,7 @@ AS_DECLARED = "--network back --restart unless-stopped --stop-timeout 0 --memory
 
 
 def anew(*words: str) -> str:
-    """By hand, under our label."""
+    """A container made by hand, with provision's label."""
     return f"docker rm -f web; docker run -d --name web --label provision.spec={{}} {AS_DECLARED} {' '.join(words)}"
 
 
@@ -99,7 +100,7 @@ def other_network(options: str) -> str:
 NO_WAY_IN = {"network back", "container_port web 8080:80"}
 STOPPED = {"container_runs web", "container_port web 8080:80", "container_limit web memory"}
 GONE = {f"container_{what} web" for what in ("image", "environment", "fields", "mounts")}
-#: What is done by hand -> the one thing that the plan names, and in which fields; and the checks that must fail.
+#: The manual change -> the only change that the plan names, and in which fields; and the checks that must fail.
 BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
     (
         "a limit",
@@ -184,7 +185,7 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
         named = {line.partition(":")[0] for line in items[resource]["diff"]}
         assert not fields or named == fields, f"{what}: {named}"
         others = items.keys() - {resource}
-        # A container is made anew after its image.
+        # A container is recreated after its image has changed.
         assert others <= ({"container:web"} if resource == "image:app:1" else set()), f"{what}: {others}"
         assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
         print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
@@ -224,7 +225,7 @@ def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.Monkey
         assert word not in first.out + first.err + planned.out + second.out + second.err
         found = host.sh(f"grep -rlF {word} /var/lib/provision /run/provision /tmp /var/log /etc || true")
         assert found == "", found
-    # Its label names the secret, for a rollback in another run, whose tokens are others.
+    # The container's label names the secret, for a rollback in another run, whose tokens differ.
     label = host.sh("docker inspect --format '{{index .Config.Labels \"provision.spec\"}}' web")
     assert re.search(r"secret-ref:[a-z0-9_.]*app_password:[0-9a-f]{16}", label), label
     assert "secret:" not in label
@@ -237,7 +238,7 @@ def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.Monkey
     assert host.sh("docker exec web sh -c 'echo \"$PASSWORD $MODE\"'") == f"{canary} fast"
 
 
-#: What broke a format once, or could: each goes in as it is declared, plain and as a secret.
+#: Values that broke a format once, or could. Each is declared both plain and as a secret.
 NASTY = [
     *("it's", 'say "x"', "\\", "end\\", "C:\\new\\table", "\\'", "'\\", "$HOME ${HOME} $$", "'$$\\$X", "a #b", "#x"),
     *(
@@ -258,8 +259,8 @@ NASTY = [
 
 
 def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
-    """Variables of a container and of a compose project, plain and secret: docker has the very text, and the next run
-    finds nothing to do."""
+    """Variables of a container and of a compose project, plain and secret: docker has exactly the declared text, and
+    the next run finds nothing to do."""
     host = docker_host
     known = image(host, "app:1")
     (host.folder / "group_vars").mkdir()
@@ -270,7 +271,7 @@ def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     plain = {f"P{number}": value for number, value in enumerate(NASTY)}
     secret = {f"S{number}": f"{{{{ s{number} }}}}" for number in range(len(NASTY))}
     for number, value in enumerate(NASTY):
-        # The last newline of such a file is none of its value.
+        # The last newline of such a file is not part of its value.
         (host.folder / f"group_vars/secrets/{number}").write_bytes(f"{value}\n".encode())
     variables = plain | secret
     service = {"image": "app:1", "environment": {name: f"${{{name}}}" for name in variables}, "stop_grace_period": "0s"}
@@ -327,7 +328,7 @@ def test_a_compose_project(docker_host: LabHost) -> None:
     assert event["items"][0]["resource"] == "compose:shop"
     assert "three is not there" in event["items"][0]["diff"][0]
     assert host.apply().counts == {"changed": 1}
-    # One that is never well: the file, and what ran of it, are as before.
+    # A service that never becomes healthy: the file, and the containers of the project, are as before.
     now = ids()
     ill = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
     bad = host.apply(spec(one={**services["one"], "healthcheck": ill}, two={**services["two"], "mem_limit": "64m"}))
@@ -346,8 +347,8 @@ def test_a_compose_service_follows_its_image(docker_host: LabHost) -> None:
 
 
 def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
-    """An image that was built or pulled under the same name: plan and verify see it, and apply makes the service anew.
-    An image that a service names by its id has no name that could move."""
+    """An image was built or pulled under the same name: plan and verify see it, and apply recreates the service. An
+    image that a service names by its id has no name that could move."""
     known = image(host, "app:1") | image(host, "fixed:1", more={"fixed": b""})
     service = {"image": "app:1", "stop_grace_period": "0s"}
     content = {"services": {"one": service, "two": {**service, "image": "${FIXED}"}}}
@@ -357,7 +358,7 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     assert host.apply(spec).counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
     assert host.provision("verify", "--suite", "containers").failed == set()
-    # By hand: the images are not declared, so that the project alone has to see it.
+    # By hand. The images are not declared, so only the project can show the change.
     undeclared = {**spec, "images": {}}
     assert host.apply(undeclared).counts == {"ok": 1}
     ids = {name: inspect(host, f"shop-{name}-1", ".Id") for name in ("one", "two")}
@@ -380,7 +381,7 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     assert inspect(host, "shop-two-1", ".Id") == ids["two"], "only the service whose image is another one"
     assert host.apply().counts == {"ok": 1}
     assert host.provision("verify", "--suite", "containers").failed == set()
-    # Declared again, the image and the service come back in one run.
+    # When they are declared again, the image and the service return in one run.
     back = host.apply(spec)
     (event,) = back.all("host.plan")
     assert [item["resource"] for item in event["items"]] == ["image:app:1", "compose:shop"]
@@ -408,7 +409,7 @@ def failing_project(host: LabHost) -> dict[str, Any]:
     }
 
 
-#: All that docker has and did not come with.
+#: What docker has that did not exist before docker was installed.
 OBJECTS = (
     "docker ps -a --format '{{.Names}}'; docker image ls --format '{{.Repository}}';"
     " docker network ls --format '{{.Name}}' | grep -vxE 'bridge|host|none' || true"
@@ -416,7 +417,7 @@ OBJECTS = (
 
 
 def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> None:
-    """Docker, images, containers and a project come in one run; the project is never well."""
+    """Docker, images, containers and a project are installed in one run, and the project never becomes healthy."""
     failed = host.apply(failing_project(host))
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
     assert failed.done["error"]["step"] == "compose:shop compose_up"
@@ -429,7 +430,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
 
 
 def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None:
-    """The run starts docker: what it made goes while docker runs, and docker is stopped after that."""
+    """The run starts docker. The rollback removes what the run made while docker runs, and then stops docker."""
     host = docker_host
     host.sh("systemctl disable -q --now docker.socket docker")
     failed = host.apply(failing_project(host))
@@ -443,10 +444,12 @@ def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None
 
 
 def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -> None:
-    """The connection is cut in the middle: the same run comes in again, and goes on with what has arrived."""
+    """The connection is cut during an upload: the same run reconnects, and continues with the bytes that have
+    arrived."""
     host = docker_host
     known = image(host, "big:1", more={"blob": os.urandom(20_000_000)})
-    # What takes the bytes there takes six million, once, and then the connection is cut: sshd's own process is killed.
+    # The receiver on the host takes six million bytes, once, and then the connection is cut: sshd's own process is
+    # killed.
     cut = '#!/bin/sh\n[ $# -eq 0 ] || exec /bin/cat "$@"\nrm /usr/local/bin/cat\nhead -c 6000000\nkill -9 $PPID\n'
     host.sh(f"printf %s {shlex.quote(cut)} >/usr/local/bin/cat; chmod +x /usr/local/bin/cat")
     outcome = host.apply({"engine": engine(), "images": known})
@@ -492,7 +495,7 @@ def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
 
 
 def test_an_archive_by_a_login_that_becomes_root(docker_host: LabHost) -> None:
-    """The bytes follow sudo's password on one standard input."""
+    """The bytes follow sudo's password on the same standard input."""
     host = docker_host
     known = image(host, "app:1")
     host.inventory(ansible_user="ops", ansible_become=True, ansible_become_password="lab-secret-1")

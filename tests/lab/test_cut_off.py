@@ -1,4 +1,4 @@
-"""A change that shuts the operator out is rolled back by the host, whatever it was."""
+"""The host rolls back each change that locks the operator out, of whatever kind it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.lab.runs import RUNS, leftovers, receipt
 SHORT = ("--confirm-within", "6")
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA other\n"
 DENY = "auth required pam_deny.so\naccount required pam_deny.so\nsession required pam_deny.so\n"
-#: What shuts root out.
+#: Changes that lock root out.
 CASES: dict[str, dict[str, Any]] = {
     "authorized_keys": {"files": {"/root/.ssh/authorized_keys": {"content": OTHER_KEY, "mode": "0600"}}},
     "shell": {"users": {"root": {"shell": "/bin/false"}}},
@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
         "services": {"ssh": {"watch": ["/etc/ssh/sshd_config.d/x.conf"]}},
     },
 }
-#: What shuts out a login that becomes root by sudo.
+#: Changes that lock out a login that becomes root by sudo.
 SUDO_CASES: dict[str, dict[str, Any]] = {
     "nologin": {"files": {"/etc/nologin": {"content": "maintenance\n"}}},
     "sudoers": {"files": {"/etc/sudoers.d/zz": {"content": "op ALL=(ALL:ALL) !ALL\n", "mode": "0440"}}},
@@ -67,7 +67,7 @@ def test_a_login_that_becomes_root_is_shut_out(new_host: NewHost, name: str) -> 
     comes_back(host, SUDO_CASES[name])
 
 
-#: The package as it is installed, in a repository on the host itself.
+#: The installed version of the package, in a repository on the host itself.
 REPACK = """
 mkdir -p /srv/again /tmp/r/DEBIAN
 dpkg -L openssh-server | while read -r f; do
@@ -116,7 +116,8 @@ def test_every_change_ends_with_a_login(host: LabHost) -> None:
 
 
 def test_a_host_that_is_lost_after_a_harmless_change_is_no_success(host: LabHost) -> None:
-    """sshd asks a program for root's keys, which has none once the motd has changed: nothing was armed for that."""
+    """sshd asks a program for root's keys. Once the motd has changed, the program prints no key, although writing the
+    motd arms no rollback."""
     host.sh(
         "install -m 0644 /root/.ssh/authorized_keys /etc/ssh/keys && "
         "printf '#!/bin/sh\\ngrep -q ours /etc/motd || cat /etc/ssh/keys\\n' >/usr/local/bin/keys && "

@@ -30,7 +30,7 @@ def test_a_derivative_is_served_by_the_line_of_its_refusal(new_host: NewHost) ->
     checked = host.provision("verify")
     assert checked.counts == {"ok": 1}, checked.failed
     assert "/linux/centos/9/" in host.sh("cat /etc/yum.repos.d/docker-ce.repo")
-    # The plugin that holds versions works there, so no package is installed for it.
+    # The plugin that holds versions works on this host, so no package is installed for it.
     missing = "package python3-dnf-plugin-versionlock is not installed"
     assert host.sh("rpm -q python3-dnf-plugin-versionlock", check=False) == missing
     host.sh("dnf -q -y upgrade")
@@ -44,7 +44,7 @@ def _packages(host: LabHost) -> str:
 
 
 def test_an_engine_that_is_installed_already(host: LabHost) -> None:
-    """As on a read-only image: packages and repositories stay as they are, everything else works."""
+    """As on a read-only image: provision leaves packages and repositories alone, and everything else works."""
     host.sh("touch /run/ostree-booted")
     spec = {"engine": {"source": "installed", "daemon": {**engine()["daemon"], "live-restore": True}}}
     absent = host.plan(spec)

@@ -1,4 +1,4 @@
-"""Record what real engines answer to daemon.json files; the fast tests hold the linter against the record.
+"""Record what real engines answer to daemon.json files. The fast tests compare the linter with the record.
 
 ``RECORD=60 pytest -m lab tests/lab/test_dockerd.py -k 29.7`` asks an engine at most 60 cases that have no answer yet
 (new ones, and those whose text changed) and adds the answers to the record. Without ``RECORD`` each engine is asked a
@@ -45,7 +45,7 @@ for place in data mnt srv home opt; do
     mount --bind "/var/lib/docker/.places/$place" "/$place"
 done
 """
-# Each start has a data-root without images: Engine 29 keeps to the image store that an earlier start chose.
+# Each start has a data-root without images: Engine 29 keeps the image store that an earlier start chose.
 _CASE = """
 cat >/root/case.json
 systemctl stop docker.socket docker.service
@@ -109,7 +109,8 @@ def ask(host: LabHost, name: str, text: str) -> dict[str, str]:
         lines = done.stdout.decode(errors="replace").split("\n")
         found = dict(line.split(": ", 1) for line in lines if ": " in line)
         assert {"validate", "start"} <= set(found), done.stderr
-        # On a busy machine a start can take longer than the script waits; then there is no message, and it is repeated.
+        # On a busy machine a start can take longer than the script waits. Then there is no message, and the case is
+        # repeated.
         if found["start"] != _SILENT:
             break
     return {key: found[key].strip()[:300] for key in ("validate", "start", "run") if key in found}
@@ -120,7 +121,8 @@ def digest(text: str) -> str:
 
 
 def chosen(version: str, cases: dict[str, str], recorded: dict[str, dict[str, str]]) -> list[str]:
-    """To record: what has no answer. To see that the record still holds: each engine a share of its own."""
+    """When recording: the cases without an answer. Otherwise: a share of the recorded cases, another one for each
+    engine."""
     if RECORD:
         lacking = [name for name, text in cases.items() if recorded.get(name, {}).get("text") != digest(text)]
         return lacking[:RECORD]
@@ -128,7 +130,7 @@ def chosen(version: str, cases: dict[str, str], recorded: dict[str, dict[str, st
 
 
 def write(path: Path, cases: dict[str, str], recorded: dict[str, dict[str, str]]) -> None:
-    """One line a case, in the order of the cases; cases that are no longer there are left out."""
+    """Write one line for each case, in the order of the cases. Cases that no longer exist are left out."""
     found = {name: recorded[name] for name in cases if name in recorded}
     text = yaml.safe_dump(found, sort_keys=False, width=1000, default_flow_style=None, allow_unicode=True)
     part = path.with_suffix(".part")

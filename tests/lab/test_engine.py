@@ -39,7 +39,7 @@ def test_bare_to_done_to_nothing_to_do(host: LabHost) -> None:
     assert second.code == 0
     assert second.counts == {"ok": 1}
     assert second.done["changes"] == 0
-    # One exec by provision and one by the count before.
+    # One exec by provision, and one by the count before it.
     assert host.sessions() - before == 2
     assert host.plan(None, "--detailed-exitcode").code == 0
 
@@ -70,7 +70,7 @@ def test_one_key_changed_is_one_restart(docker_host: LabHost) -> None:
     assert docker_host.dockerd_pid() != pid
     starts = int(docker_host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'"))
     assert starts == 2
-    # Taken out of the spec, it goes.
+    # A file that is no longer declared is removed.
     docker_host.apply({"engine": engine()})
     assert docker_host.docker_info("Debug") == "false"
     assert "debug" not in json.loads(docker_host.sh("cat /etc/docker/daemon.json"))
@@ -82,7 +82,7 @@ def test_pins_and_upgrade(host: LabHost) -> None:
     assert host.docker_info("ServerVersion").startswith("26.1.5")
     assert host.apply(spec).counts == {"ok": 1}
     assert set(host.sh("apt-mark showhold").split()) == {"docker-ce", "docker-ce-cli"}
-    # Without a pin what is installed is accepted, and held no longer; only --upgrade moves it.
+    # Without a pin the installed version is accepted, and no longer held. Only --upgrade changes it.
     unpinned = {"engine": engine()}
     assert host.apply(unpinned).counts == {"changed": 1}
     assert host.sh("apt-mark showhold") == ""
@@ -92,7 +92,7 @@ def test_pins_and_upgrade(host: LabHost) -> None:
     assert host.apply(unpinned, "--upgrade").counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("28.5.2")
     assert host.apply(unpinned, "--upgrade").counts == {"ok": 1}
-    # And back, by a pin.
+    # A pin downgrades it again.
     assert host.apply(spec).counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("26.1.5")
     missing = host.apply({"engine": {**engine(), "version": "19.03"}})
@@ -102,7 +102,7 @@ def test_pins_and_upgrade(host: LabHost) -> None:
 
 
 def test_conflicting_packages_go(host: LabHost) -> None:
-    # A package that only has docker.io's name: what counts here is that it is removed in the same transaction.
+    # A package that has only the name of docker.io: the test checks that it is removed in the same transaction.
     host.sh(
         "mkdir -p /tmp/p/DEBIAN && printf 'Package: docker.io\\nVersion: 1\\nArchitecture: all\\n"
         "Maintainer: x <x@example.com>\\nDescription: x\\n' >/tmp/p/DEBIAN/control && dpkg-deb -b /tmp/p /tmp/p.deb"
@@ -134,7 +134,7 @@ def test_wrong_fingerprint_installs_nothing(host: LabHost) -> None:
 
 
 def _undeclared() -> dict[str, Any]:
-    """The lab's mirror signs by a key of its own; here no spec says so."""
+    """The lab's mirror signs with its own key, and here no spec declares the key."""
     return {key: value for key, value in engine().items() if key != "fingerprint"}
 
 
@@ -149,7 +149,7 @@ def test_a_mirror_that_shows_another_key_than_the_published_one_is_refused(host:
     assert host.sh("ls -A /etc/apt/keyrings") == ""
     assert host.sh("test -e /etc/apt/sources.list.d/docker.sources || echo none") == "none"
     assert host.sh("command -v dockerd || echo none") == "none"
-    # What the message says to do, in a list as a fleet with several mirrors has it.
+    # The spec that the message recommends, as a list, for a fleet with several mirrors.
     declared = {**engine(), "fingerprint": [published, shown]}
     assert host.apply({"engine": declared}).counts == {"changed": 1}
     assert host.apply({"engine": declared}).counts == {"ok": 1}
@@ -157,7 +157,8 @@ def test_a_mirror_that_shows_another_key_than_the_published_one_is_refused(host:
 
 
 def test_a_host_that_trusts_another_key_already(docker_host: LabHost) -> None:
-    """A host that was set up when any key of the mirror was taken: the plan shows its key, and it is not kept."""
+    """A host from a time when any key of the mirror was accepted: the plan shows its key, and apply does not keep
+    it."""
     shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
     pid = docker_host.dockerd_pid()
     key = docker_host.sh("cat /etc/apt/keyrings/docker.asc")
@@ -189,7 +190,7 @@ def test_unsupported_distribution_is_named_and_untouched(host: LabHost) -> None:
 
 @pytest.mark.parametrize("own", ["sources", "list"])
 def test_somebody_elses_right_host_is_adopted(host: LabHost, own: str) -> None:
-    """Set up by hand as Docker's pages say, with other file names and another form of daemon.json."""
+    """A host that was set up by hand by Docker's pages, with other file names and another form of daemon.json."""
     uri = f"{engine()['package_mirror']}/linux/debian"
     key = "/etc/apt/keyrings/docker.asc"
     entry = {
@@ -236,7 +237,7 @@ def test_older_repository_with_another_key_is_moved_out_of_the_way(host: LabHost
 
 
 def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHost) -> None:
-    """Without the daemon.json that an earlier run made dockerd would use another store at its next start."""
+    """Without the daemon.json that an earlier run made, dockerd would use another store at its next start."""
     host = docker_host
     images.archive(host.folder / "app.tar", "app:1")
     there = {"engine": engine(features={"containerd-snapshotter": True}), "images": {"app:1": {"archive": "app.tar"}}}
@@ -249,7 +250,7 @@ def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHo
     for word in ("snapshots of overlayfs in /var/lib/containerd", "[features", "is no longer declared"):
         assert word in refused.done["error"]["message"], refused.done["error"]
     assert host.sh("cat /etc/docker/daemon.json; docker image ls -q; ls /etc/other 2>/dev/null || true") == before
-    # The way that the message names.
+    # The solution that the message names.
     left = host.apply({"engine": {**engine(), "existing_store": "leave"}})
     assert left.counts == {"changed": 1}, left.out
     assert host.docker_info("Driver") == "overlay2"

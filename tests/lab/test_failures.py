@@ -1,4 +1,5 @@
-"""What goes wrong on a host: named exactly, the rest of it untouched, other hosts unharmed."""
+"""Failures on a host: provision names each exactly, leaves the rest of the host untouched, and does not harm other
+hosts."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
 
 
 def _hold_dpkg_lock(host: LabHost, seconds: int) -> subprocess.Popen[bytes]:
-    """A real holder: a package whose installation takes its time."""
+    """A real process that holds the lock: a package whose installation takes long."""
     slow_package(host, f"sleep {seconds}")
     holder = subprocess.Popen([*LAB.ssh(host.name), "apt-get -y install /tmp/slow.deb"], stdout=subprocess.DEVNULL)
     host.sh("until fuser /var/lib/dpkg/lock 2>/dev/null || pgrep -x sleep >/dev/null; do sleep 0.1; done")
@@ -64,7 +65,7 @@ def test_two_runs_do_not_interleave(host: LabHost) -> None:
     outcome = host.apply({"files": {"/etc/x": {"content": "x"}}})
     assert outcome.done["error"]["kind"] == "locked"
     assert f"process {pid}, since 2026-01-01T00:00:00Z" in outcome.done["error"]["message"]
-    # A dead owner's lock is taken over, also when its pid belongs to another process by now.
+    # The lock of a dead owner is taken over, also when its pid now belongs to another process.
     host.sh(f"echo '{pid}:{int(start) - 1} 2026-01-01T00:00:00Z' >/run/provision/lock/owner")
     assert host.apply().counts == {"changed": 1}
     assert host.sh("ls /run/provision; cat /run/provision/queue") == "queue"
@@ -76,7 +77,7 @@ def test_a_daemon_that_does_not_come_back_is_quoted(docker_host: LabHost) -> Non
     error = outcome.done["error"]
     assert error["step"] == "service:docker svc_settle"
     assert "no-such-driver" in error["detail"], "dockerd's own words"
-    # It was put back, although systemd has counted the failed starts.
+    # The change was rolled back, although systemd has counted the failed starts.
     assert outcome.counts == {"rolled_back": 1}
     assert docker_host.docker_info("ServerVersion")
     assert docker_host.apply({"engine": engine()}).counts == {"ok": 1}
@@ -87,7 +88,7 @@ def test_a_directory_in_the_way(host: LabHost) -> None:
     outcome = host.apply({"files": {"/etc/x": {"content": "x"}}})
     assert outcome.code == 3
     assert "/etc/x is a directory" in outcome.done["error"]["detail"]
-    # A link is replaced and what it points to stays.
+    # A link is replaced, and its target stays.
     host.sh("echo keep >/etc/target; rmdir /etc/x; ln -s /etc/target /etc/x")
     assert host.apply().counts == {"changed": 1}
     assert host.sh("cat /etc/target; test -L /etc/x || cat /etc/x") == "keep\nx"
@@ -118,7 +119,7 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
 
 
 def test_a_fabfile_of_the_users_own(host: LabHost) -> None:
-    """The effect side is a fabric task on a plain fabric connection."""
+    """The fix stage is a fabric task that runs on a plain fabric connection."""
     from fabric import Connection
 
     from provision.load import load

@@ -1,4 +1,5 @@
-"""One playbook, hosts of every family: applied together, again without a change, verified, moved and moved back."""
+"""One playbook for hosts of every family: applied together, a second time without a change, verified, upgraded and
+downgraded."""
 
 from __future__ import annotations
 
@@ -45,11 +46,12 @@ def test_one_playbook_for_all_families(new_host: NewHost) -> None:
         print(f"; starts of docker {before} -> {after}", end="")
         assert after == [count + 1 for count in before], "one restart each"
         assert apply(version) == {"ok": 4}
-    # What has a pin is held: nobody's upgrade moves it.
+    # A pinned package is held: an upgrade by an operator does not move it.
     apt, dnf, yum, zypper = hosts
     apt.sh("apt-get -q -y dist-upgrade")
     dnf.sh("dnf -q -y upgrade")
-    # The look-alike's yum is dnf, which does not read yum's form of a lock: that it is written is all that shows.
+    # The look-alike's yum is dnf, which does not read yum's form of a lock. The test shows only that the lock is
+    # written.
     assert "3:docker-ce-26.1.5-1.el7.*" in yum.sh("cat /etc/yum/pluginconf.d/versionlock.list").splitlines()
     zypper.sh("zypper -n -q update")
     assert apply("26.1.5") == {"ok": 4}
@@ -76,7 +78,7 @@ def test_a_wrong_key_installs_nothing(new_host: NewHost) -> None:
 
 
 def test_rpm_trusts_no_key_that_was_replaced(new_host: NewHost) -> None:
-    """A key that a mirror once showed stays in rpm's database, whatever becomes of its file."""
+    """A key that a mirror once had stays in rpm's database, even when its file is removed."""
     host = new_host("el9")
     undeclared = {key: value for key, value in engine().items() if key != "fingerprint"}
     refused = host.apply({"engine": undeclared})
@@ -85,7 +87,7 @@ def test_rpm_trusts_no_key_that_was_replaced(new_host: NewHost) -> None:
     assert f"not {published}; it is not trusted" in refused.done["error"]["detail"]
     assert host.sh("ls /etc/yum.repos.d /etc/pki/rpm-gpg").count("docker") == 0
     trusted = host.sh("rpm -q gpg-pubkey | sort")
-    # Another key is where the mirror's should be, and trusted.
+    # The host trusts another key, in the file of the mirror's key.
     other = (Path(__file__).parent.parent / "data/rsa2048.asc").read_text()
     path = "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker"
     host.sh(f"cat >{path} <<'KEY'\n{other}\nKEY\nrpm --import {path}")
@@ -114,7 +116,7 @@ def test_the_fleet_follows_the_lock_file(new_host: NewHost) -> None:
     assert other.docker_info("ServerVersion").startswith("26.1.5"), "the newest is 28.5.2"
     assert set(other.sh("apt-mark showhold").split()) == {"containerd.io", "docker-ce", "docker-ce-cli"}
     assert canary.apply().counts == {"ok": 2}
-    # The canary goes ahead, and the others follow when its versions are written down.
+    # The canary is upgraded first. The others follow when its versions are written down.
     assert canary.apply(None, "--upgrade", "--limit", canary.name).counts == {"changed": 1}
     assert canary.docker_info("ServerVersion").startswith("28.5.2")
     assert canary.provision("lock", "--limit", canary.name).code == 0

@@ -1,5 +1,5 @@
-"""What a host can do to a change: each ends in one clear error, the host as before, and exit 3. And no run writes a
-secret down."""
+"""Faults of a host during a change: each ends in one clear error, the host as before, and exit 3. And no run writes a
+secret to disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.lab import faulty
 from tests.lab.conftest import LAB, LabHost, Outcome, engine, slow_package
 from tests.lab.runs import leftovers
 
-#: What a change could have touched, with everything that a file has.
+#: Everything that a change could have touched, with all metadata of a file.
 HASH = (
     "{ find /etc /usr/bin /usr/sbin /var/lib/dpkg/status -xdev -type f ! -name resolv.conf "
     "! -name '*.cache' -exec sha256sum {} + ; find /etc -xdev -printf '%p %m %u %g\\n'; dpkg-query -W; "
@@ -32,7 +32,7 @@ SPEC: dict[str, Any] = {
     "packages": ["tree"],
 }
 
-#: One that takes files, and can't write them out.
+#: A `sync` that can't write files to disk.
 _SYNC = '#!/bin/sh\n[ "$*" != "-- /" ] || exit 0\necho "sync: Input/output error" >&2\nexit 1'
 
 FAULTS = {
@@ -98,9 +98,9 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
 
 
 def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
-    """The host rolled back, and the controller asked for its result until the deadline, without an end."""
+    """The host rolled back, and the controller asked for its result without end, until the deadline."""
     host.sh("mkdir -p /var/lib/provision; mount -t tmpfs -o size=400k,mode=700 none /var/lib/provision")
-    # It says enough to fill what a frame may take, after it has filled the disk.
+    # The service first fills the disk, and then prints as much as a frame may hold.
     fills = "cat /dev/zero >/var/lib/provision/fill; head -c 6000 /dev/zero | tr '\\0' x; exit 1"
     unit = f'[Service]\nType=oneshot\nExecStart=/bin/sh -c "{fills}"\n'
     host.sh(f"printf '%s' {shlex.quote(unit)} >/etc/systemd/system/filler.service; systemctl daemon-reload")
@@ -116,9 +116,9 @@ def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
 
 
 def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
-    """Half a package, another one than its index says, none at all; an index and a key that somebody has altered."""
+    """Half a package, a package that differs from its index, no package; an altered index and an altered key."""
     assert host.apply({"packages": ["gpg"]}).code == 0, "what is needed to check a key stays"
-    # The distribution's own patience is minutes.
+    # The distribution's own timeouts are minutes.
     host.sh('printf \'Acquire::http::Timeout "2"; Acquire::Retries "0";\\n\' >/etc/apt/apt.conf.d/99impatient')
     before = host.sh(HASH)
     cases = [(fault, ".deb") for fault in faulty.FAULTS] + [("altered", "/InRelease"), ("altered", "/gpg")]
@@ -151,7 +151,7 @@ def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> No
 
 def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
     host = docker_host
-    # Half a second after its start, with this daemon.json only.
+    # dockerd dies half a second after its start, with this daemon.json only.
     soon = "systemd-run -q --on-active=0.5 --timer-property=AccuracySec=10ms"
     dies = f"grep -q doomed /etc/docker/daemon.json && {soon} kill -9 $MAINPID"
     started = shlex.quote(f"ExecStartPost=-/bin/sh -c '{dies}'")
@@ -201,7 +201,7 @@ _WATCH = (
 
 
 def written(host: LabHost, outcome: Outcome) -> dict[str, bytes]:
-    """Everything that a run has written, on both sides, but the file that it was told to write."""
+    """Every file that a run has written, on host and controller, except the file that holds the secret on purpose."""
     found = {"output": outcome.out.encode(), "errors": outcome.err.encode()}
     for path in (host.folder / ".provision").rglob("*"):
         if path.is_file():
@@ -236,7 +236,7 @@ def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while process.poll() is None:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):  # it has ended meanwhile
+                with contextlib.suppress(OSError):  # the process has ended meanwhile
                     watched.append(path.read_bytes())
             try:
                 process.wait(0.2)
@@ -262,7 +262,7 @@ def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
     found["our arguments"] = b"\0".join(watched)
     print(f"\nsearched {len(found)} pieces, {sum(map(len, found.values()))} bytes, each for {len(forms(CANARY))} forms")
     assert leaks(found) == []
-    # The search itself: a leak that is planted is found, in each form.
+    # The search itself: it must find a planted leak, in each form.
     for form in forms(CANARY):
         assert leaks({"planted": b"x" + form + b"y"}) == ["planted"]
     host.sh(f"echo {base64.b64encode(CANARY.encode()).decode()} >/var/lib/provision/planted")

@@ -1,4 +1,4 @@
-"""What Docker stands on is checked for real: a host broken in one way fails the checks of that way, and no others."""
+"""What Docker builds on is checked on a real host: a fault fails the checks for that fault, and no others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 from tests.lab.conftest import LabHost, engine, wrap
 
-#: A docker that isn't what it seems: case arms of a wrapper -> the checks that must fail.
+#: A fake docker: case arms of a wrapper -> the checks that must fail.
 _NOT_OFFLINE = 'case "$*" in *"--network none"*) exec /usr/bin/docker "$@" ;; esac;'
 _WRAPPED: list[tuple[str, str, set[str]]] = [
     ("ipc of the host", 'run) shift; exec /usr/bin/docker run --ipc=host "$@" ;;', {"container_namespaces engine"}),
@@ -45,14 +45,14 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
 ]
 _OUTSIDE = "container_reaches_outside 198.51.100.2"
 _FORWARDING = "forwarding_is_what_lets_it_out 198.51.100.2"
-#: Shell on the host -> the checks that must fail; `systemctl restart docker` heals.
+#: Shell commands on the host -> the checks that must fail. `systemctl restart docker` heals the host.
 _BROKEN: list[tuple[str, str, set[str]]] = [
     ("no masquerade", "iptables -t nat -F POSTROUTING", {"nat docker0", _OUTSIDE}),
     ("a firewall that forwards nothing", "iptables -I FORWARD -o eth0 -j DROP", {_OUTSIDE}),
     ("no forwarding", "echo 0 >/proc/sys/net/ipv4/ip_forward", {_OUTSIDE}),
     ("no bridge", "ip link del docker0", {"bridge docker0", "container_reaches_container docker0", _OUTSIDE}),
 ]
-#: The same with what only --disruptive runs.
+#: The same, for checks that only --disruptive runs.
 _DISRUPTED: list[tuple[str, str, set[str]]] = [
     (
         "a container on the host's own network",
@@ -116,19 +116,20 @@ def test_what_docker_stands_on_can_be_missed(host: LabHost) -> None:
 
 
 def test_a_container_of_ours_is_gone_even_if_verify_is_killed(docker_host: LabHost) -> None:
-    """The host's own timer removes what a killed run has left; here it is not waited for but fired."""
+    """The host's own timer removes what a killed run has left. The test does not wait for the timer but starts its
+    service."""
     argv = [sys.executable, "-m", "provision", "verify", "-i", str(docker_host.folder / "inventory.yml")]
     with subprocess.Popen([*argv, str(docker_host.folder / "site.yml"), "--suite", "foundation"]) as run:
         end = time.monotonic() + 60
         while not docker_host.sh("docker ps -q --filter label=provision.verify") and time.monotonic() < end:
             time.sleep(0.05)
         run.kill()
-    # The step that was under way goes on to its end, and nothing comes after it.
+    # The step that was under way continues to its end, and no other step follows.
     while docker_host.sh("pgrep -f '[d]ocker (run|create|start|stop|rm|import)' || true") and time.monotonic() < end:
         time.sleep(0.5)
     time.sleep(2)
     assert docker_host.sh("docker images -q --filter label=provision.verify")
     unit = docker_host.sh("systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9]*' | head -1")
-    # --wait: a simple service has started as soon as its process has.
+    # --wait: a simple service counts as started as soon as its process exists.
     docker_host.sh(f"systemctl start --wait {unit}.service")
     assert docker_host.sh("docker ps -aq; docker images -q") == ""

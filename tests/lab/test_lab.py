@@ -1,4 +1,4 @@
-"""The lab itself: safe to repeat, heals what crashed, touches nothing of its neighbours."""
+"""The lab itself: commands can be repeated, crashed hosts are repaired, and other labs are left alone."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
     try:
         outcome = host.apply()
         assert outcome.counts == {"changed": 1}, outcome.out
-        # StrictHostKeyChecking no is not honoured, for anybody.
+        # StrictHostKeyChecking no is not honoured for any host.
         (tmp_path / "empty").touch()
         text = (tmp_path / ".ssh/config").read_text().replace(str(LAB.known_hosts), str(tmp_path / "empty"))
         (tmp_path / ".ssh/config").write_text(text)
@@ -104,14 +104,14 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_finishes_the_host_under_way(host: LabHost) -> None:
-    """And starts no other: exit 130, the first one changed, the second one skipped."""
+    """And starts no other host: exit 130, the first host changed, the second host skipped."""
     lines = host.inventory().read_text()
     common = lines.split(f"    {host.name}:\n")[1]
     (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n    a:\n{common}    b:\n{common}")
     slow = '#!/bin/sh\\nsleep 3\\nexec /usr/sbin/useradd "$@"\\n'
     host.sh(f"printf '{slow}' >/usr/local/sbin/useradd; chmod +x /usr/local/sbin/useradd")
     host.playbook({"spec": {"users": {"bob": {}}}})
-    # A job that a script put into the background ignores Ctrl-C, and so would its children.
+    # A job that a script puts into the background ignores Ctrl-C, and so do its children.
     argv = [
         "env",
         "--default-signal=INT",

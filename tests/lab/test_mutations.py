@@ -1,6 +1,6 @@
 """What other parties change on a Docker host that is in the desired state: each change is mended, or reported.
 
-One host has all of them, one after the other. The table that this prints is the one in docs/findings.md.
+One host has all changes, one after the other. The table that this test prints is the one in docs/findings.md.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ LOADED = ("daemon_json_file daemon.json", "daemon_has_loaded_its_file daemon.jso
 
 
 class Mutation(Struct, frozen=True):
-    """``script`` is what another party does. ``fails`` are the checks of verify that must notice, and no others.
-    ``mended``: plan shows it and apply repairs it; else it is a finding, and ``heal`` is what an operator does.
-    ``shown``: plan shows what apply can't repair."""
+    """``script`` is what another party does. ``fails`` are the checks of verify that must fail, and no others.
+    ``mended``: plan shows the change and apply repairs it. Otherwise it is a finding, and ``heal`` is what an operator
+    does. ``shown``: plan shows what apply can't repair."""
 
     name: str
     script: str
@@ -61,7 +61,7 @@ def dropin(lines: str, then: str = _RESTART) -> str:
 
 
 def flags(words: str, then: str = _RESTART) -> str:
-    """A drop-in with further words for dockerd's own command line."""
+    """A drop-in with further arguments for dockerd's own command line."""
     command = "$(sed -n 's/^ExecStart=//p' /lib/systemd/system/docker.service)"
     return (
         f"mkdir -p {DROPINS}; printf '[Service]\\nExecStart=\\nExecStart=%s {words}\\n' \"{command}\""
@@ -142,7 +142,7 @@ MUTATIONS = [
     finding(
         "docker.socket masked",
         "systemctl -q mask docker.socket",
-        # The socket itself is closed meanwhile, and only opened where no docker runs.
+        # The socket itself is closed meanwhile, and is opened only while no docker runs.
         "systemctl -q unmask docker.socket; systemctl stop docker.socket docker; systemctl start docker.socket docker",
         "docker_socket docker.socket",
     ),
@@ -236,14 +236,14 @@ def prepared(host: LabHost) -> None:
 
 
 def test_every_mutation_is_mended_or_reported(docker_host: LabHost) -> None:
-    """plan, apply and verify see what the table says of each mutation, and verify passes when it is undone."""
+    """plan, apply and verify report each mutation as the table says, and verify passes when it is undone."""
     host = docker_host
     prepared(host)
     assert failed(host) == frozenset()
     wrong = []
     print(f"\n{'mutation':46} {'plan':5} {'apply':7} verify")
     for one in MUTATIONS:
-        # systemd takes three starts of docker a minute; these are more.
+        # systemd allows three starts of docker a minute; this test needs more.
         host.sh(f"systemctl reset-failed docker; {one.script}")
         planned = host.plan()
         seen = failed(host)
@@ -259,14 +259,14 @@ def test_every_mutation_is_mended_or_reported(docker_host: LabHost) -> None:
             wrong.append((one.name, expected, (shown, applied, seen), planned.items))
         if applied != "mended":
             host.sh(one.heal or "true", check=False)
-            if one.mended:  # which this code does not mend: the next one begins with a good host
+            if one.mended:  # if this code does not mend it, the next mutation begins with a good host
                 host.sh(_HEAL_ALL)
                 host.apply()
     assert failed(host) == frozenset()
     assert not wrong, "\n".join(map(str, wrong))
 
 
-#: Undoes by hand what apply should have mended, so that one failure does not make all others fail.
+#: Undo by hand what apply should have mended, so that one failure does not make all others fail.
 _HEAL_ALL = f"""
 sed -i /^Trusted/d {SOURCE}; rm -f /etc/apt/sources.list.d/other.list
 sed -i '/-----END/q' /etc/apt/keyrings/docker.asc

@@ -1,7 +1,7 @@
-"""An engine that no Debian release has yet, as a new installation gets it: with containerd's image store.
+"""An engine that no Debian release has yet, as a new installation receives it: with containerd's image store.
 
-Most tests share one host, and each leaves it without images and containers. What an older engine does in the same way
-is tested on both.
+Most tests share one host, and each leaves it without images and containers. Behaviour that an older engine shares is
+tested on both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
 
 @pytest.fixture
 def newest(shared: LabHost) -> Iterator[LabHost]:
-    """That host as it was at first, with the playbook of its engine."""
+    """That host in its initial state, with the playbook of its engine."""
     shared.inventory()
     applied(shared.apply({"engine": newer_engine()}, "--no-lint"), "ok")
     yield shared
@@ -49,14 +49,14 @@ def applied(outcome: Outcome, how: str = "changed", hosts: int = 1) -> None:
 
 
 def image(host: LabHost, tag: str, **more: Any) -> dict[str, Any]:
-    """An image that is sent to the host, and its declaration."""
+    """An image that provision sends to the host, and its declaration."""
     file = f"{tag.replace(':', '-').replace('/', '-')}.tar"
     images.archive(host.folder / file, tag, **more)
     return {tag: {"archive": file}}
 
 
 def refused(outcome: Outcome, *words: str) -> None:
-    """Refused as unsuited, before anything was touched."""
+    """The host is refused as unsuited, before anything is touched."""
     assert (outcome.code, outcome.counts) == (3, {"failed": 1}), outcome.out[-6000:]
     error = outcome.done["error"]
     assert error["kind"] == "unsuited"
@@ -93,7 +93,7 @@ def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> Non
 
 
 def test_archives_of_other_stores(newest: LabHost) -> None:
-    """Without an index, as docker save wrote them before 25.0, and with several images."""
+    """Archives without an index, as docker save wrote them before 25.0, and with several images."""
     host = newest
     both = images.archives(host.folder / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
     assert len(both) == 2
@@ -105,12 +105,12 @@ def test_archives_of_other_stores(newest: LabHost) -> None:
     assert host.provision("verify", "--suite", "containers").failed == set()
     applied(host.apply(), "ok")
     assert host.sh("ls /var/lib/provision/blobs") == ""
-    # Another image of that name is another one.
+    # Another image with the same name is a change.
     host.sh("docker tag one:1 two:1")
     assert "change image:two:1" in host.plan().items
     assert host.provision("verify", "--suite", "containers").failed == {"loaded_image two:1", "container_image two"}
     applied(host.apply())
-    # As this engine saves them: with an index, in which each has its name.
+    # The archive as this engine saves it: with an index, in which each image has its name.
     host.sh("docker save one:1 two:1 -o /tmp/both.tar")
     saved = host.sh("base64 -w0 /tmp/both.tar")
     (host.folder / "both.tar").write_bytes(base64.b64decode(saved))
@@ -150,7 +150,7 @@ def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost,
     digests = docker_host.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {app}")
     assert part in digests, "the other host has what was pushed"
     applied(first.apply(None, "--no-lint"), "ok", 2)
-    # Pulled a moment ago, of an image that was made long ago, and used by nothing: it has its hour.
+    # The image is old, was pulled a moment ago, and is used by no container: prune keeps it for an hour.
     docker_host.sh(f"docker rm -f app; docker image rm -f {app}; docker pull -q {app}")
     docker_host.sh(f"docker tag {app} other:1; docker image rm {app}; docker image rm other:1; docker pull -q {app}")
     docker_host.sh(f"sed -i 's, {name}[^ ]*,,' /etc/systemd/system/provision-prune.service; systemctl daemon-reload")
@@ -259,7 +259,8 @@ def test_the_doctor_knows_where_this_engine_keeps_its_layers(newest: LabHost) ->
     assert levels["space /srv/docker"] == "warning"
 
 
-#: What docker shows otherwise than it is declared; each rolled back, for it never was as declared.
+#: Fields that docker shows in another form than they are declared. Each once made provision roll back, because the
+#: container never equalled its declaration.
 AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
     "privileged": {"privileged": True},
     "addresses": {
@@ -273,7 +274,7 @@ AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
 
 
 def converges(host: LabHost, declared: dict[str, Any]) -> None:
-    """What docker adds, merges or writes in another form is what was declared."""
+    """A field that docker adds to, merges or writes in another form counts as declared."""
     options = {"max-size": "10m", "max-file": "3", "cache-max-file": "2"}
     known = image(host, "app:1")
     named = {name: {"image": "app:1", "stop_timeout": 0, **one} for name, one in AS_DOCKER_SHOWS_IT.items()}
@@ -289,7 +290,7 @@ def converges(host: LabHost, declared: dict[str, Any]) -> None:
     )
     checked = host.provision("verify", "--suite", "containers")
     assert checked.failed == set(), checked.out[-4000:]
-    # Where no play of this run has the engine, what docker adds is not known.
+    # If no play of this run has the engine, provision does not know what docker adds.
     host.playbook({"name": "Others", "spec": {"images": known, "containers": named}})
     applied(host.apply(None, "--no-lint"), "ok")
 
@@ -301,7 +302,7 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     applied(host.apply(spec, "--no-lint"))
     host.sh("docker exec web sh -c 'echo kept >/data/file'")
     gone = {"volumes": {"data": {"absent": True}}, "containers": {"web": {"absent": True}}}
-    # What fails afterwards brings both back, whole.
+    # A later failure restores both, with their content.
     failing = {"net": {"image": "app:1", "networks": ["nosuch"], "stop_timeout": 0}}
     failed = host.apply(
         {**spec, "volumes": gone["volumes"], "containers": {**gone["containers"], **failing}}, "--no-lint"
@@ -311,7 +312,7 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     applied(host.apply({**spec, **gone}, "--no-lint"))
     assert host.sh("docker ps -aq; docker volume ls -q") == ""
     applied(host.apply(None, "--no-lint"), "ok")
-    # One that another container has is not removed behind its back.
+    # A volume that another container uses is not removed.
     host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
     failed = host.apply(None, "--no-lint")
     assert "in use by the container theirs" in failed.done["error"]["detail"]
@@ -336,7 +337,7 @@ def test_a_volume_goes_with_its_container_of_an_older_engine(docker_host: LabHos
 
 
 def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None:
-    """A driver that has left state is taken for good, so an undo must take that away again."""
+    """dockerd prefers a driver that has left state, so a rollback must remove that state."""
     declared = newer_engine()
     host = new_host()
     applied(host.apply({"engine": declared}))
@@ -349,7 +350,7 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     assert host.sh("ls /var/lib/docker/containers; docker ps -aq; docker image ls -aq") == ""
     assert leftovers(host) == ""
     applied(host.apply({"engine": declared}, "--no-lint"), "ok")
-    # With nothing in the store it just works; and then the driver is not left either.
+    # With an empty store the switch succeeds, and later runs keep the driver.
     well = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
     applied(host.apply(well, "--no-lint"))
     assert host.docker_info("Driver") == "overlay2"
@@ -358,13 +359,13 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     snapshotter = newer_engine(features={"containerd-snapshotter": True})
     held = ("images of overlay2 in /var/lib/docker", "containers of overlay2 in /var/lib/docker")
     refused(host.apply({**well, "engine": snapshotter}, "--no-lint"), *held)
-    # Down and up again it stays what it is, and every container comes back.
+    # A downgrade and an upgrade keep the driver, and every container starts again.
     host.sh("docker run -d --name theirs --restart always app:1")
     for version in ("28.5.2", declared["version"]):
         applied(host.apply({**well, "engine": {**declared, "version": version}}, "--no-lint"))
         assert host.docker_info("ServerVersion").startswith(version)
         assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["theirs", "web"]
-    # What is left on purpose is left.
+    # A store that the operator leaves on purpose is left.
     left = {"engine": {**snapshotter, "existing_store": "leave"}}
     host.sh("docker stop -t 0 theirs web")
     applied(host.apply(left, "--no-lint"))
@@ -379,7 +380,7 @@ def test_an_upgrade_that_costs_a_container_is_not_called_well(docker_host: LabHo
     host.sh(
         "docker run -d --restart always --mount type=bind,src=/srv/data,dst=/data --name web app:1; rm -r /srv/data"
     )
-    # From the stable channel to another: the engine's packages are all that changes of docker.
+    # An engine from another channel than stable: only the packages of the engine change.
     outcome = host.apply({"engine": declared}, "--no-lint")
     assert outcome.done["status"] == "rolled_back", outcome.out[-4000:]
     assert "containers that ran before do not run any more: web" in outcome.out

@@ -1,4 +1,5 @@
-"""Accounts of a host against provision on it: what they own, or have made first, is no way to root's files."""
+"""Accounts of a host against provision on that host: files that they own, or have made first, give no access to root's
+files."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ import pytest
 from tests.lab.conftest import LabHost, engine
 from tests.lab.runs import leftovers
 
-#: What root has that an account of the host would like to write to.
+#: A file of root's that an account of the host wants to write.
 ROOTS = (
     "stat -c '%n %a %U %G %h' / /etc /etc/sysctl.d /etc/shadow /etc/victim; "
     "sha256sum /etc/shadow /etc/victim; ls /etc/sysctl.d"
 )
 
-#: Waits for what is made there, and swaps links into its place. (perl: Debian always has it.)
+#: Waits until provision makes a file there, and swaps links into its place. (perl: Debian always has it.)
 SWAP = r"""
 chdir "/home/deploy" or die;
 my $n = 0;

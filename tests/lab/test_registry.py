@@ -1,4 +1,4 @@
-"""A registry of one's own: push on one host, pull on another, over TLS and with logins."""
+"""A private registry: push on one host, pull on another, over TLS and with logins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "registry-secret-1"  # the canary of this file
 
 @pytest.fixture(scope="module", autouse=True)
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A key of age's own, for the authority's, and the password of the registry's one account."""
+    """An age key for the authority's private key, and the password of the registry's only account."""
     import pyrage
 
     path = tmp_path_factory.mktemp("identity") / "identity.txt"
@@ -46,7 +46,7 @@ def serving(address: str, **more: Any) -> dict[str, Any]:
 
 
 def project(hosts: list[LabHost], *plays: dict[str, Any]) -> LabHost:
-    """The first host's folder has the playbook and the inventory of all."""
+    """The first host's folder has the playbook and the inventory of all hosts."""
     first = together(hosts)[0]
     whole = yaml.safe_dump(list(plays), sort_keys=False)
     lines = whole.replace("vars: secret", "vars: {registry_password: !secret {env: REGISTRY_PASSWORD}}")
@@ -64,7 +64,7 @@ def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
 
 
 def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> None:
-    hosts = docker_fleet(3)  # none of which has heard of a registry, or of an authority
+    hosts = docker_fleet(3)  # no host has a registry or an authority yet
     registry, builder, runner = hosts
     name = f"{registry.address}:5000"
     app = f"{name}/team/app:1"
@@ -75,7 +75,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     images.archive(registry.folder / "base.tar", "base:1")
     eater = "a=x; while :; do a=$a$a; done"
     container = {"image": app, "command": ["sleep", "100000"], "memory": "64m", "memory_swap": "64m"}
-    # The runner's play stands first: who comes after whom follows from what they need.
+    # The runner's play is first in the playbook: the order of hosts comes from what they need.
     first = project(
         hosts,
         play("Runners", runner, engine=with_registry(name), containers={"app": container}),
@@ -102,7 +102,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     print("the registry's log:", mine[0][:300])
     assert runner.sh("docker exec app cat /message") == "built here"
 
-    # Its parent tells: the event behind docker's OOMKilled may be late for the container's end.
+    # The parent process reports the kill: the event behind docker's OOMKilled may arrive after the container's end.
     said = runner.sh(f"docker run --rm --memory 64m --memory-swap 64m {app} sh -c '({eater}); echo $?'")
     assert said.splitlines()[-1] == "137"
 
@@ -113,7 +113,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     assert "401" in wrong or "unauthorized" in wrong
     anonymous = runner.sh(f"docker --config /tmp/none pull {name}/team/app:none 2>&1", check=False)
     assert "no basic auth credentials" in anonymous
-    stranger = registry.sh(f"docker pull {app} 2>&1", check=False)  # it was never given the authority's certificate
+    stranger = registry.sh(f"docker pull {app} 2>&1", check=False)  # this host has no certificate of the authority
     assert "certificate signed by unknown authority" in stranger
     print("a wrong password:", wrong, "\na stranger to the authority:", stranger)
 
@@ -125,7 +125,8 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
 
 
 def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
-    """Found by asking, pulled, and what runs of it made anew; pinned by the lock file it stays where it is."""
+    """The registry is asked, the new image pulled, and its container recreated. With a pin in the lock file it
+    stays."""
     registry, builder, runner = fleet[:3]
     name = f"{registry.address}:5000"
     app = f"{name}/moving:1"
@@ -146,12 +147,12 @@ def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
     outcome = first.apply()
     assert outcome.code == 0, outcome.out[-3000:] + outcome.err
     old = runner.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}")
-    # Moved by somebody else: only the runner's own look can tell, for its builder is not in this run.
+    # An operator moves the tag. Only the runner's own look can see that, because its builder is not in this run.
     builder.sh(f"docker build -q -t {app} - <<'X'\nFROM {app}\nLABEL moved=yes\nX\ndocker push -q {app}")
     lock = first.provision("lock", "-l", runner.name)
     assert lock.code == 0, lock.out + lock.err
     assert app in (first.folder / "site.lock.yml").read_text()
-    # Of the lock file the image alone: packages have tests of their own.
+    # Only the image of the lock file: packages have separate tests.
     locked = first.folder / "site.lock.yml"
     locked.write_text(yaml.safe_dump({"images": yaml.safe_load(locked.read_text())["images"]}))
     pinned = first.plan(None, "-l", runner.name, "--detailed-exitcode")
@@ -166,7 +167,7 @@ def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
     new = runner.sh("docker inspect --format '{{.Image}}' app")
     assert new != old
     assert first.apply(None, "-l", runner.name).counts == {"ok": 1}
-    # All of them together: the builder's own word counts, and it goes back to what is declared.
+    # All hosts together: the builder pushes the declared image again, and the runner returns to it.
     back = first.apply()
     assert back.counts == {"ok": 1, "changed": 2}, back.out[-3000:]
     assert runner.sh("docker inspect --format '{{.Image}}' app") == old
@@ -212,7 +213,7 @@ def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -
     ca = first.folder / "ca/lab.crt"
     before = ca.read_bytes()
     with subprocess.Popen([*LAB.ssh(client.name), loop], stdout=subprocess.PIPE, text=True) as puller:
-        # The authority's certificate alone, as when its end comes near: its key stays.
+        # Renew only the authority's certificate, as when it is about to expire. Its key stays.
         leaf = (first.folder / f"ca/lab/{registry.address}.crt").read_bytes()
         renewed = renew_authority(first.folder / "ca")
         assert renewed == ["renewed the certificate of the authority lab"]
@@ -225,7 +226,7 @@ def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -
     assert applied.counts == {"ok": 1, "changed": 1}, applied.out[-3000:]
     assert refused == "0", client.sh("cat /tmp/refused")
     assert registry.sh("systemctl show -p MainPID --value docker-registry") == started
-    # And all of it anew, the registry's own too: it restarts, and who has the new authority believes it.
+    # Renew all certificates, the registry's too: the registry restarts, and hosts with the new authority trust it.
     command = [sys.executable, "-m", "provision", "secrets", "ca", "--renew"]
     done = subprocess.run(
         [*command, str(first.folder / "site.yml"), "-i", str(first.folder / "inventory.yml")],
@@ -239,7 +240,7 @@ def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -
     assert anew.counts == {"changed": 2}, anew.out[-3000:] + anew.err
     client.sh(f"docker pull -q {app}")
     assert first.provision("verify", "--suite", "registry").code == 0
-    # Another authority's certificate is believed by nobody.
+    # No host trusts a certificate of another authority.
     client.sh(f"cp /etc/docker/certs.d/{name}/ca.crt /tmp/ca.crt")
     stranger = other_authority(first.folder / "other")
     client.sh(f"cat >/etc/docker/certs.d/{name}/ca.crt <<'X'\n{stranger}X")
@@ -253,7 +254,8 @@ def renew_authority(folder: Path) -> list[str]:
     from provision.secrets.age import recipients
     from provision.secrets.authority import CA_DAYS, CA_LEFT, renew
 
-    # When little of its time is left, a certificate made then is good from then on; so it is made as of today.
+    # Near the end of the authority's time, a new certificate is valid from that date on. So the renewal uses today's
+    # date.
     assert renew(folder, "lab", [], recipients(), datetime.now(UTC) + timedelta(days=CA_DAYS - CA_LEFT - 1)) == []
     return renew(folder, "lab", [], recipients(), force=True)
 
@@ -267,8 +269,8 @@ def other_authority(folder: Path) -> str:
 
 
 def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
-    """A pull-through registry in front of another one (an open one: of logins the mirror knows tokens alone, as Docker
-    Hub has them): what a host pulls from Docker Hub, by name, comes from there."""
+    """A pull-through registry in front of another one. The other one is open, because a mirror supports only token
+    logins, as Docker Hub has them. What a host pulls from Docker Hub, by name, comes from the mirror."""
     upstream, mirror, client = fleet[0], fleet[3], fleet[4]
     app = f"{upstream.address}:5000/library/hello:1"
     images.archive(upstream.folder / "hello.tar", app)
@@ -295,7 +297,7 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
             images={"hello:1": {"moved": "ignore"}},
         ),
     )
-    # The mirror's program itself goes by the authorities that its host believes.
+    # The mirror's program itself trusts the authorities that its host trusts.
     done = first.apply(None, "-l", upstream.name)
     assert done.code == 0, done.out[-3000:] + done.err
     mirror.sh("apt-get -qq update; apt-get -qq -y install ca-certificates >/dev/null 2>&1")
@@ -313,7 +315,7 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
     assert f"registry_serves {client.name}" in {event["check"] for event in whole.all("check.done")}
     assert whole.code == 0, whole.failed
 
-    # What is removed over the API is collected by the timer's service, and what is left still works.
+    # The timer's service collects what is removed over the API, and the other images still work.
     size = int(upstream.sh("du -sk /var/lib/docker-registry").split()[0])
     upstream.sh(f"docker tag {app} {name}/gone:1; docker push -q {name}/gone:1")
     digest = upstream.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {name}/gone:1")
@@ -327,7 +329,7 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
 
 CONFIG = "/etc/docker/registry/config.yml"
 SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x"
-#: How a registry's host is broken by hand -> the checks that must fail.
+#: How the registry's host is broken by hand -> the checks that must fail.
 BROKEN: list[tuple[str, str, set[str]]] = [
     ("stopped", "systemctl stop docker-registry", {"answers", "certificate", "refuses", "push_and_pull"}),
     ("open to anybody", f"sed -i '/^auth:/,/htpasswd/d' {CONFIG}; RESTART", {"refuses"}),
@@ -373,7 +375,7 @@ def test_the_witness_of_a_registry_can_say_no(fleet: list[LabHost]) -> None:
 
 
 def api(host: LabHost, method: str, path: str) -> int:
-    """A request from this machine, as anybody would make it."""
+    """An anonymous request from this machine."""
     import ssl
     import urllib.request
 
@@ -386,7 +388,7 @@ def api(host: LabHost, method: str, path: str) -> int:
 
 
 def test_a_registry_as_a_container(fleet: list[LabHost]) -> None:
-    """The registry's own image can't be had here: one with Debian's build of the same program stands for it."""
+    """The registry's own image is not available here. An image with Debian's build of the same program replaces it."""
     registry, host = fleet[0], fleet[2]
     other = project([registry, host], play("Registry", registry, engine=engine(), registry=serving(registry.address)))
     assert other.apply().code == 0

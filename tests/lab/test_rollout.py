@@ -1,4 +1,5 @@
-"""Waves over real hosts: a canary that ends badly is the only one touched, and who gates whom."""
+"""Waves over real hosts: a canary that fails is the only host that is changed, and each wave waits for the one before
+it."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
 
 @pytest.fixture
 def four(fleet: list[LabHost]) -> list[LabHost]:
-    """The same four hosts for every test: each has files and labels of its own."""
+    """The same four hosts for all tests: each test has its own files and labels."""
     return together(fleet)
 
 
@@ -39,7 +40,7 @@ def apply(hosts: list[LabHost], *words: str) -> Outcome:
 
 
 def ends(outcome: Outcome) -> list[str]:
-    """How the hosts ended, in the inventory's order."""
+    """The results of the hosts, in the inventory's order."""
     found = {event["host"]: event["status"] for event in outcome.all("host.done")}
     return [found[name] for name in sorted(found)]
 
@@ -59,7 +60,7 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     after = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
     assert after[1:] == before[1:], "untouched"
     assert first.docker_info("ServerVersion")
-    # Those that it left, with the right one. (All of them: one failed, three were not begun.)
+    # The hosts that the run left, with the right spec. (All four: one failed, three were not begun.)
     run = max(first.folder.glob(".provision/runs/*")).name
     (first.folder / "inventory.yml").write_text(inventory_of(*four))
     unknown = apply(four, "--limit-failed", "20200101T000000-00000000")
@@ -69,7 +70,7 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     assert (outcome.code, ends(outcome)) == (0, ["ok"] * 4)
     run = max(first.folder.glob(".provision/runs/*")).name
     assert apply(four, "--limit-failed", run).code == 1, "it left none"
-    # The first wave bakes, and its daemon is asked.
+    # The first wave bakes, and its daemon is checked.
     first.playbook(play({"engine": engine(labels=["a=1"])}, serial=[1, "50%"], verify="daemon", bake=1))
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4)
@@ -110,7 +111,7 @@ def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
         f"{name} {words}" for name in (one, three) for words in (f"before {name} ", f"after {name} failed")
     )
     assert lines[5:] == [f"wave after {one} {three} bad"]
-    # One that its hook keeps back is skipped, and counts for nothing.
+    # A host that its hook holds back is skipped, and is not counted.
     first.playbook({**play({"files": {"/etc/proven": {"content": "right\n"}}}, **paced), "verify": "test_own.py"})
     os.environ["REFUSED"] = four[1].name
     try:
@@ -122,7 +123,7 @@ def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
 
 
 def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
-    """An apply at a terminal, where a person answers its questions: how it ended, and what was shown."""
+    """An apply at a terminal, where a person answers its questions: its exit code, and what was shown."""
     master, slave = pty.openpty()
     argv = [sys.executable, "-m", "provision", "apply", "-i", str(host.folder / "inventory.yml")]
     argv.append(str(host.folder / "site.yml"))
@@ -133,7 +134,7 @@ def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
     while True:
         try:
             data = os.read(master, 4096)
-        except OSError:  # the other side is closed
+        except OSError:  # the process has closed its side
             break
         shown += data.decode("utf-8", "replace")
         if given < len(answers) and shown.count("[y/N]") > given:
@@ -144,7 +145,7 @@ def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
 
 
 def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
-    """At a terminal: one plan for all, then wave by wave; and no further when the answer is no."""
+    """At a terminal: one plan for all, then wave by wave, and no further wave after the answer no."""
     first = four[0]
     first.playbook(play({"files": {"/etc/asked": {"content": "x\n"}}}, serial=1, pause="ask"))
     code, shown = at_terminal(first, "y", "y", "n")
@@ -168,7 +169,7 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert planned.code == 2
     same = {event["summary"]: len(event["hosts"]) for event in planned.all("drift")}
     assert same["create file:/etc/approved"] == 4, "one drift of four hosts is told once"
-    # One host drifts meanwhile, another is made right by hand.
+    # Meanwhile one host drifts, and another is changed to the desired state by hand.
     four[1].sh("echo theirs >/etc/approved")
     before = four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs")
     unsigned = first.folder / "unsigned.json"
@@ -186,15 +187,15 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert error["kind"] == "drifted"
     assert "file:/etc/approved" in error["detail"]
     assert four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs") == before
-    # Without a signature asked for, a tampered one can't do harm: it is not what would be done.
+    # Without --signers a tampered plan does no harm: it differs from what apply would do.
     assert ends(apply(four, "--plan", str(tampered))) == ["ok", "failed", "ok", "ok"]
-    # A spec that was changed since is another plan.
+    # A spec that has changed since gives another plan.
     first.playbook({"spec": {"engine": engine(labels=["plan=3"]), "files": {"/etc/approved": {"content": "x\n"}}}})
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
 
 
 def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Old and new text of a private file, a secret's value, and the commands of the play."""
+    """Old and new text of a private file, the value of a secret, and the commands of the play."""
     first = four[0]
     variables = first.folder / "group_vars/all.yml"
     variables.parent.mkdir()
@@ -235,7 +236,7 @@ def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monk
     assert (outcome.code, "the file ./hook" in outcome.err) == (1, True)
     assert not (first.folder / "log").exists(), "another command is not run"
     hook.write_text(f"#!/bin/sh\necho ran >>{first.folder}/log\n")
-    # What is there changes unseen, in the same length.
+    # The file on the host changes unseen, with the same length.
     four[1].sh("echo hush-now >/etc/stays")
     outcome = apply(four, "--plan", str(plan), "--limit", four[1].name)
     assert ends(outcome) == ["failed"], outcome.out[-3000:]
@@ -247,12 +248,12 @@ def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monk
     journal = (first.folder / ".provision/runs" / run / "events.jsonl").read_text()
     for hush in ("hush-old", "hush-was", "hush-stays", "hush-approved"):
         assert hush not in journal
-    variables.unlink()  # the tests that follow have no such secret
+    variables.unlink()  # the tests after this one have no such secret
 
 
 def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
-    """An apply to which somebody says Ctrl-C so often: when the first step is under way, and when he was heard (two
-    signals at once are one to the kernel)."""
+    """An apply that receives Ctrl-C ``times`` times: when the first step is under way, and after the run has reported
+    the first Ctrl-C (to the kernel two signals at once are one)."""
     process = start(host, *words)
     assert process.stdout is not None
     lines, cues = [], ['"step.begin"', '"interrupted"'][:times]
@@ -270,7 +271,8 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     once = interrupted(first, 1, "-f", "1")
     assert (once.code, ends(once)) == (130, ["changed", "skipped", "skipped", "skipped"])
     assert {event.get("reason") for event in once.all("host.done")} == {None, "the run was interrupted"}
-    # Twice, in the middle of a restart: we leave, and the host, which nobody confirms, goes back by itself.
+    # Twice, in the middle of a restart: the controller leaves, and the host rolls back because no login confirms the
+    # change.
     first.playbook({"spec": {"engine": engine(labels=["ctrl=c"], icc=False)}})
     before = first.sh("sha256sum /etc/docker/daemon.json")
     twice = interrupted(first, 2, "-f", "1", "--confirm-within", "3")
@@ -292,7 +294,7 @@ def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> 
         host.sh("touch /run/reboot-required")
     refused = apply(four, "--max-impact", "restart")
     assert ends(refused) == ["ok"] * 4
-    # A look before a question runs no command of the play's: nobody has said yes to it.
+    # A look before a question runs no command of the play: the operator has not approved the run yet.
     log = first.folder / "after"
     (first.folder / "after-hook").write_text(f"#!/bin/sh\necho $PROVISION_HOST >>{log}\n")
     (first.folder / "after-hook").chmod(0o755)
@@ -302,7 +304,7 @@ def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> 
     assert ends(apply(four)) == ["ok"] * 4
     assert sorted(log.read_text().split()) == sorted(host.name for host in four)
     first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
-    # A restart is a change too: nobody's host is restarted before somebody has said yes.
+    # A restart is a change too: no host is restarted before the operator has approved it.
     code, shown = at_terminal(first, "n")
     assert (code, "restart where needed, 4 hosts?" in shown) == (1, True), shown
     assert [host.sh("cat /proc/1/stat | cut -d ' ' -f 22") for host in four] == boots

@@ -1,4 +1,5 @@
-"""Secrets on real hosts: none gets another one's, and what a failing service prints is written down nowhere."""
+"""Secrets on real hosts: no host gets another host's secret, and the output of a failing service is not written to
+disk."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ import yaml
 from tests.lab.conftest import LabHost, NewHost, Outcome, inventory_of
 
 CANARY = "db-secret-4711 'x'"
-#: A run whose tokens a host knows: as if every leak of them had reached it.
+#: A run whose tokens a host knows, as if all of them had leaked to the host.
 _KNOWN = (
     "import sys; from provision.secrets import secret; secret._KEY = b'known'; from provision.cli import main;"
     "sys.exit(main(sys.argv[1:]))"
@@ -43,14 +44,15 @@ def apply(folder: Path, *, known: bool) -> Outcome:
 
 
 def found(host: LabHost, *words: str) -> str:
-    """Files of ours, and of the host's own, that hold one of these words."""
+    """Files of provision and of the host that contain one of these words."""
     patterns = " ".join(f"-e {shlex.quote(word)}" for word in words)
     places = "/etc /var/lib/provision /run/provision /tmp /root"
     return host.sh(f"grep -rlF {patterns} {places} 2>/dev/null || true")
 
 
 def test_a_host_gets_no_secret_of_another_one(new_host: NewHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """root on one host writes the token of the other one's secret into a file that provision writes back."""
+    """root on one host writes the token of the other host's secret into a file that provision reads and writes
+    again."""
     monkeypatch.setenv("DB_PASSWORD", CANARY)
     web, db = new_host(), new_host()
     folder = web.folder
@@ -68,9 +70,9 @@ def test_a_host_gets_no_secret_of_another_one(new_host: NewHost, monkeypatch: py
     first = apply(folder, known=True)
     assert first.counts == {"changed": 2}, first.out + first.err
     assert CANARY in db.sh("cat /etc/db.conf")
-    # As every version before this one had it: worked out of the path, the line, the name and the source.
+    # The number in earlier versions, computed from the path, the line, the name and the source.
     number = hashlib.sha256(f"{variables}:1\0db_password\0{{'env': 'DB_PASSWORD'}}".encode()).hexdigest()[:8]
-    # What a run leaves where a host can read it: on its disk, and in what is printed.
+    # The tokens that a run leaves where a host can read them: on its disk, and in the output.
     leaks = db.sh("grep -rhoaE '«secret[^»]*»' /var/lib/provision /etc /run 2>/dev/null || true").split("\n")
     leaks += [word for word in first.out.split('"') if "secret" in word.lower()]
     planted = {f"«secret:db_password:{number}»", token_of(str(variables)), *filter(None, leaks)}
@@ -84,7 +86,7 @@ def test_a_host_gets_no_secret_of_another_one(new_host: NewHost, monkeypatch: py
         assert outcome.counts == {"changed": 1, "ok": 1}, outcome.out + outcome.err
         assert found(web, "db-secret") == "", f"known: {known}"
         assert web.sh("grep '^#' /etc/hosts | md5sum") == before, "byte for byte"
-    # The host's own secret is no better off: db's is in no file of db's but its own.
+    # The same holds for the host's own secret: it is only in the file of db that is declared to have it.
     db.sh(f"printf '127.0.0.1 localhost\\n# {token_of(str(variables))}\\n' >/etc/hosts")
     outcome = apply(folder, known=True)
     assert outcome.counts == {"changed": 1, "ok": 1}, outcome.out + outcome.err

@@ -27,7 +27,7 @@ from provision.transport.ssh import Connecting, HostError, Transport
 from tests.lab.conftest import LAB, LabHost, own
 from tests.lab.ssh_rows import BASE, ROWS, Row
 
-#: Says who came, where to, and from where.
+#: Prints which account came, from where, and to which address.
 SAYS = 'echo "$(whoami) $SSH_CONNECTION"'
 FRAME = f'said=$({SAYS}); printf \'provision 1\\n2;2:at,%d:%s,\\n\' "${{#said}}" "$said"\n'
 
@@ -54,7 +54,7 @@ while data := s.recv(65536):
 
 @dataclass
 class Place:
-    """The host, and the folder with what the rows name."""
+    """The host, and the folder with the files that the rows name."""
 
     host: LabHost
     folder: Path
@@ -163,10 +163,10 @@ def _on_host(host: LabHost, folder: Path, pkcs8: str) -> None:
     script += (
         "useradd -m -s /bin/bash alice; usermod -p '*' alice; mkdir -p /home/alice/.ssh; "
         "cp /root/.ssh/authorized_keys /home/alice/.ssh/; chown -R alice: /home/alice\n"
-        # A stock host has a key of this kind too, which the lab's hosts lack.
+        # A stock host also has a key of this kind, which the lab's hosts lack.
         "[ -e /etc/ssh/ssh_host_rsa_key ] || ssh-keygen -q -t rsa -N '' -f /etc/ssh/ssh_host_rsa_key\n"
         "mkdir -p /run/sshd\n"
-        # Every row that is refused would count against this machine's address.
+        # Otherwise sshd would count every refused row against this machine's address.
         "echo PerSourcePenalties no >/etc/ssh/sshd_config.d/matrix.conf; systemctl reload ssh\n"
     )
     for number, words in SSHDS.items():
@@ -226,7 +226,7 @@ def _files(host: LabHost, folder: Path) -> None:
 
 
 def by_ssh(place: Place, row: Row) -> str:
-    """What ssh says, or nothing where it does not get there."""
+    """The output of ssh, or nothing where the login fails."""
     login = place.login(row, "ssh")
     words = [
         *login.ssh_before,
@@ -240,7 +240,7 @@ def by_ssh(place: Place, row: Row) -> str:
     )
     argv = ["ssh", "-o", "BatchMode=yes", *more, *words, "-o", "ConnectTimeout=10", "--", login.address, SAYS]
     if "SessionType none" in row.config:
-        return ""  # ssh waits for a session that never comes
+        return ""  # ssh waits for a session that never starts
     done = subprocess.run(argv, capture_output=True, text=True, check=False, input="", env=environment(place, row))
     print(done.stderr)  # shown with a test that fails
     return _place(done.stdout) if done.returncode == 0 else ""
@@ -252,7 +252,7 @@ def environment(place: Place, row: Row) -> dict[str, str]:
 
 
 def by_provision(place: Place, row: Row, transport: str) -> tuple[str, str]:
-    """What became of it: a place, or the kind of failure and its message."""
+    """The result of a login: a place, or the kind of failure and its message."""
     login = place.login(row, transport)
     ways = Transport(Connecting(10.0, row.accept_new))
     found: list[tuple[str, ...]] = []
@@ -274,7 +274,7 @@ def by_provision(place: Place, row: Row, transport: str) -> tuple[str, str]:
 
 
 def _place(said: str) -> str:
-    """Account, host, port, and which host it came from: not from which port."""
+    """Account, host, port, and the address that the login came from, without its port."""
     lines = [line.split() for line in said.splitlines() if len(line.split()) == 5]
     user, source, _, address, port = lines[-1] if lines else ["?"] * 5
     return f"{user}@{address}:{port} from {source}"
@@ -307,13 +307,13 @@ def test_a_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
             assert outcome == option, shown
         else:
             assert outcome == word, shown
-            # Neither gets there, or provision is the stricter one.
+            # Both logins fail, or provision is stricter.
             assert not theirs or row.expect.startswith("stricter") or row.openssh == "same", shown
         assert before == {path: path.read_bytes() for path in before}, "no key may be stored where none is expected"
 
 
 def _as_ssh(expect: str) -> str:
-    """What the openssh transport must do: as ssh does."""
+    """The openssh transport must have the same result as ssh."""
     return "same" if expect.startswith("refused") else expect.removeprefix("stricter ")
 
 

@@ -1,4 +1,5 @@
-"""A restart is a state: what the running daemon has loaded, by its own answer; and what a play no longer declares."""
+"""A restart is a state: what the running daemon has loaded, by its own answer. And the removal of what a play no longer
+declares."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import json
 
 from tests.lab.conftest import LabHost, engine
 
-#: Dies, with the whole run, at the moment docker would be restarted: /usr/local/sbin comes first on our PATH. So that
-#: what it leaves can be seen, nobody is left to put it back.
+#: Kills itself with the whole run at the moment at which docker would be restarted: /usr/local/sbin comes first on the
+#: job's PATH. It disarms the rollback, so that the state after the kill can be tested.
 _KILLER = """cat >/usr/local/sbin/systemctl <<'X'
 #!/bin/sh
 case "$*" in *restart*) rm -f /var/lib/provision/runs/*/armed; kill -9 0 ;; esac
@@ -36,7 +37,7 @@ def test_killed_between_write_and_restart(docker_host: LabHost) -> None:
 
 
 def test_killed_on_a_host_that_never_had_a_stamp(docker_host: LabHost) -> None:
-    """After a boot nothing remembers what dockerd loaded, and docker info can't show bip."""
+    """After a boot no stamp records what dockerd loaded, and docker info can't show bip."""
     docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; systemctl restart docker")
     docker_host.sh(_KILLER)
     assert docker_host.apply({"engine": engine(bip="10.78.0.1/24")}).code == 3
@@ -93,7 +94,7 @@ def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> N
 
 
 def test_a_mode_is_mended_after_a_restart(docker_host: LabHost) -> None:
-    """The file is newer than the process without another word in it: the daemon is asked to read it again."""
+    """The file is newer than the process, with the same content: the daemon is asked to read it again."""
     docker_host.sh(
         "systemctl restart docker; began=$(date +%s); while [ $(date +%s) -le $((began + 1)) ]; do sleep 0.2; done;"
         " chmod 0666 /etc/docker/daemon.json"
@@ -105,14 +106,15 @@ def test_a_mode_is_mended_after_a_restart(docker_host: LabHost) -> None:
 
 
 def test_no_command_obeys_the_logins_environment(docker_host: LabHost) -> None:
-    """docker's context, its configuration and root's environment name another daemon: provision asks this host's."""
+    """docker's context, its configuration and root's environment name another daemon: provision uses this host's
+    daemon."""
     spec = {"engine": engine(), "networks": {"inner": {}}}
     docker_host.sh(
         "docker context create other --docker host=tcp://127.0.0.1:1 && docker context use other;"
         " printf '%s=%s\\n' DOCKER_HOST tcp://127.0.0.1:1 DOCKER_CONTEXT other PATH /nowhere TMPDIR /nowhere"
         " POSIXLY_CORRECT 1 >>/etc/environment"
     )
-    # This login has that environment now, as an operator's would.
+    # This login now has that environment, as an operator's login would.
     assert "not found" in docker_host.sh("id 2>&1", check=False)
     made = docker_host.apply(spec)
     assert made.counts == {"changed": 1}, made.out
@@ -128,7 +130,7 @@ def test_stopped_and_disabled_is_healed(docker_host: LabHost) -> None:
     assert outcome.counts == {"changed": 1}
     assert docker_host.sh("systemctl is-enabled docker; systemctl is-active docker") == "enabled\nactive"
     assert docker_host.docker_info("ServerVersion")
-    # Disabled only: nothing but a link in a folder is gone, which the stamp's short cut must see.
+    # Disabled only: the one difference is a missing link in a folder, which the stamp's short cut must notice.
     docker_host.sh("systemctl disable docker 2>/dev/null")
     assert docker_host.apply().counts == {"changed": 1}
     docker_host.sh("systemctl mask docker 2>/dev/null")
@@ -154,7 +156,7 @@ def test_no_longer_declared_goes(docker_host: LabHost) -> None:
     assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == filter_before
     assert docker_host.sh("ls /etc/ours /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
     assert "docker" not in docker_host.sh("id -nG bob").split()
-    # Users, packages, and what we never made, stay.
+    # Users, packages, and files that provision never made, stay.
     assert (
         docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/theirs") == "/usr/bin/tree\ntheirs"
     )
@@ -180,7 +182,7 @@ def test_two_plays_share_a_host(host: LabHost) -> None:
     assert host.apply().counts == {"changed": 1}
     assert host.sh("ls /var/lib/provision/manifests") == "base\nextra"
     assert host.apply().counts == {"ok": 1}
-    # One play gives the setting up, the other one still wants it.
+    # One play no longer declares the setting, the other one still does.
     host.playbook({**base, "spec": {}}, extra)
     assert host.apply().counts == {"changed": 1}
     assert host.sh("cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d | grep provision") == (
@@ -198,12 +200,12 @@ def test_another_file_that_wins_at_boot_is_named(host: LabHost) -> None:
         assert "/etc/sysctl.d/zzz-late.conf:2 sets net.ipv4.ip_forward" in error["message"]
         assert "{/etc/sysctl.d/zzz-late.conf: {absent: true}}" in error["message"]
     assert host.sh("cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d | grep -c provision || :") == "0\n0"
-    # As the message offers.
+    # The solution that the message offers.
     absent = {"/etc/sysctl.d/zzz-late.conf": {"absent": True}}
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "files": absent}).counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}}).counts == {"ok": 1}
-    # A live 0 is a value like any other.
+    # A live value of 0 is a value like any other.
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 0}}).counts == {"changed": 1}
     assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "0"
     assert host.apply().counts == {"ok": 1}

@@ -1,4 +1,5 @@
-"""What an engine has around it: whose packages, proxies, certificates, firewalls, and where its data is."""
+"""What surrounds an engine: packages of other publishers, proxies, certificates, firewalls, and the place of its
+data."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def test_the_distributions_own_engine_and_dockers_instead(new_host: NewHost, sui
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io") == "ii"
     assert host.provision("verify").failed == set()
     host.sh("docker volume create kept")
-    # In one transaction each: never without an engine for longer than that takes, and the data stays.
+    # One transaction for each change: the host is without an engine only during the transaction, and the data stays.
     applied(host.apply({"engine": ours}))
     assert host.sh("docker volume ls -q") == "kept"
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker-ce") == "ii"
@@ -46,7 +47,7 @@ def test_the_distributions_own_engine_and_dockers_instead(new_host: NewHost, sui
 
 
 def test_openrc(new_host: NewHost) -> None:
-    """A look-alike with a real OpenRC: services, their stamps, the boot, and what is not declared any more."""
+    """A look-alike with a real OpenRC: services, their stamps, the boot, and what is no longer declared."""
     host = new_host("devuan")
     daemon = engine(**{"live-restore": True, "labels": ["a=1"]})["daemon"]
     spec: dict[str, Any] = {
@@ -66,18 +67,18 @@ def test_openrc(new_host: NewHost) -> None:
     checked = host.provision("verify", "--disruptive")
     assert checked.failed == set(), checked.out
     before = host.sh("cat /run/docker.pid")
-    # An operator's own edit and restart: found, and healed.
+    # An operator's own edit and restart is found and undone.
     host.sh("sed -i s/a=1/a=2/ /etc/docker/daemon.json && rc-service docker restart && sleep 3")
     assert host.docker_info("Labels") == "[a=2]"
     applied(host.apply())
     assert host.docker_info("Labels") == "[a=1]"
     assert host.sh("cat /run/docker.pid") != before
-    # What OpenRC gives to its script is a part of how it runs.
+    # The variables that OpenRC gives to a service's script are part of its state.
     before = host.sh("cat /run/docker.pid")
     applied(host.apply({**spec, "files": {"/etc/conf.d/docker": {"content": "rc_nicelevel=1\n"}}}))
     assert host.sh("cat /run/docker.pid") != before
     applied(host.apply(spec))
-    # A daemon that has crashed is started again, although OpenRC calls it started.
+    # A crashed daemon is started again, although OpenRC reports it as started.
     host.sh("rc-service docker stop; rc-update -q del docker default")
     planned = host.plan()
     assert planned.counts == {"changed": 1}
@@ -105,13 +106,13 @@ def test_proxies(docker_host: LabHost) -> None:
     assert host.docker_info("NoProxy") == "10.0.0.0/8,.example"
     applied(host.apply(), "ok")
     assert host.provision("verify", "--suite", "daemon").failed == set()
-    # Changed by hand, and loaded.
+    # Changed by hand, and loaded by the daemon.
     host.sh("sed -i s/3128/3129/ /etc/systemd/system/docker.service.d/provision.conf")
     host.sh("systemctl daemon-reload && systemctl restart docker")
     assert failed(host, "daemon") == {"daemon_proxy"}
     applied(host.apply())
     assert host.docker_info("HTTPProxy") == url
-    # In daemon.json instead: the drop-in goes, with one restart for both.
+    # The setting moves to daemon.json: the drop-in is removed, with one restart for both.
     starts = "journalctl -q -o cat -u docker | grep -c '^Started docker'"
     before = int(host.sh(starts))
     applied(host.apply({"engine": {**engine(), "proxy": {**proxy, "place": "daemon"}}}))
@@ -124,12 +125,12 @@ def test_proxies(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
 
 
-#: Of characters that mean something in a URL, in a file of variables, in a unit or in a shell.
+#: Values with characters that have a meaning in a URL, in a file of variables, in a unit or in a shell.
 PASSWORD = "s3cret%2F/p@ss:w#rd?'\"\\$HOME `x`\n é😀\\"
 
 
 def test_a_unit_reads_what_was_written(docker_host: LabHost) -> None:
-    """systemd itself, with values of all kinds in the file that EnvironmentFile= names."""
+    """systemd itself reads values of all kinds from the file that EnvironmentFile= names."""
     values = [
         PASSWORD,
         "it's",
@@ -172,7 +173,7 @@ def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.Monke
     assert "s3cret" not in host.sh("cat /etc/systemd/system/docker.service.d/*; systemctl cat docker; docker info")
     applied(host.apply(), "ok")
     assert failed(host, "daemon") == set()
-    # Another password is another daemon, and without one the file goes.
+    # A new password restarts the daemon. Without a password the file is removed.
     pid = host.dockerd_pid()
     monkeypatch.setenv("PROXY_PASSWORD", "an0ther")
     applied(host.apply())
@@ -200,7 +201,7 @@ def test_certificates_by_registry(docker_host: LabHost) -> None:
     ]
     applied(host.apply(), "ok")
     assert failed(host) == set()
-    # As earlier versions wrote them: changed once, and agreed upon from then on.
+    # The files in the form of earlier versions: changed once, and in the desired state from then on.
     host.sh("cd /etc/docker/certs.d/registry.example:5000; chmod 0644 ca.crt client.cert; chmod 0600 client.key")
     assert host.plan().counts == {"changed": 1}
     applied(host.apply())
@@ -244,7 +245,8 @@ def test_what_a_running_docker_needs_stays_when_it_is_no_longer_declared(host: L
     declared = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": {**engine(), "firewall": {"forward": "drop"}}}
     assert host.sh("sysctl -n net.ipv4.ip_forward") == "0"
     applied(host.apply(declared))
-    # With a key that needs a restart: dockerd would switch forwarding on again, and the plan would never be empty.
+    # With a key that needs a restart: otherwise dockerd would switch forwarding on again, and the plan would never be
+    # empty.
     applied(host.apply({"engine": engine(mtu=1400)}, "--no-lint"))
     assert host.sh("sysctl -n net.ipv4.ip_forward") == "1"
     assert host.sh("iptables -S FORWARD").startswith("-P FORWARD DROP")
@@ -258,7 +260,7 @@ def test_firewalld(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
     checked = host.provision("verify")
     assert checked.failed == set(), "containers reach each other and the outside through firewalld"
-    # A change of the zone is loaded by a reload, and docker's own rules are there after it.
+    # A reload loads a change of the zone, and docker's own rules are there after it.
     host.sh("sed -i s/ACCEPT/DROP/ /etc/firewalld/zones/docker.xml && firewall-cmd -q --reload")
     assert failed(host) == {"firewalld_zone"}
     applied(host.apply())
@@ -281,7 +283,7 @@ def test_a_store_is_not_left_behind_silently(docker_host: LabHost) -> None:
     applied(host.apply(left))
     assert host.docker_info("DockerRootDir") == "/srv/docker"
     applied(host.apply(), "ok")
-    # It is in use now: what lies in the old place is no longer asked about.
+    # The engine uses it now: provision no longer asks about the data in the old place.
     applied(host.apply({"engine": moved}), "ok")
     host.sh("mkdir /mnt/small && mount -t tmpfs -o size=100m none /mnt/small")
     small = host.apply({"engine": {**engine(**{"data-root": "/mnt/small/docker"}), "existing_store": "leave"}})
@@ -295,10 +297,10 @@ def test_both_roots_together(host: LabHost) -> None:
     checked = host.provision("verify", "--suite", "daemon", "--suite", "settings")
     assert checked.failed == set(), checked.out
     assert "/srv/containerd/" in host.sh("ls -l /proc/$(systemctl show -p MainPID --value containerd)/fd")
-    # By hand, elsewhere, and loaded.
+    # By hand, to another place, and loaded by the daemon.
     host.sh("sed -i s,/srv/containerd,/opt/containerd, /etc/containerd/config.toml && systemctl restart containerd")
     assert failed(host, "daemon") == {"containerd_root"}
-    # What it has put there since is not left behind silently either.
+    # The data that the engine has written there since is not left behind silently either.
     assert "its data was in /opt/containerd" in host.apply().done["error"]["message"]
     spec["engine"]["existing_store"] = "leave"
     applied(host.apply(spec))
@@ -306,7 +308,8 @@ def test_both_roots_together(host: LabHost) -> None:
 
 
 def test_the_network_service_of_el7(new_host: NewHost) -> None:
-    """The walkthrough's order: the setting, then the network service and docker; and never again without a change."""
+    """The order of the reference setup: the setting, then the network service and docker; and no second time without a
+    change."""
     host = new_host("el7")
     since = "systemctl show -p ActiveEnterTimestampMonotonic --value network"
     applied(host.apply({"engine": engine()}))
@@ -317,7 +320,7 @@ def test_the_network_service_of_el7(new_host: NewHost) -> None:
     assert int(network) > int(began)
     assert docker != pid
     applied(host.apply(), "ok")
-    # Written, and the run killed before the restart: a later run still knows.
+    # The file is written, and the run killed before the restart: a later run still restarts docker.
     host.sh("touch -d '+1 second' /etc/sysctl.d/99-zz-provision-docker-hosts.conf")
     applied(host.apply())
     assert int(host.sh(since)) > int(network)

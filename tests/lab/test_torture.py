@@ -1,7 +1,7 @@
-"""Runs that are broken off at every step, in every way: each file and setting is old or new, never torn; what is risky
-is old or new as a whole; and the next run goes on from there.
+"""Runs that are broken off at every step, in every way. Each file and setting is old or new, never torn. Changes that
+arm a rollback are old or new as a whole. The next run continues from there.
 
-``make test`` takes a sample; ``make torture`` as many as asked, and pulls a virtual machine's plug.
+``make test`` takes a sample. ``make torture`` runs as many as requested, and also cuts the power of a virtual machine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STATE = (
 )
 _NEW = {"new", "2", "x=new", "[x=new]", 'mtu":"1450', "rp_filter = 2"}
 _OLD = {"old", "1", "x=old", "[x=old]", 'mtu":"1400', "rp_filter = 1"}
-#: The host's own recovery: nothing is armed any more, no job works, docker answers.
+#: The host's own recovery is finished: nothing is armed, no job runs, docker answers.
 _RECOVERED = (
     f"for n in $(seq 900); do busy=; for one in {RUNS}/*/armed {RUNS}/*/undoing; do [ ! -e $one ] || busy=$one; done; "
     f"for run in {RUNS}/*; do [ -e $run/result ] || kill -0 $(cut -d: -f1 $run/owner) 2>/dev/null && "
@@ -49,7 +49,7 @@ _RECOVERED = (
 )
 
 Broken = Callable[[LabHost, "subprocess.Popen[str]", int, str], None]
-#: Waits for a run that is not the newest one of before to have done a step, and acts then.
+#: Waits until a run that is newer than the last one has done a step, and acts then.
 _AT = (
     "for n in $(seq 3000); do run=$(ls -d /var/lib/provision/runs/* 2>/dev/null | tail -n 1); "
     "[ \"$run\" != BEFORE ] && grep -q '^2;9:step.done,[0-9]*:STEP,' $run/events 2>/dev/null && "
@@ -79,7 +79,7 @@ def controller(host: LabHost, process: subprocess.Popen[str], step: int, before:
 
 
 def power(host: LabHost, process: subprocess.Popen[str], step: int, before: str) -> None:
-    """A power cut: the emulator is killed as soon as the controller has heard of the step."""
+    """A power cut: the emulator is killed as soon as the controller has received the step's event."""
     assert process.stdout is not None
     done = 0
     for line in process.stdout:
@@ -92,7 +92,7 @@ def power(host: LabHost, process: subprocess.Popen[str], step: int, before: str)
 
 
 def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, within: int) -> str:
-    """One injection; returns what was wrong with the host afterwards, or nothing."""
+    """One injection. Returns what is wrong with the host afterwards, or nothing."""
     host.playbook({"spec": spec})
     before = host.sh(f"ls -d {RUNS}/* | tail -n 1")
     process = start(host, "--confirm-within", str(within))
@@ -116,14 +116,14 @@ def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, w
 
 
 def prepared(host: LabHost, **daemon: Any) -> int:
-    """Make the host old; how many steps it takes to make it new."""
+    """Set the host to the old state. Returns the number of steps that lead to the new one."""
     for new in (False, True, False):
         assert host.apply(toggled(new, **daemon)).code == 0
     return int(host.sh(f"grep -c step.done $(ls -d {RUNS}/* | tail -n 1)/events"))
 
 
 def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
-    """``count`` injections, spread over hosts, steps and ways; returns how many there were and what went wrong."""
+    """``count`` injections, spread over hosts, steps and ways. Returns their number and what went wrong."""
     ways: list[Broken] = [job, job, connection, controller]
     steps = [prepared(host) for host in hosts]
     print(f"\n{steps[0]} steps each")
@@ -177,7 +177,7 @@ def test_a_power_cut_after_every_step(vm: LabHost) -> None:
 
 @pytest.mark.torture
 def test_a_clock_that_jumps(vm: LabHost) -> None:
-    """By days, to and fro, all the time: what waits, waits by the host's uptime."""
+    """Change the clock by days, forwards and backwards, all the time. Timers on the host must go by its uptime."""
     vm.sh(
         "systemctl stop systemd-timesyncd 2>/dev/null; systemd-run -q --unit=jumps sh -c "
         "'while :; do date -s +3days; sleep 0.7; date -s -5days; sleep 0.4; done'"

@@ -1,4 +1,5 @@
-"""A change is a transaction on the host: cut off, killed, interleaved, in the middle of anything."""
+"""A change is a transaction on the host: the test cuts connections, kills processes, and interleaves runs in the middle
+of a change."""
 
 from __future__ import annotations
 
@@ -133,7 +134,7 @@ def test_a_failed_step_is_undone(docker_host: LabHost) -> None:
 
 
 def test_a_user_namespace_that_was_refused_leaves_no_trace(docker_host: LabHost) -> None:
-    """To ask dockerd about `userns-remap: default` makes a user, and gives it ids."""
+    """When provision asks dockerd about `userns-remap: default`, dockerd makes a user, and gives it ids."""
     host, traces = docker_host, "getent passwd dockremap; cat /etc/passwd /etc/group /etc/subuid /etc/subgid"
     before = host.sh(traces)
     spec = {"engine": engine(**{"userns-remap": "default"}), "files": {"/proc/no": {"content": "", "owner": "games"}}}
@@ -141,7 +142,7 @@ def test_a_user_namespace_that_was_refused_leaves_no_trace(docker_host: LabHost)
     assert outcome.counts == {"rolled_back": 1}, outcome.out
     assert "file:/etc/docker/daemon.json daemon_check_content" in outcome.done["error"]["done"]
     assert host.sh(traces) == before
-    # dockerd itself makes it when it starts with it.
+    # dockerd itself makes the user when it starts with the key.
     del spec["files"]
     assert host.apply(spec, "--no-lint").counts == {"changed": 1}
     assert "name=userns" in host.docker_info("SecurityOptions")
@@ -154,7 +155,7 @@ def test_containers_that_should_run_and_do_not_bring_the_old_daemon_back(docker_
     runtimes = {"custom": {"path": "/usr/bin/runc"}}
     assert host.apply({"engine": engine(runtimes=runtimes)}).counts == {"changed": 1}
     host.sh("docker run -d --name kept --restart always --runtime custom sleeper:1 sleep 3600")
-    # docker answers, and has all that was declared; the container has nothing to start it with.
+    # docker answers, with all that was declared. The container's runtime is missing.
     outcome = host.apply({"engine": engine(icc=False)})
     assert outcome.counts == {"rolled_back": 1}, outcome.out
     assert outcome.done["error"]["kind"] == "unhealthy"
@@ -165,14 +166,15 @@ def test_containers_that_should_run_and_do_not_bring_the_old_daemon_back(docker_
 
 
 LATER: dict[str, Any] = {"labels": ["a=2"], "log-level": "warn"}
-#: What the daemon.json has, and is to have, besides live-restore; and what that does: one after the other, on one host.
+#: The next content of daemon.json, besides live-restore, and the impact of that change. One host gets all of them in
+#: this order.
 IMPACTS: list[tuple[dict[str, Any], str]] = [
     ({"debug": True}, "reload"),
     ({"debug": False}, "reload"),
     ({}, "restart"),  # a deleted key of this kind keeps its value until a restart
     ({"labels": ["a=1"]}, "reload"),
     ({"labels": ["a=1"], "max-concurrent-downloads": 7}, "reload"),
-    ({"labels": ["a=1"]}, "reload"),  # one that a reload resets
+    ({"labels": ["a=1"]}, "reload"),  # a key that a reload resets
     ({"labels": ["a=1"], "log-level": "warn"}, "restart"),
     (LATER, "reload"),
     ({**LATER, "log-driver": "local"}, "restart"),
@@ -187,7 +189,8 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
     sleeper(host)
     host.sh("docker run -d --name bare sleeper:1 sleep 3600")
     pid = "docker inspect --format '{{.State.Pid}}' bare"
-    # live-restore comes with a key that needs a restart: switched on first, so that the container goes on.
+    # live-restore comes together with a key that needs a restart. It is switched on first, so that the container
+    # continues.
     base: dict[str, Any] = {"live-restore": True}
     before, daemon = host.sh(pid), host.dockerd_pid()
     planned = host.plan({"engine": engine(**{"userland-proxy": False}, **base)})
@@ -206,7 +209,7 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
         assert host.sh(pid) == before, "live-restore"
     assert seen == [(more, expected, expected) for more, expected in IMPACTS]
     assert host.provision("verify", "--suite", "daemon").failed == set(), "the last was a reload, by the daemon's word"
-    # Without live-restore a restart ends the container; the plan names it, and may be refused for it.
+    # Without live-restore a restart ends the container. The plan names it, and --max-impact can refuse it.
     assert host.apply({"engine": engine()}).code == 0
     host.sh("docker rm -f bare; docker run -d --name bare sleeper:1 sleep 3600")
     refused = host.apply({"engine": engine(icc=False)}, "--max-impact", "restart")
@@ -218,7 +221,8 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
 
 
 def test_a_package_that_restarts_docker_comes_before_live_restore(host: LabHost) -> None:
-    """apt stops the old engine before the new file is loaded: live-restore comes too late for what runs in it."""
+    """apt stops the old engine before the new file is loaded, so live-restore comes too late for the running
+    containers."""
     own = {**engine(), "source": "distribution"}
     assert host.apply({"engine": own}).counts == {"changed": 1}
     sleeper(host)
@@ -226,7 +230,7 @@ def test_a_package_that_restarts_docker_comes_before_live_restore(host: LabHost)
     other = host.apply({"engine": engine(**{"live-restore": True})}, "--max-impact", "restart")
     assert (other.code, other.done["error"]["kind"]) == (3, "impact")
     assert "bare (no restart policy)" in other.done["error"]["message"]
-    # In two steps no container ends.
+    # In two separate runs no container ends.
     assert host.apply({"engine": {**engine(**{"live-restore": True}), "source": "distribution"}}).code == 0
     moved = host.apply({"engine": engine(**{"live-restore": True})}, "--max-impact", "restart")
     assert moved.counts == {"changed": 1}, moved.out
@@ -254,7 +258,7 @@ def test_a_run_is_brought_back(docker_host: LabHost) -> None:
     assert back.counts == {"changed": 1}, back.out
     assert host.sh(f"{BACK}") == before
     assert leftovers(host) == ""
-    # It was a run itself, and can be brought back as well.
+    # The rollback was a run itself, and can be rolled back as well.
     newest = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
     again = host.rollback(newest)
     assert again.counts == {"changed": 1}, again.out

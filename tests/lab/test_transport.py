@@ -1,4 +1,4 @@
-"""Connections: keys verified, sudo with and without a password, frozen and dripping hosts, jump hosts."""
+"""Connections: keys verified, sudo with and without a password, hosts that freeze or send single bytes, jump hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from provision.lab import network
 from tests.lab.conftest import LAB, LabHost, NewHost
 from tests.lab.runs import until
 
-#: About connections that the built-in transport shares and paces; an ssh process has one of its own.
+#: For tests of connections that the built-in transport shares and limits in rate; each ssh process has its own
+#: connection.
 builtin = pytest.mark.parametrize("transport", ["ssh"], indirect=True)
 
 
@@ -59,7 +60,7 @@ def test_an_unknown_host_key_is_refused_before_a_session(
     said = {"ssh": "is not known: ssh-ed25519 SHA256:", "openssh": "No ED25519 host key is known for"}
     assert said[transport] in outcome.done["error"]["message"]
     assert host.sessions() - before == 1
-    # --accept-new stores it; from then on it is known.
+    # --accept-new stores the key, which is known from then on.
     assert host.provision(command, "--accept-new").code == 0
     # ssh may hash the name (HashKnownHosts).
     assert known.read_text().startswith(f"{host.address} ssh-ed25519 " if transport == "ssh" else ("|1|", host.address))
@@ -67,7 +68,7 @@ def test_an_unknown_host_key_is_refused_before_a_session(
 
 
 def test_a_key_of_another_kind_for_a_known_host_is_refused(host: LabHost, tmp_path: Path) -> None:
-    """Whoever is in between might show a kind of key that known_hosts has not."""
+    """A man in the middle might show a kind of key that known_hosts does not have."""
     lines = [line for line in LAB.known_hosts.read_text().splitlines() if line.startswith(f"{host.address} ")]
     known = tmp_path / "known_hosts"
     known.write_text("".join(f"{line}\n" for line in lines if "ecdsa" in line))
@@ -76,7 +77,7 @@ def test_a_key_of_another_kind_for_a_known_host_is_refused(host: LabHost, tmp_pa
     assert outcome.done["error"]["kind"] == "host_key"
     assert "CHANGED" in outcome.done["error"]["message"]
     assert len(known.read_text().splitlines()) == 1
-    # Of several known keys any will do.
+    # If several keys are known, any of them is accepted.
     known.write_text("".join(f"{line}\n" for line in lines))
     assert host.plan().code == 0
 
@@ -86,7 +87,7 @@ def test_sudo_without_a_password(host: LabHost) -> None:
     outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True)
     assert outcome.counts == {"changed": 1}, outcome.out
     assert host.sh("stat -c %U /etc/proof") == "root"
-    # A password that nobody asks for is not taken for a command.
+    # A password that sudo does not ask for is not taken for a command.
     outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True, ansible_become_password="touch /evil")
     assert outcome.counts == {"ok": 1}, outcome.out
     assert host.sh("test -e /evil || echo none") == "none"
@@ -110,7 +111,7 @@ def test_sudo_with_a_password_given_on_stdin_only(host: LabHost) -> None:
     assert host.sh(f"journalctl -q | grep -c {secret} || true") == "0"
 
 
-#: As authselect(8) sets it up, for sudo alone: every failed try is counted.
+#: As authselect(8) sets it up, for sudo alone: every failed attempt is counted.
 FAILLOCK = """auth required pam_faillock.so preauth silent deny=10
 auth sufficient pam_unix.so
 auth required pam_faillock.so authfail deny=10
@@ -122,7 +123,7 @@ session required pam_permit.so
 
 @pytest.mark.parametrize("command", ["apply", "verify"])
 def test_a_wrong_sudo_password_is_one_try(host: LabHost, command: str) -> None:
-    """Three of them lock an account: what follows the password must not be read as further tries."""
+    """Three failed attempts lock an account: what follows the password must not be read as further attempts."""
     host.sh(f"cat >/etc/pam.d/sudo <<'EOF'\n{FAILLOCK}EOF\nfaillock --user ops --reset")
     host.inventory(ansible_user="ops", ansible_become=True, ansible_become_password="wrong")
     outcome = host.provision(command, spec=SPEC)
@@ -171,18 +172,18 @@ def test_values_arrive_byte_for_byte(host: LabHost) -> None:
     assert fetch("/etc/large") == large
     assert host.sh("getent passwd eve | cut -d: -f5") == "Eve '$(id)' \"`x`\" ü"
     assert host.apply().counts == {"ok": 1}
-    # One byte less is seen, in the text, the binary and the large one.
+    # provision notices one byte less, in the text, the binary and the large file.
     host.sh("for f in only-newlines binary large; do truncate -s -1 /etc/$f; done")
     assert len(host.plan().items) == 3
 
 
 def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
     frozen, healthy = new_host(), new_host()
-    # Its shell stops at login, with the connection up.
+    # The host's shell stops at login, while the connection is up.
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
     frozen.inventory()
     beside(frozen, healthy)
-    # ssh says when its shell has started, and not when it has logged in.
+    # ssh reports when the shell has started, and not when it has logged in.
     said_of = {
         "ssh": ("deadline passed", "longer than 4 s"),
         "openssh": ("the host's deadline", "start a shell, within"),
@@ -200,7 +201,7 @@ def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
 
 @pytest.fixture
 def bad_peer() -> Iterator[list[tuple[str, int]]]:
-    """Listeners on the lab's own bridge: one says nothing, one drips a banner, one hangs up."""
+    """Listeners on the lab's own bridge: one is silent, one sends a banner byte by byte, one hangs up."""
     network.ensure_bridge()
     servers, stop = [], threading.Event()
 
@@ -236,7 +237,7 @@ def bad_peer() -> Iterator[list[tuple[str, int]]]:
 def test_peers_that_never_let_us_in(bad_peer: list[tuple[str, int]], tmp_path: Path) -> None:
     host = LabHost("bad", "127.0.0.1", tmp_path)
     for address, port in bad_peer:
-        # That it ends at all is what is asked: these peers would hold it for ever.
+        # The test requires only that the run ends: these peers would hold it for ever.
         outcome = host.plan(SPEC, "--deadline", "4", "--connect-timeout", "2", ansible_host=address, ansible_port=port)
         assert outcome.code == 3
         assert outcome.counts == {"unreachable": 1} or outcome.done["error"]["kind"] == "timeout", outcome.out
@@ -251,7 +252,7 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     source = inner.sh("journalctl -q -o cat | grep 'Accepted publickey' | tail -2 | head -1")
     assert jump.address in source, "the login must have come from the jump host"
     assert int(jump.sh("journalctl -q -o cat | grep -c 'Accepted publickey'")) - int(before) == 2
-    # An unknown key of the jump host is refused too.
+    # An unknown key of the jump host is also refused.
     known = inner.folder / "known"
     lines = LAB.known_hosts.read_text().splitlines()
     known.write_text("".join(f"{line}\n" for line in lines if not line.startswith(f"{jump.address} ")))
@@ -260,7 +261,7 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
 
 
 def beside(host: LabHost, other: LabHost) -> None:
-    """Another host in the inventory of one."""
+    """Add another host to the inventory of the first."""
     lines = other.inventory().read_text().splitlines()[2:]
     with (host.folder / "inventory.yml").open("a") as inventory:
         inventory.write("\n".join(lines))
@@ -276,7 +277,8 @@ def many_names(host: LabHost, count: int, **variables: str) -> None:
 
 @builtin
 def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
-    """One connection to it for all, and no more logins at a time than a stock sshd takes: none is dropped."""
+    """One connection to the jump host for all hosts, and no more logins at a time than a stock sshd accepts, so it
+    drops none."""
     jump, inner = new_host(), new_host()
     count = "journalctl -q -o cat | grep -c 'Accepted publickey'"
     dropped = "journalctl -q -o cat | grep -ciE 'drop connection|MaxStartups|penalty' || true"
@@ -289,7 +291,7 @@ def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
 
 
 def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
-    """sshd's stock MaxStartups 10:30:100 drops some of a burst; a dropped login is tried again."""
+    """sshd's stock MaxStartups 10:30:100 drops some logins of a burst. A dropped login is repeated."""
     many_names(host, 25)
     outcome = host.plan(SPEC, "--forks", "25")
     assert outcome.code == 0, outcome.out
@@ -297,7 +299,8 @@ def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
 
 
 def test_ssh_goes_through_a_jump_host_that_it_verifies(new_host: NewHost) -> None:
-    """With the key and the known_hosts file of the inventory, which ssh gives no jump host by itself."""
+    """The jump host's login uses the key and the known_hosts file of the inventory; ssh itself does not pass them
+    on."""
     jump, inner = new_host(), new_host()
     arguments = f"-J root@{jump.address}"
     assert inner.apply(SPEC, ansible_ssh_common_args=arguments).counts == {"changed": 1}
@@ -311,7 +314,7 @@ def test_ssh_goes_through_a_jump_host_that_it_verifies(new_host: NewHost) -> Non
 
 @builtin
 def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost) -> None:
-    """Its login was made under a lock that all jump hosts shared."""
+    """The login to a jump host was made under a lock that all jump hosts shared."""
     frozen, healthy, inner = new_host(), new_host(), new_host()
     frozen.within("pkill -STOP -x sshd")
     inner.inventory(ansible_ssh_common_args=f"-J root@{healthy.address}")
@@ -319,7 +322,7 @@ def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost)
     inner.inventory(ansible_ssh_common_args=f"-J root@{healthy.address}")
     other = lines.split(f"    {inner.name}:\n")[1] + f"      ansible_ssh_common_args: -J root@{frozen.address}\n"
     with (inner.folder / "inventory.yml").open("a") as inventory:
-        # More of them than threads at work, so that all would wait.
+        # More hosts than threads, so that all threads would wait.
         inventory.write("".join(f"    a{number:02d}:\n{other}" for number in range(8)))
     outcome = inner.plan(SPEC, "--forks", "9", "--connect-timeout", "20", "--deadline", "25")
     ends = [event["host"] for event in outcome.all("host.done")]
@@ -328,7 +331,7 @@ def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost)
 
 
 def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
-    """It stops with everybody's connections up, and those that do not go through it are served."""
+    """The jump host freezes while the connections through it are up. Hosts that do not use it are processed."""
     jump, inner, healthy = new_host(), new_host(), new_host()
     inner.sh("sed -i '1i touch /run/in; sleep 60' /root/.bashrc")
     inner.inventory(ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")

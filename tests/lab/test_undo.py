@@ -1,4 +1,4 @@
-"""A rollback undoes what the run has done, and nothing else: what runs on the host is not disturbed for nothing."""
+"""A rollback undoes only what the run has done. It does not disturb what runs on the host without need."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.lab.runs import RUNS, leftovers, receipt, sleeper, start, until
 
 
 def runs_bare(host: LabHost) -> None:
-    """A container that nothing starts again: where docker is restarted without live-restore, it ends."""
+    """A container without a restart policy. It ends when docker is restarted without live-restore."""
     sleeper(host)
     host.sh("docker run -d --name bare sleeper:1 sleep 3600")
 
 
 def what_runs(host: LabHost) -> str:
-    """dockerd's process and the container's."""
+    """The pids of dockerd and of the container."""
     return host.sh("cat /run/docker.pid; echo; docker inspect --format '{{.State.Pid}}' bare")
 
 
@@ -35,16 +35,16 @@ def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost)
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
-    # dockerd refuses the file when it is asked: nothing was written.
+    # dockerd refuses the file when it is asked to validate it: nothing was written.
     refused = host.apply({"engine": engine(nonsense=True)}, "--no-lint")
     assert refused.done["error"]["step"] == "file:/etc/docker/daemon.json daemon_check_content", refused.out
     assert (refused.counts, what_runs(host)) == ({"rolled_back": 1}, before)
     assert "nothing had to be restored" in refused.done["error"]["detail"]
-    # A setting that this kernel does not have: the file comes after it.
+    # A setting that this kernel does not have. Its step comes before the one of daemon.json.
     unknown = host.apply({"sysctl": {"nope.nope": 1}, "engine": engine(icc=False)})
     assert unknown.done["error"]["step"].endswith(" sysctl_set"), unknown.out
     assert (unknown.counts, what_runs(host)) == ({"rolled_back": 1}, before)
-    # The lock of dpkg is held: daemon.json was written by then, and docker has not loaded it.
+    # Another process holds dpkg's lock. daemon.json is written before that, and docker has not loaded it.
     slow_package(host, "sleep 30")
     holder = subprocess.Popen([*LAB.ssh(host.name), "apt-get -y install /tmp/slow.deb"], stdout=subprocess.DEVNULL)
     until(host, "pgrep -x sleep -a | grep -qx '[0-9]* sleep 30'")
@@ -54,7 +54,7 @@ def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost)
     assert (busy.counts, what_runs(host)) == ({"rolled_back": 1}, before)
     assert "/etc/docker/daemon.json" in busy.done["error"]["detail"]
     assert holder.wait() == 0
-    # What docker has loaded is what is there: no later run restarts it for that.
+    # What docker has loaded equals the file: no later run restarts docker for it.
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
     assert what_runs(host) == before
     assert leftovers(host) == ""
@@ -67,12 +67,12 @@ def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: La
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
-    # A key that a reload resets: the way back is a reload too.
+    # A key that a reload resets: the rollback is a reload too.
     back = host.apply({"engine": engine(**{"max-concurrent-downloads": 7}), **BROKEN})
     assert back.done["error"]["step"] == "network:broken network_put", back.out
     assert (back.counts, what_runs(host)) == ({"rolled_back": 1}, before)
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
-    # A key that keeps its value until a restart: the plan says what the way back does, and the limit forbids it.
+    # A key that keeps its value until a restart: the plan shows the impact of the rollback, and the limit forbids it.
     spec = {"engine": engine(debug=True), **BROKEN}
     planned = host.plan(spec).all("host.plan")[0]
     assert planned["impact"] == "reload"
@@ -85,7 +85,7 @@ def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: La
     assert host.sh("grep -c debug /etc/docker/daemon.json || true") == "0"
     pending = host.plan({"engine": engine()})
     assert pending.all("host.plan")[0]["impact"] == "stop", "the next plan says that docker has to be restarted"
-    # Without a limit docker is restarted, and the result names what ended by it.
+    # Without a limit docker is restarted, and the result names the container that ended by it.
     free = host.apply(spec)
     assert free.counts == {"rolled_back": 1}
     assert host.docker_info("Debug") == "false"
@@ -99,7 +99,7 @@ MOUNT = "[Mount]\nWhat=tmpfs\nWhere=/srv/data\nType=tmpfs\n[Install]\nWantedBy=m
 
 
 def test_a_live_mount_declared_as_a_service_stays_mounted(host: LabHost) -> None:
-    """The run enables it and then fails: the rollback disables it, and what is on it stays in use."""
+    """The run enables the mount and then fails. The rollback disables it, and the file system stays mounted."""
     host.sh(f"printf %s {shlex.quote(MOUNT)} >/etc/systemd/system/srv-data.mount; systemctl daemon-reload")
     host.sh("systemctl start srv-data.mount; echo kept >/srv/data/file")
     mounted = host.sh("grep ' /srv/data ' /proc/self/mountinfo")
@@ -137,7 +137,7 @@ def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: L
     run = host.within(f"ls -d {RUNS}/* | tail -n 1")
     host.within(f"kill -9 $(cut -d: -f1 {run}/owner)")
     until(host, f"[ -e {run}/undoing ]")
-    # The rollback looks once a second; it has not begun.
+    # The rollback checks once a second, and has not begun.
     until(host, f"[ -e {run}/undo.waits ] || [ -e {run}/result ]")
     assert host.within(f"ls {run}/result 2>/dev/null || true") == ""
     assert host.within("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "2"

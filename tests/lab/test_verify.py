@@ -1,4 +1,4 @@
-"""The witness is believed only if it can say no: each check is made to fail by a host broken in just that way."""
+"""verify is useful only if its checks can fail: for each check, the test breaks a host so that this check fails."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ SPEC: dict[str, Any] = {
 }
 
 _DAEMON = "sed -i 's/{}/{}/' /etc/docker/daemon.json"
-#: Keys whose values another check holds too: nothing else may be trusted.
+#: Keys whose values another check also has: the daemon may trust no other registries.
 _ALSO = {key: {"daemon_registries daemon.json"} for key in ("registry-mirrors", "insecure-registries")}
-#: How a host is broken by hand -> the checks that must fail, and no others. ``restart`` stands for loading the file.
+#: How a host is broken by hand -> the checks that must fail, and no others. ``restart`` means that dockerd loads the
+#: file.
 MUTATIONS: list[tuple[str, str, set[str]]] = [
     ("live hostname", "echo other >/proc/sys/kernel/hostname", {"hostname_live web.example.com"}),
     ("hostname at boot", "echo other >/etc/hostname", {"hostname_at_boot web.example.com"}),
@@ -126,7 +127,7 @@ def test_every_mutation_fails_exactly_its_checks(host: LabHost) -> None:
 
 
 def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
-    """What takes a daemon away, and what an unpinned package is."""
+    """A stopped daemon, and an unpinned package."""
     docker_host.sh("systemctl stop docker.service docker.socket")
     stopped = docker_host.provision("verify")
     assert stopped.code == 3
@@ -147,7 +148,7 @@ def test_junit_and_suites(docker_host: LabHost, tmp_path: Path) -> None:
     outcome = docker_host.provision("verify", "--junit", str(path), "--suite", "daemon")
     assert outcome.code == 0, outcome.out
     assert {event["suite"] for event in outcome.all("check.done")} == {"daemon"}
-    cases = list(ElementTree.parse(path).iter("testcase"))  # noqa: S314 - our own file
+    cases = list(ElementTree.parse(path).iter("testcase"))  # noqa: S314 - written by provision
     assert len(cases) == len(outcome.all("check.done")) > 2
     unknown = docker_host.provision("verify", "--suite", "deamon")
     assert unknown.code == 1
@@ -188,7 +189,8 @@ def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
 
 
 def test_the_users_own_tests(new_host: NewHost) -> None:
-    """Beside the playbook, for their play's hosts, with the host's spec; with fixtures and classes if they like."""
+    """Tests next to the playbook, for the hosts of their play, with the host's spec, and with fixtures and classes if
+    needed."""
     one, other = new_host(), new_host()
     tests = one.folder / "tests"
     tests.mkdir()
@@ -228,7 +230,7 @@ def test_the_users_own_tests(new_host: NewHost) -> None:
 
 
 def test_reboot_one_at_a_time(new_host: NewHost) -> None:
-    """What comes back is checked; a host that does not come back as it should ends it for those after it."""
+    """A host is checked after its reboot. A host that is not as it should be ends the run for the hosts after it."""
     hosts = [new_host() for _ in range(3)]
     first = hosts[0]
     (first.folder / "inventory.yml").write_text(inventory_of(*hosts))
@@ -253,7 +255,8 @@ def test_reboot_one_at_a_time(new_host: NewHost) -> None:
 
 
 def test_plain_pytest(docker_host: LabHost, tmp_path: Path) -> None:
-    """The suites without our command line: over the inventory's verified connections, and over testinfra's own ssh."""
+    """The suites without provision's command line: over the inventory's verified connections, and over testinfra's own
+    ssh."""
     config = tmp_path / "ssh_config"
     config.write_text(f"Host *\n  User root\n  IdentityFile {LAB.store.key}\n  UserKnownHostsFile {LAB.known_hosts}\n")
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "provision.verify.standalone"]

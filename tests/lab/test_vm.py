@@ -1,4 +1,4 @@
-"""What needs a kernel of its own, on a virtual machine: broken kernels fail their checks, auditing, a power cut."""
+"""Tests that need a separate kernel, on a virtual machine: broken kernels fail their checks, auditing, a power cut."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from provision.lab.labs import Lab, missing
 from tests.lab.conftest import LAB, LabHost, engine, own
 
-#: An emulated machine, while other tests want the same processors.
+#: The timeout suits an emulated machine that shares the processors with other tests.
 pytestmark = [pytest.mark.virtual, pytest.mark.timeout(1500)]
 
 #: Every check that starts a container.
@@ -23,7 +23,7 @@ _CONTAINERS = {
     "container_reaches_container docker0",
     "container_reaches_outside 198.51.100.2",
 }
-#: With auditd, each file that the benchmark wants watched and that a host of this engine has.
+#: The files that the benchmark audits and that a host with this engine has.
 _AUDITED = (
     "/usr/bin/dockerd",
     "/run/containerd",
@@ -48,7 +48,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     (record,) = lab.up({name: "trixie"}, "vm")
     folder: Path = tmp_path_factory.mktemp(name)
     host = LabHost(name, record.address, folder)
-    # -i: what is not there yet when the rules are read must not keep the others out.
+    # -i: a file that does not exist yet when the rules are read must not keep the other rules out.
     rules = "-i\n" + "".join(f"-w {path} -p rwxa -k docker\n" for path in _AUDITED)
     spec = {
         "packages": ["auditd"],
@@ -59,7 +59,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     }
     outcome = host.apply(spec)
     assert outcome.counts == {"changed": 1}, outcome.out
-    host.sh("augenrules --load")  # auditd read its rules before docker's files were there
+    host.sh("augenrules --load")  # auditd read its rules before docker's files existed
     yield host
     lab.down([name])
 
@@ -85,7 +85,7 @@ def test_a_kernel_that_lacks_something(vm: LabHost) -> None:
         if seen != predicted:
             wrong.append((name, predicted, seen))
 
-    # Emulated, a container takes seconds: most of this looks only at the kernel's own checks.
+    # A container takes seconds on an emulated machine, so most of this runs only the kernel's own checks.
     kernel = ("--suite", "foundation", "--check", "kernel")
     judge("nothing", set())
     assert vm.docker_info("CgroupVersion") == "2"
@@ -100,7 +100,7 @@ def test_a_kernel_that_lacks_something(vm: LabHost) -> None:
     vm.sh("rmmod dummy; echo 65530 >/proc/sys/vm/max_map_count")
     settings = ("--suite", "settings")
     judge("a module, a sysctl", {"module_loaded dummy", "sysctl_live vm.max_map_count"}, *settings)
-    # A controller can only be taken away at boot: a real power cut, and another kernel command line.
+    # Only a boot can remove a controller: a real power cut, and another kernel command line.
     LAB.cut_power(vm.name)
     LAB.switch_on(vm.name, "cgroup_disable=memory cgroup_disable=pids cgroup_disable=cpuset cgroup_disable=cpu")
     controllers = {f"kernel_cgroup {name}" for name in ("cpu", "cpuset", "memory", "pids")}
@@ -111,7 +111,7 @@ def test_a_kernel_that_lacks_something(vm: LabHost) -> None:
     LAB.switch_on(vm.name)
     judge("no overlayfs", {"kernel_overlayfs engine"}, *kernel)
     assert vm.sh("systemctl is-active docker", check=False) != "active"
-    # What was broken by hand is whole again: by the boot, and by docker's start.
+    # The boot and docker's start have repaired what was broken by hand.
     vm.sh("rm /etc/modprobe.d/none.conf; systemctl reset-failed; systemctl start docker")
     judge("after the last power cut", set(), *settings, "--suite", "daemon")
     assert not wrong
