@@ -142,7 +142,7 @@ engine:
             'containers: {web: {image: app, command: ["x", "{{ pw }}"]}}',
             r"command\[1\]: does not accept a secret: .*containers\.\*\.environment\.\*",
         ),
-        ("containers: {web: {image: app, labels: {provision.spec: x}}}", "is one of ours"),
+        ("containers: {web: {image: app, labels: {provision.spec: x}}}", "is reserved for provision"),
         ("containers: {web: {}}", "needs image"),
         ("containers: {web: {image: App}}", "is not the name of an image"),
         ("containers: {web: {image: app, memory: lots}}", "is not a size"),
