@@ -70,7 +70,7 @@ def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
     browser.press("Tab", "Tab", " ")
     assert browser.value(LANES) == 1
     # The search finds a host by its error too, and the filter can be sent as an address.
-    browser.press("/", *"svc_settle")
+    browser.press("/", *"restart")
     assert browser.value(LANES) == 1
     browser.open(page, "#q=web001&without=skipped")
     assert browser.value(LANES) == 1

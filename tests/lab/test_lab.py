@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from provision.lab import cgroups, mirror, network, nspawn
 from provision.lab.labs import Lab
 from provision.lab.store import alive
-from tests.lab.conftest import LAB, LabHost
+from tests.lab.conftest import LAB, LabHost, Outcome
 
 pytestmark = pytest.mark.alone
 
@@ -89,18 +90,23 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
     )
     host.playbook({"spec": {"files": {"/etc/proof": {"content": "x"}}}})
     (host.folder / "inventory.yml").write_text("docker: {hosts: {short: }}\n")
-    old = os.environ["HOME"]
-    os.environ["HOME"] = str(tmp_path)
-    try:
-        outcome = host.apply()
-        assert outcome.counts == {"changed": 1}, outcome.out
-        # StrictHostKeyChecking no is not honoured for any host.
-        (tmp_path / "empty").touch()
-        text = (tmp_path / ".ssh/config").read_text().replace(str(LAB.known_hosts), str(tmp_path / "empty"))
-        (tmp_path / ".ssh/config").write_text(text)
-        assert host.apply().done["error"]["kind"] == "host_key"
-    finally:
-        os.environ["HOME"] = old
+
+    def apply() -> Outcome:
+        """With that directory in the place of the account's own, as ssh finds it: by passwd(5) and not by HOME."""
+        own = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
+        within = 'mkdir -p "$1" && mount --bind "$0" "$1" && shift && exec "$@"'
+        argv = ["unshare", "--mount", "sh", "-c", within, str(tmp_path / ".ssh"), str(own), sys.executable, "-m"]
+        argv += ["provision", "apply", "--yes", "--json", "-i", str(host.folder / "inventory.yml")]
+        done = subprocess.run([*argv, str(host.folder / "site.yml")], capture_output=True, text=True, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    outcome = apply()
+    assert outcome.counts == {"changed": 1}, outcome.out
+    # StrictHostKeyChecking no is not honoured for any host.
+    (tmp_path / "empty").touch()
+    text = (tmp_path / ".ssh/config").read_text().replace(str(LAB.known_hosts), str(tmp_path / "empty"))
+    (tmp_path / ".ssh/config").write_text(text)
+    assert apply().done["error"]["kind"] == "host_key"
 
 
 def test_ctrl_c_finishes_the_host_under_way(host: LabHost) -> None:
