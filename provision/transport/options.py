@@ -144,9 +144,6 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 #: Refused with ``transport: openssh`` too: ssh would not run provision's script.
 NEVER = frozenset({"remotecommand", "sessiontype", "refuseconnection"})
 
-#: ssh's lists of algorithms. They are checked against the running paramiko, which the built-in transport uses.
-_ALGORITHMS = {"ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms"}
-
 
 def check(found: Resolved, openssh: bool) -> None:
     """Refuse what can't be honoured. Raises :class:`SpecError` that names the option and the alternative."""
