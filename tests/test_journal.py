@@ -23,7 +23,7 @@ def done(host: str, status: str = "changed") -> Shown:
     return Shown("host.done", host, {"status": status, "changes": 1})
 
 
-def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
+def test_the_journal_of_a_run_that_was_killed_and_resumed(tmp_path: Path) -> None:
     playbook = tmp_path / "site.yml"
     first = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2", "web3"])
     first(done("web1"))
@@ -44,12 +44,12 @@ def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     assert read(folder(playbook) / "20260101T000001-bbbbbbbb").finished
 
 
-def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_a_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     begun(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", ["web1"])
     assert (folder(tmp_path / "site.yml") / "20260101T000000-aaaaaaaa").stat().st_mode & 0o777 == 0o700
 
 
-def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from provision.cli import main
 
     playbook = tmp_path / "site.yml"

@@ -148,7 +148,7 @@ def rounds(*words: str) -> str:
     ],
     ids=["directory", "file and new", "new and file", "folder", "folder and new", "own", "remove"],
 )
-def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
+def test_no_change_leaves_a_directory_whose_owner_swaps_its_entries(
     place: Path,
     attack: list[subprocess.Popen[bytes]],
     shell: list[str],
@@ -169,7 +169,7 @@ def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
 
 @each_shell
 @each_userland
-def test_neither_keeping_nor_restoring_follows_a_swapped_name(
+def test_keep_and_restore_do_not_follow_a_swapped_name(
     place: Path, attack: list[subprocess.Popen[bytes]], shell: list[str], userland: str
 ) -> None:
     """root's file behind the link is never read into the record, nor printed from there."""
@@ -196,7 +196,7 @@ def test_neither_keeping_nor_restoring_follows_a_swapped_name(
 
 @each_shell
 @each_userland
-def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_followed(
+def test_links_of_other_accounts_are_refused_and_links_of_root_are_followed(
     place: Path, shell: list[str], userland: str
 ) -> None:
     (place / "home" / "etc").symlink_to("../victim")
@@ -232,7 +232,9 @@ def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_follo
 
 @each_shell
 @each_userland
-def test_a_directory_or_file_of_roots_is_never_given_away(place: Path, shell: list[str], userland: str) -> None:
+def test_no_step_gives_a_file_or_directory_of_root_to_another_account(
+    place: Path, shell: list[str], userland: str
+) -> None:
     """Where another account can change names, a name may lead to any file that the account can rename or link to."""
     (place / "home" / "backup").mkdir(mode=0o700)
     (place / "home" / "list").mkdir(mode=0o700)
@@ -340,7 +342,7 @@ DEFAULT_ACL = bytes.fromhex("0200000001000700ffffffff02000700feff000004000700fff
 
 @each_shell
 @each_userland
-def test_a_directory_that_gives_new_files_an_acl_is_written_in(place: Path, shell: list[str], userland: str) -> None:
+def test_files_are_written_into_a_directory_with_a_default_acl(place: Path, shell: list[str], userland: str) -> None:
     home = place / "home"
     os.setxattr(home, "system.posix_acl_default", DEFAULT_ACL)
     made = call(put_file(f"{home}/x", content=b"ours\n", mode="0600"))
@@ -366,7 +368,7 @@ def refusal(place: Path, shell: list[str], path: Path, userland: str = "coreutil
 
 
 @each_shell
-def test_what_cp_cannot_keep_is_refused_before_the_change(place: Path, shell: list[str]) -> None:
+def test_metadata_that_cp_cannot_keep_is_refused_before_the_change(place: Path, shell: list[str]) -> None:
     path = place / "home" / "x"
     path.write_text("before\n")
     stub(place / "bin", "getfattr", 'printf \'# file: x\\nsecurity.selinux="y"\\nuser.note="x"\\n\\n\'')
@@ -401,7 +403,7 @@ def test_an_immutable_file_or_directory_is_refused_before_the_change(
 @each_shell
 @each_userland
 @pytest.mark.parametrize("where", ["home", "/var/lib"])
-def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], userland: str, where: str) -> None:
+def test_hard_links_of_a_file_are_reported(place: Path, shell: list[str], userland: str, where: str) -> None:
     folder = place / where if where == "home" else Path("/var/lib") / place.name
     folder.mkdir(exist_ok=True)
     try:
@@ -430,9 +432,7 @@ def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], use
 
 
 @each_shell
-def test_where_selinux_is_on_written_and_restored_files_get_the_labels_of_the_policy(
-    place: Path, shell: list[str]
-) -> None:
+def test_with_selinux_written_and_restored_files_get_the_labels_of_the_policy(place: Path, shell: list[str]) -> None:
     (place / "enforce").write_text("1")
     stub(place / "bin", "restorecon", f'echo "$PWD $*" >>{place}/labels')
     path = Path("/var/lib") / place.name / "new" / "x"
@@ -454,7 +454,7 @@ def test_where_selinux_is_on_written_and_restored_files_get_the_labels_of_the_po
 
 @each_shell
 @each_userland
-def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
+def test_temporary_files_of_a_killed_run_are_removed_in_another_accounts_directory(
     place: Path, shell: list[str], userland: str
 ) -> None:
     path = place / "home" / "app.conf"
@@ -476,7 +476,7 @@ def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
 
 
 @each_shell
-def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: Path, shell: list[str]) -> None:
+def test_a_directory_of_provision_is_used_only_if_root_alone_can_write_to_it(place: Path, shell: list[str]) -> None:
     own = place / "own"
     make = f"(own_folders {own})\necho status $? >&2"
 
@@ -504,7 +504,7 @@ def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: P
 
 
 @each_shell
-def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: list[str]) -> None:
+def test_a_look_does_not_use_a_directory_that_another_account_made(place: Path, shell: list[str]) -> None:
     own = place / "own"
     own.mkdir()
 
@@ -523,7 +523,7 @@ def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: 
 
 
 @each_shell
-def test_a_look_reads_nothing_through_a_link_of_another_account(place: Path, shell: list[str]) -> None:
+def test_a_look_does_not_read_through_a_link_of_another_account(place: Path, shell: list[str]) -> None:
     (place / "victim" / "shadow").chmod(0o644)
     (place / "home" / "etc").symlink_to("../victim")
     path = f"{place}/home/etc/shadow"
@@ -583,7 +583,7 @@ def test_the_base_and_the_record_of_a_change_cover_its_directories() -> None:
     assert found.keep == (("folder", "/home/deploy/.docker", ""),)
 
 
-def test_a_file_that_changes_hands_goes_along_in_case_it_has_to_be_made_again() -> None:
+def test_a_change_of_owner_sends_the_content_in_case_the_file_is_replaced() -> None:
     file = File("/home/deploy/x", b"a\0b", "deploy", "deploy", "0640")
     (made,) = file.fix(Drift(file.want(), {}, ("mode",)))
     words = ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi")

@@ -27,7 +27,7 @@ def done(image: str) -> Event:
     return Event("step.done", "web1", {"step": f"image:{image} image_pull"})
 
 
-def test_the_bound_holds(project: Project) -> None:
+def test_no_more_hosts_pull_at_once_than_the_limit(project: Project) -> None:
     project.spec(SPEC)
     config: HostConfig = project.config()
     pulls, lock = Pulls(), threading.Lock()
@@ -59,7 +59,7 @@ def test_the_bound_holds(project: Project) -> None:
     assert most["a.example:5000/x:1"] == 2
 
 
-def test_places_are_given_back_with_the_last_image(project: Project) -> None:
+def test_a_hosts_place_is_free_after_its_last_image(project: Project) -> None:
     project.spec(SPEC)
     config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)
@@ -72,7 +72,7 @@ def test_places_are_given_back_with_the_last_image(project: Project) -> None:
         place.release()
 
 
-def test_a_failed_run_keeps_no_place(project: Project) -> None:
+def test_the_place_of_a_failed_run_is_free(project: Project) -> None:
     project.spec(SPEC)
     config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)

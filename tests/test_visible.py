@@ -28,13 +28,15 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202etxt.exe \udcff\x9b31m"
         ("a\u202eb\u2066c\u2028d\x85e", "a\\u202eb\\u2066c\\u2028d\\x85e"),
     ],
 )
-def test_what_is_shown_of_it(text: str, seen: str) -> None:
+def test_control_characters_are_shown_escaped(text: str, seen: str) -> None:
     assert visible(text) == seen
     assert visible(seen) == seen
 
 
 @pytest.mark.parametrize("json_lines", [True, False], ids=["json", "text"])
-def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_reporter_passes_control_characters_on(
+    tmp_path: Path, json_lines: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = argparse.Namespace(json=json_lines, plain=True, drift_report=False, junit=tmp_path / "junit.xml")
     received: list[Event] = []
     listeners = Listeners(args, "20260101T000000-aaaaaaaa", received.append)
