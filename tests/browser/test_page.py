@@ -36,7 +36,7 @@ def browser() -> Iterator[Chromium]:
         yield chromium
 
 
-def test_what_it_shows(browser: Chromium, page: Path) -> None:
+def test_the_page_shows_each_host_and_its_timeline(browser: Chromium, page: Path) -> None:
     browser.open(page)
     assert browser.value("document.title") == "apply 20260101T000000-aaaaaaaa", "what hosts said is text"
     assert browser.value(LANES) == 200
@@ -53,7 +53,7 @@ def test_what_it_shows(browser: Chromium, page: Path) -> None:
     assert browser.value("performance.getEntriesByType('resource').length") == 0, "it needs nothing else"
 
 
-def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
+def test_hosts_are_filtered_by_keyboard(browser: Chromium, page: Path) -> None:
     browser.open(page)
     browser.press("Tab")
     assert browser.value(FOCUS) == "#hosts", "the way past everything comes first"
@@ -82,7 +82,7 @@ def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits(page: Path, tmp_path: Path, width: int) -> None:
+def test_the_page_fits_the_width(page: Path, tmp_path: Path, width: int) -> None:
     with Chromium(width) as browser:
         browser.open(page)
         assert browser.value("document.documentElement.scrollWidth") <= width, "nothing sticks out"
@@ -92,7 +92,7 @@ def test_it_fits(page: Path, tmp_path: Path, width: int) -> None:
         assert (tmp_path / "page.png").stat().st_size > 50_000
 
 
-def test_it_prints(browser: Chromium, page: Path) -> None:
+def test_the_page_prints_all_hosts(browser: Chromium, page: Path) -> None:
     browser.open(page)
     assert browser.pdf().count(b"/Type /Page\n") > 20, "the hosts' details too"
     browser.ask("Emulation.setEmulatedMedia", media="print")

@@ -81,7 +81,7 @@ def test_a_bridge_moves_while_its_containers_are_stopped(docker_host: LabHost) -
     assert leftovers(host) == ""
 
 
-def test_a_bridge_that_has_another_address_than_declared_is_seen(docker_host: LabHost) -> None:
+def test_a_bridge_with_another_address_than_declared_is_reported(docker_host: LabHost) -> None:
     """A state that an older provision, or an operator who edited the file, can leave: dockerd runs with the file, and
     has not moved the bridge."""
     host = docker_host

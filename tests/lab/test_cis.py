@@ -251,7 +251,7 @@ def names(outcome: Outcome, start: str) -> dict[str, set[str]]:
     return found
 
 
-def test_containers_and_images(host: LabHost) -> None:
+def test_the_benchmark_of_containers_and_images(host: LabHost) -> None:
     outcome = host.apply(hardened(host))
     assert outcome.code == 0, outcome.out
     before = ids(host)
@@ -286,7 +286,7 @@ def test_containers_and_images(host: LabHost) -> None:
     assert "1.1.1" not in ids(host)
 
 
-def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
+def test_the_benchmark_fails_for_each_fault_and_passes_on_a_hardened_host(host: LabHost) -> None:
     spec = hardened(host)
     outcome = host.apply(spec)
     assert outcome.code == 0, outcome.out

@@ -109,7 +109,7 @@ def applies(host: LabHost) -> str:
     return host.sh("ls /var/lib/provision/runs | wc -l")
 
 
-def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[LabHost], dask: Dask) -> None:
+def test_after_the_death_of_a_worker_each_host_is_changed_once(three: list[LabHost], dask: Dask) -> None:
     first = three[0]
     first.playbook({"spec": {"engine": engine(labels=["a=1"], icc=False)}, "rollout": {"max_failures": 3}})
     before = [int(applies(host)) for host in three]
@@ -140,7 +140,7 @@ def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[
     assert broken.counts == {"rolled_back": 1, "skipped": 2}
 
 
-def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
+def test_only_members_with_a_certificate_of_the_authority_take_part(three: list[LabHost], dask: Dask) -> None:
     first = three[0]
     (first.folder / "group_vars").mkdir()
     (first.folder / "group_vars/all.yml").write_text("word: !secret {file: word}\n")

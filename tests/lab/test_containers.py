@@ -30,7 +30,7 @@ def inspect(host: LabHost, name: str, field: str) -> str:
     return host.sh(f"docker inspect --format '{{{{{field}}}}}' {name}")
 
 
-def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> None:
+def test_the_old_container_is_restored_when_the_new_one_is_unhealthy(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1", more={"well": b"", "version": b"one"})
     known |= image(host, "app:2", more={"version": b"two"})  # unhealthy
@@ -153,7 +153,7 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
 ]
 
 
-def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHost) -> None:
+def test_each_manual_change_is_reported_and_repaired_alone(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1") | image(host, "app:2", more={"two": b""})
     web = {
@@ -195,7 +195,7 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
     assert proven.code == 0, proven.failed
 
 
-def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_reach_a_container_and_are_not_shown(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host, canary = docker_host, "container-secret-1 \"'\\ $x"
     monkeypatch.setenv("APP_PASSWORD", canary)
     known = image(host, "app:1")
@@ -258,7 +258,7 @@ NASTY = [
 ]
 
 
-def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
+def test_each_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     """Variables of a container and of a compose project, plain and secret: docker has exactly the declared text, and
     the next run finds nothing to do."""
     host = docker_host
@@ -291,7 +291,7 @@ def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     assert host.sh("ls /run/provision/env.* 2>/dev/null || echo none") == "none"
 
 
-def test_a_compose_project(docker_host: LabHost) -> None:
+def test_a_compose_project_is_applied_changed_and_removed(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1")
     services = {
@@ -429,7 +429,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
     assert leftovers(host) == ""
 
 
-def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None:
+def test_the_rollback_of_a_run_that_started_docker(docker_host: LabHost) -> None:
     """The run starts docker. The rollback removes what the run made while docker runs, and then stops docker."""
     host = docker_host
     host.sh("systemctl disable -q --now docker.socket docker")
@@ -443,7 +443,7 @@ def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None
     assert leftovers(host) == ""
 
 
-def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -> None:
+def test_an_interrupted_transfer_of_an_archive_is_resumed(docker_host: LabHost) -> None:
     """The connection is cut during an upload: the same run reconnects, and continues with the bytes that have
     arrived."""
     host = docker_host
@@ -465,7 +465,7 @@ def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -
     assert host.apply().counts == {"ok": 1}
 
 
-def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
+def test_prune_keeps_images_that_are_used_or_declared(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "kept:1", more={"kept": b""}) | image(host, "used:1", more={"used": b""})
     spec = {
@@ -494,7 +494,7 @@ def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
     assert host.apply().counts == {"ok": 1}
 
 
-def test_an_archive_by_a_login_that_becomes_root(docker_host: LabHost) -> None:
+def test_an_archive_is_sent_over_a_login_that_becomes_root(docker_host: LabHost) -> None:
     """The bytes follow sudo's password on the same standard input."""
     host = docker_host
     known = image(host, "app:1")

@@ -51,12 +51,12 @@ def comes_back(host: LabHost, spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_root_is_shut_out(host: LabHost, name: str) -> None:
+def test_a_change_that_locks_root_out_is_rolled_back(host: LabHost, name: str) -> None:
     comes_back(host, CASES[name])
 
 
 @pytest.mark.parametrize("name", SUDO_CASES)
-def test_a_login_that_becomes_root_is_shut_out(new_host: NewHost, name: str) -> None:
+def test_a_change_that_locks_a_sudo_login_out_is_rolled_back(new_host: NewHost, name: str) -> None:
     host = new_host(ansible_user="op", ansible_become=True)
     host.sh(
         "groupadd shut && useradd -m -s /bin/sh -G sudo op && "
@@ -87,7 +87,7 @@ apt-get -q update
 SERVER = {"packages": {"openssh-server": "absent"}}
 
 
-def test_the_server_that_lets_the_operator_in_is_removed_only_where_it_can_come_back(host: LabHost) -> None:
+def test_sshd_is_removed_only_where_a_rollback_can_install_it_again(host: LabHost) -> None:
     refused = host.apply(SERVER, *SHORT)
     assert refused.done["error"]["step"] == "packages:all pkg_spare", refused.out
     assert "is what lets an operator in" in refused.done["error"]["detail"]
@@ -101,7 +101,7 @@ def logins(host: LabHost) -> int:
     return int(host.sh(f"journalctl --sync; {found}"))
 
 
-def test_every_change_ends_with_a_login(host: LabHost) -> None:
+def test_each_change_is_followed_by_a_new_login(host: LabHost) -> None:
     before = logins(host)
     harmless = host.apply({"files": {"/etc/motd": {"content": "ours\n"}}})
     assert harmless.counts == {"changed": 1}
@@ -115,7 +115,7 @@ def test_every_change_ends_with_a_login(host: LabHost) -> None:
     assert len(other.all("armed")) == 1, "this file is not on the list of harmless ones"
 
 
-def test_a_host_that_is_lost_after_a_harmless_change_is_no_success(host: LabHost) -> None:
+def test_an_unreachable_host_after_a_harmless_change_is_a_failure(host: LabHost) -> None:
     """sshd asks a program for root's keys. Once the motd has changed, the program prints no key, although writing the
     motd arms no rollback."""
     host.sh(

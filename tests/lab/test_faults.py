@@ -97,7 +97,7 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
     assert host.apply().counts == {"ok": 1}
 
 
-def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
+def test_a_disk_that_gets_full_during_a_run(host: LabHost) -> None:
     """The host rolled back, and the controller asked for its result without end, until the deadline."""
     host.sh("mkdir -p /var/lib/provision; mount -t tmpfs -o size=400k,mode=700 none /var/lib/provision")
     # The service first fills the disk, and then prints as much as a frame may hold.
@@ -115,7 +115,7 @@ def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
     host.sh("umount /var/lib/provision; rm /etc/systemd/system/filler.service")
 
 
-def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
+def test_each_fault_of_a_mirror_is_an_error(host: LabHost) -> None:
     """Half a package, a package that differs from its index, no package; an altered index and an altered key."""
     assert host.apply({"packages": ["gpg"]}).code == 0, "what is needed to check a key stays"
     # The distribution's own timeouts are minutes.
@@ -133,7 +133,7 @@ def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"changed": 1}
 
 
-def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> None:
+def test_an_interrupted_dpkg_is_finished_with_repair_packages(host: LabHost) -> None:
     slow_package(host, "[ -e /tmp/go ] || sleep 600")
     host.sh(
         "(dpkg -i /tmp/slow.deb >/dev/null 2>&1 &); "
@@ -149,7 +149,7 @@ def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> No
     assert host.sh("dpkg --audit; command -v tree") == "/usr/bin/tree"
 
 
-def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
+def test_a_daemon_that_dies_after_its_start_is_rolled_back(docker_host: LabHost) -> None:
     host = docker_host
     # dockerd dies half a second after its start, with this daemon.json only.
     soon = "systemd-run -q --on-active=0.5 --timer-property=AccuracySec=10ms"
@@ -171,7 +171,7 @@ def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_a_mirror_whose_name_nobody_knows(docker_host: LabHost) -> None:
+def test_a_mirror_whose_name_does_not_resolve_is_an_error(docker_host: LabHost) -> None:
     host, before = docker_host, docker_host.sh(HASH)
     spec = {"engine": {**engine(**{"registry-mirrors": ["http://mirror.example:5000"]}), "health": {"mirrors": True}}}
     outcome = host.apply(spec)
@@ -212,7 +212,7 @@ def written(host: LabHost, outcome: Outcome) -> dict[str, bytes]:
     return found
 
 
-def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
+def test_no_file_on_host_or_controller_has_the_secret(docker_host: LabHost) -> None:
     host = docker_host
     host.sh(_WATCH)
     (host.folder / "group_vars").mkdir()

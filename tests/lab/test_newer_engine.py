@@ -71,7 +71,7 @@ def test_a_new_installation_is_in_the_desired_state(shared: LabHost) -> None:
     assert "containerd" in shared.docker_info("DriverStatus"), "a new installation has containerd's image store"
 
 
-def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> None:
+def test_a_switch_of_the_store_that_would_hide_images_is_refused(newest: LabHost) -> None:
     host = newest
     spec = {"engine": newer_engine(), "images": image(host, "app:1"), "containers": {"web": {"image": "app:1"}}}
     applied(host.apply(spec))
@@ -92,7 +92,7 @@ def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> Non
     applied(host.apply(spec), "ok")
 
 
-def test_archives_of_other_stores(newest: LabHost) -> None:
+def test_archives_saved_from_other_stores_are_loaded(newest: LabHost) -> None:
     """Archives without an index, as docker save wrote them before 25.0, and with several images."""
     host = newest
     both = images.archives(host.folder / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
@@ -120,7 +120,7 @@ def test_archives_of_other_stores(newest: LabHost) -> None:
     assert host.sh("docker exec two cat /two") == "2"
 
 
-def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost, docker_host: LabHost) -> None:
+def test_a_push_of_an_image_with_one_of_its_platforms(newest: LabHost, docker_host: LabHost) -> None:
     name = f"{newest.address}:5000"
     app = f"{name}/team/app:1"
     whole, part = images.platforms(newest.folder / "app.tar", app)
@@ -158,7 +158,7 @@ def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost,
     assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "it was pulled a moment ago"
 
 
-def test_what_a_build_replaces_comes_back(newest: LabHost) -> None:
+def test_a_rollback_restores_the_image_that_a_build_replaced(newest: LabHost) -> None:
     host = newest
     folder = host.folder / "site"
     folder.mkdir()
@@ -200,7 +200,7 @@ def test_a_compose_service_follows_its_image(newest: LabHost) -> None:
     follows_its_image(newest, {**newer_engine(), "plugins": ["buildx", "compose"]})
 
 
-def test_nftables(newest: LabHost) -> None:
+def test_the_nftables_backend_replaces_iptables(newest: LabHost) -> None:
     host = newest
     forwarding = {"net.ipv4.ip_forward": 1}
     declared = newer_engine(**{"firewall-backend": "nftables"})
@@ -233,7 +233,7 @@ def test_an_image_without_a_name_is_pruned(newest: LabHost) -> None:
     assert host.sh("docker image ls -a --format '{{.Repository}}:{{.Tag}}'") == "app:1"
 
 
-def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
+def test_a_feature_that_is_read_at_start_needs_a_restart(newest: LabHost) -> None:
     host = newest
     pid = host.dockerd_pid()
     planned = host.plan({"engine": newer_engine(features={"cdi": False})}, "--no-lint")
@@ -246,7 +246,7 @@ def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
     applied(host.apply(None, "--no-lint"), "ok")
 
 
-def test_the_doctor_knows_where_this_engine_keeps_its_layers(newest: LabHost) -> None:
+def test_the_doctor_checks_the_store_of_the_engine(newest: LabHost) -> None:
     """The root of a lab host is an overlay, on which no container starts."""
     host = newest
     assert host.provision("doctor", spec={"engine": newer_engine()}).code == 0
@@ -320,19 +320,19 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     host.sh("docker rm -f theirs; docker volume rm data")
 
 
-def test_fields_that_docker_shows_otherwise(newest: LabHost) -> None:
+def test_fields_in_dockers_form_count_as_declared(newest: LabHost) -> None:
     converges(newest, newer_engine())
 
 
-def test_fields_that_an_older_docker_shows_otherwise(docker_host: LabHost) -> None:
+def test_fields_in_an_older_dockers_form_count_as_declared(docker_host: LabHost) -> None:
     converges(docker_host, engine())
 
 
-def test_a_volume_goes_with_its_container(newest: LabHost) -> None:
+def test_a_volume_is_removed_with_its_container(newest: LabHost) -> None:
     volume_goes_with_its_container(newest, newer_engine())
 
 
-def test_a_volume_goes_with_its_container_of_an_older_engine(docker_host: LabHost) -> None:
+def test_a_volume_is_removed_with_its_container_of_an_older_engine(docker_host: LabHost) -> None:
     volume_goes_with_its_container(docker_host, engine())
 
 
@@ -372,7 +372,7 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     assert host.docker_info("Driver") == "overlayfs"
 
 
-def test_an_upgrade_that_costs_a_container_is_not_called_well(docker_host: LabHost) -> None:
+def test_an_upgrade_that_ends_a_container_fails(docker_host: LabHost) -> None:
     declared = newer_engine()
     host = docker_host
     host.sh("mkdir /srv/data")

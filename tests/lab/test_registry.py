@@ -63,7 +63,7 @@ def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
     return docker_fleet(5)
 
 
-def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> None:
+def test_an_image_is_pushed_on_one_host_and_pulled_on_another(docker_fleet: Callable[[int], list[LabHost]]) -> None:
     hosts = docker_fleet(3)  # no host has a registry or an authority yet
     registry, builder, runner = hosts
     name = f"{registry.address}:5000"
@@ -124,7 +124,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
         assert found == "", found
 
 
-def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
+def test_a_moved_tag_is_pulled_and_its_container_recreated(fleet: list[LabHost]) -> None:
     """The registry is asked, the new image pulled, and its container recreated. With a pin in the lock file it
     stays."""
     registry, builder, runner = fleet[:3]
@@ -173,7 +173,7 @@ def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
     assert runner.sh("docker inspect --format '{{.Image}}' app") == old
 
 
-def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> None:
+def test_no_more_hosts_pull_at_once_than_the_limit(fleet: list[LabHost]) -> None:
     registry, *clients = fleet
     name = f"{registry.address}:5000"
     app = f"{name}/large:1"
@@ -195,7 +195,7 @@ def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> N
     assert most_at_once({address: spans[address] for address in pulling}) == 1, f"two at once: {spans}"
 
 
-def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -> None:
+def test_pulls_work_while_certificates_are_renewed(fleet: list[LabHost]) -> None:
     registry, client = fleet[0], fleet[1]
     name = f"{registry.address}:5000"
     app = f"{name}/small:1"
@@ -268,7 +268,7 @@ def other_authority(folder: Path) -> str:
     return (folder / "lab.crt").read_text()
 
 
-def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
+def test_a_pull_through_mirror_is_used(fleet: list[LabHost]) -> None:
     """A pull-through registry in front of another one. The other one is open, because a mirror supports only token
     logins, as Docker Hub has them. What a host pulls from Docker Hub, by name, comes from the mirror."""
     upstream, mirror, client = fleet[0], fleet[3], fleet[4]
@@ -344,7 +344,7 @@ BROKEN: list[tuple[str, str, set[str]]] = [
 ]
 
 
-def test_the_witness_of_a_registry_can_say_no(fleet: list[LabHost]) -> None:
+def test_the_checks_of_a_registry_fail_for_each_fault(fleet: list[LabHost]) -> None:
     registry, client = fleet[0], fleet[1]
     name = f"{registry.address}:5000"
     app = f"{name}/witness:1"
@@ -387,7 +387,7 @@ def api(host: LabHost, method: str, path: str) -> int:
         return int(answer.status)
 
 
-def test_a_registry_as_a_container(fleet: list[LabHost]) -> None:
+def test_a_registry_runs_as_a_container(fleet: list[LabHost]) -> None:
     """The registry's own image is not available here. An image with Debian's build of the same program replaces it."""
     registry, host = fleet[0], fleet[2]
     other = project([registry, host], play("Registry", registry, engine=engine(), registry=serving(registry.address)))

@@ -45,7 +45,7 @@ def ends(outcome: Outcome) -> list[str]:
     return [found[name] for name in sorted(found)]
 
 
-def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHost]) -> None:
+def test_a_spec_that_breaks_the_daemon_changes_only_the_canary(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook(play({"engine": engine()}))
     assert apply(four).code == 0
@@ -81,7 +81,7 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     assert ends(again) == ["ok"] * 4
 
 
-def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
+def test_a_wave_that_fails_its_check_is_the_last(four: list[LabHost]) -> None:
     first = four[0]
     (first.folder / "test_own.py").write_text(
         "def test_file(host):\n    assert host.file('/etc/proven').content_string == 'right\\n'\n"
@@ -144,7 +144,7 @@ def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
     return process.wait(), shown
 
 
-def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
+def test_the_operator_is_asked_between_waves(four: list[LabHost]) -> None:
     """At a terminal: one plan for all, then wave by wave, and no further wave after the answer no."""
     first = four[0]
     first.playbook(play({"files": {"/etc/asked": {"content": "x\n"}}}, serial=1, pause="ask"))
@@ -158,7 +158,7 @@ def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     assert [event["reason"] for event in done if event["event"] == "rollout.stopped"] == ["not confirmed after wave 2"]
 
 
-def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
+def test_only_the_approved_plan_is_applied(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook({"spec": {"engine": engine(labels=["plan=1"]), "files": {"/etc/approved": {"content": "x\n"}}}})
     plan = first.folder / "plan.json"
@@ -194,7 +194,9 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
 
 
-def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approved_plan_covers_hidden_texts_and_commands(
+    four: list[LabHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Old and new text of a private file, the value of a secret, and the commands of the play."""
     first = four[0]
     variables = first.folder / "group_vars/all.yml"
@@ -285,7 +287,7 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     assert first.sh("sha256sum /etc/docker/daemon.json") == before
 
 
-def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
+def test_hosts_that_need_a_restart_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
     assert apply(four).code == 0

@@ -281,7 +281,7 @@ def _place(said: str) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_has_the_result_of_its_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(place, row).items():
         monkeypatch.setenv(name, value)
     if not row.agent:

@@ -31,7 +31,7 @@ def publish(host: LabHost, postinst: str) -> None:
     )
 
 
-def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost) -> None:
+def test_a_rollback_leaves_docker_alone_if_the_run_did_not_change_it(docker_host: LabHost) -> None:
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
@@ -63,7 +63,7 @@ def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost)
 BROKEN = {"networks": {"broken": {"driver": "no-such-driver"}}}
 
 
-def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: LabHost) -> None:
+def test_a_rollback_disturbs_docker_within_need_and_limit(docker_host: LabHost) -> None:
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
