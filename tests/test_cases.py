@@ -67,7 +67,7 @@ def told(value: str | None) -> str | None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_case(project: Project, case: dict[str, Any]) -> None:
+def test_a_host_in_this_state_gets_these_steps(project: Project, case: dict[str, Any]) -> None:
     project.spec(yaml.safe_dump(case["spec"]))
     for name, text in case.get("given", {}).items():
         project.write(name, text)

@@ -80,19 +80,19 @@ def test_neither_text_of_a_file_that_stays_private_is_shown(project: Project) ->
         assert NEW not in said
 
 
-def test_public_files_are_shown_as_ever(project: Project) -> None:
+def test_the_texts_of_a_public_file_are_shown(project: Project) -> None:
     said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
     assert f"-{OLD}" in said
     assert f"+{NEW}" in said
 
 
 @pytest.mark.parametrize(("mode", "shown"), [("600", False), ("644", True)])
-def test_the_text_of_a_file_that_is_to_go(project: Project, mode: str, shown: bool) -> None:
+def test_the_text_of_a_removed_file_is_shown_only_if_it_is_public(project: Project, mode: str, shown: bool) -> None:
     said = told(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
     assert (OLD in said) is shown
 
 
-def test_a_folder_above_that_is_closed_hides_the_file(project: Project) -> None:
+def test_a_private_directory_above_a_file_makes_the_file_private(project: Project) -> None:
     for folders in ({"/srv/app": "700"}, {"/srv": "750"}):
         for declared in ({"absent": True}, DECLARED):
             said = told(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
@@ -134,7 +134,7 @@ def inspected(case: str, edit: Callable[[dict[str, Any]], None]) -> list[list[An
     return seen
 
 
-def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
+def test_values_that_only_docker_knows_are_not_shown(project: Project) -> None:
     def edit(whole: dict[str, Any]) -> None:
         whole["Config"]["Labels"]["token"] = "hush-label"
         whole["HostConfig"]["LogConfig"] = {"Type": "splunk", "Config": {"splunk-token": "hush-log"}}
@@ -166,7 +166,7 @@ def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
     assert "hush-environment" not in said
 
 
-def test_a_networks_labels_are_not_shown_and_still_brought_back(project: Project) -> None:
+def test_the_labels_of_a_network_are_not_shown_but_restored(project: Project) -> None:
     whole = {
         "Name": "net",
         "Driver": "bridge",
@@ -206,7 +206,7 @@ def record(mode: str, folder: str = "755") -> Seen:
     ("mode", "folder", "shown"),
     [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
 )
-def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -> None:
+def test_a_rollback_shows_only_public_texts_that_it_would_restore(mode: str, folder: str, shown: bool) -> None:
     wanted = rollback.resources("run-1", record(mode, folder), (), 300)
     assert DEBIAN is not None
     seen = Seen.of(
@@ -217,7 +217,7 @@ def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -
     assert (NEW in said) is shown
 
 
-def test_a_rollback_removes_a_private_file_unseen() -> None:
+def test_a_rollback_that_removes_a_private_file_does_not_show_it() -> None:
     absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
     wanted = rollback.resources("run-1", absent, (), 300)
     assert DEBIAN is not None
@@ -225,7 +225,7 @@ def test_a_rollback_removes_a_private_file_unseen() -> None:
     assert NEW not in said
 
 
-def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
+def test_no_text_of_a_host_equals_a_withheld_value(project: Project) -> None:
     """A host's file may have the description of the declared secret as its text. It must not equal the declared
     content."""
     told = Withheld("the declared secret")
@@ -242,7 +242,7 @@ def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
     assert [change.drift.keys for change in found.plan.changes] == [("content",)]
 
 
-def test_a_keyed_hash_tells_nothing_without_its_salt_and_little_with_it() -> None:
+def test_a_keyed_hash_needs_a_salt_and_depends_on_it() -> None:
     one, other = new_salt(), new_salt()
     assert fingerprint(b"x", one) == fingerprint(b"x", one) != fingerprint(b"x", other)
     stored = Salt(one.text, stored=True)
@@ -253,7 +253,7 @@ def test_a_keyed_hash_tells_nothing_without_its_salt_and_little_with_it() -> Non
     assert pairs({"a": "1"}, {"a": "1"}, one) == '{"a": "1"}'
 
 
-def test_a_change_of_what_is_not_shown_is_another_plan(project: Project) -> None:
+def test_a_change_of_a_hidden_text_changes_the_plan(project: Project) -> None:
     """A plan file has neither text, and still notices a change of either."""
     made = []
     for declared, there in ((NEW, OLD), (NEW, OLD), (NEW, "PASSWORD=now-value"), ("PASSWORD=two-value", OLD)):

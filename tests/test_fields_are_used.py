@@ -154,7 +154,7 @@ def run(project: Project, spec: str) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_each_field_is_read(project: Project, read: set[tuple[str, str]]) -> None:
+def test_each_spec_field_is_read_when_resources_are_made(project: Project, read: set[tuple[str, str]]) -> None:
     for case in CASES:
         plan(project, cast("dict[str, Any]", case.values[0]))
     for text in (REST, SIGNED):

@@ -123,26 +123,26 @@ def systemd_reads(text: str) -> str:
     ],
     ids=lambda value: value.name if isinstance(value, Format) else value.__name__,
 )
-def test_what_is_read_is_what_was_written(how: Format, reads: object) -> None:
+def test_a_reader_gets_the_original_value(how: Format, reads: object) -> None:
     for value in nasty():
         assert callable(reads)
         assert reads(how.encode(value)) == value, value
 
 
-def test_a_user_info_needs_no_quoting_anywhere() -> None:
+def test_an_encoded_user_info_needs_no_quoting_in_any_format() -> None:
     for value in nasty():
         assert re.fullmatch(r"[A-Za-z0-9._~%-]*", USERINFO.encode(value))
 
 
 @pytest.mark.parametrize("how", [DOTENV, SYSTEMD, YAML, USERINFO, VARIABLE], ids=lambda how: how.name)
-def test_what_no_format_can_express_is_refused(how: Format) -> None:
+def test_values_that_a_format_cannot_express_are_refused(how: Format) -> None:
     with pytest.raises(UsageError, match="must hold no NUL"):
         how.encode("a\0b")
     with pytest.raises(UsageError, match="must be UTF-8 text"):
         how.encode("a\udcffb")
 
 
-def test_a_variable_has_a_longest() -> None:
+def test_a_variable_has_a_maximum_length() -> None:
     VARIABLE.encode("x" * 130_000)
     with pytest.raises(UsageError, match="is longer than a process can have"):
         VARIABLE.encode("é" * 65_500)
@@ -219,7 +219,7 @@ def test_a_value_that_does_not_fit_is_refused_before_a_host_is_touched(
         ("compose: {shop: {content: '{}', environment: {A: \"a\\0b\"}}}", "NUL"),
     ],
 )
-def test_a_plain_value_that_does_not_fit_is_refused_too(given: Project, spec: str, words: str) -> None:
+def test_a_plain_value_that_does_not_fit_is_refused(given: Project, spec: str, words: str) -> None:
     given.spec(spec)
     with pytest.raises(SpecError, match=words) as caught:
         given.load()
@@ -231,7 +231,7 @@ def read_env(text: bytes) -> dict[str, str]:
     return {name: compose_reads(value) for name, value in found.items()}
 
 
-def test_a_projects_variables_plain_and_secret(given: Project) -> None:
+def test_plain_and_secret_variables_of_a_compose_project(given: Project) -> None:
     from provision.catalog import Options, compile_catalog
     from provision.distros import platform
     from provision.resources.file import File
@@ -272,5 +272,5 @@ def test_a_proxys_password_is_encoded_for_the_url(given: Project) -> None:
     assert lines["NO_PROXY"] == '".example"'
 
 
-def test_pem_is_taken_without_what_stands_before_it() -> None:
+def test_text_before_a_pem_block_is_left_out() -> None:
     assert PEM.encode("\n -----BEGIN X-----\n-----END X-----") == "-----BEGIN X-----\n-----END X-----"

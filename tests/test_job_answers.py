@@ -54,7 +54,7 @@ def test_a_login_without_a_shell_is_a_refused_login(persist: Any) -> None:
     assert (progress.refused_login, asked) == ("the shell of root ended with 1 before the script began", 2)
 
 
-def test_an_answer_without_a_result_is_no_refused_login(persist: Any) -> None:
+def test_an_answer_without_a_result_is_not_a_refused_login(persist: Any) -> None:
     """The script began, so the login is good. Its record may be unreadable, as on a full disk."""
     error, progress, asked = persist(lambda *args: Finished(1, "no space left on device"))
     assert error.failure.kind == "protocol"

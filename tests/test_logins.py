@@ -137,7 +137,7 @@ def public(path: Path) -> bytes:
 
 
 @both
-def test_a_script_runs(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_script_runs_over_each_transport(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     frames: list[tuple[str, ...]] = []
     sshd = Guarded(["publickey"], public(key))
@@ -154,7 +154,7 @@ def test_a_script_runs(clean: Path, ways: Callable[..., Transport], transport: s
 
 
 @both
-def test_a_key_that_is_not_known_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_an_unknown_host_key_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     sshd = Guarded(["publickey"], public(key))
     with listening(sshd) as (port, known):
@@ -169,7 +169,7 @@ def test_a_key_that_is_not_known_is_refused(clean: Path, ways: Callable[..., Tra
 
 
 @both
-def test_a_login_that_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_refused_login_is_an_auth_error(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], b"another")) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
@@ -179,7 +179,9 @@ def test_a_login_that_is_refused(clean: Path, ways: Callable[..., Transport], tr
 
 
 @both
-def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_login_shell_that_runs_no_script_is_an_error(
+    clean: Path, ways: Callable[..., Transport], transport: str
+) -> None:
     key, shell = keygen(clean / "key"), clean / "shell"
     shell.write_text("#!/bin/sh\necho This account is closed.\nexit 1\n")
     shell.chmod(0o755)
@@ -192,7 +194,7 @@ def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Tran
 
 @both
 @pytest.mark.parametrize("password", ["right", "wrong"])
-def test_sudo_gets_its_password_and_nothing_else(
+def test_sudo_receives_only_its_password(
     clean: Path, ways: Callable[..., Transport], transport: str, password: str
 ) -> None:
     key = keygen(clean / "key")
@@ -214,7 +216,7 @@ def test_sudo_gets_its_password_and_nothing_else(
 
 
 @both
-def test_more_than_a_pipe_holds(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_script_larger_than_a_pipe_is_sent(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
@@ -231,7 +233,7 @@ def test_more_than_a_pipe_holds(clean: Path, ways: Callable[..., Transport], tra
 
 
 @both
-def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_cut_connection_is_an_error(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
@@ -247,7 +249,7 @@ def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transp
         assert execute(connection, one, f"{FRAME}sleep 3600\n", soon(), lambda frame: begun.set()).status is None
 
 
-def test_a_shell_that_does_not_start_is_given_up(
+def test_a_login_whose_shell_does_not_start_times_out(
     clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For the openssh transport, the start of the shell is the last part of a login."""
@@ -284,7 +286,7 @@ def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(clean: Path, ways:
     assert caught.value.failure.kind == "unreachable"
 
 
-def test_openssh_takes_no_password(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_the_openssh_transport_refuses_a_password(clean: Path, ways: Callable[..., Transport]) -> None:
     with listening(Guarded(["password"])) as (port, known):
         one = login(clean, port, known, password="right", transport="openssh")
         with pytest.raises(HostError, match="takes no ansible_password"):
@@ -301,7 +303,7 @@ def test_a_password_is_tried_once(clean: Path, ways: Callable[..., Transport]) -
         assert sshd.passwords == ["right", "wrong"]
 
 
-def test_a_password_answers_one_prompt_and_no_code(
+def test_a_password_answers_only_the_password_prompt(
     clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sshd = Guarded(["keyboard-interactive"])
@@ -316,7 +318,7 @@ def test_a_password_answers_one_prompt_and_no_code(
     assert asked == [f"ops@[127.0.0.1]:{port}: Verification code: "]
 
 
-def test_a_password_is_sent_once_however_many_prompts_there_are(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_a_password_is_sent_once_for_several_prompts(clean: Path, ways: Callable[..., Transport]) -> None:
     sshd = Guarded(["keyboard-interactive"])
     sshd.prompts = ["Password: ", "Second password: "]
     with (
@@ -327,7 +329,9 @@ def test_a_password_is_sent_once_however_many_prompts_there_are(clean: Path, way
     assert sshd.answers == []
 
 
-def test_a_key_and_a_code(clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_with_a_key_and_a_code(
+    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = keygen(clean / "key")
     sshd = Guarded(["publickey", "keyboard-interactive"], public(key))
     asked = answered(monkeypatch, {"Verification code": "123456"})
@@ -336,7 +340,7 @@ def test_a_key_and_a_code(clean: Path, ways: Callable[..., Transport], monkeypat
     assert len(asked) == 1
 
 
-def test_a_passphrase_is_asked_for_once(
+def test_the_operator_is_asked_for_a_passphrase_once(
     clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = keygen(clean / "key", "-N", "secret")
@@ -353,7 +357,7 @@ def test_a_passphrase_is_asked_for_once(
     assert asked == [f"{key}: passphrase of the key: "]
 
 
-def test_a_wrong_passphrase(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_passphrase_is_an_error(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = keygen(clean / "key", "-N", "secret")
     answered(monkeypatch, {"passphrase": "wrong"})
     with pytest.raises(SpecError, match="the passphrase is wrong"):
@@ -364,7 +368,7 @@ def test_a_wrong_passphrase(clean: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     "kind", [["-t", "rsa", "-b", "2048"], ["-t", "ecdsa"], ["-t", "ed25519"]], ids=lambda kind: kind[1]
 )
 @pytest.mark.parametrize("form", ["RFC4716", "PKCS8", "PEM"])
-def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> None:
+def test_keys_of_each_format_are_read(tmp_path: Path, kind: list[str], form: str) -> None:
     if form != "RFC4716" and "ed25519" in kind:
         pytest.skip("ssh-keygen writes ed25519 keys in OpenSSH's format only")
     for name, passphrase in (("open", ""), ("locked", "secret")):
@@ -383,7 +387,7 @@ def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> Non
             assert key.can_sign()
 
 
-def test_a_proxy_command_is_a_socket() -> None:
+def test_a_proxy_command_works_as_a_socket() -> None:
     """More than 64 KiB do not block it, its end is noticed, and its error output is kept."""
     size = 1024 * 1024
     proxy = ProxyCommand("sh -c 'head -c 200000 /dev/zero >&2; echo its reason >&2; exec cat'")

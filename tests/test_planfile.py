@@ -57,7 +57,7 @@ def allowed(folder: Path, *keys: Path) -> Path:
     return path
 
 
-def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
+def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
     found = planfile.parse(plan, planfile.load(plan))
     assert found == MADE
     assert plan.stat().st_mode & 0o777 == 0o600
@@ -79,7 +79,7 @@ def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
     "text",
     ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-3"}', "\xff"],
 )
-def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
+def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match="is no plan"):
@@ -93,7 +93,7 @@ def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> N
         planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
 
 
-def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:
+def test_a_plan_is_accepted_with_a_signature_of_an_allowed_signer_only(tmp_path: Path, plan: Path) -> None:
     ours, theirs = key(tmp_path, "ours"), key(tmp_path, "theirs")
     data = plan.read_bytes()
     with pytest.raises(UsageError, match="it is not signed"):
@@ -120,7 +120,7 @@ def arguments(project: Project, plan: Path, signers: Path | None = None) -> argp
     return argparse.Namespace(plan=plan, signers=signers, limit=None, playbook=playbook)
 
 
-def test_the_bytes_that_were_verified_are_the_plan(
+def test_the_plan_is_made_of_the_verified_bytes(
     tmp_path: Path, plan: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process replaces the file while its signature is verified, and the signature and the signers too."""
@@ -140,7 +140,7 @@ def test_the_bytes_that_were_verified_are_the_plan(
     assert found == MADE
 
 
-def test_what_is_signed_is_what_was_made(tmp_path: Path, plan: Path) -> None:
+def test_the_signed_bytes_are_the_written_plan(tmp_path: Path, plan: Path) -> None:
     data, ours = plan.read_bytes(), key(tmp_path, "ours")
     plan.write_text("another plan, since it was written")
     signing.sign(plan, data, ours)
@@ -205,7 +205,7 @@ def test_a_plan_covers_the_rollout_and_its_commands(project: Project) -> None:
     assert other(rollout(project)) == ["the file ./drain"]
 
 
-def test_another_rollout_is_refused_before_any_host(project: Project, plan: Path) -> None:
+def test_a_different_rollout_is_refused_before_a_host_is_touched(project: Project, plan: Path) -> None:
     approved = rollout(project)
     planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
     args = arguments(project, plan)

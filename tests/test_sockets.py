@@ -14,7 +14,7 @@ from provision.transport import sockets
 from provision.transport.tunnel import Tunnel
 
 
-def test_a_peer_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_to_a_peer_that_stops_reading_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen process whose kernel still answers: its window is closed, and keep-alives alone would wait for ever."""
     monkeypatch.setattr(sockets, "_GIVEN_UP", 4)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -27,7 +27,7 @@ def test_a_peer_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.Monk
         assert error.value.errno is not None, "the kernel's end of the connection, not our own patience"
 
 
-def test_no_callback_holds_up_the_watchdog() -> None:
+def test_a_blocked_callback_does_not_delay_the_watchdog() -> None:
     held, called = threading.Event(), threading.Event()
     watchdog = sockets.Watchdog()
 
@@ -71,7 +71,7 @@ class _Carrier(paramiko.Transport):
 
 
 @pytest.mark.parametrize("first", ["us", "peer"])
-def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
+def test_no_data_of_a_tunnel_is_sent_after_its_close(first: str) -> None:
     """When data for a closed channel arrives, sshd ends the whole connection, and every tunnel in it."""
     carrier = _Carrier()
     tunnel = Tunnel(carrier, "192.0.2.1", 22, 5)

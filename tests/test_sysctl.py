@@ -41,11 +41,13 @@ ETC, USR = "/etc/sysctl.d/", "/usr/lib/sysctl.d/"
         ([ETC + "a.conf"], [ETC + "a.conf:1:no separator here"], None),
     ],
 )
-def test_at_boot(names: list[str], lines: list[str], expected: tuple[str, str] | None) -> None:
+def test_the_value_at_boot_follows_sysctl_d(
+    names: list[str], lines: list[str], expected: tuple[str, str] | None
+) -> None:
     assert at_boot(KEY, names, lines) == expected
 
 
-def test_our_planned_file_counts_as_it_will_be() -> None:
+def test_the_planned_file_of_provision_counts_with_its_new_content() -> None:
     ours = ETC + "99-ours.conf"
     lines = [f"{ours}:1:net.ipv4.ip_forward=0", ETC + "10.conf:1:net.ipv4.ip_forward=0"]
     assert at_boot(KEY, [ours, ETC + "10.conf"], lines, (ours, "1")) == ("1", ours)
@@ -62,5 +64,5 @@ def test_our_planned_file_counts_as_it_will_be() -> None:
         ("net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding"),
     ],
 )
-def test_separators(key: str, path: str) -> None:
+def test_separators_follow_sysctl(key: str, path: str) -> None:
     assert as_path(key) == path
