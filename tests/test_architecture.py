@@ -93,9 +93,9 @@ def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
     paths = {dotted(path, package): path for path in modules(package)}
     found: dict[str, set[str]] = {}
     for name, path in paths.items():
-        ours = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
+        internal = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
         # A name that is no module is a name in a module.
-        found[name] = {one if one in paths else one.rpartition(".")[0] for one in ours} & {*paths}
+        found[name] = {one if one in paths else one.rpartition(".")[0] for one in internal} & {*paths}
     return found
 
 
@@ -309,4 +309,4 @@ def test_a_dependency_with_private_use_has_an_upper_version_bound(name: str) -> 
     assert re.search(use, (PACKAGE / module).read_text()), f"{module} uses nothing private of {name} any more"
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     (bounds,) = (text.removeprefix(name) for text in dependencies if re.match(rf"{name}[<>=]", text))
-    assert re.search(r",<\d+$", bounds), f"{name}{bounds} takes any later version"
+    assert re.search(r",<\d+$", bounds), f"{name}{bounds} accepts any later version"

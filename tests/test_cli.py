@@ -141,7 +141,7 @@ def test_init_writes_a_project_that_renders(tmp_path: Path) -> None:
     assert "live-restore" in rendered.stdout
     (play,) = yaml.safe_load((new / "playbooks/site.yml").read_text())
     daemon = play["spec"]["engine"]["daemon"]
-    assert image_store(NEWEST, daemon).containerd, "a new host gets the store that its engine comes with"
+    assert image_store(NEWEST, daemon).containerd, "a new host gets the default store of its engine"
 
 
 def test_the_json_schema_accepts_what_the_spec_accepts(project: Project) -> None:
@@ -215,8 +215,8 @@ def test_plan_and_lint_work_before_apply_has_made_the_authority(project: Project
     )
     assert "the authority lab has files to make" in rendered.stderr
     # No host can have files that do not exist yet, so there is nothing to verify.
-    proven = provision(project, "verify")
-    assert (proven.returncode, "provision secrets ca makes" in proven.stderr) == (1, True), proven.stderr
+    verified = provision(project, "verify")
+    assert (verified.returncode, "provision secrets ca makes" in verified.stderr) == (1, True), verified.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 

@@ -37,7 +37,7 @@ SALT = new_salt()
 def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report: Seen, salt: Salt = SALT) -> str:
     """All text in a plan, a plan file, JSON and an error for these resources."""
     found = inspection_of(host, on, resources, report.salted(salt))
-    assert found.plan.changes, "there must be something to tell"
+    assert found.plan.changes, "there must be a drift to show"
     json_lines = io.StringIO()
     JsonLines(json_lines)(shown(Event("host.plan", host, {"plan": found.plan})))
     written = json.dumps(planfile.entry(found.plan, salt))
@@ -46,7 +46,7 @@ def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report:
     return "\n".join([*words, written, json_lines.getvalue(), *left_over(resources, report.salted(salt))])
 
 
-def told(project: Project, spec: dict[str, Any], **case: Any) -> str:
+def shown_for(project: Project, spec: dict[str, Any], **case: Any) -> str:
     """The same text, for what a spec declares and a look has reported."""
     project.spec(yaml.safe_dump(spec))
     loaded = project.load()
@@ -65,41 +65,41 @@ DECLARED = {"content": f"{NEW}\n", "mode": "0644"}
 
 @pytest.mark.parametrize("mode", ["600", "640", "660", "400", "0"])
 def test_the_old_text_of_a_private_file_is_not_shown(project: Project, mode: str) -> None:
-    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file(mode))
+    said = shown_for(project, {"files": {"/srv/app/env": DECLARED}}, files=file(mode))
     assert OLD not in said
     assert f"{len(OLD) + 1} bytes, not shown (keyed hash " in said
-    assert f"+{NEW}" in said, "the new text is for every user of the host"
+    assert f"+{NEW}" in said, "every user of the host may read the new text"
     assert "mode: " in said
 
 
 def test_neither_text_of_a_file_that_stays_private_is_shown(project: Project) -> None:
     declared = {**DECLARED, "mode": "0600"}
     for seen in (file("600"), file("644"), {"/srv/app/env": None}):
-        said = told(project, {"files": {"/srv/app/env": declared}}, files=seen)
+        said = shown_for(project, {"files": {"/srv/app/env": declared}}, files=seen)
         assert OLD not in said
         assert NEW not in said
 
 
 def test_the_texts_of_a_public_file_are_shown(project: Project) -> None:
-    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
+    said = shown_for(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
     assert f"-{OLD}" in said
     assert f"+{NEW}" in said
 
 
 @pytest.mark.parametrize(("mode", "shown"), [("600", False), ("644", True)])
 def test_the_text_of_a_removed_file_is_shown_only_if_it_is_public(project: Project, mode: str, shown: bool) -> None:
-    said = told(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
+    said = shown_for(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
     assert (OLD in said) is shown
 
 
 def test_a_private_directory_above_a_file_makes_the_file_private(project: Project) -> None:
     for folders in ({"/srv/app": "700"}, {"/srv": "750"}):
         for declared in ({"absent": True}, DECLARED):
-            said = told(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
+            said = shown_for(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
             assert OLD not in said
     seen = Seen.of([("folders", "", "/srv/app\n/srv", "symbolic link:777:root:root\ndirectory:755:root:root")])
-    assert not readable(seen, "/srv/app/env", "644"), "where a link leads to was not looked at"
-    assert not readable(Seen.of([]), "/srv/app/env", "644"), "and so is what no look has seen"
+    assert not readable(seen, "/srv/app/env", "644"), "the target of a link was not inspected"
+    assert not readable(Seen.of([]), "/srv/app/env", "644"), "a directory that no look has reported counts as private"
 
 
 def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
@@ -139,7 +139,7 @@ def test_values_that_only_docker_knows_are_not_shown(project: Project) -> None:
         whole["Config"]["Labels"]["token"] = "hush-label"
         whole["HostConfig"]["LogConfig"] = {"Type": "splunk", "Config": {"splunk-token": "hush-log"}}
 
-    seen = inspected("right", edit)
+    seen = inspected("up to date", edit)
     for frame in seen:
         if frame[0] == "container":
             frame[3] = json.dumps("PASSWORD=hush-environment") + "\n" + json.dumps("LEVEL=info") + "\n"
@@ -150,7 +150,7 @@ def test_values_that_only_docker_knows_are_not_shown(project: Project) -> None:
         "log": {"driver": "json-file", "options": {"max-size": "1m"}},
         "adopt": True,
     }
-    said = told(project, {"containers": {"web": web}}, seen=seen)
+    said = shown_for(project, {"containers": {"web": web}}, seen=seen)
     for hush in ("hush-label", "hush-log", "hush-environment"):
         assert hush not in said
     assert "environment PASSWORD: 16 bytes, not shown" in said
@@ -161,7 +161,7 @@ def test_values_that_only_docker_knows_are_not_shown(project: Project) -> None:
             whole = json.loads(frame[2])
             whole["Config"]["Labels"]["provision.spec"] = json.dumps({"environment": {"LEVEL": "info"}})
             frame[2] = json.dumps(whole)
-    said = told(project, {"containers": {"web": web}}, seen=seen)
+    said = shown_for(project, {"containers": {"web": web}}, seen=seen)
     assert "environment LEVEL: info -> debug" in said
     assert "hush-environment" not in said
 
@@ -177,7 +177,7 @@ def test_the_labels_of_a_network_are_not_shown_but_restored(project: Project) ->
     }
     seen = [["docker", "network", json.dumps(whole)]]
     spec = {"networks": {"net": {"labels": {"team": "a"}}}}
-    said = told(project, spec, seen=seen)
+    said = shown_for(project, spec, seen=seen)
     assert "hush-" not in said
     assert '"team": "a"' in said
     project.spec(yaml.safe_dump(spec))
@@ -228,10 +228,10 @@ def test_a_rollback_that_removes_a_private_file_does_not_show_it() -> None:
 def test_no_text_of_a_host_equals_a_withheld_value(project: Project) -> None:
     """A host's file may have the description of the declared secret as its text. It must not equal the declared
     content."""
-    told = Withheld("the declared secret")
-    assert told != "the declared secret"
-    assert told != "the declared secret"
-    assert told == Withheld("the declared secret")
+    withheld = Withheld("the declared secret")
+    assert withheld != "the declared secret"
+    assert withheld != "the declared secret"
+    assert withheld == Withheld("the declared secret")
     declared = {"content": "x" * 20, "mode": "0600"}
     claim = "the declared 20 bytes, not shown"
     project.spec(yaml.safe_dump({"files": {"/srv/app/env": declared}}))
@@ -246,7 +246,7 @@ def test_a_keyed_hash_needs_a_salt_and_depends_on_it() -> None:
     one, other = new_salt(), new_salt()
     assert fingerprint(b"x", one) == fingerprint(b"x", one) != fingerprint(b"x", other)
     stored = Salt(one.text, stored=True)
-    assert fingerprint(b"x", stored) != fingerprint(b"x", one), "one that stands in a file is made expensive to guess"
+    assert fingerprint(b"x", stored) != fingerprint(b"x", one), "a stored hash is made expensive to guess"
     with pytest.raises(ValueError, match="needs a salt"):
         fingerprint(b"x", Salt())
     assert text("x", Salt()) == Withheld("1 bytes, not shown"), "no salt, no hash"

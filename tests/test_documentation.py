@@ -234,7 +234,9 @@ def test_translations_have_the_same_sections(english: str, chinese: str) -> None
 def test_the_readmes_link_to_each_other() -> None:
     assert "(README.zh.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "(README.md)" in (ROOT / "README.zh.md").read_text(encoding="utf-8")
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split("\n")) < 100, "one screen of a browser or two"
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split("\n")) < 100, (
+        "the page fits two screens of a browser"
+    )
 
 
 @pytest.mark.parametrize(

@@ -160,4 +160,4 @@ def test_each_spec_field_is_read_when_resources_are_made(project: Project, read:
     for text in (REST, SIGNED):
         run(project, text)
     fields = {(model.__name__, name) for model in set(models(Spec)) for name in model.model_fields}
-    assert not (unread := sorted(fields - read)), f"nothing reads {unread}"
+    assert not (unread := sorted(fields - read)), f"no module reads {unread}"

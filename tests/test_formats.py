@@ -18,7 +18,7 @@ from provision.secrets import secret
 from provision.text.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
 from tests.conftest import Project
 
-NASTY = [
+DIFFICULT = [
     "",
     " ",
     " both ",
@@ -62,9 +62,9 @@ NASTY = [
 CHARACTERS = "ab0123'\"\\$`#=%\n\r\t {}nrx_é😀\u2028\x7f"
 
 
-def nasty() -> list[str]:
+def difficult_values() -> list[str]:
     dice = random.Random(7)  # noqa: S311 - no secret
-    return NASTY + ["".join(dice.choices(CHARACTERS, k=dice.randrange(12))) for _ in range(400)]
+    return DIFFICULT + ["".join(dice.choices(CHARACTERS, k=dice.randrange(12))) for _ in range(400)]
 
 
 def compose_reads(text: str) -> str:
@@ -72,7 +72,7 @@ def compose_reads(text: str) -> str:
     quote, escaped, found = text[0], False, ""
     for position, character in enumerate(text[1:], 1):
         if character == quote and not escaped:
-            assert position == len(text) - 1, "it ends too early"
+            assert position == len(text) - 1, "the value ends too early"
             break
         if character == quote:
             found, escaped = found + character, False
@@ -92,7 +92,7 @@ def compose_reads(text: str) -> str:
         return chr(int(match[1], 8)) if match[1].startswith("0") else known.get(match[1], match[0])
 
     found = re.sub(r'\\([abcfnrtv$"\\]|0[0-9]{0,3})', escape, found)
-    assert "$" not in found.replace("$$", ""), "it would be taken for a variable"
+    assert "$" not in found.replace("$$", ""), "the value would be read as a variable"
     return found.replace("$$", "$")
 
 
@@ -107,7 +107,7 @@ def systemd_reads(text: str) -> str:
     """A value of EnvironmentFile=, as systemd reads it (systemd, src/basic/env-file.c)."""
     assert (text[0], text[-1]) == ('"', '"')
     inner = text[1:-1]
-    assert not re.search(r'(?<!\\)(\\\\)*"', inner), "it ends too early"
+    assert not re.search(r'(?<!\\)(\\\\)*"', inner), "the value ends too early"
     return re.sub(r'\\(["\\`$])', r"\1", inner)
 
 
@@ -124,13 +124,13 @@ def systemd_reads(text: str) -> str:
     ids=lambda value: value.name if isinstance(value, Format) else value.__name__,
 )
 def test_a_reader_gets_the_original_value(how: Format, reads: object) -> None:
-    for value in nasty():
+    for value in difficult_values():
         assert callable(reads)
         assert reads(how.encode(value)) == value, value
 
 
 def test_an_encoded_user_info_needs_no_quoting_in_any_format() -> None:
-    for value in nasty():
+    for value in difficult_values():
         assert re.fullmatch(r"[A-Za-z0-9._~%-]*", USERINFO.encode(value))
 
 

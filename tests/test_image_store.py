@@ -79,7 +79,7 @@ def test_a_rollback_checks_for_images_that_it_would_hide() -> None:
     assert found is not None
     with pytest.raises(Unfixable, match=r"snapshots of overlayfs in /var/lib/containerd, because docker would change"):
         list(store.fix(found))
-    assert drift(desired, Seen.of(frames(here))) is None, "as it is now it is right"
+    assert drift(desired, Seen.of(frames(here))) is None, "the current daemon.json is in the desired state"
 
 
 def test_an_upgrade_after_a_downgrade_keeps_the_storage_driver() -> None:

@@ -60,11 +60,11 @@ def test_an_old_archive_in_containerds_store_is_identified_by_its_content(tmp_pa
 def test_the_pushed_digest_of_an_image_for_several_platforms(tmp_path: Path) -> None:
     whole, part = images.platforms(tmp_path / "app.tar", APP)
     one = loaded(archive(tmp_path / "app.tar", APP), push=True)
-    mine = f"reg.example:5000/app@{whole}"
+    reference = f"reg.example:5000/app@{whole}"
     for digest, right in ((whole, True), (part, True), (f"sha256:{'2' * 64}", False)):
-        report = seen(whole, [], {}, mine, registry=digest)
+        report = seen(whole, [], {}, reference, registry=digest)
         assert (drift(one, report) is None) == right
-        assert pushed((one,), report) == ({APP: digest} if right else {}), "others pull what the registry has"
+        assert pushed((one,), report) == ({APP: digest} if right else {}), "other hosts pull the image of the registry"
 
 
 def test_an_archive_of_several_images_is_kept_until_the_last_is_loaded(project: Project) -> None:

@@ -109,10 +109,10 @@ def test_variables_have_ansibles_precedence(inventory: Project) -> None:
         return inventory.inventory().scope(host)[0]["level"]
 
     assert level("alone") == "all"
-    assert level() == "web", "a deeper group beats its parent"
+    assert level() == "web", "a deeper group overrides its parent"
     assert level("db1") == "host"
     inventory.write("inventory/group_vars/all.yml", "level: gv-all\n")
-    assert level() == "gv-all", "group_vars/all beats what the inventory file gives to any group"
+    assert level() == "gv-all", "group_vars/all overrides the variables of any group in the inventory file"
     inventory.write("playbooks/group_vars/all.yml", "level: pb-gv-all\n")
     assert level() == "pb-gv-all"
     inventory.write("inventory/group_vars/docker.yml", "level: gv-docker\n")
@@ -121,7 +121,7 @@ def test_variables_have_ansibles_precedence(inventory: Project) -> None:
     inventory.write("inventory/group_vars/web/a.yml", "level: gv-web-a\n")
     assert level() == "gv-web-b", "files of a folder in the order of their names"
     inventory.write("playbooks/group_vars/docker.yml", "level: pb-gv-docker\n")
-    assert level() == "pb-gv-docker", "the playbook's group_vars beat the inventory's, whatever the depth"
+    assert level() == "pb-gv-docker", "the playbook's group_vars override the inventory's at any depth"
     assert level("db1") == "host"
     inventory.write("inventory/host_vars/db1.yml", "level: hv\n")
     assert level("db1") == "hv"

@@ -460,8 +460,8 @@ def test_differences_show_no_password_and_no_secret() -> None:
         return {"web": {"hosts": hosts}, "_meta": {"hostvars": {"w1": variables}}}
 
     read_here = listing(["w1", "w2"], ansible_password="a", pw={"__ansible_vault": "x"}, n=1, spec={})
-    said_there = listing(["w2", "w1"], ansible_password="b", pw={"__ansible_vault": "y"}, n=1)
-    assert [str(note) for note in differences(read_here, said_there)] == [
+    said_by_ansible = listing(["w2", "w1"], ansible_password="b", pw={"__ansible_vault": "y"}, n=1)
+    assert [str(note) for note in differences(read_here, said_by_ansible)] == [
         'group web: hosts are ["w1", "w2"] here and ["w2", "w1"] to Ansible (in another order)',
         'w1: ansible_password is "********" here and "another value" to Ansible',
     ]

@@ -330,7 +330,7 @@ def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: py
     with pytest.raises(Unfixable, match="had the secret db_password, which this host's spec does not refer to"):
         again(frozenset(), text)
     forged = again(frozenset({later}), json.dumps({"image": "app:1", "environment": {"X": later}}))
-    assert secret.referred(forged) == frozenset(), "a token that stands in a label is text"
+    assert secret.referred(forged) == frozenset(), "a token in a label is text"
 
 
 def _words(declared: spec.Container) -> list[str]:

@@ -25,7 +25,7 @@ def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostEr
     monkeypatch.setattr(job, "_BACKOFF", (0.0,))
     monkeypatch.setattr(job, "_SECOND_TRY", 0.0)
     connection: Any = argparse.Namespace(close=lambda: None, is_connected=False)
-    wish: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
     work: Any = argparse.Namespace(run="20260101T000000-1", steps=(), risky=False, confirm_within=1)
 
     def ask(execute: Execute) -> tuple[HostError, _Progress, int]:
@@ -36,7 +36,7 @@ def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostEr
             return execute(*args)
 
         monkeypatch.setattr(job, "execute", counted)
-        one = Job(wish, work, (), time.monotonic() + 600, lambda event: None, lambda: connection)
+        one = Job(config, work, (), time.monotonic() + 600, lambda event: None, lambda: connection)
         progress = one._progress()
         with pytest.raises(HostError) as caught:
             one._persist("reached", "", progress, one.deadline)

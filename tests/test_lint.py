@@ -455,9 +455,9 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert "site.yml:10: error DJ101 unknown key masquerade" in refused.stderr
-    insisted = subprocess.run([*argv, "--no-lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert insisted.returncode == 3, "it went on, to a host that is not there"
-    assert "site.yml:10: warning DJ101 unknown key masquerade" in insisted.stderr
+    without_lint = subprocess.run([*argv, "--no-lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert without_lint.returncode == 3, "the run continued, to a host that does not exist"
+    assert "site.yml:10: warning DJ101 unknown key masquerade" in without_lint.stderr
 
 
 def test_each_output_format_reports_the_findings() -> None:

@@ -127,7 +127,7 @@ def test_a_corrected_file_is_replaced_as_a_whole_and_keeps_its_mode(tmp_path: Pa
     assert real.read_bytes() == b'{\r\n  "debug": true,\r\n  "icc": false\r\n}'
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert real.stat().st_ino != inode, "a new file took its place"
+    assert real.stat().st_ino != inode, "the file was replaced by a new one"
     assert b"1 corrected" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["daemon.json", "real.json"]
     before = real.stat()

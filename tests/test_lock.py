@@ -80,10 +80,10 @@ while [ "$round" -lt "$rounds" ]; do
         taker "$@" &
     done
     until [ "$(ls "$dir" | grep -c ready)" -eq "$takers" ]; do sleep 0.01; done
-    exec 8>"$dir/go" # whoever opens it to read goes on now
+    exec 8>"$dir/go" # every taker that has opened it to read continues now
     wait
     exec 8>&-
-    cat "$dir/got" || echo "nobody in $dir" >>"$base/overlaps"
+    cat "$dir/got" || echo "no taker in $dir" >>"$base/overlaps"
     rm -rf "$dir"
 done
 """
@@ -155,7 +155,7 @@ def take(shell: list[str], folder: Path, more: str = "") -> list[tuple[str, ...]
 def test_the_lock_of_a_dead_process_is_taken_over(shell: list[str], tmp_path: Path) -> None:
     queue = tmp_path / "queue"
     assert take(shell, tmp_path) == [("got",)]
-    assert (queue.read_text(), list(tmp_path.iterdir())) == ("", [queue]), "given back at the end"
+    assert (queue.read_text(), list(tmp_path.iterdir())) == ("", [queue]), "the lock is released at the end"
     own = identity(os.getpid())
     dead = f"{own}0 {SINCE}\n999999999:7 {SINCE}\n"
     queue.write_text(f"{dead}{own} {SINCE}\n")
@@ -231,7 +231,9 @@ def test_a_new_run_does_not_touch_the_record_of_an_active_run(shell: list[str], 
     assert frames == [("began",), ("result", "")], done.stderr
     assert (at_work / "kept/1").exists()
     pid, _, start = (tmp_path / "signed").read_text().strip().partition(":")
-    assert (pid.isdigit(), start.isdigit()) == (True, True), "until its job signs, it is of the process that submits it"
+    assert (pid.isdigit(), start.isdigit()) == (True, True), (
+        "the submitting process owns the record until its job signs it"
+    )
 
 
 @each_shell
@@ -253,4 +255,4 @@ def test_the_history_is_bounded_under_the_lock(shell: list[str], tmp_path: Path)
     newest = [f"20260101T0000{number:02}-finished" for number in range(6, 25)]
     assert left == ["20240101T000000-unsigned", at_work.name, *newest]
     assert (at_work / "kept/1").exists()
-    assert not (at_work / "result").exists(), "it has not died"
+    assert not (at_work / "result").exists(), "the run has not died"

@@ -202,7 +202,7 @@ def test_a_secret_that_a_step_prints_is_masked(shell: list[str], tmp_path: Path)
     assert "it says ***" in events
     assert "note ***" in events
     assert noise == "undone: ***\n"
-    assert not list((tmp_path / "run").iterdir()), "nothing of it stays where it was written first"
+    assert not list((tmp_path / "run").iterdir()), "no file remains where the output was written first"
     assert "wo+rd" not in events + noise
 
 
@@ -264,7 +264,7 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
     assert b"it was there" in done.stderr
     assert (tmp_path / "runs/r/job").read_text() == "job\n"
     assert list((tmp_path / "runs").rglob("secrets")) == [alive / "secrets"], (
-        "that of a job which has yet to read it stays"
+        "the file of a job that has not read it yet stays"
     )
 
 

@@ -39,7 +39,7 @@ def test_a_failed_computation_is_repeated() -> None:
     with pytest.raises(ValueError, match="not yet"):
         memo.of("x", fails)
     assert memo.of("x", lambda: 1) == 1
-    assert memo.of("x", fails) == 1, "kept"
+    assert memo.of("x", fails) == 1, "the value is remembered"
 
 
 def test_none_is_remembered_as_a_value() -> None:

@@ -87,7 +87,7 @@ registry:
     lines = dict(
         line.split(":", 1) for line in reveal(given["/etc/docker/registry/htpasswd"].content.decode()).splitlines()
     )
-    assert lines["ci"] != lines["ops"], "each account has a salt of its own"
+    assert lines["ci"] != lines["ops"], "each account has a separate salt"
     for hashed in lines.values():
         assert bcrypt.checkpw(PASSWORD.encode(), hashed.replace("$2y$", "$2b$", 1).encode())
     assert PASSWORD not in "".join(file.content.decode() for file in given.values())

@@ -32,7 +32,7 @@ def test_a_span_lasts_from_the_first_blob_to_the_last() -> None:
         {"192.0.2.1": 4.5, "192.0.2.2": 60.5}
     )
     begin = spans["192.0.2.1"][0]
-    assert blob_spans(log, "large", begin).keys() == {"192.0.2.1"}, "what began earlier is of an earlier round"
+    assert blob_spans(log, "large", begin).keys() == {"192.0.2.1"}, "earlier pulls belong to an earlier round"
 
 
 @pytest.mark.parametrize(

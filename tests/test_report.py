@@ -144,7 +144,7 @@ def test_metrics_follow_prometheus_text_format(tmp_path: Path) -> None:
     for event in ENDS[:3]:
         metrics(event)
     about = 'playbook="a \\"site\\".yml",mode="apply"'
-    assert f"provision_under_way{{{about}}} 1\n" in path.read_text(), "a wave is over, and the run is not"
+    assert f"provision_under_way{{{about}}} 1\n" in path.read_text(), "a wave is finished, and the run is not"
     for event in ENDS[3:]:
         metrics(event)
     lines = path.read_text().splitlines()
@@ -218,7 +218,7 @@ def test_a_webhook_receives_the_events(receiver: tuple[str, list[dict[str, objec
 
 
 @pytest.fixture
-def liar() -> Iterator[tuple[str, list[bytes]]]:
+def invalid_receiver() -> Iterator[tuple[str, list[bytes]]]:
     """A server that accepts every delivery, and answers the first one with text that is not HTTP."""
     got: list[bytes] = []
     server = socket.create_server(("127.0.0.1", 0))
@@ -240,8 +240,8 @@ def liar() -> Iterator[tuple[str, list[bytes]]]:
     server.close()
 
 
-def test_an_answer_that_is_not_http_fails_only_its_delivery(liar: tuple[str, list[bytes]]) -> None:
-    url, got = liar
+def test_an_answer_that_is_not_http_fails_only_its_delivery(invalid_receiver: tuple[str, list[bytes]]) -> None:
+    url, got = invalid_receiver
     warned: list[str] = []
     webhook = Webhook(url, {"run": RUN}, warned.append)
     webhook(ENDS[0])
@@ -269,9 +269,9 @@ def test_an_invalid_url_is_not_shown(
     webhook = Webhook(url, {"run": RUN}, warned.append)
     webhook(ENDS[0])
     webhook.close()
-    told = capsys.readouterr()
-    assert "must be " in told.err
-    assert "ken" not in told.err + told.out + "".join(warned)
+    printed = capsys.readouterr()
+    assert "must be " in printed.err
+    assert "ken" not in printed.err + printed.out + "".join(warned)
 
 
 def test_the_terminal_shows_the_title_of_a_step_and_json_its_name() -> None:

@@ -149,8 +149,8 @@ def test_tojson_of_a_secret_is_json_of_its_value(scope: Scope, tmp_path: Path) -
     for rendered in both(scope, tmp_path, "{{ {'b': [secret, url], 'a': 'ü<'} | tojson }}"):
         revealed = secret.reveal(rendered)
         assert json.loads(revealed) == {"a": "ü<", "b": [VALUE, f"postgres://u:{VALUE}@db"]}
-        assert list(json.loads(revealed)) == ["a", "b"], "jinja2's own sorts"
-        assert "<" not in revealed, "jinja2's own is safe in HTML"
+        assert list(json.loads(revealed)) == ["a", "b"], "the filter of jinja2 sorts the keys"
+        assert "<" not in revealed, "the filter of jinja2 escapes HTML"
 
 
 def test_a_derived_secret_is_the_same_each_time(scope: Scope, tmp_path: Path) -> None:

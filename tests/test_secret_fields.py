@@ -224,17 +224,17 @@ def test_the_secret_of_a_marked_value_reaches_the_job(project: Project, path: st
     plan = Plan("web1", on, tuple(change for change, _ in found))
     steps = tuple(Step(change.resource, call) for change in plan.changes for call in change.calls)
     carrying = [step for step in steps if any(secret.holds(word) for word in step.call.args)]
-    assert not any(secret.holds(step.title) for step in steps), "people see titles"
-    assert carrying, "the secret goes nowhere"
+    assert not any(secret.holds(step.title) for step in steps), "titles are shown to people"
+    assert carrying, "no step has the secret"
     assert {step.call.function for step in carrying} <= CARRIERS
     for step in carrying:
         words = [number for number, word in enumerate(step.call.args) if secret.holds(word)]
         if step.call.function == "put_file":
-            assert words == [5], "in the content alone"
+            assert words == [5], "only the content has the secret"
             assert step.call.args[3] in ("0400", "0600", "0640")
         else:
             hidden = int(step.call.args[5])
-            assert set(words) <= {6 + 2 * number + 1 for number in range(hidden)}, "in no word of docker's"
+            assert set(words) <= {6 + 2 * number + 1 for number in range(hidden)}, "no argument of docker has it"
         assert not any(secret.holds(word) for keep in step.call.keeps for word in keep)
     looks = [call for _, calls in found for call in calls]
     secrets: dict[str, str] = {}
@@ -248,13 +248,13 @@ def test_the_secret_of_a_marked_value_reaches_the_job(project: Project, path: st
     }
     for what, text in texts.items():
         assert HUSH not in text, what
-    assert not secret.holds(texts["the job"]), "a token reaches the host"
+    assert not secret.holds(texts["the job"]), "a token is sent to the host"
     assert not secret.holds(texts["the look"])
     lines = "".join(f"{name}={quote(secret.reveal(one))}\n" for one, name in secrets.items())
     before, _, rest = submit_script("run", job, secrets, allowed).partition("submit_secrets=")
     file, _, after = rest.partition("\nsubmit run <<")
     assert file.startswith(quote(lines)[:-1])
-    assert HUSH not in before + after, "in the job's file of secrets alone"
+    assert HUSH not in before + after, "only the job's file of secrets has the secret"
 
 
 def test_the_json_schema_has_the_mark() -> None:

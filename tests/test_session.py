@@ -171,10 +171,10 @@ def test_a_correct_password_is_not_part_of_the_scripts_input(host: Connection, s
     shell = Shell(host, login("right"))
     assert [shell.run(f"cat; echo {word}", 60).stdout for word in ("one", "two")] == [b"one\n", b"two\n"]
     pieces = [b"right\n\x00\xff", b"tail", b""]
-    poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
-    upload._pour(host, login("right"), str(poured), lambda size: pieces.pop(0), soon())
-    assert poured.read_bytes() == b"right\n\x00\xfftail"
-    poured.unlink()
+    uploaded = Path(f"/tmp/uploaded{secrets.token_hex(8)}")
+    upload._pour(host, login("right"), str(uploaded), lambda size: pieces.pop(0), soon())
+    assert uploaded.read_bytes() == b"right\n\x00\xfftail"
+    uploaded.unlink()
     assert tries(sudo) == (["right"] * 3 if asked else [])
 
 

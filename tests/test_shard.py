@@ -95,17 +95,17 @@ def test_a_worker_with_other_project_files_is_refused(project: Folder, shard: Sh
     assert shard.project.load(("web1",)).configs
     path = project.folder / name
     project.write(name, (path.read_text() if path.exists() else "") + "# more\n")
-    told: list[Event] = []
-    go(shard, told.append, lambda: "")
-    (event,) = told
+    received: list[Event] = []
+    go(shard, received.append, lambda: "")
+    (event,) = received
     assert (event.host, event.data["status"]) == ("web1", "failed")
     assert "is not the same on this machine" in str(event.data["failure"])
 
 
 def test_hosts_that_were_not_started_are_reported_as_skipped(shard: Shard) -> None:
-    told: list[Event] = []
-    go(shard, told.append, lambda: "stop")
-    assert [(event.host, event.data["status"]) for event in told] == [("web1", "skipped")]
+    received: list[Event] = []
+    go(shard, received.append, lambda: "stop")
+    assert [(event.host, event.data["status"]) for event in received] == [("web1", "skipped")]
 
 
 def test_the_addresses_of_a_cluster_need_tls(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
-WHO = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+OWNER = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
 
 
 def call(made: Call) -> str:
@@ -58,7 +58,7 @@ def test_dockers_variables_in_the_logins_environment_have_no_effect(
 def test_each_byte_arrives(shell: list[str], tmp_path: Path) -> None:
     every = bytes(range(1, 256))
     path = tmp_path / "x"
-    lines = call(put_file(str(path), content=every, owner=WHO[0], group=WHO[1], mode="0600"))
+    lines = call(put_file(str(path), content=every, owner=OWNER[0], group=OWNER[1], mode="0600"))
     _, done = run(shell, ["fix/files.sh"], f"run_written={tmp_path}/w\n{lines}", frame="fix.sh")
     assert path.read_bytes() == every, done.stderr
 
@@ -67,7 +67,7 @@ def test_each_byte_arrives(shell: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"x", b"\n", b"\n\n\n", EVIL.encode(), b"a\0b", bytes(range(256))])
 def test_look_reports_the_file_that_put_file_wrote(shell: list[str], tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "new folder" / "it's $x"
-    put = put_file(str(path), content=content, owner=WHO[0], group=WHO[1], mode="0640")
+    put = put_file(str(path), content=content, owner=OWNER[0], group=OWNER[1], mode="0640")
     lines = f"run_written={tmp_path}/w\n{call(put)}"
     _, done = run(shell, ["fix/files.sh"], lines, frame="fix.sh")
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def test_look_reports_the_file_that_put_file_wrote(shell: list[str], tmp_path: P
     frames, done = run(shell, ["look/files.sh"], f"look_files {quote(str(path))} /nonexistent")
     seen = Seen.of(frames)
     file = observe(seen, str(path))
-    assert (file.content, file.mode, file.owner, file.group) == (content, "0640", *WHO), done.stderr
+    assert (file.content, file.mode, file.owner, file.group) == (content, "0640", *OWNER), done.stderr
     assert observe(seen, "/nonexistent").kind == "absent"
 
 
@@ -219,11 +219,11 @@ def test_a_failing_step_ends_the_job_with_its_output(shell: list[str], tmp_path:
 @each_shell
 def test_a_process_is_identified_by_pid_and_start(shell: list[str]) -> None:
     lines = (
-        f"process {os.getpid()}; emit us $process_id; process 999999999; emit none $process_id; process ''; emit empty"
+        f"process {os.getpid()}; emit own $process_id; process 999999999; emit none $process_id; process ''; emit empty"
     )
     frames, done = run(shell, [], lines)
     start = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
-    assert frames == [("us", f"{os.getpid()}:{start}"), ("none",), ("empty",)], done.stderr
+    assert frames == [("own", f"{os.getpid()}:{start}"), ("none",), ("empty",)], done.stderr
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     (frame,), _ = run(shell, [], "ticks_now; emit now $ticks")
     assert before * 100 - 2 <= int(frame[1]) <= time.clock_gettime(time.CLOCK_BOOTTIME) * 100 + 2
@@ -704,20 +704,20 @@ def test_packages_are_queried_once(shell: list[str], tmp_path: Path) -> None:
     assert look("a b") == (answer, 2), "a look writes nothing, so nothing is remembered"
     assert look("a b", job=True) == (answer, 3)
     assert look("a b") == (answer, 3)
-    assert look("a")[1] == 4, "other names are another question"
+    assert look("a")[1] == 4, "other names need a new query"
     assert look("a b") == (answer, 4)
     new = tmp_path / "status-new"
     new.write_text("whole")
     new.rename(status)
     (tmp_path / "answer").write_text("a ii  1.1\n")
-    assert look("a b") == ("a ii  1.1", 5), "of the same size and age, and yet another file"
+    assert look("a b") == ("a ii  1.1", 5), "a different file of the same size and age"
     assert look("a b", job=True)[1] == 6
     assert look("a b")[1] == 6
     os.utime(updates, (1, 1))
     assert look("a b")[1] == 7, "a change that is not in the database yet"
     (tmp_path / "memory").write_text((tmp_path / "memory").read_text().replace("end\n", ""))
     os.utime(updates, None)
-    assert look("a b")[1] == 8, "half of a memory is none"
+    assert look("a b")[1] == 8, "an incomplete record is not used"
 
 
 @each_shell
@@ -745,14 +745,14 @@ def test_the_stamp_shows_which_files_a_service_has_loaded(shell: list[str], tmp_
     # The file is newer than the process, and there is no stamp: unknown, so the daemon is asked.
     assert look() == ("unknown", "answer a  b")
     os.utime(watched, (1, 1))
-    assert look() == ("unknown", "answer a  b"), "an old time by hand does not deceive: the inode's change time counts"
+    assert look() == ("unknown", "answer a  b"), "the change time of the inode counts, and not an old time set by hand"
     # A mark before a write: what is written after it is not loaded.
     _, done = run(shell, files, f"{here}svc_mark x {watched} current", path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert look() == ("current", "")
     calls = (tmp_path / "calls").read_text()
     assert look() == ("current", "")
-    assert (tmp_path / "calls").read_text() == calls, "with a stamp that holds nobody needs systemctl"
+    assert (tmp_path / "calls").read_text() == calls, "with a valid stamp systemctl is not run"
     watched.write_text("22")
     assert look() == ("stale", "")
     # svc_settle acts, and stamps the state from before it acted.
@@ -795,15 +795,15 @@ def test_the_stamp_of_a_service_without_a_process(shell: list[str], tmp_path: Pa
         assert frames, done.stderr
         return frames[-1][3]
 
-    assert look() == "unknown", "the file is younger than the start"
+    assert look() == "unknown", "the file is newer than the start"
     _, done = run(shell, files, f"{here}svc_settle network restart {watched}", path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "since").read_text() == f"{now + 500}\n", "it was restarted"
+    assert (tmp_path / "since").read_text() == f"{now + 500}\n", "the service was restarted"
     assert look() == "current"
     watched.write_text("22")
     assert look() == "stale"
     (tmp_path / "stamps/network").unlink()
-    assert look() == "current", "without a stamp the times tell: it was started after the change"
+    assert look() == "current", "without a stamp the times decide: the service was started after the change"
 
 
 @each_shell
@@ -929,7 +929,7 @@ def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) 
         ["snapshots of overlayfs"],
         [],
     ], done.stderr
-    assert [bool(frame[2]) for frame in frames] == [False, False, True], "only what is new is measured"
+    assert [bool(frame[2]) for frame in frames] == [False, False, True], "only new files are measured"
     free = os.statvfs(tmp_path)
     assert abs(int(frames[2][2]) - free.f_bavail * free.f_frsize // 1024) < 1024 * 1024
 
@@ -958,7 +958,7 @@ emit note last 3>/dev/null
     found = list(whole.feed(b"provision 1\n" + (tmp_path / "events").read_bytes()))
     assert not whole.unfinished, done.stderr
     assert [frame[1][:1] for frame in found][-1] == "l"
-    assert 2 <= len(found) < 8, "some had no room"
+    assert 2 <= len(found) < 8, "some frames did not fit"
 
 
 @each_shell

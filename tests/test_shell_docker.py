@@ -161,9 +161,9 @@ def test_prune_removes_old_unused_images_until_there_is_room(
         f"*' {image}') echo \"$(($(date +%s) - {age})) {names}\" ;;\n" for image, (age, names) in IMAGES.items()
     )
     root = tmp_path / "data"
-    came = root / "image/overlay2/imagedb/content/sha256" / PULLED.removeprefix("sha256:")
-    came.parent.mkdir(parents=True)
-    came.touch()
+    arrived = root / "image/overlay2/imagedb/content/sha256" / PULLED.removeprefix("sha256:")
+    arrived.parent.mkdir(parents=True)
+    arrived.touch()
     body = f"""
 case "$*" in
     'info '*) echo '{root}|overlay2|[["Backing Filesystem","extfs"]]' ;;
@@ -233,14 +233,14 @@ def test_secrets_of_a_container_arrive_unchanged_and_in_no_argument(shell: list[
     _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
     assert b"rename" not in done.stdout
     assert given(tmp_path) == VARIABLES, done.stderr
-    assert list(given(tmp_path)) == list(VARIABLES), "in their order: the hash of them depends on it"
+    assert list(given(tmp_path)) == list(VARIABLES), "in their order, because their hash depends on it"
     argv = (tmp_path / "argv").read_text().split("\0")[:-1]
     file = argv[argv.index("--env-file") + 1]
     assert argv == [
         *("create", "--name", "web.provision-new", "--label", "provision.run=r1", "--env-file", file),
         *("--env", "PLAIN=1", "app:1", "serve"),
     ]
-    assert not Path(file).exists(), "gone at once"
+    assert not Path(file).exists(), "removed at once"
 
 
 @each_shell

@@ -172,11 +172,11 @@ def test_dockerd_does_not_validate_the_default_userns_remap() -> None:
     assert checks(write, settle, there=None) == [copy]
     assert checks(write, settle, there=b"{}", upgraded=True) == [copy]
     of_host = daemon_check_content(text, private=True)
-    assert checks(settle, there=REMAP, upgraded=True) == [of_host], "an upgrade alone"
+    assert checks(settle, there=REMAP, upgraded=True) == [of_host], "a plan with an upgrade alone"
     on_disk = daemon_check()
     assert checks(settle, there=b"{}", upgraded=True) == [on_disk]
     removed = remove_file(DAEMON_JSON)
-    assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is none to ask about"
+    assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is no file to validate"
 
 
 @each_shell

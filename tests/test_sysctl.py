@@ -48,11 +48,11 @@ def test_the_value_at_boot_follows_sysctl_d(
 
 
 def test_the_planned_file_of_provision_counts_with_its_new_content() -> None:
-    ours = ETC + "99-ours.conf"
-    lines = [f"{ours}:1:net.ipv4.ip_forward=0", ETC + "10.conf:1:net.ipv4.ip_forward=0"]
-    assert at_boot(KEY, [ours, ETC + "10.conf"], lines, (ours, "1")) == ("1", ours)
+    planned = ETC + "99-provision.conf"
+    lines = [f"{planned}:1:net.ipv4.ip_forward=0", ETC + "10.conf:1:net.ipv4.ip_forward=0"]
+    assert at_boot(KEY, [planned, ETC + "10.conf"], lines, (planned, "1")) == ("1", planned)
     late = ETC + "zz.conf"
-    assert at_boot(KEY, [late], [f"{late}:1:net.ipv4.ip_forward=0"], (ours, "1")) == ("0", f"{late}:1")
+    assert at_boot(KEY, [late], [f"{late}:1:net.ipv4.ip_forward=0"], (planned, "1")) == ("0", f"{late}:1")
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
 )
 def test_a_harmless_file_arms_no_rollback(path: str) -> None:
     assert not risky(put_file(path, content=b"x"))
-    assert risky(put_file(path, content=b"x"), (path,)), "the spec may call it risky"
+    assert risky(put_file(path, content=b"x"), (path,)), "the spec may declare the file as risky"
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_each_kind_is_kept_by_a_step() -> None:
 def test_each_kind_has_its_shell_functions(kind: str) -> None:
     assert KINDS[kind].functions <= DEFINED
     (frame,) = re.findall(r"^keep\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
-    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such thing"
+    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such kind"
 
 
 @pytest.mark.parametrize("word", LINES)

@@ -48,7 +48,7 @@ def test_the_ids_of_an_archive_equal_dockers(tmp_path: Path) -> None:
     assert found.ids == (made,)
     first = found.blob.packed().path.read_bytes()
     found.blob.packed().path.unlink()
-    assert found.blob.packed().path.read_bytes() == first, "the same bytes, so that a transfer can go on"
+    assert found.blob.packed().path.read_bytes() == first, "the same bytes, so that a transfer can continue"
     assert first[:2] == b"\x1f\x8b"
 
 
@@ -72,7 +72,7 @@ def test_an_archive_of_several_platforms_has_the_digests_of_the_index(tmp_path: 
     found = archive(tmp_path / "app.tar", "reg.example:5000/app:1")
     assert found.ids[1] == whole
     assert part in found.parts
-    assert found.content == "", "its index says what its id is"
+    assert found.content == "", "the index has the id"
 
 
 def test_an_index_gives_each_image_its_digest(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def test_password_sources_are_read_in_ansibles_order(tmp_path: Path, monkeypatch
     assert [one.word for one in sources(config)] == [f"e@{here}/e.txt", f"default@{here}/environment.txt"]
     monkeypatch.setenv("ANSIBLE_ASK_VAULT_PASS", "true")
     assert [one.word for one in sources(Config())][-1] == f"default@{here}/environment.txt", (
-        "asked only when there is no other"
+        "the operator is asked only when there is no other source"
     )
     with pytest.raises(UsageError, match="ID@FILE"):
         sources(Config(), ["dev@"])

@@ -41,7 +41,7 @@ def test_no_reporter_passes_control_characters_on(
     received: list[Event] = []
     listeners = Listeners(args, "20260101T000000-aaaaaaaa", received.append)
     listeners.add("the journal", Journal(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", {"mode": "apply"}))
-    drift = Drift({"content": "ours\n"}, {"content": HOSTILE + "\n"}, ("content",))
+    drift = Drift({"content": "declared\n"}, {"content": HOSTILE + "\n"}, ("content",))
     change = Change("file:/etc/motd", drift, (Call("put_file", ("/etc/motd",)),))
     plan = Plan("web1", Platform("debian", "13", "trixie", "amd64", "apt", "Debian"), (change,), ())
     failure = Failure("step", f"it said {HOSTILE}", detail=HOSTILE)

@@ -95,7 +95,7 @@ def flaws(asked: dict[str, Any], schedule: Any, dice: random.Random) -> list[str
                     ends[host] = "skipped"
                     continue
                 if spent() or events >= interrupted_at > 0:
-                    wrong.append(f"{host} began although the budget was spent, or somebody had said stop")
+                    wrong.append(f"{host} began although the budget was spent, or the operator had stopped the run")
                 under_way.append(host)
                 if domains and len({domains[one] for one in under_way}) > 1:
                     wrong.append("two domains at a time")
@@ -160,7 +160,7 @@ MUTATIONS = {
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_wrong_scheduler_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right, wrong = MUTATIONS[name]
-    assert SOURCE.count(right) == 1, "the mutation must be one"
+    assert SOURCE.count(right) == 1, "the mutation must change the code"
     (tmp_path / "mutant.py").write_text(SOURCE.replace(right, wrong))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mutant", raising=False)

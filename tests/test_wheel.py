@@ -55,7 +55,7 @@ def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path
 
     code = "import provision; print(provision.__file__)"
     where = subprocess.check_output([str(place / "bin/python"), "-c", code], text=True, cwd=tmp_path)
-    assert where.startswith(str(own)), "the installed one, not the checkout"
+    assert where.startswith(str(own)), "the installed package, not the checkout"
     provision("init", str(tmp_path / "new"))
     provision("lint", folder=tmp_path / "new")
     assert "==> /etc/docker/daemon.json <==" in provision("render", "web1.example.com", folder=tmp_path / "new")

@@ -101,10 +101,10 @@ def test_an_error_of_provision_is_raised_after_the_other_hosts() -> None:
 
     def job(item: int, member: Member) -> None:
         if item == 1:
-            raise RuntimeError("ours")
+            raise RuntimeError("an error of provision")
         done.append(item)
 
-    with pytest.raises(RuntimeError, match="ours"):
+    with pytest.raises(RuntimeError, match="an error of provision"):
         Shift(range(5), job, 2).wait()
     assert sorted(done) == [0, 2, 3, 4]
 

@@ -136,7 +136,7 @@ def test_a_page_loads_without_errors_and_fits(browser: Chromium, address: str, p
         resize(browser, width)
         browser.visit(f"{address}/{page}")
         browser.until("document.querySelector('.md-search__input') !== null")
-        assert browser.value("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+        assert browser.value("document.documentElement.scrollWidth") <= width, "no element is wider than the page"
         assert browser.value("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
     assert errors(browser) == []
     asked = [one["params"]["request"]["url"] for one in browser.events if one["method"] == "Network.requestWillBeSent"]

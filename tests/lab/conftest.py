@@ -328,11 +328,11 @@ def docker_fleet(
     names: list[str] = []
 
     def boot(count: int) -> list[LabHost]:
-        mine = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
-        names.extend(mine)
+        new = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
+        names.extend(new)
         own(lab)
-        records = {record.name: record for record in lab.up(dict.fromkeys(mine, "trixie"), like=docker_model)}
-        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in mine]
+        records = {record.name: record for record in lab.up(dict.fromkeys(new, "trixie"), like=docker_model)}
+        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in new]
         for host in hosts:
             docker_answers(host)
         return hosts

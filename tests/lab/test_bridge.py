@@ -89,7 +89,7 @@ def test_a_bridge_with_another_address_than_declared_is_reported(docker_host: La
     host.sh(
         'sed \'s|"live-restore"|"bip": "10.201.0.1/24", &|\' -i /etc/docker/daemon.json && systemctl restart docker'
     )
-    assert host.sh(ADDRESS) == before, "dockerd has kept it, for containers run"
+    assert host.sh(ADDRESS) == before, "dockerd keeps the address while containers run"
     refused = host.plan({"engine": kept("10.201.0.1/24")})
     assert refused.code == 3
     assert "bip" in refused.done["error"]["message"]

@@ -47,8 +47,8 @@ class Certificates:
     def _openssl(self, *words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True)
 
-    def options(self, who: str = "node", prefix: str = "--tls-", ca: str = "ca-file") -> list[str]:
-        pairs = {ca: "ca.pem", "cert": f"{who}.pem", "key": f"{who}.key"}
+    def options(self, member: str = "node", prefix: str = "--tls-", ca: str = "ca-file") -> list[str]:
+        pairs = {ca: "ca.pem", "cert": f"{member}.pem", "key": f"{member}.key"}
         return [word for name, file in pairs.items() for word in (f"{prefix}{name}", str(self.folder / file))]
 
 
@@ -149,7 +149,7 @@ def test_only_members_with_a_certificate_of_the_authority_take_part(three: list[
     files = dask.certificates.options(prefix="--cluster-", ca="ca")
     end = time.monotonic() + 60
     while first.plan(None, "--cluster", dask.url, *files).code != 0:
-        assert time.monotonic() < end, "the cluster must come up"
+        assert time.monotonic() < end, "the cluster must start"
     for words, said in (
         (["--cluster", "tcp://192.0.2.1:8786"], "takes commands from every user"),
         (["--cluster", dask.url], "needs --cluster-ca, --cluster-cert, --cluster-key"),
@@ -163,7 +163,7 @@ def test_only_members_with_a_certificate_of_the_authority_take_part(three: list[
     # A plan of this process equals the plan of other processes, although the tokens of secrets differ.
     plan = first.folder / "plan.json"
     assert first.plan(None, "--out", str(plan)).code == 0
-    assert "keyed hash" in plan.read_text(), "the file is private: neither its value nor a reference stands there"
+    assert "keyed hash" in plan.read_text(), "the file is private: the plan has neither its value nor a reference"
     changed = first.apply(None, "--plan", str(plan), "--cluster", dask.url, *files, "--shard", "2")
     assert (changed.code, changed.counts) == (0, {"changed": 3}), changed.out + changed.err
     assert {host.sh("cat /etc/app") for host in three} == {"cluster-secret-1"}

@@ -10,7 +10,7 @@ def test_a_bare_host_is_suitable_and_unchanged(host: LabHost) -> None:
     outcome = host.provision("doctor", spec={"engine": engine(bip="10.77.0.1/24")})
     assert outcome.code == 0, outcome.out
     assert outcome.counts == {"ok": 1}
-    assert host.sessions() - before == 2, "one exec, and the one that counts"
+    assert host.sessions() - before == 2, "one exec, and the test's own count"
     levels = {event["subject"]: event["level"] for event in outcome.all("verdict")}
     assert levels["namespaces"] == levels["overlay"] == levels["bip 10.77.0.1/24"] == "ok"
     assert host.sh("test -e /run/provision || echo none") == "none"

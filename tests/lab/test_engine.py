@@ -10,7 +10,7 @@ import pytest
 from tests.lab import images
 from tests.lab.conftest import LabHost, NewHost, engine
 
-WALKTHROUGH = {
+REFERENCE_SETUP = {
     "hostname": "{{ inventory_hostname }}.example.com",
     "sysctl": {"net.ipv4.ip_forward": 1},
     "users": {"alice": {"groups": ["ops"]}},
@@ -19,14 +19,17 @@ WALKTHROUGH = {
 }
 
 
-def walkthrough() -> dict[str, object]:
-    return {**WALKTHROUGH, "engine": {**engine(**{"bip": "10.77.0.1/24", "live-restore": True}), "users": ["alice"]}}
+def reference_setup() -> dict[str, object]:
+    return {
+        **REFERENCE_SETUP,
+        "engine": {**engine(**{"bip": "10.77.0.1/24", "live-restore": True}), "users": ["alice"]},
+    }
 
 
 def test_a_bare_host_gets_docker_and_the_second_run_changes_nothing(host: LabHost) -> None:
     for program in ("python3", "curl", "gpg"):
         assert host.sh(f"command -v {program} || echo none") == "none", "a fresh host must not have it"
-    planned = host.plan(walkthrough(), "--detailed-exitcode")
+    planned = host.plan(reference_setup(), "--detailed-exitcode")
     assert planned.code == 2
     assert "create packages:all" in planned.items
     assert "change service:docker" in planned.items
@@ -98,7 +101,7 @@ def test_a_pinned_version_is_kept_and_upgrade_changes_it(host: LabHost) -> None:
     missing = host.apply({"engine": {**engine(), "version": "19.03"}})
     assert missing.code == 3
     assert "no version of docker-ce matches 19.03" in missing.done["error"]["detail"]
-    assert "28.5.2" in missing.done["error"]["detail"], "it must say what there is"
+    assert "28.5.2" in missing.done["error"]["detail"], "the error must list the known versions"
 
 
 def test_conflicting_packages_are_removed(host: LabHost) -> None:
@@ -116,7 +119,7 @@ def test_conflicting_packages_are_removed(host: LabHost) -> None:
 
 def test_the_reference_setup_on_bookworm(new_host: NewHost) -> None:
     host = new_host("bookworm")
-    assert host.apply(walkthrough()).counts == {"changed": 1}
+    assert host.apply(reference_setup()).counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("26.1")
     assert host.apply().counts == {"ok": 1}
 
@@ -169,7 +172,7 @@ def test_another_key_that_a_host_trusts_is_replaced(docker_host: LabHost) -> Non
     outcome = docker_host.apply()
     assert outcome.code == 3
     assert f"declare engine.fingerprint: {shown}" in outcome.done["error"]["detail"]
-    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key, "a refused change leaves what was there"
+    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key, "a refused change leaves the old file"
     assert docker_host.dockerd_pid() == pid
     assert docker_host.provision("verify", "--suite", "settings").failed == {"archive_key docker"}
     # A key of a third party in the file is replaced by the declared one.
@@ -180,7 +183,7 @@ def test_another_key_that_a_host_trusts_is_replaced(docker_host: LabHost) -> Non
 
 def test_an_unsupported_distribution_is_named_and_the_host_untouched(host: LabHost) -> None:
     host.sh("rm /etc/os-release && printf 'ID=plan9\\nVERSION_ID=4\\nPRETTY_NAME=\"Plan 9\"\\n' >/etc/os-release")
-    outcome = host.apply(walkthrough())
+    outcome = host.apply(reference_setup())
     assert outcome.code == 3
     assert outcome.done["error"]["kind"] == "unsupported"
     assert "Plan 9" in outcome.done["error"]["message"]

@@ -50,7 +50,7 @@ def test_a_run_waits_for_a_held_package_lock_and_names_its_holder(host: LabHost)
 def test_a_lock_held_for_too_long_is_an_error_and_its_holder_survives(host: LabHost) -> None:
     holder = _hold_dpkg_lock(host, 25)
     outcome = host.apply({"packages": ["tree"]}, "--lock-timeout", "2")
-    assert holder.poll() is None, "it gave up while the lock was still held"
+    assert holder.poll() is None, "the run failed while the lock was still held"
     assert outcome.code == 3
     assert "still held by" in outcome.done["error"]["detail"]
     assert host.sh("command -v tree || echo none") == "none"

@@ -120,7 +120,7 @@ def test_the_fleet_follows_the_lock_file(new_host: NewHost) -> None:
     assert canary.apply(None, "--upgrade", "--limit", canary.name).counts == {"changed": 1}
     assert canary.docker_info("ServerVersion").startswith("28.5.2")
     assert canary.provision("lock", "--limit", canary.name).code == 0
-    assert canary.apply().counts == {"changed": 2}, "the canary's are held again"
+    assert canary.apply().counts == {"changed": 2}, "the canary's packages are held again"
     assert other.docker_info("ServerVersion").startswith("28.5.2")
     refused = canary.plan(pinned)
     assert refused.code == 1

@@ -148,14 +148,14 @@ def test_a_push_of_an_image_with_one_of_its_platforms(newest: LabHost, docker_ho
     applied(first.apply(None, "--no-lint"), hosts=2)
     assert newest.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}") == whole
     digests = docker_host.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {app}")
-    assert part in digests, "the other host has what was pushed"
+    assert part in digests, "the other host has the pushed image"
     applied(first.apply(None, "--no-lint"), "ok", 2)
     # The image is old, was pulled a moment ago, and is used by no container: prune keeps it for an hour.
     docker_host.sh(f"docker rm -f app; docker image rm -f {app}; docker pull -q {app}")
     docker_host.sh(f"docker tag {app} other:1; docker image rm {app}; docker image rm other:1; docker pull -q {app}")
     docker_host.sh(f"sed -i 's, {name}[^ ]*,,' /etc/systemd/system/provision-prune.service; systemctl daemon-reload")
     docker_host.sh("systemctl start provision-prune.service")
-    assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "it was pulled a moment ago"
+    assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "the image was pulled a moment ago"
 
 
 def test_a_rollback_restores_the_image_that_a_build_replaced(newest: LabHost) -> None:
@@ -206,7 +206,7 @@ def test_the_nftables_backend_replaces_iptables(newest: LabHost) -> None:
     declared = newer_engine(**{"firewall-backend": "nftables"})
     never = {"engine": {**declared, "firewall": {"forward": "drop"}}, "sysctl": forwarding}
     outcome = host.apply(never)
-    assert outcome.code == 1, "an error of the spec"
+    assert outcome.code == 1, "an error of the spec, before a host is touched"
     assert "no container would reach anything" in outcome.out + outcome.err
     # dockerd has left a policy of iptables that drops what its rules in nftables accept.
     assert host.sh("iptables -S FORWARD | head -n 1") == "-P FORWARD DROP"
@@ -313,11 +313,11 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     assert host.sh("docker ps -aq; docker volume ls -q") == ""
     applied(host.apply(None, "--no-lint"), "ok")
     # A volume that another container uses is not removed.
-    host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
+    host.sh("docker volume create data; docker run -d --name other -v data:/data app:1")
     failed = host.apply(None, "--no-lint")
-    assert "in use by the container theirs" in failed.done["error"]["detail"]
+    assert "in use by the container other" in failed.done["error"]["detail"]
     assert host.sh("docker volume ls -q") == "data"
-    host.sh("docker rm -f theirs; docker volume rm data")
+    host.sh("docker rm -f other; docker volume rm data")
 
 
 def test_fields_in_dockers_form_count_as_declared(newest: LabHost) -> None:
@@ -342,8 +342,8 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     host = new_host()
     applied(host.apply({"engine": declared}))
     graph = {"engine": newer_engine(**{"storage-driver": "overlay2"}), "images": image(host, "app:1")}
-    ill = {"web": {"image": "app:1", "command": ["false"], "within": 5, "stop_timeout": 0}}
-    failed = host.apply({**graph, "containers": ill}, "--no-lint")
+    failing = {"web": {"image": "app:1", "command": ["false"], "within": 5, "stop_timeout": 0}}
+    failed = host.apply({**graph, "containers": failing}, "--no-lint")
     assert failed.done["status"] == "rolled_back", failed.out[-4000:]
     assert host.docker_info("Driver") == "overlayfs"
     assert host.sh("ls -d /var/lib/docker/overlay2 /var/lib/docker/image/overlay2 2>/dev/null || true") == ""
@@ -351,23 +351,23 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     assert leftovers(host) == ""
     applied(host.apply({"engine": declared}, "--no-lint"), "ok")
     # With an empty store the switch succeeds, and later runs keep the driver.
-    well = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
-    applied(host.apply(well, "--no-lint"))
+    working = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
+    applied(host.apply(working, "--no-lint"))
     assert host.docker_info("Driver") == "overlay2"
-    applied(host.apply({**well, "engine": declared}, "--no-lint"))
-    assert host.docker_info("Driver") == "overlay2", "undeclared, dockerd goes on with what it finds"
+    applied(host.apply({**working, "engine": declared}, "--no-lint"))
+    assert host.docker_info("Driver") == "overlay2", "without a declaration dockerd keeps the driver that it finds"
     snapshotter = newer_engine(features={"containerd-snapshotter": True})
     held = ("images of overlay2 in /var/lib/docker", "containers of overlay2 in /var/lib/docker")
-    refused(host.apply({**well, "engine": snapshotter}, "--no-lint"), *held)
+    refused(host.apply({**working, "engine": snapshotter}, "--no-lint"), *held)
     # A downgrade and an upgrade keep the driver, and every container starts again.
-    host.sh("docker run -d --name theirs --restart always app:1")
+    host.sh("docker run -d --name other --restart always app:1")
     for version in ("28.5.2", declared["version"]):
-        applied(host.apply({**well, "engine": {**declared, "version": version}}, "--no-lint"))
+        applied(host.apply({**working, "engine": {**declared, "version": version}}, "--no-lint"))
         assert host.docker_info("ServerVersion").startswith(version)
-        assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["theirs", "web"]
+        assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["other", "web"]
     # A store that the operator leaves on purpose is left.
     left = {"engine": {**snapshotter, "existing_store": "leave"}}
-    host.sh("docker stop -t 0 theirs web")
+    host.sh("docker stop -t 0 other web")
     applied(host.apply(left, "--no-lint"))
     assert host.docker_info("Driver") == "overlayfs"
 

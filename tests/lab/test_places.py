@@ -58,7 +58,7 @@ def test_an_account_that_swaps_links_gets_no_access_to_files_of_root(docker_host
     host.sh("echo root >/etc/victim; chmod 600 /etc/victim")
     declare(host, 0)
     assert host.apply().counts == {"changed": 1}
-    assert host.apply().counts == {"ok": 1}, "directories and files of the account's are in the desired state"
+    assert host.apply().counts == {"ok": 1}, "directories and files of the account are in the desired state"
     assert host.sh(
         "stat -c '%U %a' /home/deploy/.docker /home/deploy/app.conf /home/deploy/conf /home/deploy/conf/victim"
     ) == ("deploy 700\ndeploy 644\nroot 755\ndeploy 644")
@@ -124,7 +124,7 @@ def test_a_directory_that_another_account_made_first_is_not_used(docker_host: La
         host.sh(f"mv {folder} {folder}.aside 2>/dev/null || true")
         for planted, why in (
             (f"install -d -o nobody {folder}; {plant}", "it belongs to another account"),
-            (f"install -d -o nobody /tmp/theirs; ln -sn /tmp/theirs {folder}; {plant}", "it is something else"),
+            (f"install -d -o nobody /tmp/other; ln -sn /tmp/other {folder}; {plant}", "it is something else"),
             (f"touch {folder}", "it is something else"),
             (f"install -d -m 1777 {folder}; {plant}", "accounts other than root can write in it (mode 1777)"),
         ):
@@ -136,7 +136,7 @@ def test_a_directory_that_another_account_made_first_is_not_used(docker_host: La
             assert f"{folder} is not a directory of root's, for root alone: {why}; remove it" in str(error)
             assert host.sh(ROOTS) == before
             assert "debug" not in host.sh("cat /etc/docker/daemon.json")
-            host.sh(f"rm -rf {folder} /tmp/theirs")
+            host.sh(f"rm -rf {folder} /tmp/other")
         host.sh(f"mv {folder}.aside {folder} 2>/dev/null || true")
     assert host.apply(spec).counts == {"changed": 1}
     assert host.sh("stat -c '%a %U' /run/provision /var/lib/provision") == "700 root\n700 root"
@@ -144,7 +144,7 @@ def test_a_directory_that_another_account_made_first_is_not_used(docker_host: La
 
 def test_a_rollback_restores_a_fifo_and_names_what_it_cannot_restore(host: LabHost) -> None:
     host.sh("mkfifo -m 620 /etc/pipe; chown daemon /etc/pipe; echo before >/etc/linked; ln /etc/linked /etc/other")
-    files = {path: {"content": "ours\n"} for path in ("/etc/pipe", "/etc/linked")}
+    files = {path: {"content": "declared\n"} for path in ("/etc/pipe", "/etc/linked")}
     outcome = host.apply({"files": files, "packages": ["no-such-package"]})
     assert outcome.counts == {"rolled_back": 1}, outcome.out
     assert host.sh("stat -c '%F %a %U' /etc/pipe; cat /etc/linked") == "fifo 620 daemon\nbefore"

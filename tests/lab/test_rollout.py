@@ -58,7 +58,7 @@ def test_a_spec_that_breaks_the_daemon_changes_only_the_canary(four: list[LabHos
     (stopped,) = outcome.all("rollout.stopped")
     assert stopped["reason"] == "1 of 1 hosts of wave 1 ended badly, 0 may"
     after = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
-    assert after[1:] == before[1:], "untouched"
+    assert after[1:] == before[1:], "the other hosts are unchanged"
     assert first.docker_info("ServerVersion")
     # The hosts that the run left, with the right spec. (All four: one failed, three were not begun.)
     run = max(first.folder.glob(".provision/runs/*")).name
@@ -69,14 +69,16 @@ def test_a_spec_that_breaks_the_daemon_changes_only_the_canary(four: list[LabHos
     outcome = apply(four, "--limit-failed", run)
     assert (outcome.code, ends(outcome)) == (0, ["ok"] * 4)
     run = max(first.folder.glob(".provision/runs/*")).name
-    assert apply(four, "--limit-failed", run).code == 1, "it left none"
+    assert apply(four, "--limit-failed", run).code == 1, "the run had no failed host"
     # The first wave bakes, and its daemon is checked.
     first.playbook(play({"engine": engine(labels=["a=1"])}, serial=[1, "50%"], verify="daemon", bake=1))
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4)
     assert [len(event["hosts"]) for event in outcome.all("wave.begin")] == [1, 2, 1]
     checks = [event["host"] for event in outcome.all("check.done") if event["check"] == "daemon_key labels"]
-    assert sorted(checks) == sorted([first.name, *(host.name for host in four)]), "the canary once more, after the bake"
+    assert sorted(checks) == sorted([first.name, *(host.name for host in four)]), (
+        "the canary is checked again after the bake time"
+    )
     again = apply(four)
     assert ends(again) == ["ok"] * 4
 
@@ -168,9 +170,9 @@ def test_only_the_approved_plan_is_applied(four: list[LabHost]) -> None:
     planned = first.provision("plan", "--out", str(plan), "--sign", str(key), "--detailed-exitcode", "--drift-report")
     assert planned.code == 2
     same = {event["summary"]: len(event["hosts"]) for event in planned.all("drift")}
-    assert same["create file:/etc/approved"] == 4, "one drift of four hosts is told once"
+    assert same["create file:/etc/approved"] == 4, "one drift of four hosts is shown once"
     # Meanwhile one host drifts, and another is changed to the desired state by hand.
-    four[1].sh("echo theirs >/etc/approved")
+    four[1].sh("echo operator >/etc/approved")
     before = four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs")
     unsigned = first.folder / "unsigned.json"
     unsigned.write_bytes(plan.read_bytes())
@@ -218,7 +220,7 @@ def test_an_approved_plan_covers_hidden_texts_and_commands(
     assert planned.code == 2, planned.err
     for hush in ("hush-old", "hush-was", "hush-stays", "hush-approved"):
         assert hush not in planned.out + plan.read_text()
-    assert "hush-new" in planned.out, "every user of the host may read it"
+    assert "hush-new" in planned.out, "every user of the host may read the file"
     assert "not shown (keyed hash" in planned.out
 
     def refused(*, kind: str) -> None:

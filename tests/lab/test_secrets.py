@@ -125,7 +125,7 @@ def test_the_output_of_a_failing_service_is_not_written_to_disk(host: LabHost, m
         assert host.sh("find /var/lib/provision/runs -name secrets") == ""
         detail = outcome.done["error"]["detail"]
         assert "leaky did not start" in detail
-        assert "***" in detail, "what it said is told, but for the secret"
+        assert "***" in detail, "the output is reported, without the secret"
         written = {"output": outcome.out, "errors": outcome.err}
         for path in (host.folder / ".provision").rglob("*"):
             if path.is_file():
@@ -138,7 +138,7 @@ def test_the_output_of_a_failing_service_is_not_written_to_disk(host: LabHost, m
             host.sh("ls -d /run/provision/noise.* /run/provision/step.* /run/provision/env.* 2>/dev/null || true") == ""
         )
         assert "***" in host.sh("cat /var/lib/provision/runs/*/events")
-    assert host.sh("journalctl -q -u leaky | grep -c 4711") != "0", "the service itself did print it"
+    assert host.sh("journalctl -q -u leaky | grep -c 4711") != "0", "the service itself printed the secret"
 
 
 def test_secrets_of_a_job_that_systemd_cannot_start_are_removed(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_several_changes_cost_one_restart(docker_host: LabHost) -> None:
     outcome = docker_host.apply(spec)
     assert outcome.counts == {"changed": 1}, outcome.out
     starts = docker_host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'")
-    assert starts == "2", "one at the installation, one for all changes together"
+    assert starts == "2", "one restart at the installation, one for all changes together"
     assert docker_host.docker_info("Debug") == "true"
     limit = docker_host.sh('grep "open files" /proc/$(systemctl show -p MainPID --value docker)/limits')
     assert limit.split()[3] == "4096"
@@ -120,8 +120,8 @@ def test_dockers_variables_in_the_logins_environment_have_no_effect(docker_host:
     assert made.counts == {"changed": 1}, made.out
     assert "inner" in docker_host.within("docker --host unix:///run/docker.sock network ls --format '{{.Name}}'")
     assert docker_host.apply().counts == {"ok": 1}
-    proven = docker_host.provision("verify", "--suite", "daemon", "--suite", "containers")
-    assert proven.code == 0, proven.failed
+    verified = docker_host.provision("verify", "--suite", "daemon", "--suite", "containers")
+    assert verified.code == 0, verified.failed
 
 
 def test_a_stopped_and_a_disabled_service_are_repaired(docker_host: LabHost) -> None:
@@ -139,11 +139,11 @@ def test_a_stopped_and_a_disabled_service_are_repaired(docker_host: LabHost) -> 
 
 def test_what_is_no_longer_declared_is_removed(docker_host: LabHost) -> None:
     base = {"engine": engine()}
-    docker_host.sh("echo theirs >/etc/theirs; chmod 0600 /etc/theirs")
+    docker_host.sh("echo operator >/etc/operator; chmod 0600 /etc/operator")
     more = {
         **base,
         "sysctl": {"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 1},
-        "files": {"/etc/ours": {"content": "x\n"}, "/etc/theirs": {"content": "theirs\n", "mode": "0600"}},
+        "files": {"/etc/declared": {"content": "x\n"}, "/etc/operator": {"content": "operator\n", "mode": "0600"}},
         "users": {"bob": {"groups": ["docker"]}},
         "packages": ["tree"],
     }
@@ -151,14 +151,15 @@ def test_what_is_no_longer_declared_is_removed(docker_host: LabHost) -> None:
     assert docker_host.apply(more).counts == {"changed": 1}
     assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "1"
     planned = docker_host.plan(base)
-    assert "remove file:/etc/ours" in planned.items
+    assert "remove file:/etc/declared" in planned.items
     assert docker_host.apply(base).counts == {"changed": 1}
     assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == filter_before
-    assert docker_host.sh("ls /etc/ours /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
+    assert docker_host.sh("ls /etc/declared /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
     assert "docker" not in docker_host.sh("id -nG bob").split()
     # Users, packages, and files that provision never made, stay.
     assert (
-        docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/theirs") == "/usr/bin/tree\ntheirs"
+        docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/operator")
+        == "/usr/bin/tree\ntheirs"
     )
     assert docker_host.apply(base).counts == {"ok": 1}
     assert docker_host.sh("cat /var/lib/provision/manifests/docker-hosts").startswith("provision-manifest 1\n")

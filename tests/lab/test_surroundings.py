@@ -27,15 +27,15 @@ def failed(host: LabHost, suite: str = "settings") -> set[str]:
 @pytest.mark.parametrize("suite", ["trixie", "bookworm"])
 def test_the_distributions_engine_is_replaced_by_dockers(new_host: NewHost, suite: str) -> None:
     host = new_host(suite)
-    ours = engine(**{"live-restore": True})
-    own = {**ours, "source": "distribution"}
+    dockers = engine(**{"live-restore": True})
+    own = {**dockers, "source": "distribution"}
     applied(host.apply({"engine": own}))
     applied(host.apply(), "ok")
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io") == "ii"
     assert host.provision("verify").failed == set()
     host.sh("docker volume create kept")
     # One transaction for each change: the host is without an engine only during the transaction, and the data stays.
-    applied(host.apply({"engine": ours}))
+    applied(host.apply({"engine": dockers}))
     assert host.sh("docker volume ls -q") == "kept"
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker-ce") == "ii"
     assert host.provision("verify").failed == set()
@@ -102,7 +102,7 @@ def test_a_changed_proxy_restarts_docker_once(docker_host: LabHost) -> None:
     proxy = {"http": url, "https": url, "no_proxy": ["10.0.0.0/8", ".example"]}
     declared = {**engine(), "proxy": proxy}
     applied(host.apply({"engine": declared}))
-    assert host.docker_info("HTTPProxy") == url, "systemd would have made something else of %2F"
+    assert host.docker_info("HTTPProxy") == url, "systemd would have expanded %2F"
     assert host.docker_info("NoProxy") == "10.0.0.0/8,.example"
     applied(host.apply(), "ok")
     assert host.provision("verify", "--suite", "daemon").failed == set()
@@ -226,7 +226,7 @@ def test_the_forward_policy_is_set_and_restored(docker_host: LabHost) -> None:
     host.sh("iptables -P FORWARD ACCEPT")
     applied(host.apply(spec))
     applied(host.apply(), "ok")
-    assert host.provision("verify").failed == set(), "containers still get out"
+    assert host.provision("verify").failed == set(), "containers still reach other networks"
     back = host.provision("verify", "--reboot", "--suite", "settings", "--suite", "foundation")
     assert back.failed == set()
     assert host.sh("iptables -S FORWARD").startswith("-P FORWARD DROP")

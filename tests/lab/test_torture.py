@@ -123,15 +123,15 @@ def prepared(host: LabHost, **daemon: Any) -> int:
 
 
 def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
-    """``count`` injections, spread over hosts, steps and ways. Returns their number and what went wrong."""
-    ways: list[Broken] = [job, job, connection, controller]
+    """``count`` injections, spread over hosts, steps and kinds. Returns their number and what went wrong."""
+    kinds: list[Broken] = [job, job, connection, controller]
     steps = [prepared(host) for host in hosts]
     print(f"\n{steps[0]} steps each")
 
     def one(host: LabHost, first: int) -> list[str]:
         said, new = [], True
         for number in range(first, count, len(hosts)):
-            way, step = ways[number % len(ways)], number // len(ways) % steps[0]
+            way, step = kinds[number % len(kinds)], number // len(kinds) % steps[0]
             fault = broken_off(host, toggled(new), way, step, within=2)
             said.append(f"{way.__name__} after step {step}: {fault}" if fault else "")
             new = not new

@@ -23,7 +23,7 @@ def test_a_host_that_is_cut_off_rolls_back_by_itself(docker_host: LabHost) -> No
     host, pid = docker_host, docker_host.dockerd_pid()
     before = host.sh("sha256sum /etc/docker/daemon.json; ip -o -4 address show dev docker0")
     spec = {"engine": engine(**CUT_OFF)}
-    assert host.apply(spec).code == 1, "lint refuses it"
+    assert host.apply(spec).code == 1, "lint refuses the file"
     outcome = host.apply(spec, "--no-lint", "--confirm-within", "4")
     assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1}), outcome.out
     assert outcome.done["error"]["kind"] == "unconfirmed"
@@ -98,16 +98,16 @@ def test_a_host_that_drifted_since_its_plan_is_refused(host: LabHost, monkeypatc
     from provision.load import load
     from provision.transport.ssh import Connecting, HostError, Transport
 
-    host.playbook({"spec": {"files": {"/etc/x": {"content": "ours\n"}, "/etc/y": {"content": "ours\n"}}}})
+    host.playbook({"spec": {"files": {"/etc/x": {"content": "declared\n"}, "/etc/y": {"content": "declared\n"}}}})
     config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
     connection = Transport(Connecting()).open(config.host, time.monotonic() + 30)
     found = tasks.look(connection, config, context)
-    host.sh("echo theirs >/etc/y")
+    host.sh("echo operator >/etc/y")
     with pytest.raises(HostError) as caught:
         tasks.fix(connection, config, found)
     assert caught.value.failure.kind == "drifted"
     assert "file /etc/y" in caught.value.failure.detail
-    assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "theirs"
+    assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "operator"
     assert host.sh(f"ls {RUNS} /run/provision") == "/run/provision:\nqueue\n\n/var/lib/provision/runs:"
     connection.close()
 
@@ -117,16 +117,16 @@ def test_a_failed_step_is_undone(docker_host: LabHost) -> None:
     spec = {
         "hostname": "other.example",
         "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
-        "files": {"/etc/first": {"content": "1\n"}, "/etc/motd": {"content": "ours\n"}},
+        "files": {"/etc/first": {"content": "1\n"}, "/etc/motd": {"content": "declared\n"}},
         "engine": engine(**{"storage-driver": "no-such-driver"}),
     }
-    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    host.sh("echo operator >/etc/motd; chmod 0640 /etc/motd")
     names = host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter")
     outcome = host.apply(spec, "--no-lint")
     assert outcome.counts == {"rolled_back": 1}
     assert outcome.done["error"]["step"] == "service:docker svc_settle"
     assert host.sh("sha256sum /etc/docker/daemon.json") == before
-    assert host.sh("cat /etc/motd; stat -c %a /etc/motd; ls /etc/first 2>/dev/null || true") == "theirs\n640"
+    assert host.sh("cat /etc/motd; stat -c %a /etc/motd; ls /etc/first 2>/dev/null || true") == "operator\n640"
     assert host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter") == names
     assert host.docker_info("ServerVersion")
     assert leftovers(host) == ""
@@ -208,7 +208,9 @@ def test_the_impact_of_a_change_equals_the_plans(docker_host: LabHost) -> None:
         print(f"{json.dumps(more):90} plan: {level:8} dockerd: {did:8} container's pid kept: {host.sh(pid) == before}")
         assert host.sh(pid) == before, "live-restore"
     assert seen == [(more, expected, expected) for more, expected in IMPACTS]
-    assert host.provision("verify", "--suite", "daemon").failed == set(), "the last was a reload, by the daemon's word"
+    assert host.provision("verify", "--suite", "daemon").failed == set(), (
+        "the daemon reports a reload as its last action"
+    )
     # Without live-restore a restart ends the container. The plan names it, and --max-impact can refuse it.
     assert host.apply({"engine": engine()}).code == 0
     host.sh("docker rm -f bare; docker run -d --name bare sleeper:1 sleep 3600")
@@ -239,13 +241,13 @@ def test_a_package_that_restarts_docker_comes_before_live_restore(host: LabHost)
 
 def test_a_finished_run_is_rolled_back(docker_host: LabHost) -> None:
     host = docker_host
-    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    host.sh("echo operator >/etc/motd; chmod 0640 /etc/motd")
     before = host.sh(f"{BACK}")
     pinned = {**engine(labels=["a=1"]), "version": "26.1.5"}
     spec = {
         "hostname": "other.example",
         "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
-        "files": {"/etc/motd": {"content": "ours\n"}, "/etc/new": {"content": "ours\n"}},
+        "files": {"/etc/motd": {"content": "declared\n"}, "/etc/new": {"content": "declared\n"}},
         "engine": pinned,
     }
     assert host.apply(spec).counts == {"changed": 1}
@@ -271,7 +273,7 @@ def test_a_finished_run_is_rolled_back(docker_host: LabHost) -> None:
         text=True,
         check=True,
     ).stdout
-    assert "+ours" in text
+    assert "+declared" in text
 
 
 BACK = (

@@ -43,9 +43,9 @@ def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: P
         assert outcome.counts == {"unreachable": 1}
         assert outcome.done["error"]["kind"] == "host_key"
         assert "CHANGED" in outcome.done["error"]["message"]
-        assert outcome.err == "", "one message, and not paramiko's own beside it"
+        assert outcome.err == "", "one message, without paramiko's own"
     assert known.read_text().count("\n") == 1, "a changed key must never be stored"
-    assert host.sessions() - before == 1, "ours, to count"
+    assert host.sessions() - before == 1, "one, of the test's own count"
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
@@ -182,7 +182,7 @@ def test_a_frozen_host_times_out(new_host: NewHost) -> None:
     # The host's shell stops at login, while the connection is up.
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
     frozen.inventory()
-    beside(frozen, healthy)
+    add_host(frozen, healthy)
     # ssh reports when the shell has started, and not when it has logged in.
     said_of = {
         "ssh": ("deadline passed", "longer than 4 s"),
@@ -200,7 +200,7 @@ def test_a_frozen_host_times_out(new_host: NewHost) -> None:
 
 
 @pytest.fixture
-def bad_peer() -> Iterator[list[tuple[str, int]]]:
+def unresponsive_peers() -> Iterator[list[tuple[str, int]]]:
     """Listeners on the lab's own bridge: one is silent, one sends a banner byte by byte, one hangs up."""
     network.ensure_bridge()
     servers, stop = [], threading.Event()
@@ -211,9 +211,9 @@ def bad_peer() -> Iterator[list[tuple[str, int]]]:
                 peer, _ = server.accept()
             except OSError:
                 return
-            threading.Thread(target=talk, args=(peer, kind), daemon=True).start()
+            threading.Thread(target=answer_peer, args=(peer, kind), daemon=True).start()
 
-    def talk(peer: socket.socket, kind: str) -> None:
+    def answer_peer(peer: socket.socket, kind: str) -> None:
         with peer:
             if kind == "drops":
                 return
@@ -234,9 +234,9 @@ def bad_peer() -> Iterator[list[tuple[str, int]]]:
         server.close()
 
 
-def test_peers_that_complete_no_login_time_out(bad_peer: list[tuple[str, int]], tmp_path: Path) -> None:
+def test_peers_that_complete_no_login_time_out(unresponsive_peers: list[tuple[str, int]], tmp_path: Path) -> None:
     host = LabHost("bad", "127.0.0.1", tmp_path)
-    for address, port in bad_peer:
+    for address, port in unresponsive_peers:
         # The test requires only that the run ends: these peers would hold it for ever.
         outcome = host.plan(SPEC, "--deadline", "4", "--connect-timeout", "2", ansible_host=address, ansible_port=port)
         assert outcome.code == 3
@@ -260,7 +260,7 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     assert refused.done["error"]["kind"] == "host_key"
 
 
-def beside(host: LabHost, other: LabHost) -> None:
+def add_host(host: LabHost, other: LabHost) -> None:
     """Add another host to the inventory of the first."""
     lines = other.inventory().read_text().splitlines()[2:]
     with (host.folder / "inventory.yml").open("a") as inventory:
@@ -286,7 +286,7 @@ def test_logins_through_a_bastion_are_limited_in_number(new_host: NewHost) -> No
     many_names(inner, 40, ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
     outcome = inner.plan(SPEC)
     assert (outcome.code, outcome.counts) == (0, {"changed": 40}), outcome.out
-    assert int(jump.sh(count)) - before == 3, "one of ours, and two questions"
+    assert int(jump.sh(count)) - before == 3, "the test's own login, and two of provision"
     assert [host.sh(dropped) for host in (jump, inner)] == drops
 
 
@@ -326,7 +326,7 @@ def test_a_frozen_jump_host_does_not_delay_hosts_behind_another_one(new_host: Ne
         inventory.write("".join(f"    a{number:02d}:\n{other}" for number in range(8)))
     outcome = inner.plan(SPEC, "--forks", "9", "--connect-timeout", "20", "--deadline", "25")
     ends = [event["host"] for event in outcome.all("host.done")]
-    assert ends[0] == inner.name, "it is the first one that ends"
+    assert ends[0] == inner.name, "the healthy host ends first"
     assert outcome.events[-1]["counts"]["changed"] == 1, outcome.out
 
 
@@ -335,14 +335,14 @@ def test_a_frozen_jump_host_times_out(new_host: NewHost) -> None:
     jump, inner, healthy = new_host(), new_host(), new_host()
     inner.sh("sed -i '1i touch /run/in; sleep 60' /root/.bashrc")
     inner.inventory(ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
-    beside(inner, healthy)
+    add_host(inner, healthy)
 
     def freeze() -> None:
         until(inner, "[ -e /run/in ]")
         jump.within("pkill -STOP -f '^sshd-session: root'")
 
-    with ThreadPoolExecutor() as beside_us:
-        frozen = beside_us.submit(freeze)
+    with ThreadPoolExecutor() as executor:
+        frozen = executor.submit(freeze)
         outcome = inner.apply(SPEC, "--deadline", "15")
         frozen.result()
     assert outcome.code == 3, outcome.err

@@ -119,7 +119,7 @@ def test_a_live_mount_declared_as_a_service_stays_mounted(host: LabHost) -> None
     assert "could not be put back" not in failed.done["error"]["detail"], failed.done
     assert host.sh("systemctl is-enabled srv-data.mount || true") == "disabled"
     assert host.sh("cat /srv/data/file") == "kept"
-    assert host.sh("grep ' /srv/data ' /proc/self/mountinfo") == mounted, "the very same mount"
+    assert host.sh("grep ' /srv/data ' /proc/self/mountinfo") == mounted, "the same mount as before"
 
 
 def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: LabHost) -> None:

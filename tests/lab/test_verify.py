@@ -16,7 +16,7 @@ SPEC: dict[str, Any] = {
     "packages": ["tree"],
     "sysctl": {"net.ipv4.ip_forward": 1},
     "modules": ["overlay"],
-    "files": {"/etc/motd": {"content": "ours\n", "mode": "0640"}, "/etc/old": {"absent": True}},
+    "files": {"/etc/motd": {"content": "declared\n", "mode": "0640"}, "/etc/old": {"absent": True}},
     "users": {"alice": {"shell": "/bin/sh", "groups": ["ops"]}, "mallory": {"absent": True}},
     "services": {"ssh": {"enabled": True, "running": True}},
     "engine": {
@@ -47,7 +47,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
     ("live hostname", "echo other >/proc/sys/kernel/hostname", {"hostname_live web.example.com"}),
     ("hostname at boot", "echo other >/etc/hostname", {"hostname_at_boot web.example.com"}),
     ("hostname in hosts", "sed -i /web.example/d /etc/hosts", {"hostname_resolves web.example.com"}),
-    ("file content", "echo theirs >/etc/motd", {"file_content /etc/motd"}),
+    ("file content", "echo operator >/etc/motd", {"file_content /etc/motd"}),
     ("file mode", "chmod 0600 /etc/motd", {"file_owner_and_mode /etc/motd"}),
     ("file owner", "chown alice /etc/motd", {"file_owner_and_mode /etc/motd"}),
     ("file that must not be", "touch /etc/old", {"file_absent /etc/old"}),
@@ -81,7 +81,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
         {"daemon_json daemon.json", "daemon_has_loaded_its_file daemon.json"},
     ),
     (
-        "file put back, never loaded",
+        "file restored, never loaded",
         (
             "cp -p /etc/docker/daemon.json /tmp/d; sed -i 's/7/8/' /etc/docker/daemon.json; sleep 1.1;"
             " systemctl restart docker; sleep 2; cp /tmp/d /etc/docker/daemon.json"
@@ -201,7 +201,7 @@ def test_custom_tests_run_next_to_the_playbook(new_host: NewHost) -> None:
         "def test_motd(host, wanted): assert host.file('/etc/motd').content_string == wanted\n"
         "def test_host(host, spec): assert host.check_output('uname -n') == spec['hostname']\n"
         "class TestUsers:\n"
-        "    @pytest.mark.parametrize('name', ['root', 'nobody-at-all'])\n"
+        "    @pytest.mark.parametrize('name', ['root', 'no-such-user'])\n"
         "    def test_user(self, host, name): assert host.user(name).exists\n"
     )
     (one.folder / "inventory.yml").write_text(inventory_of(one, other))
@@ -221,7 +221,7 @@ def test_custom_tests_run_next_to_the_playbook(new_host: NewHost) -> None:
         (one.name, "motd"): "passed",
         (one.name, "host"): "passed",
         (one.name, "TestUsers.user root"): "passed",
-        (one.name, "TestUsers.user nobody-at-all"): "failed",
+        (one.name, "TestUsers.user no-such-user"): "failed",
     }
     one.playbook({"spec": {"packages": []}, "verify": ["test"]})
     missing = one.provision("verify")
