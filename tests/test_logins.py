@@ -195,21 +195,23 @@ class Leaving(Guarded):
 
 
 @both
-def test_a_connection_that_the_host_closes_during_the_login_is_no_refusal(
-    clean: Path, ways: Callable[..., Transport], transport: str
+def test_a_connection_closed_during_the_login_is_unreachable(
+    clean: Path, transports: Callable[..., Transport], transport: str
 ) -> None:
     key = keygen(clean / "key")
     with listening(Leaving(public(key), 1)) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        ways().open(Host("web", (), one), soon()).close()
+        transports().open(Host("web", (), one), soon()).close()
     with listening(Leaving(public(key), 1000)) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
         with pytest.raises(HostError, match="closed") as caught:
-            ways().open(Host("web", (), one), soon())
+            transports().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "unreachable"
 
 
-def test_a_host_that_does_not_answer_the_login_is_no_refusal(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_a_host_that_does_not_answer_the_login_is_unreachable(
+    clean: Path, transports: Callable[..., Transport]
+) -> None:
     key, end = keygen(clean / "key"), threading.Event()
 
     class Slow(Guarded):
@@ -227,8 +229,8 @@ def test_a_host_that_does_not_answer_the_login_is_no_refusal(clean: Path, ways: 
 
 
 @both
-def test_a_restart_goes_through_logins_that_the_host_cuts_off(
-    clean: Path, ways: Callable[..., Transport], transport: str, monkeypatch: pytest.MonkeyPatch
+def test_a_restart_repeats_logins_that_the_host_cuts_off(
+    clean: Path, transports: Callable[..., Transport], transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first login after the restart succeeds, but its sudo is killed before it ran anything."""
     (clean / "boot").write_text("one\n")
@@ -243,8 +245,8 @@ def test_a_restart_goes_through_logins_that_the_host_cuts_off(
     sshd.environment["PATH"] = f"{clean}:{os.environ['PATH']}"
     with listening(sshd) as (port, known):
         host = Host("web", (), login(clean, port, known, key_file=key, transport=transport, become=True))
-        transports = ways()
-        reboot.restart(transports, host, transports.open(host, soon()), soon(), said.append).close()
+        pool = transports()
+        reboot.restart(pool, host, pool.open(host, soon()), soon(), said.append).close()
     assert not (clean / "going").exists()
     assert [text.split()[0] for text in said] == ["restarting", "back"]
 
