@@ -297,6 +297,13 @@ def host(new_host: NewHost) -> LabHost:
     return new_host()
 
 
+@pytest.fixture(params=["ssh", "openssh"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs over both transports: provision_transport of every host that it boots."""
+    monkeypatch.setattr(LabHost, "transport", request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Docker host that provision has set up. Tests that begin with one copy its files."""

@@ -15,15 +15,11 @@ from provision.lab import network
 from tests.lab.conftest import LAB, LabHost, NewHost
 from tests.lab.runs import until
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 #: For tests of connections that the built-in transport shares and limits in rate; each ssh process has its own
 #: connection.
 builtin = pytest.mark.parametrize("transport", ["ssh"], indirect=True)
-
-
-@pytest.fixture(params=["ssh", "openssh"], autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(LabHost, "transport", request.param)
-    return str(request.param)
 
 
 SPEC = {"files": {"/etc/proof": {"content": "here\n"}}}
