@@ -3,6 +3,8 @@ errors."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ from paramiko.server import InteractiveQuery
 
 from provision.errors import SpecError
 from provision.model import Host, Login
-from provision.transport import known_hosts, upload
+from provision.transport import known_hosts, reboot, upload
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
 from provision.transport.failure import NotBegun
@@ -176,6 +178,75 @@ def test_a_login_that_is_refused(clean: Path, ways: Callable[..., Transport], tr
         with pytest.raises(HostError, match=r"ops@.* refused every way to log in") as caught:
             ways().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "auth"
+
+
+class Leaving(Guarded):
+    """A server that closes the first ``times`` connections while a client logs in, as a host does that shuts down."""
+
+    def __init__(self, key: bytes, times: int) -> None:
+        super().__init__(["publickey"], key)
+        self.times = times
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if self.times:
+            self.times -= 1
+            raise EOFError
+        return super().check_auth_publickey(username, key)
+
+
+@both
+def test_a_connection_that_the_host_closes_during_the_login_is_no_refusal(
+    clean: Path, ways: Callable[..., Transport], transport: str
+) -> None:
+    key = keygen(clean / "key")
+    with listening(Leaving(public(key), 1)) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        ways().open(Host("web", (), one), soon()).close()
+    with listening(Leaving(public(key), 1000)) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        with pytest.raises(HostError, match="closed") as caught:
+            ways().open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "unreachable"
+
+
+def test_a_host_that_does_not_answer_the_login_is_no_refusal(clean: Path, ways: Callable[..., Transport]) -> None:
+    key, end = keygen(clean / "key"), threading.Event()
+
+    class Slow(Guarded):
+        def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+            end.wait(60)
+            return super().check_auth_publickey(username, key)
+
+    with listening(Slow(["publickey"], public(key))) as (port, known):
+        one = login(clean, port, known, key_file=key)
+        impatient = Transport(Connecting(2.0))
+        with contextlib.closing(impatient), pytest.raises(HostError, match="did not answer the login within") as caught:
+            impatient.open(Host("web", (), one), soon())
+        end.set()
+    assert caught.value.failure.kind == "unreachable"
+
+
+@both
+def test_a_restart_goes_through_logins_that_the_host_cuts_off(
+    clean: Path, ways: Callable[..., Transport], transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first login after the restart succeeds, but its sudo is killed before it ran anything."""
+    (clean / "boot").write_text("one\n")
+    monkeypatch.setattr(reboot, "_BOOT", f"cat {clean}/boot")
+    monkeypatch.setattr(reboot, "_RESTART", f"echo two >{clean}/boot; touch {clean}/going")
+    killed = f"[ ! -e {clean}/going ] || {{ rm {clean}/going; kill -9 $$; }}"
+    (clean / "sudo").write_text(f'#!/bin/sh\n{killed}\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
+    (clean / "sudo").chmod(0o755)
+    key = keygen(clean / "key")
+    said: list[str] = []
+    sshd = Guarded(["publickey"], public(key))
+    sshd.environment["PATH"] = f"{clean}:{os.environ['PATH']}"
+    with listening(sshd) as (port, known):
+        host = Host("web", (), login(clean, port, known, key_file=key, transport=transport, become=True))
+        transports = ways()
+        reboot.restart(transports, host, transports.open(host, soon()), soon(), said.append).close()
+    assert not (clean / "going").exists()
+    assert [text.split()[0] for text in said] == ["restarting", "back"]
 
 
 @both

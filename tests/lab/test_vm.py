@@ -47,7 +47,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     own(LAB)
     (record,) = lab.up({name: "trixie"}, "vm")
     folder: Path = tmp_path_factory.mktemp(name)
-    host = LabHost(name, record.address, folder)
+    host = LabHost(name, record.address, folder, patience=("--connect-timeout", "60", "--look-within", "300"))
     # -i: a file that does not exist yet when the rules are read must not keep the other rules out.
     rules = "-i\n" + "".join(f"-w {path} -p rwxa -k docker\n" for path in _AUDITED)
     spec = {
