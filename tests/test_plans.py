@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from provision.model import Change, Drift, Event, Failure, Impact, Plan, Platform
+from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
 from provision.report.jsonlines import JsonLines
 from provision.report.layout import View, cells, fold, middle
 from provision.report.names import compressed, ranges
@@ -39,8 +39,8 @@ ODD = change("file:/etc/odd", {"content": "absent"}, {"content": "x\n"})
 LONG = change("file:/etc/long", {"content": "".join(f"line {n}\n" for n in range(40))}, {})
 
 
-def hostname(host: str) -> Change:
-    return change("hostname:hostname", {"static": host}, {"static": "debian"})
+def kernel(number: int) -> Change:
+    return change("sysctl:vm/max_map_count", {"live": str(number)}, {"live": "0"})
 
 
 def plan(
@@ -129,21 +129,51 @@ def test_hosts_of_two_distributions_share_a_block() -> None:
 def test_values_that_differ_are_listed_by_host() -> None:
     events = [begin(9)]
     for n in range(1, 10):
-        events += plan(f"web{n}", hostname(f"web{n}"), FORWARD)
+        events += plan(f"web{n}", kernel(n), FORWARD)
     events.append(end())
     lines = text(events)
     assert lines[:9] == [
         "web1-web9 (9 hosts, Debian GNU/Linux 13): 2 changes",
-        "  ~ change hostname:hostname",
-        "      web1: static: debian -> web1",
-        "      web2: static: debian -> web2",
-        "      web3: static: debian -> web3",
-        "      web4: static: debian -> web4",
+        "  ~ change sysctl:vm/max_map_count",
+        "      web1: live: 0 -> 1",
+        "      web2: live: 0 -> 2",
+        "      web3: live: 0 -> 3",
+        "      web4: live: 0 -> 4",
         "      web5-web9: 5 more variants (-v shows all)",
         "  ~ change sysctl:net/ipv4/ip_forward",
         "      live: 0 -> 1",
     ]
-    assert "      web9: static: debian -> web9" in text(events, View(verbose=True))
+    assert "      web9: live: 0 -> 9" in text(events, View(verbose=True))
+
+
+def named(host: str) -> list[Change]:
+    label = host.partition(".")[0]
+    names = change(f"hostname:{host}", {"static": host}, {"static": "debian"})
+    return [names, change("file:/etc/hosts", {"content": f"::1 {host} {label}\n::2 my-{host} my_{label}\n"}, {})]
+
+
+def test_the_name_of_the_host_itself_makes_no_difference() -> None:
+    hosts = [f"web{n}.example.com" for n in (1, 2, 3)]
+    events = [begin(3), *(event for host in hosts for event in plan(host, *named(host))), end()]
+    lines = text(events, View(verbose=True))
+    assert lines[:4] == [
+        "web1-web3.example.com (3 hosts, Debian GNU/Linux 13): 2 changes",
+        "  ~ change hostname:<host>",
+        "      static: debian -> <host>",
+        "  + create file:/etc/hosts",
+    ]
+    assert "      web2.example.com:" in lines
+    assert "        +::2 my-web2.example.com my_web2" in lines
+    assert any(line.startswith("Plan: 1 to create, 1 to change on 3 hosts") for line in lines)
+    alone = text([begin(1), *plan(hosts[0], *named(hosts[0])), end()])
+    assert "  ~ change hostname:web1.example.com" in alone
+    assert "      +::1 web1.example.com web1" in alone
+    assert not [line for line in alone if "<host" in line]
+
+
+def test_a_text_with_the_placeholder_is_shown_as_it_is() -> None:
+    odd = change("file:/etc/x", {"content": "<host> and a\n"}, {})
+    assert "      +<host> and a" in text([begin(2), *plan("a", odd), *plan("b", odd), end()])
 
 
 def test_another_plan_is_shown_as_a_difference() -> None:
@@ -161,7 +191,8 @@ def test_another_plan_is_shown_as_a_difference() -> None:
         "      +\\ No newline at end of file",
         "  (not here: create file:/etc/long)",
     ]
-    assert lines[first + 7] == "db1 (Debian GNU/Linux 13): 1 change", "the impact is as on the others, too"
+    assert lines[first + 7].startswith("Plan: "), "the impact is as on the others, too"
+    assert "db1 (Debian GNU/Linux 13): 1 change" in lines[:first]
     summary = "Plan: 2 to create, 1 to change, 1 to remove on 5 hosts; docker restarts on 4, no container stops"
     assert summary in lines
 
@@ -204,6 +235,13 @@ def test_the_summary_says_what_stops(impacts: list[Impact], words: str) -> None:
     words = words.replace("docker is not restarted on any", "docker is not restarted")
     assert summary.startswith("Plan: 1 to remove on 2 hosts; ")
     assert summary.endswith(words)
+
+
+def test_the_summary_says_that_docker_starts() -> None:
+    calls = (Call("svc_settle", disturbs=("docker",)),)
+    started = Change("service:docker", Drift({"running": "yes"}, {"running": "no"}, ("running",)), calls)
+    lines = text([begin(1), *plan("a", started, impacts=()), end()])
+    assert "Plan: 1 to change on 1 host; docker starts on 1, no container stops" in lines
 
 
 def test_the_plan_comes_before_the_first_step_of_each_host() -> None:
@@ -366,7 +404,7 @@ def test_the_middle_is_cut(number: int) -> None:
     lines = [str(n) for n in range(number)]
     begin_, left, end_ = middle(lines, 6)
     assert len(begin_) + left + len(end_) == number
-    assert len(begin_) + bool(left) + len(end_) == min(number, 6)
+    assert len(begin_) + bool(left) + len(end_) == (number if number <= 8 else 6)
     assert [*begin_, *lines[len(begin_) : len(begin_) + left], *end_] == lines
 
 

@@ -50,8 +50,9 @@ def cells(text: str) -> int:
 
 
 def middle(lines: Sequence[str], most: int) -> tuple[Sequence[str], int, Sequence[str]]:
-    """The beginning of ``lines``, how many are left out, and the end; ``most`` lines are shown."""
-    if len(lines) <= most:
+    """The beginning of ``lines``, how many are left out, and the end: ``most`` lines with the one that says so. A few
+    more lines are not worth a cut."""
+    if len(lines) <= most + most // 3:
         return lines, 0, ()
     end = most // 3
     return lines[: most - end - 1], len(lines) - most + 1, lines[len(lines) - end :]

@@ -1,12 +1,13 @@
 """The plans of many hosts on one screen: hosts with the same changes are one block, the next block says how it differs
 from one before it, and a summary counts.
 
-A change is the same on two hosts when its words and its diff are. Only the changes make a block: hosts of different
-distributions share one.
+A change is the same on two hosts when its words and its diff are, with :data:`HOST` in place of the host's own name.
+Only the changes make a block: hosts of different distributions share one.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -15,10 +16,12 @@ from msgspec.structs import replace
 
 from provision.model import Impact
 from provision.report.layout import View, fold, middle
-from provision.report.names import compressed, count
+from provision.report.names import by_number, compressed, count, ordered
 from provision.report.shown import ShownChange, ShownPlan
 from provision.report.style import Style, plain
 
+#: What stands for a host's name, and for its first label, in a block of several hosts.
+HOST, LABEL = "<host>", "<host's first label>"
 SYMBOLS = {"create": "+", "change": "~", "remove": "-"}
 #: The lines that are shown of a diff, and the values of one change that differ between hosts.
 _LINES, _VARIANTS = 12, 4
@@ -65,7 +68,7 @@ class Plans:
     def add(self, plan: ShownPlan) -> None:
         if not plan.changes:
             return
-        key = replace(plan, host="")
+        key = _templated(plan)
         if key in self._shown:
             self._again.setdefault(self._shown[key], []).append(plan.host)
         else:
@@ -89,6 +92,42 @@ class Plans:
             yield from (style(part, "host") for part in fold(summary(waiting), width, 2))
 
 
+def _templated(plan: ShownPlan) -> ShownPlan:
+    """The plan with :data:`HOST` in place of its host's name: the same for equal hosts. A text that has the placeholder
+    itself stays as it is, so :func:`_named` restores every text."""
+    marks = {plan.host: HOST}
+    marks.setdefault(plan.host.partition(".")[0], LABEL)
+    names = "|".join(re.escape(name) for name in sorted(marks, key=len, reverse=True) if name)
+    pattern = re.compile(rf"(?<![\w-])(?:{names})(?![\w-])") if names else None
+
+    def marked(text: str) -> str:
+        if pattern is None or HOST in text or LABEL in text:
+            return text
+        return pattern.sub(lambda found: marks[found[0]], text)
+
+    def impacts(some: Iterable[Impact]) -> tuple[Impact, ...]:
+        return tuple(Impact(one.level, marked(one.subject), marked(one.reason)) for one in some)
+
+    changes = (
+        ShownChange(marked(one.resource), marked(one.summary), tuple(map(marked, one.diff))) for one in plan.changes
+    )
+    return replace(
+        plan,
+        host="",
+        changes=tuple(changes),
+        impacts=impacts(plan.impacts),
+        disturbed=tuple(map(marked, plan.disturbed)),
+        rollback_impacts=impacts(plan.rollback_impacts),
+    )
+
+
+def _named(text: str, hosts: Sequence[str]) -> str:
+    """The text with the name of the host, where it is about one."""
+    if len(hosts) != 1:
+        return text
+    return text.replace(LABEL, hosts[0].partition(".")[0]).replace(HOST, hosts[0])
+
+
 def plan_lines(
     plans: Sequence[tuple[ShownPlan, list[str]]], view: View, style: Style = plain, width: int | None = None
 ) -> Iterator[str]:
@@ -98,7 +137,7 @@ def plan_lines(
         summaries = tuple(change.summary for change in plan.changes)
         blocks.setdefault(summaries, _Block(summaries)).plans.append((plan, hosts))
     shown: list[_Block] = []
-    for block in sorted(blocks.values(), key=lambda one: -len(one.hosts)):
+    for block in sorted(blocks.values(), key=lambda one: (-len(one.hosts), by_number(ordered(one.hosts)[0]))):
         yield from _Lines(view, style, width).block(block, shown[:_BASES])
         shown.append(block)
 
@@ -161,7 +200,7 @@ class _Lines(Struct):
         if base is not None:
             for words in base.summaries:
                 if words not in block.summaries:
-                    yield from self._row(f"(not here: {words})", "dim", 2)
+                    yield from self._row(f"(not here: {_named(words, block.hosts)})", "dim", 2)
         known = set() if base is None else {line for plan, _ in base.plans for line in _effects(plan)}
         yield from self._effects(block, known)
 
@@ -182,10 +221,10 @@ class _Lines(Struct):
 
     def _change(self, block: _Block, place: int, change: ShownChange) -> Iterator[str]:
         verb = change.summary.partition(" ")[0]
-        yield from self._row(f"{SYMBOLS.get(verb, '~')} {change.summary}", verb, 2)
+        yield from self._row(f"{SYMBOLS.get(verb, '~')} {_named(change.summary, block.hosts)}", verb, 2)
         variants = block.split(lambda plan: plan.changes[place].diff)
         if len(variants) == 1:
-            yield from self._diff(change.diff)
+            yield from self._diff(change.diff, block.hosts, 6)
             return
         if not self.view.diff:
             return
@@ -199,10 +238,10 @@ class _Lines(Struct):
     def _variant(self, hosts: list[str], diff: Sequence[str]) -> Iterator[str]:
         names = compressed(hosts, _NAMES)
         if len(diff) == 1:
-            yield from self._row(f"{names}: {diff[0]}", "value", 6)
+            yield from self._row(f"{names}: {_named(diff[0], hosts)}", "value", 6)
             return
         yield from self._row(f"{names}:", "value", 6)
-        yield from diff_lines(diff, self.style, self.view, self.width, 8)
+        yield from self._diff(diff, hosts, 8)
 
     def _effects(self, block: _Block, known: set[str]) -> Iterator[str]:
         """What the changes do to services and containers, and on which of the hosts if not on all."""
@@ -214,10 +253,11 @@ class _Lines(Struct):
         for words, hosts in found.items():
             if words not in known:
                 where = "" if len(hosts) == number else f" (on {compressed(hosts, _NAMES)})"
-                yield from self._row(f"! {words}{where}", "disturb", 2)
+                yield from self._row(f"! {_named(words, hosts)}{where}", "disturb", 2)
 
-    def _diff(self, diff: Sequence[str]) -> Iterator[str]:
-        return diff_lines(diff, self.style, self.view, self.width)
+    def _diff(self, diff: Sequence[str], hosts: Sequence[str], indent: int) -> Iterator[str]:
+        named = [_named(line, hosts) for line in diff]
+        return diff_lines(named, self.style, self.view, self.width, indent)
 
     def _row(self, text: str, kind: str, indent: int) -> Iterator[str]:
         return _row(text, kind, self.style, self.width, indent)
@@ -248,6 +288,7 @@ def _impact(one: Impact) -> str:
     return f"{one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}"
 
 
+_UNIT = "docker"
 #: Kinds of resources whose impact is that of docker itself.
 _DOCKER = ("packages", "service", "bridge")
 
@@ -263,6 +304,9 @@ def _impact_words(plan: ShownPlan) -> Iterator[str]:
             yield "data of a volume is removed" if kind == "volume" else "containers stop"
         elif one.level == "reboot":
             yield "the host restarts"
+    # A stop, a restart and a reload of docker are impacts: what is left is its start.
+    if _UNIT in plan.disturbed and not any(one.subject.partition(":")[0] in _DOCKER for one in plan.impacts):
+        yield "docker starts"
 
 
 def summary(plans: Iterable[tuple[ShownPlan, list[str]]]) -> str:
