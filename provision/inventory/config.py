@@ -28,7 +28,7 @@ _EXTENSIONS = (
 _ALWAYS = (r"^\.", r"^host_vars$", r"^group_vars$", r"^vars_plugins$")
 #: Settings of a login: the variable that has the same meaning in an inventory -> where Ansible reads its default. An
 #: environment variable has precedence over the file (lib/ansible/config/base.yml, plugins/connection/ssh.py).
-_LOGIN = {
+_LOGIN: dict[str, tuple[str, *tuple[tuple[str, str], ...]]] = {
     "ansible_user": ("ANSIBLE_REMOTE_USER", ("defaults", "remote_user")),
     "ansible_port": ("ANSIBLE_REMOTE_PORT", ("defaults", "remote_port")),
     "ansible_private_key_file": ("ANSIBLE_PRIVATE_KEY_FILE", ("defaults", "private_key_file")),
