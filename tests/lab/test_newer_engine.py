@@ -7,15 +7,26 @@ tested on both.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.lab import images
+from tests.lab.any_engine import (
+    applied,
+    converges,
+    image,
+    loads_its_keys,
+    prunes,
+    pulls,
+    volume_goes_with_its_container,
+)
 from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
 from tests.lab.runs import leftovers
-from tests.lab.test_containers import follows_its_image
+from tests.lab.test_containers import follows_its_file, follows_its_image, heals_alone
+from tests.lab.test_registry import identity as identity  # a fixture of this file too
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +55,6 @@ def newest(shared: LabHost) -> Iterator[LabHost]:
     shared.sh("docker image prune -af; docker builder prune -af; docker volume prune -af")
 
 
-def applied(outcome: Outcome, how: str = "changed", hosts: int = 1) -> None:
-    assert outcome.counts == {how: hosts}, outcome.out[-6000:] + outcome.err
-
-
-def image(host: LabHost, tag: str, **more: Any) -> dict[str, Any]:
-    """An image that provision sends to the host, and its declaration."""
-    file = f"{tag.replace(':', '-').replace('/', '-')}.tar"
-    images.archive(host.folder / file, tag, **more)
-    return {tag: {"archive": file}}
-
-
 def refused(outcome: Outcome, *words: str) -> None:
     """The host is refused as unsuited, before anything is touched."""
     assert (outcome.code, outcome.counts) == (3, {"failed": 1}), outcome.out[-6000:]
@@ -69,6 +69,24 @@ def test_a_new_installation_is_in_the_desired_state(shared: LabHost) -> None:
     applied(shared.apply({"engine": declared}), "ok")
     assert shared.docker_info("ServerVersion") == declared["version"]
     assert "containerd" in shared.docker_info("DriverStatus"), "a new installation has containerd's image store"
+
+
+def test_every_suite_and_live_restore(newest: LabHost) -> None:
+    host = newest
+    spec = {
+        "engine": newer_engine(**{"live-restore": True}),
+        "images": image(host, "app:1"),
+        "containers": {"web": {"image": "app:1", "stop_timeout": 0}},
+    }
+    applied(host.apply(spec))
+    started = host.sh("docker inspect --format '{{.State.Pid}}' web")
+    checked = host.provision("verify", "--disruptive")
+    assert checked.failed == set(), checked.out[-4000:]
+    assert len(checked.all("check.done")) > 30
+    assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
+    # A restart by key keeps it as well.
+    applied(host.apply({**spec, "engine": newer_engine(**{"live-restore": True, "log-level": "warn"})}))
+    assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
 
 
 def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> None:
@@ -222,15 +240,29 @@ def test_nftables(newest: LabHost) -> None:
     host.sh("iptables -P FORWARD DROP")
 
 
-def test_an_image_without_a_name_is_pruned(newest: LabHost) -> None:
-    host = newest
-    applied(host.apply({"engine": newer_engine(), "prune": {"after": "0s"}}, "--no-lint"))
-    for number in ("one", "two"):
-        images.archive(host.folder / "app.tar", "app:1", {"is": number.encode()})
-        host.apply({"engine": newer_engine(), "prune": {"after": "0s"}, "images": {"app:1": {"archive": "app.tar"}}})
-    assert len(host.sh("docker image ls -aq").split()) == 2
-    host.sh("systemctl start provision-prune.service")
-    assert host.sh("docker image ls -a --format '{{.Repository}}:{{.Tag}}'") == "app:1"
+def test_old_images_are_pruned(newest: LabHost) -> None:
+    """The client of this engine shows images without a name only on request."""
+    prunes(newest, newer_engine())
+
+
+def test_images_by_tag_and_digest(newest: LabHost) -> None:
+    pulls(newest, newer_engine())
+
+
+def test_a_compose_project(newest: LabHost) -> None:
+    follows_its_file(newest, {**newer_engine(), "plugins": ["compose"]})
+
+
+def test_what_is_done_by_hand_is_healed_alone(newest: LabHost) -> None:
+    heals_alone(newest, newer_engine())
+
+
+def test_reload_or_restart_by_key(newest: LabHost) -> None:
+    loads_its_keys(newest, newer_engine())
+
+
+def test_reload_or_restart_by_key_of_an_older_engine(docker_host: LabHost) -> None:
+    loads_its_keys(docker_host, engine())
 
 
 def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
@@ -257,67 +289,6 @@ def test_the_doctor_knows_where_this_engine_keeps_its_layers(newest: LabHost) ->
         event["subject"]: event["level"] for event in host.provision("doctor", spec={"engine": root}).all("verdict")
     }
     assert levels["space /srv/docker"] == "warning"
-
-
-#: Fields that docker shows in another form than they are declared. Each once made provision roll back, because the
-#: container never equalled its declaration.
-AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
-    "privileged": {"privileged": True},
-    "addresses": {
-        "ports": ["0.0.0.0:8081:80", "[::1]:8082:80", "[0:0::1]:8083:81", "8084:080"],
-        "command": ["httpd", "-f", "-p", "80", "-h", "/"],
-    },
-    "tmpfs": {"tmpfs": ["/t:size=1m,mode=1777", "/run"]},
-    "logs": {"log": {"driver": "json-file", "options": {"max-size": "5m"}}},
-    "other-logs": {"log": {"driver": "local", "options": {"max-size": "5m"}}},
-}
-
-
-def converges(host: LabHost, declared: dict[str, Any]) -> None:
-    """A field that docker adds to, merges or writes in another form counts as declared."""
-    options = {"max-size": "10m", "max-file": "3", "cache-max-file": "2"}
-    known = image(host, "app:1")
-    named = {name: {"image": "app:1", "stop_timeout": 0, **one} for name, one in AS_DOCKER_SHOWS_IT.items()}
-    spec = {
-        "engine": {**declared, "daemon": {**declared["daemon"], "log-opts": options}},
-        "images": known,
-        "containers": named,
-    }
-    applied(host.apply(spec, "--no-lint"))
-    applied(host.apply(None, "--no-lint"), "ok")
-    assert host.sh("docker inspect --format '{{json .HostConfig.LogConfig.Config}}' logs") == (
-        '{"cache-max-file":"2","max-file":"3","max-size":"5m"}'
-    )
-    checked = host.provision("verify", "--suite", "containers")
-    assert checked.failed == set(), checked.out[-4000:]
-    # If no play of this run has the engine, provision does not know what docker adds.
-    host.playbook({"name": "Others", "spec": {"images": known, "containers": named}})
-    applied(host.apply(None, "--no-lint"), "ok")
-
-
-def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> None:
-    known = image(host, "app:1")
-    web = {"image": "app:1", "volumes": ["data:/data"], "stop_timeout": 0}
-    spec = {"engine": declared, "images": known, "volumes": {"data": {}}, "containers": {"web": web}}
-    applied(host.apply(spec, "--no-lint"))
-    host.sh("docker exec web sh -c 'echo kept >/data/file'")
-    gone = {"volumes": {"data": {"absent": True}}, "containers": {"web": {"absent": True}}}
-    # A later failure restores both, with their content.
-    failing = {"net": {"image": "app:1", "networks": ["nosuch"], "stop_timeout": 0}}
-    failed = host.apply(
-        {**spec, "volumes": gone["volumes"], "containers": {**gone["containers"], **failing}}, "--no-lint"
-    )
-    assert failed.done["status"] == "rolled_back", failed.out[-4000:]
-    assert host.sh("docker exec web cat /data/file") == "kept"
-    applied(host.apply({**spec, **gone}, "--no-lint"))
-    assert host.sh("docker ps -aq; docker volume ls -q") == ""
-    applied(host.apply(None, "--no-lint"), "ok")
-    # A volume that another container uses is not removed.
-    host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
-    failed = host.apply(None, "--no-lint")
-    assert "in use by the container theirs" in failed.done["error"]["detail"]
-    assert host.sh("docker volume ls -q") == "data"
-    host.sh("docker rm -f theirs; docker volume rm data")
 
 
 def test_fields_that_docker_shows_otherwise(newest: LabHost) -> None:
@@ -387,3 +358,38 @@ def test_an_upgrade_that_costs_a_container_is_not_called_well(docker_host: LabHo
     host.sh("mkdir /srv/data; docker start web")
     docker_answers(host)
     applied(host.apply(None, "--no-lint"))
+
+
+def test_an_upgrade_keeps_what_runs(docker_host: LabHost) -> None:
+    """From the engine before to the newest and back, with containers of provision, of compose and of an operator."""
+    host = docker_host
+    declared = {**newer_engine(**{"live-restore": True}), "plugins": ["compose"]}
+    older = {**declared, "version": "28.5.2"}
+    shop = {"content": json.dumps({"services": {"one": {"image": "app:1", "stop_grace_period": "0s"}}})}
+    web = {"image": "app:1", "volumes": ["data:/data"], "ports": ["8080:80"], "stop_timeout": 0}
+    spec = {
+        "images": image(host, "app:1"),
+        "volumes": {"data": {}},
+        "networks": {"back": {}},
+        "containers": {"web": web, "worker": {"image": "app:1", "networks": ["back"], "stop_timeout": 0}},
+        "compose": {"shop": shop},
+        "prune": {"after": "1h"},
+    }
+    applied(host.apply({**spec, "engine": older}, "--no-lint"))
+    host.sh("docker run -d --name theirs --restart always app:1; docker exec web sh -c 'echo kept >/data/file'")
+    ask = "docker ps -q | xargs docker inspect --format '{{.Name}} {{.State.Pid}}' | sort"
+    before = host.sh(ask)
+    assert len(before.splitlines()) == 4
+    applied(host.apply({**spec, "engine": declared}, "--no-lint"))
+    assert host.docker_info("ServerVersion") == declared["version"]
+    assert host.docker_info("Driver") == "overlay2", "an upgraded host keeps its images"
+    assert host.sh(ask) == before
+    applied(host.apply(None, "--no-lint"), "ok")
+    checked = host.provision("verify", "--disruptive")
+    assert checked.failed == set(), checked.out[-4000:]
+    assert host.sh(ask) == before
+    applied(host.rollback(host.provision("runs", "--on-hosts").all("run")[-1]["run"]))
+    assert host.docker_info("ServerVersion").startswith("28.5.2")
+    assert host.sh(ask) == before
+    assert host.sh("docker exec web cat /data/file") == "kept"
+    applied(host.apply({**spec, "engine": older}, "--no-lint"), "ok")
