@@ -201,9 +201,9 @@ def loads_its_keys(host: LabHost, declared: dict[str, Any]) -> None:
     assert {key for key, value in AT_START.items() if report.get(key, False) == value} == set()
     assert change(**live, **AT_START) == "restart"
     assert host.dockerd_pid() != pid
+    applied(host.apply(None, "--no-lint"), "ok")
     report = reload(host, {**declared["daemon"], **live, **AT_START})
     assert {key: report.get(key, False) for key in AT_START} == AT_START  # false is left out
-    applied(host.apply(None, "--no-lint"), "ok")
 
 
 def prunes(host: LabHost, declared: dict[str, Any]) -> None:
