@@ -114,11 +114,11 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     assert host.sh("docker ps -aq; docker volume ls -q") == ""
     applied(host.apply(None, "--no-lint"), "ok")
     # A volume that another container uses is not removed.
-    host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
+    host.sh("docker volume create data; docker run -d --name other -v data:/data app:1")
     failed = host.apply(None, "--no-lint")
-    assert "in use by the container theirs" in failed.done["error"]["detail"]
+    assert "in use by the container other" in failed.done["error"]["detail"]
     assert host.sh("docker volume ls -q") == "data"
-    host.sh("docker rm -f theirs; docker volume rm data")
+    host.sh("docker rm -f other; docker volume rm data")
 
 
 #: Keys that dockerd reloads on SIGHUP, each with a value that is not the default.
@@ -215,7 +215,7 @@ def prunes(host: LabHost, declared: dict[str, Any]) -> None:
         return {"engine": declared, "prune": {"after": time}, "images": known, "containers": app, **more}
 
     applied(host.apply(after("1h"), "--no-lint"))
-    host.sh("docker tag used:1 stopped:1; docker run -d --name theirs used:1; docker stop -t 0 theirs")
+    host.sh("docker tag used:1 stopped:1; docker run -d --name other used:1; docker stop -t 0 other")
     host.sh("docker export app | docker import - old:1")
     # An image that lost its name to a newer one.
     host.sh("docker export app | docker import --message one - app:1")
