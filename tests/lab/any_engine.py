@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from provision.dockerd.daemon_keys import keys, version
+from provision.dockerd.key_effects import key_effects
 from provision.lab import cgroups
 from provision.spec.containers import Container
 from tests.lab import images
@@ -199,6 +200,7 @@ def loads_its_keys(host: LabHost, declared: dict[str, Any]) -> None:
     # dockerd keeps what it has read at its start, when an operator sends the signal with other values in the file.
     report = reload(host, {**declared["daemon"], **live, **AT_START})
     assert {key for key, value in AT_START.items() if report.get(key, False) == value} == set()
+    assert set(key_effects(declared["daemon"], {**declared["daemon"], **AT_START}, engine).values()) == {"restart"}
     assert change(**live, **AT_START) == "restart"
     assert host.dockerd_pid() != pid
     applied(host.apply(None, "--no-lint"), "ok")

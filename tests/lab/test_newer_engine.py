@@ -100,9 +100,10 @@ def test_a_switch_of_the_store_that_would_hide_images_is_refused(newest: LabHost
         ({"storage-driver": "vfs"}, "to the storage driver vfs"),
         ({"features": {"containerd-snapshotter": False}}, "features null"),
         ({"userns-remap": "default"}, 'userns-remap null -> "default"'),
-        ({"data-root": "/srv/docker"}, 'data-root null -> "/srv/docker"'),
     ):
         refused(host.apply({**spec, "engine": newer_engine(**daemon)}, "--no-lint"), *held, why)
+    moved = newer_engine(**{"data-root": "/srv/docker"})
+    refused(host.apply({**spec, "engine": moved}, "--no-lint"), held[1])
     older = {**newer_engine(), "version": "28.5"}
     refused(host.apply({**spec, "engine": older}, "--no-lint"), *held, "engine 29.7 -> 28.5")
     assert host.sh("docker ps -q; docker image ls -q; sha256sum /etc/docker/daemon.json") == before
