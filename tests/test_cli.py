@@ -77,7 +77,7 @@ def test_apply_without_a_terminal_needs_yes(project: Project) -> None:
         (["-e", "x=«secret:db:0a1b2c3d»"], "--extra-vars: a value must not hold a secret's token"),
         (["-e", "{x: «secret:db:0a1b2c3d»}"], "--extra-vars:1: x: text must not hold a secret's token"),
         (["-e", "@nope.yml"], "nope.yml:1: can't be read"),
-        (["--private-key", "nope"], "nope:1: ansible_ssh_private_key_file: nope is no private key"),
+        (["--private-key", "nope"], "--private-key:1: ansible_private_key_file: key file nope "),
     ],
 )
 def test_bad_arguments_touch_nothing(project: Project, words: list[str], message: str) -> None:
