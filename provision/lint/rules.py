@@ -133,6 +133,7 @@ _ALL = (
         "error",
         "bip is an address with its network's length (no mask with dots), fixed-cidr a network, an address "
         "pool a base and a size; docker0 needs an IPv4 network, so a list of IPv6 pools alone is not enough. "
+        "A bip of /31 leaves one address, for one container, from 23.0 on, and none before. "
         "`dockerd --validate` lets most of it pass, and the daemon fails when it makes its bridge.",
         "Write address and length.",
         '{"bip": "10.200.0.1"}',
