@@ -13,7 +13,7 @@ from provision.catalog import Options, compile_catalog
 from provision.distros import custom, examples
 from provision.errors import Note, UsageError
 from provision.inventory import Inventory, vault
-from provision.inventory.login import Logins
+from provision.inventory.login import Logins as Logins
 from provision.inventory.sources import Given, Reading
 from provision.project.dependencies import dependencies
 from provision.project.host_config import Context, HostConfig, context, declare

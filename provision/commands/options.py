@@ -123,6 +123,19 @@ def reporting(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def showing(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that select how much of a plan is shown to people; ``--json`` has all of it."""
+    parser.add_argument(
+        "--diff",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show the differences of files and values (default: yes, long ones cut in the middle)",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, every variant, all lines of an error"
+    )
+
+
 def clustering(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",

@@ -28,26 +28,27 @@ _EXTENSIONS = (
 _ALWAYS = (r"^\.", r"^host_vars$", r"^group_vars$", r"^vars_plugins$")
 #: Settings of a login: the variable that has the same meaning in an inventory -> where Ansible reads its default. An
 #: environment variable has precedence over the file (lib/ansible/config/base.yml, plugins/connection/ssh.py).
-_LOGIN: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
-    "ansible_user": ("ANSIBLE_REMOTE_USER", (("defaults", "remote_user"),)),
-    "ansible_port": ("ANSIBLE_REMOTE_PORT", (("defaults", "remote_port"),)),
-    "ansible_private_key_file": ("ANSIBLE_PRIVATE_KEY_FILE", (("defaults", "private_key_file"),)),
-    "ansible_connection": ("ANSIBLE_TRANSPORT", (("defaults", "transport"),)),
-    "ansible_ssh_args": ("ANSIBLE_SSH_ARGS", (("ssh_connection", "ssh_args"),)),
-    "ansible_ssh_common_args": ("ANSIBLE_SSH_COMMON_ARGS", (("ssh_connection", "ssh_common_args"),)),
-    "ansible_ssh_extra_args": ("ANSIBLE_SSH_EXTRA_ARGS", (("ssh_connection", "ssh_extra_args"),)),
-    "ansible_ssh_executable": ("ANSIBLE_SSH_EXECUTABLE", (("ssh_connection", "ssh_executable"),)),
-    "ansible_ssh_pkcs11_provider": ("ANSIBLE_PKCS11_PROVIDER", (("ssh_connection", "pkcs11_provider"),)),
+_LOGIN: dict[str, tuple[str, *tuple[tuple[str, str], ...]]] = {
+    "ansible_user": ("ANSIBLE_REMOTE_USER", ("defaults", "remote_user")),
+    "ansible_port": ("ANSIBLE_REMOTE_PORT", ("defaults", "remote_port")),
+    "ansible_private_key_file": ("ANSIBLE_PRIVATE_KEY_FILE", ("defaults", "private_key_file")),
+    "ansible_connection": ("ANSIBLE_TRANSPORT", ("defaults", "transport")),
+    "ansible_ssh_args": ("ANSIBLE_SSH_ARGS", ("ssh_connection", "ssh_args")),
+    "ansible_ssh_common_args": ("ANSIBLE_SSH_COMMON_ARGS", ("ssh_connection", "ssh_common_args")),
+    "ansible_ssh_extra_args": ("ANSIBLE_SSH_EXTRA_ARGS", ("ssh_connection", "ssh_extra_args")),
+    "ansible_ssh_executable": ("ANSIBLE_SSH_EXECUTABLE", ("ssh_connection", "ssh_executable")),
+    "ansible_ssh_pkcs11_provider": ("ANSIBLE_PKCS11_PROVIDER", ("ssh_connection", "pkcs11_provider")),
     "ansible_host_key_checking": (
         "ANSIBLE_HOST_KEY_CHECKING",
-        (("ssh_connection", "host_key_checking"), ("defaults", "host_key_checking")),
+        ("ssh_connection", "host_key_checking"),
+        ("defaults", "host_key_checking"),
     ),
-    "ansible_ssh_host_key_checking": ("ANSIBLE_SSH_HOST_KEY_CHECKING", ()),
-    "ansible_become": ("ANSIBLE_BECOME", (("privilege_escalation", "become"),)),
-    "ansible_become_method": ("ANSIBLE_BECOME_METHOD", (("privilege_escalation", "become_method"),)),
-    "ansible_become_user": ("ANSIBLE_BECOME_USER", (("privilege_escalation", "become_user"),)),
-    "ansible_become_exe": ("ANSIBLE_BECOME_EXE", (("privilege_escalation", "become_exe"),)),
-    "ansible_become_flags": ("ANSIBLE_BECOME_FLAGS", (("privilege_escalation", "become_flags"),)),
+    "ansible_ssh_host_key_checking": ("ANSIBLE_SSH_HOST_KEY_CHECKING",),
+    "ansible_become": ("ANSIBLE_BECOME", ("privilege_escalation", "become")),
+    "ansible_become_method": ("ANSIBLE_BECOME_METHOD", ("privilege_escalation", "become_method")),
+    "ansible_become_user": ("ANSIBLE_BECOME_USER", ("privilege_escalation", "become_user")),
+    "ansible_become_exe": ("ANSIBLE_BECOME_EXE", ("privilege_escalation", "become_exe")),
+    "ansible_become_flags": ("ANSIBLE_BECOME_FLAGS", ("privilege_escalation", "become_flags")),
 }
 #: Settings that Ansible follows and provision does not: (section, key) -> the value that has the same effect as no
 #: value.
@@ -113,7 +114,7 @@ class Config(Struct, frozen=True):
     def login(self) -> Map:
         """The settings of a login, by the names of the variables that have precedence over them."""
         found = Map()
-        for name, (variable, keys) in _LOGIN.items():
+        for name, (variable, *keys) in _LOGIN.items():
             if (setting := self.get(variable, *keys)) is None:
                 continue
             found[name] = setting[0]
