@@ -21,8 +21,6 @@ from provision.project.playbook import load_playbook
 from provision.secrets import secret
 from provision.text.yamlfile import Map
 
-__all__ = ["Loaded", "Logins", "check", "load"]
-
 
 class Loaded(Struct, frozen=True):
     """What :func:`load` returns: each host's configuration, and the context that the hosts share."""

@@ -204,6 +204,8 @@ class Process(Line):
             options |= {"ControlMaster": "no", "ControlPath": "none"}
         if login.known_hosts is not None:
             options |= {"UserKnownHostsFile": _quoted(login.known_hosts), "GlobalKnownHostsFile": "none"}
+            if "knownhostscommand" in found.values:  # OpenSSH 8.4 or later
+                options["KnownHostsCommand"] = "none"
         if login.key_file is not None:
             options |= {"IdentityFile": _quoted(login.key_file), "IdentitiesOnly": "yes"}
         return options
