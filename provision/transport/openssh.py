@@ -34,7 +34,8 @@ from provision.transport.target import Target
 #: ssh's message -> the failure of the host. The first match counts.
 _SAYS = (
     (
-        r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
+        r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke"
+        r"|KnownHostsCommand failed",
         "host_key",
     ),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
