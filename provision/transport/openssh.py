@@ -34,10 +34,10 @@ from provision.transport.target import Target
 #: ssh's message -> the failure of the host. The first match counts.
 _SAYS = (
     (
-        r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke"
-        r"|KnownHostsCommand failed",
+        r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
         "host_key",
     ),
+    (r"KnownHostsCommand failed", "host_key"),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
     # From a ProxyCommand or a jump host, which has no address for ssh: another attempt would not help.
     (r"UNKNOWN port 65535", "unreachable"),
