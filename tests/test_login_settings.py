@@ -107,6 +107,12 @@ def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
+def test_a_project_is_linted_without_the_key_of_ansible_cfg(project: Project) -> None:
+    project.write("ansible.cfg", "[defaults]\nprivate_key_file = none\n")
+    known = Inventory("inventory", reading=Reading(programs=False))
+    assert known.host("web1").login.key_file == project.folder / "none"
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [
