@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,11 @@ from provision.inventory import Inventory
 from provision.inventory.login import Logins
 from provision.inventory.sources import Reading
 from provision.model import Login
+from provision.transport import ssh_config
+from provision.transport.target import question
 from tests.conftest import Project
+
+ANSIBLE = Path(sys.executable).parent / "ansible"
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +105,12 @@ def test_an_unsupported_setting_is_refused_with_its_line(project: Project, text:
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
+def test_a_project_is_linted_without_the_key_of_ansible_cfg(project: Project) -> None:
+    project.write("ansible.cfg", "[defaults]\nprivate_key_file = none\n")
+    known = Inventory("inventory", reading=Reading(programs=False))
+    assert known.host("web1").login.key_file == project.folder / "none"
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [
@@ -168,3 +182,43 @@ def test_a_key_of_the_command_line_is_relative_to_the_working_directory(project:
     assert found.key_file == Path("id")
     with pytest.raises(SpecError, match="--private-key"):
         login(project, logins=Logins(key_file=Path("none")))
+
+
+#: What both programs are told: variables of the host, words of the command line, the environment.
+SAME = {
+    "settings alone": ("", [], {}),
+    "environment": ("", [], {"ANSIBLE_REMOTE_USER": "environment", "ANSIBLE_SSH_ARGS": "-o Port=2203"}),
+    "command line": ("", ["-u", "word"], {"ANSIBLE_REMOTE_USER": "environment"}),
+    "variables": (
+        "ansible_ssh_user: variable, ansible_port: 2201, ansible_ssh_common_args: '-J other'",
+        ["-u", "word"],
+        {},
+    ),
+    "arguments": ("ansible_ssh_args: '-o User=early', ansible_ssh_extra_args: '-o ProxyJump=late'", [], {}),
+}
+
+
+@pytest.mark.skipif(not ANSIBLE.exists() or shutil.which("ssh") is None, reason="there is no Ansible or no ssh here")
+@pytest.mark.parametrize("name", SAME)
+def test_the_login_is_the_one_of_ansible(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The command line of Ansible's ssh, resolved by ssh, and provision's question to ssh."""
+    variables, words, environment = SAME[name]
+    project.write("ansible.cfg", CONFIG.replace(" -o StrictHostKeyChecking=no", ""))
+    project.write("keys/id", "key")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    found = login(project, variables, Logins(user="word" if words else None))
+    project.write("ssh", f'#!/bin/sh\nprintf "%s\\n" "$@" >{project.folder}/said\nexit 255\n').chmod(0o755)
+    argv = [str(ANSIBLE), "-i", "inventory/hosts.yml", "all", "-m", "raw", "-a", "true", *words]
+    more = {"ANSIBLE_SSH_EXECUTABLE": str(project.folder / "ssh"), "ANSIBLE_BECOME": "False"}
+    subprocess.run(argv, env={**os.environ, **more}, capture_output=True, check=False)
+    said = (project.folder / "said").read_text().split("web1\n")[0].splitlines()
+    theirs, ours = (resolved([*one, "web1"]) for one in (said, question(found).words))
+    for option in ("user", "port", "proxyjump", "addressfamily", "controlmaster"):
+        assert ours.get(option) == theirs.get(option), option
+    assert theirs["identityfile"] == (str(found.key_file and found.key_file.absolute()),)
+
+
+def resolved(words: list[str]) -> dict[str, tuple[str, ...]]:
+    done = subprocess.run(["ssh", "-G", "-F", "none", *words], capture_output=True, text=True, check=True)
+    return ssh_config.parsed(done.stdout)

@@ -15,7 +15,8 @@ from provision.model import Login
 from provision.transport import options, ssh_config
 from provision.transport.client import Algorithms, offered
 from provision.transport.ssh_config import Question, Resolver
-from provision.transport.target import expand, question, target
+from provision.transport.target import question, target
+from provision.transport.tokens import expand
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
 

@@ -107,8 +107,9 @@ def resolved(inventory: Given | None) -> tuple[str, ...]:
 
 
 def digest(inventory: Given | None, playbook: Path) -> str:
-    """A hash of every file that a run may read: the playbook's folder, and the inventory."""
-    found = hashlib.sha256()
+    """A hash of every file that a run may read (the playbook's folder, and the inventory), and of Ansible's settings of
+    a login."""
+    found = hashlib.sha256(repr(sorted(config.read().login().items())).encode())
     folder = playbook.resolve().parent
     for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())

@@ -37,6 +37,7 @@ _SAYS = (
         r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
         "host_key",
     ),
+    (r"KnownHostsCommand failed", "host_key"),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
     # From a ProxyCommand or a jump host, which has no address for ssh: another attempt would not help.
     (r"UNKNOWN port 65535", "unreachable"),
@@ -204,6 +205,8 @@ class Process(Line):
             options |= {"ControlMaster": "no", "ControlPath": "none"}
         if login.known_hosts is not None:
             options |= {"UserKnownHostsFile": _quoted(login.known_hosts), "GlobalKnownHostsFile": "none"}
+            if "knownhostscommand" in found.values:  # OpenSSH 8.4 or later
+                options["KnownHostsCommand"] = "none"
         if login.key_file is not None:
             options |= {"IdentityFile": _quoted(login.key_file), "IdentitiesOnly": "yes"}
         return options

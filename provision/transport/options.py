@@ -34,6 +34,7 @@ HONOURED = frozenset(
         "identityfile",
         "kbdinteractiveauthentication",
         "kexalgorithms",
+        "knownhostscommand",
         "macs",
         "passwordauthentication",
         "preferredauthentications",
@@ -134,7 +135,6 @@ OPENSSH = "set provision_transport: openssh for this host"
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "bindinterface": (("none",), f"use BindAddress, or {OPENSSH}"),
     "checkhostip": (("no",), OPENSSH),
-    "knownhostscommand": (("none",), OPENSSH),
     "proxyusefdpass": (("no",), OPENSSH),
     "tunnel": (("false", "no"), "set Tunnel no"),
     "sessiontype": (("default",), "set SessionType default"),
@@ -202,7 +202,6 @@ SPELLED = {
         "AddressFamily",
         "BindInterface",
         "CheckHostIP",
-        "KnownHostsCommand",
         "ProxyUseFdpass",
         "Tunnel",
         "SessionType",

@@ -28,7 +28,8 @@ from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect
 from provision.transport.ssh_config import Resolver
-from provision.transport.target import Target, expand, question, target
+from provision.transport.target import Target, question, target
+from provision.transport.tokens import expand
 from provision.transport.tunnel import Tunnel
 
 __all__ = ["Connecting", "HostError", "Transport", "cut"]
