@@ -297,6 +297,13 @@ def host(new_host: NewHost) -> LabHost:
     return new_host()
 
 
+@pytest.fixture(params=["ssh", "openssh"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs over both transports: provision_transport of every host that it boots."""
+    monkeypatch.setattr(LabHost, "transport", request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Docker host that provision has set up. Tests that begin with one copy its files."""
@@ -330,11 +337,11 @@ def docker_fleet(
     names: list[str] = []
 
     def boot(count: int) -> list[LabHost]:
-        mine = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
-        names.extend(mine)
+        new = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
+        names.extend(new)
         own(lab)
-        records = {record.name: record for record in lab.up(dict.fromkeys(mine, "trixie"), like=docker_model)}
-        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in mine]
+        records = {record.name: record for record in lab.up(dict.fromkeys(new, "trixie"), like=docker_model)}
+        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in new]
         for host in hosts:
             docker_answers(host)
         return hosts
