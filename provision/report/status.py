@@ -110,7 +110,8 @@ class Status:
         part = (self._done + steps) / max(1, self._total)
         if part < _KNOWN or elapsed < _AFTER or self._done >= self._total:
             return words
-        return f"{words}, about {duration(elapsed * (1 - part) / part)} left"
+        rest = elapsed * (1 - part) / part
+        return f"{words}, about {duration(rest)} left" if rest >= 1 else words
 
     def _row(self, host: str) -> _Row:
         return self._rows.setdefault(host, _Row(self._clock()))
