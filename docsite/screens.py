@@ -27,7 +27,7 @@ WIDTH = 92
 
 #: The file that the screen goes to, the words of the command, and what the screen is cut to (lines; None: all).
 SCREENS: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
-    ("plan", ("plan", "-l", "docs01"), 58),
+    ("plan", ("plan",), 60),
     ("apply", ("apply", "--yes"), -12),
     ("again", ("apply", "--yes"), None),
     ("verify", ("verify", "--suite", "daemon"), None),
@@ -146,7 +146,8 @@ def cut(lines: list[str], most: int | None) -> list[str]:
 
 def project(folder: Path) -> None:
     """What `provision init` writes, and the reference setup's broken daemon.json."""
-    if run(("init", str(folder)), folder.parent)[-1:] == []:
+    answers = ("--hosts", "", "--user", "root", "--engine", "docker", "--mirror", "docker", "--live-restore")
+    if run(("init", str(folder), *answers), folder.parent)[-1:] == []:
         raise SystemExit("provision init wrote nothing")
     shutil.copy(ROOT / "tests/data/reference_daemon.json", folder / "daemon.json")
 

@@ -168,6 +168,8 @@ _SHARED = {
     "authorities",
     "clustering",
     "completion",
+    "dialog",
+    "mirror_speed",
     "options",
     "proving",
     "reporters",

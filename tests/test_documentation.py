@@ -182,7 +182,7 @@ def test_the_reference_pages_are_up_to_date() -> None:
 
 
 #: Events that other code emits under these names: a job's frames become events of the same name (job.py).
-_FRAMES = {"step.begin", "step.done", "note"}
+_FRAMES = {"step.begin", "step.done", "note", "progress"}
 
 
 def test_every_event_is_described() -> None:

@@ -273,6 +273,16 @@ def test_json_has_a_plan_for_each_host() -> None:
     ]
 
 
+def test_progress_is_for_a_terminal_alone() -> None:
+    events = [begin(1, "apply"), Event("progress", "web1", {"text": "downloading, 40 %"})]
+    assert text(events) == []
+    out = io.StringIO()
+    report = JsonLines(out)
+    for event in events:
+        report(shown(event))
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["run.begin"]
+
+
 def test_a_failed_host_has_a_separate_row() -> None:
     events = fleet(20, FORWARD)[:-1]
     for n in (3, 9):
@@ -344,6 +354,10 @@ def test_the_status_lists_a_few_hosts() -> None:
     assert lines[0] == "web1  [2/4] install x: waiting for the package manager's lock  12 s"
     assert lines[1].split("  ")[:2] == ["web2", "reading the state"]
     assert lines[-1].endswith("0/2 hosts, 12 s, about 84 s left")
+    found(shown(Event("progress", "web1", {"text": "downloading, 40 %"})))
+    (line,) = (line for line in drawn(found) if line.startswith("web1  [2/4] install x: waiting "))
+    assert line.endswith("\u2026  downloading, 40 %  12 s")
+    assert cells(line) <= 80
     found(shown(step("web1", 3, "restart docker")))
     assert drawn(found)[0].startswith("web1  [3/4] restart docker ")
 

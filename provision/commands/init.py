@@ -1,38 +1,249 @@
-"""Write a project to start from: an inventory, a playbook, and a Molecule scenario that tests it."""
+"""Write a project to start from: an inventory, a playbook, and a Molecule scenario that tests it. At a terminal, ask
+for the hosts and the main settings, and connect once to check the hosts."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from provision.visible import say
+from provision.commands import dialog
+from provision.visible import line, say, show
 
-_FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
-_KINDS = (".yml", ".py")
+if TYPE_CHECKING:
+    from provision.project.starter import Answers, Entry
+
+T = TypeVar("T")
+
+_SOURCES = ("docker", "distribution")
+_MEASURE = "measure"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
+    parser.add_argument(
+        "--hosts",
+        metavar="HOSTS",
+        help="aliases of ssh or names, with commas: web1,web[02:20],db1=192.0.2.21 (default: examples to replace)",
+    )
+    parser.add_argument(
+        "-u", "--user", help="account to log in as; one that is not root uses sudo (default: as ssh chooses)"
+    )
+    parser.add_argument(
+        "--mirror",
+        metavar="MIRROR",
+        help="where Docker's packages come from: a URL, a known mirror (docker, aliyun, azure-china, huawei, tencent,"
+        " tuna, ustc), or measure: ask each of these once, and take the fastest (default: docker)",
+    )
+    parser.add_argument(
+        "--engine", choices=_SOURCES, help="Docker's own packages, or the distribution's (default: docker)"
+    )
+    parser.add_argument(
+        "--live-restore",
+        action=argparse.BooleanOptionalAction,
+        help="keep containers running while dockerd restarts (default: yes)",
+    )
+    parser.add_argument(
+        "--check",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="connect to the given hosts once, as doctor does (default: yes)",
+    )
+    parser.add_argument(
+        "--accept-new",
+        action="store_true",
+        help="in that check, store the key of a host that known_hosts does not have yet",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
-    from provision.text.render import shipped
+    from provision.project import starter
 
-    found = [path for name in _FOLDERS for path in sorted(shipped(name).rglob("*")) if path.is_file()]
-    files = {path.relative_to(shipped("inventory").parent): path for path in found if path.suffix in _KINDS}
-    present = [name for name in files if (args.folder / name).exists()]
-    if present:
-        raise UsageError(f"{args.folder / present[0]} is already there; init overwrites nothing")
-    for name, path in files.items():
+    _may_write(args.folder, starter.files(starter.Answers()))
+    given = _given(args)
+    answers = _asked(args, given) if dialog.at_terminal() else _defaults(given)
+    files = starter.files(answers)
+    _may_write(args.folder, files)
+    for name, content in files.items():
         target = args.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
+        try:
+            with open(target, "xb") as file:
+                file.write(content)
+        except FileExistsError:
+            raise UsageError(f"{target} is already there; init overwrites nothing") from None
         say(str(target), sys.stdout)
-    say("Put your hosts into inventory/hosts.yml, then: provision plan", sys.stdout)
+    status = _check(args) if answers.entries and args.check else 0
+    _next(args.folder, answers, status)
+    return status
+
+
+def _may_write(folder: Path, files: dict[Path, bytes]) -> None:
+    """Raises ``UsageError`` before anything is asked or written."""
+    from provision.errors import UsageError
+
+    for name in files:
+        if (folder / name).is_symlink() or (folder / name).exists():
+            raise UsageError(f"{folder / name} is already there; init overwrites nothing")
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The answers that the command line has. Raises ``UsageError`` for one that is wrong."""
+    from provision.project import starter
+
+    found: dict[str, Any] = {}
+    if args.hosts is not None:
+        found["entries"] = _parsed("--hosts", args.hosts, starter.entries)
+    if args.user is not None:
+        found["user"] = _parsed("--user", args.user, starter.user)
+    if args.engine is not None:
+        found["source"] = args.engine
+    if args.mirror is not None:
+        measure = args.mirror == _MEASURE
+        found["mirror"] = _fastest() if measure else _parsed("--mirror", args.mirror, starter.mirror)
+    if args.live_restore is not None:
+        found["live_restore"] = args.live_restore
+    return found
+
+
+def _parsed(option: str, text: str, parse: Callable[[str], T]) -> T:
+    from provision.errors import UsageError
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _fastest() -> str:
+    from provision.commands.mirror_speed import measured
+    from provision.errors import UsageError
+    from provision.project.mirrors import MIRRORS
+
+    found = measured(MIRRORS)
+    _show_speed(found)
+    if not found:
+        raise UsageError("--mirror measure: no known mirror answered; name one, or give its URL")
+    return next(iter(found))
+
+
+def _defaults(given: dict[str, Any]) -> Answers:
+    from provision.project.starter import Answers
+
+    return Answers(**given, become=_becomes(given.get("entries", ()), given.get("user", "")))
+
+
+def _asked(args: argparse.Namespace, given: dict[str, Any]) -> Answers:
+    """Ask for what the command line has not. The order is that of the answers."""
+    from provision.project import starter
+    from provision.project.mirrors import MIRRORS
+
+    show("Five questions at most. Enter takes the answer in brackets; nothing is written before the last one.\n")
+    found = dict(given)
+    if "entries" not in found:
+        question = "Hosts (aliases of ssh, names such as web[01:20], or NAME=ADDRESS)"
+        found["entries"] = dialog.ask(question, "", starter.entries, shown="examples, to replace later")
+    if "user" not in found:
+        chosen = _ssh_user(found["entries"])
+        found["user"] = dialog.ask("User to log in as", chosen, starter.user)
+        if found["user"] == chosen and found["entries"]:
+            found["user"] = ""  # ssh's own configuration decides, also when it changes
+    if "source" not in found:
+        question = "Docker Engine: docker (Docker's packages) or distribution (older, its security updates)"
+        found["source"] = dialog.ask(question, "docker", dialog.one_of(*_SOURCES))
+    if "mirror" not in found and found["source"] == "docker":
+        found["mirror"] = _mirror()
+    if "live_restore" not in found:
+        question = "Keep containers running while dockerd restarts (live-restore; no with swarm)"
+        found["live_restore"] = dialog.ask(question, "yes", dialog.yes)
+    found.setdefault("mirror", MIRRORS[0].url)
+    return starter.Answers(**found, become=_becomes(found["entries"], found["user"]))
+
+
+def _mirror() -> str:
+    """The mirror, after a measurement if the operator wants one."""
+    from provision.commands.mirror_speed import measured
+    from provision.project import starter
+    from provision.project.mirrors import MIRRORS
+
+    width = max(len(one.about) for one in MIRRORS)
+    show("Mirrors of Docker's packages (signed by Docker, whatever the mirror):\n")
+    for number, one in enumerate(MIRRORS, 1):
+        show(f"  {number}  {one.about:{width}}  {one.url}\n")
+    default = "1"
+
+    def parse(text: str) -> str:
+        if text.lower() in ("m", _MEASURE):
+            return _MEASURE
+        if text.isdecimal():
+            if not 1 <= int(text) <= len(MIRRORS):
+                raise ValueError(f"{text}: a number from 1 to {len(MIRRORS)}, a URL, or m")
+            return MIRRORS[int(text) - 1].url
+        return starter.mirror(text)
+
+    while True:
+        answer = dialog.ask("Mirror near the hosts: a number, a URL, or m to ask each once from here", default, parse)
+        if answer != _MEASURE:
+            return answer
+        found = measured(MIRRORS)
+        _show_speed(found)
+        if found:
+            urls = [one.url for one in MIRRORS]
+            default = str(urls.index(next(iter(found))) + 1)
+
+
+def _show_speed(found: dict[str, float]) -> None:
+    from provision.project.mirrors import MIRRORS
+
+    for one in sorted(MIRRORS, key=lambda mirror: found.get(mirror.url, float("inf"))):
+        seconds = found.get(one.url)
+        words = "no answer" if seconds is None else f"{seconds * 1000:.0f} ms"
+        show(f"  {words:>9}  {one.name:12} {one.url}\n")
+
+
+def _ssh_user(entries: tuple[Entry, ...]) -> str:
+    """The account that ssh chooses for the first host; root where there is none."""
+    if not entries:
+        return "root"
+    from provision.inventory.names import hosts_of
+    from provision.transport.ssh_config import Question, Resolver
+
+    first = entries[0]
+    question = Question(first.address or hosts_of(first.name)[0][0], first.port)
+    return Resolver().resolve([question])[0].get("user", "root")
+
+
+def _becomes(entries: tuple[Entry, ...], user: str) -> bool:
+    """Whether changes need sudo: the account is not root."""
+    return bool(entries) and (user or _ssh_user(entries)) != "root"
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Log in to the hosts once, by the same rules as every other command."""
+    from provision.commands import doctor
+
+    parser = argparse.ArgumentParser()
+    doctor.arguments(parser)
+    words = [str(args.folder / "playbooks/site.yml"), "-i", str(args.folder / "inventory")]
+    words += ["--accept-new"] if args.accept_new else []
+    show("\nConnecting once to check the hosts; nothing is changed on them.\n")
+    checked = parser.parse_args(words)
+    checked.command = "doctor"
+    return doctor.run(checked)
+
+
+def _next(folder: Path, answers: Answers, status: int) -> None:
+    place = "" if folder == Path() else f"cd {line(str(folder))}, then: "
+    if not answers.entries:
+        say(f"Put your hosts into inventory/hosts.yml. {place}provision plan", sys.stdout)
+    elif status:
+        say(f"The project is written. Correct what the check found. {place}provision doctor", sys.stdout)
+    else:
+        say(f"See what would change on the hosts: {place}provision plan", sys.stdout)
     say(
         "To try the playbook on a throwaway host first, with what provision-hosts[molecule] installs: molecule test",
         sys.stdout,
     )
-    return 0

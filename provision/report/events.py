@@ -18,6 +18,9 @@ class Kind(Struct, frozen=True):
 
 _COUNTS = "how many hosts ended with each status"
 
+#: Events for a person who watches, which are not recorded.
+WATCHED = ("progress",)
+
 EVENTS: dict[str, Kind] = {
     "run.begin": Kind(
         "The first event.",
@@ -63,6 +66,11 @@ EVENTS: dict[str, Kind] = {
         "The step succeeded.", {"step": "resource and action", "title": "what is done, for people"}, of_host=True
     ),
     "note": Kind("A remark about the host.", {"text": "the remark"}, of_host=True),
+    "progress": Kind(
+        "How far the step is. Only a terminal shows it: JSON Lines and the journal do not have this event.",
+        {"text": "downloaded or installed packages in percent, or layers of an image"},
+        of_host=True,
+    ),
     "check.done": Kind(
         "A check of `verify` has a result.",
         {

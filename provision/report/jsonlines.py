@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from provision.model import Failure, Impact
+from provision.report.events import WATCHED
 from provision.report.shown import Shown, ShownPlan
 
 
@@ -19,6 +20,8 @@ class JsonLines:
         self._clock = clock
 
     def __call__(self, event: Shown) -> None:
+        if event.name in WATCHED:
+            return
         record: dict[str, Any] = {"event": event.name}
         if event.host:
             record["host"] = event.host

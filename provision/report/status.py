@@ -34,6 +34,8 @@ class _Row(Struct):
     number: int = 0
     of: int = 0
     note: str = ""
+    #: how far the step is
+    progress: str = ""
 
     @property
     def words(self) -> str:
@@ -68,10 +70,12 @@ class Status:
             self._rows[event.host] = _Row(self._clock(), _LOOK)
         elif event.name == "step.begin":
             row = self._row(event.host)
-            row.step, row.note = str(data["title"]), ""
+            row.step, row.note, row.progress = str(data["title"]), "", ""
             row.number, row.of = int(str(data["number"])), int(str(data["of"]))
         elif event.name == "note":
             self._row(event.host).note = str(data["text"])
+        elif event.name == "progress":
+            self._row(event.host).progress = str(data["text"])
         elif event.name == "check.done":
             row = self._row(event.host)
             row.step, row.number, row.of, row.note = f"{data['suite']}: {data['check']}", 0, 0, ""
@@ -96,7 +100,7 @@ class Status:
             self._bar(head, wave.name, len(wave.hosts), wave.done, words, wave.bad, width)
         words = f"{self._done}/{count(self._total)}, {self.time()}"
         self._bar(head, "all" if self._waves else "", self._total, self._done, words, 0, width)
-        return Group(self._under_way(), head)
+        return Group(self._under_way(width), head)
 
     def time(self) -> str:
         """The elapsed time, and the expected rest once enough of the run is over."""
@@ -106,38 +110,56 @@ class Status:
         part = (self._done + steps) / max(1, self._total)
         if part < _KNOWN or elapsed < _AFTER or self._done >= self._total:
             return words
-        return f"{words}, about {duration(elapsed * (1 - part) / part)} left"
+        rest = elapsed * (1 - part) / part
+        return f"{words}, about {duration(rest)} left" if rest >= 1 else words
 
     def _row(self, host: str) -> _Row:
         return self._rows.setdefault(host, _Row(self._clock()))
 
-    def _under_way(self) -> Table:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAMES, style="bold")
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        grid.add_column(no_wrap=True, justify="right", style="dim")
+    def _under_way(self, width: int) -> Table:
         now = self._clock()
-        if len(self._rows) <= _ROWS:
-            for host, row in list(self._rows.items()):
-                grid.add_row(Text(host), Text(row.words), Text(f"{now - row.since:.0f} s"))
-            return grid
+        under_way = list(self._rows.items())
+        if len(under_way) <= _ROWS:
+            rows = [(host, row.words, f"{row.progress}  {_since(now, row)}".lstrip()) for host, row in under_way]
+            return _grid(rows, width)
         groups: dict[str, list[str]] = {}
         longest: dict[str, float] = {}
-        for host, row in list(self._rows.items()):
+        for host, row in under_way:
             groups.setdefault(row.step, []).append(host)
             longest[row.step] = max(longest.get(row.step, 0.0), now - row.since)
         ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+        rows = []
         for step, hosts in ordered[: _ROWS - 1]:
             # A name is shown only where it says which host is alone with its step, which may be slow.
             who = compressed(hosts, _NAMES) if len(hosts) <= 2 else count(len(hosts))
-            grid.add_row(Text(who), Text(step), Text(f"{longest[step]:.0f} s"))
+            rows.append((who, step, f"{longest[step]:.0f} s"))
         if rest := [host for _, hosts in ordered[_ROWS - 1 :] for host in hosts]:
-            grid.add_row(Text(count(len(rest))), Text("in other steps"), Text(""))
-        return grid
+            rows.append((count(len(rest)), "in other steps", ""))
+        return _grid(rows, width)
 
     def _bar(self, head: Table, name: str, total: int, done: int, words: str, bad: int, width: int) -> None:
         bar = ProgressBar(total=max(1, total), completed=done, width=_BAR) if width >= _NARROW else ""
         head.add_row(Text(name), bar, Text(words), Text(f"{bad} bad" if bad else "", "bold red"))
+
+
+def _since(now: float, row: _Row) -> str:
+    return f"{now - row.since:.0f} s"
+
+
+def _grid(rows: list[tuple[str, str, str]], width: int) -> Table:
+    """Who, what and how far; only what is done is cut where the width is short of room."""
+    grid = Table.grid(padding=(0, 2))
+    for justify in ("left", "left", "right"):
+        grid.add_column(no_wrap=True, justify=justify)
+    cells = [(Text(who, "bold"), Text(what), Text(far, "dim")) for who, what, far in rows]
+    names = min(_NAMES, width // 3, max((who.cell_len for who, _, _ in cells), default=0))
+    far_width = max((far.cell_len for _, _, far in cells), default=0)
+    for who, what, far in cells:
+        who.truncate(names, overflow="ellipsis")
+        what.truncate(max(1, width - names - far_width - 4), overflow="ellipsis")
+        far.truncate(max(1, width - names - 5), overflow="ellipsis")
+        grid.add_row(who, what, far)
+    return grid
 
 
 def duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ def image_pull(reference: str, *, digest: str | None, renews: str, late: bool) -
         keeps=(Kept("image", reference),),
         pulls=(reference,),
         late=1 if late else 0,
+        live=True,
         limit=LONG,
     )
 

@@ -57,13 +57,14 @@ _WHY = {
 
 
 #: Frames that hold output of programs on the host.
-_PRINTED = ("step.failed", "unhealthy", "note", "died", "undone", "unkept", "drifted")
+_PRINTED = ("step.failed", "unhealthy", "note", "progress", "died", "undone", "unkept", "drifted")
 #: Frame that a job sends -> its minimum number of fields, including its name.
 _FIELDS = {
     "step.begin": 2,
     "step.done": 2,
     "step.failed": 4,
     "note": 2,
+    "progress": 2,
     "armed": 2,
     "undone": 4,
     "locked": 3,
@@ -122,7 +123,7 @@ class _Progress(Struct):
             step = self.steps[int(frame[1])]
             self.done.append(step)
             emit(Event(kind, self.host, {"step": step.name, "title": step.title}))
-        elif kind == "note":
+        elif kind in ("note", "progress"):
             emit(Event(kind, self.host, {"text": frame[1]}))
         elif kind == "armed":
             emit(Event("armed", self.host, {"seconds": int(frame[1])}))

@@ -20,7 +20,7 @@ provision_main() {
 # fix/health.sh 1a42ca1bdf4b
 # fix/hostname.sh e3097ebe3d02
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_apt.sh 163f538c2b27
+# fix/pkg_apt.sh abc6fc187268
 # fix/place.sh bdb4d3b6a9ab
 # fix/restore.sh 0a74632e5d6f
 # fix/services.sh 7ae735a1e7af

@@ -25,7 +25,7 @@ image_repository() { # REFERENCE -> image_name: without tag and digest
 registry_try() { # pull|push REFERENCE
     try_left=10
     while :; do
-        try_said=$(DOCKER_CONFIG=/root/.docker docker "$1" -q "$2" 2>&1 3>&-) && return 0
+        try_said=$(registry_follow "$1" "$2") && return 0
         case $try_said in
             *'connection refused'* | *'connection reset'* | *EOF* | *'503 Service'* | *'502 Bad'*) ;;
             *) fail "$2: $try_said" ;;
@@ -35,6 +35,38 @@ registry_try() { # pull|push REFERENCE
         sleep 1
         alive
     done
+}
+
+registry_follow() { # pull|push REFERENCE: prints what docker says that is no progress
+    if [ "$1" = push ]; then
+        DOCKER_CONFIG=/root/.docker docker push -q "$2" 2>&1 3>&-
+        return
+    fi
+    {
+        follow_status=0
+        DOCKER_CONFIG=/root/.docker docker pull "$2" 2>&1 3>&- || follow_status=$?
+        printf '\nend %s\n' "$follow_status"
+    } | pull_progress
+}
+
+# Without a terminal docker says one line for each state of a layer: "ID: Pulling fs layer", "ID: Pull complete".
+pull_progress() { # what docker pull says -> its status, the last line; what is no progress is printed
+    progress_layers=0 progress_done=0 progress_status=1
+    while IFS= read -r progress_line; do
+        case $progress_line in
+            'end '[0-9] | 'end '[0-9][0-9] | 'end '[0-9][0-9][0-9]) progress_status=${progress_line#end } ;;
+            *': Pulling fs layer') progress_layers=$((progress_layers + 1)) ;;
+            *': Already exists') ;;
+            *': Pull complete')
+                progress_done=$((progress_done + 1))
+                emit progress "$progress_done of $progress_layers layers"
+                alive
+                ;;
+            *': Waiting' | *': Verifying Checksum' | *': Download complete' | '') ;;
+            *) printf '%s\n' "$progress_line" ;;
+        esac
+    done
+    return "$progress_status"
 }
 
 image_push() { # REFERENCE

@@ -8,6 +8,44 @@ apt_quiet() { # WORD...: apt-get with our options, without our events' descripto
         -o DPkg::Lock::Timeout=30 "$@" 3>&-
 }
 
+# apt reports its progress on a descriptor (APT::Status-Fd, apt's README.progress-reporting): "dlstatus:1:40.5:TEXT"
+# while it downloads, "pmstatus:NAME:40.5:TEXT" while dpkg works. Its own output goes to the step's log as before.
+apt_followed() { # WORD...: apt_quiet, which reports the progress
+    {
+        {
+            followed_status=0
+            apt_quiet -o APT::Status-Fd=6 "$@" 6>&1 >&5 2>&5 5>&- || followed_status=$?
+            # A daemon that a package starts may keep the descriptor: the end is a line.
+            printf 'end:%s\n' "$followed_status"
+        } | apt_progress 5>&-
+    } 5>&1
+}
+
+apt_progress() { # lines of apt's progress, up to the end -> apt's status
+    progress_last=
+    while IFS=: read -r progress_kind progress_item progress_percent _; do
+        case $progress_kind in
+            end) return "$progress_item" ;;
+            dlstatus) progress_what=downloading ;;
+            pmstatus) progress_what=installing ;;
+            *) continue ;;
+        esac
+        # One report for each tenth.
+        progress_percent=${progress_percent%%.*}
+        case $progress_percent in
+            [0-9]) progress_tenth= ;;
+            100) progress_tenth=10 ;;
+            [0-9][0-9]) progress_tenth=${progress_percent%?} ;;
+            *) continue ;;
+        esac
+        [ "$progress_what$progress_tenth" != "$progress_last" ] || continue
+        progress_last=$progress_what$progress_tenth
+        emit progress "$progress_what, ${progress_tenth}0 %"
+        alive
+    done
+    return 1
+}
+
 apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
     lock_wait "$1" /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
         /var/cache/apt/archives/lock
@@ -99,7 +137,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         packages_left=$((packages_left - 1))
     done
     touched package -
-    apt_quiet --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@"
+    apt_followed --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@"
     # Names of packages have no blanks.
     # shellcheck disable=SC2086
     [ -z "$packages_held" ] || apt-mark -q hold $packages_held 3>&-
