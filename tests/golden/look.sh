@@ -4,12 +4,12 @@ provision_main() {
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
-# look/hostname.sh d36472d69004
+# resources/hostname.sh (look) d36472d69004
 # look/manifests.sh 6c8a932623e8
 # look/services.sh 2ca3dbf283b0
-# look/stores.sh a3fc9068eb62
-# look/sysctl.sh 41e1bdc18c75
-# look/users.sh 17c97af0d2b9
+# resources/stores.sh (look) a3fc9068eb62
+# resources/sysctl.sh (look) 41e1bdc18c75
+# resources/users.sh (look) 17c97af0d2b9
 # look.sh 04f32063fd94
 begin
 platform
