@@ -32,11 +32,15 @@ from tests.conftest import Project
 from tests.test_undo_kinds import HARMLESS, OWN_STEPS
 
 FOLDER = Path(__file__).parent / "cases"
+#: The parts of a file for other tests: its shell functions (tests/test_shell_cases.py), and a real host
+#: (tests/lab/test_resources.py).
+ELSEWHERE = {"shell", "host"}
 REQUIRED = {"absent", "right", "wrong", "empty-or-zero"}
 CASES = [
     pytest.param(case, id=f"{path.stem}-{name}")
     for path in sorted(FOLDER.glob("*.yml"))
     for name, case in yaml.safe_load(path.read_text()).items()
+    if name not in ELSEWHERE
 ]
 
 

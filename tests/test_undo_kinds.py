@@ -227,7 +227,7 @@ def test_a_case_has_the_title_of_each_step_that_a_resource_makes_itself() -> Non
         if "titles" in case
         for step in case["steps"]
     }
-    assert OWN_STEPS <= titled, "add `titles` to a case of tests/cases"
+    assert titled >= OWN_STEPS, "add `titles` to a case of tests/cases"
 
 
 @BY_CONSTRUCTOR
