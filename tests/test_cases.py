@@ -4,7 +4,7 @@ Each case gives ``platform`` (ID, version and codename; Debian 13 when not given
 ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
 functions of the plan, with arguments where they are given), or ``refused`` (why there can be no plan). ``titles`` are
 the steps in words; ``drift`` is what differs, by resource.
-Every resource has the four cases absent, right, wrong, empty-or-zero.
+Every resource has the four cases absent, up to date, wrong, empty-or-zero.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FOLDER = Path(__file__).parent / "cases"
 #: The parts of a file for other tests: its shell functions (tests/test_shell_cases.py), and a real host
 #: (tests/lab/test_resources.py).
 ELSEWHERE = {"shell", "host"}
-REQUIRED = {"absent", "right", "wrong", "empty-or-zero"}
+REQUIRED = {"absent", "up to date", "wrong", "empty-or-zero"}
 CASES = [
     pytest.param(case, id=f"{path.stem}-{name}")
     for path in sorted(FOLDER.glob("*.yml"))
@@ -73,13 +73,13 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
     return found
 
 
-def told(value: str | None) -> str | None:
+def as_read(value: str | None) -> str | None:
     """A value as a person reads it: a withheld value equals no plain text."""
     return None if value is None else str(value)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_case(project: Project, case: dict[str, Any]) -> None:
+def test_a_host_in_this_state_gets_these_steps(project: Project, case: dict[str, Any]) -> None:
     project.spec(yaml.safe_dump(case["spec"]))
     for name, text in case.get("given", {}).items():
         project.write(name, text)
@@ -110,7 +110,7 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
         assert {one.kind for one in call.keeps} <= KINDS.keys()
     if "drift" in case:
         drift = {
-            change.resource: {key: told(change.drift.seen.get(key)) for key in change.drift.keys}
+            change.resource: {key: as_read(change.drift.seen.get(key)) for key in change.drift.keys}
             for change in found.plan.changes
         }
         assert drift == case["drift"]

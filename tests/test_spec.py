@@ -94,7 +94,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("spec", "message"), BAD)
-def test_bad_specs(project: Project, spec: str, message: str) -> None:
+def test_an_invalid_spec_is_an_error_with_its_place(project: Project, spec: str, message: str) -> None:
     project.spec(spec)
     with pytest.raises(ProvisionError) as caught:
         project.load()
@@ -111,7 +111,7 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("a: 1", "a playbook is a list of plays"),
         ("- hosts: docker\n  spec: {}", "a play needs name"),
         ("- name: x\n  host: docker\n  spec: {}", 'site.yml:2: [0].host: unknown key (did you mean "hosts"?)'),
-        ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:2: hosts: no host or group matches 'nobody'"),
+        ("- name: x\n  hosts: none-such\n  spec: {}", "site.yml:2: hosts: no host or group matches 'none-such'"),
         ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
         ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
         ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit"),
@@ -119,7 +119,7 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("- name: x\n  hosts: docker:!docker\n  spec: {}", "the playbook names no host"),
     ],
 )
-def test_bad_playbooks(project: Project, playbook: str, message: str) -> None:
+def test_an_invalid_playbook_is_an_error_with_its_place(project: Project, playbook: str, message: str) -> None:
     project.write("playbooks/site.yml", playbook)
     with pytest.raises(ProvisionError) as caught:
         project.load()
@@ -138,14 +138,14 @@ def test_template_file_errors_have_the_templates_line(project: Project) -> None:
     assert f"{path}:3:" in str(caught.value)
 
 
-def test_block_scalars_tell_the_line_of_the_fault(project: Project) -> None:
+def test_an_error_in_a_block_scalar_has_the_line_of_the_fault(project: Project) -> None:
     project.spec("files:\n  /etc/x:\n    content: |\n      one\n      {{ nope }}\n")
     with pytest.raises(ProvisionError) as caught:
         project.load()
     assert "site.yml:8:" in str(caught.value), str(caught.value)
 
 
-def test_plays_that_contradict_each_other_name_both_places(project: Project) -> None:
+def test_the_error_of_contradicting_plays_names_both_places(project: Project) -> None:
     project.write(
         "playbooks/site.yml",
         "- name: A\n  hosts: docker\n  spec:\n    engine: {daemon: {bip: 10.0.0.1/24}}\n"
@@ -175,7 +175,7 @@ def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, f
         project.load()
 
 
-def test_plays_unite_and_variables_refine(project: Project) -> None:
+def test_plays_are_merged_and_variables_override(project: Project) -> None:
     project.write(
         "playbooks/site.yml",
         "- name: A\n  hosts: docker\n  spec:\n    packages: [curl]\n    engine: {daemon: {labels: [a], debug: true}}\n"
@@ -253,19 +253,19 @@ def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
     assert project.config().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
 
 
-def test_unsafe_text_is_no_template(project: Project) -> None:
+def test_unsafe_text_is_not_a_template(project: Project) -> None:
     project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
     assert project.config().spec.files["/etc/x"].content == "{{ not a template }}"
 
 
-def test_a_variable_that_needs_itself(project: Project) -> None:
+def test_a_variable_that_refers_to_itself_is_an_error(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'a: "{{ b }}"\nb: "{{ a }}"\n')
     project.spec("hostname: '{{ a }}'")
     with pytest.raises(ProvisionError, match="a variable that needs itself: a -> b -> a"):
         project.load()
 
 
-def test_own_templates_override_shipped_ones(project: Project) -> None:
+def test_custom_templates_override_shipped_ones(project: Project) -> None:
     project.spec("engine: {}")
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
@@ -277,7 +277,7 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
 
 
-def test_a_union_s_error_has_the_place_and_no_name_of_python(project: Project) -> None:
+def test_the_error_of_a_union_has_its_place_and_no_python_name(project: Project) -> None:
     project.spec("risky: [/a, /b/]")
     with pytest.raises(ProvisionError) as caught:
         project.load()
