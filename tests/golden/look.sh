@@ -13,45 +13,7 @@ provision_main() {
 # look.sh 04f32063fd94
 begin
 platform
-case $os_id:$os_version in
-    rhel:8 | rhel:8.* | rhel:9 | rhel:9.*) flavour=dnf ;;
-    centos:8 | centos:8.* | centos:9 | centos:9.*) flavour=dnf ;;
-    centos:7 | centos:7.*) flavour=yum ;;
-    rhel:7 | rhel:7.*) flavour=yum ;;
-    rhel:*) flavour=dnf ;;
-    centos:*) flavour=dnf ;;
-    debian:*) flavour=apt ;;
-    ubuntu:*) flavour=apt ;;
-    raspbian:*) flavour=apt ;;
-    linuxmint:*) flavour=apt ;;
-    pop:*) flavour=apt ;;
-    zorin:*) flavour=apt ;;
-    kali:*) flavour=apt ;;
-    deepin:*) flavour=apt ;;
-    rocky:*) flavour=dnf ;;
-    almalinux:*) flavour=dnf ;;
-    ol:*) flavour=dnf ;;
-    amzn:*) flavour=dnf ;;
-    openEuler:*) flavour=dnf ;;
-    anolis:*) flavour=dnf ;;
-    alinux:*) flavour=dnf ;;
-    tencentos:*) flavour=dnf ;;
-    kylin:*) flavour=dnf ;;
-    uos:*) flavour=dnf ;;
-    fedora:*) flavour=dnf ;;
-    opensuse-leap:*) flavour=zypper ;;
-    opensuse-tumbleweed:*) flavour=zypper ;;
-    sles:*) flavour=zypper ;;
-    alpine:*) flavour=apk ;;
-    devuan:*) flavour=apt-openrc ;;
-    arch:*) flavour=pacman ;;
-    manjaro:*) flavour=pacman ;;
-    flatcar:*) flavour=image ;;
-    opensuse-microos:*) flavour=image ;;
-    suse-microos:*) flavour=image ;;
-    bottlerocket:*) flavour=image ;;
-    *) flavour= ;;
-esac
+# the flavour of os-release's ID and version (distros.yml)
 own_flavour
 supported
 case $flavour in
