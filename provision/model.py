@@ -161,7 +161,7 @@ class Loading(Struct, frozen=True):
 
 
 class Kept(NamedTuple):
-    """What the host must keep to undo a step: a kind of :mod:`provision.planning.undo_kinds`, a key and a value."""
+    """What the host must keep to undo a step: a kind that a resource declares, a key and a value."""
 
     kind: str
     key: str

@@ -23,7 +23,8 @@ from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
 from provision.planning import doctor
 from provision.remote.protocol import Seen
-from provision.remote.script import SH, flavour_case
+from provision.remote.script import flavour_case
+from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
 from provision.transport.execute import Finished

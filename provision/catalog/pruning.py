@@ -8,7 +8,7 @@ from provision.catalog.images import named
 from provision.catalog.setting import Setting
 from provision.catalog.timers import timer
 from provision.model import Resource
-from provision.remote.script import SH
+from provision.remote.sources import SH
 from provision.resources.docker.fields import nanoseconds, size
 from provision.resources.docker.inspected import familiar
 from provision.resources.file import File

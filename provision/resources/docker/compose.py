@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
 from provision.steps.compose import compose_down, compose_up
@@ -122,3 +134,21 @@ class NoProject(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield compose_down(self.name, file=self.file)
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    name, _, file = line.rest.partition(" ")
+    if line.word == "absent":
+        yield Place.NEW_PROJECTS, NoProject(name, file)
+    else:
+        yield Place.PROJECTS, Project(name, (file,), 120)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoProject(rest, place(rest))
+
+
+DECLARATION = Declaration(
+    kinds={"compose": Kind("keep_compose", {"compose": RecordLine("undo_compose", _restored)}, Stage.OBJECTS)},
+    entries={"compose": Entry(_undeclared)},
+)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from provision.lines import BLANK
 from provision.model import Blob, Call, Drift, HostReport, State
 from provision.remote.protocol import WireError, parsed
+from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
@@ -280,3 +281,20 @@ def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
     except WireError:
         return (body or head).strip(BLANK), None
     return head, said if isinstance(said, dict) else {}
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    """Images that the run added stay: they disturb nothing."""
+    if line.word != "absent":
+        yield Place.IMAGES, ImageBefore(line.rest, line.word)
+
+
+DECLARATION = Declaration(
+    kinds={
+        "image": Kind(
+            "keep_image",
+            {"image": RecordLine("undo_image", _restored), "spare": RecordLine("undo_spare")},
+            Stage.OBJECTS,
+        )
+    }
+)

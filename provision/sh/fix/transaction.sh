@@ -62,8 +62,9 @@ keep() { # (KIND KEY VALUE)...
                 keep_number=$((keep_number + 1))
                 "keep_$1" "$keep_number" "$2" "$3" || keep_failed
                 ;;
-            live | forward | hostname | package | removed) printf '%s %s %s\n' "$1" "$2" "$3" ;;
             service) keep_service "$2" "$3" ;;
+            # A value that the plan knows.
+            *) printf '%s %s %s\n' "$1" "$2" "$3" ;;
         esac
         shift 3
     done >"$run/before.new" || keep_failed
@@ -483,20 +484,14 @@ undo_one() { # KIND WORD REST
             durable .
             ;;
         file) undo_file "$run/kept/$2" "$3" ;;
-        live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
-        hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
-        forward) forward_set "$2" "$3" ;;
-        removed) undo_removed "$2" "$3" ;;
         # A file that another process has put into it meanwhile keeps the directory.
         folder)
             place "$3" - || return 0
             rmdir -- "./$place_name" 2>/dev/null || :
             ;;
-        owned) undo_owned "$2" "$3" ;;
-        bridge) undo_bridge "$2" "$3" ;;
-        service) undo_service "$2" "$3" ;;
-        # This file is part of the job only where the run keeps such things.
-        image | network | container | compose | spare | store | account) "undo_$1" "$2" "$3" ;;
+        # It does nothing where nothing has changed, and reports what it has restored. Its file is part of the job only
+        # where the run keeps such things.
+        *) "undo_$1" "$2" "$3" ;;
     esac
 }
 

@@ -6,15 +6,33 @@ Every probe is testinfra's or a program of the distribution; nothing here knows 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
+from provision.project.host_config import Context, HostConfig
 from provision.verify import package_manager, units
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
+
+
+def hostname(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.hostname is not None:
+        yield Named(config.spec.hostname, config.spec.hostname)
+
+
+def sysctl(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(key, value) for key, value in config.spec.sysctl.items())
+
+
+def module(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, name) for name in config.spec.modules)
+
+
+PROVIDERS = (hostname, sysctl, module)
 
 
 def test_hostname_live(host: Host, hostname: Named) -> None:
