@@ -26,7 +26,9 @@ def resources(
     :class:`Unfixable` where there is no such record."""
     state, *text = record.fields("before", run)
     if state == "none":
-        raise Unfixable(f"this host has no record of run {run} (any more); provision runs --on-hosts shows what it has")
+        raise Unfixable(
+            f"this host has no record of run {run}, or has removed it; provision runs --on-hosts lists its records"
+        )
     services = {one.unit: one for one in desired if isinstance(one, Service)}
     watchers: dict[str, tuple[str, ...]] = {}
     for unit, service in services.items():

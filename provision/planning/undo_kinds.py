@@ -124,7 +124,7 @@ def _file(line: Line, record: Record) -> Restored:
     stat, encoded = record.report.fields("kept", path)
     what, mode, owner, group = stat.rsplit(":", 3)
     if not what.startswith("regular"):
-        raise Unfixable(f"{path} was a {what}; bring it back by hand")
+        raise Unfixable(f"{path} was a {what}; restore it by hand")
     # A diff of a file that not every user of the host may read could show a secret.
     private = not readable(record.report, path, mode)
     watchers = record.watchers.get(path, ())
@@ -197,16 +197,16 @@ def _container(line: Line, record: Record) -> Restored:
     text = record.report.fields("made_of", name)[0] if made else ""
     image, _, label = text.partition("\n")
     if not label:
-        raise Unfixable(f"the container {name} was not of provision's making; it can't be made again")
+        raise Unfixable(f"the container {name} was not made by provision, and can't be recreated")
     try:
         before = spec.Container.model_validate(each(parsed(label), partial(recalled, referred=record.secrets)))
     except LookupError as error:
         (token,) = error.args
-        message = f"the container {name} had the secret {token}, which this host's spec does not refer to any more"
-        raise Unfixable(f"{message}; it can't be made again") from error
+        message = f"the container {name} had the secret {token}, which this host's spec no longer refers to"
+        raise Unfixable(f"{message}; it can't be recreated") from error
     except (ValueError, WireError) as error:
         raise Unfixable(
-            f"the label of the container {name} is not as provision wrote it; it can't be made again"
+            f"the label of the container {name} is not what provision wrote; it can't be recreated"
         ) from error
     running = line.word.startswith(("running", "restarting"))
     yield Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
@@ -234,7 +234,7 @@ def _undeclared_forward(rest: str, before: str, watchers: Watchers) -> Resource 
 
 
 def _undeclared_container(rest: str, before: str, watchers: Watchers) -> Resource | None:
-    return NoContainer(rest, ours=True)
+    return NoContainer(rest, labelled=True)
 
 
 def _undeclared_network(rest: str, before: str, watchers: Watchers) -> Resource | None:

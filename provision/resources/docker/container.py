@@ -83,14 +83,14 @@ class Container(Struct, frozen=True):
         else:
             state["image"] = f"{whole['Config']['Image']} ({whole['Image'][:19]})"
         labels = whole["Config"].get("Labels") or {}
-        return {**state, "made by": "provision" if "provision.spec" in labels else "somebody else"}
+        return {**state, "made by": "provision" if "provision.spec" in labels else "a third party"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         one = self.declared
         if drift.seen and drift.seen["made by"] != "provision" and not one.adopt:
             raise Unfixable(
-                f"there is a container {self.name} that somebody else made, and it differs in"
-                f" {', '.join(drift.keys)} (adopt: true has it replaced)"
+                f"the container {self.name} was not made by provision, and it differs in"
+                f" {', '.join(drift.keys)} (adopt: true replaces it)"
             )
         limit = _limit(drift.seen.get("stop_timeout", "0")) + one.within
         if drift.keys == ("state",) and drift.seen["state"] in ("running", "stopped", "unhealthy"):
@@ -140,7 +140,7 @@ class NoContainer(Struct, frozen=True):
     """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
 
     name: str
-    ours: bool = False
+    labelled: bool = False
 
     @property
     def id(self) -> str:
@@ -158,7 +158,7 @@ class NoContainer(Struct, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
-        if seen is None or (self.ours and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
+        if seen is None or (self.labelled and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
             return {"container": "absent"}
         config = seen[0]["Config"]
         return {"container": f"of {config['Image']}", "stop_timeout": stop_timeout(config)}
