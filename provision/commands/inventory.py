@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--list-hosts", metavar="PATTERN", help="the hosts that a pattern names, one a line, in its order"
     )
-    what.add_argument("--check", action="store_true", help="what Ansible reads differently, and what is not supported")
+    what.add_argument("--check", action="store_true", help="differences from Ansible, and what is not supported")
 
 
 def run(args: argparse.Namespace) -> int:

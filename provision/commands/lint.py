@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="correct daemon.json files where there is one right answer, and report what is left; "
+        help="correct daemon.json files where there is only one correction, and report the rest; "
         "with -, write the corrected text to standard output and the findings to standard error",
     )
     parser.add_argument(

@@ -27,7 +27,7 @@ def inventory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lenient",
         action="store_true",
-        help="warn of what Ansible lets pass: equal keys, a host and group of one name",
+        help="make a warning of what Ansible accepts: duplicate keys, a host and a group of one name",
     )
     parser.add_argument(
         "--vault-id",
@@ -57,7 +57,7 @@ def inventory(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="VARS",
-        help="key=value, YAML or @file; wins over every other variable",
+        help="key=value, YAML or @file; overrides every other variable",
     )
 
 
@@ -78,8 +78,8 @@ def hosts(parser: argparse.ArgumentParser) -> None:
 
 def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--forks", type=_positive, default=50, help="hosts at a time (default: 50)")
-    parser.add_argument("-u", "--user", help="login, where the inventory has none")
-    parser.add_argument("--private-key", type=Path, metavar="FILE", help="key, where the inventory has none")
+    parser.add_argument("-u", "--user", help="login name, if the inventory has none")
+    parser.add_argument("--private-key", type=Path, metavar="FILE", help="private key, if the inventory has none")
     parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
     parser.add_argument("-b", "--become", action="store_true", help="become root by sudo")
     parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
@@ -108,7 +108,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         help="seconds for reading the state of a host; provision gives up a host that froze (default: 30)",
     )
     parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
-    parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
+    parser.add_argument("--plain", action="store_true", help="print lines of text, on a terminal too")
 
 
 def reporting(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +136,10 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
     parser.add_argument(
-        "--shard", type=_positive, metavar="N", help="hosts that a worker gets at once (default: 25 to 100)"
+        "--shard",
+        type=_positive,
+        metavar="N",
+        help="number of hosts that a worker receives at once (default: 25 to 100)",
     )
 
 
@@ -154,7 +157,7 @@ def no_address(url: str) -> str:
         return "must be an http:// or https:// URL"
     # RFC 3986, 2: a URL consists of these characters; and http.client's error for others repeats the whole URL.
     if not url.isascii() or not url.isprintable() or " " in url:
-        return "must be a URL without blanks and of ASCII characters (others as %20, say)"
+        return "must be a URL of ASCII characters without blanks (encode others, such as %20)"
     return ""
 
 
@@ -179,13 +182,13 @@ def connecting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-impact",
         choices=("none", "reload", "restart", "stop"),
-        help="refuse a host to which the changes would do more than this",
+        help="refuse a host on which the changes have a higher impact than this",
     )
     parser.add_argument(
-        "--no-lint", action="store_true", help="go on although lint finds errors; they are shown as warnings"
+        "--no-lint", action="store_true", help="continue if lint finds errors, and show them as warnings"
     )
     parser.add_argument(
-        "--upgrade", action="store_true", help="move engine packages that have no pin to the newest version"
+        "--upgrade", action="store_true", help="upgrade engine packages without a pin to the newest version"
     )
 
 
@@ -261,7 +264,7 @@ def extra_vars(words: list[str]) -> Map:
                 raise UsageError(f"--extra-vars: {word!r}: {error}") from error
             if secret.marked(word):
                 raise UsageError(
-                    "--extra-vars: a value must not hold a secret's token, which is nothing outside of the run that"
+                    "--extra-vars: a value must not hold a secret's token, which is valid only in the run that"
                     " made it (declare the secret: -e '{name: !secret {env: NAME}}')"
                 )
             if not all(equals and name for name, equals, _ in pairs):

@@ -23,11 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--disruptive",
         action="store_true",
-        help="also what restarts the daemon, flips a setting or uses up memory for a moment",
+        help="also run checks that restart the daemon, change a setting or use up memory for a moment",
     )
-    parser.add_argument(
-        "--reboot", action="store_true", help="restart each host first, one at a time, and check what comes back"
-    )
+    parser.add_argument("--reboot", action="store_true", help="restart each host first, one at a time, then check it")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
 
 
