@@ -61,7 +61,7 @@ def restart(
             emit(f"back after {time.monotonic() - begin:.0f} s")
             return connection
         connection.close()
-    raise HostError("timeout", f"it was restarted and did not come back in {deadline - begin:.0f} s")
+    raise HostError("timeout", f"it was restarted and did not come back within {deadline - begin:.0f} s")
 
 
 def _is_up(shell: Shell, before: bytes) -> bool:
