@@ -77,7 +77,7 @@ def test_apply_without_a_terminal_needs_yes(project: Project) -> None:
         (["-e", "x=«secret:db:0a1b2c3d»"], "--extra-vars: a value must not hold a secret's token"),
         (["-e", "{x: «secret:db:0a1b2c3d»}"], "--extra-vars:1: x: text must not hold a secret's token"),
         (["-e", "@nope.yml"], "nope.yml:1: can't be read"),
-        (["--private-key", "nope"], "nope:1: ansible_ssh_private_key_file: nope is no private key"),
+        (["--private-key", "nope"], "nope:1: ansible_ssh_private_key_file: nope is not a private key"),
     ],
 )
 def test_bad_arguments_touch_nothing(project: Project, words: list[str], message: str) -> None:
@@ -205,18 +205,20 @@ def test_a_project_can_be_planned_before_its_authority_is_made(project: Project)
     assert (linted.returncode, "there is no authority" in linted.stdout) == (0, False), linted.stdout
     planned = provision(project, "plan")
     assert planned.returncode == 3, planned.stderr
-    assert "provision: the authority lab has files to make: apply does, or provision secrets ca" in planned.stderr
+    assert (
+        "provision: the authority lab has missing files: apply creates them, and provision secrets ca" in planned.stderr
+    )
     written = provision(project, "plan", "--out", "plan.json")
-    assert (written.returncode, "provision secrets ca makes" in written.stderr) == (1, True), written.stderr
+    assert (written.returncode, "provision secrets ca creates" in written.stderr) == (1, True), written.stderr
     rendered = provision(project, "render", "web1")
     assert (rendered.returncode, "==> /etc/docker/certs.d/registry.example:5000/ca.crt <==" in rendered.stdout) == (
         0,
         True,
     )
-    assert "the authority lab has files to make" in rendered.stderr
+    assert "the authority lab has missing files" in rendered.stderr
     # No host can have files that do not exist yet, so there is nothing to verify.
     proven = provision(project, "verify")
-    assert (proven.returncode, "provision secrets ca makes" in proven.stderr) == (1, True), proven.stderr
+    assert (proven.returncode, "provision secrets ca creates" in proven.stderr) == (1, True), proven.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 

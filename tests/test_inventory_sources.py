@@ -149,7 +149,7 @@ def test_a_folder_of_variables_hides_a_file_and_says_so(project: Project) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("docker: {hosts: {web1: {a: 1, a: 2}}}\n", "docker.hosts.web1.a: stands twice in one mapping"),
+        ("docker: {hosts: {web1: {a: 1, a: 2}}}\n", "docker.hosts.web1.a: appears twice in one mapping"),
         ("web: {hosts: {web: {a: 2}}}\ndocker: {hosts: {web1: {a: 2}}}\n", "web is a host and a group"),
         ("docker: {host: {x: }, hosts: {web1: {a: 2}}}\n", "unknown key in a group"),
     ],

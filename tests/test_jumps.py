@@ -42,7 +42,7 @@ def test_a_configuration_file_is_passed_on_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("text", ["", "::1", "jump:", "jump:port", "[::1"])
 def test_what_is_no_jump_host(text: str) -> None:
-    with pytest.raises(SpecError, match="is no jump host"):
+    with pytest.raises(SpecError, match="is not a jump host"):
         hop(text, Login("web"))
 
 

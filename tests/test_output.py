@@ -72,7 +72,7 @@ def test_a_reader_that_ends_early_leaves_the_exit_code(unreachable: Project) -> 
     )
     os.close(write)
     assert done.returncode == 3, done.stderr
-    assert done.stderr == "provision: standard output cannot be written: Broken pipe; the run goes on without it\n"
+    assert done.stderr == "provision: standard output cannot be written: Broken pipe; the run continues without it\n"
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])

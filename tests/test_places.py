@@ -383,7 +383,7 @@ def test_an_immutable_file_or_directory_is_refused_before_the_change(
     folder.mkdir(exist_ok=True)
     path = folder / "x"
     path.write_text("before\n")
-    of_file = "is immutable or append-only (----i" if where != "home" else "can have no second name (the immutable flag"
+    of_file = "is immutable or append-only (----i" if where != "home" else "cannot have a hard link (the immutable flag"
     try:
         for flagged, words in ((path, of_file), (folder, f"the directory of {path} is immutable")):
             subprocess.run(["chattr", "+i", flagged], check=True)
@@ -471,7 +471,7 @@ def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
     (place / "home" / ".provision.new" / "theirs").write_text("x")
     os.chown(place / "home" / ".provision.new", NOBODY, NOBODY)
     said = changes(place, f"(\nset -eu\nput_file {path} root root 0644 text ours\n)", userland, shell)
-    assert f"{place}/home/.provision.new is in the way" in said
+    assert f"{place}/home/.provision.new is where provision writes" in said
     assert not path.exists()
 
 
@@ -490,7 +490,7 @@ def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: P
     assert own.stat().st_mode & 0o7777 == 0o700, "an older one becomes root's alone"
     for mode in (0o720, 0o702, 0o1777):
         own.chmod(mode)
-        assert f"{own} is not a directory of root's, for root alone: accounts other than root can write in it" in said()
+        assert f"{own} is not a directory of root's, for root only: accounts other than root can write in it" in said()
     own.chmod(0o700)
     os.chown(own, NOBODY, NOBODY)
     assert "it belongs to nobody; remove it" in said()
@@ -516,7 +516,7 @@ def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: 
     os.chown(own, NOBODY, NOBODY)
     frames, said = look()
     assert frames == [("died", "own_look", "1")]
-    assert f"{own} is not a directory of root's, for root alone: it belongs to another account" in said
+    assert f"{own} is not a directory of root's, for root only: it belongs to another account" in said
     own.rmdir()
     own.symlink_to(place / "victim")
     assert look()[0] == [("died", "own_look", "1")]

@@ -62,12 +62,12 @@ BAD = [
     ("hostname: '{{ inventory_hostnme }}'", 'did you mean "inventory_hostname"?'),
     ("hostname: '{{ x'", "template error"),
     ("hostname: '{{ 1 / 0 }}'", "template failed: division by zero"),
-    ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
+    ("a: 1\na: 2", "a: appears twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
     ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
-    ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
+    ("packages: [docker-ce]\nengine: {}", "docker-ce is a package of the engine"),
     ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
     *(
         (f"containers: {{web: {{image: app, ports: ['{port}']}}}}", f"'{port}' is not a published port")
@@ -261,7 +261,7 @@ def test_unsafe_text_is_no_template(project: Project) -> None:
 def test_a_variable_that_needs_itself(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'a: "{{ b }}"\nb: "{{ a }}"\n')
     project.spec("hostname: '{{ a }}'")
-    with pytest.raises(ProvisionError, match="a variable that needs itself: a -> b -> a"):
+    with pytest.raises(ProvisionError, match="a variable that refers to itself: a -> b -> a"):
         project.load()
 
 

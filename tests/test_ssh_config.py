@@ -183,7 +183,7 @@ def test_a_cache_that_others_may_write_is_not_read(tmp_path: Path, monkeypatch: 
 def test_ssh_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Bad configuration option: nosuchthing"):
         resolved(config(tmp_path, "NoSuchThing yes\n"), "web1")
-    with pytest.raises(SpecError, match="is no host name that ssh takes"):
+    with pytest.raises(SpecError, match="is not a host name that ssh accepts"):
         resolved((), "-oProxyCommand=touch /tmp/evil")
 
 
@@ -269,7 +269,7 @@ def test_a_list_that_a_person_has_written_is_kept_to(tmp_path: Path, line: str, 
 def test_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", "here")
     assert expand("%h:%p %% ${PLACE}", {"h": "web", "p": "22", "%": "%"}) == "web:22 % here"
-    with pytest.raises(SpecError, match="%z is no token"):
+    with pytest.raises(SpecError, match="does not know the token %z"):
         expand("%z", {})
-    with pytest.raises(SpecError, match="the environment has no NO_SUCH"):
+    with pytest.raises(SpecError, match="the environment variable NO_SUCH is not set"):
         expand("${NO_SUCH}", {})

@@ -83,15 +83,15 @@ def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
         ends = ", ".join(f"{count} {style(status, status)}" for status, count in counts.items() if count)
         yield style(f"wave {data['wave']} is over: ", "host") + ends
     elif event.name == "bake":
-        yield f"leaving the first wave alone for {data['seconds']} s"
+        yield f"waiting {data['seconds']} s"
     elif event.name == "pause":
         yield f"waiting {data['seconds']} s before the next wave"
     elif event.name == "rollout.stopped":
-        yield style(f"stopped: {data['reason']}; no other host is begun", "error")
+        yield style(f"stopped: {data['reason']}; no further host is processed", "error")
 
 
 def armed_words(event: Shown) -> str:
-    return f"what follows is put back by the host unless it is confirmed within {event.data['seconds']} s"
+    return f"the host rolls back the next steps unless they are confirmed within {event.data['seconds']} s"
 
 
 def versions_line(event: Shown) -> str:

@@ -48,7 +48,7 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     planned = host.plan({**spec, "containers": {"web": {**web, "image": "app:2"}}})
     (event,) = planned.all("host.plan")
     assert [item["summary"] for item in event["items"]] == ["change container:web"]
-    assert {"level": "stop", "subject": "container:web", "reason": "made anew: image"} in event["impacts"]
+    assert {"level": "stop", "subject": "container:web", "reason": "recreated because of: image"} in event["impacts"]
     outcome = host.apply()
     assert outcome.code == 3
     assert outcome.done["status"] == "rolled_back"
@@ -321,7 +321,7 @@ def test_a_compose_project(docker_host: LabHost) -> None:
     assert changed.counts == {"changed": 1}, changed.out[-3000:]
     after = ids()
     assert {name for name in before if before[name] != after[name]} == {"two"}
-    print("made anew:", {name for name in before if before[name] != after[name]}, "of", sorted(before))
+    print("recreated:", {name for name in before if before[name] != after[name]}, "of", sorted(before))
 
     host.sh("docker rm -f shop-three-1")
     (event,) = host.plan().all("host.plan")
@@ -421,7 +421,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
     failed = host.apply(failing_project(host))
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
     assert failed.done["error"]["step"] == "compose:shop compose_up"
-    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert "could not be restored" not in failed.done["error"]["detail"], failed.done["error"]
     assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")
     assert host.sh(OBJECTS) == ""
@@ -435,7 +435,7 @@ def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None
     host.sh("systemctl disable -q --now docker.socket docker")
     failed = host.apply(failing_project(host))
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
-    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert "could not be restored" not in failed.done["error"]["detail"], failed.done["error"]
     assert host.sh("systemctl is-active docker || true") == "inactive"
     assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")

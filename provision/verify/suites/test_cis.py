@@ -228,7 +228,7 @@ def _mode(where: str, most: int) -> Callable[[Host], None]:
     def check(host: Host) -> None:
         for path in _paths(host, where):
             mode = host.file(path).mode
-            assert mode & ~most == 0, f"{path} has {mode:o}, {most:o} is the most"
+            assert mode & ~most == 0, f"{path} has the mode {mode:o}; allowed is at most {most:o}"
 
     return check
 
@@ -420,7 +420,7 @@ def test_cis_1_1_2_only_declared_users_control_docker(host: Host, spec: dict[str
     }
     group = host.run("getent group docker")
     members = {name for name in group.stdout.strip().rpartition(":")[2].split(",") if name}
-    assert members <= trusted, f"nobody declared {sorted(members - trusted)}"
+    assert members <= trusted, f"undeclared members of the docker group: {sorted(members - trusted)}"
 
 
 def test_cis_1_2_2_the_engine_is_the_declared_one(host: Host, spec: dict[str, Any]) -> None:

@@ -158,7 +158,7 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
     host.check_output(f"{LATER}\nlater 60 provision-verify-forward-$$ %s", f"echo 1 >{switch}")
     try:
         host.check_output(f"echo 0 >{switch}")
-        assert not container.reaches(host, address, port), "a container gets out although ip_forward is off"
+        assert not container.reaches(host, address, port), "a container reaches the network although ip_forward is off"
     finally:
         host.check_output(f"echo 1 >{switch}; {never('provision-verify-forward-')}")
     assert container.reaches(host, address, port)
