@@ -13,37 +13,13 @@ from provision.catalog import Options, compile_catalog
 from provision.distros import custom, examples
 from provision.errors import Note, UsageError
 from provision.inventory import Inventory, vault
+from provision.inventory.login import Logins as Logins
 from provision.inventory.sources import Given, Reading
-from provision.model import Host
 from provision.project.dependencies import dependencies
 from provision.project.host_config import Context, HostConfig, context, declare
 from provision.project.playbook import load_playbook
 from provision.secrets import secret
 from provision.text.yamlfile import Map
-
-
-class Logins(Struct, frozen=True):
-    """How to log in to hosts for which the inventory does not say it."""
-
-    user: str | None = None
-    key_file: Path | None = None
-    become: bool = False
-    become_password: str | None = None
-    password: str | None = None
-
-    def refine(self, host: Host) -> Host:
-        login = host.login
-        return replace(
-            host,
-            login=dataclasses.replace(
-                login,
-                user=login.user or self.user,
-                key_file=login.key_file or self.key_file,
-                become=login.become or self.become,
-                become_password=self.become_password or login.become_password,
-                password=self.password or login.password,
-            ),
-        )
 
 
 class Loaded(Struct, frozen=True):
@@ -85,11 +61,9 @@ def load(
         secret.open_vaults_with(vault.of_settings().open)
     path = Path(playbook)
     plays = load_playbook(path)
-    known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading)
+    known = Inventory(inventory, playbook_dir=path.parent, extra=extra, reading=reading, logins=logins)
     own = custom.read(path.with_name(custom.FILE))
-    configs = [
-        replace(config, distributions=own) for config in declare(known, plays, limit, (logins or Logins()).refine)
-    ]
+    configs = [replace(config, distributions=own) for config in declare(known, plays, limit)]
     alone = context(path, foresees=foresees)
     order = dependencies(configs, alone)
     addresses = {config.host.name: config.host.login.address for config in configs}

@@ -18,9 +18,9 @@ def rows(sinks: list[Sink]) -> Iterator[tuple[str, int, int]]:
 def main() -> int:
     whole = 0
     print(f"{'place':30}  tried  hits")
-    for name, tried, came in rows(SINKS):
-        print(f"{name:30}  {tried:5}  {came:4}", flush=True)
-        whole += came
+    for name, tried, succeeded in rows(SINKS):
+        print(f"{name:30}  {tried:5}  {succeeded:4}", flush=True)
+        whole += succeeded
     print(f"{'all':30}  {len(SINKS) * len(ATTACKS):5}  {whole:4}")
     return 1 if whole else 0
 

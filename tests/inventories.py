@@ -209,12 +209,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         Case("patterns", files).write(Path(folder))
         for pattern in known:
-            mine, said_there = hosts_here(Path(folder), pattern), said["patterns"][pattern]
+            found_here, found_there = hosts_here(Path(folder), pattern), said["patterns"][pattern]
             # Both find no host: an error in provision, a warning in Ansible.
-            alike = (mine or []) == (said_there or [])
+            alike = (found_here or []) == (found_there or [])
             wrong += not alike
-            shown = "same" if alike else f"DIFFERS: {mine} and not {said_there}"
-            print(f"| `{pattern}` | {shown}{' (an error here, no host there)' if mine is None else ''} |")
+            shown = "same" if alike else f"DIFFERS: {found_here} and not {found_there}"
+            print(f"| `{pattern}` | {shown}{' (an error here, no host there)' if found_here is None else ''} |")
     print(f"\n{len(cases())} inventories, {len(known)} patterns, {wrong} not as declared")
     return 1 if wrong else 0
 

@@ -59,7 +59,7 @@ _PLAN = Plan(
         Change(
             "file:/etc/motd",
             Drift(
-                {"content": "ours\n", "owner": "root"}, {"content": "theirs\n", "owner": "eve"}, ("content", "owner")
+                {"content": "declared\n", "owner": "root"}, {"content": "found\n", "owner": "eve"}, ("content", "owner")
             ),
             (Call("put_file", ("/etc/motd",)), Call("svc_settle", ("docker", "restart"), disturbs=("docker",))),
         ),

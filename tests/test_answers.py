@@ -44,7 +44,7 @@ def test_the_limit_is_a_variable_of_the_inventory(project: Project) -> None:
     ],
     ids=["too deep", "no object", "no JSON"],
 )
-def test_json_of_docker_that_is_none_fails_the_host(
+def test_invalid_json_from_docker_fails_the_host(
     project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[str, ...]]
 ) -> None:
     project.spec("containers: {app: {image: 'docker.io/library/app:1'}}")
@@ -73,7 +73,7 @@ def _container(report: Any) -> None:
     container(report, "app")
 
 
-def test_a_daemon_json_that_nests_too_deeply_is_one_that_dockerd_would_not_take() -> None:
+def test_a_daemon_json_that_is_nested_too_deeply_counts_as_invalid() -> None:
     from provision.dockerd.daemon_json import agrees, same
 
     assert same(DEEP.encode()) is None
@@ -119,7 +119,7 @@ def test_the_data_root_is_compared_as_dockerd_resolves_it(
         ("died", "x"),
     ],
 )
-def test_a_frame_that_no_job_sends_is_an_error_of_the_host(frame: tuple[str, ...]) -> None:
+def test_an_unknown_frame_is_an_error_of_the_host(frame: tuple[str, ...]) -> None:
     received: list[Event] = []
     progress = _Progress("web1", (STEP,), received.append)
     with pytest.raises(WireError, match="not an event of a job"):
@@ -128,13 +128,13 @@ def test_a_frame_that_no_job_sends_is_an_error_of_the_host(frame: tuple[str, ...
 
 
 @pytest.mark.parametrize("frames", [[("died",)], [("died", "x"), ("end",), ("died", "x")]])
-def test_a_look_that_does_not_say_how_it_died_is_an_error_of_the_host(frames: list[tuple[str, ...]]) -> None:
+def test_a_look_without_an_end_frame_is_an_error_of_the_host(frames: list[tuple[str, ...]]) -> None:
     with pytest.raises(HostError) as caught:
         reported(frames, Finished(0, ""))
     assert caught.value.failure.kind == "protocol"
 
 
-def test_contents_that_are_no_base64_are_an_error_of_the_host() -> None:
+def test_contents_that_are_not_base64_are_an_error_of_the_host() -> None:
     good = base64.b64encode(json.dumps({}).encode()).decode()
     assert reported([("content", "/a", good), ("end",)], Finished(0, "")).content("/a") == b"{}"
     with pytest.raises(HostError) as caught:

@@ -93,9 +93,9 @@ def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
     paths = {dotted(path, package): path for path in modules(package)}
     found: dict[str, set[str]] = {}
     for name, path in paths.items():
-        ours = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
+        internal = [one.removeprefix("provision.") for one in imports(path) if one.startswith("provision.")]
         # A name that is no module is a name in a module.
-        found[name] = {one if one in paths else one.rpartition(".")[0] for one in ours} & {*paths}
+        found[name] = {one if one in paths else one.rpartition(".")[0] for one in internal} & {*paths}
     return found
 
 
@@ -120,7 +120,7 @@ def test_modules_have_no_import_cycle() -> None:
     assert cycle(graph()) == []
 
 
-def test_a_cycle_is_found_through_an_import_inside_a_function(tmp_path: Path) -> None:
+def test_a_cycle_through_an_import_inside_a_function_is_found(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.py").write_text("from provision.sub.b import late\nfrom provision.d import x\n")
     (tmp_path / "sub/b.py").write_text("def late():\n    from provision import c\n")
@@ -132,7 +132,7 @@ def test_a_cycle_is_found_through_an_import_inside_a_function(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_one_way(path: Path) -> None:
+def test_imports_follow_the_layers(path: Path) -> None:
     here = dotted(path)
     package = package_of(here)
     for name in imports(path):
@@ -209,7 +209,7 @@ def test_every_spec_key_is_documented() -> None:
 HOST_TEXT = {"resources", "planning", "remote.transaction", "tasks", "transport.job"}
 
 
-def test_text_is_split_as_the_host_splits_it() -> None:
+def test_text_of_a_host_is_split_only_by_the_hosts_rules() -> None:
     """str.splitlines, and str.split and str.strip without arguments, use more line ends and blanks than a host's
     programs."""
     wrong = []
@@ -244,7 +244,7 @@ def matched(text: str) -> list[int]:
     return sorted(found)
 
 
-def test_nothing_is_known_of_a_step_by_its_name() -> None:
+def test_no_module_matches_the_name_of_a_step() -> None:
     """The constructor of a step (provision/steps) says what other modules must know, in fields of the Call."""
     wrong = {
         str(path.relative_to(PACKAGE)): lines
@@ -261,7 +261,7 @@ def test_nothing_is_known_of_a_step_by_its_name() -> None:
         assert not compared, f"{name}: {[ast.unparse(node) for node in compared]}"
 
 
-def test_a_match_by_name_is_found() -> None:
+def test_a_match_of_a_steps_name_is_found() -> None:
     assert matched('if call.function == "svc_settle":\n    pass') == [1]
     assert matched('verbs = {"a"}\nx = call.function in verbs') == [2]
     assert matched('call.function.startswith("svc_")') == [1]
@@ -282,13 +282,13 @@ REVEALING = {
 }
 
 
-def test_secrets_are_revealed_where_they_must_be_and_nowhere_else() -> None:
+def test_secrets_are_revealed_only_in_the_listed_modules() -> None:
     found = {str(path.relative_to(PACKAGE)) for path in modules() if re.search(r"\breveal", path.read_text())}
     assert found == REVEALING
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "sh/look").glob("*.sh")), ids=lambda path: path.name)
-def test_each_look_says_which_programs_it_starts(path: Path) -> None:
+def test_each_look_justifies_its_forks_in_the_files_head(path: Path) -> None:
     """In the comment at the top of the file: each fork is multiplied by the number of hosts, so it needs a reason."""
     head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")
     assert re.search(r"\b(forks?:|no fork|its forks)", head, re.IGNORECASE), f"{path.name} says nothing of its forks"
@@ -304,9 +304,9 @@ PRIVATE = {
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_what_is_used_privately_has_an_upper_bound(name: str) -> None:
+def test_a_dependency_with_private_use_has_an_upper_version_bound(name: str) -> None:
     module, use = PRIVATE[name]
     assert re.search(use, (PACKAGE / module).read_text()), f"{module} uses nothing private of {name} any more"
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     (bounds,) = (text.removeprefix(name) for text in dependencies if re.match(rf"{name}[<>=]", text))
-    assert re.search(r",<\d+$", bounds), f"{name}{bounds} takes any later version"
+    assert re.search(r",<\d+$", bounds), f"{name}{bounds} accepts any later version"

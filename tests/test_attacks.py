@@ -13,25 +13,25 @@ from tests.sinks import EVENTS, SINKS, Sink, hits
 
 
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
-def test_no_attack_gets_through(sink: Sink) -> None:
+def test_no_attack_succeeds(sink: Sink) -> None:
     found = {name: came for name, text in ATTACKS.items() if (came := hits(sink, text))}
     assert not found
 
 
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
-def test_every_place_is_reached(sink: Sink, tmp_path: Path) -> None:
+def test_a_harmless_text_is_shown_at_each_place(sink: Sink, tmp_path: Path) -> None:
     """A harmless text is shown there. Otherwise the place would show nothing of an attack either."""
     assert "owned" in sink.reach("owned", tmp_path)
 
 
-def test_there_are_enough_attacks_and_each_is_one() -> None:
+def test_each_attack_has_an_effect_and_there_are_enough() -> None:
     assert len(ATTACKS) >= 40
     languages = list(ATTACKS)[list(ATTACKS).index("rich markup") :]
     for name, text in ATTACKS.items():
         assert unseen(text, "") or name in languages or name == "without end", name
 
 
-def test_what_gets_through_is_seen() -> None:
+def test_the_check_finds_a_place_that_passes_text_on() -> None:
     """The check itself: it finds a place that passes everything on."""
     through = Sink("through", "text", lambda text, place: f"web1: {text}\n")
     passed = [name for name, text in ATTACKS.items() if not hits(through, text)]
@@ -39,7 +39,7 @@ def test_what_gets_through_is_seen() -> None:
     assert not set(passed) & {"colour (SGR)", "newline", "bidi override", "half a character", "without end"}
 
 
-def test_every_event_that_there_is_is_among_them() -> None:
+def test_each_event_of_a_run_is_among_the_examples() -> None:
     source = "".join(path.read_text() for path in (Path(__file__).parent.parent / "provision").rglob("*.py"))
     found = set(re.findall(r'\b(?:Event|Shown|_emit)\(\s*"([a-z.]+)"', source))
     # host.good goes from workers to the controller, which never shows it.

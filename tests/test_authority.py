@@ -28,7 +28,7 @@ def certificate(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def test_what_it_makes(tmp_path: Path) -> None:
+def test_an_authority_and_its_certificates_are_made(tmp_path: Path) -> None:
     said = renew(tmp_path, "lab", [ONE], recipients(), NOW)
     assert said == ["created the authority lab", "created a certificate of the authority lab for reg.example"]
     ca, leaf = certificate(tmp_path / "lab.crt"), certificate(tmp_path / "lab/reg.example.crt")
@@ -43,7 +43,7 @@ def test_what_it_makes(tmp_path: Path) -> None:
     assert not due(tmp_path, "lab", [ONE], NOW)
 
 
-def test_what_is_about_to_end_is_renewed_and_still_believed(tmp_path: Path) -> None:
+def test_certificates_near_their_end_are_renewed_and_trusted(tmp_path: Path) -> None:
     renew(tmp_path, "lab", [ONE], recipients(), NOW)
     old_ca, old_leaf = certificate(tmp_path / "lab.crt"), certificate(tmp_path / "lab/reg.example.crt")
     later = NOW + timedelta(days=LEAF_DAYS - LEAF_LEFT - 1)
@@ -61,14 +61,14 @@ def test_what_is_about_to_end_is_renewed_and_still_believed(tmp_path: Path) -> N
     certificate(tmp_path / "lab/reg.example.crt").verify_directly_issued_by(old_ca)
 
 
-def test_another_name_takes_another_certificate(tmp_path: Path) -> None:
+def test_a_new_name_gets_a_new_certificate(tmp_path: Path) -> None:
     renew(tmp_path, "lab", [ONE], recipients(), NOW)
     more = Wanted("lab", "reg.example", ("10.0.0.1", "other.example"))
     assert due(tmp_path, "lab", [more], NOW)
     assert len(renew(tmp_path, "lab", [more], recipients(), NOW)) == 1
 
 
-def test_half_an_authority_is_none(tmp_path: Path) -> None:
+def test_an_authority_without_its_key_is_an_error(tmp_path: Path) -> None:
     renew(tmp_path, "lab", [], recipients(), NOW)
     (tmp_path / "lab.key.age").unlink()
     with pytest.raises(UsageError, match="only one of"):

@@ -3,7 +3,7 @@
 Each case gives ``platform`` (ID, version and codename; Debian 13 when not given), ``spec`` (what is declared),
 ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
 functions of the plan, with arguments where they are given), or ``refused`` (why there can be no plan).
-Every resource has the four cases absent, right, wrong, empty-or-zero.
+Every resource has the four cases absent, up to date, wrong, empty-or-zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "cases"
-REQUIRED = {"absent", "right", "wrong", "empty-or-zero"}
+REQUIRED = {"absent", "up to date", "wrong", "empty-or-zero"}
 CASES = [
     pytest.param(case, id=f"{path.stem}-{name}")
     for path in sorted(FOLDER.glob("*.yml"))
@@ -61,13 +61,13 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
     return found
 
 
-def told(value: str | None) -> str | None:
+def as_read(value: str | None) -> str | None:
     """A value as a person reads it: a withheld value equals no plain text."""
     return None if value is None else str(value)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_case(project: Project, case: dict[str, Any]) -> None:
+def test_a_host_in_this_state_gets_these_steps(project: Project, case: dict[str, Any]) -> None:
     project.spec(yaml.safe_dump(case["spec"]))
     for name, text in case.get("given", {}).items():
         project.write(name, text)
@@ -91,7 +91,7 @@ def test_case(project: Project, case: dict[str, Any]) -> None:
             assert step == [str(word) for word in want]
     if "drift" in case:
         drift = {
-            change.resource: {key: told(change.drift.seen.get(key)) for key in change.drift.keys}
+            change.resource: {key: as_read(change.drift.seen.get(key)) for key in change.drift.keys}
             for change in found.plan.changes
         }
         assert drift == case["drift"]

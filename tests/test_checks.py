@@ -14,7 +14,7 @@ def check(host: str, name: str, outcome: str, suite: str = "settings") -> Shown:
     return Shown("check.done", host, {"suite": suite, "check": name, "outcome": outcome})
 
 
-def test_a_row_per_check_and_a_column_per_host() -> None:
+def test_the_table_has_a_row_for_each_check_and_a_column_for_each_host() -> None:
     checks = [
         check("web1", "file_content /etc/a", "passed"),
         check("web1", "file_content /etc/b", "failed"),
@@ -33,7 +33,7 @@ def test_a_row_per_check_and_a_column_per_host() -> None:
     assert len({len(line) for line in lines if line}) == 1, "columns are aligned"
 
 
-def test_hosts_that_have_no_room_come_in_blocks() -> None:
+def test_hosts_that_exceed_the_width_are_shown_in_several_blocks() -> None:
     hosts = [f"web{number:02}" for number in range(9)]
     checks = [check(host, "user alice", "passed") for host in hosts]
     lines = list(matrix(checks, hosts, 40))
@@ -43,7 +43,7 @@ def test_hosts_that_have_no_room_come_in_blocks() -> None:
     assert list(matrix([], hosts, 40)) == []
 
 
-def test_junit_parts_make_one_file(tmp_path: Path) -> None:
+def test_parts_of_junit_are_merged_into_one_file(tmp_path: Path) -> None:
     target = tmp_path / "all.xml"
     with junit.JUnitFile(target) as report:
         for name in ("one", "two"):

@@ -77,7 +77,7 @@ def _port(address: str, port: str) -> dict[str, list[dict[str, str]]]:
         ({"PidsLimit": -1}, {"5.29"}),
     ],
 )
-def test_containers(changed: dict[str, Any], ids: set[str]) -> None:
+def test_the_rules_for_a_container(changed: dict[str, Any], ids: set[str]) -> None:
     assert {rule.id for rule in CONTAINERS if rule.offends({**_GOOD, **changed})} == ids
     assert name(_GOOD) == "web"
 
@@ -100,7 +100,7 @@ _BASE = "/bin/sh -c #(nop) ADD file:1f in / "
         (["RUN /bin/sh -c ./update # buildkit", _BASE], set()),
     ],
 )
-def test_images(history: list[str], ids: set[str]) -> None:
+def test_the_rules_for_an_image(history: list[str], ids: set[str]) -> None:
     image = {"Id": "sha256:1f", "RepoTags": None, "Health": {"Test": ["CMD", "true"]}, "History": history}
     assert {rule.id for rule in IMAGES if rule.offends(image)} == ids
     for none in (None, {}, {"Test": ["NONE"]}):

@@ -31,7 +31,7 @@ def provision(project: Project, *words: str, **env: str) -> subprocess.Completed
     )
 
 
-def test_a_terminal_without_such_characters_gets_escapes(project: Project) -> None:
+def test_json_is_escaped_where_the_output_encoding_lacks_characters(project: Project) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {rack: 漢字}}}\n")
     done = provision(project, "inventory", "--host", "web1", PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -88,7 +88,7 @@ def test_bad_arguments_touch_nothing(project: Project, words: list[str], message
     assert done.stderr.count("\n") == 1
 
 
-def test_extra_vars_win(project: Project) -> None:
+def test_extra_vars_override_the_inventory(project: Project) -> None:
     project.write("inventory/host_vars/web1.yml", "who: host\n")
     project.write("more.yml", "who: file\n")
     project.spec('files: {/etc/x: {content: "{{ who }}"}}')
@@ -141,10 +141,10 @@ def test_init_writes_a_project_that_renders(tmp_path: Path) -> None:
     assert "live-restore" in rendered.stdout
     (play,) = yaml.safe_load((new / "playbooks/site.yml").read_text())
     daemon = play["spec"]["engine"]["daemon"]
-    assert image_store(NEWEST, daemon).containerd, "a new host gets the store that its engine comes with"
+    assert image_store(NEWEST, daemon).containerd, "a new host gets the default store of its engine"
 
 
-def test_schema_accepts_what_we_accept(project: Project) -> None:
+def test_the_json_schema_accepts_what_the_spec_accepts(project: Project) -> None:
     schema = json.loads(provision(project, "schema").stdout)
     assert schema["$defs"]["Engine"]["additionalProperties"] is False
     booleans = schema["$defs"]["Service"]["properties"]["enabled"]["anyOf"]
@@ -176,13 +176,13 @@ _SHARED = {
 }
 
 
-def test_commands_all_have_a_module_and_none_is_hidden() -> None:
+def test_each_command_has_a_module_and_is_listed_in_help() -> None:
     folder = Path(cli.__file__).parent / "commands"
     assert set(cli.COMMANDS) == {path.stem for path in folder.glob("*.py")} - _SHARED
 
 
 @pytest.mark.parametrize(("words", "wanted"), [("provision app", "apply"), ("provision apply --max", "--max-impact")])
-def test_completion_in_a_real_bash(project: Project, words: str, wanted: str) -> None:
+def test_completion_works_in_bash(project: Project, words: str, wanted: str) -> None:
     done = provision(project, "--completion", "bash")
     typed = words.split()
     given = " ".join(typed)
@@ -194,7 +194,7 @@ def test_completion_in_a_real_bash(project: Project, words: str, wanted: str) ->
         assert "apply" in provision(project, "--completion", shell).stdout
 
 
-def test_a_project_can_be_planned_before_its_authority_is_made(project: Project) -> None:
+def test_plan_and_lint_work_before_apply_has_made_the_authority(project: Project) -> None:
     """The registry example of docs/containers.md: apply makes the authority. Before that, plan and lint must not
     fail."""
     host = "{ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: root}"
@@ -217,12 +217,12 @@ def test_a_project_can_be_planned_before_its_authority_is_made(project: Project)
     )
     assert "the authority lab has missing files" in rendered.stderr
     # No host can have files that do not exist yet, so there is nothing to verify.
-    proven = provision(project, "verify")
-    assert (proven.returncode, "provision secrets ca creates" in proven.stderr) == (1, True), proven.stderr
+    verified = provision(project, "verify")
+    assert (verified.returncode, "provision secrets ca creates" in verified.stderr) == (1, True), verified.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 
-def test_apply_without_a_key_to_encrypt_to_names_a_command_that_takes_one(project: Project, tmp_path: Path) -> None:
+def test_apply_without_an_age_key_names_a_command_that_takes_one(project: Project, tmp_path: Path) -> None:
     project.spec("registry: {name: registry.example, tls: {ca: lab}}\nengine: {}")
     (tmp_path / "home").mkdir()
     done = provision(project, "apply", "--yes", HOME=str(tmp_path / "home"), SSH_AUTH_SOCK="")

@@ -73,7 +73,7 @@ INFO: dict[str, Any] = {
         ("mtu", 1400, True),
     ],
 )
-def test_what_docker_info_shows(key: str, value: Any, shown: bool) -> None:
+def test_values_of_docker_info_are_compared_with_the_declared_ones(key: str, value: Any, shown: bool) -> None:
     assert agrees({key: value}, json.dumps(INFO)) == shown
     assert agrees({"debug": True, key: value, "mtu": 9}, json.dumps(INFO)) == shown
 
@@ -93,16 +93,18 @@ def test_what_docker_info_shows(key: str, value: Any, shown: bool) -> None:
 @pytest.mark.parametrize(
     "bare", [{}, {"RegistryConfig": None, "Labels": None, "Runtimes": None}, {"RegistryConfig": {}}]
 )
-def test_a_daemon_that_shows_nothing_of_it(bare: dict[str, Any], key: str, value: Any, shown: bool) -> None:
+def test_an_answer_without_a_key_agrees_only_with_its_default(
+    bare: dict[str, Any], key: str, value: Any, shown: bool
+) -> None:
     assert agrees({key: value}, json.dumps({"ServerVersion": "28.5.2", **bare})) == shown
 
 
 @pytest.mark.parametrize("answer", ["", "{", "[]", "{}", '{"ServerVersion": ""}', '"x"'])
-def test_no_answer_agrees_with_nothing(answer: str) -> None:
+def test_a_missing_answer_agrees_with_no_value(answer: str) -> None:
     assert not agrees({}, answer)
 
 
-def test_the_values_of_the_kernels_settings() -> None:
+def test_dockerd_sets_these_kernel_settings() -> None:
     found = sysctls({"ipv6": True, "userland-proxy": False})
     assert set(found) == {
         "net.ipv4.ip_forward",
@@ -129,7 +131,7 @@ USUAL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("key", USUAL)
-def test_the_keys_of_dockers_bridge(key: str) -> None:
+def test_only_a_new_value_of_a_bridge_key_changes_the_bridge(key: str) -> None:
     assert bridge_changes({}, {key: USUAL[key]}) == bridge_changes({key: USUAL[key]}, {}) == ()
     assert bridge_changes({}, {key: "other"}) == bridge_changes({key: "other"}, {}) == (key,)
     assert bridge_changes({"debug": True}, {}) == ()

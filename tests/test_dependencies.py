@@ -28,7 +28,7 @@ PLAYS = """\
 """
 
 
-def test_the_order_follows_from_what_hosts_use(project: Project) -> None:
+def test_hosts_are_ordered_by_the_images_and_registries_that_they_use(project: Project) -> None:
     known = found(project, PLAYS)
     assert known.level == {"reg": 0, "build": 1, "run1": 2, "run2": 2}
     assert known.pushed_by == {"10.0.0.1:5000/app:1": "build"}
@@ -37,7 +37,7 @@ def test_the_order_follows_from_what_hosts_use(project: Project) -> None:
     assert [stage.schedule.left for stage in cut] == [("reg", "alone"), ("build",), ("run1", "run2")]
 
 
-def test_who_needs_nobody_goes_at_once(project: Project) -> None:
+def test_a_host_without_dependencies_starts_at_once(project: Project) -> None:
     known = found(project, '- {name: All, hosts: all, spec: {containers: {app: {image: "docker.io/app:1"}}}}\n')
     assert (known.level, known.after) == ({}, {})
 
@@ -58,12 +58,12 @@ def test_who_needs_nobody_goes_at_once(project: Project) -> None:
         ),
     ],
 )
-def test_what_can_have_no_order(project: Project, plays: str, words: str) -> None:
+def test_dependencies_without_an_order_are_refused(project: Project, plays: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         found(project, plays)
 
 
-def test_a_rollout_of_hosts_that_need_each_other(project: Project) -> None:
+def test_a_rollout_that_contradicts_the_dependencies_is_refused(project: Project) -> None:
     known = found(
         project,
         """\

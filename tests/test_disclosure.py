@@ -37,7 +37,7 @@ SALT = new_salt()
 def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report: Seen, salt: Salt = SALT) -> str:
     """All text in a plan, a plan file, JSON and an error for these resources."""
     found = inspection_of(host, on, resources, report.salted(salt))
-    assert found.plan.changes, "there must be something to tell"
+    assert found.plan.changes, "there must be a drift to show"
     json_lines = io.StringIO()
     JsonLines(json_lines)(shown(Event("host.plan", host, {"plan": found.plan})))
     written = json.dumps(planfile.entry(found.plan, salt))
@@ -46,7 +46,7 @@ def everywhere(host: str, on: Platform, resources: tuple[Resource, ...], report:
     return "\n".join([*words, written, json_lines.getvalue(), *left_over(resources, report.salted(salt))])
 
 
-def told(project: Project, spec: dict[str, Any], **case: Any) -> str:
+def shown_for(project: Project, spec: dict[str, Any], **case: Any) -> str:
     """The same text, for what a spec declares and a look has reported."""
     project.spec(yaml.safe_dump(spec))
     loaded = project.load()
@@ -65,41 +65,41 @@ DECLARED = {"content": f"{NEW}\n", "mode": "0644"}
 
 @pytest.mark.parametrize("mode", ["600", "640", "660", "400", "0"])
 def test_the_old_text_of_a_private_file_is_not_shown(project: Project, mode: str) -> None:
-    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file(mode))
+    said = shown_for(project, {"files": {"/srv/app/env": DECLARED}}, files=file(mode))
     assert OLD not in said
     assert f"{len(OLD) + 1} bytes, not shown (keyed hash " in said
-    assert f"+{NEW}" in said, "the new text is for every user of the host"
+    assert f"+{NEW}" in said, "every user of the host may read the new text"
     assert "mode: " in said
 
 
 def test_neither_text_of_a_file_that_stays_private_is_shown(project: Project) -> None:
     declared = {**DECLARED, "mode": "0600"}
     for seen in (file("600"), file("644"), {"/srv/app/env": None}):
-        said = told(project, {"files": {"/srv/app/env": declared}}, files=seen)
+        said = shown_for(project, {"files": {"/srv/app/env": declared}}, files=seen)
         assert OLD not in said
         assert NEW not in said
 
 
-def test_public_files_are_shown_as_ever(project: Project) -> None:
-    said = told(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
+def test_the_texts_of_a_public_file_are_shown(project: Project) -> None:
+    said = shown_for(project, {"files": {"/srv/app/env": DECLARED}}, files=file("644"))
     assert f"-{OLD}" in said
     assert f"+{NEW}" in said
 
 
 @pytest.mark.parametrize(("mode", "shown"), [("600", False), ("644", True)])
-def test_the_text_of_a_file_that_is_to_go(project: Project, mode: str, shown: bool) -> None:
-    said = told(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
+def test_the_text_of_a_removed_file_is_shown_only_if_it_is_public(project: Project, mode: str, shown: bool) -> None:
+    said = shown_for(project, {"files": {"/srv/app/env": {"absent": True}}}, files=file(mode))
     assert (OLD in said) is shown
 
 
-def test_a_folder_above_that_is_closed_hides_the_file(project: Project) -> None:
+def test_a_private_directory_above_a_file_makes_the_file_private(project: Project) -> None:
     for folders in ({"/srv/app": "700"}, {"/srv": "750"}):
         for declared in ({"absent": True}, DECLARED):
-            said = told(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
+            said = shown_for(project, {"files": {"/srv/app/env": declared}}, files=file("644"), folders=folders)
             assert OLD not in said
     seen = Seen.of([("folders", "", "/srv/app\n/srv", "symbolic link:777:root:root\ndirectory:755:root:root")])
-    assert not readable(seen, "/srv/app/env", "644"), "where a link leads to was not looked at"
-    assert not readable(Seen.of([]), "/srv/app/env", "644"), "and so is what no look has seen"
+    assert not readable(seen, "/srv/app/env", "644"), "the target of a link was not inspected"
+    assert not readable(Seen.of([]), "/srv/app/env", "644"), "a directory that no look has reported counts as private"
 
 
 def test_an_operators_source_with_a_password_keeps_its_mode() -> None:
@@ -134,12 +134,12 @@ def inspected(case: str, edit: Callable[[dict[str, Any]], None]) -> list[list[An
     return seen
 
 
-def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
+def test_values_that_only_docker_knows_are_not_shown(project: Project) -> None:
     def edit(whole: dict[str, Any]) -> None:
         whole["Config"]["Labels"]["token"] = "hush-label"
         whole["HostConfig"]["LogConfig"] = {"Type": "splunk", "Config": {"splunk-token": "hush-log"}}
 
-    seen = inspected("right", edit)
+    seen = inspected("up to date", edit)
     for frame in seen:
         if frame[0] == "container":
             frame[3] = json.dumps("PASSWORD=hush-environment") + "\n" + json.dumps("LEVEL=info") + "\n"
@@ -150,7 +150,7 @@ def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
         "log": {"driver": "json-file", "options": {"max-size": "1m"}},
         "adopt": True,
     }
-    said = told(project, {"containers": {"web": web}}, seen=seen)
+    said = shown_for(project, {"containers": {"web": web}}, seen=seen)
     for hush in ("hush-label", "hush-log", "hush-environment"):
         assert hush not in said
     assert "environment PASSWORD: 16 bytes, not shown" in said
@@ -161,12 +161,12 @@ def test_values_that_only_docker_tells_are_not_shown(project: Project) -> None:
             whole = json.loads(frame[2])
             whole["Config"]["Labels"]["provision.spec"] = json.dumps({"environment": {"LEVEL": "info"}})
             frame[2] = json.dumps(whole)
-    said = told(project, {"containers": {"web": web}}, seen=seen)
+    said = shown_for(project, {"containers": {"web": web}}, seen=seen)
     assert "environment LEVEL: info -> debug" in said
     assert "hush-environment" not in said
 
 
-def test_a_networks_labels_are_not_shown_and_still_brought_back(project: Project) -> None:
+def test_the_labels_of_a_network_are_not_shown_but_restored(project: Project) -> None:
     whole = {
         "Name": "net",
         "Driver": "bridge",
@@ -177,7 +177,7 @@ def test_a_networks_labels_are_not_shown_and_still_brought_back(project: Project
     }
     seen = [["docker", "network", json.dumps(whole)]]
     spec = {"networks": {"net": {"labels": {"team": "a"}}}}
-    said = told(project, spec, seen=seen)
+    said = shown_for(project, spec, seen=seen)
     assert "hush-" not in said
     assert '"team": "a"' in said
     project.spec(yaml.safe_dump(spec))
@@ -206,7 +206,7 @@ def record(mode: str, folder: str = "755") -> Seen:
     ("mode", "folder", "shown"),
     [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
 )
-def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -> None:
+def test_a_rollback_shows_only_public_texts_that_it_would_restore(mode: str, folder: str, shown: bool) -> None:
     wanted = rollback.resources("run-1", record(mode, folder), (), 300)
     assert DEBIAN is not None
     seen = Seen.of(
@@ -217,7 +217,7 @@ def test_what_a_rollback_would_bring_back(mode: str, folder: str, shown: bool) -
     assert (NEW in said) is shown
 
 
-def test_a_rollback_removes_a_private_file_unseen() -> None:
+def test_a_rollback_that_removes_a_private_file_does_not_show_it() -> None:
     absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
     wanted = rollback.resources("run-1", absent, (), 300)
     assert DEBIAN is not None
@@ -225,13 +225,13 @@ def test_a_rollback_removes_a_private_file_unseen() -> None:
     assert NEW not in said
 
 
-def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
+def test_no_text_of_a_host_equals_a_withheld_value(project: Project) -> None:
     """A host's file may have the description of the declared secret as its text. It must not equal the declared
     content."""
-    told = Withheld("the declared secret")
-    assert told != "the declared secret"
-    assert told != "the declared secret"
-    assert told == Withheld("the declared secret")
+    withheld = Withheld("the declared secret")
+    assert withheld != "the declared secret"
+    assert withheld != "the declared secret"
+    assert withheld == Withheld("the declared secret")
     declared = {"content": "x" * 20, "mode": "0600"}
     claim = "the declared 20 bytes, not shown"
     project.spec(yaml.safe_dump({"files": {"/srv/app/env": declared}}))
@@ -242,18 +242,18 @@ def test_no_text_passes_for_one_that_is_withheld(project: Project) -> None:
     assert [change.drift.keys for change in found.plan.changes] == [("content",)]
 
 
-def test_a_keyed_hash_tells_nothing_without_its_salt_and_little_with_it() -> None:
+def test_a_keyed_hash_needs_a_salt_and_depends_on_it() -> None:
     one, other = new_salt(), new_salt()
     assert fingerprint(b"x", one) == fingerprint(b"x", one) != fingerprint(b"x", other)
     stored = Salt(one.text, stored=True)
-    assert fingerprint(b"x", stored) != fingerprint(b"x", one), "one that stands in a file is made expensive to guess"
+    assert fingerprint(b"x", stored) != fingerprint(b"x", one), "a stored hash is made expensive to guess"
     with pytest.raises(ValueError, match="needs a salt"):
         fingerprint(b"x", Salt())
     assert text("x", Salt()) == Withheld("1 bytes, not shown"), "no salt, no hash"
     assert pairs({"a": "1"}, {"a": "1"}, one) == '{"a": "1"}'
 
 
-def test_a_change_of_what_is_not_shown_is_another_plan(project: Project) -> None:
+def test_a_change_of_a_hidden_text_changes_the_plan(project: Project) -> None:
     """A plan file has neither text, and still notices a change of either."""
     made = []
     for declared, there in ((NEW, OLD), (NEW, OLD), (NEW, "PASSWORD=now-value"), ("PASSWORD=two-value", OLD)):

@@ -123,7 +123,7 @@ def reported_flavour(row: Distribution) -> str:
 
 
 @each_row
-def test_every_row_goes_through_all_that_reads_the_table(project: Project, row: Distribution) -> None:
+def test_each_row_works_with_each_module_that_reads_the_table(project: Project, row: Distribution) -> None:
     project.spec(SPEC)
     through(row, project.load())
 
@@ -139,7 +139,7 @@ NEW = {
 }
 
 
-def test_a_new_distribution_is_one_row_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_distribution_needs_one_row_only(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     known = table_module._table()
     more = msgspec.structs.replace(known, distributions=(*ROWS, msgspec.convert(NEW, Distribution)))
     monkeypatch.setattr(table_module, "_table", lambda: more)
@@ -149,7 +149,7 @@ def test_a_new_distribution_is_one_row_and_nothing_else(project: Project, monkey
     assert on.support_ends == "2031-01-01"
 
 
-def test_no_module_but_the_table_has_a_distribution_s_id() -> None:
+def test_no_other_module_has_the_id_of_a_distribution() -> None:
     """Once verify had a second table, and raised KeyError: 'amzn'."""
     import ast
 
@@ -165,7 +165,7 @@ def test_no_module_but_the_table_has_a_distribution_s_id() -> None:
         assert found <= allowed, found
 
 
-def test_the_table_is_whole() -> None:
+def test_each_row_of_the_table_is_complete() -> None:
     for row in ROWS:
         assert row.sources, row.id
         assert not row.engine or row.engine in engines(), row.id
@@ -208,7 +208,7 @@ def test_the_table_is_whole() -> None:
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else None,
 )
-def test_where_docker_s_packages_for_a_host_are(
+def test_a_host_gets_the_repository_and_suite_of_its_distribution(
     host: tuple[str, str, str, str], docker: str | None, suite: str
 ) -> None:
     id, version, codename, base = host
@@ -255,7 +255,7 @@ def loaded(project: Project) -> Loaded:
 
 
 @pytest.mark.parametrize("case", DERIVATIVE)
-def test_an_unknown_distribution_is_refused_with_the_line_that_serves_it(
+def test_an_unknown_distribution_is_refused_with_the_row_to_add(
     project: Project, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     project.spec("sysctl: {net.ipv4.ip_forward: 1}")
@@ -284,7 +284,7 @@ def test_an_unknown_distribution_is_refused_with_the_line_that_serves_it(
     assert verdict.text.startswith(f"{said[3]}, served as {like} (distributions.yml)")
 
 
-def test_a_project_s_own_row_is_served_as_the_known_one(project: Project) -> None:
+def test_a_custom_row_is_used_like_a_shipped_one(project: Project) -> None:
     line = "myos: {like: rocky, version: 8, name: My OS, support_ends: 2029-12-31}\n"
     project.write("playbooks/distributions.yml", line)
     project.spec(SPEC)
@@ -317,7 +317,7 @@ def test_a_project_s_own_row_is_served_as_the_known_one(project: Project) -> Non
         ("x: {like: debian, version: 14}", "needs suite"),
     ],
 )
-def test_what_is_wrong_in_a_project_s_own_rows_has_its_place(project: Project, text: str, said: str) -> None:
+def test_an_error_in_a_custom_row_has_file_and_line(project: Project, text: str, said: str) -> None:
     path = project.write("playbooks/distributions.yml", f"{text}\n")
     with pytest.raises(SpecError, match=re.escape(said)) as caught:
         custom.read(path)
@@ -337,7 +337,7 @@ PRETTY_NAME='Linux Mint 22'"""
 
 
 @each_shell
-def test_the_words_of_os_release(shell: list[str], tmp_path: Path) -> None:
+def test_the_shell_reads_os_release_as_documented(shell: list[str], tmp_path: Path) -> None:
     path = tmp_path / "os-release"
     path.write_text(OS_RELEASE)
     text = (SH / "prelude.sh").read_text()
@@ -359,7 +359,9 @@ def test_the_words_of_os_release(shell: list[str], tmp_path: Path) -> None:
         ({"dnf": "dnf5", "dnf5": "", "ostree-booted": ""}, "image"),
     ],
 )
-def test_the_flavour_is_what_the_host_has(shell: list[str], tmp_path: Path, has: dict[str, str], flavour: str) -> None:
+def test_the_flavour_follows_from_the_package_manager_of_the_host(
+    shell: list[str], tmp_path: Path, has: dict[str, str], flavour: str
+) -> None:
     (tmp_path / "dnf-3").write_text("")
     for name, target in sorted(has.items(), reverse=True):
         if target:
@@ -373,7 +375,7 @@ def test_the_flavour_is_what_the_host_has(shell: list[str], tmp_path: Path, has:
     assert frames == [("flavour", "", flavour)]
 
 
-def test_a_host_cannot_name_a_flavour_that_there_is_not() -> None:
+def test_an_unknown_flavour_in_a_hosts_report_is_ignored() -> None:
     found = distros.platform("rocky", "9.4", "", flavour="../../x")
     assert found is not None
     assert found.flavour == "dnf"
@@ -395,7 +397,7 @@ INSTALLED = "engine: {source: installed, users: [ops], daemon: {live-restore: tr
 
 
 @pytest.mark.parametrize("image", [True, False])
-def test_an_installed_engine_s_packages_are_left_alone(project: Project, image: bool) -> None:
+def test_the_packages_of_an_installed_engine_are_left_alone(project: Project, image: bool) -> None:
     on = on_image() if image else distros.example(distros.newest("debian"))
     ids = [resource.id for resource in catalog(project, INSTALLED, on)]
     kinds = {id.partition(":")[0] for id in ids}
@@ -423,14 +425,14 @@ def test_a_pin_of_an_installed_engine_is_refused(project: Project) -> None:
         ("repositories: {r: {url: 'http://m', key: host}}", "has no repositories"),
     ],
 )
-def test_what_a_read_only_image_cannot_have_is_refused(project: Project, spec: str, said: str) -> None:
+def test_settings_that_a_read_only_image_cannot_have_are_refused(project: Project, spec: str, said: str) -> None:
     obstacles = [one for one in catalog(project, spec, on_image()) if isinstance(one, Obstacle)]
     with pytest.raises(Unfixable, match=said):
         [list(one.fix(Drift({}, {}, ()))) for one in obstacles]
 
 
 @pytest.mark.parametrize(("state", "there"), [("not-found", False), ("loaded", True)])
-def test_an_installed_engine_that_is_not_there_is_an_error(project: Project, state: str, there: bool) -> None:
+def test_a_missing_installed_engine_is_an_error(project: Project, state: str, there: bool) -> None:
     resources = catalog(project, INSTALLED, on_image())
     (service,) = [one for one in resources if one.id == "service:docker"]
     text = f"LoadState={state}\nActiveState=inactive\nUnitFileState=\nMainPID=0"
@@ -448,9 +450,7 @@ def test_an_installed_engine_that_is_not_there_is_an_error(project: Project, sta
     ("answer", "there", "wanted"),
     [("work", False, False), ("missing", False, True), ("missing", True, False), ("work", True, False)],
 )
-def test_a_host_that_can_hold_versions_gets_no_package_for_it(
-    project: Project, answer: str, there: bool, wanted: bool
-) -> None:
+def test_a_host_that_can_hold_versions_gets_no_plugin(project: Project, answer: str, there: bool, wanted: bool) -> None:
     on = distros.example(distros.newest("rocky"))
     name = "python3-dnf-plugin-versionlock"
     resources = catalog(project, "packages: {jq: '1.7'}", on)
@@ -461,7 +461,7 @@ def test_a_host_that_can_hold_versions_gets_no_package_for_it(
     assert (state[name] != packages.want()[name]) == wanted
 
 
-def test_the_table_of_the_readme_is_made_from_the_rows() -> None:
+def test_the_table_of_distributions_in_the_docs_is_up_to_date() -> None:
     text = (Path(__file__).parent.parent / "docs/distributions.md").read_text()
     assert text == pages.written(text), "run: make docs"
     for row in ROWS:

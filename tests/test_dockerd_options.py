@@ -37,17 +37,17 @@ from provision.verify.dockerd_options import from_flags, options
         ("-- --iptables=false", {}),
     ],
 )
-def test_flags(line: str, found: dict[str, Any]) -> None:
+def test_flags_are_parsed_as_dockerd_does(line: str, found: dict[str, Any]) -> None:
     assert from_flags(["/usr/bin/dockerd", *line.split()]) == found
 
 
 @pytest.mark.parametrize("line", ["--config-file /etc/other.json", "--config-file=/etc/other.json"])
-def test_another_file(line: str) -> None:
+def test_the_file_of_config_file_is_read(line: str) -> None:
     files = {"/etc/docker/daemon.json": '{"log-level": "info"}', "/etc/other.json": '{"log-level": "debug"}'}
     found = options(["dockerd", *line.split(), "--iptables=false"], files.get)
     assert found == {"config-file": "/etc/other.json", "log-level": "debug", "iptables": False}
 
 
 @pytest.mark.parametrize("text", [None, "", "\n", "{}"])
-def test_no_keys(text: str | None) -> None:
+def test_an_empty_or_missing_file_has_no_keys(text: str | None) -> None:
     assert options(["dockerd"], lambda path: text) == {"config-file": "/etc/docker/daemon.json"}

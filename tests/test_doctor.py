@@ -40,7 +40,7 @@ def levels(changes: dict[str, tuple[str, ...]] | None = None, **daemon: Any) -> 
     return {verdict.subject: verdict.level for verdict in verdicts if verdict.level != "ok"}
 
 
-def test_a_host_that_suits() -> None:
+def test_a_suitable_host_has_no_faults() -> None:
     assert levels(bip="10.200.0.1/24") == {}
 
 
@@ -70,7 +70,7 @@ def test_a_host_that_suits() -> None:
         ({"routes": ("blackhole 192.168.0.0/16",)}, {"default pools": "warning"}),
     ],
 )
-def test_one_thing_wrong(changes: dict[str, tuple[str, ...]], expected: dict[str, str]) -> None:
+def test_each_fault_is_reported_alone(changes: dict[str, tuple[str, ...]], expected: dict[str, str]) -> None:
     assert levels(changes) == expected
 
 
@@ -85,7 +85,7 @@ def test_one_thing_wrong(changes: dict[str, tuple[str, ...]], expected: dict[str
         ({"exec-opts": ["native.cgroupdriver=cgroupfs"]}, {"cgroups": "warning"}),
     ],
 )
-def test_what_the_spec_asks_for(daemon: dict[str, Any], expected: dict[str, str]) -> None:
+def test_requirements_of_the_spec_are_checked(daemon: dict[str, Any], expected: dict[str, str]) -> None:
     assert levels(None, **daemon) == expected
 
 
@@ -100,7 +100,7 @@ def test_what_the_spec_asks_for(daemon: dict[str, Any], expected: dict[str, str]
         (None, "", {}, {"space /var/lib/docker"}),
     ],
 )
-def test_a_store_that_can_carry_no_layers(
+def test_an_image_store_on_an_unsuitable_file_system_is_reported(
     engine: tuple[int, int] | None, drivers: str, daemon: dict[str, Any], bad: set[str]
 ) -> None:
     """If the store in use has no suitable file system, the engine can start no container. The other store may be needed
@@ -119,21 +119,21 @@ def test_a_store_that_can_carry_no_layers(
     ("version", "day", "level"),
     [("13", date(2026, 11, 24), "ok"), ("11", date(2026, 11, 24), "warning"), ("99", date(2026, 11, 24), "warning")],
 )
-def test_support_of_the_distribution(version: str, day: date, level: str) -> None:
+def test_the_end_of_support_of_the_distribution_is_reported(version: str, day: date, level: str) -> None:
     host = platform("debian", version, "x")
     assert host is not None
     frames = [("doctor", key, *fields) for key, fields in GOOD.items()]
     assert examine(Seen.of(frames), host, {}, NOW, day)[0].level == level
 
 
-def test_data_root_and_containerds_root() -> None:
+def test_the_file_systems_of_both_roots_are_checked() -> None:
     assert folders({"data-root": "/srv/docker"}) == ("/srv/docker", "/var/lib/containerd")
     assert folders({}) == ("/var/lib/docker", "/var/lib/containerd")
     assert folders({}, "/srv/containerd") == ("/var/lib/docker", "/srv/containerd")
 
 
 @each_shell
-def test_the_look_of_this_very_machine(shell: list[str]) -> None:
+def test_the_doctors_look_runs_on_this_machine(shell: list[str]) -> None:
     frames, done = run(shell, ["look/doctor.sh"], "look_doctor /nonexistent/docker /var/lib/containerd")
     assert done.returncode == 0, done.stderr
     verdicts = examine(Seen.of(frames), example(newest("debian")), {"data-root": "/nonexistent/docker"}, 0, date.min)

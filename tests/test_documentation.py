@@ -118,14 +118,14 @@ def matches(expected: list[str], printed: list[str]) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
 
 
-def test_an_output_that_differs_is_found() -> None:
+def test_a_page_whose_printed_output_differs_is_found() -> None:
     assert matches(["a", GAP, "d"], ["a", "b", "c", "d", ""])
     assert not matches(["a", "d"], ["a", "b", "d"])
     assert not matches(["a", GAP], ["b"])
 
 
 @pytest.mark.parametrize("page", [one for one in PAGES if one.exists()], ids=named)
-def test_commands_on_hosts_are_commands(page: Path) -> None:
+def test_commands_of_a_page_that_need_a_host_can_be_parsed(page: Path) -> None:
     """The command line's own parser parses the commands that need a host."""
     for block in blocks(page):
         where = f"{named(page)}:{block.line}"
@@ -167,14 +167,14 @@ def parses(words: list[str], where: str) -> None:
         raise AssertionError(f"{where}: provision {' '.join(words)} is no command") from error
 
 
-def test_a_command_that_is_none_is_found() -> None:
+def test_a_command_that_does_not_exist_is_found() -> None:
     text = "A=b sudo provision plan -l 'a;b' >x && cd y # provision z\nprovision lint"
     assert list(simple(text)) == [["provision", "plan", "-l", "a;b"], ["cd", "y"], ["provision", "lint"]]
     with pytest.raises(AssertionError, match="is no command"):
         parses(["plan", "--no-such-option"], "here")
 
 
-def test_reference_pages_are_those_of_the_code() -> None:
+def test_the_reference_pages_are_up_to_date() -> None:
     folder = ROOT / "docs/reference"
     assert {one.name: one.read_text(encoding="utf-8") for one in folder.glob("*.md")} == reference.pages(), (
         "run `make docs`"
@@ -234,7 +234,9 @@ def test_translations_have_the_same_sections(english: str, chinese: str) -> None
 def test_the_readmes_link_to_each_other() -> None:
     assert "(README.zh.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "(README.md)" in (ROOT / "README.zh.md").read_text(encoding="utf-8")
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").split("\n")) < 100, "one screen of a browser or two"
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split("\n")) < 100, (
+        "the page fits two screens of a browser"
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_the_readmes_link_to_each_other() -> None:
     ],
     ids=" ".join,
 )
-def test_a_chinese_locale_changes_no_output_for_machines(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_chinese_locale_does_not_change_json_output(words: tuple[str, ...], tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "provision"
     subprocess.run([program, "init", tmp_path], check=True, capture_output=True)
     (tmp_path / "inventory/hosts.yml").write_text(
@@ -268,7 +270,7 @@ def test_a_chinese_locale_changes_no_output_for_machines(words: tuple[str, ...],
     assert output(LANG="zh_CN.UTF-8", LC_ALL="zh_CN.UTF-8", LANGUAGE="zh_CN:zh") == plain
 
 
-def test_the_site_asks_no_other_host(tmp_path: Path) -> None:
+def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     """The strict build. Its pages load nothing from another host."""
     site = tmp_path / "site"
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

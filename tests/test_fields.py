@@ -63,7 +63,9 @@ def ports(address: str, outer: str = "8080", inner: str = "80/tcp") -> dict[str,
         ({"tmpfs": ["/t"]}, {"Tmpfs": {"/t": "size=2m"}}, {"tmpfs"}),
     ],
 )
-def test_what_docker_shows_otherwise(declared: dict[str, Any], host: dict[str, Any], fields: set[str]) -> None:
+def test_values_in_dockers_form_equal_the_declared_ones(
+    declared: dict[str, Any], host: dict[str, Any], fields: set[str]
+) -> None:
     assert differs(declared, host, {}) == fields
 
 
@@ -89,7 +91,7 @@ OPTIONS = {"log-opts": {"max-size": "10m", "max-file": "3"}}
         ({"log-opts": "nonsense"}, logs(max_size="5m"), set()),
     ],
 )
-def test_the_daemons_log_options_are_merged(daemon: dict[str, Any], host: dict[str, Any], fields: set[str]) -> None:
+def test_log_options_of_the_daemon_are_merged(daemon: dict[str, Any], host: dict[str, Any], fields: set[str]) -> None:
     assert differs(LOG, host, daemon) == fields
 
 
@@ -102,5 +104,5 @@ def test_the_daemons_log_options_are_merged(daemon: dict[str, Any], host: dict[s
         (logs("local", max_size="5m"), {"log"}),
     ],
 )
-def test_where_no_play_has_the_daemon_its_options_are_not_known(host: dict[str, Any], fields: set[str]) -> None:
+def test_without_a_declared_daemon_its_log_options_are_unknown(host: dict[str, Any], fields: set[str]) -> None:
     assert differs(LOG, host, None) == fields

@@ -154,10 +154,10 @@ def run(project: Project, spec: str) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_each_field_is_read(project: Project, read: set[tuple[str, str]]) -> None:
+def test_each_spec_field_is_read_when_resources_are_made(project: Project, read: set[tuple[str, str]]) -> None:
     for case in CASES:
         plan(project, cast("dict[str, Any]", case.values[0]))
     for text in (REST, SIGNED):
         run(project, text)
     fields = {(model.__name__, name) for model in set(models(Spec)) for name in model.model_fields}
-    assert not (unread := sorted(fields - read)), f"nothing reads {unread}"
+    assert not (unread := sorted(fields - read)), f"no module reads {unread}"

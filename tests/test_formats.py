@@ -18,7 +18,7 @@ from provision.secrets import secret
 from provision.text.formats import DOTENV, PEM, SYSTEMD, USERINFO, VARIABLE, YAML, Format, written_later
 from tests.conftest import Project
 
-NASTY = [
+DIFFICULT = [
     "",
     " ",
     " both ",
@@ -62,9 +62,9 @@ NASTY = [
 CHARACTERS = "ab0123'\"\\$`#=%\n\r\t {}nrx_é😀\u2028\x7f"
 
 
-def nasty() -> list[str]:
+def difficult_values() -> list[str]:
     dice = random.Random(7)  # noqa: S311 - no secret
-    return NASTY + ["".join(dice.choices(CHARACTERS, k=dice.randrange(12))) for _ in range(400)]
+    return DIFFICULT + ["".join(dice.choices(CHARACTERS, k=dice.randrange(12))) for _ in range(400)]
 
 
 def compose_reads(text: str) -> str:
@@ -72,7 +72,7 @@ def compose_reads(text: str) -> str:
     quote, escaped, found = text[0], False, ""
     for position, character in enumerate(text[1:], 1):
         if character == quote and not escaped:
-            assert position == len(text) - 1, "it ends too early"
+            assert position == len(text) - 1, "the value ends too early"
             break
         if character == quote:
             found, escaped = found + character, False
@@ -92,7 +92,7 @@ def compose_reads(text: str) -> str:
         return chr(int(match[1], 8)) if match[1].startswith("0") else known.get(match[1], match[0])
 
     found = re.sub(r'\\([abcfnrtv$"\\]|0[0-9]{0,3})', escape, found)
-    assert "$" not in found.replace("$$", ""), "it would be taken for a variable"
+    assert "$" not in found.replace("$$", ""), "the value would be read as a variable"
     return found.replace("$$", "$")
 
 
@@ -107,7 +107,7 @@ def systemd_reads(text: str) -> str:
     """A value of EnvironmentFile=, as systemd reads it (systemd, src/basic/env-file.c)."""
     assert (text[0], text[-1]) == ('"', '"')
     inner = text[1:-1]
-    assert not re.search(r'(?<!\\)(\\\\)*"', inner), "it ends too early"
+    assert not re.search(r'(?<!\\)(\\\\)*"', inner), "the value ends too early"
     return re.sub(r'\\(["\\`$])', r"\1", inner)
 
 
@@ -123,26 +123,26 @@ def systemd_reads(text: str) -> str:
     ],
     ids=lambda value: value.name if isinstance(value, Format) else value.__name__,
 )
-def test_what_is_read_is_what_was_written(how: Format, reads: object) -> None:
-    for value in nasty():
+def test_a_reader_gets_the_original_value(how: Format, reads: object) -> None:
+    for value in difficult_values():
         assert callable(reads)
         assert reads(how.encode(value)) == value, value
 
 
-def test_a_user_info_needs_no_quoting_anywhere() -> None:
-    for value in nasty():
+def test_an_encoded_user_info_needs_no_quoting_in_any_format() -> None:
+    for value in difficult_values():
         assert re.fullmatch(r"[A-Za-z0-9._~%-]*", USERINFO.encode(value))
 
 
 @pytest.mark.parametrize("how", [DOTENV, SYSTEMD, YAML, USERINFO, VARIABLE], ids=lambda how: how.name)
-def test_what_no_format_can_express_is_refused(how: Format) -> None:
+def test_values_that_a_format_cannot_express_are_refused(how: Format) -> None:
     with pytest.raises(UsageError, match="must hold no NUL"):
         how.encode("a\0b")
     with pytest.raises(UsageError, match="must be UTF-8 text"):
         how.encode("a\udcffb")
 
 
-def test_a_variable_has_a_longest() -> None:
+def test_a_variable_has_a_maximum_length() -> None:
     VARIABLE.encode("x" * 130_000)
     with pytest.raises(UsageError, match="is longer than a process can have"):
         VARIABLE.encode("é" * 65_500)
@@ -219,7 +219,7 @@ def test_a_value_that_does_not_fit_is_refused_before_a_host_is_touched(
         ("compose: {shop: {content: '{}', environment: {A: \"a\\0b\"}}}", "NUL"),
     ],
 )
-def test_a_plain_value_that_does_not_fit_is_refused_too(given: Project, spec: str, words: str) -> None:
+def test_a_plain_value_that_does_not_fit_is_refused(given: Project, spec: str, words: str) -> None:
     given.spec(spec)
     with pytest.raises(SpecError, match=words) as caught:
         given.load()
@@ -231,7 +231,7 @@ def read_env(text: bytes) -> dict[str, str]:
     return {name: compose_reads(value) for name, value in found.items()}
 
 
-def test_a_projects_variables_plain_and_secret(given: Project) -> None:
+def test_plain_and_secret_variables_of_a_compose_project(given: Project) -> None:
     from provision.catalog import Options, compile_catalog
     from provision.distros import platform
     from provision.resources.file import File
@@ -272,5 +272,5 @@ def test_a_proxys_password_is_encoded_for_the_url(given: Project) -> None:
     assert lines["NO_PROXY"] == '".example"'
 
 
-def test_pem_is_taken_without_what_stands_before_it() -> None:
+def test_text_before_a_pem_block_is_left_out() -> None:
     assert PEM.encode("\n -----BEGIN X-----\n-----END X-----") == "-----BEGIN X-----\n-----END X-----"

@@ -106,7 +106,7 @@ def by_name(script: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_golden(scripts: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
+def test_a_script_equals_its_golden_file(scripts: dict[str, str], name: str, pytestconfig: pytest.Config) -> None:
     path, script = FOLDER / name, by_name(scripts[name])
     if pytestconfig.getoption("--update-golden"):
         path.write_text(script)
@@ -121,7 +121,7 @@ def test_a_golden_script_repeats_no_shell_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: Path) -> None:
+def test_scripts_pass_shellcheck(scripts: dict[str, str], name: str, tmp_path: Path) -> None:
     """The whole of a script, in which every name that is used is set."""
     path = tmp_path / name
     path.write_text(scripts[name])
@@ -136,13 +136,13 @@ def test_scripts_are_clean_shell(scripts: dict[str, str], name: str, tmp_path: P
 
 
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
-def test_a_script_that_breaks_off_does_nothing(scripts: dict[str, str], part: float) -> None:
+def test_a_truncated_script_does_nothing(scripts: dict[str, str], part: float) -> None:
     text = scripts["look.sh"][: int(len(scripts["look.sh"]) * part)]
     done = subprocess.run(["dash"], input=text.encode(), capture_output=True, check=False)
     assert done.stdout == b""
 
 
-def test_quote() -> None:
+def test_quote_makes_one_word_of_a_text() -> None:
     assert quote("plain/word.x=1") == "plain/word.x=1"
     assert quote("") == "''"
     assert quote("it's $x\n") == "'it'\\''s $x\n'"

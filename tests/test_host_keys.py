@@ -40,7 +40,7 @@ ED25519, ECDSA, RSA = ["-t", "ed25519"], ["-t", "ecdsa", "-b", "384"], ["-t", "r
 
 @pytest.mark.parametrize("kind", [ED25519, ECDSA, RSA], ids=lambda kind: kind[1])
 @pytest.mark.parametrize("authority", [ED25519, ECDSA, RSA], ids=lambda kind: kind[1])
-def test_certificates_of_every_kind(tmp_path: Path, kind: list[str], authority: list[str]) -> None:
+def test_host_certificates_of_each_key_type_are_accepted(tmp_path: Path, kind: list[str], authority: list[str]) -> None:
     blob = signed(tmp_path, kind, authority, "-n", "web1,*.example.com", "-V", "-5m:+1d")
     found = certificate(blob)
     assert found is not None
@@ -50,7 +50,7 @@ def test_certificates_of_every_kind(tmp_path: Path, kind: list[str], authority: 
     assert found.problem("web1", ()).startswith("its signature (")
 
 
-def test_a_certificate_that_was_tampered_with(tmp_path: Path) -> None:
+def test_a_certificate_with_an_altered_byte_is_refused(tmp_path: Path) -> None:
     """A change of any signed byte breaks the signature, above all a change of the name."""
     blob = signed(tmp_path, ED25519, ED25519, "-n", "web1", "-V", "-5m:+1d")
     forged = certificate(blob.replace(b"web1", b"web2"))
@@ -64,7 +64,7 @@ def test_a_certificate_that_was_tampered_with(tmp_path: Path) -> None:
         certificate(blob + b"x")
 
 
-def test_a_certificate_without_names_and_one_of_a_user(tmp_path: Path) -> None:
+def test_certificates_without_names_and_user_certificates_are_refused(tmp_path: Path) -> None:
     found = certificate(signed(tmp_path, ED25519, ED25519))
     assert found is not None
     assert found.problem("web1", CA_SIGNATURES) == "it names no host"
@@ -104,7 +104,7 @@ def test_a_forged_certificate_is_refused_and_nothing_is_stored(tmp_path: Path) -
     assert "ssh-ed25519" not in (tmp_path / "known_hosts").read_text().removeprefix("@cert-authority * ssh-ed25519")
 
 
-def test_a_certificate_is_asked_for_where_an_authority_is_known(tmp_path: Path) -> None:
+def test_certificates_are_requested_where_an_authority_is_known(tmp_path: Path) -> None:
     signed(tmp_path, ED25519, ED25519, "-n", "web1")
     algorithms = Algorithms(Resolved("web1", {}, frozenset()))
     with_authority = verifier(tmp_path, f"@cert-authority web1 {line(tmp_path / 'ca.pub')}\n")
@@ -114,7 +114,7 @@ def test_a_certificate_is_asked_for_where_an_authority_is_known(tmp_path: Path) 
     assert not any("cert" in name for name in algorithms.host_keys(plain))
 
 
-def test_a_first_contact(tmp_path: Path) -> None:
+def test_a_first_contact_is_stored_only_with_accept_new(tmp_path: Path) -> None:
     keygen(tmp_path / "host", *ED25519)
     keygen(tmp_path / "other", *ED25519)
     key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
@@ -135,7 +135,7 @@ def test_a_first_contact(tmp_path: Path) -> None:
     assert (tmp_path / "known_hosts").read_text() == f"[web1]:2222 {line(tmp_path / 'host.pub')}\n"
 
 
-def test_revoked_keys_in_files(tmp_path: Path) -> None:
+def test_revoked_keys_in_files_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         keygen(tmp_path / name, *ED25519)
     one, other = blob_of(tmp_path / "a.pub"), blob_of(tmp_path / "b.pub")

@@ -50,13 +50,13 @@ ENGINE: dict[str, Any] = {"package": "docker-ce", "packages": ("docker-ce",)}
         (NEW, {"features": ["nonsense"]}, (), (), CONTAINERD),
     ],
 )
-def test_the_store_that_an_engine_uses(
+def test_an_engine_uses_the_store_that_moby_would_choose(
     engine: Version, daemon: dict[str, Any], prior: tuple[str, ...], used: tuple[str, ...], store: ImageStore
 ) -> None:
     assert image_store(engine, daemon, prior, used) == store
 
 
-def test_a_way_back_loses_sight_of_nothing_either() -> None:
+def test_a_rollback_checks_for_images_that_it_would_hide() -> None:
     """A run gave an empty host containerd's store, which has images now. A rollback would restore its old
     daemon.json."""
     content = b'{"storage-driver":"overlay2"}'
@@ -79,10 +79,10 @@ def test_a_way_back_loses_sight_of_nothing_either() -> None:
     assert found is not None
     with pytest.raises(Unfixable, match=r"snapshots of overlayfs in /var/lib/containerd, because docker would change"):
         list(store.fix(found))
-    assert drift(desired, Seen.of(frames(here))) is None, "as it is now it is right"
+    assert drift(desired, Seen.of(frames(here))) is None, "the current daemon.json is in the desired state"
 
 
-def test_an_upgrade_after_a_downgrade_goes_on_with_the_storage_driver() -> None:
+def test_an_upgrade_after_a_downgrade_keeps_the_storage_driver() -> None:
     """``existing_store: leave`` has left containerd's store behind. Since then dockerd prefers the driver that has
     state."""
     case = {

@@ -43,7 +43,7 @@ def seen(image_id: str, layers: list[str], config: dict[str, Any], *digests: str
     return Seen.of(frames({"seen": [["docker", "image", json.dumps(one)], said]}))
 
 
-def test_an_old_archive_in_containerds_store_is_known_by_what_it_is_made_of(tmp_path: Path) -> None:
+def test_an_old_archive_in_containerds_store_is_identified_by_its_content(tmp_path: Path) -> None:
     images.archive(tmp_path / "app.tar", APP)
     found = archive(tmp_path / "app.tar", APP)
     layers, config = json.loads(found.content)
@@ -57,14 +57,14 @@ def test_an_old_archive_in_containerds_store_is_known_by_what_it_is_made_of(tmp_
     assert drift(loaded(found), seen(found.ids[0], [], {})) is None
 
 
-def test_what_docker_has_pushed_of_an_image_for_several_platforms(tmp_path: Path) -> None:
+def test_the_pushed_digest_of_an_image_for_several_platforms(tmp_path: Path) -> None:
     whole, part = images.platforms(tmp_path / "app.tar", APP)
     one = loaded(archive(tmp_path / "app.tar", APP), push=True)
-    mine = f"reg.example:5000/app@{whole}"
+    reference = f"reg.example:5000/app@{whole}"
     for digest, right in ((whole, True), (part, True), (f"sha256:{'2' * 64}", False)):
-        report = seen(whole, [], {}, mine, registry=digest)
+        report = seen(whole, [], {}, reference, registry=digest)
         assert (drift(one, report) is None) == right
-        assert pushed((one,), report) == ({APP: digest} if right else {}), "others pull what the registry has"
+        assert pushed((one,), report) == ({APP: digest} if right else {}), "other hosts pull the image of the registry"
 
 
 def test_an_archive_of_several_images_is_kept_until_the_last_is_loaded(project: Project) -> None:
@@ -102,7 +102,7 @@ def test_verify_knows_each_image_of_an_archive(project: Project) -> None:
         ("[0:0::1]:8080:80", ("::1:", "8080", "tcp")),
     ],
 )
-def test_a_port_as_testinfra_takes_it(project: Project, port: str, socket: tuple[str, str, str]) -> None:
+def test_a_port_has_the_form_that_testinfra_takes(project: Project, port: str, socket: tuple[str, str, str]) -> None:
     project.spec(yaml.safe_dump({"containers": {"web": {"image": "app:1", "ports": [port]}}}))
     found = project.load()
     (one,) = published_port(found.configs[0], found.context)

@@ -50,7 +50,9 @@ from provision.steps.volumes import volume_remove
         ({}, {"allow-nondistributable-artifacts": ["x"]}, {"allow-nondistributable-artifacts": "none"}),
     ],
 )
-def test_key_effects(old: dict[str, Any], new: dict[str, Any], effects: dict[str, str]) -> None:
+def test_each_changed_key_has_its_effect_on_dockerd(
+    old: dict[str, Any], new: dict[str, Any], effects: dict[str, str]
+) -> None:
     assert key_effects(old, new) == effects
 
 
@@ -70,14 +72,14 @@ RELOADED = {
 IGNORED = {"allow-nondistributable-artifacts", "containerd-plugins-namespace", "deprecated-key-path"}
 
 
-def test_the_effect_of_every_key() -> None:
+def test_each_key_has_an_effect() -> None:
     for name in keys():
         expected = "reload" if name in RELOADED else "none" if name in IGNORED else "restart"
         assert key_effects({}, {name: {"buildkit": True}}) == {name: expected}
     assert set(keys()) >= RELOADED | IGNORED
 
 
-def test_the_worst_of_levels() -> None:
+def test_the_impact_of_several_steps_is_the_worst_one() -> None:
     assert worst(["reload", "restart", "none"]) == "restart"
     assert worst([]) == "none"
 
@@ -86,7 +88,7 @@ def _settle(verb: str) -> Call:
     return svc_settle(Loading("docker", "", verb), stale=True, why="bip: restart")
 
 
-def test_containers_that_would_end_are_named() -> None:
+def test_containers_that_would_end_are_listed() -> None:
     on = platform("debian", "13", "trixie")
     assert on is not None
     drift = Drift({"loaded": "current"}, {"loaded": "stale", "effect": "bip: restart"}, ("loaded",))
@@ -112,11 +114,11 @@ def test_containers_that_would_end_are_named() -> None:
         ),
     ],
 )
-def test_the_settings_that_a_running_dockerd_needs(daemon: dict[str, Any], needed: set[str]) -> None:
+def test_the_kernel_settings_that_a_running_dockerd_needs(daemon: dict[str, Any], needed: set[str]) -> None:
     assert set(sysctls(daemon)) == needed
 
 
-def test_a_host_that_forwards_everything_again_is_an_impact_to_read() -> None:
+def test_forwarding_everything_again_is_an_impact() -> None:
     on = platform("debian", "13", "trixie")
     assert on is not None
     drift = Drift({"ipv4": "ACCEPT"}, {"ipv4": "DROP"}, ("ipv4",))
@@ -239,7 +241,7 @@ PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
         (changed("file:/etc/x", put_file("/etc/x", content=b"b")), None),
     ],
 )
-def test_what_a_change_does(change: Change, expected: tuple[str, str] | None) -> None:
+def test_a_change_has_the_impact_of_its_steps(change: Change, expected: tuple[str, str] | None) -> None:
     found = impacts(planned(change), {}, survive=False)
     assert [(one.level, one.subject, one.reason) for one in found] == (
         [(expected[0], change.resource, expected[1])] if expected else []
@@ -260,7 +262,7 @@ ENDS = ("stop", "containers", "would be stopped: db (always restart policy), web
         (changed("container:web", put("image")), False),
     ],
 )
-def test_which_restarts_end_containers(change: Change, ends: bool) -> None:
+def test_a_restart_ends_containers_without_live_restore(change: Change, ends: bool) -> None:
     containers = {"web": "", "db": "always"}
     found = [(one.level, one.subject, one.reason) for one in impacts(planned(change), containers, survive=False)]
     assert found[1:] == ([ENDS] if ends else [])
@@ -269,12 +271,12 @@ def test_which_restarts_end_containers(change: Change, ends: bool) -> None:
     assert daemon_restarts(impacts(planned(change), {}, survive=False)) == ends
 
 
-def test_a_restart_of_something_else_is_none_of_the_daemon() -> None:
+def test_a_restart_of_another_service_is_no_restart_of_the_daemon() -> None:
     assert not daemon_restarts([Impact("restart", "container:web", ""), Impact("reload", "service:docker", "")])
     assert daemon_restarts([Impact("reload", "service:docker", ""), Impact("restart", "bridge:docker0", "")])
 
 
-def test_what_keeps_a_bridge_from_moving() -> None:
+def test_keys_that_would_move_a_bridge_in_use_are_named() -> None:
     here = service({**STALE, "bridge": "bip, fixed-cidr"})
     there = service({**STALE, "bridge": "bip"}, "other")
     assert bridge_blocked(planned(there, RESTART)) == ""
@@ -311,7 +313,7 @@ BACK: dict[str, str] = {**STALE, "verb": "reload", "undo effect": "debug"}
         ({**BACK, "running": "no"}, {"web": ""}, []),
     ],
 )
-def test_what_a_rollback_does_more_than_its_plan(
+def test_an_impact_of_the_rollback_beyond_the_plans_is_reported(
     seen: dict[str, str], containers: dict[str, str], expected: list[tuple[str, str, str]]
 ) -> None:
     harmless = changed("file:/etc/x", put_file("/etc/x", content=b"b"))
@@ -319,7 +321,7 @@ def test_what_a_rollback_does_more_than_its_plan(
     assert [(one.level, one.subject, one.reason) for one in found] == expected
 
 
-def test_a_rollback_that_does_what_its_plan_does_is_not_named() -> None:
+def test_an_impact_of_the_rollback_within_the_plans_is_not_reported() -> None:
     plan = planned(service(BACK))
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("restart", "x", ""),)), {}) == ()
     assert rollback_impacts(msgspec.structs.replace(plan, impacts=(Impact("reload", "x", ""),)), {}) != ()

@@ -21,13 +21,13 @@ from tests.conftest import Project
         ("plain", 1, "plain", "plain"),
     ],
 )
-def test_ranges(name: str, count: int, first: str, last: str) -> None:
+def test_ranges_of_host_names_are_expanded(name: str, count: int, first: str, last: str) -> None:
     names = expand(name)
     assert (len(names), names[0], names[-1]) == (count, first, last)
 
 
 @pytest.mark.parametrize("name", ["web[1:", "web[3:1]", "web[a:3]", "web[01:100]", "web[1:2:0]", "web]1["])
-def test_bad_ranges(name: str) -> None:
+def test_invalid_ranges_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="range"):
         expand(name)
 
@@ -82,11 +82,11 @@ def inventory(project: Project) -> Project:
         ("db1:alone", "db1 alone"),
     ],
 )
-def test_patterns(inventory: Project, pattern: str, hosts: str) -> None:
+def test_patterns_select_hosts_as_in_ansible(inventory: Project, pattern: str, hosts: str) -> None:
     assert inventory.inventory().select(pattern) == hosts.split()
 
 
-def test_pattern_from_a_file(inventory: Project) -> None:
+def test_a_pattern_is_read_from_a_file(inventory: Project) -> None:
     path = inventory.write("limit", "# failed last time\nweb1\ndb1\n")
     assert inventory.inventory().select(f"@{path}") == ["web1", "db1"]
     assert inventory.inventory().select(f"@{path}:!db1") == ["web1"]
@@ -97,22 +97,22 @@ def test_a_subscript_beyond_the_group_names_no_host(inventory: Project, pattern:
     assert inventory.inventory().select(pattern) == []
 
 
-def test_unknown_pattern_names_the_nearest(inventory: Project) -> None:
+def test_the_error_of_an_unknown_pattern_suggests_the_nearest_name(inventory: Project) -> None:
     with pytest.raises(SpecError) as caught:
         inventory.inventory().select("dokcer")
     assert "no host or group matches 'dokcer'" in str(caught.value)
     assert 'did you mean "docker"?' in str(caught.value)
 
 
-def test_precedence_from_weakest_to_strongest(inventory: Project) -> None:
+def test_variables_have_ansibles_precedence(inventory: Project) -> None:
     def level(host: str = "web1") -> object:
         return inventory.inventory().scope(host)[0]["level"]
 
     assert level("alone") == "all"
-    assert level() == "web", "a deeper group beats its parent"
+    assert level() == "web", "a deeper group overrides its parent"
     assert level("db1") == "host"
     inventory.write("inventory/group_vars/all.yml", "level: gv-all\n")
-    assert level() == "gv-all", "group_vars/all beats what the inventory file gives to any group"
+    assert level() == "gv-all", "group_vars/all overrides the variables of any group in the inventory file"
     inventory.write("playbooks/group_vars/all.yml", "level: pb-gv-all\n")
     assert level() == "pb-gv-all"
     inventory.write("inventory/group_vars/docker.yml", "level: gv-docker\n")
@@ -121,7 +121,7 @@ def test_precedence_from_weakest_to_strongest(inventory: Project) -> None:
     inventory.write("inventory/group_vars/web/a.yml", "level: gv-web-a\n")
     assert level() == "gv-web-b", "files of a folder in the order of their names"
     inventory.write("playbooks/group_vars/docker.yml", "level: pb-gv-docker\n")
-    assert level() == "pb-gv-docker", "the playbook's group_vars beat the inventory's, whatever the depth"
+    assert level() == "pb-gv-docker", "the playbook's group_vars override the inventory's at any depth"
     assert level("db1") == "host"
     inventory.write("inventory/host_vars/db1.yml", "level: hv\n")
     assert level("db1") == "hv"
@@ -129,7 +129,7 @@ def test_precedence_from_weakest_to_strongest(inventory: Project) -> None:
     assert level("db1") == "pb-hv"
 
 
-def test_groups_of_one_depth_go_by_name_and_priority(project: Project) -> None:
+def test_groups_of_the_same_depth_are_merged_by_priority_and_name(project: Project) -> None:
     project.write("inventory/hosts.yml", "a: {hosts: {h: }, vars: {v: a}}\nb: {hosts: {h: }, vars: {v: b}}\n")
     assert project.inventory().scope("h")[0]["v"] == "b"
     project.write(
@@ -139,7 +139,7 @@ def test_groups_of_one_depth_go_by_name_and_priority(project: Project) -> None:
     assert project.inventory().scope("h")[0]["v"] == "a"
 
 
-def test_several_files_are_one_inventory(project: Project) -> None:
+def test_several_files_are_merged_into_one_inventory(project: Project) -> None:
     project.write("inventory/10-more.yml", "docker: {hosts: {web2: {x: 1}}}\n")
     project.write("inventory/20-vars.yml", "docker: {vars: {y: 2}, hosts: {web2: {z: 3}}}\n")
     project.write("inventory/notes.md", "# not: an inventory\n")
@@ -148,7 +148,7 @@ def test_several_files_are_one_inventory(project: Project) -> None:
     assert {name: inventory.scope("web2")[0][name] for name in "xyz"} == {"x": 1, "y": 2, "z": 3}
 
 
-def test_magic_variables(inventory: Project) -> None:
+def test_magic_variables_have_ansibles_values(inventory: Project) -> None:
     scope, _ = inventory.inventory().scope("web3")
     assert scope["inventory_hostname"] == "web3"
     assert scope["group_names"] == ["db", "docker", "web"]
@@ -157,7 +157,7 @@ def test_magic_variables(inventory: Project) -> None:
     assert scope["ansible_host"] == "web3"
 
 
-def test_graph_is_ansibles(inventory: Project) -> None:
+def test_graph_prints_ansibles_form(inventory: Project) -> None:
     inventory.write("inventory/hosts.yml", "docker: {children: {db: {hosts: {db1: }}}}\nx: {hosts: {y: }}\n")
     assert inventory.inventory().graph().splitlines() == [
         "@all:",
@@ -170,7 +170,7 @@ def test_graph_is_ansibles(inventory: Project) -> None:
     ]
 
 
-def test_listing_masks_passwords(project: Project) -> None:
+def test_the_listing_masks_passwords(project: Project) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_become_password: hunter2, a: 1}}}\n")
     variables = project.inventory().listing()["_meta"]["hostvars"]["web1"]
     assert variables == {"ansible_become_password": "********", "a": 1}
@@ -188,7 +188,7 @@ def test_listing_masks_passwords(project: Project) -> None:
         ("- a\n", "an inventory is a mapping"),
     ],
 )
-def test_bad_inventories(project: Project, text: str, message: str) -> None:
+def test_an_invalid_inventory_is_an_error_with_its_place(project: Project, text: str, message: str) -> None:
     project.write("inventory/hosts.yml", text)
     with pytest.raises(SpecError) as caught:
         project.inventory()
@@ -212,7 +212,7 @@ def test_bad_inventories(project: Project, text: str, message: str) -> None:
         ('{ansible_host: "a\\nb"}', "control characters"),
     ],
 )
-def test_bad_logins(project: Project, variables: str, message: str) -> None:
+def test_an_invalid_login_variable_is_refused(project: Project, variables: str, message: str) -> None:
     project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {variables}}}}}\n")
     with pytest.raises(SpecError) as caught:
         project.inventory().host("web1")
@@ -220,7 +220,7 @@ def test_bad_logins(project: Project, variables: str, message: str) -> None:
     assert "hosts.yml:1" in str(caught.value)
 
 
-def test_proxy_jump_and_relative_paths(project: Project) -> None:
+def test_proxy_jump_and_relative_key_paths_are_read(project: Project) -> None:
     project.write("inventory/keys/id", "key")
     project.write(
         "inventory/hosts.yml",

@@ -16,7 +16,7 @@ SAID = recorded()
 FILES, PATTERNS = patterns()
 
 
-def test_the_corpus_is_large_and_all_of_it_is_recorded() -> None:
+def test_each_case_is_recorded_and_there_are_enough() -> None:
     alike = [case for case in CASES.values() if not case.differs]
     assert len(alike) >= 60
     assert len(PATTERNS) >= 60
@@ -36,7 +36,7 @@ def test_an_inventory_is_read_as_by_ansible(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.differs])
-def test_an_inventory_is_read_otherwise_as_declared(name: str, tmp_path: Path) -> None:
+def test_a_declared_difference_from_ansible_exists(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     case.write(tmp_path)
     strict = Case(**{**{key: getattr(case, key) for key in case.__struct_fields__}, "lenient": False})
@@ -64,19 +64,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern_names_the_hosts_that_it_names_to_ansible(pattern: str, fleet: Path) -> None:
+def test_a_pattern_selects_the_same_hosts_as_in_ansible(pattern: str, fleet: Path) -> None:
     # A pattern without a host is an error here and a warning in Ansible.
     assert (hosts_here(fleet, pattern) or []) == (SAID["patterns"][pattern] or [])
 
 
 @pytest.mark.parametrize("name", ["ini numbers and text", "a folder with subfolders", "vault value with an id"])
-def test_the_recording_is_what_ansible_says(name: str, tmp_path: Path) -> None:
+def test_the_recording_equals_ansibles_output(name: str, tmp_path: Path) -> None:
     pytest.importorskip("ansible")
     CASES[name].write(tmp_path)
     assert ansibles(CASES[name], tmp_path) == SAID["inventories"][name]
 
 
-def test_the_recorded_patterns_and_the_version_are_ansibles(fleet: Path) -> None:
+def test_the_recorded_patterns_and_version_equal_ansibles(fleet: Path) -> None:
     pytest.importorskip("ansible")
     assert ansibles_hosts(fleet, "web*[0:2]") == SAID["patterns"]["web*[0:2]"]
     assert version().split(".")[:2] == SAID["ansible-core"].split(".")[:2], "record again: python -m tests.inventories"

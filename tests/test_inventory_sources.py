@@ -53,7 +53,7 @@ def test_each_i_is_read_and_a_comma_makes_a_list(project: Project) -> None:
     assert provision(project, *words, "docker[1]").stdout == "web2\n"
 
 
-def test_ansibles_settings_are_the_default_after_the_folder(project: Project, tmp_path: Path) -> None:
+def test_without_i_the_folder_comes_before_ansibles_settings(project: Project, tmp_path: Path) -> None:
     project.write("ansible.cfg", "[defaults]\ninventory = fleet.ini\n")
     project.write("fleet.ini", "[web]\nfrom_cfg\n")
     project.write("other.ini", "[web]\nfrom_environment\n")
@@ -65,7 +65,7 @@ def test_ansibles_settings_are_the_default_after_the_folder(project: Project, tm
     assert provision(project, *words, "-i", "elsewhere").stdout == "web1\n"
 
 
-def test_an_ansible_cfg_where_everybody_may_write_is_not_read(project: Project) -> None:
+def test_an_ansible_cfg_in_a_world_writable_directory_is_not_read(project: Project) -> None:
     project.write("ansible.cfg", "[defaults]\ninventory = fleet.ini\n")
     project.write("fleet.ini", "[web]\nfrom_cfg\n")
     (project.folder / "inventory").rename(project.folder / "elsewhere")
@@ -75,11 +75,11 @@ def test_an_ansible_cfg_where_everybody_may_write_is_not_read(project: Project) 
     assert "no such inventory: inventory" in done.stderr
 
 
-def test_settings_that_are_not_followed_are_said(project: Project) -> None:
+def test_settings_that_provision_does_not_follow_are_reported(project: Project) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = deploy\nhash_behaviour = merge\nforks = 5\n")
     done = provision(project, "inventory", "--list-hosts", "all")
     assert (done.returncode, done.stdout) == (0, "web1\n")
-    assert "[defaults] remote_user = deploy is not read: give it by -u or ansible_user" in done.stderr
+    assert "remote_user" not in done.stderr
     assert "hash_behaviour = merge is not read" in done.stderr
     assert "forks" not in done.stderr
 
@@ -106,7 +106,7 @@ def test_sources_that_are_refused(
 # -- folders --
 
 
-def test_a_folder_passes_over_nothing_in_silence(project: Project) -> None:
+def test_each_ignored_file_of_a_folder_is_reported(project: Project) -> None:
     project.write("inventory/hosts.yml.example", "docker:\n  hosts:\n    example:\n")
     project.write("inventory/notes.sh", "echo 'not executable' | cat\n")
     project.write("inventory/eu/hosts.ini", "[docker]\nweb2\n")
@@ -126,13 +126,13 @@ def test_a_folder_passes_over_nothing_in_silence(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["broken.ini", "hosts", "broken.yml"])
-def test_a_broken_file_that_is_meant_as_an_inventory_is_an_error(project: Project, name: str) -> None:
+def test_an_invalid_inventory_file_in_a_folder_is_an_error(project: Project, name: str) -> None:
     project.write(f"inventory/{name}", "[docker]\nweb2 a b\n")
     with pytest.raises(SpecError, match=f"{name}:2: web2: a variable is NAME=VALUE"):
         project.inventory()
 
 
-def test_a_folder_of_variables_hides_a_file_and_says_so(project: Project) -> None:
+def test_a_folder_of_variables_that_hides_a_file_is_reported(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", "x: file\n")
     project.write("inventory/group_vars/docker/main.yml", "y: folder\n")
     inventory = project.inventory()
@@ -154,7 +154,7 @@ def test_a_folder_of_variables_hides_a_file_and_says_so(project: Project) -> Non
         ("docker: {host: {x: }, hosts: {web1: {a: 2}}}\n", "unknown key in a group"),
     ],
 )
-def test_lenient_makes_it_a_warning(project: Project, text: str, message: str) -> None:
+def test_lenient_turns_the_error_into_a_warning(project: Project, text: str, message: str) -> None:
     project.write("inventory/hosts.yml", text)
     with pytest.raises(SpecError) as caught:
         project.inventory()
@@ -172,7 +172,7 @@ def test_lenient_makes_it_a_warning(project: Project, text: str, message: str) -
 @pytest.mark.parametrize(
     "text", ["web: {children: {all: }}\n", "web: {children: {web: }}\n", "[a:children]\nb\n[b:children]\na\n[c]\n"]
 )
-def test_a_group_inside_itself_is_an_error_and_no_hang(project: Project, text: str) -> None:
+def test_a_group_inside_itself_is_an_error(project: Project, text: str) -> None:
     project.write("inventory/hosts.yml", text)
     with pytest.raises(SpecError, match="a group inside itself"):
         project.inventory()
@@ -198,14 +198,14 @@ def test_a_group_inside_itself_is_an_error_and_no_hang(project: Project, text: s
         ("[web]\nw1 a=" + "[" * 150 + "]" * 150 + "\n", "nested"),
     ],
 )
-def test_bad_ini_inventories(project: Project, text: str, message: str) -> None:
+def test_an_invalid_ini_inventory_is_an_error_with_its_place(project: Project, text: str, message: str) -> None:
     path = project.write("hosts.ini", text)
     with pytest.raises(SpecError) as caught:
         Inventory(path)
     assert message in str(caught.value)
 
 
-def test_ini_values_stay_what_ansible_says_they_are(project: Project) -> None:
+def test_ini_values_have_ansibles_types(project: Project) -> None:
     path = project.write("hosts.ini", "[web]\nw1 mode=0644 flag=yes n=5 l=[1,2] t='{{ n }}'\n")
     values = Inventory(path).variables.of("w1")[0]
     assert values == {"mode": "0644", "flag": "yes", "n": 5, "l": [1, 2], "t": "{{ n }}"}
@@ -234,13 +234,13 @@ def script(project: Project, body: str) -> Path:
         ('echo \'{"web": ["h"], "_meta": {"hostvars": []}}\'', "_meta.hostvars: must be a mapping"),
     ],
 )
-def test_scripts_that_fail(project: Project, body: str, message: str) -> None:
+def test_a_failing_inventory_script_is_an_error(project: Project, body: str, message: str) -> None:
     script(project, body)
     with pytest.raises(ProvisionError, match=message):
         project.inventory()
 
 
-def test_what_a_script_says_on_standard_error_is_a_warning(project: Project) -> None:
+def test_standard_error_of_a_script_is_a_warning(project: Project) -> None:
     script(project, 'echo careful >&2; echo \'{"docker": ["web2"], "_meta": {"hostvars": {}}}\'')
     inventory = project.inventory()
     assert inventory.select("docker") == ["web2", "web1"]
@@ -271,7 +271,7 @@ def test_a_plugin_needs_ansible_inventory_by_its_name(project: Project, monkeypa
         project.inventory(reading=Reading(programs=False))
 
 
-def test_a_plugin_that_fails_is_an_error_and_not_an_empty_inventory(
+def test_a_failing_plugin_is_an_error_and_not_an_empty_inventory(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ansible")
@@ -295,7 +295,9 @@ def login(project: Project) -> Callable[[str], Login]:
     return of
 
 
-def test_of_two_names_of_one_thing_ansibles_counts(login: Callable[[str], Login], project: Project) -> None:
+def test_of_two_variables_for_one_setting_the_one_that_ansible_uses_counts(
+    login: Callable[[str], Login], project: Project
+) -> None:
     """Measured with ansible-core 2.19: -o Port, User, IdentityFile and the address that Ansible passes to ssh."""
     project.write("inventory/a", "key")
     project.write("inventory/b", "key")
@@ -311,7 +313,7 @@ def test_of_two_names_of_one_thing_ansibles_counts(login: Callable[[str], Login]
 
 
 @pytest.mark.parametrize("connection", ["ssh", "smart", "paramiko", "ansible.builtin.ssh"])
-def test_connections_that_are_ssh(login: Callable[[str], Login], connection: str) -> None:
+def test_connections_by_ssh_are_accepted(login: Callable[[str], Login], connection: str) -> None:
     assert login(f"{{ansible_connection: {connection}}}").address == "web1"
 
 
@@ -342,8 +344,10 @@ def test_other_connections_are_refused(login: Callable[[str], Login], connection
         ("-o UserKnownHostsFile='known /dev/null'", ("-o", "UserKnownHostsFile=known /dev/null")),
     ],
 )
-def test_words_of_ssh(text: str, found: tuple[str, ...]) -> None:
-    assert ssh_words.words(text) == found
+def test_ssh_arguments_are_parsed_as_ssh_does(text: str, found: tuple[str, ...]) -> None:
+    passed_over: list[str] = []
+    assert ssh_words.words(text, passed_over) == found
+    assert passed_over == []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +368,7 @@ def test_words_of_ssh(text: str, found: tuple[str, ...]) -> None:
         ("-o 'Port", "No closing quotation"),
     ],
 )
-def test_words_of_ssh_that_are_refused(login: Callable[[str], Login], text: str, message: str) -> None:
+def test_unsupported_ssh_arguments_are_refused(login: Callable[[str], Login], text: str, message: str) -> None:
     for variable in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
         with pytest.raises(SpecError) as caught:
             login(f"{{{variable}: {json.dumps(text)}}}")
@@ -372,7 +376,7 @@ def test_words_of_ssh_that_are_refused(login: Callable[[str], Login], text: str,
         assert f"hosts.yml:1: {variable}" in str(caught.value)
 
 
-def test_lenient_verifies_host_keys_all_the_same(project: Project) -> None:
+def test_lenient_still_verifies_host_keys(project: Project) -> None:
     project.write(
         "inventory/hosts.yml",
         "docker: {hosts: {web1: {ansible_ssh_common_args: '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
@@ -421,7 +425,7 @@ def test_list_hosts_and_graph_of_a_pattern(project: Project) -> None:
     assert 'did you mean "docker"?' in provision(project, "inventory", "--graph", "dokcer").stderr
 
 
-def test_check_says_what_ansible_reads_otherwise(project: Project) -> None:
+def test_check_reports_what_ansible_reads_differently(project: Project) -> None:
     pytest.importorskip("ansible")
     project.write(
         "inventory/hosts.yml",
@@ -439,7 +443,7 @@ def test_check_says_what_ansible_reads_otherwise(project: Project) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
-def test_check_says_what_ssh_and_its_table_refuse(project: Project) -> None:
+def test_check_reports_what_ssh_and_the_table_of_options_refuse(project: Project) -> None:
     project.write(
         "inventory/hosts.yml",
         "docker:\n  hosts:\n    web1: {ansible_ssh_args: -o KnownHostsCommand=/bin/true}\n"
@@ -458,14 +462,14 @@ def test_differences_show_no_password_and_no_secret() -> None:
         return {"web": {"hosts": hosts}, "_meta": {"hostvars": {"w1": variables}}}
 
     read_here = listing(["w1", "w2"], ansible_password="a", pw={"__ansible_vault": "x"}, n=1, spec={})
-    said_there = listing(["w2", "w1"], ansible_password="b", pw={"__ansible_vault": "y"}, n=1)
-    assert [str(note) for note in differences(read_here, said_there)] == [
+    said_by_ansible = listing(["w2", "w1"], ansible_password="b", pw={"__ansible_vault": "y"}, n=1)
+    assert [str(note) for note in differences(read_here, said_by_ansible)] == [
         'group web: hosts are ["w1", "w2"] here and ["w2", "w1"] to Ansible (in another order)',
         'w1: ansible_password is "********" here and "another value" to Ansible',
     ]
 
 
-def test_an_ansible_cfg_that_is_none_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_ansible_cfg_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.folder)
     project.write("ansible.cfg", "inventory = x\n")
     with pytest.raises(SpecError, match=r"not an ansible.cfg"):

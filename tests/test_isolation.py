@@ -111,7 +111,7 @@ def of_record(token: str) -> list[Call]:
 
 
 @pytest.mark.parametrize("of", [of_hosts, of_apt, of_network, of_record])
-def test_a_token_in_what_a_host_says_is_text(of: Callable[[str], list[Call]], token: str) -> None:
+def test_a_token_in_a_hosts_report_is_plain_text(of: Callable[[str], list[Call]], token: str) -> None:
     """Not even the token of this run, of a secret that belongs to this host."""
     data, secrets = sent(of(token), frozenset({token}))
     assert secrets == {}
@@ -120,7 +120,7 @@ def test_a_token_in_what_a_host_says_is_text(of: Callable[[str], list[Call]], to
     assert token.encode() in job, "the host's bytes are written back as they were"
 
 
-def test_a_manifest_with_a_token_in_it(project: Project, token: str) -> None:
+def test_a_token_in_a_hosts_manifest_is_plain_text(project: Project, token: str) -> None:
     project.spec("modules: [overlay]\n")
     loaded = project.load()
     play = loaded.configs[0].plays[0]
@@ -161,7 +161,7 @@ def _patient(report: Seen) -> Seen:
     return Patient(report._frames, contents=report._contents)
 
 
-def test_bytes_that_are_no_text_come_back_as_they_were() -> None:
+def test_bytes_that_are_not_utf8_stay_unchanged() -> None:
     calls = fixed(
         Hostname("web1"),
         seen(
@@ -174,7 +174,7 @@ def test_bytes_that_are_no_text_come_back_as_they_were() -> None:
     assert b"# caf\xe9\n" in base64.b64decode(content)
 
 
-def test_a_token_can_not_be_worked_out(token: str) -> None:
+def test_a_token_cannot_be_computed(token: str) -> None:
     """A token can't be computed from the path, the line, the name and the source, nor from another run's token."""
     program = (
         "from pathlib import Path; from provision.secrets import secret; from provision.errors import Where;"
@@ -186,7 +186,7 @@ def test_a_token_can_not_be_worked_out(token: str) -> None:
     assert again == token, "one secret has one token within a run"
 
 
-def test_a_secret_of_another_host_is_refused(token: str) -> None:
+def test_a_step_with_a_secret_of_another_host_is_refused(token: str) -> None:
     put = Call("put_file", ("/etc/x", "root", "root", "0644", "text", f"a {token}\n"))
     with pytest.raises(SpecError, match="which this host's configuration does not refer to"):
         sent([put], frozenset())
@@ -197,7 +197,9 @@ def test_a_secret_of_another_host_is_refused(token: str) -> None:
     assert HUSH.encode() in data
 
 
-def test_what_a_host_refers_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_refers_to_the_secrets_of_its_files_and_logins(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A host refers to its files and logins. It does not refer to other variables that it has, nor to passwords of
     which it gets only hashes."""
     monkeypatch.setattr(secret, "_KNOWN", {})
@@ -236,7 +238,7 @@ def test_what_a_host_refers_to(project: Project, monkeypatch: pytest.MonkeyPatch
         lambda token: "«SeCrEt:",
     ],
 )
-def test_what_is_left_of_a_token_is_not_sent(change: Callable[[str], str], token: str) -> None:
+def test_a_part_of_a_token_is_not_sent(change: Callable[[str], str], token: str) -> None:
     word = f"password {change(token)}\n"
     put = Call("put_file", ("/etc/x", "root", "root", "0600", "text", word))
     with pytest.raises(SpecError, match=r"token|not a secret"):
@@ -249,7 +251,7 @@ def test_what_is_left_of_a_token_is_not_sent(change: Callable[[str], str], token
         secret.reveal(word)
 
 
-def test_a_number_is_found_wherever_it_stands(token: str) -> None:
+def test_the_number_of_a_token_is_found_at_any_position(token: str) -> None:
     number = token[-17:-1]
     for before in range(9):
         for text in (f"{'x' * before}{number}", f"{'x' * before}{number.upper()}yy", f"{'0' * before}{number}00"):
@@ -258,7 +260,7 @@ def test_a_number_is_found_wherever_it_stands(token: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["«Bonjour», dit-il\n", "«secret»\n", "« secret: »\n", "«face» «cafe»\n", "x»\n"])
-def test_guillemets_are_no_tokens(text: str, token: str) -> None:
+def test_guillemets_without_a_number_are_plain_text(text: str, token: str) -> None:
     put = Call("put_file", ("/etc/x", "root", "root", "0600", "text", text))
     data, _ = sent([put], frozenset({token}))
     assert text.strip().encode() in data
@@ -267,13 +269,13 @@ def test_guillemets_are_no_tokens(text: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: ok\nb: {c: 'x «secret:pw:c0e10ee8»'}\n", "a: 1\nb: {c: !unsafe '«SECRET:x'}\n"])
-def test_a_token_in_yaml_is_an_error_with_its_place(text: str) -> None:
+def test_a_token_in_yaml_is_an_error_with_its_line(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         load(Path("site.yml"), text)
     assert (str(caught.value.where), caught.value.key) == ("site.yml:2", "b.c")
 
 
-def test_a_file_of_ones_own_may_hold_anything(project: Project) -> None:
+def test_a_file_of_the_operator_may_contain_the_text_of_a_token(project: Project) -> None:
     """A ``src`` file is sent unchanged, even a manual that describes tokens."""
     project.write("playbooks/files/manual", "it is a token, «secret:db_password:1a2b3c4d»\n")
     project.spec("files: {/etc/manual: {src: manual}}\n")
@@ -290,7 +292,7 @@ def test_a_file_of_ones_own_may_hold_anything(project: Project) -> None:
     assert resource.seen(there)["content"] == resource.want()["content"]
 
 
-def test_a_template_with_a_part_of_a_token(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_with_a_part_of_a_token_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret, "_KNOWN", {})
     monkeypatch.setenv("HUSH", HUSH)
     project.write("inventory/group_vars/all.yml", "pw: !secret {env: HUSH}\n")
@@ -328,7 +330,7 @@ def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: py
     with pytest.raises(Unfixable, match="had the secret db_password, which this host's spec no longer refers to"):
         again(frozenset(), text)
     forged = again(frozenset({later}), json.dumps({"image": "app:1", "environment": {"X": later}}))
-    assert secret.referred(forged) == frozenset(), "a token that stands in a label is text"
+    assert secret.referred(forged) == frozenset(), "a token in a label is text"
 
 
 def _words(declared: spec.Container) -> list[str]:
@@ -354,7 +356,7 @@ def test_a_plan_file_is_the_same_in_every_run(token: str, monkeypatch: pytest.Mo
     assert entry(_later(monkeypatch)) == first
 
 
-def test_a_workers_events_have_no_tokens(token: str) -> None:
+def test_events_of_a_cluster_worker_have_no_tokens(token: str) -> None:
     """The controller does not know a worker's tokens, and compares the plan there with another worker's."""
     put = put_file("/etc/x", content=token.encode(), mode="0600")
     plan = Plan("web1", DEBIAN, (Change("file:/etc/x", Drift({"content": token}, {}, ("content",)), (put,)),))
@@ -365,7 +367,7 @@ def test_a_workers_events_have_no_tokens(token: str) -> None:
     assert planfile.entry(event.data["plan"], SALT) == entry
 
 
-def test_a_host_in_the_desired_state_asks_for_no_secret(token: str) -> None:
+def test_a_host_in_the_desired_state_needs_no_secret(token: str) -> None:
     declared = File("/etc/x", f"a {token}\n".encode(), mode="0600")
     secret.resolve()
     there = seen(frame("file", "/etc/x", "regular file:600:root:root:1:2:3:17"), frame("sha256", "/etc/x", _sum()))

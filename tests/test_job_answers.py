@@ -25,7 +25,7 @@ def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostEr
     monkeypatch.setattr(job, "_BACKOFF", (0.0,))
     monkeypatch.setattr(job, "_SECOND_TRY", 0.0)
     connection: Any = argparse.Namespace(close=lambda: None, is_connected=False)
-    wish: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
     work: Any = argparse.Namespace(run="20260101T000000-1", steps=(), risky=False, confirm_within=1)
 
     def ask(execute: Execute) -> tuple[HostError, _Progress, int]:
@@ -36,7 +36,7 @@ def persist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], tuple[HostEr
             return execute(*args)
 
         monkeypatch.setattr(job, "execute", counted)
-        one = Job(wish, work, (), time.monotonic() + 600, lambda event: None, lambda: connection)
+        one = Job(config, work, (), time.monotonic() + 600, lambda event: None, lambda: connection)
         progress = one._progress()
         with pytest.raises(HostError) as caught:
             one._persist("reached", "", progress, one.deadline)
@@ -54,7 +54,7 @@ def test_a_login_without_a_shell_is_a_refused_login(persist: Any) -> None:
     assert (progress.refused_login, asked) == ("the shell of root ended with 1 before the script began", 2)
 
 
-def test_an_answer_without_a_result_is_no_refused_login(persist: Any) -> None:
+def test_an_answer_without_a_result_is_not_a_refused_login(persist: Any) -> None:
     """The script began, so the login is good. Its record may be unreadable, as on a full disk."""
     error, progress, asked = persist(lambda *args: Finished(1, "no space left on device"))
     assert error.failure.kind == "protocol"

@@ -23,7 +23,7 @@ def done(host: str, status: str = "changed") -> Shown:
     return Shown("host.done", host, {"status": status, "changes": 1})
 
 
-def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
+def test_the_journal_of_a_run_that_was_killed_and_resumed(tmp_path: Path) -> None:
     playbook = tmp_path / "site.yml"
     first = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2", "web3"])
     first(done("web1"))
@@ -37,19 +37,19 @@ def test_a_run_that_broke_off_and_was_taken_up(tmp_path: Path) -> None:
     assert one.ended["web2"]["error"]["kind"] == "unconfirmed"
     assert [run.name for run in broken_off(playbook)] == ["20260101T000000-aaaaaaaa"]
     second = begun(playbook, "20260101T000001-bbbbbbbb", ["web3"], resumes="20260101T000000-aaaaaaaa")
-    assert len(broken_off(playbook)) == 2, "not finished either, yet"
+    assert len(broken_off(playbook)) == 2, "the second run is not finished either"
     second(done("web3"))
     second(Shown("run.done", data={"counts": {"changed": 1}}))
     assert broken_off(playbook) == []
     assert read(folder(playbook) / "20260101T000001-bbbbbbbb").finished
 
 
-def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_a_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     begun(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", ["web1"])
     assert (folder(tmp_path / "site.yml") / "20260101T000000-aaaaaaaa").stat().st_mode & 0o777 == 0o700
 
 
-def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from provision.cli import main
 
     playbook = tmp_path / "site.yml"
@@ -57,7 +57,7 @@ def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     line = {
         "event": "host.plan",
         "host": "web1",
-        "items": [{"summary": "create file:/etc/x", "diff": ["+ours", "+two"]}],
+        "items": [{"summary": "create file:/etc/x", "diff": ["+declared", "+two"]}],
     }
     (journal.path / "events.jsonl").open("a").write(json.dumps(line) + "\n")
     journal._file.seek(0, 2)
@@ -66,7 +66,7 @@ def test_listing_and_showing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "1 changed; interrupted, without web2 (apply --resume)" in capsys.readouterr().out
     assert main(["runs", "show", "20260101T000000-aaaaaaaa", str(playbook)]) == 0
     shown = capsys.readouterr().out
-    assert "web1: changed\n  create file:/etc/x\n      +ours\n      +two\n" in shown
+    assert "web1: changed\n  create file:/etc/x\n      +declared\n      +two\n" in shown
     assert "web2: no end recorded" in shown
     assert main(["runs", "show", "20260101T000000-aaaaaaab", str(playbook)]) == 1
     assert 'did you mean "20260101T000000-aaaaaaaa"?' in capsys.readouterr().err

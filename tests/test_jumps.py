@@ -29,19 +29,21 @@ from provision.transport.jumps import Jumps, hop
         ("a,b@c:1,d", "d", None, None, ("-J", "a,b@c:1")),
     ],
 )
-def test_names(text: str, address: str, port: int | None, user: str | None, words: tuple[str, ...]) -> None:
+def test_jump_hosts_are_parsed_as_ssh_does(
+    text: str, address: str, port: int | None, user: str | None, words: tuple[str, ...]
+) -> None:
     found = hop(text, Login("web", 4711, "root"))
     assert (found.address, found.port, found.user, found.ssh_before) == (address, port, user, words)
     assert found.hop
 
 
-def test_a_configuration_file_is_passed_on_and_nothing_else() -> None:
+def test_only_the_configuration_file_is_passed_to_the_jump_host() -> None:
     login = Login("web", ssh_before=("-F", "file", "-o", "Port=1"), ssh_behind=("-l", "ops"))
     assert hop("a,b", login).ssh_before == ("-F", "file", "-J", "a")
 
 
 @pytest.mark.parametrize("text", ["", "::1", "jump:", "jump:port", "[::1"])
-def test_what_is_no_jump_host(text: str) -> None:
+def test_an_invalid_jump_host_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="is not a jump host"):
         hop(text, Login("web"))
 
@@ -50,7 +52,7 @@ def connection(name: str) -> Any:
     return SimpleNamespace(host=name, is_connected=True, close=lambda: None)
 
 
-def test_a_frozen_jump_host_holds_up_no_other() -> None:
+def test_a_frozen_jump_host_does_not_delay_other_jump_hosts() -> None:
     thawed = threading.Event()
 
     def log_in(login: Login, deadline: float) -> Any:
@@ -69,7 +71,7 @@ def test_a_frozen_jump_host_holds_up_no_other() -> None:
     assert all(other is first for other in others), "one connection for all behind it"
 
 
-def test_hosts_that_wait_share_the_failure_and_the_next_one_tries_again() -> None:
+def test_waiting_hosts_share_a_failure_and_the_next_host_tries_again() -> None:
     tries: list[str] = []
 
     def log_in(login: Login, deadline: float) -> Any:
@@ -88,7 +90,7 @@ def test_hosts_that_wait_share_the_failure_and_the_next_one_tries_again() -> Non
     assert len(tries) == 3
 
 
-def test_a_host_does_not_wait_longer_than_its_deadline() -> None:
+def test_a_host_waits_for_a_jump_host_until_its_deadline_only() -> None:
     thawed = threading.Event()
 
     def log_in(login: Login, deadline: float) -> Any:

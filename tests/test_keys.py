@@ -57,7 +57,7 @@ def seen(key: Keyring, content: bytes) -> State:
     ],
 )
 @pytest.mark.parametrize("mirror", ["", "package_mirror: 'http://mirror.example/docker-ce'"])
-def test_without_a_fingerprint_the_key_is_the_published_one(
+def test_without_a_fingerprint_only_the_published_key_is_accepted(
     project: Project, on: tuple[str, str, str], published: str, mirror: str
 ) -> None:
     key = keyring(project, f"engine: {{{mirror}}}", on)
@@ -68,7 +68,7 @@ def test_without_a_fingerprint_the_key_is_the_published_one(
 
 
 @pytest.mark.parametrize("empty", ["null", "[]"])
-def test_an_empty_fingerprint_is_none(project: Project, empty: str) -> None:
+def test_an_empty_fingerprint_counts_as_not_declared(project: Project, empty: str) -> None:
     assert keyring(project, f"engine: {{fingerprint: {empty}}}").fingerprints == (OF_DEB,)
 
 
@@ -79,7 +79,7 @@ def test_every_flavour_with_packages_of_docker_has_a_published_key() -> None:
         assert form.docker or not row.docker, row.id
 
 
-def test_several_keys_of_which_each_may_sign(project: Project) -> None:
+def test_several_declared_fingerprints_are_accepted(project: Project) -> None:
     """A private mirror that signs debs and rpms with different keys, or one that changes its key."""
     key = keyring(project, f"engine: {{fingerprint: [{ED25519}, {RSA2048.lower()}]}}")
     for name in ("ed25519.asc", "rsa2048.asc", "two.asc"):
@@ -91,7 +91,7 @@ def test_several_keys_of_which_each_may_sign(project: Project) -> None:
     assert one.want()["key"] == ED25519
 
 
-def test_a_second_block_in_the_file_counts(project: Project) -> None:
+def test_each_block_of_a_key_file_is_checked(project: Project) -> None:
     """rpm and apt read every block of a file, while the check read only the first one."""
     both = (DATA / "ed25519.asc").read_bytes() + (DATA / "rsa2048.asc").read_bytes()
     assert seen(keyring(project, f"engine: {{fingerprint: {ED25519}}}"), both)["key"] == f"{ED25519} and {RSA2048}"
@@ -104,7 +104,7 @@ def test_other_repositories_may_have_several_fingerprints(project: Project) -> N
     assert keyring(project, spec.format("null")).want()["key"] == "present"
 
 
-def test_a_key_in_the_spec_is_held_to_its_fingerprints(project: Project) -> None:
+def test_a_key_in_the_spec_must_have_the_declared_fingerprints(project: Project) -> None:
     text = (DATA / "ed25519.asc").read_text()
 
     def declare(prints: str) -> None:
@@ -146,7 +146,7 @@ def _fetched(shell: list[str], tmp_path: Path, shown: str, *prints: str) -> tupl
 
 
 @each_shell
-def test_a_key_of_another_fingerprint_is_never_put_into_place(shell: list[str], tmp_path: Path) -> None:
+def test_a_key_with_another_fingerprint_is_not_installed(shell: list[str], tmp_path: Path) -> None:
     path, said = _fetched(shell, tmp_path, (DATA / "ed25519.asc").read_text(), OF_DEB, OF_RPM)
     assert not path.exists()
     assert f"the key at http://m/gpg has the fingerprint {ED25519}, not {OF_DEB} or {OF_RPM}" in said
@@ -158,7 +158,7 @@ def test_a_key_of_another_fingerprint_is_never_put_into_place(shell: list[str], 
 
 @each_shell
 @pytest.mark.parametrize("name", ["ed25519", "rsa2048", "two"])
-def test_a_key_of_one_of_the_fingerprints_is_put_into_place(shell: list[str], tmp_path: Path, name: str) -> None:
+def test_a_key_with_a_declared_fingerprint_is_installed(shell: list[str], tmp_path: Path, name: str) -> None:
     text = (DATA / f"{name}.asc").read_text()
     path, said = _fetched(shell, tmp_path, text, ED25519, RSA2048)
     assert path.read_text() == text, said
@@ -177,7 +177,7 @@ def test_a_key_of_one_of_the_fingerprints_is_put_into_place(shell: list[str], tm
         "\n-----BEGIN PGP PUBLIC KEY BLOCK-----",
     ],
 )
-def test_what_else_stands_in_the_file_is_refused(shell: list[str], tmp_path: Path, more: str) -> None:
+def test_a_key_file_with_other_text_is_refused(shell: list[str], tmp_path: Path, more: str) -> None:
     """gpg, rpm, apt and sqv do not agree on what a block is: the file may have nothing but the block that was
     checked."""
     other = (DATA / "rsa2048.asc").read_text()
@@ -188,7 +188,7 @@ def test_what_else_stands_in_the_file_is_refused(shell: list[str], tmp_path: Pat
 
 
 @each_shell
-def test_a_block_that_breaks_off_is_refused(shell: list[str], tmp_path: Path) -> None:
+def test_a_truncated_block_is_refused(shell: list[str], tmp_path: Path) -> None:
     text = (DATA / "ed25519.asc").read_text()
     path, said = _fetched(shell, tmp_path, text[: text.index("-----END")], ED25519)
     assert not path.exists()
@@ -196,14 +196,14 @@ def test_a_block_that_breaks_off_is_refused(shell: list[str], tmp_path: Path) ->
 
 
 @each_shell
-def test_without_a_fingerprint_a_key_is_taken_as_it_is(shell: list[str], tmp_path: Path) -> None:
+def test_key_fetch_without_fingerprints_accepts_any_key(shell: list[str], tmp_path: Path) -> None:
     text = (DATA / "ed25519.asc").read_text() * 2
     path, said = _fetched(shell, tmp_path, text)
     assert path.read_text() == text, said
 
 
 @each_shell
-def test_rpm_forgets_a_replaced_key(shell: list[str], tmp_path: Path) -> None:
+def test_a_replaced_key_is_removed_from_rpms_database(shell: list[str], tmp_path: Path) -> None:
     """The key is removed by its short name (rpm before 6) and by its full name. A key that is not there is no error."""
     stub(
         tmp_path / "bin",
@@ -216,7 +216,7 @@ def test_rpm_forgets_a_replaced_key(shell: list[str], tmp_path: Path) -> None:
     assert removed == ["-e --allmatches gpg-pubkey-8c6889ea"]
 
 
-def test_the_data_are_what_gpg_says() -> None:
+def test_the_recorded_fingerprints_equal_gpgs_output() -> None:
     """The tests above depend on these two files."""
     for name, expected in (("ed25519", ED25519), ("rsa2048", RSA2048)):
         listing = subprocess.run(

@@ -20,7 +20,7 @@ def keys(tmp_path: Path) -> list[str]:
     return found
 
 
-def test_plain_hashed_and_with_ports(tmp_path: Path, keys: list[str]) -> None:
+def test_plain_and_hashed_names_with_and_without_ports_match(tmp_path: Path, keys: list[str]) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(
         f"a,192.0.2.1 {keys[0]}\n# note\n\n[b]:2222 {keys[1]} comment\nbroken\n@cert-authority z {keys[1]}\n"
@@ -41,7 +41,7 @@ def blobs(known: known_hosts.KnownHosts, name: str) -> list[bytes]:
     return [one.blob for one in known.find(name)]
 
 
-def test_markers_patterns_and_case(tmp_path: Path, keys: list[str]) -> None:
+def test_markers_patterns_and_case_follow_openssh(tmp_path: Path, keys: list[str]) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(
         f"Web1 {keys[0]}\n*.example.com,!db*.example.com {keys[1]}\n@revoked * {keys[0]}\n"
@@ -53,7 +53,7 @@ def test_markers_patterns_and_case(tmp_path: Path, keys: list[str]) -> None:
     assert [one.marker for one in known.find("db1.example.com")] == ["@revoked", "@cert-authority"]
 
 
-def test_a_first_contact_is_appended_as_a_line_of_its_own(tmp_path: Path, keys: list[str]) -> None:
+def test_a_key_of_a_first_contact_is_appended_as_one_line(tmp_path: Path, keys: list[str]) -> None:
     source = tmp_path / "source"
     source.write_text(f"b {keys[1]}\n")
     (key,) = known_hosts.read(source).find("b")
@@ -68,6 +68,6 @@ def test_a_first_contact_is_appended_as_a_line_of_its_own(tmp_path: Path, keys: 
     assert blobs(known, "b") == [key.blob]
 
 
-def test_entries() -> None:
+def test_entries_have_the_names_that_openssh_writes() -> None:
     assert known_hosts.entry("a", 22) == "a"
     assert known_hosts.entry("a", 2222) == "[a]:2222"

@@ -28,7 +28,7 @@ def secret_keys(store: Store) -> int:
     return output([*keys.gnupg(store), "--with-colons", "--list-secret-keys"]).count("sec:")
 
 
-def test_many_who_ask_at_once_are_told_of_one_key(store: Store) -> None:
+def test_concurrent_callers_get_the_same_key(store: Store) -> None:
     environment = {**os.environ, "PROVISION_LAB_DIR": str(store.root)}
     asked = [
         subprocess.Popen([sys.executable, "-c", _ASK], env=environment, stdout=subprocess.PIPE, text=True)
@@ -39,7 +39,7 @@ def test_many_who_ask_at_once_are_told_of_one_key(store: Store) -> None:
     assert secret_keys(store) == len((keys.DOCKER, keys.ARCHIVE))
 
 
-def test_whoever_was_stopped_between_a_key_and_its_file_is_carried_on(store: Store) -> None:
+def test_an_interrupted_creation_of_a_key_is_continued(store: Store) -> None:
     was = keys.fingerprint(store)
     keys.public(store, keys.DOCKER).unlink()
     assert keys.fingerprint(store) == was

@@ -16,7 +16,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-def test_what_several_want_is_built_once(store: Store) -> None:
+def test_a_file_that_several_commands_need_is_built_once(store: Store) -> None:
     built: list[Path] = []
     all_ask = threading.Barrier(4)
 
@@ -34,7 +34,7 @@ def test_what_several_want_is_built_once(store: Store) -> None:
     assert built == [store.root / "bases/one.part"]
 
 
-def test_what_is_left_of_a_build_that_broke_off_is_none_of_the_next(store: Store) -> None:
+def test_the_remains_of_an_interrupted_build_are_not_used(store: Store) -> None:
     folder = store.root / "bases/one"
 
     def broken(part: Path) -> None:
@@ -48,7 +48,7 @@ def test_what_is_left_of_a_build_that_broke_off_is_none_of_the_next(store: Store
     assert list(store.built(folder, Path.mkdir).iterdir()) == []
 
 
-def test_other_things_are_built_meanwhile_and_nothing_is_tidied_up(store: Store) -> None:
+def test_different_files_are_built_in_parallel_and_none_is_removed_meanwhile(store: Store) -> None:
     def build(part: Path) -> None:
         part.mkdir()
         with store.tidying() as idle:
@@ -61,7 +61,7 @@ def test_other_things_are_built_meanwhile_and_nothing_is_tidied_up(store: Store)
         assert idle
 
 
-def test_a_lab_is_one_commands_at_a_time_and_leaves_no_lock(store: Store) -> None:
+def test_one_command_at_a_time_uses_a_lab_and_no_lock_remains(store: Store) -> None:
     inside, most = 0, 0
 
     def command(number: int) -> None:

@@ -53,7 +53,7 @@ def bomb(line: str, levels: int = 12) -> str:
 
 
 @pytest.mark.parametrize("line", ["lN: &lN [A]", "lN: &lN {<<: [A]}", "lN: &lN {a: [A]}", "? &lN [A]\n: x"])
-def test_an_alias_bomb_is_counted_and_not_built(line: str) -> None:
+def test_an_alias_bomb_is_refused_before_it_is_expanded(line: str) -> None:
     said = loaded(bomb(line))
     # Level 6 is the first one with more than a million values.
     assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
@@ -71,7 +71,7 @@ def test_aliases_within_the_limit_are_expanded() -> None:
 
 @pytest.mark.parametrize("levels", [101, 10_000, 100_000])
 @pytest.mark.parametrize("kind", ["flow", "dashes", "questions", "braces"])
-def test_deep_nesting_is_an_error_and_no_crash(levels: int, kind: str) -> None:
+def test_deep_nesting_is_an_error(levels: int, kind: str) -> None:
     text = {
         "flow": "[" * levels + "]" * levels,
         "dashes": "- " * levels + "x",
@@ -84,18 +84,18 @@ def test_deep_nesting_is_an_error_and_no_crash(levels: int, kind: str) -> None:
     )
 
 
-def test_deep_nesting_in_blocks_names_the_line() -> None:
+def test_the_error_of_deep_nesting_in_blocks_has_its_line() -> None:
     text = "".join(f"{' ' * level}a:\n" for level in range(5000))
     assert str(loaded(text)).startswith("x.yml:101: the value is nested more than 100 levels")
 
 
-def test_levels_behind_aliases_count() -> None:
+def test_levels_inside_aliases_count() -> None:
     lines = ["l0: &l0 [x]", *(f"l{number}: &l{number} [*l{number - 1}]" for number in range(1, 300))]
     with pytest.raises(SpecError, match=r"x\.yml:100: the value is nested more than 100 levels when its aliases"):
         load(Path("x.yml"), "\n".join(lines))
 
 
-def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nesting_up_to_the_limit_works_in_every_module(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The highest limit that can be set must not lead to a recursion that Python stops."""
     from provision.lint.project import lint
 
@@ -125,13 +125,13 @@ def test_what_is_as_deep_as_allowed_goes_all_the_way(project: Project, monkeypat
     ],
     ids=lambda value: value[:12],
 )
-def test_numbers_and_tags_do_no_harm(value: str) -> None:
+def test_unusual_numbers_and_tags_are_read_or_refused_at_once(value: str) -> None:
     """PyYAML takes minutes for a number to the base of 60, and raises various errors for a tag that does not fit."""
     said = str(loaded(f"a: {value}"))
     assert said == "Map" or said.startswith("x.yml:1: a: not a value"), said[:300]
 
 
-def test_numbers_of_yaml_1_2(tmp_path: Path) -> None:
+def test_numbers_follow_yaml_1_2(tmp_path: Path) -> None:
     data = load(tmp_path / "x", "a: 1.5\nb: -.5e+3\nc: .inf\nd: 1:30.5\ne: 22:22\nf: 1_0.5\ng: 1.\nh: '1.5'\n")
     assert data == {
         "a": 1.5,
@@ -145,7 +145,7 @@ def test_numbers_of_yaml_1_2(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_has_a_size(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beyond_the_limit_of_size_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVISION_MAX_FILE", "2000")
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n" + "#" * 2000)
     with pytest.raises(SpecError, match=r"hosts\.yml:1: has more than 2,000 bytes \(PROVISION_MAX_FILE raises"):
@@ -160,7 +160,7 @@ def test_a_device_is_not_read_to_its_end(project: Project) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "x", "-1", "1e3", "201", ""])
-def test_a_limit_is_a_number(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_limit_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("PROVISION_MAX_DEPTH", value)
     with pytest.raises(UsageError, match="PROVISION_MAX_DEPTH must be a number of levels from 1 to 200, not"):
         load(Path("x.yml"), "a: 1")
@@ -172,7 +172,7 @@ def test_a_limit_is_a_number(monkeypatch: pytest.MonkeyPatch, value: str) -> Non
 @pytest.mark.parametrize(
     "name", ["web[1:9999999]", "web[1:100001]", "n[1:1000]-[1:1000]", "[a:z]" * 5, "w[1:99999999999999999999999]"]
 )
-def test_a_range_of_too_many_hosts_is_counted_and_not_made(project: Project, name: str) -> None:
+def test_a_range_of_too_many_hosts_is_refused_before_it_is_expanded(project: Project, name: str) -> None:
     project.write("inventory/hosts.yml", f"docker:\n  hosts:\n    '{name}':\n")
     with pytest.raises(SpecError) as caught:
         project.inventory()
@@ -181,12 +181,12 @@ def test_a_range_of_too_many_hosts_is_counted_and_not_made(project: Project, nam
     assert "PROVISION_MAX_HOSTS raises this limit" in said
 
 
-def test_a_range_up_to_the_limit_is_made() -> None:
+def test_a_range_up_to_the_limit_is_expanded() -> None:
     names = expand("web[000001:100000]")
     assert (len(names), names[0], names[-1]) == (100_000, "web000001", "web100000")
 
 
-def test_all_ranges_together_have_the_limit(project: Project) -> None:
+def test_the_limit_covers_all_ranges_together(project: Project) -> None:
     project.write("inventory/hosts.yml", "a: {hosts: {'w[1:60000]': }}\nb:\n  hosts:\n    'v[1:60000]':\n")
     with pytest.raises(
         SpecError, match=r"hosts\.yml:4: b\.hosts\.v\[1:60000\]: the inventory has more than 100,000 hosts"
@@ -212,7 +212,7 @@ def test_groups_nested_too_deep_are_an_error(project: Project, order: int) -> No
         project.inventory()
 
 
-def test_groups_as_deep_as_allowed(project: Project) -> None:
+def test_groups_nested_up_to_the_limit_are_read(project: Project) -> None:
     lines = [f"g{number}: {{children: {{g{number + 1}: }}}}\n" for number in range(90)]
     project.write("inventory/hosts.yml", "".join(lines) + "g90: {hosts: {web1: }}\n")
     inventory = Inventory(project.folder / "inventory")
@@ -223,7 +223,7 @@ def test_groups_as_deep_as_allowed(project: Project) -> None:
 # --- files of other programs ---
 
 
-def test_a_daemon_json_may_be_broken_in_any_way(tmp_path: Path) -> None:
+def test_any_broken_daemon_json_is_linted_without_a_crash(tmp_path: Path) -> None:
     for text in ("[" * 100_000, '{"a": ' * 100_000, '{"a": ' + "9" * 10_000 + "}"):
         found = [finding.message for finding in lint_text(tmp_path / "daemon.json", text, (28, 0))]
         assert any("nested more than 100 levels" in one or "the number is too long" in one for one in found)
@@ -240,5 +240,5 @@ def test_a_daemon_json_may_be_broken_in_any_way(tmp_path: Path) -> None:
     ],
     ids=["merged", "deep", "date", "tag", "bytes"],
 )
-def test_a_compose_file_that_can_not_be_read_names_no_image(text: str | bytes) -> None:
+def test_an_unreadable_compose_file_names_no_image(text: str | bytes) -> None:
     assert images(text if isinstance(text, bytes) else text.encode()) == ()

@@ -24,23 +24,23 @@ BREAKS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a", "a\n", "a\n\n", "\na", "a\nb", "a\nb\n", "\n\n"])
-def test_lines_are_those_of_splitlines_where_newlines_alone_are(text: str) -> None:
+def test_with_newlines_only_lines_equals_splitlines(text: str) -> None:
     assert lines_of(text) == text.splitlines()
 
 
 @pytest.mark.parametrize("character", BREAKS)
-def test_no_other_character_ends_a_line(character: str) -> None:
+def test_only_a_newline_ends_a_line(character: str) -> None:
     assert lines_of(f"a{character}b\nc{character}\n") == [f"a{character}b", f"c{character}"]
 
 
-def test_words_are_between_ascii_blanks() -> None:
+def test_words_are_separated_by_ascii_blanks() -> None:
     assert words_of(" a\t b\r\n") == ["a", "b"]
     assert words_of("a\u00a0b c\x85d") == ["a\u00a0b", "c\x85d"]
     assert words_of(" \n") == []
 
 
 @pytest.mark.parametrize("character", BREAKS)
-def test_a_manifest_is_read_back_as_it_was_written(character: str) -> None:
+def test_a_manifest_is_unchanged_after_reading(character: str) -> None:
     """This was KeyError: ('made', ...), until an operator removed the manifest."""
     manifest = Manifest("Docker hosts", "s", {f"file /srv/a{character}b": "", f"file /srv/c{character}": ""})
     assert Manifest.parse("s", manifest.text()) == manifest
@@ -52,7 +52,7 @@ def test_the_name_of_a_play_is_one_line_of_its_manifest() -> None:
 
 
 @pytest.mark.parametrize("character", BREAKS)
-def test_a_users_full_name_may_hold_any_character(character: str) -> None:
+def test_a_users_full_name_may_have_any_character(character: str) -> None:
     """This was IndexError: a user may change the field with chfn(1)."""
     line = f"bob:x:1001:1001:Bob{character}bob,,,:/home/bob:/bin/sh\n"
     seen = User("bob").seen(Seen.of([("users", "", line, "bob")]))
@@ -60,7 +60,7 @@ def test_a_users_full_name_may_hold_any_character(character: str) -> None:
 
 
 @pytest.mark.parametrize("character", BREAKS)
-def test_a_comment_in_sysctl_d_may_hold_any_character(character: str) -> None:
+def test_a_comment_in_sysctl_d_may_have_any_character(character: str) -> None:
     file = "/etc/sysctl.d/a.conf"
     lines = f"{file}:1:# a{character}b\n{file}:2:net.ipv4.ip_forward = 1\n/proc/sys/net/ipv4/ip_forward:1:1\n"
     report = Seen.of([("sysctls", "", "/etc/sysctl.d/a.conf\n/proc/sys/net/ipv4/ip_forward\n", lines)])
@@ -95,7 +95,7 @@ def test_a_host_without_entries_in_etc_hosts_gets_those_of_localhost(text: str) 
     assert "::1 localhost ip6-localhost ip6-loopback" in lines
 
 
-def test_a_service_and_packages_with_odd_words() -> None:
+def test_unusual_characters_in_services_and_packages_are_kept() -> None:
     unit = Service("docker").seen(
         Seen.of([("service", "docker", "LoadState=loaded\nDescription=a\u2028b\nActiveState=active", "none", "")])
     )

@@ -26,7 +26,7 @@ from tests import lint_table
 from tests.lint_table import CASES, SAID
 
 #: The least number of cases that each engine has answered. ``RECORD=60`` asks for new ones (tests/lab/test_dockerd.py).
-ASKED = {"20.10.24": 706, "26.1.5": 430, "28.5.2": 410, "29.7.2": 515}
+ASKED = {"20.10.24": 707, "26.1.5": 707, "28.5.2": 707, "29.7.2": 707}
 #: The sample of the reference setup, with all its faults.
 SAMPLE = """\
 {
@@ -52,7 +52,7 @@ def ids(text: str, engine: str = "28.5.2") -> set[str]:
 
 
 @pytest.mark.parametrize("engine", SAID)
-def test_an_error_is_what_the_engine_does_not_start_with(engine: str) -> None:
+def test_the_linter_reports_an_error_for_each_file_that_the_engine_refuses(engine: str) -> None:
     """The linter finds each file that the engine refuses for its content, and reports no error in a file that works."""
     wrong = {}
     for case, said in SAID[engine].items():
@@ -63,14 +63,14 @@ def test_an_error_is_what_the_engine_does_not_start_with(engine: str) -> None:
     assert wrong == {}
 
 
-def test_each_case_of_the_host_fails_on_some_engine() -> None:
+def test_each_case_that_depends_on_the_host_fails_on_an_engine() -> None:
     for case in lint_table.HOST:
         name, _, engine = case.removesuffix(")").partition(" (")
         engines = [one for one in ([engine] if engine else SAID) if name in SAID[one]]
         assert not engines or any(not lint_table.verdict(one, name).works for one in engines), case
 
 
-def test_the_record_is_of_these_texts() -> None:
+def test_the_recorded_answers_are_of_the_current_texts() -> None:
     assert list(SAID) == ["20.10.24", "26.1.5", "28.5.2", "29.7.2"]
     for engine, said in SAID.items():
         assert list(said) == [case for case in CASES if case in said], f"{engine}: the order of the cases"
@@ -84,9 +84,11 @@ def test_the_record_is_of_these_texts() -> None:
 def test_the_table_has_no_false_error_and_no_miss() -> None:
     rows = [row.split(" | ") for row in lines_of(lint_table.table())[2:]]
     assert [(row[2], row[4]) for row in rows] == [("0", "0")] * 4
+    shown = Path(__file__).parent.parent / "docs/design.md"
+    assert lint_table.table() in shown.read_text(), "the page does not show the table of `python -m tests.lint_table`"
 
 
-def test_the_walkthroughs_sample() -> None:
+def test_the_faulty_sample_of_the_reference_setup() -> None:
     """Every fault in one run, each on its line."""
     found = [(finding.where.line, finding.rule.id, finding.level) for finding in lint(SAMPLE)]
     assert found == [
@@ -128,13 +130,13 @@ def test_the_walkthroughs_sample() -> None:
         ('{"a": "\\q"}', [(1, 7, "not a JSON string: Invalid \\escape")], {"a": "\\q"}),
     ],
 )
-def test_broken_json_is_read_to_its_end(text: str, faults: list[tuple[int, int, str]], value: Any) -> None:
+def test_all_faults_of_broken_json_are_reported(text: str, faults: list[tuple[int, int, str]], value: Any) -> None:
     parsed = loose_json.parse(Path("x"), text)
     assert [(fault.where.line, fault.column, fault.message) for fault in parsed.faults] == faults
     assert parsed.value == value
 
 
-def test_what_json_takes_has_no_faults_and_the_other_way_round() -> None:
+def test_a_file_has_no_syntax_faults_exactly_if_json_can_parse_it() -> None:
     for text in [*CASES.values(), SAMPLE, '{"a": "\\u00e9\\n", "b": [[], {}, -1.5e3, null]}']:
         parsed = loose_json.parse(Path("x"), text)
         try:
@@ -146,7 +148,7 @@ def test_what_json_takes_has_no_faults_and_the_other_way_round() -> None:
             assert parsed.value == value
 
 
-def test_every_prefix_of_a_file_is_read_without_an_end() -> None:
+def test_each_prefix_of_a_file_is_linted_without_a_crash() -> None:
     for end in range(len(SAMPLE)):
         assert loose_json.parse(Path("x"), SAMPLE[:end]).faults
 
@@ -173,7 +175,7 @@ def test_every_prefix_of_a_file_is_read_without_an_end() -> None:
         ('{"bip": "127.0.0.1/24"}', "bip 127.0.0.0/24 is loopback address space"),
     ],
 )
-def test_a_message_names_the_key_the_value_and_what_is_right(text: str, message: str) -> None:
+def test_a_message_names_the_key_the_value_and_the_correction(text: str, message: str) -> None:
     assert any(message in str(finding) for finding in lint(text, "29.7")), [str(one) for one in lint(text, "29.7")]
 
 
@@ -194,12 +196,12 @@ def test_a_message_names_the_key_the_value_and_what_is_right(text: str, message:
         ("gitlab.example.org:5050", False),
     ],
 )
-def test_an_insecure_registry_that_is_a_public_one(name: str, reported: bool) -> None:
+def test_a_public_insecure_registry_is_reported(name: str, reported: bool) -> None:
     text = json.dumps({"log-driver": "local", "insecure-registries": [name]})
     assert ids(text) == ({"DJ218"} if reported else set())
 
 
-def test_a_name_of_the_fleet_is_no_misspelling() -> None:
+def test_a_registry_with_the_name_of_a_host_is_not_a_misspelling() -> None:
     daemon = loose_json.parse(Path("x"), '{"log-driver": "local", "insecure-registries": ["quay.oi", "quai.io"]}').value
     found = list(daemon_lint(daemon, Target((28, 5), names=frozenset(("quai.io",)))))
     assert found == []
@@ -207,7 +209,7 @@ def test_a_name_of_the_fleet_is_no_misspelling() -> None:
 
 
 @pytest.mark.parametrize("key", ['"hosts": ["unix:///var/run/docker.sock"]', '"containerd": "/run/c.sock"'])
-def test_hosts_is_an_error_only_where_the_unit_is_known(key: str) -> None:
+def test_the_key_hosts_is_an_error_only_where_the_unit_is_known(key: str) -> None:
     text = f'{{"log-driver": "local", {key}}}'
     for packaged, level in ((False, "warning"), (True, "error")):
         found = lint_text(Path("x"), text, (28, 5), packaged=packaged)
@@ -254,11 +256,11 @@ def test_advice_is_a_warning_that_can_be_switched_off(id: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", NO_ADVICE)
-def test_advice_is_silent_where_nothing_is_to_be_advised(text: str) -> None:
+def test_advice_is_not_given_where_it_does_not_apply(text: str) -> None:
     assert lint(f'{{"log-driver": "local", {text}}}', "29.7") == []
 
 
-def test_advice_that_needs_two_keys() -> None:
+def test_advice_that_depends_on_two_keys() -> None:
     listening = '"hosts": ["unix:///var/run/docker.sock", "tcp://0.0.0.0:2376"]'
     certificates = '"tlsverify": true, "tlscacert": "/c/ca.pem", "tlscert": "/c/cert.pem", "tlskey": "/c/key.pem"'
     assert "DJ303" in ids(f'{{"log-driver": "local", {listening}}}')
@@ -267,12 +269,12 @@ def test_advice_that_needs_two_keys() -> None:
     assert "DJ315" in ids(nftables, "29.7")
 
 
-def test_an_option_without_its_quotes_hides_nothing_else() -> None:
+def test_an_unquoted_option_does_not_hide_other_faults() -> None:
     assert ids('{"log-opts": {"max-size": "10m", "max-file": 3}}') == {"DJ110"}
     assert ids('{"log-opts": {"max-file": 3}}') == {"DJ110", "DJ208", "DJ210"}
 
 
-def test_a_key_in_time() -> None:
+def test_a_key_is_reported_for_engines_that_do_not_know_it_yet() -> None:
     assert ids('{"graph": "/d", "log-driver": "local"}', "20.10") == {"DJ103"}
     assert ids('{"graph": "/d", "log-driver": "local"}', "24.0") == {"DJ102"}
     assert ids('{"ip-forward-no-drop": true, "log-driver": "local"}', "27.5") == {"DJ104"}
@@ -282,7 +284,7 @@ def test_a_key_in_time() -> None:
     ]
 
 
-def test_the_table_of_keys_is_whole() -> None:
+def test_each_row_of_the_table_of_keys_is_complete() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
@@ -292,7 +294,7 @@ def test_the_table_of_keys_is_whole() -> None:
             assert "instead" in row, f"{name}: the table does not say what replaces it"
 
 
-def test_every_rule_has_a_page_made_from_it_and_a_case() -> None:
+def test_each_rule_has_a_generated_page_and_a_case() -> None:
     folder = Path(__file__).parent.parent / "docs/lint"
     assert {path.name: path.read_text() for path in folder.glob("*.md")} == pages.pages(), "run `make docs`"
     seen = {finding.rule.id for text in CASES.values() for e in SAID for finding in lint(text, e)}
@@ -430,12 +432,14 @@ HOLDING = """\
         (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
     ],
 )
-def test_projects(tmp_path: Path, playbook: str, hosts: str, expected: list[tuple[str, int]]) -> None:
+def test_findings_in_playbooks_and_inventories(
+    tmp_path: Path, playbook: str, hosts: str, expected: list[tuple[str, int]]
+) -> None:
     found = project(tmp_path, playbook, hosts)
     assert sorted({(row["id"], row["line"]) for row in found}) == expected
 
 
-def test_a_secret_in_a_template_that_others_can_read(tmp_path: Path) -> None:
+def test_a_secret_in_a_template_of_a_public_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "playbooks/templates").mkdir(parents=True)
     (tmp_path / "playbooks/templates/app.j2").write_text("key = {{ pw }}\n")
     entries = "      /etc/a: {template: app.j2}\n      /etc/b: {template: app.j2, mode: '0600'}\n"
@@ -453,12 +457,12 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert "site.yml:10: error DJ101 unknown key masquerade" in refused.stderr
-    insisted = subprocess.run([*argv, "--no-lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert insisted.returncode == 3, "it went on, to a host that is not there"
-    assert "site.yml:10: warning DJ101 unknown key masquerade" in insisted.stderr
+    without_lint = subprocess.run([*argv, "--no-lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert without_lint.returncode == 3, "the run continued, to a host that does not exist"
+    assert "site.yml:10: warning DJ101 unknown key masquerade" in without_lint.stderr
 
 
-def test_formats() -> None:
+def test_each_output_format_reports_the_findings() -> None:
     found = lint('{"log-driver": "local",\n"debug": "a,b: %"}')
     assert output_formats.text(found).splitlines()[-1] == "1 errors, 0 warnings"
     (row,) = json.loads(output_formats.as_json(found))
@@ -509,7 +513,7 @@ def check_sarif(log: dict[str, Any]) -> None:
                 assert place["region"]["startLine"] >= 1  # 3.30.5
 
 
-def test_sarif_is_what_the_standard_requires() -> None:
+def test_sarif_output_follows_the_standard() -> None:
     found = [one for case in CASES.values() for one in lint_text(Path("a b/\u00e4[1]#%.json"), case, (29, 7))]
     log = json.loads(output_formats.sarif(found))
     check_sarif(log)

@@ -47,7 +47,7 @@ def lint(*words: str | Path, text: str | None = None) -> subprocess.CompletedPro
         ('\ufeff{"debug": true,}', '\ufeff{"debug": true}'),
     ],
 )
-def test_what_has_one_right_answer_is_corrected(before: str, after: str) -> None:
+def test_a_fault_with_one_correction_is_corrected(before: str, after: str) -> None:
     text, count = mended(before, NEWEST)
     assert text == after
     assert count > 0
@@ -70,7 +70,7 @@ def test_what_has_one_right_answer_is_corrected(before: str, after: str) -> None
         '{"experimental": true}',
     ],
 )
-def test_what_has_no_one_answer_stays(text: str) -> None:
+def test_a_fault_without_one_correction_stays(text: str) -> None:
     assert mended(text, NEWEST) == (text, 0)
 
 
@@ -91,7 +91,7 @@ def test_a_corrected_file_is_not_corrected_again_and_has_no_new_fault(engine: tu
     assert corrected >= 40
 
 
-def test_a_correction_of_the_syntax_leaves_json_that_says_what_was_read() -> None:
+def test_a_corrected_file_has_the_values_that_the_linter_read() -> None:
     """Every character of a file is removed, doubled, and replaced by characters that people type instead."""
     whole = (
         '{"debug": true,\n "dns": ["192.0.2.53", \'192.0.2.54\'], "log-opts": {\u201cmax-file\u201d: "3"}, mtu = 1400}'
@@ -111,12 +111,12 @@ def test_a_correction_of_the_syntax_leaves_json_that_says_what_was_read() -> Non
     assert corrected > 300
 
 
-def test_an_old_name_stays_for_an_engine_that_has_no_other() -> None:
+def test_an_old_key_stays_for_an_engine_that_has_no_newer_one() -> None:
     assert mended('{"host-gateway-ip": "192.0.2.1"}', NEWEST)[1] == 0  # its successor takes a list
     assert mended('{"graph": "/data"}', (20, 10)) == ('{"data-root": "/data"}', 1)
 
 
-def test_a_file_is_replaced_whole_and_keeps_what_it_is(tmp_path: Path) -> None:
+def test_a_corrected_file_is_replaced_as_a_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     real, link = tmp_path / "real.json", tmp_path / "daemon.json"
     real.write_bytes(b'{\r\n  "debug": true,\r\n  "icc": false,\r\n}')
     real.chmod(0o640)
@@ -127,7 +127,7 @@ def test_a_file_is_replaced_whole_and_keeps_what_it_is(tmp_path: Path) -> None:
     assert real.read_bytes() == b'{\r\n  "debug": true,\r\n  "icc": false\r\n}'
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert real.stat().st_ino != inode, "a new file took its place"
+    assert real.stat().st_ino != inode, "the file was replaced by a new one"
     assert b"1 corrected" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["daemon.json", "real.json"]
     before = real.stat()
@@ -135,7 +135,7 @@ def test_a_file_is_replaced_whole_and_keeps_what_it_is(tmp_path: Path) -> None:
     assert real.stat() == before, "a file without faults is not written"
 
 
-def test_a_file_that_cannot_be_replaced_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_replaced_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "daemon.json"
     path.write_text("{}")
 
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_replaced_stays_whole(tmp_path: Path, monkeypatch:
     assert [one.name for one in tmp_path.iterdir()] == ["daemon.json"]
 
 
-def test_standard_input() -> None:
+def test_standard_input_is_linted() -> None:
     clean = lint("-", text='{"log-driver": "local"}')
     assert (clean.returncode, clean.stdout) == (0, b"0 errors, 0 warnings\n")
     wrong = lint("-", "--stdin-filename", "etc/daemon.json", text='{"gragh": 1}')
@@ -174,14 +174,14 @@ def test_standard_input_is_corrected_to_standard_output() -> None:
         ("--fix", "not-there.json"),
     ],
 )
-def test_wrong_usage_of_the_new_options_is_2(words: tuple[str, ...]) -> None:
+def test_wrong_usage_of_fix_and_standard_input_exits_with_2(words: tuple[str, ...]) -> None:
     done = lint(*words, text="{}")
     assert done.returncode == 2
     assert done.stdout == b""
     assert done.stderr.startswith(b"provision: ")
 
 
-def test_exit_codes_from_before_stay(tmp_path: Path) -> None:
+def test_exit_codes_without_fix_are_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "daemon.json"
     path.write_text('{"debug": true}')
     assert lint(path).returncode == 0, "warnings alone"

@@ -33,11 +33,11 @@ def hook(id: str, file: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("name", "taken"), [("daemon.json", True), ("docker/daemon.json", True), ("package.json", False)]
 )
-def test_the_hooks_take_files_that_are_named_so(name: str, taken: bool) -> None:
+def test_the_hooks_select_files_by_their_names(name: str, taken: bool) -> None:
     assert all(bool(re.search(one["files"], name)) == taken for one in HOOKS.values())
 
 
-def test_the_hooks_fail_with_findings_and_correct_them(tmp_path: Path) -> None:
+def test_the_hooks_fail_on_findings_and_correct_files(tmp_path: Path) -> None:
     file = tmp_path / "daemon.json"
     file.write_text('{"log-driver": "local", "mtu": "1400",}')
     assert hook("provision-lint", file).returncode == 1
@@ -56,7 +56,7 @@ def lint_step(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False)
 
 
-def test_the_action_reports_and_fails(tmp_path: Path) -> None:
+def test_the_action_reports_findings_and_fails(tmp_path: Path) -> None:
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b/daemon.json").write_text('{"log-driver": "local",\n"gragh": "/data", "debug": true}')
     (tmp_path / "good.json").write_text('{"log-driver": "local"}')
@@ -74,12 +74,12 @@ def test_the_action_reports_and_fails(tmp_path: Path) -> None:
     assert lint_step(tmp_path, files="not-there.json", sarif="y.sarif").returncode != 0
 
 
-def test_nothing_of_an_input_is_run(tmp_path: Path) -> None:
+def test_no_input_of_the_action_is_executed(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text('{"log-driver": "local"}')
     lint_step(tmp_path, files="$(touch ran)\n`touch ran`\n; touch ran", engine="$(touch ran)", ignore="$(touch ran)")
     assert [path.name for path in tmp_path.iterdir()] == ["good.json"]
 
 
-def test_no_expression_stands_in_a_script_of_the_action() -> None:
+def test_no_script_of_the_action_contains_an_expression() -> None:
     """An input that is pasted into a script would become part of its text."""
     assert all("${{" not in step.get("run", "") for step in ACTION["runs"]["steps"])

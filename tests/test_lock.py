@@ -80,10 +80,10 @@ while [ "$round" -lt "$rounds" ]; do
         taker "$@" &
     done
     until [ "$(ls "$dir" | grep -c ready)" -eq "$takers" ]; do sleep 0.01; done
-    exec 8>"$dir/go" # whoever opens it to read goes on now
+    exec 8>"$dir/go" # every taker that has opened it to read continues now
     wait
     exec 8>&-
-    cat "$dir/got" || echo "nobody in $dir" >>"$base/overlaps"
+    cat "$dir/got" || echo "no taker in $dir" >>"$base/overlaps"
     rm -rf "$dir"
 done
 """
@@ -113,7 +113,7 @@ each_kind = pytest.mark.parametrize("flock", [True, False], ids=["flock", "no-fl
 
 @each_kind
 @each_shell
-def test_two_takers_never_hold_a_lock_at_once(
+def test_two_runs_never_hold_the_lock_at_once(
     shell: list[str], flock: bool, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     rounds = int(pytestconfig.getoption("--lock-rounds"))
@@ -128,7 +128,9 @@ def test_two_takers_never_hold_a_lock_at_once(
 
 
 @each_shell
-def test_a_dead_run_is_put_back_by_one_process(shell: list[str], tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_a_dead_run_is_rolled_back_by_exactly_one_process(
+    shell: list[str], tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     rounds = int(pytestconfig.getoption("--lock-rounds"))
     undone, wrong = play(shell, tmp_path, rounds, GUARDS, flock=False, dead=DEAD)
     assert wrong == "", (tmp_path / "err").read_text()[-2000:]
@@ -150,10 +152,10 @@ def take(shell: list[str], folder: Path, more: str = "") -> list[tuple[str, ...]
 
 
 @each_shell
-def test_the_lock_of_a_dead_process_is_free(shell: list[str], tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_process_is_taken_over(shell: list[str], tmp_path: Path) -> None:
     queue = tmp_path / "queue"
     assert take(shell, tmp_path) == [("got",)]
-    assert (queue.read_text(), list(tmp_path.iterdir())) == ("", [queue]), "given back at the end"
+    assert (queue.read_text(), list(tmp_path.iterdir())) == ("", [queue]), "the lock is released at the end"
     own = identity(os.getpid())
     dead = f"{own}0 {SINCE}\n999999999:7 {SINCE}\n"
     queue.write_text(f"{dead}{own} {SINCE}\n")
@@ -171,7 +173,7 @@ def test_the_lock_of_a_dead_process_is_free(shell: list[str], tmp_path: Path) ->
 
 
 @each_shell
-def test_a_killed_process_that_was_not_waited_for_holds_nothing(shell: list[str], tmp_path: Path) -> None:
+def test_a_zombie_process_holds_no_lock(shell: list[str], tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "1000"]) as process:
         (tmp_path / "queue").write_text(f"{identity(process.pid)} {SINCE}\n")
         assert take(shell, tmp_path) == [("locked", identity(process.pid), SINCE)]
@@ -181,7 +183,7 @@ def test_a_killed_process_that_was_not_waited_for_holds_nothing(shell: list[str]
 
 
 @each_shell
-def test_the_folder_that_was_the_lock_before(shell: list[str], tmp_path: Path) -> None:
+def test_the_lock_folder_of_an_earlier_version_is_respected(shell: list[str], tmp_path: Path) -> None:
     """The run of an earlier provision, whose lock is a folder, is respected, and respects this one."""
     own, lock = identity(os.getpid()), tmp_path / "lock"
     lock.mkdir()
@@ -199,7 +201,7 @@ def test_the_folder_that_was_the_lock_before(shell: list[str], tmp_path: Path) -
 
 
 @each_shell
-def test_a_run_gives_back_its_own_lock_alone(shell: list[str], tmp_path: Path) -> None:
+def test_a_run_releases_only_its_own_lock(shell: list[str], tmp_path: Path) -> None:
     """An older provision may have taken the folder."""
     other = f"{identity(os.getpid())} {SINCE}\n"
     assert take(shell, tmp_path, f"printf '%s' '{other}' >\"$run_lock/owner\"") == [("got",)]
@@ -221,7 +223,7 @@ def history(folder: Path, count: int) -> Path:
 
 
 @each_shell
-def test_a_submitted_run_leaves_the_record_of_one_at_work(shell: list[str], tmp_path: Path) -> None:
+def test_a_new_run_does_not_touch_the_record_of_an_active_run(shell: list[str], tmp_path: Path) -> None:
     at_work = history(tmp_path, 3)
     began = f'job_start() {{ cp "$run/owner" {tmp_path}/signed; echo "1;5:began," >&5; }}'
     lines = f"run_home={tmp_path}/runs submit_secrets=\n{began}\nsubmit new"
@@ -229,7 +231,9 @@ def test_a_submitted_run_leaves_the_record_of_one_at_work(shell: list[str], tmp_
     assert frames == [("began",), ("result", "")], done.stderr
     assert (at_work / "kept/1").exists()
     pid, _, start = (tmp_path / "signed").read_text().strip().partition(":")
-    assert (pid.isdigit(), start.isdigit()) == (True, True), "until its job signs, it is of the process that submits it"
+    assert (pid.isdigit(), start.isdigit()) == (True, True), (
+        "the submitting process owns the record until its job signs it"
+    )
 
 
 @each_shell
@@ -251,4 +255,4 @@ def test_the_history_is_bounded_under_the_lock(shell: list[str], tmp_path: Path)
     newest = [f"20260101T0000{number:02}-finished" for number in range(6, 25)]
     assert left == ["20240101T000000-unsigned", at_work.name, *newest]
     assert (at_work / "kept/1").exists()
-    assert not (at_work / "result").exists(), "it has not died"
+    assert not (at_work / "result").exists(), "the run has not died"

@@ -14,7 +14,7 @@ from provision.project import lockfile
 from tests.conftest import Project
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_lock_file_is_unchanged_after_reading(tmp_path: Path) -> None:
     path = lockfile.of_playbook(tmp_path / "site.yml")
     assert path.name == "site.lock.yml"
     assert lockfile.read(path) == {}
@@ -32,7 +32,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         (("debian", "", "sid"), "debian-sid"),
     ],
 )
-def test_hosts_of_one_platform(words: tuple[str, str, str], key: str) -> None:
+def test_the_key_of_a_platform(words: tuple[str, str, str], key: str) -> None:
     found = platform(*words)
     assert found is not None
     assert lockfile.key(found) == key
@@ -47,14 +47,14 @@ def test_hosts_of_one_platform(words: tuple[str, str, str], key: str) -> None:
         ("debian-13:\n  docker-ce: $(id)\n", "x.lock.yml:2: debian-13.docker-ce: '$(id)' is no version"),
     ],
 )
-def test_what_is_wrong_with_one(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_lock_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "x.lock.yml").write_text(text)
     with pytest.raises(SpecError) as caught:
         lockfile.read(tmp_path / "x.lock.yml")
     assert message in str(caught.value)
 
 
-def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(project: Project) -> None:
+def test_a_package_of_one_platform_is_inspected_on_all_of_its_flavour(project: Project) -> None:
     """A lock for rocky-9 alone: the look must ask for the plugin before it knows whether the host is a rocky-9."""
     project.write("playbooks/site.lock.yml", "rocky-9:\n  docker-ce: 3:28.5.2-1.el9\n")
     project.spec("{engine: {}}")
@@ -76,7 +76,9 @@ def test_what_only_some_platform_wants_is_looked_at_on_all_of_its_flavour(projec
         ("debian-13", "docker-ce: 1\n  evil", "5:28"),
     ],
 )
-def test_what_a_host_reported_wrongly_is_not_written(tmp_path: Path, platform: str, name: str, version: str) -> None:
+def test_invalid_versions_in_a_hosts_report_are_not_written(
+    tmp_path: Path, platform: str, name: str, version: str
+) -> None:
     """The versions that a canary reports are written into a file that the fleet follows."""
     path = tmp_path / "site.lock.yml"
     lockfile.write(path, {"debian-13": {"docker-ce": "1"}}, "web1")

@@ -3,6 +3,8 @@ errors."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ from paramiko.server import InteractiveQuery
 
 from provision.errors import SpecError
 from provision.model import Host, Login
-from provision.transport import known_hosts, upload
+from provision.transport import known_hosts, reboot, upload
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
 from provision.transport.failure import NotBegun
@@ -100,7 +102,7 @@ def soon() -> float:
 
 
 @pytest.fixture
-def ways() -> Iterator[Callable[[bool], Transport]]:
+def transports() -> Iterator[Callable[[bool], Transport]]:
     made: list[Transport] = []
 
     def make(interactive: bool = False) -> Transport:
@@ -137,13 +139,13 @@ def public(path: Path) -> bytes:
 
 
 @both
-def test_a_script_runs(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_script_runs_over_each_transport(clean: Path, transports: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     frames: list[tuple[str, ...]] = []
     sshd = Guarded(["publickey"], public(key))
     with listening(sshd) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        connection = ways().open(Host("web", (), one), soon())
+        connection = transports().open(Host("web", (), one), soon())
         assert execute(connection, one, FRAME, soon(), frames.append).status == 0
         assert len(sshd.commands) == 1, "one exec"
         shell = Shell(connection, one)
@@ -154,7 +156,7 @@ def test_a_script_runs(clean: Path, ways: Callable[..., Transport], transport: s
 
 
 @both
-def test_a_key_that_is_not_known_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_an_unknown_host_key_is_refused(clean: Path, transports: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     sshd = Guarded(["publickey"], public(key))
     with listening(sshd) as (port, known):
@@ -162,24 +164,97 @@ def test_a_key_that_is_not_known_is_refused(clean: Path, ways: Callable[..., Tra
         for text, said in (("", "is not known"), (f"[127.0.0.1]:{port} ssh-rsa {other.get_base64()}\n", "CHANGED")):
             one = login(clean, port, text, key_file=key, transport=transport)
             with pytest.raises(HostError, match=said) as caught:
-                ways().open(Host("web", (), one), soon())
+                transports().open(Host("web", (), one), soon())
             assert caught.value.failure.kind == "host_key"
         assert known
     assert sshd.commands == []
 
 
 @both
-def test_a_login_that_is_refused(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_refused_login_is_an_auth_error(clean: Path, transports: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], b"another")) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
         with pytest.raises(HostError, match=r"ops@.* refused every login method") as caught:
-            ways().open(Host("web", (), one), soon())
+            transports().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "auth"
 
 
+class Leaving(Guarded):
+    """A server that closes the first ``times`` connections while a client logs in, as a host does that shuts down."""
+
+    def __init__(self, key: bytes, times: int) -> None:
+        super().__init__(["publickey"], key)
+        self.times = times
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if self.times:
+            self.times -= 1
+            raise EOFError
+        return super().check_auth_publickey(username, key)
+
+
 @both
-def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_connection_closed_during_the_login_is_unreachable(
+    clean: Path, transports: Callable[..., Transport], transport: str
+) -> None:
+    key = keygen(clean / "key")
+    with listening(Leaving(public(key), 1)) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        transports().open(Host("web", (), one), soon()).close()
+    with listening(Leaving(public(key), 1000)) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        with pytest.raises(HostError, match="closed") as caught:
+            transports().open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "unreachable"
+
+
+def test_a_host_that_does_not_answer_the_login_is_unreachable(
+    clean: Path, transports: Callable[..., Transport]
+) -> None:
+    key, end = keygen(clean / "key"), threading.Event()
+
+    class Slow(Guarded):
+        def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+            end.wait(60)
+            return super().check_auth_publickey(username, key)
+
+    with listening(Slow(["publickey"], public(key))) as (port, known):
+        one = login(clean, port, known, key_file=key)
+        impatient = Transport(Connecting(2.0))
+        with contextlib.closing(impatient), pytest.raises(HostError, match="did not answer the login within") as caught:
+            impatient.open(Host("web", (), one), soon())
+        end.set()
+    assert caught.value.failure.kind == "unreachable"
+
+
+@both
+def test_a_restart_repeats_logins_that_the_host_cuts_off(
+    clean: Path, transports: Callable[..., Transport], transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first login after the restart succeeds, but its sudo is killed before it ran anything."""
+    (clean / "boot").write_text("one\n")
+    monkeypatch.setattr(reboot, "_BOOT", f"cat {clean}/boot")
+    monkeypatch.setattr(reboot, "_RESTART", f"echo two >{clean}/boot; touch {clean}/going")
+    killed = f"[ ! -e {clean}/going ] || {{ rm {clean}/going; kill -9 $$; }}"
+    (clean / "sudo").write_text(f'#!/bin/sh\n{killed}\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
+    (clean / "sudo").chmod(0o755)
+    key = keygen(clean / "key")
+    said: list[str] = []
+    sshd = Guarded(["publickey"], public(key))
+    sshd.environment["PATH"] = f"{clean}:{os.environ['PATH']}"
+    with listening(sshd) as (port, known):
+        host = Host("web", (), login(clean, port, known, key_file=key, transport=transport, become=True))
+        pool = transports()
+        reboot.restart(pool, host, pool.open(host, soon()), soon(), said.append).close()
+    assert not (clean / "going").exists()
+    assert [text.split()[0] for text in said] == ["restarting", "back"]
+
+
+@both
+def test_a_login_shell_that_runs_no_script_is_an_error(
+    clean: Path, transports: Callable[..., Transport], transport: str
+) -> None:
     key, shell = keygen(clean / "key"), clean / "shell"
     shell.write_text("#!/bin/sh\necho This account is closed.\nexit 1\n")
     shell.chmod(0o755)
@@ -187,13 +262,13 @@ def test_a_login_shell_that_runs_no_script(clean: Path, ways: Callable[..., Tran
         for become in (False, True):
             one = login(clean, port, known, key_file=key, transport=transport, become=become)
             with pytest.raises(NotBegun, match=r"did not run sh: it said 'This account is closed\.' and exited with 1"):
-                execute(ways().open(Host("web", (), one), soon()), one, FRAME, soon(), lambda frame: None)
+                execute(transports().open(Host("web", (), one), soon()), one, FRAME, soon(), lambda frame: None)
 
 
 @both
 @pytest.mark.parametrize("password", ["right", "wrong"])
-def test_sudo_gets_its_password_and_nothing_else(
-    clean: Path, ways: Callable[..., Transport], transport: str, password: str
+def test_sudo_receives_only_its_password(
+    clean: Path, transports: Callable[..., Transport], transport: str, password: str
 ) -> None:
     key = keygen(clean / "key")
     (clean / "sudo").write_text(SUDO)
@@ -202,7 +277,7 @@ def test_sudo_gets_its_password_and_nothing_else(
     sshd.environment |= {"PATH": f"{clean}:/usr/bin:/bin", "SUDO_HOME": str(clean), "LC_ALL": "C"}
     with listening(sshd) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport, become=True, become_password=password)
-        connection = ways().open(Host("web", (), one), soon())
+        connection = transports().open(Host("web", (), one), soon())
         if password == "right":
             assert execute(connection, one, FRAME, soon(), lambda frame: None).status == 0
             assert Shell(connection, one).run("cat; echo one", 60).stdout == b"one\n"
@@ -214,28 +289,28 @@ def test_sudo_gets_its_password_and_nothing_else(
 
 
 @both
-def test_more_than_a_pipe_holds(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_script_larger_than_a_pipe_is_sent(clean: Path, transports: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        connection = ways().open(Host("web", (), one), soon())
+        connection = transports().open(Host("web", (), one), soon())
         shell = Shell(connection, one)
         big = "x" * 300_000
         assert shell.run(f"echo {big}; echo {big} >&2", 60).stdout == f"{big}\n".encode()
         pieces = [b"y" * 200_000, b"z" * 200_000, b""]
-        poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
-        upload._pour(connection, one, str(poured), lambda size: pieces.pop(0), soon())
-        assert poured.read_bytes() == b"y" * 200_000 + b"z" * 200_000
-        poured.unlink()
+        uploaded = Path(f"/tmp/uploaded{secrets.token_hex(8)}")
+        upload._pour(connection, one, str(uploaded), lambda size: pieces.pop(0), soon())
+        assert uploaded.read_bytes() == b"y" * 200_000 + b"z" * 200_000
+        uploaded.unlink()
         connection.close()
 
 
 @both
-def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transport: str) -> None:
+def test_a_cut_connection_is_an_error(clean: Path, transports: Callable[..., Transport], transport: str) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        connection = ways().open(Host("web", (), one), soon())
+        connection = transports().open(Host("web", (), one), soon())
         begun = threading.Event()
 
         def end() -> None:
@@ -247,15 +322,15 @@ def test_a_connection_is_cut(clean: Path, ways: Callable[..., Transport], transp
         assert execute(connection, one, f"{FRAME}sleep 3600\n", soon(), lambda frame: begun.set()).status is None
 
 
-def test_a_shell_that_does_not_start_is_given_up(
-    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+def test_a_login_whose_shell_does_not_start_times_out(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For the openssh transport, the start of the shell is the last part of a login."""
     key, shell = keygen(clean / "key"), clean / "shell"
     shell.write_text("#!/bin/sh\nexec sleep 3600\n")
     shell.chmod(0o755)
     sshd = Guarded(["publickey"], public(key), str(shell))
-    transport = ways()
+    transport = transports()
 
     def watch(deadline: float, end: Callable[[], None]) -> int:
         def late() -> None:
@@ -274,70 +349,74 @@ def test_a_shell_that_does_not_start_is_given_up(
     assert caught.value.failure.kind == "timeout"
 
 
-def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(
+    clean: Path, transports: Callable[..., Transport]
+) -> None:
     key = keygen(clean / "key")
     with listening(Guarded(["publickey"], public(key))) as (port, known):
         jump = ("-J", "ops@127.0.0.1:1")  # nothing listens on this port
         one = login(clean, port, known, key_file=key, transport="openssh", ssh_behind=jump)
         with pytest.raises(HostError, match=r"127\.0\.0\.1 port 1: Connection refused") as caught:
-            ways().open(Host("web", (), one), soon())
+            transports().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "unreachable"
 
 
-def test_openssh_takes_no_password(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_the_openssh_transport_refuses_a_password(clean: Path, transports: Callable[..., Transport]) -> None:
     with listening(Guarded(["password"])) as (port, known):
         one = login(clean, port, known, password="right", transport="openssh")
         with pytest.raises(HostError, match="does not support ansible_password"):
-            ways().open(Host("web", (), one), soon())
+            transports().open(Host("web", (), one), soon())
 
 
-def test_a_password_is_tried_once(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_a_password_is_tried_once(clean: Path, transports: Callable[..., Transport]) -> None:
     sshd = Guarded(["password"])
     with listening(sshd) as (port, known):
-        ways().open(Host("web", (), login(clean, port, known, password="right")), soon()).close()
+        transports().open(Host("web", (), login(clean, port, known, password="right")), soon()).close()
         assert sshd.passwords == ["right"]
         with pytest.raises(HostError, match="tried a password"):
-            ways().open(Host("web", (), login(clean, port, known, password="wrong")), soon())
+            transports().open(Host("web", (), login(clean, port, known, password="wrong")), soon())
         assert sshd.passwords == ["right", "wrong"]
 
 
-def test_a_password_answers_one_prompt_and_no_code(
-    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+def test_a_password_answers_only_the_password_prompt(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sshd = Guarded(["keyboard-interactive"])
     sshd.prompts = ["Password: ", "Verification code: "]
     with listening(sshd) as (port, known):
         one = login(clean, port, known, password="right")
         with pytest.raises(HostError, match="asks 'Verification code', which only an operator at a terminal"):
-            ways().open(Host("web", (), one), soon())
+            transports().open(Host("web", (), one), soon())
         assert ("Verification code: ", "right") not in sshd.answers
         asked = answered(monkeypatch, {"Verification code": "123456"})
-        ways(True).open(Host("web", (), one), soon()).close()
+        transports(True).open(Host("web", (), one), soon()).close()
     assert asked == [f"ops@[127.0.0.1]:{port}: Verification code: "]
 
 
-def test_a_password_is_sent_once_however_many_prompts_there_are(clean: Path, ways: Callable[..., Transport]) -> None:
+def test_a_password_is_sent_once_for_several_prompts(clean: Path, transports: Callable[..., Transport]) -> None:
     sshd = Guarded(["keyboard-interactive"])
     sshd.prompts = ["Password: ", "Second password: "]
     with (
         listening(sshd) as (port, known),
         pytest.raises(HostError, match="asks 'Second password', which only an operator"),
     ):
-        ways().open(Host("web", (), login(clean, port, known, password="right")), soon())
+        transports().open(Host("web", (), login(clean, port, known, password="right")), soon())
     assert sshd.answers == []
 
 
-def test_a_key_and_a_code(clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_with_a_key_and_a_code(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = keygen(clean / "key")
     sshd = Guarded(["publickey", "keyboard-interactive"], public(key))
     asked = answered(monkeypatch, {"Verification code": "123456"})
     with listening(sshd) as (port, known):
-        ways(True).open(Host("web", (), login(clean, port, known, key_file=key)), soon()).close()
+        transports(True).open(Host("web", (), login(clean, port, known, key_file=key)), soon()).close()
     assert len(asked) == 1
 
 
-def test_a_passphrase_is_asked_for_once(
-    clean: Path, ways: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+def test_the_operator_is_asked_for_a_passphrase_once(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = keygen(clean / "key", "-N", "secret")
     sshd = Guarded(["publickey"], public(key))
@@ -345,15 +424,15 @@ def test_a_passphrase_is_asked_for_once(
     with listening(sshd) as (port, known):
         one = login(clean, port, known, key_file=key)
         with pytest.raises(SpecError, match=r"has a passphrase \(ssh-add it to an agent\)"):
-            ways().prepare([one])
-        transport = ways(True)
+            transports().prepare([one])
+        transport = transports(True)
         transport.prepare([one])
         for _ in range(3):
             transport.open(Host("web", (), one), soon()).close()
     assert asked == [f"{key}: passphrase of the key: "]
 
 
-def test_a_wrong_passphrase(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_passphrase_is_an_error(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = keygen(clean / "key", "-N", "secret")
     answered(monkeypatch, {"passphrase": "wrong"})
     with pytest.raises(SpecError, match="the passphrase is wrong"):
@@ -364,7 +443,7 @@ def test_a_wrong_passphrase(clean: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     "kind", [["-t", "rsa", "-b", "2048"], ["-t", "ecdsa"], ["-t", "ed25519"]], ids=lambda kind: kind[1]
 )
 @pytest.mark.parametrize("form", ["RFC4716", "PKCS8", "PEM"])
-def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> None:
+def test_keys_of_each_format_are_read(tmp_path: Path, kind: list[str], form: str) -> None:
     if form != "RFC4716" and "ed25519" in kind:
         pytest.skip("ssh-keygen writes ed25519 keys in OpenSSH's format only")
     for name, passphrase in (("open", ""), ("locked", "secret")):
@@ -383,7 +462,7 @@ def test_keys_of_every_format(tmp_path: Path, kind: list[str], form: str) -> Non
             assert key.can_sign()
 
 
-def test_a_proxy_command_is_a_socket() -> None:
+def test_a_proxy_command_works_as_a_socket() -> None:
     """More than 64 KiB do not block it, its end is noticed, and its error output is kept."""
     size = 1024 * 1024
     proxy = ProxyCommand("sh -c 'head -c 200000 /dev/zero >&2; echo its reason >&2; exec cat'")

@@ -60,7 +60,7 @@ def value(project: Project) -> Any:
         ("{{ x | mandatory }}", "abc-12"),
     ],
 )
-def test_filters_of_ansible(value: Any, template: str, expected: object) -> None:
+def test_filters_have_ansibles_results(value: Any, template: str, expected: object) -> None:
     assert value(template) == expected
 
 
@@ -90,7 +90,7 @@ def test_filters_of_ansible(value: Any, template: str, expected: object) -> None
         ("{{ x | regex_search('(a)', '\\\\7') }}", "no such group"),
     ],
 )
-def test_what_is_refused_is_named_with_its_line(value: Any, template: str, message: str) -> None:
+def test_a_refused_lookup_is_an_error_with_its_line(value: Any, template: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         value(template)
     assert message in str(caught.value)
@@ -113,7 +113,7 @@ def test_what_is_refused_is_named_with_its_line(value: Any, template: str, messa
         r"[\]]+(a*)+",
     ],
 )
-def test_expressions_that_could_take_for_ever_are_refused(pattern: str) -> None:
+def test_expressions_that_could_run_for_ever_are_refused(pattern: str) -> None:
     with pytest.raises(Refused):
         _repeats(pattern)
 
@@ -135,14 +135,14 @@ def test_quantifiers_are_counted(pattern: str, count: int) -> None:
     assert _repeats(pattern) == count
 
 
-def test_an_expression_costs_what_it_may_take(value: Any) -> None:
+def test_the_cost_of_an_expression_grows_with_its_quantifiers(value: Any) -> None:
     """Each quantifier multiplies the ways to divide the text: several of them over a long text need too many steps."""
     assert value("{{ x | regex_replace('^(.*)-(.*)$', '\\\\2') }}") == "12"
     with pytest.raises(SpecError, match="the template takes more than 1,000,000 steps"):
         value("{{ ('a' * 5000) | regex_search('a*a*a*b') }}")
 
 
-def test_the_environment_and_files(value: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookups_read_the_environment_and_files(value: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE", "eu")
     project.write("playbooks/files/motd", "from files\n\n")
     project.write("inventory/near.txt", "near the inventory\n")
@@ -158,7 +158,7 @@ def test_the_environment_and_files(value: Any, project: Project, monkeypatch: py
     assert value("{{ lookup('file', 'motd', 'near.txt') }}") == "from files,near the inventory"
 
 
-def test_what_is_secret_is_a_token(value: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_of_a_secret_returns_a_token(value: Any, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", HUSH)
     project.write(
         "playbooks/files/key", f"-----BEGIN OPENSSH PRIVATE KEY-----\n{HUSH}\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -181,7 +181,7 @@ def test_what_is_secret_is_a_token(value: Any, project: Project, monkeypatch: py
         value("{{ lookup('env', 'DB_PASSWORD') | regex_replace('h', '') }}")
 
 
-def test_a_project_that_is_not_trusted_reads_nothing_outside_of_it(
+def test_a_linted_project_reads_nothing_outside_of_it(
     value: Any, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside.txt"

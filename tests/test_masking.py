@@ -89,7 +89,7 @@ def test_each_line_of_a_key_is_masked(known: Callable[..., str]) -> None:
     assert secret.mask(f"<{KEY}>") == f"<{token}>"
 
 
-def test_secrets_that_overlap(known: Callable[..., str]) -> None:
+def test_overlapping_secrets_are_masked(known: Callable[..., str]) -> None:
     one, two = known("abcdefgh-1234", "one"), known("1234-ijklmnop", "two")
     three = known("abcdefgh-1234-and-more", "three")
     assert secret.mask("x abcdefgh-1234-ijklmnop y") == f"x {one} y"
@@ -97,14 +97,14 @@ def test_secrets_that_overlap(known: Callable[..., str]) -> None:
     assert secret.mask("1234-ijklmnop 123 abc") == f"{two} 123 abc"
 
 
-def test_a_secret_that_is_read_later_is_masked_then(known: Callable[..., str]) -> None:
+def test_a_secret_is_masked_from_the_time_it_is_read(known: Callable[..., str]) -> None:
     known("value-number-one", "one")
     assert "value-number-two" in secret.mask("value-number-two")
     token = known("value-number-two", "two")
     assert secret.mask("value-number-two") == token
 
 
-def test_a_failure_is_masked_whatever_it_was_made_of(known: Callable[..., str]) -> None:
+def test_each_part_of_a_failure_is_masked(known: Callable[..., str]) -> None:
     from provision.rollout.host_run import HostRun
 
     token = known(VALUE)
@@ -130,7 +130,7 @@ def masks(*values: str) -> str:
 
 @each_shell
 @each_form
-def test_a_host_masks_each_form(shell: list[str], form: Callable[[str], str]) -> None:
+def test_the_host_masks_each_form(shell: list[str], form: Callable[[str], str]) -> None:
     text = f"error: [{form(VALUE)}] and [{form(VALUE)}] refused"
     script = f'{masks(VALUE, KEY)}\nmasked {quote(text)}\nemit text "$masked_text"'
     frames, done = run(shell, [], script, frame="fix.sh")
@@ -140,7 +140,7 @@ def test_a_host_masks_each_form(shell: list[str], form: Callable[[str], str]) ->
 
 
 @each_shell
-def test_a_host_masks_each_line_of_a_key(shell: list[str]) -> None:
+def test_the_host_masks_each_line_of_a_key(shell: list[str]) -> None:
     lines = "\n".join(f"{number}: {line}" for number, line in enumerate(KEY.splitlines()))
     script = (
         f'{masks(KEY)}\nmasked {quote(lines)}\nemit text "$masked_text"\nmasked {quote(KEY)}\nemit text "$masked_text"'
@@ -159,7 +159,7 @@ def test_a_host_masks_each_line_of_a_key(shell: list[str]) -> None:
 
 @each_shell
 @pytest.mark.parametrize("before", [0, 1, 40, 7980, 7990, 8000, 15950, 15990, 16000, 16010, 30000])
-def test_no_half_of_a_secret_is_left_where_output_is_cut(shell: list[str], before: int, tmp_path: Path) -> None:
+def test_no_part_of_a_secret_remains_where_output_is_cut(shell: list[str], before: int, tmp_path: Path) -> None:
     """The last 8000 bytes are kept. A value may cross the place where they begin, because text before it may be masked,
     which moves that place."""
     value = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -178,7 +178,7 @@ def test_no_half_of_a_secret_is_left_where_output_is_cut(shell: list[str], befor
 
 
 @each_shell
-def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
+def test_a_secret_that_a_step_prints_is_masked(shell: list[str], tmp_path: Path) -> None:
     """As a job runs it: the output of the step, the output outside of steps, and a note."""
     script = f"""
         run_home={quote(str(tmp_path))} run_folder={quote(str(tmp_path / "run"))}
@@ -202,13 +202,15 @@ def test_a_step_that_prints_a_secret(shell: list[str], tmp_path: Path) -> None:
     assert "it says ***" in events
     assert "note ***" in events
     assert noise == "undone: ***\n"
-    assert not list((tmp_path / "run").iterdir()), "nothing of it stays where it was written first"
+    assert not list((tmp_path / "run").iterdir()), "no file remains where the output was written first"
     assert "wo+rd" not in events + noise
 
 
 @each_shell
 @pytest.mark.parametrize("private", ["yes", ""])
-def test_an_undo_apart_from_the_job(shell: list[str], private: str, tmp_path: Path) -> None:
+def test_a_rollback_by_the_timer_keeps_output_only_without_secrets(
+    shell: list[str], private: str, tmp_path: Path
+) -> None:
     """A rollback by the timer. The secrets were removed with the job, so its output is kept only for a run without
     secrets."""
     (tmp_path / "r").mkdir()
@@ -231,7 +233,7 @@ def test_an_undo_apart_from_the_job(shell: list[str], private: str, tmp_path: Pa
 
 
 @each_shell
-def test_the_sweep_leaves_what_this_run_prints(shell: list[str], tmp_path: Path) -> None:
+def test_the_sweep_leaves_the_output_of_the_current_run(shell: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     for name in ("noise.1", "noise.2", "step.1", "env.1"):
@@ -262,11 +264,11 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
     assert b"it was there" in done.stderr
     assert (tmp_path / "runs/r/job").read_text() == "job\n"
     assert list((tmp_path / "runs").rglob("secrets")) == [alive / "secrets"], (
-        "that of a job which has yet to read it stays"
+        "the file of a job that has not read it yet stays"
     )
 
 
-def test_a_job_gets_all_that_its_host_may_print(known: Callable[..., str]) -> None:
+def test_a_job_receives_every_secret_that_its_host_may_print(known: Callable[..., str]) -> None:
     """A job also gets a secret that none of its steps needs, because an earlier run may have put it on the host. No
     argument of a program has a secret."""
     on = platform("debian", "13", "trixie")

@@ -11,7 +11,7 @@ from provision.project.memo import Memo
 from provision.rollout.run_request import Published
 
 
-def test_threads_that_ask_at_once_wait_for_the_first() -> None:
+def test_threads_that_request_the_same_value_wait_for_the_first() -> None:
     memo, began, finish, computed = Memo(), threading.Event(), threading.Event(), []
 
     def slow() -> int:
@@ -30,7 +30,7 @@ def test_threads_that_ask_at_once_wait_for_the_first() -> None:
     assert computed == [1]
 
 
-def test_what_fails_is_tried_again() -> None:
+def test_a_failed_computation_is_repeated() -> None:
     memo = Memo()
 
     def fails() -> int:
@@ -39,17 +39,17 @@ def test_what_fails_is_tried_again() -> None:
     with pytest.raises(ValueError, match="not yet"):
         memo.of("x", fails)
     assert memo.of("x", lambda: 1) == 1
-    assert memo.of("x", fails) == 1, "kept"
+    assert memo.of("x", fails) == 1, "the value is remembered"
 
 
-def test_none_is_a_value() -> None:
+def test_none_is_remembered_as_a_value() -> None:
     memo, computed = Memo(), []
     for _ in range(2):
         assert memo.of("x", lambda: computed.append(1)) is None
     assert computed == [1]
 
 
-def test_published_images_are_a_snapshot_in_order() -> None:
+def test_published_images_are_returned_as_a_sorted_snapshot() -> None:
     published = Published()
     before = published.now()
     published.add({"b": "sha256:2", "a": "sha256:1"})

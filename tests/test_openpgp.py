@@ -13,14 +13,14 @@ DATA = Path(__file__).parent / "data"
 
 
 @pytest.mark.parametrize("name", ["ed25519", "rsa2048"])
-def test_fingerprint_is_gpgs(name: str) -> None:
+def test_the_fingerprint_equals_gpgs(name: str) -> None:
     expected = (DATA / f"{name}.fingerprint").read_text().strip()
     assert fingerprints((DATA / f"{name}.asc").read_bytes()) == [expected]
     with_newlines = (DATA / f"{name}.asc").read_bytes().replace(b"\n", b"\r\n")
     assert fingerprints(with_newlines) == [expected]
 
 
-def test_every_primary_key_counts() -> None:
+def test_the_fingerprints_of_all_primary_keys_are_returned() -> None:
     """A second key in the file would be trusted as well."""
     expected = {(DATA / f"{name}.fingerprint").read_text().strip() for name in ("ed25519", "rsa2048")}
     assert set(fingerprints((DATA / "two.asc").read_bytes())) == expected
@@ -36,6 +36,6 @@ def test_every_primary_key_counts() -> None:
         b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEawVXgRYJ\n-----END PGP PUBLIC KEY BLOCK-----",
     ],
 )
-def test_what_is_no_key_is_said_so(text: bytes) -> None:
+def test_invalid_keys_are_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"is not|holds no|is no|ends in"):
         fingerprints(text)

@@ -48,7 +48,9 @@ def run(project: Project, redirection: str, *words: str) -> subprocess.Completed
     ],
 )
 @pytest.mark.parametrize("form", ["--plain", "--json"])
-def test_a_run_ends_as_its_hosts_did(unreachable: Project, redirection: str, why: str, form: str) -> None:
+def test_the_exit_code_reports_the_hosts_when_output_is_lost(
+    unreachable: Project, redirection: str, why: str, form: str
+) -> None:
     done = run(unreachable, redirection, *APPLY, form)
     assert "Traceback" not in done.stderr
     assert done.returncode == 3, done.stderr
@@ -57,7 +59,7 @@ def test_a_run_ends_as_its_hosts_did(unreachable: Project, redirection: str, why
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_reader_that_ends_early_leaves_the_exit_code(unreachable: Project) -> None:
+def test_a_reader_that_ends_early_does_not_change_the_exit_code(unreachable: Project) -> None:
     """``provision apply | head``: the exit code of the command itself, which the pipeline hides."""
     read, write = os.pipe()
     os.close(read)
@@ -86,7 +88,7 @@ def test_a_command_whose_output_is_lost_fails(unreachable: Project, redirection:
 @pytest.mark.parametrize(
     ("place", "why"), [("/proc/x", "No such file or directory"), ("inventory", "it is a directory")]
 )
-def test_a_report_that_cannot_be_written_is_refused_first(
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(
     unreachable: Project, option: str, place: str, why: str
 ) -> None:
     done = run(unreachable, "", *APPLY, option, place)
@@ -96,13 +98,13 @@ def test_a_report_that_cannot_be_written_is_refused_first(
     assert done.stdout == "", "no host was tried"
 
 
-def test_a_report_that_can_be_written_leaves_nothing_next_to_it(unreachable: Project) -> None:
+def test_the_check_of_a_reports_path_leaves_no_file(unreachable: Project) -> None:
     assert run(unreachable, "", *APPLY, "--junit", "out.xml", "--metrics", "out.prom").returncode == 3
     assert {path.name for path in unreachable.folder.glob("*out*")} == {"out.xml", "out.prom"}
     assert not list(unreachable.folder.glob(".*out*"))
 
 
-def test_a_project_that_cannot_be_written_is_refused_first(unreachable: Project) -> None:
+def test_a_project_that_cannot_be_written_is_refused_before_the_run(unreachable: Project) -> None:
     """A file in place of the folder stands for a read-only file system: root can write everywhere else."""
     unreachable.write("playbooks/.provision", "")
     done = run(unreachable, "", *APPLY)

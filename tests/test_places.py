@@ -26,7 +26,7 @@ from tests.test_shell import call
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an attacker needs an account of its own")
 
-NOBODY = 65534
+NOBODY_ID = 65534
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt")
 PROGRAMS = ["stat", "mv", "rm", "ln", "mkdir", "rmdir", "chown", "chmod", "cp", "readlink", "sync", "base64", "ls"]
 PROGRAMS += ["cat", "df", "tail", "mkfifo", "sha256sum"]
@@ -43,7 +43,7 @@ def place() -> Iterator[Path]:
     base.chmod(0o755)
     (base / "home").mkdir()
     (base / "victim").mkdir(mode=0o755)
-    os.chown(base / "home", NOBODY, NOBODY)
+    os.chown(base / "home", NOBODY_ID, NOBODY_ID)
     for name in ("app.conf", ".provision.new", "shadow"):
         (base / "victim" / name).write_text("root's own\n")
         (base / "victim" / name).chmod(0o600)
@@ -114,7 +114,7 @@ for n in itertools.count():
 
 
 def swapping(attack: list[subprocess.Popen[bytes]], home: Path, *pairs: str) -> None:
-    argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, "-c", _SWAP]
+    argv = ["setpriv", f"--reuid={NOBODY_ID}", f"--regid={NOBODY_ID}", "--clear-groups", sys.executable, "-c", _SWAP]
     attacker = subprocess.Popen([*argv, str(home), *pairs], stdout=subprocess.PIPE)
     attack.append(attacker)
     assert attacker.stdout is not None
@@ -132,9 +132,9 @@ def rounds(*words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "pairs"),
     [
-        (("put_file", "conf/app.conf", "nobody", "root", "0644", "text", "ours\n"), ("conf=../victim",)),
+        (("put_file", "conf/app.conf", "nobody", "root", "0644", "text", "declared\n"), ("conf=../victim",)),
         (
-            ("put_file", "app.conf", "nobody", "root", "0644", "text", "ours\n"),
+            ("put_file", "app.conf", "nobody", "root", "0644", "text", "declared\n"),
             (".provision.new=../victim/shadow", "app.conf=../victim"),
         ),
         (
@@ -148,7 +148,7 @@ def rounds(*words: str) -> str:
     ],
     ids=["directory", "file and new", "new and file", "folder", "folder and new", "own", "remove"],
 )
-def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
+def test_no_change_leaves_a_directory_whose_owner_swaps_its_entries(
     place: Path,
     attack: list[subprocess.Popen[bytes]],
     shell: list[str],
@@ -158,9 +158,9 @@ def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
 ) -> None:
     before = state(place / "victim")
     (place / "home" / "conf").mkdir()
-    (place / "home" / "app.conf").write_text("theirs\n")
+    (place / "home" / "app.conf").write_text("other\n")
     for name in ("conf", "app.conf"):
-        os.chown(place / "home" / name, NOBODY, NOBODY)
+        os.chown(place / "home" / name, NOBODY_ID, NOBODY_ID)
     swapping(attack, place / "home", *pairs)
     function, name, *rest = words
     said = changes(place, rounds(function, f"{place}/home/{name}", *rest), userland, shell)
@@ -169,14 +169,14 @@ def test_no_change_leaves_a_directory_whose_owner_swaps_what_is_in_it(
 
 @each_shell
 @each_userland
-def test_neither_keeping_nor_restoring_follows_a_swapped_name(
+def test_keep_and_restore_do_not_follow_a_swapped_name(
     place: Path, attack: list[subprocess.Popen[bytes]], shell: list[str], userland: str
 ) -> None:
     """root's file behind the link is never read into the record, nor printed from there."""
     before = state(place / "victim")
     path = place / "home" / "app.conf"
-    path.write_text("theirs\n")
-    os.chown(path, NOBODY, NOBODY)
+    path.write_text("other\n")
+    os.chown(path, NOBODY_ID, NOBODY_ID)
     swapping(attack, place / "home", "app.conf=../victim/shadow", ".provision.new=../victim/shadow")
     lines = (
         f"undo_failed=; n=0; while [ $n -lt {ROUNDS} ]; do n=$((n + 1)); rm -rf $run/kept $run/before\n"
@@ -196,26 +196,26 @@ def test_neither_keeping_nor_restoring_follows_a_swapped_name(
 
 @each_shell
 @each_userland
-def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_followed(
+def test_links_of_other_accounts_are_refused_and_links_of_root_are_followed(
     place: Path, shell: list[str], userland: str
 ) -> None:
     (place / "home" / "etc").symlink_to("../victim")
-    os.chown(place / "home" / "etc", NOBODY, NOBODY, follow_symlinks=False)
+    os.chown(place / "home" / "etc", NOBODY_ID, NOBODY_ID, follow_symlinks=False)
     inside = Path("/var/lib") / place.name  # only root can write in each directory from / to it
     inside.mkdir()
     try:
         (inside / "real").mkdir()
         (inside / "link").symlink_to(f"../{inside.name}/./real")
         (inside / "out").symlink_to(place / "home")
-        (inside / "theirs").symlink_to(place / "home")
-        os.chown(inside / "theirs", NOBODY, NOBODY, follow_symlinks=False)
-        write = "nobody nogroup 0640 text ours"
+        (inside / "other").symlink_to(place / "home")
+        os.chown(inside / "other", NOBODY_ID, NOBODY_ID, follow_symlinks=False)
+        write = "nobody nogroup 0640 text declared"
         before = state(place / "victim")
-        for bad in (f"{place}/home/etc/x", f"{inside}/out/etc/x", f"{inside}/theirs/x"):
+        for bad in (f"{place}/home/etc/x", f"{inside}/out/etc/x", f"{inside}/other/x"):
             said = changes(place, f"(\nset -eu\nput_file {bad} {write}\n)", userland, shell)
             assert f"{bad}: " in said
             assert " is a symbolic link of nobody, in the place of a directory" in said
-            assert (f"{place}/home/etc" in said) == ("etc" in bad), "the component is named"
+            assert (f"{place}/home/etc" in said) == ("etc" in bad), "the error names the component"
         assert state(place / "victim") == before
         assert [one.name for one in (place / "home").iterdir()] == ["etc"]
         for good, there in (
@@ -223,20 +223,22 @@ def test_links_of_other_accounts_are_refused_by_name_and_links_of_root_are_follo
             (f"{inside}/out/sub/x", place / "home" / "sub" / "x"),
         ):
             said = changes(place, f"(\nset -eu\nput_file {good} {write}\n)", userland, shell)
-            assert there.read_text() == "ours", said
+            assert there.read_text() == "declared", said
             assert (there.owner(), there.stat().st_mode & 0o777) == ("nobody", 0o640)
-            assert [one.name for one in there.parent.iterdir()] == ["x"], "nothing else stays"
+            assert [one.name for one in there.parent.iterdir()] == ["x"], "no other file remains"
     finally:
         shutil.rmtree(inside)
 
 
 @each_shell
 @each_userland
-def test_a_directory_or_file_of_roots_is_never_given_away(place: Path, shell: list[str], userland: str) -> None:
+def test_no_step_gives_a_file_or_directory_of_root_to_another_account(
+    place: Path, shell: list[str], userland: str
+) -> None:
     """Where another account can change names, a name may lead to any file that the account can rename or link to."""
     (place / "home" / "backup").mkdir(mode=0o700)
     (place / "home" / "list").mkdir(mode=0o700)
-    os.chown(place / "home" / "list", NOBODY, NOBODY)
+    os.chown(place / "home" / "list", NOBODY_ID, NOBODY_ID)
     os.link(place / "victim" / "shadow", place / "home" / "app.conf")
     lines = (
         f"(\nset -eu\nfolder_put {place}/home/backup nobody nogroup 0755\n)\n"
@@ -340,12 +342,12 @@ DEFAULT_ACL = bytes.fromhex("0200000001000700ffffffff02000700feff000004000700fff
 
 @each_shell
 @each_userland
-def test_a_directory_that_gives_new_files_an_acl_is_written_in(place: Path, shell: list[str], userland: str) -> None:
+def test_files_are_written_into_a_directory_with_a_default_acl(place: Path, shell: list[str], userland: str) -> None:
     home = place / "home"
     os.setxattr(home, "system.posix_acl_default", DEFAULT_ACL)
-    made = call(put_file(f"{home}/x", content=b"ours\n", mode="0600"))
+    made = call(put_file(f"{home}/x", content=b"declared\n", mode="0600"))
     said = changes(place, f"(\nset -eu\n{made}\n)", userland, shell)
-    assert (home / "x").read_text() == "ours\n", said
+    assert (home / "x").read_text() == "declared\n", said
     assert (home / "x").stat().st_mode & 0o777 == 0o600
     assert [one.name for one in home.iterdir()] == ["x"]
 
@@ -366,7 +368,7 @@ def refusal(place: Path, shell: list[str], path: Path, userland: str = "coreutil
 
 
 @each_shell
-def test_what_cp_cannot_keep_is_refused_before_the_change(place: Path, shell: list[str]) -> None:
+def test_metadata_that_cp_cannot_keep_is_refused_before_the_change(place: Path, shell: list[str]) -> None:
     path = place / "home" / "x"
     path.write_text("before\n")
     stub(place / "bin", "getfattr", 'printf \'# file: x\\nsecurity.selinux="y"\\nuser.note="x"\\n\\n\'')
@@ -392,7 +394,7 @@ def test_an_immutable_file_or_directory_is_refused_before_the_change(
             finally:
                 subprocess.run(["chattr", "-i", flagged], check=True)
             shutil.rmtree(place / "run" / "runs" / "one")
-        assert [one.name for one in folder.iterdir()] == ["x"], "nothing stays"
+        assert [one.name for one in folder.iterdir()] == ["x"], "no file remains"
     finally:
         if where != "home":
             shutil.rmtree(folder)
@@ -401,7 +403,7 @@ def test_an_immutable_file_or_directory_is_refused_before_the_change(
 @each_shell
 @each_userland
 @pytest.mark.parametrize("where", ["home", "/var/lib"])
-def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], userland: str, where: str) -> None:
+def test_hard_links_of_a_file_are_reported(place: Path, shell: list[str], userland: str, where: str) -> None:
     folder = place / where if where == "home" else Path("/var/lib") / place.name
     folder.mkdir(exist_ok=True)
     try:
@@ -430,16 +432,16 @@ def test_further_names_of_a_file_are_reported(place: Path, shell: list[str], use
 
 
 @each_shell
-def test_where_selinux_is_on_written_and_restored_files_get_the_labels_of_the_policy(
-    place: Path, shell: list[str]
-) -> None:
+def test_with_selinux_written_and_restored_files_get_the_labels_of_the_policy(place: Path, shell: list[str]) -> None:
     (place / "enforce").write_text("1")
     stub(place / "bin", "restorecon", f'echo "$PWD $*" >>{place}/labels')
     path = Path("/var/lib") / place.name / "new" / "x"
     path.parent.parent.mkdir()
     try:
         path.parent.parent.joinpath("y").write_text("before\n")
-        put_x, put_y = (call(put_file(name, content=b"ours\n")) for name in (str(path), str(path.parent.parent / "y")))
+        put_x, put_y = (
+            call(put_file(name, content=b"declared\n")) for name in (str(path), str(path.parent.parent / "y"))
+        )
         on = f"selinux_enforce={place}/enforce\n"
         changes(place, on + f"(\nset -eu\n{put_x}\n)\n" + cycle(path.parent.parent / "y", put_y), shell=shell)
         labels = (place / "labels").read_text().splitlines()
@@ -454,7 +456,7 @@ def test_where_selinux_is_on_written_and_restored_files_get_the_labels_of_the_po
 
 @each_shell
 @each_userland
-def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
+def test_temporary_files_of_a_killed_run_are_removed_in_another_accounts_directory(
     place: Path, shell: list[str], userland: str
 ) -> None:
     path = place / "home" / "app.conf"
@@ -468,15 +470,15 @@ def test_what_a_killed_run_left_is_swept_also_where_another_account_writes(
     assert [one.name for one in place.joinpath("home").rglob("*")] == ["sub"]
     # provision does not remove another account's file, and does not follow a link there either.
     (place / "home" / ".provision.new").mkdir()
-    (place / "home" / ".provision.new" / "theirs").write_text("x")
-    os.chown(place / "home" / ".provision.new", NOBODY, NOBODY)
-    said = changes(place, f"(\nset -eu\nput_file {path} root root 0644 text ours\n)", userland, shell)
+    (place / "home" / ".provision.new" / "other").write_text("x")
+    os.chown(place / "home" / ".provision.new", NOBODY_ID, NOBODY_ID)
+    said = changes(place, f"(\nset -eu\nput_file {path} root root 0644 text declared\n)", userland, shell)
     assert f"{place}/home/.provision.new is where provision writes" in said
     assert not path.exists()
 
 
 @each_shell
-def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: Path, shell: list[str]) -> None:
+def test_a_directory_of_provision_is_used_only_if_root_alone_can_write_to_it(place: Path, shell: list[str]) -> None:
     own = place / "own"
     make = f"(own_folders {own})\necho status $? >&2"
 
@@ -487,12 +489,12 @@ def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: P
     assert own.stat().st_mode & 0o7777 == 0o700
     own.chmod(0o755)
     assert "status 0" in said()
-    assert own.stat().st_mode & 0o7777 == 0o700, "an older one becomes root's alone"
+    assert own.stat().st_mode & 0o7777 == 0o700, "an older directory becomes private to root"
     for mode in (0o720, 0o702, 0o1777):
         own.chmod(mode)
         assert f"{own} is not a directory of root's, for root only: accounts other than root can write in it" in said()
     own.chmod(0o700)
-    os.chown(own, NOBODY, NOBODY)
+    os.chown(own, NOBODY_ID, NOBODY_ID)
     assert "it belongs to nobody; remove it" in said()
     own.rmdir()
     own.symlink_to(place / "victim")
@@ -504,7 +506,7 @@ def test_provisions_own_directories_are_made_for_root_alone_or_not_used(place: P
 
 
 @each_shell
-def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: list[str]) -> None:
+def test_a_look_does_not_use_a_directory_that_another_account_made(place: Path, shell: list[str]) -> None:
     own = place / "own"
     own.mkdir()
 
@@ -513,7 +515,7 @@ def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: 
         return frames, done.stderr.decode()
 
     assert look() == ([("end",)], "")
-    os.chown(own, NOBODY, NOBODY)
+    os.chown(own, NOBODY_ID, NOBODY_ID)
     frames, said = look()
     assert frames == [("died", "own_look", "1")]
     assert f"{own} is not a directory of root's, for root only: it belongs to another account" in said
@@ -523,18 +525,18 @@ def test_a_look_uses_no_directory_that_another_account_made(place: Path, shell: 
 
 
 @each_shell
-def test_a_look_reads_nothing_through_a_link_of_another_account(place: Path, shell: list[str]) -> None:
+def test_a_look_does_not_read_through_a_link_of_another_account(place: Path, shell: list[str]) -> None:
     (place / "victim" / "shadow").chmod(0o644)
     (place / "home" / "etc").symlink_to("../victim")
     path = f"{place}/home/etc/shadow"
     for function in ("look_files", "look_sums"):
-        os.chown(place / "home" / "etc", NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(place / "home" / "etc", NOBODY_ID, NOBODY_ID, follow_symlinks=False)
         frames, done = run(shell, ["look/files.sh"], f"{function} {path}")
         ((kind, key, seen),) = frames
         assert (kind, key) == ("file", path), done.stderr
         assert seen.startswith("symbolic link on its path:777:nobody:nogroup:")
         base, done = run(shell, ["fix/files.sh"], f"base_check file {path} {quote(seen)}\nemit same", frame="fix.sh")
-        assert base == [("same",)], "the base check sees what the look saw"
+        assert base == [("same",)], "the base check reads the same state as the look"
         os.chown(place / "home" / "etc", 0, 0, follow_symlinks=False)
         frames, done = run(shell, ["look/files.sh"], f"{function} {path}")
         assert frames[0][2].startswith("regular file:644:root:root:")
@@ -583,7 +585,7 @@ def test_the_base_and_the_record_of_a_change_cover_its_directories() -> None:
     assert found.keep == (("folder", "/home/deploy/.docker", ""),)
 
 
-def test_a_file_that_changes_hands_goes_along_in_case_it_has_to_be_made_again() -> None:
+def test_a_change_of_owner_sends_the_content_in_case_the_file_is_replaced() -> None:
     file = File("/home/deploy/x", b"a\0b", "deploy", "deploy", "0640")
     (made,) = file.fix(Drift(file.want(), {}, ("mode",)))
     words = ("/home/deploy/x", "deploy", "deploy", "0640", "base64", "YQBi")

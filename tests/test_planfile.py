@@ -24,8 +24,8 @@ SALT = Salt("5a17", stored=True)
 #: The old content of the file is not UTF-8.
 CHANGE = Change(
     "file:/etc/x",
-    Drift({"content": "ours\n", "mode": "0644"}, {"content": "theirs \udcff\n", "mode": "0644"}, ("content",)),
-    (put_file("/etc/x", content=b"ours\n"),),
+    Drift({"content": "declared\n", "mode": "0644"}, {"content": "operator \udcff\n", "mode": "0644"}, ("content",)),
+    (put_file("/etc/x", content=b"declared\n"),),
 )
 PLAN = Plan(
     "web1",
@@ -57,29 +57,29 @@ def allowed(folder: Path, *keys: Path) -> Path:
     return path
 
 
-def test_a_plan_is_the_same_after_reading(plan: Path) -> None:
+def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
     found = planfile.parse(plan, planfile.load(plan))
     assert found == MADE
     assert plan.stat().st_mode & 0o777 == 0o600
     host = found.hosts["web1"]
     assert host["changes"][0]["steps"][0] == {
         "do": "put_file",
-        "with": ["/etc/x", "root", "root", "0644", "text", "ours\n"],
+        "with": ["/etc/x", "root", "root", "0644", "text", "declared\n"],
         "replaces": ["/etc/x"],
     }
     assert host["impacts"] == [
         {"level": "restart", "subject": "service:docker", "reason": "daemon.json has changed"}
-    ], "what is restarted is approved too"
+    ], "the plan covers restarts"
     assert host["rollback_impacts"] == [
         {"level": "stop", "subject": "containers", "reason": "would be stopped: web (no restart policy)"}
-    ], "and what its rollback ends"
+    ], "the plan covers what its rollback ends"
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-3"}', "\xff"],
 )
-def test_what_is_no_plan(tmp_path: Path, text: str) -> None:
+def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match="is not a plan"):
@@ -95,24 +95,26 @@ def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> N
         planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
 
 
-def test_signed_and_by_whom(tmp_path: Path, plan: Path) -> None:
-    ours, theirs = key(tmp_path, "ours"), key(tmp_path, "theirs")
+def test_a_plan_is_accepted_with_a_signature_of_an_allowed_signer_only(tmp_path: Path, plan: Path) -> None:
+    signer, other = key(tmp_path, "signer"), key(tmp_path, "other")
     data = plan.read_bytes()
     with pytest.raises(UsageError, match="it is not signed"):
-        signing.signer(plan, data, allowed(tmp_path, ours))
-    signing.sign(plan, data, ours)
-    assert signing.signer(plan, data, allowed(tmp_path, ours, theirs)) == "ours@example.com"
+        signing.signer(plan, data, allowed(tmp_path, signer))
+    signing.sign(plan, data, signer)
+    assert signing.signer(plan, data, allowed(tmp_path, signer, other)) == "signer@example.com"
     with pytest.raises(UsageError, match="not signed with a key that"):
-        signing.signer(plan, data, allowed(tmp_path, theirs))
+        signing.signer(plan, data, allowed(tmp_path, other))
     with pytest.raises(UsageError, match="there are no allowed signers"):
         signing.signer(plan, data, tmp_path / "none")
     with pytest.raises(UsageError, match="does not match its content"):
-        signing.signer(plan, data.replace(b"ours", b"evil"), allowed(tmp_path, ours))
+        signing.signer(plan, data.replace(b"declared", b"tampered"), allowed(tmp_path, signer))
     # A signature by an allowed key, but for another purpose, is invalid too.
     signing.signature(plan).unlink()
-    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", ours, "-n", "file", plan], check=True, capture_output=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", signer, "-n", "file", plan], check=True, capture_output=True
+    )
     with pytest.raises(UsageError, match="does not match its content"):
-        signing.signer(plan, data, allowed(tmp_path, ours))
+        signing.signer(plan, data, allowed(tmp_path, signer))
     with pytest.raises(UsageError, match="could not be signed"):
         signing.sign(plan, data, tmp_path / "no-such-key")
 
@@ -122,13 +124,13 @@ def arguments(project: Project, plan: Path, signers: Path | None = None) -> argp
     return argparse.Namespace(plan=plan, signers=signers, limit=None, playbook=playbook)
 
 
-def test_the_bytes_that_were_verified_are_the_plan(
+def test_the_plan_is_made_of_the_verified_bytes(
     tmp_path: Path, plan: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process replaces the file while its signature is verified, and the signature and the signers too."""
-    ours = key(tmp_path, "ours")
-    signers = allowed(tmp_path, ours)
-    signing.sign(plan, plan.read_bytes(), ours)
+    signer = key(tmp_path, "signer")
+    signers = allowed(tmp_path, signer)
+    signing.sign(plan, plan.read_bytes(), signer)
     keygen = signing._keygen
 
     def swapping(*words: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -142,11 +144,11 @@ def test_the_bytes_that_were_verified_are_the_plan(
     assert found == MADE
 
 
-def test_what_is_signed_is_what_was_made(tmp_path: Path, plan: Path) -> None:
-    data, ours = plan.read_bytes(), key(tmp_path, "ours")
+def test_the_signed_bytes_are_the_written_plan(tmp_path: Path, plan: Path) -> None:
+    data, signer = plan.read_bytes(), key(tmp_path, "signer")
     plan.write_text("another plan, since it was written")
-    signing.sign(plan, data, ours)
-    assert signing.signer(plan, data, allowed(tmp_path, ours)) == "ours@example.com"
+    signing.sign(plan, data, signer)
+    assert signing.signer(plan, data, allowed(tmp_path, signer)) == "signer@example.com"
 
 
 def with_secret(value: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
@@ -164,7 +166,7 @@ def test_a_plan_covers_the_values_of_its_secrets(monkeypatch: pytest.MonkeyPatch
     assert other["changes"] != approved["changes"]
     assert "hush-7c1f" not in json.dumps(approved)
     elsewhere = planfile.entry(with_secret("hush-7c1f", monkeypatch), new_salt(stored=True))
-    assert elsewhere != approved, "another plan has another salt: hashes of two plans tell nothing"
+    assert elsewhere != approved, "another plan has another salt: the hashes of two plans cannot be compared"
 
 
 PACED = """\
@@ -207,7 +209,7 @@ def test_a_plan_covers_the_rollout_and_its_commands(project: Project) -> None:
     assert other(rollout(project)) == ["the file ./drain"]
 
 
-def test_another_rollout_is_refused_before_any_host(project: Project, plan: Path) -> None:
+def test_a_different_rollout_is_refused_before_a_host_is_touched(project: Project, plan: Path) -> None:
     approved = rollout(project)
     planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
     args = arguments(project, plan)

@@ -28,7 +28,7 @@ FIELDS = st.lists(st.lists(st.text(max_size=30), min_size=1, max_size=5).map(tup
 
 
 @given(FIELDS, st.integers(1, 7))
-def test_any_frames_in_any_pieces(frames: list[tuple[str, ...]], size: int) -> None:
+def test_frames_are_decoded_from_pieces_of_any_size(frames: list[tuple[str, ...]], size: int) -> None:
     data, decoder = encode(*frames), Frames()
     found = []
     for start in range(0, len(data), size):
@@ -37,31 +37,31 @@ def test_any_frames_in_any_pieces(frames: list[tuple[str, ...]], size: int) -> N
     assert not decoder.unfinished
 
 
-def test_noise_before_the_begin_is_passed_over() -> None:
+def test_noise_before_the_first_frame_is_ignored() -> None:
     decoder = Frames()
     assert list(decoder.feed(b"Welcome!\n1;5:noise,\n")) == []
     assert list(decoder.feed(encode(("a", "b")))) == [("a", "b")]
 
 
 @pytest.mark.parametrize("data", [b"noise\n", b"1;3:abc.\n", b"1;3:abc,x", b"x;", b";", b"99999999999999;", b"1:3;"])
-def test_what_is_no_frame_is_an_error(data: bytes) -> None:
+def test_an_invalid_frame_is_an_error(data: bytes) -> None:
     with pytest.raises(WireError):
         list(Frames().feed(BEGIN + data))
 
 
-def test_an_unfinished_frame_is_known_as_such() -> None:
+def test_an_incomplete_frame_is_detected() -> None:
     decoder = Frames()
     assert list(decoder.feed(encode(("a", "b"))[:-3])) == []
     assert decoder.unfinished
 
 
-def test_bytes_that_are_no_utf8_survive() -> None:
+def test_bytes_that_are_not_utf8_are_kept() -> None:
     decoder = Frames()
     (frame,) = decoder.feed(BEGIN + b"1;3:\xff\x80\x81,\n")
     assert frame[0].encode("utf-8", "surrogateescape") == b"\xff\x80\x81"
 
 
-def test_contents_are_cut_by_the_sizes_of_stat() -> None:
+def test_contents_are_separated_by_the_sizes_that_stat_reports() -> None:
     frames = [
         ("file", "/a", "regular file:644:root:root:1:2:3:3"),
         ("file", "/b", "regular empty file:644:root:root:1:2:3:0"),
@@ -94,7 +94,7 @@ def lines_run(work: Callable[[], object]) -> int:
     return count
 
 
-def test_a_frame_of_many_fields_costs_as_much_in_small_pieces_for_each_field() -> None:
+def test_the_cost_of_a_field_does_not_grow_with_the_number_of_fields() -> None:
     """Fields that have arrived are not decoded again with each piece."""
 
     def cost(fields: int) -> float:
@@ -126,7 +126,9 @@ class Counted(bytearray):
 
 
 @pytest.mark.parametrize("fields", [1, 1000])
-def test_an_answer_of_32_mib_is_copied_twice_and_searched_no_more(fields: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_32_mib_is_copied_twice_and_not_searched_again(
+    fields: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "bytearray", Counted, raising=False)
     Counted.work = 0
     size = 32 * 1024 * 1024
@@ -139,7 +141,7 @@ def test_an_answer_of_32_mib_is_copied_twice_and_searched_no_more(fields: int, m
     assert size <= Counted.work < 2.1 * size
 
 
-def test_noise_without_end_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_noise_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "bytearray", Counted, raising=False)
     Counted.work = 0
     decoder = Frames()
@@ -161,12 +163,12 @@ def test_noise_without_end_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> 
         (b"1;1:a,\n" * 200, "more than 1000 bytes"),
     ],
 )
-def test_what_is_announced_beyond_a_limit_is_refused_at_once(data: bytes, said: str) -> None:
+def test_an_announced_size_beyond_a_limit_is_refused_at_once(data: bytes, said: str) -> None:
     with pytest.raises(TooMuch, match=said):
         list(Frames(1000).feed(BEGIN + data))
 
 
-def test_fields_are_counted_over_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_fields_covers_all_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "FIELDS", 6)
     decoder = Frames()
     assert len(list(decoder.feed(encode(("a",) * 3, ("b",) * 3)))) == 2
@@ -174,13 +176,13 @@ def test_fields_are_counted_over_all_frames(monkeypatch: pytest.MonkeyPatch) -> 
         list(decoder.feed(b"1;0:,\n"))
 
 
-def test_a_frame_without_fields_is_none() -> None:
+def test_a_frame_without_fields_is_invalid() -> None:
     with pytest.raises(WireError):
         list(Frames().feed(BEGIN + b"0;\n"))
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "\x1b[2J"])
-def test_json_of_a_host_that_is_none_is_an_error_of_the_host(text: str) -> None:
+def test_invalid_json_is_an_error_of_the_host(text: str) -> None:
     with pytest.raises(WireError, match="JSON"):
         parsed(text)
 

@@ -27,7 +27,7 @@ def done(image: str) -> Event:
     return Event("step.done", "web1", {"step": f"image:{image} image_pull"})
 
 
-def test_the_bound_holds(project: Project) -> None:
+def test_no_more_hosts_pull_at_once_than_the_limit(project: Project) -> None:
     project.spec(SPEC)
     config: HostConfig = project.config()
     pulls, lock = Pulls(), threading.Lock()
@@ -54,25 +54,25 @@ def test_the_bound_holds(project: Project) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert not any(thread.is_alive() for thread in threads), "nobody waits for ever"
+    assert not any(thread.is_alive() for thread in threads), "no host waits for ever"
     assert most["b.example:5000/y:1"] == 1
     assert most["a.example:5000/x:1"] == 2
 
 
-def test_places_are_given_back_with_the_last_image(project: Project) -> None:
+def test_a_hosts_place_is_free_after_its_last_image(project: Project) -> None:
     project.spec(SPEC)
     config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)
     with pulls.held(config, plan("b.example:5000/x:1", "b.example:5000/y:1")) as pulling:
         assert not place.acquire(blocking=False)
         pulling.received(done("b.example:5000/x:1"))
-        assert not place.acquire(blocking=False), "there is another one to come"
+        assert not place.acquire(blocking=False), "the host has another image to pull"
         pulling.received(done("b.example:5000/y:1"))
-        assert place.acquire(blocking=False), "what comes after the pulls holds up nobody"
+        assert place.acquire(blocking=False), "a host holds no place after its pulls"
         place.release()
 
 
-def test_a_failed_run_keeps_no_place(project: Project) -> None:
+def test_the_place_of_a_failed_run_is_free(project: Project) -> None:
     project.spec(SPEC)
     config, pulls = project.config(), Pulls()
     place = pulls.place("b.example:5000", 1)

@@ -49,7 +49,7 @@ def config(found: dict[str, File]) -> Any:
     return yaml.safe_load(reveal(found["/etc/docker/registry/config.yml"].content.decode()))
 
 
-def test_the_simplest_one(project: Project) -> None:
+def test_a_registry_with_defaults(project: Project) -> None:
     found = config(files(project, "registry: {name: reg.example}"))
     assert found["http"]["addr"] == ":5000"
     assert found["storage"]["filesystem"] == {"rootdirectory": "/var/lib/docker-registry"}
@@ -57,7 +57,7 @@ def test_the_simplest_one(project: Project) -> None:
     assert "tls" not in found["http"]
 
 
-def test_everything(project: Project) -> None:
+def test_a_registry_with_every_option(project: Project) -> None:
     project.write("playbooks/files/reg.crt", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
     spec = """\
 registry:
@@ -87,13 +87,13 @@ registry:
     lines = dict(
         line.split(":", 1) for line in reveal(given["/etc/docker/registry/htpasswd"].content.decode()).splitlines()
     )
-    assert lines["ci"] != lines["ops"], "each account has a salt of its own"
+    assert lines["ci"] != lines["ops"], "each account has a separate salt"
     for hashed in lines.values():
         assert bcrypt.checkpw(PASSWORD.encode(), hashed.replace("$2y$", "$2b$", 1).encode())
     assert PASSWORD not in "".join(file.content.decode() for file in given.values())
 
 
-def test_an_authority_of_ones_own(project: Project) -> None:
+def test_a_registry_with_a_custom_authority(project: Project) -> None:
     spec = """\
 registry: {name: reg.example, tls: {ca: lab, names: [10.0.0.1]}}
 engine: {registries: {"reg.example:5000": {authority: lab}}}
@@ -114,7 +114,7 @@ engine: {registries: {"reg.example:5000": {authority: lab}}}
     assert key.startswith("-----BEGIN PRIVATE KEY-----")
 
 
-def test_logins(project: Project) -> None:
+def test_the_logins_of_each_account_are_written(project: Project) -> None:
     spec = """\
 users: {deploy: {home: /srv/deploy}}
 engine:
@@ -159,6 +159,6 @@ engine:
         ("networks: {back: {subnet: 10.0.0.0}}", "is not a network"),
     ],
 )
-def test_what_is_refused_before_a_host_is_touched(project: Project, spec: str, words: str) -> None:
+def test_invalid_registries_are_refused_before_a_host_is_touched(project: Project, spec: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         files(project, spec)

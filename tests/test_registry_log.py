@@ -17,7 +17,7 @@ def line(end: str, took: str, address: str = "192.0.2.1", name: str = "large", m
     return LINE.format(end=end, took=took, address=address, name=name, method=method)
 
 
-def test_a_span_is_from_the_first_blob_to_the_last() -> None:
+def test_a_span_lasts_from_the_first_blob_to_the_last() -> None:
     log = "\n".join(
         [
             line("05.000000000", "2s"),
@@ -32,7 +32,7 @@ def test_a_span_is_from_the_first_blob_to_the_last() -> None:
         {"192.0.2.1": 4.5, "192.0.2.2": 60.5}
     )
     begin = spans["192.0.2.1"][0]
-    assert blob_spans(log, "large", begin).keys() == {"192.0.2.1"}, "what began earlier is of an earlier round"
+    assert blob_spans(log, "large", begin).keys() == {"192.0.2.1"}, "earlier pulls belong to an earlier round"
 
 
 @pytest.mark.parametrize(
@@ -44,5 +44,5 @@ def test_a_span_is_from_the_first_blob_to_the_last() -> None:
         ([(1, 9), (2, 8), (3, 4), (5, 6)], 3),
     ],
 )
-def test_how_many_pull_at_the_same_moment(spans: list[tuple[float, float]], most: int) -> None:
+def test_the_largest_number_of_pulls_at_the_same_moment(spans: list[tuple[float, float]], most: int) -> None:
     assert most_at_once({str(number): span for number, span in enumerate(spans)}) == most

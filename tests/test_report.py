@@ -49,7 +49,7 @@ def playbook(tmp_path: Path) -> Path:
     ("seen", "verb"),
     [({}, "create"), ({"type": "symbolic link"}, "change"), ({"content": "a", "mode": "0600"}, "change")],
 )
-def test_what_replaces_a_link_creates_nothing(seen: dict[str, str], verb: str) -> None:
+def test_a_file_that_replaces_a_link_is_shown_as_a_change(seen: dict[str, str], verb: str) -> None:
     drift = Drift({"content": "a", "mode": "0644"}, seen, ("content", "mode"))
     assert summary(Change("file:/etc/x", drift, ())) == f"{verb} file:/etc/x"
 
@@ -74,7 +74,7 @@ def test_the_timeline_of_a_run(playbook: Path) -> None:
     assert len(good.checks) == 1
 
 
-def test_a_run_that_broke_off_has_a_page_too(playbook: Path) -> None:
+def test_an_interrupted_run_has_a_page(playbook: Path) -> None:
     journal = folder(playbook) / RUN / "events.jsonl"
     lines = journal.read_text().splitlines()
     middle = next(n for n, line in enumerate(lines) if '"step.begin"' in line and "svc_settle" in line)
@@ -94,7 +94,7 @@ def test_a_run_that_broke_off_has_a_page_too(playbook: Path) -> None:
     assert "web003" in page(read(folder(playbook) / RUN))
 
 
-def test_the_page_needs_nothing_and_believes_nobody(playbook: Path) -> None:
+def test_the_page_is_self_contained_and_escapes_all_text(playbook: Path) -> None:
     out = playbook.parent / "out.html"
     assert main(["report", RUN, str(playbook), "--html", str(out)]) == 0
     assert out.stat().st_mode & 0o777 == 0o600
@@ -106,7 +106,7 @@ def test_the_page_needs_nothing_and_believes_nobody(playbook: Path) -> None:
     assert not re.search(r"url\(|@import|https?://", text)
 
 
-def test_which_run(playbook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_selects_the_run_by_its_name_or_last(playbook: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "last", str(playbook), "--html", "-"]) == 0
     assert f"run {RUN}" in capsys.readouterr().out
     assert main(["report", "20260101T000000-aaaaaaab", str(playbook), "--html", "-"]) == 1
@@ -115,7 +115,7 @@ def test_which_run(playbook: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (61, "61 s"), (200, "3 min 20 s")])
-def test_seconds_in_words(value: float, words: str) -> None:
+def test_durations_are_shown_in_words(value: float, words: str) -> None:
     assert seconds(value) == words
 
 
@@ -138,13 +138,13 @@ _EVENTS = [
 ENDS = [shown(event) for event in _EVENTS]
 
 
-def test_metrics_for_prometheus(tmp_path: Path) -> None:
+def test_metrics_follow_prometheus_text_format(tmp_path: Path) -> None:
     path = tmp_path / "provision.prom"
     metrics = Metrics(path, 'a "site".yml', lambda: 1_790_000_000.5)
     for event in ENDS[:3]:
         metrics(event)
     about = 'playbook="a \\"site\\".yml",mode="apply"'
-    assert f"provision_under_way{{{about}}} 1\n" in path.read_text(), "a wave is over, and the run is not"
+    assert f"provision_under_way{{{about}}} 1\n" in path.read_text(), "a wave is finished, and the run is not"
     for event in ENDS[3:]:
         metrics(event)
     lines = path.read_text().splitlines()
@@ -158,7 +158,7 @@ def test_metrics_for_prometheus(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_junit_of_a_run(tmp_path: Path) -> None:
+def test_the_junit_file_of_a_run(tmp_path: Path) -> None:
     junit = Junit(tmp_path / "junit.xml")
     for event in ENDS:
         junit(event)
@@ -197,7 +197,7 @@ def receiver() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
     server.server_close()
 
 
-def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[int]]) -> None:
+def test_a_webhook_receives_the_events(receiver: tuple[str, list[dict[str, object]], list[int]]) -> None:
     url, got, statuses = receiver
     statuses += [204, 500]
     warned: list[str] = []
@@ -218,7 +218,7 @@ def test_a_webhook_is_told(receiver: tuple[str, list[dict[str, object]], list[in
 
 
 @pytest.fixture
-def liar() -> Iterator[tuple[str, list[bytes]]]:
+def invalid_receiver() -> Iterator[tuple[str, list[bytes]]]:
     """A server that accepts every delivery, and answers the first one with text that is not HTTP."""
     got: list[bytes] = []
     server = socket.create_server(("127.0.0.1", 0))
@@ -240,8 +240,8 @@ def liar() -> Iterator[tuple[str, list[bytes]]]:
     server.close()
 
 
-def test_an_answer_that_is_no_http_costs_one_delivery(liar: tuple[str, list[bytes]]) -> None:
-    url, got = liar
+def test_an_answer_that_is_not_http_fails_only_its_delivery(invalid_receiver: tuple[str, list[bytes]]) -> None:
+    url, got = invalid_receiver
     warned: list[str] = []
     webhook = Webhook(url, {"run": RUN}, warned.append)
     webhook(ENDS[0])
@@ -252,7 +252,7 @@ def test_an_answer_that_is_no_http_costs_one_delivery(liar: tuple[str, list[byte
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/to ken", "http://127.0.0.1:9/to\nken", "http://127.0.0.1:x/token"])
-def test_a_url_that_is_none_is_not_repeated(
+def test_an_invalid_url_is_not_shown(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -269,12 +269,12 @@ def test_a_url_that_is_none_is_not_repeated(
     webhook = Webhook(url, {"run": RUN}, warned.append)
     webhook(ENDS[0])
     webhook.close()
-    told = capsys.readouterr()
-    assert "must be " in told.err
-    assert "ken" not in told.err + told.out + "".join(warned)
+    printed = capsys.readouterr()
+    assert "must be " in printed.err
+    assert "ken" not in printed.err + printed.out + "".join(warned)
 
 
-def test_people_see_what_a_step_does_and_programs_its_name() -> None:
+def test_the_terminal_shows_the_title_of_a_step_and_json_its_name() -> None:
     step = Step("packages:all", pkg_transaction(lock_timeout=1, install={"docker-ce": "5:28.5.2", "tree": None}))
     received: list[Event] = []
     progress = _Progress("web1", (step, Step("x", svc_reread())), received.append)

@@ -139,7 +139,7 @@ def refused(scope: Scope, folder: Path, text: str, line: int = 2) -> str:
         ("{{ [url, {'a': [secret]}] | to_json }}", json.dumps([f"postgres://u:{VALUE}@db", {"a": [VALUE]}])),
     ],
 )
-def test_what_a_secret_can_be_used_for(scope: Scope, tmp_path: Path, text: str, expected: str) -> None:
+def test_a_secret_can_be_used_in_these_expressions(scope: Scope, tmp_path: Path, text: str, expected: str) -> None:
     for rendered in both(scope, tmp_path, text):
         assert VALUE not in rendered
         assert secret.reveal(rendered) == expected
@@ -149,11 +149,11 @@ def test_tojson_of_a_secret_is_json_of_its_value(scope: Scope, tmp_path: Path) -
     for rendered in both(scope, tmp_path, "{{ {'b': [secret, url], 'a': 'ü<'} | tojson }}"):
         revealed = secret.reveal(rendered)
         assert json.loads(revealed) == {"a": "ü<", "b": [VALUE, f"postgres://u:{VALUE}@db"]}
-        assert list(json.loads(revealed)) == ["a", "b"], "jinja2's own sorts"
-        assert "<" not in revealed, "jinja2's own is safe in HTML"
+        assert list(json.loads(revealed)) == ["a", "b"], "the filter of jinja2 sorts the keys"
+        assert "<" not in revealed, "the filter of jinja2 escapes HTML"
 
 
-def test_a_made_secret_is_the_same_each_time(scope: Scope, tmp_path: Path) -> None:
+def test_a_derived_secret_is_the_same_each_time(scope: Scope, tmp_path: Path) -> None:
     """Plans compare values: a file whose text differed from look to look would never be up to date."""
     text = "{{ secret | b64encode }} {{ url | b64encode }} {{ secret | quote }}"
     assert len(set(both(scope, tmp_path, text) + both(scope, tmp_path, text))) == 1
@@ -290,7 +290,7 @@ def test_filters_on_text_with_a_secret_are_refused(scope: Scope, tmp_path: Path,
         ("{% include secret %}", "the name of a template"),
     ],
 )
-def test_what_looks_at_a_secret_is_refused(scope: Scope, tmp_path: Path, text: str, what: str) -> None:
+def test_expressions_that_read_a_secret_are_refused(scope: Scope, tmp_path: Path, text: str, what: str) -> None:
     for message in refused(scope, tmp_path, text, 1 if text.startswith("{% with") else 2).splitlines():
         assert what in message
         assert "cannot be applied to a secret (db_password)" in message
@@ -303,7 +303,7 @@ def test_what_looks_at_a_secret_is_refused(scope: Scope, tmp_path: Path, text: s
         *("{{ namespace(a=secret) }} x", "{{ cycler(secret) }} x", "{{ all | map('string') }} x"),
     ],
 )
-def test_what_is_no_data_is_not_written_as_text(scope: Scope, tmp_path: Path, text: str) -> None:
+def test_values_that_are_not_data_are_refused(scope: Scope, tmp_path: Path, text: str) -> None:
     """Python's form of the value would contain the token, with quotation marks around it."""
     assert refused(scope, tmp_path, text).count("cannot be written as text") == 2
 
@@ -318,11 +318,11 @@ def test_the_error_names_the_file_the_line_and_the_key(project: Project) -> None
     assert 'inventory/group_vars/all.yml:3: shout: template error: filter "upper" cannot' in str(caught.value)
 
 
-def test_the_encoders_are_those_that_messages_name() -> None:
+def test_messages_name_all_encoders() -> None:
     assert tuple(ENCODERS) == WORKING
 
 
-def test_encoders_work_on_what_is_no_secret(scope: Scope, tmp_path: Path) -> None:
+def test_encoders_work_on_plain_values(scope: Scope, tmp_path: Path) -> None:
     for text, expected in (
         ("{{ 'a b' | b64encode }}", "YSBi"),
         ("{{ 'a b' | quote }}", "'a b'"),
@@ -405,7 +405,7 @@ ESCAPES = [
 
 @pytest.mark.parametrize("text", ESCAPES)
 @pytest.mark.parametrize("place", ["value", "key", "variable", "login", "template", "own"])
-def test_no_template_gets_out(project: Project, text: str, place: str) -> None:
+def test_no_template_leaves_the_sandbox(project: Project, text: str, place: str) -> None:
     """As `provision lint` reads it, in each place where a template may be."""
     proof = project.folder / "proof"
     text = text.replace("cmd", f"'touch {proof}'")
@@ -432,7 +432,7 @@ def test_no_template_gets_out(project: Project, text: str, place: str) -> None:
     assert not proof.exists()
 
 
-def test_names_are_no_templates(project: Project) -> None:
+def test_names_are_not_templates(project: Project) -> None:
     proof = project.folder / "proof"
     evil = f"{{{{ cycler.{GLOBALS}.os.popen('touch {proof}').read() }}}}"
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n")
@@ -526,7 +526,7 @@ def test_a_mapping_may_have_a_key_of_any_name(scope: Scope, tmp_path: Path) -> N
     assert both(scope, tmp_path, "{{ odd.where }}{{ odd.here }}{{ odd.pop }}{{ odd.update }}") == ["abcd", "abcd"]
 
 
-def test_a_filter_that_comes_to_a_list_is_a_list(scope: Scope) -> None:
+def test_a_filter_that_returns_several_values_returns_a_list(scope: Scope) -> None:
     """The result was an iterator: empty at its second use, and with errors that had no place."""
     scope.raw["big"] = "{{ ['a', 'b'] | map('upper') }}"
     assert scope.render("{{ big }}") == ["A", "B"]
@@ -611,19 +611,19 @@ HUGE = [
 
 
 @pytest.mark.parametrize(("text", "message"), HUGE)
-def test_a_template_has_limits(
+def test_each_limit_of_a_template_is_an_error(
     scope: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     monkeypatch.setenv("PROVISION_MAX_TEMPLATE_STEPS", "100000")
     assert all(message in said for said in refused(scope, tmp_path, text).splitlines())
 
 
-def test_the_text_of_a_template_has_a_limit(scope: Scope, tmp_path: Path) -> None:
+def test_the_length_of_a_template_has_a_limit(scope: Scope, tmp_path: Path) -> None:
     said = refused(scope, tmp_path, "{% for i in range(99999) %}{{ 'x' * 9999 }}{% endfor %}", 1)
     assert said.count("the template makes more than 16,777,216 characters") == 2
 
 
-def test_templates_that_include_themselves_come_to_an_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_includes_itself_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVISION_MAX_TEMPLATE_STEPS", "100000")
     project.spec("files: {/etc/x: {template: x.j2}}")
     for text in ("{% include 'x.j2' %}", "{% include 'x.j2' %}{% include 'x.j2' %}"):
@@ -632,7 +632,7 @@ def test_templates_that_include_themselves_come_to_an_end(project: Project, monk
             project.load()
 
 
-def test_variables_that_double_each_other_come_to_an_end(project: Project) -> None:
+def test_variables_that_grow_by_doubling_are_an_error(project: Project) -> None:
     for value in ('"{{ v%d }}{{ v%d }}"', '["{{ v%d }}", "{{ v%d }}"]'):
         lines = [f"v{number}: {value % (number + 1, number + 1)}\n" for number in range(40)]
         project.write("inventory/group_vars/all.yml", "".join(lines) + "v40: xxxx\n")
@@ -641,7 +641,7 @@ def test_variables_that_double_each_other_come_to_an_end(project: Project) -> No
             project.load()
 
 
-def test_a_small_spec_that_uses_a_large_value_often_is_refused(project: Project) -> None:
+def test_a_spec_that_repeats_a_large_value_is_refused(project: Project) -> None:
     project.write("inventory/group_vars/all.yml", 'many: "{{ range(99999) | list }}"\n')
     uses = ", ".join(f'k{number}: "{{{{ many }}}}"' for number in range(20))
     project.spec(f"engine: {{daemon: {{{uses}}}}}")
@@ -659,7 +659,9 @@ def test_a_small_spec_that_uses_a_large_value_often_is_refused(project: Project)
         "{{ cycler() }}",
     ],
 )
-def test_what_python_can_not_compile_is_an_error_with_a_place(scope: Scope, tmp_path: Path, text: str) -> None:
+def test_a_template_that_python_cannot_compile_is_an_error_with_its_line(
+    scope: Scope, tmp_path: Path, text: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         scope.render(text, "key", Where(tmp_path / "site.yml", 3))
     assert f"{tmp_path}/site.yml:3: key: template" in str(caught.value)

@@ -49,7 +49,7 @@ def rendered(project: Project, case: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_function_that_a_step_may_call_is_sent(project: Project, case: dict[str, Any]) -> None:
+def test_a_script_has_each_function_that_a_step_may_call(project: Project, case: dict[str, Any]) -> None:
     if "refused" not in case:
         assert missing(rendered(project, case)) == set()
 
@@ -58,7 +58,7 @@ def test_a_missing_function_is_noticed() -> None:
     assert missing("svc_settle() {\n    docker_reload\n}\n") == {"docker_reload"}
 
 
-def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None:
+def test_a_job_of_settings_has_no_functions_for_docker(project: Project) -> None:
     """Functions that only some jobs need are not sent to all hosts."""
     case = yaml.safe_load((Path(__file__).parent / "cases/sysctl.yml").read_text())[
         "absent from the kernel and from the boot"
@@ -71,7 +71,7 @@ def test_a_settings_job_has_no_part_of_what_docker_has(project: Project) -> None
 @pytest.mark.parametrize(
     ("name", "disturbed"), [("docker-ce", True), ("containerd.io", True), ("docker.io", True), ("tree", False)]
 )
-def test_a_package_that_restarts_the_engine_is_followed_by_its_health(name: str, disturbed: bool) -> None:
+def test_health_is_checked_after_a_package_that_restarts_the_engine(name: str, disturbed: bool) -> None:
     """A package's own scripts restart dockerd, without a step in the plan."""
     on = platform("debian", "13", "trixie")
     assert on is not None

@@ -31,7 +31,7 @@ def declared(given: object, file: Path = Path("site.yml")) -> str:
     return secret.declare("db.password", given, Where(file, 3))
 
 
-def test_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_source_of_a_secret_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyrage
 
     key = pyrage.x25519.Identity.generate()
@@ -56,7 +56,7 @@ def test_an_ssh_key_decrypts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert secret.reveal(declared(done.stdout)) == HUSH
 
 
-def test_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_edit_keeps_the_file_encrypted_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     editor = tmp_path / "editor"
@@ -82,13 +82,13 @@ def test_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"vault": "x"}, "!secret takes one source"),
     ],
 )
-def test_bad_sources(given: object, message: str) -> None:
+def test_an_invalid_source_is_an_error(given: object, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         secret.reveal(declared(given))
     assert message in str(caught.value)
 
 
-def test_it_can_not_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_cannot_be_printed_or_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUSH", HUSH)
     token = declared({"env": "HUSH"})
     assert secret.reveal(token) == HUSH
@@ -105,7 +105,7 @@ def test_it_can_not_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert secret.mask(said) == f"x {token} {token} {token} y"
 
 
-def test_a_job_has_it_in_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_of_a_job_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUSH", HUSH)
     token = declared({"env": "HUSH"})
     on = platform("debian", "13", "trixie")
@@ -126,7 +126,7 @@ files:
 """
 
 
-def test_plans_do_not_have_it(
+def test_a_plan_has_no_secret(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from provision.cli import main
@@ -142,7 +142,7 @@ def test_plans_do_not_have_it(
     assert HUSH not in said.out + said.err
 
 
-def test_a_file_with_a_carriage_return_keeps_it(tmp_path: Path) -> None:
+def test_a_carriage_return_in_a_secret_file_is_kept(tmp_path: Path) -> None:
     """Only the end of the last line is not part of the value."""
     for content, value in ((b"a\r\nb\rc\n", "a\r\nb\rc"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"a", "a")):
         secret._KNOWN.clear()

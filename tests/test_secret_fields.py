@@ -110,13 +110,13 @@ def test_no_key_of_a_mapping_accepts_a_secret(model: Any, path: str, marked: boo
     ],
     ids=json.dumps,
 )
-def test_a_form_that_no_model_knows_refuses_a_secret(data: Any) -> None:
+def test_data_of_an_unknown_form_refuses_a_secret(data: Any) -> None:
     filled = json.loads(json.dumps(data).replace("{0}", token()))
     with pytest.raises(SpecError, match="does not accept a secret"):
         validate(Spec, filled)
 
 
-def test_the_message_has_file_line_key_and_what_to_do(project: Project) -> None:
+def test_the_message_has_file_line_key_and_solution(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", "pw: !secret {env: HUSH}\n")
     project.spec("sysctl:\n  kernel.x: 1\n  kernel.y: 'a {{ pw }}'")
     with pytest.raises(SpecError) as caught:
@@ -153,7 +153,7 @@ def test_the_message_has_file_line_key_and_what_to_do(project: Project) -> None:
         ),
     ],
 )
-def test_names_and_ways_to_a_host_refuse_a_secret(project: Project, file: str, text: str, words: str) -> None:
+def test_names_and_login_variables_refuse_a_secret(project: Project, file: str, text: str, words: str) -> None:
     project.spec("hostname: web1")
     project.write(file, f"{text}\n")
     with pytest.raises(SpecError, match=r"accept a secret|must not be a secret") as caught:
@@ -161,7 +161,7 @@ def test_names_and_ways_to_a_host_refuse_a_secret(project: Project, file: str, t
     assert words in str(caught.value)
 
 
-def test_a_template_for_an_open_file_refuses_a_secret(project: Project) -> None:
+def test_a_template_for_a_public_file_refuses_a_secret(project: Project) -> None:
     """A custom template replaces one that provision ships, and plans would show its result."""
     project.write("inventory/group_vars/docker.yml", "pw: !secret {env: HUSH}\n")
     project.write("playbooks/templates/apt/docker.sources.j2", "URIs: https://me:{{ pw }}@mirror\n")
@@ -195,7 +195,7 @@ GIVEN = {
 CARRIERS = {"put_file", "container_put"}
 
 
-def test_every_marked_value_is_tried_below() -> None:
+def test_each_marked_value_has_an_example() -> None:
     assert set(GIVEN) == set(TAKERS)
 
 
@@ -215,7 +215,7 @@ def bare(project: Project) -> Iterator[tuple[Change, tuple[Call, ...]]]:
 
 
 @pytest.mark.parametrize("path", TAKERS)
-def test_a_marked_value_keeps_its_secret(project: Project, path: str) -> None:
+def test_the_secret_of_a_marked_value_reaches_the_job(project: Project, path: str) -> None:
     project.write("inventory/group_vars/docker.yml", "pw: !secret {env: HUSH}\npem: !secret {env: PEM}\n")
     project.spec(json.dumps(GIVEN[path]))
     found = list(bare(project))
@@ -224,17 +224,17 @@ def test_a_marked_value_keeps_its_secret(project: Project, path: str) -> None:
     plan = Plan("web1", on, tuple(change for change, _ in found))
     steps = tuple(Step(change.resource, call) for change in plan.changes for call in change.calls)
     carrying = [step for step in steps if any(secret.holds(word) for word in step.call.args)]
-    assert not any(secret.holds(step.title) for step in steps), "people see titles"
-    assert carrying, "the secret goes nowhere"
+    assert not any(secret.holds(step.title) for step in steps), "titles are shown to people"
+    assert carrying, "no step has the secret"
     assert {step.call.function for step in carrying} <= CARRIERS
     for step in carrying:
         words = [number for number, word in enumerate(step.call.args) if secret.holds(word)]
         if step.call.function == "put_file":
-            assert words == [5], "in the content alone"
+            assert words == [5], "only the content has the secret"
             assert step.call.args[3] in ("0400", "0600", "0640")
         else:
             hidden = int(step.call.args[5])
-            assert set(words) <= {6 + 2 * number + 1 for number in range(hidden)}, "in no word of docker's"
+            assert set(words) <= {6 + 2 * number + 1 for number in range(hidden)}, "no argument of docker has it"
         assert not any(secret.holds(word) for keep in step.call.keeps for word in keep)
     looks = [call for _, calls in found for call in calls]
     secrets: dict[str, str] = {}
@@ -248,16 +248,16 @@ def test_a_marked_value_keeps_its_secret(project: Project, path: str) -> None:
     }
     for what, text in texts.items():
         assert HUSH not in text, what
-    assert not secret.holds(texts["the job"]), "a token reaches the host"
+    assert not secret.holds(texts["the job"]), "a token is sent to the host"
     assert not secret.holds(texts["the look"])
     lines = "".join(f"{name}={quote(secret.reveal(one))}\n" for one, name in secrets.items())
     before, _, rest = submit_script("run", job, secrets, allowed).partition("submit_secrets=")
     file, _, after = rest.partition("\nsubmit run <<")
     assert file.startswith(quote(lines)[:-1])
-    assert HUSH not in before + after, "in the job's file of secrets alone"
+    assert HUSH not in before + after, "only the job's file of secrets has the secret"
 
 
-def test_the_schema_publishes_the_mark() -> None:
+def test_the_json_schema_has_the_mark() -> None:
     def marked(schema: Any, path: tuple[str, ...], definitions: dict[str, Any]) -> Iterator[str]:
         if not isinstance(schema, dict):
             return
@@ -275,13 +275,13 @@ def test_the_schema_publishes_the_mark() -> None:
     assert set(marked(definitions["Spec"], (), definitions)) == set(TAKERS)
 
 
-def test_the_manual_names_what_takes_a_secret() -> None:
+def test_the_documentation_names_each_key_that_takes_a_secret() -> None:
     manual = (Path(__file__).parent.parent / "docs/spec.md").read_text()
     table = manual.split("<!-- takes a secret -->")[1].split("\n\n")[0]
     assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == TAKERS
 
 
-def test_what_compose_says_of_its_file_shows_no_secret() -> None:
+def test_an_error_of_compose_shows_no_secret() -> None:
     """Compose quotes the line that it can't read."""
     value = secret.reveal(token())
     report = Seen.of([("compose", "shop", "", f"invalid interpolation format: {value}", "")])

@@ -97,7 +97,7 @@ def tries(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_wrong_password_is_tried_once_by_a_script(host: Connection, sudo: Path) -> None:
+def test_a_script_tries_a_wrong_password_once(host: Connection, sudo: Path) -> None:
     with pytest.raises(HostError, match="sudo refuses the password") as caught:
         execute(host, login("wrong"), FRAME, soon(), lambda frame: None)
     assert caught.value.failure.kind == "become"
@@ -105,7 +105,7 @@ def test_a_wrong_password_is_tried_once_by_a_script(host: Connection, sudo: Path
     assert caught.value.failure.detail.splitlines()[0] == "Leider falsch.", "the random prompt is not shown"
 
 
-def test_a_wrong_password_is_tried_once_by_a_probe(host: Connection, sudo: Path) -> None:
+def test_a_probe_tries_a_wrong_password_once(host: Connection, sudo: Path) -> None:
     shell = Shell(host, login("wrong"))
     for _ in range(3):
         with pytest.raises(HostError, match="sudo refuses the password"):
@@ -113,13 +113,13 @@ def test_a_wrong_password_is_tried_once_by_a_probe(host: Connection, sudo: Path)
     assert tries(sudo) == ["wrong"], "no probe tries it again"
 
 
-def test_a_wrong_password_is_tried_once_by_a_transfer(host: Connection, sudo: Path) -> None:
+def test_a_transfer_tries_a_wrong_password_once(host: Connection, sudo: Path) -> None:
     with pytest.raises(HostError, match="sudo refuses the password"):
         upload._pour(host, login("wrong"), "/tmp/never", lambda size: b"", soon())
     assert tries(sudo) == ["wrong"]
 
 
-def test_a_sudo_that_cannot_be_killed_gets_no_second_password(host: Connection, sudo: Path) -> None:
+def test_a_sudo_that_cannot_be_killed_receives_no_second_password(host: Connection, sudo: Path) -> None:
     (sudo / "apart").touch()
     with pytest.raises(HostError, match="sudo refuses the password"):
         execute(host, login("wrong"), FRAME, soon(), lambda frame: None)
@@ -127,7 +127,7 @@ def test_a_sudo_that_cannot_be_killed_gets_no_second_password(host: Connection, 
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
-def test_su_gets_its_password_and_nothing_else(host: Connection, sudo: Path, asked: bool) -> None:
+def test_su_receives_only_its_password(host: Connection, sudo: Path, asked: bool) -> None:
     if not asked:
         (sudo / "nopasswd").touch()
     frames: list[tuple[str, ...]] = []
@@ -138,13 +138,13 @@ def test_su_gets_its_password_and_nothing_else(host: Connection, sudo: Path, ask
     assert tries(sudo) == (["right"] * 2 if asked else [])
 
 
-def test_a_wrong_password_is_tried_once_by_su(host: Connection, sudo: Path) -> None:
+def test_su_tries_a_wrong_password_once(host: Connection, sudo: Path) -> None:
     with pytest.raises(HostError, match="su refuses the password"):
         execute(host, login("wrong", become_method="su"), FRAME, soon(), lambda frame: None)
     assert tries(sudo) == ["wrong"]
 
 
-def test_su_that_asks_is_sent_no_script(host: Connection, sudo: Path) -> None:
+def test_no_script_is_sent_to_su_while_it_asks_for_a_password(host: Connection, sudo: Path) -> None:
     """Otherwise the script's first line would be read as the password."""
     one = Login("host", become=True, become_method="su")
     with pytest.raises(HostError, match="su asks for a password; give one with -K"):
@@ -152,7 +152,7 @@ def test_su_that_asks_is_sent_no_script(host: Connection, sudo: Path) -> None:
     assert tries(sudo) in ([], ["(end of input)"])
 
 
-def test_doas_works_without_a_password_only(host: Connection, sudo: Path) -> None:
+def test_doas_works_only_without_a_password(host: Connection, sudo: Path) -> None:
     one, frames = Login("host", become=True, become_method="doas"), list[tuple[str, ...]]()
     with pytest.raises(HostError, match="doas asks for a password, which it reads from a terminal only"):
         execute(host, one, FRAME, soon(), frames.append)
@@ -162,7 +162,7 @@ def test_doas_works_without_a_password_only(host: Connection, sudo: Path) -> Non
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
-def test_a_right_password_is_no_part_of_what_follows(host: Connection, sudo: Path, asked: bool) -> None:
+def test_a_correct_password_is_not_part_of_the_scripts_input(host: Connection, sudo: Path, asked: bool) -> None:
     if not asked:
         (sudo / "nopasswd").touch()
     frames: list[tuple[str, ...]] = []
@@ -171,10 +171,10 @@ def test_a_right_password_is_no_part_of_what_follows(host: Connection, sudo: Pat
     shell = Shell(host, login("right"))
     assert [shell.run(f"cat; echo {word}", 60).stdout for word in ("one", "two")] == [b"one\n", b"two\n"]
     pieces = [b"right\n\x00\xff", b"tail", b""]
-    poured = Path(f"/tmp/poured{secrets.token_hex(8)}")
-    upload._pour(host, login("right"), str(poured), lambda size: pieces.pop(0), soon())
-    assert poured.read_bytes() == b"right\n\x00\xfftail"
-    poured.unlink()
+    uploaded = Path(f"/tmp/uploaded{secrets.token_hex(8)}")
+    upload._pour(host, login("right"), str(uploaded), lambda size: pieces.pop(0), soon())
+    assert uploaded.read_bytes() == b"right\n\x00\xfftail"
+    uploaded.unlink()
     assert tries(sudo) == (["right"] * 3 if asked else [])
 
 
@@ -188,7 +188,7 @@ def test_a_right_password_is_no_part_of_what_follows(host: Connection, sudo: Pat
     ],
     ids=["before the first line", "a field", "frames", "standard error"],
 )
-def test_an_answer_without_end_is_cut_off(host: Connection, script: str) -> None:
+def test_an_endless_answer_is_cut_off(host: Connection, script: str) -> None:
     with pytest.raises(HostError) as caught:
         execute(host, login(answer_limit=LIMIT), script, soon(), lambda frame: None)
     assert caught.value.failure.kind == "protocol"
@@ -196,7 +196,7 @@ def test_an_answer_without_end_is_cut_off(host: Connection, script: str) -> None
 
 
 @pytest.mark.parametrize("where", ["1", "2"])
-def test_a_probe_without_end_is_cut_off_and_the_host_is_asked_no_more(host: Connection, where: str) -> None:
+def test_an_endless_probe_is_cut_off_and_no_further_command_is_sent(host: Connection, where: str) -> None:
     shell = Shell(host, login(answer_limit=LIMIT))
     assert shell.run("echo fine", 60).stdout == b"fine\n"
     for script in (f"{ENDLESS} >&{where}", "true"):
@@ -205,7 +205,7 @@ def test_a_probe_without_end_is_cut_off_and_the_host_is_asked_no_more(host: Conn
         assert caught.value.failure.kind == "protocol"
 
 
-def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_provision(host: Connection) -> None:
+def test_an_exit_status_that_is_not_a_number_is_an_error_of_the_host(host: Connection) -> None:
     shell = Shell(host, login())
     # A host knows the random mark once it has the command, and may send any text after the mark.
     fake = 'for one in /proc/[0-9]*; do :; done; IFS= read -r line; set -- ${line##*echo }; echo "$1 x"; exec sleep 60'
@@ -228,7 +228,7 @@ def test_a_shell_that_answers_with_another_status_than_a_number_is_no_fault_of_p
     ],
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],
 )
-def test_a_shell_that_does_not_run_the_script_is_told(tmp_path: Path, body: str, message: str) -> None:
+def test_the_error_says_that_the_login_shell_did_not_run_the_script(tmp_path: Path, body: str, message: str) -> None:
     """In an earlier version the error was: the host's answer is incomplete."""
     shell = tmp_path / "shell"
     shell.write_text(f"#!/bin/sh\n{body}\n")

@@ -36,13 +36,13 @@ def shard(project: Folder) -> Shard:
     return Shard(made, plain(RunRequest(Goal.PLAN, confirm=lambda plans: True, ask=lambda text: True)), ("web1",))
 
 
-def test_a_shard_can_travel(shard: Shard) -> None:
+def test_a_shard_can_be_pickled(shard: Shard) -> None:
     there = pickle.loads(pickle.dumps(shard))  # noqa: S301 - the test's own
     assert there == shard
     assert [config.host.name for config in there.project.load(("web1",)).configs] == ["web1"]
 
 
-def test_a_worker_plans_before_an_authority_is_made(shard: Shard, project: Folder) -> None:
+def test_a_worker_can_plan_before_an_authority_is_made(shard: Shard, project: Folder) -> None:
     project.spec("engine: {registries: {'registry.example:5000': {authority: lab}}}")
     made = replace(shard.project, digest=digest(shard.project.inventory, shard.project.playbook))
     with pytest.raises(SpecError, match="there is no authority lab"):
@@ -61,7 +61,7 @@ def test_a_worker_plans_before_an_authority_is_made(shard: Shard, project: Folde
         ("{reboot: if-needed}", [], "supports restarts only with a domain"),
     ],
 )
-def test_what_can_not_be_done_elsewhere(
+def test_options_that_a_cluster_cannot_have_are_refused(
     project: Folder, capsys: pytest.CaptureFixture[str], rollout: str, words: list[str], message: str
 ) -> None:
     project.spec("files: {/etc/x: {content: x}}")
@@ -73,7 +73,7 @@ def test_what_can_not_be_done_elsewhere(
 
 
 @pytest.mark.parametrize("extra", ["{a: {b: [!secret {env: HUSH}]}}", "@more.yml"])
-def test_no_secret_of_the_command_line_travels(
+def test_no_secret_of_the_command_line_is_sent_to_a_worker(
     project: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, extra: str
 ) -> None:
     """The token means nothing to a worker, which would deploy the token itself."""
@@ -90,25 +90,25 @@ def test_no_secret_of_the_command_line_travels(
 @pytest.mark.parametrize(
     "name", ["playbooks/site.yml", "playbooks/templates/x.j2", "playbooks/group_vars/all.yml", "inventory/hosts.yml"]
 )
-def test_another_project_is_refused(project: Folder, shard: Shard, name: str) -> None:
+def test_a_worker_with_other_project_files_is_refused(project: Folder, shard: Shard, name: str) -> None:
     project.write("playbooks/.provision/runs/x", "what a run leaves is no part of it")
     assert shard.project.load(("web1",)).configs
     path = project.folder / name
     project.write(name, (path.read_text() if path.exists() else "") + "# more\n")
-    told: list[Event] = []
-    go(shard, told.append, lambda: "")
-    (event,) = told
+    received: list[Event] = []
+    go(shard, received.append, lambda: "")
+    (event,) = received
     assert (event.host, event.data["status"]) == ("web1", "failed")
     assert "is not the same on this machine" in str(event.data["failure"])
 
 
-def test_hosts_that_are_not_begun_are_skipped(shard: Shard) -> None:
-    told: list[Event] = []
-    go(shard, told.append, lambda: "stop")
-    assert [(event.host, event.data["status"]) for event in told] == [("web1", "skipped")]
+def test_hosts_that_were_not_started_are_reported_as_skipped(shard: Shard) -> None:
+    received: list[Event] = []
+    go(shard, received.append, lambda: "stop")
+    assert [(event.host, event.data["status"]) for event in received] == [("web1", "skipped")]
 
 
-def test_addresses(tmp_path: Path) -> None:
+def test_the_addresses_of_a_cluster_need_tls(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("ca", "cert", "key")}
     for path in files.values():
         path.touch()
@@ -155,12 +155,12 @@ def test_workers_with_another_provision_are_refused() -> None:
     assert made._client.closed
 
 
-def test_a_worker_that_joins_later_with_another_provision_unpickles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_worker_with_another_provision_unpickles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "get_client", lambda: None)
     monkeypatch.setattr(cluster, "get_worker", lambda: argparse.Namespace(address="tls://b:1"))
     with pytest.raises(UsageError, match=r"the worker tls://b:1 has provision .*, the controller 0\.0\.1"):
         cluster.work(b"no pickle", "topic", 1, "0.0.1 (abc)")
 
 
-def test_a_release_is_of_the_code_too() -> None:
+def test_the_release_of_a_worker_covers_its_code() -> None:
     assert re.fullmatch(rf"{re.escape(__version__)} \([0-9a-f]{{12}}\)", release())

@@ -22,7 +22,7 @@ from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
-WHO = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+OWNER = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
 
 
 def call(made: Call) -> str:
@@ -32,13 +32,15 @@ def call(made: Call) -> str:
 @each_shell
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.lists(st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"])), max_size=4))
-def test_words_arrive_as_they_are(shell: list[str], words: list[str]) -> None:
+def test_words_arrive_unchanged(shell: list[str], words: list[str]) -> None:
     frames, done = run(shell, [], "emit " + " ".join(["words", *map(quote, words)]))
     assert frames == [("words", *words)], done.stderr
 
 
 @each_shell
-def test_the_logins_environment_is_not_obeyed(shell: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dockers_variables_in_the_logins_environment_have_no_effect(
+    shell: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No docker command of a look or of a step may reach another daemon, or use another format."""
     poison = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "COMPOSE_FILE", "POSIXLY_CORRECT", "TMPDIR", "LANGUAGE")
     for name in poison:
@@ -53,19 +55,19 @@ def test_the_logins_environment_is_not_obeyed(shell: list[str], monkeypatch: pyt
 
 
 @each_shell
-def test_every_byte_arrives(shell: list[str], tmp_path: Path) -> None:
+def test_each_byte_arrives(shell: list[str], tmp_path: Path) -> None:
     every = bytes(range(1, 256))
     path = tmp_path / "x"
-    lines = call(put_file(str(path), content=every, owner=WHO[0], group=WHO[1], mode="0600"))
+    lines = call(put_file(str(path), content=every, owner=OWNER[0], group=OWNER[1], mode="0600"))
     _, done = run(shell, ["fix/files.sh"], f"run_written={tmp_path}/w\n{lines}", frame="fix.sh")
     assert path.read_bytes() == every, done.stderr
 
 
 @each_shell
 @pytest.mark.parametrize("content", [b"", b"x", b"\n", b"\n\n\n", EVIL.encode(), b"a\0b", bytes(range(256))])
-def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: bytes) -> None:
+def test_look_reports_the_file_that_put_file_wrote(shell: list[str], tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "new folder" / "it's $x"
-    put = put_file(str(path), content=content, owner=WHO[0], group=WHO[1], mode="0640")
+    put = put_file(str(path), content=content, owner=OWNER[0], group=OWNER[1], mode="0640")
     lines = f"run_written={tmp_path}/w\n{call(put)}"
     _, done = run(shell, ["fix/files.sh"], lines, frame="fix.sh")
     assert done.returncode == 0, done.stderr
@@ -75,7 +77,7 @@ def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: 
     frames, done = run(shell, ["look/files.sh"], f"look_files {quote(str(path))} /nonexistent")
     seen = Seen.of(frames)
     file = observe(seen, str(path))
-    assert (file.content, file.mode, file.owner, file.group) == (content, "0640", *WHO), done.stderr
+    assert (file.content, file.mode, file.owner, file.group) == (content, "0640", *OWNER), done.stderr
     assert observe(seen, "/nonexistent").kind == "absent"
 
 
@@ -93,7 +95,7 @@ def test_put_then_look_sees_the_same(shell: list[str], tmp_path: Path, content: 
     ],
     ids=["of one file", "old coreutils", "small busybox", "a broken disk"],
 )
-def test_durable_is_an_error_only_where_the_disk_is_one(
+def test_durable_fails_only_on_an_error_of_the_disk(
     shell: list[str], tmp_path: Path, sync: str, status: int, calls: list[str]
 ) -> None:
     stub(tmp_path / "bin", "sync", f'echo "$*" >>{tmp_path}/calls\n{sync}')
@@ -104,7 +106,7 @@ def test_durable_is_an_error_only_where_the_disk_is_one(
 
 
 @each_shell
-def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None:
+def test_one_look_reports_each_kind_of_file(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a\n")
     (tmp_path / "binary").write_bytes(b"a\0b\0")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
@@ -127,7 +129,7 @@ def test_looking_at_many_kinds_at_once(shell: list[str], tmp_path: Path) -> None
 
 
 @each_shell
-def test_the_folders_above_say_who_gets_to_a_file(shell: list[str], tmp_path: Path) -> None:
+def test_a_look_reports_the_folders_above_a_file(shell: list[str], tmp_path: Path) -> None:
     """The look reads the folders in the stat that it makes anyway. Watched files in the same stat are not counted as
     folders."""
     (tmp_path / "open * one").mkdir()
@@ -159,7 +161,7 @@ def test_the_folders_above_say_who_gets_to_a_file(shell: list[str], tmp_path: Pa
 
 
 @each_shell
-def test_a_record_tells_the_folders_of_what_it_kept(shell: list[str], tmp_path: Path) -> None:
+def test_a_record_reports_the_folders_of_kept_files(shell: list[str], tmp_path: Path) -> None:
     """A rollback shows only what every user of the host could read. Folders that are removed are not reported."""
     kept = tmp_path / "runs/run-1/kept"
     kept.mkdir(parents=True)
@@ -185,7 +187,7 @@ def test_a_failed_look_is_an_error_and_never_absent(shell: list[str], tmp_path: 
 
 
 @each_shell
-def test_programs_can_neither_forge_nor_eat(shell: list[str], tmp_path: Path) -> None:
+def test_a_step_can_neither_print_events_nor_read_the_script(shell: list[str], tmp_path: Path) -> None:
     """A step that prints much and reads all input: its output is no event, and it can't read the script."""
     stub(tmp_path / "bin", "noisy", "printf '1;4:evil,\\n'; (printf '1;4:evil,\\n' >&3) 2>/dev/null; cat")
     lines = (
@@ -204,7 +206,7 @@ def test_programs_can_neither_forge_nor_eat(shell: list[str], tmp_path: Path) ->
 
 
 @each_shell
-def test_a_failing_step_stops_and_quotes(shell: list[str], tmp_path: Path) -> None:
+def test_a_failing_step_ends_the_job_with_its_output(shell: list[str], tmp_path: Path) -> None:
     lines = (
         f"run_log={tmp_path}/log run_written={tmp_path}/w\n"
         "broken() { echo before; false; echo after; }\n"
@@ -215,20 +217,20 @@ def test_a_failing_step_stops_and_quotes(shell: list[str], tmp_path: Path) -> No
 
 
 @each_shell
-def test_processes_are_known_for_certain(shell: list[str]) -> None:
+def test_a_process_is_identified_by_pid_and_start(shell: list[str]) -> None:
     lines = (
-        f"process {os.getpid()}; emit us $process_id; process 999999999; emit none $process_id; process ''; emit empty"
+        f"process {os.getpid()}; emit own $process_id; process 999999999; emit none $process_id; process ''; emit empty"
     )
     frames, done = run(shell, [], lines)
     start = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
-    assert frames == [("us", f"{os.getpid()}:{start}"), ("none",), ("empty",)], done.stderr
+    assert frames == [("own", f"{os.getpid()}:{start}"), ("none",), ("empty",)], done.stderr
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     (frame,), _ = run(shell, [], "ticks_now; emit now $ticks")
     assert before * 100 - 2 <= int(frame[1]) <= time.clock_gettime(time.CLOCK_BOOTTIME) * 100 + 2
 
 
 @each_shell
-def test_manifests_are_read_with_what_is_left_of_them(shell: list[str], tmp_path: Path) -> None:
+def test_manifests_are_read_with_the_state_of_their_objects(shell: list[str], tmp_path: Path) -> None:
     there = tmp_path / "it's there"
     there.write_text("x")
     folder = tmp_path / "manifests"
@@ -244,7 +246,7 @@ def test_manifests_are_read_with_what_is_left_of_them(shell: list[str], tmp_path
 
 
 @each_shell
-def test_live_sysctls_are_whole(shell: list[str]) -> None:
+def test_live_sysctls_are_read_completely(shell: list[str]) -> None:
     """The kernel gives a process that reads byte by byte, as a shell does, only the first byte."""
     key = "net/ipv4/ip_local_port_range"
     frames, done = run(shell, ["look/sysctl.sh"], f"look_sysctls {key} no/such/key")
@@ -367,7 +369,9 @@ def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, flavour: s
 
 @each_shell
 @pytest.mark.parametrize(("manager", "code"), [("dnf", 0), ("dnf", 1), ("yum", 0), ("yum", 1)])
-def test_whether_versions_can_be_held(shell: list[str], tmp_path: Path, manager: str, code: int) -> None:
+def test_the_host_reports_whether_it_can_hold_versions(
+    shell: list[str], tmp_path: Path, manager: str, code: int
+) -> None:
     """Without the plugin dnf 4.14 ends with 1: "No such command: versionlock". A plugin at its usual place costs no
     fork."""
     stub(tmp_path / "bin", manager, f'echo "$@" >>{tmp_path}/asked; exit {code}')
@@ -436,7 +440,7 @@ _DNF5 = ["look/rpm.sh", "look/pkg_dnf5.sh"]
 
 
 @each_shell
-def test_locks_as_dnf5_lists_them(shell: list[str], tmp_path: Path) -> None:
+def test_versionlocks_as_dnf5_lists_them(shell: list[str], tmp_path: Path) -> None:
     dnf5(tmp_path)
     lines = f"rpm_lock_file={tmp_path}/locks\nlook_packages docker-ce tree two acpi"
     frames, _ = run(shell, _DNF5, lines, path=tmp_path / "bin")
@@ -489,7 +493,7 @@ def test_the_newest_version_as_dnf5_knows_it(shell: list[str], tmp_path: Path) -
 
 @each_shell
 @pytest.mark.parametrize("fails", [False, True])
-def test_changes_by_dnf5(shell: list[str], tmp_path: Path, fails: bool) -> None:
+def test_dnf5_changes_packages_with_their_locks_released(shell: list[str], tmp_path: Path, fails: bool) -> None:
     """A locked package is unlocked for the transaction, and locked again whether that succeeds or not."""
     dnf5(tmp_path, "3:26.1.5-1.fc43\\n3:28.5.2-1.fc43\\n3:9.0-1.fc43\\n")
     words = "remove podman - install docker-ce 26.1 install jq - install " + ("fail -" if fails else "curl -")
@@ -511,7 +515,7 @@ def test_changes_by_dnf5(shell: list[str], tmp_path: Path, fails: bool) -> None:
 
 
 @each_shell
-def test_metadata_and_locks_by_dnf5(shell: list[str], tmp_path: Path) -> None:
+def test_dnf5_refreshes_metadata_and_sets_locks(shell: list[str], tmp_path: Path) -> None:
     dnf5(tmp_path)
     (tmp_path / "docker-ce.repo").write_text("[docker-ce-stable]\nname=x\n[other]\n")
     lines = (
@@ -606,7 +610,7 @@ def test_pins_as_pacman_and_its_cache_have_versions(shell: list[str], tmp_path: 
 
 
 @each_shell
-def test_changes_by_pacman(shell: list[str], tmp_path: Path) -> None:
+def test_pacman_changes_packages(shell: list[str], tmp_path: Path) -> None:
     """-R and -U have no -q. An existing database is not refreshed, because the system would be upgraded in part."""
     files = pacman(tmp_path)
     (tmp_path / "cache/docker-1:27.0.1-2-x86_64.pkg.tar.zst").write_text("")
@@ -631,7 +635,7 @@ def test_changes_by_pacman(shell: list[str], tmp_path: Path) -> None:
 
 
 @each_shell
-def test_holds_of_pacman(shell: list[str], tmp_path: Path) -> None:
+def test_pacman_holds_packages_by_ignorepkg(shell: list[str], tmp_path: Path) -> None:
     """An operator's IgnorePkg stays, and the file is included once."""
     files = pacman(tmp_path)
     lines = "chown() { :; }\ndurable() { :; }\nrelabel() { :; }\n{}\nlook_packages docker jq"
@@ -645,7 +649,7 @@ def test_holds_of_pacman(shell: list[str], tmp_path: Path) -> None:
 
 
 @each_shell
-def test_a_lock_holder_by_its_pid_file(shell: list[str], tmp_path: Path) -> None:
+def test_the_holder_of_a_lock_is_found_by_its_pid_file(shell: list[str], tmp_path: Path) -> None:
     """As yum and zypper do it. The pid of a process that does not exist holds no lock."""
     (tmp_path / "live.pid").write_text(f"{os.getpid()}\n")
     (tmp_path / "dead.pid").write_text("999999999\n")
@@ -677,7 +681,7 @@ SHOW = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=en
 
 
 @each_shell
-def test_packages_are_asked_for_once(shell: list[str], tmp_path: Path) -> None:
+def test_packages_are_queried_once(shell: list[str], tmp_path: Path) -> None:
     """The answer that a job recorded is valid while dpkg's database is unchanged, and only for the same names."""
     stub(tmp_path / "bin", "dpkg-query", f"echo asked >>{tmp_path}/calls\ncat {tmp_path}/answer")
     (tmp_path / "answer").write_text("a ii  1.0\nb ii  2.0\n")
@@ -700,24 +704,24 @@ def test_packages_are_asked_for_once(shell: list[str], tmp_path: Path) -> None:
     assert look("a b") == (answer, 2), "a look writes nothing, so nothing is remembered"
     assert look("a b", job=True) == (answer, 3)
     assert look("a b") == (answer, 3)
-    assert look("a")[1] == 4, "other names are another question"
+    assert look("a")[1] == 4, "other names need a new query"
     assert look("a b") == (answer, 4)
     new = tmp_path / "status-new"
     new.write_text("whole")
     new.rename(status)
     (tmp_path / "answer").write_text("a ii  1.1\n")
-    assert look("a b") == ("a ii  1.1", 5), "of the same size and age, and yet another file"
+    assert look("a b") == ("a ii  1.1", 5), "a different file of the same size and age"
     assert look("a b", job=True)[1] == 6
     assert look("a b")[1] == 6
     os.utime(updates, (1, 1))
     assert look("a b")[1] == 7, "a change that is not in the database yet"
     (tmp_path / "memory").write_text((tmp_path / "memory").read_text().replace("end\n", ""))
     os.utime(updates, None)
-    assert look("a b")[1] == 8, "half of a memory is none"
+    assert look("a b")[1] == 8, "an incomplete record is not used"
 
 
 @each_shell
-def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
+def test_the_stamp_shows_which_files_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     """The whole life of a stamp, with this process as the service. systemctl gives recorded answers (257)."""
     watched = tmp_path / "conf"
     watched.write_text("1")
@@ -741,14 +745,14 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
     # The file is newer than the process, and there is no stamp: unknown, so the daemon is asked.
     assert look() == ("unknown", "answer a  b")
     os.utime(watched, (1, 1))
-    assert look() == ("unknown", "answer a  b"), "an old time by hand does not deceive: the inode's change time counts"
+    assert look() == ("unknown", "answer a  b"), "the change time of the inode counts, and not an old time set by hand"
     # A mark before a write: what is written after it is not loaded.
     _, done = run(shell, files, f"{here}svc_mark x {watched} current", path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     assert look() == ("current", "")
     calls = (tmp_path / "calls").read_text()
     assert look() == ("current", "")
-    assert (tmp_path / "calls").read_text() == calls, "with a stamp that holds nobody needs systemctl"
+    assert (tmp_path / "calls").read_text() == calls, "with a valid stamp systemctl is not run"
     watched.write_text("22")
     assert look() == ("stale", "")
     # svc_settle acts, and stamps the state from before it acted.
@@ -766,7 +770,7 @@ def test_what_a_service_has_loaded(shell: list[str], tmp_path: Path) -> None:
 
 
 @each_shell
-def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path: Path) -> None:
+def test_the_stamp_of_a_service_without_a_process(shell: list[str], tmp_path: Path) -> None:
     """The network service of EL7 is started once, and no process stays. The stamp identifies it by the time of its
     start."""
     watched = tmp_path / "conf"
@@ -791,19 +795,19 @@ def test_what_a_service_without_a_process_has_loaded(shell: list[str], tmp_path:
         assert frames, done.stderr
         return frames[-1][3]
 
-    assert look() == "unknown", "the file is younger than the start"
+    assert look() == "unknown", "the file is newer than the start"
     _, done = run(shell, files, f"{here}svc_settle network restart {watched}", path=tmp_path / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "since").read_text() == f"{now + 500}\n", "it was restarted"
+    assert (tmp_path / "since").read_text() == f"{now + 500}\n", "the service was restarted"
     assert look() == "current"
     watched.write_text("22")
     assert look() == "stale"
     (tmp_path / "stamps/network").unlink()
-    assert look() == "current", "without a stamp the times tell: it was started after the change"
+    assert look() == "current", "without a stamp the times decide: the service was started after the change"
 
 
 @each_shell
-def test_services_as_openrc_keeps_them(shell: list[str], tmp_path: Path) -> None:
+def test_services_as_openrc_records_them(shell: list[str], tmp_path: Path) -> None:
     """OpenRC's state is files: librc.c, rc_service_state and rc_service_daemon_set; in the form of OpenRC 0.56."""
     text = (SH / "look/svc_openrc.sh").read_text()
     moved = text.replace("/run/openrc", f"{tmp_path}/run").replace("/etc/", f"{tmp_path}/")
@@ -889,7 +893,7 @@ def test_packages_as_apk_lists_them(shell: list[str], tmp_path: Path) -> None:
 
 
 @each_shell
-def test_the_forward_policy_as_iptables_tells_it(shell: list[str], tmp_path: Path) -> None:
+def test_the_forward_policy_as_iptables_prints_it(shell: list[str], tmp_path: Path) -> None:
     stub(tmp_path / "bin", "iptables", "printf -- '-P FORWARD DROP\\n-A FORWARD -j DOCKER-USER\\n'")
     stub(tmp_path / "bin", "ip6tables", "echo 'Table does not exist' >&2; exit 3")
     frames, done = run(shell, ["look/forward.sh"], "look_forward", path=tmp_path / "bin")
@@ -897,7 +901,7 @@ def test_the_forward_policy_as_iptables_tells_it(shell: list[str], tmp_path: Pat
 
 
 @each_shell
-def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
+def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) -> None:
     for name in (
         "docker/image/overlay2/imagedb/content/sha256/a",
         "docker/image/overlay2/imagedb/content/sha256/b",
@@ -925,7 +929,7 @@ def test_what_stores_hold(shell: list[str], tmp_path: Path) -> None:
         ["snapshots of overlayfs"],
         [],
     ], done.stderr
-    assert [bool(frame[2]) for frame in frames] == [False, False, True], "only what is new is measured"
+    assert [bool(frame[2]) for frame in frames] == [False, False, True], "only new files are measured"
     free = os.statvfs(tmp_path)
     assert abs(int(frames[2][2]) - free.f_bavail * free.f_frsize // 1024) < 1024 * 1024
 
@@ -954,11 +958,11 @@ emit note last 3>/dev/null
     found = list(whole.feed(b"provision 1\n" + (tmp_path / "events").read_bytes()))
     assert not whole.unfinished, done.stderr
     assert [frame[1][:1] for frame in found][-1] == "l"
-    assert 2 <= len(found) < 8, "some had no room"
+    assert 2 <= len(found) < 8, "some frames did not fit"
 
 
 @each_shell
-def test_a_result_without_room_is_no_empty_result(shell: list[str], tmp_path: Path) -> None:
+def test_a_full_disk_does_not_leave_an_empty_result(shell: list[str], tmp_path: Path) -> None:
     lines = f"""
 run={quote(str(tmp_path))}
 trap '' XFSZ
@@ -992,7 +996,7 @@ undo_service enabled+active {unit}
 
 @each_shell
 @pytest.mark.parametrize(("running", "down"), [("false", False), ("echo 0123", True)])
-def test_a_project_that_docker_does_not_run_needs_no_end(
+def test_a_project_without_containers_is_not_ended_by_a_rollback(
     shell: list[str], tmp_path: Path, running: str, down: bool
 ) -> None:
     """In an earlier version the rollback failed with ``compose absent``: docker came with the first apply, and was
@@ -1007,7 +1011,7 @@ def test_a_project_that_docker_does_not_run_needs_no_end(
 
 
 @each_shell
-def test_docker_is_asked_with_the_data_root_that_a_link_names(shell: list[str], tmp_path: Path) -> None:
+def test_docker_gets_the_target_of_a_data_root_that_is_a_link(shell: list[str], tmp_path: Path) -> None:
     stub(tmp_path / "bin", "docker", """echo '{"a": 1}'""")
     (tmp_path / "a place").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a place")

@@ -46,7 +46,7 @@ def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @each_shell
-def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
+def test_secret_variables_of_containers_are_reported_as_a_hash(shell: list[str], placed: Path) -> None:
     """Values of variables that are declared as secrets, or that the container's own label marks as secrets, are sent as
     one hash. A variable of several lines is one line, as docker's JSON has it."""
     variables = [r'"PATH=/bin"', r'"PASSWORD=it\"s $HOME\\"', r'"OLD=gone"', r'"TEXT=two\nlines"']
@@ -68,7 +68,7 @@ def test_containers_and_their_secrets(shell: list[str], placed: Path) -> None:
 
 
 @each_shell
-def test_a_long_variable_is_taken_apart_once(shell: list[str], placed: Path) -> None:
+def test_a_long_variable_is_parsed_once(shell: list[str], placed: Path) -> None:
     """1 MB: code that tries each length of the variable would not finish (60 KB took 4.6 s)."""
     long = f'"LONG={"x" * 1_000_000}"'
     labels = {"a": "y" * 1_000_000, "provision.secrets": ",OLD,", "provision.spec": "z" * 1_000_000}
@@ -82,7 +82,7 @@ def test_a_long_variable_is_taken_apart_once(shell: list[str], placed: Path) -> 
 
 
 @each_shell
-def test_what_earlier_runs_made_is_asked_for_too(shell: list[str], placed: Path) -> None:
+def test_objects_of_earlier_runs_are_reported_too(shell: list[str], placed: Path) -> None:
     path = docker(placed / "bin", f"printf '%s\\n' \"$*\" >>{placed}/asked")
     lines = "manifests_container=' old' manifests_network=' back' manifests_compose=' shop'; at look_docker"
     frames, done = run(shell, ["look/docker.sh"], lines, path=path)
@@ -95,7 +95,7 @@ def test_what_earlier_runs_made_is_asked_for_too(shell: list[str], placed: Path)
 
 
 @each_shell
-def test_a_docker_that_does_not_run_is_not_asked(shell: list[str], tmp_path: Path) -> None:
+def test_no_docker_command_runs_while_docker_is_stopped(shell: list[str], tmp_path: Path) -> None:
     path = docker(tmp_path / "bin", "echo asked >&2; exit 1")
     frames, done = run(shell, ["look/docker.sh"], "at look_docker container web - image app:1 -", path=path)
     assert (frames, done.stderr) == ([], b"")
@@ -103,7 +103,7 @@ def test_a_docker_that_does_not_run_is_not_asked(shell: list[str], tmp_path: Pat
 
 @each_shell
 @pytest.mark.parametrize("password", ["plain", 'quote" and \\ back', "with:colon", "ümlaut"])
-def test_the_login_that_a_registry_is_asked_with(shell: list[str], placed: Path, password: str) -> None:
+def test_a_registry_is_queried_with_the_stored_login(shell: list[str], placed: Path, password: str) -> None:
     (placed / "root").mkdir()
     auths = {
         "other:5000": {"auth": base64.b64encode(b"x:y").decode()},
@@ -123,7 +123,7 @@ def test_the_login_that_a_registry_is_asked_with(shell: list[str], placed: Path,
 
 
 @each_shell
-def test_a_registry_without_a_login(shell: list[str], placed: Path) -> None:
+def test_a_registry_is_queried_without_a_login(shell: list[str], placed: Path) -> None:
     stub(placed / "bin", "timeout", 'shift; exec "$@"')
     path = docker(placed / "bin", f"cat >{placed}/request")
     _, done = run(shell, ["look/registry.sh"], "at look_moved app:1", path=path)
@@ -132,7 +132,7 @@ def test_a_registry_without_a_login(shell: list[str], placed: Path) -> None:
 
 
 @each_shell
-def test_ports_that_somebody_listens_on(shell: list[str]) -> None:
+def test_ports_with_a_listener_are_reported(shell: list[str]) -> None:
     """The kernel's own list of this machine. A port without a listener is free."""
     import socket
 
@@ -154,14 +154,16 @@ IMAGES |= {"sha256:named": (900, "other:1 named:1 "), "sha256:none": (900, ""), 
 
 @each_shell
 @pytest.mark.parametrize(("room", "removed"), [("", ["old:1", "sha256:none", "two:1 two:2"]), ("plenty", [])])
-def test_pruning(shell: list[str], tmp_path: Path, room: str, removed: list[str]) -> None:
+def test_prune_removes_old_unused_images_until_there_is_room(
+    shell: list[str], tmp_path: Path, room: str, removed: list[str]
+) -> None:
     arms = "".join(
         f"*' {image}') echo \"$(($(date +%s) - {age})) {names}\" ;;\n" for image, (age, names) in IMAGES.items()
     )
     root = tmp_path / "data"
-    came = root / "image/overlay2/imagedb/content/sha256" / PULLED.removeprefix("sha256:")
-    came.parent.mkdir(parents=True)
-    came.touch()
+    arrived = root / "image/overlay2/imagedb/content/sha256" / PULLED.removeprefix("sha256:")
+    arrived.parent.mkdir(parents=True)
+    arrived.touch()
     body = f"""
 case "$*" in
     'info '*) echo '{root}|overlay2|[["Backing Filesystem","extfs"]]' ;;
@@ -219,7 +221,7 @@ def given(folder: Path) -> dict[str, str]:
 
 
 @each_shell
-def test_secrets_of_a_container_arrive_as_they_are_and_in_no_argument(shell: list[str], tmp_path: Path) -> None:
+def test_secrets_of_a_container_arrive_unchanged_and_in_no_argument(shell: list[str], tmp_path: Path) -> None:
     path = docker(tmp_path / "bin", CLIENT.format(folder=tmp_path))
     pairs = " ".join(f"{name} {quote(value)}" for name, value in VARIABLES.items())
     lines = (
@@ -231,19 +233,19 @@ def test_secrets_of_a_container_arrive_as_they_are_and_in_no_argument(shell: lis
     _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
     assert b"rename" not in done.stdout
     assert given(tmp_path) == VARIABLES, done.stderr
-    assert list(given(tmp_path)) == list(VARIABLES), "in their order: the hash of them depends on it"
+    assert list(given(tmp_path)) == list(VARIABLES), "in their order, because their hash depends on it"
     argv = (tmp_path / "argv").read_text().split("\0")[:-1]
     file = argv[argv.index("--env-file") + 1]
     assert argv == [
         *("create", "--name", "web.provision-new", "--label", "provision.run=r1", "--env-file", file),
         *("--env", "PLAIN=1", "app:1", "serve"),
     ]
-    assert not Path(file).exists(), "gone at once"
+    assert not Path(file).exists(), "removed at once"
 
 
 @each_shell
 @pytest.mark.parametrize("declared", ["", "/srv/containerd"])
-def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path: Path, declared: str) -> None:
+def test_free_space_is_measured_where_the_images_are(shell: list[str], tmp_path: Path, declared: str) -> None:
     """In containerd's store that is containerd's root, and not docker's."""
     toml = tmp_path / "config.toml"
     if declared:
@@ -269,7 +271,7 @@ def test_the_room_that_counts_is_where_the_images_are(shell: list[str], tmp_path
         ("web.provision-old other", 1, "", ""),
     ],
 )
-def test_a_volume_waits_for_the_container_that_was_put_aside(
+def test_a_volume_is_removed_after_the_container_that_was_set_aside(
     shell: list[str], tmp_path: Path, users: str, status: int, removed: str, later: str
 ) -> None:
     body = f"""case $1 in ps) printf '%s\\n' {users} ;; *) echo "$*" >>{tmp_path}/calls ;; esac"""
@@ -294,7 +296,7 @@ RUNS = "\n".join(
 
 
 @each_shell
-def test_a_container_whose_image_is_shown_by_its_id_is_asked_for_its_name(shell: list[str], placed: Path) -> None:
+def test_the_image_name_of_a_container_is_read_where_docker_shows_an_id(shell: list[str], placed: Path) -> None:
     """docker ps shows an id both if the name now refers to another image and if the image never had a name."""
     (placed / "runs").write_text(RUNS)
     for name in ("compose.yaml", ".env"):

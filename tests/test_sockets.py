@@ -14,7 +14,7 @@ from provision.transport import sockets
 from provision.transport.tunnel import Tunnel
 
 
-def test_a_peer_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_to_a_peer_that_stops_reading_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen process whose kernel still answers: its window is closed, and keep-alives alone would wait for ever."""
     monkeypatch.setattr(sockets, "_GIVEN_UP", 4)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -24,10 +24,10 @@ def test_a_peer_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.Monk
         sock.settimeout(60)
         with sock, peer, pytest.raises(TimeoutError, match="timed out") as error:
             sock.sendall(bytes(64 << 20))
-        assert error.value.errno is not None, "the kernel's end of the connection, not our own patience"
+        assert error.value.errno is not None, "the kernel ended the connection, and not the test's timeout"
 
 
-def test_no_callback_holds_up_the_watchdog() -> None:
+def test_a_blocked_callback_does_not_delay_the_watchdog() -> None:
     held, called = threading.Event(), threading.Event()
     watchdog = sockets.Watchdog()
 
@@ -45,8 +45,8 @@ class _Carrier(paramiko.Transport):
     """A connection that records the kinds of message that it would send, and makes a message with data wait."""
 
     def __init__(self) -> None:
-        ours, self.peer = socket.socketpair()
-        super().__init__(ours)
+        near, self.peer = socket.socketpair()
+        super().__init__(near)
         self.sent: list[str] = []
         self.sending, self.go_on = threading.Event(), threading.Event()
 
@@ -70,8 +70,8 @@ class _Carrier(paramiko.Transport):
         inner._channel_handler_table[97](tunnel._channel, paramiko.Message())
 
 
-@pytest.mark.parametrize("first", ["us", "peer"])
-def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
+@pytest.mark.parametrize("first", ["provision", "peer"])
+def test_no_data_of_a_tunnel_is_sent_after_its_close(first: str) -> None:
     """When data for a closed channel arrives, sshd ends the whole connection, and every tunnel in it."""
     carrier = _Carrier()
     tunnel = Tunnel(carrier, "192.0.2.1", 22, 5)
@@ -80,7 +80,7 @@ def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
     assert carrier.sending.wait(30)
     if first == "peer":
         carrier.close_of_the_peer(tunnel)
-        assert tunnel.recv(10) == b"", "its reader learns that nothing more will come"
+        assert tunnel.recv(10) == b"", "the reader receives the end of the data"
     closer = threading.Thread(target=tunnel.close)
     closer.start()
     closer.join(0.2)  # a close that does not wait would be sent now
@@ -90,7 +90,7 @@ def test_nothing_of_a_tunnel_follows_its_close(first: str) -> None:
     assert carrier.sent == ["data", "eof", "close"]
     with pytest.raises(OSError, match="closed"):
         tunnel.sendall(b"more")
-    if first == "us":
+    if first == "provision":
         carrier.close_of_the_peer(tunnel)
     assert carrier.sent == ["data", "eof", "close"], "answered once"
     carrier.peer.close()

@@ -16,12 +16,12 @@ BAD = [
     ("engine: {plugins: [buildz]}", "must be 'buildx' or 'compose', not 'buildz'"),
     ("engine: {package_mirror: ftp://x}", "is not an http:// or https:// URL"),
     ("engine: {fingerprint: 9DC8}", "must be the whole fingerprint"),
-    ("engine: {daemon: {a: 2020-01-01}}", "daemon.a is a date, which JSON has not"),
+    ("engine: {daemon: {a: 2020-01-01}}", "daemon.a is a date, which JSON does not support"),
     ("engine: {daemon: [a]}", "spec.engine.daemon: must be a mapping, not a list"),
     ("hostname: 5", "spec.hostname: must be text, not 5"),
     ("hostname: -x", "is not a host name"),
     ("hostname: a b", "is not a host name"),
-    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in its shortest form"),
+    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in normal form"),
     ("hostname: 2026-01-01", 'spec.hostname: must be text, not 2026-01-01 [host web1] (quote it: "2026-01-01")'),
     ("hostname: true", 'spec.hostname: must be text, not true [host web1] (quote it: "true")'),
     ("files: {/etc/x: {content: a, mode: 2026-01-01}}", "2026-01-01 is not an octal mode"),
@@ -37,12 +37,12 @@ BAD = [
     ("packages: ['a;b']", "is not the name of a package"),
     ("packages: {a: {verzion: '1'}}", 'unknown key [host web1] (did you mean "version"?)'),
     ("files: {etc/x: {content: a}}", "'etc/x' is not an absolute path"),
-    ("files: {/etc/../x: {content: a}}", "is not in its shortest form"),
+    ("files: {/etc/../x: {content: a}}", "is not in normal form"),
     ("files: {/etc/x: {content: a, mode: '0999'}}", "'0999' is not an octal mode such as 0644"),
     ("files: {/etc/x: {content: a, mode: rw}}", "'rw' is not an octal mode"),
     ("files: {/etc/x: {}}", "needs one of content, template and src"),
     ("files: {/etc/x: {content: a, src: b}}", "needs one of content, template and src, not content and src"),
-    ("files: {/etc/x: {content: a, absent: true}}", "absent goes with no content"),
+    ("files: {/etc/x: {content: a, absent: true}}", "absent allows no content"),
     ("files: {/etc/x: {content: a, owner: 'a;b'}}", "is not a user or group name"),
     ("files: {/etc/x: {src: nope}}", "no such file: nope"),
     ("files: {/etc/x: {template: nope.j2}}", "no such template: nope.j2"),
@@ -94,7 +94,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("spec", "message"), BAD)
-def test_bad_specs(project: Project, spec: str, message: str) -> None:
+def test_an_invalid_spec_is_an_error_with_its_place(project: Project, spec: str, message: str) -> None:
     project.spec(spec)
     with pytest.raises(ProvisionError) as caught:
         project.load()
@@ -111,7 +111,7 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("a: 1", "a playbook is a list of plays"),
         ("- hosts: docker\n  spec: {}", "a play needs name"),
         ("- name: x\n  host: docker\n  spec: {}", 'site.yml:2: [0].host: unknown key (did you mean "hosts"?)'),
-        ("- name: x\n  hosts: nobody\n  spec: {}", "site.yml:2: hosts: no host or group matches 'nobody'"),
+        ("- name: x\n  hosts: none-such\n  spec: {}", "site.yml:2: hosts: no host or group matches 'none-such'"),
         ("- name: x\n  hosts: docker\n  spec: []", "site.yml:3: [0].spec: must be a mapping"),
         ("- {name: A b, hosts: docker, spec: {}}\n- {name: a-B, hosts: docker, spec: {}}", "two plays of one name"),
         ("- name: '***'\n  hosts: docker\n  spec: {}", "needs a letter a-z or a digit"),
@@ -119,7 +119,7 @@ def test_bad_specs(project: Project, spec: str, message: str) -> None:
         ("- name: x\n  hosts: docker:!docker\n  spec: {}", "the playbook names no host"),
     ],
 )
-def test_bad_playbooks(project: Project, playbook: str, message: str) -> None:
+def test_an_invalid_playbook_is_an_error_with_its_place(project: Project, playbook: str, message: str) -> None:
     project.write("playbooks/site.yml", playbook)
     with pytest.raises(ProvisionError) as caught:
         project.load()
@@ -138,14 +138,14 @@ def test_template_file_errors_have_the_templates_line(project: Project) -> None:
     assert f"{path}:3:" in str(caught.value)
 
 
-def test_block_scalars_tell_the_line_of_the_fault(project: Project) -> None:
+def test_an_error_in_a_block_scalar_has_the_line_of_the_fault(project: Project) -> None:
     project.spec("files:\n  /etc/x:\n    content: |\n      one\n      {{ nope }}\n")
     with pytest.raises(ProvisionError) as caught:
         project.load()
     assert "site.yml:8:" in str(caught.value), str(caught.value)
 
 
-def test_plays_that_contradict_each_other_name_both_places(project: Project) -> None:
+def test_the_error_of_contradicting_plays_names_both_places(project: Project) -> None:
     project.write(
         "playbooks/site.yml",
         "- name: A\n  hosts: docker\n  spec:\n    engine: {daemon: {bip: 10.0.0.1/24}}\n"
@@ -175,7 +175,7 @@ def test_lists_and_values_of_two_plays_contradict_each_other(project: Project, f
         project.load()
 
 
-def test_plays_unite_and_variables_refine(project: Project) -> None:
+def test_plays_are_merged_and_variables_override(project: Project) -> None:
     project.write(
         "playbooks/site.yml",
         "- name: A\n  hosts: docker\n  spec:\n    packages: [curl]\n    engine: {daemon: {labels: [a], debug: true}}\n"
@@ -253,19 +253,19 @@ def test_the_content_of_a_file_keeps_its_last_newline(project: Project) -> None:
     assert project.config().spec.files["/etc/cron.d/x"].content == "* * * * * root true\n"
 
 
-def test_unsafe_text_is_no_template(project: Project) -> None:
+def test_unsafe_text_is_not_a_template(project: Project) -> None:
     project.spec("files: {/etc/x: {content: !unsafe '{{ not a template }}'}}")
     assert project.config().spec.files["/etc/x"].content == "{{ not a template }}"
 
 
-def test_a_variable_that_needs_itself(project: Project) -> None:
+def test_a_variable_that_refers_to_itself_is_an_error(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'a: "{{ b }}"\nb: "{{ a }}"\n')
     project.spec("hostname: '{{ a }}'")
     with pytest.raises(ProvisionError, match="a variable that refers to itself: a -> b -> a"):
         project.load()
 
 
-def test_own_templates_override_shipped_ones(project: Project) -> None:
+def test_custom_templates_override_shipped_ones(project: Project) -> None:
     project.spec("engine: {}")
     project.write("playbooks/templates/apt/docker.sources.j2", "mine {{ uri }} {{ inventory_hostname }}\n")
     loaded = project.load()
@@ -277,7 +277,7 @@ def test_own_templates_override_shipped_ones(project: Project) -> None:
     assert text == "mine https://download.docker.com/linux/ubuntu web1\n"
 
 
-def test_a_union_s_error_has_the_place_and_no_name_of_python(project: Project) -> None:
+def test_the_error_of_a_union_has_its_place_and_no_python_name(project: Project) -> None:
     project.spec("risky: [/a, /b/]")
     with pytest.raises(ProvisionError) as caught:
         project.load()

@@ -98,7 +98,7 @@ def made_up(choose: random.Random, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_host_gets_the_answer_that_ssh_gives_it_by_itself(tmp_path: Path, seed: int) -> None:
+def test_each_host_gets_the_settings_of_ssh_g_for_that_host_alone(tmp_path: Path, seed: int) -> None:
     choose = random.Random(seed)  # noqa: S311 - no secret
     (tmp_path / "part.conf").write_text("Host web* !web2\n  Port 4711\nMatch host *.example.com\n  User included\n")
     words = config(tmp_path, made_up(choose, tmp_path))
@@ -109,7 +109,7 @@ def test_every_host_gets_the_answer_that_ssh_gives_it_by_itself(tmp_path: Path, 
             assert found == by_itself(words, host), f"{host} in\n{text}"
 
 
-def test_a_name_that_is_another_hosts_address_is_not_taken_for_its_own(tmp_path: Path) -> None:
+def test_a_host_name_equal_to_another_hosts_address_is_kept_apart(tmp_path: Path) -> None:
     words = config(tmp_path, "Host web*\n  HostName Web1\n")
     for hosts in (("web1", "web2"), ("web2", "web1")):  # in whichever order ssh is asked
         assert [found["hostname"] for found in resolved(words, *hosts)] == [("web1",), ("web1",)]
@@ -128,9 +128,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_ssh_is_asked_once_for_hosts_that_no_pattern_tells_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ssh_runs_once_for_hosts_that_match_the_same_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = counted(monkeypatch)
     words = config(tmp_path, "Host web*\n  User root\nHost *5\n  Port 2222\n")
     found = resolved(words, *(f"web{number}" for number in range(1000)))
@@ -139,7 +137,7 @@ def test_ssh_is_asked_once_for_hosts_that_no_pattern_tells_apart(
     assert [one["port"] for one in found[14:16]] == [("22",), ("2222",)]
 
 
-def test_answers_are_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_cached_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = counted(monkeypatch)
     (tmp_path / "part.conf").write_text("Host web1\n  HostName 192.0.2.1\n")
     words = config(tmp_path, f"Include {tmp_path}/*.conf\nHost web2\n  HostName 192.0.2.2\n")
@@ -158,7 +156,7 @@ def test_answers_are_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pyte
     ["Match exec true", "CanonicalizeHostname yes", "Host ${USER} web1"],
     ids=["Match exec", "CanonicalizeHostname", "a variable"],
 )
-def test_answers_that_depend_on_more_than_files_are_not_kept(
+def test_answers_that_depend_on_more_than_files_are_not_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     monkeypatch.setenv("USER", "root")
@@ -169,7 +167,7 @@ def test_answers_that_depend_on_more_than_files_are_not_kept(
     assert asked == ["web1", "web1"]
 
 
-def test_a_cache_that_others_may_write_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_other_accounts_can_write_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = counted(monkeypatch)
     words = config(tmp_path, "Host web1\n  HostName 192.0.2.1\nHost web2\n")
     resolved(words, "web1")
@@ -180,14 +178,14 @@ def test_a_cache_that_others_may_write_is_not_read(tmp_path: Path, monkeypatch: 
     assert asked == ["web1", "web1"]
 
 
-def test_ssh_says_what_is_wrong(tmp_path: Path) -> None:
+def test_the_error_has_the_message_of_ssh(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Bad configuration option: nosuchthing"):
         resolved(config(tmp_path, "NoSuchThing yes\n"), "web1")
     with pytest.raises(SpecError, match="is not a host name that ssh accepts"):
         resolved((), "-oProxyCommand=touch /tmp/evil")
 
 
-def test_without_ssh_there_are_defaults_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ssh_defaults_are_used_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     resolver = Resolver()
     (found,) = resolver.resolve([Question("web1", 2222, "ops")])
@@ -204,7 +202,7 @@ def test_without_ssh_there_are_defaults_and_a_note(monkeypatch: pytest.MonkeyPat
         resolver.resolve([Question("web1", behind=("-J", "jump"))])
 
 
-def test_every_option_of_this_ssh_is_in_the_table() -> None:
+def test_each_option_of_the_installed_ssh_is_in_the_table() -> None:
     known = options.HONOURED | options.RESOLVED | options.HARMLESS.keys() | options.REFUSED.keys()
     answer = by_itself(("-F", "none"), "web1")
     assert set(answer) - known - {"permitlocalcommand", "localcommand"} == set()
@@ -227,7 +225,7 @@ def judged(login: Login) -> object:
 
 
 @pytest.mark.parametrize("option", sorted(options.REFUSED.keys() - {"refuseconnection", "proxyusefdpass"}))
-def test_a_refused_option_is_named(tmp_path: Path, option: str) -> None:
+def test_the_error_names_the_refused_option(tmp_path: Path, option: str) -> None:
     value = {"bindinterface": "lo", "knownhostscommand": "/bin/true", "remotecommand": "id", "sessiontype": "none"}
     login = made(tmp_path, f"{option} {value.get(option, 'yes')}\n")
     with pytest.raises(SpecError, match=re.compile(f"web1: {option} ", re.IGNORECASE)):
@@ -240,11 +238,11 @@ def test_a_refused_option_is_named(tmp_path: Path, option: str) -> None:
         judged(login)
 
 
-def test_the_defaults_of_the_system_refuse_nothing() -> None:
+def test_the_systems_default_configuration_is_accepted() -> None:
     judged(Login("web1"))
 
 
-def test_lists_of_algorithms() -> None:
+def test_lists_of_algorithms_are_expanded_as_ssh_does() -> None:
     assert next(iter(offered()["kex"])).startswith(("mlkem768x25519", "curve25519"))
     if "mlkem768x25519-sha256" in offered()["kex"]:
         assert offered()["kex"][0] == "mlkem768x25519-sha256"
@@ -259,14 +257,14 @@ def test_lists_of_algorithms() -> None:
         ("KexAlgorithms curve25519-sha256", ("curve25519-sha256@libssh.org",)),
     ],
 )
-def test_a_list_that_a_person_has_written_is_kept_to(tmp_path: Path, line: str, kept: tuple[str, ...]) -> None:
+def test_a_list_of_algorithms_of_the_operator_is_followed(tmp_path: Path, line: str, kept: tuple[str, ...]) -> None:
     login = made(tmp_path, line + "\n")
     (found,) = Resolver().resolve([question(login)])
     one = Algorithms(found)
     assert kept in (one.ciphers, one.macs, one.kex)
 
 
-def test_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_and_variables_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", "here")
     assert expand("%h:%p %% ${PLACE}", {"h": "web", "p": "22", "%": "%"}) == "web:22 % here"
     with pytest.raises(SpecError, match="does not know the token %z"):

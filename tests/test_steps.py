@@ -64,7 +64,7 @@ STOPPED = Drift({}, {"made by": "provision", "state": "stopped", "stop_timeout":
         (Listening(80, "x"), NONE, {"port_wait": USUAL + 30}),
     ],
 )
-def test_how_long_a_step_may_take_follows_from_what_it_does(
+def test_the_time_limit_of_a_step_follows_from_its_work(
     resource: Resource, drift: Drift, limits: dict[str, int]
 ) -> None:
     if isinstance(resource, Packages):
@@ -72,7 +72,7 @@ def test_how_long_a_step_may_take_follows_from_what_it_does(
     assert {call.function: call.limit for call in resource.fix(drift)} == limits
 
 
-def test_a_container_that_is_to_go_is_known_by_how_it_stops() -> None:
+def test_the_drift_of_a_removed_container_has_its_stop_timeout() -> None:
     whole = {"Name": "/web", "Config": {"Image": "app:1", "StopTimeout": 3600}}
     report = Seen.of([("docker", "container", ""), ("container", "web", json.dumps(whole), "", ""), ("end",)])
     assert NoContainer("web").seen(report)["stop_timeout"] == "3600"
@@ -85,7 +85,7 @@ uptime_now() {{ uptime=$now boot=1:1; }}
 
 
 @each_shell
-def test_a_slow_stop_is_not_taken_for_a_hang(shell: list[str], tmp_path: Path) -> None:
+def test_a_slow_stop_does_not_count_as_hung(shell: list[str], tmp_path: Path) -> None:
     """The guard gives a job the time that docker gives a container to stop."""
     on = platform("debian", "13", "trixie")
     assert on is not None
@@ -114,7 +114,7 @@ SPANS = {"infinity": 2 * LONG + 90, "1min 30s": 270, "1h 2min 3.500s": 7536, "50
 
 @each_shell
 @pytest.mark.parametrize("span", SPANS)
-def test_how_long_a_unit_may_take_is_systemds_word(shell: list[str], span: str, tmp_path: Path) -> None:
+def test_the_time_limit_of_a_unit_comes_from_systemd(shell: list[str], span: str, tmp_path: Path) -> None:
     show = f"LoadState=loaded\\nNeedDaemonReload=no\\nMainPID=0\\nActiveState=active\\nTimeoutStopUSec={span}\\nX=y\\n"
     stub(tmp_path / "bin", "systemctl", f'case "$*" in show*) printf "{show}" ;; esac')
     files = ["look/services.sh", "look/svc_systemd.sh", "fix/services.sh", "fix/svc_systemd.sh"]
@@ -127,7 +127,7 @@ def test_how_long_a_unit_may_take_is_systemds_word(shell: list[str], span: str, 
 
 
 @each_shell
-def test_what_a_project_has_to_stop_docker_knows(shell: list[str], tmp_path: Path) -> None:
+def test_the_time_limit_of_a_project_comes_from_its_containers(shell: list[str], tmp_path: Path) -> None:
     answers = 'ps) printf "a\\nb\\nc\\n" ;;\ninspect) printf "600\\n-1\\n10\\n" ;;'
     stub(tmp_path / "bin", "docker", f"case $1 in\n{answers}\nesac")
     lines = (
@@ -149,7 +149,7 @@ def test_what_a_project_has_to_stop_docker_knows(shell: list[str], tmp_path: Pat
         (["userns-remap"], ["userns-remap"]),
     ],
 )
-def test_dockerd_is_not_asked_about_what_the_question_acts_on(daemon: Any, asked: Any) -> None:
+def test_dockerd_validates_no_key_that_validation_acts_on(daemon: Any, asked: Any) -> None:
     assert json.loads(askable(json.dumps(daemon).encode())) == asked
     assert askable(b"{broken") == b"{broken"
 
@@ -163,7 +163,7 @@ def checks(*calls: Call, there: bytes | None, upgraded: bool = False) -> list[Ca
     return [call for change in found for call in change.calls if call.function.startswith("daemon_check")]
 
 
-def test_no_check_asks_about_the_default_remap() -> None:
+def test_dockerd_does_not_validate_the_default_userns_remap() -> None:
     write = put_file(DAEMON_JSON, content=REMAP)
     settle = svc_settle(Loading("docker", "", "restart"), stale=True)
     text = b'{\n  "debug": true\n}\n'
@@ -172,15 +172,15 @@ def test_no_check_asks_about_the_default_remap() -> None:
     assert checks(write, settle, there=None) == [copy]
     assert checks(write, settle, there=b"{}", upgraded=True) == [copy]
     of_host = daemon_check_content(text, private=True)
-    assert checks(settle, there=REMAP, upgraded=True) == [of_host], "an upgrade alone"
+    assert checks(settle, there=REMAP, upgraded=True) == [of_host], "a plan with an upgrade alone"
     on_disk = daemon_check()
     assert checks(settle, there=b"{}", upgraded=True) == [on_disk]
     removed = remove_file(DAEMON_JSON)
-    assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is none to ask about"
+    assert checks(removed, settle, there=REMAP, upgraded=True) == [on_disk], "there is no file to validate"
 
 
 @each_shell
-def test_a_file_that_was_not_read_is_not_asked_about_either(shell: list[str], tmp_path: Path) -> None:
+def test_a_file_that_was_not_read_is_not_validated(shell: list[str], tmp_path: Path) -> None:
     stub(tmp_path / "bin", "dockerd", "echo asked >&2; exit 1")
     for daemon, status in ((' {"debug": true,\n "userns-remap" : "default"}', 0), ('{"userns-remap": "x"}', 1)):
         (tmp_path / "daemon.json").write_text(daemon)

@@ -41,16 +41,18 @@ ETC, USR = "/etc/sysctl.d/", "/usr/lib/sysctl.d/"
         ([ETC + "a.conf"], [ETC + "a.conf:1:no separator here"], None),
     ],
 )
-def test_at_boot(names: list[str], lines: list[str], expected: tuple[str, str] | None) -> None:
+def test_the_value_at_boot_follows_sysctl_d(
+    names: list[str], lines: list[str], expected: tuple[str, str] | None
+) -> None:
     assert at_boot(KEY, names, lines) == expected
 
 
-def test_our_planned_file_counts_as_it_will_be() -> None:
-    ours = ETC + "99-ours.conf"
-    lines = [f"{ours}:1:net.ipv4.ip_forward=0", ETC + "10.conf:1:net.ipv4.ip_forward=0"]
-    assert at_boot(KEY, [ours, ETC + "10.conf"], lines, (ours, "1")) == ("1", ours)
+def test_the_planned_file_of_provision_counts_with_its_new_content() -> None:
+    planned = ETC + "99-provision.conf"
+    lines = [f"{planned}:1:net.ipv4.ip_forward=0", ETC + "10.conf:1:net.ipv4.ip_forward=0"]
+    assert at_boot(KEY, [planned, ETC + "10.conf"], lines, (planned, "1")) == ("1", planned)
     late = ETC + "zz.conf"
-    assert at_boot(KEY, [late], [f"{late}:1:net.ipv4.ip_forward=0"], (ours, "1")) == ("0", f"{late}:1")
+    assert at_boot(KEY, [late], [f"{late}:1:net.ipv4.ip_forward=0"], (planned, "1")) == ("0", f"{late}:1")
 
 
 @pytest.mark.parametrize(
@@ -62,5 +64,5 @@ def test_our_planned_file_counts_as_it_will_be() -> None:
         ("net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding"),
     ],
 )
-def test_separators(key: str, path: str) -> None:
+def test_separators_follow_sysctl(key: str, path: str) -> None:
     assert as_path(key) == path

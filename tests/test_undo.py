@@ -89,7 +89,7 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 
 @each_shell
-def test_only_what_is_another_one_is_restored(shell: list[str], folder: Path) -> None:
+def test_a_rollback_restores_only_what_has_changed(shell: list[str], folder: Path) -> None:
     host = Host(shell, folder)
     same, other, mode, new, never = (folder / name for name in ("same", "other", "mode", "new", "never"))
     for number, path in enumerate((same, other, mode), 1):
@@ -130,7 +130,7 @@ def test_only_what_is_another_one_is_restored(shell: list[str], folder: Path) ->
         ("now", "unit x", ["reset-failed -- x", "--no-pager restart -- x"]),
     ],
 )
-def test_a_service_is_disturbed_only_if_it_may_have_loaded_what_is_taken_back(
+def test_a_rollback_disturbs_a_service_only_if_it_may_have_loaded_the_change(
     shell: list[str], folder: Path, process: str, touched: str, acts: list[str]
 ) -> None:
     host, watched = Host(shell, folder), folder / "watched"
@@ -158,7 +158,7 @@ def test_a_service_is_disturbed_only_if_it_may_have_loaded_what_is_taken_back(
 
 
 @each_shell
-def test_a_service_that_had_not_loaded_an_operators_edit_still_has_not(shell: list[str], folder: Path) -> None:
+def test_a_rollback_does_not_load_an_operators_edit(shell: list[str], folder: Path) -> None:
     host, watched = Host(shell, folder), folder / "watched"
     watched.write_text("new\n")
     (host.run / "kept/1").write_text("edited\n")
@@ -177,7 +177,7 @@ def test_a_service_that_had_not_loaded_an_operators_edit_still_has_not(shell: li
 
 
 @each_shell
-def test_the_programs_of_a_killed_job_are_found_by_its_session(shell: list[str], tmp_path: Path) -> None:
+def test_processes_of_a_killed_job_are_found_by_its_session(shell: list[str], tmp_path: Path) -> None:
     session = os.getsid(0)
     frames, done = run(shell, ["fix/restore.sh"], f'if session_runs {session}; then emit found "$session_who"; fi')
     assert frames, done.stderr
@@ -204,9 +204,9 @@ def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
         "/var/lib/provision/manifests/play",
     ],
 )
-def test_a_file_on_the_list_of_harmless_ones_arms_no_rollback(path: str) -> None:
+def test_a_harmless_file_arms_no_rollback(path: str) -> None:
     assert not risky(put_file(path, content=b"x"))
-    assert risky(put_file(path, content=b"x"), (path,)), "the spec may call it risky"
+    assert risky(put_file(path, content=b"x"), (path,)), "the spec may declare the file as risky"
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_steps_that_arm_a_rollback() -> None:
         ("bridge", "live", {"web": "no"}, ["restart", "stop"]),
     ],
 )
-def test_what_a_rollback_does_is_shown_where_it_is_more(
+def test_the_impact_of_a_rollback_is_shown_where_it_exceeds_the_plans(
     undo: str, live: str, containers: dict[str, str], levels: list[str]
 ) -> None:
     loading = Loading("docker", "", "reload", undo, undo_keys="debug", live=live == "live", ran=True)

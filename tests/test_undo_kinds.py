@@ -215,7 +215,7 @@ def constructors() -> set[Callable[..., Call]]:
     return found
 
 
-def test_there_is_an_example_of_each_constructor() -> None:
+def test_each_constructor_has_an_example() -> None:
     assert {constructor for constructor, _, _ in EXAMPLES} == constructors()
 
 
@@ -228,35 +228,31 @@ def test_a_constructor_has_the_name_of_its_shell_function(
 
 
 @BY_CONSTRUCTOR
-def test_a_title_says_what_is_done_and_shows_no_secret(
-    constructor: Callable[..., Call], call: Call, title: str
-) -> None:
+def test_a_title_is_in_words_and_has_no_secret(constructor: Callable[..., Call], call: Call, title: str) -> None:
     assert call.title == title
     assert call.function not in call.title
     assert "hush" not in call.title
 
 
 @BY_CONSTRUCTOR
-def test_what_a_step_keeps_is_a_kind_that_can_be_undone(
-    constructor: Callable[..., Call], call: Call, title: str
-) -> None:
+def test_a_step_keeps_only_kinds_that_can_be_undone(constructor: Callable[..., Call], call: Call, title: str) -> None:
     assert {one.kind for one in call.keeps} <= KINDS.keys()
 
 
-def test_every_kind_is_kept_by_some_step() -> None:
+def test_each_kind_is_kept_by_a_step() -> None:
     # The content of docker's data-root is kept for the whole run (planning/prepare.py).
     assert {one.kind for _, call, _ in EXAMPLES for one in call.keeps} | {"store"} == {*KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_its_shell_functions(kind: str) -> None:
+def test_each_kind_has_its_shell_functions(kind: str) -> None:
     assert KINDS[kind].functions <= DEFINED
     (frame,) = re.findall(r"^keep\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
-    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such thing"
+    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such kind"
 
 
 @pytest.mark.parametrize("word", LINES)
-def test_every_line_of_a_record_is_restored_or_passed_over(word: str) -> None:
+def test_each_kind_of_record_line_is_restored_or_ignored(word: str) -> None:
     (one,) = re.findall(r"^undo_one\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
     (every,) = re.findall(r"^undo\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
     restored = re.search(rf"^ +(?:\w+ \| )*{word}\b[\w| ]*\)", one, re.MULTILINE) is not None
@@ -264,7 +260,7 @@ def test_every_line_of_a_record_is_restored_or_passed_over(word: str) -> None:
     assert (restored, passed_over) == (bool(LINES[word].undo), not LINES[word].undo)
 
 
-def test_every_line_that_a_host_writes_into_a_record_is_known() -> None:
+def test_each_record_line_that_a_host_writes_is_known() -> None:
     """The lines of ``keep`` and of the functions that it calls: a word, and two more."""
     written = set()
     for text in FIX.values():
@@ -280,7 +276,7 @@ def test_each_word_of_a_record_and_of_a_manifest_belongs_to_one_kind() -> None:
     assert len(ENTRIES) == sum(len(kind.entries) for kind in KINDS.values())
 
 
-def test_what_a_package_transaction_keeps() -> None:
+def test_a_package_transaction_keeps_the_installed_versions() -> None:
     """Each version, and the packages that a rollback installs again. A removed engine is not among them."""
     call = next(call for constructor, call, _ in EXAMPLES if constructor is pkg_transaction)
     assert call.keeps == (
@@ -295,11 +291,11 @@ def test_what_a_package_transaction_keeps() -> None:
     assert call.impact.reason.startswith("containerd.io, docker-ce, docker.io: the daemon is restarted")
 
 
-def test_a_step_that_says_nothing_is_risky() -> None:
+def test_a_step_without_a_declared_risk_arms_a_rollback() -> None:
     assert Call("a_step_of_tomorrow").risk is Risk.CUT_OFF
 
 
-def test_the_steps_that_arm_no_rollback() -> None:
+def test_the_list_of_steps_that_arm_no_rollback() -> None:
     """They start nothing, stop nothing, and change nothing that a login, sudo or a route depends on."""
     assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == {
         # Steps that only read, ask or record something.
@@ -329,7 +325,7 @@ def test_the_steps_that_arm_no_rollback() -> None:
     }
 
 
-def test_the_steps_that_concern_the_engine() -> None:
+def test_the_list_of_steps_that_concern_the_engine() -> None:
     assert {call.function: call.engine for _, call, _ in EXAMPLES if call.engine} == {
         "pkg_transaction": "package",
         "svc_start": "start",
@@ -341,7 +337,7 @@ def test_the_steps_that_concern_the_engine() -> None:
     assert not pkg_transaction(lock_timeout=1, install={"tree": None}, before={"tree": "absent"}).engine
 
 
-def test_which_services_a_plan_disturbs() -> None:
+def test_a_plan_disturbs_the_services_that_it_changes_while_they_run() -> None:
     """A service that only the boot starts is not among them, nor a service that has loaded its files."""
     assert {call.function for _, call, _ in EXAMPLES if call.disturbs} == {
         "svc_enable",

@@ -42,17 +42,17 @@ def members(path: Path) -> list[str]:
         return tar.getnames()
 
 
-def test_an_archive_has_the_ids_that_docker_gives_it(tmp_path: Path) -> None:
+def test_the_ids_of_an_archive_equal_dockers(tmp_path: Path) -> None:
     made = images.archive(tmp_path / "app.tar", "app:1")
     found = archive(tmp_path / "app.tar", "app:1")
     assert found.ids == (made,)
     first = found.blob.packed().path.read_bytes()
     found.blob.packed().path.unlink()
-    assert found.blob.packed().path.read_bytes() == first, "the same bytes, so that a transfer can go on"
+    assert found.blob.packed().path.read_bytes() == first, "the same bytes, so that a transfer can continue"
     assert first[:2] == b"\x1f\x8b"
 
 
-def test_an_archive_of_several_images(tmp_path: Path) -> None:
+def test_an_archive_of_several_images_has_an_id_for_each(tmp_path: Path) -> None:
     """Without an index, only docker's own store has a known id for an image. For the other store its content identifies
     it."""
     ids = images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "reg.example:5000/two": {"two": b"2"}})
@@ -67,15 +67,15 @@ def test_an_archive_of_several_images(tmp_path: Path) -> None:
         archive(tmp_path / "both.tar", "three:1")
 
 
-def test_an_archive_of_an_image_for_several_platforms(tmp_path: Path) -> None:
+def test_an_archive_of_several_platforms_has_the_digests_of_the_index(tmp_path: Path) -> None:
     whole, part = images.platforms(tmp_path / "app.tar", "reg.example:5000/app:1")
     found = archive(tmp_path / "app.tar", "reg.example:5000/app:1")
     assert found.ids[1] == whole
     assert part in found.parts
-    assert found.content == "", "its index says what its id is"
+    assert found.content == "", "the index has the id"
 
 
-def test_an_index_of_several_images(tmp_path: Path) -> None:
+def test_an_index_gives_each_image_its_digest(tmp_path: Path) -> None:
     """Each image has its name in the index (containerd's annotation). The id of another image does not count."""
     images.archives(tmp_path / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
     manifests = [
@@ -93,13 +93,13 @@ def test_an_index_of_several_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [b"", b"no tar", b"\x1f\x8b broken"])
-def test_what_is_no_archive(tmp_path: Path, written: bytes) -> None:
+def test_an_invalid_archive_is_refused(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "app.tar").write_bytes(written)
     with pytest.raises(ValueError, match="not an archive of docker save"):
         archive(tmp_path / "app.tar", "app:1")
 
 
-def test_a_folder_is_what_is_in_it(tmp_path: Path) -> None:
+def test_a_folder_is_identified_by_its_content(tmp_path: Path) -> None:
     one = build(tmp_path / "one", Dockerfile="FROM a\n", file="x")
     two = build(tmp_path / "two", Dockerfile="FROM a\n", file="x")
     os.utime(two / "file", (1, 1))
@@ -112,7 +112,7 @@ def test_a_folder_is_what_is_in_it(tmp_path: Path) -> None:
     assert folder(one, "Dockerfile", ())[0] != folder(two, "Dockerfile", ())[0]
 
 
-def test_dockerignore(tmp_path: Path) -> None:
+def test_dockerignore_is_followed(tmp_path: Path) -> None:
     """docs.docker.com/build/concepts/context: the last rule that matches counts, ** matches any number of folders."""
     rules = "# nothing of these\n*.log\n**/*.tmp\nsecret\n/docs/*\n!docs/keep.md\nDockerfile\n"
     place = build(
@@ -131,7 +131,7 @@ def test_dockerignore(tmp_path: Path) -> None:
     assert members(blob.packed().path) == [".dockerignore", "Dockerfile", "docs/keep.md", "src/main", "sub/b.log"]
 
 
-def test_a_folder_without_a_dockerfile(tmp_path: Path) -> None:
+def test_a_folder_without_a_dockerfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no Dockerfile"):
         folder(build(tmp_path / "app"), "Dockerfile", ())
 
@@ -141,7 +141,7 @@ def sum_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
+def test_the_content_that_the_plan_names_is_sent(tmp_path: Path) -> None:
     place = build(tmp_path / "app", Dockerfile="FROM a\n", file="planned")
     _, blob = folder(place, "Dockerfile", ())
     (place / "file").write_text("another")
@@ -157,7 +157,7 @@ def test_what_is_sent_is_what_the_plan_names(tmp_path: Path) -> None:
     assert packed.size == packed.path.stat().st_size
 
 
-def test_a_host_is_sent_nothing_that_was_not_planned(tmp_path: Path) -> None:
+def test_content_that_was_not_planned_is_not_sent(tmp_path: Path) -> None:
     """The error comes before anything is sent to the host, with the kind for a plan that is no longer valid."""
     place = build(tmp_path / "app", Dockerfile="FROM a\n")
     _, blob = folder(place, "Dockerfile", ())
@@ -168,7 +168,7 @@ def test_a_host_is_sent_nothing_that_was_not_planned(tmp_path: Path) -> None:
     assert caught.value.failure.message.endswith("app has changed since the plan was made; nothing was done")
 
 
-def test_an_archive_that_changed_since_is_not_sent(tmp_path: Path) -> None:
+def test_an_archive_that_changed_after_the_plan_is_not_sent(tmp_path: Path) -> None:
     for name in ("plain.tar", "packed.tar.gz"):
         images.archive(tmp_path / "plain.tar", "app:1")
         path = tmp_path / name
@@ -181,7 +181,7 @@ def test_an_archive_that_changed_since_is_not_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["other", "cut", "none", "tail"])
-def test_a_copy_of_an_earlier_run_that_is_not_what_its_name_says_is_made_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_copy_of_an_earlier_run_is_made_again(tmp_path: Path, damage: str) -> None:
     _, blob = folder(build(tmp_path / "app", Dockerfile="FROM a\n"), "Dockerfile", ())
     path = blob.packed().path
     good = path.read_bytes()
@@ -193,7 +193,7 @@ def test_a_copy_of_an_earlier_run_that_is_not_what_its_name_says_is_made_again(t
     assert packed.sha256 == hashlib.sha256(good).hexdigest()
 
 
-def test_hosts_that_want_the_same_archive_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_that_request_the_same_archive_share_one_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One host's thread makes the copy, and each gets the whole of it."""
     images.archive(tmp_path / "app.tar", "app:1")
     blob = archive(tmp_path / "app.tar", "app:1").blob
@@ -220,7 +220,7 @@ def test_hosts_that_want_the_same_archive_at_once(tmp_path: Path, monkeypatch: p
     assert sum_of(left) == blob.name
 
 
-def test_links_and_other_things_in_a_folder(tmp_path: Path) -> None:
+def test_links_and_special_files_in_a_folder(tmp_path: Path) -> None:
     place = build(tmp_path / "app", Dockerfile="FROM a\n", file="x", other="x")
     (place / "link").symlink_to("../outside")
     (place / "folder-link").symlink_to(".")

@@ -77,8 +77,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("Port", "80:65536", "is not a published port"),
     ("Port", "300.0.0.1:80:80", "is not a published port"),
     ("Port", "::1:80:80", "an IPv6 address in brackets"),
-    ("ProxyUrl", "http://me:plain@proxy.example:3128", "takes its password as a secret"),
-    ("ProxyUrl", "http://m e@proxy.example:3128", "takes its password as a secret"),
+    ("ProxyUrl", "http://me:plain@proxy.example:3128", "needs its password as a secret"),
+    ("ProxyUrl", "http://m e@proxy.example:3128", "needs its password as a secret"),
     ("ProxyUrl", "http://me@proxy.example:3128/?q", "is not an http:// or https:// URL"),
     ("ProxyUrl", "ftp://me@proxy.example", "is not an http:// or https:// URL"),
     ("ProxyUrl", "ftp://proxy.example", "is not an http:// or https:// URL"),
@@ -98,7 +98,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("Pem", "", "must be PEM text"),
     ("Pem", "-----BEGIN X-----\n", "it has no END line"),
     ("Text", "a\0b", "must hold no NUL"),
-    ("AbsolutePath", "/a/../b", "is not in its shortest form"),
+    ("AbsolutePath", "/a/../b", "is not in normal form"),
     ("AbsolutePath", "/a\x7f", "holds control characters"),
     ("SecretText", "plain", "must be a secret"),
     ("UserName", "a b", "'a b' is not a user or group name"),
@@ -111,12 +111,12 @@ def read(name: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("name", "given", "taken"), TAKEN)
-def test_a_value_is_taken(name: str, given: Any, taken: Any) -> None:
+def test_a_valid_value_is_accepted(name: str, given: Any, taken: Any) -> None:
     assert read(name, given) == taken
 
 
 @pytest.mark.parametrize(("name", "given", "why"), REFUSED)
-def test_a_value_is_refused_and_why(name: str, given: Any, why: str) -> None:
+def test_an_invalid_value_is_refused_with_the_reason(name: str, given: Any, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         read(name, given)
 
@@ -130,7 +130,7 @@ def test_a_proxys_password_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("SecretText", token) == token
 
 
-def test_the_versions_that_know_a_key() -> None:
+def test_versions_of_a_key_are_compared_with_the_engines() -> None:
     key = Key("x", "text", "restart", since=(20, 10), until=(23, 0))
     assert [key.known_to(version) for version in ((20, 9), (20, 10), (22, 99), (23, 0))] == [False, True, True, False]
     assert Key("x", "text", "restart").known_to((1, 0))

@@ -104,7 +104,7 @@ def test_a_used_value_without_a_password_is_an_error_before_a_host_is_touched(pr
     assert "--vault-password-file" in str(caught.value)
 
 
-def test_a_password_that_is_vaulted_logs_in_and_is_shown_nowhere(project: Project, tmp_path: Path) -> None:
+def test_a_vaulted_password_logs_in_and_is_not_shown(project: Project, tmp_path: Path) -> None:
     project.write(
         "inventory/hosts.yml",
         "docker:\n  hosts:\n    web1:\n      ansible_become_password: '{{ pw }}'\n      pw: " + inline(HUSH, 8),
@@ -118,7 +118,7 @@ def test_a_password_that_is_vaulted_logs_in_and_is_shown_nowhere(project: Projec
     assert secret.mask(f"sudo said {HUSH}") != f"sudo said {HUSH}"
 
 
-def test_all_values_of_a_whole_file_are_secrets_but_for_where_a_host_is(project: Project, tmp_path: Path) -> None:
+def test_all_values_of_an_encrypted_file_are_secrets_except_addresses(project: Project, tmp_path: Path) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\nother: {hosts: {web2: }}\n")
     text = f"ansible_port: 2222\nansible_user: ops\ntoken: {HUSH}\npin: 0815\nnested: {{list: [{HUSH}]}}\nflag: true\n"
     project.write("inventory/group_vars/docker.yml", encrypted(text))
@@ -137,13 +137,13 @@ def test_all_values_of_a_whole_file_are_secrets_but_for_where_a_host_is(project:
     assert HUSH not in json.dumps(inventory.listing())
 
 
-def test_of_two_values_on_one_line_the_last_counts(project: Project, tmp_path: Path) -> None:
+def test_of_two_values_with_one_key_the_last_counts(project: Project, tmp_path: Path) -> None:
     path = project.write("hosts.ini", encrypted("[docker]\nweb1 token=first-value token=last-value\n"))
     secret.open_vaults_with(Vault(passwords(tmp_path, PASSWORD)).open)
     assert secret.reveal(Inventory(path).variables.of("web1")[0]["token"]) == "last-value"
 
 
-def test_numbers_of_a_vaulted_ini_file_are_secrets_too(project: Project, tmp_path: Path) -> None:
+def test_numbers_in_an_encrypted_ini_file_are_secrets(project: Project, tmp_path: Path) -> None:
     path = project.write("hosts.ini", encrypted("[docker]\nweb1 pin=4711 ansible_port=2222 l=[1]\n"))
     secret.open_vaults_with(Vault(passwords(tmp_path, PASSWORD)).open)
     values = Inventory(path).variables.of("web1")[0]
@@ -152,7 +152,7 @@ def test_numbers_of_a_vaulted_ini_file_are_secrets_too(project: Project, tmp_pat
     assert secret.reveal(values["pin"]) == "4711"
 
 
-def test_a_reference_tells_nothing_of_a_value_in_a_whole_file(project: Project, tmp_path: Path) -> None:
+def test_the_reference_to_a_value_in_an_encrypted_file_reveals_nothing(project: Project, tmp_path: Path) -> None:
     """The reference comes from the place of the value, so a host that reads it can't test short values."""
     found = []
     for value in ("1111", "2222"):
@@ -163,7 +163,7 @@ def test_a_reference_tells_nothing_of_a_value_in_a_whole_file(project: Project, 
     assert found[0] == found[1]
 
 
-def test_a_secret_address_is_refused(project: Project, tmp_path: Path) -> None:
+def test_an_encrypted_address_is_refused(project: Project, tmp_path: Path) -> None:
     project.write("inventory/hosts.yml", f"docker:\n  hosts:\n    web1:\n      ansible_host: {inline('192.0.2.1', 8)}")
     with pytest.raises(SpecError, match=r"ansible_host: does not accept a secret.*keep it out of the vault"):
         project.inventory().host("web1")
@@ -185,7 +185,7 @@ def test_the_named_id_is_tried_first_and_then_the_others() -> None:
         Vault(places, ask=ask, strict_ids=True).open(encrypted("y", "for prod", "dev"), HERE)
 
 
-def test_a_wrong_password_and_damage_say_so_without_the_value() -> None:
+def test_a_wrong_password_and_damage_are_errors_without_the_value() -> None:
     vault = Vault([Source("default", "prompt")], ask=lambda _: "wrong")
     with pytest.raises(SpecError, match="no vault password decrypts"):
         vault.open(encrypted(HUSH), HERE)
@@ -214,7 +214,7 @@ def test_the_check_covers_the_ciphertext() -> None:
             right.open(f"$ANSIBLE_VAULT;1.1;AES256\n{body}\n", HERE)
 
 
-def test_a_template_in_a_value_is_refused(tmp_path: Path) -> None:
+def test_a_template_in_an_encrypted_value_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yml"
     path.write_text(f"a: {inline('{{ other }}', 2)}")
     secret.open_vaults_with(Vault(passwords(tmp_path, PASSWORD)).open)
@@ -222,7 +222,7 @@ def test_a_template_in_a_value_is_refused(tmp_path: Path) -> None:
         secret.reveal(load(path)["a"])
 
 
-def test_what_is_no_vault_text_is_refused_where_it_stands(tmp_path: Path) -> None:
+def test_invalid_vault_text_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.yml"
     path.write_text("a: 1\nb: !vault plain\n")
     with pytest.raises(SpecError, match=r"x.yml:2: b: a !vault value begins with \$ANSIBLE_VAULT;"):
@@ -230,7 +230,7 @@ def test_what_is_no_vault_text_is_refused_where_it_stands(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["say", "say-client.py"])
-def test_a_program_gives_the_password(name: str, tmp_path: Path) -> None:
+def test_a_password_program_returns_the_password(name: str, tmp_path: Path) -> None:
     """Run a script as Ansible does: a script whose name ends in -client gets the vault id."""
     program = tmp_path / name
     program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\nprintf "%s\\r\\n" "{PASSWORD}"\n')
@@ -246,7 +246,7 @@ def test_a_program_gives_the_password(name: str, tmp_path: Path) -> None:
         Vault([Source("prod", str(program))]).open(encrypted("x"), HERE)
 
 
-def test_a_password_file_that_is_encrypted_itself(tmp_path: Path) -> None:
+def test_an_encrypted_password_file_is_decrypted(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text("outer\n")
     second.write_text(encrypted(f"{PASSWORD}\n", "outer"))
@@ -263,7 +263,7 @@ def test_an_empty_password_is_refused(tmp_path: Path, text: str) -> None:
         Vault([Source("default", str(tmp_path / "none"))]).open(encrypted("x"), HERE)
 
 
-def test_where_passwords_come_from_in_ansibles_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_sources_are_read_in_ansibles_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(
         tmp_path / "ansible.cfg",
         {
@@ -287,13 +287,13 @@ def test_where_passwords_come_from_in_ansibles_order(tmp_path: Path, monkeypatch
     assert [one.word for one in sources(config)] == [f"e@{here}/e.txt", f"default@{here}/environment.txt"]
     monkeypatch.setenv("ANSIBLE_ASK_VAULT_PASS", "true")
     assert [one.word for one in sources(Config())][-1] == f"default@{here}/environment.txt", (
-        "asked only when there is no other"
+        "the operator is asked only when there is no other source"
     )
     with pytest.raises(UsageError, match="ID@FILE"):
         sources(Config(), ["dev@"])
 
 
-def test_no_program_gets_the_password(project: Project, tmp_path: Path) -> None:
+def test_no_program_receives_the_password(project: Project, tmp_path: Path) -> None:
     """Neither an argument nor the environment has the password: of an inventory script, and of the program that prints
     it."""
     shown = tmp_path / "shown"
@@ -328,7 +328,7 @@ def test_lint_decrypts_no_login_and_runs_no_password_program(project: Project) -
     assert secret.hidden(str(project.inventory(reading=Reading(programs=False)).host("web1").login.password))
 
 
-def test_extra_variables_of_a_vaulted_file(project: Project, tmp_path: Path) -> None:
+def test_extra_variables_are_read_from_an_encrypted_file(project: Project, tmp_path: Path) -> None:
     project.write("secrets.yml", encrypted(f"pw: {HUSH}\n"))
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_become_password: '{{ pw }}'}}}\n")
     (tmp_path / "password").write_text(PASSWORD)
@@ -341,7 +341,7 @@ def test_extra_variables_of_a_vaulted_file(project: Project, tmp_path: Path) -> 
     assert (done.returncode, HUSH in done.stdout) == (0, False), done.stderr
 
 
-def test_every_error_is_a_message(tmp_path: Path) -> None:
+def test_unreadable_password_sources_are_errors_with_a_message(tmp_path: Path) -> None:
     """A folder as a password file, and an unreadable program."""
     with pytest.raises(ProvisionError, match="is a folder"):
         Vault([Source("default", str(tmp_path))]).open(encrypted("x"), HERE)

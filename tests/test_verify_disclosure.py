@@ -45,7 +45,7 @@ def said(check: Any, *words: Any) -> str:
         (0o644, 0o755, 0o644, True),
     ],
 )
-def test_the_content_of_a_file(mode: int, folder: int, declared: int, shown: bool) -> None:
+def test_a_failed_check_does_not_show_a_private_file(mode: int, folder: int, declared: int, shown: bool) -> None:
     named = Named("/srv/env", FileBytes(NEW.encode(), "root", "root", declared, False))
     words = said(settings.test_file_content, host(mode, folder), named)
     assert (OLD in words) is shown
@@ -54,12 +54,12 @@ def test_the_content_of_a_file(mode: int, folder: int, declared: int, shown: boo
 
 
 @pytest.mark.parametrize(("mode", "shown"), [(0o600, False), (0o644, True)])
-def test_the_daemons_settings(mode: int, shown: bool) -> None:
+def test_a_failed_check_does_not_show_the_values_of_a_private_daemon_json(mode: int, shown: bool) -> None:
     daemon = Named("daemon.json", {"labels": [NEW]})
     words = said(settings.test_daemon_json, host(mode, content=json.dumps({"labels": [OLD]})), daemon)
     assert (OLD in words) is shown
 
 
-def test_a_file_of_logins() -> None:
+def test_a_failed_check_does_not_show_a_file_of_logins() -> None:
     login = Named("root at reg.example", ("root", "/root/.docker/config.json"))
     assert OLD not in said(registry.test_login, host(0o600), login)

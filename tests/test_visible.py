@@ -28,18 +28,20 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202etxt.exe \udcff\x9b31m"
         ("a\u202eb\u2066c\u2028d\x85e", "a\\u202eb\\u2066c\\u2028d\\x85e"),
     ],
 )
-def test_what_is_shown_of_it(text: str, seen: str) -> None:
+def test_control_characters_are_shown_escaped(text: str, seen: str) -> None:
     assert visible(text) == seen
     assert visible(seen) == seen
 
 
 @pytest.mark.parametrize("json_lines", [True, False], ids=["json", "text"])
-def test_everybody_who_listens(tmp_path: Path, json_lines: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_reporter_passes_control_characters_on(
+    tmp_path: Path, json_lines: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = argparse.Namespace(json=json_lines, plain=True, drift_report=False, junit=tmp_path / "junit.xml")
     received: list[Event] = []
     listeners = Listeners(args, "20260101T000000-aaaaaaaa", received.append)
     listeners.add("the journal", Journal(tmp_path / "site.yml", "20260101T000000-aaaaaaaa", {"mode": "apply"}))
-    drift = Drift({"content": "ours\n"}, {"content": HOSTILE + "\n"}, ("content",))
+    drift = Drift({"content": "declared\n"}, {"content": HOSTILE + "\n"}, ("content",))
     change = Change("file:/etc/motd", drift, (Call("put_file", ("/etc/motd",)),))
     plan = Plan("web1", Platform("debian", "13", "trixie", "amd64", "apt", "Debian"), (change,), ())
     failure = Failure("step", f"it said {HOSTILE}", detail=HOSTILE)

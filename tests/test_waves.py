@@ -95,7 +95,7 @@ def flaws(asked: dict[str, Any], schedule: Any, dice: random.Random) -> list[str
                     ends[host] = "skipped"
                     continue
                 if spent() or events >= interrupted_at > 0:
-                    wrong.append(f"{host} began although the budget was spent, or somebody had said stop")
+                    wrong.append(f"{host} began although the budget was spent, or the operator had stopped the run")
                 under_way.append(host)
                 if domains and len({domains[one] for one in under_way}) > 1:
                     wrong.append("two domains at a time")
@@ -130,7 +130,7 @@ def first_flaw(module: Any, count: int) -> str:
     return ""
 
 
-def test_no_schedule_goes_wrong() -> None:
+def test_random_rollouts_follow_the_rules() -> None:
     assert first_flaw(waves, SCHEDULES) == ""
 
 
@@ -158,9 +158,9 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_wrong_scheduler_is_found_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_scheduler_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right, wrong = MUTATIONS[name]
-    assert SOURCE.count(right) == 1, "the mutation must be one"
+    assert SOURCE.count(right) == 1, "the mutation must change the code"
     (tmp_path / "mutant.py").write_text(SOURCE.replace(right, wrong))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mutant", raising=False)
@@ -170,7 +170,7 @@ def test_a_wrong_scheduler_is_found_out(name: str, tmp_path: Path, monkeypatch: 
     assert flaw
 
 
-def test_waves_as_the_documentation_has_them() -> None:
+def test_waves_are_as_the_documentation_shows() -> None:
     hosts = [f"h{number:02d}" for number in range(1, 21)]
     cut = waves.waves(hosts, (Share(1), Share(25, True), ALL))
     assert [len(wave.hosts) for wave in cut] == [1, 5, 14]
@@ -186,7 +186,7 @@ def test_waves_as_the_documentation_has_them() -> None:
     assert [len(turn) for turn in only.turns] == [14, 6]
 
 
-def test_a_host_without_a_turn_is_a_fault_of_whoever_runs_it() -> None:
+def test_starting_a_host_without_a_turn_is_an_error() -> None:
     schedule = waves.Schedule(waves.waves(["a", "b"], (Share(1),)))
     assert [wave.number for wave in schedule.waves] == [1, 2]
     turns = schedule.turns()

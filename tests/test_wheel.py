@@ -23,7 +23,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_wheel_ships_what_it_needs(built: Path, tmp_path: Path) -> None:
+def test_the_wheel_has_all_files_that_provision_reads(built: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(built) as wheel:
         wheel.extractall(tmp_path / "site")
     site = tmp_path / "site"
@@ -55,13 +55,13 @@ def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path
 
     code = "import provision; print(provision.__file__)"
     where = subprocess.check_output([str(place / "bin/python"), "-c", code], text=True, cwd=tmp_path)
-    assert where.startswith(str(own)), "the installed one, not the checkout"
+    assert where.startswith(str(own)), "the installed package, not the checkout"
     provision("init", str(tmp_path / "new"))
     provision("lint", folder=tmp_path / "new")
     assert "==> /etc/docker/daemon.json <==" in provision("render", "web1.example.com", folder=tmp_path / "new")
 
 
-def test_the_start_needs_nothing_that_only_linux_has() -> None:
+def test_the_command_line_starts_without_linux_only_functions() -> None:
     """A controller may run macOS: a start must not need what Python documents as available on Linux only."""
     code = """
 import os

@@ -24,7 +24,7 @@ ENTRY = Entry(URI, ("trixie",), ("stable",), "/k.asc")
 
 @pytest.mark.parametrize("value", ["yes", "Yes", "true", "with", "on", "enable", "1"])
 @pytest.mark.parametrize("option", ["Trusted", "Allow-Insecure", "Allow-Weak", "Allow-Downgrade-To-Insecure"])
-def test_an_entry_without_signatures_is_another_entry(option: str, value: str) -> None:
+def test_an_entry_without_signatures_is_a_difference(option: str, value: str) -> None:
     unsigned = Entry(URI, ("trixie",), ("stable",), "/k.asc", (option.lower(),))
     assert parse(f"{STANZA}{option}: {value}\n") == [unsigned]
     assert parse(LINE.format(f" {option.lower()}={value}")) == [unsigned]
@@ -32,7 +32,7 @@ def test_an_entry_without_signatures_is_another_entry(option: str, value: str) -
 
 
 @pytest.mark.parametrize("more", ["", "Trusted: no\n", "# Trusted: yes\n"])
-def test_an_entry_with_signatures_is_the_same(more: str) -> None:
+def test_an_entry_with_signatures_is_in_the_desired_state(more: str) -> None:
     assert parse(STANZA + more) == [ENTRY]
 
 
@@ -64,11 +64,11 @@ def answering(**answers: str) -> Any:
         (LINE.format(" trusted=no"), "a.list", []),
     ],
 )
-def test_the_witness_finds_archives_without_signatures(text: str, path: str, found: list[str]) -> None:
+def test_verify_finds_archives_without_signatures(text: str, path: str, found: list[str]) -> None:
     assert package_manager.unsigned_sources(answering(printf=f"\f{path}\n{text}")) == found
 
 
-def test_the_witness_finds_apts_own_options() -> None:
+def test_verify_finds_apt_options_that_switch_signatures_off() -> None:
     dump = 'APT::Get::AllowUnauthenticated "true";\nAcquire::AllowInsecureRepositories "0";\n'
     assert package_manager.unsigned_sources(answering(**{"apt-config": dump})) == [
         'APT::Get::AllowUnauthenticated "true"'
@@ -88,7 +88,7 @@ DROPIN = "/etc/systemd/system/docker.service.d/a.conf"
         ({"/etc/systemd/system/docker.service": "ExecStart=-/opt/dockerd\n"}, "/opt/dockerd"),
     ],
 )
-def test_the_command_that_the_unit_and_the_declared_files_make(declared: dict[str, str], words: str) -> None:
+def test_the_expected_command_of_a_unit_with_its_declared_drop_ins(declared: dict[str, str], words: str) -> None:
     assert units.command(answering(cat=VENDOR), "docker", declared) == words.split()
 
 
@@ -102,7 +102,7 @@ def test_the_command_that_the_unit_and_the_declared_files_make(declared: dict[st
         ("[Service]\nLimitNOFILE=1048576\nRestart=always\n# ExecStart=/x\n", 0),
     ],
 )
-def test_the_drop_ins_that_decide_how_a_unit_starts(text: str, found: int) -> None:
+def test_drop_ins_that_change_how_a_unit_starts_are_found(text: str, found: int) -> None:
     host = answering(
         systemctl_show=f"FragmentPath=/lib/systemd/system/docker.service\nDropInPaths={DROPIN}\n", cat=text
     )
@@ -129,7 +129,7 @@ def seen_of(*frames: tuple[str, ...]) -> Seen:
         ("directory:722:root:root", "0700"),
     ],
 )
-def test_a_folder_that_others_may_write_is_guarded_again(stat: str, mode: str | None) -> None:
+def test_a_folder_that_other_accounts_can_write_gets_a_safe_mode(stat: str, mode: str | None) -> None:
     folder = GuardedFolder("/etc/docker")
     report = seen_of(("file", "/etc/docker", stat if stat == "absent" else f"{stat}:1:2:3:4096"))
     state = folder.seen(report)
@@ -145,7 +145,7 @@ def test_a_folder_that_others_may_write_is_guarded_again(stat: str, mode: str | 
 @pytest.mark.parametrize(
     ("state", "enabled"), [("enabled", "yes"), ("static", "yes"), ("enabled-runtime", "no"), ("masked", "no")]
 )
-def test_a_service_that_only_this_boot_enables_is_not_enabled(state: str, enabled: str) -> None:
+def test_a_service_enabled_until_the_next_boot_counts_as_disabled(state: str, enabled: str) -> None:
     show = f"LoadState=loaded\nActiveState=active\nUnitFileState={state}\nMainPID=1\nNeedDaemonReload=no"
     report = seen_of(("service", "docker", show, "none", ""))
     assert Service("docker", enabled=True).seen(report)["enabled"] == enabled
@@ -168,13 +168,13 @@ def drifting(one: Sysctl, state: State) -> Any:
     return Drift({key: value for key, value in one.want().items() if state.get(key) != value})
 
 
-def test_a_later_file_that_wins_stops_the_plan_with_what_to_do() -> None:
+def test_a_later_file_that_wins_stops_the_plan_with_a_solution() -> None:
     one, state = later("/etc/sysctl.d/zzz.conf:1:vm.swappiness=60")
     with pytest.raises(Unfixable, match=r"/etc/sysctl.d/zzz.conf:1 sets vm.swappiness .* \{absent: true\}"):
         list(one.fix(drifting(one, state)))
 
 
-def test_a_later_file_that_the_spec_declares_stops_nothing() -> None:
+def test_a_later_file_that_the_spec_declares_does_not_stop_the_plan() -> None:
     one, state = later("/etc/sysctl.d/zzz.conf:1:vm.swappiness=60", declared=frozenset({"/etc/sysctl.d/zzz.conf"}))
     assert state["boot"] != "1"
     assert list(one.fix(drifting(one, state))) == []

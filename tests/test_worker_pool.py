@@ -11,7 +11,7 @@ import pytest
 from provision.rollout.worker_pool import Member, Shift
 
 
-def test_every_item_once_and_never_more_at_a_time() -> None:
+def test_each_item_runs_once_within_the_limit() -> None:
     lock, done, under_way, most = threading.Lock(), Counter[int](), [0], [0]
 
     def job(item: int, member: Member) -> None:
@@ -29,7 +29,7 @@ def test_every_item_once_and_never_more_at_a_time() -> None:
     Shift([], job, 7).wait()
 
 
-def test_hosts_that_freeze_hold_up_nobody() -> None:
+def test_frozen_hosts_do_not_delay_other_hosts() -> None:
     """Four places, and six hosts that freeze first: all other hosts end before any of the six has answered."""
     thawed, others, order = threading.Event(), threading.Semaphore(0), []
 
@@ -52,7 +52,7 @@ def test_hosts_that_freeze_hold_up_nobody() -> None:
     assert sorted(order) == list(range(30))
 
 
-def test_who_comes_back_waits_for_a_place() -> None:
+def test_a_host_that_answers_again_waits_for_a_place() -> None:
     """Never more hosts are processed at the same time than there are places."""
     lock, working, most, frozen = threading.Lock(), [0], [0], threading.Barrier(5)
 
@@ -74,7 +74,7 @@ def test_who_comes_back_waits_for_a_place() -> None:
     assert most[0] <= 2
 
 
-def test_hosts_that_are_all_slow_are_not_frozen() -> None:
+def test_slow_hosts_are_not_treated_as_frozen() -> None:
     """At first no host has answered, so the usual time is unknown. Later no more hosts are asked at a time than there
     are places."""
     lock, waiting, begun, most = threading.Lock(), [0], [0], [0]
@@ -96,20 +96,20 @@ def test_hosts_that_are_all_slow_are_not_frozen() -> None:
     assert most[0] <= 2
 
 
-def test_errors_of_ours_are_told_and_the_others_go_on() -> None:
+def test_an_error_of_provision_is_raised_after_the_other_hosts() -> None:
     done = []
 
     def job(item: int, member: Member) -> None:
         if item == 1:
-            raise RuntimeError("ours")
+            raise RuntimeError("an error of provision")
         done.append(item)
 
-    with pytest.raises(RuntimeError, match="ours"):
+    with pytest.raises(RuntimeError, match="an error of provision"):
         Shift(range(5), job, 2).wait()
     assert sorted(done) == [0, 2, 3, 4]
 
 
-def test_cancelled_begins_no_other() -> None:
+def test_no_host_starts_after_a_cancellation() -> None:
     go, begun = threading.Event(), []
 
     def job(item: int, member: Member) -> None:
@@ -123,7 +123,7 @@ def test_cancelled_begins_no_other() -> None:
     assert sorted(begun) == [0, 1]
 
 
-def test_no_thread_is_left() -> None:
+def test_no_thread_remains() -> None:
     before = set(threading.enumerate())
     Shift(range(50), lambda item, member: None, 10).wait()
     end = time.monotonic() + 10

@@ -51,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def changing(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every command that changes hosts."""
+    options.showing(parser)
     parser.add_argument(
         "--confirm-within",
         type=options.seconds,

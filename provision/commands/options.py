@@ -81,8 +81,8 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-u", "--user", help="login name, if the inventory has none")
     parser.add_argument("--private-key", type=Path, metavar="FILE", help="private key, if the inventory has none")
     parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
-    parser.add_argument("-b", "--become", action="store_true", help="become root by sudo")
-    parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for sudo's password")
+    parser.add_argument("-b", "--become", action="store_true", help="become root, where the inventory does not say it")
+    parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo or su")
     parser.add_argument(
         "--accept-new", action="store_true", help="store the key of a host that known_hosts does not have yet"
     )
@@ -120,6 +120,19 @@ def reporting(parser: argparse.ArgumentParser) -> None:
         type=_address,
         metavar="URL",
         help="POST JSON there: begun, wave done, stopped, finished (default: $PROVISION_WEBHOOK)",
+    )
+
+
+def showing(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that select how much of a plan is shown to people; ``--json`` has all of it."""
+    parser.add_argument(
+        "--diff",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show the differences of files and values (default: yes, long ones cut in the middle)",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, every variant, all lines of an error"
     )
 
 
@@ -290,5 +303,5 @@ def logins(args: argparse.Namespace) -> Logins:
         key_file=args.private_key,
         become=args.become,
         password=getpass.getpass("SSH password: ") if args.ask_pass else None,
-        become_password=getpass.getpass("sudo password: ") if args.ask_become_pass else None,
+        become_password=getpass.getpass("become password: ") if args.ask_become_pass else None,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
+    options.showing(parser)
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when changes are pending")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the plan to a file, for apply --plan")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign that file with an ssh key (FILE.sig)")

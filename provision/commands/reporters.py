@@ -130,13 +130,16 @@ def reporter(args: argparse.Namespace) -> Any:
         from provision.report.jsonlines import JsonLines
 
         return JsonLines()
+    from provision.report.layout import View
+
+    view = View(getattr(args, "diff", True), getattr(args, "verbose", False))
     if sys.stdout.isatty() and not args.plain:
         from provision.report.terminal import Terminal
 
-        return Terminal()
+        return Terminal(view=view)
     from provision.report.text import Text
 
-    return Text()
+    return Text(view=view)
 
 
 def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:

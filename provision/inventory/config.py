@@ -1,4 +1,5 @@
-"""Ansible's settings for where an inventory is and how it is read: ``ansible.cfg``, ``ANSIBLE_...`` variables.
+"""Ansible's settings for where an inventory is, how it is read and how its hosts are reached: ``ansible.cfg``, and
+``ANSIBLE_...`` variables.
 
 The first of ``$ANSIBLE_CONFIG``, ``./ansible.cfg`` (not in a folder that every user may write to), ``~/.ansible.cfg``
 and ``/etc/ansible/ansible.cfg`` is used, as in ``ansible.config.manager.find_ini_config_file``.
@@ -15,7 +16,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from provision.errors import Note, SpecError, Where
+from provision.lines import lines_of
 from provision.text import limits
+from provision.text.yamlfile import Map
 
 #: File endings that Ansible skips in an inventory folder (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
 _EXTENSIONS = (
@@ -23,33 +26,63 @@ _EXTENSIONS = (
     *(".orig", ".cfg", ".retry"),
 )
 _ALWAYS = (r"^\.", r"^host_vars$", r"^group_vars$", r"^vars_plugins$")
-#: Settings that change what Ansible reads, and that provision does not follow: (section, key) -> the value that has the
-#: same effect as no value.
+#: Settings of a login: the variable that has the same meaning in an inventory -> where Ansible reads its default. An
+#: environment variable has precedence over the file (lib/ansible/config/base.yml, plugins/connection/ssh.py).
+_LOGIN: dict[str, tuple[str, *tuple[tuple[str, str], ...]]] = {
+    "ansible_user": ("ANSIBLE_REMOTE_USER", ("defaults", "remote_user")),
+    "ansible_port": ("ANSIBLE_REMOTE_PORT", ("defaults", "remote_port")),
+    "ansible_private_key_file": ("ANSIBLE_PRIVATE_KEY_FILE", ("defaults", "private_key_file")),
+    "ansible_connection": ("ANSIBLE_TRANSPORT", ("defaults", "transport")),
+    "ansible_ssh_args": ("ANSIBLE_SSH_ARGS", ("ssh_connection", "ssh_args")),
+    "ansible_ssh_common_args": ("ANSIBLE_SSH_COMMON_ARGS", ("ssh_connection", "ssh_common_args")),
+    "ansible_ssh_extra_args": ("ANSIBLE_SSH_EXTRA_ARGS", ("ssh_connection", "ssh_extra_args")),
+    "ansible_ssh_executable": ("ANSIBLE_SSH_EXECUTABLE", ("ssh_connection", "ssh_executable")),
+    "ansible_ssh_pkcs11_provider": ("ANSIBLE_PKCS11_PROVIDER", ("ssh_connection", "pkcs11_provider")),
+    "ansible_host_key_checking": (
+        "ANSIBLE_HOST_KEY_CHECKING",
+        ("ssh_connection", "host_key_checking"),
+        ("defaults", "host_key_checking"),
+    ),
+    "ansible_ssh_host_key_checking": ("ANSIBLE_SSH_HOST_KEY_CHECKING",),
+    "ansible_become": ("ANSIBLE_BECOME", ("privilege_escalation", "become")),
+    "ansible_become_method": ("ANSIBLE_BECOME_METHOD", ("privilege_escalation", "become_method")),
+    "ansible_become_user": ("ANSIBLE_BECOME_USER", ("privilege_escalation", "become_user")),
+    "ansible_become_exe": ("ANSIBLE_BECOME_EXE", ("privilege_escalation", "become_exe")),
+    "ansible_become_flags": ("ANSIBLE_BECOME_FLAGS", ("privilege_escalation", "become_flags")),
+}
+#: Settings that Ansible follows and provision does not: (section, key) -> the value that has the same effect as no
+#: value.
 _NOT_FOLLOWED = {
     ("defaults", "hash_behaviour"): "replace",
     ("defaults", "precedence"): "",
     ("defaults", "force_valid_group_names"): "never",
-    ("defaults", "remote_user"): "",
-    ("defaults", "remote_port"): "22",
-    ("defaults", "private_key_file"): "",
+    ("defaults", "ask_pass"): "False",
+    ("defaults", "connection_password_file"): "",
+    ("defaults", "become_password_file"): "",
     ("inventory", "enable_plugins"): "",
-    ("ssh_connection", "ssh_args"): "",
-    ("ssh_connection", "ssh_common_args"): "",
-    ("ssh_connection", "ssh_extra_args"): "",
+    ("privilege_escalation", "become_ask_pass"): "False",
+    **{
+        (f"{method}_become_plugin", key): ""
+        for method in ("sudo", "su", "doas")
+        for key in ("user", "flags", "executable", "password")
+    },
 }
 _INSTEAD = {
-    "remote_user": "give it by -u or ansible_user",
-    "private_key_file": "give it by --private-key or ansible_ssh_private_key_file",
-    "remote_port": "set ansible_port",
     "hash_behaviour": "dictionaries replace each other",
+    "ask_pass": "give -k to be asked",
+    "become_ask_pass": "give -K to be asked",
+    "connection_password_file": "set ansible_password, or give -k to be asked",
+    "become_password_file": "set ansible_become_password, or give -K to be asked",
 }
 
 
 class Config(Struct, frozen=True):
-    """``path`` is None where no file was found. ``values`` are those of the file: (section, key) -> text."""
+    """``path`` is None where no file was found. ``values`` are those of the file: (section, key) -> text. ``lines`` are
+    the numbers of their lines."""
 
     path: Path | None = None
     values: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    lines: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
     def get(self, variable: str, *keys: tuple[str, str]) -> tuple[str, Path] | None:
@@ -77,6 +110,20 @@ class Config(Struct, frozen=True):
     def flag(self, variable: str, *keys: tuple[str, str]) -> bool:
         found = self.get(variable, *keys)
         return found is not None and found[0].lower() in ("1", "true", "yes", "on", "y", "t")
+
+    def login(self) -> Map:
+        """The settings of a login, by the names of the variables that have precedence over them."""
+        found = Map()
+        for name, (variable, *keys) in _LOGIN.items():
+            if (setting := self.get(variable, *keys)) is None:
+                continue
+            found[name] = setting[0]
+            if os.environ.get(variable) or self.path is None:
+                found.where[name] = Where(Path(f"${variable}"), 1)
+            else:
+                key = next(key for key in keys if self.values.get(key))
+                found.where[name] = Where(self.path, self.lines.get(key, 1))
+        return found
 
     @property
     def ignored(self) -> re.Pattern[str]:
@@ -123,16 +170,32 @@ def _parsed(path: Path, notes: list[Note]) -> Config:
     from configparser import ConfigParser, Error
 
     parser = ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
+    text = limits.text(path)
     try:
-        parser.read_string(limits.text(path), str(path))
+        parser.read_string(text, str(path))
     except Error as error:
         raise SpecError(f"not an ansible.cfg: {' '.join(str(error).split())}", where=Where(path, 1)) from error
+    lines = _numbered(text)
     values = {(section, key): value for section in parser.sections() for key, value in parser[section].items()}
     for (section, key), same in _NOT_FOLLOWED.items():
-        if (value := values.get((section, key), same)) and value != same:
+        if (value := values.get((section, key), same)) and value.lower() != same.lower():
             instead = _INSTEAD.get(key, "Ansible follows it, provision does not")
-            notes.append(Note(f"[{section}] {key} = {value} is not read: {instead}", Where(path, 1), loud=True))
-    return Config(path, values, tuple(notes))
+            shown = "..." if key == "password" else value
+            where = Where(path, lines.get((section, key), 1))
+            notes.append(Note(f"[{section}] {key} = {shown} is not read: {instead}", where, loud=True))
+    return Config(path, values, lines, tuple(notes))
+
+
+def _numbered(text: str) -> dict[tuple[str, str], int]:
+    """The line of each setting; of two equal ones, which configparser refuses, the last."""
+    found: dict[tuple[str, str], int] = {}
+    section = ""
+    for number, line in enumerate(lines_of(text), 1):
+        if head := re.match(r"\[(.+)\]", line):
+            section = head[1]
+        elif setting := re.match(r"([^\s=:#;][^=:]*?)\s*[=:]", line):
+            found[section, setting[1].lower()] = number
+    return found
 
 
 def _words(text: str) -> list[str]:

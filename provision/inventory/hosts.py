@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory import sources
-from provision.inventory.login import login
+from provision.inventory.login import Logins, login
 from provision.inventory.patterns import select
 from provision.inventory.sources import Given, Reading
 from provision.inventory.variables import Variables
@@ -20,7 +21,7 @@ from provision.visible import line
 
 class Inventory:
     """``source`` is what ``-i`` names: files, folders, lists of hosts. ``playbook_dir`` adds the group_vars/ and
-    host_vars/ in the playbook's directory."""
+    host_vars/ in the playbook's directory. ``logins`` are the options of the command line."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Inventory:
         playbook_dir: Path | None = None,
         extra: Map | None = None,
         reading: Reading | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self.reading = reading or Reading()
         found = sources.read(source, self.reading)
@@ -38,6 +40,8 @@ class Inventory:
             folders.append(playbook_dir)
         self.playbook_dir = playbook_dir
         self.variables = Variables(self.tree, folders, extra or Map())
+        self._logins = logins or Logins()
+        self._defaults = self._logins.defaults(found.login)
         self._groups = {name: self.tree.members(name) for name in self.tree.groups}
         self._hostvars = _HostVars(self)
 
@@ -82,8 +86,18 @@ class Inventory:
 
     def host(self, name: str, scope: Scope | None = None) -> Host:
         # A reader that runs no program of the project decrypts nothing of it either: it needs no passwords.
-        notes = self.tree.notes if self.reading.lenient else None
-        found = login(name, scope or self.scope(name)[0], passwords=self.reading.programs, notes=notes)
+        found = login(
+            name,
+            (scope or self.scope(name)[0]).with_defaults(self._defaults),
+            passwords=self.reading.programs,
+            notes=self.tree.notes,
+            lenient=self.reading.lenient,
+        )
+        found = dataclasses.replace(
+            found,
+            password=self._logins.password or found.password,
+            become_password=self._logins.become_password or found.become_password,
+        )
         return Host(name, self.variables.groups_of(name), found)
 
     def graph(self, top: str = "all") -> str:

@@ -42,10 +42,12 @@ class Reading(Struct, frozen=True):
 
 
 class Sources(Struct, frozen=True):
-    """A tree, with the folders whose group_vars/ and host_vars/ are used, weakest first."""
+    """A tree, with the folders whose group_vars/ and host_vars/ are used, weakest first. ``login`` are Ansible's
+    settings of a login, by the names of variables."""
 
     tree: Tree
     folders: tuple[Path, ...]
+    login: Map
 
 
 def given(words: Given | None, config: Config) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ def read(words: Given | None, reading: Reading | None = None) -> Sources:
             folders[folder] = None
     found.tree.notes.extend(config.notes)
     found.tree.finish()
-    return Sources(found.tree, tuple(folders))
+    return Sources(found.tree, tuple(folders), config.login())
 
 
 def is_list(source: str) -> bool:

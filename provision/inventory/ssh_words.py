@@ -1,8 +1,7 @@
 """Convert words of ssh's command line in an inventory (``ansible_ssh_args`` and others) to words for ``ssh -G``.
 
 This module does not decide which options are honoured: ssh resolves them, and the table of docs/ssh.md judges the
-answer. Words that are not an option of a login (a command, ``-N``, ``-W``) are refused. An option that disables the
-check of host keys is refused too.
+answer. Words that are not an option of a login (a command, ``-N``, ``-W``) are refused.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ _PLAIN = set("46aACkKxXY")
 _WITHOUT_EFFECT = set("qvtT")
 
 
-def words(text: str, passed_over: list[str] | None = None) -> tuple[str, ...]:
-    """Raises ``ValueError`` that names the unknown or refused word. With a list, an option that disables the check of
-    host keys is skipped, and the reason is added to the list."""
+def words(text: str, passed_over: list[str]) -> tuple[str, ...]:
+    """Raises ``ValueError`` that names the unknown or refused word. An option that disables the check of host keys is
+    skipped, and the reason is added to ``passed_over``."""
     found: list[str] = []
     rest = shlex.split(text)
     while rest:
@@ -46,8 +45,6 @@ def words(text: str, passed_over: list[str] | None = None) -> tuple[str, ...]:
             if letter in _OPTIONS:
                 value, letter = f"{_OPTIONS[letter]}={value}", "o"
             if letter == "o" and (unsafe := _unsafe(value)):
-                if passed_over is None:
-                    raise ValueError(f"{unsafe}; --accept-new stores the key of a new host")
                 passed_over.append(unsafe)
                 continue
             found += [f"-{letter}", value]

@@ -30,7 +30,7 @@ URL = f"http://{MIRROR}/docker-ce"
 GROUP = "provlab-mirror"
 PORT = 80
 
-#: What a spec may ask a lab host to install besides the engine: the prerequisites, and a few small tools.
+#: What a lab host can install besides the engine: the prerequisites, and a few small tools.
 EXTRAS = (
     "ca-certificates",
     "curl",
@@ -42,6 +42,7 @@ EXTRAS = (
     "firewalld",
     "docker-registry",
     "nftables",
+    "opendoas",
     "python3-apt",
 )
 #: Debian's own engine, as far as a suite has its parts.

@@ -161,7 +161,9 @@ def _dns(value: str, engine: Version) -> Wrong:
         value = value.strip(" ") or value  # it was trimmed
     if "%" in value and engine < (29, 0):
         return f'"{value}" has a zone, which engines before 29.0 refuse'
-    return _address(value) or ('"" is not an IP address' if value == "" else None)
+    if value == "":
+        return '"" is not an IP address' if engine < (29, 0) else None  # 29 leaves it out
+    return _address(value)
 
 
 def _dns_search(value: str, engine: Version) -> Wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -106,12 +106,10 @@ def declare(
     inventory: Inventory,
     plays: list[Play],
     limit: str | None = None,
-    login: Callable[[Host], Host] = lambda host: host,
 ) -> list[HostConfig]:
     """Every host of every play, in inventory order, with its validated spec.
 
-    ``login`` may refine how a host is reached (options of the command line). Raises :class:`SpecError` for errors in
-    the files, and :class:`UsageError` when no host is left.
+    Raises :class:`SpecError` for errors in the files, and :class:`UsageError` when no host is left.
     """
     chosen: dict[str, list[tuple[int, Play]]] = {}
     for number, play in enumerate(plays):
@@ -119,12 +117,10 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    return [_config(inventory, name, chosen[name], login) for name in inventory.tree.members("all") if name in chosen]
+    return [_config(inventory, name, chosen[name]) for name in inventory.tree.members("all") if name in chosen]
 
 
-def _config(
-    inventory: Inventory, name: str, plays: list[tuple[int, Play]], login: Callable[[Host], Host]
-) -> HostConfig:
+def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]]) -> HostConfig:
     _paced_once(name, plays)
     parts: list[tuple[int, Play, Map]] = []
     for number, play in plays:
@@ -139,7 +135,7 @@ def _config(
         spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
     except SpecError as error:
         raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
-    return HostConfig(login(inventory.host(name, scope)), scope, declared, spec, united)
+    return HostConfig(inventory.host(name, scope), scope, declared, spec, united)
 
 
 def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:

@@ -1,64 +1,57 @@
-"""Lines of text for logs, pipes and CI; also the plan and the final table, which a terminal shows too."""
+"""Lines of text for logs, pipes and CI; also the final table, which a terminal shows too."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TextIO
 
 from msgspec.structs import replace
 
 from provision.model import Failure
 from provision.report.checks import matrix
+from provision.report.layout import View
+from provision.report.names import by_number, compressed, count
+from provision.report.plans import Plans, diff_lines
 from provision.report.shown import Shown, ShownPlan
 from provision.report.style import Style, plain
 
+#: The columns for the names of a wave's hosts.
+_NAMES = 60
+#: Hosts with one result share a row of the table where it would have more rows than this.
+_ROWS = 10
+#: How a host ends whose result is shown in a row of its own.
+BAD = ("failed", "unreachable", "rolled_back")
+#: Events before which plans are shown that no step has shown.
+ENDS = ("wave.done", "run.done")
 #: Events of :func:`wave_lines`.
 WAVES = ("wave.begin", "wave.done", "bake", "pause", "rollout.stopped")
 
 
-def plan_lines(plan: ShownPlan, style: Style = plain) -> Iterator[str]:
-    """A host's plan. ``style(text, kind)`` may colour ``host``, ``create``, ``change``, ``remove``, ``+``, ``-``."""
-    count = len(plan.changes)
-    if not count:
-        yield style(f"{plan.host}: nothing to do", "ok")
-        return
-    yield style(f"{plan.host}", "host") + f" ({plan.platform}): {count} change{'s' if count > 1 else ''}"
-    for change in plan.changes:
-        yield "  " + style(change.summary, change.summary.split()[0])
-        yield from _diff_lines(change.diff, style)
-    for one in plan.impacts:
-        yield "  " + style(f"impact: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}", "disturb")
-    for one in plan.rollback_impacts:
-        words = f"a rollback: {one.level}: {one.subject}{': ' if one.reason else ''}{one.reason}"
-        yield "  " + style(words, "disturb")
-    if units := [unit for unit in plan.disturbed if f"service:{unit}" not in {one.subject for one in plan.impacts}]:
-        yield "  " + style(f"restarts, reloads or starts: {', '.join(units)}", "disturb")
-
-
-def failure_lines(host: str, failure: Failure, style: Style = plain) -> Iterator[str]:
-    """The error, in the program's own words, and how far the host got."""
+def failure_lines(
+    host: str, failure: Failure, style: Style = plain, last: int | None = None, rest: str = ""
+) -> Iterator[str]:
+    """The error, in the program's own words, and how far the host got. Only the ``last`` lines of the program are
+    shown; ``rest`` says where all of them are."""
     yield style(f"{host}: {failure.kind}: {failure.message}", "error")
-    if failure.detail:
-        yield textwrap.indent(failure.detail.rstrip(), "    | ", lambda line: True)
+    lines = failure.detail.rstrip().split("\n") if failure.detail else []
+    if last is not None and len(lines) > last:
+        yield f"    | ... {len(lines) - last} lines before these ({rest} shows all)"
+        lines = lines[-last:]
+    yield from (f"    | {line}" for line in lines)
     if failure.done_titles or failure.undone_titles:
         yield from (f"    done: {title}" for title in failure.done_titles or ("nothing",))
         yield from (f"    not done: {title}" for title in failure.undone_titles)
 
 
-def drift_lines(event: Shown, style: Style = plain) -> Iterator[str]:
+def drift_lines(event: Shown, style: Style = plain, view: View | None = None) -> Iterator[str]:
     """One difference from the desired state, and the hosts that have it."""
     data = event.data
     hosts = data["hosts"] if isinstance(data["hosts"], list) else []
     words = str(data["summary"])
-    yield style(words, words.split()[0]) + f" on {len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(hosts)}"
-    yield from _diff_lines(data["diff"] if isinstance(data["diff"], list) else [], style)
-
-
-def _diff_lines(diff: Iterable[str], style: Style) -> Iterator[str]:
-    for line in diff:
-        yield "      " + style(line, line[:1] if line[:1] in "+-@" else "value")
+    yield style(words, words.split()[0]) + f" on {count(len(hosts))}: {compressed(hosts)}"
+    yield from diff_lines(data["diff"] if isinstance(data["diff"], list) else [], style, view)
 
 
 def verdict_line(event: Shown, style: Style = plain) -> str:
@@ -76,11 +69,11 @@ def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
     data = event.data
     if event.name == "wave.begin":
         hosts = data["hosts"] if isinstance(data["hosts"], list) else []
-        few = ", ".join(hosts[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
-        yield style(f"wave {data['wave']} of {data['of']} ({data['play']}): {few}", "host")
+        few = compressed(hosts, _NAMES)
+        yield style(f"wave {data['wave']} of {data['of']} ({data['play']}), {count(len(hosts))}: {few}", "host")
     elif event.name == "wave.done":
         counts = data["counts"] if isinstance(data["counts"], dict) else {}
-        ends = ", ".join(f"{count} {style(status, status)}" for status, count in counts.items() if count)
+        ends = ", ".join(f"{number} {style(status, status)}" for status, number in counts.items() if number)
         yield style(f"wave {data['wave']} is over: ", "host") + ends
     elif event.name == "bake":
         yield f"waiting {data['seconds']} s"
@@ -114,8 +107,9 @@ def check_lines(event: Shown, style: Style = plain) -> Iterator[str]:
 class Text:
     """A line per event."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, view: View | None = None) -> None:
         self.out = out or sys.stdout
+        self._plans = Plans(view)
         self._mode = ""
         self._ends: list[Shown] = []
         self._checks: list[Shown] = []
@@ -130,16 +124,18 @@ class Text:
 
     def _lines(self, event: Shown) -> Iterator[str]:
         data = event.data
+        if event.name in ENDS or (self._plans.waits(event.host) and event.name == "step.begin"):
+            yield from self._plans.take(total=event.name == "run.done" and self._mode == "plan")
         if event.name == "run.begin":
             self._mode = str(data["mode"])
-        elif event.name == "host.plan" and isinstance(plan := data["plan"], ShownPlan) and plan.changes:
-            yield from plan_lines(plan)
+        elif event.name == "host.plan" and isinstance(plan := data["plan"], ShownPlan):
+            self._plans.add(plan)
         elif event.name == "step.begin":
             yield f"{event.host}: [{data['number']}/{data['of']}] {data['title']}"
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
         elif event.name == "drift":
-            yield from drift_lines(event)
+            yield from drift_lines(event, view=self._plans.view)
         elif event.name == "verdict":
             yield verdict_line(event)
         elif event.name == "versions":
@@ -176,31 +172,45 @@ def hosts_of(ends: list[Shown], limit: int = 50) -> list[str]:
     return sorted(event.host for event in shown)
 
 
-def table(ends: list[Shown], done: object, style: Style = plain, limit: int = 200) -> Iterator[str]:
-    """How each host ended, always including the failed ones, and the counts."""
+def table(ends: list[Shown], done: object, style: Style = plain) -> Iterator[str]:
+    """How each host ended, and the counts. Many hosts with the same result share a row, unless they failed."""
     if not isinstance(done, dict):
         return
-    bad = [event for event in ends if event.data["status"] not in ("ok", "changed")]
-    shown = ends if len(ends) <= limit else bad
-    width = max([4, *(len(event.host) for event in shown)])
     mode = str(done["mode"])
-    columns = "passed  failed  skipped" if mode == "verify" else "changes  seconds"
-    if shown:
-        yield f"{'host':{width}}  {'status':12}  {columns}"
-    for event in sorted(shown, key=lambda event: event.host):
+    rows: dict[tuple[str, str], list[Shown]] = {}
+    for event in sorted(ends, key=lambda event: by_number(event.host)):
         status = str(event.data["status"])
+        alone = "" if len(ends) > _ROWS and status not in BAD else event.host
+        rows.setdefault((status, alone or _result(event, mode)), []).append(event)
+    names = {key: compressed((event.host for event in some), _NAMES) for key, some in rows.items()}
+    width = max([4, *map(len, names.values())])
+    if rows:
+        columns = "passed  failed  skipped" if mode == "verify" else "changes  seconds"
+        yield f"{'host':{width}}  {'status':12}  {columns}"
+    for (status, result), some in rows.items():
         word = "would change" if mode == "plan" and status == "changed" else status
-        yield f"{event.host:{width}}  {style(f'{word:12}', status)}  {_cells(event, mode)}"
+        yield f"{names[status, result]:{width}}  {style(f'{word:12}', status)}  {_cells(some, mode)}"
     named = {"changed": "would change"} if mode == "plan" else {}
     always = ("ok",) if mode == "verify" else ("ok", "changed")
     counts = done["counts"].items()
-    parts = [f"{count} {named.get(status, status)}" for status, count in counts if count or status in always]
+    parts = [f"{number} {named.get(status, status)}" for status, number in counts if number or status in always]
     yield f"{', '.join(parts)} in {done['seconds']:.1f} s"
 
 
-def _cells(event: Shown, mode: str) -> str:
+def _result(event: Shown, mode: str) -> str:
     if mode == "verify":
-        checks = event.data.get("checks")
-        found = checks if isinstance(checks, dict) else {}
-        return f"{found.get('passed', 0):6}  {found.get('failed', 0):6}  {found.get('skipped', 0):7}"
-    return f"{event.data['changes']:7}  {event.data.get('seconds', ''):>7}"
+        return _checks(event)
+    return f"{event.data['changes']:7}"
+
+
+def _cells(events: list[Shown], mode: str) -> str:
+    if mode == "verify":
+        return _checks(events[0])
+    seconds = [found for event in events if isinstance(found := event.data.get("seconds"), (int, float))]
+    return f"{_result(events[0], mode)}  {max(seconds, default=''):>7}"
+
+
+def _checks(event: Shown) -> str:
+    checks = event.data.get("checks")
+    found = checks if isinstance(checks, dict) else {}
+    return f"{found.get('passed', 0):6}  {found.get('failed', 0):6}  {found.get('skipped', 0):7}"

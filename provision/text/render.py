@@ -100,7 +100,21 @@ class Scope:
         self.raw.where.update(raw.where)
         self.raw.update(extra or {})
         self._done: dict[str, Any] = {}
+        self._defaults: frozenset[str] = frozenset()
         self._under_way: list[str] = []
+
+    def with_defaults(self, values: Map) -> Scope:
+        """The same variables, and ``values`` for those that are not set."""
+        if not values:
+            return self
+        found = Scope(Map({**values, **self.raw}.items(), self.raw.here))
+        found.raw.where.update({**values.where, **self.raw.where})
+        found._defaults = frozenset(values.keys() - self.raw.keys())
+        return found
+
+    def is_default(self, name: str) -> bool:
+        """Whether a value is one of :meth:`with_defaults`."""
+        return name in self._defaults
 
     def __contains__(self, name: str) -> bool:
         return name in self.raw

@@ -79,9 +79,16 @@ class Algorithms:
 
 
 class _Transport(paramiko.Transport):
-    """Offers exactly the given kinds of host key: paramiko itself would ask for certificates last."""
+    """Offers exactly the given kinds of host key: paramiko itself would ask for certificates last. It also keeps the
+    reason that the host gives when it disconnects: paramiko only logs it."""
 
     host_keys: tuple[str, ...] = ()
+    #: the text of the host's SSH_MSG_DISCONNECT (RFC 4253, 11.1), such as "Too many authentication failures"
+    farewell: str = ""
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        m.get_int()
+        self.farewell = m.get_text()
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:

@@ -180,7 +180,7 @@ class Credentials(Struct):
                 continue
             except paramiko.AuthenticationException as error:
                 last = error
-                if not transport.is_active():
+                if not answered(error, transport):
                     raise
                 continue
             if left is None:
@@ -250,7 +250,7 @@ class Credentials(Struct):
                 except paramiko.BadAuthenticationType:
                     raise
                 except paramiko.SSHException as error:
-                    if not transport.is_active():
+                    if not answered(error, transport):
                         raise
                     last = error
             if last is not None:
@@ -387,6 +387,12 @@ class _Closer:
     def close(self) -> None:
         if self._agent is not None:
             self._agent.close()
+
+
+def answered(error: Exception, transport: paramiko.Transport) -> bool:
+    """Whether the host refused a login. paramiko raises the same exception where the host did not answer in time, and
+    where it closed the connection (``auth_handler.py``, ``wait_for_response``)."""
+    return transport.is_active() and "timeout" not in str(error).lower()
 
 
 def _refused_key(error: paramiko.SSHException) -> paramiko.AuthenticationException:

@@ -17,7 +17,7 @@ class HostError(Exception):
 
 
 class Dropped(HostError):
-    """The host closed the connection before it checked the login: another attempt may succeed."""
+    """The host closed the connection before it accepted or refused the login: another attempt may succeed."""
 
     def __init__(self, message: str) -> None:
         super().__init__("unreachable", message)

@@ -19,6 +19,8 @@ _RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
 #: systemctl(1), is-system-running: these two states come before the end of the boot. Without systemd both are absent.
 _BOOTING = (b"initializing", b"starting")
 _PROBE = 30.0
+#: Failures of sudo after which the host is asked no more.
+_REFUSED = 3
 #: Debian's and SUSE's files (unattended-upgrades, libzypp), the answers of dnf and zypper (needs-restarting(1): 1;
 #: zypper(8), needs-rebooting: 102), and a running kernel whose modules were removed.
 _NEEDED = (
@@ -46,7 +48,7 @@ def restart(
     before = shell.run(_BOOT, _PROBE).stdout
     shell.run(_RESTART, _PROBE)
     connection.close()
-    begin, pause = time.monotonic(), 1.0
+    begin, pause, last, refused = time.monotonic(), 1.0, "", 0
     emit("restarting")
     while (now := time.monotonic()) < deadline:
         time.sleep(min(pause, deadline - now))
@@ -56,20 +58,24 @@ def restart(
         except HostError as error:
             if error.failure.kind in ("host_key", "auth"):
                 raise
+            last = f"; the last attempt: {error}"
             continue
-        if _is_up(Shell(connection, host.login), before):
-            emit(f"back after {time.monotonic() - begin:.0f} s")
-            return connection
+        try:
+            if _is_up(Shell(connection, host.login), before):
+                emit(f"back after {time.monotonic() - begin:.0f} s")
+                return connection
+        except HostError as error:
+            # A host that is going down, or coming up, ends the login's shell or sudo at any point. More attempts with a
+            # password that is refused would lock the account (pam_faillock(8)).
+            refused += error.failure.kind == "become"
+            if refused == _REFUSED:
+                raise
+            last = f"; the last attempt: {error}"
         connection.close()
-    raise HostError("timeout", f"it was restarted and did not come back within {deadline - begin:.0f} s")
+    raise HostError("timeout", f"it was restarted and did not come back within {deadline - begin:.0f} s{last}")
 
 
 def _is_up(shell: Shell, before: bytes) -> bool:
-    try:
-        if shell.run(_BOOT, _PROBE).stdout == before:
-            return False
-        return shell.run("systemctl is-system-running", _PROBE).stdout.strip() not in _BOOTING
-    except HostError as error:
-        if error.failure.kind in ("protocol", "become"):
-            raise
-        return False  # the host went down in the meantime
+    if shell.run(_BOOT, _PROBE).stdout == before:
+        return False
+    return shell.run("systemctl is-system-running", _PROBE).stdout.strip() not in _BOOTING

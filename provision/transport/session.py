@@ -49,7 +49,8 @@ def start(connection: Connection, login: Login, deadline: float, work: str = SHE
         become = f'su -s /bin/sh -c "{reader}" root'
     else:
         become = f'sudo -k -S -p {prompt} -- /bin/sh -c "{reader}"'
-    channel.exec_command(f"exec /bin/sh -c 'echo {process} $$ >&2; exec {become}'")
+    # In another language neither the prompt of su nor the messages of both could be recognized.
+    channel.exec_command(f"exec /bin/sh -c 'LC_ALL=C; export LC_ALL; echo {process} $$ >&2; exec {become}'")
     if login.become_password is not None:
         channel.sendall(f"{login.become_password}\n".encode())
     _Asking(connection, channel, login, ready.encode(), prompt.encode(), process.encode()).wait(deadline)
@@ -143,17 +144,23 @@ def text(data: bytes | bytearray) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
+#: What the usual shells report for a program that they do not find.
+_ABSENT = r"\b(sudo|su|doas): (command )?not found|not found: (sudo|su|doas)\b"
 _ASKS = "asks for a password; give one with -K or ansible_become_password"
 
 
 def become_spoke(stderr: str, noise: bytes) -> bool:
-    """Whether sudo, su or doas ended, and not the login's own shell before it."""
-    return not noise and (not stderr or re.search(r"(?mi)^(sudo|su|doas):|password|sudoers", stderr) is not None)
+    """Whether sudo, su or doas ended or is not there, and not that the login's own shell ended before it."""
+    return not noise and (
+        not stderr or re.search(rf"(?mi)^(sudo|su|doas):|password|sudoers|{_ABSENT}", stderr) is not None
+    )
 
 
 def become_says(login: Login, stderr: str) -> str:
     """Why sudo, su or doas started no shell."""
     method = login.become_method
+    if re.search(_ABSENT, stderr):
+        return f"the host has no {method}"
     if method == "doas" and re.search(r"Authentication required|a tty is required|Authorization required", stderr):
         return "doas asks for a password, which it reads from a terminal only; allow this login with nopass"
     if re.search(r"a password is required|a terminal is required", stderr):

@@ -195,7 +195,7 @@ class Transport:
         except paramiko.AuthenticationException as error:
             if gateway is not None and not gateway.is_connected:
                 raise _lost(one, gateway) from error
-            raise HostError("auth", f"{one.user}@{name} refused every login method: {error}") from error
+            raise _not_let_in(one, connection, arguments["auth_strategy"], error, patience) from error
         except socket.gaierror as error:
             raise HostError("unreachable", f"{one.address}: {error.strerror}") from error
         except TimeoutError as error:
@@ -216,6 +216,25 @@ class Transport:
         if one.command is not None:
             return ProxyCommand(expand(one.command, one.tokens))
         return connect(one.address, one.port, timeout, one.family, one.source)
+
+
+def _not_let_in(
+    one: Target, connection: Connection, credentials: Credentials, error: Exception, patience: float
+) -> HostError:
+    """Return the error of a login that was not accepted. Only an answer of the host is a refusal: paramiko raises the
+    same exception for a host that is too slow, and for one that closes the connection (``auth_handler.py``,
+    ``wait_for_response``), as a host does that is shutting down."""
+    if "timeout" in str(error).lower():
+        return HostError("unreachable", f"{one.name} did not answer the login within {patience:.0f} s")
+    farewell = getattr(connection.client.get_transport(), "farewell", "")
+    if "saw EOF" in str(error) and not farewell:
+        reason = (
+            f"{one.name} closed the connection during the login of {one.user} (is the host shutting down, or the "
+            "account locked?)"
+        )
+        # Another attempt could count as one more wrong password.
+        return HostError("unreachable", reason) if credentials.sent_password else Dropped(reason)
+    return HostError("auth", f"{one.user}@{one.name} refused every way to log in: {farewell or error}")
 
 
 def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:

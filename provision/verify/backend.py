@@ -13,7 +13,7 @@ from provision.model import Login
 from provision.transport.shell import Shell
 
 #: Seconds that one probe may take.
-_PROBE = 120.0
+_PROBE = 360.0
 
 
 class HeldBackend(BaseBackend):

@@ -15,6 +15,15 @@ from provision.verify.services import LATER, never
 
 LABEL = "provision.verify"
 IMAGE = "provision-verify:latest"
+#: Seconds after which the host itself removes what is left. More than all checks together take on a slow host.
+_LATEST = 3600
+#: Seconds that one container may run. An emulated or overloaded host takes a minute to start one.
+_LONGEST = 300
+#: Seconds after which a packet that no host answered was not forwarded. The kernel has sent it three times by then
+#: (tcp(7), tcp_syn_retries: after 1 s, 3 s and 7 s).
+_UNANSWERED = 5
+#: Seconds to wait for an answer that must come.
+_ANSWERED = 60
 #: Bounds of every container: memory, processes, and no way to gain rights.
 BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
 #: Only checks of the network get a network: it takes the longest to make.
@@ -33,7 +42,7 @@ _CLEAN = (
 _BUILD = """
 set -e
 if docker image inspect IMAGE >/dev/null 2>&1; then exit 0; fi
-later 300 provision-verify-clean-$$ 'CLEAN'
+later BOUND provision-verify-clean-$$ 'CLEAN'
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir -p "$folder/bin" "$folder/proc" "$folder/sys" "$folder/tmp"
@@ -51,33 +60,41 @@ tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PAT
 
 def prepare(host: Host) -> None:
     """Make sure that the image exists; raises ``AssertionError`` with docker's message when it can't be made."""
-    script = _BUILD.replace("CLEAN", _CLEAN).replace("IMAGE", IMAGE).replace("LABEL LABEL", f"LABEL {LABEL}")
+    script = (
+        _BUILD.replace("BOUND", str(_LATEST))
+        .replace("CLEAN", _CLEAN)
+        .replace("IMAGE", IMAGE)
+        .replace("LABEL LABEL", f"LABEL {LABEL}")
+    )
     host.check_output(LATER + script)
 
 
 def run(host: Host, command: str, options: str = OFFLINE) -> str:
     """Run ``command`` in a container of its own, and return what it printed."""
     prepare(host)
-    return host.check_output(f"timeout 60 docker run --rm {options} {IMAGE} sh -c %s", command)
+    return host.check_output(f"timeout {_LONGEST} docker run --rm {options} {IMAGE} sh -c %s", command)
 
 
 @contextmanager
 def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
-    """The id of a container that sleeps, for at most two minutes."""
+    """The id of a container that sleeps until it is removed."""
     prepare(host)
-    name = host.check_output(f"docker run -d --rm {options} {IMAGE} sleep 120")
+    name = host.check_output(f"docker run -d --rm {options} {IMAGE} sleep {_LATEST}")
     try:
         yield name
     finally:
         host.run("docker rm -f %s", name)
 
 
-def reaches(host: Host, address: str, port: int) -> bool:
+def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
     """Whether a container on docker's bridge reaches ``address``: the other end accepts or refuses the connection.
 
-    A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered.
+    A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered. An
+    answer that is ``expected`` may take long, on a host with much to do.
     """
-    script = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 || echo $?"
+    script = (
+        f"timeout {_ANSWERED if expected else _UNANSWERED} bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 || echo $?"
+    )
     said = run(host, script, BOUNDS)
     return said == "" or "Connection refused" in said
 

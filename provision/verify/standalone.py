@@ -28,7 +28,9 @@ from provision.verify.reports import made_visible
 from provision.verify.subjects import declared, mark, plain, things
 
 #: Seconds that the login to a host may take.
-_LOGIN = 60.0
+_LOGIN = 180.0
+#: Seconds for each of TCP, banner and authentication: the host may be starting, or have much to do.
+_CONNECT = 30.0
 
 
 class InventoryBackend(HeldBackend):
@@ -54,7 +56,7 @@ class InventoryBackend(HeldBackend):
 class _Session:
     def __init__(self, inventory: str | None, playbook: Path) -> None:
         self.loaded: Loaded = load(inventory, playbook, logins=Logins())
-        self.transport = Transport(Connecting(10.0, False))
+        self.transport = Transport(Connecting(_CONNECT, False))
         self.transport.prepare([config.host.login for config in self.loaded.configs])
         self._things: dict[int, str] = {}
 

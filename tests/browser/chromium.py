@@ -25,13 +25,13 @@ class Chromium:
 
     def __enter__(self) -> Chromium:
         self._profile = tempfile.TemporaryDirectory(prefix="provision-chromium-", ignore_cleanup_errors=True)
-        to_it, self._write = os.pipe()
-        self._read, from_it = os.pipe()
+        commands_end, self._write = os.pipe()
+        self._read, answers_end = os.pipe()
 
         def pipes() -> None:
             # Chromium reads from descriptor 3 and writes to descriptor 4.
-            os.dup2(os.dup(from_it), 100)
-            os.dup2(to_it, 3)
+            os.dup2(os.dup(answers_end), 100)
+            os.dup2(commands_end, 3)
             os.dup2(100, 4)
 
         words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
@@ -39,8 +39,8 @@ class Chromium:
         self._process = subprocess.Popen(
             words, preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        os.close(to_it)
-        os.close(from_it)
+        os.close(commands_end)
+        os.close(answers_end)
         (target,) = [one for one in self._ask("Target.getTargets")["targetInfos"] if one["type"] == "page"]
         attached = self._ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]

@@ -36,11 +36,11 @@ def browser() -> Iterator[Chromium]:
         yield chromium
 
 
-def test_what_it_shows(browser: Chromium, page: Path) -> None:
+def test_the_page_shows_each_host_and_its_timeline(browser: Chromium, page: Path) -> None:
     browser.open(page)
-    assert browser.value("document.title") == "apply 20260101T000000-aaaaaaaa", "what hosts said is text"
+    assert browser.value("document.title") == "apply 20260101T000000-aaaaaaaa", "text of hosts is shown as text"
     assert browser.value(LANES) == 200
-    assert browser.value("document.querySelectorAll('.matrix tbody tr').length") == 100, "those that had steps"
+    assert browser.value("document.querySelectorAll('.matrix tbody tr').length") == 100, "the hosts that had steps"
     stopped = browser.value("document.querySelector('.stop').textContent")
     assert stopped.startswith("Stopped: 1 of 1 hosts")
     headings = browser.value("[...document.querySelectorAll('.wave')].map(one => one.textContent)")
@@ -50,13 +50,13 @@ def test_what_it_shows(browser: Chromium, page: Path) -> None:
     inside += " return [...track.children].every(one => { const s = one.getBoundingClientRect();"
     inside += " return s.left >= t.left - 1 && s.right <= t.right + 3; }); })"
     assert browser.value(inside) is True
-    assert browser.value("performance.getEntriesByType('resource').length") == 0, "it needs nothing else"
+    assert browser.value("performance.getEntriesByType('resource').length") == 0, "the page loads no other file"
 
 
-def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
+def test_hosts_are_filtered_by_keyboard(browser: Chromium, page: Path) -> None:
     browser.open(page)
     browser.press("Tab")
-    assert browser.value(FOCUS) == "#hosts", "the way past everything comes first"
+    assert browser.value(FOCUS) == "#hosts", "the skip link is the first element"
     browser.press("/")
     assert browser.value(FOCUS) == "q"
     browser.press(*"web06")
@@ -66,7 +66,7 @@ def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
     browser.press("Escape", "Tab")
     assert browser.value(FOCUS) == "changed"
     browser.press(" ")
-    assert browser.value(LANES) == 101, "one rolled back, and those that were not begun"
+    assert browser.value(LANES) == 101, "one host rolled back, and the hosts that were not started"
     browser.press("Tab", "Tab", " ")
     assert browser.value(LANES) == 1
     # The search finds a host by its error too, and the filter can be sent as an address.
@@ -82,19 +82,19 @@ def test_filter_by_keyboard(browser: Chromium, page: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits(page: Path, tmp_path: Path, width: int) -> None:
+def test_the_page_fits_the_width(page: Path, tmp_path: Path, width: int) -> None:
     with Chromium(width) as browser:
         browser.open(page)
-        assert browser.value("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+        assert browser.value("document.documentElement.scrollWidth") <= width, "no element is wider than the page"
         browser.value("for (const one of document.querySelectorAll('details')) one.open = true")
         assert browser.value("document.documentElement.scrollWidth") <= width
         browser.screenshot(tmp_path / "page.png")
         assert (tmp_path / "page.png").stat().st_size > 50_000
 
 
-def test_it_prints(browser: Chromium, page: Path) -> None:
+def test_the_page_prints_all_hosts(browser: Chromium, page: Path) -> None:
     browser.open(page)
-    assert browser.pdf().count(b"/Type /Page\n") > 20, "the hosts' details too"
+    assert browser.pdf().count(b"/Type /Page\n") > 20, "the details of the hosts are printed too"
     browser.ask("Emulation.setEmulatedMedia", media="print")
     assert browser.value("getComputedStyle(document.querySelector('form')).display") == "none"
     browser.ask("Emulation.setEmulatedMedia", media="")

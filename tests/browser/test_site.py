@@ -130,13 +130,13 @@ def errors(browser: Chromium) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_whole(browser: Chromium, address: str, page: str) -> None:
+def test_a_page_loads_without_errors_and_fits(browser: Chromium, address: str, page: str) -> None:
     browser.events.clear()
     for width in (PHONE, 1280):
         resize(browser, width)
         browser.visit(f"{address}/{page}")
         browser.until("document.querySelector('.md-search__input') !== null")
-        assert browser.value("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+        assert browser.value("document.documentElement.scrollWidth") <= width, "no element is wider than the page"
         assert browser.value("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
     assert errors(browser) == []
     asked = [one["params"]["request"]["url"] for one in browser.events if one["method"] == "Network.requestWillBeSent"]
@@ -148,7 +148,7 @@ def test_a_page_is_whole(browser: Chromium, address: str, page: str) -> None:
 @pytest.mark.parametrize(
     "page", ["index.html", "start/first-host.html", "reference/spec.html", "zh/reference-setup.html"]
 )
-def test_a_page_can_be_read(address: str, page: str, scheme: str) -> None:
+def test_the_contrast_of_a_page_is_sufficient(address: str, page: str, scheme: str) -> None:
     with Chromium() as browser:  # a new profile has no choice of colours in its storage
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         browser.ask("Emulation.setEmulatedMedia", features=features)
@@ -181,14 +181,14 @@ def search(browser: Chromium, url: str, words: str) -> str:
         ("镜像加速器", "从逐条命令到一份 YAML"),
     ],
 )
-def test_search_finds(browser: Chromium, site: Path, address: str, words: str, title: str, served: bool) -> None:
+def test_search_finds_a_page(browser: Chromium, site: Path, address: str, words: str, title: str, served: bool) -> None:
     resize(browser, 1280)
     browser.events.clear()
     assert title in search(browser, f"{address}/index.html" if served else f"file://{site}/index.html", words)
     assert errors(browser) == []
 
 
-def test_search_finds_nothing_that_is_not_there(browser: Chromium, address: str) -> None:
+def test_search_has_no_result_for_an_unknown_word(browser: Chromium, address: str) -> None:
     browser.visit(f"{address}/index.html")
     browser.until("document.querySelector('.md-search__input') !== null")
     browser.value("document.querySelector('.md-search__input').focus()")

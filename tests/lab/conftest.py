@@ -111,6 +111,8 @@ class LabHost:
     #: provision_transport of every host, in the tests that use both transports
     transport: ClassVar[str | None] = None
     lab: Lab = LAB
+    #: options of every run, for a host that is slow
+    patience: tuple[str, ...] = ()
 
     def sh(self, script: str, *, check: bool = True) -> str:
         """Run a script on the host as root, over ssh, not through provision."""
@@ -155,7 +157,7 @@ class LabHost:
             self.playbook({"spec": spec})
         extra = ["--yes"] if command == "apply" else []
         files = ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
-        done = preloaded.run([command, *files, "--json", *extra, *words])
+        done = preloaded.run([command, *files, "--json", *extra, *self.patience, *words])
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
@@ -295,6 +297,13 @@ def host(new_host: NewHost) -> LabHost:
     return new_host()
 
 
+@pytest.fixture(params=["ssh", "openssh"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs over both transports: provision_transport of every host that it boots."""
+    monkeypatch.setattr(LabHost, "transport", request.param)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def docker_model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Docker host that provision has set up. Tests that begin with one copy its files."""
@@ -328,11 +337,11 @@ def docker_fleet(
     names: list[str] = []
 
     def boot(count: int) -> list[LabHost]:
-        mine = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
-        names.extend(mine)
+        new = [f"{LAB.name}{next(_numbers):02d}" for _ in range(count)]
+        names.extend(new)
         own(lab)
-        records = {record.name: record for record in lab.up(dict.fromkeys(mine, "trixie"), like=docker_model)}
-        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in mine]
+        records = {record.name: record for record in lab.up(dict.fromkeys(new, "trixie"), like=docker_model)}
+        hosts = [LabHost(name, records[name].address, tmp_path_factory.mktemp(name)) for name in new]
         for host in hosts:
             docker_answers(host)
         return hosts

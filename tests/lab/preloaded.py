@@ -38,22 +38,22 @@ class _Server:
     """The process that forks. Each process of pytest has one, until it ends."""
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # One packet of a request has the whole environment.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LONGEST)
         self._lock = threading.Lock()
-        argv = [sys.executable, "-m", __name__, str(theirs.fileno())]
-        self.process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
+        argv = [sys.executable, "-m", __name__, str(far_end.fileno())]
+        self.process = subprocess.Popen(argv, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL)
+        far_end.close()
 
     def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         """``python -m provision WORDS``; standard input is empty."""
         request = json.dumps({"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            answer, theirs = socket.socketpair()
+            answer, far_end = socket.socketpair()
             with answer:
-                with theirs, self._lock:
-                    socket.send_fds(self._socket, [request], [theirs.fileno(), out.fileno(), err.fileno()])
+                with far_end, self._lock:
+                    socket.send_fds(self._socket, [request], [far_end.fileno(), out.fileno(), err.fileno()])
                 code = _ended(answer)
             return subprocess.CompletedProcess(words, code, *map(_text, (out, err)))
 

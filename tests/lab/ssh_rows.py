@@ -84,7 +84,7 @@ ROWS = [
     Row("Match exec that fails", HERE + 'Match exec "test %n = db"\n  Port 2222\n'),
     Row("Match all", HERE + "Match all\n  Port 2222\n"),
     Row("Match final", HERE + "Match final host {address}\n  Port 2222\n"),
-    Row("CanonicalizeHostname beside HostName", HERE + "CanonicalizeHostname yes\nCanonicalDomains example.invalid\n"),
+    Row("CanonicalizeHostname with HostName", HERE + "CanonicalizeHostname yes\nCanonicalDomains example.invalid\n"),
     Row("AddressFamily inet", HERE + "AddressFamily inet\n"),
     Row("AddressFamily inet6 of an IPv4 host", HERE + "AddressFamily inet6\n", "unreachable"),
     Row("BindAddress", HERE + "BindAddress {bridge}\n"),
@@ -137,7 +137,7 @@ ROWS = [
     Row("another port's key does not count", HERE + known("ported"), "host_key"),
     Row("HostKeyAlias", HERE + known("alias") + "Host *\n  HostKeyAlias Cluster\n"),
     Row("HostKeyAlias and port", port(2222) + known("alias") + "Host *\n  HostKeyAlias cluster\n"),
-    Row("HostKeyAlias that is unknown", HERE + "Host *\n  HostKeyAlias nobody\n", "host_key"),
+    Row("HostKeyAlias that is unknown", HERE + "Host *\n  HostKeyAlias unknown\n", "host_key"),
     Row("@revoked", HERE + known("revoked"), "host_key"),
     Row(
         "@revoked in another file",
@@ -210,7 +210,7 @@ ROWS = [
         agent=True,
     ),
     Row("passphrase, the agent has the key", HERE, base=BASE.replace("{key}", "{folder}/locked"), agent=True),
-    Row("passphrase, nobody to ask", HERE, "auth", base=BASE.replace("{key}", "{folder}/locked")),
+    Row("passphrase and no operator to ask", HERE, "auth", base=BASE.replace("{key}", "{folder}/locked")),
     Row(
         "IdentityAgent none",
         HERE + "Host *\n  IdentityAgent none\n",

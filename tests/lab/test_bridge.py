@@ -81,7 +81,7 @@ def test_a_bridge_moves_while_its_containers_are_stopped(docker_host: LabHost) -
     assert leftovers(host) == ""
 
 
-def test_a_bridge_that_has_another_address_than_declared_is_seen(docker_host: LabHost) -> None:
+def test_a_bridge_with_another_address_than_declared_is_reported(docker_host: LabHost) -> None:
     """A state that an older provision, or an operator who edited the file, can leave: dockerd runs with the file, and
     has not moved the bridge."""
     host = docker_host
@@ -89,7 +89,7 @@ def test_a_bridge_that_has_another_address_than_declared_is_seen(docker_host: La
     host.sh(
         'sed \'s|"live-restore"|"bip": "10.201.0.1/24", &|\' -i /etc/docker/daemon.json && systemctl restart docker'
     )
-    assert host.sh(ADDRESS) == before, "dockerd has kept it, for containers run"
+    assert host.sh(ADDRESS) == before, "dockerd keeps the address while containers run"
     refused = host.plan({"engine": kept("10.201.0.1/24")})
     assert refused.code == 3
     assert "bip" in refused.done["error"]["message"]

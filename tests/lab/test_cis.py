@@ -236,7 +236,7 @@ def ids(host: LabHost) -> set[str]:
     return {_id(check) for check in host.provision("verify", "--suite", "cis").failed}
 
 
-def _lie(host: LabHost, edit: str) -> None:
+def _falsify(host: LabHost, edit: str) -> None:
     """Edit the daemon's answer (sed(1)) on its way."""
     wrap(host, f"""info) /usr/bin/docker "$@" | sed {shlex.quote(edit)}; exit ;;""")
 
@@ -251,11 +251,11 @@ def names(outcome: Outcome, start: str) -> dict[str, set[str]]:
     return found
 
 
-def test_containers_and_images(host: LabHost) -> None:
+def test_the_benchmark_of_containers_and_images(host: LabHost) -> None:
     outcome = host.apply(hardened(host))
     assert outcome.code == 0, outcome.out
     before = ids(host)
-    assert not {id for id in before if id.startswith(("4.6", "4.7", "4.9"))}, "there is none yet"
+    assert not {id for id in before if id.startswith(("4.6", "4.7", "4.9"))}, "the host has no image or container yet"
     host.sh(_IMAGES)
     for name, (without, more, _) in _CONTAINERS.items():
         options = " ".join(option for key, option in _GOOD.items() if key != without)
@@ -268,13 +268,13 @@ def test_containers_and_images(host: LabHost) -> None:
     wanted = set().union(*(found for _, _, found in _CONTAINERS.values()), {"4.6", "4.7", "4.9"})
     assert {_id(check) for check in checked.failed} - before == wanted
     # Security modules that the lab's kernel does not have, so they confine no container.
-    _lie(host, r's/"SecurityOptions":\[/&"name=apparmor","name=selinux","name=rootless",/')
-    lied = host.provision("verify", "--suite", "cis")
-    assert {_id(check) for check in lied.failed} - before - wanted == {"5.2", "5.3"}
-    assert [e["outcome"] for e in lied.all("check.done") if _id(e["check"]) == "2.1"] == ["passed"]
+    _falsify(host, r's/"SecurityOptions":\[/&"name=apparmor","name=selinux","name=rootless",/')
+    falsified = host.provision("verify", "--suite", "cis")
+    assert {_id(check) for check in falsified.failed} - before - wanted == {"5.2", "5.3"}
+    assert [e["outcome"] for e in falsified.all("check.done") if _id(e["check"]) == "2.1"] == ["passed"]
     assert [e["outcome"] for e in checked.all("check.done") if _id(e["check"]) == "2.1"] == ["skipped"]
     # With containerd's image store, containerd's own directory also needs a partition.
-    _lie(host, 's/"Backing Filesystem","[^"]*"/"driver-type","io.containerd.snapshotter.v1"/')
+    _falsify(host, 's/"Backing Filesystem","[^"]*"/"driver-type","io.containerd.snapshotter.v1"/')
     assert ids(host) - before - wanted == set()
     host.sh(
         "docker rm -f $(docker ps -aq) >/dev/null; set -e; mkdir -p /etc/containerd /srv/c;"
@@ -286,7 +286,7 @@ def test_containers_and_images(host: LabHost) -> None:
     assert "1.1.1" not in ids(host)
 
 
-def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
+def test_the_benchmark_fails_for_each_fault_and_passes_on_a_hardened_host(host: LabHost) -> None:
     spec = hardened(host)
     outcome = host.apply(spec)
     assert outcome.code == 0, outcome.out
@@ -307,12 +307,12 @@ def test_the_benchmark_says_no_and_yes(host: LabHost) -> None:
         if "systemctl restart docker" in script:
             host.sh("systemctl reset-failed docker; systemctl restart docker")
     assert not wrong
-    for field, lie, difference in (
+    for field, false_value, difference in (
         ("Driver", '"aufs"', {"2.6"}),
         ("Authorization", '["p"]', {"2.12"}),
         ("DockerRootDir", '"/etc"', {"1.1.1"}),
     ):
-        _lie(host, f's#"{field}":[^,}}]*#"{field}":{lie}#')
+        _falsify(host, f's#"{field}":[^,}}]*#"{field}":{false_value}#')
         assert ids(host) ^ before == difference
     host.sh("rm /usr/local/bin/docker")
     # A plugin is in force from the daemon's start or its last reload on. `docker info` may show something else later.

@@ -47,8 +47,8 @@ class Certificates:
     def _openssl(self, *words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True)
 
-    def options(self, who: str = "node", prefix: str = "--tls-", ca: str = "ca-file") -> list[str]:
-        pairs = {ca: "ca.pem", "cert": f"{who}.pem", "key": f"{who}.key"}
+    def options(self, member: str = "node", prefix: str = "--tls-", ca: str = "ca-file") -> list[str]:
+        pairs = {ca: "ca.pem", "cert": f"{member}.pem", "key": f"{member}.key"}
         return [word for name, file in pairs.items() for word in (f"{prefix}{name}", str(self.folder / file))]
 
 
@@ -109,7 +109,7 @@ def applies(host: LabHost) -> str:
     return host.sh("ls /var/lib/provision/runs | wc -l")
 
 
-def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[LabHost], dask: Dask) -> None:
+def test_after_the_death_of_a_worker_each_host_is_changed_once(three: list[LabHost], dask: Dask) -> None:
     first = three[0]
     first.playbook({"spec": {"engine": engine(labels=["a=1"], icc=False)}, "rollout": {"max_failures": 3}})
     before = [int(applies(host)) for host in three]
@@ -140,7 +140,7 @@ def test_a_worker_that_dies_loses_no_host_and_none_is_changed_twice(three: list[
     assert broken.counts == {"rolled_back": 1, "skipped": 2}
 
 
-def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
+def test_only_members_with_a_certificate_of_the_authority_take_part(three: list[LabHost], dask: Dask) -> None:
     first = three[0]
     (first.folder / "group_vars").mkdir()
     (first.folder / "group_vars/all.yml").write_text("word: !secret {file: word}\n")
@@ -149,7 +149,7 @@ def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
     files = dask.certificates.options(prefix="--cluster-", ca="ca")
     end = time.monotonic() + 60
     while first.plan(None, "--cluster", dask.url, *files).code != 0:
-        assert time.monotonic() < end, "the cluster must come up"
+        assert time.monotonic() < end, "the cluster must start"
     for words, said in (
         (["--cluster", "tcp://192.0.2.1:8786"], "accepts commands from every user"),
         (["--cluster", dask.url], "needs --cluster-ca, --cluster-cert, --cluster-key"),
@@ -163,7 +163,7 @@ def test_who_may_take_part(three: list[LabHost], dask: Dask) -> None:
     # A plan of this process equals the plan of other processes, although the tokens of secrets differ.
     plan = first.folder / "plan.json"
     assert first.plan(None, "--out", str(plan)).code == 0
-    assert "keyed hash" in plan.read_text(), "the file is private: neither its value nor a reference stands there"
+    assert "keyed hash" in plan.read_text(), "the file is private: the plan has neither its value nor a reference"
     changed = first.apply(None, "--plan", str(plan), "--cluster", dask.url, *files, "--shard", "2")
     assert (changed.code, changed.counts) == (0, {"changed": 3}), changed.out + changed.err
     assert {host.sh("cat /etc/app") for host in three} == {"cluster-secret-1"}

@@ -16,7 +16,7 @@ from tests.lab.conftest import LabHost, engine
 from tests.lab.runs import leftovers
 
 PLUGINS = {**engine(), "plugins": ["buildx", "compose"]}
-WELL = {"command": "test -e /well", "interval": "300ms", "retries": 2}
+HEALTHY = {"command": "test -e /well", "interval": "300ms", "retries": 2}
 
 
 def image(host: LabHost, tag: str, name: str = "", **more: Any) -> dict[str, Any]:
@@ -30,11 +30,11 @@ def inspect(host: LabHost, name: str, field: str) -> str:
     return host.sh(f"docker inspect --format '{{{{{field}}}}}' {name}")
 
 
-def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> None:
+def test_the_old_container_is_restored_when_the_new_one_is_unhealthy(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1", more={"well": b"", "version": b"one"})
     known |= image(host, "app:2", more={"version": b"two"})  # unhealthy
-    web = {"image": "app:1", "health": WELL, "ports": ["8080:80"], "volumes": ["data:/data"], "stop_timeout": 1}
+    web = {"image": "app:1", "health": HEALTHY, "ports": ["8080:80"], "volumes": ["data:/data"], "stop_timeout": 1}
     web["command"] = ["httpd", "-f", "-p", "80", "-h", "/"]
     spec: dict[str, Any] = {"engine": engine(), "volumes": {"data": {}}, "images": known, "containers": {"web": web}}
     first = host.apply(spec)
@@ -54,7 +54,7 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     assert outcome.done["status"] == "rolled_back"
     assert "unhealthy" in outcome.done["error"]["detail"]
     print(outcome.done["error"]["message"], "|", outcome.done["error"]["detail"])
-    assert inspect(host, "web", ".Id") == old, "the very same container"
+    assert inspect(host, "web", ".Id") == old, "the old container itself, and not a copy"
     assert inspect(host, "web", ".HostConfig.RestartPolicy.Name") == "unless-stopped"
     assert host.sh(serves) == "one"
     assert host.sh("docker exec web cat /data/file") == "kept"
@@ -67,7 +67,7 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     third = host.apply({**spec, "images": known, "containers": {"web": {**web, "image": "app:3", "memory": "64m"}}})
     assert third.counts == {"changed": 1}, third.out[-3000:]
     assert host.sh(serves) == "three"
-    assert host.sh("docker ps -aq | wc -l") == "1", "the old one goes when all is well"
+    assert host.sh("docker ps -aq | wc -l") == "1", "the old container is removed when the new one is healthy"
     run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
     back = host.rollback(run)
     assert back.counts == {"changed": 1}, back.out[-3000:] + back.err
@@ -76,17 +76,17 @@ def test_an_unhealthy_new_one_gives_way_to_the_old_one(docker_host: LabHost) -> 
     assert host.sh("docker exec web cat /data/file") == "kept"
 
     # A container that is no longer declared is removed. The volume and an operator's container stay.
-    host.sh("docker run -d --name theirs app:1")
+    host.sh("docker run -d --name other app:1")
     gone = host.apply({**spec, "containers": {}})
     assert gone.counts == {"changed": 1}
-    assert host.sh("docker ps -a --format '{{.Names}}'") == "theirs"
+    assert host.sh("docker ps -a --format '{{.Names}}'") == "other"
     assert host.sh("docker volume ls -q") == "data"
 
 
 AS_DECLARED = "--network back --restart unless-stopped --stop-timeout 0 --memory 64m --memory-swap 64m"
 
 
-def anew(*words: str) -> str:
+def made_by_hand(*words: str) -> str:
     """A container made by hand, with provision's label."""
     return f"docker rm -f web; docker run -d --name web --label provision.spec={{}} {AS_DECLARED} {' '.join(words)}"
 
@@ -97,7 +97,7 @@ def other_network(options: str) -> str:
 
 
 #: On an internal network docker publishes nothing.
-NO_WAY_IN = {"network back", "container_port web 8080:80"}
+UNREACHABLE = {"network back", "container_port web 8080:80"}
 STOPPED = {"container_runs web", "container_port web 8080:80", "container_limit web memory"}
 GONE = {f"container_{what} web" for what in ("image", "environment", "fields", "mounts")}
 #: The manual change -> the only change that the plan names, and in which fields; and the checks that must fail.
@@ -115,15 +115,21 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
     ("another network", "docker network connect other web", "container:web", {"networks"}, {"container_fields web"}),
     (
         "a variable",
-        anew("-e MODE=slow -p 8080:80 app:1"),
+        made_by_hand("-e MODE=slow -p 8080:80 app:1"),
         "container:web",
         {"environment MODE"},
         {"container_environment web"},
     ),
-    ("a port", anew("-e MODE=fast -p 8081:80 app:1"), "container:web", {"ports"}, {"container_port web 8080:80"}),
+    (
+        "a port",
+        made_by_hand("-e MODE=fast -p 8081:80 app:1"),
+        "container:web",
+        {"ports"},
+        {"container_port web 8080:80"},
+    ),
     (
         "a capability, a label, a command, read-only",
-        anew("-e MODE=fast -p 8080:80 --cap-add NET_ADMIN --label by=hand --read-only app:1 sleep 5000"),
+        made_by_hand("-e MODE=fast -p 8080:80 --cap-add NET_ADMIN --label by=hand --read-only app:1 sleep 5000"),
         "container:web",
         {"cap_add", "other labels", "command", "read_only"},
         {"container_fields web"},
@@ -140,20 +146,20 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
         "docker rmi -f app:2",
         "image:app:2",
         set(),
-        {"image app:2", "loaded_image app:2", "container_image beside"},
+        {"image app:2", "loaded_image app:2", "container_image neighbour"},
     ),
     (
         "a network of another kind",
         other_network("--internal"),
         "network:back",
         {"internal", "labels"},
-        NO_WAY_IN,
+        UNREACHABLE,
     ),
     ("a volume that is gone", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
 ]
 
 
-def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHost) -> None:
+def test_each_manual_change_is_reported_and_repaired_alone(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1") | image(host, "app:2", more={"two": b""})
     web = {
@@ -171,11 +177,11 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
         "networks": {"back": {"labels": {"tier": "back"}}, "other": {}},
         "volumes": {"spare": {}},
         "images": known,
-        "containers": {"web": web, "beside": {"image": "app:2", "steady": 0, "stop_timeout": 0}},
+        "containers": {"web": web, "neighbour": {"image": "app:2", "steady": 0, "stop_timeout": 0}},
     }
     first = host.apply(spec)
     assert first.counts == {"changed": 1}, first.out[-3000:]
-    beside = inspect(host, "beside", ".State.StartedAt")
+    neighbour = inspect(host, "neighbour", ".State.StartedAt")
     for what, command, resource, fields, checks in BY_HAND:
         host.sh(f"{{ {command}; }} >/dev/null")
         assert host.provision("verify", "--suite", "containers").failed == checks, what
@@ -190,12 +196,12 @@ def test_what_is_done_by_hand_is_found_named_and_healed_alone(docker_host: LabHo
         assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
         print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
     assert host.apply().counts == {"ok": 1}
-    assert inspect(host, "beside", ".State.StartedAt") == beside, "nothing else was touched"
-    proven = host.provision("verify", "--suite", "containers")
-    assert proven.code == 0, proven.failed
+    assert inspect(host, "neighbour", ".State.StartedAt") == neighbour, "no other container was restarted"
+    verified = host.provision("verify", "--suite", "containers")
+    assert verified.code == 0, verified.failed
 
 
-def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_reach_a_container_and_are_not_shown(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host, canary = docker_host, "container-secret-1 \"'\\ $x"
     monkeypatch.setenv("APP_PASSWORD", canary)
     known = image(host, "app:1")
@@ -239,7 +245,7 @@ def test_secrets_of_a_container(docker_host: LabHost, monkeypatch: pytest.Monkey
 
 
 #: Values that broke a format once, or could. Each is declared both plain and as a secret.
-NASTY = [
+DIFFICULT = [
     *("it's", 'say "x"', "\\", "end\\", "C:\\new\\table", "\\'", "'\\", "$HOME ${HOME} $$", "'$$\\$X", "a #b", "#x"),
     *(
         " both ",
@@ -258,7 +264,7 @@ NASTY = [
 ]
 
 
-def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
+def test_each_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     """Variables of a container and of a compose project, plain and secret: docker has exactly the declared text, and
     the next run finds nothing to do."""
     host = docker_host
@@ -266,11 +272,11 @@ def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     (host.folder / "group_vars").mkdir()
     (host.folder / "group_vars/secrets").mkdir()
     (host.folder / "group_vars/all.yml").write_text(
-        "".join(f"s{number}: !secret {{file: secrets/{number}}}\n" for number in range(len(NASTY)))
+        "".join(f"s{number}: !secret {{file: secrets/{number}}}\n" for number in range(len(DIFFICULT)))
     )
-    plain = {f"P{number}": value for number, value in enumerate(NASTY)}
-    secret = {f"S{number}": f"{{{{ s{number} }}}}" for number in range(len(NASTY))}
-    for number, value in enumerate(NASTY):
+    plain = {f"P{number}": value for number, value in enumerate(DIFFICULT)}
+    secret = {f"S{number}": f"{{{{ s{number} }}}}" for number in range(len(DIFFICULT))}
+    for number, value in enumerate(DIFFICULT):
         # The last newline of such a file is not part of its value.
         (host.folder / f"group_vars/secrets/{number}").write_bytes(f"{value}\n".encode())
     variables = plain | secret
@@ -280,7 +286,7 @@ def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     spec = {"engine": PLUGINS, "images": known, "containers": {"web": web}, "compose": {"shop": shop}}
     first = host.apply(spec)
     assert first.counts == {"changed": 1}, first.out[-3000:]
-    wanted = {f"{kind}{number}": value for number, value in enumerate(NASTY) for kind in "PS"}
+    wanted = {f"{kind}{number}": value for number, value in enumerate(DIFFICULT) for kind in "PS"}
     for name in ("web", "shop-one-1"):
         lines = json.loads(inspect(host, name, "json .Config.Env"))
         found = dict(line.split("=", 1) for line in lines)
@@ -291,7 +297,7 @@ def test_every_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
     assert host.sh("ls /run/provision/env.* 2>/dev/null || echo none") == "none"
 
 
-def test_a_compose_project(docker_host: LabHost) -> None:
+def test_a_compose_project_is_applied_changed_and_removed(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "app:1")
     services = {
@@ -330,8 +336,10 @@ def test_a_compose_project(docker_host: LabHost) -> None:
     assert host.apply().counts == {"changed": 1}
     # A service that never becomes healthy: the file, and the containers of the project, are as before.
     now = ids()
-    ill = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
-    bad = host.apply(spec(one={**services["one"], "healthcheck": ill}, two={**services["two"], "mem_limit": "64m"}))
+    unhealthy_check = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
+    bad = host.apply(
+        spec(one={**services["one"], "healthcheck": unhealthy_check}, two={**services["two"], "mem_limit": "64m"})
+    )
     assert bad.code == 3
     assert bad.done["status"] == "rolled_back"
     assert ids().keys() == now.keys()
@@ -367,7 +375,7 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     compose = (
         "docker compose -p shop -f /etc/provision/compose/shop/compose.yaml --env-file /etc/provision/compose/shop/.env"
     )
-    assert "Recreate" in host.sh(f"{compose} up -d --dry-run 2>&1"), "compose itself would make it anew"
+    assert "Recreate" in host.sh(f"{compose} up -d --dry-run 2>&1"), "compose itself would recreate it"
     planned = host.plan()
     (event,) = planned.all("host.plan")
     assert [item["resource"] for item in event["items"]] == ["compose:shop"]
@@ -378,7 +386,7 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     assert mended.counts == {"changed": 1}, mended.out[-3000:]
     assert inspect(host, "shop-one-1", 'index .Config.Labels "built"') == "again"
     assert inspect(host, "shop-one-1", ".Id") != ids["one"]
-    assert inspect(host, "shop-two-1", ".Id") == ids["two"], "only the service whose image is another one"
+    assert inspect(host, "shop-two-1", ".Id") == ids["two"], "only the service whose image has changed"
     assert host.apply().counts == {"ok": 1}
     assert host.provision("verify", "--suite", "containers").failed == set()
     # When they are declared again, the image and the service return in one run.
@@ -390,13 +398,13 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     assert host.apply().counts == {"ok": 1}
 
 
-ILL = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
+UNHEALTHY = {"test": ["CMD", "false"], "interval": "300ms", "retries": 2}
 
 
 def failing_project(host: LabHost) -> dict[str, Any]:
     services = {
         "one": {"image": "app:1", "stop_grace_period": "0s", "restart": "always"},
-        "two": {"image": "app:1", "stop_grace_period": "0s", "restart": "always", "healthcheck": ILL},
+        "two": {"image": "app:1", "stop_grace_period": "0s", "restart": "always", "healthcheck": UNHEALTHY},
     }
     shop = {"content": json.dumps({"services": services})}
     web = {"image": "app:1", "networks": ["back"], "steady": 0, "stop_timeout": 0}
@@ -429,7 +437,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
     assert leftovers(host) == ""
 
 
-def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None:
+def test_the_rollback_of_a_run_that_started_docker(docker_host: LabHost) -> None:
     """The run starts docker. The rollback removes what the run made while docker runs, and then stops docker."""
     host = docker_host
     host.sh("systemctl disable -q --now docker.socket docker")
@@ -443,7 +451,7 @@ def test_the_rollback_of_a_docker_that_did_not_run(docker_host: LabHost) -> None
     assert leftovers(host) == ""
 
 
-def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -> None:
+def test_an_interrupted_transfer_of_an_archive_is_resumed(docker_host: LabHost) -> None:
     """The connection is cut during an upload: the same run reconnects, and continues with the bytes that have
     arrived."""
     host = docker_host
@@ -453,7 +461,7 @@ def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -
     cut = '#!/bin/sh\n[ $# -eq 0 ] || exec /bin/cat "$@"\nrm /usr/local/bin/cat\nhead -c 6000000\nkill -9 $PPID\n'
     host.sh(f"printf %s {shlex.quote(cut)} >/usr/local/bin/cat; chmod +x /usr/local/bin/cat")
     outcome = host.apply({"engine": engine(), "images": known})
-    assert host.sh("command -v /usr/local/bin/cat || echo gone") == "gone", "it was not cut"
+    assert host.sh("command -v /usr/local/bin/cat || echo gone") == "gone", "the connection was not cut"
     assert outcome.counts == {"changed": 1}, outcome.out[-3000:]
     notes = [event["text"] for event in outcome.all("note") if "sending" in event["text"]]
     print(notes)
@@ -465,7 +473,7 @@ def test_an_archive_whose_transfer_breaks_off_is_resumed(docker_host: LabHost) -
     assert host.apply().counts == {"ok": 1}
 
 
-def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
+def test_prune_keeps_images_that_are_used_or_declared(docker_host: LabHost) -> None:
     host = docker_host
     known = image(host, "kept:1", more={"kept": b""}) | image(host, "used:1", more={"used": b""})
     spec = {
@@ -479,11 +487,11 @@ def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
     assert host.apply().counts == {"ok": 1}
     assert host.sh("systemctl is-active provision-prune.timer") == "active"
     host.sh(
-        "docker tag used:1 stopped:1; docker run -d --name theirs used:1; docker stop -t 0 theirs >/dev/null;"
+        "docker tag used:1 stopped:1; docker run -d --name other used:1; docker stop -t 0 other >/dev/null;"
         " for n in old young; do docker export app | docker import --message $n - $n:1; done >/dev/null"
     )
     host.sh("systemctl start provision-prune.service")
-    assert host.sh("docker image inspect --format x old:1") == "x", "it is not old enough yet"
+    assert host.sh("docker image inspect --format x old:1") == "x", "the image is not old enough yet"
     # Half a minute stands for the hour: a new tag is younger than that also where the machine is busy.
     line = host.sh("sed -n s/^ExecStart=//p /etc/systemd/system/provision-prune.service")
     assert " 3600 " in line
@@ -494,7 +502,7 @@ def test_pruning_spares_what_is_used_or_named(docker_host: LabHost) -> None:
     assert host.apply().counts == {"ok": 1}
 
 
-def test_an_archive_by_a_login_that_becomes_root(docker_host: LabHost) -> None:
+def test_an_archive_is_sent_over_a_login_that_becomes_root(docker_host: LabHost) -> None:
     """The bytes follow sudo's password on the same standard input."""
     host = docker_host
     known = image(host, "app:1")

@@ -18,7 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
     "shell": {"users": {"root": {"shell": "/bin/false"}}},
     "pam": {"files": {"/etc/pam.d/sshd": {"content": DENY}}},
     "sshd_config": {
-        "files": {"/etc/ssh/sshd_config.d/x.conf": {"content": "AllowUsers nobody-at-all\n"}},
+        "files": {"/etc/ssh/sshd_config.d/x.conf": {"content": "AllowUsers no-such-user\n"}},
         "services": {"ssh": {"watch": ["/etc/ssh/sshd_config.d/x.conf"]}},
     },
 }
@@ -30,7 +30,7 @@ SUDO_CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def comes_back(host: LabHost, spec: dict[str, Any]) -> None:
+def is_rolled_back(host: LabHost, spec: dict[str, Any]) -> None:
     facts = (
         "cat /etc/passwd /etc/shadow /etc/group; "
         "find /root/.ssh /etc/pam.d /etc/ssh /etc/sudoers.d -type f ! -name 'ssh_host_*' "
@@ -46,17 +46,19 @@ def comes_back(host: LabHost, spec: dict[str, Any]) -> None:
     print(outcome.done["error"]["message"], "|", outcome.done["error"].get("detail", ""))
     assert receipt(host) == "rolled_back unconfirmed"
     assert host.sh(f"{{ {facts}; }} || true") == before
-    assert host.apply({"files": {"/etc/motd": {"content": "in\n"}}}).counts == {"changed": 1}, "it can be reached again"
+    assert host.apply({"files": {"/etc/motd": {"content": "in\n"}}}).counts == {"changed": 1}, (
+        "the host can be reached again"
+    )
     assert leftovers(host) == ""
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_root_is_shut_out(host: LabHost, name: str) -> None:
-    comes_back(host, CASES[name])
+def test_a_change_that_locks_root_out_is_rolled_back(host: LabHost, name: str) -> None:
+    is_rolled_back(host, CASES[name])
 
 
 @pytest.mark.parametrize("name", SUDO_CASES)
-def test_a_login_that_becomes_root_is_shut_out(new_host: NewHost, name: str) -> None:
+def test_a_change_that_locks_a_sudo_login_out_is_rolled_back(new_host: NewHost, name: str) -> None:
     host = new_host(ansible_user="op", ansible_become=True)
     host.sh(
         "groupadd shut && useradd -m -s /bin/sh -G sudo op && "
@@ -64,7 +66,7 @@ def test_a_login_that_becomes_root_is_shut_out(new_host: NewHost, name: str) -> 
         "mkdir -m 0700 ~op/.ssh && cp ~/.ssh/authorized_keys ~op/.ssh/ && chown -R op: ~op/.ssh && "
         "echo 'DenyGroups shut' >/etc/ssh/sshd_config.d/shut.conf && systemctl reload ssh"
     )
-    comes_back(host, SUDO_CASES[name])
+    is_rolled_back(host, SUDO_CASES[name])
 
 
 #: The installed version of the package, in a repository on the host itself.
@@ -87,13 +89,13 @@ apt-get -q update
 SERVER = {"packages": {"openssh-server": "absent"}}
 
 
-def test_the_server_that_lets_the_operator_in_is_removed_only_where_it_can_come_back(host: LabHost) -> None:
+def test_sshd_is_removed_only_where_a_rollback_can_install_it_again(host: LabHost) -> None:
     refused = host.apply(SERVER, *SHORT)
     assert refused.done["error"]["step"] == "packages:all pkg_spare", refused.out
     assert "operators log in with" in refused.done["error"]["detail"]
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' openssh-server") == "ii"
     host.sh(REPACK)
-    comes_back(host, SERVER)
+    is_rolled_back(host, SERVER)
 
 
 def logins(host: LabHost) -> int:
@@ -101,31 +103,31 @@ def logins(host: LabHost) -> int:
     return int(host.sh(f"journalctl --sync; {found}"))
 
 
-def test_every_change_ends_with_a_login(host: LabHost) -> None:
+def test_each_change_is_followed_by_a_new_login(host: LabHost) -> None:
     before = logins(host)
-    harmless = host.apply({"files": {"/etc/motd": {"content": "ours\n"}}})
+    harmless = host.apply({"files": {"/etc/motd": {"content": "declared\n"}}})
     assert harmless.counts == {"changed": 1}
     assert harmless.all("armed") == []
-    assert logins(host) - before == 1 + 1 + 1, "the look, the confirmation, and this count"
+    assert logins(host) - before == 1 + 1 + 1, "the look, the confirmation, and the test's own count"
     before = logins(host)
     assert host.apply().counts == {"ok": 1}
     assert logins(host) - before == 1 + 1, "a host in the desired state costs one connection"
-    other = host.apply({"files": {"/etc/motd": {"content": "ours\n"}, "/etc/x": {"content": "x\n"}}})
+    other = host.apply({"files": {"/etc/motd": {"content": "declared\n"}, "/etc/x": {"content": "x\n"}}})
     assert other.counts == {"changed": 1}
     assert len(other.all("armed")) == 1, "this file is not on the list of harmless ones"
 
 
-def test_a_host_that_is_lost_after_a_harmless_change_is_no_success(host: LabHost) -> None:
+def test_an_unreachable_host_after_a_harmless_change_is_a_failure(host: LabHost) -> None:
     """sshd asks a program for root's keys. Once the motd has changed, the program prints no key, although writing the
     motd arms no rollback."""
     host.sh(
         "install -m 0644 /root/.ssh/authorized_keys /etc/ssh/keys && "
-        "printf '#!/bin/sh\\ngrep -q ours /etc/motd || cat /etc/ssh/keys\\n' >/usr/local/bin/keys && "
+        "printf '#!/bin/sh\\ngrep -q declared /etc/motd || cat /etc/ssh/keys\\n' >/usr/local/bin/keys && "
         " chmod 0755 /usr/local/bin/keys && printf '%s\\n' 'AuthorizedKeysFile none' "
         "'AuthorizedKeysCommand /usr/local/bin/keys' 'AuthorizedKeysCommandUser nobody' "
         ">/etc/ssh/sshd_config.d/keys.conf && systemctl reload ssh"
     )
-    outcome = host.apply({"files": {"/etc/motd": {"content": "ours\n"}}}, *SHORT)
+    outcome = host.apply({"files": {"/etc/motd": {"content": "declared\n"}}}, *SHORT)
     assert outcome.code == 3, outcome.out
     assert outcome.counts == {"failed": 1}
     assert outcome.done["error"]["kind"] == "unconfirmed"

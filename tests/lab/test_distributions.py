@@ -14,7 +14,7 @@ PRETTY_NAME="New Linux 3"
 """
 
 
-def test_a_derivative_is_served_by_the_line_of_its_refusal(new_host: NewHost) -> None:
+def test_the_row_of_the_error_message_makes_a_derivative_work(new_host: NewHost) -> None:
     host = new_host("el9")
     host.sh(f"cat >/etc/os-release <<'END'\n{_OS_RELEASE}END")
     refused = host.apply({"engine": {**engine(), "version": "26.1.5"}})
@@ -43,7 +43,7 @@ def _packages(host: LabHost) -> str:
     return host.sh("dpkg-query -W; ls /etc/apt/sources.list.d /etc/apt/keyrings")
 
 
-def test_an_engine_that_is_installed_already(host: LabHost) -> None:
+def test_an_engine_that_provision_did_not_install(host: LabHost) -> None:
     """As on a read-only image: provision leaves packages and repositories alone, and everything else works."""
     host.sh("touch /run/ostree-booted")
     spec = {"engine": {"source": "installed", "daemon": {**engine()["daemon"], "live-restore": True}}}

@@ -150,7 +150,7 @@ def declared(version: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("version", ENGINES)
-def test_the_record_of_what_engines_answer(new_host: NewHost, version: str) -> None:
+def test_the_recorded_answers_equal_the_engines(new_host: NewHost, version: str) -> None:
     cases: dict[str, str] = yaml.safe_load((DATA / "daemon_json.yml").read_text())
     path = DATA / "dockerd_says" / f"{version}.yml"
     recorded: dict[str, dict[str, str]] = yaml.safe_load(path.read_text()) if path.exists() else {}

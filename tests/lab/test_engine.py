@@ -10,7 +10,7 @@ import pytest
 from tests.lab import images
 from tests.lab.conftest import LabHost, NewHost, engine
 
-WALKTHROUGH = {
+REFERENCE_SETUP = {
     "hostname": "{{ inventory_hostname }}.example.com",
     "sysctl": {"net.ipv4.ip_forward": 1},
     "users": {"alice": {"groups": ["ops"]}},
@@ -19,14 +19,17 @@ WALKTHROUGH = {
 }
 
 
-def walkthrough() -> dict[str, object]:
-    return {**WALKTHROUGH, "engine": {**engine(**{"bip": "10.77.0.1/24", "live-restore": True}), "users": ["alice"]}}
+def reference_setup() -> dict[str, object]:
+    return {
+        **REFERENCE_SETUP,
+        "engine": {**engine(**{"bip": "10.77.0.1/24", "live-restore": True}), "users": ["alice"]},
+    }
 
 
-def test_bare_to_done_to_nothing_to_do(host: LabHost) -> None:
+def test_a_bare_host_gets_docker_and_the_second_run_changes_nothing(host: LabHost) -> None:
     for program in ("python3", "curl", "gpg"):
         assert host.sh(f"command -v {program} || echo none") == "none", "a fresh host must not have it"
-    planned = host.plan(walkthrough(), "--detailed-exitcode")
+    planned = host.plan(reference_setup(), "--detailed-exitcode")
     assert planned.code == 2
     assert "create packages:all" in planned.items
     assert "change service:docker" in planned.items
@@ -54,14 +57,14 @@ def test_bare_to_done_to_nothing_to_do(host: LabHost) -> None:
     assert host.sh("command -v python3 || echo none") == "none"
 
 
-def test_first_start_of_dockerd_is_already_right(host: LabHost) -> None:
+def test_dockerd_starts_the_first_time_with_the_declared_settings(host: LabHost) -> None:
     host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine(bip="10.77.0.1/24")})
     starts = host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'")
     assert starts == "1", "dockerd must not have been restarted to get its configuration"
     assert host.docker_info("ServerVersion")
 
 
-def test_one_key_changed_is_one_restart(docker_host: LabHost) -> None:
+def test_one_changed_key_costs_one_restart(docker_host: LabHost) -> None:
     pid = docker_host.dockerd_pid()
     outcome = docker_host.apply({"engine": engine(debug=True, labels=["rack=7"], icc=False)})
     assert outcome.counts == {"changed": 1}
@@ -76,7 +79,7 @@ def test_one_key_changed_is_one_restart(docker_host: LabHost) -> None:
     assert "debug" not in json.loads(docker_host.sh("cat /etc/docker/daemon.json"))
 
 
-def test_pins_and_upgrade(host: LabHost) -> None:
+def test_a_pinned_version_is_kept_and_upgrade_changes_it(host: LabHost) -> None:
     spec = {"engine": {**engine(), "version": "26.1.5"}}
     assert host.apply(spec).counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("26.1.5")
@@ -98,10 +101,10 @@ def test_pins_and_upgrade(host: LabHost) -> None:
     missing = host.apply({"engine": {**engine(), "version": "19.03"}})
     assert missing.code == 3
     assert "no version of docker-ce matches 19.03" in missing.done["error"]["detail"]
-    assert "28.5.2" in missing.done["error"]["detail"], "it must say what there is"
+    assert "28.5.2" in missing.done["error"]["detail"], "the error must list the known versions"
 
 
-def test_conflicting_packages_go(host: LabHost) -> None:
+def test_conflicting_packages_are_removed(host: LabHost) -> None:
     # A package that has only the name of docker.io: the test checks that it is removed in the same transaction.
     host.sh(
         "mkdir -p /tmp/p/DEBIAN && printf 'Package: docker.io\\nVersion: 1\\nArchitecture: all\\n"
@@ -114,14 +117,14 @@ def test_conflicting_packages_go(host: LabHost) -> None:
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io 2>/dev/null || echo gone") in ("gone", "rc", "un")
 
 
-def test_bookworm(new_host: NewHost) -> None:
+def test_the_reference_setup_on_bookworm(new_host: NewHost) -> None:
     host = new_host("bookworm")
-    assert host.apply(walkthrough()).counts == {"changed": 1}
+    assert host.apply(reference_setup()).counts == {"changed": 1}
     assert host.docker_info("ServerVersion").startswith("26.1")
     assert host.apply().counts == {"ok": 1}
 
 
-def test_wrong_fingerprint_installs_nothing(host: LabHost) -> None:
+def test_a_wrong_fingerprint_installs_nothing(host: LabHost) -> None:
     spec = {"engine": {**engine(), "fingerprint": "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"}}
     outcome = host.apply(spec)
     assert outcome.code == 3
@@ -138,7 +141,7 @@ def _undeclared() -> dict[str, Any]:
     return {key: value for key, value in engine().items() if key != "fingerprint"}
 
 
-def test_a_mirror_that_shows_another_key_than_the_published_one_is_refused(host: LabHost) -> None:
+def test_a_mirror_with_another_key_than_the_published_one_is_refused(host: LabHost) -> None:
     shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
     outcome = host.apply({"engine": _undeclared()})
     assert outcome.code == 3, outcome.out
@@ -156,7 +159,7 @@ def test_a_mirror_that_shows_another_key_than_the_published_one_is_refused(host:
     assert host.provision("verify", "--suite", "settings").failed == set()
 
 
-def test_a_host_that_trusts_another_key_already(docker_host: LabHost) -> None:
+def test_another_key_that_a_host_trusts_is_replaced(docker_host: LabHost) -> None:
     """A host from a time when any key of the mirror was accepted: the plan shows its key, and apply does not keep
     it."""
     shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
@@ -169,7 +172,7 @@ def test_a_host_that_trusts_another_key_already(docker_host: LabHost) -> None:
     outcome = docker_host.apply()
     assert outcome.code == 3
     assert f"declare engine.fingerprint: {shown}" in outcome.done["error"]["detail"]
-    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key, "a refused change leaves what was there"
+    assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key, "a refused change leaves the old file"
     assert docker_host.dockerd_pid() == pid
     assert docker_host.provision("verify", "--suite", "settings").failed == {"archive_key docker"}
     # A key of a third party in the file is replaced by the declared one.
@@ -178,9 +181,9 @@ def test_a_host_that_trusts_another_key_already(docker_host: LabHost) -> None:
     assert docker_host.sh("cat /etc/apt/keyrings/docker.asc") == key
 
 
-def test_unsupported_distribution_is_named_and_untouched(host: LabHost) -> None:
+def test_an_unsupported_distribution_is_named_and_the_host_untouched(host: LabHost) -> None:
     host.sh("rm /etc/os-release && printf 'ID=plan9\\nVERSION_ID=4\\nPRETTY_NAME=\"Plan 9\"\\n' >/etc/os-release")
-    outcome = host.apply(walkthrough())
+    outcome = host.apply(reference_setup())
     assert outcome.code == 3
     assert outcome.done["error"]["kind"] == "unsupported"
     assert "Plan 9" in outcome.done["error"]["message"]
@@ -189,7 +192,7 @@ def test_unsupported_distribution_is_named_and_untouched(host: LabHost) -> None:
 
 
 @pytest.mark.parametrize("own", ["sources", "list"])
-def test_somebody_elses_right_host_is_adopted(host: LabHost, own: str) -> None:
+def test_a_host_in_the_desired_state_set_up_by_hand_needs_no_change(host: LabHost, own: str) -> None:
     """A host that was set up by hand by Docker's pages, with other file names and another form of daemon.json."""
     uri = f"{engine()['package_mirror']}/linux/debian"
     key = "/etc/apt/keyrings/docker.asc"
@@ -219,7 +222,7 @@ def test_somebody_elses_right_host_is_adopted(host: LabHost, own: str) -> None:
     assert host.sh("test -e /var/lib/provision || echo none") == "none"
 
 
-def test_older_repository_with_another_key_is_moved_out_of_the_way(host: LabHost) -> None:
+def test_an_older_repository_with_another_key_is_switched_off(host: LabHost) -> None:
     uri = f"{engine()['package_mirror']}/linux/debian"
     host.sh(
         f"echo 'deb [signed-by=/usr/share/keyrings/old.gpg] {uri} trixie stable' >/etc/apt/sources.list.d/docker.list;"

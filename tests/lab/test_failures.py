@@ -9,7 +9,7 @@ import time
 from tests.lab.conftest import LAB, LabHost, engine, slow_package
 
 
-def test_a_failing_step_names_itself_and_what_was_done(host: LabHost) -> None:
+def test_the_error_of_a_failing_step_names_it_and_the_finished_steps(host: LabHost) -> None:
     spec = {"files": {"/etc/first": {"content": "1\n"}}, "packages": ["no-such-package"], "users": {"zoe": {}}}
     outcome = host.apply(spec)
     assert outcome.code == 3
@@ -38,7 +38,7 @@ def _hold_dpkg_lock(host: LabHost, seconds: int) -> subprocess.Popen[bytes]:
     return holder
 
 
-def test_a_held_package_lock_is_waited_for_and_its_holder_named(host: LabHost) -> None:
+def test_a_run_waits_for_a_held_package_lock_and_names_its_holder(host: LabHost) -> None:
     holder = _hold_dpkg_lock(host, 5)
     outcome = host.apply({"packages": ["tree"]})
     assert outcome.counts == {"changed": 1}, outcome.out
@@ -47,10 +47,10 @@ def test_a_held_package_lock_is_waited_for_and_its_holder_named(host: LabHost) -
     assert holder.wait() == 0
 
 
-def test_a_lock_held_for_too_long_is_an_error_and_nothing_is_killed(host: LabHost) -> None:
+def test_a_lock_held_for_too_long_is_an_error_and_its_holder_survives(host: LabHost) -> None:
     holder = _hold_dpkg_lock(host, 25)
     outcome = host.apply({"packages": ["tree"]}, "--lock-timeout", "2")
-    assert holder.poll() is None, "it gave up while the lock was still held"
+    assert holder.poll() is None, "the run failed while the lock was still held"
     assert outcome.code == 3
     assert "still held by" in outcome.done["error"]["detail"]
     assert host.sh("command -v tree || echo none") == "none"
@@ -71,7 +71,7 @@ def test_two_runs_do_not_interleave(host: LabHost) -> None:
     assert host.sh("ls /run/provision; cat /run/provision/queue") == "queue"
 
 
-def test_a_daemon_that_does_not_come_back_is_quoted(docker_host: LabHost) -> None:
+def test_the_error_quotes_a_daemon_that_does_not_start(docker_host: LabHost) -> None:
     outcome = docker_host.apply({"engine": engine(**{"storage-driver": "no-such-driver"})}, "--no-lint")
     assert outcome.code == 3
     error = outcome.done["error"]
@@ -83,7 +83,7 @@ def test_a_daemon_that_does_not_come_back_is_quoted(docker_host: LabHost) -> Non
     assert docker_host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_a_directory_in_the_way(host: LabHost) -> None:
+def test_a_directory_at_the_path_of_a_file_is_an_error(host: LabHost) -> None:
     host.sh("mkdir /etc/x")
     outcome = host.apply({"files": {"/etc/x": {"content": "x"}}})
     assert outcome.code == 3
@@ -94,7 +94,7 @@ def test_a_directory_in_the_way(host: LabHost) -> None:
     assert host.sh("cat /etc/target; test -L /etc/x || cat /etc/x") == "keep\nx"
 
 
-def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
+def test_a_truncated_script_changes_nothing(host: LabHost) -> None:
     """The script is one function, called on its last line."""
     host.playbook({"spec": {"files": {"/etc/x": {"content": "x\n" * 2000}}}})
     from provision import tasks
@@ -118,7 +118,7 @@ def test_a_broken_transfer_does_nothing(host: LabHost) -> None:
     connection.close()
 
 
-def test_a_fabfile_of_the_users_own(host: LabHost) -> None:
+def test_a_fabfile_of_the_operator(host: LabHost) -> None:
     """The fix stage is a fabric task that runs on a plain fabric connection."""
     from fabric import Connection
 

@@ -15,7 +15,7 @@ def _starts(host: LabHost) -> int:
     return int(host.sh("journalctl -q -o cat -u docker | grep -c '^Started docker'"))
 
 
-def test_one_playbook_for_all_families(new_host: NewHost) -> None:
+def test_one_playbook_sets_up_hosts_of_all_families(new_host: NewHost) -> None:
     hosts = [new_host(name) for name in FAMILIES]
     first = hosts[0]
     (first.folder / "inventory.yml").write_text(inventory_of(*hosts))
@@ -77,7 +77,7 @@ def test_a_wrong_key_installs_nothing(new_host: NewHost) -> None:
     assert host.sh("ls /etc/yum.repos.d /etc/pki/rpm-gpg").count("docker") == 0
 
 
-def test_rpm_trusts_no_key_that_was_replaced(new_host: NewHost) -> None:
+def test_rpm_does_not_trust_a_replaced_key(new_host: NewHost) -> None:
     """A key that a mirror once had stays in rpm's database, even when its file is removed."""
     host = new_host("el9")
     undeclared = {key: value for key, value in engine().items() if key != "fingerprint"}
@@ -120,7 +120,7 @@ def test_the_fleet_follows_the_lock_file(new_host: NewHost) -> None:
     assert canary.apply(None, "--upgrade", "--limit", canary.name).counts == {"changed": 1}
     assert canary.docker_info("ServerVersion").startswith("28.5.2")
     assert canary.provision("lock", "--limit", canary.name).code == 0
-    assert canary.apply().counts == {"changed": 2}, "the canary's are held again"
+    assert canary.apply().counts == {"changed": 2}, "the canary's packages are held again"
     assert other.docker_info("ServerVersion").startswith("28.5.2")
     refused = canary.plan(pinned)
     assert refused.code == 1

@@ -28,7 +28,7 @@ HASH = (
 
 SPEC: dict[str, Any] = {
     "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
-    "files": {"/etc/one": {"content": "ours\n"}, "/etc/app/two": {"content": "ours\n" * 4000}},
+    "files": {"/etc/one": {"content": "declared\n"}, "/etc/app/two": {"content": "declared\n" * 4000}},
     "packages": ["tree"],
 }
 
@@ -77,27 +77,27 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> None:
-    break_it, mend_it, message = FAULTS[fault]
+    break_script, repair_script, message = FAULTS[fault]
     if "archive" in fault:
         host.sh("rm -rf /var/lib/apt/lists/*")
-    host.sh(break_it)
+    host.sh(break_script)
     before = host.sh(HASH)
     outcome = host.apply(SPEC)
     assert outcome.code == 3
     error = outcome.done["error"]
     assert error["kind"] in ("step", "record")
-    assert message in outcome.out, "what is wrong, in the program's own words"
+    assert message in outcome.out, "the error quotes the program"
     after = host.sh(HASH)
     last = error.get("detail", "").strip().splitlines()[-1:]
     print(f"\n{fault}: exit {outcome.code}, {error['kind']}: {error['message']}: {last}")
     print(f"  before {before[:16]}, after {after[:16]}")
     assert after == before
-    host.sh(mend_it)
+    host.sh(repair_script)
     assert host.apply().counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
 
 
-def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
+def test_a_disk_that_gets_full_during_a_run(host: LabHost) -> None:
     """The host rolled back, and the controller asked for its result without end, until the deadline."""
     host.sh("mkdir -p /var/lib/provision; mount -t tmpfs -o size=400k,mode=700 none /var/lib/provision")
     # The service first fills the disk, and then prints as much as a frame may hold.
@@ -105,7 +105,7 @@ def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
     unit = f'[Service]\nType=oneshot\nExecStart=/bin/sh -c "{fills}"\n'
     host.sh(f"printf '%s' {shlex.quote(unit)} >/etc/systemd/system/filler.service; systemctl daemon-reload")
     before = host.sh(HASH)
-    spec = {"files": {"/etc/one": {"content": "ours\n"}}, "services": {"filler": {"running": True}}}
+    spec = {"files": {"/etc/one": {"content": "declared\n"}}, "services": {"filler": {"running": True}}}
     outcome = host.apply(spec, "--deadline", "90")
     error = outcome.done["error"]
     print(f"\nexit {outcome.code}, {error['kind']}: {error['message']}")
@@ -115,9 +115,9 @@ def test_a_record_that_gets_full_in_the_middle(host: LabHost) -> None:
     host.sh("umount /var/lib/provision; rm /etc/systemd/system/filler.service")
 
 
-def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
+def test_each_fault_of_a_mirror_is_an_error(host: LabHost) -> None:
     """Half a package, a package that differs from its index, no package; an altered index and an altered key."""
-    assert host.apply({"packages": ["gpg"]}).code == 0, "what is needed to check a key stays"
+    assert host.apply({"packages": ["gpg"]}).code == 0, "gpg, which checks the key, must be installed"
     # The distribution's own timeouts are minutes.
     host.sh('printf \'Acquire::http::Timeout "2"; Acquire::Retries "0";\\n\' >/etc/apt/apt.conf.d/99impatient')
     before = host.sh(HASH)
@@ -133,7 +133,7 @@ def test_a_mirror_that_is_not_as_it_should_be(host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"changed": 1}
 
 
-def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> None:
+def test_an_interrupted_dpkg_is_finished_with_repair_packages(host: LabHost) -> None:
     slow_package(host, "[ -e /tmp/go ] || sleep 600")
     host.sh(
         "(dpkg -i /tmp/slow.deb >/dev/null 2>&1 &); "
@@ -144,12 +144,12 @@ def test_a_dpkg_that_was_interrupted_is_finished_when_asked(host: LabHost) -> No
     assert (outcome.code, outcome.done["error"]["step"]) == (3, "packages:all pkg_whole")
     assert "apply --repair-packages" in outcome.out
     assert "slow" in outcome.done["error"]["detail"]
-    assert host.sh(HASH) == before, "offered, not done"
+    assert host.sh(HASH) == before, "the option is offered, and dpkg is not changed"
     assert host.apply(None, "--repair-packages").counts == {"changed": 1}
     assert host.sh("dpkg --audit; command -v tree") == "/usr/bin/tree"
 
 
-def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
+def test_a_daemon_that_dies_after_its_start_is_rolled_back(docker_host: LabHost) -> None:
     host = docker_host
     # dockerd dies half a second after its start, with this daemon.json only.
     soon = "systemd-run -q --on-active=0.5 --timer-property=AccuracySec=10ms"
@@ -171,7 +171,7 @@ def test_a_daemon_that_starts_and_then_dies(docker_host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_a_mirror_whose_name_nobody_knows(docker_host: LabHost) -> None:
+def test_a_mirror_whose_name_does_not_resolve_is_an_error(docker_host: LabHost) -> None:
     host, before = docker_host, docker_host.sh(HASH)
     spec = {"engine": {**engine(**{"registry-mirrors": ["http://mirror.example:5000"]}), "health": {"mirrors": True}}}
     outcome = host.apply(spec)
@@ -212,7 +212,7 @@ def written(host: LabHost, outcome: Outcome) -> dict[str, bytes]:
     return found
 
 
-def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
+def test_no_file_on_host_or_controller_has_the_secret(docker_host: LabHost) -> None:
     host = docker_host
     host.sh(_WATCH)
     (host.folder / "group_vars").mkdir()
@@ -259,7 +259,7 @@ def test_a_secret_is_written_down_nowhere(docker_host: LabHost) -> None:
     assert failed.counts == {"rolled_back": 1} or failed.counts == {"failed": 1}
     found = written(host, outcome)
     found |= {"plan": planned.out.encode(), "verify": checked.out.encode(), "failed": failed.out.encode()}
-    found["our arguments"] = b"\0".join(watched)
+    found["arguments of programs"] = b"\0".join(watched)
     print(f"\nsearched {len(found)} pieces, {sum(map(len, found.values()))} bytes, each for {len(forms(CANARY))} forms")
     assert leaks(found) == []
     # The search itself: it must find a planted leak, in each form.

@@ -79,7 +79,7 @@ _SHIMS_DIE = (
 )
 
 
-def test_what_docker_stands_on_can_be_missed(host: LabHost) -> None:
+def test_each_fault_below_docker_fails_its_checks(host: LabHost) -> None:
     assert host.apply({"engine": engine(**{"live-restore": True})}).code == 0
     wrong: list[tuple[str, set[str], set[str]]] = []
 
@@ -115,7 +115,7 @@ def test_what_docker_stands_on_can_be_missed(host: LabHost) -> None:
     assert host.sh(left) == ""
 
 
-def test_a_container_of_ours_is_gone_even_if_verify_is_killed(docker_host: LabHost) -> None:
+def test_the_container_of_a_killed_verify_is_removed_by_the_host(docker_host: LabHost) -> None:
     """The host's own timer removes what a killed run has left. The test does not wait for the timer but starts its
     service."""
     argv = [sys.executable, "-m", "provision", "verify", "-i", str(docker_host.folder / "inventory.yml")]

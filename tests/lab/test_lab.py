@@ -20,12 +20,12 @@ from tests.lab.conftest import LAB, LabHost, Outcome
 pytestmark = pytest.mark.alone
 
 
-def test_up_twice_starts_nothing_new(host: LabHost) -> None:
+def test_a_second_up_starts_nothing(host: LabHost) -> None:
     assert LAB.up({host.name: "trixie"}) == []
     assert host.sh("echo here") == "here"
 
 
-def test_a_crashed_host_is_replaced_and_a_dead_mirror_served_again(host: LabHost) -> None:
+def test_up_replaces_a_crashed_host_and_restarts_a_dead_mirror(host: LabHost) -> None:
     host.sh("touch /etc/old")
     record = next(record for record, _ in LAB.status() if record.name == host.name)
     cgroups.kill(nspawn.group(host.name))
@@ -39,7 +39,7 @@ def test_a_crashed_host_is_replaced_and_a_dead_mirror_served_again(host: LabHost
     assert host.sh("test -e /etc/old || echo gone; apt-get -qq update && echo served") == "gone\nserved"
 
 
-def test_down_is_safe_twice_and_leaves_other_labs_alone(host: LabHost) -> None:
+def test_down_can_be_repeated_and_leaves_other_labs_alone(host: LabHost) -> None:
     other = Lab("neighbour")
     other.up({"neighbour01": "trixie"})
     try:
@@ -53,14 +53,14 @@ def test_down_is_safe_twice_and_leaves_other_labs_alone(host: LabHost) -> None:
     assert not [name for name in os.listdir("/sys/class/net") if name.startswith("neighbour")]
 
 
-def test_nothing_can_leave_the_machine(host: LabHost) -> None:
+def test_a_lab_host_cannot_reach_the_internet(host: LabHost) -> None:
     assert host.sh("ip route show default") == ""
     routes = subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
     assert "blackhole 198.51.100.0/24" in routes
     assert network.BRIDGE in routes
 
 
-def test_the_machines_own_settings_are_out_of_reach(host: LabHost) -> None:
+def test_a_lab_host_cannot_change_the_machines_settings(host: LabHost) -> None:
     before = Path("/proc/sys/vm/swappiness").read_text()
     assert "Read-only" in host.sh(
         "echo 1 2>&1 >/proc/sys/vm/swappiness || true; (echo 1 >/proc/sys/vm/swappiness) 2>&1 || true"
@@ -109,7 +109,7 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
     assert apply().done["error"]["kind"] == "host_key"
 
 
-def test_ctrl_c_finishes_the_host_under_way(host: LabHost) -> None:
+def test_ctrl_c_finishes_the_active_host_and_starts_no_other(host: LabHost) -> None:
     """And starts no other host: exit 130, the first host changed, the second host skipped."""
     lines = host.inventory().read_text()
     common = lines.split(f"    {host.name}:\n")[1]

@@ -235,7 +235,7 @@ def prepared(host: LabHost) -> None:
     assert done.counts == {"changed": 1}, done.out + done.err
 
 
-def test_every_mutation_is_mended_or_reported(docker_host: LabHost) -> None:
+def test_each_mutation_is_repaired_or_reported(docker_host: LabHost) -> None:
     """plan, apply and verify report each mutation as the table says, and verify passes when it is undone."""
     host = docker_host
     prepared(host)

@@ -71,7 +71,7 @@ def test_a_new_installation_is_in_the_desired_state(shared: LabHost) -> None:
     assert "containerd" in shared.docker_info("DriverStatus"), "a new installation has containerd's image store"
 
 
-def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> None:
+def test_a_switch_of_the_store_that_would_hide_images_is_refused(newest: LabHost) -> None:
     host = newest
     spec = {"engine": newer_engine(), "images": image(host, "app:1"), "containers": {"web": {"image": "app:1"}}}
     applied(host.apply(spec))
@@ -92,7 +92,7 @@ def test_the_store_is_not_switched_away_from_what_it_has(newest: LabHost) -> Non
     applied(host.apply(spec), "ok")
 
 
-def test_archives_of_other_stores(newest: LabHost) -> None:
+def test_archives_saved_from_other_stores_are_loaded(newest: LabHost) -> None:
     """Archives without an index, as docker save wrote them before 25.0, and with several images."""
     host = newest
     both = images.archives(host.folder / "both.tar", {"one:1": {"one": b"1"}, "two:1": {"two": b"2"}})
@@ -120,7 +120,7 @@ def test_archives_of_other_stores(newest: LabHost) -> None:
     assert host.sh("docker exec two cat /two") == "2"
 
 
-def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost, docker_host: LabHost) -> None:
+def test_a_push_of_an_image_with_one_of_its_platforms(newest: LabHost, docker_host: LabHost) -> None:
     name = f"{newest.address}:5000"
     app = f"{name}/team/app:1"
     whole, part = images.platforms(newest.folder / "app.tar", app)
@@ -148,17 +148,17 @@ def test_a_push_of_what_is_there_of_an_image_for_many_platforms(newest: LabHost,
     applied(first.apply(None, "--no-lint"), hosts=2)
     assert newest.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}") == whole
     digests = docker_host.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {app}")
-    assert part in digests, "the other host has what was pushed"
+    assert part in digests, "the other host has the pushed image"
     applied(first.apply(None, "--no-lint"), "ok", 2)
     # The image is old, was pulled a moment ago, and is used by no container: prune keeps it for an hour.
     docker_host.sh(f"docker rm -f app; docker image rm -f {app}; docker pull -q {app}")
     docker_host.sh(f"docker tag {app} other:1; docker image rm {app}; docker image rm other:1; docker pull -q {app}")
     docker_host.sh(f"sed -i 's, {name}[^ ]*,,' /etc/systemd/system/provision-prune.service; systemctl daemon-reload")
     docker_host.sh("systemctl start provision-prune.service")
-    assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "it was pulled a moment ago"
+    assert docker_host.sh(f"docker image inspect --format '{{{{.Id}}}}' {app}"), "the image was pulled a moment ago"
 
 
-def test_what_a_build_replaces_comes_back(newest: LabHost) -> None:
+def test_a_rollback_restores_the_image_that_a_build_replaced(newest: LabHost) -> None:
     host = newest
     folder = host.folder / "site"
     folder.mkdir()
@@ -200,13 +200,13 @@ def test_a_compose_service_follows_its_image(newest: LabHost) -> None:
     follows_its_image(newest, {**newer_engine(), "plugins": ["buildx", "compose"]})
 
 
-def test_nftables(newest: LabHost) -> None:
+def test_the_nftables_backend_replaces_iptables(newest: LabHost) -> None:
     host = newest
     forwarding = {"net.ipv4.ip_forward": 1}
     declared = newer_engine(**{"firewall-backend": "nftables"})
     never = {"engine": {**declared, "firewall": {"forward": "drop"}}, "sysctl": forwarding}
     outcome = host.apply(never)
-    assert outcome.code == 1, "an error of the spec"
+    assert outcome.code == 1, "an error of the spec, before a host is touched"
     assert "containers would have no network" in outcome.out + outcome.err
     # dockerd has left a policy of iptables that drops what its rules in nftables accept.
     assert host.sh("iptables -S FORWARD | head -n 1") == "-P FORWARD DROP"
@@ -233,7 +233,7 @@ def test_an_image_without_a_name_is_pruned(newest: LabHost) -> None:
     assert host.sh("docker image ls -a --format '{{.Repository}}:{{.Tag}}'") == "app:1"
 
 
-def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
+def test_a_feature_that_is_read_at_start_needs_a_restart(newest: LabHost) -> None:
     host = newest
     pid = host.dockerd_pid()
     planned = host.plan({"engine": newer_engine(features={"cdi": False})}, "--no-lint")
@@ -246,7 +246,7 @@ def test_features_that_are_read_at_start_only(newest: LabHost) -> None:
     applied(host.apply(None, "--no-lint"), "ok")
 
 
-def test_the_doctor_knows_where_this_engine_keeps_its_layers(newest: LabHost) -> None:
+def test_the_doctor_checks_the_store_of_the_engine(newest: LabHost) -> None:
     """The root of a lab host is an overlay, on which no container starts."""
     host = newest
     assert host.provision("doctor", spec={"engine": newer_engine()}).code == 0
@@ -313,26 +313,26 @@ def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> N
     assert host.sh("docker ps -aq; docker volume ls -q") == ""
     applied(host.apply(None, "--no-lint"), "ok")
     # A volume that another container uses is not removed.
-    host.sh("docker volume create data; docker run -d --name theirs -v data:/data app:1")
+    host.sh("docker volume create data; docker run -d --name other -v data:/data app:1")
     failed = host.apply(None, "--no-lint")
-    assert "in use by the container theirs" in failed.done["error"]["detail"]
+    assert "in use by the container other" in failed.done["error"]["detail"]
     assert host.sh("docker volume ls -q") == "data"
-    host.sh("docker rm -f theirs; docker volume rm data")
+    host.sh("docker rm -f other; docker volume rm data")
 
 
-def test_fields_that_docker_shows_otherwise(newest: LabHost) -> None:
+def test_fields_in_dockers_form_count_as_declared(newest: LabHost) -> None:
     converges(newest, newer_engine())
 
 
-def test_fields_that_an_older_docker_shows_otherwise(docker_host: LabHost) -> None:
+def test_fields_in_an_older_dockers_form_count_as_declared(docker_host: LabHost) -> None:
     converges(docker_host, engine())
 
 
-def test_a_volume_goes_with_its_container(newest: LabHost) -> None:
+def test_a_volume_is_removed_with_its_container(newest: LabHost) -> None:
     volume_goes_with_its_container(newest, newer_engine())
 
 
-def test_a_volume_goes_with_its_container_of_an_older_engine(docker_host: LabHost) -> None:
+def test_a_volume_is_removed_with_its_container_of_an_older_engine(docker_host: LabHost) -> None:
     volume_goes_with_its_container(docker_host, engine())
 
 
@@ -342,8 +342,8 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     host = new_host()
     applied(host.apply({"engine": declared}))
     graph = {"engine": newer_engine(**{"storage-driver": "overlay2"}), "images": image(host, "app:1")}
-    ill = {"web": {"image": "app:1", "command": ["false"], "within": 5, "stop_timeout": 0}}
-    failed = host.apply({**graph, "containers": ill}, "--no-lint")
+    failing = {"web": {"image": "app:1", "command": ["false"], "within": 5, "stop_timeout": 0}}
+    failed = host.apply({**graph, "containers": failing}, "--no-lint")
     assert failed.done["status"] == "rolled_back", failed.out[-4000:]
     assert host.docker_info("Driver") == "overlayfs"
     assert host.sh("ls -d /var/lib/docker/overlay2 /var/lib/docker/image/overlay2 2>/dev/null || true") == ""
@@ -351,28 +351,28 @@ def test_an_empty_store_is_switched_and_switched_back(new_host: NewHost) -> None
     assert leftovers(host) == ""
     applied(host.apply({"engine": declared}, "--no-lint"), "ok")
     # With an empty store the switch succeeds, and later runs keep the driver.
-    well = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
-    applied(host.apply(well, "--no-lint"))
+    working = {**graph, "containers": {"web": {"image": "app:1", "stop_timeout": 0}}}
+    applied(host.apply(working, "--no-lint"))
     assert host.docker_info("Driver") == "overlay2"
-    applied(host.apply({**well, "engine": declared}, "--no-lint"))
-    assert host.docker_info("Driver") == "overlay2", "undeclared, dockerd goes on with what it finds"
+    applied(host.apply({**working, "engine": declared}, "--no-lint"))
+    assert host.docker_info("Driver") == "overlay2", "without a declaration dockerd keeps the driver that it finds"
     snapshotter = newer_engine(features={"containerd-snapshotter": True})
     held = ("images of overlay2 in /var/lib/docker", "containers of overlay2 in /var/lib/docker")
-    refused(host.apply({**well, "engine": snapshotter}, "--no-lint"), *held)
+    refused(host.apply({**working, "engine": snapshotter}, "--no-lint"), *held)
     # A downgrade and an upgrade keep the driver, and every container starts again.
-    host.sh("docker run -d --name theirs --restart always app:1")
+    host.sh("docker run -d --name other --restart always app:1")
     for version in ("28.5.2", declared["version"]):
-        applied(host.apply({**well, "engine": {**declared, "version": version}}, "--no-lint"))
+        applied(host.apply({**working, "engine": {**declared, "version": version}}, "--no-lint"))
         assert host.docker_info("ServerVersion").startswith(version)
-        assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["theirs", "web"]
+        assert host.sh("docker ps --format '{{.Names}}' | sort").split() == ["other", "web"]
     # A store that the operator leaves on purpose is left.
     left = {"engine": {**snapshotter, "existing_store": "leave"}}
-    host.sh("docker stop -t 0 theirs web")
+    host.sh("docker stop -t 0 other web")
     applied(host.apply(left, "--no-lint"))
     assert host.docker_info("Driver") == "overlayfs"
 
 
-def test_an_upgrade_that_costs_a_container_is_not_called_well(docker_host: LabHost) -> None:
+def test_an_upgrade_that_ends_a_container_fails(docker_host: LabHost) -> None:
     declared = newer_engine()
     host = docker_host
     host.sh("mkdir /srv/data")

@@ -53,12 +53,12 @@ def declare(host: LabHost, number: int) -> None:
     path.write_text(path.read_text().replace("vars: secret", "vars: {places: !secret {env: PLACES_PASSWORD}}"))
 
 
-def test_an_account_that_swaps_links_during_applies_gets_nothing_of_roots(docker_host: LabHost) -> None:
+def test_an_account_that_swaps_links_gets_no_access_to_files_of_root(docker_host: LabHost) -> None:
     host = docker_host
     host.sh("echo root >/etc/victim; chmod 600 /etc/victim")
     declare(host, 0)
     assert host.apply().counts == {"changed": 1}
-    assert host.apply().counts == {"ok": 1}, "directories and files of the account's are in the desired state"
+    assert host.apply().counts == {"ok": 1}, "directories and files of the account are in the desired state"
     assert host.sh(
         "stat -c '%U %a' /home/deploy/.docker /home/deploy/app.conf /home/deploy/conf /home/deploy/conf/victim"
     ) == ("deploy 700\ndeploy 644\nroot 755\ndeploy 644")
@@ -89,7 +89,7 @@ def test_an_account_that_swaps_links_during_applies_gets_nothing_of_roots(docker
     assert host.sh("ls -A /home/deploy | grep provision || true") == ""
 
 
-def test_a_link_that_an_account_has_planted_is_named_and_not_followed(docker_host: LabHost) -> None:
+def test_a_link_of_another_account_is_named_and_not_followed(docker_host: LabHost) -> None:
     host = docker_host
     host.sh(
         "echo root >/etc/victim; chmod 600 /etc/victim; useradd -m deploy; "
@@ -115,7 +115,7 @@ def test_a_link_that_an_account_has_planted_is_named_and_not_followed(docker_hos
     assert host.apply().counts == {"changed": 1}
 
 
-def test_a_directory_of_provisions_that_an_account_made_first_is_not_used(docker_host: LabHost) -> None:
+def test_a_directory_that_another_account_made_first_is_not_used(docker_host: LabHost) -> None:
     host = docker_host
     host.sh("echo root >/etc/victim; rm -rf /run/provision")
     before = host.sh(ROOTS)
@@ -125,7 +125,7 @@ def test_a_directory_of_provisions_that_an_account_made_first_is_not_used(docker
         host.sh(f"mv {folder} {folder}.aside 2>/dev/null || true")
         for planted, why in (
             (f"install -d -o nobody {folder}; {plant}", "it belongs to another account"),
-            (f"install -d -o nobody /tmp/theirs; ln -sn /tmp/theirs {folder}; {plant}", "it is something else"),
+            (f"install -d -o nobody /tmp/other; ln -sn /tmp/other {folder}; {plant}", "it is something else"),
             (f"touch {folder}", "it is something else"),
             (f"install -d -m 1777 {folder}; {plant}", "accounts other than root can write in it (mode 1777)"),
         ):
@@ -137,15 +137,15 @@ def test_a_directory_of_provisions_that_an_account_made_first_is_not_used(docker
             assert f"{folder} is not a directory of root's, for root only: {why}; remove it, and" in str(error)
             assert host.sh(ROOTS) == before
             assert "debug" not in host.sh("cat /etc/docker/daemon.json")
-            host.sh(f"rm -rf {folder} /tmp/theirs")
+            host.sh(f"rm -rf {folder} /tmp/other")
         host.sh(f"mv {folder}.aside {folder} 2>/dev/null || true")
     assert host.apply(spec).counts == {"changed": 1}
     assert host.sh("stat -c '%a %U' /run/provision /var/lib/provision") == "700 root\n700 root"
 
 
-def test_a_rollback_restores_a_fifo_and_says_what_it_can_not_restore(host: LabHost) -> None:
+def test_a_rollback_restores_a_fifo_and_names_what_it_cannot_restore(host: LabHost) -> None:
     host.sh("mkfifo -m 620 /etc/pipe; chown daemon /etc/pipe; echo before >/etc/linked; ln /etc/linked /etc/other")
-    files = {path: {"content": "ours\n"} for path in ("/etc/pipe", "/etc/linked")}
+    files = {path: {"content": "declared\n"} for path in ("/etc/pipe", "/etc/linked")}
     outcome = host.apply({"files": files, "packages": ["no-such-package"]})
     assert outcome.counts == {"rolled_back": 1}, outcome.out
     assert host.sh("stat -c '%F %a %U' /etc/pipe; cat /etc/linked") == "fifo 620 daemon\nbefore"

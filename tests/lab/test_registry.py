@@ -63,7 +63,7 @@ def fleet(docker_fleet: Callable[[int], list[LabHost]]) -> list[LabHost]:
     return docker_fleet(5)
 
 
-def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> None:
+def test_an_image_is_pushed_on_one_host_and_pulled_on_another(docker_fleet: Callable[[int], list[LabHost]]) -> None:
     hosts = docker_fleet(3)  # no host has a registry or an authority yet
     registry, builder, runner = hosts
     name = f"{registry.address}:5000"
@@ -73,7 +73,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     (folder / "Dockerfile").write_text("FROM base:1\nCOPY message /message\n")
     (folder / "message").write_text("built here\n")
     images.archive(registry.folder / "base.tar", "base:1")
-    eater = "a=x; while :; do a=$a$a; done"
+    use_all_memory = "a=x; while :; do a=$a$a; done"
     container = {"image": app, "command": ["sleep", "100000"], "memory": "64m", "memory_swap": "64m"}
     # The runner's play is first in the playbook: the order of hosts comes from what they need.
     first = project(
@@ -97,13 +97,13 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
     assert pushed == pulled
     log = registry.sh("journalctl -q -u docker-registry -o cat")
     asked = [line for line in log.splitlines() if f"GET /v2/team/app/manifests/{pushed}" in line or pushed in line]
-    mine = [line for line in asked if runner.address in line and "GET" in line]
-    assert mine, "the runner's pull stands in the registry's log, by its digest"
-    print("the registry's log:", mine[0][:300])
+    own = [line for line in asked if runner.address in line and "GET" in line]
+    assert own, "the registry's log has the runner's pull, by its digest"
+    print("the registry's log:", own[0][:300])
     assert runner.sh("docker exec app cat /message") == "built here"
 
     # The parent process reports the kill: the event behind docker's OOMKilled may arrive after the container's end.
-    said = runner.sh(f"docker run --rm --memory 64m --memory-swap 64m {app} sh -c '({eater}); echo $?'")
+    said = runner.sh(f"docker run --rm --memory 64m --memory-swap 64m {app} sh -c '({use_all_memory}); echo $?'")
     assert said.splitlines()[-1] == "137"
 
     again = first.apply()
@@ -124,7 +124,7 @@ def test_push_here_pull_there(docker_fleet: Callable[[int], list[LabHost]]) -> N
         assert found == "", found
 
 
-def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
+def test_a_moved_tag_is_pulled_and_its_container_recreated(fleet: list[LabHost]) -> None:
     """The registry is asked, the new image pulled, and its container recreated. With a pin in the lock file it
     stays."""
     registry, builder, runner = fleet[:3]
@@ -173,7 +173,7 @@ def test_a_tag_that_moves_in_its_registry(fleet: list[LabHost]) -> None:
     assert runner.sh("docker inspect --format '{{.Image}}' app") == old
 
 
-def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> None:
+def test_no_more_hosts_pull_at_once_than_the_limit(fleet: list[LabHost]) -> None:
     registry, *clients = fleet
     name = f"{registry.address}:5000"
     app = f"{name}/large:1"
@@ -191,11 +191,11 @@ def test_no_more_pull_at_once_than_the_registry_takes(fleet: list[LabHost]) -> N
     assert outcome.code == 0, outcome.out[-3000:] + outcome.err
     pulling = [one.address for one in clients[1:]]
     spans = blob_spans(registry.sh(COMMAND), "large")
-    assert set(pulling) <= spans.keys(), "all of them have pulled"
+    assert set(pulling) <= spans.keys(), "every host has pulled"
     assert most_at_once({address: spans[address] for address in pulling}) == 1, f"two at once: {spans}"
 
 
-def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -> None:
+def test_pulls_work_while_certificates_are_renewed(fleet: list[LabHost]) -> None:
     registry, client = fleet[0], fleet[1]
     name = f"{registry.address}:5000"
     app = f"{name}/small:1"
@@ -236,8 +236,8 @@ def test_certificates_are_renewed_and_no_pull_is_refused(fleet: list[LabHost]) -
     )
     assert done.returncode == 0, done.stderr
     print(done.stdout)
-    anew = first.apply()
-    assert anew.counts == {"changed": 2}, anew.out[-3000:] + anew.err
+    again = first.apply()
+    assert again.counts == {"changed": 2}, again.out[-3000:] + again.err
     client.sh(f"docker pull -q {app}")
     assert first.provision("verify", "--suite", "registry").code == 0
     # No host trusts a certificate of another authority.
@@ -268,7 +268,7 @@ def other_authority(folder: Path) -> str:
     return (folder / "lab.crt").read_text()
 
 
-def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
+def test_a_pull_through_mirror_is_used(fleet: list[LabHost]) -> None:
     """A pull-through registry in front of another one. The other one is open, because a mirror supports only token
     logins, as Docker Hub has them. What a host pulls from Docker Hub, by name, comes from the mirror."""
     upstream, mirror, client = fleet[0], fleet[3], fleet[4]
@@ -307,10 +307,10 @@ def test_a_mirror_that_is_really_used(fleet: list[LabHost]) -> None:
     asked = f"grep -c 'method=GET.*remoteaddr=\"{client.address}:.*/v2/library/hello/manifests'"
     assert int(mirror.sh(f"journalctl -q -u docker-registry -o cat | {asked}")) > 0
     assert first.apply().counts == {"ok": 3}
-    proven = first.provision("verify", "--suite", "registry", "-l", f"{mirror.name}:{upstream.name}")
-    assert proven.code == 0, proven.failed
-    checks = {event["check"] for event in proven.all("check.done") if event["outcome"] == "passed"}
-    assert f"registry_serves {client.name}" not in checks, "only who is in the run is asked for"
+    verified = first.provision("verify", "--suite", "registry", "-l", f"{mirror.name}:{upstream.name}")
+    assert verified.code == 0, verified.failed
+    checks = {event["check"] for event in verified.all("check.done") if event["outcome"] == "passed"}
+    assert f"registry_serves {client.name}" not in checks, "only hosts of the run are expected"
     whole = first.provision("verify", "--suite", "registry")
     assert f"registry_serves {client.name}" in {event["check"] for event in whole.all("check.done")}
     assert whole.code == 0, whole.failed
@@ -333,7 +333,11 @@ SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x"
 BROKEN: list[tuple[str, str, set[str]]] = [
     ("stopped", "systemctl stop docker-registry", {"answers", "certificate", "refuses", "push_and_pull"}),
     ("open to anybody", f"sed -i '/^auth:/,/htpasswd/d' {CONFIG}; RESTART", {"refuses"}),
-    ("nobody may remove", f"sed -i 's/delete: .*/delete: {{enabled: false}}/' {CONFIG}; RESTART", {"push_and_pull"}),
+    (
+        "no client may remove images",
+        f"sed -i 's/delete: .*/delete: {{enabled: false}}/' {CONFIG}; RESTART",
+        {"push_and_pull"},
+    ),
     ("another password", "sed -i 's/:.*/:$2y$10$x/' /etc/docker/registry/htpasswd", {"answers", "push_and_pull"}),
     (
         "another certificate",
@@ -344,7 +348,7 @@ BROKEN: list[tuple[str, str, set[str]]] = [
 ]
 
 
-def test_the_witness_of_a_registry_can_say_no(fleet: list[LabHost]) -> None:
+def test_the_checks_of_a_registry_fail_for_each_fault(fleet: list[LabHost]) -> None:
     registry, client = fleet[0], fleet[1]
     name = f"{registry.address}:5000"
     app = f"{name}/witness:1"
@@ -387,7 +391,7 @@ def api(host: LabHost, method: str, path: str) -> int:
         return int(answer.status)
 
 
-def test_a_registry_as_a_container(fleet: list[LabHost]) -> None:
+def test_a_registry_runs_as_a_container(fleet: list[LabHost]) -> None:
     """The registry's own image is not available here. An image with Debian's build of the same program replaces it."""
     registry, host = fleet[0], fleet[2]
     other = project([registry, host], play("Registry", registry, engine=engine(), registry=serving(registry.address)))

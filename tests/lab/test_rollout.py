@@ -45,7 +45,7 @@ def ends(outcome: Outcome) -> list[str]:
     return [found[name] for name in sorted(found)]
 
 
-def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHost]) -> None:
+def test_a_spec_that_breaks_the_daemon_changes_only_the_canary(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook(play({"engine": engine()}))
     assert apply(four).code == 0
@@ -58,7 +58,7 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     (stopped,) = outcome.all("rollout.stopped")
     assert stopped["reason"] == "1 of 1 hosts of wave 1 failed; allowed: 0"
     after = [host.sh("ls /var/lib/provision/runs; sha256sum /etc/docker/daemon.json") for host in four]
-    assert after[1:] == before[1:], "untouched"
+    assert after[1:] == before[1:], "the other hosts are unchanged"
     assert first.docker_info("ServerVersion")
     # The hosts that the run left, with the right spec. (All four: one failed, three were not begun.)
     run = max(first.folder.glob(".provision/runs/*")).name
@@ -69,19 +69,21 @@ def test_a_spec_that_breaks_the_daemon_touches_the_canary_only(four: list[LabHos
     outcome = apply(four, "--limit-failed", run)
     assert (outcome.code, ends(outcome)) == (0, ["ok"] * 4)
     run = max(first.folder.glob(".provision/runs/*")).name
-    assert apply(four, "--limit-failed", run).code == 1, "it left none"
+    assert apply(four, "--limit-failed", run).code == 1, "the run had no failed host"
     # The first wave bakes, and its daemon is checked.
     first.playbook(play({"engine": engine(labels=["a=1"])}, serial=[1, "50%"], verify="daemon", bake=1))
     outcome = apply(four)
     assert (outcome.code, ends(outcome)) == (0, ["changed"] * 4)
     assert [len(event["hosts"]) for event in outcome.all("wave.begin")] == [1, 2, 1]
     checks = [event["host"] for event in outcome.all("check.done") if event["check"] == "daemon_key labels"]
-    assert sorted(checks) == sorted([first.name, *(host.name for host in four)]), "the canary once more, after the bake"
+    assert sorted(checks) == sorted([first.name, *(host.name for host in four)]), (
+        "the canary is checked again after the bake time"
+    )
     again = apply(four)
     assert ends(again) == ["ok"] * 4
 
 
-def test_a_wave_that_is_not_proven_is_the_last(four: list[LabHost]) -> None:
+def test_a_wave_that_fails_its_check_is_the_last(four: list[LabHost]) -> None:
     first = four[0]
     (first.folder / "test_own.py").write_text(
         "def test_file(host):\n    assert host.file('/etc/proven').content_string == 'right\\n'\n"
@@ -144,7 +146,7 @@ def at_terminal(host: LabHost, *answers: str) -> tuple[int, str]:
     return process.wait(), shown
 
 
-def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
+def test_the_operator_is_asked_between_waves(four: list[LabHost]) -> None:
     """At a terminal: one plan for all, then wave by wave, and no further wave after the answer no."""
     first = four[0]
     first.playbook(play({"files": {"/etc/asked": {"content": "x\n"}}}, serial=1, pause="ask"))
@@ -158,7 +160,7 @@ def test_a_person_is_asked_between_waves(four: list[LabHost]) -> None:
     assert [event["reason"] for event in done if event["event"] == "rollout.stopped"] == ["not confirmed after wave 2"]
 
 
-def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
+def test_only_the_approved_plan_is_applied(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook({"spec": {"engine": engine(labels=["plan=1"]), "files": {"/etc/approved": {"content": "x\n"}}}})
     plan = first.folder / "plan.json"
@@ -168,9 +170,9 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     planned = first.provision("plan", "--out", str(plan), "--sign", str(key), "--detailed-exitcode", "--drift-report")
     assert planned.code == 2
     same = {event["summary"]: len(event["hosts"]) for event in planned.all("drift")}
-    assert same["create file:/etc/approved"] == 4, "one drift of four hosts is told once"
+    assert same["create file:/etc/approved"] == 4, "one drift of four hosts is shown once"
     # Meanwhile one host drifts, and another is changed to the desired state by hand.
-    four[1].sh("echo theirs >/etc/approved")
+    four[1].sh("echo operator >/etc/approved")
     before = four[1].sh("sha256sum /etc/approved /etc/docker/daemon.json; ls /var/lib/provision/runs")
     unsigned = first.folder / "unsigned.json"
     unsigned.write_bytes(plan.read_bytes())
@@ -194,7 +196,9 @@ def test_a_plan_that_was_approved_is_what_is_done(four: list[LabHost]) -> None:
     assert ends(apply(four, "--plan", str(plan))) == ["failed"] * 4
 
 
-def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_approved_plan_covers_hidden_texts_and_commands(
+    four: list[LabHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Old and new text of a private file, the value of a secret, and the commands of the play."""
     first = four[0]
     variables = first.folder / "group_vars/all.yml"
@@ -216,7 +220,7 @@ def test_an_approved_plan_covers_what_it_does_not_show(four: list[LabHost], monk
     assert planned.code == 2, planned.err
     for hush in ("hush-old", "hush-was", "hush-stays", "hush-approved"):
         assert hush not in planned.out + plan.read_text()
-    assert "hush-new" in planned.out, "every user of the host may read it"
+    assert "hush-new" in planned.out, "every user of the host may read the file"
     assert "not shown (keyed hash" in planned.out
 
     def refused(*, kind: str) -> None:
@@ -285,7 +289,7 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     assert first.sh("sha256sum /etc/docker/daemon.json") == before
 
 
-def test_hosts_that_need_it_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
+def test_hosts_that_need_a_restart_are_restarted_one_at_a_time(four: list[LabHost]) -> None:
     first = four[0]
     first.playbook(play({"engine": engine()}, reboot="if-needed", verify="daemon"))
     assert apply(four).code == 0

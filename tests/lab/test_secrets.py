@@ -50,7 +50,7 @@ def found(host: LabHost, *words: str) -> str:
     return host.sh(f"grep -rlF {patterns} {places} 2>/dev/null || true")
 
 
-def test_a_host_gets_no_secret_of_another_one(new_host: NewHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_receives_no_secret_of_another_host(new_host: NewHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """root on one host writes the token of the other host's secret into a file that provision reads and writes
     again."""
     monkeypatch.setenv("DB_PASSWORD", CANARY)
@@ -102,7 +102,7 @@ Type=oneshot
 """
 
 
-def test_what_a_failing_service_prints_is_written_down_nowhere(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_of_a_failing_service_is_not_written_to_disk(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "\n".join(base64.b64encode(bytes([number] * 30)).decode() for number in range(4))
     value = f"{key}\n{CANARY}"
     monkeypatch.setenv("LEAKY", value)
@@ -125,7 +125,7 @@ def test_what_a_failing_service_prints_is_written_down_nowhere(host: LabHost, mo
         assert host.sh("find /var/lib/provision/runs -name secrets") == ""
         detail = outcome.done["error"]["detail"]
         assert "leaky did not start" in detail
-        assert "***" in detail, "what it said is told, but for the secret"
+        assert "***" in detail, "the output is reported, without the secret"
         written = {"output": outcome.out, "errors": outcome.err}
         for path in (host.folder / ".provision").rglob("*"):
             if path.is_file():
@@ -138,10 +138,10 @@ def test_what_a_failing_service_prints_is_written_down_nowhere(host: LabHost, mo
             host.sh("ls -d /run/provision/noise.* /run/provision/step.* /run/provision/env.* 2>/dev/null || true") == ""
         )
         assert "***" in host.sh("cat /var/lib/provision/runs/*/events")
-    assert host.sh("journalctl -q -u leaky | grep -c 4711") != "0", "the service itself did print it"
+    assert host.sh("journalctl -q -u leaky | grep -c 4711") != "0", "the service itself printed the secret"
 
 
-def test_secrets_of_a_job_that_systemd_does_not_start(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_a_job_that_systemd_cannot_start_are_removed(host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAKY", CANARY)
     host.inventory()
     (host.folder / "group_vars").mkdir()

@@ -254,12 +254,12 @@ def environment(place: Place, row: Row) -> dict[str, str]:
 def by_provision(place: Place, row: Row, transport: str) -> tuple[str, str]:
     """The result of a login: a place, or the kind of failure and its message."""
     login = place.login(row, transport)
-    ways = Transport(Connecting(10.0, row.accept_new))
+    logins = Transport(Connecting(10.0, row.accept_new))
     found: list[tuple[str, ...]] = []
     deadline = time.monotonic() + 60
     try:
-        ways.prepare([login])
-        connection = ways.open(Host("web", (), login), deadline)
+        logins.prepare([login])
+        connection = logins.open(Host("web", (), login), deadline)
         try:
             execute(connection, login, FRAME, deadline, found.append)
         finally:
@@ -269,7 +269,7 @@ def by_provision(place: Place, row: Row, transport: str) -> tuple[str, str]:
     except HostError as error:
         return error.failure.kind, str(error)
     finally:
-        ways.close()
+        logins.close()
     return "reached", _place(found[0][1])
 
 
@@ -281,7 +281,7 @@ def _place(said: str) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_has_the_result_of_its_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(place, row).items():
         monkeypatch.setenv(name, value)
     if not row.agent:
@@ -289,26 +289,26 @@ def test_a_row(place: Place, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("empty", "new1"):
         (place.folder / name).write_text("")
     before = {path: path.read_bytes() for path in place.folder.iterdir() if path.name in ("changed", "empty")}
-    theirs = by_ssh(place, row)
+    by_openssh = by_ssh(place, row)
     for transport, expect in (("ssh", row.expect), ("openssh", row.openssh or _as_ssh(row.expect))):
         for name in ("empty", "new1"):
             (place.folder / name).write_text("")
         known_hosts.read.cache_clear()
         outcome, said = by_provision(place, row, transport)
-        shown = f"{transport}: {outcome}: {said}; ssh: {theirs or 'does not get there'}"
+        shown = f"{transport}: {outcome}: {said}; ssh: {by_openssh or 'does not get there'}"
         word, _, option = expect.partition(" ")
         if word == "same":
-            assert (outcome, said) == ("reached", theirs), shown
+            assert (outcome, said) == ("reached", by_openssh), shown
         elif word == "refused":
             assert outcome == "refused", shown
             assert option.lower() in said.lower(), shown
         elif word == "stricter":
-            assert theirs, shown
+            assert by_openssh, shown
             assert outcome == option, shown
         else:
             assert outcome == word, shown
             # Both logins fail, or provision is stricter.
-            assert not theirs or row.expect.startswith("stricter") or row.openssh == "same", shown
+            assert not by_openssh or row.expect.startswith("stricter") or row.openssh == "same", shown
         assert before == {path: path.read_bytes() for path in before}, "no key may be stored where none is expected"
 
 

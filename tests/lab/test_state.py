@@ -17,7 +17,7 @@ X
 chmod +x /usr/local/sbin/systemctl"""
 
 
-def test_killed_between_write_and_restart(docker_host: LabHost) -> None:
+def test_a_run_killed_between_write_and_restart_is_completed(docker_host: LabHost) -> None:
     pid = docker_host.dockerd_pid()
     docker_host.sh(_KILLER)
     killed = docker_host.apply({"engine": engine(debug=True, icc=False)})
@@ -36,7 +36,7 @@ def test_killed_between_write_and_restart(docker_host: LabHost) -> None:
     assert docker_host.apply().counts == {"ok": 1}
 
 
-def test_killed_on_a_host_that_never_had_a_stamp(docker_host: LabHost) -> None:
+def test_a_killed_run_is_completed_on_a_host_without_a_stamp(docker_host: LabHost) -> None:
     """After a boot no stamp records what dockerd loaded, and docker info can't show bip."""
     docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; systemctl restart docker")
     docker_host.sh(_KILLER)
@@ -49,7 +49,7 @@ def test_killed_on_a_host_that_never_had_a_stamp(docker_host: LabHost) -> None:
     assert docker_host.sh(gateway) == "10.78.0.1"
 
 
-def test_an_operators_edit_and_restart_is_put_back_and_restarted(docker_host: LabHost) -> None:
+def test_an_operators_edit_with_restart_is_undone_with_a_restart(docker_host: LabHost) -> None:
     docker_host.sh(
         """sed -i 's/^{/{"debug": true,/' /etc/docker/daemon.json && sleep 1.1 && systemctl restart docker"""
     )
@@ -62,7 +62,7 @@ def test_an_operators_edit_and_restart_is_put_back_and_restarted(docker_host: La
     assert docker_host.apply().counts == {"ok": 1}
 
 
-def test_an_operators_edit_and_sighup_is_put_back_and_restarted(docker_host: LabHost) -> None:
+def test_an_operators_edit_with_reload_is_undone_with_a_restart(docker_host: LabHost) -> None:
     docker_host.sh("""sed -i 's/^{/{"debug": true,/' /etc/docker/daemon.json && systemctl reload docker && sleep 0.5""")
     assert docker_host.docker_info("Debug") == "true"
     assert docker_host.apply().counts == {"changed": 1}
@@ -79,7 +79,7 @@ def test_several_changes_cost_one_restart(docker_host: LabHost) -> None:
     outcome = docker_host.apply(spec)
     assert outcome.counts == {"changed": 1}, outcome.out
     starts = docker_host.sh("journalctl -q -u docker -o cat | grep -c 'API listen on /run/docker.sock'")
-    assert starts == "2", "one at the installation, one for all changes together"
+    assert starts == "2", "one restart at the installation, one for all changes together"
     assert docker_host.docker_info("Debug") == "true"
     limit = docker_host.sh('grep "open files" /proc/$(systemctl show -p MainPID --value docker)/limits')
     assert limit.split()[3] == "4096"
@@ -93,7 +93,7 @@ def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> N
     assert docker_host.dockerd_pid() == pid
 
 
-def test_a_mode_is_mended_after_a_restart(docker_host: LabHost) -> None:
+def test_a_mode_is_repaired_after_a_restart(docker_host: LabHost) -> None:
     """The file is newer than the process, with the same content: the daemon is asked to read it again."""
     docker_host.sh(
         "systemctl restart docker; began=$(date +%s); while [ $(date +%s) -le $((began + 1)) ]; do sleep 0.2; done;"
@@ -105,7 +105,7 @@ def test_a_mode_is_mended_after_a_restart(docker_host: LabHost) -> None:
     assert docker_host.apply().counts == {"ok": 1}
 
 
-def test_no_command_obeys_the_logins_environment(docker_host: LabHost) -> None:
+def test_dockers_variables_in_the_logins_environment_have_no_effect(docker_host: LabHost) -> None:
     """docker's context, its configuration and root's environment name another daemon: provision uses this host's
     daemon."""
     spec = {"engine": engine(), "networks": {"inner": {}}}
@@ -120,11 +120,11 @@ def test_no_command_obeys_the_logins_environment(docker_host: LabHost) -> None:
     assert made.counts == {"changed": 1}, made.out
     assert "inner" in docker_host.within("docker --host unix:///run/docker.sock network ls --format '{{.Name}}'")
     assert docker_host.apply().counts == {"ok": 1}
-    proven = docker_host.provision("verify", "--suite", "daemon", "--suite", "containers")
-    assert proven.code == 0, proven.failed
+    verified = docker_host.provision("verify", "--suite", "daemon", "--suite", "containers")
+    assert verified.code == 0, verified.failed
 
 
-def test_stopped_and_disabled_is_healed(docker_host: LabHost) -> None:
+def test_a_stopped_and_a_disabled_service_are_repaired(docker_host: LabHost) -> None:
     docker_host.sh("systemctl disable --now docker.service docker.socket 2>/dev/null")
     outcome = docker_host.apply()
     assert outcome.counts == {"changed": 1}
@@ -137,13 +137,13 @@ def test_stopped_and_disabled_is_healed(docker_host: LabHost) -> None:
     assert docker_host.plan().items == ["change service:docker"]
 
 
-def test_no_longer_declared_goes(docker_host: LabHost) -> None:
+def test_what_is_no_longer_declared_is_removed(docker_host: LabHost) -> None:
     base = {"engine": engine()}
-    docker_host.sh("echo theirs >/etc/theirs; chmod 0600 /etc/theirs")
+    docker_host.sh("echo operator >/etc/operator; chmod 0600 /etc/operator")
     more = {
         **base,
         "sysctl": {"net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 1},
-        "files": {"/etc/ours": {"content": "x\n"}, "/etc/theirs": {"content": "theirs\n", "mode": "0600"}},
+        "files": {"/etc/declared": {"content": "x\n"}, "/etc/operator": {"content": "operator\n", "mode": "0600"}},
         "users": {"bob": {"groups": ["docker"]}},
         "packages": ["tree"],
     }
@@ -151,20 +151,21 @@ def test_no_longer_declared_goes(docker_host: LabHost) -> None:
     assert docker_host.apply(more).counts == {"changed": 1}
     assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == "1"
     planned = docker_host.plan(base)
-    assert "remove file:/etc/ours" in planned.items
+    assert "remove file:/etc/declared" in planned.items
     assert docker_host.apply(base).counts == {"changed": 1}
     assert docker_host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") == filter_before
-    assert docker_host.sh("ls /etc/ours /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
+    assert docker_host.sh("ls /etc/declared /etc/sysctl.d/*provision* 2>/dev/null || true") == ""
     assert "docker" not in docker_host.sh("id -nG bob").split()
     # Users, packages, and files that provision never made, stay.
     assert (
-        docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/theirs") == "/usr/bin/tree\ntheirs"
+        docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/operator")
+        == "/usr/bin/tree\ntheirs"
     )
     assert docker_host.apply(base).counts == {"ok": 1}
     assert docker_host.sh("cat /var/lib/provision/manifests/docker-hosts").startswith("provision-manifest 1\n")
 
 
-def test_daemon_json_no_longer_declared_goes_and_the_daemon_forgets_it(docker_host: LabHost) -> None:
+def test_a_daemon_json_that_is_no_longer_declared_is_removed_and_unloaded(docker_host: LabHost) -> None:
     assert docker_host.apply({"engine": engine(debug=True)}).counts == {"changed": 1}
     without = engine()
     del without["daemon"]
@@ -175,7 +176,7 @@ def test_daemon_json_no_longer_declared_goes_and_the_daemon_forgets_it(docker_ho
     assert docker_host.apply().counts == {"ok": 1}
 
 
-def test_two_plays_share_a_host(host: LabHost) -> None:
+def test_two_plays_can_declare_one_setting_of_a_host(host: LabHost) -> None:
     base = {"name": "Base", "spec": {"packages": ["tree"], "sysctl": {"net.ipv4.ip_forward": 1}}}
     extra = {"name": "Extra", "spec": {"packages": ["jq"], "sysctl": {"net.ipv4.ip_forward": 1}}}
     host.playbook(base, extra)
@@ -190,7 +191,7 @@ def test_two_plays_share_a_host(host: LabHost) -> None:
     )
 
 
-def test_another_file_that_wins_at_boot_is_named(host: LabHost) -> None:
+def test_the_error_names_a_file_that_wins_at_boot(host: LabHost) -> None:
     host.sh("printf '# mine\\nnet.ipv4.ip_forward = 0\\n' >/etc/sysctl.d/zzz-late.conf")
     for command in ("plan", "apply"):
         outcome = host.provision(command, spec={"sysctl": {"net.ipv4.ip_forward": 1}})

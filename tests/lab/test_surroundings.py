@@ -25,17 +25,17 @@ def failed(host: LabHost, suite: str = "settings") -> set[str]:
 
 
 @pytest.mark.parametrize("suite", ["trixie", "bookworm"])
-def test_the_distributions_own_engine_and_dockers_instead(new_host: NewHost, suite: str) -> None:
+def test_the_distributions_engine_is_replaced_by_dockers(new_host: NewHost, suite: str) -> None:
     host = new_host(suite)
-    ours = engine(**{"live-restore": True})
-    own = {**ours, "source": "distribution"}
+    dockers = engine(**{"live-restore": True})
+    own = {**dockers, "source": "distribution"}
     applied(host.apply({"engine": own}))
     applied(host.apply(), "ok")
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker.io") == "ii"
     assert host.provision("verify").failed == set()
     host.sh("docker volume create kept")
     # One transaction for each change: the host is without an engine only during the transaction, and the data stays.
-    applied(host.apply({"engine": ours}))
+    applied(host.apply({"engine": dockers}))
     assert host.sh("docker volume ls -q") == "kept"
     assert host.sh("dpkg-query -W -f '${db:Status-Abbrev}' docker-ce") == "ii"
     assert host.provision("verify").failed == set()
@@ -46,7 +46,7 @@ def test_the_distributions_own_engine_and_dockers_instead(new_host: NewHost, sui
     assert failed(host) == set()
 
 
-def test_openrc(new_host: NewHost) -> None:
+def test_docker_on_a_host_with_openrc(new_host: NewHost) -> None:
     """A look-alike with a real OpenRC: services, their stamps, the boot, and what is no longer declared."""
     host = new_host("devuan")
     daemon = engine(**{"live-restore": True, "labels": ["a=1"]})["daemon"]
@@ -97,12 +97,12 @@ def test_openrc(new_host: NewHost) -> None:
     assert host.docker_info("HTTPProxy") == "http://proxy.example:3128"
 
 
-def test_proxies(docker_host: LabHost) -> None:
+def test_a_changed_proxy_restarts_docker_once(docker_host: LabHost) -> None:
     host, url = docker_host, "http://proxy.example:3128/a%2Fb"
     proxy = {"http": url, "https": url, "no_proxy": ["10.0.0.0/8", ".example"]}
     declared = {**engine(), "proxy": proxy}
     applied(host.apply({"engine": declared}))
-    assert host.docker_info("HTTPProxy") == url, "systemd would have made something else of %2F"
+    assert host.docker_info("HTTPProxy") == url, "systemd would have expanded %2F"
     assert host.docker_info("NoProxy") == "10.0.0.0/8,.example"
     applied(host.apply(), "ok")
     assert host.provision("verify", "--suite", "daemon").failed == set()
@@ -129,7 +129,7 @@ def test_proxies(docker_host: LabHost) -> None:
 PASSWORD = "s3cret%2F/p@ss:w#rd?'\"\\$HOME `x`\n é😀\\"
 
 
-def test_a_unit_reads_what_was_written(docker_host: LabHost) -> None:
+def test_systemd_reads_each_value_unchanged(docker_host: LabHost) -> None:
     """systemd itself reads values of all kinds from the file that EnvironmentFile= names."""
     values = [
         PASSWORD,
@@ -154,7 +154,9 @@ def test_a_unit_reads_what_was_written(docker_host: LabHost) -> None:
     assert [found.get(f"V{number}") for number in range(len(values))] == values
 
 
-def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_password_is_private_and_its_change_restarts_docker(
+    docker_host: LabHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = docker_host
     monkeypatch.setenv("PROXY_PASSWORD", PASSWORD)
     (host.folder / "group_vars").mkdir()
@@ -183,7 +185,7 @@ def test_proxies_with_a_password(docker_host: LabHost, monkeypatch: pytest.Monke
     applied(host.apply(), "ok")
 
 
-def test_certificates_by_registry(docker_host: LabHost) -> None:
+def test_certificates_of_a_registry_are_written_and_upgraded(docker_host: LabHost) -> None:
     host = docker_host
     (host.folder / "files").mkdir()
     (host.folder / "files/client.key").write_text(KEY)
@@ -217,14 +219,14 @@ def test_certificates_by_registry(docker_host: LabHost) -> None:
     assert host.sh("ls /etc/docker/certs.d/registry.example:5000") == ""
 
 
-def test_the_forward_policy(docker_host: LabHost) -> None:
+def test_the_forward_policy_is_set_and_restored(docker_host: LabHost) -> None:
     host = docker_host
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine()}).code == 0
     spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": {**engine(), "firewall": {"forward": "drop"}}}
     host.sh("iptables -P FORWARD ACCEPT")
     applied(host.apply(spec))
     applied(host.apply(), "ok")
-    assert host.provision("verify").failed == set(), "containers still get out"
+    assert host.provision("verify").failed == set(), "containers still reach other networks"
     back = host.provision("verify", "--reboot", "--suite", "settings", "--suite", "foundation")
     assert back.failed == set()
     assert host.sh("iptables -S FORWARD").startswith("-P FORWARD DROP")
@@ -241,7 +243,7 @@ def test_the_forward_policy(docker_host: LabHost) -> None:
     applied(host.apply(), "ok")
 
 
-def test_what_a_running_docker_needs_stays_when_it_is_no_longer_declared(host: LabHost) -> None:
+def test_settings_that_a_running_docker_needs_are_not_removed(host: LabHost) -> None:
     declared = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": {**engine(), "firewall": {"forward": "drop"}}}
     assert host.sh("sysctl -n net.ipv4.ip_forward") == "0"
     applied(host.apply(declared))
@@ -253,7 +255,7 @@ def test_what_a_running_docker_needs_stays_when_it_is_no_longer_declared(host: L
     applied(host.apply(), "ok")
 
 
-def test_firewalld(docker_host: LabHost) -> None:
+def test_docker_and_firewalld(docker_host: LabHost) -> None:
     host = docker_host
     spec = {"engine": {**engine(), "firewall": {"firewalld": True}}}
     applied(host.apply(spec))
@@ -267,7 +269,7 @@ def test_firewalld(docker_host: LabHost) -> None:
     assert host.provision("verify").failed == set()
 
 
-def test_a_store_is_not_left_behind_silently(docker_host: LabHost) -> None:
+def test_a_moved_data_root_that_leaves_images_behind_is_refused(docker_host: LabHost) -> None:
     host = docker_host
     host.sh("tar -C /usr/share -c zoneinfo/UTC base-files | docker import - kept:1")
     pid, before = host.dockerd_pid(), host.sh("sha256sum /etc/docker/daemon.json")
@@ -290,7 +292,7 @@ def test_a_store_is_not_left_behind_silently(docker_host: LabHost) -> None:
     assert "/mnt/small/docker: 100 MiB free; it needs 1 GiB" in small.done["error"]["message"]
 
 
-def test_both_roots_together(host: LabHost) -> None:
+def test_data_root_and_containerds_root_are_moved_together(host: LabHost) -> None:
     spec = {"engine": {**engine(**{"data-root": "/srv/docker"}), "containerd_root": "/srv/containerd"}}
     applied(host.apply(spec))
     applied(host.apply(), "ok")
@@ -307,7 +309,7 @@ def test_both_roots_together(host: LabHost) -> None:
     assert failed(host, "daemon") == set()
 
 
-def test_the_network_service_of_el7(new_host: NewHost) -> None:
+def test_the_network_service_of_el7_is_restarted_once(new_host: NewHost) -> None:
     """The order of the reference setup: the setting, then the network service and docker; and no second time without a
     change."""
     host = new_host("el7")
@@ -326,7 +328,7 @@ def test_the_network_service_of_el7(new_host: NewHost) -> None:
     assert int(host.sh(since)) > int(network)
 
 
-def test_a_host_without_that_service_is_right(new_host: NewHost) -> None:
+def test_a_host_without_the_network_service_needs_no_change(new_host: NewHost) -> None:
     host = new_host("el7")
     host.sh("systemctl disable -q --now network; rm /usr/lib/systemd/system/network.service; systemctl daemon-reload")
     spec = {"sysctl": {"net.ipv4.ip_forward": 1}, "engine": engine()}

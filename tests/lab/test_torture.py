@@ -123,15 +123,15 @@ def prepared(host: LabHost, **daemon: Any) -> int:
 
 
 def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
-    """``count`` injections, spread over hosts, steps and ways. Returns their number and what went wrong."""
-    ways: list[Broken] = [job, job, connection, controller]
+    """``count`` injections, spread over hosts, steps and kinds. Returns their number and what went wrong."""
+    kinds: list[Broken] = [job, job, connection, controller]
     steps = [prepared(host) for host in hosts]
     print(f"\n{steps[0]} steps each")
 
     def one(host: LabHost, first: int) -> list[str]:
         said, new = [], True
         for number in range(first, count, len(hosts)):
-            way, step = ways[number % len(ways)], number // len(ways) % steps[0]
+            way, step = kinds[number % len(kinds)], number // len(kinds) % steps[0]
             fault = broken_off(host, toggled(new), way, step, within=2)
             said.append(f"{way.__name__} after step {step}: {fault}" if fault else "")
             new = not new
@@ -142,7 +142,7 @@ def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
     return len(said), [word for word in said if word]
 
 
-def test_killed_after_every_step(new_host: NewHost, request: pytest.FixtureRequest) -> None:
+def test_a_run_killed_after_any_step_can_be_continued(new_host: NewHost, request: pytest.FixtureRequest) -> None:
     count = int(request.config.getoption("--injections"))
     hosts = [new_host() for _ in range(4)]
     done, wrong = torture(hosts, count)
@@ -165,7 +165,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
 
 
 @pytest.mark.torture
-def test_a_power_cut_after_every_step(vm: LabHost) -> None:
+def test_a_run_continues_after_a_power_cut_at_any_step(vm: LabHost) -> None:
     steps, wrong = prepared(vm, **_SYSTEMD), []
     for step in range(steps):
         fault = broken_off(vm, toggled(step % 2 == 0, **_SYSTEMD), power, step, within=60)
@@ -176,7 +176,7 @@ def test_a_power_cut_after_every_step(vm: LabHost) -> None:
 
 
 @pytest.mark.torture
-def test_a_clock_that_jumps(vm: LabHost) -> None:
+def test_timers_work_while_the_clock_jumps(vm: LabHost) -> None:
     """Change the clock by days, forwards and backwards, all the time. Timers on the host must go by its uptime."""
     vm.sh(
         "systemctl stop systemd-timesyncd 2>/dev/null; systemd-run -q --unit=jumps sh -c "

@@ -19,11 +19,11 @@ CUT_OFF = {"bip": "198.51.100.1/24"}
 BRIDGE = "ip -o -4 address show dev docker0 | grep -q"
 
 
-def test_a_host_that_is_cut_off_comes_back_by_itself(docker_host: LabHost) -> None:
+def test_a_host_that_is_cut_off_rolls_back_by_itself(docker_host: LabHost) -> None:
     host, pid = docker_host, docker_host.dockerd_pid()
     before = host.sh("sha256sum /etc/docker/daemon.json; ip -o -4 address show dev docker0")
     spec = {"engine": engine(**CUT_OFF)}
-    assert host.apply(spec).code == 1, "lint refuses it"
+    assert host.apply(spec).code == 1, "lint refuses the file"
     outcome = host.apply(spec, "--no-lint", "--confirm-within", "4")
     assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1}), outcome.out
     assert outcome.done["error"]["kind"] == "unconfirmed"
@@ -35,7 +35,7 @@ def test_a_host_that_is_cut_off_comes_back_by_itself(docker_host: LabHost) -> No
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_the_same_with_the_controller_killed(docker_host: LabHost) -> None:
+def test_a_host_that_is_cut_off_rolls_back_after_the_death_of_the_controller(docker_host: LabHost) -> None:
     host = docker_host
     host.playbook({"spec": {"engine": engine(**CUT_OFF)}})
     process = start(host, "--no-lint", "--confirm-within", "4")
@@ -48,7 +48,7 @@ def test_the_same_with_the_controller_killed(docker_host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_the_same_with_a_reboot_in_between(docker_host: LabHost) -> None:
+def test_a_host_that_is_cut_off_rolls_back_after_a_reboot(docker_host: LabHost) -> None:
     host = docker_host
     host.playbook({"spec": {"engine": engine(**CUT_OFF)}})
     process = start(host, "--no-lint", "--confirm-within", "6")
@@ -63,7 +63,7 @@ def test_the_same_with_a_reboot_in_between(docker_host: LabHost) -> None:
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_a_connection_cut_while_packages_unpack(host: LabHost) -> None:
+def test_a_connection_cut_while_packages_unpack_does_not_end_the_run(host: LabHost) -> None:
     host.playbook({"spec": {"engine": engine()}})
     host.inventory()
     process = start(host)
@@ -79,7 +79,7 @@ def test_a_connection_cut_while_packages_unpack(host: LabHost) -> None:
     assert host.apply().counts == {"ok": 1}
 
 
-def test_two_controllers_at_once(docker_host: LabHost) -> None:
+def test_of_two_controllers_one_is_refused(docker_host: LabHost) -> None:
     host = docker_host
     host.playbook({"spec": {"engine": engine(labels=["a=1"])}})
     both = [start(host), start(host)]
@@ -98,16 +98,16 @@ def test_a_host_that_drifted_since_its_plan_is_refused(host: LabHost, monkeypatc
     from provision.load import load
     from provision.transport.ssh import Connecting, HostError, Transport
 
-    host.playbook({"spec": {"files": {"/etc/x": {"content": "ours\n"}, "/etc/y": {"content": "ours\n"}}}})
+    host.playbook({"spec": {"files": {"/etc/x": {"content": "declared\n"}, "/etc/y": {"content": "declared\n"}}}})
     config, context = load(host.inventory(), host.folder / "site.yml").for_host(host.name)
     connection = Transport(Connecting()).open(config.host, time.monotonic() + 30)
     found = tasks.look(connection, config, context)
-    host.sh("echo theirs >/etc/y")
+    host.sh("echo operator >/etc/y")
     with pytest.raises(HostError) as caught:
         tasks.fix(connection, config, found)
     assert caught.value.failure.kind == "drifted"
     assert "file /etc/y" in caught.value.failure.detail
-    assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "theirs"
+    assert host.sh("cat /etc/y; ls /etc/x 2>/dev/null || true") == "operator"
     assert host.sh(f"ls {RUNS} /run/provision") == "/run/provision:\nqueue\n\n/var/lib/provision/runs:"
     connection.close()
 
@@ -117,23 +117,23 @@ def test_a_failed_step_is_undone(docker_host: LabHost) -> None:
     spec = {
         "hostname": "other.example",
         "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
-        "files": {"/etc/first": {"content": "1\n"}, "/etc/motd": {"content": "ours\n"}},
+        "files": {"/etc/first": {"content": "1\n"}, "/etc/motd": {"content": "declared\n"}},
         "engine": engine(**{"storage-driver": "no-such-driver"}),
     }
-    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    host.sh("echo operator >/etc/motd; chmod 0640 /etc/motd")
     names = host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter")
     outcome = host.apply(spec, "--no-lint")
     assert outcome.counts == {"rolled_back": 1}
     assert outcome.done["error"]["step"] == "service:docker svc_settle"
     assert host.sh("sha256sum /etc/docker/daemon.json") == before
-    assert host.sh("cat /etc/motd; stat -c %a /etc/motd; ls /etc/first 2>/dev/null || true") == "theirs\n640"
+    assert host.sh("cat /etc/motd; stat -c %a /etc/motd; ls /etc/first 2>/dev/null || true") == "operator\n640"
     assert host.sh("uname -n; cat /etc/hostname /etc/hosts; cat /proc/sys/net/ipv4/conf/all/rp_filter") == names
     assert host.docker_info("ServerVersion")
     assert leftovers(host) == ""
     assert host.apply({"engine": engine()}).counts == {"ok": 1}
 
 
-def test_a_user_namespace_that_was_refused_leaves_no_trace(docker_host: LabHost) -> None:
+def test_a_refused_user_namespace_leaves_no_trace(docker_host: LabHost) -> None:
     """When provision asks dockerd about `userns-remap: default`, dockerd makes a user, and gives it ids."""
     host, traces = docker_host, "getent passwd dockremap; cat /etc/passwd /etc/group /etc/subuid /etc/subgid"
     before = host.sh(traces)
@@ -149,7 +149,7 @@ def test_a_user_namespace_that_was_refused_leaves_no_trace(docker_host: LabHost)
     assert "dockremap" in host.sh(traces)
 
 
-def test_containers_that_should_run_and_do_not_bring_the_old_daemon_back(docker_host: LabHost) -> None:
+def test_a_container_that_does_not_start_again_rolls_the_daemon_back(docker_host: LabHost) -> None:
     host = docker_host
     sleeper(host)
     runtimes = {"custom": {"path": "/usr/bin/runc"}}
@@ -184,7 +184,7 @@ IMPACTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
+def test_the_impact_of_a_change_equals_the_plans(docker_host: LabHost) -> None:
     host = docker_host
     sleeper(host)
     host.sh("docker run -d --name bare sleeper:1 sleep 3600")
@@ -208,7 +208,9 @@ def test_what_a_change_does_is_what_the_plan_says(docker_host: LabHost) -> None:
         print(f"{json.dumps(more):90} plan: {level:8} dockerd: {did:8} container's pid kept: {host.sh(pid) == before}")
         assert host.sh(pid) == before, "live-restore"
     assert seen == [(more, expected, expected) for more, expected in IMPACTS]
-    assert host.provision("verify", "--suite", "daemon").failed == set(), "the last was a reload, by the daemon's word"
+    assert host.provision("verify", "--suite", "daemon").failed == set(), (
+        "the daemon reports a reload as its last action"
+    )
     # Without live-restore a restart ends the container. The plan names it, and --max-impact can refuse it.
     assert host.apply({"engine": engine()}).code == 0
     host.sh("docker rm -f bare; docker run -d --name bare sleeper:1 sleep 3600")
@@ -237,15 +239,15 @@ def test_a_package_that_restarts_docker_comes_before_live_restore(host: LabHost)
     assert host.sh("docker inspect --format '{{.State.Running}}' bare") == "true"
 
 
-def test_a_run_is_brought_back(docker_host: LabHost) -> None:
+def test_a_finished_run_is_rolled_back(docker_host: LabHost) -> None:
     host = docker_host
-    host.sh("echo theirs >/etc/motd; chmod 0640 /etc/motd")
+    host.sh("echo operator >/etc/motd; chmod 0640 /etc/motd")
     before = host.sh(f"{BACK}")
     pinned = {**engine(labels=["a=1"]), "version": "26.1.5"}
     spec = {
         "hostname": "other.example",
         "sysctl": {"net.ipv4.conf.all.rp_filter": 2},
-        "files": {"/etc/motd": {"content": "ours\n"}, "/etc/new": {"content": "ours\n"}},
+        "files": {"/etc/motd": {"content": "declared\n"}, "/etc/new": {"content": "declared\n"}},
         "engine": pinned,
     }
     assert host.apply(spec).counts == {"changed": 1}
@@ -271,7 +273,7 @@ def test_a_run_is_brought_back(docker_host: LabHost) -> None:
         text=True,
         check=True,
     ).stdout
-    assert "+ours" in text
+    assert "+declared" in text
 
 
 BACK = (
@@ -281,7 +283,7 @@ BACK = (
 )
 
 
-def test_a_run_whose_controller_died_is_finished(new_host: NewHost) -> None:
+def test_a_run_whose_controller_died_is_completed(new_host: NewHost) -> None:
     one, two = new_host(), new_host()
     (one.folder / "inventory.yml").write_text(inventory_of(one, two))
     spec = {"sysctl": {"net.ipv4.conf.all.rp_filter": 2}, "packages": ["tree"], "files": {"/etc/x": {"content": "x"}}}

@@ -15,15 +15,11 @@ from provision.lab import network
 from tests.lab.conftest import LAB, LabHost, NewHost
 from tests.lab.runs import until
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 #: For tests of connections that the built-in transport shares and limits in rate; each ssh process has its own
 #: connection.
 builtin = pytest.mark.parametrize("transport", ["ssh"], indirect=True)
-
-
-@pytest.fixture(params=["ssh", "openssh"], autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(LabHost, "transport", request.param)
-    return str(request.param)
 
 
 SPEC = {"files": {"/etc/proof": {"content": "here\n"}}}
@@ -43,9 +39,9 @@ def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: P
         assert outcome.counts == {"unreachable": 1}
         assert outcome.done["error"]["kind"] == "host_key"
         assert "CHANGED" in outcome.done["error"]["message"]
-        assert outcome.err == "", "one message, and not paramiko's own beside it"
+        assert outcome.err == "", "one message, without paramiko's own"
     assert known.read_text().count("\n") == 1, "a changed key must never be stored"
-    assert host.sessions() - before == 1, "ours, to count"
+    assert host.sessions() - before == 1, "one, of the test's own count"
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
@@ -82,7 +78,7 @@ def test_a_key_of_another_kind_for_a_known_host_is_refused(host: LabHost, tmp_pa
     assert host.plan().code == 0
 
 
-def test_sudo_without_a_password(host: LabHost) -> None:
+def test_sudo_works_without_a_password(host: LabHost) -> None:
     assert host.apply(SPEC, ansible_user="deploy").done["error"]["kind"] == "become"
     outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True)
     assert outcome.counts == {"changed": 1}, outcome.out
@@ -93,7 +89,7 @@ def test_sudo_without_a_password(host: LabHost) -> None:
     assert host.sh("test -e /evil || echo none") == "none"
 
 
-def test_sudo_with_a_password_given_on_stdin_only(host: LabHost) -> None:
+def test_sudos_password_is_sent_on_standard_input_only(host: LabHost) -> None:
     secret = "lab-secret-1"
     ask = host.apply(SPEC, ansible_user="ops", ansible_become=True)
     assert ask.done["error"]["kind"] == "become"
@@ -122,7 +118,7 @@ session required pam_permit.so
 
 
 @pytest.mark.parametrize("command", ["apply", "verify"])
-def test_a_wrong_sudo_password_is_one_try(host: LabHost, command: str) -> None:
+def test_a_wrong_sudo_password_is_tried_once(host: LabHost, command: str) -> None:
     """Three failed attempts lock an account: what follows the password must not be read as further attempts."""
     host.sh(f"cat >/etc/pam.d/sudo <<'EOF'\n{FAILLOCK}EOF\nfaillock --user ops --reset")
     host.inventory(ansible_user="ops", ansible_become=True, ansible_become_password="wrong")
@@ -135,7 +131,7 @@ def test_a_wrong_sudo_password_is_one_try(host: LabHost, command: str) -> None:
     assert (failures, tally) == ("1", "1")
 
 
-def test_noise_of_start_files_is_no_event(host: LabHost) -> None:
+def test_output_of_start_files_is_not_an_event(host: LabHost) -> None:
     host.sh("sed -i '1i echo 1;6:hello, ; echo noise >&2' /root/.bashrc")
     assert host.apply(SPEC).counts == {"changed": 1}
 
@@ -177,12 +173,12 @@ def test_values_arrive_byte_for_byte(host: LabHost) -> None:
     assert len(host.plan().items) == 3
 
 
-def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
+def test_a_frozen_host_times_out(new_host: NewHost) -> None:
     frozen, healthy = new_host(), new_host()
     # The host's shell stops at login, while the connection is up.
     frozen.sh("sed -i '1i kill -STOP $$' /root/.bashrc")
     frozen.inventory()
-    beside(frozen, healthy)
+    add_host(frozen, healthy)
     # ssh reports when the shell has started, and not when it has logged in.
     said_of = {
         "ssh": ("deadline passed", "longer than 4 s"),
@@ -200,7 +196,7 @@ def test_a_frozen_host_is_given_up(new_host: NewHost) -> None:
 
 
 @pytest.fixture
-def bad_peer() -> Iterator[list[tuple[str, int]]]:
+def unresponsive_peers() -> Iterator[list[tuple[str, int]]]:
     """Listeners on the lab's own bridge: one is silent, one sends a banner byte by byte, one hangs up."""
     network.ensure_bridge()
     servers, stop = [], threading.Event()
@@ -211,9 +207,9 @@ def bad_peer() -> Iterator[list[tuple[str, int]]]:
                 peer, _ = server.accept()
             except OSError:
                 return
-            threading.Thread(target=talk, args=(peer, kind), daemon=True).start()
+            threading.Thread(target=answer_peer, args=(peer, kind), daemon=True).start()
 
-    def talk(peer: socket.socket, kind: str) -> None:
+    def answer_peer(peer: socket.socket, kind: str) -> None:
         with peer:
             if kind == "drops":
                 return
@@ -234,9 +230,9 @@ def bad_peer() -> Iterator[list[tuple[str, int]]]:
         server.close()
 
 
-def test_peers_that_never_let_us_in(bad_peer: list[tuple[str, int]], tmp_path: Path) -> None:
+def test_peers_that_complete_no_login_time_out(unresponsive_peers: list[tuple[str, int]], tmp_path: Path) -> None:
     host = LabHost("bad", "127.0.0.1", tmp_path)
-    for address, port in bad_peer:
+    for address, port in unresponsive_peers:
         # The test requires only that the run ends: these peers would hold it for ever.
         outcome = host.plan(SPEC, "--deadline", "4", "--connect-timeout", "2", ansible_host=address, ansible_port=port)
         assert outcome.code == 3
@@ -260,7 +256,7 @@ def test_a_jump_host_is_shared_and_verified(new_host: NewHost) -> None:
     assert refused.done["error"]["kind"] == "host_key"
 
 
-def beside(host: LabHost, other: LabHost) -> None:
+def add_host(host: LabHost, other: LabHost) -> None:
     """Add another host to the inventory of the first."""
     lines = other.inventory().read_text().splitlines()[2:]
     with (host.folder / "inventory.yml").open("a") as inventory:
@@ -276,7 +272,7 @@ def many_names(host: LabHost, count: int, **variables: str) -> None:
 
 
 @builtin
-def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
+def test_logins_through_a_bastion_are_limited_in_number(new_host: NewHost) -> None:
     """One connection to the jump host for all hosts, and no more logins at a time than a stock sshd accepts, so it
     drops none."""
     jump, inner = new_host(), new_host()
@@ -286,11 +282,11 @@ def test_logins_through_a_bastion_are_paced(new_host: NewHost) -> None:
     many_names(inner, 40, ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
     outcome = inner.plan(SPEC)
     assert (outcome.code, outcome.counts) == (0, {"changed": 40}), outcome.out
-    assert int(jump.sh(count)) - before == 3, "one of ours, and two questions"
+    assert int(jump.sh(count)) - before == 3, "the test's own login, and two of provision"
     assert [host.sh(dropped) for host in (jump, inner)] == drops
 
 
-def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
+def test_dropped_logins_of_a_burst_are_repeated(host: LabHost) -> None:
     """sshd's stock MaxStartups 10:30:100 drops some logins of a burst. A dropped login is repeated."""
     many_names(host, 25)
     outcome = host.plan(SPEC, "--forks", "25")
@@ -298,7 +294,7 @@ def test_a_burst_of_logins_on_one_host_is_not_lost(host: LabHost) -> None:
     assert outcome.counts == {"changed": 25}
 
 
-def test_ssh_goes_through_a_jump_host_that_it_verifies(new_host: NewHost) -> None:
+def test_the_openssh_transport_verifies_its_jump_host(new_host: NewHost) -> None:
     """The jump host's login uses the key and the known_hosts file of the inventory; ssh itself does not pass them
     on."""
     jump, inner = new_host(), new_host()
@@ -313,7 +309,7 @@ def test_ssh_goes_through_a_jump_host_that_it_verifies(new_host: NewHost) -> Non
 
 
 @builtin
-def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost) -> None:
+def test_a_frozen_jump_host_does_not_delay_hosts_behind_another_one(new_host: NewHost) -> None:
     """The login to a jump host was made under a lock that all jump hosts shared."""
     frozen, healthy, inner = new_host(), new_host(), new_host()
     frozen.within("pkill -STOP -x sshd")
@@ -326,23 +322,23 @@ def test_a_frozen_jump_host_stalls_no_host_behind_another_one(new_host: NewHost)
         inventory.write("".join(f"    a{number:02d}:\n{other}" for number in range(8)))
     outcome = inner.plan(SPEC, "--forks", "9", "--connect-timeout", "20", "--deadline", "25")
     ends = [event["host"] for event in outcome.all("host.done")]
-    assert ends[0] == inner.name, "it is the first one that ends"
+    assert ends[0] == inner.name, "the healthy host ends first"
     assert outcome.events[-1]["counts"]["changed"] == 1, outcome.out
 
 
-def test_a_frozen_jump_host_is_given_up(new_host: NewHost) -> None:
+def test_a_frozen_jump_host_times_out(new_host: NewHost) -> None:
     """The jump host freezes while the connections through it are up. Hosts that do not use it are processed."""
     jump, inner, healthy = new_host(), new_host(), new_host()
     inner.sh("sed -i '1i touch /run/in; sleep 60' /root/.bashrc")
     inner.inventory(ansible_ssh_common_args=f"-o ProxyJump=root@{jump.address}")
-    beside(inner, healthy)
+    add_host(inner, healthy)
 
     def freeze() -> None:
         until(inner, "[ -e /run/in ]")
         jump.within("pkill -STOP -f '^sshd-session: root'")
 
-    with ThreadPoolExecutor() as beside_us:
-        frozen = beside_us.submit(freeze)
+    with ThreadPoolExecutor() as executor:
+        frozen = executor.submit(freeze)
         outcome = inner.apply(SPEC, "--deadline", "15")
         frozen.result()
     assert outcome.code == 3, outcome.err

@@ -31,7 +31,7 @@ def publish(host: LabHost, postinst: str) -> None:
     )
 
 
-def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost) -> None:
+def test_a_rollback_leaves_docker_alone_if_the_run_did_not_change_it(docker_host: LabHost) -> None:
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
@@ -63,7 +63,7 @@ def test_a_docker_that_the_run_did_not_reach_is_left_alone(docker_host: LabHost)
 BROKEN = {"networks": {"broken": {"driver": "no-such-driver"}}}
 
 
-def test_a_rollback_disturbs_docker_no_more_than_it_must_and_may(docker_host: LabHost) -> None:
+def test_a_rollback_disturbs_docker_within_need_and_limit(docker_host: LabHost) -> None:
     host = docker_host
     runs_bare(host)
     before = what_runs(host)
@@ -119,7 +119,7 @@ def test_a_live_mount_declared_as_a_service_stays_mounted(host: LabHost) -> None
     assert "could not be restored" not in failed.done["error"]["detail"], failed.done
     assert host.sh("systemctl is-enabled srv-data.mount || true") == "disabled"
     assert host.sh("cat /srv/data/file") == "kept"
-    assert host.sh("grep ' /srv/data ' /proc/self/mountinfo") == mounted, "the very same mount"
+    assert host.sh("grep ' /srv/data ' /proc/self/mountinfo") == mounted, "the same mount as before"
 
 
 def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: LabHost) -> None:

@@ -16,7 +16,7 @@ SPEC: dict[str, Any] = {
     "packages": ["tree"],
     "sysctl": {"net.ipv4.ip_forward": 1},
     "modules": ["overlay"],
-    "files": {"/etc/motd": {"content": "ours\n", "mode": "0640"}, "/etc/old": {"absent": True}},
+    "files": {"/etc/motd": {"content": "declared\n", "mode": "0640"}, "/etc/old": {"absent": True}},
     "users": {"alice": {"shell": "/bin/sh", "groups": ["ops"]}, "mallory": {"absent": True}},
     "services": {"ssh": {"enabled": True, "running": True}},
     "engine": {
@@ -47,7 +47,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
     ("live hostname", "echo other >/proc/sys/kernel/hostname", {"hostname_live web.example.com"}),
     ("hostname at boot", "echo other >/etc/hostname", {"hostname_at_boot web.example.com"}),
     ("hostname in hosts", "sed -i /web.example/d /etc/hosts", {"hostname_resolves web.example.com"}),
-    ("file content", "echo theirs >/etc/motd", {"file_content /etc/motd"}),
+    ("file content", "echo operator >/etc/motd", {"file_content /etc/motd"}),
     ("file mode", "chmod 0600 /etc/motd", {"file_owner_and_mode /etc/motd"}),
     ("file owner", "chown alice /etc/motd", {"file_owner_and_mode /etc/motd"}),
     ("file that must not be", "touch /etc/old", {"file_absent /etc/old"}),
@@ -81,7 +81,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
         {"daemon_json daemon.json", "daemon_has_loaded_its_file daemon.json"},
     ),
     (
-        "file put back, never loaded",
+        "file restored, never loaded",
         (
             "cp -p /etc/docker/daemon.json /tmp/d; sed -i 's/7/8/' /etc/docker/daemon.json; sleep 1.1;"
             " systemctl restart docker; sleep 2; cp /tmp/d /etc/docker/daemon.json"
@@ -107,7 +107,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
 ]
 
 
-def test_every_mutation_fails_exactly_its_checks(host: LabHost) -> None:
+def test_each_mutation_fails_exactly_its_checks(host: LabHost) -> None:
     done = host.apply(SPEC, "--verify")
     suites = ("--suite", "settings", "--suite", "daemon")
     assert done.counts == {"changed": 1}, done.out
@@ -126,7 +126,7 @@ def test_every_mutation_fails_exactly_its_checks(host: LabHost) -> None:
     assert host.provision("verify").failed == set()
 
 
-def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
+def test_a_stopped_daemon_and_an_unpinned_package_fail_their_checks(docker_host: LabHost) -> None:
     """A stopped daemon, and an unpinned package."""
     docker_host.sh("systemctl stop docker.service docker.socket")
     stopped = docker_host.provision("verify")
@@ -143,7 +143,7 @@ def test_the_daemon_and_the_engine(docker_host: LabHost) -> None:
     }
 
 
-def test_junit_and_suites(docker_host: LabHost, tmp_path: Path) -> None:
+def test_junit_has_the_checks_of_the_selected_suites(docker_host: LabHost, tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
     outcome = docker_host.provision("verify", "--junit", str(path), "--suite", "daemon")
     assert outcome.code == 0, outcome.out
@@ -168,7 +168,7 @@ def test_a_wrong_host_key_is_refused(host: LabHost, tmp_path: Path) -> None:
     assert host.sessions() - before == 1
 
 
-def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
+def test_verify_works_over_sudo_and_reports_a_frozen_host(new_host: NewHost) -> None:
     good, frozen = new_host(), new_host()
     spec = {"files": {"/etc/secret": {"content": "x", "mode": "0600"}}}
     for host in (good, frozen):
@@ -188,7 +188,7 @@ def test_sudo_and_a_host_that_freezes(new_host: NewHost) -> None:
     assert ends == {good.name: "ok", frozen.name: "failed"}, outcome.out
 
 
-def test_the_users_own_tests(new_host: NewHost) -> None:
+def test_custom_tests_run_next_to_the_playbook(new_host: NewHost) -> None:
     """Tests next to the playbook, for the hosts of their play, with the host's spec, and with fixtures and classes if
     needed."""
     one, other = new_host(), new_host()
@@ -201,7 +201,7 @@ def test_the_users_own_tests(new_host: NewHost) -> None:
         "def test_motd(host, wanted): assert host.file('/etc/motd').content_string == wanted\n"
         "def test_host(host, spec): assert host.check_output('uname -n') == spec['hostname']\n"
         "class TestUsers:\n"
-        "    @pytest.mark.parametrize('name', ['root', 'nobody-at-all'])\n"
+        "    @pytest.mark.parametrize('name', ['root', 'no-such-user'])\n"
         "    def test_user(self, host, name): assert host.user(name).exists\n"
     )
     (one.folder / "inventory.yml").write_text(inventory_of(one, other))
@@ -221,7 +221,7 @@ def test_the_users_own_tests(new_host: NewHost) -> None:
         (one.name, "motd"): "passed",
         (one.name, "host"): "passed",
         (one.name, "TestUsers.user root"): "passed",
-        (one.name, "TestUsers.user nobody-at-all"): "failed",
+        (one.name, "TestUsers.user no-such-user"): "failed",
     }
     one.playbook({"spec": {"packages": []}, "verify": ["test"]})
     missing = one.provision("verify")
@@ -229,7 +229,7 @@ def test_the_users_own_tests(new_host: NewHost) -> None:
     assert "[0].verify: no such tests: test" in missing.err
 
 
-def test_reboot_one_at_a_time(new_host: NewHost) -> None:
+def test_hosts_are_rebooted_and_verified_one_at_a_time(new_host: NewHost) -> None:
     """A host is checked after its reboot. A host that is not as it should be ends the run for the hosts after it."""
     hosts = [new_host() for _ in range(3)]
     first = hosts[0]
@@ -254,7 +254,7 @@ def test_reboot_one_at_a_time(new_host: NewHost) -> None:
     assert stopped.failed == {f"hostname_at_boot {hosts[1].name}", f"hostname_live {hosts[1].name}"}
 
 
-def test_plain_pytest(docker_host: LabHost, tmp_path: Path) -> None:
+def test_the_suites_run_by_plain_pytest(docker_host: LabHost, tmp_path: Path) -> None:
     """The suites without provision's command line: over the inventory's verified connections, and over testinfra's own
     ssh."""
     config = tmp_path / "ssh_config"

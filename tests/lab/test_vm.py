@@ -47,7 +47,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     own(LAB)
     (record,) = lab.up({name: "trixie"}, "vm")
     folder: Path = tmp_path_factory.mktemp(name)
-    host = LabHost(name, record.address, folder)
+    host = LabHost(name, record.address, folder, patience=("--connect-timeout", "60", "--look-within", "300"))
     # -i: a file that does not exist yet when the rules are read must not keep the other rules out.
     rules = "-i\n" + "".join(f"-w {path} -p rwxa -k docker\n" for path in _AUDITED)
     spec = {
@@ -64,7 +64,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     lab.down([name])
 
 
-def test_auditing(vm: LabHost) -> None:
+def test_the_checks_of_auditing_fail_for_each_fault(vm: LabHost) -> None:
     def unaudited() -> set[str]:
         found = vm.provision("verify", "--suite", "cis").failed
         return {check.split()[2] for check in found if check.startswith("cis 1.1.")} - {"containers"}
@@ -76,7 +76,7 @@ def test_auditing(vm: LabHost) -> None:
     assert unaudited() == {"/usr/bin/runc"}
 
 
-def test_a_kernel_that_lacks_something(vm: LabHost) -> None:
+def test_a_kernel_without_a_feature_fails_its_checks(vm: LabHost) -> None:
     wrong: list[tuple[str, set[str], set[str]]] = []
 
     def judge(name: str, predicted: set[str], *words: str) -> None:

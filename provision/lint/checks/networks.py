@@ -173,7 +173,7 @@ def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
         elif found.version != family:
             yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key accepts IPv{family}')
         elif key == "bip":
-            yield from _bip(found, text, where)
+            yield from _bip(found, text, where, engine)
         elif key == "fixed-cidr-v6" and used:
             yield from _fixed_v6(found, text, where, engine)
 
@@ -191,8 +191,12 @@ def _with_length(key: str, text: str) -> str:
     return {"bip": "such as 10.200.0.1/24", "fixed-cidr": "such as 10.200.0.0/25"}.get(key, "such as fd00:1::/64")
 
 
-def _bip(found: Interface, text: str, where: Where) -> Iterator[Finding]:
+def _bip(found: Interface, text: str, where: Where, engine: Version) -> Iterator[Finding]:
     network = found.network
+    if network.prefixlen == 31 and engine >= (23, 0):
+        message = f'bip "{text}" leaves one address, for one container'
+        yield finding("DJ203", where, message, "such as 10.200.0.1/24", "warning")
+        return
     if network.prefixlen >= 31:
         yield finding("DJ203", where, f'bip "{text}" leaves no address for a container', "such as 10.200.0.1/24")
         return

@@ -1,0 +1,148 @@
+"""The status of a run, below the lines of a terminal: the hosts under way with their steps, the waves, and the time.
+
+It is as long for 500 hosts as for a dozen: then hosts that are in the same step share a row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from provision.report.names import compressed, count
+from provision.report.shown import Shown
+
+#: The most hosts under way, and waves, that are shown at once; more would scroll.
+_ROWS, _WAVES = 12, 5
+#: The columns for hosts, and of a bar. Below the width a bar has no room.
+_NAMES, _BAR, _NARROW = 24, 30, 60
+#: How much of a run must be over before the rest is estimated, and for how many seconds it must have run.
+_KNOWN, _AFTER = 0.1, 5.0
+
+_LOOK, _WAIT = "reading the state", "waiting for its turn"
+
+
+class _Row(Struct):
+    since: float
+    #: what the host does, for people
+    step: str = "connecting"
+    number: int = 0
+    of: int = 0
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        words = f"[{self.number}/{self.of}] {self.step}" if self.of else self.step
+        return f"{words}: {self.note}" if self.note else words
+
+
+class _Wave(Struct):
+    name: str
+    hosts: frozenset[str]
+    done: int = 0
+    bad: int = 0
+
+
+class Status:
+    """Follows the events of a run. ``clock`` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._rows: dict[str, _Row] = {}
+        self._waves: list[_Wave] = []
+        self._total = self._done = 0
+        self._began = clock()
+
+    def __call__(self, event: Shown) -> None:
+        data = event.data
+        if event.name == "run.begin":
+            self._total, self._began = int(str(data["hosts"])), self._clock()
+        elif event.name == "wave.begin" and isinstance(hosts := data["hosts"], list):
+            self._waves.append(_Wave(f"wave {data['wave']} of {data['of']}", frozenset(hosts)))
+        elif event.name == "host.begin":
+            self._rows[event.host] = _Row(self._clock(), _LOOK)
+        elif event.name == "step.begin":
+            row = self._row(event.host)
+            row.step, row.note = str(data["title"]), ""
+            row.number, row.of = int(str(data["number"])), int(str(data["of"]))
+        elif event.name == "note":
+            self._row(event.host).note = str(data["text"])
+        elif event.name == "check.done":
+            row = self._row(event.host)
+            row.step, row.number, row.of, row.note = f"{data['suite']}: {data['check']}", 0, 0, ""
+        elif event.name == "host.done":
+            self._rows.pop(event.host, None)
+            self._done += 1
+            bad = data["status"] not in ("ok", "changed")
+            for wave in self._waves:
+                wave.done += event.host in wave.hosts
+                wave.bad += event.host in wave.hosts and bad
+
+    def answered(self) -> None:
+        """The operator has answered a question: the time begins again."""
+        self._began = self._clock()
+        for row in self._rows.values():
+            row.since, row.step, row.number, row.of, row.note = self._began, _WAIT, 0, 0, ""
+
+    def render(self, width: int) -> Group:
+        head = Table.grid(padding=(0, 1))
+        for wave in self._waves[-_WAVES:]:
+            words = f"{wave.done}/{count(len(wave.hosts))}"
+            self._bar(head, wave.name, len(wave.hosts), wave.done, words, wave.bad, width)
+        words = f"{self._done}/{count(self._total)}, {self.time()}"
+        self._bar(head, "all" if self._waves else "", self._total, self._done, words, 0, width)
+        return Group(self._under_way(), head)
+
+    def time(self) -> str:
+        """The elapsed time, and the expected rest once enough of the run is over."""
+        elapsed = self._clock() - self._began
+        words = duration(elapsed)
+        steps = sum((row.number - 1) / row.of for row in self._rows.values() if row.of)
+        part = (self._done + steps) / max(1, self._total)
+        if part < _KNOWN or elapsed < _AFTER or self._done >= self._total:
+            return words
+        return f"{words}, about {duration(elapsed * (1 - part) / part)} left"
+
+    def _row(self, host: str) -> _Row:
+        return self._rows.setdefault(host, _Row(self._clock()))
+
+    def _under_way(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAMES, style="bold")
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_column(no_wrap=True, justify="right", style="dim")
+        now = self._clock()
+        if len(self._rows) <= _ROWS:
+            for host, row in list(self._rows.items()):
+                grid.add_row(Text(host), Text(row.words), Text(f"{now - row.since:.0f} s"))
+            return grid
+        groups: dict[str, list[str]] = {}
+        longest: dict[str, float] = {}
+        for host, row in list(self._rows.items()):
+            groups.setdefault(row.step, []).append(host)
+            longest[row.step] = max(longest.get(row.step, 0.0), now - row.since)
+        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+        for step, hosts in ordered[: _ROWS - 1]:
+            # A name is shown only where it says which host is alone with its step, which may be slow.
+            who = compressed(hosts, _NAMES) if len(hosts) <= 2 else count(len(hosts))
+            grid.add_row(Text(who), Text(step), Text(f"{longest[step]:.0f} s"))
+        if rest := [host for _, hosts in ordered[_ROWS - 1 :] for host in hosts]:
+            grid.add_row(Text(count(len(rest))), Text("in other steps"), Text(""))
+        return grid
+
+    def _bar(self, head: Table, name: str, total: int, done: int, words: str, bad: int, width: int) -> None:
+        bar = ProgressBar(total=max(1, total), completed=done, width=_BAR) if width >= _NARROW else ""
+        head.add_row(Text(name), bar, Text(words), Text(f"{bad} bad" if bad else "", "bold red"))
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,172 @@
+"""How a host is reached where its inventory does not say it: the command line, then ansible.cfg and the environment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from provision.errors import SpecError
+from provision.inventory import Inventory
+from provision.inventory.login import Logins
+from provision.inventory.sources import Reading
+from provision.model import Login
+from tests.conftest import Project
+
+
+@pytest.fixture(autouse=True)
+def _here(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.folder)
+
+
+def login(project: Project, variables: str = "", logins: Logins | None = None) -> Login:
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {{{variables}}}}}}}\n")
+    return Inventory("inventory", logins=logins).host("web1").login
+
+
+CONFIG = """[defaults]
+remote_user = ops
+remote_port = 2222
+private_key_file = keys/id
+[ssh_connection]
+ssh_args = -o ControlMaster=auto -o StrictHostKeyChecking=no
+ssh_common_args = -J jump
+ssh_extra_args = -4
+[privilege_escalation]
+become = True
+become_method = su
+"""
+
+
+def test_the_settings_of_ansible_cfg(project: Project) -> None:
+    project.write("etc/ansible.cfg", CONFIG)
+    key = project.write("etc/keys/id", "key")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANSIBLE_CONFIG", "etc/ansible.cfg")
+        found = login(project)
+    assert (found.user, found.port, found.become, found.become_method) == ("ops", 2222, True, "su")
+    assert found.key_file is not None
+    assert found.key_file.resolve() == key, "relative to ansible.cfg, not to the working directory"
+    assert found.ssh_before == ("-o", "ControlMaster=auto")
+    assert found.ssh_behind == ("-J", "jump", "-4")
+
+
+@pytest.mark.parametrize("name", ["ansible_user", "ansible_ssh_user"])
+def test_a_variable_then_the_command_line_then_the_environment_then_the_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project.write("ansible.cfg", "[defaults]\nremote_user = file\n")
+    assert login(project).user == "file"
+    monkeypatch.setenv("ANSIBLE_REMOTE_USER", "environment")
+    assert login(project).user == "environment"
+    assert login(project, logins=Logins(user="word")).user == "word"
+    assert login(project, f"{name}: variable", Logins(user="word")).user == "variable"
+
+
+def test_become_of_the_command_line_yields_to_the_inventory(project: Project) -> None:
+    assert login(project, logins=Logins(become=True)).become
+    assert not login(project, "ansible_become: false", Logins(become=True)).become
+
+
+def test_a_setting_is_no_variable_of_a_template(project: Project) -> None:
+    project.write("ansible.cfg", "[defaults]\nremote_user = ops\n")
+    known = Inventory("inventory")
+    assert "ansible_user" not in known.scope("web1")[0]
+    assert "ansible_user" not in known.visible("web1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[defaults]\n\ntransport = local",
+            "ansible.cfg:3: ansible_connection: provision connects by ssh, not by local",
+        ),
+        ("[defaults]\nremote_port = ssh", "ansible.cfg:2: ansible_port: must be a port"),
+        ("[defaults]\nprivate_key_file = none", "ansible.cfg:2: ansible_private_key_file: key file .* can't be read"),
+        ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is no option of a login"),
+        ("[ssh_connection]\nssh_executable = /opt/ssh", "ansible.cfg:2: ansible_ssh_executable: is not supported"),
+        ("[privilege_escalation]\nbecome_user = bob", "ansible.cfg:2: ansible_become_user: only root can provision"),
+        ("[privilege_escalation]\nbecome_exe = sudo su -", "ansible.cfg:2: ansible_become_exe: provision runs sudo"),
+        ("[privilege_escalation]\nbecome_flags = -i", "ansible.cfg:2: ansible_become_flags: sudo is run with"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text: str, message: str) -> None:
+    project.write("ansible.cfg", text + "\n")
+    with pytest.raises(SpecError) as caught:
+        login(project)
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("[defaults]\nhost_key_checking = False", "ansible_host_key_checking: false is not followed: host keys"),
+        (
+            "[ssh_connection]\nssh_args = -o StrictHostKeyChecking=no",
+            "ansible_ssh_args: -o StrictHostKeyChecking=no is",
+        ),
+        ("[privilege_escalation]\nbecome_ask_pass = True", "become_ask_pass = True is not read: give -K"),
+        ("[sudo_become_plugin]\npassword = s3", r"\[sudo_become_plugin\] password = \.\.\. is not read"),
+    ],
+)
+def test_what_changes_no_destination_is_a_loud_note(project: Project, text: str, note: str) -> None:
+    project.write("ansible.cfg", text + "\n")
+    known = Inventory("inventory")
+    known.host("web1")
+    known.host("web1")
+    (found,) = known.notes
+    assert re.search(f"ansible.cfg:2: .*{note}", str(found)), str(found)
+    assert found.loud
+
+
+def test_a_neutral_setting_has_no_note(project: Project) -> None:
+    text = "[defaults]\nhost_key_checking = True\ntransport = smart\nask_pass = false\nforks = 9\n"
+    project.write("ansible.cfg", text + "[ssh_connection]\nssh_executable = ssh\npipelining = True\n")
+    known = Inventory("inventory")
+    assert known.host("web1").login.user is None
+    assert known.notes == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ("ansible_ssh_executable: /opt/ssh", "ansible_ssh_executable: is not supported"),
+        ("ansible_private_key: text", "write the key to a file"),
+        ("ansible_ssh_private_key_passphrase: x", "add the key to an agent"),
+        ("ansible_connection: paramiko, ansible_paramiko_proxy_command: nc x 22", "ansible_paramiko_proxy_command"),
+        ("ansible_become_method: su, ansible_su_user: bob", "ansible_su_user: only root can provision a host, not bob"),
+        ("ansible_sudo_flags: -i", "ansible_sudo_flags: sudo is run with provision's own flags"),
+        ("ansible_sudo_exe: 'sudo su -'", "ansible_sudo_exe: provision runs sudo of the login's PATH"),
+    ],
+)
+def test_variables_that_are_not_followed_are_refused(project: Project, variables: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        login(project, variables)
+    assert message in f"{caught.value} {caught.value.hint}"
+
+
+def test_the_password_of_another_method_does_not_count(project: Project) -> None:
+    both = "ansible_su_pass: one, ansible_sudo_pass: two"
+    assert login(project, both).become_password == "two"
+    assert login(project, f"ansible_become_method: su, {both}").become_password == "one"
+
+
+def test_paramiko_variables_do_not_count_for_ssh(project: Project) -> None:
+    assert login(project, "ansible_paramiko_host: 192.0.2.9").address == "web1"
+
+
+def test_key_checking_that_a_host_turns_off_is_a_note(project: Project) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_host_key_checking: false}}}\n")
+    known = Inventory("inventory", reading=Reading())
+    known.host("web1")
+    assert "hosts.yml:1: ansible_host_key_checking: false is not followed" in str(known.notes[0])
+
+
+def test_a_key_of_the_command_line_is_relative_to_the_working_directory(project: Project) -> None:
+    project.write("id", "key")
+    found = login(project, logins=Logins(key_file=Path("id")))
+    assert found.key_file == Path("id")
+    with pytest.raises(SpecError, match="--private-key"):
+        login(project, logins=Logins(key_file=Path("none")))

@@ -1,0 +1,455 @@
+"""Plans of many hosts as people see them, and the status below them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
+from provision.report.jsonlines import JsonLines
+from provision.report.layout import View, cells, fold, middle
+from provision.report.names import compressed, ranges
+from provision.report.shown import Shown, shown
+from provision.report.status import Status, duration
+from provision.report.terminal import Terminal
+from provision.report.text import Text
+
+DEBIAN = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
+ROCKY = Platform("rocky", "9", "", "amd64", "rpm", "Rocky Linux 9")
+RESTART = Impact("restart", "service:docker", "mtu is read at the start only")
+
+
+def change(resource: str, want: dict[str, str], seen: dict[str, str]) -> Change:
+    return Change(resource, Drift(want, seen, tuple(want)), ())
+
+
+FORWARD = change("sysctl:net/ipv4/ip_forward", {"live": "1"}, {"live": "0"})
+PACKAGES = change("packages:all", {"docker-ce": "5:28.5.2"}, {})
+ODD = change("file:/etc/odd", {"content": "absent"}, {"content": "x\n"})
+LONG = change("file:/etc/long", {"content": "".join(f"line {n}\n" for n in range(40))}, {})
+
+
+def kernel(number: int) -> Change:
+    return change("sysctl:vm/max_map_count", {"live": str(number)}, {"live": "0"})
+
+
+def plan(
+    host: str, *changes: Change, platform: Platform = DEBIAN, impacts: Sequence[Impact] = (RESTART,)
+) -> tuple[Event, Event]:
+    found = Plan(host, platform, changes, tuple(impacts))
+    done = {"status": "changed" if changes else "ok", "changes": len(changes), "seconds": 1.0}
+    return Event("host.plan", host, {"plan": found}), Event("host.done", host, done)
+
+
+def begin(number: int, mode: str = "plan") -> Event:
+    return Event("run.begin", data={"mode": mode, "hosts": number, "waves": 1})
+
+
+def end(mode: str = "plan") -> Event:
+    return Event("run.done", data={"mode": mode, "counts": {"ok": 0, "changed": 1}, "seconds": 1.0})
+
+
+def text(events: Sequence[Event], view: View | None = None) -> list[str]:
+    out = io.StringIO()
+    report = Text(out, view)
+    for event in events:
+        report(shown(event))
+    return out.getvalue().splitlines()
+
+
+def fleet(number: int, *changes: Change, mode: str = "plan") -> list[Event]:
+    plans = [event for n in range(1, number + 1) for event in plan(f"web{n:02}", *changes)]
+    return [begin(number, mode), *plans, end(mode)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        ([f"web{n:02}" for n in range(1, 21)], "web01-web20"),
+        ([f"web{n}" for n in range(120, 0, -1)] + ["db1"], "db1, web1-web120"),
+        ([f"web{n:02}.example.com" for n in range(8, 13)], "web08-web12.example.com"),
+        ([f"192.0.2.{n}" for n in range(8, 13)], "192.0.2.8-192.0.2.12"),
+        (["192.0.2.9", "192.0.3.10", "192.0.4.11"], "192.0.2.9, 192.0.3.10, 192.0.4.11"),
+        (["web09a", "web10a", "web11a"], "web09a-web11a"),
+        (["web1", "web2"], "web1, web2"),
+        (["web98", "web99", "web100"], "web98-web100"),
+        (["web099", "web100", "web101"], "web099-web101"),
+        (["web9", "web010", "web011"], "web9, web010, web011"),
+        (["a.n1", "a.n2", "a.n3"], "a.n1, a.n2, a.n3"),
+        (["n1.a", "n2.b", "n3.a"], "n1.a, n2.b, n3.a"),
+        ([f"h{'9' * 5000}", "h1"], f"h1, h{'9' * 5000}"),
+        (["web1", "web1", ""], ", web1"),
+        ([], ""),
+    ],
+)
+def test_names_of_hosts_are_compressed(hosts: list[str], words: str) -> None:
+    assert compressed(hosts) == words
+
+
+def test_names_that_have_no_room_are_counted() -> None:
+    hosts = [f"web{n}" for n in (1, 2, 3, 5, 7, 9, 11)]
+    assert compressed(hosts, 24) == "web1-web3 and 4 more"
+    assert compressed(hosts, 28) == "web1-web3, web5 and 3 more"
+    assert compressed(hosts, 1) == "web1-web3 and 4 more", "at least one range is shown"
+    assert compressed(hosts, 60) == ", ".join(ranges(hosts))
+
+
+def test_equal_hosts_are_one_block() -> None:
+    lines = text(fleet(20, FORWARD, PACKAGES))
+    assert lines == [
+        "web01-web20 (20 hosts, Debian GNU/Linux 13): 2 changes",
+        "  ~ change sysctl:net/ipv4/ip_forward",
+        "      live: 0 -> 1",
+        "  + create packages:all",
+        "      docker-ce: absent -> 5:28.5.2",
+        "  ! impact: restart: service:docker: mtu is read at the start only",
+        "Plan: 1 to create, 1 to change on 20 hosts; docker restarts on 20, no container stops",
+        "",
+        f"{'host':11}  status        changes  seconds",
+        f"web01-web20  would change  {2:7}  {1.0:7}",
+        "0 ok, 1 would change in 1.0 s",
+    ]
+
+
+def test_hosts_of_two_distributions_share_a_block() -> None:
+    events = [begin(3), *plan("a1", FORWARD), *plan("a2", FORWARD, platform=ROCKY), *plan("a3", FORWARD), end()]
+    assert text(events)[0] == "a1-a3 (3 hosts, 2 with Debian GNU/Linux 13, 1 with Rocky Linux 9): 1 change"
+
+
+def test_values_that_differ_are_listed_by_host() -> None:
+    events = [begin(9)]
+    for n in range(1, 10):
+        events += plan(f"web{n}", kernel(n), FORWARD)
+    events.append(end())
+    lines = text(events)
+    assert lines[:9] == [
+        "web1-web9 (9 hosts, Debian GNU/Linux 13): 2 changes",
+        "  ~ change sysctl:vm/max_map_count",
+        "      web1: live: 0 -> 1",
+        "      web2: live: 0 -> 2",
+        "      web3: live: 0 -> 3",
+        "      web4: live: 0 -> 4",
+        "      web5-web9: 5 more variants (-v shows all)",
+        "  ~ change sysctl:net/ipv4/ip_forward",
+        "      live: 0 -> 1",
+    ]
+    assert "      web9: live: 0 -> 9" in text(events, View(verbose=True))
+
+
+def named(host: str) -> list[Change]:
+    label = host.partition(".")[0]
+    names = change(f"hostname:{host}", {"static": host}, {"static": "debian"})
+    return [names, change("file:/etc/hosts", {"content": f"::1 {host} {label}\n::2 my-{host} my_{label}\n"}, {})]
+
+
+def test_the_name_of_the_host_itself_makes_no_difference() -> None:
+    hosts = [f"web{n}.example.com" for n in (1, 2, 3)]
+    events = [begin(3), *(event for host in hosts for event in plan(host, *named(host))), end()]
+    lines = text(events, View(verbose=True))
+    assert lines[:4] == [
+        "web1-web3.example.com (3 hosts, Debian GNU/Linux 13): 2 changes",
+        "  ~ change hostname:<host>",
+        "      static: debian -> <host>",
+        "  + create file:/etc/hosts",
+    ]
+    assert "      web2.example.com:" in lines
+    assert "        +::2 my-web2.example.com my_web2" in lines
+    assert any(line.startswith("Plan: 1 to create, 1 to change on 3 hosts") for line in lines)
+    alone = text([begin(1), *plan(hosts[0], *named(hosts[0])), end()])
+    assert "  ~ change hostname:web1.example.com" in alone
+    assert "      +::1 web1.example.com web1" in alone
+    assert not [line for line in alone if "<host" in line]
+
+
+def test_a_text_with_the_placeholder_is_shown_as_it_is() -> None:
+    odd = change("file:/etc/x", {"content": "<host> and a\n"}, {})
+    assert "      +<host> and a" in text([begin(2), *plan("a", odd), *plan("b", odd), end()])
+
+
+def test_another_plan_is_shown_as_a_difference() -> None:
+    events = [begin(5)]
+    for n in (1, 2, 3):
+        events += plan(f"web{n}", FORWARD, PACKAGES, LONG)
+    events += [*plan("web4", FORWARD, PACKAGES, ODD), *plan("db1", ODD, impacts=()), end()]
+    lines = text(events)
+    first = lines.index("web4 (Debian GNU/Linux 13): 3 changes, 2 of them as on web1-web3")
+    assert lines[first + 1 : first + 7] == [
+        "  - remove file:/etc/odd",
+        "      @@ -1 +1,2 @@",
+        "      -x",
+        "      +absent",
+        "      +\\ No newline at end of file",
+        "  (not here: create file:/etc/long)",
+    ]
+    assert lines[first + 7].startswith("Plan: "), "the impact is as on the others, too"
+    assert "db1 (Debian GNU/Linux 13): 1 change" in lines[:first]
+    summary = "Plan: 2 to create, 1 to change, 1 to remove on 5 hosts; docker restarts on 4, no container stops"
+    assert summary in lines
+
+
+def test_the_same_words_with_another_diff_are_no_common_change() -> None:
+    other = change("packages:all", {"docker-ce": "5:29.0.0"}, {})
+    events = [begin(3), *plan("a1", FORWARD, LONG, PACKAGES), *plan("a2", FORWARD, LONG, PACKAGES)]
+    events += [*plan("a3", FORWARD, LONG, other, ODD), end()]
+    lines = text(events)
+    place = lines.index("a3 (Debian GNU/Linux 13): 4 changes, 2 of them as on a1, a2")
+    assert "      docker-ce: absent -> 5:29.0.0" in lines[place:]
+    assert "  ~ change sysctl:net/ipv4/ip_forward" not in lines[place:]
+
+
+def test_long_files_are_cut_in_the_middle() -> None:
+    lines = text(fleet(1, LONG))
+    assert "      ... 29 more lines (-v shows all)" in lines
+    assert lines[1:3] == ["  + create file:/etc/long", "      +line 0"]
+    assert "      +line 39" in lines
+    assert len([line for line in lines if line.startswith("      ")]) == 12
+    whole = text(fleet(1, LONG), View(verbose=True))
+    assert [line for line in whole if line.startswith("      ")] == [f"      +line {n}" for n in range(40)]
+    assert not [line for line in text(fleet(1, LONG), View(diff=False)) if line.startswith("      ")]
+
+
+@pytest.mark.parametrize(
+    ("impacts", "words"),
+    [
+        ([], "docker is not restarted on any, no container stops"),
+        ([RESTART], "docker restarts on 2, no container stops"),
+        ([Impact("reload", "service:docker", "")], "docker reloads on 2, no container stops"),
+        ([RESTART, Impact("stop", "containers", "would be stopped: a")], "docker restarts on 2, containers stop on 2"),
+        ([Impact("stop", "container:a", "ends"), Impact("stop", "container:b", "ends")], "containers stop on 2"),
+        ([Impact("stop", "volume:a", "")], "data of a volume is removed on 2, no container stops"),
+    ],
+)
+def test_the_summary_says_what_stops(impacts: list[Impact], words: str) -> None:
+    lines = text([begin(2), *plan("a", ODD, impacts=impacts), *plan("b", ODD, impacts=impacts), end()])
+    (summary,) = (line for line in lines if line.startswith("Plan: "))
+    words = words.replace("docker is not restarted on any", "docker is not restarted")
+    assert summary.startswith("Plan: 1 to remove on 2 hosts; ")
+    assert summary.endswith(words)
+
+
+def test_the_summary_says_that_docker_starts() -> None:
+    calls = (Call("svc_settle", disturbs=("docker",)),)
+    started = Change("service:docker", Drift({"running": "yes"}, {"running": "no"}, ("running",)), calls)
+    lines = text([begin(1), *plan("a", started, impacts=()), end()])
+    assert "Plan: 1 to change on 1 host; docker starts on 1, no container stops" in lines
+
+
+def test_the_plan_comes_before_the_first_step_of_each_host() -> None:
+    def step(host: str) -> Event:
+        return Event("step.begin", host, {"step": "x", "title": "write x", "number": 1, "of": 1})
+
+    plans = [plan(f"web{n}", FORWARD) for n in (1, 2, 3)]
+    events = [begin(3, "apply"), plans[0][0], step("web1"), plans[1][0], step("web2"), plans[2][0], step("web3")]
+    events += [done for _, done in plans]
+    lines = text([*events, end("apply")])
+    assert lines[:4] == [
+        "web1 (Debian GNU/Linux 13): 1 change",
+        "  ~ change sysctl:net/ipv4/ip_forward",
+        "      live: 0 -> 1",
+        "  ! impact: restart: service:docker: mtu is read at the start only",
+    ]
+    assert "web2, web3: the same changes as web1" in lines
+    assert not [line for line in lines if line.startswith("Plan: ")], "it would count only the first hosts"
+
+
+def test_programs_get_a_plan_for_each_host() -> None:
+    out = io.StringIO()
+    report = JsonLines(out)
+    for event in fleet(3, FORWARD):
+        report(shown(event))
+    plans = [one for line in out.getvalue().splitlines() if (one := json.loads(line))["event"] == "host.plan"]
+    assert [(one["host"], one["items"][0]["diff"]) for one in plans] == [
+        (f"web0{n}", ["live: 0 -> 1"]) for n in (1, 2, 3)
+    ]
+
+
+def test_a_host_that_fails_has_a_row_of_its_own() -> None:
+    events = fleet(20, FORWARD)[:-1]
+    for n in (3, 9):
+        failure = Failure("unreachable", "no route")
+        events[2 * n] = Event("host.done", f"web{n:02}", {"status": "unreachable", "changes": 0, "failure": failure})
+    rows = [line.split()[0] for line in text([*events, end()]) if "would change  " in line or "unreachable  " in line]
+    assert rows == ["web01,", "web03", "web09"]
+
+
+def terminal(events: Sequence[Event], width: int = 80, **settings: str) -> tuple[str, Console]:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, highlight=False, _environ=settings)
+    report = Terminal(console)
+    report._live.auto_refresh = False
+    for event in events:
+        report(shown(event))
+    return out.getvalue(), console
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_lines_of_a_terminal_fit(width: int) -> None:
+    wide = change("file:/etc/wide", {"content": "数" * 100 + " " + "q" * 100 + "\n"}, {})
+    events = [begin(2), *plan("web1", wide, FORWARD), *plan("web2", wide), end()]
+    out, _ = terminal(events, width, TERM="xterm", NO_COLOR="1")
+    plans = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out[out.index("web1") : out.index("host ")])
+    assert max(cells(line) for line in plans.splitlines()) <= width
+    assert plans.count("数") == 200
+    assert plans.count("q") == 200
+
+
+@pytest.mark.parametrize("settings", [{"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}])
+def test_a_terminal_without_colour_shows_the_same(settings: dict[str, str]) -> None:
+    events = fleet(2, FORWARD, PACKAGES, ODD)
+    plain, _ = terminal(events, 80, **settings)
+    colours, _ = terminal(events, 80, TERM="xterm-256color")
+    sgr = re.compile(r"\x1b\[[0-9;]*m")
+    shown_plain = [line for line in plain.splitlines() if line[:2] == "  " or line.startswith("Plan")]
+    assert not sgr.search("".join(shown_plain))
+    assert shown_plain[0].startswith("  ~ ")
+    assert {line.strip()[0] for line in shown_plain if line[:2] == "  " and line[2] in "+~-!"} == {*"+~-!"}
+    assert sgr.search(colours)
+    assert set(shown_plain) <= set(sgr.sub("", colours).splitlines())
+
+
+def status(events: Sequence[Event], now: list[float], width: int = 80) -> tuple[Status, list[str]]:
+    found = Status(lambda: now[0])
+    for event in events:
+        found(shown(event))
+    return found, drawn(found, width)
+
+
+def drawn(found: Status, width: int = 80) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(found.render(width))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def step(host: str, number: int, title: str) -> Event:
+    return Event("step.begin", host, {"step": "x", "title": title, "number": number, "of": 4})
+
+
+def test_the_status_of_a_few_hosts() -> None:
+    now = [0.0]
+    note = Event("note", "web1", {"text": "waiting for the package manager's lock"})
+    events = [begin(2, "apply"), Event("host.begin", "web1"), Event("host.begin", "web2"), step("web1", 2, "install x")]
+    found, _ = status([*events, note], now)
+    now[0] = 12
+    lines = drawn(found)
+    assert lines[0] == "web1  [2/4] install x: waiting for the package manager's lock  12 s"
+    assert lines[1].split("  ")[:2] == ["web2", "reading the state"]
+    assert lines[-1].endswith("0/2 hosts, 12 s, about 84 s left")
+    found(shown(step("web1", 3, "restart docker")))
+    assert drawn(found)[0].startswith("web1  [3/4] restart docker ")
+
+
+def test_the_status_of_500_hosts_is_short() -> None:
+    now = [0.0]
+    names = [f"web{n:03}" for n in range(1, 501)]
+    wave = Event("wave.begin", data={"play": "x", "wave": 2, "of": 3, "hosts": names})
+    events = [begin(500, "apply"), wave, *(Event("host.begin", name) for name in names)]
+    events += [step(name, 1 + n % 3, f"step {n % 3}") for n, name in enumerate(names[:400])]
+    events += [step("web500", 1, "a slow one")]
+    _, lines = status(events, now)
+    assert len(lines) <= 8
+    assert lines[0].startswith("134 hosts  step 0")
+    assert any(line.startswith("web500 ") and "a slow one" in line for line in lines)
+    assert any(line.startswith("wave 2 of 3") and "0/500 hosts" in line for line in lines)
+    many = [step(name, 1, f"step {n}") for n, name in enumerate(names)]
+    _, lines = status([*events, *many], now)
+    assert len(lines) == 14
+    assert any("489 hosts" in line and "in other steps" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_the_status_fits(width: int) -> None:
+    events = [begin(1), Event("host.begin", "a" * 50), step("a" * 50, 1, "install " + "x" * 200)]
+    _, lines = status(events, [0.0], width)
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (240, "4 min"), (7200, "2.0 h")])
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_the_last_lines_of_a_failing_step() -> None:
+    detail = "\n".join(f"line {n}" for n in range(100))
+    failure = Failure("step", "install x: failed with status 100", detail=detail)
+    done = Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": failure})
+    out, _ = terminal([begin(1, "apply"), done, end("apply")], 80, TERM="dumb")
+    assert "    | line 99" in out
+    assert "    | line 84\n" not in out
+    assert "85 lines before these (provision report last --html FILE shows all)" in out
+    assert "    | line 0" in text([begin(1, "apply"), done, end("apply")]), "a log has all of it"
+
+
+@pytest.mark.parametrize("text_", ["", "a", "a b  c", "  x", "word " * 30, "x" * 50])
+@pytest.mark.parametrize("width", [5, 11, 80])
+def test_folded_text_has_all_words(text_: str, width: int) -> None:
+    lines = list(fold(text_, width, 2))
+    assert "".join("".join(lines).split()) == "".join(text_.split())
+    assert all(cells(line) <= width for line in lines)
+    assert list(fold(text_, None)) == [text_]
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_the_middle_is_cut(number: int) -> None:
+    lines = [str(n) for n in range(number)]
+    begin_, left, end_ = middle(lines, 6)
+    assert len(begin_) + left + len(end_) == number
+    assert len(begin_) + bool(left) + len(end_) == (number if number <= 8 else 6)
+    assert [*begin_, *lines[len(begin_) : len(begin_) + left], *end_] == lines
+
+
+_CHILD = """
+import sys
+from provision.report.terminal import Terminal
+from provision.report.shown import shown
+from tests.test_plans import FORWARD, fleet
+report = Terminal()
+for event in fleet(20, FORWARD):
+    report(shown(event))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "colour"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+)
+def test_a_real_terminal(settings: dict[str, str], colour: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent), "LANG": "C.UTF-8"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD], stdin=theirs, stdout=theirs, stderr=theirs, env=environment | settings
+    )
+    os.close(theirs)
+    got = b""
+    try:
+        while piece := os.read(ours, 4096):
+            got += piece
+    except OSError:
+        pass  # the end of a pseudo-terminal (Linux)
+    finally:
+        os.close(ours)
+    assert child.wait(60) == 0
+    assert b"web01-web20" in got
+    assert b"Plan: 1 to change on 20 hosts; docker restarts on 20" in got
+    assert (b"\x1b[33m~ change" in got) is colour
+    if settings["TERM"] == "dumb":
+        assert b"\x1b" not in got
+
+
+def test_shown_events_only() -> None:
+    """A host's text in a plan is visible text before it is grouped."""
+    evil = change("file:/etc/\x1b[31mx", {"content": "\u202eevil\n"}, {})
+    lines = text([begin(1), *plan("web1", evil), end()])
+    assert "  + create file:/etc/\\x1b[31mx" in lines
+    assert "      +\\u202eevil" in lines
+    assert isinstance(shown(Event("note", "x", {"text": "y"})), Shown)
