@@ -13,9 +13,7 @@ _KINDS = (".yml", ".py")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path(), help="directory to write to (default: the current directory)"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     files = {path.relative_to(shipped("inventory").parent): path for path in found if path.suffix in _KINDS}
     present = [name for name in files if (args.folder / name).exists()]
     if present:
-        raise UsageError(f"{args.folder / present[0]} already exists; init overwrites nothing")
+        raise UsageError(f"{args.folder / present[0]} is already there; init overwrites nothing")
     for name, path in files.items():
         target = args.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

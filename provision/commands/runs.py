@@ -23,7 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.hosts(parser)
     options.logging_in(parser)
-    parser.add_argument("--on-hosts", action="store_true", help="read which runs the hosts can roll back")
+    options.group(parser, "what").add_argument(
+        "--on-hosts", action="store_true", help="read which runs the hosts can roll back"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -106,7 +106,7 @@ def test_a_link_of_another_account_is_named_and_not_followed(docker_host: LabHos
     assert outcome.done["error"]["message"] == (
         "the host cannot store what a rollback needs, so nothing was changed: "
         "/home/deploy/conf/victim: /home/deploy/conf "
-        "is a symbolic link of deploy, in the place of a directory; provision follows no link that an account other "
+        "is a symbolic link of deploy in place of a directory; provision does not follow a link that an account other "
         "than root can make or replace"
     )
     assert host.sh(ROOTS) == before
