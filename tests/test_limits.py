@@ -110,25 +110,28 @@ def test_nesting_up_to_the_limit_works_in_every_module(project: Project, monkeyp
     lint(loaded.configs, loaded.context)
 
 
+REFUSED = "x.yml:1: a: not a value"
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("value", "result"),
     [
-        "1:" * 4000000 + "1.",
-        "!!float " + "1:" * 400000 + "1.",
-        "!!int " + "1:" * 400000 + "1",
-        "9" * 100000,
-        "!!bool perhaps",
-        "!!timestamp x",
-        "!!int x",
-        "!!python/name:os.system x",
-        "!!binary ü",
+        ("1:" * 4000000 + "1.", "Map"),
+        ("!!float " + "1:" * 400000 + "1.", f"{REFUSED}: a number of more than 400 characters"),
+        ("!!int " + "1:" * 400000 + "1", f"{REFUSED}: a number of more than 400 characters"),
+        ("9" * 100000, f"{REFUSED}: a number of more than 400 characters"),
+        ("!!bool perhaps", REFUSED),
+        ("!!timestamp x", REFUSED),
+        ("!!int x", REFUSED),
+        ("!!python/name:os.system x", REFUSED),
+        ("!!binary ü", REFUSED),
     ],
     ids=lambda value: value[:12],
 )
-def test_unusual_numbers_and_tags_are_read_or_refused_at_once(value: str) -> None:
+def test_unusual_numbers_and_tags_are_read_or_refused_at_once(value: str, result: str) -> None:
     """PyYAML takes minutes for a number to the base of 60, and raises various errors for a tag that does not fit."""
     said = str(loaded(f"a: {value}"))
-    assert said == "Map" or said.startswith("x.yml:1: a: not a value"), said[:300]
+    assert said.startswith(result), said[:300]
 
 
 def test_numbers_follow_yaml_1_2(tmp_path: Path) -> None:

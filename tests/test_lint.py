@@ -67,7 +67,7 @@ def test_each_case_that_depends_on_the_host_fails_on_an_engine() -> None:
     for case in lint_table.HOST:
         name, _, engine = case.removesuffix(")").partition(" (")
         engines = [one for one in ([engine] if engine else SAID) if name in SAID[one]]
-        assert not engines or any(not lint_table.verdict(one, name).works for one in engines), case
+        assert any(not lint_table.verdict(one, name).works for one in engines), case
 
 
 def test_the_recorded_answers_are_of_the_current_texts() -> None:

@@ -39,7 +39,7 @@ become_method = su
 """
 
 
-def test_the_settings_of_ansible_cfg(project: Project) -> None:
+def test_settings_of_ansible_cfg_are_used(project: Project) -> None:
     project.write("etc/ansible.cfg", CONFIG)
     key = project.write("etc/keys/id", "key")
     with pytest.MonkeyPatch.context() as patch:
@@ -53,9 +53,7 @@ def test_the_settings_of_ansible_cfg(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["ansible_user", "ansible_ssh_user"])
-def test_a_variable_then_the_command_line_then_the_environment_then_the_file(
-    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_setting_has_the_precedence_of_ansible(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = file\n")
     assert login(project).user == "file"
     monkeypatch.setenv("ANSIBLE_REMOTE_USER", "environment")
@@ -64,12 +62,12 @@ def test_a_variable_then_the_command_line_then_the_environment_then_the_file(
     assert login(project, f"{name}: variable", Logins(user="word")).user == "variable"
 
 
-def test_become_of_the_command_line_yields_to_the_inventory(project: Project) -> None:
+def test_become_of_the_inventory_overrides_the_command_line(project: Project) -> None:
     assert login(project, logins=Logins(become=True)).become
     assert not login(project, "ansible_become: false", Logins(become=True)).become
 
 
-def test_a_setting_is_no_variable_of_a_template(project: Project) -> None:
+def test_a_setting_is_not_a_variable_of_templates(project: Project) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = ops\n")
     known = Inventory("inventory")
     assert "ansible_user" not in known.scope("web1")[0]
@@ -92,7 +90,7 @@ def test_a_setting_is_no_variable_of_a_template(project: Project) -> None:
         ("[privilege_escalation]\nbecome_flags = -i", "ansible.cfg:2: ansible_become_flags: sudo is run with"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text: str, message: str) -> None:
+def test_an_unsupported_setting_is_refused_with_its_line(project: Project, text: str, message: str) -> None:
     project.write("ansible.cfg", text + "\n")
     with pytest.raises(SpecError) as caught:
         login(project)
@@ -111,7 +109,7 @@ def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text
         ("[sudo_become_plugin]\npassword = s3", r"\[sudo_become_plugin\] password = \.\.\. is not read"),
     ],
 )
-def test_what_changes_no_destination_is_a_loud_note(project: Project, text: str, note: str) -> None:
+def test_a_setting_without_effect_on_the_destination_is_a_warning(project: Project, text: str, note: str) -> None:
     project.write("ansible.cfg", text + "\n")
     known = Inventory("inventory")
     known.host("web1")
@@ -141,23 +139,23 @@ def test_a_neutral_setting_has_no_note(project: Project) -> None:
         ("ansible_sudo_exe: 'sudo su -'", "ansible_sudo_exe: provision runs sudo of the login's PATH"),
     ],
 )
-def test_variables_that_are_not_followed_are_refused(project: Project, variables: str, message: str) -> None:
+def test_unsupported_variables_are_refused(project: Project, variables: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         login(project, variables)
     assert message in f"{caught.value} {caught.value.hint}"
 
 
-def test_the_password_of_another_method_does_not_count(project: Project) -> None:
+def test_a_password_of_another_become_method_is_not_used(project: Project) -> None:
     both = "ansible_su_pass: one, ansible_sudo_pass: two"
     assert login(project, both).become_password == "two"
     assert login(project, f"ansible_become_method: su, {both}").become_password == "one"
 
 
-def test_paramiko_variables_do_not_count_for_ssh(project: Project) -> None:
+def test_paramiko_variables_have_no_effect_on_ssh(project: Project) -> None:
     assert login(project, "ansible_paramiko_host: 192.0.2.9").address == "web1"
 
 
-def test_key_checking_that_a_host_turns_off_is_a_note(project: Project) -> None:
+def test_a_host_that_turns_key_checking_off_causes_a_note(project: Project) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_host_key_checking: false}}}\n")
     known = Inventory("inventory", reading=Reading())
     known.host("web1")

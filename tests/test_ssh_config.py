@@ -232,7 +232,7 @@ def test_the_error_names_the_refused_option(tmp_path: Path, option: str) -> None
         judged(login)
     login = made(tmp_path, f"{option} {value.get(option, 'yes')}\n", transport="openssh")
     if option in options.NEVER:
-        with pytest.raises(SpecError):
+        with pytest.raises(SpecError, match=re.compile(f"web1: {option} ", re.IGNORECASE)):
             judged(login)
     else:
         judged(login)

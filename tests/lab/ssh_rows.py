@@ -147,8 +147,8 @@ ROWS = [
     Row("@revoked of another host", HERE + known("revoked_elsewhere")),
     Row("RevokedHostKeys", HERE + "Host *\n  RevokedHostKeys {folder}/revoked_keys\n", "host_key"),
     Row("RevokedHostKeys, a KRL", HERE + "Host *\n  RevokedHostKeys {folder}/krl\n", "host_key"),
-    Row("RevokedHostKeys, a KRL of others", HERE + "Host *\n  RevokedHostKeys {folder}/krl_others\n"),
-    Row("RevokedHostKeys that is not there", HERE + "Host *\n  RevokedHostKeys {folder}/nowhere\n", "host_key"),
+    Row("RevokedHostKeys, a KRL of other keys", HERE + "Host *\n  RevokedHostKeys {folder}/krl_others\n"),
+    Row("RevokedHostKeys, a missing file", HERE + "Host *\n  RevokedHostKeys {folder}/nowhere\n", "host_key"),
     Row(
         "KnownHostsCommand",
         HERE + known("empty") + "Host *\n  KnownHostsCommand /bin/cat {folder}/known_hosts\n",

@@ -155,7 +155,7 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
         {"internal", "labels"},
         UNREACHABLE,
     ),
-    ("a volume that is gone", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
+    ("a removed volume", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
 ]
 
 
