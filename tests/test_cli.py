@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from provision import cli
+from provision.commands import options
 from provision.dockerd.daemon_keys import NEWEST
 from provision.dockerd.image_store import image_store
 from tests.conftest import Project
@@ -228,3 +229,21 @@ def test_apply_without_an_age_key_names_a_command_that_takes_one(project: Projec
     done = provision(project, "apply", "--yes", HOME=str(tmp_path / "home"), SSH_AUTH_SOCK="")
     assert done.returncode == 1
     assert "name one with provision secrets --recipient" in done.stderr
+
+
+def test_the_help_of_a_command_groups_its_options() -> None:
+    """Commands without a playbook and hosts have a few options, and no groups."""
+    commands = next(action for action in cli.parser()._actions if action.dest == "command").choices
+    assert isinstance(commands, dict)
+    for name in sorted(commands.keys() - {"init", "schema", "secrets", "lab"}):
+        ungrouped = [
+            option.dest
+            for group in commands[name]._action_groups
+            if group.title not in options.GROUPS
+            for option in group._group_actions
+            if option.option_strings
+        ]
+        assert ungrouped == ["help"], name
+    shown = commands["apply"].format_help()
+    places = [shown.index(f"\n{title}:\n") for title in options.GROUPS]
+    assert places == sorted(places)

@@ -180,7 +180,7 @@ def test_a_range_of_too_many_hosts_is_refused_before_it_is_expanded(project: Pro
     with pytest.raises(SpecError) as caught:
         project.inventory()
     said = str(caught.value)
-    assert f"hosts.yml:3: docker.hosts.{name}: the range stands for more than 100,000 hosts" in said
+    assert f"hosts.yml:3: docker.hosts.{name}: the range results in more than 100,000 hosts" in said
     assert "PROVISION_MAX_HOSTS raises this limit" in said
 
 

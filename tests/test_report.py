@@ -82,7 +82,7 @@ def test_an_interrupted_run_has_a_page(playbook: Path) -> None:
     found = timeline(read(folder(playbook) / RUN))
     assert found.lanes[0].spans[-1].outcome == "open"
     assert found.counts == {"no end": 9}
-    assert "This run broke off" in page(found.run)
+    assert "This run was interrupted" in page(found.run)
     # A journal of a version that wrote no times and no titles.
     journal.write_text(
         re.sub(r', "(at|title)": ([0-9.]+|"[^"]*")|, "(un)?done_titles": \[[^]]*\]', "", "\n".join(lines)) + "\n"

@@ -114,7 +114,7 @@ def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | N
     """The lock file has the exact version, which must be one that the spec's pin means."""
     if pin is not None and locked is not None and not matches(locked, pin):
         raise at.error(
-            f"the pin {pin} of {name} is not what the lock file says, {locked}",
+            f"the pin {pin} of {name} differs from the lock file, {locked}",
             "engine",
             hint="provision apply --upgrade, and then provision lock",
         )

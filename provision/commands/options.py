@@ -107,7 +107,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     )
     connection.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
     connection.add_argument(
-        "-b", "--become", action="store_true", help="become root, where the inventory does not say it"
+        "-b", "--become", action="store_true", help="become root, unless the inventory sets ansible_become"
     )
     connection.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo or su")
     group(parser, "safety").add_argument(

@@ -103,7 +103,7 @@ def dummy(name: str, version: str, release: str, provides: tuple[str, ...], targ
         summary=f"{name} of a look-alike",
         architecture="noarch",
         relations="\n".join(f"Provides: {one}" for one in provides),
-        description="Empty: provision's lab looks like this distribution and is none.",
+        description="Empty: provision's lab imitates this distribution.",
         files="",
         scripts="",
     )

@@ -219,9 +219,7 @@ def _ulimits(daemon: Map) -> Iterator[Finding]:
         if not called:
             yield finding("DJ222", where, f'default-ulimits.{name} needs "Name": "{name}"')
         elif called not in ULIMITS:
-            yield finding(
-                "DJ222", where, f'default-ulimits.{name}: there is no limit "{called}"', nearest(called, ULIMITS)
-            )
+            yield finding("DJ222", where, f'default-ulimits.{name}: unknown limit "{called}"', nearest(called, ULIMITS))
         elif called != name:
             message = f'default-ulimits.{name} has the name "{called}", and dockerd sets the limit of that name'
             yield finding("DJ222", where, message, level="warning")

@@ -86,7 +86,7 @@ EVENTS: dict[str, Kind] = {
     ),
     "run": Kind(
         "A run that the host has a record of (`runs --on-hosts`).",
-        {"run": "its name", "result": "how it ended on this host", "things": "how many things it can restore"},
+        {"run": "its name", "result": "how it ended on this host", "things": "how many items it can restore"},
         of_host=True,
     ),
     "host.done": Kind(

@@ -61,7 +61,7 @@ def verdict_line(event: Shown, style: Style = plain) -> str:
 
 
 def run_line(event: Shown) -> str:
-    return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} things kept)"
+    return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} items kept)"
 
 
 def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:

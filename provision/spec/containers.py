@@ -116,8 +116,8 @@ class Container(Model):
     container. Unless the new one is healthy, the old one is started again."""
 
     image: ImageName | None = Field(None, description="Its image; required unless absent.")
-    command: Argv | None = Field(None, description="Its command; the image's, when not given.")
-    entrypoint: Argv | None = Field(None, description="Its entrypoint; the image's, when not given.")
+    command: Argv | None = Field(None, description="Its command; default: the image's.")
+    entrypoint: Argv | None = Field(None, description="Its entrypoint; default: the image's.")
     environment: dict[Variable, Value] = Field(
         default={}, description="Secrets are never arguments of a process; docker inspect shows them to root."
     )
@@ -141,7 +141,7 @@ class Container(Model):
     restart: Literal["no", "always", "unless-stopped", "on-failure"] = Field(
         "unless-stopped", description="When dockerd restarts it."
     )
-    log: Log | None = Field(None, description="Where its output goes; the daemon's default, when not given.")
+    log: Log | None = Field(None, description="Where its output is written; default: the daemon's log driver.")
     cap_add: list[Capability] = Field(default=[], description="Additional capabilities.")
     cap_drop: list[Capability] = Field(default=[], description="Capabilities to drop.")
     security: list[Text] = Field(default=[], description="Security options such as no-new-privileges.")
@@ -149,9 +149,9 @@ class Container(Model):
     read_only: bool = Field(False, description="Make its root file system read-only.")
     init: bool = Field(False, description="Run an init process in it (docker run --init).")
     stop_timeout: Annotated[int, Field(ge=0, le=3600)] | None = Field(
-        None, description="Seconds between SIGTERM and SIGKILL; 10 in docker, when not given."
+        None, description="Seconds between SIGTERM and SIGKILL; docker's default: 10."
     )
-    health: HealthCheck | None = Field(None, description="Its health check; the image's, when not given.")
+    health: HealthCheck | None = Field(None, description="Its health check; default: the image's.")
     labels: dict[Label, Text] = Field(default={}, description="Labels.")
     running: bool = Field(True, description="Whether it runs.")
     steady: Annotated[int, Field(ge=0, le=600)] = Field(

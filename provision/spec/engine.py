@@ -107,7 +107,7 @@ class Engine(Model):
         "`installed` the engine came with the image: provision does not change packages and repositories.",
     )
     package_mirror: Url = Field(
-        "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
+        "https://download.docker.com", description="The URL that has linux/debian, linux/centos ..."
     )
     fingerprint: Fingerprints = Field(
         default=[],

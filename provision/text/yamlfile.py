@@ -157,7 +157,7 @@ def _check_size(path: Path, text: str) -> None:
             levels[-1] = max(levels[-1], height)
             if total > most or len(opened) + height > deepest:
                 limit = limits.NODES if total > most else limits.DEPTH
-                what = "the file stands for" if total > most else "the value is nested"
+                what = "the file expands to" if total > most else "the value is nested"
                 aliases = " when its aliases are expanded" if isinstance(event, yaml.AliasEvent) else ""
                 where = Where(path, event.start_mark.line + 1)
                 raise SpecError(f"{what} {limits.more(limit)}{aliases}", where=where, hint=limits.hint(limit))

@@ -310,7 +310,7 @@ class Job(Struct, frozen=True):
             message = "the host has changed since its plan was made; nothing was done"
             return HostError("drifted", message, detail=frame[1], **undone)
         if frame[0] == "unkept":
-            why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
+            why = (lines_of(frame[1].strip(BLANK)) or ["the host reported no reason"])[-1]
             message = f"the host cannot store what a rollback needs, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], **undone)
         if frame[1].startswith("run "):

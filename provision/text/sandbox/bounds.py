@@ -124,7 +124,7 @@ class _Survey:
             for part in parts:
                 known += self.size(part, depth + 1)
                 if known > self._most:
-                    raise too_much("the value stands for", limits.NODES)
+                    raise too_much("the value expands to", limits.NODES)
             self._sizes[id(value)] = known
         return known
 

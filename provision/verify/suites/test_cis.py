@@ -70,7 +70,7 @@ def _partition(host: Host) -> None:
     points = {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4]) for fields in lines if fields}
     for path in _stores(host):
         devices = host.check_output("stat -c %%d / %s", path).split()
-        assert path in points, f"{path} is no mount point"
+        assert path in points, f"{path} is not a mount point"
         assert devices[0] != devices[1], f"{path} is on the root file system"
 
 
@@ -429,5 +429,5 @@ def test_cis_1_2_2_the_engine_is_the_declared_one(host: Host, spec: dict[str, An
         pytest.skip("no Docker Engine on this host")
     version, pin = str(info(host)["ServerVersion"]), (spec.get("engine") or {}).get("version")
     if pin is None:
-        pytest.skip(f"{version} runs; the spec has no engine.version that says whether it is up to date")
+        pytest.skip(f"{version} runs; the spec has no engine.version to compare it with")
     assert is_pinned(version, str(pin)), f"{version} runs, {pin} is declared"
