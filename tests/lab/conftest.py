@@ -203,7 +203,13 @@ def wrap(host: LabHost, arms: str) -> None:
 
 
 def engine(**daemon: Any) -> dict[str, Any]:
-    """An engine from the lab's mirror, with the cgroup driver that this machine needs."""
+    """An engine from the lab's mirror, with the cgroup driver that this machine needs. ``LAB_ENGINE=newest`` makes it
+    the newest one, so that any file of tests also runs with that engine."""
+    return newer_engine(**daemon) if os.environ.get("LAB_ENGINE") == "newest" else stable_engine(**daemon)
+
+
+def stable_engine(**daemon: Any) -> dict[str, Any]:
+    """An engine of the channel ``stable``, for the tests of one version of it."""
     return {
         "package_mirror": mirror.URL,
         "fingerprint": keys.fingerprint(LAB.store),
@@ -218,7 +224,7 @@ def newer_engine(**daemon: Any) -> dict[str, Any]:
     found = newer.versions(subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip())
     if not found:
         pytest.skip(f"no engine newer than Debian's in {newer.folder()} (PROVISION_LAB_ENGINES)")
-    return {**engine(**daemon), "channel": "test", "version": found[-1]}
+    return {**stable_engine(**daemon), "channel": "test", "version": found[-1]}
 
 
 def slow_package(host: LabHost, postinst: str) -> None:

@@ -55,6 +55,8 @@ def _config(layer: bytes, **config: Any) -> bytes:
 
 
 _ARCHITECTURE = "amd64" if os.uname().machine == "x86_64" else "arm64"
+#: This machine, as an index names it.
+PLATFORM = {"architecture": _ARCHITECTURE, "os": "linux"}
 
 
 def _digest(content: bytes) -> str:
@@ -113,7 +115,7 @@ def platforms(path: Path, tag: str, other: str = "s390x") -> tuple[str, str]:
             "schemaVersion": 2,
             "mediaType": f"{kinds}.index.v1+json",
             "manifests": [
-                {**own, "platform": {"architecture": _ARCHITECTURE, "os": "linux"}},
+                {**own, "platform": PLATFORM},
                 {**absent, "platform": {"architecture": other, "os": "linux"}},
             ],
         }

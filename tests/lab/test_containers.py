@@ -160,7 +160,11 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
 
 
 def test_each_manual_change_is_reported_and_repaired_alone(docker_host: LabHost) -> None:
-    host = docker_host
+    repairs_alone(docker_host, engine())
+
+
+def repairs_alone(host: LabHost, engine_: dict[str, Any]) -> None:
+    """Each manual change of BY_HAND fails its checks, is named in the plan, and apply undoes it alone."""
     known = image(host, "app:1") | image(host, "app:2", more={"two": b""})
     web = {
         "image": "app:1",
@@ -173,7 +177,7 @@ def test_each_manual_change_is_reported_and_repaired_alone(docker_host: LabHost)
         "stop_timeout": 0,
     }
     spec = {
-        "engine": engine(),
+        "engine": engine_,
         "networks": {"back": {"labels": {"tier": "back"}}, "other": {}},
         "volumes": {"spare": {}},
         "images": known,
@@ -191,8 +195,10 @@ def test_each_manual_change_is_reported_and_repaired_alone(docker_host: LabHost)
         named = {line.partition(":")[0] for line in items[resource]["diff"]}
         assert not fields or named == fields, f"{what}: {named}"
         others = items.keys() - {resource}
-        # A container is recreated after its image has changed.
-        assert others <= ({"container:web"} if resource == "image:app:1" else set()), f"{what}: {others}"
+        # A container is recreated after its image has changed. What containerd's store calls an image is not known
+        # before the image is there.
+        user = {"image:app:1": {"container:web"}, "image:app:2": {"container:neighbour"}}
+        assert others <= user.get(resource, set()), f"{what}: {others}"
         assert healed.counts == {"changed": 1}, f"{what}: {healed.out[-2000:]}"
         print(f"{what}: {resource} {', '.join(sorted(fields)) or '(not there)'}")
     assert host.apply().counts == {"ok": 1}
@@ -298,7 +304,11 @@ def test_each_value_arrives_byte_for_byte(docker_host: LabHost) -> None:
 
 
 def test_a_compose_project_is_applied_changed_and_removed(docker_host: LabHost) -> None:
-    host = docker_host
+    follows_its_file(docker_host, PLUGINS)
+
+
+def follows_its_file(host: LabHost, engine_: dict[str, Any]) -> None:
+    """Only a changed service is recreated, a removed one is started again, and an unhealthy one is rolled back."""
     known = image(host, "app:1")
     services = {
         name: {"image": "app:1", "environment": {"WORD": "${WORD}"}, "stop_grace_period": "0s"}
@@ -310,7 +320,7 @@ def test_a_compose_project_is_applied_changed_and_removed(docker_host: LabHost) 
     def spec(**more: Any) -> dict[str, Any]:
         content = json.dumps({"services": {**services, **more}})
         shop = {"content": content, "environment": {"WORD": "it's $HOME"}}
-        return {"engine": PLUGINS, "images": known, "compose": {"shop": shop}}
+        return {"engine": engine_, "images": known, "compose": {"shop": shop}}
 
     def ids() -> dict[str, str]:
         lines = host.sh(
@@ -345,7 +355,7 @@ def test_a_compose_project_is_applied_changed_and_removed(docker_host: LabHost) 
     assert ids().keys() == now.keys()
     assert {name for name in now if now[name] != ids()[name]} == {"one"}
     assert host.apply(spec(two={**services["two"], "mem_limit": "64m"})).counts == {"ok": 1}
-    gone = host.apply({"engine": PLUGINS, "images": known})
+    gone = host.apply({"engine": engine_, "images": known})
     assert gone.counts == {"changed": 1}, gone.out[-2000:]
     assert host.sh("docker ps -aq") == ""
 

@@ -7,15 +7,26 @@ tested on both.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.lab import images
+from tests.lab.any_engine import (
+    applied,
+    converges,
+    image,
+    loads_its_keys,
+    prunes,
+    pulls,
+    volume_goes_with_its_container,
+)
 from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
 from tests.lab.runs import leftovers
-from tests.lab.test_containers import follows_its_image
+from tests.lab.test_containers import follows_its_file, follows_its_image, repairs_alone
+from tests.lab.test_registry import identity as identity  # a fixture of this file too
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +55,6 @@ def newest(shared: LabHost) -> Iterator[LabHost]:
     shared.sh("docker image prune -af; docker builder prune -af; docker volume prune -af")
 
 
-def applied(outcome: Outcome, how: str = "changed", hosts: int = 1) -> None:
-    assert outcome.counts == {how: hosts}, outcome.out[-6000:] + outcome.err
-
-
-def image(host: LabHost, tag: str, **more: Any) -> dict[str, Any]:
-    """An image that provision sends to the host, and its declaration."""
-    file = f"{tag.replace(':', '-').replace('/', '-')}.tar"
-    images.archive(host.folder / file, tag, **more)
-    return {tag: {"archive": file}}
-
-
 def refused(outcome: Outcome, *words: str) -> None:
     """The host is refused as unsuited, before anything is touched."""
     assert (outcome.code, outcome.counts) == (3, {"failed": 1}), outcome.out[-6000:]
@@ -71,6 +71,24 @@ def test_a_new_installation_is_in_the_desired_state(shared: LabHost) -> None:
     assert "containerd" in shared.docker_info("DriverStatus"), "a new installation has containerd's image store"
 
 
+def test_all_suites_pass_and_live_restore_keeps_containers(newest: LabHost) -> None:
+    host = newest
+    spec = {
+        "engine": newer_engine(**{"live-restore": True}),
+        "images": image(host, "app:1"),
+        "containers": {"web": {"image": "app:1", "stop_timeout": 0}},
+    }
+    applied(host.apply(spec))
+    started = host.sh("docker inspect --format '{{.State.Pid}}' web")
+    checked = host.provision("verify", "--disruptive")
+    assert checked.failed == set(), checked.out[-4000:]
+    assert len(checked.all("check.done")) > 30
+    assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
+    # A restart by key keeps it as well.
+    applied(host.apply({**spec, "engine": newer_engine(**{"live-restore": True, "log-level": "warn"})}))
+    assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
+
+
 def test_a_switch_of_the_store_that_would_hide_images_is_refused(newest: LabHost) -> None:
     host = newest
     spec = {"engine": newer_engine(), "images": image(host, "app:1"), "containers": {"web": {"image": "app:1"}}}
@@ -84,6 +102,8 @@ def test_a_switch_of_the_store_that_would_hide_images_is_refused(newest: LabHost
         ({"userns-remap": "default"}, 'userns-remap null -> "default"'),
     ):
         refused(host.apply({**spec, "engine": newer_engine(**daemon)}, "--no-lint"), *held, why)
+    moved = newer_engine(**{"data-root": "/srv/docker"})
+    refused(host.apply({**spec, "engine": moved}, "--no-lint"), held[1])
     older = {**newer_engine(), "version": "28.5"}
     refused(host.apply({**spec, "engine": older}, "--no-lint"), *held, "engine 29.7 -> 28.5")
     assert host.sh("docker ps -q; docker image ls -q; sha256sum /etc/docker/daemon.json") == before
@@ -222,15 +242,29 @@ def test_the_nftables_backend_replaces_iptables(newest: LabHost) -> None:
     host.sh("iptables -P FORWARD DROP")
 
 
-def test_an_image_without_a_name_is_pruned(newest: LabHost) -> None:
-    host = newest
-    applied(host.apply({"engine": newer_engine(), "prune": {"after": "0s"}}, "--no-lint"))
-    for number in ("one", "two"):
-        images.archive(host.folder / "app.tar", "app:1", {"is": number.encode()})
-        host.apply({"engine": newer_engine(), "prune": {"after": "0s"}, "images": {"app:1": {"archive": "app.tar"}}})
-    assert len(host.sh("docker image ls -aq").split()) == 2
-    host.sh("systemctl start provision-prune.service")
-    assert host.sh("docker image ls -a --format '{{.Repository}}:{{.Tag}}'") == "app:1"
+def test_prune_keeps_images_that_are_used_or_declared(newest: LabHost) -> None:
+    """The client of this engine shows images without a name only on request."""
+    prunes(newest, newer_engine())
+
+
+def test_images_are_pulled_by_tag_and_by_digest(newest: LabHost) -> None:
+    pulls(newest, newer_engine())
+
+
+def test_a_compose_project_is_applied_changed_and_removed(newest: LabHost) -> None:
+    follows_its_file(newest, {**newer_engine(), "plugins": ["compose"]})
+
+
+def test_each_manual_change_is_repaired_alone(newest: LabHost) -> None:
+    repairs_alone(newest, newer_engine())
+
+
+def test_a_key_is_reloaded_or_needs_a_restart(newest: LabHost) -> None:
+    loads_its_keys(newest, newer_engine())
+
+
+def test_a_key_of_an_older_engine_is_reloaded_or_needs_a_restart(docker_host: LabHost) -> None:
+    loads_its_keys(docker_host, engine())
 
 
 def test_a_feature_that_is_read_at_start_needs_a_restart(newest: LabHost) -> None:
@@ -257,67 +291,6 @@ def test_the_doctor_checks_the_store_of_the_engine(newest: LabHost) -> None:
         event["subject"]: event["level"] for event in host.provision("doctor", spec={"engine": root}).all("verdict")
     }
     assert levels["space /srv/docker"] == "warning"
-
-
-#: Fields that docker shows in another form than they are declared. Each once made provision roll back, because the
-#: container never equalled its declaration.
-AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
-    "privileged": {"privileged": True},
-    "addresses": {
-        "ports": ["0.0.0.0:8081:80", "[::1]:8082:80", "[0:0::1]:8083:81", "8084:080"],
-        "command": ["httpd", "-f", "-p", "80", "-h", "/"],
-    },
-    "tmpfs": {"tmpfs": ["/t:size=1m,mode=1777", "/run"]},
-    "logs": {"log": {"driver": "json-file", "options": {"max-size": "5m"}}},
-    "other-logs": {"log": {"driver": "local", "options": {"max-size": "5m"}}},
-}
-
-
-def converges(host: LabHost, declared: dict[str, Any]) -> None:
-    """A field that docker adds to, merges or writes in another form counts as declared."""
-    options = {"max-size": "10m", "max-file": "3", "cache-max-file": "2"}
-    known = image(host, "app:1")
-    named = {name: {"image": "app:1", "stop_timeout": 0, **one} for name, one in AS_DOCKER_SHOWS_IT.items()}
-    spec = {
-        "engine": {**declared, "daemon": {**declared["daemon"], "log-opts": options}},
-        "images": known,
-        "containers": named,
-    }
-    applied(host.apply(spec, "--no-lint"))
-    applied(host.apply(None, "--no-lint"), "ok")
-    assert host.sh("docker inspect --format '{{json .HostConfig.LogConfig.Config}}' logs") == (
-        '{"cache-max-file":"2","max-file":"3","max-size":"5m"}'
-    )
-    checked = host.provision("verify", "--suite", "containers")
-    assert checked.failed == set(), checked.out[-4000:]
-    # If no play of this run has the engine, provision does not know what docker adds.
-    host.playbook({"name": "Others", "spec": {"images": known, "containers": named}})
-    applied(host.apply(None, "--no-lint"), "ok")
-
-
-def volume_goes_with_its_container(host: LabHost, declared: dict[str, Any]) -> None:
-    known = image(host, "app:1")
-    web = {"image": "app:1", "volumes": ["data:/data"], "stop_timeout": 0}
-    spec = {"engine": declared, "images": known, "volumes": {"data": {}}, "containers": {"web": web}}
-    applied(host.apply(spec, "--no-lint"))
-    host.sh("docker exec web sh -c 'echo kept >/data/file'")
-    gone = {"volumes": {"data": {"absent": True}}, "containers": {"web": {"absent": True}}}
-    # A later failure restores both, with their content.
-    failing = {"net": {"image": "app:1", "networks": ["nosuch"], "stop_timeout": 0}}
-    failed = host.apply(
-        {**spec, "volumes": gone["volumes"], "containers": {**gone["containers"], **failing}}, "--no-lint"
-    )
-    assert failed.done["status"] == "rolled_back", failed.out[-4000:]
-    assert host.sh("docker exec web cat /data/file") == "kept"
-    applied(host.apply({**spec, **gone}, "--no-lint"))
-    assert host.sh("docker ps -aq; docker volume ls -q") == ""
-    applied(host.apply(None, "--no-lint"), "ok")
-    # A volume that another container uses is not removed.
-    host.sh("docker volume create data; docker run -d --name other -v data:/data app:1")
-    failed = host.apply(None, "--no-lint")
-    assert "in use by the container other" in failed.done["error"]["detail"]
-    assert host.sh("docker volume ls -q") == "data"
-    host.sh("docker rm -f other; docker volume rm data")
 
 
 def test_fields_in_dockers_form_count_as_declared(newest: LabHost) -> None:
@@ -387,3 +360,38 @@ def test_an_upgrade_that_ends_a_container_fails(docker_host: LabHost) -> None:
     host.sh("mkdir /srv/data; docker start web")
     docker_answers(host)
     applied(host.apply(None, "--no-lint"))
+
+
+def test_an_upgrade_and_its_rollback_keep_containers_running(docker_host: LabHost) -> None:
+    """From the engine before to the newest and back, with containers of provision, of compose and of an operator."""
+    host = docker_host
+    declared = {**newer_engine(**{"live-restore": True}), "plugins": ["compose"]}
+    older = {**declared, "version": "28.5.2"}
+    shop = {"content": json.dumps({"services": {"one": {"image": "app:1", "stop_grace_period": "0s"}}})}
+    web = {"image": "app:1", "volumes": ["data:/data"], "ports": ["8080:80"], "stop_timeout": 0}
+    spec = {
+        "images": image(host, "app:1"),
+        "volumes": {"data": {}},
+        "networks": {"back": {}},
+        "containers": {"web": web, "worker": {"image": "app:1", "networks": ["back"], "stop_timeout": 0}},
+        "compose": {"shop": shop},
+        "prune": {"after": "1h"},
+    }
+    applied(host.apply({**spec, "engine": older}, "--no-lint"))
+    host.sh("docker run -d --name other --restart always app:1; docker exec web sh -c 'echo kept >/data/file'")
+    ask = "docker ps -q | xargs docker inspect --format '{{.Name}} {{.State.Pid}}' | sort"
+    before = host.sh(ask)
+    assert len(before.splitlines()) == 4
+    applied(host.apply({**spec, "engine": declared}, "--no-lint"))
+    assert host.docker_info("ServerVersion") == declared["version"]
+    assert host.docker_info("Driver") == "overlay2", "an upgraded host keeps its images"
+    assert host.sh(ask) == before
+    applied(host.apply(None, "--no-lint"), "ok")
+    checked = host.provision("verify", "--disruptive")
+    assert checked.failed == set(), checked.out[-4000:]
+    assert host.sh(ask) == before
+    applied(host.rollback(host.provision("runs", "--on-hosts").all("run")[-1]["run"]))
+    assert host.docker_info("ServerVersion").startswith("28.5.2")
+    assert host.sh(ask) == before
+    assert host.sh("docker exec web cat /data/file") == "kept"
+    applied(host.apply({**spec, "engine": older}, "--no-lint"), "ok")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import Struct
 
 from tests.lab import images
 from tests.lab.conftest import LAB, LabHost, engine, together
@@ -320,7 +323,7 @@ def test_a_pull_through_mirror_is_used(fleet: list[LabHost]) -> None:
     upstream.sh(f"docker tag {app} {name}/gone:1; docker push -q {name}/gone:1")
     digest = upstream.sh(f"docker image inspect --format '{{{{json .RepoDigests}}}}' {name}/gone:1")
     (gone,) = [one.partition("@")[2] for one in json.loads(digest) if "/gone@" in one]
-    assert api(upstream, "DELETE", f"/v2/gone/manifests/{gone}") == 202
+    assert api(upstream, "DELETE", f"/v2/gone/manifests/{gone}").status == 202
     upstream.sh("systemctl start provision-registry-collect.service")
     assert upstream.sh("systemctl is-active docker-registry") == "active"
     assert int(upstream.sh("du -sk /var/lib/docker-registry").split()[0]) <= size + 64
@@ -378,17 +381,21 @@ def test_the_checks_of_a_registry_fail_for_each_fault(fleet: list[LabHost]) -> N
     assert first.provision("verify", "--suite", "registry").failed == {f"login root at {name}"}
 
 
-def api(host: LabHost, method: str, path: str) -> int:
-    """An anonymous request from this machine."""
-    import ssl
-    import urllib.request
+class Answer(Struct, frozen=True):
+    status: int
+    digest: str  # of a manifest
+    body: bytes
 
+
+def api(host: LabHost, method: str, path: str, body: bytes | None = None, media: str = "") -> Answer:
+    """A request of this machine to the registry on a host. ``media`` is the type of the manifest that is sent or
+    asked for."""
     pair = base64.b64encode(f"ci:{PASSWORD}".encode()).decode()
-    url = f"https://{host.address}:5000{path}"
-    request = urllib.request.Request(url, method=method, headers={"Authorization": f"Basic {pair}"})
+    headers = {"Authorization": f"Basic {pair}", **({"Content-Type": media, "Accept": media} if media else {})}
+    request = urllib.request.Request(f"https://{host.address}:5000{path}", body, headers, method=method)
     context = ssl.create_default_context(cadata=(host.folder / "ca/lab.crt").read_text())
     with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - it is https
-        return int(answer.status)
+        return Answer(answer.status, answer.headers.get("Docker-Content-Digest", ""), answer.read())
 
 
 def test_a_registry_runs_as_a_container(fleet: list[LabHost]) -> None:
