@@ -56,7 +56,7 @@ def bomb(line: str, levels: int = 12) -> str:
 def test_an_alias_bomb_is_refused_before_it_is_expanded(line: str) -> None:
     said = loaded(bomb(line))
     # Level 6 is the first one with more than a million values.
-    assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
+    assert "expands to more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
         said
     )
     assert str(said).startswith(f"x.yml:{6 * (1 + line.count(chr(10))) + 1 - line.count(chr(10))}: "), said

@@ -559,15 +559,15 @@ HUGE = [
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x == n.x }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x,n.x] %}{% endfor %}{{ n.x | tojson }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(900) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
@@ -604,7 +604,7 @@ HUGE = [
     ("{{ [1] | slice(10**9) | list }}", "is given a width"),
     ("{{ 1.5 | round(10**9, 'ceil') }}", "is given a width"),
     ("{{ {'a': [1]} | tojson(indent=10**9) }}", "is given a width"),
-    ("{{ ['x' * 9999999] * 99 }}", "stands for more than"),
+    ("{{ ['x' * 9999999] * 99 }}", "expands to more than"),
     ("{{ (['x' * 9999999] * 99) | join }}", "makes more than"),
     ("{{ 'y'.join(['x' * 9999999] * 99) }}", "makes more than"),
 ]
@@ -645,7 +645,7 @@ def test_a_spec_that_repeats_a_large_value_is_refused(project: Project) -> None:
     project.write("inventory/group_vars/all.yml", 'many: "{{ range(99999) | list }}"\n')
     uses = ", ".join(f'k{number}: "{{{{ many }}}}"' for number in range(20))
     project.spec(f"engine: {{daemon: {{{uses}}}}}")
-    with pytest.raises(SpecError, match="stands for more than 1,000,000 values"):
+    with pytest.raises(SpecError, match="expands to more than 1,000,000 values"):
         project.load()
 
 
