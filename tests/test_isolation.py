@@ -327,7 +327,7 @@ def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: py
 
     text = label.partition("=")[2]
     assert again(frozenset({later}), text).declared.environment == {"PASSWORD": later}
-    with pytest.raises(Unfixable, match="had the secret db_password, which this host's spec does not refer to"):
+    with pytest.raises(Unfixable, match="had the secret db_password, which this host's spec no longer refers to"):
         again(frozenset(), text)
     forged = again(frozenset({later}), json.dumps({"image": "app:1", "environment": {"X": later}}))
     assert secret.referred(forged) == frozenset(), "a token in a label is text"

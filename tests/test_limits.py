@@ -56,7 +56,7 @@ def bomb(line: str, levels: int = 12) -> str:
 def test_an_alias_bomb_is_refused_before_it_is_expanded(line: str) -> None:
     said = loaded(bomb(line))
     # Level 6 is the first one with more than a million values.
-    assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
+    assert "expands to more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
         said
     )
     assert str(said).startswith(f"x.yml:{6 * (1 + line.count(chr(10))) + 1 - line.count(chr(10))}: "), said
@@ -180,7 +180,7 @@ def test_a_range_of_too_many_hosts_is_refused_before_it_is_expanded(project: Pro
     with pytest.raises(SpecError) as caught:
         project.inventory()
     said = str(caught.value)
-    assert f"hosts.yml:3: docker.hosts.{name}: the range stands for more than 100,000 hosts" in said
+    assert f"hosts.yml:3: docker.hosts.{name}: the range results in more than 100,000 hosts" in said
     assert "PROVISION_MAX_HOSTS raises this limit" in said
 
 

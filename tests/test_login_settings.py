@@ -91,7 +91,7 @@ def test_a_setting_is_not_a_variable_of_templates(project: Project) -> None:
         ),
         ("[defaults]\nremote_port = ssh", "ansible.cfg:2: ansible_port: must be a port"),
         ("[defaults]\nprivate_key_file = none", "ansible.cfg:2: ansible_private_key_file: key file .* can't be read"),
-        ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is no option of a login"),
+        ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is not an option of ssh's login"),
         ("[ssh_connection]\nssh_executable = /opt/ssh", "ansible.cfg:2: ansible_ssh_executable: is not supported"),
         ("[privilege_escalation]\nbecome_user = bob", "ansible.cfg:2: ansible_become_user: only root can provision"),
         ("[privilege_escalation]\nbecome_exe = sudo su -", "ansible.cfg:2: ansible_become_exe: provision runs sudo"),

@@ -224,7 +224,7 @@ def test_long_files_are_cut_in_the_middle() -> None:
         ([], "docker is not restarted on any, no container stops"),
         ([RESTART], "docker restarts on 2, no container stops"),
         ([Impact("reload", "service:docker", "")], "docker reloads on 2, no container stops"),
-        ([RESTART, Impact("stop", "containers", "would end: a")], "docker restarts on 2, containers stop on 2"),
+        ([RESTART, Impact("stop", "containers", "would be stopped: a")], "docker restarts on 2, containers stop on 2"),
         ([Impact("stop", "container:a", "ends"), Impact("stop", "container:b", "ends")], "containers stop on 2"),
         ([Impact("stop", "volume:a", "")], "data of a volume is removed on 2, no container stops"),
     ],

@@ -226,15 +226,15 @@ def test_an_exit_status_that_is_not_a_number_is_an_error_of_the_host(host: Conne
     [
         (
             "echo This account is currently not available.; exit 1",
-            "did not run sh: it said 'This account is currently not available.' and ended with 1 ",
+            "did not run sh: it said 'This account is currently not available.' and exited with 1 ",
         ),
-        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and ended with 3 "),
-        ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it said nothing and ended with 0 "),
+        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and exited with 3 "),
+        ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it printed nothing and exited with 0 "),
     ],
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],
 )
 def test_the_error_says_that_the_login_shell_did_not_run_the_script(tmp_path: Path, body: str, message: str) -> None:
-    """In an earlier version the error was: the host's answer has no end."""
+    """In an earlier version the error was: the host's answer is incomplete."""
     shell = tmp_path / "shell"
     shell.write_text(f"#!/bin/sh\n{body}\n")
     shell.chmod(0o755)

@@ -632,7 +632,7 @@ def test_pacman_changes_packages(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "db/db.lck").write_text("")
     frames, done = run(shell, files, "pkg_transaction 0 install jq -", path=tmp_path / "bin", frame="fix.sh")
     assert frames == [("died", "begin", "1")]
-    assert b"another package manager works, or was interrupted" in done.stderr
+    assert b"another package manager is running, or was interrupted" in done.stderr
 
 
 @each_shell

@@ -182,7 +182,7 @@ def test_a_cache_that_other_accounts_can_write_is_not_read(tmp_path: Path, monke
 def test_the_error_has_the_message_of_ssh(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Bad configuration option: nosuchthing"):
         resolved(config(tmp_path, "NoSuchThing yes\n"), "web1")
-    with pytest.raises(SpecError, match="is no host name that ssh takes"):
+    with pytest.raises(SpecError, match="is not a host name that ssh accepts"):
         resolved((), "-oProxyCommand=touch /tmp/evil")
 
 
@@ -268,7 +268,7 @@ def test_a_list_of_algorithms_of_the_operator_is_followed(tmp_path: Path, line: 
 def test_tokens_and_variables_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", "here")
     assert expand("%h:%p %% ${PLACE}", {"h": "web", "p": "22", "%": "%"}) == "web:22 % here"
-    with pytest.raises(SpecError, match="%z is no token"):
+    with pytest.raises(SpecError, match="does not know the token %z"):
         expand("%z", {})
-    with pytest.raises(SpecError, match="the environment has no NO_SUCH"):
+    with pytest.raises(SpecError, match="the environment variable NO_SUCH is not set"):
         expand("${NO_SUCH}", {})

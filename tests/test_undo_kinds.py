@@ -84,7 +84,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         folder_put,
         folder_put("/srv", owner="root", group="root", mode="0755"),
-        "make the directory /srv with the owner root:root and the mode 0755",
+        "create the directory /srv with the owner root:root and the mode 0755",
     ),
     (pkg_whole, pkg_whole(lock_timeout=300), "check that the package manager was not interrupted"),
     (pkg_refresh, pkg_refresh(lock_timeout=300), "refresh the package indexes"),
@@ -110,7 +110,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
         "fetch the signing key /etc/apt/keyrings/x.asc",
     ),
     (key_distrust, key_distrust(["ab12"]), "withdraw the trust in the signing key ab12"),
-    (svc_reread, svc_reread(), "have the service manager read its unit files again"),
+    (svc_reread, svc_reread(), "reload the unit files of the service manager"),
     (svc_enable, svc_enable("docker"), "enable docker"),
     (svc_disable, svc_disable("docker"), "disable docker"),
     (svc_start, svc_start("docker"), "start docker"),
@@ -125,7 +125,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (user_add, user_add("bob"), "add the user bob"),
     (user_change, user_change("bob", home="/srv/bob"), "change the home of the user bob"),
     (user_remove, user_remove("bob"), "remove the user bob"),
-    (group_ensure, group_ensure("ops"), "make sure that there is a group ops"),
+    (group_ensure, group_ensure("ops"), "create the group ops if it does not exist"),
     (member_add, member_add("bob", group="docker"), "add the user bob to the group docker"),
     (member_remove, member_remove("bob", group="docker"), "remove the user bob from the group docker"),
     (daemon_check, daemon_check(), "have dockerd check /etc/docker/daemon.json"),
@@ -134,12 +134,12 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
         daemon_check_content(b"{}", private=False),
         "have dockerd check the new /etc/docker/daemon.json",
     ),
-    (bridge_free, bridge_free("bip"), "check that no container holds docker's bridge (bip)"),
+    (bridge_free, bridge_free("bip"), "check that no container uses docker's bridge (bip)"),
     (containers_return, containers_return(), "check that each container can be started again"),
     (
         bridge_settle,
         bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"),
-        "give docker0 the address 10.0.0.1/24 by a restart of docker",
+        "restart docker to give docker0 the address 10.0.0.1/24",
     ),
     (image_pull, image_pull("app:1", digest=None, renews="image:app:1", late=False), "pull the image app:1"),
     (image_push, image_push("app:1"), "push the image app:1"),
@@ -164,14 +164,14 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         image_tag,
         image_tag("sha256:0123456789abcdef", reference="app:1", renews="image:app:1"),
-        "give the name app:1 back to the image sha256:0123456789ab",
+        "restore the name app:1 of the image sha256:0123456789ab",
     ),
     (image_remove, image_remove("app:1"), "remove the image app:1"),
     (container_put, PUT, "replace the container web (image, ports)"),
     (
         container_follow,
         container_follow("app:2", put=PUT),
-        "replace the container web (image, ports) if app:2 is another image by then",
+        "replace the container web (image, ports) if app:2 then names another image",
     ),
     (
         container_state,
@@ -191,9 +191,9 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         compose_up,
         compose_up("shop", file="/x/compose.yaml", within=60, images=("app:1",), runs=True),
-        "bring the compose project shop up",
+        "start the compose project shop",
     ),
-    (compose_down, compose_down("shop", file="/x/compose.yaml"), "take the compose project shop down"),
+    (compose_down, compose_down("shop", file="/x/compose.yaml"), "stop and remove the compose project shop"),
 ]
 BY_CONSTRUCTOR = pytest.mark.parametrize(
     ("constructor", "call", "title"), EXAMPLES, ids=[constructor.__name__ for constructor, _, _ in EXAMPLES]

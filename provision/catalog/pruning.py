@@ -24,4 +24,6 @@ def pruning(at: Setting) -> Iterator[Resource]:
     kept = dict.fromkeys(familiar(name) for name in named(at))
     seconds = nanoseconds(declared.after) // 10**9
     words = " ".join([_PROGRAM, str(seconds), str(size(declared.free) // 1024), *kept])
-    yield from timer(at, "provision-prune", "Remove images that nobody uses", declared.every, (f"ExecStart={words}",))
+    yield from timer(
+        at, "provision-prune", "Remove images that no container uses", declared.every, (f"ExecStart={words}",)
+    )

@@ -158,7 +158,7 @@ def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
         raise SpecError("must be text", where=_where(scope, name), key=name)
     text = str(value)
     if holds(text) and not takes_secret:
-        hint = "messages name every host's address, port and user; keep it out of the vault"
+        hint = "messages show every host's address, port and user; do not encrypt it"
         message = "does not accept a secret: plans and logs would show it"
         raise SpecError(message, where=_where(scope, name), key=name, hint=hint if name in REACHING else "")
     if any(ord(character) < 32 for character in text):

@@ -27,7 +27,9 @@ def resources(
     :class:`Unfixable` where there is no such record."""
     state, *text = record.fields("before", run)
     if state == "none":
-        raise Unfixable(f"this host has no record of run {run} (any more); provision runs --on-hosts shows what it has")
+        raise Unfixable(
+            f"this host has no record of run {run}, or has removed it; provision runs --on-hosts lists its records"
+        )
     desired = tuple(desired)
     watchers: dict[str, tuple[str, ...]] = {}
     for service in (one for one in desired if isinstance(one, Service)):

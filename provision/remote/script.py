@@ -34,7 +34,7 @@ _Arm = tuple[str, str, str, str]
 def quote(word: str) -> str:
     """``word`` as one word of the shell, byte for byte (POSIX: no character is special between single quotes)."""
     if "\0" in word:
-        raise ValueError("a NUL byte can't be in a word of the shell")
+        raise ValueError("a word of the shell can't have a NUL byte")
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 

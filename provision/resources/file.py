@@ -154,7 +154,7 @@ def _restored(line: Line, record: Record) -> Restored:
     stat, encoded = record.report.fields("kept", path)
     what, mode, owner, group = stat.rsplit(":", 3)
     if not what.startswith("regular"):
-        raise Unfixable(f"{path} was a {what}; bring it back by hand")
+        raise Unfixable(f"{path} was a {what}; restore it by hand")
     # A diff of a file that not every user of the host may read could show a secret.
     private = not readable(record.report, path, mode)
     watchers = record.watchers.get(path, ())

@@ -42,7 +42,7 @@ class Folder(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen and drift.seen["type"] != "directory":
-            raise Unfixable(f"{self.path} is a {drift.seen['type']}, where a folder is to be")
+            raise Unfixable(f"{self.path} is a {drift.seen['type']}, but a directory is declared here")
         yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
 
 

@@ -99,8 +99,8 @@ class OpenForward(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         raise Unfixable(
-            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables no container would"
-            " reach anything (set engine.firewall: {forward: accept}, or the policy by hand)"
+            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables containers would"
+            " have no network (set engine.firewall: {forward: accept}, or the policy by hand)"
         )
 
 
@@ -126,7 +126,7 @@ class ForwardBefore(Struct, frozen=True):
     def seen(self, report: HostReport) -> State:
         """The first look does not read the policy, so its value is not known then."""
         if report.get("forward", "ipv4") is None:
-            return {"ipv4": "ours"}
+            return {"ipv4": "provision"}
         return {"ipv4": report.fields("forward", "ipv4")[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:

@@ -86,10 +86,10 @@ class Store(Struct, frozen=True):
         """provision never fixes this: images and containers are data, and an operator must make space."""
         reasons = []
         if "space" in drift:
-            reasons.append(f"too little room for an engine ({drift.seen['space']}; it needs 1 GiB)")
+            reasons.append(f"too little disk space for an engine ({drift.seen['space']}; it needs 1 GiB)")
         if "left behind" in drift:
             reasons.append(
-                f"the engine would no longer see what it has: {drift.seen['left behind']} (leave the "
+                f"the engine would no longer see its images and containers: {drift.seen['left behind']} (leave the "
                 "store as it is, move its data by hand, or set engine.existing_store: leave)"
             )
         raise Unfixable("; ".join(reasons))
@@ -158,7 +158,7 @@ class Store(Struct, frozen=True):
         if self.below or store.embedded:
             return found
         if report.get("store", place) is None:
-            return [f"what containerd has in {place}", *found]
+            return [f"the content of containerd's {place}", *found]
         if snapshots in _holds(report, place):
             found.insert(0, f"{snapshots} in {place}")
         return found
@@ -239,9 +239,9 @@ class UndeclaredStore(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         raise Unfixable(
-            f"the engine would no longer see what it has: {drift.seen['left behind']}, because what declared its store "
-            "is no longer declared (declare it again, move the data by hand, or first apply an engine without these "
-            "keys and with existing_store: leave)"
+            f"the engine would no longer see its images and containers: {drift.seen['left behind']}, because the keys "
+            "that set its store are no longer declared (declare them again, move the data by hand, or first apply the "
+            "engine without these keys and with existing_store: leave)"
         )
 
 

@@ -73,7 +73,7 @@ class Sysctl(Struct, frozen=True):
             path = place.rpartition(":")[0]
             raise Unfixable(
                 f"{place} sets {self.key} to another value at boot, and is read after {self.dropin}; remove that line,"
-                f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with a content of its own"
+                f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with other content"
             )
         if "live" in drift:
             yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
@@ -82,8 +82,8 @@ class Sysctl(Struct, frozen=True):
         """Whether the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
-        ours = self.dropin in names or self.dropin in report.pending
-        return ours and path not in self.declared and not path.startswith(_OWN)
+        declared_here = self.dropin in names or self.dropin in report.pending
+        return declared_here and path not in self.declared and not path.startswith(_OWN)
 
     def _planned(self, report: HostReport) -> tuple[str, str] | None:
         """provision's drop-in with its new value, when this plan writes it."""

@@ -66,8 +66,8 @@ class Project(Struct, frozen=True):
         named = [name for name, value in (self.extra or {}).items() if sandbox.measured([name, value])]
         if named:
             raise UsageError(
-                f"with --cluster --extra-vars takes no secret ({', '.join(named)}): workers would have to be sent its"
-                " value; declare it in the inventory, which each worker reads itself"
+                f"with --cluster --extra-vars takes no secret ({', '.join(named)}): provision sends no secret to"
+                " workers; declare it in the inventory, which each worker reads itself"
             )
 
     def load(self, hosts: tuple[str, ...]) -> Loaded:
@@ -159,7 +159,7 @@ def _go(
     def work(run: HostRun, member: Member) -> None:
         run.waits = member.waits
         if stopped():
-            run.skip("no other host is begun")
+            run.skip("no further host is processed")
             return
         if shard.preview:
             run.preview(keep=False)

@@ -52,7 +52,7 @@ class Certificate(Struct, frozen=True):
         """Why the certificate is not valid for the host ``name``; empty where it is valid."""
         now = int(time.time())
         if self.kind != _HOST:
-            return "it is no host certificate"
+            return "it is not a host certificate"
         if now < self.begins:
             return "it is not valid yet"
         if now >= self.ends:
@@ -100,7 +100,7 @@ def certificate(blob: bytes) -> Certificate | None:
     signed = message.get_so_far()
     signature = message.get_string()
     if message.get_remainder():
-        raise paramiko.SSHException("there is something behind the certificate")
+        raise paramiko.SSHException("there is data after the end of the certificate")
     return Certificate(kind, identity, tuple(principals), begins, ends, critical, authority, signature, signed)
 
 
@@ -189,7 +189,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if self.bare and self._plain(name, blob, self.bare):
             return
         if vouched is not None and problem != "unsigned":
-            raise self._refused(f"has a certificate {vouched.identity!r} that does not count: {problem}")
+            raise self._refused(f"has a certificate {vouched.identity!r} that is not accepted: {problem}")
         self._first_contact(name, blob)
 
     def _revocations(self, key: PKey) -> None:
@@ -225,8 +225,8 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             listed = ", ".join(dict.fromkeys(one.shown for one in keys))
             # ssh would look up the next name; provision never accepts a key that differs from a known one.
             raise self._refused(
-                f"has CHANGED: the host shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}; nothing was "
-                "sent. A man in the middle, or a host that was reinstalled? If it was reinstalled: ssh-keygen -R "
+                "has changed (possible man-in-the-middle, or the host was reinstalled); nothing was sent: the host "
+                f"shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}. If reinstalled: ssh-keygen -R "
                 f"'{self.rules.name}' -f {keys[0].where.file}"
             )
         return False

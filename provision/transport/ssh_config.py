@@ -351,7 +351,7 @@ class Resolver:
 
 def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, ...]]:
     if not re.fullmatch(r"[^\s/@\"'`$\\;&<>|(){}\x00-\x1f-][^\s/@\"'`$\\;&<>|(){}\x00-\x1f]*", question.host):
-        raise SpecError(f"{question.host!r} is no host name that ssh takes", key="ansible_host")
+        raise SpecError(f"{question.host!r} is not a host name that ssh accepts", key="ansible_host")
     # Without a command to run, ssh refuses to resolve a configuration that sends it into the background.
     background = ["-o", "ForkAfterAuthentication=no"] if "forkafterauthentication" in config.mentioned else []
     argv = [ssh, "-G", *background, *question.words, "--", question.host]
@@ -360,11 +360,11 @@ def _said(ssh: str, question: Question, config: Config) -> dict[str, tuple[str, 
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise SpecError(f"ssh -G {question.host} did not end within {_TIMEOUT:.0f} s", key="ssh_config") from error
+        raise SpecError(f"ssh -G {question.host} did not finish within {_TIMEOUT:.0f} s", key="ssh_config") from error
     if done.returncode != 0:
         errors = lines_of(done.stderr.decode("utf-8", "replace"))
         said = "; ".join(line.strip(" \r") for line in errors if line and not line.startswith("Pseudo-terminal"))
-        raise SpecError(f"ssh -G {question.host}: {said or f'ended with {done.returncode}'}", key="ssh_config")
+        raise SpecError(f"ssh -G {question.host}: {said or f'exited with {done.returncode}'}", key="ssh_config")
     return parsed(done.stdout.decode("utf-8", "surrogateescape"))
 
 

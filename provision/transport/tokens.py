@@ -15,10 +15,10 @@ def expand(text: str, tokens: Mapping[str, str]) -> str:
     def one(match: re.Match[str]) -> str:
         if match[1] is not None:
             if match[1] not in os.environ:
-                raise SpecError(f"{text}: the environment has no {match[1]}", key="ssh_config")
+                raise SpecError(f"{text}: the environment variable {match[1]} is not set", key="ssh_config")
             return os.environ[match[1]]
         if match[2] not in tokens:
-            raise SpecError(f"{text}: %{match[2]} is no token that provision knows", key="ssh_config")
+            raise SpecError(f"{text}: provision does not know the token %{match[2]}", key="ssh_config")
         return tokens[match[2]]
 
     return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.)", one, text)

@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh e2d4af8493cc
+# prelude.sh 44aff9eff64d
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
@@ -33,6 +33,26 @@ provision_main() {
 # fix/undo_systemd.sh 76953bf038ad
 # resources/users.sh (fix) 999bee468f86
 # fix.sh 9ea4570b1c9f
+# look/sysctl.sh 41e1bdc18c75
+# look/users.sh 17c97af0d2b9
+# fix/engine.sh 3c9a1724d680
+# fix/files.sh 2769afd3a400
+# fix/forward.sh 2e85df643410
+# fix/health.sh 1a42ca1bdf4b
+# fix/hostname.sh e3097ebe3d02
+# fix/keys.sh 5ef77b4638be
+# fix/locks.sh 1177f7aaa7e6
+# fix/pkg_rpm.sh f348229e4002
+# fix/place.sh 0710f2c99a6e
+# fix/restore.sh 7ee3d1b64cff
+# fix/rpm.sh a08d8bbe6197
+# fix/services.sh 553338254abd
+# fix/svc_systemd.sh cef0022a06b6
+# fix/sysctl.sh 4bcd25160ab6
+# fix/transaction.sh b52ff20ffd2f
+# fix/undo_systemd.sh ac6539fd5f05
+# fix/users.sh e6cb8b982a9e
+# fix.sh ad3be091e68a
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -1,6 +1,6 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh e2d4af8493cc
+# prelude.sh 44aff9eff64d
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58

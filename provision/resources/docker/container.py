@@ -97,14 +97,14 @@ class Container(Struct, frozen=True):
         else:
             state["image"] = f"{whole['Config']['Image']} ({whole['Image'][:19]})"
         labels = whole["Config"].get("Labels") or {}
-        return {**state, "made by": "provision" if "provision.spec" in labels else "somebody else"}
+        return {**state, "made by": "provision" if "provision.spec" in labels else "a third party"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         one = self.declared
         if drift.seen and drift.seen["made by"] != "provision" and not one.adopt:
             raise Unfixable(
-                f"there is a container {self.name} that somebody else made, and it differs in"
-                f" {', '.join(drift.keys)} (adopt: true has it replaced)"
+                f"the container {self.name} was not made by provision, and it differs in"
+                f" {', '.join(drift.keys)} (adopt: true replaces it)"
             )
         limit = _limit(drift.seen.get("stop_timeout", "0")) + one.within
         if drift.keys == ("state",) and drift.seen["state"] in ("running", "stopped", "unhealthy"):
@@ -154,7 +154,7 @@ class NoContainer(Struct, frozen=True):
     """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
 
     name: str
-    ours: bool = False
+    labelled: bool = False
 
     @property
     def id(self) -> str:
@@ -172,7 +172,7 @@ class NoContainer(Struct, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
-        if seen is None or (self.ours and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
+        if seen is None or (self.labelled and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
             return {"container": "absent"}
         config = seen[0]["Config"]
         return {"container": f"of {config['Image']}", "stop_timeout": stop_timeout(config)}
@@ -200,23 +200,23 @@ def _restored(line: Line, record: Record) -> Restored:
     text = record.report.fields("made_of", name)[0] if made else ""
     image, _, label = text.partition("\n")
     if not label:
-        raise Unfixable(f"the container {name} was not of provision's making; it can't be made again")
+        raise Unfixable(f"the container {name} was not made by provision, and can't be recreated")
     try:
         before = spec.Container.model_validate(each(parsed(label), partial(recalled, referred=record.secrets)))
     except LookupError as error:
         (token,) = error.args
-        message = f"the container {name} had the secret {token}, which this host's spec does not refer to any more"
-        raise Unfixable(f"{message}; it can't be made again") from error
+        message = f"the container {name} had the secret {token}, which this host's spec no longer refers to"
+        raise Unfixable(f"{message}; it can't be recreated") from error
     except (ValueError, WireError) as error:
         raise Unfixable(
-            f"the label of the container {name} is not as provision wrote it; it can't be made again"
+            f"the label of the container {name} is not what provision wrote; it can't be recreated"
         ) from error
     running = line.word.startswith(("running", "restarting"))
     yield Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 
 
 def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
-    return NoContainer(rest, ours=True)
+    return NoContainer(rest, labelled=True)
 
 
 DECLARATION = Declaration(

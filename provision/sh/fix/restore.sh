@@ -18,7 +18,7 @@ undo_say() { # WORDS
     printf '%s\n' "$*" >>"$run/undo.said"
 }
 
-undo_needed() { # KIND WORD REST: whether it is another one now, as far as that can be told beforehand
+undo_needed() { # KIND WORD REST: whether it has changed, as far as a look before the rollback shows it
     case $1 in
         absent) [ -e "$3" ] || [ -L "$3" ] ;;
         file) ! same_file "$run/kept/$2" "$3" ;;

@@ -131,7 +131,7 @@ keep_file() { # NUMBER PATH
         # By a second name, in a directory of root's own: from here on this is the very same file.
         stage_open
         keep_from=./.provision.kept keep_links=2
-        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
+        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it cannot have a hard link (the immutable flag of lsattr?)"
     fi
     keep_seen=$(exec stat -c '%h:%F' -- "$keep_from" 3>&-) || fail "$2 cannot be read"
     case $keep_seen in
@@ -187,7 +187,7 @@ keep_mutable() { # PATH
         *' .') keep_line="the directory of $1" ;;
         *) keep_line=$1 ;;
     esac
-    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
+    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr first"
 }
 
 # Extended attributes, of which an ACL is one. A rollback restores them; the new file has none.
@@ -512,7 +512,7 @@ undo_file() { # KEPT PATH
 undo_owned() { # UID:GID:MODE PATH
     place "$2" - || return 0
     if [ -L "./$place_name" ] || [ ! -d "./$place_name" ]; then
-        fail "$2 is not a directory any more"
+        fail "$2 is no longer a directory"
     fi
     undo_mode=${1##*:} undo_group=${1#*:}
     if [ -n "$place_safe" ]; then

@@ -33,7 +33,7 @@ port_wait() { # PORT SECONDS UNIT
         if [ "$uptime" -ge "$port_until" ]; then
             ! command -v journalctl >/dev/null || journalctl -q -u "$3" -n 5 -o cat --no-pager >&2 3>&- || :
             docker logs --tail 5 "$3" 2>&1 3>&- || :
-            fail "nobody listens on port $1 after $2 s; what $3 said last stands above"
+            fail "no process listens on port $1 after $2 s; the last log lines of $3 are above"
         fi
         sleep 0.2
         alive

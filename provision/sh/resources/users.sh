@@ -33,7 +33,7 @@ group_ensure() { # NAME
 }
 
 member_add() { # USER GROUP
-    getent passwd -- "$1" >/dev/null || fail "there is no user $1 on this host; declare it under users"
+    getent passwd -- "$1" >/dev/null || fail "the host has no user $1; declare it under users"
     usermod -a -G "$2" -- "$1"
 }
 
