@@ -50,7 +50,9 @@ def test_certificates_near_their_end_are_renewed_and_trusted(tmp_path: Path) -> 
     assert not due(tmp_path, "lab", [ONE], later)
     later += timedelta(days=2)
     assert due(tmp_path, "lab", [ONE], later)
-    assert renew(tmp_path, "lab", [ONE], recipients(), later) == ["gave reg.example a certificate of the authority lab"]
+    assert renew(tmp_path, "lab", [ONE], recipients(), later) == [
+        "created a certificate of the authority lab for reg.example"
+    ]
     much_later = NOW + timedelta(days=CA_DAYS - CA_LEFT + 1)
     assert due(tmp_path, "lab", [], much_later)
     assert renew(tmp_path, "lab", [], recipients(), much_later) == ["renewed the certificate of the authority lab"]

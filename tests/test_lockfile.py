@@ -43,8 +43,8 @@ def test_the_key_of_a_platform(words: tuple[str, str, str], key: str) -> None:
     [
         ("- a\n", "x.lock.yml:1: a lock file is a mapping of platforms"),
         ("debian-13: 5\n", "x.lock.yml:1: debian-13: must be a mapping of packages to versions"),
-        ("debian-13:\n  docker-ce: 28 5\n", "x.lock.yml:2: debian-13.docker-ce: '28 5' is no version"),
-        ("debian-13:\n  docker-ce: $(id)\n", "x.lock.yml:2: debian-13.docker-ce: '$(id)' is no version"),
+        ("debian-13:\n  docker-ce: 28 5\n", "x.lock.yml:2: debian-13.docker-ce: '28 5' is not a version"),
+        ("debian-13:\n  docker-ce: $(id)\n", "x.lock.yml:2: debian-13.docker-ce: '$(id)' is not a version"),
     ],
 )
 def test_an_invalid_lock_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

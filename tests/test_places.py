@@ -473,7 +473,7 @@ def test_temporary_files_of_a_killed_run_are_removed_in_another_accounts_directo
     (place / "home" / ".provision.new" / "other").write_text("x")
     os.chown(place / "home" / ".provision.new", NOBODY_ID, NOBODY_ID)
     said = changes(place, f"(\nset -eu\nput_file {path} root root 0644 text declared\n)", userland, shell)
-    assert f"{place}/home/.provision.new is where provision writes" in said
+    assert f"{place}/home/.provision.new was not made by provision, but is where provision writes" in said
     assert not path.exists()
 
 

@@ -147,7 +147,7 @@ engine:
         ("containers: {web: {image: App}}", "is not the name of an image"),
         ("containers: {web: {image: app, memory: lots}}", "is not a size"),
         ("containers: {web: {image: app, ports: [80]}}", "must be text|is not a published port"),
-        ("containers: {web: {image: app, networks: [host, back]}}", "stand alone"),
+        ("containers: {web: {image: app, networks: [host, back]}}", "allow no other network"),
         ("containers: {web: {image: app, health: {command: x, interval: soon}}}", "is not a duration"),
         ('images: {app: {build: {folder: x, args: {A: "{{ pw }}"}}}}', "build.args.A: does not accept a secret"),
         ("images: {app: {push: true}}", "push needs build or archive"),

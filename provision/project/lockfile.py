@@ -61,7 +61,7 @@ def read(path: Path) -> Locks:
 
 def _problem(platform: str, version: object) -> str:
     form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
-    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is not {what}"
+    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is not a {what}"
 
 
 def write(path: Path, locks: Locks, hosts: str) -> None:

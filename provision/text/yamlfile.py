@@ -280,7 +280,7 @@ class _Builder:
             self._note_number(node, key)
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             raise SpecError(
-                f"not a supported value: a number of more than {_LONGEST_NUMBER} characters",
+                f"not a value: a number of more than {_LONGEST_NUMBER} characters",
                 where=self._where(node),
                 key=key,
             )
