@@ -13,36 +13,19 @@ provision_main() {
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh 8f19734171b2
-# fix/files.sh 165bd745773e
-# fix/health.sh 1a42ca1bdf4b
-# resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_apk.sh d310a1f44625
-# fix/place.sh bdb4d3b6a9ab
-# fix/restore.sh 0fa5551ba002
-# fix/services.sh 7ae735a1e7af
-# fix/svc_openrc.sh f11b375aeae0
-# resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 6ecd666f9417
-# fix/undo_openrc.sh 7be6dfc43bc4
-# resources/users.sh (fix) 999bee468f86
-# fix.sh 9ea4570b1c9f
-# look/sysctl.sh 41e1bdc18c75
-# look/users.sh 17c97af0d2b9
 # fix/engine.sh 3c9a1724d680
 # fix/files.sh 2769afd3a400
-# fix/forward.sh 2e85df643410
 # fix/health.sh 1a42ca1bdf4b
-# fix/hostname.sh e3097ebe3d02
+# resources/hostname.sh (fix) 2ee185028beb
 # fix/pkg_apk.sh 6bd941515ca1
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 7ee3d1b64cff
+# fix/restore.sh eee96f67c0a6
 # fix/services.sh 553338254abd
 # fix/svc_openrc.sh 26c7ad6e3ffc
-# fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh b52ff20ffd2f
+# resources/sysctl.sh (fix) ca4c4d5a9f89
+# fix/transaction.sh 201c5a0bd3e9
 # fix/undo_openrc.sh 9a764c25c990
-# fix/users.sh e6cb8b982a9e
+# resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a
 run_private=
 case $1 in

@@ -14,42 +14,22 @@ provision_main() {
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh 8f19734171b2
-# fix/files.sh 165bd745773e
-# fix/health.sh 1a42ca1bdf4b
-# resources/hostname.sh (fix) 2ee185028beb
-# fix/keys.sh 2e08a11f01e6
-# fix/locks.sh 1177f7aaa7e6
-# fix/pkg_dnf5.sh 70855d93e9ec
-# fix/place.sh bdb4d3b6a9ab
-# fix/restore.sh 0fa5551ba002
-# fix/rpm.sh aec5b2f70da0
-# fix/services.sh 7ae735a1e7af
-# fix/svc_systemd.sh a39b5f93a834
-# resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 6ecd666f9417
-# fix/undo_systemd.sh 76953bf038ad
-# resources/users.sh (fix) 999bee468f86
-# fix.sh 9ea4570b1c9f
-# look/sysctl.sh 41e1bdc18c75
-# look/users.sh 17c97af0d2b9
 # fix/engine.sh 3c9a1724d680
 # fix/files.sh 2769afd3a400
-# fix/forward.sh 2e85df643410
 # fix/health.sh 1a42ca1bdf4b
-# fix/hostname.sh e3097ebe3d02
+# resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_dnf5.sh 70855d93e9ec
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 7ee3d1b64cff
+# fix/restore.sh eee96f67c0a6
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
-# fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh b52ff20ffd2f
+# resources/sysctl.sh (fix) ca4c4d5a9f89
+# fix/transaction.sh 201c5a0bd3e9
 # fix/undo_systemd.sh ac6539fd5f05
-# fix/users.sh e6cb8b982a9e
+# resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a
 run_private=
 case $1 in
