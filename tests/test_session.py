@@ -226,9 +226,9 @@ def test_an_exit_status_that_is_not_a_number_is_an_error_of_the_host(host: Conne
     [
         (
             "echo This account is currently not available.; exit 1",
-            "did not run sh: it said 'This account is currently not available.' and exited with 1 ",
+            "did not run sh: it printed 'This account is currently not available.' and exited with 1 ",
         ),
-        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and exited with 3 "),
+        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it printed 'no' and exited with 3 "),
         ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it printed nothing and exited with 0 "),
     ],
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],

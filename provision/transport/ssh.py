@@ -235,7 +235,7 @@ def _not_let_in(
         )
         # Another attempt could count as one more wrong password.
         return HostError("unreachable", reason) if credentials.sent_password else Dropped(reason)
-    return HostError("auth", f"{one.user}@{one.name} refused every way to log in: {farewell or error}")
+    return HostError("auth", f"{one.user}@{one.name} refused every login method: {farewell or error}")
 
 
 def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:
