@@ -21,16 +21,16 @@ HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 
 
-def compared(found: dict[str, list[Sample]], ours: str, floor: str) -> dict[str, float]:
+def compared(found: dict[str, list[Sample]], tested: str, floor: str) -> dict[str, float]:
     """The medians of both, and the median and the extremes of the ratios of pairs."""
-    mine, theirs = found[ours], found[floor]
-    ratios = [a.wall / b.wall for a, b in zip(mine, theirs, strict=True)]
+    mine, reference = found[tested], found[floor]
+    ratios = [a.wall / b.wall for a, b in zip(mine, reference, strict=True)]
     return {
         "wall": median(mine),
         "cpu": median(mine, "cpu"),
-        "floor_wall": median(theirs),
-        "floor_cpu": median(theirs, "cpu"),
-        "ratio": ratio(mine, theirs),
+        "floor_wall": median(reference),
+        "floor_cpu": median(reference, "cpu"),
+        "ratio": ratio(mine, reference),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
     }
@@ -107,7 +107,13 @@ def main() -> None:
             spread(proof),
             "3",
         ),
-        ("  the same suites over testinfra's ssh://", f"{plain:.1f} s", "", f"{plain / proof['wall']:.0f} x ours", ""),
+        (
+            "  the same suites over testinfra's ssh://",
+            f"{plain:.1f} s",
+            "",
+            f"{plain / proof['wall']:.0f} x provision's",
+            "",
+        ),
         (f"bare to done, {HOSTS} hosts", f"{first:.1f} s", "", "", ""),
         (f"booting {len(started)} hosts", f"{booted:.1f} s", "", "", ""),
     ]

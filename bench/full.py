@@ -116,20 +116,20 @@ class Bench:
         argv = [PROVISION, "apply", "--yes", "--no-lint", "-i", str(self.base.folder / "inventory.yml"), str(play)]
         once(Contender("prepare", argv))
         self.base.everywhere(_HOSTNAMED)
-        once(self.base.ours())
+        once(self.base.provision())
         time.sleep(10)  # the installation has background work left
 
     def a(self) -> list[Row]:
         """In the desired state."""
-        floor, ours, pyinfra = self.base.floor(), self.base.ours(), self.base.pyinfra()
-        found = by_turns([floor, ours, pyinfra, self.base.fabric()], ROUNDS)
+        floor, provision, pyinfra = self.base.floor(), self.base.provision(), self.base.pyinfra()
+        found = by_turns([floor, provision, pyinfra, self.base.fabric()], ROUNDS)
         self._same("pyinfra", self.base)
         found |= by_turns([self.base.ansible(), self.base.ansible(facts=True)], 1)
         self._same("ansible", self.base)
         mine = found["provision"]
         stock = median(found["ansible with facts"])
         rows = costs("a", found)
-        for contender in (ours, pyinfra, self.base.fabric(), self.base.ansible()):
+        for contender in (provision, pyinfra, self.base.fabric(), self.base.ansible()):
             connections, execs = logins.cost(self.lab, self.hosts, contender)
             rows.append(Row("a", f"{contender.name}: connections a host, by its sshd", connections, ""))
             rows.append(Row("a", f"{contender.name}: execs a host, by its sshd", execs, ""))
@@ -142,7 +142,7 @@ class Bench:
         ]
 
     def _two(self) -> list[Row]:
-        found = by_turns([self.pair.floor(), self.pair.ours(), self.pair.pyinfra()], ROUNDS)
+        found = by_turns([self.pair.floor(), self.pair.provision(), self.pair.pyinfra()], ROUNDS)
         found |= by_turns([self.pair.ansible()], 1)
         case, times = "a, 2 hosts", ratio(found["provision"], found["login + true"])
         return [
@@ -165,7 +165,7 @@ class Bench:
             *self._restart(self.pair, "b, 2 hosts, restart"),
         ]
         self.base.declare({})
-        once(self.base.ours())
+        once(self.base.provision())
         return rows
 
     def _reload(
@@ -175,7 +175,7 @@ class Bench:
             project.declare({"labels": [f"round={next(self.count)}"]})
 
         reload = Contender("login + reload", project.floor_of("systemctl reload docker"))
-        found = by_turns([reload, project.ours(before=label), project.pyinfra("reloaded", label)], ROUNDS)
+        found = by_turns([reload, project.provision(before=label), project.pyinfra("reloaded", label)], ROUNDS)
         found |= by_turns([project.ansible("reloaded", label)], 1)
         self._same("the reload", project)
         floor = found[reload.name]
@@ -198,7 +198,7 @@ class Bench:
             level = ("info", "warn")[next(self.count) % 2]
             project.declare({"log-level": level, "max-concurrent-downloads": 3 + number})
 
-        found = by_turns([restart, project.ours(before=clean)], ROUNDS)
+        found = by_turns([restart, project.provision(before=clean)], ROUNDS)
         times = ratio(found["provision"], found[restart.name])
         return [*costs(case, found), at_most(case, "provision / docker's own", times, bound)]
 
@@ -248,7 +248,7 @@ class Bench:
         rows, per_host = [], {}
         for names, rounds in ((100, 3), (500, 2), (1000, 2)):
             many = Project(self.lab, self.folder / f"names{names}", self.hosts, names)
-            contenders = [many.floor(50), many.ours(50)]
+            contenders = [many.floor(50), many.provision(50)]
             found = by_turns(contenders, rounds)
             if names == 500:
                 found |= by_turns([many.pyinfra()], 1)
@@ -262,8 +262,8 @@ class Bench:
             rows.append(at_most(f"d, {names} names", "wall / floor", ratio(mine, floor), 1.3))
             rows.append(at_most(f"d, {names} names", "peak memory", median(mine, "peak"), 150, "MB"))
             if names == 500:
-                theirs = median(found["pyinfra"], "cpu") / median(mine, "cpu")
-                rows.append(at_least(f"d, {names} names", "pyinfra's CPU / ours", theirs, 8))
+                ratio_of_cpu = median(found["pyinfra"], "cpu") / median(mine, "cpu")
+                rows.append(at_least(f"d, {names} names", "pyinfra's CPU / provision's", ratio_of_cpu, 8))
         start = median(
             by_turns([Contender("start", [PROVISION, "lint", "/dev/null"], ends=(0, 1))], 3)["start"], "peak"
         )
@@ -280,7 +280,7 @@ class Bench:
         for milliseconds in (50, 200):
             with slow_lines(self.base.addresses, milliseconds / 1000) as ports:
                 far = Project(self.lab, self.folder / f"far{milliseconds}", self.hosts, HOSTS, ports)
-                found = by_turns([far.floor(), far.ours()], 3)
+                found = by_turns([far.floor(), far.provision()], 3)
             rows += costs(f"e, {milliseconds} ms", found)
             more = median(found["provision"]) - median(found["login + true"])
             trips = more * 1000 / milliseconds
@@ -293,7 +293,7 @@ class Bench:
         """Verification."""
         argv = [PROVISION, "verify", "-i", str(self.base.folder / "inventory.yml"), str(self.base.folder / "site.yml")]
         verify = Contender("verify", [*argv, "--suite", "settings", "--suite", "daemon"])
-        found = by_turns([self.base.ours(), verify], ROUNDS)
+        found = by_turns([self.base.provision(), verify], ROUNDS)
         return [*costs("f", found), Row("f", "verify / apply", ratio(found["verify"], found["provision"]), "x")]
 
     def g(self) -> list[Row]:

@@ -84,9 +84,9 @@ def median(samples: Sequence[Sample], of: str = "wall") -> float:
     return float(statistics.median(getattr(sample, of) for sample in samples))
 
 
-def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], of: str = "wall") -> float:
+def ratio(tested: Sequence[Sample], reference: Sequence[Sample], of: str = "wall") -> float:
     """The median of the ratios of pairs."""
-    return float(statistics.median(getattr(a, of) / getattr(b, of) for a, b in zip(ours, theirs, strict=True)))
+    return float(statistics.median(getattr(a, of) / getattr(b, of) for a, b in zip(tested, reference, strict=True)))
 
 
 def open_files(limit: int = 65536) -> None:

@@ -97,7 +97,7 @@ class Project:
         place.write_text("".join(lines))
         return place
 
-    def ours(self, forks: int = 50, before: Callable[[int], None] | None = None, *words: str) -> Contender:
+    def provision(self, forks: int = 50, before: Callable[[int], None] | None = None, *words: str) -> Contender:
         argv = [str(Path(sys.executable).parent / "provision"), "apply", "--yes", "--no-lint", "-f", str(forks), *words]
         argv += ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
         return Contender("provision", argv, before=before)

@@ -1,3 +1,3 @@
-"""Declare Docker hosts in YAML; apply, prove and undo them over SSH."""
+"""Declare Docker hosts in YAML; apply, verify and roll back over SSH."""
 
 __version__ = "0.1.0"

@@ -20,20 +20,20 @@ from provision.visible import discard, say, show, told, visible
 
 #: Commands in the order of their use; each is a module of ``provision.commands``.
 COMMANDS = {
-    "init": "write a project to start from",
+    "init": "write a new project",
     "schema": "print the JSON Schema of a playbook",
-    "lint": "report mistakes before a host is touched",
+    "lint": "report mistakes in a project, without contact to a host",
     "inventory": "show groups, hosts and variables",
-    "render": "write the files that a host would get, offline",
-    "doctor": "check whether hosts are suitable, before anything is installed",
+    "render": "write the files of a host, without contact to it",
+    "doctor": "check whether hosts are suitable for Docker",
     "plan": "show what would change",
     "apply": "bring the hosts into the desired state",
-    "verify": "check by testinfra that the hosts are in the desired state",
+    "verify": "check with testinfra that the hosts are in the desired state",
     "rollback": "restore what a run replaced",
-    "report": "show a run as a page",
+    "report": "write an HTML page of a run",
     "runs": "show earlier runs, of the controller or of the hosts",
     "secrets": "encrypt values for a spec, and edit them",
-    "lock": "write the versions of a canary into the lock file",
+    "lock": "write the versions of a canary to the lock file",
     "lab": "manage throwaway hosts on this machine",
 }
 
@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole parser; with ``only``, only that command has its arguments (the others need not be imported)."""
-    top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, prove and undo them over SSH.")
+    top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, verify and roll back over SSH.")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
     top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print the shell completion script")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)

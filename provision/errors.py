@@ -9,7 +9,7 @@ from msgspec import Struct
 #: The exit code of a command, and what it means. Where several apply, the last one counts.
 EXIT_CODES = {
     0: "every host is in the desired state (`plan`: the plan was made)",
-    1: "no host was touched: the command line, inventory or spec is wrong, or the question was answered with no",
+    1: "no host was touched: the command line, inventory or spec is wrong, or the operator answered no",
     2: "changes are pending (`plan --detailed-exitcode`)",
     3: "a host failed, was unreachable, timed out or rolled back",
     130: "interrupted by Ctrl-C",

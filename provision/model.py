@@ -161,7 +161,7 @@ class Loading(Struct, frozen=True):
 
 
 class Kept(NamedTuple):
-    """What the host must keep to undo a step: a kind of :mod:`provision.planning.undo_kinds`, a key and a value."""
+    """What the host must keep to undo a step: a kind that a resource declares, a key and a value."""
 
     kind: str
     key: str
@@ -364,12 +364,12 @@ STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back", "skipped")
 
 FAILURES = {
     "unreachable": "no connection could be made",
-    "host_key": "the host's key is unknown, or not the one that known_hosts has",
-    "auth": "the host refused every way to log in",
+    "host_key": "the host's key is unknown, or differs from the key in known_hosts",
+    "auth": "the host refused every login method",
     "become": "the login is not root, and sudo (su, doas) did not make it root",
     "timeout": "the host's deadline passed",
-    "disconnected": "the connection broke off in the middle",
-    "protocol": "the answer is not one of provision's scripts",
+    "disconnected": "the connection was lost during an answer",
+    "protocol": "the answer does not come from a script of provision",
     "unsupported": "the host's distribution is not supported",
     "look": "the host's state could not be read",
     "step": "a step of the change failed",
@@ -377,17 +377,17 @@ FAILURES = {
     "drifted": "the host, its spec, a secret or a file to send has changed since the plan was made",
     "record": "the host cannot store what a rollback needs; nothing was done",
     "unconfirmed": "the controller could not log in again after the change",
-    "left": "Ctrl-C was pressed twice; the host finishes, or rolls back, by itself",
-    "interrupted": "the change died in the middle (killed, or a power cut), and the host rolled it back",
-    "unhealthy": "docker did not stay up, a container did not run again, or a mirror's name did not resolve",
+    "left": "Ctrl-C was pressed twice; the host itself finishes the change or rolls it back",
+    "interrupted": "the change was interrupted (killed, or a power cut), and the host rolled it back",
+    "unhealthy": "docker did not keep running, a container did not start again, or a mirror's name did not resolve",
     "drift": "every step succeeded, but the host is not in the desired state",
     "spec": "the spec can't be applied to this host",
     "unsuited": "the host lacks what an engine needs",
-    "impact": "the change would do more to the host than --max-impact allows",
+    "impact": "the impact of the change is higher than --max-impact allows",
     "hook": "the play's command after the host failed",
-    "verify": "a check found the host not to be as the spec says",
-    "worker": "the machine of the cluster that had the host could not go on",
-    "internal": "a fault of provision itself",
+    "verify": "a check found that the host differs from the spec",
+    "worker": "the worker of the cluster that processed the host failed",
+    "internal": "an internal error of provision",
 }
 
 

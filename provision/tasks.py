@@ -77,7 +77,7 @@ def _judging() -> Iterator[None]:
     except WireError as error:
         raise HostError("protocol", f"the host reported {error}") from error
     except RecursionError as error:
-        raise HostError("protocol", "the host reported JSON that nests too deeply to be compared") from error
+        raise HostError("protocol", "the host reported JSON that is nested too deeply to compare") from error
 
 
 def _silent(event: Event) -> None:
@@ -135,8 +135,8 @@ def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
     if running.lost:
         raise HostError(
             "spec",
-            f"engine.daemon: {keys}: the containers have to be stopped for it, and those that remove themselves then "
-            f"(--rm) would be lost: {', '.join(running.lost)}",
+            f"engine.daemon: {keys}: the containers have to be stopped for it, and those with --rm "
+            f"would be removed when they stop: {', '.join(running.lost)}",
         )
     stopped = Impact("stop", "containers", f"are stopped and started again, for {keys}: {names}")
     return replace(plan, impacts=(*plan.impacts, stopped))
@@ -258,7 +258,7 @@ def _see(connection: Connection, config: HostConfig, looks: Looks, deadline: flo
     finished = execute(connection, config.host.login, script, deadline, frames.append)
     report = reported(frames, finished)
     if report.get("unprivileged") is not None:
-        raise HostError("become", "this login is not root; set ansible_become for a login that may use sudo")
+        raise HostError("become", "this login is not root; set ansible_become where this login may use sudo")
     id, version, codename, name, like, base, kind = _os_release(frames)
     flavour = report.get("flavour")
     platform = distros.platform(
@@ -268,7 +268,8 @@ def _see(connection: Connection, config: HostConfig, looks: Looks, deadline: flo
         shown = name or f"{id} {version}".strip(BLANK)
         line = custom.suggestion(id, version, codename, like, base, kind)
         what_to_do = (
-            f"to serve it as what its os-release names, add this line to {custom.FILE} next to the playbook: {line}"
+            f"to treat it as the distribution that its os-release names, add this line to {custom.FILE}"
+            f" next to the playbook: {line}"
             if line
             else f"these are: {distros.supported()}"
         )
@@ -343,7 +344,7 @@ def send(
             attempts -= 1
             if error.failure.kind != "disconnected" or not attempts:
                 raise
-            _noting(config, on_event)("the connection broke off; coming in again")
+            _noting(config, on_event)("connection lost; reconnecting")
             if way is not connection:
                 way.close()
             way = reconnect()
@@ -439,4 +440,4 @@ def _os_release(frames: list[Frame]) -> Frame:
     for frame in frames:
         if frame[0] == "platform" and len(frame) > 7:
             return frame[1:8]
-    raise HostError("protocol", "the host does not say what it runs")
+    raise HostError("protocol", "the host does not report its distribution")

@@ -65,7 +65,7 @@ def rollout(playbook: Path, run: str, hosts: int, waves: tuple[int, ...], bad: f
         counts = {"changed": sum(names.index(host) + 1 not in bad for host in wave)}
         journal(shown(Event("wave.done", data={"play": "Docker hosts", "wave": number, "counts": counts})))
     if stopped:
-        journal(shown(Event("rollout.stopped", data={"reason": "1 of 1 hosts of wave 1 ended badly, 0 may"})))
+        journal(shown(Event("rollout.stopped", data={"reason": "1 of 1 hosts of wave 1 failed; allowed: 0"})))
     for host in names[first:]:
         journal(shown(Event("host.done", host, {"status": "skipped", "changes": 0, "reason": "the budget is spent"})))
     journal(shown(Event("run.done", data={"counts": {}, "seconds": 1.0, "mode": "apply"})))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from provision.remote.protocol import Frames
-from provision.remote.script import SH, quote
+from provision.remote.script import quote
+from provision.remote.sources import SH
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 each_shell = pytest.mark.parametrize("shell", [pytest.param(argv, id=name) for name, argv in SHELLS.items()])

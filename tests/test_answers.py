@@ -122,7 +122,7 @@ def test_the_data_root_is_compared_as_dockerd_resolves_it(
 def test_an_unknown_frame_is_an_error_of_the_host(frame: tuple[str, ...]) -> None:
     received: list[Event] = []
     progress = _Progress("web1", (STEP,), received.append)
-    with pytest.raises(WireError, match="not what a job sends"):
+    with pytest.raises(WireError, match="not an event of a job"):
         progress.frame(frame)
     assert not received
 

@@ -287,7 +287,10 @@ def test_secrets_are_revealed_only_in_the_listed_modules() -> None:
     assert found == REVEALING
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "sh/look").glob("*.sh")), ids=lambda path: path.name)
+LOOKS = [path for kind in ("look", "resources") for path in sorted((PACKAGE / "sh" / kind).glob("*.sh"))]
+
+
+@pytest.mark.parametrize("path", LOOKS, ids=lambda path: path.name)
 def test_each_look_justifies_its_forks_in_the_files_head(path: Path) -> None:
     """In the comment at the top of the file: each fork is multiplied by the number of hosts, so it needs a reason."""
     head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")

@@ -30,7 +30,7 @@ def certificate(path: Path) -> x509.Certificate:
 
 def test_an_authority_and_its_certificates_are_made(tmp_path: Path) -> None:
     said = renew(tmp_path, "lab", [ONE], recipients(), NOW)
-    assert said == ["made the authority lab", "gave reg.example a certificate of the authority lab"]
+    assert said == ["created the authority lab", "created a certificate of the authority lab for reg.example"]
     ca, leaf = certificate(tmp_path / "lab.crt"), certificate(tmp_path / "lab/reg.example.crt")
     leaf.verify_directly_issued_by(ca)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -2,33 +2,45 @@
 
 Each case gives ``platform`` (ID, version and codename; Debian 13 when not given), ``spec`` (what is declared),
 ``seen`` (frames of a look, ``[kind, key, fields...]``; ``files`` is short for frames of files) and ``steps`` (the
-functions of the plan, with arguments where they are given), or ``refused`` (why there can be no plan).
+functions of the plan, with arguments where they are given), or ``refused`` (why there can be no plan). ``titles`` are
+the steps in words; ``drift`` is what differs, by resource.
 Every resource has the four cases absent, up to date, wrong, empty-or-zero.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib
+import inspect
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from provision import resources
 from provision.catalog import Options
 from provision.distros import platform
+from provision.model import Risk
 from provision.planning.plan import inspection
+from provision.planning.undo_kinds import KINDS
 from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
 from tests.conftest import Project
+from tests.test_undo_kinds import HARMLESS, OWN_STEPS
 
 FOLDER = Path(__file__).parent / "cases"
+#: The parts of a file for other tests: its shell functions (tests/test_shell_cases.py), and a real host
+#: (tests/lab/test_resources.py).
+ELSEWHERE = {"shell", "host"}
 REQUIRED = {"absent", "up to date", "wrong", "empty-or-zero"}
 CASES = [
     pytest.param(case, id=f"{path.stem}-{name}")
     for path in sorted(FOLDER.glob("*.yml"))
     for name, case in yaml.safe_load(path.read_text()).items()
+    if name not in ELSEWHERE
 ]
 
 
@@ -89,6 +101,13 @@ def test_a_host_in_this_state_gets_these_steps(project: Project, case: dict[str,
     for step, want in zip(shown, wanted, strict=True):
         if not isinstance(want, str):
             assert step == [str(word) for word in want]
+    if "titles" in case:
+        assert [call.title for call in steps] == case["titles"]
+    for call in steps:
+        assert call.title
+        assert call.function not in call.title
+        assert call.risk is Risk.CUT_OFF or call.function in HARMLESS or call.function not in OWN_STEPS
+        assert {one.kind for one in call.keeps} <= KINDS.keys()
     if "drift" in case:
         drift = {
             change.resource: {key: as_read(change.drift.seen.get(key)) for key in change.drift.keys}
@@ -105,6 +124,11 @@ def test_every_resource_has_the_four_cases(path: Path) -> None:
 
 
 def test_every_resource_has_cases() -> None:
-    modules = {path.stem for path in (Path(__file__).parent.parent / "provision/resources").rglob("*.py")}
-    helpers = {"__init__", "observed", "openpgp", "inspected", "fields"}
-    assert modules - helpers == {path.stem for path in FOLDER.glob("*.yml")}
+    """A resource is a class with a look and a fix."""
+    modules = set()
+    for module in pkgutil.walk_packages(resources.__path__, "provision.resources."):
+        loaded = importlib.import_module(module.name)
+        own = (one for _, one in inspect.getmembers(loaded, inspect.isclass) if one.__module__ == module.name)
+        if any({"look", "fix"} <= vars(one).keys() for one in own):
+            modules.add(module.name.rpartition(".")[2])
+    assert modules == {path.stem for path in FOLDER.glob("*.yml")}

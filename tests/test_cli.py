@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from provision import cli
+from provision.commands import options
 from provision.dockerd.daemon_keys import NEWEST
 from provision.dockerd.image_store import image_store
 from tests.conftest import Project
@@ -77,7 +78,7 @@ def test_apply_without_a_terminal_needs_yes(project: Project) -> None:
         (["-e", "x=«secret:db:0a1b2c3d»"], "--extra-vars: a value must not hold a secret's token"),
         (["-e", "{x: «secret:db:0a1b2c3d»}"], "--extra-vars:1: x: text must not hold a secret's token"),
         (["-e", "@nope.yml"], "nope.yml:1: can't be read"),
-        (["--private-key", "nope"], "nope:1: ansible_ssh_private_key_file: nope is no private key"),
+        (["--private-key", "nope"], "--private-key:1: ansible_private_key_file: key file nope "),
     ],
 )
 def test_bad_arguments_touch_nothing(project: Project, words: list[str], message: str) -> None:
@@ -207,18 +208,20 @@ def test_plan_and_lint_work_before_apply_has_made_the_authority(project: Project
     assert (linted.returncode, "there is no authority" in linted.stdout) == (0, False), linted.stdout
     planned = provision(project, "plan")
     assert planned.returncode == 3, planned.stderr
-    assert "provision: the authority lab has files to make: apply does, or provision secrets ca" in planned.stderr
+    assert (
+        "provision: the authority lab has missing files: apply creates them, and provision secrets ca" in planned.stderr
+    )
     written = provision(project, "plan", "--out", "plan.json")
-    assert (written.returncode, "provision secrets ca makes" in written.stderr) == (1, True), written.stderr
+    assert (written.returncode, "provision secrets ca creates" in written.stderr) == (1, True), written.stderr
     rendered = provision(project, "render", "web1")
     assert (rendered.returncode, "==> /etc/docker/certs.d/registry.example:5000/ca.crt <==" in rendered.stdout) == (
         0,
         True,
     )
-    assert "the authority lab has files to make" in rendered.stderr
+    assert "the authority lab has missing files" in rendered.stderr
     # No host can have files that do not exist yet, so there is nothing to verify.
     verified = provision(project, "verify")
-    assert (verified.returncode, "provision secrets ca makes" in verified.stderr) == (1, True), verified.stderr
+    assert (verified.returncode, "provision secrets ca creates" in verified.stderr) == (1, True), verified.stderr
     assert not (project.folder / "playbooks/ca").exists()
 
 
@@ -228,3 +231,21 @@ def test_apply_without_an_age_key_names_a_command_that_takes_one(project: Projec
     done = provision(project, "apply", "--yes", HOME=str(tmp_path / "home"), SSH_AUTH_SOCK="")
     assert done.returncode == 1
     assert "name one with provision secrets --recipient" in done.stderr
+
+
+def test_the_help_of_a_command_groups_its_options() -> None:
+    """Commands without a playbook and hosts have a few options, and no groups."""
+    commands = next(action for action in cli.parser()._actions if action.dest == "command").choices
+    assert isinstance(commands, dict)
+    for name in sorted(commands.keys() - {"init", "schema", "secrets", "lab"}):
+        ungrouped = [
+            option.dest
+            for group in commands[name]._action_groups
+            if group.title not in options.GROUPS
+            for option in group._group_actions
+            if option.option_strings
+        ]
+        assert ungrouped == ["help"], name
+    shown = commands["apply"].format_help()
+    places = [shown.index(f"\n{title}:\n") for title in options.GROUPS]
+    assert places == sorted(places)

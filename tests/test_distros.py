@@ -23,7 +23,8 @@ from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
 from provision.planning import doctor
 from provision.remote.protocol import Seen
-from provision.remote.script import SH, flavour_case
+from provision.remote.script import flavour_case
+from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
 from provision.transport.execute import Finished
@@ -312,7 +313,7 @@ def test_a_custom_row_is_used_like_a_shipped_one(project: Project) -> None:
         ("x: {like: rocky, version: 3}", "3 is not a version of rocky in the table"),
         ("x: {like: ubuntu, version: 22.10}", "must be in quotes"),
         ("x: {like: rocky, version: 8, suport_ends: 2029-12-31}", "unknown key"),
-        ("x: {like: rocky, version: 8, support_ends: soon}", "'soon' is not a day"),
+        ("x: {like: rocky, version: 8, support_ends: soon}", "'soon' is not a date"),
         ("x: {like: rocky, version: 8, docker: ../../etc}", "needs docker"),
         ("x: {like: debian, version: 14}", "needs suite"),
     ],

@@ -278,6 +278,7 @@ def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     loads = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=\"?((?:https?:)?//[^\"\s>]+)")
+    assert loads.findall('<script defer src="//host.example/x.js">') == ["//host.example/x.js"]
     for page in site.rglob("*.html"):
         assert not loads.findall(page.read_text(encoding="utf-8")), page
     for style in [*site.rglob("*.css"), *site.rglob("*.svg")]:

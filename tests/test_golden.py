@@ -20,7 +20,8 @@ from provision.distros import platform
 from provision.planning.plan import inspection
 from provision.planning.prepare import work
 from provision.remote.protocol import Seen
-from provision.remote.script import SH, included, job_script, look_script, quote
+from provision.remote.script import flavour_case, job_script, look_script, quote
+from provision.remote.sources import KINDS, SH, Source, included, sources
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent / "golden"
@@ -96,12 +97,15 @@ def scripts(project: Project) -> dict[str, str]:
 
 
 def by_name(script: str) -> str:
-    """``script`` with each included shell file replaced by its name and hash."""
-    texts = {path: included(path) for path in sorted(SH.rglob("*.sh"))}
+    """``script`` with each included shell file replaced by its name and hash, and with the table of distributions by
+    its name: tests/test_distros.py tests each row."""
+    script = script.replace(flavour_case(()), "# the flavour of os-release's ID and version (distros.yml)")
+    frames = [Source(path) for path in sorted(SH.glob("*.sh"))]
+    texts = {source.label: included(source) for source in [*frames, *(one for kind in KINDS for one in sources(kind))]}
     # The longest text first: a short text may be a part of it.
-    for path, text in sorted(texts.items(), key=lambda item: -len(item[1])):
+    for label, text in sorted(texts.items(), key=lambda item: -len(item[1])):
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        script = script.replace(text, f"# {path.relative_to(SH)} {digest}")
+        script = script.replace(text, f"# {label} {digest}") if text else script
     return script
 
 

@@ -11,10 +11,12 @@ import paramiko
 import pytest
 from paramiko.pkey import PKey, PublicBlob
 
+from provision.errors import SpecError
 from provision.transport import known_hosts
 from provision.transport.client import Algorithms
 from provision.transport.failure import HostError
 from provision.transport.host_keys import CA_SIGNATURES, Rules, Verifier, certificate, revoked
+from provision.transport.known_hosts_command import Command
 from provision.transport.ssh_config import Resolved
 
 
@@ -60,7 +62,7 @@ def test_a_certificate_with_an_altered_byte_is_refused(tmp_path: Path) -> None:
     torn = certificate(blob[:-1] + bytes([blob[-1] ^ 1]))
     assert torn is not None
     assert torn.problem("web1", CA_SIGNATURES) == "its signature is wrong"
-    with pytest.raises(paramiko.SSHException, match="behind the certificate"):
+    with pytest.raises(paramiko.SSHException, match="after the end of the certificate"):
         certificate(blob + b"x")
 
 
@@ -72,7 +74,7 @@ def test_certificates_without_names_and_user_certificates_are_refused(tmp_path: 
     subprocess.run(argv, check=True)
     found = certificate(blob_of(tmp_path / "host-cert.pub"))
     assert found is not None
-    assert found.problem("web1", CA_SIGNATURES) == "it is no host certificate"
+    assert found.problem("web1", CA_SIGNATURES) == "it is not a host certificate"
 
 
 def shown(folder: Path) -> PKey:
@@ -99,7 +101,7 @@ def test_a_forged_certificate_is_refused_and_nothing_is_stored(tmp_path: Path) -
     key.public_blob = PublicBlob("ssh-ed25519-cert-v01@openssh.com", blob.replace(b"web9", b"web1"))
     for accept_new in (False, True):
         judge = verifier(tmp_path, f"@cert-authority * {line(tmp_path / 'ca.pub')}\n", accept_new=accept_new)
-        with pytest.raises(HostError, match="does not count: its signature is wrong"):
+        with pytest.raises(HostError, match="is not accepted: its signature is wrong"):
             judge.missing_host_key(paramiko.SSHClient(), "", key)
     assert "ssh-ed25519" not in (tmp_path / "known_hosts").read_text().removeprefix("@cert-authority * ssh-ed25519")
 
@@ -127,7 +129,7 @@ def test_a_first_contact_is_stored_only_with_accept_new(tmp_path: Path) -> None:
         verifier(tmp_path, "", accept_new=True, strict=True).missing_host_key(client, "", key)
     # Another key under the name without its port is never replaced.
     for name in ("web1", "[web1]:2222", "*"):
-        with pytest.raises(HostError, match="has CHANGED"):
+        with pytest.raises(HostError, match="has changed"):
             verifier(tmp_path, f"{name} {line(tmp_path / 'other.pub')}\n", accept_new=True).missing_host_key(
                 client, "", key
             )
@@ -146,3 +148,74 @@ def test_revoked_keys_in_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("this is no key\n")
     assert revoked(tmp_path / "broken", other)
     assert revoked(tmp_path / "nowhere", other)
+
+
+def command(text: str) -> Command:
+    return Command.of(text, {"p": "2222", "%": "%"})
+
+
+def test_known_hosts_command_is_asked_for_the_order_and_for_the_key(tmp_path: Path) -> None:
+    keygen(tmp_path / "host", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    (tmp_path / "asked.sh").write_text(f'echo "$@" >>{tmp_path}/asked\n[ "$2" = ORDER ] || echo "$1 $3 $4"\n')
+    asks = command(f"/bin/sh {tmp_path}/asked.sh %H %I %t %K %f %p")
+    judge = verifier(tmp_path, "", command=asks)
+    judge.missing_host_key(paramiko.SSHClient(), "", key)
+    kind, text = line(tmp_path / "host.pub").split()
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        "[web1]:2222 ORDER NONE NONE NONE 2222",
+        f"[web1]:2222 HOSTNAME {kind} {text} {known_hosts.fingerprint(key.asbytes())} 2222",
+        f"web1 HOSTNAME {kind} {text} {known_hosts.fingerprint(key.asbytes())} 2222",
+    ]
+
+
+def test_known_hosts_command_decides_the_order_of_the_kinds(tmp_path: Path) -> None:
+    keygen(tmp_path / "host", *ECDSA)
+    (tmp_path / "lines").write_text(f"[web1]:2222 {line(tmp_path / 'host.pub')}\n")
+    judge = verifier(tmp_path, "", command=command(f"/bin/cat {tmp_path}/lines"))
+    assert judge.kinds == {"ecdsa-sha2-nistp384"}
+    assert Algorithms(Resolved("web1", {}, frozenset())).host_keys(judge)[0] == "ecdsa-sha2-nistp384"
+
+
+def test_known_hosts_command_is_judged_like_a_file(tmp_path: Path) -> None:
+    keygen(tmp_path / "host", *ED25519)
+    keygen(tmp_path / "other", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    asks = command(f"/bin/cat {tmp_path}/lines")
+    for lines, stored, message in (
+        (f"[web1]:2222 {line(tmp_path / 'other.pub')}\n", "", "has CHANGED"),
+        (f"@revoked * {line(tmp_path / 'host.pub')}\n", f"* {line(tmp_path / 'host.pub')}\n", "is revoked"),
+        ("", "", "is not known"),
+        (f"db {line(tmp_path / 'host.pub')}\n", "", "is not known"),
+    ):
+        (tmp_path / "lines").write_text(lines)
+        judge = verifier(tmp_path, stored, command=asks)
+        with pytest.raises(HostError, match=message) as caught:
+            judge.missing_host_key(paramiko.SSHClient(), "", key)
+        assert caught.value.failure.kind == "host_key"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/bin/sh -c 'echo no database >&2; exit 3'", "KnownHostsCommand /bin/sh ended with 3: no database"),
+        ("/nowhere/program", "KnownHostsCommand /nowhere/program can't be started: No such file"),
+    ],
+)
+def test_a_known_hosts_command_that_fails_refuses_the_host(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(HostError, match=message) as caught:
+        verifier(tmp_path, "", command=command(text))
+    assert caught.value.failure.kind == "host_key"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cat file", "needs an absolute path"),
+        ("/bin/cat %z", "%z is no token"),
+        ("/bin/cat 'x", "No closing quotation"),
+    ],
+)
+def test_a_known_hosts_command_that_ssh_would_not_run_is_refused(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        command(text)

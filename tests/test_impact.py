@@ -13,13 +13,13 @@ from provision.dockerd.daemon_keys import keys
 from provision.dockerd.key_effects import key_effects, worst
 from provision.model import Call, Change, Drift, Impact, Loading, Plan
 from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.resources.forward import forward_set
 from provision.resources.service import Service
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
 from provision.steps.docker_engine import bridge_settle
 from provision.steps.files import put_file
 from provision.steps.images import image_pull
-from provision.steps.kernel import forward_set
 from provision.steps.networks import network_replace
 from provision.steps.packages import pkg_transaction
 from provision.steps.services import svc_settle
@@ -158,7 +158,7 @@ SEEN: dict[str, str] = {
     "unit": "current",
 }
 STALE: dict[str, str] = {"loaded": "stale", "effect": "bip: restart"}
-DAEMON_MOVES = "docker-ce: the daemon is restarted; back only while a repository has the old version"
+DAEMON_MOVES = "docker-ce: the daemon is restarted; a rollback needs a repository with the old version"
 
 
 def service(
@@ -214,29 +214,29 @@ PULL = image_pull("app:1", digest=None, renews="image:app:1", late=False)
         (service(STALE, "other"), None),
         (service({}, "other", running=False), None),
         # Existing objects of docker.
-        (changed("container:web", put("image", "env")), ("stop", "made anew: image, env")),
+        (changed("container:web", put("image", "env")), ("stop", "recreated because of: image, env")),
         (
             changed("container:web", container_follow("app:1", put=put("image"))),
-            ("stop", "made anew, if its image is another one then"),
+            ("stop", "recreated if its image name then names another image"),
         ),
-        (changed("container:web", container_remove("web", limit=180)), ("stop", "ends")),
+        (changed("container:web", container_remove("web", limit=180)), ("stop", "is stopped and removed")),
         (changed("container:web", put()), None),
         (
             changed("network:back", network_replace("back", words=(), before="", differs=("subnet", "gateway"))),
-            ("reload", "made anew (subnet, gateway); its containers are cut off for a moment"),
+            ("reload", "recreated (subnet, gateway); its containers lose this network for a moment"),
         ),
-        (changed("compose:shop", up(runs=True)), ("stop", "services that differ are made anew")),
+        (changed("compose:shop", up(runs=True)), ("stop", "services that differ are recreated")),
         (changed("compose:shop", up(runs=False)), None),
-        (changed("compose:shop", compose_down("shop", file="/x")), ("stop", "ends")),
+        (changed("compose:shop", compose_down("shop", file="/x")), ("stop", "is stopped and removed")),
         (
             changed("volume:data", volume_remove("data")),
-            ("stop", "its data is removed, and no rollback brings it back"),
+            ("stop", "its data is removed, and no rollback can restore it"),
         ),
         (changed("container:web", state("stop")), ("stop", "is stopped")),
         (changed("container:web", state("restart")), ("stop", "is restarted")),
         (changed("container:web", state("start")), None),
         # The first step with an impact counts, at any position.
-        (changed("container:web", PULL, put("image"), state("stop")), ("stop", "made anew: image")),
+        (changed("container:web", PULL, put("image"), state("stop")), ("stop", "recreated because of: image")),
         (changed("forward:policy", forward_set("DROP", before="ACCEPT")), None),
         (changed("file:/etc/x", put_file("/etc/x", content=b"b")), None),
     ],
@@ -249,7 +249,7 @@ def test_a_change_has_the_impact_of_its_steps(change: Change, expected: tuple[st
 
 
 RESTART = service(STALE)
-ENDS = ("stop", "containers", "would end: db (always restart policy), web (no restart policy)")
+ENDS = ("stop", "containers", "would be stopped: db (always restart policy), web (no restart policy)")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ BACK: dict[str, str] = {**STALE, "verb": "reload", "undo effect": "debug"}
             {"web": ""},
             [
                 ("restart", "service:docker", "to roll back debug"),
-                ("stop", "containers", "would end: web (no restart policy)"),
+                ("stop", "containers", "would be stopped: web (no restart policy)"),
             ],
         ),
         ({**BACK, "undo live": "live"}, {"web": ""}, [("restart", "service:docker", "to roll back debug")]),
@@ -306,7 +306,7 @@ BACK: dict[str, str] = {**STALE, "verb": "reload", "undo effect": "debug"}
             {"web": ""},
             [
                 ("restart", "service:docker", "to roll back debug"),
-                ("stop", "containers", "would end: web (no restart policy)"),
+                ("stop", "containers", "would be stopped: web (no restart policy)"),
             ],
         ),
         ({**BACK, "undo": "reload"}, {"web": ""}, []),

@@ -201,7 +201,7 @@ def test_an_invalid_inventory_is_an_error_with_its_place(project: Project, text:
         ("{ansible_port: 99999}", "must be a port"),
         ("{ansible_become: perhaps}", "must be true or false"),
         ("{ansible_ssh_private_key_file: /nonexistent}", "key file /nonexistent can't be read: No such file"),
-        ("{ansible_ssh_common_args: '-W other:22'}", "-W is no option of a login"),
+        ("{ansible_ssh_common_args: '-W other:22'}", "-W is not an option of ssh's login"),
         ("{ansible_ssh_args: '-o'}", "-o lacks its value"),
         ("{provision_transport: telnet}", "must be ssh or openssh, not telnet"),
         ("{ansible_become_method: pbrun}", "must be sudo or su or doas, not pbrun"),

@@ -140,7 +140,7 @@ def test_a_folder_of_variables_that_hides_a_file_is_reported(project: Project) -
     assert "x" not in scope
     assert scope["y"] == "folder"
     (text,) = loud(inventory)
-    assert "docker.yml is not read: docker in the same folder hides it" in text
+    assert "docker.yml is not read: docker in the same folder takes precedence" in text
 
 
 # -- strictness --
@@ -149,7 +149,7 @@ def test_a_folder_of_variables_that_hides_a_file_is_reported(project: Project) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("docker: {hosts: {web1: {a: 1, a: 2}}}\n", "docker.hosts.web1.a: stands twice in one mapping"),
+        ("docker: {hosts: {web1: {a: 1, a: 2}}}\n", "docker.hosts.web1.a: appears twice in one mapping"),
         ("web: {hosts: {web: {a: 2}}}\ndocker: {hosts: {web1: {a: 2}}}\n", "web is a host and a group"),
         ("docker: {host: {x: }, hosts: {web1: {a: 2}}}\n", "unknown key in a group"),
     ],
@@ -359,12 +359,12 @@ def test_ssh_arguments_are_parsed_as_ssh_does(text: str, found: tuple[str, ...])
         ("-o 'StrictHostKeyChecking = \"no\"'", "host keys are verified; --accept-new"),
         ("-o UserKnownHostsFile=/dev/null", "turns off the check of host keys"),
         ("-o 'UserKnownHostsFile=/dev/null none'", "turns off the check of host keys"),
-        ("-W host:22", "-W is no option of a login"),
-        ("-CN", "-N is no option of a login"),
-        ("-M", "-M is no option of a login"),
+        ("-W host:22", "-W is not an option of ssh's login"),
+        ("-CN", "-N is not an option of ssh's login"),
+        ("-M", "-M is not an option of ssh's login"),
         ("-p", "-p lacks its value"),
         ("-o ''", "-o lacks its option"),
-        ("jump", "jump is no option of a login"),
+        ("jump", "jump is not an option of ssh's login"),
         ("-o 'Port", "No closing quotation"),
     ],
 )

@@ -58,5 +58,5 @@ def test_an_answer_without_a_result_is_not_a_refused_login(persist: Any) -> None
     """The script began, so the login is good. Its record may be unreadable, as on a full disk."""
     error, progress, asked = persist(lambda *args: Finished(1, "no space left on device"))
     assert error.failure.kind == "protocol"
-    assert "the host did not report how the run stands" in error.failure.message
+    assert "the host did not report the state of the run" in error.failure.message
     assert (error.failure.detail, progress.refused_login, asked) == ("no space left on device", "", job._UNREAD)

@@ -63,11 +63,11 @@ def test_runs_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     journal._file.seek(0, 2)
     journal(done("web1"))
     assert main(["runs", str(playbook)]) == 0
-    assert "1 changed; broke off, without web2 (apply --resume)" in capsys.readouterr().out
+    assert "1 changed; interrupted, without web2 (apply --resume)" in capsys.readouterr().out
     assert main(["runs", "show", "20260101T000000-aaaaaaaa", str(playbook)]) == 0
     shown = capsys.readouterr().out
     assert "web1: changed\n  create file:/etc/x\n      +declared\n      +two\n" in shown
-    assert "web2: no end on record" in shown
+    assert "web2: no end recorded" in shown
     assert main(["runs", "show", "20260101T000000-aaaaaaab", str(playbook)]) == 1
     assert 'did you mean "20260101T000000-aaaaaaaa"?' in capsys.readouterr().err
     assert main(["runs", "show"]) == 1

@@ -44,7 +44,7 @@ def test_only_the_configuration_file_is_passed_to_the_jump_host() -> None:
 
 @pytest.mark.parametrize("text", ["", "::1", "jump:", "jump:port", "[::1"])
 def test_an_invalid_jump_host_is_refused(text: str) -> None:
-    with pytest.raises(SpecError, match="is no jump host"):
+    with pytest.raises(SpecError, match="is not a jump host"):
         hop(text, Login("web"))
 
 

@@ -128,7 +128,7 @@ def test_a_replaced_key_is_no_longer_trusted(project: Project) -> None:
     assert fetch.function == "key_fetch"
     assert (distrust.function, distrust.args) == ("key_distrust", (ED25519.lower(), RSA2048.lower()))
     # Only keys that were in the file: not on a host without the file, and not for a file that is no key.
-    for text in ("absent", "a file that is no OpenPGP key"):
+    for text in ("absent", "a file that is not an OpenPGP key"):
         assert [call.function for call in key.fix(Drift(key.want(), {"key": text}, ("key",)))] == ["key_fetch"]
 
 
@@ -184,7 +184,7 @@ def test_a_key_file_with_other_text_is_refused(shell: list[str], tmp_path: Path,
     shown = (DATA / "ed25519.asc").read_text() + more.format(other=other)
     path, said = _fetched(shell, tmp_path, shown, ED25519)
     assert not path.exists()
-    assert "the key at http://m/gpg is not one PGP public key block and nothing else" in said
+    assert "the key at http://m/gpg is not exactly one PGP public key block" in said
 
 
 @each_shell
@@ -192,7 +192,7 @@ def test_a_truncated_block_is_refused(shell: list[str], tmp_path: Path) -> None:
     text = (DATA / "ed25519.asc").read_text()
     path, said = _fetched(shell, tmp_path, text[: text.index("-----END")], ED25519)
     assert not path.exists()
-    assert "the key at http://m/gpg is not one PGP public key block and nothing else" in said
+    assert "the key at http://m/gpg is not exactly one PGP public key block" in said
 
 
 @each_shell

@@ -56,7 +56,7 @@ def bomb(line: str, levels: int = 12) -> str:
 def test_an_alias_bomb_is_refused_before_it_is_expanded(line: str) -> None:
     said = loaded(bomb(line))
     # Level 6 is the first one with more than a million values.
-    assert "stands for more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
+    assert "expands to more than 1,000,000 values when its aliases are expanded (PROVISION_MAX_NODES raises" in str(
         said
     )
     assert str(said).startswith(f"x.yml:{6 * (1 + line.count(chr(10))) + 1 - line.count(chr(10))}: "), said
@@ -110,25 +110,28 @@ def test_nesting_up_to_the_limit_works_in_every_module(project: Project, monkeyp
     lint(loaded.configs, loaded.context)
 
 
+REFUSED = "x.yml:1: a: not a value"
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("value", "result"),
     [
-        "1:" * 4000000 + "1.",
-        "!!float " + "1:" * 400000 + "1.",
-        "!!int " + "1:" * 400000 + "1",
-        "9" * 100000,
-        "!!bool perhaps",
-        "!!timestamp x",
-        "!!int x",
-        "!!python/name:os.system x",
-        "!!binary ü",
+        ("1:" * 4000000 + "1.", "Map"),
+        ("!!float " + "1:" * 400000 + "1.", f"{REFUSED}: a number of more than 400 characters"),
+        ("!!int " + "1:" * 400000 + "1", f"{REFUSED}: a number of more than 400 characters"),
+        ("9" * 100000, f"{REFUSED}: a number of more than 400 characters"),
+        ("!!bool perhaps", REFUSED),
+        ("!!timestamp x", REFUSED),
+        ("!!int x", REFUSED),
+        ("!!python/name:os.system x", REFUSED),
+        ("!!binary ü", REFUSED),
     ],
     ids=lambda value: value[:12],
 )
-def test_unusual_numbers_and_tags_are_read_or_refused_at_once(value: str) -> None:
+def test_unusual_numbers_and_tags_are_read_or_refused_at_once(value: str, result: str) -> None:
     """PyYAML takes minutes for a number to the base of 60, and raises various errors for a tag that does not fit."""
     said = str(loaded(f"a: {value}"))
-    assert said == "Map" or said.startswith("x.yml:1: a: not a value"), said[:300]
+    assert said.startswith(result), said[:300]
 
 
 def test_numbers_follow_yaml_1_2(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_a_range_of_too_many_hosts_is_refused_before_it_is_expanded(project: Pro
     with pytest.raises(SpecError) as caught:
         project.inventory()
     said = str(caught.value)
-    assert f"hosts.yml:3: docker.hosts.{name}: the range stands for more than 100,000 hosts" in said
+    assert f"hosts.yml:3: docker.hosts.{name}: the range results in more than 100,000 hosts" in said
     assert "PROVISION_MAX_HOSTS raises this limit" in said
 
 

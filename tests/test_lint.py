@@ -67,7 +67,7 @@ def test_each_case_that_depends_on_the_host_fails_on_an_engine() -> None:
     for case in lint_table.HOST:
         name, _, engine = case.removesuffix(")").partition(" (")
         engines = [one for one in ([engine] if engine else SAID) if name in SAID[one]]
-        assert not engines or any(not lint_table.verdict(one, name).works for one in engines), case
+        assert any(not lint_table.verdict(one, name).works for one in engines), case
 
 
 def test_the_recorded_answers_are_of_the_current_texts() -> None:
@@ -112,22 +112,22 @@ def test_the_faulty_sample_of_the_reference_setup() -> None:
         ('{"a": 1}', [], {"a": 1}),
         ('{"a": 1 "b": 2}', [(1, 8, "a comma is missing")], {"a": 1, "b": 2}),
         ('{"a": [1 2], "b": 2}', [(1, 9, "a comma is missing")], {"a": [1, 2], "b": 2}),
-        ('{"a": 1,, "b": 2}', [(1, 9, "a comma too many")], {"a": 1, "b": 2}),
-        ('{"a": 1,\n}', [(1, 8, "a comma too many")], {"a": 1}),
+        ('{"a": 1,, "b": 2}', [(1, 9, "one comma too many")], {"a": 1, "b": 2}),
+        ('{"a": 1,\n}', [(1, 8, "one comma too many")], {"a": 1}),
         ('{"a" 1}', [(1, 6, "a colon is missing after 'a'")], {"a": 1}),
         ('{"a" = 1}', [(1, 6, "a colon is missing after 'a'")], {"a": 1}),
-        ("{'a': 'b'}", [(1, 2, "text stands in double quotes"), (1, 7, "text stands in double quotes")], {"a": "b"}),
+        ("{'a': 'b'}", [(1, 2, "text must be in double quotes"), (1, 7, "text must be in double quotes")], {"a": "b"}),
         ("{a: b}", [(1, 2, "the key a needs double quotes"), (1, 5, "b needs double quotes")], {"a": "b"}),
         ('{"a": True}', [(1, 7, "JSON has no True")], {"a": True}),
         ('{"a": "b\n"c": 1}', [(1, 7, "the quote is never closed"), (1, 9, "a comma is missing")], {"a": "b", "c": 1}),
         ('{"a": {"b": 1}', [(1, 1, "this { is never closed")], {"a": {"b": 1}}),
         ('{"a": [1}', [(1, 7, "this [ is never closed")], {"a": [1]}),
-        ('{"a": 1}}', [(1, 9, "there is something after the end: '}'")], {"a": 1}),
-        ('{"a": 1}, "b": 2}', [(1, 9, "the object has ended before this")], {"a": 1, "b": 2}),
+        ('{"a": 1}}', [(1, 9, "there is text after the end: '}'")], {"a": 1}),
+        ('{"a": 1}, "b": 2}', [(1, 9, "the object ends before this")], {"a": 1, "b": 2}),
         ('{"a": }', [(1, 7, "a value is missing")], {"a": None}),
         ("// x\n{}", [(1, 1, "JSON has no comments")], {}),
         ('{"a": 01}', [(1, 7, "01 needs double quotes")], {"a": "01"}),
-        ('{"a": "\\q"}', [(1, 7, "not a text of JSON: Invalid \\escape")], {"a": "\\q"}),
+        ('{"a": "\\q"}', [(1, 7, "not a JSON string: Invalid \\escape")], {"a": "\\q"}),
     ],
 )
 def test_all_faults_of_broken_json_are_reported(text: str, faults: list[tuple[int, int, str]], value: Any) -> None:

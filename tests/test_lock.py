@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.remote.script import SH
+from provision.remote.sources import SH
 from tests.shells import SHELLS, each_shell, run
 
 TAKERS = 8

@@ -15,7 +15,7 @@ from tests.conftest import Project
 
 
 def test_a_lock_file_is_unchanged_after_reading(tmp_path: Path) -> None:
-    path = lockfile.beside(tmp_path / "site.yml")
+    path = lockfile.of_playbook(tmp_path / "site.yml")
     assert path.name == "site.lock.yml"
     assert lockfile.read(path) == {}
     locks = {"rocky-9": {"docker-ce": "3:28.5.2-1.el9"}, "debian-13": {"docker-ce": "5:28.5.2-1~debian.13~trixie"}}

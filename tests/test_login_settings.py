@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,11 @@ from provision.inventory import Inventory
 from provision.inventory.login import Logins
 from provision.inventory.sources import Reading
 from provision.model import Login
+from provision.transport import ssh_config
+from provision.transport.target import question
 from tests.conftest import Project
+
+ANSIBLE = Path(sys.executable).parent / "ansible"
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +47,7 @@ become_method = su
 """
 
 
-def test_the_settings_of_ansible_cfg(project: Project) -> None:
+def test_settings_of_ansible_cfg_are_used(project: Project) -> None:
     project.write("etc/ansible.cfg", CONFIG)
     key = project.write("etc/keys/id", "key")
     with pytest.MonkeyPatch.context() as patch:
@@ -53,9 +61,7 @@ def test_the_settings_of_ansible_cfg(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["ansible_user", "ansible_ssh_user"])
-def test_a_variable_then_the_command_line_then_the_environment_then_the_file(
-    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_setting_has_the_precedence_of_ansible(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = file\n")
     assert login(project).user == "file"
     monkeypatch.setenv("ANSIBLE_REMOTE_USER", "environment")
@@ -64,12 +70,12 @@ def test_a_variable_then_the_command_line_then_the_environment_then_the_file(
     assert login(project, f"{name}: variable", Logins(user="word")).user == "variable"
 
 
-def test_become_of_the_command_line_yields_to_the_inventory(project: Project) -> None:
+def test_become_of_the_inventory_overrides_the_command_line(project: Project) -> None:
     assert login(project, logins=Logins(become=True)).become
     assert not login(project, "ansible_become: false", Logins(become=True)).become
 
 
-def test_a_setting_is_no_variable_of_a_template(project: Project) -> None:
+def test_a_setting_is_not_a_variable_of_templates(project: Project) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = ops\n")
     known = Inventory("inventory")
     assert "ansible_user" not in known.scope("web1")[0]
@@ -85,18 +91,24 @@ def test_a_setting_is_no_variable_of_a_template(project: Project) -> None:
         ),
         ("[defaults]\nremote_port = ssh", "ansible.cfg:2: ansible_port: must be a port"),
         ("[defaults]\nprivate_key_file = none", "ansible.cfg:2: ansible_private_key_file: key file .* can't be read"),
-        ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is no option of a login"),
+        ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is not an option of ssh's login"),
         ("[ssh_connection]\nssh_executable = /opt/ssh", "ansible.cfg:2: ansible_ssh_executable: is not supported"),
         ("[privilege_escalation]\nbecome_user = bob", "ansible.cfg:2: ansible_become_user: only root can provision"),
         ("[privilege_escalation]\nbecome_exe = sudo su -", "ansible.cfg:2: ansible_become_exe: provision runs sudo"),
         ("[privilege_escalation]\nbecome_flags = -i", "ansible.cfg:2: ansible_become_flags: sudo is run with"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text: str, message: str) -> None:
+def test_an_unsupported_setting_is_refused_with_its_line(project: Project, text: str, message: str) -> None:
     project.write("ansible.cfg", text + "\n")
     with pytest.raises(SpecError) as caught:
         login(project)
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_a_project_is_linted_without_the_key_of_ansible_cfg(project: Project) -> None:
+    project.write("ansible.cfg", "[defaults]\nprivate_key_file = none\n")
+    known = Inventory("inventory", reading=Reading(programs=False))
+    assert known.host("web1").login.key_file == project.folder / "none"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +123,7 @@ def test_what_cannot_be_honoured_is_refused_with_its_line(project: Project, text
         ("[sudo_become_plugin]\npassword = s3", r"\[sudo_become_plugin\] password = \.\.\. is not read"),
     ],
 )
-def test_what_changes_no_destination_is_a_loud_note(project: Project, text: str, note: str) -> None:
+def test_a_setting_without_effect_on_the_destination_is_a_warning(project: Project, text: str, note: str) -> None:
     project.write("ansible.cfg", text + "\n")
     known = Inventory("inventory")
     known.host("web1")
@@ -141,23 +153,23 @@ def test_a_neutral_setting_has_no_note(project: Project) -> None:
         ("ansible_sudo_exe: 'sudo su -'", "ansible_sudo_exe: provision runs sudo of the login's PATH"),
     ],
 )
-def test_variables_that_are_not_followed_are_refused(project: Project, variables: str, message: str) -> None:
+def test_unsupported_variables_are_refused(project: Project, variables: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         login(project, variables)
     assert message in f"{caught.value} {caught.value.hint}"
 
 
-def test_the_password_of_another_method_does_not_count(project: Project) -> None:
+def test_a_password_of_another_become_method_is_not_used(project: Project) -> None:
     both = "ansible_su_pass: one, ansible_sudo_pass: two"
     assert login(project, both).become_password == "two"
     assert login(project, f"ansible_become_method: su, {both}").become_password == "one"
 
 
-def test_paramiko_variables_do_not_count_for_ssh(project: Project) -> None:
+def test_paramiko_variables_have_no_effect_on_ssh(project: Project) -> None:
     assert login(project, "ansible_paramiko_host: 192.0.2.9").address == "web1"
 
 
-def test_key_checking_that_a_host_turns_off_is_a_note(project: Project) -> None:
+def test_a_host_that_turns_key_checking_off_causes_a_note(project: Project) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {ansible_host_key_checking: false}}}\n")
     known = Inventory("inventory", reading=Reading())
     known.host("web1")
@@ -170,3 +182,43 @@ def test_a_key_of_the_command_line_is_relative_to_the_working_directory(project:
     assert found.key_file == Path("id")
     with pytest.raises(SpecError, match="--private-key"):
         login(project, logins=Logins(key_file=Path("none")))
+
+
+#: What both programs are told: variables of the host, words of the command line, the environment.
+SAME = {
+    "settings alone": ("", [], {}),
+    "environment": ("", [], {"ANSIBLE_REMOTE_USER": "environment", "ANSIBLE_SSH_ARGS": "-o Port=2203"}),
+    "command line": ("", ["-u", "word"], {"ANSIBLE_REMOTE_USER": "environment"}),
+    "variables": (
+        "ansible_ssh_user: variable, ansible_port: 2201, ansible_ssh_common_args: '-J other'",
+        ["-u", "word"],
+        {},
+    ),
+    "arguments": ("ansible_ssh_args: '-o User=early', ansible_ssh_extra_args: '-o ProxyJump=late'", [], {}),
+}
+
+
+@pytest.mark.skipif(not ANSIBLE.exists() or shutil.which("ssh") is None, reason="there is no Ansible or no ssh here")
+@pytest.mark.parametrize("name", SAME)
+def test_the_login_is_the_one_of_ansible(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The command line of Ansible's ssh, resolved by ssh, and provision's question to ssh."""
+    variables, words, environment = SAME[name]
+    project.write("ansible.cfg", CONFIG.replace(" -o StrictHostKeyChecking=no", ""))
+    project.write("keys/id", "key")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    found = login(project, variables, Logins(user="word" if words else None))
+    project.write("ssh", f'#!/bin/sh\nprintf "%s\\n" "$@" >{project.folder}/said\nexit 255\n').chmod(0o755)
+    argv = [str(ANSIBLE), "-i", "inventory/hosts.yml", "all", "-m", "raw", "-a", "true", *words]
+    more = {"ANSIBLE_SSH_EXECUTABLE": str(project.folder / "ssh"), "ANSIBLE_BECOME": "False"}
+    subprocess.run(argv, env={**os.environ, **more}, capture_output=True, check=False)
+    said = (project.folder / "said").read_text().split("web1\n")[0].splitlines()
+    theirs, ours = (resolved([*one, "web1"]) for one in (said, question(found).words))
+    for option in ("user", "port", "proxyjump", "addressfamily", "controlmaster"):
+        assert ours.get(option) == theirs.get(option), option
+    assert theirs["identityfile"] == (str(found.key_file and found.key_file.absolute()),)
+
+
+def resolved(words: list[str]) -> dict[str, tuple[str, ...]]:
+    done = subprocess.run(["ssh", "-G", "-F", "none", *words], capture_output=True, text=True, check=True)
+    return ssh_config.parsed(done.stdout)

@@ -74,7 +74,7 @@ def test_a_reader_that_ends_early_does_not_change_the_exit_code(unreachable: Pro
     )
     os.close(write)
     assert done.returncode == 3, done.stderr
-    assert done.stderr == "provision: standard output cannot be written: Broken pipe; the run goes on without it\n"
+    assert done.stderr == "provision: standard output cannot be written: Broken pipe; the run continues without it\n"
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])

@@ -214,7 +214,7 @@ def test_links_of_other_accounts_are_refused_and_links_of_root_are_followed(
         for bad in (f"{place}/home/etc/x", f"{inside}/out/etc/x", f"{inside}/other/x"):
             said = changes(place, f"(\nset -eu\nput_file {bad} {write}\n)", userland, shell)
             assert f"{bad}: " in said
-            assert " is a symbolic link of nobody, in the place of a directory" in said
+            assert " is a symbolic link of nobody in place of a directory" in said
             assert (f"{place}/home/etc" in said) == ("etc" in bad), "the error names the component"
         assert state(place / "victim") == before
         assert [one.name for one in (place / "home").iterdir()] == ["etc"]
@@ -385,7 +385,7 @@ def test_an_immutable_file_or_directory_is_refused_before_the_change(
     folder.mkdir(exist_ok=True)
     path = folder / "x"
     path.write_text("before\n")
-    of_file = "is immutable or append-only (----i" if where != "home" else "can have no second name (the immutable flag"
+    of_file = "is immutable or append-only (----i" if where != "home" else "cannot have a hard link (the immutable flag"
     try:
         for flagged, words in ((path, of_file), (folder, f"the directory of {path} is immutable")):
             subprocess.run(["chattr", "+i", flagged], check=True)
@@ -473,7 +473,7 @@ def test_temporary_files_of_a_killed_run_are_removed_in_another_accounts_directo
     (place / "home" / ".provision.new" / "other").write_text("x")
     os.chown(place / "home" / ".provision.new", NOBODY_ID, NOBODY_ID)
     said = changes(place, f"(\nset -eu\nput_file {path} root root 0644 text declared\n)", userland, shell)
-    assert f"{place}/home/.provision.new is in the way" in said
+    assert f"{place}/home/.provision.new is where provision writes" in said
     assert not path.exists()
 
 
@@ -492,7 +492,7 @@ def test_a_directory_of_provision_is_used_only_if_root_alone_can_write_to_it(pla
     assert own.stat().st_mode & 0o7777 == 0o700, "an older directory becomes private to root"
     for mode in (0o720, 0o702, 0o1777):
         own.chmod(mode)
-        assert f"{own} is not a directory of root's, for root alone: accounts other than root can write in it" in said()
+        assert f"{own} is not a directory of root's, for root only: accounts other than root can write in it" in said()
     own.chmod(0o700)
     os.chown(own, NOBODY_ID, NOBODY_ID)
     assert "it belongs to nobody; remove it" in said()
@@ -518,7 +518,7 @@ def test_a_look_does_not_use_a_directory_that_another_account_made(place: Path, 
     os.chown(own, NOBODY_ID, NOBODY_ID)
     frames, said = look()
     assert frames == [("died", "own_look", "1")]
-    assert f"{own} is not a directory of root's, for root alone: it belongs to another account" in said
+    assert f"{own} is not a directory of root's, for root only: it belongs to another account" in said
     own.rmdir()
     own.symlink_to(place / "victim")
     assert look()[0] == [("died", "own_look", "1")]

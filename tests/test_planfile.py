@@ -32,7 +32,7 @@ PLAN = Plan(
     PLATFORM,
     (CHANGE,),
     (Impact("restart", "service:docker", "daemon.json has changed"),),
-    (Impact("stop", "containers", "would end: web (no restart policy)"),),
+    (Impact("stop", "containers", "would be stopped: web (no restart policy)"),),
 )
 ROLLOUT: dict[str, Any] = {"plays": {}, "hosts": {}, "files": {}}
 MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)})
@@ -71,7 +71,7 @@ def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
         {"level": "restart", "subject": "service:docker", "reason": "daemon.json has changed"}
     ], "the plan covers restarts"
     assert host["rollback_impacts"] == [
-        {"level": "stop", "subject": "containers", "reason": "would end: web (no restart policy)"}
+        {"level": "stop", "subject": "containers", "reason": "would be stopped: web (no restart policy)"}
     ], "the plan covers what its rollback ends"
 
 
@@ -82,14 +82,16 @@ def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
 def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UsageError, match="is no plan"):
+    with pytest.raises(UsageError, match="is not a plan"):
         planfile.parse(path, planfile.load(path))
     with pytest.raises(UsageError, match="can't be read"):
         planfile.load(tmp_path / "none.json")
 
 
 def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the format provision-plan-2, this version knows provision-plan-3; make it"):
+    with pytest.raises(
+        UsageError, match=r"the format provision-plan-2, this version knows provision-plan-3; write a new one"
+    ):
         planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
 
 
@@ -100,18 +102,18 @@ def test_a_plan_is_accepted_with_a_signature_of_an_allowed_signer_only(tmp_path:
         signing.signer(plan, data, allowed(tmp_path, signer))
     signing.sign(plan, data, signer)
     assert signing.signer(plan, data, allowed(tmp_path, signer, other)) == "signer@example.com"
-    with pytest.raises(UsageError, match="signed with no key that"):
+    with pytest.raises(UsageError, match="not signed with a key that"):
         signing.signer(plan, data, allowed(tmp_path, other))
     with pytest.raises(UsageError, match="there are no allowed signers"):
         signing.signer(plan, data, tmp_path / "none")
-    with pytest.raises(UsageError, match="is not of these bytes"):
+    with pytest.raises(UsageError, match="does not match its content"):
         signing.signer(plan, data.replace(b"declared", b"tampered"), allowed(tmp_path, signer))
     # A signature by an allowed key, but for another purpose, is invalid too.
     signing.signature(plan).unlink()
     subprocess.run(
         ["ssh-keygen", "-q", "-Y", "sign", "-f", signer, "-n", "file", plan], check=True, capture_output=True
     )
-    with pytest.raises(UsageError, match="is not of these bytes"):
+    with pytest.raises(UsageError, match="does not match its content"):
         signing.signer(plan, data, allowed(tmp_path, signer))
     with pytest.raises(UsageError, match="could not be signed"):
         signing.sign(plan, data, tmp_path / "no-such-key")

@@ -1,4 +1,4 @@
-"""Plans of many hosts as people see them, and the status below them."""
+"""Plans of many hosts on a terminal, and the status line below them."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ def fleet(number: int, *changes: Change, mode: str = "plan") -> list[Event]:
         ([], ""),
     ],
 )
-def test_names_of_hosts_are_compressed(hosts: list[str], words: str) -> None:
+def test_host_names_are_shown_as_ranges(hosts: list[str], words: str) -> None:
     assert compressed(hosts) == words
 
 
-def test_names_that_have_no_room_are_counted() -> None:
+def test_host_names_that_exceed_the_width_are_counted() -> None:
     hosts = [f"web{n}" for n in (1, 2, 3, 5, 7, 9, 11)]
     assert compressed(hosts, 24) == "web1-web3 and 4 more"
     assert compressed(hosts, 28) == "web1-web3, web5 and 3 more"
@@ -104,7 +104,7 @@ def test_names_that_have_no_room_are_counted() -> None:
     assert compressed(hosts, 60) == ", ".join(ranges(hosts))
 
 
-def test_equal_hosts_are_one_block() -> None:
+def test_hosts_with_equal_plans_share_a_block() -> None:
     lines = text(fleet(20, FORWARD, PACKAGES))
     assert lines == [
         "web01-web20 (20 hosts, Debian GNU/Linux 13): 2 changes",
@@ -152,7 +152,7 @@ def named(host: str) -> list[Change]:
     return [names, change("file:/etc/hosts", {"content": f"::1 {host} {label}\n::2 my-{host} my_{label}\n"}, {})]
 
 
-def test_the_name_of_the_host_itself_makes_no_difference() -> None:
+def test_a_hosts_own_name_does_not_make_plans_differ() -> None:
     hosts = [f"web{n}.example.com" for n in (1, 2, 3)]
     events = [begin(3), *(event for host in hosts for event in plan(host, *named(host))), end()]
     lines = text(events, View(verbose=True))
@@ -171,12 +171,12 @@ def test_the_name_of_the_host_itself_makes_no_difference() -> None:
     assert not [line for line in alone if "<host" in line]
 
 
-def test_a_text_with_the_placeholder_is_shown_as_it_is() -> None:
+def test_a_text_with_the_placeholder_is_shown_unchanged() -> None:
     odd = change("file:/etc/x", {"content": "<host> and a\n"}, {})
     assert "      +<host> and a" in text([begin(2), *plan("a", odd), *plan("b", odd), end()])
 
 
-def test_another_plan_is_shown_as_a_difference() -> None:
+def test_a_different_plan_is_shown_as_its_differences() -> None:
     events = [begin(5)]
     for n in (1, 2, 3):
         events += plan(f"web{n}", FORWARD, PACKAGES, LONG)
@@ -197,7 +197,7 @@ def test_another_plan_is_shown_as_a_difference() -> None:
     assert summary in lines
 
 
-def test_the_same_words_with_another_diff_are_no_common_change() -> None:
+def test_changes_with_one_title_and_different_diffs_are_not_common() -> None:
     other = change("packages:all", {"docker-ce": "5:29.0.0"}, {})
     events = [begin(3), *plan("a1", FORWARD, LONG, PACKAGES), *plan("a2", FORWARD, LONG, PACKAGES)]
     events += [*plan("a3", FORWARD, LONG, other, ODD), end()]
@@ -231,12 +231,12 @@ def test_long_files_are_cut_in_the_middle() -> None:
         ([], "docker is not restarted on any, no container stops"),
         ([RESTART], "docker restarts on 2, no container stops"),
         ([Impact("reload", "service:docker", "")], "docker reloads on 2, no container stops"),
-        ([RESTART, Impact("stop", "containers", "would end: a")], "docker restarts on 2, containers stop on 2"),
+        ([RESTART, Impact("stop", "containers", "would be stopped: a")], "docker restarts on 2, containers stop on 2"),
         ([Impact("stop", "container:a", "ends"), Impact("stop", "container:b", "ends")], "containers stop on 2"),
         ([Impact("stop", "volume:a", "")], "data of a volume is removed on 2, no container stops"),
     ],
 )
-def test_the_summary_says_what_stops(impacts: list[Impact], words: str) -> None:
+def test_the_summary_lists_what_stops(impacts: list[Impact], words: str) -> None:
     lines = text([begin(2), *plan("a", ODD, impacts=impacts), *plan("b", ODD, impacts=impacts), end()])
     (summary,) = (line for line in lines if line.startswith("Plan: "))
     words = words.replace("docker is not restarted on any", "docker is not restarted")
@@ -244,7 +244,7 @@ def test_the_summary_says_what_stops(impacts: list[Impact], words: str) -> None:
     assert summary.endswith(words)
 
 
-def test_the_summary_says_that_docker_starts() -> None:
+def test_the_summary_shows_that_docker_starts() -> None:
     calls = (Call("svc_settle", disturbs=("docker",)),)
     started = Change("service:docker", Drift({"running": "yes"}, {"running": "no"}, ("running",)), calls)
     lines = text([begin(1), *plan("a", started, impacts=()), end()])
@@ -269,7 +269,7 @@ def test_the_plan_comes_before_the_first_step_of_each_host() -> None:
     assert not [line for line in lines if line.startswith("Plan: ")], "it would count only the first hosts"
 
 
-def test_programs_get_a_plan_for_each_host() -> None:
+def test_json_has_a_plan_for_each_host() -> None:
     out = io.StringIO()
     report = JsonLines(out)
     for event in fleet(3, FORWARD):
@@ -290,7 +290,7 @@ def test_progress_is_for_a_terminal_alone() -> None:
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["run.begin"]
 
 
-def test_a_host_that_fails_has_a_row_of_its_own() -> None:
+def test_a_failed_host_has_a_separate_row() -> None:
     events = fleet(20, FORWARD)[:-1]
     for n in (3, 9):
         failure = Failure("unreachable", "no route")
@@ -310,7 +310,7 @@ def terminal(events: Sequence[Event], width: int = 80, **settings: str) -> tuple
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_lines_of_a_terminal_fit(width: int) -> None:
+def test_lines_fit_the_width_of_the_terminal(width: int) -> None:
     wide = change("file:/etc/wide", {"content": "数" * 100 + " " + "q" * 100 + "\n"}, {})
     events = [begin(2), *plan("web1", wide, FORWARD), *plan("web2", wide), end()]
     out, _ = terminal(events, width, TERM="xterm", NO_COLOR="1")
@@ -321,7 +321,7 @@ def test_lines_of_a_terminal_fit(width: int) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}])
-def test_a_terminal_without_colour_shows_the_same(settings: dict[str, str]) -> None:
+def test_a_terminal_without_colour_shows_the_same_text(settings: dict[str, str]) -> None:
     events = fleet(2, FORWARD, PACKAGES, ODD)
     plain, _ = terminal(events, 80, **settings)
     colours, _ = terminal(events, 80, TERM="xterm-256color")
@@ -351,7 +351,7 @@ def step(host: str, number: int, title: str) -> Event:
     return Event("step.begin", host, {"step": "x", "title": title, "number": number, "of": 4})
 
 
-def test_the_status_of_a_few_hosts() -> None:
+def test_the_status_lists_a_few_hosts() -> None:
     now = [0.0]
     note = Event("note", "web1", {"text": "waiting for the package manager's lock"})
     events = [begin(2, "apply"), Event("host.begin", "web1"), Event("host.begin", "web2"), step("web1", 2, "install x")]
@@ -388,7 +388,7 @@ def test_the_status_of_500_hosts_is_short() -> None:
 
 
 @pytest.mark.parametrize("width", [30, 80])
-def test_the_status_fits(width: int) -> None:
+def test_the_status_fits_the_terminal(width: int) -> None:
     events = [begin(1), Event("host.begin", "a" * 50), step("a" * 50, 1, "install " + "x" * 200)]
     _, lines = status(events, [0.0], width)
     assert max(map(len, lines)) <= width
@@ -396,24 +396,23 @@ def test_the_status_fits(width: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (240, "4 min"), (7200, "2.0 h")])
-def test_durations(seconds: float, words: str) -> None:
+def test_durations_of_the_status_are_short(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_the_last_lines_of_a_failing_step() -> None:
+def test_the_last_lines_of_a_failing_step_are_shown() -> None:
     detail = "\n".join(f"line {n}" for n in range(100))
     failure = Failure("step", "install x: failed with status 100", detail=detail)
     done = Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": failure})
     out, _ = terminal([begin(1, "apply"), done, end("apply")], 80, TERM="dumb")
-    assert "    | line 99" in out
-    assert "    | line 84\n" not in out
+    assert re.findall(r"^    \| line (\d+)$", out, re.MULTILINE) == [str(n) for n in range(85, 100)]
     assert "85 lines before these (provision report last --html FILE shows all)" in out
     assert "    | line 0" in text([begin(1, "apply"), done, end("apply")]), "a log has all of it"
 
 
 @pytest.mark.parametrize("text_", ["", "a", "a b  c", "  x", "word " * 30, "x" * 50])
 @pytest.mark.parametrize("width", [5, 11, 80])
-def test_folded_text_has_all_words(text_: str, width: int) -> None:
+def test_folded_text_keeps_all_words(text_: str, width: int) -> None:
     lines = list(fold(text_, width, 2))
     assert "".join("".join(lines).split()) == "".join(text_.split())
     assert all(cells(line) <= width for line in lines)
@@ -421,7 +420,7 @@ def test_folded_text_has_all_words(text_: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(20))
-def test_the_middle_is_cut(number: int) -> None:
+def test_a_long_list_is_cut_in_the_middle(number: int) -> None:
     lines = [str(n) for n in range(number)]
     begin_, left, end_ = middle(lines, 6)
     assert len(begin_) + left + len(end_) == number
@@ -444,21 +443,21 @@ for event in fleet(20, FORWARD):
     ("settings", "colour"),
     [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
 )
-def test_a_real_terminal(settings: dict[str, str], colour: bool) -> None:
-    ours, theirs = pty.openpty()
+def test_output_on_a_real_terminal_is_coloured_as_its_settings_say(settings: dict[str, str], colour: bool) -> None:
+    near_end, far_end = pty.openpty()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent), "LANG": "C.UTF-8"}
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD], stdin=theirs, stdout=theirs, stderr=theirs, env=environment | settings
+        [sys.executable, "-c", _CHILD], stdin=far_end, stdout=far_end, stderr=far_end, env=environment | settings
     )
-    os.close(theirs)
+    os.close(far_end)
     got = b""
     try:
-        while piece := os.read(ours, 4096):
+        while piece := os.read(near_end, 4096):
             got += piece
     except OSError:
         pass  # the end of a pseudo-terminal (Linux)
     finally:
-        os.close(ours)
+        os.close(near_end)
     assert child.wait(60) == 0
     assert b"web01-web20" in got
     assert b"Plan: 1 to change on 20 hosts; docker restarts on 20" in got
@@ -467,7 +466,7 @@ def test_a_real_terminal(settings: dict[str, str], colour: bool) -> None:
         assert b"\x1b" not in got
 
 
-def test_shown_events_only() -> None:
+def test_text_of_a_host_is_made_visible_before_plans_are_grouped() -> None:
     """A host's text in a plan is visible text before it is grouped."""
     evil = change("file:/etc/\x1b[31mx", {"content": "\u202eevil\n"}, {})
     lines = text([begin(1), *plan("web1", evil), end()])

@@ -45,7 +45,7 @@ def test_noise_before_the_first_frame_is_ignored() -> None:
 
 @pytest.mark.parametrize("data", [b"noise\n", b"1;3:abc.\n", b"1;3:abc,x", b"x;", b";", b"99999999999999;", b"1:3;"])
 def test_an_invalid_frame_is_an_error(data: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="not a frame"):
         list(Frames().feed(BEGIN + data))
 
 
@@ -172,12 +172,12 @@ def test_the_limit_of_fields_covers_all_frames(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(protocol, "FIELDS", 6)
     decoder = Frames()
     assert len(list(decoder.feed(encode(("a",) * 3, ("b",) * 3)))) == 2
-    with pytest.raises(TooMuch):
+    with pytest.raises(TooMuch, match="more than 6 fields"):
         list(decoder.feed(b"1;0:,\n"))
 
 
 def test_a_frame_without_fields_is_invalid() -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(WireError, match="not a frame"):
         list(Frames().feed(BEGIN + b"0;\n"))
 
 
@@ -188,14 +188,14 @@ def test_invalid_json_is_an_error_of_the_host(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "frames",
+    ("frames", "message"),
     [
-        [("contents", "", "aLinux", "/a")],
-        [("file", "/a", "regular file:644:root:root:1:2:3:-1"), ("contents", "", "Linux", "/a")],
-        [("file", "/a"), ("contents", "", "Linux", "/a")],
-        [("content", "/a", "é")],
+        ([("contents", "", "aLinux", "/a")], "/a was reported without its size"),
+        ([("file", "/a", "regular file:644:root:root:1:2:3:-1"), ("contents", "", "Linux", "/a")], "without its size"),
+        ([("file", "/a"), ("contents", "", "Linux", "/a")], "/a was reported without its size"),
+        ([("content", "/a", "é")], "not base64"),
     ],
 )
-def test_a_look_that_contradicts_itself_is_an_error_of_the_host(frames: list[tuple[str, ...]]) -> None:
-    with pytest.raises(WireError):
+def test_a_look_that_contradicts_itself_is_an_error_of_the_host(frames: list[tuple[str, ...]], message: str) -> None:
+    with pytest.raises(WireError, match=message):
         Seen.of(frames)

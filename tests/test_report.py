@@ -82,7 +82,7 @@ def test_an_interrupted_run_has_a_page(playbook: Path) -> None:
     found = timeline(read(folder(playbook) / RUN))
     assert found.lanes[0].spans[-1].outcome == "open"
     assert found.counts == {"no end": 9}
-    assert "This run broke off" in page(found.run)
+    assert "This run was interrupted" in page(found.run)
     # A journal of a version that wrote no times and no titles.
     journal.write_text(
         re.sub(r', "(at|title)": ([0-9.]+|"[^"]*")|, "(un)?done_titles": \[[^]]*\]', "", "\n".join(lines)) + "\n"
@@ -207,7 +207,7 @@ def test_a_webhook_receives_the_events(receiver: tuple[str, list[dict[str, objec
     webhook.close()
     assert [one["event"] for one in got] == ["run.begin", "wave.done", "rollout.stopped", "run.done"]
     assert {one["run"] for one in got} == {RUN}
-    assert warned == ["provision: the webhook did not take wave.done: status 500"]
+    assert warned == ["provision: the webhook did not accept wave.done: status 500"]
     # An unreachable webhook causes warnings, which do not contain its address.
     warned.clear()
     webhook = Webhook("http://127.0.0.1:9/token", {"run": RUN}, warned.append)
@@ -248,7 +248,7 @@ def test_an_answer_that_is_not_http_fails_only_its_delivery(invalid_receiver: tu
     webhook(ENDS[-1])
     webhook.close()
     assert [json.loads(one)["event"] for one in got] == ["run.begin", "run.done"]
-    assert warned == ["provision: the webhook did not take run.begin: its answer is not HTTP (BadStatusLine)"]
+    assert warned == ["provision: the webhook did not accept run.begin: its answer is not HTTP (BadStatusLine)"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/to ken", "http://127.0.0.1:9/to\nken", "http://127.0.0.1:x/token"])
@@ -289,7 +289,7 @@ def test_the_terminal_shows_the_title_of_a_step_and_json_its_name() -> None:
         text(shown(event))
         json_lines(shown(event))
     title = "install docker-ce 5:28.5.2, tree"
-    reread = "have the service manager read its unit files again"
+    reread = "reload the unit files of the service manager"
     assert for_people.getvalue().splitlines() == [
         f"web1: [1/2] {title}",
         f"web1: step: {title}: failed with status 100",

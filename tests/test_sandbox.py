@@ -427,7 +427,7 @@ def test_no_template_leaves_the_sandbox(project: Project, text: str, place: str)
     else:
         project.write("playbooks/templates/sysctl.conf.j2", text)
         project.spec("sysctl: {net.ipv4.ip_forward: 1}")
-    with pytest.raises(SpecError):
+    with pytest.raises(SpecError, match=r"template error|template failed|undefined variable|no such (host|template)"):
         project.load()
     assert not proof.exists()
 
@@ -502,7 +502,7 @@ def test_no_template_leaves_its_folders(project: Project, name: str, how: str) -
     }
     project.write("playbooks/templates/x.j2", text[how].replace("NAME", json.dumps(name)))
     project.spec(f"files: {{/etc/x: {{template: {json.dumps(name if how == 'top' else 'x.j2')}}}}}")
-    with pytest.raises(SpecError, match=r"no such template|a link that leaves"):
+    with pytest.raises(SpecError, match=r"no such template|a link to a file outside"):
         project.load()
 
 
@@ -543,10 +543,10 @@ HUGE = [
     ("{{ 'x' * 10**10 }}", '"*" makes more than'),
     ("{{ 10**10 * 'x' }}", '"*" makes more than'),
     ("{{ [1] * 10**10 }}", '"*" makes more than'),
-    ("{{ 10**(10**10) }}", '"**" makes a number of more than'),
+    ("{{ 10**(10**10) }}", '"**" results in a number of more than'),
     (
         "{% set n = namespace(x=7) %}{% for i in range(40) %}{% set n.x = n.x * n.x %}{% endfor %}",
-        "makes a number of more",
+        "results in a number of more",
     ),
     (
         "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
@@ -559,15 +559,15 @@ HUGE = [
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x == n.x }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x,n.x] %}{% endfor %}{{ n.x | tojson }}",
-        "stands for more than 1,000,000 values",
+        "expands to more than 1,000,000 values",
     ),
     (
         "{% set n = namespace(x=[1]) %}{% for i in range(900) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
@@ -581,7 +581,7 @@ HUGE = [
         "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
         "takes more than 100,000 steps",
     ),
-    ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "too deep into itself"),
+    ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion is too deep"),
     ("{{ 'x' | center(10**9) }}", 'filter "center" is given a width'),
     ("{{ 'x'.center(10**9) }}", '".center" is given a width'),
     ("{{ 'x'.ljust(10**9) }}", '".ljust" is given a width'),
@@ -604,7 +604,7 @@ HUGE = [
     ("{{ [1] | slice(10**9) | list }}", "is given a width"),
     ("{{ 1.5 | round(10**9, 'ceil') }}", "is given a width"),
     ("{{ {'a': [1]} | tojson(indent=10**9) }}", "is given a width"),
-    ("{{ ['x' * 9999999] * 99 }}", "stands for more than"),
+    ("{{ ['x' * 9999999] * 99 }}", "expands to more than"),
     ("{{ (['x' * 9999999] * 99) | join }}", "makes more than"),
     ("{{ 'y'.join(['x' * 9999999] * 99) }}", "makes more than"),
 ]
@@ -628,7 +628,7 @@ def test_a_template_that_includes_itself_is_an_error(project: Project, monkeypat
     project.spec("files: {/etc/x: {template: x.j2}}")
     for text in ("{% include 'x.j2' %}", "{% include 'x.j2' %}{% include 'x.j2' %}"):
         project.write("playbooks/templates/x.j2", text)
-        with pytest.raises(SpecError, match=r"too deep into itself|more than 100,000 steps"):
+        with pytest.raises(SpecError, match=r"recursion is too deep|more than 100,000 steps"):
             project.load()
 
 
@@ -645,7 +645,7 @@ def test_a_spec_that_repeats_a_large_value_is_refused(project: Project) -> None:
     project.write("inventory/group_vars/all.yml", 'many: "{{ range(99999) | list }}"\n')
     uses = ", ".join(f'k{number}: "{{{{ many }}}}"' for number in range(20))
     project.spec(f"engine: {{daemon: {{{uses}}}}}")
-    with pytest.raises(SpecError, match="stands for more than 1,000,000 values"):
+    with pytest.raises(SpecError, match="expands to more than 1,000,000 values"):
         project.load()
 
 

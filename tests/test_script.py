@@ -15,7 +15,8 @@ from provision.model import Change, Drift, Plan
 from provision.planning.plan import inspection
 from provision.planning.prepare import work
 from provision.remote.protocol import Seen
-from provision.remote.script import SH, job_script
+from provision.remote.script import job_script
+from provision.remote.sources import SH
 from provision.resources.packages import Packages
 from tests.conftest import Project
 from tests.test_cases import CASES, frames

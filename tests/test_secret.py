@@ -75,7 +75,7 @@ def test_secrets_edit_keeps_the_file_encrypted_and_private(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"env": "NOT_THERE"}, "site.yml:3: the environment has no NOT_THERE"),
+        ({"env": "NOT_THERE"}, "site.yml:3: the environment variable NOT_THERE is not set"),
         ({"file": "not-there"}, "can't be read: No such file or directory"),
         ("not armoured", "!secret takes one source"),
         ({"env": "A", "file": "b"}, "!secret takes one source"),

@@ -50,7 +50,7 @@ exit 1
 SU = """#!/bin/sh
 [ "$1 $2 $3" = "-s /bin/sh -c" ] && [ "$5" = root ] || exit 9
 if [ ! -e "$SUDO_HOME/nopasswd" ]; then
-    printf 'Password: ' >&2
+    case ${LC_ALL:-$LANG} in C) printf 'Password: ' >&2 ;; *) printf 'Passwort: ' >&2 ;; esac
     IFS= read -r line || { echo '(end of input)' >>"$SUDO_HOME/tries"; echo 'su: Authentication failure' >&2; exit 1; }
     echo "$line" >>"$SUDO_HOME/tries"
     [ "$line" = right ] || { echo 'su: Authentication failure' >&2; exit 1; }
@@ -79,7 +79,7 @@ def sudo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def host(sudo: Path) -> Iterator[Connection]:
-    sshd = Sshd({"PATH": f"{sudo}:/usr/bin:/bin:/usr/sbin:/sbin", "SUDO_HOME": str(sudo), "LC_ALL": "C"})
+    sshd = Sshd({"PATH": f"{sudo}:/usr/bin:/bin:/usr/sbin:/sbin", "SUDO_HOME": str(sudo), "LANG": "de_DE.UTF-8"})
     with connected(sshd) as connection:
         yield connection
 
@@ -135,7 +135,12 @@ def test_su_receives_only_its_password(host: Connection, sudo: Path, asked: bool
     assert execute(host, one, FRAME, soon(), frames.append).status == 0
     assert frames[0][0] == "user"
     assert Shell(host, one).run("cat; echo one", 60).stdout == b"one\n"
-    assert tries(sudo) == (["right"] * 2 if asked else [])
+    pieces = [b"some bytes", b""]
+    uploaded = Path(f"/tmp/uploaded{secrets.token_hex(8)}")
+    upload._pour(host, one, str(uploaded), lambda size: pieces.pop(0), soon())
+    assert uploaded.read_bytes() == b"some bytes"
+    uploaded.unlink()
+    assert tries(sudo) == (["right"] * 3 if asked else [])
 
 
 def test_su_tries_a_wrong_password_once(host: Connection, sudo: Path) -> None:
@@ -221,15 +226,15 @@ def test_an_exit_status_that_is_not_a_number_is_an_error_of_the_host(host: Conne
     [
         (
             "echo This account is currently not available.; exit 1",
-            "did not run sh: it said 'This account is currently not available.' and ended with 1 ",
+            "did not run sh: it said 'This account is currently not available.' and exited with 1 ",
         ),
-        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and ended with 3 "),
-        ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it said nothing and ended with 0 "),
+        ("echo Welcome; echo no >&2; exit 3", "did not run sh: it said 'no' and exited with 3 "),
+        ('cat >/dev/null; exec /bin/sh "$@"', "did not run sh: it printed nothing and exited with 0 "),
     ],
     ids=["nologin", "a start file that exits", "a start file that reads standard input"],
 )
 def test_the_error_says_that_the_login_shell_did_not_run_the_script(tmp_path: Path, body: str, message: str) -> None:
-    """In an earlier version the error was: the host's answer has no end."""
+    """In an earlier version the error was: the host's answer is incomplete."""
     shell = tmp_path / "shell"
     shell.write_text(f"#!/bin/sh\n{body}\n")
     shell.chmod(0o755)

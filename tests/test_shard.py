@@ -54,11 +54,11 @@ def test_a_worker_can_plan_before_an_authority_is_made(shard: Shard, project: Fo
 @pytest.mark.parametrize(
     ("rollout", "words", "message"),
     [
-        ("{}", ["--ask-pass"], "nobody's password is sent around"),
-        ("{}", ["--ask-vault-pass"], "no vault password is sent to workers"),
-        ("{}", ["--vault-id", "dev@prompt"], "no vault password is sent to workers"),
-        ("{before: {host: [touch, x]}}", [], "commands for each host run on this machine"),
-        ("{reboot: if-needed}", [], "restarts need a domain"),
+        ("{}", ["--ask-pass"], "--cluster sends no password to workers"),
+        ("{}", ["--ask-vault-pass"], "--cluster sends no vault password to workers"),
+        ("{}", ["--vault-id", "dev@prompt"], "--cluster sends no vault password to workers"),
+        ("{before: {host: [touch, x]}}", [], "--cluster does not support commands for each host"),
+        ("{reboot: if-needed}", [], "supports restarts only with a domain"),
     ],
 )
 def test_options_that_a_cluster_cannot_have_are_refused(
@@ -84,7 +84,7 @@ def test_no_secret_of_the_command_line_is_sent_to_a_worker(
     words = ["-e", extra, "--cluster", "tcp://127.0.0.1:1", "--plain"]
     assert main(["plan", "-i", "inventory", "playbooks/site.yml", *words]) == 1
     said = capsys.readouterr().err
-    assert "with --cluster --extra-vars takes no secret (a): workers would have to be sent its value" in said
+    assert "with --cluster --extra-vars takes no secret (a): provision sends no secret to workers" in said
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_the_addresses_of_a_cluster_need_tls(tmp_path: Path) -> None:
     security = Address("tls://10.0.0.1:8786", **files).security()
     assert security.require_encryption
     for address, said in (
-        (Address("tcp://10.0.0.1:8786"), "takes commands from every user who can reach it"),
+        (Address("tcp://10.0.0.1:8786"), "accepts commands from every user who can reach it"),
         # Every user of the machine can open a port of the loopback.
-        (Address("tcp://127.0.0.1:8786", **files), "takes commands from every user who can reach it"),
-        (Address("tcp://localhost:8786"), "takes commands from every user"),
-        (Address("tcp://[::1]:8786"), "takes commands from every user"),
+        (Address("tcp://127.0.0.1:8786", **files), "accepts commands from every user who can reach it"),
+        (Address("tcp://localhost:8786"), "accepts commands from every user"),
+        (Address("tcp://[::1]:8786"), "accepts commands from every user"),
         (Address("tls://10.0.0.1:8786"), "needs --cluster-ca, --cluster-cert, --cluster-key"),
         (replace(Address("tls://10.0.0.1:8786", **files), key=tmp_path / "none"), "there is no file"),
-        (Address("10.0.0.1:8786"), "is no address"),
-        (Address("http://10.0.0.1:8786"), "is no address"),
+        (Address("10.0.0.1:8786"), "is not the address"),
+        (Address("http://10.0.0.1:8786"), "is not the address"),
     ):
         with pytest.raises(UsageError, match=said):
             address.security()
@@ -149,7 +149,7 @@ def test_workers_with_another_provision_are_refused() -> None:
     made._alike("tls://s:1")
     assert not made._client.closed
     made._client = _Client({"tls://a:1": release(), "tls://b:1": "0.0.1 (abc)", "tls://c:1": AttributeError("release")})
-    with pytest.raises(UsageError, match=r"tls://b:1 has 0\.0\.1 \(abc\), tls://c:1 has one that is older") as caught:
+    with pytest.raises(UsageError, match=r"tls://b:1 has 0\.0\.1 \(abc\), tls://c:1 has an older one") as caught:
         made._alike("tls://s:1")
     assert release() in str(caught.value)
     assert made._client.closed

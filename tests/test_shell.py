@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from provision.model import Call
 from provision.remote.protocol import Frames, Seen
-from provision.remote.script import SH, quote
+from provision.remote.script import quote
+from provision.remote.sources import SH
 from provision.resources.observed import digest, observe
 from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
@@ -249,7 +250,7 @@ def test_manifests_are_read_with_the_state_of_their_objects(shell: list[str], tm
 def test_live_sysctls_are_read_completely(shell: list[str]) -> None:
     """The kernel gives a process that reads byte by byte, as a shell does, only the first byte."""
     key = "net/ipv4/ip_local_port_range"
-    frames, done = run(shell, ["look/sysctl.sh"], f"look_sysctls {key} no/such/key")
+    frames, done = run(shell, ["resources/sysctl.sh"], f"look_sysctls {key} no/such/key")
     (_, _, names, lines) = frames[0]
     value = Path(f"/proc/sys/{key}").read_text().strip()
     assert f"/proc/sys/{key}:1:{value}" in lines.splitlines(), done.stderr
@@ -631,7 +632,7 @@ def test_pacman_changes_packages(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "db/db.lck").write_text("")
     frames, done = run(shell, files, "pkg_transaction 0 install jq -", path=tmp_path / "bin", frame="fix.sh")
     assert frames == [("died", "begin", "1")]
-    assert b"another package manager works, or was interrupted" in done.stderr
+    assert b"another package manager is running, or was interrupted" in done.stderr
 
 
 @each_shell
@@ -896,7 +897,7 @@ def test_packages_as_apk_lists_them(shell: list[str], tmp_path: Path) -> None:
 def test_the_forward_policy_as_iptables_prints_it(shell: list[str], tmp_path: Path) -> None:
     stub(tmp_path / "bin", "iptables", "printf -- '-P FORWARD DROP\\n-A FORWARD -j DOCKER-USER\\n'")
     stub(tmp_path / "bin", "ip6tables", "echo 'Table does not exist' >&2; exit 3")
-    frames, done = run(shell, ["look/forward.sh"], "look_forward", path=tmp_path / "bin")
+    frames, done = run(shell, ["resources/forward.sh"], "look_forward", path=tmp_path / "bin")
     assert frames == [("forward", "ipv4", "DROP"), ("forward", "ipv6", "none")], done.stderr
 
 
@@ -919,7 +920,7 @@ def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) 
         (tmp_path / name).touch()
     (tmp_path / "docker/zfs").mkdir()  # an empty folder means that the driver was not used
     words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
-    frames, done = run(shell, ["look/stores.sh"], f"look_stores {words}")
+    frames, done = run(shell, ["resources/stores.sh"], f"look_stores {words}")
     assert [frame[3].splitlines() for frame in frames] == [
         [
             *("images of overlay2", "images of vfs", "containers of vfs", "containers of containerd"),

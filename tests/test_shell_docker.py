@@ -32,11 +32,11 @@ def with_pid(text: str, folder: Path) -> str:
 @pytest.fixture
 def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of provision's shell files that has docker's pid file, and root's logins, below the test's folder."""
-    from provision.remote import script
+    from provision.remote import sources
     from tests import shells
 
     copy = tmp_path / "sh"
-    shutil.copytree(script.SH, copy)
+    shutil.copytree(sources.SH, copy)
     for name in ("docker", "registry", "compose"):
         path = copy / "look" / f"{name}.sh"
         text = with_pid(path.read_text(), tmp_path)
@@ -138,9 +138,9 @@ def test_ports_with_a_listener_are_reported(shell: list[str]) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        frames, done = run(shell, ["look/ports.sh"], f"at look_ports {port}")
+        frames, done = run(shell, ["resources/ports.sh"], f"at look_ports {port}")
         assert frames == [("port", str(port), "yes")], done.stderr
-    frames, _ = run(shell, ["look/ports.sh"], f"at look_ports {port}")
+    frames, _ = run(shell, ["resources/ports.sh"], f"at look_ports {port}")
     assert frames == [("port", str(port), "no")]
 
 
@@ -175,7 +175,7 @@ case "$*" in
 esac"""
     path = docker(tmp_path / "bin", body)
     stub(path, "df", "echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
-    from provision.remote.script import SH
+    from provision.remote.sources import SH
 
     least = "1000" if room else "0"
     script = f"PATH={quote(str(path))}:$PATH; set -- 60 {least} named:1 kept:1\n{(SH / 'host/prune.sh').read_text()}"
@@ -253,7 +253,7 @@ def test_free_space_is_measured_where_the_images_are(shell: list[str], tmp_path:
     said = '/data|overlayfs|[["driver-type","io.containerd.snapshotter.v1"]]'
     path = docker(tmp_path / "bin", f"""case "$*" in 'info '*) echo '{said}' ;; 'image ls '*) echo sha256:a ;; esac""")
     stub(path, "df", f"echo \"$*\" >>{tmp_path}/asked; echo Filesystem; echo '/dev/x 9 9 2000 9% /data'")
-    from provision.remote.script import SH
+    from provision.remote.sources import SH
 
     text = (SH / "host/prune.sh").read_text().replace("/etc/containerd/config.toml", str(toml))
     script = f"{programs_first(shell[0])}PATH={quote(str(path))}:$PATH; set -- 60 1000\n{text}"

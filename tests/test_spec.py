@@ -16,12 +16,12 @@ BAD = [
     ("engine: {plugins: [buildz]}", "must be 'buildx' or 'compose', not 'buildz'"),
     ("engine: {package_mirror: ftp://x}", "is not an http:// or https:// URL"),
     ("engine: {fingerprint: 9DC8}", "must be the whole fingerprint"),
-    ("engine: {daemon: {a: 2020-01-01}}", "daemon.a is a date, which JSON has not"),
+    ("engine: {daemon: {a: 2020-01-01}}", "daemon.a is a date, which JSON does not support"),
     ("engine: {daemon: [a]}", "spec.engine.daemon: must be a mapping, not a list"),
     ("hostname: 5", "spec.hostname: must be text, not 5"),
     ("hostname: -x", "is not a host name"),
     ("hostname: a b", "is not a host name"),
-    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in its shortest form"),
+    ("risky: [/a, /b/]", "site.yml:4: spec.risky[1]: '/b/' is not in normal form"),
     ("hostname: 2026-01-01", 'spec.hostname: must be text, not 2026-01-01 [host web1] (quote it: "2026-01-01")'),
     ("hostname: true", 'spec.hostname: must be text, not true [host web1] (quote it: "true")'),
     ("files: {/etc/x: {content: a, mode: 2026-01-01}}", "2026-01-01 is not an octal mode"),
@@ -37,12 +37,12 @@ BAD = [
     ("packages: ['a;b']", "is not the name of a package"),
     ("packages: {a: {verzion: '1'}}", 'unknown key [host web1] (did you mean "version"?)'),
     ("files: {etc/x: {content: a}}", "'etc/x' is not an absolute path"),
-    ("files: {/etc/../x: {content: a}}", "is not in its shortest form"),
+    ("files: {/etc/../x: {content: a}}", "is not in normal form"),
     ("files: {/etc/x: {content: a, mode: '0999'}}", "'0999' is not an octal mode such as 0644"),
     ("files: {/etc/x: {content: a, mode: rw}}", "'rw' is not an octal mode"),
     ("files: {/etc/x: {}}", "needs one of content, template and src"),
     ("files: {/etc/x: {content: a, src: b}}", "needs one of content, template and src, not content and src"),
-    ("files: {/etc/x: {content: a, absent: true}}", "absent goes with no content"),
+    ("files: {/etc/x: {content: a, absent: true}}", "absent allows no content"),
     ("files: {/etc/x: {content: a, owner: 'a;b'}}", "is not a user or group name"),
     ("files: {/etc/x: {src: nope}}", "no such file: nope"),
     ("files: {/etc/x: {template: nope.j2}}", "no such template: nope.j2"),
@@ -62,12 +62,12 @@ BAD = [
     ("hostname: '{{ inventory_hostnme }}'", 'did you mean "inventory_hostname"?'),
     ("hostname: '{{ x'", "template error"),
     ("hostname: '{{ 1 / 0 }}'", "template failed: division by zero"),
-    ("a: 1\na: 2", "a: stands twice in one mapping (first on line 4)"),
+    ("a: 1\na: 2", "a: appears twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
     ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
-    ("packages: [docker-ce]\nengine: {}", "docker-ce belongs to engine"),
+    ("packages: [docker-ce]\nengine: {}", "docker-ce is a package of the engine"),
     ("containers: {w: {image: app}}", "'w' is not a name of at least two characters"),
     *(
         (f"containers: {{web: {{image: app, ports: ['{port}']}}}}", f"'{port}' is not a published port")
@@ -261,7 +261,7 @@ def test_unsafe_text_is_not_a_template(project: Project) -> None:
 def test_a_variable_that_refers_to_itself_is_an_error(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'a: "{{ b }}"\nb: "{{ a }}"\n')
     project.spec("hostname: '{{ a }}'")
-    with pytest.raises(ProvisionError, match="a variable that needs itself: a -> b -> a"):
+    with pytest.raises(ProvisionError, match="a variable that refers to itself: a -> b -> a"):
         project.load()
 
 

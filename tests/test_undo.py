@@ -13,9 +13,9 @@ import pytest
 from provision.model import Call, Change, Drift, Impact, Loading, Plan, Platform
 from provision.planning.impact import rollback_impacts
 from provision.planning.prepare import work
+from provision.resources.sysctl import sysctl_set
 from provision.steps.accounts import member_add, user_add, user_change, user_remove
 from provision.steps.files import own_file, put_file, remove_file
-from provision.steps.kernel import sysctl_set
 from provision.steps.packages import pkg_transaction, pkg_whole
 from provision.steps.services import svc_enable, svc_settle, svc_stop
 from tests.shells import each_shell, run, stub
@@ -25,10 +25,9 @@ FILES = [
     "look/files.sh",
     "look/services.sh",
     "look/svc_systemd.sh",
-    "look/forward.sh",
     "look/containers.sh",
     "fix/files.sh",
-    "fix/forward.sh",
+    "resources/forward.sh",
     "fix/services.sh",
     "fix/svc_systemd.sh",
     "fix/engine.sh",

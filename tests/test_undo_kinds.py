@@ -8,12 +8,16 @@ import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import yaml
 
-from provision import steps
+from provision import resources, steps
 from provision.model import Blob, Call, Loading, Packed, Risk
 from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
+from provision.remote.sources import defined, included, sources
+from provision.resources.discovery import declarations
 from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
@@ -26,7 +30,6 @@ from provision.steps.docker_engine import (
 )
 from provision.steps.files import folder_put, own_file, put_file, remove_file
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
-from provision.steps.kernel import forward_set, hostname_set, module_load, sysctl_set
 from provision.steps.keys import key_distrust, key_fetch
 from provision.steps.networks import network_put, network_remove, network_replace
 from provision.steps.packages import pkg_hold, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
@@ -42,9 +45,8 @@ from provision.steps.services import (
 )
 from provision.steps.volumes import volume_put, volume_remove
 
-SH = Path(__file__).parent.parent / "provision/sh"
-FIX = {path.name: path.read_text() for path in sorted((SH / "fix").glob("*.sh"))}
-DEFINED = {name for text in FIX.values() for name in re.findall(r"^([a-z_]+)\(\) [{(]", text, re.MULTILINE)}
+FIX = {source.path.name: included(source) for source in sources("fix")}
+DEFINED = set().union(*defined("fix").values())
 
 
 class _Sent:
@@ -69,7 +71,8 @@ PUT = container_put(
     differs=("image", "ports"),
     limit=180,
 )
-#: One call of each constructor, with its title.
+#: One call of each constructor of provision/steps, with its title. The cases of a resource have the titles of the steps
+#: that its own module makes (tests/cases).
 EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (put_file, put_file("/etc/docker/daemon.json", content=b"{}"), "write /etc/docker/daemon.json"),
     (
@@ -81,7 +84,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         folder_put,
         folder_put("/srv", owner="root", group="root", mode="0755"),
-        "make the directory /srv with the owner root:root and the mode 0755",
+        "create the directory /srv with the owner root:root and the mode 0755",
     ),
     (pkg_whole, pkg_whole(lock_timeout=300), "check that the package manager was not interrupted"),
     (pkg_refresh, pkg_refresh(lock_timeout=300), "refresh the package indexes"),
@@ -107,7 +110,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
         "fetch the signing key /etc/apt/keyrings/x.asc",
     ),
     (key_distrust, key_distrust(["ab12"]), "withdraw the trust in the signing key ab12"),
-    (svc_reread, svc_reread(), "have the service manager read its unit files again"),
+    (svc_reread, svc_reread(), "reload the unit files of the service manager"),
     (svc_enable, svc_enable("docker"), "enable docker"),
     (svc_disable, svc_disable("docker"), "disable docker"),
     (svc_start, svc_start("docker"), "start docker"),
@@ -119,18 +122,10 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
         "record which files docker has loaded until now",
     ),
     (port_wait, port_wait(5000, seconds=30, unit="registry"), "wait until registry listens on port 5000"),
-    (
-        sysctl_set,
-        sysctl_set("net/ipv4/ip_forward", value="1", before="0"),
-        "set the kernel setting net/ipv4/ip_forward to 1",
-    ),
-    (module_load, module_load("br_netfilter"), "load the kernel module br_netfilter"),
-    (forward_set, forward_set("ACCEPT", before="DROP"), "set the policy of the FORWARD chain to ACCEPT"),
-    (hostname_set, hostname_set("web1", before="old"), "set the host name to web1"),
     (user_add, user_add("bob"), "add the user bob"),
     (user_change, user_change("bob", home="/srv/bob"), "change the home of the user bob"),
     (user_remove, user_remove("bob"), "remove the user bob"),
-    (group_ensure, group_ensure("ops"), "make sure that there is a group ops"),
+    (group_ensure, group_ensure("ops"), "create the group ops if it does not exist"),
     (member_add, member_add("bob", group="docker"), "add the user bob to the group docker"),
     (member_remove, member_remove("bob", group="docker"), "remove the user bob from the group docker"),
     (daemon_check, daemon_check(), "have dockerd check /etc/docker/daemon.json"),
@@ -139,12 +134,12 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
         daemon_check_content(b"{}", private=False),
         "have dockerd check the new /etc/docker/daemon.json",
     ),
-    (bridge_free, bridge_free("bip"), "check that no container holds docker's bridge (bip)"),
+    (bridge_free, bridge_free("bip"), "check that no container uses docker's bridge (bip)"),
     (containers_return, containers_return(), "check that each container can be started again"),
     (
         bridge_settle,
         bridge_settle("docker", change="stop", watched="", bip="10.0.0.1/24"),
-        "give docker0 the address 10.0.0.1/24 by a restart of docker",
+        "restart docker to give docker0 the address 10.0.0.1/24",
     ),
     (image_pull, image_pull("app:1", digest=None, renews="image:app:1", late=False), "pull the image app:1"),
     (image_push, image_push("app:1"), "push the image app:1"),
@@ -169,14 +164,14 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         image_tag,
         image_tag("sha256:0123456789abcdef", reference="app:1", renews="image:app:1"),
-        "give the name app:1 back to the image sha256:0123456789ab",
+        "restore the name app:1 of the image sha256:0123456789ab",
     ),
     (image_remove, image_remove("app:1"), "remove the image app:1"),
     (container_put, PUT, "replace the container web (image, ports)"),
     (
         container_follow,
         container_follow("app:2", put=PUT),
-        "replace the container web (image, ports) if app:2 is another image by then",
+        "replace the container web (image, ports) if app:2 then names another image",
     ),
     (
         container_state,
@@ -196,27 +191,43 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         compose_up,
         compose_up("shop", file="/x/compose.yaml", within=60, images=("app:1",), runs=True),
-        "bring the compose project shop up",
+        "start the compose project shop",
     ),
-    (compose_down, compose_down("shop", file="/x/compose.yaml"), "take the compose project shop down"),
+    (compose_down, compose_down("shop", file="/x/compose.yaml"), "stop and remove the compose project shop"),
 ]
 BY_CONSTRUCTOR = pytest.mark.parametrize(
     ("constructor", "call", "title"), EXAMPLES, ids=[constructor.__name__ for constructor, _, _ in EXAMPLES]
 )
 
 
-def constructors() -> set[Callable[..., Call]]:
+def constructors(package: ModuleType) -> set[Callable[..., Call]]:
     found: set[Callable[..., Call]] = set()
-    for module in pkgutil.iter_modules(steps.__path__):
-        loaded = importlib.import_module(f"provision.steps.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        loaded = importlib.import_module(module.name)
         for name, one in inspect.getmembers(loaded, inspect.isfunction):
             if one.__module__ == loaded.__name__ and inspect.get_annotations(one).get("return") == "Call":
                 found |= {one} if not name.startswith("_") else set()
     return found
 
 
+#: The steps that the modules of resources make themselves.
+OWN_STEPS = {constructor.__name__ for constructor in constructors(resources)}
+
+
 def test_each_constructor_has_an_example() -> None:
-    assert {constructor for constructor, _, _ in EXAMPLES} == constructors()
+    assert {constructor for constructor, _, _ in EXAMPLES} == constructors(steps)
+
+
+def test_a_case_has_the_title_of_each_step_that_a_resource_makes_itself() -> None:
+    assert OWN_STEPS <= DEFINED
+    titled = {
+        step if isinstance(step, str) else step[0]
+        for path in (Path(__file__).parent / "cases").glob("*.yml")
+        for case in yaml.safe_load(path.read_text()).values()
+        if "titles" in case
+        for step in case["steps"]
+    }
+    assert titled >= OWN_STEPS, "add `titles` to a case of tests/cases"
 
 
 @BY_CONSTRUCTOR
@@ -240,24 +251,37 @@ def test_a_step_keeps_only_kinds_that_can_be_undone(constructor: Callable[..., C
 
 
 def test_each_kind_is_kept_by_a_step() -> None:
-    # The content of docker's data-root is kept for the whole run (planning/prepare.py).
-    assert {one.kind for _, call, _ in EXAMPLES for one in call.keeps} | {"store"} == {*KINDS}
+    package = Path(steps.__file__).parent.parent
+    kept = {
+        kind
+        for path in package.rglob("*.py")
+        for kind in re.findall(r'\bKept\(\s*"([a-z]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert kept == {*KINDS}
+
+
+def _arm(function: str, word: str) -> bool:
+    """Whether a function of the transaction's frame has an arm of its own for a word."""
+    (body,) = re.findall(rf"^{function}\(\) .*?^}}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
+    return re.search(rf"^ +(?:\w+ \| )*{word}\b[\w| ]*\)", body, re.MULTILINE) is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_its_shell_functions(kind: str) -> None:
     assert KINDS[kind].functions <= DEFINED
-    (frame,) = re.findall(r"^keep\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
-    assert re.search(rf"^ +(?:\w+ \| )*{kind}\b[\w| ]*\)", frame, re.MULTILINE), "the frame keeps no such kind"
+    # The frame itself writes the line of a value that the plan knows.
+    assert _arm("keep", kind) or KINDS[kind].keep == "keep", "the frame keeps no such kind"
 
 
 @pytest.mark.parametrize("word", LINES)
 def test_each_kind_of_record_line_is_restored_or_ignored(word: str) -> None:
-    (one,) = re.findall(r"^undo_one\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
     (every,) = re.findall(r"^undo\(\) .*?^}", FIX["transaction.sh"], re.MULTILINE | re.DOTALL)
-    restored = re.search(rf"^ +(?:\w+ \| )*{word}\b[\w| ]*\)", one, re.MULTILINE) is not None
     passed_over = re.search(rf"'{word} '\*(?: \| '\w+ '\*)*\) ;;", every) is not None
-    assert (restored, passed_over) == (bool(LINES[word].undo), not LINES[word].undo)
+    assert passed_over is not bool(LINES[word].undo)
+    if LINES[word].undo:
+        assert LINES[word].undo == (
+            "undo_file" if word == "file" else "undo_one" if _arm("undo_one", word) else f"undo_{word}"
+        )
 
 
 def test_each_record_line_that_a_host_writes_is_known() -> None:
@@ -267,13 +291,14 @@ def test_each_record_line_that_a_host_writes_is_known() -> None:
         for body in re.findall(r"^keep(?:_\w+)?\(\) .*?^}", text, re.MULTILINE | re.DOTALL):
             written |= set(re.findall(r"printf '([a-z]+) (?:%s|absent|present|-) %s", body))
     assert written - {"end"} <= LINES.keys()
-    # `keep` itself writes the lines for settings and packages.
-    assert written >= LINES.keys() - {"live", "forward", "hostname", "package", "removed"}
+    # `keep` itself writes the lines of the values that the plan knows.
+    assert written >= LINES.keys() - {kind for kind, one in KINDS.items() if one.keep == "keep"}
 
 
 def test_each_word_of_a_record_and_of_a_manifest_belongs_to_one_kind() -> None:
     assert len(LINES) == sum(len(kind.lines) for kind in KINDS.values())
-    assert len(ENTRIES) == sum(len(kind.entries) for kind in KINDS.values())
+    assert len(KINDS) == sum(len(one.kinds) for one in declarations())
+    assert len(ENTRIES) == sum(len(one.entries) for one in declarations())
 
 
 def test_a_package_transaction_keeps_the_installed_versions() -> None:
@@ -295,34 +320,38 @@ def test_a_step_without_a_declared_risk_arms_a_rollback() -> None:
     assert Call("a_step_of_tomorrow").risk is Risk.CUT_OFF
 
 
+#: The steps that arm no rollback. They start nothing, stop nothing, and change nothing that a login, sudo or a route
+#: depends on.
+HARMLESS = {
+    # Steps that only read, ask or record something.
+    "daemon_check",
+    "daemon_check_content",
+    "bridge_free",
+    "containers_return",
+    "port_wait",
+    "svc_mark",
+    # The package manager's indexes and locks. An interrupted dpkg is finished only with --repair-packages.
+    "pkg_whole",
+    "pkg_refresh",
+    "pkg_spare",
+    "pkg_hold",
+    "key_fetch",
+    # A group without members; a member of docker's group.
+    "group_ensure",
+    "member_add",
+    # Bytes in docker's store. A separate step starts what runs from them.
+    "image_pull",
+    "image_push",
+    "image_load",
+    "image_build",
+    "image_tag",
+    "image_remove",
+    "volume_put",
+}
+
+
 def test_the_list_of_steps_that_arm_no_rollback() -> None:
-    """They start nothing, stop nothing, and change nothing that a login, sudo or a route depends on."""
-    assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == {
-        # Steps that only read, ask or record something.
-        "daemon_check",
-        "daemon_check_content",
-        "bridge_free",
-        "containers_return",
-        "port_wait",
-        "svc_mark",
-        # The package manager's indexes and locks. An interrupted dpkg is finished only with --repair-packages.
-        "pkg_whole",
-        "pkg_refresh",
-        "pkg_spare",
-        "pkg_hold",
-        "key_fetch",
-        # A group without members; a member of docker's group.
-        "group_ensure",
-        "member_add",
-        # Bytes in docker's store. A separate step starts what runs from them.
-        "image_pull",
-        "image_push",
-        "image_load",
-        "image_build",
-        "image_tag",
-        "image_remove",
-        "volume_put",
-    }
+    assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == HARMLESS
 
 
 def test_the_list_of_steps_that_concern_the_engine() -> None:

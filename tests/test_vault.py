@@ -165,7 +165,7 @@ def test_the_reference_to_a_value_in_an_encrypted_file_reveals_nothing(project: 
 
 def test_an_encrypted_address_is_refused(project: Project, tmp_path: Path) -> None:
     project.write("inventory/hosts.yml", f"docker:\n  hosts:\n    web1:\n      ansible_host: {inline('192.0.2.1', 8)}")
-    with pytest.raises(SpecError, match=r"ansible_host: does not accept a secret.*keep it out of the vault"):
+    with pytest.raises(SpecError, match=r"ansible_host: does not accept a secret.*do not encrypt it"):
         project.inventory().host("web1")
 
 

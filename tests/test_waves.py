@@ -191,8 +191,8 @@ def test_starting_a_host_without_a_turn_is_an_error() -> None:
     assert [wave.number for wave in schedule.waves] == [1, 2]
     turns = schedule.turns()
     next(turns)
-    with pytest.raises(ValueError, match="b has no turn now"):
+    with pytest.raises(ValueError, match="b is not in the current turn"):
         schedule.start("b")
     assert schedule.start("a") == ""
-    with pytest.raises(ValueError, match="not over: a"):
+    with pytest.raises(ValueError, match="not finished: a"):
         next(turns)

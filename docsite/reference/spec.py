@@ -7,7 +7,7 @@ import typing
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -140,7 +140,9 @@ def shown(kind: Any, metadata: typing.Sequence[Any] = ()) -> str:
             return f"[{name}](#{anchor(name)})"
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return shown(parts[0], parts[1:])
+        # A type that only one key has is shown by its rule.
+        rule = _rule(kind) if any(isinstance(one, AfterValidator) for one in parts[1:]) else ""
+        return rule or shown(parts[0], parts[1:])
     if origin is typing.Literal:
         return ", ".join(code(str(one)) for one in parts)
     if origin in (typing.Union, types.UnionType):

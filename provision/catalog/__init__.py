@@ -2,14 +2,14 @@
 
 Obstacles come first. The order makes the first start of dockerd the right one: name, kernel settings, repositories,
 root's files and daemon.json come before the package transaction. Accounts, the files of other owners and the services
-come after it. What runs in the engine comes last.
+come after it. What runs in the engine comes last. Resources that follow from the spec alone are found: their module
+declares their place (:mod:`provision.resources.declaration`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provision.catalog.accounts import accounts
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
 from provision.catalog.firewall import boot_rules, live_rules
@@ -28,9 +28,10 @@ from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
 from provision.resources.apt_source import AptSource
 from provision.resources.boot_service import BootService
+from provision.resources.declaration import Place
+from provision.resources.discovery import made
 from provision.resources.dropin import Dropin
 from provision.resources.file import File
-from provision.resources.hostname import Hostname
 from provision.resources.unit_file import UnitFile
 
 __all__ = ["Options", "compile_catalog", "contents", "watchers"]
@@ -54,8 +55,7 @@ def watchers(config: HostConfig, platform: Platform, context: Context, options: 
 
 def _in_order(at: Setting) -> Iterator[Resource]:
     yield from stores(at)
-    if at.spec.hostname is not None:
-        yield Hostname(at.spec.hostname)
+    yield from made(Place.SETTINGS, at.spec)
     yield from kernel(at)
     yield from repositories(at)
     yield from files_of_root(at)
@@ -65,7 +65,7 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from logins(at, root=True)
     yield from packages(at)
     yield from live_rules(at)
-    yield from accounts(at)
+    yield from made(Place.ACCOUNTS, at.spec)
     yield from files_of_others(at)
     yield from logins(at, root=False)
     yield from registry_files(at)

@@ -49,11 +49,11 @@ def of_authority(at: Setting, authority: str, *path: str) -> bytes:
     file = ca_file(folder(at.context), authority)
     if not file.exists():
         if at.context.foresees:
-            return f"# the certificate of the authority {authority}, which provision apply makes\n".encode()
+            return f"# the certificate of the authority {authority}, which provision apply creates\n".encode()
         raise at.error(
             f"there is no authority {authority}",
             *path,
-            hint="provision secrets ca makes what is missing, and so does apply",
+            hint="provision secrets ca creates what is missing, and so does apply",
         )
     return file.read_bytes()
 
@@ -68,6 +68,6 @@ def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
         raise at.error(
             f"{one.name} has no certificate of {one.authority}",
             *("registry", "tls", "ca"),
-            hint="provision secrets ca makes what is missing, and so does apply",
+            hint="provision secrets ca creates what is missing, and so does apply",
         )
     return certificate.read_bytes(), secret.declare(f"key_{one.name}", {"age": key.name}, Where(key, 1))

@@ -42,7 +42,9 @@ def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:
     """Exactly the declared keys. A file that means the same in another form is left unchanged."""
     if (daemon := daemon_json.daemon_json(declared)) is None:
         if declared.proxy is not None and declared.proxy.place == "daemon":
-            raise at.error("needs engine.daemon, for it is one of its keys", "engine", "proxy", hint="daemon: {}")
+            raise at.error(
+                "needs engine.daemon, because it is a key of daemon.json", "engine", "proxy", hint="daemon: {}"
+            )
         return
     _check_free(at, daemon_json.DAEMON_JSON)
     content = at.render("daemon.json.j2", daemon=daemon_json.canonical(daemon).decode())
@@ -54,7 +56,9 @@ def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
     if proxy is None or proxy.place == "daemon":
         return
     if at.flavour.init.name != "systemd":
-        yield Obstacle("proxy", f"{at.platform.name} has no unit to tell of proxies; set engine.proxy.place: daemon")
+        yield Obstacle(
+            "proxy", f"{at.platform.name} has no systemd unit for proxy settings; set engine.proxy.place: daemon"
+        )
         return
     _check_free(at, daemon_json.DROPIN)
     if proxy.secret:

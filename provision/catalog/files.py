@@ -52,5 +52,5 @@ def _content(at: Setting, path: str) -> bytes:
         return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
     content = at.read(str(declared.src), "files", path, "src")
     if len(content) > LARGEST:
-        raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="ship it as a package")
+        raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="install it by a package")
     return content

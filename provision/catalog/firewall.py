@@ -33,10 +33,10 @@ def live_rules(at: Setting) -> Iterator[Resource]:
     if (at.spec.engine.daemon or {}).get("firewall-backend") == "nftables":
         if forward == "drop":
             raise at.error(
-                "iptables' FORWARD chain would drop what dockerd's rules in nftables accept, so no container would"
-                " reach anything",
+                "iptables' FORWARD chain would drop what dockerd's rules in nftables accept, so containers would"
+                " have no network",
                 *("engine", "firewall", "forward"),
-                hint="leave it out with firewall-backend: nftables, or use the backend iptables",
+                hint="remove it with firewall-backend: nftables, or use the backend iptables",
             )
         if forward is None:
             yield OpenForward()

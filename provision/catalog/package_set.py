@@ -80,7 +80,7 @@ def _packaged(at: Setting) -> distros.Packaged | None:
 def _no_engine(at: Setting, declared: Engine) -> str:
     if at.platform.flavour == distros.IMAGE:
         return f"{at.platform.name} is a read-only image: set engine.source: installed where the image has Docker"
-    whose = "Docker publishes no packages for" if declared.source == "docker" else "there is no engine in"
+    whose = "Docker publishes no packages for" if declared.source == "docker" else "there is no Docker Engine in"
     return f"{whose} {at.platform.name}; the spec has engine.source: {declared.source}"
 
 
@@ -114,7 +114,7 @@ def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | N
     """The lock file has the exact version, which must be one that the spec's pin means."""
     if pin is not None and locked is not None and not matches(locked, pin):
         raise at.error(
-            f"the pin {pin} of {name} is not what the lock file says, {locked}",
+            f"the pin {pin} of {name} differs from the lock file, {locked}",
             "engine",
             hint="provision apply --upgrade, and then provision lock",
         )
@@ -129,6 +129,6 @@ def _prerequisites(at: Setting) -> tuple[str, ...]:
 def _check(at: Setting, own: dict[str, str | None], conflicts: tuple[str, ...]) -> None:
     for name, package in at.spec.packages.items():
         if name in own:
-            raise at.error(f"{name} belongs to engine", "packages", name, hint="engine has a pin for it")
+            raise at.error(f"{name} is a package of the engine", "packages", name, hint="set its version under engine")
         if name in conflicts and not package.absent:
-            raise at.error(f"{name} can't be on a host together with the engine's packages", "packages", name)
+            raise at.error(f"{name} can't be installed together with the engine's packages", "packages", name)

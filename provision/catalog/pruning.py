@@ -8,7 +8,7 @@ from provision.catalog.images import named
 from provision.catalog.setting import Setting
 from provision.catalog.timers import timer
 from provision.model import Resource
-from provision.remote.script import SH
+from provision.remote.sources import SH
 from provision.resources.docker.fields import nanoseconds, size
 from provision.resources.docker.inspected import familiar
 from provision.resources.file import File
@@ -24,4 +24,6 @@ def pruning(at: Setting) -> Iterator[Resource]:
     kept = dict.fromkeys(familiar(name) for name in named(at))
     seconds = nanoseconds(declared.after) // 10**9
     words = " ".join([_PROGRAM, str(seconds), str(size(declared.free) // 1024), *kept])
-    yield from timer(at, "provision-prune", "Remove images that nobody uses", declared.every, (f"ExecStart={words}",))
+    yield from timer(
+        at, "provision-prune", "Remove images that no container uses", declared.every, (f"ExecStart={words}",)
+    )

@@ -122,9 +122,9 @@ def _bcrypt(registry: str, user: str) -> secret.Derivation:
             raise UsageError(f"{key} must have {_BCRYPT} bytes at most, and no NUL (bcrypt)")
         digest = hashlib.sha256(f"provision htpasswd\0{salt}".encode()).digest()[:16]
         # bcrypt's own base64 alphabet (22 characters, of which the last one carries only two bits).
-        theirs = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-        text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(ours, theirs))
+        bcrypt_alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        text = base64.b64encode(digest).decode().rstrip("=").translate(str.maketrans(base64_alphabet, bcrypt_alphabet))
         return bcrypt.hashpw(data, f"$2b$10${text}".encode()).decode().replace("$2b$", "$2y$", 1)
 
     return secret.Derivation("bcrypt", salt, hashed, one_way=True)
@@ -157,5 +157,5 @@ def registry_collection(at: Setting) -> Iterator[Resource]:
             f"ExecStopPost=/usr/bin/systemctl start {REGISTRY_UNIT}",
         )
     yield from timer(
-        at, "provision-registry-collect", "Remove layers that no image needs", declared.collect.every, steps
+        at, "provision-registry-collect", "Remove layers that no image uses", declared.collect.every, steps
     )

@@ -105,7 +105,7 @@ def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
     """Signed with RSA keys in /etc/apk/keys. Every host has the keys of Alpine's own repositories and mirrors."""
     declared = source.declared
     if declared.key != "host":
-        yield Obstacle(f"repository {source.name}", f"apk knows no PGP keys ({source.name}); set key: host")
+        yield Obstacle(f"repository {source.name}", f"apk does not use PGP keys ({source.name}); set key: host")
         return
     suites = tuple(declared.suites) or (f"v{at.platform.release}",)
     content = at.render(source.template, uri=declared.url, suites=suites, components=declared.components)

@@ -115,7 +115,7 @@ class Setting:
             raise self.error(f"{name} can't be read: {error.strerror}", *path) from error
         if content is None:
             looked = ", ".join(str(folder) for folder in self.context.files)
-            raise self.error(f"no such file: {name}", *path, hint=f"looked in {looked}")
+            raise self.error(f"no such file: {name}", *path, hint=f"searched in {looked}")
         return content
 
     def pem(self, given: str, *path: str) -> bytes:

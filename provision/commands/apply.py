@@ -13,35 +13,35 @@ from provision.commands.authorities import renew
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
-    parser.add_argument(
-        "--verify", action="store_true", help="run the suites of `provision verify` afterwards, on the same connections"
+    options.group(parser, "rollout").add_argument(
+        "--verify", action="store_true", help="then run the suites of `provision verify`, on the same connections"
     )
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="RUN",
-        help="finish a run that broke off (default: the last one), from each host's own record",
+        help="finish an interrupted run from each host's own record (default: the last such run)",
     )
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--plan",
         type=Path,
         metavar="FILE",
-        help="only what this plan (plan --out) says; a host that would be changed otherwise is refused",
+        help="make exactly the changes of this plan (plan --out); refuse a host that now needs others",
     )
-    parser.add_argument(
+    options.group(parser, "safety").add_argument(
         "--signers",
         type=Path,
         metavar="FILE",
-        help="require a signature by a key that this file names (allowed_signers of ssh)",
+        help="require a signature by a key of this file (format: allowed_signers of ssh)",
     )
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--limit-failed",
         metavar="RUN",
-        help="only hosts that RUN did not bring into the desired state: failed, unreachable, rolled back, skipped, or"
-        " without an end",
+        help="only hosts that RUN did not bring into the desired state: failed, unreachable, rolled back, skipped or"
+        " unfinished",
     )
-    parser.add_argument(
+    options.group(parser, "safety").add_argument(
         "--repair-packages",
         action="store_true",
         help="where dpkg was interrupted, finish that first (dpkg --configure -a)",
@@ -52,14 +52,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def changing(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every command that changes hosts."""
     options.showing(parser)
-    parser.add_argument(
+    options.group(parser, "safety").add_argument(
         "--confirm-within",
         type=options.seconds,
         default=60,
         metavar="S",
         help="seconds within which a new login must confirm a risky change, or the host rolls it back (default: 60)",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask (needed where there is no terminal)")
+    options.group(parser, "safety").add_argument(
+        "--yes", action="store_true", help="do not ask (required without a terminal)"
+    )
 
 
 def may_ask(args: argparse.Namespace) -> None:

@@ -19,12 +19,14 @@ def check(args: argparse.Namespace) -> None:
     if getattr(args, "cluster", None) is not None and (args.ask_pass or args.ask_become_pass):
         from provision.errors import UsageError
 
-        raise UsageError("with --cluster nobody's password is sent around: workers log in with keys of their own")
+        raise UsageError("--cluster sends no password to workers: they log in with their own keys")
     asked = args.ask_vault_pass or any(id.endswith("@prompt") for id in args.vault_id)
     if getattr(args, "cluster", None) is not None and asked:
         from provision.errors import UsageError
 
-        raise UsageError("with --cluster no vault password is sent to workers: give --vault-id ID@FILE, a file on each")
+        raise UsageError(
+            "--cluster sends no vault password to workers: give --vault-id ID@FILE, with the file on each worker"
+        )
 
 
 def cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
@@ -43,9 +45,9 @@ def cluster(args: argparse.Namespace, options: Options, request: RunRequest, fou
 
     rollouts = [config.rollout_options[1] for config in found.configs if config.rollout_options is not None]
     if any(hooks.host is not None for one in rollouts for hooks in (one.before, one.after)):
-        raise UsageError("commands for each host run on this machine, and so not with --cluster; those for waves do")
+        raise UsageError("--cluster does not support commands for each host (before, after), only those for waves")
     if any(one.reboot != "never" and one.domain is None for one in rollouts):
-        raise UsageError("with --cluster restarts need a domain: without one nobody sees to one host at a time")
+        raise UsageError("--cluster supports restarts only with a domain, which limits them to one host at a time")
     project = Project(
         resolved(args.inventory),
         args.playbook.resolve(),

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.inventory(parser)
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--playbook",
         metavar="FILE",
         default="playbooks/site.yml",
         help="its group_vars/ and host_vars/ count too (default: playbooks/site.yml)",
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = options.group(parser, "what").add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="all groups and all hosts' variables, as JSON")
     what.add_argument(
         "--graph", nargs="?", const="all", metavar="PATTERN", help="the groups as a tree, or some of them"
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--list-hosts", metavar="PATTERN", help="the hosts that a pattern names, one a line, in its order"
     )
-    what.add_argument("--check", action="store_true", help="what Ansible reads differently, and what is not supported")
+    what.add_argument("--check", action="store_true", help="differences from Ansible, and what is not supported")
 
 
 def run(args: argparse.Namespace) -> int:

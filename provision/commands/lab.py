@@ -10,13 +10,13 @@ from provision.visible import say, show
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--lab", default="lab", metavar="NAME", help="which lab (default: lab); its hosts are NAME01, NAME02 ..."
+        "--lab", default="lab", metavar="NAME", help="name of the lab (default: lab); its hosts are NAME01, NAME02 ..."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    up = actions.add_parser("up", help="boot the hosts that don't run yet")
-    up.add_argument("--hosts", type=int, default=3, metavar="N", help="how many (default: 3)")
+    up = actions.add_parser("up", help="boot the hosts that do not run yet")
+    up.add_argument("--hosts", type=int, default=3, metavar="N", help="number of hosts (default: 3)")
     up.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
-    up.add_argument("--vm", action="store_true", help="virtual machines, each with a kernel of its own (slower)")
+    up.add_argument("--vm", action="store_true", help="virtual machines, each with its own kernel (slower)")
     actions.add_parser("down", help="stop and remove this lab's hosts")
     actions.add_parser("status", help="show this lab's hosts")
     actions.add_parser("inventory", help="print this lab as an inventory")

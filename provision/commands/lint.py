@@ -29,24 +29,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="playbooks, and daemon.json files (*.json); - reads a daemon.json from standard input; "
         "default: playbooks/site.yml",
     )
-    parser.add_argument("-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns")
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
+        "-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns (default: all)"
+    )
+    options.group(parser, "what").add_argument(
         "--engine", metavar="VERSION", help="the engine that a daemon.json is for (default: the newest)"
     )
-    parser.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
-    parser.add_argument(
+    options.group(parser, "output").add_argument(
+        "--format",
+        choices=("text", "json", "sarif", "github"),
+        default="text",
+        help="format of the findings (default: text)",
+    )
+    options.group(parser, "what").add_argument(
         "--trusted",
         action="store_true",
         help="run the inventory's scripts and plugins, and let templates read the environment and any file",
     )
-    parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="skip this rule (repeatable)")
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
+        "--ignore", action="append", default=[], metavar="ID", help="skip this rule (repeatable)"
+    )
+    options.group(parser, "what").add_argument(
         "--fix",
         action="store_true",
-        help="correct daemon.json files where there is one right answer, and report what is left; "
+        help="correct daemon.json files where there is only one correction, and report the rest; "
         "with -, write the corrected text to standard output and the findings to standard error",
     )
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--stdin-filename", type=Path, metavar="NAME", help="the name of standard input in findings (default: -)"
     )
 

@@ -25,16 +25,18 @@ def run(args: argparse.Namespace) -> int:
     status = running.ask(args, Goal.LOCK, found)
     if status:
         return status
-    path = lockfile.beside(args.playbook)
+    path = lockfile.of_playbook(args.playbook)
     locks: dict[str, dict[str, str]] = {name: dict(packages) for name, packages in lockfile.read(path).items()}
     seen: dict[str, dict[str, str]] = {}
     images = locks.get(lockfile.IMAGES, {})
     for host, platform, packages, digests in found.rows:
         if seen.setdefault(platform, packages) != packages:
-            raise UsageError(f"{host} has other versions than another host of {platform}: limit to one canary of each")
+            raise UsageError(
+                f"{host} has other versions than another host of {platform}: use --limit with one canary of each"
+            )
         for name, digest in digests.items():
             if seen.setdefault(lockfile.IMAGES, {}).setdefault(name, digest) != digest:
-                raise UsageError(f"{host} has another {name} than another host: limit to one canary")
+                raise UsageError(f"{host} has a different {name} than another host: use --limit with one canary")
     if not any(seen.values()):
         raise UsageError("no host has packages of an engine, or images: apply first")
     if images and lockfile.IMAGES in seen:

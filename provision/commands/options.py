@@ -15,8 +15,21 @@ if TYPE_CHECKING:
     from provision.text.yamlfile import Map
 
 
+#: The groups of options in a command's help, in their order. A command's help has those that have an option.
+GROUPS = ("what", "connection", "rollout", "output", "safety")
+
+
+def group(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """The group of that title, one of ``GROUPS``, in the help of a command."""
+    known = {one.title: one for one in parser._action_groups}
+    if title not in known:
+        known |= {name: parser.add_argument_group(name) for name in GROUPS}
+    return known[title]
+
+
 def inventory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    what = group(parser, "what")
+    what.add_argument(
         "-i",
         "--inventory",
         action="append",
@@ -24,19 +37,19 @@ def inventory(parser: argparse.ArgumentParser) -> None:
         help="file, folder, or hosts with a comma: h1,h2, (repeatable; default: inventory/, else $ANSIBLE_INVENTORY,"
         " else what ansible.cfg names)",
     )
-    parser.add_argument(
+    what.add_argument(
         "--lenient",
         action="store_true",
-        help="warn of what Ansible lets pass: equal keys, a host and group of one name",
+        help="make a warning of what Ansible accepts: duplicate keys, a host and a group of one name",
     )
-    parser.add_argument(
+    what.add_argument(
         "--vault-id",
         action="append",
         default=[],
         metavar="ID@SOURCE",
         help="password of Ansible Vault by its id: a file, a program, or prompt (repeatable)",
     )
-    parser.add_argument(
+    what.add_argument(
         "--vault-password-file",
         "--vault-pass-file",
         action="append",
@@ -44,20 +57,20 @@ def inventory(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="password of Ansible Vault, or a program that prints it (repeatable)",
     )
-    parser.add_argument(
+    what.add_argument(
         "-J",
         "--ask-vault-pass",
         "--ask-vault-password",
         action="store_true",
         help="ask for the password of Ansible Vault",
     )
-    parser.add_argument(
+    what.add_argument(
         "-e",
         "--extra-vars",
         action="append",
         default=[],
         metavar="VARS",
-        help="key=value, YAML or @file; wins over every other variable",
+        help="key=value, YAML or @file; overrides every other variable",
     )
 
 
@@ -71,51 +84,66 @@ def selection(parser: argparse.ArgumentParser) -> None:
 
 def hosts(parser: argparse.ArgumentParser) -> None:
     inventory(parser)
-    parser.add_argument(
-        "-l", "--limit", metavar="PATTERN", help="only these hosts, in Ansible's patterns: web*:!web3:&docker, @file"
+    group(parser, "what").add_argument(
+        "-l",
+        "--limit",
+        metavar="PATTERN",
+        help="only these hosts, in Ansible's patterns: web*:!web3:&docker, @file (default: all)",
     )
 
 
 def logging_in(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-f", "--forks", type=_positive, default=50, help="hosts at a time (default: 50)")
-    parser.add_argument("-u", "--user", help="login, where the inventory has none")
-    parser.add_argument("--private-key", type=Path, metavar="FILE", help="key, where the inventory has none")
-    parser.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
-    parser.add_argument("-b", "--become", action="store_true", help="become root, where the inventory does not say it")
-    parser.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo or su")
-    parser.add_argument(
+    connection = group(parser, "connection")
+    output = group(parser, "output")
+    group(parser, "rollout").add_argument(
+        "-f", "--forks", type=_positive, default=50, help="hosts at a time (default: 50)"
+    )
+    connection.add_argument("-u", "--user", help="login name, if the inventory has none (default: ssh's)")
+    connection.add_argument(
+        "--private-key",
+        type=Path,
+        metavar="FILE",
+        help="private key, if the inventory has none (default: ssh's keys and the agent)",
+    )
+    connection.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login's password")
+    connection.add_argument(
+        "-b", "--become", action="store_true", help="become root, unless the inventory sets ansible_become"
+    )
+    connection.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the password of sudo or su")
+    group(parser, "safety").add_argument(
         "--accept-new", action="store_true", help="store the key of a host that known_hosts does not have yet"
     )
-    parser.add_argument(
+    connection.add_argument(
         "--connect-timeout",
         type=_seconds,
         default=10.0,
         metavar="S",
         help="seconds for each of TCP, banner and login (default: 10)",
     )
-    parser.add_argument(
+    connection.add_argument(
         "--deadline",
         type=_seconds,
         default=1800.0,
         metavar="S",
         help="seconds for one host in total (default: 1800)",
     )
-    parser.add_argument(
+    connection.add_argument(
         "--look-within",
         type=_seconds,
         default=30.0,
         metavar="S",
         help="seconds for reading the state of a host; provision gives up a host that froze (default: 30)",
     )
-    parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
-    parser.add_argument("--plain", action="store_true", help="lines of text, at a terminal too")
+    output.add_argument("--json", action="store_true", help="JSON Lines on standard output")
+    output.add_argument("--plain", action="store_true", help="print lines of text, on a terminal too")
 
 
 def reporting(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that select the reporters of a run."""
-    parser.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
-    parser.add_argument(
+    output = group(parser, "output")
+    output.add_argument("--metrics", type=Path, metavar="FILE", help="write metrics for Prometheus' textfile collector")
+    output.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    output.add_argument(
         "--webhook",
         type=_address,
         metavar="URL",
@@ -125,31 +153,36 @@ def reporting(parser: argparse.ArgumentParser) -> None:
 
 def showing(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that select how much of a plan is shown to people; ``--json`` has all of it."""
-    parser.add_argument(
+    group(parser, "output").add_argument(
         "--diff",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="show the differences of files and values (default: yes, long ones cut in the middle)",
     )
-    parser.add_argument(
+    group(parser, "output").add_argument(
         "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, every variant, all lines of an error"
     )
 
 
 def clustering(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    rollout = group(parser, "rollout")
+    rollout.add_argument(
         "--cluster",
         metavar="URL",
-        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster])",
+        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster];"
+        " default: run on this machine)",
     )
     for name, what in (
         ("ca", "CA certificate that signs the cluster's certificates"),
         ("cert", "certificate that provision shows the cluster"),
         ("key", "private key of that certificate"),
     ):
-        parser.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
-    parser.add_argument(
-        "--shard", type=_positive, metavar="N", help="hosts that a worker gets at once (default: 25 to 100)"
+        rollout.add_argument(f"--cluster-{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
+    rollout.add_argument(
+        "--shard",
+        type=_positive,
+        metavar="N",
+        help="number of hosts that a worker receives at once (default: 25 to 100)",
     )
 
 
@@ -167,7 +200,7 @@ def no_address(url: str) -> str:
         return "must be an http:// or https:// URL"
     # RFC 3986, 2: a URL consists of these characters; and http.client's error for others repeats the whole URL.
     if not url.isascii() or not url.isprintable() or " " in url:
-        return "must be a URL without blanks and of ASCII characters (others as %20, say)"
+        return "must be a URL of ASCII characters without blanks (encode others, such as %20)"
     return ""
 
 
@@ -182,23 +215,24 @@ def connecting(parser: argparse.ArgumentParser) -> None:
     logging_in(parser)
     reporting(parser)
     clustering(parser)
-    parser.add_argument(
+    safety = group(parser, "safety")
+    group(parser, "rollout").add_argument(
         "--lock-timeout",
         type=_positive,
         default=300,
         metavar="S",
         help="seconds to wait for another package manager (default: 300)",
     )
-    parser.add_argument(
+    safety.add_argument(
         "--max-impact",
         choices=("none", "reload", "restart", "stop"),
-        help="refuse a host to which the changes would do more than this",
+        help="refuse a host on which the changes have a higher impact than this (default: no limit)",
     )
-    parser.add_argument(
-        "--no-lint", action="store_true", help="go on although lint finds errors; they are shown as warnings"
+    safety.add_argument(
+        "--no-lint", action="store_true", help="continue if lint finds errors, and show them as warnings"
     )
-    parser.add_argument(
-        "--upgrade", action="store_true", help="move engine packages that have no pin to the newest version"
+    group(parser, "what").add_argument(
+        "--upgrade", action="store_true", help="upgrade engine packages without a pin to the newest version"
     )
 
 
@@ -274,7 +308,7 @@ def extra_vars(words: list[str]) -> Map:
                 raise UsageError(f"--extra-vars: {word!r}: {error}") from error
             if secret.marked(word):
                 raise UsageError(
-                    "--extra-vars: a value must not hold a secret's token, which is nothing outside of the run that"
+                    "--extra-vars: a value must not hold a secret's token, which is valid only in the run that"
                     " made it (declare the secret: -e '{name: !secret {env: NAME}}')"
                 )
             if not all(equals and name for name, equals, _ in pairs):

@@ -19,10 +19,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.connecting(parser)
     options.showing(parser)
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when changes are pending")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the plan to a file, for apply --plan")
-    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign that file with an ssh key (FILE.sig)")
-    parser.add_argument(
+    options.group(parser, "output").add_argument(
+        "--detailed-exitcode", action="store_true", help="exit 2 when changes are pending"
+    )
+    options.group(parser, "output").add_argument(
+        "--out", type=Path, metavar="FILE", help="write the plan to a file, for apply --plan"
+    )
+    options.group(parser, "output").add_argument(
+        "--sign", type=Path, metavar="KEY", help="sign that file with an ssh key (FILE.sig)"
+    )
+    options.group(parser, "output").add_argument(
         "--drift-report", action="store_true", help="show each difference once, with the hosts that have it"
     )
 

@@ -14,8 +14,10 @@ from provision.visible import say, show
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="a host of the inventory")
     options.selection(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write below this folder (default: print)")
-    parser.add_argument(
+    options.group(parser, "output").add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="write below this folder (default: print)"
+    )
+    options.group(parser, "what").add_argument(
         "--as",
         dest="distribution",
         metavar="ID",

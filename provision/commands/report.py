@@ -13,8 +13,8 @@ from provision.visible import show
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's name (provision runs), or: last")
     parser.add_argument("playbook", nargs="?", type=Path, default=options.PLAYBOOK, help=f"default: {options.PLAYBOOK}")
-    parser.add_argument(
-        "--html", type=Path, required=True, metavar="FILE", help="where the page goes; - is standard output"
+    options.group(parser, "output").add_argument(
+        "--html", type=Path, required=True, metavar="FILE", help="file to write; - is standard output"
     )
 
 

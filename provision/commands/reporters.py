@@ -57,7 +57,7 @@ class Listeners:
             discard(sys.stdout)
         else:
             del self._all[name]
-        say(f"provision: {name} cannot be written: {told(error)}; the run goes on without it")
+        say(f"provision: {name} cannot be written: {told(error)}; the run continues without it")
 
     def close(self) -> None:
         try:

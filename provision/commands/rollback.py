@@ -9,7 +9,7 @@ from provision.commands import apply, clustering, options, running
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run, as `provision runs` names it")
+    parser.add_argument("run", metavar="RUN", help="the name of a run (see `provision runs`)")
     options.selection(parser)
     options.connecting(parser)
     apply.changing(parser)

@@ -63,7 +63,7 @@ def sound(found: Loaded, no_lint: bool) -> bool:
         say(f"provision: {shown}")
     if no_lint or not any(finding.level == "error" for finding in findings):
         return True
-    say("provision: no host was touched (--no-lint if you know better)")
+    say("provision: no host was touched (--no-lint continues in spite of errors)")
     return False
 
 
@@ -197,5 +197,5 @@ def _ask(main: Any, plans: list[Any]) -> bool:
     plans = [plan for plan in plans if plan.changes] or plans
     hosts = f"{len(plans)} host{'s' if len(plans) > 1 else ''}"
     if not changes:
-        return bool(main.ask(f"There is nothing to change; prove, and restart where needed, {hosts}?"))
+        return bool(main.ask(f"There is nothing to change. Verify {hosts}, and restart where needed?"))
     return bool(main.ask(f"Make {changes} change{'s' if changes > 1 else ''} on {hosts}?"))

@@ -23,7 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.hosts(parser)
     options.logging_in(parser)
-    parser.add_argument("--on-hosts", action="store_true", help="read which runs the hosts can roll back")
+    options.group(parser, "what").add_argument(
+        "--on-hosts", action="store_true", help="read which runs the hosts can roll back"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,14 +41,16 @@ def run(args: argparse.Namespace) -> int:
     left = {run.name for run in broken_off(args.playbook)}
     found = list(runs(args.playbook))
     if not found:
-        say("no run of this playbook is on record here (provision runs --on-hosts asks the hosts)", sys.stdout)
+        say("no run of this playbook is recorded here (provision runs --on-hosts asks the hosts)", sys.stdout)
     for one in found:
         counts: dict[str, int] = {}
         for end in one.ended.values():
             counts[end["status"]] = counts.get(end["status"], 0) + 1
         shown = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing yet"
         state = (
-            "" if one.name not in left else f"; broke off, without {', '.join(one.left) or 'its end'} (apply --resume)"
+            ""
+            if one.name not in left
+            else f"; interrupted, without {', '.join(one.left) or 'its end'} (apply --resume)"
         )
         say(f"{one.name}  {one.head['mode']:8}  {shown}{state}", sys.stdout)
     return 0
@@ -63,7 +67,7 @@ def _words(words: list[str]) -> tuple[str | None, Path]:
             raise UsageError("provision runs show needs the name of a run (provision runs lists them)")
         shown, rest = words[1], words[2:]
     if len(rest) > 1:
-        raise UsageError(f"one playbook, not {len(rest)}: {' '.join(rest)}")
+        raise UsageError(f"give give one playbook, not {len(rest)}: {' '.join(rest)}")
     return shown, Path(rest[0]) if rest else options.PLAYBOOK
 
 
@@ -71,7 +75,7 @@ def _show(one: Run) -> int:
     say(f"run {one.name}: {one.head['mode']} {one.head['playbook']}, by {one.head['by']}", sys.stdout)
     for host in one.hosts:
         plan, end = one.planned.get(host), one.ended.get(host)
-        status = end["status"] if end is not None else "no end on record"
+        status = end["status"] if end is not None else "no end recorded"
         say("", sys.stdout)
         say(f"{host}: {status}", sys.stdout)
         for item in (plan or {}).get("items", []):

@@ -17,14 +17,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     encrypt = actions.add_parser("encrypt", help="encrypt standard input, or a file, into armoured text")
     encrypt.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: standard input")
-    encrypt.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
-    edit = actions.add_parser("edit", help="edit an encrypted file with $EDITOR; made when it is not there")
+    options.group(encrypt, "output").add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: standard output"
+    )
+    edit = actions.add_parser("edit", help="edit an encrypted file with $EDITOR, and create it if it does not exist")
     edit.add_argument("file", type=Path, metavar="FILE")
-    ca = actions.add_parser("ca", help="make the certificates of registries, and renew those that end soon")
+    ca = actions.add_parser("ca", help="create the certificates of registries, and renew those that expire soon")
     options.selection(ca)
-    ca.add_argument("--renew", action="store_true", help="renew all of them now")
+    options.group(ca, "what").add_argument("--renew", action="store_true", help="renew all certificates now")
     for action in (encrypt, edit, ca):
-        action.add_argument(
+        options.group(action, "what").add_argument(
             "-r",
             "--recipient",
             action="append",

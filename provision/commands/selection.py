@@ -24,8 +24,8 @@ def resumed(args: argparse.Namespace, found: Loaded) -> str:
 
     known = [run for run in broken_off(args.playbook) if args.resume in ("", run.name)]
     if not known:
-        what = f"run {args.resume}" if args.resume else "run that broke off"
-        raise UsageError(f"no {what} is on record beside {args.playbook} (provision runs)")
+        what = f"run {args.resume}" if args.resume else "interrupted run"
+        raise UsageError(f"no {what} is recorded for {args.playbook} (provision runs lists the runs)")
     found.configs[:] = [config for config in found.configs if config.host.name in known[-1].left]
     return known[-1].name
 
@@ -52,7 +52,7 @@ def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) ->
 
     known = {config.host.name for config in found.configs}
     if args.limit is None and (unknown := sorted(set(plan.hosts) - known)):
-        raise UsageError(f"{args.plan} has hosts that the playbook has not (any more): {', '.join(unknown)}")
+        raise UsageError(f"{args.plan} has hosts that the playbook does not have: {', '.join(unknown)}")
     found.configs[:] = [config for config in found.configs if config.host.name in plan.hosts]
     if not found.configs:
         raise UsageError(f"{args.plan} has none of these hosts")
@@ -72,7 +72,7 @@ def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
     failed = recorded(args.playbook, name).failed
     found.configs[:] = [config for config in found.configs if config.host.name in failed]
     if not found.configs:
-        raise UsageError(f"run {name} left none of these hosts otherwise than as wished")
+        raise UsageError(f"run {name} brought all of these hosts into the desired state")
 
 
 def recorded(playbook: Path, name: str) -> Run:
@@ -86,5 +86,5 @@ def recorded(playbook: Path, name: str) -> Run:
         return known[max(known)]
     if name not in known:
         hint = nearest(name, list(known)) or "provision runs lists them"
-        raise UsageError(f"no run {name} is on record beside {playbook} ({hint})")
+        raise UsageError(f"no run {name} is recorded for {playbook} ({hint})")
     return known[name]

@@ -13,22 +13,26 @@ from provision.commands.reporters import reporter, visibly
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.logging_in(parser)
-    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable)")
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
+        "--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable; default: all)"
+    )
+    options.group(parser, "what").add_argument(
         "--check",
         metavar="EXPRESSION",
         default="",
-        help="only checks that match, as pytest's -k: 'sysctl and not boot'",
+        help="only checks that match, as pytest's -k: 'sysctl and not boot' (default: all)",
     )
-    parser.add_argument(
+    options.group(parser, "safety").add_argument(
         "--disruptive",
         action="store_true",
-        help="also what restarts the daemon, flips a setting or uses up memory for a moment",
+        help="also run checks that restart the daemon, change a setting or use up memory for a moment",
     )
-    parser.add_argument(
-        "--reboot", action="store_true", help="restart each host first, one at a time, and check what comes back"
+    options.group(parser, "rollout").add_argument(
+        "--reboot", action="store_true", help="restart each host first, one at a time, then check it"
     )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML")
+    options.group(parser, "output").add_argument(
+        "--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

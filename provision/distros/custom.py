@@ -104,7 +104,7 @@ def _day(id: str, given: Map) -> str:
         return value.isoformat() if isinstance(value, date) else value and date.fromisoformat(value).isoformat()
     except (TypeError, ValueError):
         raise SpecError(
-            f"{value!r} is not a day", where=given.where["support_ends"], key=f"{id}.support_ends", hint="2029-12-31"
+            f"{value!r} is not a date", where=given.where["support_ends"], key=f"{id}.support_ends", hint="2029-12-31"
         ) from None
 
 

@@ -111,7 +111,7 @@ class _Reader:
         for word in words[1:]:
             name, equals, value = word.partition("=")
             if not equals:
-                hint = "a blank ends a value; quote the whole: 'name=a b'"
+                hint = "a value ends at a blank; quote it as a whole: 'name=a b'"
                 raise SpecError(f"a variable is NAME=VALUE, not {word!r}", where=where, key=words[0], hint=hint)
             variables[name] = self._value(name, value, where)
             variables.where[name] = where

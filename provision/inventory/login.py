@@ -105,7 +105,7 @@ def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note],
         address=_last(scope, _HOST) or name,
         port=_port(scope),
         user=_last(scope, _USER),
-        key_file=_key_file(scope),
+        key_file=_key_file(scope, passwords),
         known_hosts=_path(scope, "provision_known_hosts"),
         ssh_before=_ssh_words(scope, _BEFORE, notes, lenient),
         ssh_behind=_ssh_words(scope, _BEHIND, notes, lenient),
@@ -158,7 +158,7 @@ def _text(scope: Scope, name: str, takes_secret: bool = False) -> str | None:
         raise SpecError("must be text", where=_where(scope, name), key=name)
     text = str(value)
     if holds(text) and not takes_secret:
-        hint = "messages name every host's address, port and user; keep it out of the vault"
+        hint = "messages show every host's address, port and user; do not encrypt it"
         message = "does not accept a secret: plans and logs would show it"
         raise SpecError(message, where=_where(scope, name), key=name, hint=hint if name in REACHING else "")
     if any(ord(character) < 32 for character in text):
@@ -215,10 +215,13 @@ def _path(scope: Scope, name: str) -> Path | None:
     return base / path
 
 
-def _key_file(scope: Scope) -> Path | None:
+def _key_file(scope: Scope, connects: bool) -> Path | None:
     name = _chosen(scope, _KEY)
     path = None if name is None else _path(scope, name)
-    return None if path is None or name is None else _readable(path, scope, name)
+    if path is None or name is None or (scope.is_default(name) and not connects):
+        # The machine that checks a project need not have the keys that Ansible's settings name.
+        return path
+    return _readable(path, scope, name)
 
 
 def _readable(path: Path, scope: Scope, name: str) -> Path:

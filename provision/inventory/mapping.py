@@ -34,7 +34,7 @@ def _passed_over(tree: Tree, message: str, where: Where, key: str, hint: str = "
     """Note or refuse what Ansible skips with a warning."""
     if not tree.lenient:
         raise SpecError(message, where=where, key=key, hint=hint)
-    tree.notes.append(Note(f"{key}: {message}; it is not read", where, loud=True))
+    tree.notes.append(Note(f"{key}: {message}; ignored", where, loud=True))
 
 
 def _group(tree: Tree, body: Any, name: str, where: Where, key: str) -> None:

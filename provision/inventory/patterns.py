@@ -57,7 +57,7 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
         else:
             parts.append(part)
     if any(part in ("!", "&") for part in parts):
-        raise SpecError(f"a host pattern with nothing behind ! or &: {pattern!r}", where=where, key=key)
+        raise SpecError(f"a host pattern with no name after ! or &: {pattern!r}", where=where, key=key)
     return parts
 
 
@@ -73,7 +73,7 @@ def _words(pattern: str, where: Where | None, key: str) -> list[str]:
         if not word.startswith(("~", "@")) and re.search(r":[!&]", word):
             hint = f"write {pattern.replace(':', ',')!r}"
             raise SpecError(
-                f"a host pattern with , and : between its parts: {pattern!r}", where=where, key=key, hint=hint
+                f"a host pattern that mixes , and : as separators: {pattern!r}", where=where, key=key, hint=hint
             )
     return words
 

@@ -47,7 +47,7 @@ def expand(name: str) -> list[str]:
     ranges = [_members(text) for text in pieces[1::2]]
     if prod(members.count for members in ranges) > limits.of(limits.HOSTS):
         # Count before a name is made.
-        raise ValueError(f"the range stands for {limits.more(limits.HOSTS)} ({limits.hint(limits.HOSTS)})")
+        raise ValueError(f"the range results in {limits.more(limits.HOSTS)} ({limits.hint(limits.HOSTS)})")
     words: list[list[str]] = [[plain] for plain in pieces]
     words[1::2] = [members.names() for members in ranges]
     return ["".join(one) for one in product(*words)]
@@ -62,7 +62,7 @@ def _members(text: str) -> _Members:
     step = int(step_text)
     if first.isdecimal() and last.isdecimal():
         if len(first) > 1 and first.startswith("0") and len(first) != len(last):
-            raise ValueError("both ends of a range with leading zeros must be of one width")
+            raise ValueError("both ends of a range with leading zeros must have the same width")
         found = _Members(int(first), int(last), step, len(first) if first.startswith("0") else 0)
     elif len(first) == len(last) == 1 and first in string.ascii_letters and last in string.ascii_letters:
         found = _Members(string.ascii_letters.index(first), string.ascii_letters.index(last), step, None)

@@ -135,7 +135,7 @@ class _Files:
             except SpecError as error:
                 if _is_script(path) or (path.suffix in _MEANT and not _is_other(path)):
                     raise
-                self.tree.notes.append(Note(f"{path} is not read: it is no inventory ({error.message})", loud=True))
+                self.tree.notes.append(Note(f"{path} is not read: it is not an inventory ({error.message})", loud=True))
 
     def _file(self, path: Path) -> None:
         self.tree.file = path

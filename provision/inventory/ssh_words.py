@@ -28,7 +28,7 @@ def words(text: str, passed_over: list[str]) -> tuple[str, ...]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or word in ("-", "--"):
-            raise ValueError(f"{word} is no option of a login")
+            raise ValueError(f"{word} is not an option of ssh's login")
         letters = word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]
@@ -38,7 +38,7 @@ def words(text: str, passed_over: list[str]) -> tuple[str, ...]:
                 found.append(f"-{letter}")
                 continue
             if letter not in _VALUED and letter not in _OPTIONS:
-                raise ValueError(f"-{letter} is no option of a login")
+                raise ValueError(f"-{letter} is not an option of ssh's login")
             if not letters and not rest:
                 raise ValueError(f"-{letter} lacks its value")
             value, letters = letters or rest.pop(0), ""

@@ -119,7 +119,7 @@ class Tree(Struct):
         # A single host costs a line of the file, whose size is limited already.
         if len(found) > 1 and len(found) + self._count > _GROUPS * most:
             raise SpecError(
-                f"the groups have more than {_GROUPS * most:,} hosts, counted once a group",
+                f"the groups have more than {_GROUPS * most:,} hosts, with hosts counted in each of their groups",
                 where=where,
                 key=key,
                 hint=limits.hint(limits.HOSTS),

@@ -84,7 +84,7 @@ class Variables:
         """The first of ``name``, ``name.yml`` ... that exists, as in Ansible: ``web/`` hides ``web.yml``."""
         there = [path for suffix in _SUFFIXES if (path := root / f"{name}{suffix}").exists()]
         for path in there[1:]:
-            text = f"{path} is not read: {there[0].name} in the same folder hides it, as in Ansible"
+            text = f"{path} is not read: {there[0].name} in the same folder takes precedence, as in Ansible"
             self.tree.notes.append(Note(text, loud=True))
         return [file for path in there[:1] for file in (_inside(path) if path.is_dir() else [path])]
 

@@ -24,7 +24,7 @@ OPENRC_PACKAGES = (
 )
 
 _SSHD = """\
-# VERBOSE logs each connection and each exec, so that a test can count them where nobody can cheat.
+# VERBOSE logs each connection and each exec, so that a test can count them independently of provision.
 LogLevel VERBOSE
 UseDNS no
 """
@@ -90,7 +90,7 @@ _SELF = Path(__file__).read_text()
 
 
 def digest(*parts: str) -> str:
-    """Of a recipe: what is built anew when the recipe changes."""
+    """Of a recipe: what is built again when the recipe changes."""
     common = (*PACKAGES, *OPENRC_PACKAGES, _SSHD, _SOURCES, _SELF)
     return hashlib.sha256("\0".join((*parts, *common)).encode()).hexdigest()[:12]
 

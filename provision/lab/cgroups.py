@@ -51,13 +51,13 @@ def processes(name: str) -> set[int]:
         for folder, _, _ in os.walk(tree / name):
             try:
                 pids.update(int(pid) for pid in (Path(folder) / "cgroup.procs").read_text().split())
-            except OSError:  # the group went away while we looked
+            except OSError:  # the group was removed during the search
                 continue
     return pids
 
 
 def kill(name: str, seconds: float = 10.0) -> None:
-    """Kill everything in the group and wait until it is empty: by group, so never somebody else's process."""
+    """Kill everything in the group and wait until it is empty: by group, so never a process of another program."""
     end = time.monotonic() + seconds
     while (pids := processes(name)) and time.monotonic() < end:
         for pid in pids:

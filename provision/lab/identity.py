@@ -21,7 +21,7 @@ def ensure(folder: Path, name: str) -> None:
 
 
 def folder(store: Store, record: Record) -> Path:
-    """Where a host's keys are: in its own file system, or beside its disk."""
+    """Where a host's keys are: in its own file system, or next to its disk."""
     host = store.host(record.lab, record.name)
     return host / "seed/etc/ssh" if record.kind == "vm" else host / "layers/root/etc/ssh"
 

@@ -26,7 +26,7 @@ def ensure(store: Store) -> None:
 
 def _make(store: Store, name: str) -> None:
     home = gnupg(store)
-    # Whoever was to make them before us may have been stopped in between.
+    # An earlier process may have been stopped between the creation of the keys.
     if f":{owner(name)}:" not in output([*home, "--with-colons", "--list-secret-keys"]):
         run([*home, "--passphrase", "", "--quick-gen-key", owner(name), "rsa3072", "sign", "never"])
     part = public(store, name).with_suffix(".part")

@@ -41,7 +41,7 @@ def missing(virtual: bool = False) -> list[str]:
     """What this machine lacks to run a lab, each in words a person can act on; empty when it can."""
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system()})"]
-    lacks = [] if os.geteuid() == 0 else ["root (mounts and network namespaces need it)"]
+    lacks = [] if os.geteuid() == 0 else ["root (required for mounts and network namespaces)"]
     wanted = _PROGRAMS | (_VM_PROGRAMS if virtual else {})
     absent = [name for name in wanted if shutil.which(name) is None]
     if absent:
@@ -72,7 +72,7 @@ class Lab:
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
         for suite in hosts.values():
             if suite not in images.NAMES or (kind == "vm" and suite not in base.SUITES):
-                raise LabError(f"no such suite: {suite} (there are {', '.join(images.NAMES)})")
+                raise LabError(f"no such suite: {suite} (available: {', '.join(images.NAMES)})")
         with self.store.one(self.name):
             started = self._started(hosts, kind, like)
             with ThreadPoolExecutor(max_workers=16) as pool:
@@ -136,7 +136,7 @@ class Lab:
     def _virtual(self, name: str) -> Record:
         record = self.record(name)
         if record.kind != "vm":
-            raise LabError(f"{name} shares this machine's kernel; only a virtual machine has a plug to pull")
+            raise LabError(f"{name} shares this machine's kernel; only a virtual machine can lose its power")
         return record
 
     def _wait(self, record: Record) -> None:
@@ -192,7 +192,7 @@ class Lab:
         raise LabError(f"the lab has no address left ({LAST - FIRST + 1} hosts at most on one machine)")
 
     def _write_access(self) -> None:
-        """known_hosts and the inventory of this lab, beside its hosts."""
+        """known_hosts and the inventory of this lab, next to its hosts."""
         lines = [line for record in self.store.records(self.name) for line in identity.known_hosts(self.store, record)]
         self.known_hosts.write_text("\n".join(lines) + "\n")
         self.inventory_file.write_text(self.inventory())

@@ -116,7 +116,7 @@ class _Builder:
         self.clean_up()
 
     def clean_up(self) -> None:
-        """What is unpacked serves all parts of a suite, and nobody afterwards."""
+        """The unpacked packages are used for all parts of a suite, and not afterwards."""
         shutil.rmtree(self.work, ignore_errors=True)
 
     def build(self, of: str | Lookalike) -> None:

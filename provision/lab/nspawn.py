@@ -102,7 +102,7 @@ def wait(store: Store, record: Record, seconds: float = 90.0) -> None:
             return
         time.sleep(0.05)
     log = store.host(record.lab, record.name) / "boot.log"
-    raise LabError(f"lab host {record.name} did not come up; see {log}")
+    raise LabError(f"lab host {record.name} did not start; see {log}")
 
 
 def stop(record: Record) -> None:
@@ -114,7 +114,7 @@ def stop(record: Record) -> None:
 
 def strip(store: Store, record: Record) -> None:
     """Take from a host that has ended what is only its own, so that others can start from its files: a host that
-    starts without them makes them anew."""
+    starts without them generates new ones."""
     folder = store.host(record.lab, record.name)
     upper = folder / "layers/upper"
     shutil.rmtree(upper / "var/log/journal", ignore_errors=True)

@@ -37,7 +37,7 @@ def run(
         raise LabError(f"{words[0]} is not installed; `make setup` installs what the lab needs") from error
     if check and done.returncode != 0:
         tail = lines_of((done.stderr or done.stdout).decode(errors="replace").strip())[-8:]
-        raise LabError(f"{' '.join(words[:6])} failed with {done.returncode}:\n  " + "\n  ".join(tail))
+        raise LabError(f"{' '.join(words[:6])} exited with {done.returncode}:\n  " + "\n  ".join(tail))
     return done
 
 

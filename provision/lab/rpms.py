@@ -103,7 +103,7 @@ def dummy(name: str, version: str, release: str, provides: tuple[str, ...], targ
         summary=f"{name} of a look-alike",
         architecture="noarch",
         relations="\n".join(f"Provides: {one}" for one in provides),
-        description="Empty: provision's lab looks like this distribution and is none.",
+        description="Empty: provision's lab imitates this distribution.",
         files="",
         scripts="",
     )
@@ -116,7 +116,7 @@ def _build(spec: str, work: Path, target: Path, signer: Signer) -> Path:
     (work / "package.spec").write_text(spec)
     defined = {
         "_topdir": work / "top",
-        # Not compressed: nobody carries it far, and old rpms read it too.
+        # Not compressed: the packages stay on this machine, and old versions of rpm can read them.
         "_binary_payload": "w.ufdio",
         "_source_filedigest_algorithm": "8",
         "_binary_filedigest_algorithm": "8",

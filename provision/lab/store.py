@@ -70,8 +70,8 @@ class Store:
 
     @contextmanager
     def building(self, folder: Path) -> Iterator[None]:
-        """Whoever wants what is being built waits for it; what else is missing is built meanwhile. Taken before the
-        machine's."""
+        """A process that needs an image that is being built waits for it; other missing images are built meanwhile.
+        Taken before the machine's."""
         with self._lock("building", fcntl.LOCK_SH), self._lock(f"building-{folder.name}"):
             yield
 
@@ -106,7 +106,7 @@ class Store:
         while True:
             with open(path, "w") as handle:
                 fcntl.flock(handle, how)
-                # Whoever had it before us may have taken the file away.
+                # The process that had the lock before may have removed the file.
                 if _is_at(path, handle.fileno()):
                     yield path
                     return
@@ -126,7 +126,7 @@ class Store:
             except FileNotFoundError:  # another lab's host is just going
                 continue
             except (ValueError, TypeError) as error:
-                raise LabError(f"{path}: not a lab record ({error}); remove that host's folder") from error
+                raise LabError(f"{path}: not a lab record ({error}); remove the folder of that host") from error
         return found
 
     def folders(self, lab: str) -> list[Path]:

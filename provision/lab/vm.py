@@ -97,7 +97,7 @@ def wait(store: Store, record: Record, seconds: float = 420.0) -> None:
     folder = store.host(record.lab, record.name)
     known = folder / "known_hosts"
     known.write_text("\n".join(identity.known_hosts(store, record)) + "\n")
-    # A login is dear where it is emulated, so it is asked once, when somebody answers, and waits there.
+    # A login is dear where it is emulated, so the probe logs in once, when sshd answers, and waits on the host.
     booted = "systemctl is-system-running --wait >/dev/null; systemctl is-active --quiet multi-user.target"
     ready = [*identity.ssh(store, record, known), booted]
     ready[1:1] = ["-o", "ConnectTimeout=10", "-o", "BatchMode=yes"]
@@ -106,7 +106,7 @@ def wait(store: Store, record: Record, seconds: float = 420.0) -> None:
         if identity.answers(record) and run(ready, check=False).returncode == 0:
             return
         time.sleep(0.2)
-    raise LabError(f"lab host {record.name} did not come up; see {folder / 'console.log'}")
+    raise LabError(f"lab host {record.name} did not start; see {folder / 'console.log'}")
 
 
 def stop(record: Record) -> None:

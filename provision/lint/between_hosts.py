@@ -34,7 +34,7 @@ def _names(configs: list[HostConfig]) -> Iterator[Finding]:
     first: dict[str, HostConfig] = {}
     for config in configs:
         if (name := config.spec.hostname) is not None and (other := first.setdefault(name, config)) is not config:
-            message = f"{config.host.name} and {other.host.name} are both to be called {name}"
+            message = f"{config.host.name} and {other.host.name} have the same hostname {name}"
             yield finding("FL303", _where(config, "hostname"), message)
 
 
@@ -48,7 +48,7 @@ def _machines(configs: list[HostConfig]) -> Iterator[Finding]:
         if others:
             names = ", ".join(config.host.name for config in (first, *others)[:3])
             more = f" and {len(others) - 2} more" if len(others) > 2 else ""
-            message = f"{names}{more} are one machine: {first.host.login.address}"
+            message = f"{names}{more} have the same address and port: {first.host.login.address}"
             yield finding("FL304", _where(others[0], "engine"), message, level="warning")
 
 
@@ -81,12 +81,12 @@ def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
             own = [address for address, other in inside if other is config]
             if own:
                 message = f"{placed.key} {placed.network} covers {config.host.name}'s own address {own[0]}"
-                yield finding("FL301", placed.where, message, "it would cut the host off")
+                yield finding("FL301", placed.where, message, "it would cut off the host")
             elif inside:
                 address, other = inside[0]
                 more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
                 message = f"{placed.key} {placed.network} covers the address of {other.host.name}, {address}{more}"
-                yield finding("FL301", placed.where, message, "no container there reaches it", "warning")
+                yield finding("FL301", placed.where, message, "containers there cannot reach it", "warning")
 
 
 def _routed(configs: list[HostConfig]) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ def _forwarding(config: HostConfig) -> Iterator[Finding]:
         return
     for name in _FORWARDING:
         if config.spec.sysctl.get(name) == "1":
-            message = f"{name} is switched on here, so dockerd leaves the FORWARD chain open to everybody"
+            message = f"{name} is enabled here, so dockerd leaves the FORWARD chain open to every network"
             yield finding("SP401", settings.where[name], message, "engine.firewall: {forward: drop}")
 
 
@@ -54,7 +54,7 @@ def _stores(config: HostConfig) -> Iterator[Finding]:
     by_default = (version(engine.version or "") or NEWEST) >= _CONTAINERD_STORE and engine.source in (None, "docker")
     if chosen is True or (chosen is None and by_default and "storage-driver" not in written):
         where: Where = written.where["data-root"]
-        message = "images and snapshots of this engine are containerd's, and data-root does not move those"
+        message = "images and snapshots of this engine are in containerd's root, and data-root does not move them"
         yield finding("SP402", where, message, "add engine.containerd_root")
 
 
@@ -67,7 +67,7 @@ def _logins(config: HostConfig) -> Iterator[Finding]:
     for name, registry in engine.registries.items():
         if registry.login is not None and name in insecure:
             where = config.source["engine"]["registries"][name].where["login"]
-            message = f"{name} is an insecure registry, so the login's password goes there in the clear"
+            message = f"{name} is an insecure registry, so the login's password is sent there unencrypted"
             yield finding("SP403", where, message, "engine.registries: {authority: ...}")
 
 
@@ -89,7 +89,7 @@ def _registry(config: HostConfig) -> Iterator[Finding]:
     if registry is not None and registry.tls is None:
         where = config.source.where["registry"]
         also = ", passwords too" if registry.users else ""
-        message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must call it insecure"
+        message = f"{registry.name}:{registry.port} speaks plain HTTP{also}; hosts must declare it insecure"
         yield finding("SP404", where, message, "registry.tls: {ca: ...}")
 
 
@@ -97,5 +97,5 @@ def _repositories(config: HostConfig) -> Iterator[Finding]:
     for name, repository in config.spec.repositories.items():
         if repository.key_url is not None and not repository.fingerprint:
             where = config.source["repositories"][name].where["key_url"]
-            message = f"{name} is trusted with any key that {repository.key_url} shows"
+            message = f"{name} is trusted with any key that {repository.key_url} has"
             yield finding("SP405", where, message, f"repositories.{name}: {{fingerprint: ...}}")

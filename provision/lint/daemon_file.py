@@ -32,7 +32,7 @@ def lint_text(path: Path, text: str, engine: Version = NEWEST, *, packaged: bool
         for fault in parsed.faults
     ]
     for key, where, first in parsed.twice:
-        message = f"{key} stands twice, first on line {first.line}; dockerd takes this one"
+        message = f"{key} appears twice, first on line {first.line}; dockerd uses this one"
         found.append(finding("DJ002", where, message, level="warning"))
     if isinstance(parsed.value, Map):
         found += lint(parsed.value, Target(engine, packaged))
@@ -101,7 +101,7 @@ def _key(daemon: Map, name: str, value: Any, engine: Version) -> Iterator[Findin
     if key.until is not None and engine >= key.until:
         yield finding("DJ102", where, f"{name} was removed in {_shown(key.until)}", instead)
     elif key.since is not None and engine < key.since:
-        message = f"{name} came with {_shown(key.since)}, and this is for {_shown(engine)}"
+        message = f"{name} came with {_shown(key.since)}, and the engine is {_shown(engine)}"
         yield finding("DJ104", where, message)
     elif key.ignored:
         yield finding("DJ105", where, f"{name} has no effect")
@@ -144,7 +144,7 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
         # moby flattens objects before it looks for unknown keys, and decodes without flattening.
         unknown = [inner for inner in value if not _passes(inner, engine)]
         if not unknown:
-            yield finding("DJ105", where, f"{name} is no key, and what is in it has no effect", "take the braces away")
+            yield finding("DJ105", where, f"{name} is not a key, and its content has no effect", "remove the braces")
             return
         if any(_passes(inner, engine) for inner in value):
             for inner in unknown:
@@ -152,8 +152,8 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
             return
     flag = FLAGS.get(name)
     if flag is not None and flag.since <= engine and not isinstance(value, Map):
-        hint = f"the key is {flag.key}" if flag.key else "take it out"
-        yield finding("DJ105", where, f"{name} is a flag of the command line: in the file it has no effect", hint)
+        hint = f"the key is {flag.key}" if flag.key else "remove it"
+        yield finding("DJ105", where, f"{name} is a command line flag: in the file it has no effect", hint)
         return
     if flag is not None and flag.key:
         yield finding("DJ101", where, f"unknown key {name}", f"the key is {flag.key}")

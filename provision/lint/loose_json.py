@@ -111,18 +111,18 @@ class _Reader:
     def document(self) -> Any:
         self.blank()
         if self.at == len(self.text):
-            self.fault(self.at, "there is nothing in it", "an empty daemon.json is {}", "empty")
+            self.fault(self.at, "the file is empty", "an empty daemon.json is {}", "empty")
             return Map(here=self.where(0))
         value = self.value()
         self.blank()
         while self.at < len(self.text) and isinstance(value, Map) and self.text[self.at] in ',"':
             # A closing brace too early: the text that follows belongs inside.
-            self.fault(self.at, "the object has ended before this", "take out the } above")
+            self.fault(self.at, "the object ends before this", "remove the } above")
             self.members(value)
             self.blank()
         if self.at < len(self.text):
             rest = lines_of(self.text[self.at :])[0][:30]
-            self.fault(self.at, f"there is something after the end: {rest!r}", "", "rest")
+            self.fault(self.at, f"there is text after the end: {rest!r}", "", "rest")
         return value
 
     def value(self) -> Any:
@@ -185,12 +185,12 @@ class _Reader:
             here = self.text[self.at]
             if here == "}":
                 if comma >= 0:
-                    self.fault(comma, "a comma too many", "nothing follows it", edits=(Edit(comma, comma + 1, ""),))
+                    self.fault(comma, "one comma too many", "no value follows it", edits=(Edit(comma, comma + 1, ""),))
                 self.at += 1
                 return True
             if here == ",":
                 if comma >= 0 or first:
-                    self.fault(self.at, "a comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
+                    self.fault(self.at, "one comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
                     self.at += 1
                     continue
                 comma = self.at
@@ -256,7 +256,7 @@ class _Reader:
             here = self.text[self.at : self.at + 1]
             if here == "]":
                 if comma >= 0:
-                    self.fault(comma, "a comma too many", "nothing follows it", edits=(Edit(comma, comma + 1, ""),))
+                    self.fault(comma, "one comma too many", "no value follows it", edits=(Edit(comma, comma + 1, ""),))
                 self.at += 1
                 return found
             if here in ("", "}", ":"):
@@ -264,7 +264,7 @@ class _Reader:
                 return found
             if here == ",":
                 if comma >= 0 or not found:
-                    self.fault(self.at, "a comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
+                    self.fault(self.at, "one comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
                     self.at += 1
                     continue
                 comma = self.at
@@ -280,7 +280,7 @@ class _Reader:
     def string(self) -> str:
         quote, begin = self.text[self.at], self.at
         if quote == "'":
-            self.fault(begin, "text stands in double quotes", "write \" and not '", edits=self.requoted(begin))
+            self.fault(begin, "text must be in double quotes", "write \" and not '", edits=self.requoted(begin))
         self.at += 1
         while self.at < len(self.text):
             here = self.text[self.at]
@@ -306,7 +306,7 @@ class _Reader:
         try:
             text: str = json.loads(f'"{raw}"') if '"' not in raw.replace('\\"', "") else raw
         except ValueError as error:
-            self.fault(begin, f"not a text of JSON: {getattr(error, 'msg', error)}", "a backslash is written \\\\")
+            self.fault(begin, f"not a JSON string: {getattr(error, 'msg', error)}", "a backslash is written \\\\")
             return raw
         return text
 

@@ -10,11 +10,11 @@ from provision.lint.rules import RULES
 _HEAD = """\
 # What the linter finds
 
-`provision lint` reads playbooks, inventories and daemon.json files and touches no host; `plan` and `apply` do the same
-before they begin. An **error** is what dockerd refuses, or what keeps a container from starting; a **warning** works
-and has a cost (DJ3xx: advice). A page per rule says why, what to do, since which version, and the source. `--ignore ID`
-switches a rule off, `# provision: ignore=ID` does so for one line of YAML. These pages are made from the rules
-themselves (`make docs`).
+`provision lint` reads playbooks, inventories and daemon.json files, and connects to no host. `plan` and `apply` do the
+same before they connect. An **error** means that dockerd refuses the file, or that no container starts. A **warning**
+means that it works, but at a cost (DJ3xx: advice). The page of a rule has the reason, the correction, the version and
+the source. `--ignore ID` disables a rule, and `# provision: ignore=ID` disables it for one line of YAML. These pages
+are made from the rules (`make docs`).
 
 | id | name | level |
 | --- | --- | --- |

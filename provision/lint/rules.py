@@ -16,8 +16,8 @@ _ALL = (
         "json-syntax",
         "error",
         "dockerd reads strict JSON (RFC 8259) and does not start with anything else. It names a byte, not a cause.",
-        "Every fault is told with its line, those behind the first one too. `provision` writes daemon.json from the "
-        "spec, so a file that it writes has none of them.",
+        "Every fault is reported with its line, not only the first one. `provision` writes daemon.json from the "
+        "spec, so a file that it writes has no such fault.",
         '{\n  "debug": true\n  "icc": true\n}',
         '{\n  "debug": true,\n  "icc": true\n}',
         "RFC 8259",
@@ -26,7 +26,7 @@ _ALL = (
         "DJ002",
         "duplicate-key",
         "warning",
-        "JSON allows a key to stand twice; dockerd takes the last one and says nothing.",
+        "JSON allows a key to appear twice; dockerd uses the last one without a message.",
         "Keep one of them.",
         '{"debug": true, "debug": false}',
         '{"debug": false}',
@@ -37,7 +37,7 @@ _ALL = (
         "not-an-object",
         "error",
         "daemon.json is one JSON object; dockerd does not start with a list, a text or a number.",
-        "Put the keys into braces.",
+        "Put the keys in braces.",
         "[]",
         "{}",
         _RUN,
@@ -47,7 +47,7 @@ _ALL = (
         "unknown-key",
         "error",
         "dockerd does not start with a key that it does not know.",
-        "Correct the key, or take it out.",
+        "Correct the key, or remove it.",
         '{"gragh": "/data"}',
         '{"data-root": "/data"}',
         f"{_MOBY}, findConfigurationConflicts",
@@ -66,7 +66,7 @@ _ALL = (
         "DJ103",
         "deprecated-key",
         "warning",
-        "The key still works and is to be removed: an upgrade will end with a daemon that does not start.",
+        "The key still works, but a later engine will remove it: after that upgrade the daemon does not start.",
         "Use its successor now.",
         '{"oom-score-adjust": -500}',
         "a drop-in of docker.service with OOMScoreAdjust=-500",
@@ -77,7 +77,7 @@ _ALL = (
         "key-of-a-later-engine",
         "error",
         "The key came with a later engine; one of this version does not know it and does not start.",
-        "Take it out, or pin a later engine.",
+        "Remove it, or pin a later engine.",
         '{"ip-forward-no-drop": true}   # with engine.version 27.5',
         "engine.version 28.0",
         _MOBY,
@@ -86,10 +86,10 @@ _ALL = (
         "DJ105",
         "ignored-key",
         "warning",
-        "dockerd accepts the key and does nothing with it. Three kinds: keys that had a meaning once; names "
+        "dockerd accepts the key and does nothing with it. There are three kinds: keys of former engines; names "
         "of flags, such as registry-mirror, which dockerd finds among its flags and never reads; and an "
         "object around keys, which hides them.",
-        "Take it out, or write the key that was meant.",
+        "Remove it, or write the intended key.",
         '{"registry-mirror": ["https://mirror.example"]}',
         '{"registry-mirrors": ["https://mirror.example"]}',
         f"{_MOBY}, findConfigurationConflicts; {_RUN}",
@@ -99,9 +99,9 @@ _ALL = (
         "wrong-type",
         "error",
         "dockerd decodes each key into one type, and the values inside of objects too (log-opts, builder, "
-        "runtimes, default-ulimits, proxies, default-network-opts, nri-opts). A string for a number or a "
-        "switch, and the other way round, ends its start. nri-opts takes no other fields than its own.",
-        "Write the type that the key has. --fix does it where there is one answer.",
+        "runtimes, default-ulimits, proxies, default-network-opts, nri-opts). With a string for a number or a "
+        "switch, or the reverse, dockerd does not start. nri-opts accepts only its own fields.",
+        "Write a value of the key's type. --fix does it where there is only one correction.",
         '{"debug": "true", "mtu": "1400", "log-opts": {"max-file": 3}}',
         '{"debug": true, "mtu": 1400, "log-opts": {"max-file": "3"}}',
         f"{_MOBY}; moby, daemon/config/builder.go; moby, daemon/pkg/opts/nri_opts.go",
@@ -110,8 +110,8 @@ _ALL = (
         "DJ201",
         "malformed-mirror",
         "error",
-        "A mirror is http:// or https:// and a host. Older engines take anything here and then pull past the mirror; "
-        "later ones do not start.",
+        "A mirror is http:// or https:// and a host. Older engines accept any text here and then pull without the "
+        "mirror; later ones do not start.",
         "Write the whole URL.",
         '{"registry-mirrors": ["https:/mirror.example"]}',
         '{"registry-mirrors": ["https://mirror.example"]}',
@@ -121,8 +121,8 @@ _ALL = (
         "DJ202",
         "mirror-with-more-than-a-host",
         "error",
-        "A mirror has no credentials, no query and no fragment; older engines take no path either.",
-        "Leave it out. A mirror that wants a login can't be used as one.",
+        "A mirror has no credentials, no query and no fragment; older engines accept no path either.",
+        "Remove it. A mirror that requires a login cannot be used.",
         '{"registry-mirrors": ["https://me:secret@mirror.example"]}',
         '{"registry-mirrors": ["https://mirror.example"]}',
         "moby, registry/config.go, ValidateMirror",
@@ -133,7 +133,8 @@ _ALL = (
         "error",
         "bip is an address with its network's length (no mask with dots), fixed-cidr a network, an address "
         "pool a base and a size; docker0 needs an IPv4 network, so a list of IPv6 pools alone is not enough. "
-        "`dockerd --validate` lets most of it pass, and the daemon fails when it makes its bridge.",
+        "A bip of /31 leaves one address, for one container, from 23.0 on, and none before. "
+        "`dockerd --validate` accepts most of these mistakes, and the daemon fails when it creates its bridge.",
         "Write address and length.",
         '{"bip": "10.200.0.1"}',
         '{"bip": "10.200.0.1/24"}',
@@ -159,7 +160,7 @@ _ALL = (
         "Two pools share addresses, so dockerd drops the longer one; or bip covers every pool, and then each "
         "new network fails with 'all predefined address pools have been fully subnetted'. A pool that "
         "contains bip is fine: dockerd leaves out what is in use.",
-        "Keep the pools apart, and leave room outside of bip.",
+        "Keep the pools apart, and leave space outside of bip.",
         '{"bip": "10.10.0.1/16", "default-address-pools": [{"base": "10.10.1.0/24", "size": 24}]}',
         '{"bip": "10.10.0.1/24", "default-address-pools": [{"base": "10.10.0.0/16", "size": 24}]}',
         "moby, daemon/libnetwork/ipams/defaultipam/address_space.go, newAddrSpace and ErrNoMoreSubnets",
@@ -168,7 +169,7 @@ _ALL = (
         "DJ206",
         "bridge-with-bip",
         "error",
-        "bip is the address of docker's own bridge; with `bridge` there is none, and dockerd does not start.",
+        "bip is the address of docker's own bridge; with `bridge` docker has no bridge, and dockerd does not start.",
         "Give one of them.",
         '{"bip": "10.200.0.1/24", "bridge": "br0"}',
         '{"bridge": "br0"}',
@@ -178,9 +179,9 @@ _ALL = (
         "DJ207",
         "outside-of-the-bridge",
         "error",
-        "fixed-cidr and default-gateway lie in the network of bip; otherwise the daemon fails when it makes "
-        "its bridge. Until 28.0 a fixed-cidr from elsewhere was taken.",
-        "Take both out of one network.",
+        "fixed-cidr and default-gateway lie in the network of bip; otherwise the daemon fails when it creates "
+        "its bridge. Until 28.0 dockerd accepted a fixed-cidr of another network.",
+        "Take both from one network.",
         '{"bip": "10.200.0.1/24", "fixed-cidr": "10.201.0.0/24"}',
         '{"bip": "10.200.0.1/24", "fixed-cidr": "10.200.0.128/25"}',
         f"moby, daemon/daemon_unix.go, getDefaultBridgeIPAMConf; {_RUN}",
@@ -191,7 +192,7 @@ _ALL = (
         "error",
         "Each log driver knows its own options, and some need one: gelf its gelf-address, awslogs its "
         "awslogs-group, splunk its splunk-url and splunk-token. dockerd checks the names and a part of the "
-        "values when it starts; the rest is checked when a container starts, and then no container does. "
+        "values when it starts; the rest is checked when a container starts, and then no container starts. "
         "fluentd-async-connect was removed in 28.0.",
         "Correct the option's name or value.",
         '{"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "0"}}',
@@ -203,10 +204,10 @@ _ALL = (
         "DJ209",
         "unknown-log-driver",
         "error",
-        "There is no such driver among those that are built in; logentries was removed in 25.0. A name that "
-        "is near none of them may be that of a plugin (docker plugin install --alias), so it is a warning: "
+        "The driver is not one of the built-in drivers; logentries was removed in 25.0. A name that "
+        "is not similar to one of them may be that of a plugin (docker plugin install --alias), so it is a warning: "
         "dockerd starts only where that plugin is installed and enabled.",
-        "Take one of those that there are, or install the plugin first.",
+        "Use a built-in driver, or install the plugin first.",
         '{"log-driver": "jsonfile"}',
         '{"log-driver": "json-file"}',
         "docs.docker.com/engine/logging/configure; docs.docker.com/engine/deprecated",
@@ -217,7 +218,7 @@ _ALL = (
         "warning",
         "json-file, the default, keeps every line that a container ever printed, until the disk is full.",
         'Add the two lines: "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}. The driver '
-        "`local` has bounds of its own.",
+        "`local` has its own limits.",
         "{}",
         '{"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}',
         "docs.docker.com/engine/logging/drivers/json-file",
@@ -226,11 +227,11 @@ _ALL = (
         "DJ211",
         "unknown-storage-driver",
         "error",
-        "There is no such driver, or it is gone from this engine: aufs and overlay went in 24.0, devicemapper "
-        "in 25.0. With the containerd image store (the default from 29.0) the driver is a snapshotter of "
-        "containerd: overlayfs, native, erofs and others are right there, and wrong for engines that use a "
-        "graph driver.",
-        "Leave the key out: dockerd takes the right one. Images of the old driver are not seen by the new one.",
+        "The driver does not exist, or this engine no longer has it: aufs and overlay were removed in 24.0, "
+        "devicemapper in 25.0. With the containerd image store (the default from 29.0) the driver is a snapshotter of"
+        " containerd: overlayfs, native, erofs and others are correct there, and wrong for engines that use a graph "
+        "driver.",
+        "Leave the key out: dockerd chooses the right one. The new driver does not see images of the old one.",
         '{"storage-driver": "devicemapper"}',
         '{"storage-driver": "overlay2"}   # before 29.0',
         "moby, daemon/image_store_choice.go; docs.docker.com/engine/storage/drivers/select-storage-driver",
@@ -239,9 +240,9 @@ _ALL = (
         "DJ212",
         "storage-options",
         "error",
-        "An option of another driver, or one that the driver does not know, ends dockerd's start. "
+        "dockerd does not start with an option of another driver, or with one that the driver does not know. "
         "overlay2.override_kernel_check was removed in 24.0.",
-        "Take it out.",
+        "Remove it.",
         '{"storage-driver": "overlay2", "storage-opts": ["overlay2.override_kernel_check=true"]}',
         '{"storage-driver": "overlay2"}',
         "moby, daemon/graphdriver/overlay2/overlay.go, parseOptions",
@@ -250,8 +251,8 @@ _ALL = (
         "DJ213",
         "cgroup-driver",
         "error",
-        "native.cgroupdriver is systemd or cgroupfs, once; it is the only option there is.",
-        "Give one. With cgroup version 2 it is systemd.",
+        "native.cgroupdriver is systemd or cgroupfs, and is given once; it is the only option.",
+        "Give one. With cgroup version 2 use systemd.",
         '{"exec-opts": ["native.cgroupdriver=cgroups"]}',
         '{"exec-opts": ["native.cgroupdriver=systemd"]}',
         "moby, daemon/daemon_unix.go, getCgroupDriver",
@@ -261,10 +262,10 @@ _ALL = (
         "conflict-with-the-unit",
         "warning",
         "The packaged docker.service gives `-H fd://` and `--containerd=…` on the command line. The same in "
-        "daemon.json is a conflict, and dockerd does not start. It is right where a drop-in takes the flag "
-        "out of ExecStart, and where dockerd is started in another way. In a specification this is an error: "
+        "daemon.json is a conflict, and dockerd does not start. It is correct where a drop-in removes the flag "
+        "from ExecStart, and where dockerd is started in another way. In a specification this is an error: "
         "provision installs the packaged unit.",
-        "Take it out, or take the flag out of the unit by a drop-in (ExecStart= twice, the first one empty).",
+        "Remove it, or remove the flag from the unit by a drop-in (ExecStart= twice, the first one empty).",
         '{"hosts": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2376"]}',
         "a drop-in of docker.service with the same in ExecStart",
         f"{_MOBY}, findConfigurationConflicts",
@@ -273,9 +274,9 @@ _ALL = (
         "DJ215",
         "isolation-without-iptables",
         "error",
-        "icc: false is made of iptables rules. With iptables: false dockerd does not start; with ip6tables: "
-        "false it does not where IPv6 is on.",
-        "Leave both on.",
+        "icc: false needs iptables rules. With iptables: false dockerd does not start; with ip6tables: "
+        "false it does not start where IPv6 is on.",
+        "Leave both enabled.",
         '{"icc": false, "iptables": false}',
         '{"icc": false}',
         "moby, daemon/daemon_unix.go, verifyDaemonSettings",
@@ -295,8 +296,8 @@ _ALL = (
         "DJ217",
         "live-restore-with-swarm",
         "warning",
-        "Swarm has no live-restore: a daemon that is in a swarm does not start with it.",
-        "Leave one of them.",
+        "Swarm does not support live-restore: a daemon that is in a swarm does not start with it.",
+        "Keep only one of them.",
         '{"live-restore": true, "swarm-default-advertise-addr": "eth0"}',
         '{"live-restore": true}',
         "docs.docker.com/engine/daemon/live-restore",
@@ -305,11 +306,11 @@ _ALL = (
         "DJ218",
         "insecure-public-registry",
         "warning",
-        "The registry is a public one and has a certificate: to call it insecure lets everybody on the way "
-        "change images. A name that is one or two edits from a public registry's, under the same top-level "
-        "domain, is reported too; names under example, local, internal and the like, and names that the fleet "
-        "declares, are not.",
-        "Take it out.",
+        "The registry is a public one and has a certificate. As an insecure registry it lets an attacker on the "
+        "network path change images. A name that is one or two edits from a public registry's, under the same "
+        "top-level domain, is reported too; names under example, local, internal and the like, and names that the "
+        "fleet declares, are not.",
+        "Remove it.",
         '{"insecure-registries": ["quay.io"]}',
         '{"insecure-registries": ["registry.internal.example:5000"]}',
         "docs.docker.com/reference/cli/dockerd, insecure registries",
@@ -318,10 +319,10 @@ _ALL = (
         "DJ219",
         "insecure-registry",
         "error",
-        "An insecure registry is a host, host:port or a network in CIDR form: no path, no blank, no wildcard, "
-        "and a port up to 65535. A scheme http:// or https:// is dropped with a warning; another one ends the "
-        "start.",
-        "Leave only host and port.",
+        "An insecure registry is a host, host:port or a network in CIDR form: no path, no blank, no wildcard, and a "
+        "port up to 65535. dockerd drops a scheme http:// or https:// with a warning; with another scheme it does not"
+        " start.",
+        "Keep only host and port.",
         '{"insecure-registries": ["registry.internal.example:5000/team"]}',
         '{"insecure-registries": ["registry.internal.example:5000"]}',
         "moby, daemon/pkg/registry/config.go, loadInsecureRegistries and validateHostPort",
@@ -330,7 +331,8 @@ _ALL = (
         "DJ220",
         "path",
         "warning",
-        "The path has a blank in it, or at its end. dockerd makes the folder, and every script that meets it breaks.",
+        "The path has a blank in it, or at its end. dockerd creates the folder, and scripts that do not quote the "
+        "path fail.",
         "Write it without blanks.",
         '{"data-root": "/data/ docker"}',
         '{"data-root": "/data/docker"}',
@@ -340,8 +342,8 @@ _ALL = (
         "DJ221",
         "relative-path",
         "error",
-        "The path is relative: to what, depends on how dockerd was started. From 23.0 on no container starts from a "
-        "relative data-root.",
+        "The path is relative, and its base depends on how dockerd was started. From 23.0 on no container starts from"
+        " a relative data-root.",
         "Begin it with a slash.",
         '{"data-root": "data/docker"}',
         '{"data-root": "/data/docker"}',
@@ -351,10 +353,10 @@ _ALL = (
         "DJ222",
         "value",
         "error",
-        "The key takes certain values only (a range, an address, one of a few words), and dockerd does not "
-        "start, or can't run a container, with others. min-api-version is from 1.24 to 1.55 (29.7); dns- "
-        "search takes domains without underscores; each of default-ulimits needs its Name.",
-        "Write one that it takes.",
+        "The key accepts only certain values (a range, an address, one of a few words), and dockerd does not "
+        "start, or cannot run a container, with others. min-api-version is from 1.24 to 1.55 (29.7); dns-"
+        "search accepts domains without underscores; each of default-ulimits needs its Name.",
+        "Write a value that it accepts.",
         '{"log-level": "verbose", "dns": ["dns.example"]}',
         '{"log-level": "info", "dns": ["192.0.2.53"]}',
         f"{_REFERENCE}; {_MOBY}, Validate; {_LINUX}, validatePlatformConfig",
@@ -364,8 +366,8 @@ _ALL = (
         "runtime",
         "error",
         "`runc` is docker's own name; a runtime has a path, with runtimeArgs if need be, or a runtimeType, "
-        "with options (both since 23.0); default-runtime is one of those that there are, or a name such as "
-        "io.containerd.runc.v2 that containerd finds by itself (since 23.0).",
+        "with options (both since 23.0); default-runtime is a defined runtime, or a name such as "
+        "io.containerd.runc.v2 that containerd resolves (since 23.0).",
         "Define the runtime, under another name.",
         '{"default-runtime": "crun"}',
         '{"default-runtime": "crun", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}',
@@ -376,8 +378,8 @@ _ALL = (
         "labels",
         "error",
         "A label is KEY=VALUE, a key has one value, and com.docker.*, io.docker.* and org.dockerproject.* are "
-        "Docker's own.",
-        "Give each a value, and take another namespace.",
+        "reserved for Docker.",
+        "Give each label a value, and use another namespace.",
         '{"labels": ["rack", "com.docker.rack=7"]}',
         '{"labels": ["rack=7"]}',
         "moby, daemon/pkg/opts/opts.go, ValidateLabel",
@@ -399,8 +401,8 @@ _ALL = (
         "graph-driver-with-the-containerd-store",
         "error",
         "With features.containerd-snapshotter the storage driver is a snapshotter of containerd, and "
-        "overlay2, vfs and fuse-overlayfs are none. `dockerd --validate` lets it pass, and the daemon fails.",
-        "Take the driver out, or the feature.",
+        "overlay2, vfs and fuse-overlayfs are not snapshotters. `dockerd --validate` accepts it, and the daemon fails.",
+        "Remove the driver or the feature.",
         '{"storage-driver": "overlay2", "features": {"containerd-snapshotter": true}}',
         '{"features": {"containerd-snapshotter": true}}',
         "moby, daemon/image_store_choice.go and daemon/daemon.go (configured driver not available)",
@@ -421,7 +423,7 @@ _ALL = (
         "error",
         "dockerd listens on unix://, tcp:// or fd:// (npipe:// on Windows). A tcp address has a host and a "
         "port, and no path.",
-        "Write such an address. For a login over SSH nothing is needed here: docker -H ssh://host.",
+        "Write such an address. Access over SSH needs no entry here: docker -H ssh://host.",
         '{"hosts": ["http://127.0.0.1:2375"]}',
         '{"hosts": ["unix:///var/run/docker.sock"]}',
         "moby, daemon/pkg/opts/hosts.go, ParseDaemonHost",
@@ -432,7 +434,7 @@ _ALL = (
         "error",
         "Keys that dockerd refuses together, or one without the other: features.embedded-containerd and cri-containerd "
         "(29.0), host-gateway-ip and host-gateway-ips (28.0), containerd-namespace and the namespace of plugins.",
-        "Leave one of them.",
+        "Keep only one of them.",
         '{"host-gateway-ip": "192.0.2.1", "host-gateway-ips": ["192.0.2.1"]}',
         '{"host-gateway-ips": ["192.0.2.1"]}',
         "moby, daemon/config/config.go, Validate and migratedNamedConfig; moby, daemon/daemon_unix.go, "
@@ -444,8 +446,8 @@ _ALL = (
         "warning",
         "The mirror no longer serves the public: docker-cn.com, hub-mirror.c.163.com and reg-mirror.qiniu.com "
         "do not answer, dockerhub.azk8s.cn serves Azure China alone since April 2020, and the mirrors of "
-        "USTC, SJTU and NJU were closed in June 2024. Each pull tries it first and waits for it.",
-        "Take it out, or run a mirror (provision's registry with upstream).",
+        "USTC, SJTU and NJU were closed in June 2024. Each pull tries it first and waits for its timeout.",
+        "Remove it, or run a mirror (provision's registry with upstream).",
         '{"registry-mirrors": ["https://docker.mirrors.ustc.edu.cn"]}',
         '{"registry-mirrors": ["https://mirror.example"]}',
         "notices of the operators; dockerd of every version tries mirrors in order (moby, "
@@ -455,8 +457,8 @@ _ALL = (
         "DJ302",
         "mirror-in-the-clear",
         "warning",
-        "A mirror by plain HTTP lets everybody on the way see and change what is pulled by tag. Engines of "
-        "every version take it.",
+        "A mirror over plain HTTP lets an attacker on the network path read and change what is pulled by tag. Engines"
+        " of every version accept it.",
         "Give the mirror a certificate.",
         '{"registry-mirrors": ["http://mirror.example"]}',
         '{"registry-mirrors": ["https://mirror.example"]}',
@@ -466,8 +468,8 @@ _ALL = (
         "DJ303",
         "open-api",
         "warning",
-        "The API on TCP without tlsverify: who reaches the port can start a container with the host's file system, and "
-        "is root with it. It is deprecated since 26.0, and dockerd delays its start.",
+        "The API on TCP has no tlsverify: a client that reaches the port can start a container with the host's file "
+        "system, and is root with it. It is deprecated since 26.0, and dockerd delays its start.",
         "Use docker -H ssh://host, or tlsverify with certificates.",
         '{"hosts": ["unix:///var/run/docker.sock", "tcp://0.0.0.0:2375"]}',
         '{"hosts": ["unix:///var/run/docker.sock"]}',
@@ -477,8 +479,8 @@ _ALL = (
         "DJ304",
         "everything-insecure",
         "warning",
-        "A network of length 0 covers every registry: none is asked for a certificate any more, Docker Hub "
-        "excepted. Engines of every version take it.",
+        "A network of length 0 covers every registry: dockerd no longer asks a registry for a certificate, Docker Hub "
+        "excepted. Engines of every version accept it.",
         "Name the registries, or the network that they are in.",
         '{"insecure-registries": ["0.0.0.0/0"]}',
         '{"insecure-registries": ["10.20.0.0/16"]}',
@@ -498,9 +500,9 @@ _ALL = (
         "DJ306",
         "iptables-off",
         "warning",
-        "Without rules of dockerd's own, published ports are not forwarded, containers are not masqueraded, "
+        "Without dockerd's rules, published ports are not forwarded, containers are not masqueraded, "
         "and networks are not isolated from each other. Engines of every version start with it.",
-        "Leave it on, and put rules of your own into the chain DOCKER-USER.",
+        "Leave it on, and put custom rules into the chain DOCKER-USER.",
         '{"iptables": false}',
         "{}",
         "docs.docker.com/engine/network/packet-filtering-firewalls",
@@ -509,9 +511,9 @@ _ALL = (
         "DJ307",
         "debug",
         "warning",
-        "Debug logs have every request and many lines per container; they fill the journal and hide what "
-        "matters. It can be switched on by SIGHUP when it is needed.",
-        "Take it out.",
+        "Debug logs have every request and many lines per container; they fill the journal and hide the lines that "
+        "matter. SIGHUP can enable it when it is needed.",
+        "Remove it.",
         '{"debug": true}',
         "{}",
         "docs.docker.com/engine/daemon/logs",
@@ -520,9 +522,9 @@ _ALL = (
         "DJ308",
         "experimental",
         "warning",
-        "Experimental features change without notice, and nothing that is common needs the switch any more: "
-        "ip6tables, metrics-addr and docker build --squash's successors left it by 27.0.",
-        "Take it out.",
+        "Experimental features change without notice, and no common feature still needs the switch: "
+        "ip6tables, metrics-addr and docker build --squash's successors are no longer experimental in 27.0.",
+        "Remove it.",
         '{"experimental": true}',
         "{}",
         "docs.docker.com/reference/cli/dockerd, experimental; moby, release notes of 20.10 and 27.0",
@@ -533,7 +535,7 @@ _ALL = (
         "warning",
         "The feature is the default, so the line does nothing: buildkit has been the docker command's default "
         "builder since 23.0, and containerd-snapshotter dockerd's image store since 29.0 on new hosts.",
-        "Take it out. Keep containerd-snapshotter on a host that was upgraded and has it already.",
+        "Remove it. Keep containerd-snapshotter on an upgraded host that already has it.",
         '{"features": {"buildkit": true}}',
         "{}",
         "moby, release notes of 23.0 and 29.0; moby, daemon/image_store_choice.go",
@@ -542,8 +544,8 @@ _ALL = (
         "DJ310",
         "unknown-feature",
         "warning",
-        "dockerd of every version stores any name under features and reads a few.",
-        "Correct the name, or take it out.",
+        "dockerd of every version accepts any name under features and uses only a few.",
+        "Correct the name, or remove it.",
         '{"features": {"containerd-snapshoter": true}}',
         '{"features": {"containerd-snapshotter": true}}',
         "moby, daemon/ and cmd/, every use of Features",
@@ -552,9 +554,8 @@ _ALL = (
         "DJ311",
         "placeholder",
         "warning",
-        "The text still has a gap that a reader of an example was to fill. dockerd of every version takes it "
-        "as it stands.",
-        "Fill it in.",
+        "The text still has a placeholder of an example. dockerd of every version accepts it unchanged.",
+        "Replace the placeholder.",
         '{"registry-mirrors": ["https://<id>.mirror.example"]}',
         '{"registry-mirrors": ["https://a1b2.mirror.example"]}',
         "public files",
@@ -564,7 +565,7 @@ _ALL = (
         "data-root-without-containerd",
         "warning",
         "With the containerd image store (the default from 29.0) images and snapshots are in containerd's "
-        "root, /var/lib/containerd, which data-root does not move: the file system that was to be spared "
+        "root, /var/lib/containerd, which data-root does not move: the file system that data-root should relieve "
         "fills up. In a specification it is SP402.",
         "Move both.",
         '{"data-root": "/srv/docker"}   # with engine 29',
@@ -577,7 +578,7 @@ _ALL = (
         "warning",
         "From 29.0 on storage-driver with a graph driver's name keeps a new host on the old image store. On a "
         "host that has images in the containerd image store, dockerd no longer sees them.",
-        "Take it out for a new host; keep it on a host that has images in overlay2.",
+        "Remove it for a new host; keep it on a host that has images in overlay2.",
         '{"storage-driver": "overlay2"}',
         "{}",
         "moby v29, daemon/image_store_choice.go, determineImageStoreChoice",
@@ -596,8 +597,8 @@ _ALL = (
         "DJ315",
         "nftables-with-swarm",
         "warning",
-        "Swarm does not know the nftables backend (29.0): docker swarm init and join are refused with it.",
-        "Leave one of them.",
+        "Swarm does not support the nftables backend (29.0): docker swarm init and join fail with it.",
+        "Keep only one of them.",
         '{"firewall-backend": "nftables", "swarm-default-advertise-addr": "eth0"}',
         '{"firewall-backend": "nftables"}',
         "moby, daemon/config/config_linux.go, IsSwarmCompatible",
@@ -606,7 +607,7 @@ _ALL = (
         "DJ316",
         "nftables-without-forwarding",
         "warning",
-        "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "
+        "With the nftables backend (29.0) dockerd does not enable forwarding: it does not start while "
         "net.ipv4.ip_forward is 0. In a specification it is SP407.",
         "Set the sysctl.",
         '{"firewall-backend": "nftables"}',
@@ -617,9 +618,10 @@ _ALL = (
         "FL301",
         "network-covers-a-host",
         "error",
-        "A network of docker's own shadows the way to every address in it. Where that is the host's own, the host is "
-        "cut off when docker restarts; where it is another host's, that one is out of reach from here.",
-        "Take a network that nobody uses.",
+        "A docker network takes over the route to every address in it. If it contains the host's own address, the "
+        "host is cut off when docker restarts; if it contains another host's address, this host can no longer reach "
+        "that host.",
+        "Use a network that no host or service uses.",
         "ansible_host: 10.200.0.7, and bip: 10.200.0.1/24",
         "ansible_host: 10.200.0.7, and bip: 10.201.0.1/24",
         "run on a lab host: it was unreachable",
@@ -628,9 +630,9 @@ _ALL = (
         "FL302",
         "routed-networks-overlap",
         "warning",
-        "Without masquerading containers keep their addresses on the way to other hosts; where two hosts give out the "
-        "same ones, answers go to the wrong host.",
-        "Give each host a network of its own, by a variable.",
+        "Without masquerading, containers keep their addresses in packets to other hosts; where two hosts assign the "
+        "same addresses, answers go to the wrong host.",
+        "Give each host its own network, by a variable.",
         "bip: 10.200.0.1/24 and ip-masq: false, on two hosts",
         'bip: "10.200.{{ number }}.1/24"',
         "docs.docker.com/engine/network/packet-filtering-firewalls",
@@ -649,8 +651,9 @@ _ALL = (
         "FL304",
         "two-names-for-one-host",
         "warning",
-        "Two hosts of the inventory have one address and port: one machine would be made two things, at the same time.",
-        "Take one of them out.",
+        "Two hosts of the inventory have one address and port: provision would apply two specs to one machine at the "
+        "same time.",
+        "Remove one of them.",
         "web1: {ansible_host: 192.0.2.1}, web2: {ansible_host: 192.0.2.1}",
         "web1: {ansible_host: 192.0.2.1}, web2: {ansible_host: 192.0.2.2}",
         "the inventory",
@@ -659,9 +662,9 @@ _ALL = (
         "SP401",
         "forwarding-without-a-policy",
         "warning",
-        "dockerd sets the policy of iptables' FORWARD chain to DROP only when it switches forwarding on itself. Where "
+        "dockerd sets the policy of iptables' FORWARD chain to DROP only when dockerd itself enables forwarding. Where "
         "a sysctl did that before, the chain stays open: the host forwards everything between its networks.",
-        "Say what the policy is to be; docker's own rules let its containers out either way.",
+        "Declare the policy; docker's own rules let containers reach the network with either policy.",
         "sysctl: {net.ipv4.ip_forward: 1}\nengine: {}",
         "sysctl: {net.ipv4.ip_forward: 1}\nengine: {firewall: {forward: drop}}",
         "moby, libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host",
@@ -671,7 +674,7 @@ _ALL = (
         "data-root-without-containerd",
         "warning",
         "With the containerd image store (the default from 29.0 on) images and snapshots are in containerd's root, "
-        "/var/lib/containerd, which data-root does not move: the file system that was to be spared fills up.",
+        "/var/lib/containerd, which data-root does not move: the file system that data-root should relieve fills up.",
         "Move both.",
         "engine: {daemon: {data-root: /srv/docker}}",
         "engine: {daemon: {data-root: /srv/docker}, containerd_root: /srv/containerd}",
@@ -681,9 +684,9 @@ _ALL = (
         "SP403",
         "login-in-the-clear",
         "warning",
-        "The daemon falls back to plain HTTP for a registry that is called insecure: whoever is on the way can read "
+        "The daemon falls back to plain HTTP for an insecure registry: an attacker on the network path can read "
         "the password of its login, and change every image.",
-        "Give the registry a certificate, and hosts the authority that it goes back to.",
+        "Give the registry a certificate, and give the hosts the authority that signs it.",
         "engine: {daemon: {insecure-registries: [r.example:5000]}, registries: {r.example:5000: {login: ...}}}",
         "engine: {registries: {r.example:5000: {authority: lab, login: ...}}}",
         "docs.docker.com/reference/cli/dockerd, insecure registries",
@@ -692,9 +695,9 @@ _ALL = (
         "SP404",
         "registry-in-the-clear",
         "warning",
-        "A registry without a certificate speaks plain HTTP: every host must call it insecure, and whoever is on the "
-        "way can change what hosts run. With users their passwords can be read too.",
-        "Let it have a certificate: of an authority of your own (`ca`), or one that is given.",
+        "A registry without a certificate speaks plain HTTP: every host must declare it insecure, and an attacker on "
+        "the network path can change what hosts run, and read the passwords of its users.",
+        "Give it a certificate: of an authority that provision keeps (`ca`), or one of yours (`cert`, `key`).",
         "registry: {name: r.example}",
         "registry: {name: r.example, tls: {ca: lab}}",
         "distribution, docs/insecure.md",
@@ -703,9 +706,9 @@ _ALL = (
         "SP405",
         "repository-with-any-key",
         "warning",
-        "Without a fingerprint the host trusts whatever key `key_url` shows at the first fetch. A mirror, or an "
+        "Without a fingerprint the host trusts any key that `key_url` has at the first fetch. A mirror, or an "
         "attacker on the network where the URL is http://, can then sign packages that the host installs as root.",
-        "Declare the fingerprint that the publisher gives in another place than the mirror.",
+        "Declare the fingerprint, from a source of the publisher other than the mirror.",
         "repositories: {tools: {url: https://m.example/apt, key_url: https://m.example/apt/gpg}}",
         "repositories: {tools: {url: ..., key_url: ..., fingerprint: 7BABB45414814066A7895E42A5FB5A3F6C8889EA}}",
         "apt-secure(8); rpmkeys(8)",
@@ -715,8 +718,8 @@ _ALL = (
         "secret-that-others-can-read",
         "warning",
         "The file holds a secret, and its mode lets every account of the host read it: other services too, and an "
-        "attacker who got into one of them. The mode of a file is 0644 where none is declared.",
-        "Declare a mode without rights for others, and the group of the one that reads it.",
+        "attacker who controls one of them. The mode of a file is 0644 where none is declared.",
+        "Declare a mode without rights for others, and the group of the program that reads it.",
         'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n"}}',
         'files: {/etc/app.env: {content: "PASSWORD={{ app_password }}\\n", group: app, mode: "0640"}}',
         "chmod(1); inode(7)",
@@ -725,7 +728,7 @@ _ALL = (
         "SP407",
         "nftables-without-forwarding",
         "warning",
-        "With the nftables backend (29.0) dockerd does not switch forwarding on: it does not start while "
+        "With the nftables backend (29.0) dockerd does not enable forwarding: it does not start while "
         "net.ipv4.ip_forward is 0, and the change is rolled back.",
         "Declare the sysctl.",
         "engine: {daemon: {firewall-backend: nftables}}",
@@ -737,8 +740,8 @@ _ALL = (
         "project",
         "error",
         "The inventory, the playbook or a template can't be read: YAML, an unknown key, a wrong type, an undefined "
-        "variable, a pattern that matches nobody.",
-        "The message says which, and what is near.",
+        "variable, a pattern that matches no host.",
+        "The message names the place, and a similar name where there is one.",
         "spec: {egnine: {}}",
         "spec: {engine: {}}",
         "the spec (provision schema)",

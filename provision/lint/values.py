@@ -203,7 +203,7 @@ def _resources(daemon: Map) -> Iterator[Finding]:
         name, _, value = item.partition("=")
         seen.setdefault(name, []).append(value)
         if len(seen[name]) > 1 and any(one.isdigit() for one in seen[name]):
-            message = f'node-generic-resources "{item}": {name} is a number, which stands once, or a list of names'
+            message = f'node-generic-resources "{item}": {name} is given as a number once, or as a list of names'
             yield finding("DJ222", where, message)
 
 
@@ -219,11 +219,9 @@ def _ulimits(daemon: Map) -> Iterator[Finding]:
         if not called:
             yield finding("DJ222", where, f'default-ulimits.{name} needs "Name": "{name}"')
         elif called not in ULIMITS:
-            yield finding(
-                "DJ222", where, f'default-ulimits.{name}: there is no limit "{called}"', nearest(called, ULIMITS)
-            )
+            yield finding("DJ222", where, f'default-ulimits.{name}: unknown limit "{called}"', nearest(called, ULIMITS))
         elif called != name:
-            message = f'default-ulimits.{name} has the name "{called}", and that is the limit that is set'
+            message = f'default-ulimits.{name} has the name "{called}", and dockerd sets the limit of that name'
             yield finding("DJ222", where, message, level="warning")
         soft, hard = given.get("Soft") or 0, given.get("Hard") or 0
         if hard != -1 and soft > hard:

@@ -64,7 +64,7 @@ def examine(
         _kernel(report),
         *_namespaces(report),
         _cgroups(report, daemon),
-        _module(report, "overlay", "overlay2, the storage driver, needs it"),
+        _module(report, "overlay", "the storage driver overlay2 needs it"),
         _module(report, "bridge", "containers' networks need it"),
         _firewall(report),
         _space(report, root, layers=not in_containerd),
@@ -79,7 +79,7 @@ def distribution(platform: Platform, today: date) -> Verdict:
     ends = platform.support_ends
     name = f"{platform.name}, served as {platform.like} (distributions.yml)" if platform.like else platform.name
     if not ends:
-        return Verdict("distribution", "warning", f"{name}: how long it is supported is not known here")
+        return Verdict("distribution", "warning", f"{name}: the end of its security support is not known")
     if today > date.fromisoformat(ends):
         return Verdict("distribution", "warning", f"{name}: its security support ended on {ends}")
     return Verdict("distribution", "ok", f"{name}, supported until {ends}")
@@ -111,16 +111,20 @@ def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
         return Verdict("cgroups", "bad", f"version {version} without {', '.join(missing)}")
     driver = [str(o).partition("=")[2] for o in daemon.get("exec-opts") or [] if "native.cgroupdriver=" in str(o)]
     if version == "1":
-        return Verdict("cgroups", "warning", "version 1, which systemd and Docker are about to drop")
+        return Verdict("cgroups", "warning", "version 1, which systemd and Docker will no longer support")
     if driver == ["cgroupfs"]:
-        return Verdict("cgroups", "warning", "version 2, but the spec asks for cgroupfs: two managers of one tree")
+        return Verdict(
+            "cgroups",
+            "warning",
+            "version 2, but the spec asks for cgroupfs: systemd and Docker would both manage one cgroup tree",
+        )
     return Verdict("cgroups", "ok", f"version {version} with {', '.join(_CONTROLLERS)}")
 
 
 def _module(report: HostReport, name: str, why: str) -> Verdict:
     (found,) = report.fields("doctor", name)
     if found == "absent":
-        return Verdict(name, "bad", f"neither in the kernel nor to be loaded; {why}")
+        return Verdict(name, "bad", f"not in the kernel, and it cannot be loaded; {why}")
     return Verdict(name, "ok", found)
 
 
@@ -129,8 +133,8 @@ def _firewall(report: HostReport) -> Verdict:
     if "iptables" in tools:
         return Verdict("firewall", "ok", " and ".join(tools))
     if tools:
-        return Verdict("firewall", "warning", "nft without iptables: Docker's packages will bring iptables")
-    return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will bring iptables")
+        return Verdict("firewall", "warning", "nft without iptables: Docker's packages will install iptables")
+    return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will install iptables")
 
 
 def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
@@ -139,11 +143,13 @@ def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
     kind, free, ftype = report.fields("doctor", f"space {folder}")
     subject, gib = f"space {folder}", int(free) / _GIB
     if kind == "xfs" and ftype == "0":
-        return Verdict(subject, unfit, "xfs made with ftype=0: overlayfs can't work; make the file system with ftype=1")
+        return Verdict(
+            subject, unfit, "xfs made with ftype=0: overlayfs can't work; create the file system with ftype=1"
+        )
     if kind in ("nfs", "cifs", "smb2", "fuseblk"):
-        return Verdict(subject, unfit, f"{kind} can't carry the layers of overlayfs")
+        return Verdict(subject, unfit, f"overlayfs can't store its layers on {kind}")
     if kind == "overlayfs":
-        return Verdict(subject, unfit, "an overlay itself: no container starts from overlayfs on top of one")
+        return Verdict(subject, unfit, "an overlay itself: no container starts from an overlayfs on it")
     level = "bad" if int(free) < _TOO_LITTLE else "warning" if int(free) < _LITTLE else "ok"
     return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
 
@@ -151,8 +157,12 @@ def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
 def _clock(report: HostReport, now: float) -> Verdict:
     skew = int(report.fields("doctor", "clock")[0]) - now
     if abs(skew) > _SKEW:
-        return Verdict("clock", "bad", f"{skew:+.0f} s off ours: certificates and package signatures will be refused")
-    return Verdict("clock", "ok", f"within {_SKEW} s of ours")
+        return Verdict(
+            "clock",
+            "bad",
+            f"{skew:+.0f} s off the controller's clock: certificates and package signatures will be refused",
+        )
+    return Verdict("clock", "ok", f"within {_SKEW} s of the controller's clock")
 
 
 def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
@@ -165,7 +175,7 @@ def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
         if clash is None:
             yield Verdict(f"{word} {text}", "bad", "is not an IPv4 network")
         elif clash:
-            yield Verdict(f"{word} {text}", "bad", f"overlaps {clash}: the host would lose that network")
+            yield Verdict(f"{word} {text}", "bad", f"overlaps {clash}: the host would lose its route to that network")
         else:
             yield Verdict(f"{word} {text}", "ok", "overlaps nothing on this host")
     if not daemon.get("default-address-pools"):
@@ -173,7 +183,7 @@ def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
         if clashes:
             # Docker skips a pool that is in use when it creates a network; later host networks may still collide.
             yield Verdict(
-                "default pools", "warning", f"in use here: {', '.join(clashes)}; declare default-address-pools"
+                "default pools", "warning", f"in use on this host: {', '.join(clashes)}; declare default-address-pools"
             )
         else:
             yield Verdict("default pools", "ok", "overlap nothing on this host")

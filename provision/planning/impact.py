@@ -28,7 +28,7 @@ def _impact(change: Change) -> Impact | None:
 
 def _ends(containers: Mapping[str, str]) -> Impact:
     names = ", ".join(f"{name} ({policy or 'no'} restart policy)" for name, policy in sorted(containers.items()))
-    return Impact("stop", "containers", f"would end: {names}")
+    return Impact("stop", "containers", f"would be stopped: {names}")
 
 
 def bridge_blocked(plan: Plan) -> str:

@@ -23,7 +23,8 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Resource
-from provision.planning.undo_kinds import ENTRIES, Watchers
+from provision.planning.undo_kinds import ENTRIES
+from provision.resources.declaration import Watchers
 
 _HEAD = "provision-manifest 1"
 

@@ -168,15 +168,15 @@ def parse(path: Path, data: bytes) -> PlanFile:
     try:
         whole = json.loads(data)
     except ValueError as error:
-        raise UsageError(f"{path} is no plan: {error}") from error
+        raise UsageError(f"{path} is not a plan: {error}") from error
     given = whole.get("format") if isinstance(whole, dict) else None
     if given != _FORMAT and isinstance(given, str) and given.startswith("provision-plan-"):
         raise UsageError(
-            f"{path} is no plan of this version: it has the format {given}, this version knows {_FORMAT}; "
-            "make it again with provision plan --out"
+            f"{path} is not a plan of this version: it has the format {given}, this version knows {_FORMAT}; "
+            "write a new one with provision plan --out"
         )
     if given != _FORMAT or not _whole(whole):
-        raise UsageError(f"{path} is no plan (provision plan --out makes one)")
+        raise UsageError(f"{path} is not a plan (provision plan --out writes one)")
     head = {key: value for key, value in whole.items() if key not in ("format", "salt", "rollout", "hosts")}
     return PlanFile(head, Salt(whole["salt"], stored=True), whole["rollout"], whole["hosts"])
 

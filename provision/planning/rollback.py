@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from provision.dockerd import daemon_json
 from provision.lines import lines_of
 from provision.model import HostReport, Resource
-from provision.planning.undo_kinds import LINES, Line, Record
+from provision.planning.undo_kinds import LINES
 from provision.remote.protocol import decoded
+from provision.resources.declaration import Line, Record
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
 from provision.resources.store import Store
@@ -26,14 +27,16 @@ def resources(
     :class:`Unfixable` where there is no such record."""
     state, *text = record.fields("before", run)
     if state == "none":
-        raise Unfixable(f"this host has no record of run {run} (any more); provision runs --on-hosts shows what it has")
-    services = {one.unit: one for one in desired if isinstance(one, Service)}
+        raise Unfixable(
+            f"this host has no record of run {run}, or has removed it; provision runs --on-hosts lists its records"
+        )
+    desired = tuple(desired)
     watchers: dict[str, tuple[str, ...]] = {}
-    for unit, service in services.items():
+    for service in (one for one in desired if isinstance(one, Service)):
         for path in service.watch:
-            watchers[path] = (*watchers.get(path, ()), unit)
+            watchers[path] = (*watchers.get(path, ()), service.unit)
     lines = tuple(Line(*line.split(" ", 2)) for line in lines_of(text[0]))
-    before = Record(lines, record, services, watchers, secrets, lock_timeout)
+    before = Record(lines, record, desired, watchers, secrets, lock_timeout)
     placed = [
         found
         for line in lines

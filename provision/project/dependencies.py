@@ -48,7 +48,7 @@ def _dependencies(configs: list[HostConfig], context: Context) -> Dependencies:
                 where = locate(config.source, ("images", reference))
                 other = pushed_by[reference]
                 message = (
-                    f"{reference} is pushed by {other} and by {config.host.name}; one of them would undo the other"
+                    f"{reference} is pushed by {other} and by {config.host.name}; each would undo the other's push"
                 )
                 raise SpecError(message, where=where, key="spec.images")
             pushed_by[reference] = config.host.name

@@ -14,7 +14,7 @@ from provision.distros import Distribution
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.model import Host
-from provision.project.lockfile import Locks, beside, read
+from provision.project.lockfile import Locks, of_playbook, read
 from provision.project.memo import Memo
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
@@ -99,7 +99,7 @@ class Context:
 def context(playbook: Path, *, foresees: bool = False) -> Context:
     folder = playbook.parent
     templates, files = Templates(folder / "templates"), (folder / "files", folder)
-    return Context(templates, files, folder, read(beside(playbook)), foresees=foresees)
+    return Context(templates, files, folder, read(of_playbook(playbook)), foresees=foresees)
 
 
 def declare(

@@ -34,7 +34,7 @@ _HEAD = """\
 """
 
 
-def beside(playbook: Path) -> Path:
+def of_playbook(playbook: Path) -> Path:
     return playbook.with_name(f"{playbook.stem}.lock.yml")
 
 
@@ -61,7 +61,7 @@ def read(path: Path) -> Locks:
 
 def _problem(platform: str, version: object) -> str:
     form, what = (_DIGEST, "digest") if platform == IMAGES else (_VERSION, "version")
-    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is no {what}"
+    return "" if isinstance(version, str) and form.fullmatch(version) else f"{version!r} is not {what}"
 
 
 def write(path: Path, locks: Locks, hosts: str) -> None:
@@ -70,7 +70,9 @@ def write(path: Path, locks: Locks, hosts: str) -> None:
     for platform, packages in locks.items():
         for name, version in packages.items():
             if not (_NAME.fullmatch(platform) and _NAME.fullmatch(name)):
-                raise UsageError(f"{path} is not written: {hosts} reported {platform!r}, {name!r}, which is no name")
+                raise UsageError(
+                    f"{path} is not written: {hosts} reported {platform!r}, {name!r}, which is not a valid name"
+                )
             if problem := _problem(platform, version):
                 raise UsageError(f"{path} is not written: {platform}.{name}, as reported by {hosts}: {problem}")
     lines = [_HEAD.format(hosts=line(hosts))]

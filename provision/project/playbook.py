@@ -51,7 +51,7 @@ def load_playbook(path: Path) -> list[Play]:
                 f"two plays of one name ({first.name!r} on line {first.where.line})",
                 where=play.where,
                 key="name",
-                hint="a host remembers by the play's name what it made",
+                hint="a host records what a play made under the play's name",
             )
     return plays
 
@@ -106,7 +106,7 @@ def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
                 f"no such tests: {word}",
                 where=item.where["verify"],
                 key=f"{key}.verify",
-                hint=f"a file or folder beside {folder or '.'}/",
+                hint=f"a file or folder next to {folder or '.'}/",
             )
         found.append(path)
     return tuple(found)

@@ -52,9 +52,11 @@ Argv = Annotated[list[str], Field(min_length=1)]
 class Domain(_Model):
     """Hosts that must not be down at the same time."""
 
-    variable: str = Field(description="A host's variable that says which one it is in: rack, zone ...")
+    variable: str = Field(description="The host variable that names its domain: rack, zone ...")
     apart: Literal["waves", "turns"] = Field(
-        "waves", description="waves: a wave has hosts of one domain; turns: of more, one domain after the other."
+        "waves",
+        description="waves: each wave has hosts of one domain. turns: a wave has hosts of several domains, one domain "
+        "after the other.",
     )
 
 
@@ -62,7 +64,7 @@ class Hooks(_Model):
     """Commands on the controller, as lists of words: no shell runs them. They get PROVISION_RUN, PROVISION_HOST,
     PROVISION_WAVE, PROVISION_HOSTS and PROVISION_STATUS in their environment."""
 
-    host: Argv | None = Field(None, description="For each host; its variables may stand in the words.")
+    host: Argv | None = Field(None, description="For each host; the words may use its variables.")
     wave: Argv | None = Field(None, description="For each wave.")
 
 
@@ -79,7 +81,7 @@ class RolloutOptions(_Model):
     )
     order: Literal["inventory", "sorted", "shuffle"] = Field("inventory", description="The order of the hosts.")
     domain: Annotated[Domain, BeforeValidator(_domain)] | None = Field(
-        None, description="What must not go down together; a variable's name is short for its mapping."
+        None, description="Hosts that must not be down together; a variable's name is short for its mapping."
     )
     pause: Annotated[int, Field(ge=0)] | Literal["ask"] = Field(
         0, description="Seconds between waves, or `ask`: a question at the terminal."
@@ -89,10 +91,12 @@ class RolloutOptions(_Model):
     )
     bake: int = Field(0, ge=0, description="Seconds that the first wave must stay healthy.")
     reboot: Literal["never", "if-needed"] = Field(
-        "never", description="if-needed: a host that says it needs it is restarted, one domain at a time, and verified."
+        "never",
+        description="if-needed: a host that reports that it needs a restart is restarted, one domain at a time, "
+        "and verified.",
     )
-    before: Hooks = Field(Hooks(), description="A command that fails keeps the host, or the wave, from being begun.")
-    after: Hooks = Field(Hooks(), description="A command that fails makes its host fail, or stops the rollout.")
+    before: Hooks = Field(Hooks(), description="If the command fails, the host or the wave is not processed.")
+    after: Hooks = Field(Hooks(), description="If the command fails, the host fails, or the rollout stops.")
 
     @model_validator(mode="after")
     def _some(self) -> Self:

@@ -23,7 +23,7 @@ def playbook_schema() -> dict[str, Any]:
         "required": ["name", "hosts", "spec"],
         "additionalProperties": False,
         "properties": {
-            "name": {"type": "string", "description": "Names what this play made on a host."},
+            "name": {"type": "string", "description": "The play's name; a host records what the play made under it."},
             "hosts": {
                 "description": "Ansible's host pattern.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
@@ -32,7 +32,7 @@ def playbook_schema() -> dict[str, Any]:
             "spec": {"$ref": "#/$defs/Spec"},
             "rollout": {"$ref": "#/$defs/RolloutOptions"},
             "verify": {
-                "description": "The user's own testinfra tests: files or folders beside the playbook.",
+                "description": "The user's own testinfra tests: files or folders next to the playbook.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
         },

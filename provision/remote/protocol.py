@@ -233,7 +233,7 @@ def _cut(fields: Mapping[tuple[str, str], tuple[str, ...]]) -> dict[str, bytes]:
         contents[path] = piece[start : start + int(digits)]
         start += int(digits)
     if piece[start:] != (_SENTINEL if paths else b""):
-        raise WireError("files changed while they were looked at")
+        raise WireError("files changed while they were read")
     return contents
 
 

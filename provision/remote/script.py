@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, wraps
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from provision.distros import FLAVOURS, Distribution, major, rows
 from provision.errors import SpecError
-from provision.lines import lines_of
 from provision.model import Call
+from provision.remote.sources import SH, Source, defined, included, once
 from provision.remote.transaction import Work
 from provision.secrets import secret
 
-SH = Path(__file__).parent.parent / "sh"
 #: The files that every script begins with.
-_PRELUDE = (SH / "environment.sh", SH / "prelude.sh")
+_PRELUDE = (Source(SH / "environment.sh"), Source(SH / "prelude.sh"))
 MANIFESTS = "/var/lib/provision/manifests"
 RUNS = "/var/lib/provision/runs"
 
@@ -33,28 +30,11 @@ Looks = dict[str, Sequence[Call]]
 #: Of a row of the table of distributions: ID, oldest version, the first version of the next row, flavour.
 _Arm = tuple[str, str, str, str]
 
-_Asked = TypeVar("_Asked", bound=Hashable)
-_Found = TypeVar("_Found")
-_FINDING = threading.RLock()
-
-
-def _once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
-    """Cache the results. The threads of all hosts ask for the same result at the same moment: the first one finds it,
-    and the others wait, because otherwise each of them would read all the files."""
-    kept = lru_cache(maxsize=256)(find)
-
-    @wraps(find)
-    def found(asked: _Asked) -> _Found:
-        with _FINDING:
-            return kept(asked)
-
-    return found
-
 
 def quote(word: str) -> str:
     """``word`` as one word of the shell, byte for byte (POSIX: no character is special between single quotes)."""
     if "\0" in word:
-        raise ValueError("a NUL byte can't be in a word of the shell")
+        raise ValueError("a word of the shell can't have a NUL byte")
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
 
 
@@ -82,7 +62,7 @@ def look_script(looks: Looks, extra: tuple[Distribution, ...] = ()) -> str:
     return _look_script((tuple((flavour, tuple(calls)) for flavour, calls in looks.items()), arms))
 
 
-@_once
+@once
 def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_Arm, ...]]) -> str:
     """Hosts with equal configuration have the same look script, so it is made once."""
     declared, extra = asked
@@ -128,7 +108,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
-    text = "\n".join(included(path) for path in [*_PRELUDE, *_needed(flavour, frozenset(names)), SH / "fix.sh"])
+    text = "\n".join(included(source) for source in [*_PRELUDE, *_needed(flavour, frozenset(names)), _FIX])
     _without_tokens(body)
     lines = "\n".join(body)
     # The verbs of _APART run without the values of secrets, so they can't mask what the steps print.
@@ -175,7 +155,7 @@ def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
 
 def environment() -> str:
     """The lines that set provision's own environment in a shell on a host."""
-    return f"{included(SH / 'environment.sh')}\nown_environment\n"
+    return f"{included(_PRELUDE[0])}\nown_environment\n"
 
 
 #: What the script of a job can do after or besides the job itself.
@@ -242,35 +222,26 @@ def _functions(looks: Looks) -> set[str]:
     return {call.function for calls in looks.values() for call in calls}
 
 
-@_once
-def _defined(kind: str) -> dict[str, set[str]]:
-    """The functions that each shell file of a kind (``look``, ``fix``) defines: file -> names."""
-    return {
-        path.name: set(re.findall(r"^([a-z_]+)\(\)", path.read_text(), re.MULTILINE))
-        for path in sorted((SH / kind).glob("*.sh"))
-    }
-
-
-def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Path]:
-    """The shell files that define ``names``, without files of other flavours, with those that a flavour requires."""
+def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
+    """The sources that define ``names``, without files of other flavours, with those that a flavour requires."""
     own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
     foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
     always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
     return [
-        SH / kind / file
-        for file, defined in _defined(kind).items()
-        if file not in foreign and (defined & names or file in always)
+        source
+        for source, functions in defined(kind).items()
+        if source.path.name not in foreign and (functions & names or source.path.name in always)
     ]
 
 
 @lru_cache(maxsize=256)
-def _needed(flavour: str, names: frozenset[str]) -> tuple[Path, ...]:
-    """The files of a job's script: those that define what its steps and its frame name, and what those files call in
+def _needed(flavour: str, names: frozenset[str]) -> tuple[Source, ...]:
+    """The sources of a job's script: those that define what its steps and its frame name, and what those call in
     turn. Which function a step calls may depend on the host (a reload instead of a restart)."""
-    names |= called(included(SH / "fix.sh"))
+    names |= called(included(_FIX))
     while True:
         files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
-        more = names.union(*(called(included(path)) for path in files))
+        more = names.union(*(called(included(source)) for source in files))
         if more == names:
             return files
         names = more
@@ -292,26 +263,20 @@ _COMMAND = re.compile(
 )
 
 
-def _whose(file: Path, flavours: Iterable[str]) -> list[str]:
-    """The flavours that need a file: all, unless the file belongs to certain flavours."""
-    if not any(file.name in flavour.files for flavour in FLAVOURS.values()):
+def _whose(source: Source, flavours: Iterable[str]) -> list[str]:
+    """The flavours that need a source: all, unless its file belongs to certain flavours."""
+    file = source.path.name
+    if not any(file in flavour.files for flavour in FLAVOURS.values()):
         return list(flavours)
-    return [name for name in flavours if file.name in FLAVOURS[name].files]
+    return [name for name in flavours if file in FLAVOURS[name].files]
 
 
-def _of_flavours(files: Iterable[Path], flavours: list[str]) -> Iterator[str]:
+def _of_flavours(files: Iterable[Source], flavours: list[str]) -> Iterator[str]:
     """Include the files of each flavour. They define functions of the same names, so a host uses only its own."""
     for file in files:
         whose = _whose(file, flavours)
         if len(whose) < len(flavours):
             yield f"case $flavour in\n{' | '.join(whose)})\n{included(file)}\n;;\nesac"
-
-
-@_once
-def included(path: Path) -> str:
-    """A shell file without its comments and blank lines: a host does not need them."""
-    lines = lines_of(path.read_text())
-    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def flavour_case(extra: Iterable[_Arm]) -> str:
@@ -337,10 +302,10 @@ def _patterns(id: str, least: str, below: str) -> Iterator[str]:
         yield from (f"{quote(id)}:{number}{end}" for end in ("", ".*"))
 
 
-def _script(files: Sequence[Path], body: Iterable[str], *, prologue: str) -> str:
-    text = "\n".join(included(path) for path in [*_PRELUDE, *files, SH / prologue])
+def _script(files: Sequence[Source], body: Iterable[str], *, prologue: Source) -> str:
+    text = "\n".join(included(source) for source in [*_PRELUDE, *files, prologue])
     lines = "\n".join(body)
     return f"provision_main() {{\n{text}\nbegin\n{lines}\nexit 0\n}}\nprovision_main\n"
 
 
-_LOOK, _SUBMIT, _BLOBS = "look.sh", "submit.sh", "blobs.sh"
+_LOOK, _FIX, _SUBMIT, _BLOBS = (Source(SH / f"{name}.sh") for name in ("look", "fix", "submit", "blobs"))

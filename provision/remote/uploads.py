@@ -95,7 +95,7 @@ class Blob(Struct, frozen=True):
         return _sums(place).packed
 
     def _changed(self, why: str = "") -> Changed:
-        return Changed(f"{self.source} is no longer what it was when the plan was made{why}")
+        return Changed(f"{self.source} has changed since the plan was made{why}")
 
 
 class _Both(Struct):
@@ -136,7 +136,7 @@ def _summed(path: Path, copy: bool, identity: tuple[int, ...]) -> _Sums:
                 data = unpack.unconsumed_tail
     content.update(unpack.flush())
     if copy and (not unpack.eof or unpack.unused_data):
-        raise EOFError(f"{path} is no whole copy")
+        raise EOFError(f"{path} is not a complete copy")
     return _Sums((content if copy else whole).hexdigest(), Packed(path, size, whole.hexdigest()))
 
 
@@ -176,11 +176,11 @@ def _archive_of(file: BufferedReader, path: Path, reference: str) -> Archive:
     found = _members(file, {"manifest.json", "index.json"})
     images: list[dict[str, Any]] = found.get("manifest.json") or []
     if not images:
-        raise ValueError("is no archive of docker save: it has no manifest.json")
+        raise ValueError("is not an archive of docker save: it has no manifest.json")
     one = images[0] if len(images) == 1 else _named(images, reference)
     digest = re.search(r"[0-9a-f]{64}", str(one.get("Config")))
     if digest is None:
-        raise ValueError("is no archive of docker save: its manifest names no config")
+        raise ValueError("is not an archive of docker save: its manifest names no config")
     manifests: list[dict[str, Any]] = (found.get("index.json") or {}).get("manifests") or []
     own = [each for each in manifests if len(images) == 1 or _name(each) == full_name(reference)]
     indexes = {f"blobs/sha256/{each['digest'][7:]}" for each in own if _INDEX.search(str(each.get("mediaType")))}
@@ -209,7 +209,7 @@ def _members(file: BufferedReader, names: set[str]) -> dict[str, Any]:
                 if member.name in names and (part := tar.extractfile(member)) is not None
             }
     except (tarfile.TarError, ValueError, EOFError, OSError) as error:
-        raise ValueError(f"is no archive of docker save: {error}") from error
+        raise ValueError(f"is not an archive of docker save: {error}") from error
 
 
 def _name(manifest: dict[str, Any]) -> str:
@@ -223,7 +223,7 @@ def _named(images: list[dict[str, Any]], reference: str) -> dict[str, Any]:
         if full_name(reference) in map(full_name, one.get("RepoTags") or []):
             return one
     tags = ", ".join(tag for one in images for tag in one.get("RepoTags") or [])
-    raise ValueError(f"holds several images, and none is called {reference} ({tags})")
+    raise ValueError(f"holds several images, none of them named {reference} ({tags})")
 
 
 def full_name(reference: str) -> str:
@@ -289,7 +289,7 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
                 continue
             # Do not wait for a FIFO.
             if not each.is_file():
-                raise ValueError(f"has {name}, which is no file, folder or link (.dockerignore can leave it out)")
+                raise ValueError(f"has {name}, which is not a file, folder or link (.dockerignore can leave it out)")
             with open(os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
                 stat = os.fstat(file.fileno())
                 info = tarfile.TarInfo(name)

@@ -94,11 +94,11 @@ EVENTS: dict[str, Kind] = {
     ),
     "run": Kind(
         "A run that the host has a record of (`runs --on-hosts`).",
-        {"run": "its name", "result": "how it ended on this host", "things": "how many things it can restore"},
+        {"run": "its name", "result": "how it ended on this host", "things": "how many items it can restore"},
         of_host=True,
     ),
     "host.done": Kind(
-        "The host has ended. Each host has exactly one.",
+        "The host is finished. Each host has exactly one such event.",
         {
             "status": "a [status](errors.md#statuses-of-a-host)",
             "changes": "how many resources were changed, or would be",
@@ -111,9 +111,9 @@ EVENTS: dict[str, Kind] = {
     "wave.done": Kind(
         "All hosts of a wave have ended.", {"play": "the play's name", "wave": "number", "counts": _COUNTS}
     ),
-    "bake": Kind("The first wave is left alone before it is verified once more.", {"seconds": "how long"}),
+    "bake": Kind("The pause after the first wave, before it is verified once more.", {"seconds": "how long"}),
     "pause": Kind("A pause between waves.", {"seconds": "how long"}),
-    "rollout.stopped": Kind("No further host is begun.", {"reason": "why"}),
+    "rollout.stopped": Kind("No further host is processed.", {"reason": "why"}),
     "interrupted": Kind("Ctrl-C was pressed.", {"text": "what happens now"}),
     "drift": Kind(
         "With `plan --drift-report`: a change that one or more hosts need, in place of their `host.plan`.",

@@ -51,11 +51,13 @@ class Metrics:
 
     def _lines(self, seconds: float | None) -> Iterator[str]:
         bad = sum(self._hosts.get(status, 0) for status in ("failed", "unreachable", "rolled_back"))
-        yield from self._metric("hosts", "Hosts of the last run, by how they ended.", self._hosts)
-        yield from self._metric("changes", "Things that the last run changed.", self._changes)
+        yield from self._metric("hosts", "Hosts of the last run, by their result.", self._hosts)
+        yield from self._metric("changes", "Resources that the last run changed.", self._changes)
         yield from self._metric("waves_done", "Waves of the last run that are over.", self._waves)
         yield from self._metric("under_way", "Whether the last run is under way.", int(seconds is None))
-        yield from self._metric("success", "Whether all hosts ended as wished.", int(not bad and not self._stopped))
+        yield from self._metric(
+            "success", "Whether all hosts are in the desired state.", int(not bad and not self._stopped)
+        )
         yield from self._metric(
             "time_seconds", "When this was written, in seconds since 1970.", round(self._clock(), 3)
         )

@@ -271,8 +271,8 @@ def _base(block: _Block, bases: Iterable[_Block]) -> _Block | None:
 
 
 def _same(block: _Block, base: _Block) -> set[str]:
-    ours, theirs = block.common(), base.common()
-    return {words for words, change in ours.items() if theirs.get(words) == change}
+    changes, known = block.common(), base.common()
+    return {words for words, change in changes.items() if known.get(words) == change}
 
 
 def _effects(plan: ShownPlan) -> list[str]:

@@ -61,7 +61,7 @@ def verdict_line(event: Shown, style: Style = plain) -> str:
 
 
 def run_line(event: Shown) -> str:
-    return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} things kept)"
+    return f"{event.host}: {event.data['run']}  {event.data['result']}  ({event.data['things']} items kept)"
 
 
 def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
@@ -76,15 +76,15 @@ def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
         ends = ", ".join(f"{number} {style(status, status)}" for status, number in counts.items() if number)
         yield style(f"wave {data['wave']} is over: ", "host") + ends
     elif event.name == "bake":
-        yield f"leaving the first wave alone for {data['seconds']} s"
+        yield f"waiting {data['seconds']} s"
     elif event.name == "pause":
         yield f"waiting {data['seconds']} s before the next wave"
     elif event.name == "rollout.stopped":
-        yield style(f"stopped: {data['reason']}; no other host is begun", "error")
+        yield style(f"stopped: {data['reason']}; no further host is processed", "error")
 
 
 def armed_words(event: Shown) -> str:
-    return f"what follows is put back by the host unless it is confirmed within {event.data['seconds']} s"
+    return f"the host rolls back the next steps unless they are confirmed within {event.data['seconds']} s"
 
 
 def versions_line(event: Shown) -> str:

@@ -45,14 +45,14 @@ class Webhook:
         self._waiting.put(None)
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():
-            self._warn("provision: the webhook did not take everything in time")
+            self._warn("provision: the webhook did not accept all events in time")
 
     def _deliver(self) -> None:
         while (record := self._waiting.get()) is not None:
             try:
                 self._post(json.dumps(record).encode())
             except Exception as error:  # the next delivery may succeed, whatever the answer to this one was
-                self._warn(f"provision: the webhook did not take {record['event']}: {_reason(error)}")
+                self._warn(f"provision: the webhook did not accept {record['event']}: {_reason(error)}")
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "provision"}
@@ -67,7 +67,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         return f"status {error.code}"
     if isinstance(error, http.client.InvalidURL):
-        return "its address is no URL"
+        return "its address is not a URL"
     if isinstance(error, http.client.HTTPException):
         return f"its answer is not HTTP ({type(error).__name__})"
     cause = error.reason if isinstance(error, URLError) else error

@@ -134,7 +134,7 @@ def parse(text: str) -> list[Entry]:
 
 def without(text: str, uri: str) -> str:
     """``text`` with its entries for ``uri`` switched off, and everything else unchanged."""
-    note = "# switched off by provision, which has this archive in a file of its own\n"
+    note = "# disabled by provision, which declares this archive in another file\n"
     if _is_deb822(text):
         parts = []
         for stanza in _stanzas(text):

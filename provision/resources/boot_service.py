@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.file import File, NoFile
 from provision.steps.services import svc_disable, svc_enable, svc_reread
 
@@ -82,3 +83,10 @@ class NoBootService(Struct, frozen=True):
         yield svc_disable(self.unit, link=self.link)
         yield from NoFile(self.path).fix(drift)
         yield svc_reread()
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoBootService(*rest.split(" "))
+
+
+DECLARATION = Declaration(entries={"boot": Entry(_undeclared)})

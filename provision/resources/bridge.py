@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from provision.dockerd.daemon_json import BRIDGE
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
 from provision.steps.docker_engine import bridge_settle
 
 
@@ -74,3 +75,9 @@ def _same(one: str, other: str) -> bool:
         return ipaddress.ip_interface(one) == ipaddress.ip_interface(other)
     except ValueError:
         return False
+
+
+DECLARATION = Declaration(
+    # The address of docker's bridge, which belongs to daemon.json.
+    kinds={"bridge": Kind("keep", {"bridge": RecordLine("undo_bridge")}, Stage.FILES)}
+)

@@ -6,9 +6,23 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, HostReport, State, Withheld
+from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.remote.protocol import decoded
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
-from provision.secrets.disclosure import open_mode, withheld
+from provision.resources.obstacle import Unfixable
+from provision.secrets.disclosure import open_mode, readable, withheld
 from provision.secrets.secret import holds, reveal_bytes
 from provision.steps.files import own_file, put_file, remove_file
 
@@ -133,3 +147,41 @@ class NoFile(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield remove_file(self.path, watchers=self.watchers)
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    path = line.rest
+    stat, encoded = record.report.fields("kept", path)
+    what, mode, owner, group = stat.rsplit(":", 3)
+    if not what.startswith("regular"):
+        raise Unfixable(f"{path} was a {what}; restore it by hand")
+    # A diff of a file that not every user of the host may read could show a secret.
+    private = not readable(record.report, path, mode)
+    watchers = record.watchers.get(path, ())
+    content, mode = decoded(encoded), f"{int(mode, 8):04o}"
+    yield Place.FILES, File(path, content, owner, group, mode, watchers, secret=private, literal=True)
+
+
+def _new_file(line: Line, record: Record) -> Restored:
+    yield Place.FILES, NoFile(line.rest, record.watchers.get(line.rest, ()))
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoFile(rest, watchers.get(rest, ()))
+
+
+def _whole(seen: str) -> str:
+    return seen
+
+
+DECLARATION = Declaration(
+    kinds={
+        "file": Kind(
+            "keep_file",
+            {"file": RecordLine("undo_file", _restored), "absent": RecordLine("undo_one", _new_file)},
+            Stage.FILES,
+            _whole,
+        )
+    },
+    entries={"file": Entry(_undeclared)},
+)

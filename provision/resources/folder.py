@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.files import folder_put
@@ -41,7 +42,7 @@ class Folder(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen and drift.seen["type"] != "directory":
-            raise Unfixable(f"{self.path} is a {drift.seen['type']}, where a folder is to be")
+            raise Unfixable(f"{self.path} is a {drift.seen['type']}, but a directory is declared here")
         yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
 
 
@@ -84,3 +85,23 @@ class GuardedFolder(Struct, frozen=True):
     def _guarded(self, found: Observed) -> bool:
         others = 0o002 if found.group == "root" else 0o022
         return found.owner == "root" and not int(found.mode, 8) & others
+
+
+def _directory(seen: str) -> str:
+    """A directory's words without times and size, which change with its content. See ``base_now`` in the host's
+    script."""
+    kind, *fields = seen.split(":")
+    return ":".join((kind, *fields[:3], *fields[4:5]))
+
+
+DECLARATION = Declaration(
+    # An existing directory, and the directories that are created for a file.
+    kinds={
+        "folder": Kind(
+            "keep_folder",
+            {"owned": RecordLine("undo_owned"), "folder": RecordLine("undo_one")},
+            Stage.OBJECTS,
+            _directory,
+        )
+    }
+)

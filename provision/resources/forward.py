@@ -11,11 +11,35 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.obstacle import Unfixable
-from provision.steps.kernel import forward_set
 
 _FAMILIES = ("ipv4", "ipv6")
+_POLICIES = ("ACCEPT", "DROP")
+
+
+def forward_set(policy: str, *, before: str | None, before_ipv6: str = "-") -> Call:
+    """Set the policy of iptables' FORWARD chain. ``before`` and ``before_ipv6`` are the policies now; a value that is
+    not a policy is not restored."""
+    return Call(
+        "forward_set",
+        (policy,),
+        title=f"set the policy of the FORWARD chain to {policy}",
+        impact=Impact("none", "", "the host forwards packets between all its networks") if policy == "ACCEPT" else None,
+        keeps=(Kept("forward", before, before_ipv6),) if before in _POLICIES else (),
+    )
 
 
 class Forward(Struct, frozen=True):
@@ -75,8 +99,8 @@ class OpenForward(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         raise Unfixable(
-            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables no container would"
-            " reach anything (set engine.firewall: {forward: accept}, or the policy by hand)"
+            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables containers would"
+            " have no network (set engine.firewall: {forward: accept}, or the policy by hand)"
         )
 
 
@@ -102,8 +126,22 @@ class ForwardBefore(Struct, frozen=True):
     def seen(self, report: HostReport) -> State:
         """The first look does not read the policy, so its value is not known then."""
         if report.get("forward", "ipv4") is None:
-            return {"ipv4": "ours"}
+            return {"ipv4": "provision"}
         return {"ipv4": report.fields("forward", "ipv4")[0]}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield forward_set(self.policy, before=drift.seen["ipv4"])
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    yield Place.SETTINGS, ForwardBefore(line.word)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return ForwardBefore(before) if before in ("ACCEPT", "DROP") else None
+
+
+DECLARATION = Declaration(
+    kinds={"forward": Kind("keep", {"forward": RecordLine("undo_forward", _restored)}, Stage.SETTINGS)},
+    entries={"forward": Entry(_undeclared, live=True)},
+)

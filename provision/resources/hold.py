@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.packages import statuses
 from provision.steps.packages import pkg_hold
 
@@ -65,3 +66,10 @@ class NoHold(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield pkg_hold((self.name,), lock_timeout=self.lock_timeout, hold=False)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoHold(rest)
+
+
+DECLARATION = Declaration(entries={"hold": Entry(_undeclared)})

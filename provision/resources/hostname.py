@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Kept, Resource, State
 from provision.remote.protocol import text
+from provision.resources.declaration import Declaration, Kind, Line, Part, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import observe
+from provision.spec import Spec
 from provision.steps.files import put_file
-from provision.steps.kernel import hostname_set
 
 #: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
 _LOCALHOST = """\
@@ -20,6 +21,10 @@ _LOCALHOST = """\
 ff02::1 ip6-allnodes
 ff02::2 ip6-allrouters
 """
+
+
+def hostname_set(name: str, *, before: str) -> Call:
+    return Call("hostname_set", (name,), title=f"set the host name to {name}", keeps=(Kept("hostname", before, "-"),))
 
 
 class Hostname(Struct, frozen=True):
@@ -102,3 +107,18 @@ class HostnameBefore(Struct, frozen=True):
 def _text(report: HostReport, path: str) -> str:
     """A file's text; empty when it is not there."""
     return text(observe(report, path).content or b"")
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    yield Place.SETTINGS, HostnameBefore(line.word)
+
+
+def _declared(spec: Spec) -> Iterator[Resource]:
+    if spec.hostname is not None:
+        yield Hostname(spec.hostname)
+
+
+DECLARATION = Declaration(
+    Part(Place.SETTINGS, _declared),
+    {"hostname": Kind("keep", {"hostname": RecordLine("undo_hostname", _restored)}, Stage.SETTINGS)},
+)

@@ -69,7 +69,7 @@ class Keyring(Struct, frozen=True):
     def _key(self, report: HostReport) -> str:
         file = observe(report, self.path)
         if file.content is None:
-            return ABSENT if file.kind == ABSENT else f"no key but a {file.kind}"
+            return ABSENT if file.kind == ABSENT else f"not a key but a {file.kind}"
         try:
             found = fingerprints(file.content)
         except ValueError as error:

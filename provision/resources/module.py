@@ -8,7 +8,10 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
-from provision.steps.kernel import module_load
+
+
+def module_load(name: str) -> Call:
+    return Call("module_load", (name,), title=f"load the kernel module {name}")
 
 
 class KernelModule(Struct, frozen=True):

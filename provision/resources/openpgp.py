@@ -57,13 +57,13 @@ def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
                 length = int.from_bytes(data[position + 1 : start], "big")
                 kind = (tag >> 2) & 0x0F
             else:
-                raise ValueError("is no OpenPGP packet")
+                raise ValueError("is not an OpenPGP packet")
             if start + length > len(data):
                 raise ValueError("ends in the middle of a packet")
             yield kind, data[start : start + length]
             position = start + length
     except IndexError as error:
-        raise ValueError("is no OpenPGP key") from error
+        raise ValueError("is not an OpenPGP key") from error
 
 
 def _new_length(data: bytes, at: int) -> tuple[int, int]:
@@ -74,7 +74,7 @@ def _new_length(data: bytes, at: int) -> tuple[int, int]:
         return at + 2, ((first - 192) << 8) + data[at + 1] + 192
     if first == 255:
         return at + 5, int.from_bytes(data[at + 1 : at + 5], "big")
-    raise ValueError("a key is never sent in parts")
+    raise ValueError("a key is not sent in parts")
 
 
 def _fingerprint(body: bytes) -> str:
@@ -82,4 +82,4 @@ def _fingerprint(body: bytes) -> str:
         return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()  # noqa: S324 - RFC 9580 fixes it
     if body[0] == 6:
         return hashlib.sha256(b"\x9b" + len(body).to_bytes(4, "big") + body).hexdigest().upper()
-    raise ValueError(f"is a key of version {body[0]}, which nobody should use")
+    raise ValueError(f"is a key of version {body[0]}, which is not secure")

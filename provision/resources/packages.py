@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
 
 INSTALLED = "installed"
@@ -127,3 +128,19 @@ def _candidates(policy: str) -> dict[str, str]:
             if version != "(none)":
                 found[name] = version
     return found
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    """All packages change in one transaction: the first line represents all of them."""
+    versions = record.versions
+    if line.word == next(iter(versions), None):
+        yield Place.PACKAGES, Packages(versions, lock_timeout=record.lock_timeout)
+
+
+DECLARATION = Declaration(
+    kinds={
+        "package": Kind("keep", {"package": RecordLine("", _restored)}, Stage.SETTINGS),
+        # A package that the run removes.
+        "removed": Kind("keep", {"removed": RecordLine("undo_removed")}, Stage.SETTINGS),
+    }
+)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, Loading, State
+from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
 
@@ -150,3 +152,28 @@ class Service(Struct, frozen=True):
         if before == "stale" or not changing:
             return before
         return f"stale after the change of {', '.join(changing)}"
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    if line.word != "none":
+        declared = {one.unit: one for one in record.desired if isinstance(one, Service)}
+        service = declared.get(line.rest, Service(line.rest))
+        enabled, running = "enabled" in line.word, "active" in line.word
+        yield (
+            Place.SERVICES,
+            replace(service, enabled=enabled, running=running, compare=None, agrees=None, effect=None),
+        )
+
+
+DECLARATION = Declaration(
+    kinds={
+        "service": Kind(
+            "keep_service",
+            {
+                "service": RecordLine("undo_service", _restored),
+                **dict.fromkeys(("process", "loads", "keys", "watches"), RecordLine()),
+            },
+            Stage.SERVICES,
+        )
+    }
+)

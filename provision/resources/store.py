@@ -15,6 +15,7 @@ from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.dockerd.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 
@@ -85,10 +86,10 @@ class Store(Struct, frozen=True):
         """provision never fixes this: images and containers are data, and an operator must make space."""
         reasons = []
         if "space" in drift:
-            reasons.append(f"too little room for an engine ({drift.seen['space']}; it needs 1 GiB)")
+            reasons.append(f"too little disk space for an engine ({drift.seen['space']}; it needs 1 GiB)")
         if "left behind" in drift:
             reasons.append(
-                f"the engine would no longer see what it has: {drift.seen['left behind']} (leave the "
+                f"the engine would no longer see its images and containers: {drift.seen['left behind']} (leave the "
                 "store as it is, move its data by hand, or set engine.existing_store: leave)"
             )
         raise Unfixable("; ".join(reasons))
@@ -157,7 +158,7 @@ class Store(Struct, frozen=True):
         if self.below or store.embedded:
             return found
         if report.get("store", place) is None:
-            return [f"what containerd has in {place}", *found]
+            return [f"the content of containerd's {place}", *found]
         if snapshots in _holds(report, place):
             found.insert(0, f"{snapshots} in {place}")
         return found
@@ -238,9 +239,9 @@ class UndeclaredStore(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         raise Unfixable(
-            f"the engine would no longer see what it has: {drift.seen['left behind']}, because what declared its store "
-            "is no longer declared (declare it again, move the data by hand, or first apply an engine without these "
-            "keys and with existing_store: leave)"
+            f"the engine would no longer see its images and containers: {drift.seen['left behind']}, because the keys "
+            "that set its store are no longer declared (declare them again, move the data by hand, or first apply the "
+            "engine without these keys and with existing_store: leave)"
         )
 
 
@@ -291,3 +292,9 @@ def _free(report: HostReport, root: str) -> int:
     """Free KiB; the space of a store that is already in use is not measured."""
     free = report.fields("store", root)[0]
     return int(free) if free else LEAST
+
+
+DECLARATION = Declaration(
+    # What a new engine wrote to its data-root: undone last, so kept first.
+    kinds={"store": Kind("keep_store", {"store": RecordLine("undo_store")}, Stage.FILES)}
+)

@@ -8,9 +8,30 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Kept, Resource, State
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.obstacle import Unfixable
-from provision.steps.kernel import sysctl_set
+
+
+def sysctl_set(path: str, *, value: str, before: str | None) -> Call:
+    """``path`` is below /proc/sys; ``before`` is the live value (``None``: not known, so no rollback restores it)."""
+    return Call(
+        "sysctl_set",
+        (path, value),
+        title=f"set the kernel setting {path} to {value}",
+        keeps=(Kept("live", path, before),) if before is not None else (),
+    )
 
 
 class Sysctl(Struct, frozen=True):
@@ -52,7 +73,7 @@ class Sysctl(Struct, frozen=True):
             path = place.rpartition(":")[0]
             raise Unfixable(
                 f"{place} sets {self.key} to another value at boot, and is read after {self.dropin}; remove that line,"
-                f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with a content of its own"
+                f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with other content"
             )
         if "live" in drift:
             yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
@@ -61,8 +82,8 @@ class Sysctl(Struct, frozen=True):
         """Whether the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
-        ours = self.dropin in names or self.dropin in report.pending
-        return ours and path not in self.declared and not path.startswith(_OWN)
+        declared_here = self.dropin in names or self.dropin in report.pending
+        return declared_here and path not in self.declared and not path.startswith(_OWN)
 
     def _planned(self, report: HostReport) -> tuple[str, str] | None:
         """provision's drop-in with its new value, when this plan writes it."""
@@ -179,3 +200,17 @@ def at_boot(
             elif any(character in key for character in "*?[") and fnmatch.fnmatchcase(path, as_path(key)):
                 by_pattern = (value, place)
     return exact or by_pattern
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    yield Place.SETTINGS, SysctlBefore(line.word, line.rest)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return SysctlBefore(rest, before) if before else None
+
+
+DECLARATION = Declaration(
+    kinds={"live": Kind("keep", {"live": RecordLine("undo_live", _restored)}, Stage.SETTINGS)},
+    entries={"sysctl": Entry(_undeclared, live=True)},
+)

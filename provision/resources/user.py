@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from provision.dockerd import daemon_json
 from provision.lines import lines_of, words_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.declaration import Declaration, Entry, Kind, Part, Place, RecordLine, Stage, Watchers
+from provision.spec import Spec
 from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
 
 ABSENT = "absent"
@@ -158,3 +161,29 @@ def _is_member(report: HostReport, user: str, group: str) -> bool:
         if fields[0] == group:
             return user in fields[3].split(",") or _account(report, user).get("gid") == fields[2]
     return False
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    group, _, user = rest.partition(" ")
+    return NoMember(user, group)
+
+
+def _declared(spec: Spec) -> Iterator[Resource]:
+    for name, user in spec.users.items():
+        if user.absent:
+            yield NoUser(name)
+            continue
+        yield User(name, user.uid, user.shell, user.home, user.comment, user.system)
+        for group in user.groups:
+            yield Member(name, group)
+    if spec.engine is not None:
+        for name in spec.engine.users:
+            if daemon_json.GROUP not in (spec.users[name].groups if name in spec.users else []):
+                yield Member(name, daemon_json.GROUP, ensure=False)  # the package brings the group
+
+
+DECLARATION = Declaration(
+    Part(Place.ACCOUNTS, _declared),
+    {"account": Kind("keep_account", {"account": RecordLine("undo_account")}, Stage.OBJECTS)},
+    {"member": Entry(_undeclared)},
+)

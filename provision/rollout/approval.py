@@ -12,8 +12,8 @@ from provision.transport.ssh import HostError
 _PARTS = {
     "platform": "the platform",
     "flavour": "the platform",
-    "impacts": "what it restarts or stops",
-    "rollback_impacts": "what its rollback restarts or stops",
+    "impacts": "the services that it restarts or stops",
+    "rollback_impacts": "the services that its rollback restarts or stops",
 }
 
 
@@ -40,7 +40,7 @@ class Approval:
         other += dict.fromkeys(text for key, text in _PARTS.items() if self.entry.get(key) != made[key])
         raise HostError(
             "drifted",
-            "the host, its spec, or a secret is no longer as the plan was made on; nothing was done",
+            "the host, its spec or a secret has changed since the plan was made; nothing was done",
             detail=f"planned otherwise: {', '.join(other)}",
         )
 

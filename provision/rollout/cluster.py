@@ -49,12 +49,14 @@ class Address(Struct, frozen=True):
         the scheduler runs code as the user that started the workers, and every local user can reach a loopback port."""
         parts = urlsplit(self.url)
         if parts.scheme == "tcp" and parts.hostname:
-            raise UsageError(f"{self.url} takes commands from every user who can reach it: use tls://, on loopback too")
+            raise UsageError(
+                f"{self.url} accepts commands from every user who can reach it: use tls://, on loopback too"
+            )
         if parts.scheme != "tls" or not parts.hostname:
-            raise UsageError(f"{self.url} is no address of a scheduler (tls://HOST:8786)")
+            raise UsageError(f"{self.url} is not the address of a scheduler (tls://HOST:8786)")
         missing = [f"--cluster-{name}" for name in ("ca", "cert", "key") if getattr(self, name) is None]
         if missing:
-            raise UsageError(f"{self.url} needs {', '.join(missing)}: both sides show a certificate")
+            raise UsageError(f"{self.url} needs {', '.join(missing)}: both sides must show a certificate")
         for path in (self.ca, self.cert, self.key):
             if path is not None and not path.is_file():
                 raise UsageError(f"there is no file {path}")
@@ -100,7 +102,9 @@ class Cluster:
             self._client.close()
             more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
             shown = f"{', '.join(others[:_SHOWN])}{more}"
-            raise UsageError(f"workers of {url} have another provision than the controller ({release()}): {shown}")
+            raise UsageError(
+                f"workers of {url} have a different version of provision than the controller ({release()}): {shown}"
+            )
 
     def close(self) -> None:
         self._client.unsubscribe_topic(self._topic)
@@ -187,7 +191,7 @@ class Cluster:
         if future.status == "finished":
             for data in future.result():
                 self._receive(pickle.loads(data))  # noqa: S301
-            self._lost(runs, "the worker told nothing of it", preview, gate)
+            self._lost(runs, "the worker reported no result", preview, gate)
         else:
             self._lost(runs, f"{future.exception()}", preview, gate)
 
@@ -196,7 +200,7 @@ class Cluster:
         for run in runs:
             known = run.done or run.good or (preview and run.plan is not None)
             if not known:
-                run.fail(Failure("worker", f"{reason}; how far the host got is not known (provision runs --on-hosts)"))
+                run.fail(Failure("worker", f"{reason}; the state of the host is not known (provision runs --on-hosts)"))
             if not preview and run.done and not run.good:
                 gate.end(run)
 
@@ -209,7 +213,7 @@ class Cluster:
 
 def _named(answer: object) -> str:
     """A worker's version of provision; an old version does not know the question."""
-    return answer if isinstance(answer, str) else "one that is older, or none"
+    return answer if isinstance(answer, str) else "an older one, or none"
 
 
 def work(data: bytes, topic: str, number: int, of: str) -> list[bytes]:

@@ -38,4 +38,4 @@ class Hooks:
         if done.returncode == 0:
             return ""
         said = secret.mask(done.stdout.decode("utf-8", "replace")).strip()
-        return f"{argv[0]} ended with {done.returncode}{': ' if said else ''}{said[-2000:]}"
+        return f"{argv[0]} exited with {done.returncode}{': ' if said else ''}{said[-2000:]}"

@@ -56,9 +56,7 @@ class HostConnection:
     def again(self, deadline: float) -> Connection:
         """Open a further connection to the host, which confirms a change. Raises :class:`HostError`."""
         if self._left:
-            raise HostError(
-                "left", "provision was told to leave; the host finishes the change or rolls it back by itself"
-            )
+            raise HostError("left", "interrupted; the host itself finishes the change or rolls it back")
         return self._transport.open(self._host, deadline, fresh=True)
 
     @contextmanager
@@ -72,7 +70,9 @@ class HostConnection:
         except HostError as error:
             if error.failure.kind != "timeout" or soon == deadline:
                 raise
-            message = f"looking at the host took longer than {within:.0f} s (--look-within); nothing was changed"
+            message = (
+                f"reading the state of the host took longer than {within:.0f} s (--look-within); nothing was changed"
+            )
             raise HostError("timeout", message, detail=error.failure.detail) from error
         self._guard(deadline)
 

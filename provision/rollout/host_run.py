@@ -100,7 +100,7 @@ class HostRun:
         if self.done or self.good:
             return
         if problem := self._hook("before"):
-            self.skip(f"its hook before failed: {problem}")
+            self.skip(f"its before hook failed: {problem}")
             return
         self._begun = True
         if self._connection.open is None:
@@ -249,7 +249,7 @@ class HostRun:
         # Not for a host whose run ended in the look before the approval: its hook was not approved.
         if self._begun and status != "skipped" and (problem := self._hook("after", status)):
             # For example a host that was drained and not put into service again: the next one must not follow.
-            failure = failure or Failure("hook", f"its hook after failed: {problem}")
+            failure = failure or Failure("hook", f"its after hook failed: {problem}")
             status = "failed" if status in ("ok", "changed") else status
         self.status = status
         plan = self.found.plan if self.found is not None else None
@@ -271,5 +271,5 @@ class HostRun:
         if words is None:
             return ""
         if any(holds(word) for word in words):
-            return "a secret must not be among its words: every user of the controller sees them"
+            return "its arguments must not hold a secret: every user of the controller can see them"
         return request.hook(list(words), {"WHEN": when, "HOST": self.config.host.name, "STATUS": status})

@@ -33,7 +33,7 @@ def examine(
     for verdict in verdicts:
         emit("verdict", subject=verdict.subject, level=verdict.level, text=verdict.text)
     bad = [f"{verdict.subject}: {verdict.text}" for verdict in verdicts if verdict.level == "bad"]
-    return Failure("unsuited", f"does not suit: {'; '.join(bad)}") if bad else None
+    return Failure("unsuited", f"is not suitable: {'; '.join(bad)}") if bad else None
 
 
 def versions(

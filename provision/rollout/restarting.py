@@ -26,7 +26,7 @@ def restarted(
     if connection.open is None or not reboot.needed(config.host, connection.open):
         return False
     if run_context.request.max_impact is not None:
-        note("it needs a restart, which --max-impact does not allow")
+        note("it needs a restart, and --max-impact does not allow one")
         return False
     with run_context.restarts if rollout_options.domain is None else nullcontext():
         # The restart ends the connection; no deadline must cut it before.
@@ -37,5 +37,5 @@ def restarted(
         found = tasks.look(back, config, run_context.context, run_context.options_now, deadline)
     if found.plan.changes:
         left = ", ".join(change.resource for change in found.plan.changes)
-        raise HostError("drift", "after its restart the host was not in the desired state", detail=left)
+        raise HostError("drift", "the host was not in the desired state after its restart", detail=left)
     return True

@@ -71,7 +71,7 @@ class Rollout:
         self._dependencies = dependencies(configs, context) if request.goal.ordered else Dependencies()
         self._stages = stages(configs, self._dependencies, request.run, request.goal.changes)
         if self._dependencies.after and not self._fan_out.keeps:
-            raise UsageError("hosts that need each other's images can't be shared out by --cluster")
+            raise UsageError("--cluster does not support hosts that need each other's images")
         run_context = RunContext(context, transport, options, request, self._emit)
         rollout_options = {host: stage.rollout_options for stage in self._stages for host in stage.schedule.left}
         self._runs = {
@@ -104,7 +104,7 @@ class Rollout:
         """Why a host can't have what it needs from another one; empty where it can."""
         for other, what in self._dependencies.after.get(run.config.host.name, {}).items():
             if self._runs[other].status in (*BAD, "skipped"):
-                return f"{what}, and {other} did not end well"
+                return f"{what}, and {other} failed or was skipped"
         return ""
 
     def _ask_before(self, keep: bool) -> None:
@@ -176,7 +176,7 @@ class Rollout:
         data = {"play": stage.play, "wave": wave.number, "of": len(stage.schedule.waves), "hosts": list(wave.hosts)}
         self._emit(Event("wave.begin", data=data))
         if problem := self._hook("before", stage, wave):
-            stage.schedule.stop(f"the hook before wave {wave.number} failed: {problem}")
+            stage.schedule.stop(f"the before_wave hook of wave {wave.number} failed: {problem}")
 
     def _end_wave(self, stage: Stage, wave: Wave) -> None:
         rollout_options, schedule = stage.rollout_options, stage.schedule
@@ -186,11 +186,11 @@ class Rollout:
         shown = {status: counts[status] for status in STATUSES}
         self._emit(Event("wave.done", data={"play": stage.play, "wave": wave.number, "counts": shown}))
         if problem := self._hook("after", stage, wave):
-            schedule.stop(f"the hook after wave {wave.number} failed: {problem}")
+            schedule.stop(f"the after_wave hook of wave {wave.number} failed: {problem}")
         if wave is schedule.waves[-1] or schedule.stopped:
             return
         if rollout_options.pause == "ask":
-            question = f"Wave {wave.number} of {len(schedule.waves)} is done. Go on?"
+            question = f"Wave {wave.number} of {len(schedule.waves)} is done. Continue?"
             if self.request.ask is not None and not self._asked(partial(self.request.ask, question), schedule):
                 schedule.stop(f"not confirmed after wave {wave.number}")
         elif rollout_options.pause:
@@ -227,9 +227,9 @@ class Rollout:
         """Handle Ctrl-C if it was pressed. Once: hosts under way finish, and no other host begins. Twice: provision
         abandons them; each host itself finishes its changes or rolls them back."""
         for again in self._interrupts.news():
-            text = "finishing the hosts under way; Ctrl-C again to leave now"
+            text = "waiting for the hosts in progress; press Ctrl-C again to exit now"
             if again:
-                text = "leaving now; hosts under way finish, or put everything back, by themselves"
+                text = "exiting now; each host in progress finishes its change or rolls it back"
                 self._leaving = True
             self._emit(Event("interrupted", data={"text": text}))
             self._result.interrupted = True

@@ -66,8 +66,8 @@ class Project(Struct, frozen=True):
         named = [name for name, value in (self.extra or {}).items() if sandbox.measured([name, value])]
         if named:
             raise UsageError(
-                f"with --cluster --extra-vars takes no secret ({', '.join(named)}): workers would have to be sent its"
-                " value; declare it in the inventory, which each worker reads itself"
+                f"with --cluster --extra-vars takes no secret ({', '.join(named)}): provision sends no secret to"
+                " workers; declare it in the inventory, which each worker reads itself"
             )
 
     def load(self, hosts: tuple[str, ...]) -> Loaded:
@@ -107,8 +107,9 @@ def resolved(inventory: Given | None) -> tuple[str, ...]:
 
 
 def digest(inventory: Given | None, playbook: Path) -> str:
-    """A hash of every file that a run may read: the playbook's folder, and the inventory."""
-    found = hashlib.sha256()
+    """A hash of every file that a run may read (the playbook's folder, and the inventory), and of Ansible's settings of
+    a login."""
+    found = hashlib.sha256(repr(sorted(config.read().login().items())).encode())
     folder = playbook.resolve().parent
     for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
@@ -158,7 +159,7 @@ def _go(
     def work(run: HostRun, member: Member) -> None:
         run.waits = member.waits
         if stopped():
-            run.skip("no other host is begun")
+            run.skip("no further host is processed")
             return
         if shard.preview:
             run.preview(keep=False)

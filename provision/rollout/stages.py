@@ -53,9 +53,9 @@ def _level_of_all(group: list[HostConfig], dependencies: Dependencies) -> int:
         for other, what in dependencies.after.get(config.host.name, {}).items():
             if other in names:
                 raise SpecError(
-                    f"{config.host.name} comes after {other} ({what}), but one play's rollout has both",
+                    f"{config.host.name} comes after {other} ({what}), but both are in the rollout of one play",
                     key="rollout",
-                    hint="give them a play each",
+                    hint="put them in separate plays",
                 )
     return max(dependencies.level.get(name, 0) for name in names)
 
@@ -76,8 +76,8 @@ def _domain(config: HostConfig, variable: str) -> str:
     value = config.scope.get(variable)
     if not isinstance(value, (str, int)) or value == "":
         raise SpecError(
-            f"host {config.host.name} has no {variable}, by which the rollout keeps domains apart",
+            f"host {config.host.name} has no variable {variable}, and the rollout needs it to separate its domains",
             key="rollout.domain",
-            hint="a variable of each host, or of its group",
+            hint="set it for each host or group",
         )
     return str(value)

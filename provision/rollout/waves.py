@@ -93,7 +93,7 @@ class Budget:
             self._bad[group] += 1
             allowed, size = self._limit.of(self._sizes[group]), self._sizes[group]
             if self._bad[group] > allowed and not self.spent:
-                self.spent = f"{self._bad[group]} of {size} hosts of {group} ended badly, {allowed} may"
+                self.spent = f"{self._bad[group]} of {size} hosts of {group} failed; allowed: {allowed}"
 
 
 class Schedule:
@@ -119,7 +119,7 @@ class Schedule:
     def start(self, host: str) -> str:
         """Begin ``host`` of the current turn; return why it may not start, or an empty text."""
         if self._turn >= len(self._turns) or host not in self._turns[self._turn][1] or host in self._started:
-            raise ValueError(f"{host} has no turn now")
+            raise ValueError(f"{host} is not in the current turn")
         if not self.stopped:
             self._started.add(host)
             self._under_way.add(host)
@@ -141,7 +141,7 @@ class Schedule:
         while self._turn < len(self._turns) and not self.stopped:
             yield self._turns[self._turn]
             if self._under_way:
-                raise ValueError(f"the turn is not over: {', '.join(sorted(self._under_way))}")
+                raise ValueError(f"the turn is not finished: {', '.join(sorted(self._under_way))}")
             self._turn += 1
 
     @property

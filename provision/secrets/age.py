@@ -36,7 +36,9 @@ def recipients(given: Iterable[str] = ()) -> list[Any]:
     except pyrage.RecipientError as error:
         raise UsageError(f"no key to encrypt to: {error}") from error
     if not found:
-        raise UsageError("no key to encrypt to: make ~/.ssh/id_ed25519, or name one with provision secrets --recipient")
+        raise UsageError(
+            "no key to encrypt to: create ~/.ssh/id_ed25519, or name one with provision secrets --recipient"
+        )
     return found
 
 

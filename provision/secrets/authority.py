@@ -70,7 +70,7 @@ def renew(
         key = _new_key()
         write(key_file, sealed(_pem(key), to))
         write(file, _ca(authority, key, now))
-        said.append(f"made the authority {authority}")
+        said.append(f"created the authority {authority}")
     elif force or _ends_within(file, CA_LEFT, now):
         write(file, _ca(authority, _key(key_file), now))
         said.append(f"renewed the certificate of the authority {authority}")
@@ -81,7 +81,7 @@ def renew(
         key = _new_key()
         write(leaf_key, sealed(_pem(key), to))
         write(leaf, _leaf(one, key, file, _key(key_file), now))
-        said.append(f"gave {one.name} a certificate of the authority {authority}")
+        said.append(f"created a certificate of the authority {authority} for {one.name}")
     return said
 
 
@@ -204,7 +204,7 @@ def _key(path: Path) -> EllipticCurvePrivateKey:
 
     found = serialization.load_pem_private_key(decrypted(path.read_bytes()).encode(), None)
     if not isinstance(found, ec.EllipticCurvePrivateKey):
-        raise UsageError(f"{path} is no key that this authority uses")
+        raise UsageError(f"{path} is not a key that this authority can use")
     return found
 
 
@@ -214,7 +214,7 @@ def _certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError as error:
-        raise UsageError(f"{path} is no certificate: {error}") from error
+        raise UsageError(f"{path} is not a certificate: {error}") from error
 
 
 def _ends_within(path: Path, days: int, now: datetime) -> bool:

@@ -104,7 +104,7 @@ class Secret:
         return self.token
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is not written down")
+        raise TypeError("a secret cannot be written to a file")
 
     @property
     def value(self) -> str:
@@ -123,11 +123,11 @@ class Secret:
         try:
             return self._read()
         except KeyError as error:
-            raise SpecError(f"the environment has no {error.args[0]}", where=self.where) from None
+            raise SpecError(f"the environment variable {error.args[0]} is not set", where=self.where) from None
         except OSError as error:
             raise SpecError(f"can't be read: {error.strerror}: {error.filename}", where=self.where) from None
         except UnicodeDecodeError:
-            raise SpecError("holds bytes that are no text", where=self.where) from None
+            raise SpecError("does not hold UTF-8 text", where=self.where) from None
         except UsageError as error:
             raise SpecError(str(error), where=self.where) from None
 
@@ -194,7 +194,7 @@ def literal(value: str, where: Where, name: str) -> str:
     """Return the value if it holds no template. Raises :class:`SpecError`: Ansible renders a decrypted value, provision
     does not render secrets."""
     if "{{" in value or "{%" in value:
-        hint = "encrypt the value alone, and write the template around it in plain text"
+        hint = "encrypt only the value, and write the template around it in plain text"
         raise SpecError("the decrypted value holds a template", where=where, key=name, hint=hint)
     return value
 
@@ -271,9 +271,9 @@ def decrypted(data: bytes) -> str:
         try:
             keys += age_keys(text) or [pyrage.ssh.Identity.from_buffer(text)]
         except pyrage.IdentityError:
-            raise UsageError(f"{path} is no key that age can use (one without a passphrase)") from None
+            raise UsageError(f"{path} is not a key that age can use (without a passphrase)") from None
     if not keys:
-        raise UsageError("there is no key to decrypt with (PROVISION_IDENTITY, or ~/.ssh/id_ed25519)")
+        raise UsageError("no key to decrypt with (set PROVISION_IDENTITY, or create ~/.ssh/id_ed25519)")
     try:
         return str(pyrage.decrypt(data, keys).decode())
     except pyrage.DecryptError as error:
@@ -351,7 +351,7 @@ def whole(text: str, where: Where | None = None, key: str = "") -> str:
         if not token and (left := remnant(piece)):
             hint = "use the variable itself: a filter or a slice has changed a secret, or its token was pasted"
             raise SpecError(
-                f"{left!r} is not a secret of this run, or only a part of one", where=where, key=key, hint=hint
+                f"{left!r} is not a secret of this run, or is only a part of one", where=where, key=key, hint=hint
             )
     return text
 

@@ -51,10 +51,10 @@ def signer(path: Path, data: bytes, allowed: Path) -> str:
         found = _keygen("-Y", "find-principals", *given)
         names = [name.strip() for name in found.stdout.decode("utf-8", "replace").split("\n")]
         if found.returncode or not names[0]:
-            raise UsageError(f"{path} is not applied: it is signed with no key that {allowed} names")
+            raise UsageError(f"{path} is not applied: it is not signed with a key that {allowed} names")
         done = _keygen("-Y", "verify", "-I", names[0], "-n", _NAMESPACE, *given, given=data)
     if done.returncode:
-        raise UsageError(f"{path} is not applied: its signature is not of these bytes: {_said(done)}")
+        raise UsageError(f"{path} is not applied: its signature does not match its content: {_said(done)}")
     return names[0]
 
 

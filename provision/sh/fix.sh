@@ -159,7 +159,7 @@ after_full() {
 # Where the host has flock(1), takers decide one after the other. So the process that is named as the holder is never
 # one that only asked. flock is not held for longer: every process that a job starts (a daemon, for example) would
 # inherit it.
-queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when it is ours; DEAD is taken for dead
+queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when this process holds the queue; a holder DEAD counts as ended
     process $$
     queue_self=$process_id
     queue_now="$queue_self $(date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -190,7 +190,7 @@ queue_decide() { # FILE DEAD
     [ -z "$queue_holder" ] || printf 'left %s\n' "$queue_self" >>"$1"
 }
 
-queue_read() { # FILE DEAD: fails when our line is not there
+queue_read() { # FILE DEAD: fails when the line of this process is missing
     queue_lines=$nl
     while IFS=' ' read -r queue_holder queue_since; do
         if [ "$queue_holder" != left ]; then
@@ -286,7 +286,7 @@ lock_folder() { # DEAD -> queue_holder, queue_since
     { printf '%s\n' "$queue_now" >"$run_lock/owner"; } 2>/dev/null || :
 }
 
-lock_release() { # what is ours alone
+lock_release() { # only the locks that this process holds
     run_locked=
     lock_owner=
     { IFS=' ' read -r lock_owner _ <"$run_lock/owner"; } 2>/dev/null || :
@@ -373,7 +373,7 @@ begin_apart() { # RUN
     run=$run_home/$1 stage=apart
     run_noise=$run/noise
     [ -z "${run_private-}" ] || run_noise=/dev/null
-    run_apart=yes emit_to=nobody
+    run_apart=yes emit_to=none
     begin_shell
     # A rollback must not fail because of that.
     (own_folders "$run_folder") >>"$run_noise" 2>&1 || run_folder=$run

@@ -41,7 +41,7 @@ frame_of() { # FIELD... -> frame
     done
 }
 
-fail() { # MESSAGE...: end the step that we are in
+fail() { # MESSAGE...: end the current step
     printf '%s\n' "$*" >&2
     exit 1
 }
@@ -77,7 +77,7 @@ own_folders() { # PATH...
 }
 
 own_refuse() { # WHY
-    fail "$own_path is not a directory of root's, for root alone: $1; remove it, provision makes it"
+    fail "$own_path is not a directory of root's, for root only: $1; remove it, and provision creates it"
 }
 
 # The first symbolic link in PATH that an account other than root owns; provision follows no such link. Without a link

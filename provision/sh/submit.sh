@@ -21,7 +21,7 @@ submit() { # RUN
     run=$run_home/$1
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
     secrets_sweep
-    mkdir "$run" || fail "there is a run $1 on this host already"
+    mkdir "$run" || fail "a run $1 already exists on this host"
     # Until the job signs: another run may remove a run that it takes for dead.
     process $$
     printf '%s\n' "$process_id" >"$run/owner"
@@ -69,7 +69,7 @@ secrets_sweep() {
     done
 }
 
-job_start() { # RUN: on its own, whatever becomes of us; what it starts outlives it (a package manager is never killed)
+job_start() { # RUN: the job outlives this shell, and its children outlive the job (a package manager is never killed)
     if [ ! -d /run/systemd/system ]; then
         setsid sh "$run/job" run </dev/null >/dev/null 2>&1 3>&- 5>&- 6>&- &
         return 0

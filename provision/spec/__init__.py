@@ -67,7 +67,7 @@ class Spec(Model):
     images: dict[ImageName, Image] = Field(default={}, description="Images by name and tag.")
     containers: dict[LongerName, Container] = Field(default={}, description="Containers by name.")
     compose: dict[ProjectName, Compose] = Field(default={}, description="Compose projects by name.")
-    prune: Prune | None = Field(None, description="When the host removes unused images by itself.")
+    prune: Prune | None = Field(None, description="When the host itself removes unused images.")
     risky: list[AbsolutePath | UnitName] = Field(
         default=[],
         description="Paths (and what is below them) and services whose change must be confirmed by a new login.",

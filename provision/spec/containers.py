@@ -35,9 +35,9 @@ class Network(Model):
     """A Docker network. It cannot be changed in place: it is replaced, and its containers join the new one."""
 
     driver: Option = Field("bridge", description="The network driver.")
-    subnet: Cidr | None = Field(None, description="Its address range; docker's choice, when not given.")
+    subnet: Cidr | None = Field(None, description="Its address range; default: docker's choice.")
     gateway: Address | None = Field(None, description="The host's address in it.")
-    internal: bool = Field(False, description="Without a way out.")
+    internal: bool = Field(False, description="Without access to other networks.")
     options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
     labels: dict[Label, Text] = Field(default={}, description="Labels.")
     absent: bool = Field(False, description="Remove the network.")
@@ -55,7 +55,7 @@ class Volume(Model):
     driver: Option = Field("local", description="The volume driver.")
     options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
     labels: dict[Label, Text] = Field(default={}, description="Labels.")
-    absent: bool = Field(False, description="Remove it, with all that is in it; no rollback brings that back.")
+    absent: bool = Field(False, description="Remove it with all its data; a rollback cannot restore the data.")
 
 
 class Build(Model):
@@ -70,11 +70,12 @@ class Build(Model):
 class Image(Model):
     """An image: from a registry, from an archive on the controller, built on the host, or absent."""
 
-    digest: Digest | None = Field(None, description="A pin; goes before that of the lock file.")
+    digest: Digest | None = Field(None, description="A pin; overrides the lock file.")
     moved: Literal["pull", "ignore"] = Field(
-        "pull", description="Whether a tag without a pin is compared with its registry, and pulled where it moved."
+        "pull",
+        description="Whether a tag without a pin is compared with its registry, and pulled again when it has changed.",
     )
-    archive: str | None = Field(None, description="What docker save has written, in files/ next to the playbook.")
+    archive: str | None = Field(None, description="A file of docker save, in files/ next to the playbook.")
     build: Build | None = Field(None, description="Build it on the host.")
     push: bool = Field(
         False, description="Push it; hosts that use this image are processed after this one, and get it by its digest."
@@ -87,7 +88,7 @@ class Image(Model):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} contradict each other")
         if self.push and not (self.archive or self.build):
-            raise ValueError("push needs build or archive: what is from a registry is there already")
+            raise ValueError("push needs build or archive: an image from a registry is already there")
         return self
 
 
@@ -95,7 +96,7 @@ class HealthCheck(Model):
     """How docker checks that a container is healthy (docs.docker.com: HEALTHCHECK)."""
 
     command: Text | list[Text] = Field(
-        description="Text for the container's shell, or a list of words; none switches the image's own check off."
+        description="Text for the container's shell, or a list of words; none disables the image's own check."
     )
     interval: Duration = Field("30s", description="Time between two checks.")
     timeout: Duration = Field("30s", description="Time that one check may take.")
@@ -115,38 +116,42 @@ class Container(Model):
     container. Unless the new one is healthy, the old one is started again."""
 
     image: ImageName | None = Field(None, description="Its image; required unless absent.")
-    command: Argv | None = Field(None, description="Its command; the image's, when not given.")
-    entrypoint: Argv | None = Field(None, description="Its entrypoint; the image's, when not given.")
+    command: Argv | None = Field(None, description="Its command; default: the image's.")
+    entrypoint: Argv | None = Field(None, description="Its entrypoint; default: the image's.")
     environment: dict[Variable, Value] = Field(
-        default={}, description="Secrets never stand in an argument; docker inspect shows them to root."
+        default={}, description="Secrets are never arguments of a process; docker inspect shows them to root."
     )
     ports: list[Port] = Field(default=[], description="Published ports.")
     volumes: list[Bind] = Field(default=[], description="Volumes and folders of the host.")
-    tmpfs: list[Tmpfs] = Field(default=[], description="Paths, with mount options after a colon: /run:size=64m.")
+    tmpfs: list[Tmpfs] = Field(
+        default=[], description="Paths of temporary file systems, with mount options after a colon: /run:size=64m."
+    )
     networks: list[ObjectName] = Field(default=[], description="The default bridge, when none is given.")
-    hostname: MachineName | None = Field(None, description="Its own host name.")
-    user: Text | None = Field(None, description="The account that it runs as.")
+    hostname: MachineName | None = Field(None, description="Its host name.")
+    user: Text | None = Field(None, description="The user that it runs as.")
     workdir: AbsolutePath | None = Field(None, description="Its working directory.")
-    memory: Size | None = Field(None, description="The most memory that it may use.")
-    memory_swap: Size | None = Field(None, description="Memory and swap together; as much as memory: no swap.")
+    memory: Size | None = Field(None, description="Its memory limit.")
+    memory_swap: Size | None = Field(
+        None, description="The limit of memory and swap together; equal to memory: no swap."
+    )
     cpus: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = Field(
-        None, description="How many CPUs it may use: 0.5."
+        None, description="Its CPU limit, such as 0.5."
     )
-    pids: Annotated[int, Field(gt=0)] | None = Field(None, description="How many processes it may have.")
+    pids: Annotated[int, Field(gt=0)] | None = Field(None, description="Its limit of processes.")
     restart: Literal["no", "always", "unless-stopped", "on-failure"] = Field(
-        "unless-stopped", description="When dockerd starts it again."
+        "unless-stopped", description="When dockerd restarts it."
     )
-    log: Log | None = Field(None, description="Where its output goes; the daemon's default, when not given.")
-    cap_add: list[Capability] = Field(default=[], description="Capabilities that it gets in addition.")
-    cap_drop: list[Capability] = Field(default=[], description="Capabilities that it does not get.")
+    log: Log | None = Field(None, description="Where its output is written; default: the daemon's log driver.")
+    cap_add: list[Capability] = Field(default=[], description="Additional capabilities.")
+    cap_drop: list[Capability] = Field(default=[], description="Capabilities to drop.")
     security: list[Text] = Field(default=[], description="Security options such as no-new-privileges.")
-    privileged: bool = Field(False, description="Give it all rights of root on the host.")
+    privileged: bool = Field(False, description="Give it root's rights on the host.")
     read_only: bool = Field(False, description="Make its root file system read-only.")
     init: bool = Field(False, description="Run an init process in it (docker run --init).")
     stop_timeout: Annotated[int, Field(ge=0, le=3600)] | None = Field(
-        None, description="Seconds between SIGTERM and SIGKILL; 10 in docker, when not given."
+        None, description="Seconds between SIGTERM and SIGKILL; docker's default: 10."
     )
-    health: HealthCheck | None = Field(None, description="Its health check; the image's, when not given.")
+    health: HealthCheck | None = Field(None, description="Its health check; default: the image's.")
     labels: dict[Label, Text] = Field(default={}, description="Labels.")
     running: bool = Field(True, description="Whether it runs.")
     steady: Annotated[int, Field(ge=0, le=600)] = Field(
@@ -161,11 +166,11 @@ class Container(Model):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.absent == (self.image is not None):
-            raise ValueError("absent goes with no image" if self.absent else "needs image (or absent)")
+            raise ValueError("absent allows no image" if self.absent else "needs image (or absent)")
         if self.memory_swap is not None and self.memory is None:
             raise ValueError("memory_swap needs memory")
         if len(self.networks) > 1 and {"host", "none"} & set(self.networks):
-            raise ValueError("host and none stand alone among the networks")
+            raise ValueError("the networks host and none allow no other network")
         if self.ports and self.networks in (["host"], ["none"]):
             raise ValueError(f"ports can't be published on the network {self.networks[0]}")
         if reserved := [name for name in self.labels if name.startswith("provision.")]:
@@ -185,13 +190,13 @@ class Compose(Model):
     within: Annotated[int, Field(ge=1, le=3600)] = Field(
         120, description="Seconds within which all services must be healthy."
     )
-    absent: bool = Field(False, description="Down, without its volumes.")
+    absent: bool = Field(False, description="Stop and remove it; its volumes stay.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = [name for name in ("content", "template", "src") if getattr(self, name) is not None]
         if self.absent and given:
-            raise ValueError(f"absent goes with no {given[0]}")
+            raise ValueError(f"absent allows no {given[0]}")
         if not self.absent and len(given) != 1:
             raise ValueError("needs one of content, template and src")
         return self

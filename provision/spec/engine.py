@@ -29,7 +29,9 @@ class Proxy(Model):
 
     http: ProxyUrl | None = Field(None, description="The proxy's URL; a password in it must be a secret.")
     https: ProxyUrl | None = Field(None, description="As http, for https:// registries.")
-    no_proxy: list[NoProxy] = Field(default=[], description="Hosts, domains and networks that need no proxy.")
+    no_proxy: list[NoProxy] = Field(
+        default=[], description="Hosts, domains and networks that are reached without the proxy."
+    )
     place: Literal["unit", "daemon"] = Field(
         "unit", description="A drop-in of docker's unit, or the key proxies of daemon.json (from 23.0 on)."
     )
@@ -64,7 +66,7 @@ class Registry(Model):
     )
     cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
     key: PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
-    login: Login | None = Field(None, description="How accounts of the host log in to the registry.")
+    login: Login | None = Field(None, description="The logins of the host's accounts at the registry.")
     pulls: Annotated[int, Field(ge=1, le=10000)] = Field(
         20, description="How many hosts may pull from it at the same time."
     )
@@ -72,7 +74,7 @@ class Registry(Model):
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key go together")
+            raise ValueError("cert and key need each other")
         if self.ca is not None and self.authority is not None:
             raise ValueError("ca and authority contradict each other")
         return self
@@ -88,10 +90,10 @@ class Firewall(Model):
 
 
 class Health(Model):
-    """What must hold after a change of the daemon. Otherwise the host rolls the change back."""
+    """The checks after a change of the daemon. Otherwise the host rolls the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
-        2, description="Seconds that a daemon must go on after a change that started it, as one and the same process."
+        2, description="Seconds that the daemon must run as one process after a change that started it."
     )
     mirrors: bool = Field(False, description="Whether the names of the registry mirrors must resolve on the host.")
 
@@ -101,33 +103,35 @@ class Engine(Model):
 
     source: Literal["docker", "distribution", "installed"] | None = Field(
         None,
-        description="Whose packages; Docker's where it publishes any, when not given. With `installed` the engine came "
-        "with the image: packages and repositories are left alone.",
+        description="The source of the packages. Default: Docker, where Docker publishes any. With "
+        "`installed` the engine came with the image: provision does not change packages and repositories.",
     )
     package_mirror: Url = Field(
-        "https://download.docker.com", description="The URL under which linux/debian, linux/centos ... stand."
+        "https://download.docker.com", description="The URL that has linux/debian, linux/centos ..."
     )
     fingerprint: Fingerprints = Field(
         default=[],
         description="Of the keys that may sign the mirror's packages (one, or a list); any other key is refused. "
-        "The keys that Docker publishes, when not given.",
+        "Default: the keys that Docker publishes.",
     )
-    channel: Literal["stable", "test", "nightly"] = Field("stable", description="Which of the mirror's channels.")
+    channel: Literal["stable", "test", "nightly"] = Field("stable", description="The channel of the mirror.")
     version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
     containerd_version: Version | None = Field(None, description="A pin for containerd.io.")
     buildx_version: Version | None = Field(None, description="A pin for the buildx plugin.")
     compose_version: Version | None = Field(None, description="A pin for the compose plugin.")
-    hold: bool = Field(True, description="Whether what has a pin is held, so that no upgrade by hand moves it.")
+    hold: bool = Field(
+        True, description="Whether pinned packages are held, so that a manual upgrade does not change them."
+    )
     plugins: list[Literal["buildx", "compose"]] = Field(
         default=["buildx", "compose"], description="Docker's own plugins that are installed."
     )
-    users: list[UserName] = Field(default=[], description="Members of the docker group (which is as good as root).")
+    users: list[UserName] = Field(default=[], description="Members of the docker group (equal to root's rights).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
     containerd_root: AbsolutePath | None = Field(
         None, description="Where containerd keeps images and snapshots; data-root does not move them."
     )
     existing_store: Literal["refuse", "leave"] = Field(
-        "refuse", description="Whether images and containers that the engine would no longer see stop the run."
+        "refuse", description="Whether the run stops when the engine would no longer see its images and containers."
     )
     bridge_change: Literal["refuse", "stop"] = Field(
         "refuse",
@@ -139,7 +143,7 @@ class Engine(Model):
         default={}, description="Certificates by registry, in /etc/docker/certs.d."
     )
     firewall: Firewall | None = Field(None, description="The host's firewall around containers.")
-    health: Health = Field(Health(), description="What must hold after a change of the daemon.")
+    health: Health = Field(Health(), description="The checks after a change of the daemon.")
 
     @model_validator(mode="after")
     def _no_pins(self) -> Self:
@@ -167,4 +171,4 @@ def _check_json(value: Any, path: str) -> None:
     elif (
         not isinstance(value, (str, int, float, type(None))) or value != value or value in (float("inf"), -float("inf"))
     ):
-        raise ValueError(f"{path} is a {type(value).__name__}, which JSON has not; put it into quotes")
+        raise ValueError(f"{path} is a {type(value).__name__}, which JSON does not support; put it in quotes")

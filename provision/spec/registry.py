@@ -27,14 +27,14 @@ class Tls(Model):
     ca: Option | None = Field(
         None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
     )
-    names: list[HostName] = Field(default=[], description="Further names and addresses that it is reached by.")
+    names: list[HostName] = Field(default=[], description="Additional names and addresses in its certificate.")
     cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
     key: PrivateKey | None = Field(None, description="Its private key.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key go together")
+            raise ValueError("cert and key need each other")
         if (self.ca is None) == (self.cert is None):
             raise ValueError("needs either ca, or cert and key")
         return self
@@ -56,7 +56,7 @@ class Upstream(Model):
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.user is None) != (self.password is None):
-            raise ValueError("user and password go together")
+            raise ValueError("user and password need each other")
         return self
 
 
@@ -70,15 +70,15 @@ class Collection(Model):
 class PrivateRegistry(Model):
     """A registry: the distribution's package (Debian's docker-registry), or the registry's image as a container."""
 
-    name: HostName = Field(description="The name (or address) that hosts reach it by.")
+    name: HostName = Field(description="The name (or address) under which hosts reach it.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="The port that it listens on.")
     source: Literal["package", "container"] = Field("package", description="Where the registry comes from.")
     image: ImageName = Field("registry:2", description="The image, where source is container.")
     storage: AbsolutePath = Field("/var/lib/docker-registry", description="Where it keeps images.")
     delete: bool = Field(True, description="Whether images may be removed over its API.")
-    upload_age: Duration = Field("168h", description="Uploads that were never finished are removed after this.")
+    upload_age: Duration = Field("168h", description="The age at which unfinished uploads are removed.")
     cache: Annotated[int, Field(ge=0)] = Field(
-        10000, description="How many descriptions of layers are kept in memory (as many as come, before 3.0); 0: none."
+        10000, description="How many layer descriptors are cached in memory (no limit before version 3.0); 0: none."
     )
     tls: Tls | None = Field(None, description="Without it the registry speaks plain HTTP.")
     users: dict[UserName, RegistryUser] = Field(

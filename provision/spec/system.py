@@ -25,7 +25,9 @@ class Package(Model):
     """One package: installed (at any version unless pinned) or absent."""
 
     version: Version | None = Field(None, description="A pin: the whole version, or its beginning up to a separator.")
-    hold: bool = Field(True, description="Whether a pinned package is held, so that no upgrade by hand moves it.")
+    hold: bool = Field(
+        True, description="Whether a pinned package is held, so that a manual upgrade does not change it."
+    )
     absent: bool = Field(False, description="Remove the package.")
 
 
@@ -33,15 +35,15 @@ class Repository(Model):
     """A package repository with the key that signs it."""
 
     url: Url = Field(description="Where the repository is.")
-    suites: list[Word] = Field(default=[], description="Suites; the host's own codename when empty.")
+    suites: list[Word] = Field(default=[], description="Suites; default: the host's codename.")
     components: list[Word] = Field(default=["main"], min_length=1, description="Components of an apt repository.")
     key_url: Url | None = Field(None, description="Where the host fetches the signing key.")
     key: str | None = Field(
-        None, description="The signing key itself, ASCII-armoured; or `host`: one that the host trusts already (apk)."
+        None, description="The signing key itself, ASCII-armoured; or `host`: a key that the host already trusts (apk)."
     )
     fingerprint: Fingerprints = Field(
         default=[],
-        description="Of the keys that may sign it (one, or a list); any other key is refused. Any key, when not given.",
+        description="Of the keys that may sign it (one, or a list); any other key is refused. Default: any key.",
     )
 
     @model_validator(mode="after")
@@ -72,7 +74,7 @@ class File(Model):
     def _one_source(self) -> Self:
         given = [name for name in ("content", "template", "src") if getattr(self, name) is not None]
         if self.absent and given:
-            raise ValueError(f"absent goes with no {given[0]}")
+            raise ValueError(f"absent allows no {given[0]}")
         if not self.absent and len(given) != 1:
             raise ValueError(
                 "needs one of content, template and src" + (f", not {' and '.join(given)}" if given else "")
@@ -84,7 +86,7 @@ class User(Model):
     """A user account. Memberships in ``groups`` are added; other memberships are left unchanged."""
 
     uid: Annotated[int, Field(ge=0, le=4294967294)] | None = Field(None, description="The number of the account.")
-    groups: list[UserName] = Field(default=[], description="Further groups that it is a member of.")
+    groups: list[UserName] = Field(default=[], description="Additional groups.")
     shell: AbsolutePath | None = Field(None, description="Its login shell.")
     home: AbsolutePath | None = Field(None, description="Its home directory.")
     comment: Line | None = Field(None, description="Its full name (the GECOS field).")
@@ -97,9 +99,9 @@ class Service(Model):
 
     enabled: bool | None = Field(None, description="Whether it starts at boot.")
     running: bool | None = Field(None, description="Whether it runs now.")
-    watch: list[AbsolutePath] = Field(default=[], description="Files whose change it must load.")
+    watch: list[AbsolutePath] = Field(default=[], description="Files that it must load again when they change.")
     on_change: Literal["restart", "reload"] = Field(
-        "restart", description="How it loads a watched file that has changed."
+        "restart", description="How it loads a changed file: by a reload or a restart."
     )
 
 
@@ -107,7 +109,7 @@ def _named(value: Any) -> Any:
     """``[curl, jq]`` is short for ``{curl: {}, jq: {}}``; ``curl: "8.*"``-like text is short for its version."""
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
-            raise ValueError("a list of packages holds names; to give versions or absent, write a mapping")
+            raise ValueError("a list of packages has only names; to give versions or absent, write a mapping")
         return dict.fromkeys(value, Package())
     if isinstance(value, dict):
         return {

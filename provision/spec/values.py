@@ -37,7 +37,7 @@ def _absolute(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ValueError(f"{value!r} holds control characters")
     if ".." in PurePosixPath(value).parts or str(PurePosixPath(value)) != value:
-        raise ValueError(f"{value!r} is not in its shortest form (no .., no //, no / at the end)")
+        raise ValueError(f"{value!r} is not in normal form (no .., no //, no / at the end)")
     return value
 
 
@@ -126,7 +126,7 @@ def _proxy_url(value: str) -> str:
         return _url(value)
     user, colon, password = credentials.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9._~%-]+", user) or (colon and not hidden(password)):
-        raise ValueError("takes its password as a secret: http://USER:{{ a_variable_that_is_!secret }}@HOST:PORT")
+        raise ValueError("needs its password as a secret: http://USER:{{ a_variable_that_is_!secret }}@HOST:PORT")
     _url(f"{scheme}{separator}{address}")
     return value
 
@@ -146,7 +146,7 @@ def _host_or_network(value: str) -> str:
 def _pem_or_name(value: str) -> str:
     begun = value.lstrip().startswith("-----BEGIN ")
     if begun and "-----END " not in value:
-        raise ValueError("is PEM that breaks off: it has no END line")
+        raise ValueError("is incomplete PEM text: it has no END line")
     if not begun and ("\n" in value or not value):
         raise ValueError("must be PEM text (-----BEGIN ...) or the name of a file in files/")
     return value

@@ -44,7 +44,7 @@ def user_remove(name: str) -> Call:
 
 
 def group_ensure(name: str) -> Call:
-    return Call("group_ensure", (name,), title=f"make sure that there is a group {name}", risk=Risk.NONE)
+    return Call("group_ensure", (name,), title=f"create the group {name} if it does not exist", risk=Risk.NONE)
 
 
 def member_add(user: str, *, group: str) -> Call:

@@ -10,8 +10,8 @@ def compose_up(name: str, *, file: str, within: int, images: tuple[str, ...], ru
     return Call(
         "compose_up",
         (name, file, str(within)),
-        title=f"bring the compose project {name} up",
-        impact=Impact("stop", "", "services that differ are made anew") if runs else None,
+        title=f"start the compose project {name}",
+        impact=Impact("stop", "", "services that differ are recreated") if runs else None,
         keeps=(Kept("compose", name, file),),
         pulls=images,
         limit=LONG + within,
@@ -22,8 +22,8 @@ def compose_down(name: str, *, file: str) -> Call:
     return Call(
         "compose_down",
         (name,),
-        title=f"take the compose project {name} down",
-        impact=Impact("stop", "", "ends"),
+        title=f"stop and remove the compose project {name}",
+        impact=Impact("stop", "", "is stopped and removed"),
         keeps=(Kept("compose", name, file),),
         limit=LONG,
     )

@@ -35,7 +35,7 @@ def container_put(
         "container_put",
         (*head, *hidden, *words),
         title=f"replace the container {name} ({keys})" if differs else f"create the container {name}",
-        impact=Impact("stop", "", f"made anew: {keys}") if differs else None,
+        impact=Impact("stop", "", f"recreated because of: {keys}") if differs else None,
         keeps=_kept(name),
         limit=limit,
     )
@@ -47,8 +47,8 @@ def container_follow(reference: str, *, put: Call) -> Call:
         put,
         function="container_follow",
         args=(reference, *put.args),
-        title=f"{put.title} if {reference} is another image by then",
-        impact=Impact("stop", "", "made anew, if its image is another one then"),
+        title=f"{put.title} if {reference} then names another image",
+        impact=Impact("stop", "", "recreated if its image name then names another image"),
     )
 
 
@@ -70,7 +70,7 @@ def container_remove(name: str, *, limit: int) -> Call:
         "container_remove",
         (name,),
         title=f"remove the container {name}",
-        impact=Impact("stop", "", "ends"),
+        impact=Impact("stop", "", "is stopped and removed"),
         keeps=_kept(name),
         limit=limit,
     )

@@ -25,7 +25,7 @@ def daemon_check_content(content: bytes, *, private: bool) -> Call:
 
 def bridge_free(keys: str) -> Call:
     """Refuse to change ``keys`` of docker's bridge while running containers use it."""
-    return Call("bridge_free", (keys,), title=f"check that no container holds docker's bridge ({keys})", risk=Risk.NONE)
+    return Call("bridge_free", (keys,), title=f"check that no container uses docker's bridge ({keys})", risk=Risk.NONE)
 
 
 def containers_return() -> Call:
@@ -38,7 +38,7 @@ def bridge_settle(unit: str, *, change: str, watched: str, bip: str) -> Call:
     return Call(
         "bridge_settle",
         (unit, change, watched, bip),
-        title=f"give {BRIDGE} the address {bip} by a restart of {unit}",
+        title=f"restart {unit} to give {BRIDGE} the address {bip}",
         touches=(unit,),
         impact=Impact("restart", "", "docker's bridge does not have the declared address"),
         engine="bridge",

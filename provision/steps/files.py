@@ -91,7 +91,7 @@ def folder_put(path: str, *, owner: str, group: str, mode: str) -> Call:
     return Call(
         "folder_put",
         (path, owner, group, mode),
-        title=f"make the directory {path} with the owner {owner}:{group} and the mode {mode}",
+        title=f"create the directory {path} with the owner {owner}:{group} and the mode {mode}",
         risk=_risk(path),
         touches=(path,),
         keeps=(Kept("folder", path),),

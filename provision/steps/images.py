@@ -71,7 +71,7 @@ def image_tag(image_id: str, *, reference: str, renews: str) -> Call:
     return Call(
         "image_tag",
         (image_id, reference),
-        title=f"give the name {reference} back to the image {image_id[:19]}",
+        title=f"restore the name {reference} of the image {image_id[:19]}",
         risk=Risk.NONE,
         renews=(renews,),
         keeps=(Kept("image", reference),),

@@ -26,7 +26,7 @@ def network_replace(
         "network_replace",
         (name, *words),
         title=f"replace the network {name} ({keys})",
-        impact=Impact("reload", "", f"made anew ({keys}); its containers are cut off for a moment"),
+        impact=Impact("reload", "", f"recreated ({keys}); its containers lose this network for a moment"),
         keeps=(Kept("network", name, before),),
         private=private,
     )

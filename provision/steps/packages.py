@@ -71,7 +71,7 @@ def pkg_transaction(
         impact=Impact(
             "restart",
             "",
-            f"{', '.join(moved)}: the daemon is restarted; back only while a repository has the old version",
+            f"{', '.join(moved)}: the daemon is restarted; a rollback needs a repository with the old version",
         )
         if moved
         else None,

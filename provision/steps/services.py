@@ -8,13 +8,13 @@ from provision.model import USUAL, Call, Impact, Kept, Loading, Risk
 _VERBS = {
     "restart": "restart {}",
     "reload": "reload {}",
-    "live-restart": "switch live-restore on, then restart {}",
+    "live-restart": "enable live-restore, then restart {}",
     "bridge-restart": "stop the containers, restart {}, and start them again",
 }
 
 
 def svc_reread() -> Call:
-    return Call("svc_reread", title="have the service manager read its unit files again")
+    return Call("svc_reread", title="reload the unit files of the service manager")
 
 
 def svc_enable(unit: str, *, link: str | None = None) -> Call:

@@ -18,5 +18,5 @@ def volume_remove(name: str) -> Call:
         "volume_remove",
         (name,),
         title=f"remove the volume {name} and its data",
-        impact=Impact("stop", "", "its data is removed, and no rollback brings it back"),
+        impact=Impact("stop", "", "its data is removed, and no rollback can restore it"),
     )

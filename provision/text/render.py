@@ -123,7 +123,7 @@ class Scope:
         if name not in self._done:
             if name in self._under_way:
                 ring = " -> ".join([*self._under_way[self._under_way.index(name) :], name])
-                raise SpecError(f"a variable that needs itself: {ring}", where=self.raw.where.get(name), key=name)
+                raise SpecError(f"a variable that refers to itself: {ring}", where=self.raw.where.get(name), key=name)
             self._under_way.append(name)
             try:
                 self._done[name] = self.render(self.raw[name], name, self.raw.where.get(name))
@@ -195,7 +195,7 @@ def _data(value: Any) -> Any:
     if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView, range, set)):
         value = list(value)
     if callable(value):
-        raise sandbox.Refused("comes to something that is called, not to a value")
+        raise sandbox.Refused("is a function, not a value")
     sandbox.measured(value)
     return value
 
@@ -210,7 +210,7 @@ def _known(text: str) -> str:
 
 def _failed(error: Exception, where: Where | None, key: str = "") -> SpecError:
     if isinstance(error, RecursionError):
-        return SpecError("template failed: it leads too deep into itself", where=where, key=key)
+        return SpecError("template failed: its recursion is too deep", where=where, key=key)
     return SpecError(f"template failed: {error}", where=where, key=key)
 
 
@@ -296,8 +296,8 @@ class _Folders(jinja2.FileSystemLoader):
             if not path.is_file():
                 continue
             if not path.resolve().is_relative_to(folder.resolve()):
-                hint = "a link may lead to another template of the same folder; copy the file instead"
-                raise sandbox.Refused(f"the template {template} is a link that leaves {folder}", hint)
+                hint = "a link may point to another template in the same folder; copy the file instead"
+                raise sandbox.Refused(f"the template {template} is a link to a file outside {folder}", hint)
             return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
         raise jinja2.TemplateNotFound(template)
 

@@ -157,7 +157,7 @@ def _check_size(path: Path, text: str) -> None:
             levels[-1] = max(levels[-1], height)
             if total > most or len(opened) + height > deepest:
                 limit = limits.NODES if total > most else limits.DEPTH
-                what = "the file stands for" if total > most else "the value is nested"
+                what = "the file expands to" if total > most else "the value is nested"
                 aliases = " when its aliases are expanded" if isinstance(event, yaml.AliasEvent) else ""
                 where = Where(path, event.start_mark.line + 1)
                 raise SpecError(f"{what} {limits.more(limit)}{aliases}", where=where, hint=limits.hint(limit))
@@ -173,7 +173,7 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
         return SpecError(f"not YAML: {problem}", where=Where(path, line), hint="indent with spaces, not with tabs")
     hint = ""
     if "mapping values are not allowed" in problem:
-        hint = "a value with a colon and a blank needs quotes, or the line above is not finished"
+        hint = "quote a value with a colon and a blank, or finish the line above"
     elif "could not find expected ':'" in problem:
         hint = "a key needs a colon and a blank after it"
     return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
@@ -244,7 +244,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
         if any(node is other for other in above):
-            raise SpecError("an alias inside the very thing it names", where=self._where(node), key=key)
+            raise SpecError("an alias inside the value that it names", where=self._where(node), key=key)
         if node.tag == "!secret":
             return self._secret(node, key, above)
         if isinstance(node, yaml.MappingNode):
@@ -264,7 +264,7 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, key: str) -> Any:
         if secret.marked(node.value):
-            hint = "name the variable that is !secret; a token is nothing outside of the run that made it"
+            hint = "name the variable that is !secret; a token is valid only in the run that made it"
             raise SpecError("text must not hold a secret's token", where=self._where(node), key=key, hint=hint)
         if node.tag in ("!vault", "!vault-encrypted"):
             return Unsafe(secret.vaulted(key, node.value, self._where(node)))
@@ -280,7 +280,9 @@ class _Builder:
             self._note_number(node, key)
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             raise SpecError(
-                f"not a value: a number of more than {_LONGEST_NUMBER} characters", where=self._where(node), key=key
+                f"not a supported value: a number of more than {_LONGEST_NUMBER} characters",
+                where=self._where(node),
+                key=key,
             )
         try:
             if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
@@ -323,15 +325,15 @@ class _Builder:
                 raise SpecError("a key must be text", where=self._where(key_node), key=key)
             path = f"{key}.{name}" if key else name
             if name in result and self.reader is not None and self.reader.lenient:
-                text = f"{path}: stands twice in one mapping; the last one counts"
+                text = f"{path}: appears twice in one mapping; the last one is used"
                 self.reader.notes.append(Note(text, self._where(key_node), loud=True))
             elif name in result:
                 first = result.where[name].line
                 raise SpecError(
-                    f"stands twice in one mapping (first on line {first})",
+                    f"appears twice in one mapping (first on line {first})",
                     where=self._where(key_node),
                     key=path,
-                    hint="YAML would silently keep only the last; remove one",
+                    hint="YAML keeps only the last one without a warning; remove one",
                 )
             result[name] = self.build(value_node, path, above)
             result.where[name] = self._where(key_node)

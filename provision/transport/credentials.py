@@ -100,11 +100,11 @@ def _private(path: Path, passphrase: str | None) -> PKey:
         if isinstance(loaded, kind):
             text = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
             return made.from_private_key(io.StringIO(text))
-    raise _no_key(path, "it is of a kind that needs provision_transport: openssh")
+    raise _no_key(path, "its type needs provision_transport: openssh")
 
 
 def _no_key(path: Path, why: str) -> SpecError:
-    return SpecError(f"{path} is no private key: {why}", where=Where(path, 1), key="ansible_ssh_private_key_file")
+    return SpecError(f"{path} is not a private key: {why}", where=Where(path, 1), key="ansible_ssh_private_key_file")
 
 
 def public_half(path: Path) -> bytes | None:
@@ -199,7 +199,7 @@ class Credentials(Struct):
                     return []
                 if again and set(again) != left:
                     return self._second(transport, set(again))
-        raise paramiko.AuthenticationException(f"the host wants {' or '.join(sorted(left))} as well")
+        raise paramiko.AuthenticationException(f"the host also requires {' or '.join(sorted(left))} as well")
 
     def _methods(self) -> list[str]:
         found = self.target.found
@@ -219,7 +219,7 @@ class Credentials(Struct):
         return wanted
 
     def _refused(self, allowed: set[str] | None) -> str:
-        tried = f"tried {', '.join(self.tried)}" if self.tried else "there is nothing to log in with"
+        tried = f"tried {', '.join(self.tried)}" if self.tried else "no key, password or agent to log in with"
         takes = f"; the host takes {', '.join(sorted(allowed))}" if allowed else ""
         found = self.target.found
         more = [

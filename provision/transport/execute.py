@@ -45,7 +45,7 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
     if finished.status is None and (time.monotonic() >= deadline or not begun):
         raise broken_off(deadline, finished.stderr, None)
     if frames.unfinished:
-        raise HostError("disconnected", "the connection broke off in the middle of an answer", detail=finished.stderr)
+        raise HostError("disconnected", "connection lost in the middle of an answer", detail=finished.stderr)
     if not begun and login.become and become_spoke(finished.stderr, bytes(frames.noise)):
         raise HostError("become", become_says(login, finished.stderr), detail=finished.stderr)
     if not begun and finished.status is not None:

@@ -30,10 +30,10 @@ class NotBegun(HostError):
 def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBegun:
     """Return the error of a login that succeeded and whose shell ran no script."""
     printed = "\n".join(part.decode("utf-8", "replace").strip(" \r\n\t") for part in (out, err) if part)
-    said = f"it said {lines_of(printed)[-1]!r}" if printed else "it said nothing"
+    said = f"it printed {lines_of(printed)[-1]!r}" if printed else "it printed nothing"
     of = f" of {login.user}" if login.user else ""
     message = (
-        f"the login shell{of} did not run sh: {said} and ended with {status} (is it nologin, ForceCommand or a menu, "
+        f"the login shell{of} did not run sh: {said} and exited with {status} (is it nologin, ForceCommand or a menu, "
         "or does a start file such as ~/.bashrc exit or read standard input?)"
     )
     return NotBegun("protocol", message, detail=printed)

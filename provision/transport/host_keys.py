@@ -18,6 +18,7 @@ from provision.lines import lines_of
 from provision.transport import known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import Known, KnownHosts, fingerprint
+from provision.transport.known_hosts_command import Command
 
 _CERTIFICATE = "-cert-v01@openssh.com"
 #: Number of fields of a public key between a certificate's nonce and its serial number (PROTOCOL.certkeys).
@@ -51,7 +52,7 @@ class Certificate(Struct, frozen=True):
         """Why the certificate is not valid for the host ``name``; empty where it is valid."""
         now = int(time.time())
         if self.kind != _HOST:
-            return "it is no host certificate"
+            return "it is not a host certificate"
         if now < self.begins:
             return "it is not valid yet"
         if now >= self.ends:
@@ -99,7 +100,7 @@ def certificate(blob: bytes) -> Certificate | None:
     signed = message.get_so_far()
     signature = message.get_string()
     if message.get_remainder():
-        raise paramiko.SSHException("there is something behind the certificate")
+        raise paramiko.SSHException("there is data after the end of the certificate")
     return Certificate(kind, identity, tuple(principals), begins, ends, critical, authority, signature, signed)
 
 
@@ -107,12 +108,13 @@ class Rules(Struct, frozen=True):
     """How a host's key is checked. ``name`` is ssh's name of the host (HostKeyAlias, or address and port). ``bare`` is
     the name without the port, which ssh looks up second. ``host`` is what a certificate must name. ``accept_new``
     stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh itself would accept
-    any key."""
+    any key. ``command`` prints further lines (KnownHostsCommand)."""
 
     name: str
     bare: str
     host: str
     files: tuple[Path, ...]
+    command: Command | None = None
     revoked: Path | None = None
     accept_new: bool = False
     strict: bool = False
@@ -127,28 +129,52 @@ class Verifier(paramiko.MissingHostKeyPolicy):
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.files: list[KnownHosts] = [known_hosts.read(path) for path in rules.files]
-        self.known = [known for file in self.files for known in file.find(rules.name)]
+        self.known = self._found(rules.name)
+        # What the command prints before the host shows a key only decides which kind is asked for.
+        self._ordering = self._printed(rules.name, None)
+        self._key: PKey | None = None
+        self._bare_stored: list[Known] | None = None if rules.bare != rules.name else []
         self._bare: list[Known] | None = None if rules.bare != rules.name else []
+
+    def _found(self, name: str) -> list[Known]:
+        return [known for file in self.files for known in file.find(name)]
+
+    def _printed(self, name: str, key: PKey | None) -> list[Known]:
+        """The lines of KnownHostsCommand for a host. ``key`` is the key that the host shows."""
+        if self.rules.command is None:
+            return []
+        shown = getattr(key, "public_blob", None)
+        blobs = None if key is None else (key.asbytes() if shown is None else shown.key_blob, key.asbytes())
+        return self.rules.command.lines(name, blobs).find(name)
 
     @property
     def bare(self) -> list[Known]:
         """The known keys of the host's name without its port; ssh looks there for a key that it found nowhere else."""
         if self._bare is None:
-            self._bare = [known for file in self.files for known in file.find(self.rules.bare)]
+            self._bare = [*self._stored(), *self._printed(self.rules.bare, self._key)]
         return self._bare
+
+    def _stored(self) -> list[Known]:
+        """Those of the files; each search hashes the name once for each hashed line."""
+        if self._bare_stored is None:
+            self._bare_stored = self._found(self.rules.bare)
+        return self._bare_stored
 
     @property
     def kinds(self) -> set[str]:
         """Kinds of key that can be checked."""
-        found = {known.kind for known in self.known if not known.marker}
-        return found or {known.kind for known in self.bare if not known.marker}
+        found = {known.kind for known in [*self.known, *self._ordering] if not known.marker}
+        return found or {known.kind for known in self._stored() if not known.marker}
 
     @property
     def has_authority(self) -> bool:
-        return any(known.marker == "@cert-authority" for known in [*self.known, *self.bare])
+        found = [*self.known, *self._ordering, *self._stored()]
+        return any(known.marker == "@cert-authority" for known in found)
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:
         blob = key.asbytes()
+        self._key = key
+        self.known = [*self.known, *self._printed(self.rules.name, key)]
         self._revocations(key)
         self._strong(key)
         shown = getattr(key, "public_blob", None)
@@ -163,7 +189,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if self.bare and self._plain(name, blob, self.bare):
             return
         if vouched is not None and problem != "unsigned":
-            raise self._refused(f"has a certificate {vouched.identity!r} that does not count: {problem}")
+            raise self._refused(f"has a certificate {vouched.identity!r} that is not accepted: {problem}")
         self._first_contact(name, blob)
 
     def _revocations(self, key: PKey) -> None:
@@ -199,8 +225,8 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             listed = ", ".join(dict.fromkeys(one.shown for one in keys))
             # ssh would look up the next name; provision never accepts a key that differs from a known one.
             raise self._refused(
-                f"has CHANGED: the host shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}; nothing was "
-                "sent. A man in the middle, or a host that was reinstalled? If it was reinstalled: ssh-keygen -R "
+                "has changed (possible man-in-the-middle, or the host was reinstalled); nothing was sent: the host "
+                f"shows {name} {fingerprint(blob)}, {keys[0].where} has {listed}. If reinstalled: ssh-keygen -R "
                 f"'{self.rules.name}' -f {keys[0].where.file}"
             )
         return False

@@ -48,11 +48,11 @@ _WHY = {
         "unconfirmed",
         "not confirmed within {within} s: the controller could not log in again, so the host rolled the change back",
     ),
-    "died": ("interrupted", "the change died in the middle; the host put everything back"),
-    "interrupted": ("interrupted", "the change was broken off (a power cut?); the host put everything back"),
-    "hung": ("interrupted", "the change hung and was ended; the host put everything back"),
-    "unhealthy": ("unhealthy", "{detail}; the host put everything back"),
-    "drift": ("drift", "every step succeeded, but the host was still not as wanted; it put everything back"),
+    "died": ("interrupted", "the process of the change was killed; the host rolled the change back"),
+    "interrupted": ("interrupted", "the change was interrupted (a power cut?); the host rolled it back"),
+    "hung": ("interrupted", "the change hung and was stopped; the host rolled it back"),
+    "unhealthy": ("unhealthy", "{detail}; the host rolled the change back"),
+    "drift": ("drift", "every step succeeded, but the host was not in the desired state; it rolled the change back"),
 }
 
 
@@ -100,7 +100,7 @@ class _Progress(Struct):
     def frame(self, frame: Frame) -> None:
         kind = frame[0]
         if not self._fits(frame):
-            raise WireError(f"not what a job sends: {[word[:80] for word in frame[:4]]}")
+            raise WireError(f"not an event of a job: {[word[:80] for word in frame[:4]]}")
         if kind in _PRINTED:
             frame = tuple(mask(word) for word in frame)
         if kind == "result":
@@ -197,8 +197,8 @@ class Job(Struct, frozen=True):
             if failure.kind == "left":
                 raise
             message = (
-                f"the host was changed, and cannot be reached any more: {failure.message}; no rollback was armed, "
-                "because the changed things are known to be harmless"
+                f"the host was changed, and can no longer be reached: {failure.message}; no rollback timer was "
+                "set, because these changes cannot affect a login"
             )
             raise HostError("unconfirmed", message, detail=failure.detail, **_done(progress.done)) from error
 
@@ -211,12 +211,12 @@ class Job(Struct, frozen=True):
             finished = execute(connection, self.config.host.login, script, self.deadline, progress.frame)
             if progress.result is not None or finished.status is not None:
                 return progress, finished
-            broken = HostError("disconnected", "the connection broke off", detail=finished.stderr)
+            broken = HostError("disconnected", "connection lost", detail=finished.stderr)
         except HostError as error:
             if error.failure.kind != "disconnected":
                 raise self._with_steps(error, progress) from error
             broken = error
-        self.on_event(Event("note", self.config.host.name, {"text": "the connection broke off; coming in again"}))
+        self.on_event(Event("note", self.config.host.name, {"text": "connection lost; reconnecting"}))
         return self._find_again(progress, broken)
 
     def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
@@ -255,7 +255,7 @@ class Job(Struct, frozen=True):
                     connection.close()
                 if told.result is None:
                     kind = "disconnected" if finished.status is None else "protocol"
-                    raise HostError(kind, "the host did not report how the run stands", detail=finished.stderr)
+                    raise HostError(kind, "the host did not report the state of the run", detail=finished.stderr)
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
                 refusal = error.failure.kind in _REFUSALS or isinstance(error, NotBegun)
@@ -308,14 +308,14 @@ class Job(Struct, frozen=True):
         frame = progress.refused[0]
         undone = _undone(progress.steps)
         if frame[0] == "drifted":
-            message = "the host was changed by somebody else since its plan was made; nothing was done"
+            message = "the host has changed since its plan was made; nothing was done"
             return HostError("drifted", message, detail=frame[1], **undone)
         if frame[0] == "unkept":
-            why = (lines_of(frame[1].strip(BLANK)) or ["the host did not say why"])[-1]
-            message = f"what the change replaces cannot be kept, so nothing was changed: {mask(why)}"
+            why = (lines_of(frame[1].strip(BLANK)) or ["the host reported no reason"])[-1]
+            message = f"the host cannot store what a rollback needs, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], **undone)
         if frame[1].startswith("run "):
-            owner = f"{frame[1]} waits for its confirmation"
+            owner = f"{frame[1]} is waiting for its confirmation"
         else:
             owner = f"process {frame[1].partition(':')[0]}, since {frame[2]}" if frame[2] else "an unknown process"
         return HostError("locked", f"another run works on this host ({owner})", **undone)
@@ -333,7 +333,7 @@ class Job(Struct, frozen=True):
             more |= {"step": step.name, "title": step.title, **_undone(progress.steps[int(index) :])}
             return HostError("step", f"{step.title}: failed with status {status}", detail=detail, **more)
         if word == "done":
-            message = "every step succeeded, but the host is still not as wanted"
+            message = "every step succeeded, but the host is not in the desired state"
             return HostError("drift", message, **more, detail="\n".join(left))
         more |= _undone(progress.steps[len(progress.done) :])
         if rolled_back and reason in _WHY:
@@ -347,7 +347,7 @@ class Job(Struct, frozen=True):
     def _lost(self, error: HostError, progress: _Progress) -> HostError:
         """The error for a host that no longer answers; what it reported last is all that provision knows."""
         failure = error.failure
-        message = f"{failure.message}; how the change ended is not known (provision runs)"
+        message = f"{failure.message}; the result of the change is not known (see provision runs --on-hosts)"
         return HostError(failure.kind, message, detail=failure.detail, **_done(progress.done))
 
     def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
@@ -377,7 +377,7 @@ def _rolled_back(progress: _Progress) -> str:
     if not lines and not progress.failed_undo:
         lines = ["the rollback: nothing had to be restored"]
     if progress.failed_undo:
-        lines += ["could not be put back:", progress.failed_undo.rstrip(BLANK)]
+        lines += ["could not be restored:", progress.failed_undo.rstrip(BLANK)]
     return "\n".join(lines)
 
 
@@ -388,14 +388,14 @@ def reported(frames: list[Frame], finished: Finished) -> Seen:
         if stage == "begin":
             said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
             hint = "does a start file such as ~/.bashrc exit or read standard input?"
-            message = f"the script on the host ended with {status} as it began{said} ({hint})"
+            message = f"the script on the host exited with {status} at its start{said} ({hint})"
             raise HostError("look", message, step=stage, detail=finished.stderr)
         raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
     if not ended and finished.status is None:
         raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
     if not ended:
-        raise HostError("protocol", "the host's answer has no end", detail=finished.stderr)
+        raise HostError("protocol", "the host's answer is incomplete", detail=finished.stderr)
     try:
         return Seen.of(frames)
     except WireError as error:

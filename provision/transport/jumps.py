@@ -50,7 +50,9 @@ class Jumps:
         try:
             return held.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError as error:
-            raise HostError("timeout", f"{hop.address}: the jump host did not let us in before the deadline") from error
+            raise HostError(
+                "timeout", f"{hop.address}: the login at the jump host did not finish before the deadline"
+            ) from error
         except HostError as error:
             failure = error.failure
             message = failure.message if failure.message.startswith("jump host ") else f"jump host {failure.message}"
@@ -80,7 +82,7 @@ def hop(text: str, login: Login) -> Login:
     user, _, where = place.rpartition("@")
     found = re.fullmatch(r"(?:\[([^]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?", where)
     if found is None:
-        raise SpecError(f"{last!r} is no jump host", key="ProxyJump", hint="[USER@]HOST[:PORT], IPv6 in [brackets]")
+        raise SpecError(f"{last!r} is not a jump host", key="ProxyJump", hint="[USER@]HOST[:PORT], IPv6 in [brackets]")
     return Login(
         address=found[1] or found[2],
         port=int(found[3]) if found[3] else None,

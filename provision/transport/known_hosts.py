@@ -91,16 +91,20 @@ def read(path: Path) -> KnownHosts:
 
     Raises :class:`SpecError` for a file without read permission.
     """
-    known = KnownHosts(path)
     try:
-        lines = lines_of(path.read_text(errors="replace"))
+        return parsed(path, path.read_text(errors="replace"))
     except (FileNotFoundError, NotADirectoryError):
-        return known
+        return KnownHosts(path)
     except OSError as error:
         raise SpecError(
             f"can't be read: {error.strerror}", where=Where(path, 1), key="provision_known_hosts"
         ) from error
-    for number, line in enumerate(lines, 1):
+
+
+def parsed(path: Path, text: str) -> KnownHosts:
+    """The lines of a text; ``path`` is what messages name."""
+    known = KnownHosts(path)
+    for number, line in enumerate(lines_of(text), 1):
         _add(known, line, Where(path, number))
     return known
 

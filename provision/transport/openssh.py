@@ -37,6 +37,7 @@ _SAYS = (
         r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
         "host_key",
     ),
+    (r"KnownHostsCommand failed", "host_key"),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
     # From a ProxyCommand or a jump host, which has no address for ssh: another attempt would not help.
     (r"UNKNOWN port 65535", "unreachable"),
@@ -145,11 +146,11 @@ class Process(Line):
         if self._given_up or not channel.wait(0.0):
             channel.kill()
             if time.monotonic() >= deadline:
-                return HostError("timeout", f"{self._one.name} did not let us in before the host's deadline")
+                return HostError("timeout", f"{self._one.name}: the login did not finish before the host's deadline")
             if self._given_up:
                 within = f"within {self._patience:.0f} s (three times --connect-timeout)"
-                return HostError("timeout", f"{self._one.name} did not let us in, or start a shell, {within}")
-            return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not end")
+                return HostError("timeout", f"{self._one.name}: no login, or no shell, {within}")
+            return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not exit")
         name, err = self._one.name, b""
         while channel.recv_stderr_ready():
             err += channel.recv_stderr(4096)
@@ -158,7 +159,7 @@ class Process(Line):
         # The ssh of a jump host and a ProxyCommand write their errors to standard error.
         words = f"{err.decode('utf-8', 'replace')}\n{channel.logged}"
         kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
-        lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh ended with 255 and said nothing"]
+        lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh exited with 255 and printed nothing"]
         text = "; ".join(text.strip(" \r") for text in lines)
         if kind == "host_key":
             what = (
@@ -166,7 +167,7 @@ class Process(Line):
             )
             return HostError("host_key", f"the key of {name} {what}: {text}")
         if kind == "auth":
-            return HostError("auth", f"{self._one.user}@{name} refused every way to log in: {lines[-1].strip(chr(13))}")
+            return HostError("auth", f"{self._one.user}@{name} refused every login method: {lines[-1].strip(chr(13))}")
         if kind == "dropped":
             return Dropped(f"{name}: {text}")
         return HostError("unreachable", f"{name}: {text}")
@@ -204,6 +205,8 @@ class Process(Line):
             options |= {"ControlMaster": "no", "ControlPath": "none"}
         if login.known_hosts is not None:
             options |= {"UserKnownHostsFile": _quoted(login.known_hosts), "GlobalKnownHostsFile": "none"}
+            if "knownhostscommand" in found.values:  # OpenSSH 8.4 or later
+                options["KnownHostsCommand"] = "none"
         if login.key_file is not None:
             options |= {"IdentityFile": _quoted(login.key_file), "IdentitiesOnly": "yes"}
         return options
@@ -239,7 +242,7 @@ def _quoted(path: Path) -> str:
 def open_process(login: Login, one: Target, asked: Asked, deadline: float, watchdog: Watchdog) -> Process:
     """Return a connection whose login has succeeded."""
     if login.password is not None:
-        raise HostError("auth", "provision_transport: openssh takes no ansible_password; use a key or an agent")
+        raise HostError("auth", "provision_transport: openssh does not support ansible_password; use a key or an agent")
     made: Any = line(Process, one.address, one.user, one.port, {})
     process: Process = made
     process.setup(login, one, asked)

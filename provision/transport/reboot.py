@@ -72,7 +72,7 @@ def restart(
                 raise
             last = f"; the last attempt: {error}"
         connection.close()
-    raise HostError("timeout", f"it was restarted and did not come back in {deadline - begin:.0f} s{last}")
+    raise HostError("timeout", f"it was restarted and did not come back within {deadline - begin:.0f} s{last}")
 
 
 def _is_up(shell: Shell, before: bytes) -> bool:

@@ -135,9 +135,9 @@ def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes
 
 def broken_off(deadline: float, stderr: str, error: Exception | None) -> HostError:
     if time.monotonic() >= deadline:
-        return HostError("timeout", "the host's deadline passed; the connection was closed", detail=stderr)
+        return HostError("timeout", "the host's deadline has passed; the connection was closed", detail=stderr)
     reason = f": {error}" if error is not None and str(error) else ""
-    return HostError("disconnected", f"the connection broke off{reason}", detail=stderr)
+    return HostError("disconnected", f"connection lost{reason}", detail=stderr)
 
 
 def text(data: bytes | bytearray) -> str:
@@ -162,11 +162,11 @@ def become_says(login: Login, stderr: str) -> str:
     if re.search(_ABSENT, stderr):
         return f"the host has no {method}"
     if method == "doas" and re.search(r"Authentication required|a tty is required|Authorization required", stderr):
-        return "doas asks for a password, which it reads from a terminal only; permit this login with nopass"
+        return "doas asks for a password, which it reads from a terminal only; allow this login with nopass"
     if re.search(r"a password is required|a terminal is required", stderr):
         return f"{method} {_ASKS}"
     if re.search(r"[Ss]orry, try again|incorrect password|no password was provided|Authentication failure", stderr):
         return f"{method} refuses the password"
     if re.search(r"not in the sudoers file|may not run sudo|Operation not permitted|Permission denied", stderr):
         return f"this login may not use {method}"
-    return f"{method} did not start a shell: {lines_of(stderr)[-1] if stderr else 'it said nothing'}"
+    return f"{method} did not start a shell: {lines_of(stderr)[-1] if stderr else 'it printed nothing'}"

@@ -80,7 +80,7 @@ class Shell:
         try:
             tunnel = Tunnel(transport, address, port, seconds)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise HostError("disconnected", f"the host makes no connection to port {port} for us: {error}") from error
+            raise HostError("disconnected", f"the host forwards no connection to port {port}: {error}") from error
         tunnel.settimeout(seconds)
         return tunnel
 
@@ -124,7 +124,7 @@ class Shell:
             if out.end >= 0 and err.end >= 0:
                 return Captured(int(out.said), out.output, err.output)
         if time.monotonic() >= deadline:
-            raise HostError("timeout", "a probe did not end in its time")
+            raise HostError("timeout", "a probe did not finish in time")
         raise self._ended(bytes(err.data), deadline)
 
     def _open(self, deadline: float) -> paramiko.Channel:

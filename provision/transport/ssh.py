@@ -28,7 +28,8 @@ from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect
 from provision.transport.ssh_config import Resolver
-from provision.transport.target import Target, expand, question, target
+from provision.transport.target import Target, question, target
+from provision.transport.tokens import expand
 from provision.transport.tunnel import Tunnel
 
 __all__ = ["Connecting", "HostError", "Transport", "cut"]
@@ -108,7 +109,7 @@ class Transport:
                 self._keys.unlock(path)
         except OSError as error:
             name = "ansible_ssh_private_key_file"
-            raise SpecError(f"{path} is no private key: {error.strerror}", where=Where(path, 1), key=name) from error
+            raise SpecError(f"{path} is not a private key: {error.strerror}", where=Where(path, 1), key=name) from error
         except SpecError:
             # The file is a public key: the agent has the private key.
             if not self._agent_has(one.agent, public_half(path)):
@@ -240,22 +241,22 @@ def _not_let_in(
 def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:
     """Return the error that says why there is no connection."""
     if time.monotonic() >= deadline:
-        return HostError("timeout", f"{one.name} did not let us in before the host's deadline")
+        return HostError("timeout", f"{one.name}: the login did not finish before the host's deadline")
     if gateway is not None and not gateway.is_connected:
         return _lost(one, gateway)
     reason = f"{one.name}: {str(error).strip() or type(error).__name__}"
     if isinstance(sock, ProxyCommand):
         # The message of the command says more than its early end.
-        return HostError("unreachable", f"{reason}; ProxyCommand: {sock.said or 'it said nothing'}")
+        return HostError("unreachable", f"{reason}; ProxyCommand: {sock.said or 'it printed nothing'}")
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
-        return HostError("unreachable", f"{reason} (provision_transport: openssh may have what it offers)")
+        return HostError("unreachable", f"{reason} (provision_transport: openssh may support what it offers)")
     if sock is not None and ("banner" in str(error) or isinstance(error, (EOFError, ConnectionError))):
         return Dropped(reason)
     return HostError("unreachable", reason)
 
 
 def _lost(one: Target, gateway: Connection) -> Dropped:
-    return Dropped(f"{one.address}: the connection to its jump host {gateway.host} broke off")
+    return Dropped(f"{one.address}: lost the connection to its jump host {gateway.host}")
 
 
 def _kill(sock: Any) -> None:

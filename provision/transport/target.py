@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from provision.errors import SpecError
 from provision.model import Login
 from provision.transport import known_hosts, options
 from provision.transport.host_keys import CA_SIGNATURES, Rules
+from provision.transport.known_hosts_command import Command
 from provision.transport.ssh_config import Question, Resolved, expanded, home, local_user
+from provision.transport.tokens import expand
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
@@ -85,8 +85,10 @@ def _rules(
     login: Login, found: Resolved, address: str, port: int, tokens: Mapping[str, str], accept_new: bool
 ) -> Rules:
     alias = found.get("hostkeyalias")
+    command = found.get("knownhostscommand", "none")
     if login.known_hosts is not None:
         files: tuple[Path, ...] = (login.known_hosts,)
+        command = "none"
     else:
         names = [*found.get("userknownhostsfile").split(" "), *found.get("globalknownhostsfile").split(" ")]
         files = _paths(tuple(names), tokens)
@@ -98,6 +100,7 @@ def _rules(
         bare=alias or address,
         host=alias or address,
         files=files,
+        command=None if command == "none" else Command.of(command, tokens),
         revoked=revoked[0] if revoked else None,
         accept_new=accept_new or checking == "accept-new",
         strict=checking in ("yes", "true"),
@@ -128,21 +131,6 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
         "r": user,
         "u": local_user(),
     }
-
-
-def expand(text: str, tokens: Mapping[str, str]) -> str:
-    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for unknown ones."""
-
-    def one(match: re.Match[str]) -> str:
-        if match[1] is not None:
-            if match[1] not in os.environ:
-                raise SpecError(f"{text}: the environment has no {match[1]}", key="ssh_config")
-            return os.environ[match[1]]
-        if match[2] not in tokens:
-            raise SpecError(f"{text}: %{match[2]} is no token that provision knows", key="ssh_config")
-        return tokens[match[2]]
-
-    return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.)", one, text)
 
 
 def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:

@@ -39,7 +39,7 @@ def send(
     if there == "here":
         return
     if not re.fullmatch("[0-9]{1,18}", there):
-        raise HostError("protocol", f"the host does not say how much of {blob.title} it has: {there[:80]!r}")
+        raise HostError("protocol", f"the host does not report how much of {blob.title} it has: {there[:80]!r}")
     start = min(int(there), packed.size)
     behind = f", from byte {start} on" if start else ""
     emit(f"sending {blob.title}: {(packed.size - start + 1023) // 1024} KiB{behind}")
@@ -49,7 +49,7 @@ def send(
         _pour(connection, login, part, file.read, deadline)
     # The host compares the hash of what it has with the hash that was checked, not with that of the bytes just read.
     if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
-        message = f"{blob.title} did not arrive as it was planned: it was changed on the way, or while it was sent"
+        message = f"{blob.title} does not have the planned content: it changed before or during the transfer"
         raise HostError("step", message, step="sending")
 
 
@@ -58,7 +58,7 @@ def _ask(connection: Connection, login: Login, script: str, deadline: float) -> 
     finished = execute(connection, login, script, deadline, frames.append)
     answer = next((frame[1] for frame in frames if frame[0] == "blob" and len(frame) > 1), None)
     if answer is None:
-        raise HostError("record", "the host can't take what is to be sent", detail=finished.stderr)
+        raise HostError("record", "the host can't store the files to send", detail=finished.stderr)
     return answer
 
 
@@ -82,4 +82,4 @@ def _pour(connection: Connection, login: Login, part: str, read: Callable[[int],
     if status != 0:
         if login.become and "password" in said:
             raise HostError("become", become_says(login, said), detail=said)
-        raise HostError("step", "the host could not keep what was sent", step="sending", detail=said)
+        raise HostError("step", "the host could not store the files that were sent", step="sending", detail=said)

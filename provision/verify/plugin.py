@@ -19,9 +19,9 @@ from testinfra.host import Host as Target
 
 from provision.project.host_config import Context
 from provision.secrets.secret import mask
-from provision.verify.declared import PROVIDERS
+from provision.verify.declared import Named
 from provision.verify.reports import made_visible
-from provision.verify.subjects import Subject, declared, is_for, mark, plain, things
+from provision.verify.subjects import Subject, is_for, mark, plain, things
 
 
 class Check(Struct, frozen=True):
@@ -71,11 +71,10 @@ class Plugin:
         if (thing := things(metafunc)) is None:
             metafunc.parametrize("host", list(hosts), indirect=True, scope="function")
             return
-        pairs = [
-            (name, item) for name, subject in hosts.items() for item in declared(thing, subject.config, self.context)
-        ]
+        argument, provider = thing
+        pairs = [(name, item) for name, subject in hosts.items() for item in provider(subject.config, self.context)]
         ids = [f"{host}-{item.name}" for host, item in pairs]
-        metafunc.parametrize(("host", thing), pairs, ids=ids, indirect=["host"], scope="function")
+        metafunc.parametrize(("host", argument), pairs, ids=ids, indirect=["host"], scope="function")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """A thing that no host declares has no check. Disruptive checks come last, after all other results."""
@@ -171,7 +170,7 @@ def _named(item: pytest.Item) -> tuple[str, str]:
         words[0] = f"{item.cls.__name__}.{words[0]}"
     host = _host(item)
     if parameter := parameter[: -len("]")]:
-        things = [value.name for key, value in item.callspec.params.items() if key in PROVIDERS]  # type: ignore[attr-defined]
+        things = [value.name for value in item.callspec.params.values() if isinstance(value, Named)]  # type: ignore[attr-defined]
         words += things or [parameter.removesuffix(host).removeprefix(host).strip("-")]
     return host, " ".join(word for word in words if word)
 

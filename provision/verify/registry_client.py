@@ -105,7 +105,7 @@ def ask(
     context = ssl.create_default_context(cadata=trusted) if trusted is not None else None
     held = host.backend
     if not isinstance(held, HeldBackend):
-        pytest.skip("only a connection of ours can be tunnelled through")
+        pytest.skip("a tunnel needs provision's own SSH connection")
     tunnel = held.shell.tunnel("127.0.0.1", server.port, _PATIENCE)
     try:
         connection = http.client.HTTPConnection(server.name, server.port)

@@ -199,7 +199,7 @@ def _subjects(held: list[tuple[HostConfig, Connection]]) -> dict[str, Subject]:
 
 
 def _skipped() -> dict[str, object]:
-    return {"status": "skipped", "reason": "a host before it did not come back as it should"}
+    return {"status": "skipped", "reason": "an earlier host did not return to the desired state after its restart"}
 
 
 def _end(checks: list[Check]) -> dict[str, object]:

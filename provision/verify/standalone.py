@@ -23,9 +23,9 @@ from provision.load import Loaded, Logins, load
 from provision.project.host_config import HostConfig
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
-from provision.verify.declared import PROVIDERS, Named
+from provision.verify.declared import Named, Provider
 from provision.verify.reports import made_visible
-from provision.verify.subjects import declared, mark, plain, things
+from provision.verify.subjects import mark, plain, providers, things
 
 #: Seconds that the login to a host may take.
 _LOGIN = 180.0
@@ -77,10 +77,10 @@ class _Session:
         name = getattr(backend, "hostspec", None) or getattr(getattr(backend, "host", None), "name", None)
         return self.config(str(name or backend.hostname))
 
-    def everything(self, thing: str) -> list[Named]:
+    def everything(self, provider: Provider) -> list[Named]:
         found: list[Named] = []
         for config in self.loaded.configs:
-            for item in declared(thing, config, self.loaded.context):
+            for item in provider(config, self.loaded.context):
                 self._things[id(item)] = config.host.name
                 found.append(item)
         return found
@@ -128,8 +128,9 @@ def spec(host: Target) -> dict[str, Any]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (thing := things(metafunc)) is not None:
-        found = _session().everything(thing)
-        metafunc.parametrize(thing, found, ids=[item.name for item in found])
+        argument, provider = thing
+        found = _session().everything(provider)
+        metafunc.parametrize(argument, found, ids=[item.name for item in found])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -146,7 +147,7 @@ def _belongs(item: pytest.Item) -> bool:
         return True
     found = [value for value in params.values() if isinstance(value, Named)]
     if not found:  # no parameter, or an empty set of them, which pytest shows as one skipped test
-        return not any(thing in params for thing in PROVIDERS)
+        return not any(name in params for name in providers(item))
     config = _session().of(target)
     return config is not None and all(_session().owner(item) == config.host.name for item in found)
 

@@ -4,7 +4,6 @@ pytest)."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 from msgspec import Struct
 from testinfra.host import Host as Target
 
-from provision.project.host_config import Context, HostConfig
-from provision.verify.declared import PROVIDERS, Named
+from provision.project.host_config import HostConfig
+from provision.verify.declared import SHARED, Provider
 
 SUITES = Path(__file__).parent / "suites"
 #: Suites that only run on request: they check a third-party standard, not the spec.
@@ -32,16 +31,21 @@ def names() -> list[str]:
     return sorted(path.stem.removeprefix("test_") for path in SUITES.glob("test_*.py"))
 
 
-def things(metafunc: pytest.Metafunc) -> str | None:
-    """The declared things (a provider's name) that a test takes, one after the other; ``None`` when it takes none."""
-    wanted = [name for name in metafunc.fixturenames if name in PROVIDERS]
+def providers(test: Any) -> dict[str, Provider]:
+    """The providers that a test may take, by name: the shared ones, and those of its own suite."""
+    module = getattr(test, "module", None)
+    own = getattr(module, "PROVIDERS", ()) if SUITES in Path(getattr(module, "__file__", None) or "").parents else ()
+    return {**SHARED, **{provider.__name__: provider for provider in own}}
+
+
+def things(metafunc: pytest.Metafunc) -> tuple[str, Provider] | None:
+    """The declared things that a test takes, one after the other: the name of its argument, and their provider;
+    ``None`` when it takes none."""
+    found = providers(metafunc)
+    wanted = [name for name in metafunc.fixturenames if name in found]
     if len(wanted) > 1:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: a test is about one declared thing, not {wanted}")
-    return wanted[0] if wanted else None
-
-
-def declared(thing: str, config: HostConfig, context: Context) -> Iterator[Named]:
-    return PROVIDERS[thing](config, context)
+    return (wanted[0], found[wanted[0]]) if wanted else None
 
 
 def own_tests(config: HostConfig) -> tuple[Path, ...]:

@@ -1,36 +1,34 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh e2d4af8493cc
+# prelude.sh 44aff9eff64d
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
-# look/forward.sh 80be089e0b56
-# look/hostname.sh d36472d69004
+# resources/hostname.sh (look) d36472d69004
 # look/manifests.sh 6c8a932623e8
 # look/pkg_apt.sh 7aec1cf72a05
 # look/services.sh 2ca3dbf283b0
-# look/stores.sh a3fc9068eb62
+# resources/stores.sh (look) a3fc9068eb62
 # look/svc_systemd.sh 747a0f963a0f
-# look/sysctl.sh 41e1bdc18c75
-# look/users.sh 17c97af0d2b9
-# fix/engine.sh 8f19734171b2
-# fix/files.sh 165bd745773e
-# fix/forward.sh 2e85df643410
+# resources/sysctl.sh (look) 41e1bdc18c75
+# resources/users.sh (look) 17c97af0d2b9
+# fix/engine.sh 3c9a1724d680
+# fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
-# fix/hostname.sh e3097ebe3d02
-# fix/keys.sh 2e08a11f01e6
+# resources/hostname.sh (fix) 2ee185028beb
+# fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_apt.sh abc6fc187268
-# fix/place.sh bdb4d3b6a9ab
-# fix/restore.sh 0a74632e5d6f
-# fix/services.sh 7ae735a1e7af
-# fix/svc_systemd.sh a39b5f93a834
-# fix/sysctl.sh 4bcd25160ab6
-# fix/transaction.sh 6afb014ab193
-# fix/undo_systemd.sh 76953bf038ad
-# fix/users.sh 999bee468f86
-# fix.sh 9ea4570b1c9f
+# fix/pkg_apt.sh bf7f8aa84efb
+# fix/place.sh 0710f2c99a6e
+# fix/restore.sh eee96f67c0a6
+# fix/services.sh 553338254abd
+# fix/svc_systemd.sh cef0022a06b6
+# resources/sysctl.sh (fix) ca4c4d5a9f89
+# fix/transaction.sh 201c5a0bd3e9
+# fix/undo_systemd.sh ac6539fd5f05
+# resources/users.sh (fix) e6cb8b982a9e
+# fix.sh ad3be091e68a
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -1,57 +1,19 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh e2d4af8493cc
+# prelude.sh 44aff9eff64d
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
-# look/hostname.sh d36472d69004
+# resources/hostname.sh (look) d36472d69004
 # look/manifests.sh 6c8a932623e8
 # look/services.sh 2ca3dbf283b0
-# look/stores.sh a3fc9068eb62
-# look/sysctl.sh 41e1bdc18c75
-# look/users.sh 17c97af0d2b9
+# resources/stores.sh (look) a3fc9068eb62
+# resources/sysctl.sh (look) 41e1bdc18c75
+# resources/users.sh (look) 17c97af0d2b9
 # look.sh 04f32063fd94
 begin
 platform
-case $os_id:$os_version in
-    rhel:8 | rhel:8.* | rhel:9 | rhel:9.*) flavour=dnf ;;
-    centos:8 | centos:8.* | centos:9 | centos:9.*) flavour=dnf ;;
-    centos:7 | centos:7.*) flavour=yum ;;
-    rhel:7 | rhel:7.*) flavour=yum ;;
-    rhel:*) flavour=dnf ;;
-    centos:*) flavour=dnf ;;
-    debian:*) flavour=apt ;;
-    ubuntu:*) flavour=apt ;;
-    raspbian:*) flavour=apt ;;
-    linuxmint:*) flavour=apt ;;
-    pop:*) flavour=apt ;;
-    zorin:*) flavour=apt ;;
-    kali:*) flavour=apt ;;
-    deepin:*) flavour=apt ;;
-    rocky:*) flavour=dnf ;;
-    almalinux:*) flavour=dnf ;;
-    ol:*) flavour=dnf ;;
-    amzn:*) flavour=dnf ;;
-    openEuler:*) flavour=dnf ;;
-    anolis:*) flavour=dnf ;;
-    alinux:*) flavour=dnf ;;
-    tencentos:*) flavour=dnf ;;
-    kylin:*) flavour=dnf ;;
-    uos:*) flavour=dnf ;;
-    fedora:*) flavour=dnf ;;
-    opensuse-leap:*) flavour=zypper ;;
-    opensuse-tumbleweed:*) flavour=zypper ;;
-    sles:*) flavour=zypper ;;
-    alpine:*) flavour=apk ;;
-    devuan:*) flavour=apt-openrc ;;
-    arch:*) flavour=pacman ;;
-    manjaro:*) flavour=pacman ;;
-    flatcar:*) flavour=image ;;
-    opensuse-microos:*) flavour=image ;;
-    suse-microos:*) flavour=image ;;
-    bottlerocket:*) flavour=image ;;
-    *) flavour= ;;
-esac
+# the flavour of os-release's ID and version (distros.yml)
 own_flavour
 supported
 case $flavour in

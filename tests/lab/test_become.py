@@ -29,7 +29,7 @@ def failures(host: LabHost) -> tuple[int, int]:
     return int(failed), int(counted)
 
 
-def test_su_with_a_password_given_on_stdin_only(host: LabHost) -> None:
+def test_sus_password_is_sent_on_standard_input_only(host: LabHost) -> None:
     host.sh(f"echo root:{SECRET} | chpasswd; cat >/etc/pam.d/su <<'EOF'\n{FAILLOCK}EOF\n")
     su = {"ansible_user": "ops", "ansible_become": True, "ansible_become_method": "su"}
     ask = host.apply(SPEC, **su)
@@ -58,7 +58,7 @@ def test_su_with_a_password_given_on_stdin_only(host: LabHost) -> None:
     assert host.provision("verify").code == 0
 
 
-def test_su_without_a_password(host: LabHost) -> None:
+def test_su_works_without_a_password(host: LabHost) -> None:
     host.sh("groupadd admins; usermod -aG admins deploy")
     host.sh("sed -i '1a auth sufficient pam_wheel.so trust group=admins' /etc/pam.d/su")
     su = {"ansible_user": "deploy", "ansible_become": True, "ansible_become_method": "su"}
@@ -76,7 +76,7 @@ def test_su_without_a_password(host: LabHost) -> None:
     assert refused.done["error"]["kind"] == "become", refused.out
 
 
-def test_doas(host: LabHost) -> None:
+def test_doas_works_with_nopass_only_and_its_refusals_are_errors(host: LabHost) -> None:
     doas = {"ansible_user": "deploy", "ansible_become": True, "ansible_become_method": "doas"}
     absent = host.apply(SPEC, **doas)
     assert absent.done["error"]["kind"] == "become"

@@ -151,10 +151,10 @@ def test_only_members_with_a_certificate_of_the_authority_take_part(three: list[
     while first.plan(None, "--cluster", dask.url, *files).code != 0:
         assert time.monotonic() < end, "the cluster must start"
     for words, said in (
-        (["--cluster", "tcp://192.0.2.1:8786"], "takes commands from every user"),
+        (["--cluster", "tcp://192.0.2.1:8786"], "accepts commands from every user"),
         (["--cluster", dask.url], "needs --cluster-ca, --cluster-cert, --cluster-key"),
-        (["--cluster", dask.url.replace("tls", "tcp"), *files], "takes commands from every user"),
-        (["--cluster", "127.0.0.1:8786"], "is no address of a scheduler"),
+        (["--cluster", dask.url.replace("tls", "tcp"), *files], "accepts commands from every user"),
+        (["--cluster", "127.0.0.1:8786"], "is not the address of a scheduler"),
         (["--cluster", dask.url, *dask.certificates.options("stranger", "--cluster-", "ca")], "no cluster at tls://"),
     ):
         refused = first.apply(None, *words)

@@ -48,7 +48,7 @@ def test_the_old_container_is_restored_when_the_new_one_is_unhealthy(docker_host
     planned = host.plan({**spec, "containers": {"web": {**web, "image": "app:2"}}})
     (event,) = planned.all("host.plan")
     assert [item["summary"] for item in event["items"]] == ["change container:web"]
-    assert {"level": "stop", "subject": "container:web", "reason": "made anew: image"} in event["impacts"]
+    assert {"level": "stop", "subject": "container:web", "reason": "recreated because of: image"} in event["impacts"]
     outcome = host.apply()
     assert outcome.code == 3
     assert outcome.done["status"] == "rolled_back"
@@ -155,7 +155,7 @@ BY_HAND: list[tuple[str, str, str, set[str], set[str]]] = [
         {"internal", "labels"},
         UNREACHABLE,
     ),
-    ("a volume that is gone", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
+    ("a removed volume", "docker volume rm spare", "volume:spare", set(), {"volume spare"}),
 ]
 
 
@@ -439,7 +439,7 @@ def test_the_rollback_of_a_first_apply_removes_its_project(host: LabHost) -> Non
     failed = host.apply(failing_project(host))
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
     assert failed.done["error"]["step"] == "compose:shop compose_up"
-    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert "could not be restored" not in failed.done["error"]["detail"], failed.done["error"]
     assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")
     assert host.sh(OBJECTS) == ""
@@ -453,7 +453,7 @@ def test_the_rollback_of_a_run_that_started_docker(docker_host: LabHost) -> None
     host.sh("systemctl disable -q --now docker.socket docker")
     failed = host.apply(failing_project(host))
     assert failed.counts == {"rolled_back": 1}, failed.out[-3000:]
-    assert "could not be put back" not in failed.done["error"]["detail"], failed.done["error"]
+    assert "could not be restored" not in failed.done["error"]["detail"], failed.done["error"]
     assert host.sh("systemctl is-active docker || true") == "inactive"
     assert host.sh("ls -A /var/lib/docker/containers") == ""
     host.sh("systemctl start docker")

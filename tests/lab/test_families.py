@@ -124,4 +124,4 @@ def test_the_fleet_follows_the_lock_file(new_host: NewHost) -> None:
     assert other.docker_info("ServerVersion").startswith("28.5.2")
     refused = canary.plan(pinned)
     assert refused.code == 1
-    assert "the pin 26.1.5 of docker-ce is not what the lock file says" in refused.err
+    assert "the pin 26.1.5 of docker-ce differs from the lock file" in refused.err

@@ -50,7 +50,7 @@ FAULTS = {
     "no room for a file": (
         "mkdir /etc/app; mount -t tmpfs -o size=8k none /etc/app",
         "umount /etc/app",
-        "can't be written whole",
+        "cannot write the complete file",
     ),
     "a package manager that was interrupted": (
         "touch /var/lib/dpkg/updates/0001",

@@ -205,7 +205,7 @@ def test_a_rollback_restores_the_image_that_a_build_replaced(newest: LabHost) ->
     build("two")
     failed = host.apply({**spec, "containers": {"web": {**web, "command": ["false"]}}})
     assert failed.done["status"] == "rolled_back", failed.out[-4000:]
-    assert "could not be put back" not in failed.done["error"]["message"]
+    assert "could not be restored" not in failed.done["error"]["message"]
     assert is_now() == first
     assert host.sh("docker image ls -q provision-before") == ""
     assert leftovers(host) == ""
@@ -227,7 +227,7 @@ def test_the_nftables_backend_replaces_iptables(newest: LabHost) -> None:
     never = {"engine": {**declared, "firewall": {"forward": "drop"}}, "sysctl": forwarding}
     outcome = host.apply(never)
     assert outcome.code == 1, "an error of the spec, before a host is touched"
-    assert "no container would reach anything" in outcome.out + outcome.err
+    assert "containers would have no network" in outcome.out + outcome.err
     # dockerd has left a policy of iptables that drops what its rules in nftables accept.
     assert host.sh("iptables -S FORWARD | head -n 1") == "-P FORWARD DROP"
     refused(host.apply({"engine": declared, "sysctl": forwarding}), "FORWARD chain is DROP")

@@ -99,13 +99,14 @@ def test_a_link_of_another_account_is_named_and_not_followed(docker_host: LabHos
     declare(host, 0)
     outcome = host.apply()
     assert outcome.code == 3
-    assert "/home/deploy/.docker is a symbolic link, where a folder is to be" in outcome.out
+    assert "/home/deploy/.docker is a symbolic link, but a directory is declared here" in outcome.out
     host.sh("rm /home/deploy/.docker")
     outcome = host.apply()
     assert outcome.code == 3
     assert outcome.done["error"]["message"] == (
-        "what the change replaces cannot be kept, so nothing was changed: /home/deploy/conf/victim: /home/deploy/conf "
-        "is a symbolic link of deploy, in the place of a directory; provision follows no link that an account other "
+        "the host cannot store what a rollback needs, so nothing was changed: "
+        "/home/deploy/conf/victim: /home/deploy/conf "
+        "is a symbolic link of deploy in place of a directory; provision does not follow a link that an account other "
         "than root can make or replace"
     )
     assert host.sh(ROOTS) == before
@@ -133,7 +134,7 @@ def test_a_directory_that_another_account_made_first_is_not_used(docker_host: La
             assert outcome.code in (3, 4)
             error = outcome.done["error"]
             assert error["kind"] in ("look", "record"), error
-            assert f"{folder} is not a directory of root's, for root alone: {why}; remove it" in str(error)
+            assert f"{folder} is not a directory of root's, for root only: {why}; remove it, and" in str(error)
             assert host.sh(ROOTS) == before
             assert "debug" not in host.sh("cat /etc/docker/daemon.json")
             host.sh(f"rm -rf {folder} /tmp/other")

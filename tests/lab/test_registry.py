@@ -335,7 +335,7 @@ SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x"
 #: How the registry's host is broken by hand -> the checks that must fail.
 BROKEN: list[tuple[str, str, set[str]]] = [
     ("stopped", "systemctl stop docker-registry", {"answers", "certificate", "refuses", "push_and_pull"}),
-    ("open to anybody", f"sed -i '/^auth:/,/htpasswd/d' {CONFIG}; RESTART", {"refuses"}),
+    ("open without a login", f"sed -i '/^auth:/,/htpasswd/d' {CONFIG}; RESTART", {"refuses"}),
     (
         "no client may remove images",
         f"sed -i 's/delete: .*/delete: {{enabled: false}}/' {CONFIG}; RESTART",
@@ -347,7 +347,7 @@ BROKEN: list[tuple[str, str, set[str]]] = [
         f"cd /etc/docker/registry; {SELF_SIGNED} -keyout tls.key -out tls.crt 2>/dev/null; RESTART",
         {"answers", "refuses", "push_and_pull"},
     ),
-    ("a log without anybody", "journalctl --rotate; journalctl --vacuum-time=1s", {"serves"}),
+    ("a log without a client", "journalctl --rotate; journalctl --vacuum-time=1s", {"serves"}),
 ]
 
 

@@ -51,12 +51,14 @@ def _texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
 
 def switches(daemon: Map, target: Target) -> Iterator[Finding]:
     if daemon.get("iptables") is False:
-        message = "iptables: false: published ports and the way out of containers do not work without rules of your own"
+        message = "iptables: false: published ports and outgoing traffic of containers do not work without custom rules"
         yield finding("DJ306", daemon.where["iptables"], message)
     if daemon.get("debug") is True:
         yield finding("DJ307", daemon.where["debug"], "debug: true writes every request to the journal")
     if daemon.get("experimental") is True:
-        yield finding("DJ308", daemon.where["experimental"], "experimental: true switches on what may change or go")
+        yield finding(
+            "DJ308", daemon.where["experimental"], "experimental: true enables features that may change or be removed"
+        )
 
 
 def features(daemon: Map, target: Target) -> Iterator[Finding]:
@@ -92,8 +94,8 @@ def stores(daemon: Map, target: Target) -> Iterator[Finding]:
     chosen = feature(daemon, "containerd-snapshotter")
     if engine >= CONTAINERD_STORE and daemon.get("storage-driver") == "overlay2" and chosen is None:
         where = daemon.where["storage-driver"]
-        message = 'storage-driver "overlay2" opts out of the containerd image store, the default since 29.0'
-        yield finding("DJ313", where, message, "take it out for a new host; keep it on one that has images")
+        message = 'storage-driver "overlay2" disables the containerd image store, the default since 29.0'
+        yield finding("DJ313", where, message, "remove it for a new host; keep it on a host that has images")
 
 
 def builder(daemon: Map, target: Target) -> Iterator[Finding]:
@@ -111,8 +113,8 @@ def nftables(daemon: Map, target: Target) -> Iterator[Finding]:
     where = daemon.where["firewall-backend"]
     swarm = daemon.get("swarm-default-advertise-addr") or daemon.get("node-generic-resources")
     if swarm and not feature(daemon, "swarm-nftables"):
-        message = "firewall-backend nftables is refused by a daemon in a swarm, and there are options for one"
+        message = "a daemon in a swarm refuses firewall-backend nftables, and this file has swarm options"
         yield finding("DJ315", where, message)
     if daemon.get("ip-forward") is not False and not target.in_spec:
-        message = "with firewall-backend nftables dockerd does not switch forwarding on, and does not start without it"
+        message = "with firewall-backend nftables dockerd does not enable forwarding, and does not start without it"
         yield finding("DJ316", where, message, "set the sysctl net.ipv4.ip_forward to 1")

@@ -136,7 +136,7 @@ def logs(daemon: Map, target: Target) -> Iterator[Finding]:
         yield finding(
             "DJ210",
             where,
-            "the logs of containers grow without a bound",
+            "the logs of containers grow without a limit",
             'add "log-driver": "json-file" and "log-opts": {"max-size": "10m", "max-file": "3"}',
         )
 
@@ -289,7 +289,7 @@ def _splunk(value: str) -> str | None:
     wrong = _port(value, ("http", "https"))
     parts = urlsplit(value)
     if wrong is None and (parts.path not in ("", "/") or parts.query or parts.fragment or not parts.netloc):
-        return "must be scheme://host:port and no more"
+        return "must be only scheme://host:port"
     return wrong
 
 
@@ -297,7 +297,7 @@ def _tag(value: str) -> str | None:
     """A Go template with the fields and methods of logger.Info (moby, daemon/logger/loginfo.go)."""
     actions = re.findall(r"\{\{(.*?)\}\}", value)
     if len(actions) != value.count("{{"):
-        return "has a {{ without }}"
+        return "has {{ without }}"
     for action in actions:
         for name in re.findall(r"(?:^|[\s(|])\.([A-Za-z]\w*)", re.sub(r'"[^"]*"|`[^`]*`', "", action)):
             if name not in _INFO:

@@ -142,8 +142,10 @@ def _overlaps(daemon: Map, placed: list[Placed]) -> Iterator[Finding]:
         return
     usable = [one for one in pools if one.network.version == 4]
     if usable and all(_covers(bridge.network, one.network) for one in usable):
-        message = f"bip {bridge.network} covers every pool: no network can be made, not even by docker compose"
-        yield finding("DJ205", bridge.where, message, "take bip from another range, or a larger pool")
+        message = (
+            f"bip {bridge.network} covers every pool: dockerd cannot create any network, for docker compose neither"
+        )
+        yield finding("DJ205", bridge.where, message, "choose bip from another range, or a larger pool")
 
 
 def _covers(outer: Network, inner: Network) -> bool:
@@ -153,7 +155,7 @@ def _covers(outer: Network, inner: Network) -> bool:
 def _private_hint(network: Network) -> str:
     if network.version == 4 and str(network).startswith("172."):
         return "172.16.0.0/12 ends at 172.31.255.255"
-    return "take one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16" if network.version == 4 else "take one of fc00::/7"
+    return "use one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16" if network.version == 4 else "use one of fc00::/7"
 
 
 def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
@@ -169,7 +171,7 @@ def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
         if found is None:
             yield finding("DJ203", where, f'{key} "{text}" is not an address with a length', _with_length(key, text))
         elif found.version != family:
-            yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key takes IPv{family}')
+            yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key accepts IPv{family}')
         elif key == "bip":
             yield from _bip(found, text, where, engine)
         elif key == "fixed-cidr-v6" and used:
@@ -256,7 +258,7 @@ def _inside(daemon: Map, engine: Version) -> Iterator[Finding]:
         where, name = daemon.where[key], next((one for one in bridges if daemon.get(one)), "")
         bridge = _interface(daemon.get(name))
         if gateway.version != family:
-            yield finding("DJ207", where, f'{key} "{text}" is IPv{gateway.version}; the key takes IPv{family}')
+            yield finding("DJ207", where, f'{key} "{text}" is IPv{gateway.version}; the key accepts IPv{family}')
         elif not name and family == 4 and not daemon.get("bridge") and not daemon.get("default-address-pools"):
             yield from _default_network(gateway, where)
         elif bridge is not None and gateway not in bridge.network:

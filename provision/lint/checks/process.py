@@ -58,7 +58,7 @@ def together(daemon: Map, target: Target) -> Iterator[Finding]:
         yield finding("DJ216", where, message, level=since(target.engine, (29, 0)))
     if daemon.get("live-restore") is True and daemon.get("swarm-default-advertise-addr"):
         where = daemon.where["live-restore"]
-        yield finding("DJ217", where, "live-restore is refused by a daemon in a swarm, and there are options for one")
+        yield finding("DJ217", where, "a daemon in a swarm refuses live-restore, and this file has swarm options")
     if feature(daemon, "embedded-containerd") is True and daemon.get("cri-containerd") is True:
         message = "cri-containerd and features.embedded-containerd exclude each other"
         yield finding("DJ229", daemon.where["cri-containerd"], message, level=since(target.engine, (29, 0)))
@@ -80,7 +80,7 @@ def runtimes(daemon: Map, target: Target) -> Iterator[Finding]:
         given = {shapes.field(key, _RUNTIME): value for key, value in (runtime or {}).items()}
         path, kind = given.get("path"), given.get("runtimeType")
         if name == "runc":
-            yield finding("DJ223", where, "runc is docker's own runtime", "give yours another name")
+            yield finding("DJ223", where, "the name runc is reserved for docker's runtime", "use another name")
         elif not path and not kind:
             yield finding("DJ223", where, f'runtime "{name}" needs path or runtimeType', level=since(engine, (23, 0)))
         elif path and kind:
@@ -88,10 +88,10 @@ def runtimes(daemon: Map, target: Target) -> Iterator[Finding]:
                 "DJ223", where, f'runtime "{name}" has both path and runtimeType', level=since(engine, (23, 0))
             )
         elif path and given.get("options"):
-            message = f'runtime "{name}" has options, which are for a runtimeType, and not for a path'
+            message = f'runtime "{name}" has options, which require a runtimeType, not a path'
             yield finding("DJ223", where, message, "use runtimeArgs", since(engine, (23, 0)))
         elif kind and given.get("runtimeArgs"):
-            message = f'runtime "{name}" has runtimeArgs, which are for a path, and not for a runtimeType'
+            message = f'runtime "{name}" has runtimeArgs, which require a path, not a runtimeType'
             yield finding("DJ223", where, message, "use options", since(engine, (23, 0)))
     default = daemon.get("default-runtime")
     if default and default not in {*runtimes, "runc"} and not _of_containerd(default, target):

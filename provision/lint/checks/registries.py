@@ -77,9 +77,9 @@ def _advice(mirror: str, scheme: str, parts: SplitResult, where: Where) -> Itera
     host = (parts.hostname or "").lower()
     if host in _CLOSED:
         message = f"registry-mirrors: {host} no longer serves the public"
-        yield finding("DJ301", where, message, "take it out: each pull tries it first")
+        yield finding("DJ301", where, message, "remove it: each pull tries it first")
     if scheme.lower() == "http" and not _loopback(host):
-        message = f'registry-mirrors "{mirror}" is plain HTTP: everybody on the way can change images'
+        message = f'registry-mirrors "{mirror}" is plain HTTP: an attacker on the network path can change images'
         yield finding("DJ302", where, message, "use https://")
 
 
@@ -158,7 +158,9 @@ def _public(bare: str, target: Target, where: Where) -> Iterator[Finding]:
     if host in _PUBLIC:
         yield finding("DJ218", where, f"{host} is a public registry with a certificate")
     elif not target.names & {host, bare} and (meant := _misspelt(host)) is not None:
-        yield finding("DJ218", where, f"{host} looks like a public registry misspelt", f'did you mean "{meant}"?')
+        yield finding(
+            "DJ218", where, f"{host} looks like the misspelt name of a public registry", f'did you mean "{meant}"?'
+        )
 
 
 def _misspelt(host: str) -> str | None:

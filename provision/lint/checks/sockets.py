@@ -19,7 +19,7 @@ def unit(daemon: Map, target: Target) -> Iterator[Finding]:
         if name in daemon:  # an empty value is a conflict too
             level: Level = "error" if target.packaged else "warning"
             message = f"{name} conflicts with {flag} of the packaged docker.service"
-            hint = "" if target.packaged else f"right where a drop-in takes {flag} out of ExecStart"
+            hint = "" if target.packaged else f"correct only where a drop-in removes {flag} from ExecStart"
             yield finding("DJ214", daemon.where[name], message, hint, level)
 
 
@@ -62,9 +62,9 @@ def certificates(daemon: Map, target: Target) -> Iterator[Finding]:
     name = "tlsverify" if given else "tls"
     needed = ("tlscacert", "tlscert", "tlskey") if verify else ("tlscert", "tlskey")
     if lacking := [one for one in needed if not daemon.get(one)]:
-        switched = "tlsverify: false switches TLS on too, and" if given and not verify else name
+        switched = "tlsverify: false enables TLS too, and" if given and not verify else name
         message = f"{switched} needs {', '.join(lacking)}"
-        hint = "take tlsverify out" if given and not verify else "dockerd does not start without the files"
+        hint = "remove tlsverify" if given and not verify else "dockerd does not start without the files"
         yield finding("DJ225", daemon.where[name], message, hint)
 
 
@@ -75,5 +75,5 @@ def open_api(daemon: Map, target: Target) -> Iterator[Finding]:
     for value, where in each(daemon, "hosts"):
         text = value.strip(" ")
         if text.startswith("tcp://") or (text and "://" not in text):
-            message = f'hosts "{value}" without tlsverify: everybody who reaches it is root on this host'
+            message = f'hosts "{value}" without tlsverify: every client that reaches it is root on this host'
             yield finding("DJ303", where, message, "use ssh://, or tlsverify with certificates")

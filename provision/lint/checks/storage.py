@@ -48,11 +48,11 @@ def _option(option: str, driver: str, engine: Version) -> tuple[str, str] | None
     if not equals:
         return f'storage-opts "{option}" is not NAME=VALUE', ""
     if driver and prefix != _PREFIXES.get(driver, driver):
-        return f"{name} is no option of {driver}", ""
+        return f"{name} is not an option of {driver}", ""
     if not driver and prefix not in _DEFAULTS:
-        return f"{name} is no option of overlay2, the storage driver of nearly every host", ""
+        return f"{name} is not an option of overlay2, the usual storage driver", ""
     if name == _KERNEL_CHECK and engine >= _NO_KERNEL_CHECK:
-        return f"{name} was removed in 24.0", "take it out"
+        return f"{name} was removed in 24.0", "remove it"
     if prefix == "overlay2" and name not in _OVERLAY:
         return f"overlay2 has no option {name}", nearest(name, _OVERLAY)
     if name == "overlay2.size" and not is_size(value):
@@ -72,7 +72,7 @@ def _driver(daemon: Map, driver: str, engine: Version) -> Finding | None:
         return finding("DJ211", where, message, "use overlay2") if engine >= gone else None
     if store is True and driver in GRAPH_DRIVERS - _SNAPSHOTTERS:
         message = f'storage-driver "{driver}" is not a snapshotter, and features.containerd-snapshotter is true'
-        return finding("DJ226", where, message, "take one of them out", since(engine, (24, 0)))
+        return finding("DJ226", where, message, "remove one of them", since(engine, (24, 0)))
     if driver in GRAPH_DRIVERS:
         return None
     if driver in _SNAPSHOTTERS:

@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
 from provision.steps.compose import compose_down, compose_up
@@ -67,12 +79,12 @@ class Project(Struct, frozen=True):
             if service not in wanted:
                 wrong.append(f"{service} is not in the file")
             elif sum_ != wanted[service]:
-                wrong.append(f"{service} is of another file")
+                wrong.append(f"{service} was started from another file")
             elif other := _other_image(report, made_of.get(id_, image), image, first):
                 wrong.append(f"{service} {other}")
             elif (state != "running" and not status.startswith("Exited (0)")) or "(unhealthy)" in status:
                 wrong.append(f"{service} is {'unhealthy' if state == 'running' else state}")
-        wrong += [f"{service} is not there" for service in sorted(wanted.keys() - there)]
+        wrong += [f"{service} has no container" for service in sorted(wanted.keys() - there)]
         return {"services": "; ".join(wrong) or "as in its file"} if there else {}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
@@ -88,8 +100,8 @@ def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
     if any(f"{one} {first}" in report.pending for one in renewed):
         return ""
     if renewed & report.pending:
-        return f"is of {name} before its change"
-    return f"is not of the image that {name} names now" if shown.startswith(_ID) and name != shown else ""
+        return f"was made from {name} before its change"
+    return f"was not made from the image that {name} names now" if shown.startswith(_ID) and name != shown else ""
 
 
 #: The beginning of what docker shows for an image without a name.
@@ -122,3 +134,21 @@ class NoProject(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield compose_down(self.name, file=self.file)
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    name, _, file = line.rest.partition(" ")
+    if line.word == "absent":
+        yield Place.NEW_PROJECTS, NoProject(name, file)
+    else:
+        yield Place.PROJECTS, Project(name, (file,), 120)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoProject(rest, place(rest))
+
+
+DECLARATION = Declaration(
+    kinds={"compose": Kind("keep_compose", {"compose": RecordLine("undo_compose", _restored)}, Stage.OBJECTS)},
+    entries={"compose": Entry(_undeclared)},
+)

@@ -6,16 +6,30 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
 from provision import spec
-from provision.model import LONG, USUAL, Call, Drift, HostReport, State, Withheld
+from provision.model import LONG, USUAL, Call, Drift, HostReport, Resource, State, Withheld
+from provision.remote.protocol import WireError, parsed
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
-from provision.secrets.secret import holds, reveal
+from provision.secrets.secret import each, holds, recalled, reveal
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
 
 _BEFORE = " before its change"
@@ -83,14 +97,14 @@ class Container(Struct, frozen=True):
         else:
             state["image"] = f"{whole['Config']['Image']} ({whole['Image'][:19]})"
         labels = whole["Config"].get("Labels") or {}
-        return {**state, "made by": "provision" if "provision.spec" in labels else "somebody else"}
+        return {**state, "made by": "provision" if "provision.spec" in labels else "a third party"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         one = self.declared
         if drift.seen and drift.seen["made by"] != "provision" and not one.adopt:
             raise Unfixable(
-                f"there is a container {self.name} that somebody else made, and it differs in"
-                f" {', '.join(drift.keys)} (adopt: true has it replaced)"
+                f"the container {self.name} was not made by provision, and it differs in"
+                f" {', '.join(drift.keys)} (adopt: true replaces it)"
             )
         limit = _limit(drift.seen.get("stop_timeout", "0")) + one.within
         if drift.keys == ("state",) and drift.seen["state"] in ("running", "stopped", "unhealthy"):
@@ -140,7 +154,7 @@ class NoContainer(Struct, frozen=True):
     """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
 
     name: str
-    ours: bool = False
+    labelled: bool = False
 
     @property
     def id(self) -> str:
@@ -158,7 +172,7 @@ class NoContainer(Struct, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
-        if seen is None or (self.ours and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
+        if seen is None or (self.labelled and "provision.spec" not in (seen[0]["Config"].get("Labels") or {})):
             return {"container": "absent"}
         config = seen[0]["Config"]
         return {"container": f"of {config['Image']}", "stop_timeout": stop_timeout(config)}
@@ -173,3 +187,45 @@ def _limit(stop_timeout: str) -> int:
     sends SIGKILL only after it. With -1 docker waits for ever (``docker stop --timeout``)."""
     seconds = _DOCKERS if stop_timeout == "docker's" else int(stop_timeout)
     return USUAL + (seconds if seconds >= 0 else LONG)
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    """A container's label says how provision made it, and the record has its image. provision can't make a container
+    again that another party had made."""
+    name = line.rest
+    if line.word == "absent":
+        yield Place.NEW_CONTAINERS, NoContainer(name)
+        return
+    made = any(one.kind == "made" and one.rest == name for one in record.lines)
+    text = record.report.fields("made_of", name)[0] if made else ""
+    image, _, label = text.partition("\n")
+    if not label:
+        raise Unfixable(f"the container {name} was not made by provision, and can't be recreated")
+    try:
+        before = spec.Container.model_validate(each(parsed(label), partial(recalled, referred=record.secrets)))
+    except LookupError as error:
+        (token,) = error.args
+        message = f"the container {name} had the secret {token}, which this host's spec no longer refers to"
+        raise Unfixable(f"{message}; it can't be recreated") from error
+    except (ValueError, WireError) as error:
+        raise Unfixable(
+            f"the label of the container {name} is not what provision wrote; it can't be recreated"
+        ) from error
+    running = line.word.startswith(("running", "restarting"))
+    yield Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoContainer(rest, labelled=True)
+
+
+DECLARATION = Declaration(
+    kinds={
+        "container": Kind(
+            "keep_container",
+            {"container": RecordLine("undo_container", _restored), "made": RecordLine()},
+            Stage.OBJECTS,
+        )
+    },
+    entries={"container": Entry(_undeclared)},
+)

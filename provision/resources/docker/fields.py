@@ -21,7 +21,7 @@ from provision.spec import Container
 _IMAGES = "the image's"
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 #: The labels of provision: how it was made, which of its variables are secrets, and the run that made it.
-OURS = ("provision.spec", "provision.secrets", "provision.run")
+OWN_LABELS = ("provision.spec", "provision.secrets", "provision.run")
 
 
 def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
@@ -98,8 +98,8 @@ def found(
     host, config = whole["HostConfig"], whole["Config"]
     entry, command = _argv(one)
     health, policy = config.get("Healthcheck"), host["RestartPolicy"]
-    own = {key: value for key, value in (config.get("Labels") or {}).items() if key not in OURS}
-    theirs = image.get("Labels") or {}
+    own = {key: value for key, value in (config.get("Labels") or {}).items() if key not in OWN_LABELS}
+    of_image = image.get("Labels") or {}
     given = dict(variable.partition("=")[::2] for variable in variables)
     from_image = dict(variable.partition("=")[::2] for variable in image.get("Env") or [])
     before = made_of(config.get("Labels") or {})
@@ -141,7 +141,7 @@ def found(
             name for name, value in given.items() if name not in one.environment and from_image.get(name) != value
         ),
         "other labels": _names(
-            name for name, value in own.items() if name not in one.labels and theirs.get(name) != value
+            name for name, value in own.items() if name not in one.labels and of_image.get(name) != value
         ),
         **{f"environment {name}": told("environment", name, given[name]) for name in one.environment if name in given},
         **{f"label {name}": told("labels", name, own[name]) for name in one.labels if name in own},

@@ -15,6 +15,7 @@ from msgspec import Struct
 from provision.lines import BLANK
 from provision.model import Blob, Call, Drift, HostReport, State
 from provision.remote.protocol import WireError, parsed
+from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
@@ -60,7 +61,7 @@ class PulledImage(Struct, frozen=True):
         digest = digest_of(found, self.reference)
         if self.digest is not None and f"{repository(self.reference)}@{self.digest}" in found.digests:
             return {**state, "digest": self.want()["digest"]}
-        state["digest"] = digest or "none: it is from no registry"
+        state["digest"] = digest or "none: it is not from a registry"
         if self._asks:
             state["tag"] = _tag(report, self.reference, found)
         return state
@@ -224,7 +225,7 @@ class ImageBefore(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen["there"] == "no":
-            raise Unfixable(f"the image that {self.reference} was before is not on the host any more ({self.image_id})")
+            raise Unfixable(f"the former image of {self.reference} is no longer on the host ({self.image_id})")
         yield image_tag(self.image_id, reference=self.reference, renews=self.id)
 
 
@@ -249,7 +250,7 @@ def _tag(report: HostReport, reference: str, found: Image, parts: tuple[str, ...
         return "the registry was not asked"
     head, said = _answer(answer[0])
     if said is None:
-        return f"its registry can't be asked: {head[-200:] or 'no answer'}"
+        return f"its registry gave no digest: {head[-200:] or 'no answer'}"
     digest = _digest(said)
     if not digest:
         message = said.get("message", "no digest")
@@ -280,3 +281,20 @@ def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
     except WireError:
         return (body or head).strip(BLANK), None
     return head, said if isinstance(said, dict) else {}
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    """Images that the run added stay: they disturb nothing."""
+    if line.word != "absent":
+        yield Place.IMAGES, ImageBefore(line.rest, line.word)
+
+
+DECLARATION = Declaration(
+    kinds={
+        "image": Kind(
+            "keep_image",
+            {"image": RecordLine("undo_image", _restored), "spare": RecordLine("undo_spare")},
+            Stage.OBJECTS,
+        )
+    }
+)

@@ -66,7 +66,7 @@ def image(report: HostReport, reference: str) -> Image | None:
         digests = frozenset(one.get("RepoDigests") or [])
         if reference == one["Id"] or wanted & (tags | digests):
             if bad := next((each for each in sorted(map(str, digests)) if not _DIGESTED.fullmatch(each)), None):
-                raise Unfixable(f"docker reports a digest of {reference} that is none: {bad[:100]!r}")
+                raise Unfixable(f"docker reports a malformed digest of {reference}: {bad[:100]!r}")
             return Image(one["Id"], tags, digests, one.get("Config") or {}, tuple(one.get("Layers") or ()))
     return None
 
@@ -103,7 +103,7 @@ def _lines(text: str) -> tuple[dict[str, Any], ...]:
         if line.startswith("{"):
             objects.append(_parsed(line))
         elif line.strip(BLANK) and not _MISSING.search(line):
-            raise Unfixable(f"docker can't be asked what it has: {line}")
+            raise Unfixable(f"docker can't list its objects: {line}")
     return tuple(objects)
 
 
@@ -111,5 +111,5 @@ def _lines(text: str) -> tuple[dict[str, Any], ...]:
 def _parsed(line: str) -> dict[str, Any]:
     found = parsed(line)
     if not isinstance(found, dict):
-        raise WireError(f"not what docker says of a thing: {line[:80]!r}")
+        raise WireError(f"not the JSON object that docker inspect prints: {line[:80]!r}")
     return found

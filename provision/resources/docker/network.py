@@ -9,7 +9,19 @@ from typing import Any
 from msgspec import Struct
 
 from provision import spec
-from provision.model import Call, Drift, HostReport, State, Withheld
+from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.resources.docker.inspected import thing
 from provision.secrets import disclosure
 from provision.steps.networks import network_put, network_remove, network_replace
@@ -185,3 +197,24 @@ def _before(seen: State) -> str:
         json.loads(seen["labels"]),
     )
     return "\n".join(words)
+
+
+def _restored(line: Line, record: Record) -> Restored:
+    if line.word == "absent":
+        yield Place.NEW_NETWORKS, NoNetwork(line.rest)
+    else:
+        yield Place.NETWORKS, NetworkBefore(line.rest, *record.report.fields("made_of", line.rest))
+
+
+def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+    return NoNetwork(rest)
+
+
+DECLARATION = Declaration(
+    kinds={
+        "network": Kind(
+            "keep_network", {"network": RecordLine("undo_network", _restored), "id": RecordLine()}, Stage.OBJECTS
+        )
+    },
+    entries={"network": Entry(_undeclared)},
+)

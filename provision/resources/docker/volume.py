@@ -53,8 +53,8 @@ class Volume(Struct, frozen=True):
     def fix(self, drift: Drift) -> Iterator[Call]:
         if drift.seen:
             raise Unfixable(
-                f"the volume {self.name} has another {' and '.join(drift.keys)}; that can't be changed without its data"
-                " (make another volume, or remove this one by hand)"
+                f"the volume {self.name} has a different {' and '.join(drift.keys)}; a change would lose its data"
+                " (declare another volume, or remove this one by hand)"
             )
         one = self.declared
         words = (

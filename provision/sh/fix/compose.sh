@@ -58,7 +58,7 @@ compose_well() { # PROJECT WITHIN
                 '') ;;
                 *'(unhealthy)'* | *' exited Exited ('[1-9]* | *' dead '*)
                     docker logs --tail 5 "${well_line%% *}" 2>&1 3>&- || :
-                    fail "$1: ${well_line#* }: ${well_line%% *}; what it said last stands above"
+                    fail "$1: ${well_line#* }: ${well_line%% *}; its last log lines are above"
                     ;;
                 *'(health: starting)'* | *' created '* | *' restarting '*) well_waits="$well_waits ${well_line%% *}" ;;
             esac
@@ -66,7 +66,7 @@ compose_well() { # PROJECT WITHIN
         [ -n "$well_waits" ] || return 0
         alive
         uptime_now
-        [ "$uptime" -lt "$well_until" ] || fail "$1: not well after $2 s:$well_waits"
+        [ "$uptime" -lt "$well_until" ] || fail "$1: not healthy after $2 s:$well_waits"
         sleep 0.3
     done
 }

@@ -27,7 +27,7 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
     eval "$put_by"' docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
         --env-file "$put_env" "$@" >/dev/null 3>&-' || put_failed=yes
     rm -f "$put_env"
-    [ -z "$put_failed" ] || fail "docker does not make this container"
+    [ -z "$put_failed" ] || fail "docker cannot create this container"
     for put_network in $put_networks; do
         docker network connect "$put_network" "$put_name.provision-new"
     done
@@ -61,7 +61,7 @@ container_gone() { # NAME: its volumes stay
 container_aside() { # NAME
     docker container inspect "$1" >/dev/null 2>&1 || return 0
     case $(docker container inspect --format '{{.HostConfig.AutoRemove}}' "$1") in
-        true) fail "$1 removes itself when it stops (--rm), so it can't be put aside" ;;
+        true) fail "$1 is removed when it stops (--rm), so a rollback could not restore it" ;;
     esac
     container_gone "$1.provision-old"
     : >"$run/aside"
@@ -100,7 +100,7 @@ container_well() { # NAME WITHIN STEADY
                 ;;
             'exited '* | 'dead '*) container_ill "$1" "has ended" ;;
         esac
-        [ "$uptime" -lt "$well_until" ] || container_ill "$1" "is not well after $2 s (${well_seen% *})"
+        [ "$uptime" -lt "$well_until" ] || container_ill "$1" "is not healthy after $2 s (${well_seen% *})"
         sleep 0.3
     done
 }
@@ -109,7 +109,7 @@ container_ill() { # NAME WORDS
     docker container inspect --format '{{if .State.Health}}{{range .State.Health.Log}}{{.Output}}{{end}}{{end}}' "$1" 2>/dev/null |
         tail -n 3 || :
     docker logs --tail 5 "$1" 2>&1 3>&- || :
-    fail "the new container $1 $2; what it said last stands above"
+    fail "the new container $1 $2; its last log lines are above"
 }
 
 keep_container() { # NUMBER NAME: how it is now, and what it was made of

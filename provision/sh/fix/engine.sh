@@ -65,7 +65,7 @@ docker_reload() {
     rm -f "$reload_pipe"
     [ -z "$reload_seen" ] || return 0
     ! command -v journalctl >/dev/null || journalctl -q -u docker -n 5 -o cat --no-pager >&2 3>&- || :
-    fail "docker did not load its file by SIGHUP; the last lines of its log stand above"
+    fail "docker did not load its file by SIGHUP; its last log lines are above"
 }
 
 # dockerd changes its bridge when it starts, but not while live-restore has kept containers running (moby,
@@ -85,7 +85,7 @@ containers_return() {
     [ -n "$return_ids" ] || return 0
     # shellcheck disable=SC2086 # ids
     return_lost=$(docker inspect --format '{{if .HostConfig.AutoRemove}}{{.Name}} {{end}}' $return_ids 3>&- | tr -d '/\n')
-    [ -z "$return_lost" ] || fail "containers that remove themselves when they stop (--rm) would be lost: ${return_lost% };" \
+    [ -z "$return_lost" ] || fail "containers with --rm would be removed when they stop: ${return_lost% };" \
         "docker has to stop them for the change of its bridge"
 }
 
@@ -146,11 +146,11 @@ bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
 # container ends.
 docker_live_restore() {
     case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in
-        active | locked) fail "this host is a node of a swarm, where live-restore is refused (leave it out, or the swarm)" ;;
+        active | locked) fail "this host is a node of a swarm, and dockerd refuses live-restore there (remove live-restore, or leave the swarm)" ;;
     esac
     docker_reload
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
         true) ;;
-        *) fail "live-restore is not on after a reload, so a restart would end the containers" ;;
+        *) fail "live-restore is not enabled after a reload, so a restart would stop the containers" ;;
     esac
 }

@@ -25,7 +25,7 @@ put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
 
 put_short() {
     rm -f -- "$stage_new"
-    fail "${place_path%/*}: a file can't be written whole there; is there room? $(df -Pk -- . | tail -n 1)"
+    fail "${place_path%/*}: cannot write the complete file; is the file system full? $(df -Pk -- . | tail -n 1)"
 }
 
 # The last time when this run wrote a file. A service that was started after that (by its package, for example) has read
@@ -52,7 +52,7 @@ folder_put() { # PATH OWNER GROUP MODE
         chmod -- "$4" "$stage_new"
         stage_publish
     else
-        place_enter "$place_name" - || fail "$1 was removed meanwhile"
+        place_enter "$place_name" - || fail "$1 was removed during the change"
         folder_own "$2" "$3" "$4"
         durable ..
     fi
@@ -75,13 +75,13 @@ folder_own() { # OWNER GROUP MODE
 # The content is in the desired state, so only owner and mode change. Where another account can change names in the
 # directory, the name may be another file by now (a hard link, for example): then the file is written again.
 own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
-    place "$1" - || fail "$1 is not there any more"
+    place "$1" - || fail "$1 no longer exists"
     if [ -z "$place_safe" ]; then
         put_file "$@"
         return
     fi
     if [ -L "./$place_name" ] || [ ! -f "./$place_name" ]; then
-        fail "$1 is not a regular file any more"
+        fail "$1 is no longer a regular file"
     fi
     chown -h -- "$2:$3" "./$place_name"
     chmod -- "$4" "./$place_name"

@@ -79,12 +79,12 @@ image_load() { # REFERENCE BLOB keep|- TAG ID...: keep what a later step loads f
     load_name=$1 load_blob=$run_blobs/$2 load_keep=$3 load_tag=$4
     shift 4
     if ! image_loaded "$@"; then
-        [ -f "$load_blob" ] || fail "the archive did not arrive on the host"
-        load_said=$(docker load -q -i "$load_blob" 3>&-) || fail "docker does not take this archive"
+        [ -f "$load_blob" ] || fail "the archive was not sent to the host"
+        load_said=$(docker load -q -i "$load_blob" 3>&-) || fail "docker cannot load this archive"
         if ! image_loaded "$@"; then
             load_id=${load_tag:-"sha256:${load_said##*sha256:}"}
             load_id=$(docker image inspect --format '{{.Id}}' "$load_id") ||
-                fail "the archive does not hold the image that it says it holds"
+                fail "the archive does not hold the image that its manifest names"
         fi
     fi
     docker tag "$load_id" "$load_name"
@@ -107,7 +107,7 @@ image_build() { # REFERENCE BLOB CONTEXT DOCKERFILE TARGET [NAME=VALUE]...
         shift
         build_left=$((build_left - 1))
     done
-    [ -f "$build_blob" ] || fail "the folder to build did not arrive on the host"
+    [ -f "$build_blob" ] || fail "the folder to build was not sent to the host"
     DOCKER_CONFIG=/root/.docker docker build -q -t "$build_name" -f "$build_file" --label "provision.context=$build_context" \
         ${build_target:+--target "$build_target"} "$@" - <"$build_blob" 3>&- || fail "$build_name could not be built"
     rm -f -- "$build_blob"

@@ -22,7 +22,7 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     if [ $# -gt 0 ]; then
         if ! one_block "$key_new"; then
             rm -f -- "$key_new"
-            fail "the key at $key_url is not one PGP public key block and nothing else; it was not taken"
+            fail "the key at $key_url is not exactly one PGP public key block; it was not stored"
         fi
         key_home=$(exec mktemp -d)
         # gpg before 2.1.23 has no --show-keys. There, gpg shows a file that is its argument.
@@ -38,7 +38,7 @@ key_fetch() { # URL PATH FIELD [FINGERPRINT...]
             for key_print in "$@"; do
                 key_accepted="$key_accepted or $key_print"
             done
-            [ -n "$key_prints" ] || fail "gpg finds no key in what $key_url shows; accepted are only $key_accepted"
+            [ -n "$key_prints" ] || fail "gpg finds no key in the content of $key_url; the accepted keys are $key_accepted"
             key_found=
             for key_print in $key_prints; do
                 key_found="$key_found${key_found:+, }$key_print"

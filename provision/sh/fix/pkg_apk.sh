@@ -14,7 +14,7 @@ pkg_whole() { # SECONDS repair|-: a next transaction makes the host fulfil its w
 
 pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
-        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+        fail "operators log in with $1, and no repository of this host has its version $2: a rollback could not" \
             "install it again, so it is not removed"
 }
 

@@ -2,7 +2,7 @@
 # apt and dpkg, without a terminal and without questions: a file that provision wrote has precedence over a package's
 # version of it.
 
-apt_quiet() { # WORD...: apt-get with our options, without our events' descriptor
+apt_quiet() { # WORD...: apt-get with provision's options, without the descriptor of events
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none \
         apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
         -o DPkg::Lock::Timeout=30 "$@" 3>&-
@@ -46,7 +46,7 @@ apt_progress() { # lines of apt's progress, up to the end -> apt's status
     return 1
 }
 
-apt_wait() { # SECONDS: until nobody holds a lock of apt or dpkg
+apt_wait() { # SECONDS: until no process holds a lock of apt or dpkg
     lock_wait "$1" /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
         /var/cache/apt/archives/lock
 }
@@ -60,7 +60,7 @@ pkg_whole() { # SECONDS repair|-
         [ ! -e "$whole_file" ] || whole_left="$whole_left$nl$whole_file"
     done
     [ -n "$whole_left" ] || return 0
-    [ "$2" = repair ] || fail "dpkg was interrupted on this host. provision apply --repair-packages finishes it" \
+    [ "$2" = repair ] || fail "dpkg was interrupted on this host. provision apply --repair-packages repairs it" \
         "(it runs: dpkg --configure -a). What it left:$nl$whole_left"
     emit note "dpkg was interrupted here; running dpkg --configure -a"
     touched package -
@@ -145,7 +145,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
 
 pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
-        fail "$1 is what lets an operator in, and no repository of this host has its version $2: a rollback could not" \
+        fail "operators log in with $1, and no repository of this host has its version $2: a rollback could not" \
             "install it again, so it is not removed"
 }
 
@@ -160,7 +160,7 @@ key_download() { # URL FILE: by apt's own downloader, no curl needed
     /usr/lib/apt/apt-helper download-file "$1" "$2" 3>&-
 }
 
-key_trust() { # FILE: apt is told by each source file which key to trust
+key_trust() { # FILE: each source file names the key that apt trusts
     return 0
 }
 

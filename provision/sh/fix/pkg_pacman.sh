@@ -8,7 +8,7 @@
 pacman_wait() { # SECONDS
     wait_left=$1
     while [ -e /var/lib/pacman/db.lck ]; do
-        [ "$wait_left" -gt 0 ] || fail "/var/lib/pacman/db.lck is still there after $1 s: another package manager works," \
+        [ "$wait_left" -gt 0 ] || fail "/var/lib/pacman/db.lck still exists after $1 s: another package manager is running," \
             "or was interrupted; remove the file if none works"
         [ "$wait_left" -lt "$1" ] || emit note "waiting for the package manager's lock, /var/lib/pacman/db.lck"
         wait_left=$((wait_left - 1))
@@ -26,7 +26,7 @@ pkg_there() { # NAME: whether it is installed
 
 pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
-        fail "$1 is what lets an operator in, and neither a repository nor the cache of this host has its version $2: a" \
+        fail "operators log in with $1, and neither a repository nor the cache of this host has its version $2: a" \
             "rollback could not install it again, so it is not removed"
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The common part of dnf and yum, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh.
 
-rpm_wait() { # SECONDS: until nobody holds a lock of rpm, dnf or yum
+rpm_wait() { # SECONDS: until no process holds a lock of rpm, dnf or yum
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/run/yum.pid \
         /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid /var/lib/dnf/rpmdb_lock.pid
 }

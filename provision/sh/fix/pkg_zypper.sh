@@ -11,7 +11,7 @@ zypper_quiet() { # WORD...
     esac
 }
 
-zypper_wait() { # SECONDS: until nobody holds a lock of rpm or zypper
+zypper_wait() { # SECONDS: until no process holds a lock of rpm or zypper
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /run/zypp.pid
 }
 

@@ -54,7 +54,7 @@ place_stable() {
     done
     # One line for each directory that exists, in order. Below a directory that does not exist none exists.
     place_lines=$(exec stat -c '%a:%u:%F' -- "$@" 2>/dev/null 3>&-) || :
-    [ -n "$place_lines" ] || fail "$place_path: the directories on the way cannot be read"
+    [ -n "$place_lines" ] || fail "$place_path: its parent directories cannot be read"
     place_lines=$place_lines$nl
     for place_next in "$@"; do
         place_line=${place_lines%%"$nl"*}
@@ -85,7 +85,7 @@ place_stable() {
 
 place_follow() { # LINK, which root owns, in a directory that only root writes in
     place_hops=$((place_hops - 1))
-    [ "$place_hops" -gt 0 ] || fail "$place_path: too many symbolic links on the way"
+    [ "$place_hops" -gt 0 ] || fail "$place_path: too many symbolic links in the path"
     place_link=$(exec readlink -- "$1" 3>&-) || fail "$place_path: $1 cannot be read"
     case $place_link in
         /*) ;;
@@ -100,14 +100,14 @@ place_refuse() { # LINK
         ./*) place_link=$PWD/${1#./} ;;
         *) place_link=$1 ;;
     esac
-    fail "$place_path: $place_link is a symbolic link of $place_owner, in the place of a directory; provision follows no" \
+    fail "$place_path: $place_link is a symbolic link of $place_owner in place of a directory; provision does not follow a" \
         "link that an account other than root can make or replace"
 }
 
 # Change into a directory below the current one, in which accounts other than root can change names. The result is that
 # very directory, never the target of a link. -> enter_mode, enter_uid, enter_user. Status 1: it does not exist.
 place_enter() { # NAME make|-
-    [ "$1" != .. ] || fail "$place_path: a directory that another account can write in, and .. after it"
+    [ "$1" != .. ] || fail "$place_path: the path has .. after a directory that another account can write to"
     [ ! -L "./$1" ] || place_refuse "./$1"
     if [ ! -e "./$1" ]; then
         [ "$2" = make ] || return 1
@@ -121,12 +121,12 @@ place_enter() { # NAME make|-
     cd -P -- "./$1" || fail "$place_path: $PWD/$1 cannot be entered"
     # The parent of the new directory must be the directory that the shell came from. That directory must have the new
     # one by this name, not as a link. No place outside of that directory fulfils both conditions.
-    enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced meanwhile"
+    enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced during the change"
     enter_here=${enter_seen%%"$nl"*}
     place_id=${enter_here%% *}
     case $enter_seen in
         "$enter_here$nl$enter_from "*"$nl$enter_here") ;;
-        *) fail "$place_path: $1 was replaced meanwhile; nothing was written there" ;;
+        *) fail "$place_path: $1 was replaced during the change; nothing was written there" ;;
     esac
     enter_mode=${enter_here#* }
     enter_uid=${enter_mode#* }
@@ -144,8 +144,8 @@ stage_open() {
     [ -z "$place_safe" ] || return 0
     # Without -m: busybox calls chmod(2) by the name for it. umask is 077.
     mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
-    place_enter .provision.new - || fail "$PWD/.provision.new was removed meanwhile"
-    [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced meanwhile"
+    place_enter .provision.new - || fail "$PWD/.provision.new was removed during the change"
+    [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced during the change"
     stage_empty
     if ! stage_owned; then
         # A default ACL has given access to others.
@@ -158,7 +158,7 @@ stage_open() {
 stage_empty() {
     for stage_new in ./* ./.[!.]*; do
         if [ -e "$stage_new" ] || [ -L "$stage_new" ]; then
-            fail "$place_path: .provision.new was replaced meanwhile"
+            fail "$place_path: .provision.new was replaced during the change"
         fi
     done
 }
@@ -179,9 +179,9 @@ stage_clear() {
             [ ! -d ./.provision.file ] || rmdir -- ./.provision.file
             rm -f -- ./.provision.file ./.provision.kept
         ) 3>&-
-        rmdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new is in the way, and not provision's; remove it"
+        rmdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new was not made by provision, but is where provision writes; remove it"
     elif [ -e ./.provision.new ] || [ -L ./.provision.new ]; then
-        rm -f -- ./.provision.new 3>&- || fail "$PWD/.provision.new is in the way; remove it"
+        rm -f -- ./.provision.new 3>&- || fail "$PWD/.provision.new is where provision writes; remove it"
     fi
 }
 

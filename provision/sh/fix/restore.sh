@@ -18,28 +18,12 @@ undo_say() { # WORDS
     printf '%s\n' "$*" >>"$run/undo.said"
 }
 
-undo_needed() { # KIND WORD REST: whether it is another one now, as far as that can be told beforehand
+undo_needed() { # KIND WORD REST: whether it has changed, as far as a look before the rollback shows it
     case $1 in
         absent) [ -e "$3" ] || [ -L "$3" ] ;;
         file) ! same_file "$run/kept/$2" "$3" ;;
         folder) [ -d "$3" ] ;;
         owned) [ "$(exec stat -c '%u:%g:%a' -- "$3" 2>/dev/null)" != "$2" ] ;;
-        live)
-            # The kernel prints tabs between values that may be written to it with blanks.
-            needed_now=$(exec cat "/proc/sys/$2" 2>/dev/null | tr '\t' ' ') || return 0
-            [ "$needed_now" != "$(printf '%s' "$3" | tr '\t' ' ')" ]
-            ;;
-        hostname) [ "$(exec cat /proc/sys/kernel/hostname)" != "$2" ] ;;
-        forward)
-            [ "$(forward_policy iptables)" != "$2" ] && return 0
-            case $3 in
-                ACCEPT | DROP)
-                    # A kernel without this table has no policy to restore.
-                    case $(forward_policy ip6tables) in none | "$3") return 1 ;; esac
-                    ;;
-                *) return 1 ;;
-            esac
-            ;;
     esac
 }
 
@@ -82,9 +66,6 @@ undo_tell() { # KIND WORD REST: it was restored
         absent | folder) undo_say "removed $3" ;;
         file) undo_say "restored $3" ;;
         owned) undo_say "restored the owner and mode of $3" ;;
-        live) undo_say "restored $2" ;;
-        hostname) undo_say "restored the host name" ;;
-        forward) undo_say "restored the forward policy" ;;
     esac
 }
 

@@ -173,6 +173,6 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         esac
         svc_state "$1"
     fi
-    [ -n "$process_id" ] || fail "$1 stopped again after its $2"
+    [ -n "$process_id" ] || fail "$1 stopped after its $2"
     svc_stamp "$1" "$process_id" "$settle_files" "$service_show"
 }

@@ -28,14 +28,14 @@ svc_forgive() { # UNIT
     [ "$forgive_status" -ne 32 ] || rc-service -q "$1" zap 3>&-
 }
 
-svc_reread() { # OpenRC reads its scripts anew each time
+svc_reread() { # OpenRC reads its scripts each time
     return 0
 }
 
 svc_act() { # VERB UNIT
     rc-service "$2" "$1" 3>&- || {
         [ ! -f "/var/log/$2.log" ] || tail -n 15 "/var/log/$2.log" >&2 3>&-
-        fail "$2 did not $1; the last lines of its log stand above"
+        fail "$2 did not $1; its last log lines are above"
     }
     # dockerd is up when it answers. OpenRC lists it as started as soon as it has forked.
     [ "$2" != docker ] || [ "$1" = stop ] || openrc_ready
@@ -44,7 +44,7 @@ svc_act() { # VERB UNIT
 openrc_ready() {
     ready_left=60
     until [ -n "$(docker_info)" ]; do
-        [ "$ready_left" -gt 0 ] || fail "docker does not answer within a minute of its start"
+        [ "$ready_left" -gt 0 ] || fail "docker does not answer within 60 s of its start"
         ready_left=$((ready_left - 1))
         sleep 1
     done

@@ -21,7 +21,7 @@ svc_deciders() { # UNIT SHOW
     decider /etc/systemd/system /run/systemd/system
 }
 
-svc_enable() { # UNIT: its package may have done so since we looked; doing it has all units read anew
+svc_enable() { # UNIT: its package may have enabled it since the look; enabling makes systemd reload all units
     [ "$(exec systemctl is-enabled -- "$1" 2>/dev/null 3>&-)" != enabled ] || return 0
     systemctl --no-pager enable -- "$1" 3>&-
 }
@@ -42,6 +42,6 @@ svc_reread() {
 svc_act() { # VERB UNIT
     systemctl --no-pager "$1" -- "$2" 3>&- || {
         journalctl -q -u "$2" -n 15 -o cat --no-pager >&2 3>&- || :
-        fail "$2 did not $1; the last lines of its log stand above"
+        fail "$2 did not $1; its last log lines are above"
     }
 }

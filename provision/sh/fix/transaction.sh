@@ -62,8 +62,9 @@ keep() { # (KIND KEY VALUE)...
                 keep_number=$((keep_number + 1))
                 "keep_$1" "$keep_number" "$2" "$3" || keep_failed
                 ;;
-            live | forward | hostname | package | removed) printf '%s %s %s\n' "$1" "$2" "$3" ;;
             service) keep_service "$2" "$3" ;;
+            # A value that the plan knows.
+            *) printf '%s %s %s\n' "$1" "$2" "$3" ;;
         esac
         shift 3
     done >"$run/before.new" || keep_failed
@@ -130,7 +131,7 @@ keep_file() { # NUMBER PATH
         # By a second name, in a directory of root's own: from here on this is the very same file.
         stage_open
         keep_from=./.provision.kept keep_links=2
-        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it can have no second name (the immutable flag of lsattr?)"
+        ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it cannot have a hard link (the immutable flag of lsattr?)"
     fi
     keep_seen=$(exec stat -c '%h:%F' -- "$keep_from" 3>&-) || fail "$2 cannot be read"
     case $keep_seen in
@@ -186,7 +187,7 @@ keep_mutable() { # PATH
         *' .') keep_line="the directory of $1" ;;
         *) keep_line=$1 ;;
     esac
-    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr to have it changed"
+    fail "$keep_line is immutable or append-only (${keep_flagged%% *} in lsattr); remove the flag with chattr first"
 }
 
 # Extended attributes, of which an ACL is one. A rollback restores them; the new file has none.
@@ -483,20 +484,14 @@ undo_one() { # KIND WORD REST
             durable .
             ;;
         file) undo_file "$run/kept/$2" "$3" ;;
-        live) printf '%s\n' "$3" >"/proc/sys/$2" ;;
-        hostname) printf '%s\n' "$2" >/proc/sys/kernel/hostname ;;
-        forward) forward_set "$2" "$3" ;;
-        removed) undo_removed "$2" "$3" ;;
         # A file that another process has put into it meanwhile keeps the directory.
         folder)
             place "$3" - || return 0
             rmdir -- "./$place_name" 2>/dev/null || :
             ;;
-        owned) undo_owned "$2" "$3" ;;
-        bridge) undo_bridge "$2" "$3" ;;
-        service) undo_service "$2" "$3" ;;
-        # This file is part of the job only where the run keeps such things.
-        image | network | container | compose | spare | store | account) "undo_$1" "$2" "$3" ;;
+        # It does nothing where nothing has changed, and reports what it has restored. Its file is part of the job only
+        # where the run keeps such things.
+        *) "undo_$1" "$2" "$3" ;;
     esac
 }
 
@@ -517,7 +512,7 @@ undo_file() { # KEPT PATH
 undo_owned() { # UID:GID:MODE PATH
     place "$2" - || return 0
     if [ -L "./$place_name" ] || [ ! -d "./$place_name" ]; then
-        fail "$2 is not a directory any more"
+        fail "$2 is no longer a directory"
     fi
     undo_mode=${1##*:} undo_group=${1#*:}
     if [ -n "$place_safe" ]; then

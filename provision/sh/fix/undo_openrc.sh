@@ -3,7 +3,7 @@
 
 undo_install() { # RUN SECONDS
     install_script=/etc/init.d/provision-undo-$1
-    printf '%s\n' '#!/sbin/openrc-run' "description=\"Put back what run $1 of provision replaced, unless confirmed\"" \
+    printf '%s\n' '#!/sbin/openrc-run' "description=\"Roll back run $1 of provision unless it is confirmed\"" \
         'start() {' "    setsid sh $run_home/$1/job watch </dev/null >/dev/null 2>&1 &" '}' >"$install_script"
     chmod 0755 "$install_script"
     ln -sf "$install_script" /etc/runlevels/default/

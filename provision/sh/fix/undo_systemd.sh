@@ -9,7 +9,7 @@ undo_install() { # RUN SECONDS
     install_unit=/etc/systemd/system/provision-undo-$1
     # The unit starts often, which is no sign of a fault. Before 230 systemd had another name for that setting, in
     # another section.
-    printf '%s\n' '[Unit]' "Description=Put back what run $1 of provision replaced, unless it is confirmed" \
+    printf '%s\n' '[Unit]' "Description=Roll back run $1 of provision unless it is confirmed" \
         StartLimitIntervalSec=0 '[Service]' StartLimitInterval=0 Type=oneshot "ExecStart=/bin/sh $run_home/$1/job guard" >"$install_unit.service"
     printf '%s\n' '[Unit]' "Description=Ask whether run $1 of provision was confirmed" '[Timer]' \
         "OnActiveSec=$install_every" "OnUnitActiveSec=$install_every" AccuracySec=200ms '[Install]' \

@@ -17,7 +17,7 @@ look_manifests() { # FOLDER
                             manifests_path=${manifests_path%% *}
                             ;;
                     esac
-                    # shellcheck disable=SC2034 # read in stores.sh
+                    # shellcheck disable=SC2034 # read in sh/resources/stores.sh
                     case $manifests_path in
                         /etc/docker/daemon.json | /etc/containerd/config.toml) manifests_engine=yes ;;
                     esac

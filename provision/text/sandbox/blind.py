@@ -35,7 +35,7 @@ def through(what: str, value: object) -> None:
 
 
 def _refusal(what: str, text: str) -> Refused:
-    hint = f"{', '.join(WORKING)} work on its value; in text, with ~ and with + it can stand as it is"
+    hint = f"{', '.join(WORKING)} work on its value; text, ~ and + can use it unchanged"
     return Refused(f"{what} cannot be applied to a secret ({_names(text)}): a template has only its token", hint)
 
 

@@ -124,7 +124,7 @@ class _Survey:
             for part in parts:
                 known += self.size(part, depth + 1)
                 if known > self._most:
-                    raise too_much("the value stands for", limits.NODES)
+                    raise too_much("the value expands to", limits.NODES)
             self._sizes[id(value)] = known
         return known
 
@@ -163,7 +163,7 @@ def product(what: str, operator: str, left: Any, right: Any) -> None:
     if isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length() * max(right, 0) if operator == "**" else left.bit_length() + right.bit_length()
         if bits > _BITS:
-            raise Refused(f"{what} makes a number of more than {_BITS:,} bits")
+            raise Refused(f"{what} results in a number of more than {_BITS:,} bits")
         return
     for one, times in ((left, right), (right, left)):
         if isinstance(times, int) and isinstance(one, (str, bytes)):

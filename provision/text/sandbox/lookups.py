@@ -58,7 +58,7 @@ def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: A
         return ",".join(_file(str(term), raw, options) for term in terms)
     for term in map(str, terms):
         if term not in os.environ and _SECRET_NAME.match(term) and "default" not in options and not _CONFINED[0]:
-            return context.environment.undefined(hint=f"the environment has no {term}")
+            return context.environment.undefined(hint=f"the environment variable {term} is not set")
     return ",".join(_env(str(term), options) for term in terms)
 
 
@@ -80,7 +80,7 @@ def _file(name: str, raw: Any, options: dict[str, Any]) -> str:
             f"lookup('file', '{name}'): no such file", f"looked in {', '.join(map(str, places)) or 'no folder'}"
         )
     if _CONFINED[0] and not any(path.resolve().is_relative_to(place.resolve()) for place in places):
-        raise Refused(f"lookup('file', '{name}'): a project that is not trusted reads no file outside of it", _TRUST)
+        raise Refused(f"lookup('file', '{name}'): a project that is not trusted may read only its own files", _TRUST)
     try:
         text = limits.text(path)
         if text.startswith(secret.VAULT):

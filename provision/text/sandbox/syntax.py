@@ -60,4 +60,4 @@ class Intercepting(NodeTransformer):
         return value if shape is None else self._by("unpack!", value, value, self._const(value, shape))
 
     def visit_ScopedEvalContextModifier(self, node: nodes.ScopedEvalContextModifier) -> nodes.Node:
-        raise jinja2.TemplateSyntaxError("there is no autoescape here: a value is written as it is", node.lineno)
+        raise jinja2.TemplateSyntaxError("autoescape is not supported: a value is written unchanged", node.lineno)

@@ -34,7 +34,7 @@ def _check_shown(what: str, value: object) -> None:
     if not isinstance(value, _DATA) and not is_model(value):
         # A view of a mapping, a namespace: Python's text form means nothing in a file, and may show the content.
         raise Refused(
-            f"a {type(value).__name__} cannot be written as text", "of what is gone through, | list makes a list"
+            f"a {type(value).__name__} cannot be written as text", "| list makes a list of a generator or a map"
         )
     blind(what, value)
 

@@ -22,11 +22,6 @@ _CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "pod
 _CERTIFICATES = "/etc/docker/certs.d"
 
 
-def hostname(config: HostConfig, context: Context) -> Iterator[Named]:
-    if config.spec.hostname is not None:
-        yield Named(config.spec.hostname, config.spec.hostname)
-
-
 def declared_file(config: HostConfig, context: Context) -> Iterator[Named]:
     for path, file in config.spec.files.items():
         if file.absent:
@@ -44,14 +39,6 @@ def declared_file(config: HostConfig, context: Context) -> Iterator[Named]:
 
 def absent_file(config: HostConfig, context: Context) -> Iterator[Named]:
     yield from (Named(path, None) for path, file in config.spec.files.items() if file.absent)
-
-
-def sysctl(config: HostConfig, context: Context) -> Iterator[Named]:
-    yield from (Named(key, value) for key, value in config.spec.sysctl.items())
-
-
-def module(config: HostConfig, context: Context) -> Iterator[Named]:
-    yield from (Named(name, name) for name in config.spec.modules)
 
 
 def package(config: HostConfig, context: Context) -> Iterator[Named]:
@@ -314,3 +301,41 @@ def firewalld(config: HostConfig, context: Context) -> Iterator[Named]:
 def containerd_root(config: HostConfig, context: Context) -> Iterator[Named]:
     if config.spec.engine is not None and (root := config.spec.engine.containerd_root) is not None:
         yield Named(root, root)
+
+
+PROVIDERS = (
+    declared_file,
+    absent_file,
+    package,
+    pinned_package,
+    held_package,
+    absent_package,
+    archive,
+    signed_archive,
+    user,
+    absent_user,
+    member,
+    enabled_service,
+    running_service,
+    engine,
+    pinned_engine,
+    bridged,
+    outside,
+    namespace,
+    controller,
+    live_restore,
+    daemon,
+    daemon_key,
+    proxy,
+    certificate,
+    certificate_list,
+    docker_users,
+    signed_sources,
+    docker_unit,
+    docker_socket,
+    guarded_folder,
+    data_root,
+    forward_policy,
+    firewalld,
+    containerd_root,
+)

@@ -70,7 +70,7 @@ def _partition(host: Host) -> None:
     points = {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4]) for fields in lines if fields}
     for path in _stores(host):
         devices = host.check_output("stat -c %%d / %s", path).split()
-        assert path in points, f"{path} is no mount point"
+        assert path in points, f"{path} is not a mount point"
         assert devices[0] != devices[1], f"{path} is on the root file system"
 
 
@@ -228,7 +228,7 @@ def _mode(where: str, most: int) -> Callable[[Host], None]:
     def check(host: Host) -> None:
         for path in _paths(host, where):
             mode = host.file(path).mode
-            assert mode & ~most == 0, f"{path} has {mode:o}, {most:o} is the most"
+            assert mode & ~most == 0, f"{path} has the mode {mode:o}; allowed is at most {most:o}"
 
     return check
 
@@ -420,7 +420,7 @@ def test_cis_1_1_2_only_declared_users_control_docker(host: Host, spec: dict[str
     }
     group = host.run("getent group docker")
     members = {name for name in group.stdout.strip().rpartition(":")[2].split(",") if name}
-    assert members <= trusted, f"nobody declared {sorted(members - trusted)}"
+    assert members <= trusted, f"undeclared members of the docker group: {sorted(members - trusted)}"
 
 
 def test_cis_1_2_2_the_engine_is_the_declared_one(host: Host, spec: dict[str, Any]) -> None:
@@ -429,5 +429,5 @@ def test_cis_1_2_2_the_engine_is_the_declared_one(host: Host, spec: dict[str, An
         pytest.skip("no Docker Engine on this host")
     version, pin = str(info(host)["ServerVersion"]), (spec.get("engine") or {}).get("version")
     if pin is None:
-        pytest.skip(f"{version} runs; the spec has no engine.version that says whether it is up to date")
+        pytest.skip(f"{version} runs; the spec has no engine.version to compare it with")
     assert is_pinned(version, str(pin)), f"{version} runs, {pin} is declared"

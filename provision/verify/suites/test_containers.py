@@ -68,7 +68,7 @@ def test_container_environment(host: Host, container_environment: Named) -> None
     name, variables = container_environment.value
     given = dict(line.partition("=")[::2] for line in _inspect(host, "container", name)["Config"]["Env"])
     wrong = sorted(key for key, value in variables.items() if given.get(key) != value)
-    assert wrong == [], "another value (which may be a secret, and is not shown)"
+    assert wrong == [], "a different value (not shown, because it may be a secret)"
 
 
 def test_container_fields(host: Host, container: Named) -> None:

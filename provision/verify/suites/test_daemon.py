@@ -59,7 +59,7 @@ def test_daemon_key(host: Host, daemon_key: Named) -> None:
     elif key == "userns-remap":
         assert any("userns" in option for option in seen["SecurityOptions"])
     else:
-        pytest.skip("docker info does not show it; test_daemon_has_loaded_its_file stands for it")
+        pytest.skip("docker info does not show it; test_daemon_has_loaded_its_file covers it")
 
 
 def test_daemon_command(host: Host, docker_unit: Named) -> None:
@@ -107,7 +107,7 @@ def test_daemon_proxy(host: Host, proxy: Named) -> None:
 def test_containerd_root(host: Host, containerd_root: Named) -> None:
     """The running containerd keeps its data there: its metadata is open in that folder."""
     if not uses_systemd(host):
-        pytest.skip("dockerd runs a containerd of its own, below data-root")
+        pytest.skip("dockerd runs its own containerd, below data-root")
     pid = host.check_output("systemctl show -p MainPID --value containerd")
     opened = host.check_output("ls -l /proc/%s/fd", pid)
     assert f" {containerd_root.value}/io.containerd.metadata.v1.bolt/meta.db" in opened

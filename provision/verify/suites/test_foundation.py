@@ -160,7 +160,7 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
         host.check_output(f"echo 0 >{switch}")
         reached = container.reaches(host, address, port, expected=False)
         assert host.check_output(f"cat {switch}") == "0", "the check took two minutes, so the host ended it"
-        assert not reached, "a container gets out although ip_forward is off"
+        assert not reached, "a container reaches the network although ip_forward is off"
     finally:
         host.check_output(f"echo 1 >{switch}; {never('provision-verify-forward-')}")
     assert container.reaches(host, address, port, expected=True)

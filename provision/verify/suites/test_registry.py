@@ -62,10 +62,10 @@ def test_registry_takes_nothing(host: Host, read_only_registry: Named) -> None:
 def test_registry_serves(host: Host, puller: Named) -> None:
     """The registry's own log has a request from a host that should use it."""
     if not uses_systemd(host):
-        pytest.skip("its log is not the journal's")
+        pytest.skip("its log is not in the journal")
     command = "journalctl -q -u docker-registry -o cat | grep -c %s"
     asked = f'http.request.method=GET http.request.remoteaddr="{puller.value}:'
-    assert host.run(command, asked).stdout.strip() not in ("", "0"), "it has never asked for anything"
+    assert host.run(command, asked).stdout.strip() not in ("", "0"), "it has sent no request yet"
 
 
 def test_login(host: Host, login: Named) -> None:

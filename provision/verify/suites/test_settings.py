@@ -6,15 +6,33 @@ Every probe is testinfra's or a program of the distribution; nothing here knows 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
+from provision.project.host_config import Context, HostConfig
 from provision.verify import package_manager, units
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
+
+
+def hostname(config: HostConfig, context: Context) -> Iterator[Named]:
+    if config.spec.hostname is not None:
+        yield Named(config.spec.hostname, config.spec.hostname)
+
+
+def sysctl(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(key, value) for key, value in config.spec.sysctl.items())
+
+
+def module(config: HostConfig, context: Context) -> Iterator[Named]:
+    yield from (Named(name, name) for name in config.spec.modules)
+
+
+PROVIDERS = (hostname, sysctl, module)
 
 
 def test_hostname_live(host: Host, hostname: Named) -> None:
@@ -26,7 +44,7 @@ def test_hostname_at_boot(host: Host, hostname: Named) -> None:
 
 
 def test_hostname_resolves(host: Host, hostname: Named) -> None:
-    assert host.run("getent hosts %s", hostname.value).stdout.split()[1:], f"{hostname.value} resolves to nothing"
+    assert host.run("getent hosts %s", hostname.value).stdout.split()[1:], f"{hostname.value} does not resolve"
 
 
 def test_file_content(host: Host, declared_file: Named) -> None:
@@ -36,7 +54,7 @@ def test_file_content(host: Host, declared_file: Named) -> None:
     wanted = declared_file.value
     same = file.content == wanted.content
     if same or wanted.secret or not wanted.mode & 0o004 or not _for_all(host, declared_file.name):
-        assert same, "another content (it may be a secret, and is not shown)"
+        assert same, "different content (not shown, because it may be a secret)"
     else:
         assert file.content == wanted.content
 
@@ -134,7 +152,7 @@ def test_package_held(host: Host, held_package: Named) -> None:
 
 def test_package_absent(host: Host, absent_package: Named) -> None:
     if absent_package.value and not package_manager.publishes(host, absent_package.rows):
-        pytest.skip("the engine is the distribution's own, in packages of such names")
+        pytest.skip("the engine comes from the distribution, in packages with these names")
     assert not package_manager.installed(host, absent_package.name)
 
 
@@ -144,7 +162,7 @@ def test_archive(host: Host, archive: Named) -> None:
     wanted: Archive = archive.value
     on = package_manager.platform(host, archive.rows)
     if wanted.docker and not on.docker:
-        pytest.skip("the engine is the distribution's own")
+        pytest.skip("the engine comes from the distribution")
     if package_manager.uses_rpm(host):
         url = f"{wanted.url}/{on.docker}/$basearch/{wanted.components[0]}"
         url = url if wanted.docker else wanted.url
@@ -178,7 +196,7 @@ def _keyring(host: Host, archive: Archive) -> str:
 def test_archive_key(host: Host, signed_archive: Named) -> None:
     archive: Archive = signed_archive.value
     if archive.docker and not package_manager.publishes(host, signed_archive.rows):
-        pytest.skip("the engine is the distribution's own")
+        pytest.skip("the engine comes from the distribution")
     if not host.exists("gpg"):
         pytest.skip("gpg is not on this host")
     # gpg needs a home directory, even an empty one. It shows only the keys of a file's first block, and a package
@@ -228,7 +246,7 @@ def test_daemon_json(host: Host, daemon: Named) -> None:
     found = json.loads(host.file("/etc/docker/daemon.json").content_string)
     same = found == daemon.value
     if same or not _for_all(host, "/etc/docker/daemon.json"):
-        assert same, "other settings (they may hold a secret, and are not shown)"
+        assert same, "different settings (not shown, because they may hold a secret)"
     else:
         assert found == daemon.value
 

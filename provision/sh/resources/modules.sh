@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # No fork for a module that is loaded; two for one that is not (it may be built into the kernel).
 
+# --- look ---
+
 look_modules() { # NAME-WITH-UNDERSCORES...
     for modules_name in "$@"; do
         if [ -d "/sys/module/$modules_name" ]; then
@@ -25,4 +27,10 @@ look_module_files() {
         module_lines=$(exec grep -hv -e '^[[:space:]]*[#;]' -e '^[[:space:]]*$' -- "$@") || [ $? -eq 1 ]
     fi
     emit module_files '' "$module_lines"
+}
+
+# --- fix ---
+
+module_load() { # NAME
+    modprobe -- "$1"
 }

@@ -1,4 +1,19 @@
 # shellcheck shell=sh
+# Forks: one getent for all users, one for all groups.
+
+# --- look ---
+
+look_users() { # NAME...; 2 is getent's word for "not all of them exist"
+    users_text=$(exec getent passwd -- "$@") || [ $? -eq 2 ]
+    emit users '' "$users_text" "$*"
+}
+
+look_groups() { # NAME...
+    groups_text=$(exec getent group -- "$@") || [ $? -eq 2 ]
+    emit groups '' "$groups_text" "$*"
+}
+
+# --- fix ---
 # shadow's tools (useradd(8)), as every distribution with systemd has them.
 
 user_add() { # OPTION... NAME
@@ -18,7 +33,7 @@ group_ensure() { # NAME
 }
 
 member_add() { # USER GROUP
-    getent passwd -- "$1" >/dev/null || fail "there is no user $1 on this host; declare it under users"
+    getent passwd -- "$1" >/dev/null || fail "the host has no user $1; declare it under users"
     usermod -a -G "$2" -- "$1"
 }
 

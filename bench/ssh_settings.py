@@ -1,0 +1,68 @@
+"""``make bench-ssh``: ssh's settings of 1,000 hosts, compared with as many ``ssh -G`` by xargs(1).
+
+A configuration with a ``Host`` block for each host is the worst case: ssh has to be asked about each host. *first* has
+no cached answer, *later* has all. *patterns* is a configuration whose blocks are patterns, without a cached answer.
+Whole processes, alternating in one run, medians. Nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.measure import Contender, by_turns, median, ratio
+from provision.transport.ssh_config import Question, Resolver
+
+HOSTS = int(os.environ.get("HOSTS", "1000"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+NAMES = [f"web{number}" for number in range(HOSTS)]
+
+
+def resolve(config: str) -> None:
+    Resolver().resolve(Question(name, before=("-F", config)) for name in NAMES)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "names").write_text("".join(f"{name}\n" for name in NAMES))
+        blocks, patterns = folder / "blocks", folder / "patterns"
+        blocks.write_text("".join(f"Host {name}\n  HostName {name}.example.com\n  User ops\n" for name in NAMES))
+        patterns.write_text("Host web*\n  User ops\nHost *5\n  Port 2222\n")
+        cache = folder / "cache"
+        # Of the runs themselves; a temporary folder, so that no answer of the user's own cache is taken.
+        environment = {"XDG_CACHE_HOME": str(cache)}
+
+        def empty(number: int) -> None:
+            shutil.rmtree(cache, ignore_errors=True)
+
+        def ours(name: str, config: Path) -> Contender:
+            argv = [sys.executable, "-m", "bench.ssh_settings", str(config)]
+            return Contender(name, argv, environment, before=None if name == "later" else empty)
+
+        at_once = os.cpu_count() or 1
+        words = f"xargs -P {at_once} -n 1 ssh -G -F {blocks} -- <{folder / 'names'} >/dev/null 2>&1"
+        found = by_turns(
+            [
+                Contender(f"ssh -G, {at_once} at a time", ["sh", "-c", words]),
+                ours("patterns", patterns),
+                ours("first", blocks),
+                ours("later", blocks),
+                # What the three above spend on the interpreter and its imports.
+                Contender("start", [sys.executable, "-c", "import bench.ssh_settings"]),
+            ],
+            ROUNDS,
+        )
+    floor, start = next(iter(found.values())), found["start"]
+    for name, samples in found.items():
+        begun = f"  without the start {median(samples) - median(start):.3f} s" if name in ("patterns", "later") else ""
+        print(f"{name:24} {median(samples):7.3f} s  CPU {median(samples, 'cpu'):6.3f} s{begun}")
+    print(f"first / ssh -G: {ratio(found['first'], floor):.2f}, of the CPU {ratio(found['first'], floor, 'cpu'):.2f}")
+    print(f"{HOSTS} hosts, medians of {ROUNDS} rounds, {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    resolve(sys.argv[1]) if len(sys.argv) > 1 else main()

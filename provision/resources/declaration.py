@@ -1,0 +1,128 @@
+"""What a module of a resource declares, apart from its classes: its part of a host's catalog, what its steps keep on a
+host so that they can be undone, and its entries of a manifest. :mod:`provision.resources.discovery` finds it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from provision.model import HostReport, Resource
+from provision.spec import Spec
+
+Watchers = Mapping[str, tuple[str, ...]]
+
+
+class Place(enum.IntEnum):
+    """The order of a host's resources: of those that a spec declares, and of those that a rollback makes.
+
+    ``SETTINGS`` come before the files and the packages. ``ACCOUNTS``, and settings that need a package, come after
+    them. docker's objects come last. In a rollback the first of them to be removed are new projects and containers, the
+    last are new networks, which containers may use.
+    """
+
+    SETTINGS = 1
+    FILES = 2
+    PACKAGES = 3
+    ACCOUNTS = 4
+    SERVICES = 5
+    NEW_PROJECTS = 6
+    NEW_CONTAINERS = 7
+    NETWORKS = 8
+    IMAGES = 9
+    CONTAINERS = 10
+    PROJECTS = 11
+    NEW_NETWORKS = 12
+
+
+class Stage(enum.IntEnum):
+    """The order in which a host keeps the old state: files and what belongs to them, then packages and live settings,
+    then the rest, then services."""
+
+    FILES = 0
+    SETTINGS = 1
+    OBJECTS = 2
+    SERVICES = 3
+
+
+class Line(NamedTuple):
+    """A line of a run's record on a host (the file ``before``)."""
+
+    kind: str
+    word: str
+    rest: str
+
+
+class Record(Struct, frozen=True):
+    """A run's record, and what is needed to read it: the resources that the spec declares (``desired``), the
+    ``watchers`` of each path, and the ``secrets`` (tokens) that the spec refers to. ``lock_timeout`` is in seconds."""
+
+    lines: tuple[Line, ...]
+    report: HostReport
+    desired: tuple[Resource, ...]
+    watchers: Watchers
+    secrets: Collection[str]
+    lock_timeout: int
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of packages that the host had before the run."""
+        return {word: rest for kind, word, rest in self.lines if kind == "package" and rest != "absent"}
+
+
+Restored = Iterator[tuple[Place, Resource]]
+
+
+class RecordLine(Struct, frozen=True):
+    """``undo`` is the shell function that restores what a line names: ``undo_`` and the line's first word, ``undo_one``
+    where the frame itself restores it, and empty where another line of the same object restores it. ``before`` makes
+    the resources that restore it later."""
+
+    undo: str = ""
+    before: Callable[[Line, Record], Restored] | None = None
+
+
+class Kind(Struct, frozen=True):
+    """A kind of :class:`~provision.model.Kept`.
+
+    ``keep`` is the shell function that saves the old state (``keep`` itself where it only writes a line with the value
+    that the plan knows). ``lines`` are the lines that it writes into the record, by their first word. ``identity``
+    selects which words of a look on a path must still hold when a job begins.
+    """
+
+    keep: str
+    lines: Mapping[str, RecordLine]
+    stage: Stage
+    identity: Callable[[str], str] | None = None
+
+    @property
+    def functions(self) -> frozenset[str]:
+        return frozenset((self.keep, *(line.undo for line in self.lines.values() if line.undo)))
+
+
+class Entry(Struct, frozen=True):
+    """An entry of a manifest. ``remove`` makes the resource that removes what is no longer declared. Its arguments are
+    the rest of the entry, the value from before, and the services that watch each path. A ``live`` entry ends with the
+    value from before: what the resource has seen under the key ``live``."""
+
+    remove: Callable[[str, str, Watchers], Resource | None]
+    live: bool = False
+
+
+class Part(Struct, frozen=True):
+    """The resources that ``make`` makes of a spec, at their ``place`` in the catalog."""
+
+    place: Place
+    make: Callable[[Spec], Iterable[Resource]]
+
+
+class Declaration(Struct, frozen=True):
+    """``kinds`` and ``entries`` are by name: a kind's name, and an entry's first word. ``part`` is given where the
+    resources follow from the spec alone; all others are made in :mod:`provision.catalog`."""
+
+    part: Part | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    entries: Mapping[str, Entry] = field(default_factory=dict)

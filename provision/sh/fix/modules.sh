@@ -1,5 +1,0 @@
-# shellcheck shell=sh
-
-module_load() { # NAME
-    modprobe -- "$1"
-}

@@ -1,0 +1,73 @@
+"""KnownHostsCommand of ssh_config(5): a program that prints lines of known_hosts for a host (sshconnect.c,
+load_hostkeys_command)."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from provision.errors import SpecError
+from provision.lines import lines_of
+from provision.transport import known_hosts
+from provision.transport.failure import HostError
+from provision.transport.known_hosts import KnownHosts, fingerprint
+from provision.transport.tokens import expand
+
+#: Seconds for one run of the program; ssh itself sets no limit.
+_TIMEOUT = 60.0
+
+
+class Command(Struct, frozen=True):
+    """``words`` is the command line with tokens. ``tokens`` are those of the host; each run adds its own."""
+
+    words: tuple[str, ...]
+    tokens: Mapping[str, str]
+
+    @classmethod
+    def of(cls, text: str, tokens: Mapping[str, str]) -> Command:
+        """Raises :class:`SpecError` for a command that ssh would not run."""
+        try:
+            found = cls(tuple(shlex.split(text)), tokens)
+        except ValueError as error:
+            raise SpecError(f"KnownHostsCommand {text}: {error}", key="ssh_config") from error
+        if not found.words or not Path(found.words[0]).is_absolute():
+            raise SpecError(f"KnownHostsCommand {text}: the program needs an absolute path", key="ssh_config")
+        found._expanded("", None)
+        return found
+
+    def lines(self, name: str, key: tuple[bytes, bytes] | None) -> KnownHosts:
+        """What the program prints about the host ``name``. ``key`` is what the host shows: the certificate or key, and
+        the key itself. Without it the program is asked which kinds of key are known.
+
+        Raises :class:`HostError` of kind ``host_key`` where the program fails: ssh ends then.
+        """
+        argv = self._expanded(name, key)
+        try:
+            done = subprocess.run(  # noqa: S603 - no shell
+                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._failed(name, f"did not end within {_TIMEOUT:.0f} s") from error
+        except OSError as error:
+            raise self._failed(name, f"can't be started: {error.strerror}") from error
+        if done.returncode != 0:
+            said = lines_of(done.stderr.decode("utf-8", "replace").strip())
+            raise self._failed(name, f"ended with {done.returncode}" + (f": {said[-1]}" if said else ""))
+        return known_hosts.parsed(Path("KnownHostsCommand"), done.stdout.decode("utf-8", "replace"))
+
+    def _failed(self, name: str, why: str) -> HostError:
+        return HostError("host_key", f"the key of {name} can't be checked: KnownHostsCommand {self.words[0]} {why}")
+
+    def _expanded(self, name: str, key: tuple[bytes, bytes] | None) -> list[str]:
+        own = {"H": name, "I": "ORDER", "f": "NONE", "K": "NONE", "t": "NONE"}
+        if key is not None:
+            whole, plain = key
+            kind = whole[4 : 4 + int.from_bytes(whole[:4], "big")].decode("ascii", "replace")
+            encoded = base64.b64encode(whole).decode()
+            own |= {"I": "HOSTNAME", "f": fingerprint(plain), "K": encoded, "t": kind}
+        return [expand(word, {**self.tokens, **own}) for word in self.words]
