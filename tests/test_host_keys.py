@@ -183,7 +183,7 @@ def test_known_hosts_command_is_judged_like_a_file(tmp_path: Path) -> None:
     key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
     asks = command(f"/bin/cat {tmp_path}/lines")
     for lines, stored, message in (
-        (f"[web1]:2222 {line(tmp_path / 'other.pub')}\n", "", "has CHANGED"),
+        (f"[web1]:2222 {line(tmp_path / 'other.pub')}\n", "", "has changed"),
         (f"@revoked * {line(tmp_path / 'host.pub')}\n", f"* {line(tmp_path / 'host.pub')}\n", "is revoked"),
         ("", "", "is not known"),
         (f"db {line(tmp_path / 'host.pub')}\n", "", "is not known"),
@@ -212,7 +212,7 @@ def test_a_known_hosts_command_that_fails_refuses_the_host(tmp_path: Path, text:
     ("text", "message"),
     [
         ("cat file", "needs an absolute path"),
-        ("/bin/cat %z", "%z is no token"),
+        ("/bin/cat %z", "does not know the token %z"),
         ("/bin/cat 'x", "No closing quotation"),
     ],
 )

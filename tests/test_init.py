@@ -307,7 +307,7 @@ def test_five_questions_at_a_terminal(tmp_path: Path, mirror: tuple[str, list[st
     terminal.answer("User to log in as", "my user")
     terminal.until("my user: not a user name")
     terminal.answer("User to log in as", "deploy")
-    terminal.answer("Docker Engine", "")
+    terminal.answer("Engine: ", "")
     terminal.answer("Mirror", "7")
     terminal.until("7: a number from 1 to 2, a URL, or m")
     assert asked == [], "no mirror is asked before the operator wants it"
@@ -328,7 +328,7 @@ def test_five_questions_at_a_terminal(tmp_path: Path, mirror: tuple[str, list[st
 
 def test_enter_takes_the_defaults(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "provision", "init", "new"], tmp_path)
-    for question in ("Hosts", "User", "Docker Engine", "Mirror near", "Keep containers"):
+    for question in ("Hosts", "User", "Engine: ", "Mirror near", "Keep containers"):
         terminal.answer(question, "")
     assert terminal.close() == 0, terminal.seen
     assert "Put your hosts into inventory/hosts.yml" in terminal.seen
@@ -343,7 +343,7 @@ def test_enter_takes_the_defaults(tmp_path: Path) -> None:
 def test_an_answer_on_the_command_line_is_not_asked(tmp_path: Path) -> None:
     words = ["--hosts", "web1", "--user", "root", "--live-restore", "--no-check"]
     terminal = Terminal([sys.executable, "-m", "provision", "init", "new", *words], tmp_path)
-    terminal.answer("Docker Engine", "dist")
+    terminal.answer("Engine: ", "dist")
     assert terminal.close() == 0, terminal.seen
     assert not re.search("Hosts|User|Mirror|Keep", terminal.seen)
     assert "source: distribution" in (tmp_path / "new/playbooks/site.yml").read_text()

@@ -446,13 +446,13 @@ def test_check_reports_what_ansible_reads_differently(project: Project) -> None:
 def test_check_reports_what_ssh_and_the_table_of_options_refuse(project: Project) -> None:
     project.write(
         "inventory/hosts.yml",
-        "docker:\n  hosts:\n    web1: {ansible_ssh_args: -o KnownHostsCommand=/bin/true}\n"
+        "docker:\n  hosts:\n    web1: {ansible_ssh_args: -o BindInterface=lo}\n"
         "    web2: {ansible_ssh_common_args: -o Port=none}\n"
         "    web3: {ansible_ssh_extra_args: -o ServerAliveInterval=5}\n",
     )
     done = provision(project, "inventory", "--check", PATH=f"/nonexistent:{os.path.dirname(shutil.which('ssh') or '')}")
     assert done.returncode == 0, done.stderr
-    assert "web1: ssh_config: web1: KnownHostsCommand /bin/true is not supported" in done.stdout
+    assert "web1: ssh_config: web1: BindInterface lo is not supported" in done.stdout
     assert "web2: ssh_config: ssh -G web2: " in done.stdout
     assert "web3" not in done.stdout
 

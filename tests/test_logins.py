@@ -161,7 +161,10 @@ def test_an_unknown_host_key_is_refused(clean: Path, transports: Callable[..., T
     sshd = Guarded(["publickey"], public(key))
     with listening(sshd) as (port, known):
         other = paramiko.RSAKey.generate(2048)
-        for text, said in (("", "is not known"), (f"[127.0.0.1]:{port} ssh-rsa {other.get_base64()}\n", "has changed")):
+        for text, said in (
+            ("", "is not known"),
+            (f"[127.0.0.1]:{port} ssh-rsa {other.get_base64()}\n", "has changed"),
+        ):
             one = login(clean, port, text, key_file=key, transport=transport)
             with pytest.raises(HostError, match=said) as caught:
                 transports().open(Host("web", (), one), soon())

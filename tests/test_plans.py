@@ -207,6 +207,13 @@ def test_changes_with_one_title_and_different_diffs_are_not_common() -> None:
     assert "  ~ change sysctl:net/ipv4/ip_forward" not in lines[place:]
 
 
+def test_a_value_that_differs_in_the_block_before_is_shown() -> None:
+    events = [begin(3), *plan("a1", FORWARD, PACKAGES, kernel(1)), *plan("a2", FORWARD, PACKAGES, kernel(2))]
+    lines = text([*events, *plan("a3", FORWARD, PACKAGES, kernel(1), ODD), end()])
+    place = lines.index("a3 (Debian GNU/Linux 13): 4 changes, 2 of them as on a1, a2")
+    assert "      live: 0 -> 1" in lines[place:], "on a2 it is 2"
+
+
 def test_long_files_are_cut_in_the_middle() -> None:
     lines = text(fleet(1, LONG))
     assert "      ... 29 more lines (-v shows all)" in lines

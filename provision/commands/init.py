@@ -144,20 +144,20 @@ def _asked(args: argparse.Namespace, given: dict[str, Any]) -> Answers:
     show("Five questions at most. Enter takes the answer in brackets; nothing is written before the last one.\n")
     found = dict(given)
     if "entries" not in found:
-        question = "Hosts (aliases of ssh, names such as web[01:20], or NAME=ADDRESS)"
-        found["entries"] = dialog.ask(question, "", starter.entries, shown="examples, to replace later")
+        question = "Hosts (aliases of ssh, names, NAME=ADDRESS; web[01:20] is a range)"
+        found["entries"] = dialog.ask(question, "", starter.entries, shown="examples")
     if "user" not in found:
         chosen = _ssh_user(found["entries"])
         found["user"] = dialog.ask("User to log in as", chosen, starter.user)
         if found["user"] == chosen and found["entries"]:
             found["user"] = ""  # ssh's own configuration decides, also when it changes
     if "source" not in found:
-        question = "Docker Engine: docker (Docker's packages) or distribution (older, its security updates)"
+        question = "Engine: docker (Docker's packages) or distribution (its own, often older)"
         found["source"] = dialog.ask(question, "docker", dialog.one_of(*_SOURCES))
     if "mirror" not in found and found["source"] == "docker":
         found["mirror"] = _mirror()
     if "live_restore" not in found:
-        question = "Keep containers running while dockerd restarts (live-restore; no with swarm)"
+        question = "Keep containers running while dockerd restarts (live-restore)"
         found["live_restore"] = dialog.ask(question, "yes", dialog.yes)
     found.setdefault("mirror", MIRRORS[0].url)
     return starter.Answers(**found, become=_becomes(found["entries"], found["user"]))
@@ -185,7 +185,7 @@ def _mirror() -> str:
         return starter.mirror(text)
 
     while True:
-        answer = dialog.ask("Mirror near the hosts: a number, a URL, or m to ask each once from here", default, parse)
+        answer = dialog.ask("Mirror near the hosts: a number, a URL, or m to measure (asks each once)", default, parse)
         if answer != _MEASURE:
             return answer
         found = measured(MIRRORS)

@@ -163,7 +163,7 @@ class Process(Line):
         text = "; ".join(text.strip(" \r") for text in lines)
         if kind == "host_key":
             what = (
-                "has CHANGED" if "HAS CHANGED" in words else "is not known" if "key is known" in words else "is refused"
+                "has changed" if "HAS CHANGED" in words else "is not known" if "key is known" in words else "is refused"
             )
             return HostError("host_key", f"the key of {name} {what}: {text}")
         if kind == "auth":
