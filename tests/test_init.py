@@ -203,17 +203,11 @@ class Terminal:
     """A person at a pseudo-terminal, who answers each question when it is asked."""
 
     def __init__(self, argv: Sequence[str], cwd: Path) -> None:
-        self._end, child_end = pty.openpty()
+        self._end, slave = pty.openpty()
         self.child = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=environment(cwd),
-            stdin=child_end,
-            stdout=child_end,
-            stderr=child_end,
-            start_new_session=True,
+            argv, cwd=cwd, env=environment(cwd), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
         )
-        os.close(child_end)
+        os.close(slave)
         self.seen = ""
         self._read = 0
 
