@@ -342,7 +342,7 @@ def follows_its_file(host: LabHost, engine_: dict[str, Any]) -> None:
     host.sh("docker rm -f shop-three-1")
     (event,) = host.plan().all("host.plan")
     assert event["items"][0]["resource"] == "compose:shop"
-    assert "three is not there" in event["items"][0]["diff"][0]
+    assert "three has no container" in event["items"][0]["diff"][0]
     assert host.apply().counts == {"changed": 1}
     # A service that never becomes healthy: the file, and the containers of the project, are as before.
     now = ids()
