@@ -39,7 +39,7 @@ def main() -> None:
         def empty(number: int) -> None:
             shutil.rmtree(cache, ignore_errors=True)
 
-        def ours(name: str, config: Path) -> Contender:
+        def provision(name: str, config: Path) -> Contender:
             argv = [sys.executable, "-m", "bench.ssh_settings", str(config)]
             return Contender(name, argv, environment, before=None if name == "later" else empty)
 
@@ -48,9 +48,9 @@ def main() -> None:
         found = by_turns(
             [
                 Contender(f"ssh -G, {at_once} at a time", ["sh", "-c", words]),
-                ours("patterns", patterns),
-                ours("first", blocks),
-                ours("later", blocks),
+                provision("patterns", patterns),
+                provision("first", blocks),
+                provision("later", blocks),
                 # What the three above spend on the interpreter and its imports.
                 Contender("start", [sys.executable, "-c", "import bench.ssh_settings"]),
             ],

@@ -59,7 +59,7 @@ def test_hosts_are_read(text: str, found: tuple[Entry, ...]) -> None:
         ("web[3:1]", "the range ends (1) before it begins (3)"),
         ("-oProxyCommand=x", "not a host name: '-oProxyCommand'"),
         ("web!1", "not a host name: 'web!1'"),
-        ("we{b", "we{b: not the name of a host"),
+        ("web{", "web{: not the name of a host"),
     ],
 )
 def test_what_is_no_host_is_refused(text: str, message: str) -> None:
@@ -203,11 +203,17 @@ class Terminal:
     """A person at a pseudo-terminal, who answers each question when it is asked."""
 
     def __init__(self, argv: Sequence[str], cwd: Path) -> None:
-        self._end, theirs = pty.openpty()
+        self._end, child_end = pty.openpty()
         self.child = subprocess.Popen(
-            argv, cwd=cwd, env=environment(cwd), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            argv,
+            cwd=cwd,
+            env=environment(cwd),
+            stdin=child_end,
+            stdout=child_end,
+            stderr=child_end,
+            start_new_session=True,
         )
-        os.close(theirs)
+        os.close(child_end)
         self.seen = ""
         self._read = 0
 

@@ -184,7 +184,7 @@ def test_a_key_of_the_command_line_is_relative_to_the_working_directory(project:
         login(project, logins=Logins(key_file=Path("none")))
 
 
-#: What both programs are told: variables of the host, words of the command line, the environment.
+#: The input of both programs: variables of the host, words of the command line, the environment.
 SAME = {
     "settings alone": ("", [], {}),
     "environment": ("", [], {"ANSIBLE_REMOTE_USER": "environment", "ANSIBLE_SSH_ARGS": "-o Port=2203"}),
@@ -213,10 +213,10 @@ def test_the_login_is_the_one_of_ansible(project: Project, monkeypatch: pytest.M
     more = {"ANSIBLE_SSH_EXECUTABLE": str(project.folder / "ssh"), "ANSIBLE_BECOME": "False"}
     subprocess.run(argv, env={**os.environ, **more}, capture_output=True, check=False)
     said = (project.folder / "said").read_text().split("web1\n")[0].splitlines()
-    theirs, ours = (resolved([*one, "web1"]) for one in (said, question(found).words))
+    ssh_says, provision_says = (resolved([*one, "web1"]) for one in (said, question(found).words))
     for option in ("user", "port", "proxyjump", "addressfamily", "controlmaster"):
-        assert ours.get(option) == theirs.get(option), option
-    assert theirs["identityfile"] == (str(found.key_file and found.key_file.absolute()),)
+        assert provision_says.get(option) == ssh_says.get(option), option
+    assert ssh_says["identityfile"] == (str(found.key_file and found.key_file.absolute()),)
 
 
 def resolved(words: list[str]) -> dict[str, tuple[str, ...]]:
