@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "check with testinfra that the hosts are in the desired state",
     "rollback": "restore what a run replaced",
     "report": "write an HTML page of a run",
+    "explain": "explain an error kind, a lint rule or an exit code",
     "runs": "show earlier runs, of the controller or of the hosts",
     "secrets": "encrypt values for a spec, and edit them",
     "lock": "write the versions of a canary to the lock file",

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "provision"
 #: no cycle. A name is a package or a module directly in ``provision/``.
 LAYERS = [
     ("errors", "lines", "model", "visible"),
+    ("explanations",),
     ("secrets",),
     ("text",),
     ("distros",),

@@ -22,6 +22,7 @@ from provision.report.text import (
     WAVES,
     check_lines,
     drift_lines,
+    explain_line,
     failure_lines,
     hosts_of,
     run_line,
@@ -104,7 +105,7 @@ class Terminal:
             self.close()
             self._print(self._plans.take(self._style, self.console.width, total=self._mode == "plan"))
             checks = matrix(self._checks, hosts_of(self._ends), self.console.width, self._style)
-            self._print(["", *checks, *table(self._ends, data, self._style)])
+            self._print(["", *checks, *table(self._ends, data, self._style), *explain_line(self._ends)])
 
     def _failure(self, host: str, failure: Failure) -> Iterator[str]:
         # A failed verification has reported its checks one by one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from msgspec.structs import replace
@@ -43,6 +43,13 @@ def failure_lines(
     if failure.done_titles or failure.undone_titles:
         yield from (f"    done: {title}" for title in failure.done_titles or ("nothing",))
         yield from (f"    not done: {title}" for title in failure.undone_titles)
+
+
+def explain_line(ends: Iterable[Shown]) -> Iterator[str]:
+    """One line that says which command explains the errors of these hosts; none where no host failed."""
+    failures = (event.data.get("failure") for event in ends)
+    if kinds := dict.fromkeys(failure.kind for failure in failures if isinstance(failure, Failure)):
+        yield f"provision explain {' '.join(kinds)}: why this occurs, and what to do"
 
 
 def drift_lines(event: Shown, style: Style = plain, view: View | None = None) -> Iterator[str]:
