@@ -54,7 +54,7 @@ KINDS = dict(
             "sshd forbids this user.",
             "Read in the message which methods were tried. Check user and key, and that the agent has the key. "
             "--ask-pass asks for a password.",
-            "ssh-add -l\nprovision plan --limit web1 --user root --ask-pass",
+            "ssh-add -l\nprovision doctor --controller\nprovision plan --limit web1 --user root --ask-pass",
         ),
         _kind(
             "become",
@@ -239,7 +239,8 @@ CODES = dict(
         _code(
             1,
             "An error was found before any host was changed. The message on standard error names the file and line, or "
-            "the option. `lint` also exits with 1 for a finding of the level error.",
+            "the option. `lint` also exits with 1 for a finding of the level error, `doctor --controller` for a "
+            "problem.",
             "Correct what the message names. It often suggests the right word.",
             "provision lint",
         ),

@@ -169,6 +169,7 @@ _SHARED = {
     "authorities",
     "clustering",
     "completion",
+    "controller",
     "dialog",
     "mirror_speed",
     "options",

@@ -10,9 +10,18 @@ from provision.commands import options, running
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.logging_in(parser)
+    options.group(parser, "what").add_argument(
+        "--controller",
+        action="store_true",
+        help="check this machine and the project instead, without contact to a host; exit 1 for a problem",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.controller:
+        from provision.commands.controller import report
+
+        return report(args)
     from provision.rollout.goal import Goal
 
     return running.ask(args, Goal.DOCTOR)

@@ -87,6 +87,15 @@ EVENTS: dict[str, Kind] = {
         {"subject": "what was judged", "level": "ok, warning or bad", "text": "the verdict"},
         of_host=True,
     ),
+    "controller.check": Kind(
+        "A check of `doctor --controller`, which has no other events.",
+        {
+            "subject": "what was checked",
+            "level": "ok, warning or problem",
+            "text": "what was found",
+            "advice": "what to do; empty for ok",
+        },
+    ),
     "versions": Kind(
         "What `lock` read on a host.",
         {"platform": "key in the lock file", "packages": "name to version", "images": "name to digest"},
