@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "check with testinfra that the hosts are in the desired state",
     "rollback": "restore what a run replaced",
     "report": "write an HTML page of a run",
+    "support-bundle": "write an archive for a report of a fault, without secrets",
     "explain": "explain an error kind, a lint rule or an exit code",
     "runs": "show earlier runs, of the controller or of the hosts",
     "secrets": "encrypt values for a spec, and edit them",
@@ -58,7 +59,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         if only is not None and name != only:
             commands.add_parser(name, help=text, add_help=False)
             continue
-        module = importlib.import_module(f"provision.commands.{name}")
+        module = importlib.import_module(f"provision.commands.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=text, description=module.__doc__)
         module.arguments(command)
     return top
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     from provision.errors import ProvisionError
 
     try:
-        return int(importlib.import_module(f"provision.commands.{args.command}").run(args))
+        return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
     except ProvisionError as error:
         say(f"provision: {error}")
         return 1

@@ -221,8 +221,8 @@ KINDS = dict(
             "internal",
             "A fault of provision: an error that its code does not expect. If a change was under way, the host "
             "finishes it or rolls it back.",
-            "Report it, with the version and the traceback.",
-            "provision --version\nprovision runs --on-hosts --limit web1",
+            "Report it with a support bundle: it has the versions and the journal, without secrets.",
+            "provision runs --on-hosts --limit web1\nprovision support-bundle",
         ),
     )
 )
