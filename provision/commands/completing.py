@@ -209,7 +209,7 @@ def _hosts(at: Reached, current: str, prefix: str) -> Answer:
 
 
 def _pattern(at: Reached, current: str, prefix: str) -> Answer:
-    """The last part of a pattern of hosts: ``web*:!we``."""
+    """The last part of a pattern of hosts: ``web*:!db``."""
     if current.startswith("@"):
         return _file_after_at(at, current, prefix)
     start = re.match(r"(?:.*[:,])?[!&]?", current)
