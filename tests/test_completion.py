@@ -288,13 +288,19 @@ dump() {{ printf '%s\\n' "$READLINE_LINE" >{saved}; }}; bind -x '"\\C-xd": dump'
     shell.end()
 
 
-@pytest.fixture
-def zsh(project: Project, home: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
+@pytest.fixture(params=["evaluated", "autoloaded"])
+def zsh(request: pytest.FixtureRequest, project: Project, home: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
     if shutil.which("zsh") is None:
         pytest.skip("zsh is not installed")
     saved = tmp_path / "line"
-    begin = f"""unsetopt BANG_HIST ALWAYS_LAST_PROMPT; autoload -Uz compinit; compinit -u -d {tmp_path}/dump
-eval "$(provision --completion zsh)"; dump() {{ print -r -- "$BUFFER" >{saved} }}; zle -N dump; bindkey '^Xd' dump"""
+    compinit = f"autoload -Uz compinit; compinit -u -d {tmp_path}/dump"
+    begin = f'{compinit}; eval "$(provision --completion zsh)"'
+    if request.param == "autoloaded":
+        (tmp_path / "functions").mkdir()
+        (tmp_path / "functions/_provision").write_text(completion.script("zsh"))
+        begin = f"fpath=({tmp_path}/functions $fpath); {compinit}"
+    begin += f"""; unsetopt BANG_HIST ALWAYS_LAST_PROMPT
+dump() {{ print -r -- "$BUFFER" >{saved} }}; zle -N dump; bindkey '^Xd' dump"""
     shell = Terminal(["zsh", "-f", "-i"], begin, project, home, saved)
     yield shell
     shell.end()
@@ -320,9 +326,15 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_lines_at_a_terminal(request: pytest.FixtureRequest, project: Project, shell: str) -> None:
-    terminal: Terminal = request.getfixturevalue(shell)
+def test_lines_at_a_terminal_in_bash(bash: Terminal) -> None:
+    _check_lines(bash)
+
+
+def test_lines_at_a_terminal_in_zsh(zsh: Terminal) -> None:
+    _check_lines(zsh)
+
+
+def _check_lines(terminal: Terminal) -> None:
     found = {keys: terminal.typed(keys) for keys, _ in LINES}
     assert found == dict(LINES)
     shown = terminal.seen.decode(errors="replace")
