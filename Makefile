@@ -43,7 +43,7 @@ check: machine
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	shellcheck $(SCRIPTS)
+	shellcheck $(SCRIPTS) provision/commands/shells/provision.bash
 	shellcheck -s sh -e SC2154 $(SHELL_FILES)
 
 types: setup

@@ -53,7 +53,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole parser; with ``only``, only that command has its arguments (the others need not be imported)."""
     top = _Parser(prog="provision", description="Declare Docker hosts in YAML; apply, verify and roll back over SSH.")
     top.add_argument("--version", action="version", version=f"provision {__version__}")
-    top.add_argument("--completion", choices=("bash", "zsh", "fish"), help="print the shell completion script")
+    _completion(top)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text in COMMANDS.items():
         if only is not None and name != only:
@@ -70,17 +70,17 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     # The search for pydantic plugins in all installed packages takes longer than the check of a spec.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    if words[:1] == ["--completion"] and len(words) == 2:
-        from provision.commands import completion
-
-        if words[1] in completion.SHELLS:
-            show(completion.script(words[1], parser()))
-            return 0
-    chosen = next((word for word in words if word in COMMANDS), None)
-    args = parser(chosen or "").parse_args(words)
+    if words[:1] == ["--complete"]:
+        return _complete(words[1:])
     from provision.errors import ProvisionError
 
     try:
+        if words[:1] == ["--completion"]:
+            from provision.commands import completion
+
+            return completion.run(_completion(_Parser(prog="provision")).parse_args(words))
+        chosen = next((word for word in words if word in COMMANDS), None)
+        args = parser(chosen or "").parse_args(words)
         return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
     except ProvisionError as error:
         say(f"provision: {error}")
@@ -97,6 +97,33 @@ def main(argv: list[str] | None = None) -> int:
         say(f"provision: {told(error)}")
         discard(sys.stdout)
         return 1
+
+
+def _completion(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the arguments of the completion script. With ``--completion`` there is no command."""
+    parser.add_argument(
+        "--completion",
+        nargs="?",
+        choices=("bash", "zsh", "fish"),
+        metavar="SHELL",
+        help="print the completion script of bash, zsh or fish (default: the shell that $SHELL names)",
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="with --completion: write the script to the completion directory of your account",
+    )
+    return parser
+
+
+def _complete(words: list[str]) -> int:
+    """Answer a completion script. An error, also one in provision, is an empty answer: a message would be printed into
+    the line that the operator types."""
+    with contextlib.suppress(Exception):
+        from provision.commands import completing
+
+        show(completing.answer(words[0], words[1:], parser, COMMANDS))
+    return 0
 
 
 def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

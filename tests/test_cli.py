@@ -168,6 +168,7 @@ _SHARED = {
     "__init__",
     "authorities",
     "clustering",
+    "completing",
     "completion",
     "controller",
     "dialog",
@@ -183,19 +184,6 @@ _SHARED = {
 def test_each_command_has_a_module_and_is_listed_in_help() -> None:
     folder = Path(cli.__file__).parent / "commands"
     assert {name.replace("-", "_") for name in cli.COMMANDS} == {path.stem for path in folder.glob("*.py")} - _SHARED
-
-
-@pytest.mark.parametrize(("words", "wanted"), [("provision app", "apply"), ("provision apply --max", "--max-impact")])
-def test_completion_works_in_bash(project: Project, words: str, wanted: str) -> None:
-    done = provision(project, "--completion", "bash")
-    typed = words.split()
-    given = " ".join(typed)
-    typed_so_far = f"COMP_WORDS=({given}); COMP_CWORD={len(typed) - 1}"
-    script = f"{done.stdout}{typed_so_far}; _provision; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    shown = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert wanted in shown.stdout.split()
-    for shell in ("zsh", "fish"):
-        assert "apply" in provision(project, "--completion", shell).stdout
 
 
 def test_plan_and_lint_work_before_apply_has_made_the_authority(project: Project) -> None:

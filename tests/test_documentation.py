@@ -8,10 +8,12 @@ commands are only parsed. A page that does not run ``provision init`` itself beg
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ import pytest
 from msgspec import Struct
 
 from docsite import reference
+from docsite.reference import manual
 from provision import cli
 from provision.report.events import EVENTS
 
@@ -179,6 +182,32 @@ def test_the_reference_pages_are_up_to_date() -> None:
     assert {one.name: one.read_text(encoding="utf-8") for one in folder.glob("*.md")} == reference.pages(), (
         "run `make docs`"
     )
+
+
+MAN = ROOT / "docs/man/provision.1"
+
+
+def test_the_man_page_is_up_to_date() -> None:
+    assert MAN.read_text(encoding="utf-8") == manual.page(), "run `make docs`"
+
+
+@pytest.mark.parametrize("argv", [["mandoc", "-Tlint", "-W", "warning"], ["groff", "-man", "-ww", "-Tutf8", "-z"]])
+def test_the_man_page_has_no_fault(argv: list[str]) -> None:
+    if shutil.which(argv[0]) is None:
+        pytest.skip(f"{argv[0]} is not installed")
+    done = subprocess.run([*argv, MAN], capture_output=True, text=True, check=False)
+    # A date would make the page differ from build to build.
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "missing date" not in line]
+    assert lines == []
+
+
+def test_the_man_page_has_every_command_and_option() -> None:
+    text = MAN.read_text(encoding="utf-8").replace("\\-", "-")
+    actions = [action for action in PARSER._actions if isinstance(action, argparse._SubParsersAction)]
+    for name, command in actions[0].choices.items():
+        section = text.split(f".SS provision {name}\n")[1].split(".SH ")[0]
+        for option in command._option_string_actions:
+            assert option in ("-h", "--help") or f"\\fB{option}\\fR" in section, f"provision {name} {option}"
 
 
 #: Events that other code emits under these names: a job's frames become events of the same name (job.py).

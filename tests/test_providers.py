@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provision.verify.declared import SHARED
-from provision.verify.subjects import SUITES
+from provision.verify.suite_files import SUITES
 
 FILES = sorted(SUITES.glob("test_*.py"))
 

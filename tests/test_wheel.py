@@ -32,6 +32,10 @@ def test_the_wheel_has_all_files_that_provision_reads(built: Path, tmp_path: Pat
     shipped = site / "provision/shipped/templates"
     assert sources == {path.relative_to(shipped) for path in shipped.rglob("*.j2")}
     assert (site / "provision/report/page.html.j2").exists()
+    scripts = {path.name for path in (site / "provision/commands/shells").iterdir()}
+    assert scripts == {"provision.bash", "provision.zsh", "provision.fish"}
+    (manual,) = site.glob("*.data/data/share/man/man1/provision.1")
+    assert manual.read_text() == (ROOT / "docs/man/provision.1").read_text()
     assert len(list(site.rglob("*.sh"))) == len(list((ROOT / "provision").rglob("*.sh")))
 
 

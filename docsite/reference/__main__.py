@@ -1,11 +1,11 @@
-"""Write the reference pages and the page of each lint rule below a folder: ``python -m docsite.reference docs``."""
+"""Write the reference pages, the man page and the page of each lint rule: ``python -m docsite.reference docs``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from docsite.reference import pages
+from docsite.reference import manual, pages
 from provision.lint import pages as rules
 
 
@@ -22,3 +22,5 @@ if __name__ == "__main__":
     docs = Path(sys.argv[1])
     write(docs / "reference", pages())
     write(docs / "lint", rules.pages())
+    (docs / "man").mkdir(exist_ok=True)
+    (docs / "man/provision.1").write_text(manual.page(), encoding="utf-8")

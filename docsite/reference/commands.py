@@ -19,12 +19,13 @@ Made from the parser of the command line; `provision COMMAND --help` shows the s
 def page() -> str:
     top = cli.parser()
     parts = [_HEAD, _options(top)]
-    for name, command in _choices(top).items():
+    for name, command in choices(top).items():
         parts.append(_command(f"provision {name}", command, 2))
     return "\n".join(parts)
 
 
-def _choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a parser."""
     actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return {name: command for action in actions for name, command in action.choices.items()}
 
@@ -34,7 +35,7 @@ def _command(name: str, parser: argparse.ArgumentParser, level: int) -> str:
     if parser.description:
         text += prose(parser.description) + "\n\n"
     text += _options(parser)
-    for word, inner in _choices(parser).items():
+    for word, inner in choices(parser).items():
         text += "\n" + _command(f"{name} {word}", inner, level + 1)
     return text
 
@@ -45,7 +46,7 @@ def _options(parser: argparse.ArgumentParser) -> str:
     ]
     if not actions:
         return ""
-    return table(("argument", "meaning"), [(_name(one), _help(one, parser)) for one in actions])
+    return table(("argument", "meaning"), [(_name(one), meaning(one, parser)) for one in actions])
 
 
 def _name(action: argparse.Action) -> str:
@@ -61,7 +62,8 @@ def _name(action: argparse.Action) -> str:
     return ", ".join(code(f"{option}{takes}") for option in action.option_strings)
 
 
-def _help(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+def meaning(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    """What an argument means, with its default."""
     text = action.help or ""
     text = text % {**vars(action), "prog": parser.prog} if "%" in text else text
     if isinstance(action, argparse._AppendAction) and "repeat" not in text:

@@ -1,61 +1,121 @@
-"""The script with which a shell completes provision's commands and options, made from the parser itself.
+"""``provision --completion [SHELL] [--install]``: print or install the script with which a shell completes commands.
 
-``eval "$(provision --completion bash)"`` in ~/.bashrc; the same with ``zsh`` in ~/.zshrc; for fish,
-``provision --completion fish >~/.config/fish/completions/provision.fish``.
+``eval "$(provision --completion bash)"`` in ~/.bashrc has the effect of ``--install`` for each new shell; the same with
+``zsh`` in ~/.zshrc. The scripts (``shells/``) ask ``provision --complete`` what may come next (``completing.py``).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
+
+from provision.lines import lines_of
+from provision.visible import say, show
 
 SHELLS = ("bash", "zsh", "fish")
-
-_BASH = """\
-_provision() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} command= options= one
-    for one in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-        case " {commands} " in *" $one "*) command=$one; break ;; esac
-    done
-    case $command in
-{arms}
-        *) options="{commands} --help --version" ;;
-    esac
-    case $word in
-        -*) COMPREPLY=($(compgen -W "$options" -- "$word")) ;;
-        *) COMPREPLY=($(compgen -W "$([ -n "$command" ] || echo "$options")" -f -- "$word")) ;;
-    esac
-}}
-complete -o filenames -F _provision provision
-"""
+#: The line of a script by which ``--install`` recognizes a file that provision wrote.
+_MARK = "made by `provision --completion"
+_SCRIPTS = Path(__file__).parent / "shells"
+#: Seconds in which a new zsh must have read its own startup files.
+_ZSH = 10
 
 
-def script(shell: str, parser: argparse.ArgumentParser) -> str:
+def script(shell: str) -> str:
     """The completion script for one of :data:`SHELLS`."""
-    commands = _commands(parser)
-    if shell == "fish":
-        return _fish(commands)
-    arms = "\n".join(
-        f'        {name}) options="{" ".join(_options(command))}" ;;' for name, command in commands.items()
+    return (_SCRIPTS / f"provision.{shell}").read_text(encoding="utf-8")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises :class:`UsageError` for an unknown shell, and for a file that provision must not replace."""
+    from provision.errors import UsageError
+
+    shell = args.completion or Path(os.environ.get("SHELL", "")).name
+    if shell not in SHELLS:
+        raise UsageError(f"--completion: $SHELL names none of {', '.join(SHELLS)}; give the shell's name")
+    if not args.install:
+        show(script(shell))
+        return 0
+    file, more = _PLACES[shell]()
+    written = _write(file, script(shell))
+    say(f"{'wrote' if written else 'up to date:'} {file}", sys.stdout)
+    for line in more:
+        say(line, sys.stdout)
+    return 0
+
+
+def _write(file: Path, text: str) -> bool:
+    """Write the script; return whether the file has changed. Raises :class:`UsageError` for a file that provision did
+    not write: a link too, which leads to a file of another program."""
+    from provision.errors import UsageError
+
+    if file.is_symlink():
+        raise UsageError(f"{file} is a link, and is not replaced (remove it, or use `provision --completion` and >)")
+    if file.exists():
+        before = file.read_text(encoding="utf-8", errors="replace")
+        if not any(_MARK in line for line in lines_of(before)[:2]):
+            raise UsageError(f"{file} is not replaced: provision did not write it (move it away, then repeat)")
+        if before == text:
+            return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        # Another shell may read the file at this moment.
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
+    return True
+
+
+def _folder(variable: str, default: str) -> Path:
+    """A directory of the XDG base directory specification, which ignores a relative path."""
+    given = Path(os.environ.get(variable, ""))
+    return given if given.is_absolute() else Path.home() / default
+
+
+def _bash() -> tuple[Path, list[str]]:
+    own = os.environ.get("BASH_COMPLETION_USER_DIR")
+    folder = Path(own) if own else _folder("XDG_DATA_HOME", ".local/share") / "bash-completion"
+    file = folder / "completions" / "provision"
+    return file, [
+        "The package bash-completion loads it in new shells.",
+        f"Without the package, add to ~/.bashrc: . {file}",
+    ]
+
+
+def _zsh() -> tuple[Path, list[str]]:
+    home = Path.home()
+    for folder in _fpath():
+        if folder.is_absolute() and home in folder.parents and os.access(folder, os.W_OK):
+            return folder / "_provision", ["New shells load it, if ~/.zshrc runs compinit."]
+    folder = _folder("XDG_DATA_HOME", ".local/share") / "zsh/site-functions"
+    lines = (
+        "No directory of fpath is yours. Add these lines to ~/.zshrc, the first one above any other compinit:",
+        f"fpath=({folder} $fpath)",
+        "autoload -Uz compinit && compinit",
     )
-    text = _BASH.format(commands=" ".join(commands), arms=arms)
-    return f"autoload -U +X bashcompinit && bashcompinit\n{text}" if shell == "zsh" else text
+    return folder / "_provision", list(lines)
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
+def _fpath() -> list[Path]:
+    """The directories in which an interactive zsh of this account searches functions; none without zsh."""
+    import subprocess
+
+    argv = ["zsh", "-ic", 'print -rl -- "" "$fpath[@]"']
+    try:
+        done = subprocess.run(  # noqa: S603 # the operator's own shell
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ZSH, check=False, start_new_session=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [Path(os.fsdecode(line)) for line in done.stdout.split(b"\n") if line]
 
 
-def _options(command: argparse.ArgumentParser) -> list[str]:
-    return [option for action in command._actions for option in action.option_strings if option.startswith("--")]
+def _fish() -> tuple[Path, list[str]]:
+    folder = _folder("XDG_CONFIG_HOME", ".config") / "fish/completions"
+    return folder / "provision.fish", ["New shells load it."]
 
 
-def _fish(commands: dict[str, argparse.ArgumentParser]) -> str:
-    names = " ".join(commands)
-    lines = [f"complete -c provision -n 'not __fish_seen_subcommand_from {names}' -f -a '{names}'"]
-    for name, command in commands.items():
-        for option in _options(command):
-            lines.append(f"complete -c provision -n '__fish_seen_subcommand_from {name}' -l {option[2:]}")
-    return "\n".join(lines) + "\n"
+_PLACES = {"bash": _bash, "zsh": _zsh, "fish": _fish}

@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--graph", nargs="?", const="all", metavar="PATTERN", help="the groups as a tree, or some of them"
     )
-    what.add_argument("--host", metavar="NAME", help="one host's variables, as JSON")
+    what.add_argument("--host", metavar="HOST", help="one host's variables, as JSON")
     what.add_argument(
         "--list-hosts", metavar="PATTERN", help="the hosts that a pattern names, one a line, in its order"
     )

@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="run the inventory's scripts and plugins, and let templates read the environment and any file",
     )
     options.group(parser, "what").add_argument(
-        "--ignore", action="append", default=[], metavar="ID", help="skip this rule (repeatable)"
+        "--ignore", action="append", default=[], metavar="RULE", help="skip this rule (repeatable)"
     )
     options.group(parser, "what").add_argument(
         "--fix",

@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.selection(parser)
     options.logging_in(parser)
     options.group(parser, "what").add_argument(
-        "--suite", action="append", default=[], metavar="NAME", help="only this suite (repeatable; default: all)"
+        "--suite", action="append", default=[], metavar="SUITE", help="only this suite (repeatable; default: all)"
     )
     options.group(parser, "what").add_argument(
         "--check",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.errors import Note, SpecError, UsageError, Where
+from provision.errors import Note, ProvisionError, SpecError, UsageError, Where
 from provision.inventory import config as configs
 from provision.inventory import mapping
 from provision.inventory.config import Config
@@ -34,11 +35,13 @@ Given = str | Path | Sequence[str | Path]
 
 class Reading(Struct, frozen=True):
     """How an inventory is read. ``lenient``: what Ansible accepts with a warning is a warning here too. ``programs``:
-    scripts and plugins are run. ``vault_ids``: of passwords in files that another program may be told to read."""
+    scripts and plugins are run. ``vault_ids``: of passwords in files that another program may be told to read.
+    ``partial``: what cannot be read is left out of a folder."""
 
     lenient: bool = False
     programs: bool = True
     vault_ids: tuple[str, ...] = ()
+    partial: bool = False
 
 
 class Sources(Struct, frozen=True):
@@ -76,6 +79,19 @@ def read(words: Given | None, reading: Reading | None = None) -> Sources:
     found.tree.notes.extend(config.notes)
     found.tree.finish()
     return Sources(found.tree, tuple(folders), config.login())
+
+
+def readable(words: Given | None) -> Tree:
+    """The hosts and groups of the files that can be read, for shell completion: no program is run, no password is used,
+    and what cannot be read is left out."""
+    config = configs.read()
+    found = _Files(Tree(lenient=True), Reading(lenient=True, programs=False, partial=True), config)
+    for source in given(words, config):
+        # A terminal or a pipe would be waited for.
+        if is_list(source) or Path(source).is_file() or Path(source).is_dir():
+            with contextlib.suppress(ProvisionError, OSError):
+                found.source(source)
+    return found.tree
 
 
 def is_list(source: str) -> bool:
@@ -130,9 +146,13 @@ class _Files:
                 self._inner.add(path)
                 self._folder(path)
                 continue
+            if self.reading.partial and not path.is_file():
+                continue
             try:
                 self._file(path)
             except SpecError as error:
+                if self.reading.partial:
+                    continue
                 if _is_script(path) or (path.suffix in _MEANT and not _is_other(path)):
                     raise
                 self.tree.notes.append(Note(f"{path} is not read: it is not an inventory ({error.message})", loud=True))

@@ -22,7 +22,8 @@ from provision.transport.ssh import HostError, Transport, cut
 from provision.verify import junit
 from provision.verify.backend import target
 from provision.verify.plugin import Check, Plugin
-from provision.verify.subjects import OPT_IN, SUITES, Subject, names, own_tests
+from provision.verify.subjects import OPT_IN, Subject, own_tests
+from provision.verify.suite_files import SUITES, names
 from provision.verify.unlock import unlock
 
 #: pytest has state per process, which two sessions at once would share.

@@ -13,8 +13,8 @@ from testinfra.host import Host as Target
 
 from provision.project.host_config import HostConfig
 from provision.verify.declared import SHARED, Provider
+from provision.verify.suite_files import SUITES
 
-SUITES = Path(__file__).parent / "suites"
 #: Suites that only run on request: they check a third-party standard, not the spec.
 OPT_IN = ("cis",)
 
@@ -24,11 +24,6 @@ class Subject(Struct, frozen=True):
 
     config: HostConfig
     target: Target
-
-
-def names() -> list[str]:
-    """The suites there are."""
-    return sorted(path.stem.removeprefix("test_") for path in SUITES.glob("test_*.py"))
 
 
 def providers(test: Any) -> dict[str, Provider]:
