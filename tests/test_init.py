@@ -24,9 +24,11 @@ from provision.cli import main
 from provision.commands import doctor, mirror_speed
 from provision.commands.dialog import one_of, yes
 from provision.commands.mirror_speed import measured
+from provision.inventory import Inventory
 from provision.project import starter
 from provision.project.mirrors import MIRRORS, PROBE, Mirror
 from provision.project.starter import Answers, Entry, entries
+from provision.text import yamlfile
 from tests.sshd import Sshd, listening
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +62,10 @@ def test_hosts_are_read(text: str, found: tuple[Entry, ...]) -> None:
         ("-oProxyCommand=x", "not a host name: '-oProxyCommand'"),
         ("web!1", "not a host name: 'web!1'"),
         ("web{", "web{: not the name of a host"),
+        ("docker", "docker: the inventory has a group of this name"),
+        ("al[k:m]", "all: the inventory has a group of this name"),
+        ("web1=db1:65536", "web1=db1:65536: a port is a number from 1 to 65535"),
+        ("w" * 254, "wwwwwwwwwwwwwwwwwwww...: a host name has at most 253 characters"),
     ],
 )
 def test_what_is_no_host_is_refused(text: str, message: str) -> None:
@@ -79,12 +85,50 @@ def test_mirrors_are_named_or_urls() -> None:
     for text in ("alyun", "ftp://x", "https://a b", "https://x'", "https://x#y", "https://"):
         with pytest.raises(ValueError, match="neither a known mirror"):
             starter.mirror(text)
+    for text in ("https://h:", "https://h:/", "https://h:8443/docker:"):
+        with pytest.raises(ValueError, match=f"{text}: a URL must not end with a colon"):
+            starter.mirror(text)
     assert yes("Y") is True
     assert yes("no") is False
     assert one_of("docker", "distribution")("di") == "distribution"
     for parse, text in ((yes, "maybe"), (one_of("docker", "distribution"), "d")):
         with pytest.raises(ValueError, match="answer"):
             parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        *(
+            (name, {name: (name, None)})
+            for name in ("no", "on", "Yes", "null", "True", "0x10", "0o17", "12_3", "1_0.5")
+        ),
+        *((name, {name: (name, None)}) for name in ("2026-01-01", "2026-13-45", "1e3", "b\u00fccher", "w" * 253)),
+        ("on=10.0.0.1", {"on": ("10.0.0.1", None)}),
+        ("no=off:22", {"no": ("off", 22)}),
+        ("\U00010400=\U00010400b", {"\U00010400": ("\U00010400b", None)}),
+        ("[a:c]web", {f"{letter}web": (f"{letter}web", None) for letter in "abc"}),
+        ("[1:2][a:b]", {name: (name, None) for name in ("1a", "1b", "2a", "2b")}),
+        ("1_2:30 web1:2222", {"1_2": ("1_2", 30), "web1": ("web1", 2222)}),
+    ],
+)
+def test_the_inventory_has_the_given_hosts(text: str, hosts: dict[str, tuple[str, int | None]], tmp_path: Path) -> None:
+    """As provision reads the file, and its keys as Ansible's YAML parser reads them."""
+    answers = Answers(entries(text), "root")
+    content = starter.files(answers)[Path("inventory/hosts.yml")]
+    (tmp_path / "hosts.yml").write_bytes(content)
+    inventory = Inventory(tmp_path / "hosts.yml")
+    assert inventory.select("docker") == list(hosts)
+    logins = {name: inventory.host(name).login for name in hosts}
+    assert {name: (login.address, login.port) for name, login in logins.items()} == hosts
+    assert not inventory.notes
+    assert list(yaml.safe_load(content)["docker"]["hosts"]) == [entry.name for entry in answers.entries]
+
+
+@pytest.mark.parametrize("url", ["https://h:8443/~a%20b", "https://h:", "https://h/ #a", "https://h: x"])
+def test_the_mirror_is_the_given_one(url: str) -> None:
+    content = starter.files(Answers(mirror=url))[Path("inventory/group_vars/docker.yml")].decode()
+    assert yamlfile.load(Path("docker.yml"), content)["package_mirror"] == url
 
 
 EVERY = [

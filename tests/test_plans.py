@@ -19,6 +19,7 @@ from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, P
 from provision.report.jsonlines import JsonLines
 from provision.report.layout import View, cells, fold, middle
 from provision.report.names import compressed, ranges
+from provision.report.plans import HOST, LABEL
 from provision.report.shown import Shown, shown
 from provision.report.status import Status, duration
 from provision.report.terminal import Terminal
@@ -171,9 +172,49 @@ def test_a_hosts_own_name_does_not_make_plans_differ() -> None:
     assert not [line for line in alone if "<host" in line]
 
 
-def test_a_text_with_the_placeholder_is_shown_unchanged() -> None:
-    odd = change("file:/etc/x", {"content": "<host> and a\n"}, {})
-    assert "      +<host> and a" in text([begin(2), *plan("a", odd), *plan("b", odd), end()])
+def server(name: str) -> Change:
+    return change("file:/etc/x", {"content": f"server {name};\n"}, {})
+
+
+@pytest.mark.parametrize("placeholder", ["<host>", "<host's first label>"])
+def test_a_text_with_the_placeholder_is_not_the_name_of_the_host(placeholder: str) -> None:
+    hosts = {"web1.example": placeholder, "web2.example": "web2.example", "web3.example": "web3"}
+    odd = server("<host> and <host's first label> and web1")
+    lines = text([begin(3), *(e for host, name in hosts.items() for e in plan(host, server(name))), end()])
+    assert lines[1:8] == [
+        "  + create file:/etc/x",
+        "      web1.example:",
+        f"        +server {placeholder};",
+        "      web2.example:",
+        "        +server web2.example;",
+        "      web3.example:",
+        "        +server web3;",
+    ]
+    assert f"      +server {placeholder};" in text([begin(1), *plan("web1.example", server(placeholder)), end()])
+    alone = text([begin(1), *plan("web1.example", odd), end()])
+    assert "      +server <host> and <host's first label> and web1;" in alone
+    several = text([begin(2), *plan("db1", odd), *plan("db2", odd), end()])
+    assert "      +server <host> and <host's first label> and web1;" in several
+
+
+def test_a_resource_with_the_placeholder_is_another_resource() -> None:
+    def created(name: str) -> Change:
+        return change(f"file:/etc/{name}", {"content": "x\n"}, {})
+
+    lines = text([begin(2), *plan("web1", created("<host>")), *plan("web2", created("web2")), end()])
+    assert "  + create file:/etc/<host>" in lines
+    assert "  + create file:/etc/web2" in lines
+    assert any(line.startswith("Plan: 2 to create on 2 hosts") for line in lines)
+    apply = [begin(2, "apply"), plan("web1", created("<host>"))[0], step("web1", 1, "write x")]
+    assert not [
+        line for line in text([*apply, *plan("web2", created("web2")), end("apply")]) if "the same changes as" in line
+    ]
+
+
+def test_marks_of_the_block_are_no_text_of_a_host() -> None:
+    odd = server(f"{HOST} {LABEL}")
+    lines = text([begin(2), *plan("web1", odd), *plan("web2", odd), end()])
+    assert "      +server \\ue000 \\ue001;" in lines
 
 
 def test_a_different_plan_is_shown_as_its_differences() -> None:

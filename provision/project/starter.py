@@ -12,10 +12,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from provision.errors import SpecError
 from provision.inventory import names
 from provision.project.mirrors import MIRRORS
 from provision.project.schema import playbook_schema
 from provision.text.render import shipped
+from provision.text.yamlfile import bounded
 
 _FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
 _KINDS = (".yml", ".py")
@@ -26,6 +28,10 @@ _HOSTS, _GROUP, _PLAYBOOK = (
 )
 #: In the playbook's directory, for the reference in its first line.
 _SCHEMA = Path("playbooks/provision.schema.json")
+#: The groups of the new inventory: a host with such a name is an error when it is read.
+_GROUPS = ("docker", "all", "ungrouped")
+#: The longest host name of DNS, in characters. YAML ends a key after 1024.
+_LONGEST = 253
 #: A user name as useradd(8) and most directories allow it.
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?")
 #: The characters that a URL may have and plain YAML too.
@@ -75,6 +81,8 @@ def entries(text: str) -> tuple[Entry, ...]:
         name, equals, address = word.partition("=")
         if equals and not address:
             raise ValueError(f"{word}: an address is missing after =")
+        if len(name) > _LONGEST:
+            raise ValueError(f"{name[:20]}...: a host name has at most {_LONGEST} characters")
         expanded, _ = names.hosts_of(name)
         if not names.is_address(name):
             raise ValueError(f"{word}: not the name of a host")
@@ -85,6 +93,8 @@ def entries(text: str) -> tuple[Entry, ...]:
         host, port = names.split_port(address)
         if equals and (len(expanded) != 1 or not names.is_address(address)):
             raise ValueError(f"{word}: write NAME=ADDRESS for each host with an address")
+        if port is not None and not 0 < port < 65536:
+            raise ValueError(f"{word}: a port is a number from 1 to 65535")
         entry = Entry(name, host, port)
         found |= dict.fromkeys(expanded, entry)
     return tuple(dict.fromkeys(found.values()))
@@ -93,6 +103,8 @@ def entries(text: str) -> tuple[Entry, ...]:
 def _named(name: str, word: str) -> None:
     if re.fullmatch(r"[0-9.]+", name) or names.is_ipv6(name):
         raise ValueError(f"{word}: give the address a name, such as web1={word}")
+    if name in _GROUPS:
+        raise ValueError(f"{name}: the inventory has a group of this name; give the host another name")
 
 
 def user(text: str) -> str:
@@ -109,7 +121,10 @@ def mirror(text: str) -> str:
         return known[text]
     if not _URL.fullmatch(text):
         raise ValueError(f"{text}: neither a known mirror ({', '.join(known)}) nor an http:// or https:// URL")
-    return text.rstrip("/")
+    url = text.rstrip("/")
+    if url.endswith(":"):
+        raise ValueError(f"{text}: a URL must not end with a colon")
+    return url
 
 
 def files(answers: Answers) -> dict[Path, bytes]:
@@ -133,14 +148,14 @@ def _inventory(answers: Answers) -> str:
         "  hosts:",
     ]
     for entry in answers.entries:
-        lines.append(f"    {entry.name}:")
+        lines.append(f"    {_scalar(entry.name)}:")
         if entry.address:
-            lines.append(f"      ansible_host: {json.dumps(entry.address)}  # where ssh connects to")
+            lines.append(f"      ansible_host: {_quoted(entry.address)}  # where ssh connects to")
         if entry.port is not None:
             lines.append(f"      ansible_port: {entry.port}  # where its sshd listens")
     variables = []
     if answers.user:
-        variables.append(f"    ansible_user: {json.dumps(answers.user)}  # the account to log in as")
+        variables.append(f"    ansible_user: {_quoted(answers.user)}  # the account to log in as")
     if answers.become:
         variables.append("    ansible_become: true  # changes need root: sudo")
     return "\n".join([*lines, *(["  vars:", *variables] if variables else [])]) + "\n"
@@ -150,7 +165,21 @@ def _variables(text: str, answers: Answers) -> str:
     if answers.source == "distribution":
         # Without Docker's packages there is no mirror of them.
         return text[text.index("# The manager of") :]
-    return _replaced(text, r"package_mirror: .*", f"package_mirror: {answers.mirror}")
+    return _replaced(text, r"package_mirror: .*", f"package_mirror: {_scalar(answers.mirror)}")
+
+
+def _scalar(text: str) -> str:
+    """The text for YAML, quoted only where a YAML parser reads the plain text as something else: ``no``, ``12_3``."""
+    try:
+        plain = bounded(_HOSTS, text) == text
+    except SpecError:
+        plain = False
+    return text if plain else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    # Not ASCII alone: JSON writes a character above U+FFFF as two escapes, which are two characters in YAML.
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _playbook(text: str, answers: Answers) -> str:

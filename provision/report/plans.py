@@ -20,8 +20,11 @@ from provision.report.names import by_number, compressed, count, ordered
 from provision.report.shown import ShownChange, ShownPlan
 from provision.report.style import Style, plain
 
-#: What stands for a host's name, and for its first label, in a block of several hosts.
-HOST, LABEL = "<host>", "<host's first label>"
+#: Stand for a host's name, and for its first label, until a line is shown. These are characters for private use: shown
+#: text has them as escapes only (:mod:`provision.visible`), so no text of a host is taken for them.
+HOST, LABEL = "\ue000", "\ue001"
+#: What a block of several hosts shows in their place.
+_PLACEHOLDERS = {HOST: "<host>", LABEL: "<host's first label>"}
 SYMBOLS = {"create": "+", "change": "~", "remove": "-"}
 #: The lines that are shown of a diff, and the values of one change that differ between hosts.
 _LINES, _VARIANTS = 12, 4
@@ -93,17 +96,14 @@ class Plans:
 
 
 def _templated(plan: ShownPlan) -> ShownPlan:
-    """The plan with :data:`HOST` in place of its host's name: the same for equal hosts. A text that has the placeholder
-    itself stays as it is, so :func:`_named` restores every text."""
+    """The plan with :data:`HOST` in place of its host's name: the same for equal hosts."""
     marks = {plan.host: HOST}
     marks.setdefault(plan.host.partition(".")[0], LABEL)
     names = "|".join(re.escape(name) for name in sorted(marks, key=len, reverse=True) if name)
     pattern = re.compile(rf"(?<![\w-])(?:{names})(?![\w-])") if names else None
 
     def marked(text: str) -> str:
-        if pattern is None or HOST in text or LABEL in text:
-            return text
-        return pattern.sub(lambda found: marks[found[0]], text)
+        return text if pattern is None else pattern.sub(lambda found: marks[found[0]], text)
 
     def impacts(some: Iterable[Impact]) -> tuple[Impact, ...]:
         return tuple(Impact(one.level, marked(one.subject), marked(one.reason)) for one in some)
@@ -122,10 +122,9 @@ def _templated(plan: ShownPlan) -> ShownPlan:
 
 
 def _named(text: str, hosts: Sequence[str]) -> str:
-    """The text with the name of the host, where it is about one."""
-    if len(hosts) != 1:
-        return text
-    return text.replace(LABEL, hosts[0].partition(".")[0]).replace(HOST, hosts[0])
+    """The text with the name of the host, where it is about one, and with placeholders where it is about several."""
+    names = {HOST: hosts[0], LABEL: hosts[0].partition(".")[0]} if len(hosts) == 1 else _PLACEHOLDERS
+    return text.replace(HOST, names[HOST]).replace(LABEL, names[LABEL])
 
 
 def plan_lines(
