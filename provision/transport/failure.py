@@ -17,10 +17,20 @@ class HostError(Exception):
 
 
 class Dropped(HostError):
-    """The host closed the connection before it accepted or refused the login: another attempt may succeed."""
+    """The host closed the connection before it checked the login: another attempt may succeed."""
 
     def __init__(self, message: str) -> None:
         super().__init__("unreachable", message)
+
+
+class CutOff(HostError):
+    """The host closed the connection, or was too slow, while it checked a login. It may be shutting down, or may
+    have refused the account. ``counted``: a password was sent, which the host may have counted as a wrong one
+    (pam_faillock(8))."""
+
+    def __init__(self, message: str, counted: bool) -> None:
+        super().__init__("unreachable", message)
+        self.counted = counted
 
 
 class NotBegun(HostError):

@@ -21,7 +21,7 @@ from provision.remote.script import job_script, receipt_script, submit_script
 from provision.remote.transaction import Step, Work
 from provision.secrets.secret import mask
 from provision.transport.execute import Finished, execute
-from provision.transport.failure import NotBegun
+from provision.transport.failure import CutOff, NotBegun
 from provision.transport.ssh import HostError
 
 OnEvent = Callable[[Event], None]
@@ -258,7 +258,7 @@ class Job(Struct, frozen=True):
                     raise HostError(kind, "the host did not report the state of the run", detail=finished.stderr)
             except HostError as error:
                 pause = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-                refusal = error.failure.kind in _REFUSALS or isinstance(error, NotBegun)
+                refusal = error.failure.kind in _REFUSALS or isinstance(error, (NotBegun, CutOff))
                 unread += error.failure.kind == "protocol" and not refusal
                 if refusal:
                     refused += 1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fabric import Connection
 
 from provision.model import Host
+from provision.transport.failure import CutOff
 from provision.transport.shell import Shell
 from provision.transport.ssh import HostError, Transport
 
@@ -19,8 +20,9 @@ _RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
 #: systemctl(1), is-system-running: these two states come before the end of the boot. Without systemd both are absent.
 _BOOTING = (b"initializing", b"starting")
 _PROBE = 30.0
-#: Failures of sudo after which the host is asked no more.
-_REFUSED = 3
+#: Failures of sudo, or logins with a password that were cut off, after which the host is asked no more. The third can
+#: lock the account (pam_faillock(8), deny).
+_REFUSED = 2
 #: Debian's and SUSE's files (unattended-upgrades, libzypp), the answers of dnf and zypper (needs-restarting(1): 1;
 #: zypper(8), needs-rebooting: 102), and a running kernel whose modules were removed.
 _NEEDED = (
@@ -56,7 +58,8 @@ def restart(
         try:
             connection = transport.open(host, deadline, fresh=True)
         except HostError as error:
-            if error.failure.kind in ("host_key", "auth"):
+            refused += isinstance(error, CutOff) and error.counted
+            if error.failure.kind in ("host_key", "auth") or refused == _REFUSED:
                 raise
             last = f"; the last attempt: {error}"
             continue
@@ -65,8 +68,7 @@ def restart(
                 emit(f"back after {time.monotonic() - begin:.0f} s")
                 return connection
         except HostError as error:
-            # A host that is going down, or coming up, ends the login's shell or sudo at any point. More attempts with a
-            # password that is refused would lock the account (pam_faillock(8)).
+            # A host that is going down, or coming up, ends the login's shell or sudo at any point.
             refused += error.failure.kind == "become"
             if refused == _REFUSED:
                 raise

@@ -20,7 +20,7 @@ from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
 from provision.transport.client import Algorithms
 from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, public_half
-from provision.transport.failure import Dropped, HostError
+from provision.transport.failure import CutOff, Dropped, HostError
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
 from provision.transport.line import Line, line
@@ -136,10 +136,15 @@ class Transport:
             time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
             try:
                 return self._open(host.login, one, deadline, fresh)
+            except CutOff as error:
+                # Once more, with a key: several such logins in a row look like an attack (fail2ban).
+                if error.counted or isinstance(last, CutOff):
+                    raise
+                last = error
             except Dropped as error:
                 last = error
-                if time.monotonic() + _RETRIES[-1] > deadline:
-                    break
+            if time.monotonic() + _RETRIES[-1] > deadline:
+                break
         raise last
 
     def _open(self, login: Login, one: Target, deadline: float, fresh: bool) -> Connection:
@@ -225,16 +230,14 @@ def _not_let_in(
     """Return the error of a login that was not accepted. Only an answer of the host is a refusal: paramiko raises the
     same exception for a host that is too slow, and for one that closes the connection (``auth_handler.py``,
     ``wait_for_response``), as a host does that is shutting down."""
+    counted = credentials.sent_password
     if "timeout" in str(error).lower():
-        return HostError("unreachable", f"{one.name} did not answer the login within {patience:.0f} s")
+        message = f"{one.name} did not answer the login within {patience:.0f} s"
+        return CutOff(message, counted) if counted else HostError("unreachable", message)
     farewell = getattr(connection.client.get_transport(), "farewell", "")
     if "saw EOF" in str(error) and not farewell:
-        reason = (
-            f"{one.name} closed the connection during the login of {one.user} (is the host shutting down, or the "
-            "account locked?)"
-        )
-        # Another attempt could count as one more wrong password.
-        return HostError("unreachable", reason) if credentials.sent_password else Dropped(reason)
+        reason = "is the host shutting down, or the account locked?"
+        return CutOff(f"{one.name} closed the connection during the login of {one.user} ({reason})", counted)
     return HostError("auth", f"{one.user}@{one.name} refused every login method: {farewell or error}")
 
 

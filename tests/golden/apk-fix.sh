@@ -19,11 +19,11 @@ provision_main() {
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/pkg_apk.sh 6bd941515ca1
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh eee96f67c0a6
+# fix/restore.sh 87a7a6772205
 # fix/services.sh 553338254abd
 # fix/svc_openrc.sh 26c7ad6e3ffc
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 201c5a0bd3e9
+# fix/transaction.sh 0ca538baccaa
 # fix/undo_openrc.sh 9a764c25c990
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a

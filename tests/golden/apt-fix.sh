@@ -21,11 +21,11 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh bf7f8aa84efb
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh eee96f67c0a6
+# fix/restore.sh 87a7a6772205
 # fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 201c5a0bd3e9
+# fix/transaction.sh 0ca538baccaa
 # fix/undo_systemd.sh ac6539fd5f05
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a

@@ -389,7 +389,7 @@ def follows_its_image(host: LabHost, engine_: dict[str, Any]) -> None:
     planned = host.plan()
     (event,) = planned.all("host.plan")
     assert [item["resource"] for item in event["items"]] == ["compose:shop"]
-    assert "one is not of the image that app:1 names now" in event["items"][0]["diff"][0]
+    assert "one was not made from the image that app:1 names now" in event["items"][0]["diff"][0]
     assert "two" not in event["items"][0]["diff"][0]
     assert host.provision("verify", "--suite", "containers").failed == {"compose_image shop"}
     mended = host.apply()

@@ -132,7 +132,7 @@ def test_an_unreachable_host_after_a_harmless_change_is_a_failure(host: LabHost)
     assert outcome.counts == {"failed": 1}
     assert outcome.done["error"]["kind"] == "unconfirmed"
     assert "was changed, and can no longer be reached" in outcome.done["error"]["message"]
-    assert host.within(f"cat {RUNS}/*/result; cat /etc/motd") == "done\nours"
+    assert host.within(f"cat {RUNS}/*/result; cat /etc/motd") == "done\ndeclared"
     host.within("echo >/etc/motd")
     assert LAB.ssh(host.name)
     host.sh("true")

@@ -250,7 +250,7 @@ def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHo
     gone = {"files": {"/etc/other": {"content": "other\n"}}}
     refused = host.apply(gone)
     assert refused.done["error"]["kind"] == "unsuited", refused.out
-    for word in ("snapshots of overlayfs in /var/lib/containerd", "[features", "is no longer declared"):
+    for word in ("snapshots of overlayfs in /var/lib/containerd", "[features", "are no longer declared"):
         assert word in refused.done["error"]["message"], refused.done["error"]
     assert host.sh("cat /etc/docker/daemon.json; docker image ls -q; ls /etc/other 2>/dev/null || true") == before
     # The solution that the message names.

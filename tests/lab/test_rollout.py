@@ -283,7 +283,7 @@ def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:
     assert (twice.code, ends(twice)) == (130, ["failed", "skipped", "skipped", "skipped"])
     (error,) = [event["error"] for event in twice.all("host.done") if "error" in event]
     assert error["kind"] == "left"
-    assert "by itself" in error["message"]
+    assert "the host itself finishes the change or rolls it back" in error["message"]
     until(first, f"[ -e $(ls -d {RUNS}/* | tail -n 1)/result ]")
     assert receipt(first) == "rolled_back unconfirmed"
     assert first.sh("sha256sum /etc/docker/daemon.json") == before

@@ -159,7 +159,7 @@ def test_what_is_no_longer_declared_is_removed(docker_host: LabHost) -> None:
     # Users, packages, and files that provision never made, stay.
     assert (
         docker_host.sh("getent passwd bob >/dev/null && command -v tree && cat /etc/operator")
-        == "/usr/bin/tree\ntheirs"
+        == "/usr/bin/tree\noperator"
     )
     assert docker_host.apply(base).counts == {"ok": 1}
     assert docker_host.sh("cat /var/lib/provision/manifests/docker-hosts").startswith("provision-manifest 1\n")

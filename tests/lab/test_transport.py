@@ -181,8 +181,8 @@ def test_a_frozen_host_times_out(new_host: NewHost) -> None:
     add_host(frozen, healthy)
     # ssh reports when the shell has started, and not when it has logged in.
     said_of = {
-        "ssh": ("deadline passed", "longer than 4 s"),
-        "openssh": ("the host's deadline", "start a shell, within"),
+        "ssh": ("deadline has passed", "longer than 4 s"),
+        "openssh": ("the host's deadline", "no login, or no shell, within"),
     }
     parts = (("--deadline", "8"), ("--look-within", "4"))
     for words, said in zip(parts, said_of[frozen.transport or "ssh"], strict=True):

@@ -270,7 +270,19 @@ session_runs() { # SESSION -> session_who: one of its processes
 # Install a package again that this run removed, where a repository has it: in its old version, or else in another one.
 undo_removed() { # VERSION NAME
     ! pkg_there "$2" || return 0
-    undo_waits=60
-    (pkg_transaction "$undo_waits" install "$2" "$1") || (pkg_transaction "$undo_waits" install "$2" -)
+    undo_package "$2" "$1"
+    pkg_there "$2" || undo_package "$2" -
+    pkg_there "$2" || fail "$2 could not be installed again"
     undo_say "installed $2 again"
+}
+
+# Whether it succeeded is asked of the package manager's database. The inner shell is a plain command under set +e: before
+# `||` it would ignore its own set -e.
+undo_package() { # NAME VERSION-OR-DASH
+    set +e
+    (
+        set -e
+        pkg_transaction 60 install "$1" "$2"
+    )
+    set -e
 }

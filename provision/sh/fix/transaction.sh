@@ -464,7 +464,10 @@ undo_each() { # LINES
         # A plain command in a shell of its own: after `||` the shell would ignore its set -e.
         (
             set -eu
+            # From here on there is no program that reads events.
             exec 3>&-
+            # shellcheck disable=SC2034 # read in fix.sh
+            emit_to=none
             undo_one "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }"
         ) >>"$run_noise" 2>&1 </dev/null
         # shellcheck disable=SC2181 # `if` would be such a place too
