@@ -121,7 +121,7 @@ class Config(Struct, frozen=True):
         for name, (variable, *keys) in _LOGIN.items():
             if (setting := self.get(variable, *keys)) is None:
                 continue
-            # What stays relative is so to the place, as a path of an inventory is.
+            # A relative path is resolved where the login is read, from the file of ``where``.
             found[name] = _expanded(setting[0]) if name == "ansible_private_key_file" else setting[0]
             if os.environ.get(variable) or self.path is None:
                 found.where[name] = Where(Path(f"${variable}"), 1)

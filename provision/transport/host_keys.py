@@ -191,7 +191,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if shown is not None and (vouched := certificate(shown.key_blob)) is not None:
             blobs.append(vouched.authority)
             blobs.append(shown.key_blob)
-        # ssh looks for a revocation of the plain name only where it knows no key of the name with the port.
+        # Stricter than ssh, which looks up the bare name only where it knows no key of the name with the port.
         for known in [*self.known, *self.bare]:
             if known.marker == "@revoked" and known.blob in blobs:
                 raise self._refused(f"is revoked ({known.where}): {known.shown}")
