@@ -4,7 +4,10 @@ not."""
 from __future__ import annotations
 
 import base64
+import math
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import paramiko
@@ -12,12 +15,15 @@ import pytest
 from paramiko.pkey import PKey, PublicBlob
 
 from provision.errors import SpecError
+from provision.model import Host, Login
 from provision.transport import known_hosts
 from provision.transport.client import Algorithms
 from provision.transport.failure import HostError
 from provision.transport.host_keys import CA_SIGNATURES, Rules, Verifier, certificate, revoked
 from provision.transport.known_hosts_command import Command
+from provision.transport.ssh import Connecting, Transport
 from provision.transport.ssh_config import Resolved
+from tests.sshd import Sshd, listening
 
 
 def keygen(path: Path, *words: str) -> Path:
@@ -154,7 +160,7 @@ def command(text: str) -> Command:
     return Command.of(text, {"p": "2222", "%": "%"})
 
 
-def test_known_hosts_command_is_asked_for_the_order_and_for_the_key(tmp_path: Path) -> None:
+def test_known_hosts_command_is_asked_for_the_order_and_for_the_key_of_the_name_with_the_port(tmp_path: Path) -> None:
     keygen(tmp_path / "host", *ED25519)
     key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
     (tmp_path / "asked.sh").write_text(f'echo "$@" >>{tmp_path}/asked\n[ "$2" = ORDER ] || echo "$1 $3 $4"\n')
@@ -165,8 +171,103 @@ def test_known_hosts_command_is_asked_for_the_order_and_for_the_key(tmp_path: Pa
     assert (tmp_path / "asked").read_text().splitlines() == [
         "[web1]:2222 ORDER NONE NONE NONE 2222",
         f"[web1]:2222 HOSTNAME {kind} {text} {known_hosts.fingerprint(key.asbytes())} 2222",
-        f"web1 HOSTNAME {kind} {text} {known_hosts.fingerprint(key.asbytes())} 2222",
     ]
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
+@pytest.mark.parametrize("known", [False, True])
+def test_known_hosts_command_is_asked_about_the_names_that_ssh_asks_about(tmp_path: Path, known: bool) -> None:
+    """Whether or not a file knows the plain name: neither program asks the command about it. Before the host shows a
+    key, OpenSSH 9.2 asks about the plain name and newer ones about the name with the port."""
+    keygen(tmp_path / "host", *ED25519)
+    private = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "host"))
+    (tmp_path / "asked.sh").write_text(f'echo "$@" >>{tmp_path}/asked\n')
+    text = f"/bin/sh {tmp_path}/asked.sh %H %I"
+    (tmp_path / "stored").write_text(f"127.0.0.1 {line(tmp_path / 'host.pub')}\n" if known else "")
+    with listening(Sshd({}), private) as (port, _):
+        options = (f"KnownHostsCommand={text}", f"UserKnownHostsFile={tmp_path}/stored", "GlobalKnownHostsFile=none")
+        argv = ["ssh", "-F", "none", "-p", str(port), "-o", "StrictHostKeyChecking=yes"]
+        argv += [word for option in options for word in ("-o", option)]
+        done = subprocess.run([*argv, "ops@127.0.0.1", "true"], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == known, done.stderr
+    of_ssh = (tmp_path / "asked").read_text().splitlines()
+    assert [question.split()[1] for question in of_ssh] == ["ORDER", "HOSTNAME"]
+    (tmp_path / "asked").unlink()
+    rules = Rules(f"[127.0.0.1]:{port}", "127.0.0.1", "127.0.0.1", (tmp_path / "stored",), command=command(text))
+    known_hosts.read.cache_clear()
+    judge = Verifier(rules)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    if known:
+        judge.missing_host_key(paramiko.SSHClient(), "", key)
+    else:
+        with pytest.raises(HostError, match="is not known"):
+            judge.missing_host_key(paramiko.SSHClient(), "", key)
+    of_provision = (tmp_path / "asked").read_text().splitlines()
+    assert [question.split()[1] for question in of_provision] == ["ORDER", "HOSTNAME"]
+    assert of_provision[1:] == of_ssh[1:]
+
+
+def test_a_key_that_is_revoked_for_either_name_is_refused(tmp_path: Path) -> None:
+    """ssh accepts the second: it looks up the plain name only where it knows no key of the name with the port."""
+    keygen(tmp_path / "host", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    own = line(tmp_path / "host.pub")
+    for text in (f"@revoked web1 {own}\n", f"[web1]:2222 {own}\n@revoked web1 {own}\n"):
+        with pytest.raises(HostError, match="is revoked"):
+            verifier(tmp_path, text, accept_new=True).missing_host_key(paramiko.SSHClient(), "", key)
+
+
+WORDS = [
+    r"""a\\b a\b a\\ a\"b a\'b a\ b""",
+    r'''"a\\b" "a\b" "a\"b" "a\'b" "a\ b" "" "a'b"''',
+    r"""'a\\b' 'a\b' 'a\"b' 'a\'b' 'a\ b' '' 'a"b'""",
+    r"""a"b c"'d e'f  g#h #i $HOME * \$x "\$x" """,
+    "a\tb\t c\\\td",
+]
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
+def test_known_hosts_command_has_the_arguments_of_ssh(tmp_path: Path) -> None:
+    """OpenSSH splits and expands the command: not by a shell's rules, and not in the program's name."""
+    program = tmp_path / "print%h"
+    program.write_text(f'#!/bin/sh\nprintf "<%s>" "$@" >>{tmp_path}/said\necho >>{tmp_path}/said\n')
+    program.chmod(0o755)
+    with listening(Sshd({})) as (port, _):
+        for words in WORDS:
+            text = f"{program} {words} %I%%"
+            argv = ["ssh", "-F", "none", "-p", str(port), "-o", f"KnownHostsCommand={text}", "-o", "BatchMode=yes"]
+            argv += ["-o", "UserKnownHostsFile=none", "-o", "GlobalKnownHostsFile=none", "ops@127.0.0.1"]
+            subprocess.run(argv, capture_output=True, check=False)
+            of_ssh = (tmp_path / "said").read_text().splitlines()[0]
+            assert of_ssh.endswith("<ORDER%>")
+            (tmp_path / "said").unlink()
+            command(text).lines("web1", None, math.inf)
+            assert (tmp_path / "said").read_text().splitlines() == [of_ssh]
+            (tmp_path / "said").unlink()
+
+
+def test_known_hosts_command_ends_with_the_login(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    rules = Rules("web1", "web1", "web1", (), command=command("/bin/sleep 50"))
+    with pytest.raises(HostError, match=r"KnownHostsCommand /bin/sleep did not end within 0\.[0-9]+ s") as caught:
+        Verifier(rules, begun + 0.5)
+    assert caught.value.failure.kind == "host_key"
+    with pytest.raises(HostError, match=r"did not end within 0\.1 s"):
+        Verifier(rules, begun)
+
+
+@pytest.mark.parametrize(("connect_timeout", "seconds"), [(0.2, 60.0), (20.0, 0.5)])
+def test_a_login_limits_known_hosts_command_by_its_timeout_and_its_deadline(
+    tmp_path: Path, connect_timeout: float, seconds: float
+) -> None:
+    (tmp_path / "config").write_text("KnownHostsCommand /bin/sleep 50\nUserKnownHostsFile none\n")
+    transport = Transport(Connecting(connect_timeout))
+    host = Host("web1", (), Login("127.0.0.1", ssh_before=("-F", str(tmp_path / "config"))))
+    try:
+        with pytest.raises(HostError, match=r"KnownHostsCommand /bin/sleep did not end within 0\.[0-9]+ s"):
+            transport.open(host, time.monotonic() + seconds)
+    finally:
+        transport.close()
 
 
 def test_known_hosts_command_decides_the_order_of_the_kinds(tmp_path: Path) -> None:
@@ -213,7 +314,9 @@ def test_a_known_hosts_command_that_fails_refuses_the_host(tmp_path: Path, text:
     [
         ("cat file", "needs an absolute path"),
         ("/bin/cat %z", "does not know the token %z"),
-        ("/bin/cat 'x", "No closing quotation"),
+        ("/bin/cat 100%", "no token follows the % at the end"),
+        ("/bin/cat '100%' x", "no token follows the % at the end"),
+        ("/bin/cat 'x", "the quote ' is not closed"),
     ],
 )
 def test_a_known_hosts_command_that_ssh_would_not_run_is_refused(text: str, message: str) -> None:

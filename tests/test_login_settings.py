@@ -60,6 +60,25 @@ def test_settings_of_ansible_cfg_are_used(project: Project) -> None:
     assert found.ssh_behind == ("-J", "jump", "-4")
 
 
+@pytest.mark.parametrize(
+    "text", ["$KEYS/id", "${KEYS}/id", "{{CWD}}/keys/id", "~/keys/id", '"keys/id"', "'{{CWD}}/keys/id'"]
+)
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_the_path_of_a_key_is_expanded_as_ansible_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch, text: str, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(project.folder))
+    monkeypatch.setenv("KEYS", str(project.folder / "keys"))
+    key = project.write("keys/id", "key")
+    if place == "file":
+        project.write("ansible.cfg", f"[defaults]\nprivate_key_file = {text}\n")
+    else:
+        monkeypatch.setenv("ANSIBLE_PRIVATE_KEY_FILE", text)
+    found = login(project).key_file
+    assert found is not None
+    assert found.resolve() == key
+
+
 @pytest.mark.parametrize("name", ["ansible_user", "ansible_ssh_user"])
 def test_a_setting_has_the_precedence_of_ansible(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     project.write("ansible.cfg", "[defaults]\nremote_user = file\n")
@@ -133,6 +152,40 @@ def test_a_setting_without_effect_on_the_destination_is_a_warning(project: Proje
     assert found.loud
 
 
+@pytest.mark.parametrize("text", [None, "[defaults]\nforks = 9\n", "[defaults]\nask_pass = True\n"])
+@pytest.mark.parametrize(
+    ("variable", "value", "note"),
+    [
+        ("ANSIBLE_ASK_PASS", "1", "$ANSIBLE_ASK_PASS = 1 is not read: give -k to be asked"),
+        ("ANSIBLE_BECOME_ASK_PASS", "True", "$ANSIBLE_BECOME_ASK_PASS = True is not read: give -K to be asked"),
+        ("ANSIBLE_CONNECTION_PASSWORD_FILE", "pw", "$ANSIBLE_CONNECTION_PASSWORD_FILE = pw is not read: set ansible_p"),
+        ("ANSIBLE_BECOME_PASSWORD_FILE", "pw", "$ANSIBLE_BECOME_PASSWORD_FILE = pw is not read: set ansible_become_p"),
+        ("ANSIBLE_SU_USER", "bob", "$ANSIBLE_SU_USER = bob is not read: Ansible follows it"),
+        ("ANSIBLE_SUDO_PASS", "s3", "$ANSIBLE_SUDO_PASS = ... is not read: Ansible follows it"),
+        ("ANSIBLE_BECOME_PASS", "s3", "$ANSIBLE_BECOME_PASS = ... is not read: Ansible follows it"),
+    ],
+)
+def test_a_variable_without_effect_on_the_destination_is_a_warning(
+    project: Project, monkeypatch: pytest.MonkeyPatch, text: str | None, variable: str, value: str, note: str
+) -> None:
+    if text is not None:
+        project.write("ansible.cfg", text)
+    monkeypatch.setenv(variable, value)
+    known = Inventory("inventory")
+    (found,) = [one for one in known.notes if variable in str(one)]
+    assert str(found).startswith(note)
+    assert found.loud
+    of_file = [one for one in known.notes if "[defaults] ask_pass" in str(one)]
+    assert bool(of_file) == ("ask_pass" in (text or "") and variable != "ANSIBLE_ASK_PASS")
+
+
+def test_a_neutral_variable_replaces_the_setting_of_the_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("ansible.cfg", "[defaults]\nask_pass = True\nhash_behaviour = merge\n")
+    monkeypatch.setenv("ANSIBLE_ASK_PASS", "no")
+    monkeypatch.setenv("ANSIBLE_HASH_BEHAVIOUR", "replace")
+    assert Inventory("inventory").notes == []
+
+
 def test_a_neutral_setting_has_no_note(project: Project) -> None:
     text = "[defaults]\nhost_key_checking = True\ntransport = smart\nask_pass = false\nforks = 9\n"
     project.write("ansible.cfg", text + "[ssh_connection]\nssh_executable = ssh\npipelining = True\n")
@@ -188,6 +241,7 @@ def test_a_key_of_the_command_line_is_relative_to_the_working_directory(project:
 SAME = {
     "settings alone": ("", [], {}),
     "environment": ("", [], {"ANSIBLE_REMOTE_USER": "environment", "ANSIBLE_SSH_ARGS": "-o Port=2203"}),
+    "path of the key": ("", [], {"ANSIBLE_PRIVATE_KEY_FILE": "{{CWD}}/keys/id"}),
     "command line": ("", ["-u", "word"], {"ANSIBLE_REMOTE_USER": "environment"}),
     "variables": (
         "ansible_ssh_user: variable, ansible_port: 2201, ansible_ssh_common_args: '-J other'",

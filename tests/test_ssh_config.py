@@ -270,5 +270,7 @@ def test_tokens_and_variables_are_expanded(monkeypatch: pytest.MonkeyPatch) -> N
     assert expand("%h:%p %% ${PLACE}", {"h": "web", "p": "22", "%": "%"}) == "web:22 % here"
     with pytest.raises(SpecError, match="does not know the token %z"):
         expand("%z", {})
+    with pytest.raises(SpecError, match="no token follows the % at the end"):
+        expand("%%%", {"%": "%"})
     with pytest.raises(SpecError, match="the environment variable NO_SUCH is not set"):
         expand("${NO_SUCH}", {})

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from provision.errors import Note, SpecError, Where
 from provision.lines import lines_of
@@ -50,23 +51,26 @@ _LOGIN: dict[str, tuple[str, *tuple[tuple[str, str], ...]]] = {
     "ansible_become_exe": ("ANSIBLE_BECOME_EXE", ("privilege_escalation", "become_exe")),
     "ansible_become_flags": ("ANSIBLE_BECOME_FLAGS", ("privilege_escalation", "become_flags")),
 }
+_PLUGIN = {"user": "USER", "flags": "FLAGS", "executable": "EXE", "password": "PASS"}
 #: Settings that Ansible follows and provision does not: (section, key) -> the value that has the same effect as no
-#: value.
-_NOT_FOLLOWED = {
-    ("defaults", "hash_behaviour"): "replace",
-    ("defaults", "precedence"): "",
-    ("defaults", "force_valid_group_names"): "never",
-    ("defaults", "ask_pass"): "False",
-    ("defaults", "connection_password_file"): "",
-    ("defaults", "become_password_file"): "",
-    ("inventory", "enable_plugins"): "",
-    ("privilege_escalation", "become_ask_pass"): "False",
+#: value, and the environment variables.
+_NOT_FOLLOWED: dict[tuple[str, str], tuple[str, *tuple[str, ...]]] = {
+    ("defaults", "hash_behaviour"): ("replace", "ANSIBLE_HASH_BEHAVIOUR"),
+    ("defaults", "precedence"): ("", "ANSIBLE_PRECEDENCE"),
+    ("defaults", "force_valid_group_names"): ("never", "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS"),
+    ("defaults", "ask_pass"): ("False", "ANSIBLE_ASK_PASS"),
+    ("defaults", "connection_password_file"): ("", "ANSIBLE_CONNECTION_PASSWORD_FILE"),
+    ("defaults", "become_password_file"): ("", "ANSIBLE_BECOME_PASSWORD_FILE"),
+    ("inventory", "enable_plugins"): ("", "ANSIBLE_INVENTORY_ENABLED"),
+    ("privilege_escalation", "become_ask_pass"): ("False", "ANSIBLE_BECOME_ASK_PASS"),
     **{
-        (f"{method}_become_plugin", key): ""
+        (f"{method}_become_plugin", key): ("", f"ANSIBLE_{method.upper()}_{word}")
         for method in ("sudo", "su", "doas")
-        for key in ("user", "flags", "executable", "password")
+        for key, word in _PLUGIN.items()
     },
+    ("sudo_become_plugin", "password"): ("", "ANSIBLE_SUDO_PASS", "ANSIBLE_BECOME_PASS"),
 }
+_YES = ("1", "true", "yes", "on", "y", "t")
 _INSTEAD = {
     "hash_behaviour": "dictionaries replace each other",
     "ask_pass": "give -k to be asked",
@@ -109,7 +113,7 @@ class Config(Struct, frozen=True):
 
     def flag(self, variable: str, *keys: tuple[str, str]) -> bool:
         found = self.get(variable, *keys)
-        return found is not None and found[0].lower() in ("1", "true", "yes", "on", "y", "t")
+        return found is not None and found[0].lower() in _YES
 
     def login(self) -> Map:
         """The settings of a login, by the names of the variables that have precedence over them."""
@@ -117,7 +121,8 @@ class Config(Struct, frozen=True):
         for name, (variable, *keys) in _LOGIN.items():
             if (setting := self.get(variable, *keys)) is None:
                 continue
-            found[name] = setting[0]
+            # A relative path is resolved where the login is read, from the file of ``where``.
+            found[name] = _expanded(setting[0]) if name == "ansible_private_key_file" else setting[0]
             if os.environ.get(variable) or self.path is None:
                 found.where[name] = Where(Path(f"${variable}"), 1)
             else:
@@ -149,7 +154,7 @@ def read() -> Config:
     for path in _places(notes):
         if path.is_file() and os.access(path, os.R_OK):
             return _parsed(path, notes)
-    return Config(notes=tuple(notes))
+    return Config(notes=(*notes, *_not_followed(Config())))
 
 
 def _places(notes: list[Note]) -> list[Path]:
@@ -177,13 +182,23 @@ def _parsed(path: Path, notes: list[Note]) -> Config:
         raise SpecError(f"not an ansible.cfg: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     lines = _numbered(text)
     values = {(section, key): value for section in parser.sections() for key, value in parser[section].items()}
-    for (section, key), same in _NOT_FOLLOWED.items():
-        if (value := values.get((section, key), same)) and value.lower() != same.lower():
-            instead = _INSTEAD.get(key, "Ansible follows it, provision does not")
-            shown = "..." if key == "password" else value
-            where = Where(path, lines.get((section, key), 1))
-            notes.append(Note(f"[{section}] {key} = {shown} is not read: {instead}", where, loud=True))
-    return Config(path, values, lines, tuple(notes))
+    found = Config(path, values, lines)
+    return replace(found, notes=(*notes, *_not_followed(found)))
+
+
+def _not_followed(config: Config) -> Iterator[Note]:
+    """Notes about settings that change nothing here; an environment variable has precedence over the file."""
+    for (section, key), (same, *variables) in _NOT_FOLLOWED.items():
+        variable = next((name for name in variables if os.environ.get(name)), None)
+        value = config.values.get((section, key), "") if variable is None else os.environ[variable]
+        if not value or value.lower() == same or (same == "False" and value.lower() not in _YES):
+            continue
+        shown = "..." if key == "password" else value
+        name, where = f"${variable}", None
+        if variable is None and config.path is not None:
+            name, where = f"[{section}] {key}", Where(config.path, config.lines.get((section, key), 1))
+        instead = _INSTEAD.get(key, "Ansible follows it, provision does not")
+        yield Note(f"{name} = {shown} is not read: {instead}", where, loud=True)
 
 
 def _numbered(text: str) -> dict[tuple[str, str], int]:
@@ -203,6 +218,10 @@ def _words(text: str) -> list[str]:
 
 
 def _resolved(text: str, folder: Path) -> str:
+    return str(folder / _expanded(text))
+
+
+def _expanded(text: str) -> str:
+    """A path of a setting (``ansible.config.manager.resolve_path``)."""
     text = os.path.expandvars(text.replace("{{CWD}}", str(Path().absolute())).strip("\"'"))
-    path = Path(text).expanduser()
-    return str(path if path.is_absolute() else folder / path)
+    return str(Path(text).expanduser())

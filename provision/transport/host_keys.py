@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 import subprocess
 import tempfile
 import time
+from functools import cached_property
 from pathlib import Path
 
 import paramiko
@@ -106,9 +108,9 @@ def certificate(blob: bytes) -> Certificate | None:
 
 class Rules(Struct, frozen=True):
     """How a host's key is checked. ``name`` is ssh's name of the host (HostKeyAlias, or address and port). ``bare`` is
-    the name without the port, which ssh looks up second. ``host`` is what a certificate must name. ``accept_new``
-    stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh itself would accept
-    any key. ``command`` prints further lines (KnownHostsCommand)."""
+    the name without the port, which ssh looks up second, in files alone. ``host`` is what a certificate must name.
+    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh
+    itself would accept any key. ``command`` prints further lines about ``name`` (KnownHostsCommand)."""
 
     name: str
     bare: str
@@ -124,57 +126,50 @@ class Rules(Struct, frozen=True):
 
 
 class Verifier(paramiko.MissingHostKeyPolicy):
-    """Checks a host's key against :class:`Rules`. Raises :class:`HostError` of kind ``host_key``."""
+    """Checks a host's key against :class:`Rules`. ``until`` is the end of the login (``time.monotonic``), which
+    KnownHostsCommand must not exceed. Raises :class:`HostError` of kind ``host_key``."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, until: float = math.inf) -> None:
         self.rules = rules
+        self._until = until
         self.files: list[KnownHosts] = [known_hosts.read(path) for path in rules.files]
         self.known = self._found(rules.name)
         # What the command prints before the host shows a key only decides which kind is asked for.
-        self._ordering = self._printed(rules.name, None)
-        self._key: PKey | None = None
-        self._bare_stored: list[Known] | None = None if rules.bare != rules.name else []
-        self._bare: list[Known] | None = None if rules.bare != rules.name else []
+        self._ordering = self._printed(None)
 
     def _found(self, name: str) -> list[Known]:
         return [known for file in self.files for known in file.find(name)]
 
-    def _printed(self, name: str, key: PKey | None) -> list[Known]:
-        """The lines of KnownHostsCommand for a host. ``key`` is the key that the host shows."""
+    def _printed(self, key: PKey | None) -> list[Known]:
+        """The lines of KnownHostsCommand about the host. ``key`` is the key that the host shows."""
         if self.rules.command is None:
             return []
         shown = getattr(key, "public_blob", None)
         blobs = None if key is None else (key.asbytes() if shown is None else shown.key_blob, key.asbytes())
-        return self.rules.command.lines(name, blobs).find(name)
+        lines = self.rules.command.lines(self.rules.name, blobs, self._until - time.monotonic())
+        return lines.find(self.rules.name)
 
-    @property
+    @cached_property
     def bare(self) -> list[Known]:
-        """The known keys of the host's name without its port; ssh looks there for a key that it found nowhere else."""
-        if self._bare is None:
-            self._bare = [*self._stored(), *self._printed(self.rules.bare, self._key)]
-        return self._bare
-
-    def _stored(self) -> list[Known]:
-        """Those of the files; each search hashes the name once for each hashed line."""
-        if self._bare_stored is None:
-            self._bare_stored = self._found(self.rules.bare)
-        return self._bare_stored
+        """What the files have about the host's name without its port; ssh looks there for a key that it found nowhere
+        else, and does not ask KnownHostsCommand about that name (``check_host_key``, ``clobber_port``). A search hashes
+        the name once for each hashed line."""
+        return [] if self.rules.bare == self.rules.name else self._found(self.rules.bare)
 
     @property
     def kinds(self) -> set[str]:
         """Kinds of key that can be checked."""
         found = {known.kind for known in [*self.known, *self._ordering] if not known.marker}
-        return found or {known.kind for known in self._stored() if not known.marker}
+        return found or {known.kind for known in self.bare if not known.marker}
 
     @property
     def has_authority(self) -> bool:
-        found = [*self.known, *self._ordering, *self._stored()]
+        found = [*self.known, *self._ordering, *self.bare]
         return any(known.marker == "@cert-authority" for known in found)
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:
         blob = key.asbytes()
-        self._key = key
-        self.known = [*self.known, *self._printed(self.rules.name, key)]
+        self.known = [*self.known, *self._printed(key)]
         self._revocations(key)
         self._strong(key)
         shown = getattr(key, "public_blob", None)
@@ -184,9 +179,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             return
         # As ssh does, treat a certificate that is not valid as the plain key that is in it.
         name = key.get_name()
-        if self._plain(name, blob, self.known):
-            return
-        if self.bare and self._plain(name, blob, self.bare):
+        if self._plain(name, blob, self.known) or self._plain(name, blob, self.bare):
             return
         if vouched is not None and problem != "unsigned":
             raise self._refused(f"has a certificate {vouched.identity!r} that is not accepted: {problem}")
@@ -198,6 +191,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if shown is not None and (vouched := certificate(shown.key_blob)) is not None:
             blobs.append(vouched.authority)
             blobs.append(shown.key_blob)
+        # Stricter than ssh, which looks up the bare name only where it knows no key of the name with the port.
         for known in [*self.known, *self.bare]:
             if known.marker == "@revoked" and known.blob in blobs:
                 raise self._refused(f"is revoked ({known.where}): {known.shown}")

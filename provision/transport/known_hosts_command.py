@@ -4,7 +4,6 @@ load_hostkeys_command)."""
 from __future__ import annotations
 
 import base64
-import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +12,12 @@ from msgspec import Struct
 
 from provision.errors import SpecError
 from provision.lines import lines_of
-from provision.transport import known_hosts
+from provision.transport import argv, known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import KnownHosts, fingerprint
 from provision.transport.tokens import expand
 
-#: Seconds for one run of the program; ssh itself sets no limit.
+#: Seconds for one run of the program, less where the login ends before; ssh itself sets no limit.
 _TIMEOUT = 60.0
 
 
@@ -32,7 +31,7 @@ class Command(Struct, frozen=True):
     def of(cls, text: str, tokens: Mapping[str, str]) -> Command:
         """Raises :class:`SpecError` for a command that ssh would not run."""
         try:
-            found = cls(tuple(shlex.split(text)), tokens)
+            found = cls(tuple(argv.split(text)), tokens)
         except ValueError as error:
             raise SpecError(f"KnownHostsCommand {text}: {error}", key="ssh_config") from error
         if not found.words or not Path(found.words[0]).is_absolute():
@@ -40,19 +39,20 @@ class Command(Struct, frozen=True):
         found._expanded("", None)
         return found
 
-    def lines(self, name: str, key: tuple[bytes, bytes] | None) -> KnownHosts:
+    def lines(self, name: str, key: tuple[bytes, bytes] | None, left: float) -> KnownHosts:
         """What the program prints about the host ``name``. ``key`` is what the host shows: the certificate or key, and
-        the key itself. Without it the program is asked which kinds of key are known.
+        the key itself. Without it the program is asked which kinds of key are known. ``left`` is the time until the end
+        of the login, in seconds.
 
         Raises :class:`HostError` of kind ``host_key`` where the program fails: ssh ends then.
         """
-        argv = self._expanded(name, key)
+        limit = max(0.1, min(_TIMEOUT, left))
         try:
             done = subprocess.run(  # noqa: S603 - no shell
-                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT
+                self._expanded(name, key), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=limit
             )
         except subprocess.TimeoutExpired as error:
-            raise self._failed(name, f"did not end within {_TIMEOUT:.0f} s") from error
+            raise self._failed(name, f"did not end within {limit:.3g} s") from error
         except OSError as error:
             raise self._failed(name, f"can't be started: {error.strerror}") from error
         if done.returncode != 0:
@@ -70,4 +70,5 @@ class Command(Struct, frozen=True):
             kind = whole[4 : 4 + int.from_bytes(whole[:4], "big")].decode("ascii", "replace")
             encoded = base64.b64encode(whole).decode()
             own |= {"I": "HOSTNAME", "f": fingerprint(plain), "K": encoded, "t": kind}
-        return [expand(word, {**self.tokens, **own}) for word in self.words]
+        # ssh expands the arguments, and not the name of the program.
+        return [self.words[0], *(expand(word, {**self.tokens, **own}) for word in self.words[1:])]

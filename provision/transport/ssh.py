@@ -176,7 +176,7 @@ class Transport:
     def _log_in(self, login: Login, one: Target, deadline: float, gateway: Connection | None) -> Connection:
         timeout = max(0.1, min(self.options.connect_timeout, deadline - time.monotonic()))
         patience = _TYPING if self.options.interactive else timeout
-        verifier = Verifier(one.rules)
+        verifier = Verifier(one.rules, min(deadline, time.monotonic() + 2 * timeout + patience))
         name = one.name
         arguments: dict[str, Any] = {
             "banner_timeout": timeout,

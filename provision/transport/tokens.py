@@ -17,8 +17,10 @@ def expand(text: str, tokens: Mapping[str, str]) -> str:
             if match[1] not in os.environ:
                 raise SpecError(f"{text}: the environment variable {match[1]} is not set", key="ssh_config")
             return os.environ[match[1]]
+        if not match[2]:
+            raise SpecError(f"{text}: no token follows the % at the end (%% is a percent sign)", key="ssh_config")
         if match[2] not in tokens:
             raise SpecError(f"{text}: provision does not know the token %{match[2]}", key="ssh_config")
         return tokens[match[2]]
 
-    return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.)", one, text)
+    return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.?)", one, text)
