@@ -19,6 +19,7 @@ import pytest
 
 from provision import cli
 from provision.commands import completing, completion
+from provision.lint.rules import RULES
 from tests.conftest import Project
 
 RUN = "20260101T000000Z-1"
@@ -188,6 +189,12 @@ def test_every_value_is_completed_or_known_to_be_free() -> None:
         if action.nargs != 0 and action.choices is None and name not in completing._VALUES:
             # FORKS, PLAYBOOK: without a name of its own a value is a file by its type, or a number.
             assert name in FREE or action.type is not None or action.metavar is None, (action.option_strings, name)
+
+
+def test_explain_completes_kinds_codes_and_rules(project: Project, home: dict[str, str]) -> None:
+    assert answer(project, home, "explain", "host_") == ("values", ["host_key"])
+    assert answer(project, home, "explain", "DJ10") == ("values", [id_ for id_ in RULES if id_.startswith("DJ10")])
+    assert answer(project, home, "explain", "13") == ("values", ["130"])
 
 
 # -- nothing is run, nothing is shown --

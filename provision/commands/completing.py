@@ -258,6 +258,16 @@ def _rules(at: Reached, current: str, prefix: str) -> Answer:
     return _matching(((rule.id, rule.name) for rule in RULES.values()), current, prefix)
 
 
+def _explained(at: Reached, current: str, prefix: str) -> Answer:
+    """The words that ``provision explain`` knows."""
+    from provision.explanations import CODES, KINDS
+    from provision.lint.rules import RULES
+
+    kinds = [(kind, "error kind") for kind in KINDS]
+    codes = [(str(code), "exit code") for code in CODES]
+    return _matching([*kinds, *codes, *((rule.id, rule.name) for rule in RULES.values())], current, prefix)
+
+
 #: The name of a value in the help -> what completes it.
 _VALUES: dict[str, Callable[[Reached, str, str], Answer]] = {
     "FILE": _files,
@@ -269,5 +279,6 @@ _VALUES: dict[str, Callable[[Reached, str, str], Answer]] = {
     "SOURCE": _files,
     "SUITE": _suites,
     "VARS": _file_after_at,
+    "WORD": _explained,
     "[show RUN] [PLAYBOOK]": _runs_to_show,
 }
