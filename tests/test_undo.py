@@ -119,6 +119,54 @@ def test_a_rollback_restores_only_what_has_changed(shell: list[str], folder: Pat
 
 @each_shell
 @pytest.mark.parametrize(
+    ("served", "said", "failed"),
+    [
+        # The repository still has the old version.
+        ("tree=1.0", ("installed tree again",), ""),
+        # It has another version only.
+        ("tree", ("installed tree again",), ""),
+        # apt fails with both.
+        ("-", (), "tree"),
+    ],
+)
+def test_a_removed_package_is_installed_again_or_named(
+    shell: list[str], folder: Path, served: str, said: tuple[str, ...], failed: str
+) -> None:
+    """The rollback of a job that still sends its events. The progress of apt has no receiver then."""
+    host, there = Host(shell, folder), folder / "there"
+    log = folder / "apt"
+    stub(
+        folder / "bin",
+        "apt-get",
+        f'echo "$*" >>{log}\nfor last do :; done\n'
+        "printf 'dlstatus:1:40.5:x\\npmstatus:tree:100:x\\n' >&6 || exit 99\n"
+        f'[ "$last" = "{served}" ] || exit 100\ntouch {there}',
+    )
+    stub(folder / "bin", "apt-mark", "exit 0")
+    stub(folder / "bin", "apt-cache", "echo 'tree | 1.0 | http://mirror trixie/main'")
+    stub(folder / "bin", "dpkg-query", f"[ -e {there} ] && printf 'ii ' || exit 1")
+    host.before("removed 1.0 tree")
+    (host.run / "events").touch()
+    here = f"run={host.run} services_stamps={folder}/stamps run_noise={folder}/noise"
+    frames, done = run(
+        shell,
+        [*FILES, "fix/locks.sh", "fix/pkg_apt.sh"],
+        f"{here}\nemit_to=journal journal_sent=0\nundo step",
+        path=folder / "bin",
+        frame="fix.sh",
+    )
+    noise = (folder / "noise").read_text()
+    assert done.returncode == 0, (done.stderr, noise)
+    (undone,) = (frame for frame in frames if frame[0] == "undone")
+    assert tuple(undone[3].splitlines()) == said, noise
+    assert failed in undone[2], undone
+    assert bool(undone[2]) == bool(failed), (undone, noise)
+    assert "Bad file descriptor" not in noise
+    assert there.exists() == bool(said)
+
+
+@each_shell
+@pytest.mark.parametrize(
     ("process", "touched", "acts"),
     [
         # The process is the same, and never received a reload after the file was written.
