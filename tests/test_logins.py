@@ -22,7 +22,7 @@ from provision.model import Host, Login
 from provision.transport import known_hosts, reboot, upload
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
-from provision.transport.failure import NotBegun
+from provision.transport.failure import CutOff, NotBegun
 from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.shell import Shell
@@ -205,11 +205,43 @@ def test_a_connection_closed_during_the_login_is_unreachable(
     with listening(Leaving(public(key), 1)) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
         transports().open(Host("web", (), one), soon()).close()
-    with listening(Leaving(public(key), 1000)) as (port, known):
+    sshd = Leaving(public(key), 1000)
+    with listening(sshd) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        with pytest.raises(HostError, match="closed") as caught:
+        with pytest.raises(HostError, match="(?i)connection closed|closed the connection") as caught:
             transports().open(Host("web", (), one), soon())
-    assert caught.value.failure.kind == "unreachable"
+    assert caught.value.failure.kind == "unreachable", caught.value
+    if transport == "ssh":
+        assert 1000 - sshd.times == 2, "several such logins in a row look like an attack"
+
+
+def test_a_login_with_a_password_that_is_cut_off_is_not_repeated(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host may have counted the password as a wrong one."""
+
+    class Cutting(Guarded):
+        cut = False
+
+        def check_auth_password(self, username: str, password: str) -> int:
+            found = super().check_auth_password(username, password)
+            if self.cut:
+                raise EOFError
+            return found
+
+    monkeypatch.setattr(reboot, "_RESTART", "true")
+    sshd = Cutting(["password"])
+    with listening(sshd) as (port, known):
+        host, ssh = Host("web", (), login(clean, port, known, password="right")), transports()
+        connection = ssh.open(host, soon())
+        sshd.cut, sshd.passwords = True, []
+        with pytest.raises(CutOff, match="closed the connection during the login of ops"):
+            ssh.open(host, soon())
+        assert sshd.passwords == ["right"]
+        # A host that is restarting may cut off one. The third could lock the account.
+        with pytest.raises(CutOff):
+            reboot.restart(ssh, host, connection, soon(), lambda text: sshd.passwords.clear())
+        assert sshd.passwords == ["right", "right"]
 
 
 def test_a_host_that_does_not_answer_the_login_is_unreachable(
