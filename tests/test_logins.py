@@ -208,7 +208,7 @@ def test_a_connection_closed_during_the_login_is_unreachable(
     sshd = Leaving(public(key), 1000)
     with listening(sshd) as (port, known):
         one = login(clean, port, known, key_file=key, transport=transport)
-        with pytest.raises(HostError, match="(?i)connection closed|closed the connection") as caught:
+        with pytest.raises(HostError, match=r"(?i)connection closed|closed the connection") as caught:
             transports().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "unreachable", caught.value
     if transport == "ssh":
