@@ -91,18 +91,20 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
     return record
 
 
-def wait(store: Store, record: Record, seconds: float = 90.0) -> None:
+def wait(store: Store, record: Record, seconds: float = 300.0) -> None:
     """Until sshd shows its banner and systemd no longer refuses logins (pam_nologin), or LabError."""
     end = time.monotonic() + seconds
     nologin = store.host(record.lab, record.name) / "layers/root/run/nologin"
-    while time.monotonic() < end:
-        if not alive(record):
-            break
+    while running := alive(record):
         if identity.answers(record) and not nologin.exists():
             return
+        if time.monotonic() >= end:
+            break
         time.sleep(0.05)
     log = store.host(record.lab, record.name) / "boot.log"
-    raise LabError(f"lab host {record.name} did not start; see {log}")
+    why = f"did not start within {seconds:.0f} s" if running else "ended while it started"
+    said = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+    raise LabError(f"lab host {record.name} {why}; the end of {log}:\n{said}")
 
 
 def stop(record: Record) -> None:

@@ -92,7 +92,7 @@ def start(store: Store, record: Record, kernel: str = "") -> Record:
     return found
 
 
-def wait(store: Store, record: Record, seconds: float = 420.0) -> None:
+def wait(store: Store, record: Record, seconds: float = 900.0) -> None:
     """Until the host takes logins and systemd has let users in, or LabError."""
     folder = store.host(record.lab, record.name)
     known = folder / "known_hosts"
