@@ -17,7 +17,6 @@ from provision.project.playbook import load_playbook
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden scripts again")
     parser.addoption("--lock-rounds", default="5", help="how many rounds the takers of a lock play, in test_lock.py")
-    parser.addoption("--vm", metavar="LAB", help="run the tests of test_vm.py on the virtual machine of this lab")
     parser.addoption("--injections", default="20", help="how often a run is broken off, in test_torture.py")
 
 

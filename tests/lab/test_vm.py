@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,25 +40,14 @@ _AUDITED = (
 
 
 @pytest.fixture(scope="module")
-def machine(lab: Lab, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LabHost]:
-    """The virtual machine of another lab (``--vm``: an emulated machine boots and installs docker in minutes), or
-    a new one."""
-    patience = ("--connect-timeout", "60", "--look-within", "300")
-    if other := pytestconfig.getoption("--vm"):
-        ((record, _),) = Lab(other).status()
-        yield LabHost(record.name, record.address, tmp_path_factory.mktemp("vm"), lab=Lab(other), patience=patience)
-        return
+def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     if lacks := missing(virtual=True):
         pytest.fail("a virtual machine can't run here; missing: " + "; ".join(lacks))
     name = f"{LAB.name}vm"
     own(LAB)
     (record,) = lab.up({name: "trixie"}, "vm")
-    yield LabHost(name, record.address, tmp_path_factory.mktemp("vm"), patience=patience)
-    lab.down([name])
-
-
-@pytest.fixture(scope="module")
-def vm(machine: LabHost) -> LabHost:
+    folder: Path = tmp_path_factory.mktemp(name)
+    host = LabHost(name, record.address, folder, patience=("--connect-timeout", "60", "--look-within", "300"))
     # -i: a file that does not exist yet when the rules are read must not keep the other rules out.
     rules = "-i\n" + "".join(f"-w {path} -p rwxa -k docker\n" for path in _AUDITED)
     spec = {
@@ -67,10 +57,11 @@ def vm(machine: LabHost) -> LabHost:
         "sysctl": {"net.ipv4.ip_forward": 1, "vm.max_map_count": 262144},
         "engine": {**engine(), "daemon": {"exec-opts": ["native.cgroupdriver=systemd"]}},
     }
-    outcome = machine.apply(spec)
+    outcome = host.apply(spec)
     assert outcome.counts == {"changed": 1}, outcome.out
-    machine.sh("augenrules --load")  # auditd read its rules before docker's files existed
-    return machine
+    host.sh("augenrules --load")  # auditd read its rules before docker's files existed
+    yield host
+    lab.down([name])
 
 
 def test_the_checks_of_auditing_fail_for_each_fault(vm: LabHost) -> None:
@@ -110,14 +101,14 @@ def test_a_kernel_without_a_feature_fails_its_checks(vm: LabHost) -> None:
     settings = ("--suite", "settings")
     judge("a module, a sysctl", {"module_loaded dummy", "sysctl_live vm.max_map_count"}, *settings)
     # Only a boot can remove a controller: a real power cut, and another kernel command line.
-    vm.lab.cut_power(vm.name)
-    vm.lab.switch_on(vm.name, "cgroup_disable=memory cgroup_disable=pids cgroup_disable=cpuset cgroup_disable=cpu")
+    LAB.cut_power(vm.name)
+    LAB.switch_on(vm.name, "cgroup_disable=memory cgroup_disable=pids cgroup_disable=cpuset cgroup_disable=cpu")
     controllers = {f"kernel_cgroup {name}" for name in ("cpu", "cpuset", "memory", "pids")}
     limited = ("--suite", "foundation", "--check", "kernel or memory_limit_is_set")
     judge("no controllers", controllers | {"container_memory_limit_is_set engine"}, *limited)
     vm.sh("echo 'install overlay /bin/false' >/etc/modprobe.d/none.conf; sync")
-    vm.lab.cut_power(vm.name)
-    vm.lab.switch_on(vm.name)
+    LAB.cut_power(vm.name)
+    LAB.switch_on(vm.name)
     judge("no overlayfs", {"kernel_overlayfs engine"}, *kernel)
     assert vm.sh("systemctl is-active docker", check=False) != "active"
     # The boot and docker's start have repaired what was broken by hand.
