@@ -136,15 +136,11 @@ class Transport:
             time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
             try:
                 return self._open(host.login, one, deadline, fresh)
-            except CutOff as error:
-                # Once more, with a key: several such logins in a row look like an attack (fail2ban).
-                if error.counted or isinstance(last, CutOff):
-                    raise
-                last = error
             except Dropped as error:
+                # Not a login that was cut off: sshd would block this address for a time (PerSourcePenalties).
                 last = error
-            if time.monotonic() + _RETRIES[-1] > deadline:
-                break
+                if time.monotonic() + _RETRIES[-1] > deadline:
+                    break
         raise last
 
     def _open(self, login: Login, one: Target, deadline: float, fresh: bool) -> Connection:
