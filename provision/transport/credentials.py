@@ -392,7 +392,12 @@ class _Closer:
 def answered(error: Exception, transport: paramiko.Transport) -> bool:
     """Whether the host refused a login. paramiko raises the same exception where the host did not answer in time, and
     where it closed the connection (``auth_handler.py``, ``wait_for_response``)."""
-    return transport.is_active() and "timeout" not in str(error).lower()
+    return transport.is_active() and not timed_out(error)
+
+
+def timed_out(error: Exception) -> bool:
+    """Whether paramiko gave up waiting for the answer ("Authentication timeout.", ``auth_handler.py``)."""
+    return "timeout" in str(error).lower()
 
 
 def _refused_key(error: paramiko.SSHException) -> paramiko.AuthenticationException:

@@ -19,7 +19,7 @@ from provision.errors import SpecError, Where
 from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
 from provision.transport.client import Algorithms
-from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, public_half
+from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, public_half, timed_out
 from provision.transport.failure import CutOff, Dropped, HostError
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
@@ -227,7 +227,7 @@ def _not_let_in(
     same exception for a host that is too slow, and for one that closes the connection (``auth_handler.py``,
     ``wait_for_response``), as a host does that is shutting down."""
     counted = credentials.sent_password
-    if "timeout" in str(error).lower():
+    if timed_out(error):
         message = f"{one.name} did not answer the login within {patience:.0f} s"
         return CutOff(message, counted) if counted else HostError("unreachable", message)
     farewell = getattr(connection.client.get_transport(), "farewell", "")
