@@ -56,6 +56,35 @@ def test_dockers_variables_in_the_logins_environment_have_no_effect(
 
 
 @each_shell
+@pytest.mark.parametrize(
+    ("made", "undeclared", "asked"),
+    [
+        ("/etc/docker/daemon.json", "/etc/containerd/config.toml", False),
+        ("/etc/docker/daemon.json", "/etc/containerd/config.toml /etc/docker/daemon.json", True),
+        ("/etc/containerd/config.toml", "/etc/containerd/config.toml", True),
+        ("/etc/motd", "/etc/containerd/config.toml /etc/docker/daemon.json", False),
+    ],
+)
+def test_dockerd_is_started_only_for_a_file_that_is_no_longer_declared(
+    shell: list[str], tmp_path: Path, made: str, undeclared: str, asked: bool
+) -> None:
+    """dockerd takes longer to print its version than all other parts of a look together."""
+    stub(tmp_path / "bin", "dockerd", "echo 'Docker version 29.7.2, build 1'")
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/site").write_text(f"provision-manifest 1\nplay Site\nfile {made}\n")
+    roots = [quote(str(tmp_path / name)) for name in ("docker", "containerd")]
+    words = " ".join(f"{root} {quote(undeclared)}" for root in roots)
+    lines = f"look_manifests {quote(str(tmp_path / 'manifests'))}\nlook_undeclared {words}"
+    frames, done = run(shell, ["look/manifests.sh", "resources/stores.sh"], lines, path=tmp_path / "bin")
+    assert done.returncode == 0, done.stderr
+    assert (("undeclared", "", "Docker version 29.7.2, build 1") in frames) is asked
+    assert [frame[1] for frame in frames if frame[0] == "store"] == [
+        str(tmp_path / "docker"),
+        str(tmp_path / "containerd"),
+    ] * asked
+
+
+@each_shell
 def test_each_byte_arrives(shell: list[str], tmp_path: Path) -> None:
     every = bytes(range(1, 256))
     path = tmp_path / "x"

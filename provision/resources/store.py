@@ -217,9 +217,10 @@ class UndeclaredStore(Struct, frozen=True):
         return {"left behind": "nothing"}
 
     def look(self) -> tuple[Call, ...]:
+        files = " ".join(sorted(self.undeclared))
         return (
             *(Call("look_files", (path,)) for path in (self.config, self.containerd_config)),
-            *(Call("look_undeclared", (root,)) for root in (DOCKER_ROOT, CONTAINERD_ROOT)),
+            *(Call("look_undeclared", (root, files)) for root in (DOCKER_ROOT, CONTAINERD_ROOT)),
         )
 
     def seen(self, report: HostReport) -> State:

@@ -6,10 +6,10 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh 6c8a932623e8
+# look/manifests.sh f77e5cfa1658
 # look/pkg_apt.sh 7aec1cf72a05
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) a3fc9068eb62
+# resources/stores.sh (look) 50aa4bea982e
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -110,7 +110,7 @@ at look_apt_sources /etc/apt/sources.list.d/docker.sources
 at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
 at look_users bob
 at look_groups docker
-at look_undeclared /var/lib/docker /var/lib/containerd
+at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker
 at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
 at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json

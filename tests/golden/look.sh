@@ -5,9 +5,9 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh 6c8a932623e8
+# look/manifests.sh f77e5cfa1658
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) a3fc9068eb62
+# resources/stores.sh (look) 50aa4bea982e
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
 # look.sh 04f32063fd94
@@ -87,7 +87,7 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
-at look_undeclared /var/lib/docker /var/lib/containerd
+at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_docker
 case $flavour in
     apt)

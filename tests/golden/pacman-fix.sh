@@ -6,10 +6,10 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh 6c8a932623e8
+# look/manifests.sh f77e5cfa1658
 # look/pkg_pacman.sh 0b1f71121c4d
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) a3fc9068eb62
+# resources/stores.sh (look) 50aa4bea982e
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -94,7 +94,7 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
-at look_undeclared /var/lib/docker /var/lib/containerd
+at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
 at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json

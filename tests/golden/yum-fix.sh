@@ -6,13 +6,13 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh 6c8a932623e8
+# look/manifests.sh f77e5cfa1658
 # look/pkg_rpm.sh f71d7759df4a
 # look/pkg_yum.sh cd390ea51495
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) a3fc9068eb62
+# resources/stores.sh (look) 50aa4bea982e
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -118,7 +118,7 @@ at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
 at look_locks
 at look_users bob
 at look_groups docker
-at look_undeclared /var/lib/docker /var/lib/containerd
+at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
 at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
 at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json

@@ -19,7 +19,9 @@ look_manifests() { # FOLDER
                     esac
                     # shellcheck disable=SC2034 # read in sh/resources/stores.sh
                     case $manifests_path in
-                        /etc/docker/daemon.json | /etc/containerd/config.toml) manifests_engine=yes ;;
+                        /etc/docker/daemon.json | /etc/containerd/config.toml)
+                            manifests_engine="${manifests_engine-} $manifests_path "
+                            ;;
                     esac
                     if [ -e "$manifests_path" ] || [ -L "$manifests_path" ]; then
                         emit made "$manifests_path" present

@@ -26,13 +26,20 @@ look_stores() { # (ROOT measure|-)...
     done
 }
 
-# Stores of an engine whose files an earlier run has made, and that are not declared any more. One fork, only in that
-# case.
-look_undeclared() { # ROOT...
-    [ -n "${manifests_engine-}" ] || return 0
+# Stores of an engine one of whose FILES (with a blank between two) an earlier run has made, and that no play declares
+# any more. One fork, only in that case.
+look_undeclared() { # (ROOT FILES)...
+    undeclared_made=
+    for undeclared_file in $2; do
+        case ${manifests_engine-} in
+            *" $undeclared_file "*) undeclared_made=yes ;;
+        esac
+    done
+    [ -n "$undeclared_made" ] || return 0
     emit undeclared '' "$(exec dockerd --version 2>/dev/null 3>&-)"
-    for undeclared_root in "$@"; do
-        look_stores "$undeclared_root" -
+    while [ $# -gt 0 ]; do
+        look_stores "$1" -
+        shift 2
     done
 }
 
