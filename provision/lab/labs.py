@@ -100,9 +100,10 @@ class Lab:
         return [self._boot(kind, name, suite, like) for name, suite in hosts.items() if name not in running]
 
     def _shared(self) -> None:
-        """What goes with the machine's last host."""
+        """What all hosts of the machine share."""
         network.ensure_bridge()
         mirror.serve(self.store)
+        nspawn.allow_many()
 
     def _boot(self, kind: str, name: str, suite: str, like: str | None) -> Record:
         if kind == "vm":

@@ -33,6 +33,19 @@ done
 """
 
 
+#: inotify(7): the instances that all processes of one user may have. All lab hosts share those of root, and each host's
+#: systemd and its services need about five. The default of 128 is too small for thirty hosts: their systemd ends with
+#: "Failed to create control group inotify object".
+_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH = 8192
+
+
+def allow_many() -> None:
+    """Raise this machine's limits that many hosts on one kernel exceed; they stay raised until it boots again."""
+    if int(_INSTANCES.read_text()) < _ENOUGH:
+        _INSTANCES.write_text(f"{_ENOUGH}\n")
+
+
 def group(name: str) -> str:
     return f"provlab-{name}"
 

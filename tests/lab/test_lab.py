@@ -60,6 +60,11 @@ def test_a_lab_host_cannot_reach_the_internet(host: LabHost) -> None:
     assert network.BRIDGE in routes
 
 
+def test_the_machine_allows_the_inotify_instances_of_many_hosts(host: LabHost) -> None:
+    """With the kernel's default of 128 the systemd of every host after about the 27th ended while it started."""
+    assert int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) >= 5 * 100
+
+
 def test_a_lab_host_cannot_change_the_machines_settings(host: LabHost) -> None:
     before = Path("/proc/sys/vm/swappiness").read_text()
     assert "Read-only" in host.sh(
