@@ -89,7 +89,6 @@ def python() -> Check:
 
 def packages() -> Check:
     """The packages that provision depends on, with the versions that it permits."""
-    # pytest, a dependency of provision, depends on it.
     from packaging.requirements import Requirement
 
     try:

@@ -99,7 +99,7 @@ class Transport:
             known_hosts.read(path)
         Algorithms(one.found)
         if one.command is not None:
-            expand(one.command, one.tokens)
+            expand(one.command, one.tokens, variables=False)
 
     def _check_key(self, path: Path, one: Target) -> None:
         try:
@@ -216,7 +216,7 @@ class Transport:
         if gateway is not None:
             return Tunnel(gateway.transport, one.address, one.port, timeout)
         if one.command is not None:
-            return ProxyCommand(expand(one.command, one.tokens))
+            return ProxyCommand(expand(one.command, one.tokens, variables=False))
         return connect(one.address, one.port, timeout, one.family, one.source)
 
 

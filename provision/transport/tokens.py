@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from provision.errors import SpecError
 
 
-def expand(text: str, tokens: Mapping[str, str]) -> str:
-    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for unknown ones."""
+def expand(text: str, tokens: Mapping[str, str], *, variables: bool = True) -> str:
+    """Replace the tokens of ssh_config(5) and ``${VARIABLE}``. Raises :class:`SpecError` for unknown ones.
+
+    ``variables`` is false for a keyword that "ENVIRONMENT VARIABLES" of ssh_config(5) does not name, as ProxyCommand:
+    the shell that runs the command replaces its variables.
+    """
 
     def one(match: re.Match[str]) -> str:
         if match[1] is not None:
+            if not variables:
+                return match[0]
             if match[1] not in os.environ:
                 raise SpecError(f"{text}: the environment variable {match[1]} is not set", key="ssh_config")
             return os.environ[match[1]]

@@ -289,6 +289,10 @@ ROWS = [
         HERE + "Host web\n  ProxyCommand {python} {folder}/pipe.py $(echo %h) %p 2>/dev/null\n",
     ),
     Row(
+        "ProxyCommand with a variable that only its shell has",
+        HERE + "Host web\n  ProxyCommand env port=%p sh -c 'exec {python} {folder}/pipe.py %h ${port}'\n",
+    ),
+    Row(
         "ProxyCommand that fails",
         HERE + "Host web\n  ProxyCommand sh -c 'echo gone wrong >&2; exit 1'\n",
         "unreachable",
