@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from provision.evidence.record import KINDS, Evidence
@@ -57,8 +58,8 @@ def claims(found: Iterable[Evidence], page: str) -> str:
 
 
 def anchor(evidence: Evidence) -> str:
-    """The anchor of its heading in a page that mkdocs makes: its toc leaves out dots."""
-    return evidence.file.lower().replace(".", "")
+    """The anchor of its heading in a page that mkdocs makes: its toc leaves out all but letters, digits, _ and -."""
+    return re.sub(r"[^\w\s-]", "", evidence.file).lower()
 
 
 def _of(evidence: Evidence) -> str:
