@@ -106,7 +106,8 @@ def certify_lines(event: Shown, style: Style = plain, last: int | None = None) -
     outcome = str(data["outcome"])
     if isinstance(failure := data.get("failure"), Failure):
         yield from failure_lines(event.host, failure, style, last, "-v")
-    yield f"{event.host}: {data['step']}: {style(outcome, _OUTCOMES[outcome])}: {data['text']} ({data['seconds']} s)"
+    shown = style(outcome, _OUTCOMES.get(outcome, "error"))
+    yield f"{event.host}: {data['step']}: {shown}: {data['text']} ({data['seconds']} s)"
 
 
 def armed_words(event: Shown) -> str:
