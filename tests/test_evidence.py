@@ -39,7 +39,7 @@ def given(**changes: Any) -> dict[str, Any]:
             "virtualization": "kvm",
             "services": "systemd",
         },
-        "engine": {"source": "docker", "version": "28.5.2"},
+        "engine": {"source": "docker", "mirror": False, "version": "28.5.2"},
         "transport": "ssh",
         "steps": _PASSED,
     }
@@ -120,6 +120,11 @@ def test_a_failed_step_proves_nothing(tmp_path: Path) -> None:
 def test_another_engine_is_another_file(tmp_path: Path) -> None:
     one = file(tmp_path, given(engine={"source": "distribution"}), "rocky-9.4-distribution-engine")
     assert claims([one], "x.md").startswith("run for real: [9.4, distribution engine](")
+
+
+@pytest.mark.parametrize(("mirror", "words"), [(False, "28.5.2, source: docker |"), (True, "docker, from a mirror |")])
+def test_a_mirror_is_not_called_docker(tmp_path: Path, mirror: bool, words: str) -> None:
+    assert words in summary(file(tmp_path, given(engine={"mirror": mirror})))
 
 
 # -- a file that is not in the format --

@@ -18,6 +18,7 @@ from provision.dockerd.key_effects import key_effects, worst
 from provision.evidence.record import Source
 from provision.load import Loaded
 from provision.model import Failure, Platform
+from provision.spec import Engine
 from provision.verify.subjects import OPT_IN
 from provision.verify.suite_files import names
 
@@ -59,6 +60,13 @@ class Bench(Struct):
         if declared is not None:
             return declared
         return "docker" if self.platform is not None and self.platform.docker else "distribution"
+
+    @property
+    def mirror(self) -> bool:
+        """Whether Docker's packages come from another server than Docker's."""
+        engine = self.base.configs[0].spec.engine
+        default = Engine.model_fields["package_mirror"].default
+        return self.source == "docker" and engine is not None and engine.package_mirror != default
 
     def with_engine(self, **keys: Any) -> Loaded:
         return overlaid(self.base, {"engine": keys})

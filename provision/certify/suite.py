@@ -77,7 +77,7 @@ def _evidence(bench: Bench, seen: Facts, version: str, results: tuple[Result, ..
         datetime.now(UTC).date().isoformat(),
         Distribution(word(seen.id), word(seen.version), line(seen.name)),
         System(seen.kind, word(seen.kernel), word(seen.architecture), word(seen.virtualization), seen.services),
-        Engine(bench.source, version),
+        Engine(bench.source, bench.mirror, version),
         "openssh" if login.transport == "openssh" else "ssh",
         results,
     )

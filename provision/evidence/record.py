@@ -57,9 +57,11 @@ Source = Literal["docker", "distribution", "installed"]
 
 
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
-    """``source`` is the ``engine.source`` of the spec, or the one that it stands for."""
+    """``source`` is the ``engine.source`` of the spec, or the one that it stands for. ``mirror`` says that Docker's
+    packages did not come from Docker's own server: a mirror may have others, as the lab's has."""
 
     source: Source
+    mirror: bool
     version: Optional
 
 

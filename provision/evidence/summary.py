@@ -28,7 +28,7 @@ def summary(evidence: Evidence, level: int = 1) -> str:
         f"| host | {KIND_WORDS[system.kind]} |",
         f"| kernel | {system.kernel}, {system.architecture}, virtualization: {system.virtualization} |",
         f"| service manager | {system.services} |",
-        f"| engine | {evidence.engine.version or 'unknown'}, source: {evidence.engine.source} |",
+        f"| engine | {evidence.engine.version or 'unknown'}, source: {_source(evidence)} |",
         f"| provision | {evidence.provision}, transport: {evidence.transport}, {evidence.date} |",
         "",
         "| step | result | seconds | seen |",
@@ -38,6 +38,10 @@ def summary(evidence: Evidence, level: int = 1) -> str:
         f"| {step.name} | {step.outcome} | {step.seconds:.1f} | {step.reason or step.seen} |" for step in evidence.steps
     ]
     return "\n".join(lines) + "\n"
+
+
+def _source(evidence: Evidence) -> str:
+    return f"{evidence.engine.source}, from a mirror" if evidence.engine.mirror else evidence.engine.source
 
 
 def _counts(evidence: Evidence) -> dict[str, int]:

@@ -38,6 +38,7 @@ def test_a_bare_host_is_certified(host: LabHost) -> None:
     evidence = read(path)
     assert (path.stem, evidence.proves) == ("debian-13-container", True)
     assert evidence.system.virtualization == "systemd-nspawn"
+    assert evidence.engine.mirror, "the lab's own packages"
     text = path.read_text() + path.with_suffix(".md").read_text()
     assert host.name not in text
     assert host.address not in text
