@@ -19,6 +19,7 @@ from provision.dockerd.daemon_keys import NEWEST, keys
 from provision.errors import SpecError
 from provision.evidence.record import NEEDED, Evidence, encoded, line, read, read_all, word
 from provision.evidence.summary import claims, summary
+from provision.lab import images
 from tests.conftest import Project
 
 FOLDER = Path(__file__).parent.parent / "evidence"
@@ -184,6 +185,11 @@ def test_a_container_and_a_lookalike_are_not_the_distribution(more: str, kind: s
     found = facts.parsed(_HOST + more)
     assert (found.id, found.version, found.name) == ("rocky", "9.4", "Rocky Linux 9.4")
     assert (found.kind, found.virtualization) == (kind, virtualization)
+
+
+def test_the_lab_marks_each_image_that_is_not_a_release_of_debian() -> None:
+    assert f"/{images.MARKER}" == facts.MARKER
+    assert [name for name in images.NAMES if not images.is_lookalike(name)] == ["trixie", "bookworm"]
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,7 @@ class Observed(Transport):
 
     def open(self, host: Host, deadline: float, fresh: bool = False) -> Connection:
         connection = super().open(host, deadline, fresh)
-        until = self._until
-        if until is not None and time.monotonic() < self._latest and not until(connection):
+        if self._waits(connection):
             connection.close()
             raise HostError("unreachable", "the connection was cut, and the host is not yet in the expected state")
         with self._lock:
@@ -62,6 +61,17 @@ class Observed(Transport):
 
     def end(self) -> None:
         super().close()
+
+    def _waits(self, connection: Connection) -> bool:
+        """Whether the host is cut off, and not yet in the state at which that ends."""
+        until = self._until
+        if until is None or time.monotonic() >= self._latest:
+            return False
+        try:
+            return not until(connection)
+        except HostError:
+            # A host that restarts services may end the connection.
+            return True
 
     def _counted(self, connection: Connection) -> None:
         start = connection.create_session
