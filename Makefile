@@ -4,12 +4,12 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release scripts/certify .ci/run
 
 SUBMAKE := $(MAKE) --no-print-directory
 
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
-	locks bench bench-full bench-lint bench-misbehaving bench-pulls bench-ssh release lock clean
+	locks bench bench-full bench-lint bench-misbehaving bench-pulls bench-ssh release lock certify clean
 
 # The virtual environment: provision and the tools of its developers. It needs Python with venv, and no root.
 setup: $(VENV)/ready
@@ -66,10 +66,10 @@ release: setup
 golden: setup
 	$(BIN)/python -m pytest -q tests/test_golden.py --update-golden
 
-# The pages that are generated from the code: the reference, a page for each lint rule, the table of distributions.
+# The pages that are generated: the reference, a page for each lint rule, the table of distributions, the evidence.
 docs: setup
 	$(BIN)/python -m docsite.reference docs
-	$(BIN)/python -m provision.distros.pages docs/distributions.md
+	$(BIN)/python -m provision.distros.pages docs evidence
 
 # The documentation site, in .venv/site. A broken link or anchor fails the build.
 docs-site: setup
@@ -94,6 +94,11 @@ torture: setup
 # Eight takers of one lock at once, in every shell, with flock(1) and without: N rounds (default 1,000).
 locks: setup
 	$(BIN)/python -m pytest -q tests/test_lock.py -s -k never_hold --timeout 0 --lock-rounds $(or $(N),1000)
+
+# Evidence of every image of the lab, one host after the other (IMAGES="trixie el9 vm" selects, SOURCE=distribution takes
+# the distribution's engine). Half an hour; `make docs` then writes the table.
+certify: setup
+	scripts/certify
 
 bench: setup
 	$(BIN)/python -m bench

@@ -93,6 +93,13 @@ EVENTS = [
     Event("versions", "web1", {"platform": "debian-13", "packages": {"docker-ce": "5"}, "images": {"app": "sha256:1"}}),
     Event("run", "web1", {"run": RUN, "result": "done", "things": 3}),
     Event("check.done", "web1", {"suite": "s", "check": "c x", "outcome": "failed", "message": "no", "seconds": 0.1}),
+    Event("certify.begin", "web1", {"step": "applied", "title": "one run"}),
+    Event(
+        "certify.done",
+        "web1",
+        {"step": "applied", "outcome": "failed", "text": "no", "seconds": 0.1, "failure": _FAILURE},
+    ),
+    Event("certified", "web1", {"file": "evidence/x.json", "summary": "evidence/x.md"}),
     Event("controller.check", data={"subject": "ssh", "level": "problem", "text": "no ssh", "advice": "install it"}),
     Event("drift", data={"summary": "change file:/etc/x", "diff": ["+a"], "hosts": ["web1"]}),
     Event("interrupted", data={"text": "finishing"}),

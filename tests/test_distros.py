@@ -18,6 +18,7 @@ from provision.distros import custom, pages
 from provision.distros import table as table_module
 from provision.distros.table import Distribution, engines
 from provision.errors import SpecError
+from provision.evidence.record import read_all
 from provision.lint.project import lint
 from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
@@ -135,7 +136,6 @@ NEW = {
     "flavour": "dnf",
     "docker": "centos/9",
     "releases": {"3": {"ends": "2031-01-01"}},
-    "tested": "unproven",
     "sources": ["a test"],
 }
 
@@ -462,8 +462,13 @@ def test_a_host_that_can_hold_versions_gets_no_plugin(project: Project, answer: 
     assert (state[name] != packages.want()[name]) == wanted
 
 
+EVIDENCE = read_all(Path(__file__).parent.parent / "evidence")
+
+
 def test_the_table_of_distributions_in_the_docs_is_up_to_date() -> None:
-    text = (Path(__file__).parent.parent / "docs/distributions.md").read_text()
-    assert text == pages.written(text), "run: make docs"
+    docs = Path(__file__).parent.parent / "docs"
+    text = (docs / pages.TABLE).read_text()
+    assert text == pages.written(text, EVIDENCE), "run: make docs"
+    assert (docs / pages.CERTIFIED).read_text() == pages.certified(EVIDENCE), "run: make docs"
     for row in ROWS:
         assert f"| {row.name} |" in text

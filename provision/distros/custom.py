@@ -70,7 +70,6 @@ def _row(id: str, given: Any, where: Where) -> Distribution:
         name=_text(id, given, "name", _TEXT, id),
         flavour=row.flavour,
         releases={},
-        tested="unproven",
         sources=(FILE,),
         docker=_text(id, given, "docker", _PATH, row.directory(version)),
         suite=suite,

@@ -1,31 +1,41 @@
-"""The table of ``docs/distributions.md``, made from the rows: ``python -m provision.distros.pages FILE``."""
+"""The pages that follow from the rows and from the evidence: the table of ``docs/distributions.md``, and
+``docs/certified.md`` with a summary of each file of evidence. ``python -m provision.distros.pages DOCS EVIDENCE``
+writes both."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from provision.distros import find
 from provision.distros.flavours import IMAGE
 from provision.distros.table import Distribution, rows
+from provision.evidence.record import Evidence, read_all
+from provision.evidence.summary import claims, summary
 
+#: The pages, below the folder of the documentation.
+TABLE, CERTIFIED = "distributions.md", "certified.md"
 BEGIN, END = "<!-- distributions: made by make docs -->", "<!-- end of distributions -->"
 _HEAD = "| distribution | versions | engine's packages | tested |\n| --- | --- | --- | --- |\n"
-_WORDS = {"run": "run for real"}
+_CERTIFIED_HEAD = """\
+# Certified hosts
+
+Each section is the summary of one file in `evidence/`, which `provision certify` has written on a host
+([how to contribute one](guides/evidence.md)). The claims of [Distributions](distributions.md) follow from these files.
+This page is made by `make docs`.
+"""
 
 
-def table() -> str:
+def table(evidence: Sequence[Evidence]) -> str:
     """One line for each row of the table, or for several rows that differ only in their versions."""
     lines = []
     for _, group in groupby(rows(), key=lambda row: (row.id, row.name, row.tested, row.note)):
         same = list(group)
-        tested = _WORDS.get(same[0].tested, same[0].tested)
-        cells = (
-            same[0].name,
-            _versions(same),
-            _packages(same),
-            f"{tested}: {same[0].note}" if same[0].note else tested,
-        )
+        shown = claims([one for one in evidence if _row(one) in same], CERTIFIED)
+        tested = f"{shown}; " if shown else f"{same[0].tested}: "
+        cells = (same[0].name, _versions(same), _packages(same), (tested + same[0].note).rstrip("; :"))
         lines.append(f"| {' | '.join(cells)} |\n")
     return _HEAD + "".join(lines)
 
@@ -46,13 +56,28 @@ def _packages(same: list[Distribution]) -> str:
     return ", or ".join(found)
 
 
-def written(text: str) -> str:
+def _row(evidence: Evidence) -> Distribution | None:
+    return find(evidence.distribution.id, evidence.distribution.version)
+
+
+def unknown(evidence: Sequence[Evidence]) -> list[str]:
+    """The files of evidence whose distribution is not in the table."""
+    return [one.file for one in evidence if _row(one) is None]
+
+
+def written(text: str, evidence: Sequence[Evidence]) -> str:
     """``text`` with the table between its two markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}{END}{after}"
+    return f"{before}{BEGIN}\n{table(evidence)}{END}{after}"
+
+
+def certified(evidence: Sequence[Evidence]) -> str:
+    """The page of all evidence."""
+    return "\n".join([_CERTIFIED_HEAD, *(summary(one, 2) for one in evidence)])
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(written(path.read_text()))
+    docs, found = Path(sys.argv[1]), read_all(Path(sys.argv[2]))
+    (docs / TABLE).write_text(written((docs / TABLE).read_text(), found))
+    (docs / CERTIFIED).write_text(certified(found))

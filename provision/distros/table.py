@@ -13,8 +13,8 @@ from msgspec import Struct, field
 
 from provision.text.yamlfile import load
 
-#: How a distribution was tested; README.md explains the words.
-Tested = Literal["run", "look-alike", "recorded", "unproven"]
+#: How a distribution was tested where there is no evidence; docs/distributions.md explains the words.
+Tested = Literal["recorded", "unproven"]
 
 
 class Release(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,8 +31,8 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     flavour: str
     releases: dict[str, Release]
-    tested: Tested
     sources: tuple[str, ...]
+    tested: Tested = "unproven"
     minimum: str = field(default="", name="from")
     below: str = ""
     docker: str = ""

@@ -9,6 +9,14 @@ from provision.lab.store import Store
 
 NAMES = (*base.SUITES, *lookalike.LOOKALIKES, devuan.NAME)
 
+#: The file of a host that is not the distribution that its os-release names.
+MARKER = "etc/provision-lab"
+
+
+def is_lookalike(name: str) -> bool:
+    """Whether an image is not a release of Debian itself."""
+    return name not in base.SUITES
+
 
 def path(store: Store, name: str) -> Path:
     if name == devuan.NAME:

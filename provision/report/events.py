@@ -25,7 +25,7 @@ EVENTS: dict[str, Kind] = {
     "run.begin": Kind(
         "The first event.",
         {
-            "mode": "plan, apply, rollback, verify, doctor, versions or runs",
+            "mode": "plan, apply, rollback, verify, certify, doctor, versions or runs",
             "hosts": "how many hosts the run has",
             "waves": "how many waves (not of verify)",
         },
@@ -80,6 +80,25 @@ EVENTS: dict[str, Kind] = {
             "message": "what was expected and seen, or why it was skipped",
             "seconds": "how long it took",
         },
+        of_host=True,
+    ),
+    "certify.begin": Kind(
+        "A step of `certify` begins.", {"step": "its name", "title": "what it shows, for people"}, of_host=True
+    ),
+    "certify.done": Kind(
+        "A step of `certify` has a result.",
+        {
+            "step": "its name",
+            "outcome": "passed, failed or skipped",
+            "text": "what was seen, or why it was skipped or failed",
+            "seconds": "how long it took",
+            "error": "where a run of provision failed",
+        },
+        of_host=True,
+    ),
+    "certified": Kind(
+        "The evidence of `certify` was written.",
+        {"file": "its path", "summary": "the path of the summary in Markdown"},
         of_host=True,
     ),
     "verdict": Kind(

@@ -18,8 +18,10 @@ from provision.report.plans import Plans
 from provision.report.shown import Shown, ShownPlan
 from provision.report.status import Status
 from provision.report.text import (
+    CERTIFY,
     ENDS,
     WAVES,
+    certify_lines,
     check_lines,
     drift_lines,
     explain_line,
@@ -93,6 +95,8 @@ class Terminal:
                 self._print(check_lines(event, self._style))
         elif event.name == "interrupted":
             self._print([str(data["text"])])
+        elif event.name in CERTIFY:
+            self._print(certify_lines(event, self._style, None if self._view.verbose else _LAST))
         elif event.name in WAVES:
             if event.name in ENDS:
                 self._print(self._plans.take(self._style, self.console.width))

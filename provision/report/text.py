@@ -25,6 +25,10 @@ _ROWS = 10
 BAD = ("failed", "unreachable", "rolled_back")
 #: Events before which plans are shown that no step has shown.
 ENDS = ("wave.done", "run.done")
+#: Events of :func:`certify_lines`.
+CERTIFY = ("certify.begin", "certify.done", "certified")
+#: The outcome of a step of certify -> its style.
+_OUTCOMES = {"passed": "ok", "failed": "failed", "skipped": "skipped"}
 #: Events of :func:`wave_lines`.
 WAVES = ("wave.begin", "wave.done", "bake", "pause", "rollout.stopped")
 
@@ -88,6 +92,22 @@ def wave_lines(event: Shown, style: Style = plain) -> Iterator[str]:
         yield f"waiting {data['seconds']} s before the next wave"
     elif event.name == "rollout.stopped":
         yield style(f"stopped: {data['reason']}; no further host is processed", "error")
+
+
+def certify_lines(event: Shown, style: Style = plain, last: int | None = None) -> Iterator[str]:
+    """A step of certify: its title, or its result and the error of the run that failed."""
+    data = event.data
+    if event.name == "certify.begin":
+        yield style(f"{event.host}: {data['step']}: {data['title']}", "host")
+        return
+    if event.name == "certified":
+        yield f"{event.host}: evidence: {data['file']}, summary: {data['summary']}"
+        return
+    outcome = str(data["outcome"])
+    if isinstance(failure := data.get("failure"), Failure):
+        yield from failure_lines(event.host, failure, style, last, "-v")
+    shown = style(outcome, _OUTCOMES.get(outcome, "error"))
+    yield f"{event.host}: {data['step']}: {shown}: {data['text']} ({data['seconds']} s)"
 
 
 def armed_words(event: Shown) -> str:
@@ -157,6 +177,8 @@ class Text:
                 yield from check_lines(event)
         elif event.name == "interrupted":
             yield str(data["text"])
+        elif event.name in CERTIFY:
+            yield from certify_lines(event)
         elif event.name in WAVES:
             yield from wave_lines(event)
         elif event.name == "host.done":
