@@ -48,6 +48,27 @@ def test_usage_errors_exit_with_1(project: Project, words: list[str]) -> None:
     assert "usage: provision" in done.stderr
 
 
+def test_without_a_command_the_help_is_shown(project: Project) -> None:
+    done = provision(project)
+    assert (done.returncode, done.stdout) == (1, "")
+    for name in cli.COMMANDS:
+        assert f"\n    {name} " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("plna", 'did you mean "plan"?'), ("aply", 'did you mean "apply"?'), ("qqq", "commands: init, ")]
+)
+def test_an_unknown_command_names_the_nearest_one(project: Project, word: str, hint: str) -> None:
+    done = provision(project, word)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"provision: no command {word} ({hint}" in done.stderr
+
+
+def test_a_wrong_argument_says_where_they_are_explained(project: Project) -> None:
+    done = provision(project, "rollback")
+    assert "required: RUN (provision rollback --help explains the arguments)" in done.stderr
+
+
 def test_spec_errors_exit_with_1_and_one_message(project: Project) -> None:
     project.spec("egnine: {}")
     for command in (["plan"], ["apply", "--yes"], ["render", "web1"]):

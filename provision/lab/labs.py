@@ -46,7 +46,7 @@ def missing(virtual: bool = False) -> list[str]:
     absent = [name for name in wanted if shutil.which(name) is None]
     if absent:
         packages = " ".join(sorted({wanted[name] for name in absent}))
-        lacks.append(f"{', '.join(absent)} (apt-get install {packages}; `make setup` does)")
+        lacks.append(f"{', '.join(absent)} (on Debian: apt-get install {packages})")
     return lacks
 
 
