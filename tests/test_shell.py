@@ -620,7 +620,7 @@ def test_pacman_changes_packages(shell: list[str], tmp_path: Path) -> None:
         f": >{tmp_path}/db/sync/core.db\npkg_refresh 1\n"
         "pkg_transaction 1 remove podman - install docker 27 install jq -"
     )
-    frames, _ = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    frames, _ = run(shell, [*files, "fix/progress.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert frames == []
     assert asked(tmp_path) == [
         "-q -Sy",
@@ -869,7 +869,7 @@ def test_packages_as_apk_lists_them(shell: list[str], tmp_path: Path) -> None:
     text = (SH / "look/pkg_apk.sh").read_text().replace("/etc/apk/world", f"{tmp_path}/world")
     (tmp_path / "look.sh").write_text(text)
     (tmp_path / "world").write_text("alpine-base\ndocker-engine=27.3.1-r5\ndocker-cli\n")
-    files = [str(tmp_path / "look.sh"), "fix/pkg_apk.sh"]
+    files = [str(tmp_path / "look.sh"), "fix/progress.sh", "fix/pkg_apk.sh"]
     frames, done = run(
         shell,
         files,

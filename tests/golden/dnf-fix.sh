@@ -22,8 +22,9 @@ provision_main() {
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_rpm.sh f348229e4002
+# fix/pkg_rpm.sh 345671c2b681
 # fix/place.sh 0710f2c99a6e
+# fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh 553338254abd

@@ -17,8 +17,9 @@ provision_main() {
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_pacman.sh 18774dfd2d3d
+# fix/pkg_pacman.sh 96a4fd844d1f
 # fix/place.sh 0710f2c99a6e
+# fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6

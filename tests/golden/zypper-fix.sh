@@ -20,8 +20,9 @@ provision_main() {
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_zypper.sh d904c38d086e
+# fix/pkg_zypper.sh 5246aec3f11f
 # fix/place.sh 0710f2c99a6e
+# fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh 553338254abd
