@@ -3,6 +3,7 @@ needed."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -243,11 +244,17 @@ def test_apply_without_an_age_key_names_a_command_that_takes_one(project: Projec
     assert "name one with provision secrets --recipient" in done.stderr
 
 
+def _commands(parser: argparse.ArgumentParser, dest: str) -> dict[str, argparse.ArgumentParser]:
+    choices = next(action for action in parser._actions if action.dest == dest).choices
+    assert isinstance(choices, dict)
+    return dict(choices)
+
+
 def test_the_help_of_a_command_groups_its_options() -> None:
-    """Commands without a playbook and hosts have a few options, and no groups."""
-    commands = next(action for action in cli.parser()._actions if action.dest == "command").choices
-    assert isinstance(commands, dict)
-    for name in sorted(commands.keys() - {"init", "schema", "secrets", "lab"}):
+    commands = _commands(cli.parser(), "command")
+    for name in ("secrets", "lab"):
+        commands |= {f"{name} {action}": found for action, found in _commands(commands[name], "action").items()}
+    for name in sorted(commands):
         ungrouped = [
             option.dest
             for group in commands[name]._action_groups

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provision.commands import dialog
+from provision.commands import dialog, options
 from provision.visible import line, say, show
 
 if TYPE_CHECKING:
@@ -25,35 +25,36 @@ _MEASURE = "measure"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
-    parser.add_argument(
+    what, safety = options.group(parser, "what"), options.group(parser, "safety")
+    what.add_argument(
         "--hosts",
         metavar="HOSTS",
         help="aliases of ssh or names, with commas: web1,web[02:20],db1=192.0.2.21 (default: examples to replace)",
     )
-    parser.add_argument(
+    options.group(parser, "connection").add_argument(
         "-u", "--user", help="account to log in as; one that is not root uses sudo (default: as ssh chooses)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--mirror",
         metavar="MIRROR",
         help="where Docker's packages come from: a URL, a known mirror (docker, aliyun, azure-china, huawei, tencent,"
         " tuna, ustc), or measure: ask each of these once, and take the fastest (default: docker)",
     )
-    parser.add_argument(
+    what.add_argument(
         "--engine", choices=_SOURCES, help="Docker's own packages, or the distribution's (default: docker)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--live-restore",
         action=argparse.BooleanOptionalAction,
         help="keep containers running while dockerd restarts (default: yes)",
     )
-    parser.add_argument(
+    safety.add_argument(
         "--check",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="connect to the given hosts once, as doctor does (default: yes)",
     )
-    parser.add_argument(
+    safety.add_argument(
         "--accept-new",
         action="store_true",
         help="in that check, store the key of a host that known_hosts does not have yet",
