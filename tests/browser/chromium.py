@@ -29,8 +29,8 @@ class Chromium:
         self._read, answers_end = os.pipe()
 
         def pipes() -> None:
-            # Chromium reads from descriptor 3 and writes to descriptor 4. The ends may have these numbers, and a copy onto
-            # the same number would stay closed in the browser.
+            # Chromium reads from descriptor 3 and writes to descriptor 4. The ends may have these numbers, and a copy
+            # onto the same number would stay closed in the browser.
             os.dup2(answers_end, 100)
             os.dup2(commands_end, 101)
             os.dup2(101, 3)
