@@ -193,7 +193,8 @@ def known_hosts(paths: Iterable[Path]) -> Check:
             continue
         except OSError as error:
             return Check("known_hosts", "problem", told(error), "make it readable for you")
-        found.append(f"{path} has {sum(bool(one.strip()) and not one.startswith('#') for one in lines)} lines")
+        count = sum(bool(one.strip()) and not one.startswith("#") for one in lines)
+        found.append(f"{path} has {count} line{'' if count == 1 else 's'}")
     if not found:
         text = "no file: no host's key is known"
         return Check("known_hosts", "warning", text, "--accept-new stores the key of a new host")
