@@ -226,11 +226,11 @@ def project(args: argparse.Namespace) -> Iterator[Check]:
 
 
 def disk(folder: Path) -> Check:
-    """The space for the journal of runs, in the playbook's folder."""
+    """The space for the journal of runs, in the playbook's directory."""
     journal = folder.absolute() / ".provision" / "runs"
     place = next(one for one in (journal, *journal.parents) if one.is_dir())
     if not os.access(place, os.W_OK | os.X_OK):
-        return Check("journal", "problem", f"{place} is not writable", "make the folder of the playbook writable")
+        return Check("journal", "problem", f"{place} is not writable", "make the directory of the playbook writable")
     free = shutil.disk_usage(place).free
     text = f"{free // _MIB} MiB free in {place}"
     if free < _LITTLE:

@@ -24,7 +24,14 @@ _MEASURE = "measure"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="DIRECTORY",
+        help="where to write the project (default: here)",
+    )
     what, safety = options.group(parser, "what"), options.group(parser, "safety")
     what.add_argument(
         "--hosts",

@@ -143,7 +143,7 @@ class Lab:
         _MACHINES[record.kind].wait(self.store, record)
 
     def _destroy(self, name: str) -> None:
-        """By what its folder holds: a boot that broke off has left no record."""
+        """By what its directory holds: a boot that broke off has left no record."""
         kind = "vm" if (self.store.host(self.name, name) / "disk.qcow2").exists() else "nspawn"
         _MACHINES[kind].destroy(self.store, self.name, name)
 

@@ -69,8 +69,8 @@ ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
 
 class Secret:
     """One secret. It is represented only by its token, and by its ``reference``, which is the same in every process.
-    The reference is made of the file's name, the key and the source, without line and folder. So an edit and a move of
-    the file do not change it."""
+    The reference is made of the file's name, the key and the source, without line and directory. So an edit and a move
+    of the file do not change it."""
 
     def __init__(
         self,
