@@ -27,7 +27,7 @@ _STATE = (
 
 
 class Project:
-    """A folder with all files; ``names`` may be many times the number of hosts."""
+    """A directory with all files; ``names`` may be many times the number of hosts."""
 
     def __init__(self, lab: Lab, folder: Path, hosts: Sequence[str], names: int, ports: dict[str, int] | None = None):
         self.lab, self.folder, self.hosts = lab, folder, list(hosts)

@@ -33,7 +33,7 @@ def main() -> None:
         blocks.write_text("".join(f"Host {name}\n  HostName {name}.example.com\n  User ops\n" for name in NAMES))
         patterns.write_text("Host web*\n  User ops\nHost *5\n  Port 2222\n")
         cache = folder / "cache"
-        # Of the runs themselves; a temporary folder, so that no answer of the user's own cache is taken.
+        # Of the runs themselves; a temporary directory, so that no answer of the user's own cache is taken.
         environment = {"XDG_CACHE_HOME": str(cache)}
 
         def empty(number: int) -> None:

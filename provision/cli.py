@@ -16,7 +16,7 @@ import traceback
 from types import TracebackType
 
 from provision import __version__
-from provision.visible import discard, say, show, told, visible
+from provision.visible import discard, line, say, show, told, visible
 
 #: Commands in the order of their use; each is a module of ``provision.commands``.
 COMMANDS = {
@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]  # it does not return either
         self.print_usage(sys.stderr)
-        say(f"{self.prog}: {message}")
+        say(f"{self.prog}: {message} ({self.prog} --help explains the arguments)")
         self.exit(1)
 
 
@@ -80,6 +80,11 @@ def main(argv: list[str] | None = None) -> int:
             from provision.commands import completion
 
             return completion.run(_completion(_Parser(prog="provision")).parse_args(words))
+        if not words:
+            parser("").print_help(sys.stderr)
+            return 1
+        if words[0][:1] != "-" and words[0] not in COMMANDS:
+            return _unknown(words[0])
         chosen = next((word for word in words if word in COMMANDS), None)
         args = parser(chosen or "").parse_args(words)
         return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
@@ -98,6 +103,15 @@ def main(argv: list[str] | None = None) -> int:
         say(f"provision: {told(error)}")
         discard(sys.stdout)
         return 1
+
+
+def _unknown(word: str) -> int:
+    """Report a word that is no command."""
+    from provision.text.yamlfile import nearest
+
+    hint = nearest(word, COMMANDS) or f"commands: {', '.join(COMMANDS)}"
+    say(f"usage: provision COMMAND ...\nprovision: no command {line(word)} ({hint}; provision --help explains each)")
+    return 1
 
 
 def _completion(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

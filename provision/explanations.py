@@ -199,7 +199,7 @@ KINDS = dict(
             "hook",
             "The play's command for the time after a host (rollout: after) exited with an error. The host is "
             "in the desired state, but it was drained before and may not be in service again.",
-            "Run the command by hand in the playbook's folder. Its output is in the message.",
+            "Run the command by hand in the playbook's directory. Its output is in the message.",
             "provision runs show last",
         ),
         _kind(

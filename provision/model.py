@@ -250,7 +250,7 @@ class Packed(Struct, frozen=True):
 
 
 class Changed(Exception):
-    """A file or folder on the controller is not what it was when the plan was made."""
+    """A file or directory on the controller is not what it was when the plan was made."""
 
 
 class HostReport(Protocol):

@@ -1,4 +1,4 @@
-"""Helpers for the fast tests: a project in a folder, and resources seen through canned looks."""
+"""Helpers for the fast tests: a project in a directory, and resources seen through canned looks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Project:
-    """A folder with an inventory and a playbook. ``write`` makes files, ``load`` reads and checks everything."""
+    """A directory with an inventory and a playbook. ``write`` makes files, ``load`` reads and checks everything."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -83,7 +83,7 @@ def recorded() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def within(folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """A run of an Ansible program in a folder, with none of the operator's settings of Ansible."""
+    """A run of an Ansible program in a directory, with none of the operator's settings of Ansible."""
     kept, here = dict(os.environ), Path.cwd()
     for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
         del os.environ[name]

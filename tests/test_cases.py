@@ -62,7 +62,7 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
     if "engine" in case.get("spec", {}):
         found.append(("packages", "", ""))
     found += [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
-    # Folders that every user can enter, if the case does not say otherwise.
+    # Directories that every user can enter, if the case does not say otherwise.
     files = [frame[1] for frame in found if frame[0] == "file"]
     above = dict.fromkeys(str(parent) for path in files for parent in list(Path(path).parents)[:-1])
     folders = {path: case.get("folders", {}).get(path, "755") for path in above}

@@ -3,6 +3,7 @@ needed."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -46,6 +47,27 @@ def test_usage_errors_exit_with_1(project: Project, words: list[str]) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert "usage: provision" in done.stderr
+
+
+def test_without_a_command_the_help_is_shown(project: Project) -> None:
+    done = provision(project)
+    assert (done.returncode, done.stdout) == (1, "")
+    for name in cli.COMMANDS:
+        assert f"\n    {name} " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("plna", 'did you mean "plan"?'), ("aply", 'did you mean "apply"?'), ("qqq", "commands: init, ")]
+)
+def test_an_unknown_command_names_the_nearest_one(project: Project, word: str, hint: str) -> None:
+    done = provision(project, word)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"provision: no command {word} ({hint}" in done.stderr
+
+
+def test_a_wrong_argument_says_where_they_are_explained(project: Project) -> None:
+    done = provision(project, "rollback")
+    assert "required: RUN (provision rollback --help explains the arguments)" in done.stderr
 
 
 def test_spec_errors_exit_with_1_and_one_message(project: Project) -> None:
@@ -222,11 +244,17 @@ def test_apply_without_an_age_key_names_a_command_that_takes_one(project: Projec
     assert "name one with provision secrets --recipient" in done.stderr
 
 
+def _commands(parser: argparse.ArgumentParser, dest: str) -> dict[str, argparse.ArgumentParser]:
+    choices = next(action for action in parser._actions if action.dest == dest).choices
+    assert isinstance(choices, dict)
+    return dict(choices)
+
+
 def test_the_help_of_a_command_groups_its_options() -> None:
-    """Commands without a playbook and hosts have a few options, and no groups."""
-    commands = next(action for action in cli.parser()._actions if action.dest == "command").choices
-    assert isinstance(commands, dict)
-    for name in sorted(commands.keys() - {"init", "schema", "secrets", "lab"}):
+    commands = _commands(cli.parser(), "command")
+    for name in ("secrets", "lab"):
+        commands |= {f"{name} {action}": found for action, found in _commands(commands[name], "action").items()}
+    for name in sorted(commands):
         ungrouped = [
             option.dest
             for group in commands[name]._action_groups

@@ -75,7 +75,7 @@ def test_known_hosts(tmp_path: Path) -> None:
     file.write_text("# hosts\n\nweb1 ssh-ed25519 AAAA\n")
     found = controller.known_hosts([tmp_path / "none", file])
     assert level(found) == "ok"
-    assert found.text.endswith("known_hosts has 1 lines")
+    assert found.text.endswith("known_hosts has 1 line")
     assert level(controller.known_hosts([tmp_path])) == "problem"
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pty
 import pwd
 import re
-import select
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,8 +27,7 @@ from provision.project.mirrors import MIRRORS, PROBE, Mirror
 from provision.project.starter import Answers, Entry, entries
 from provision.text import yamlfile
 from tests.sshd import Sshd, listening
-
-ROOT = Path(__file__).parent.parent
+from tests.terminal import Terminal, environment
 
 
 @pytest.mark.parametrize(
@@ -197,10 +193,6 @@ def init(folder: Path, *words: str, home: Path | None = None) -> subprocess.Comp
     )
 
 
-def environment(home: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "dumb", "LANG": "C.UTF-8"}
-
-
 def test_options_answer_without_a_terminal(tmp_path: Path) -> None:
     done = init(
         tmp_path / "new",
@@ -241,48 +233,6 @@ def test_nothing_is_overwritten(name: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{there} is already there; init overwrites nothing" in done.stderr
     assert [path for path in (tmp_path / "new").rglob("*") if not path.is_dir()] == [there]
-
-
-class Terminal:
-    """A person at a pseudo-terminal, who answers each question when it is asked."""
-
-    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
-        self._end, slave = pty.openpty()
-        self.child = subprocess.Popen(
-            argv, cwd=cwd, env=environment(cwd), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-        )
-        os.close(slave)
-        self.seen = ""
-        self._read = 0
-
-    def until(self, text: str) -> None:
-        """Wait until the terminal shows ``text`` behind what was waited for before."""
-        end = time.monotonic() + 300
-        while (place := self.seen.find(text, self._read)) < 0:
-            ready, _, _ = select.select([self._end], [], [], 1)
-            piece = b""
-            if ready:
-                try:
-                    piece = os.read(self._end, 4096)
-                except OSError:
-                    raise AssertionError(f"ended before {text!r}:\n{self.seen}") from None
-            self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
-            assert time.monotonic() < end, f"no {text!r}:\n{self.seen}"
-        self._read = place + len(text)
-
-    def answer(self, question: str, text: str) -> None:
-        self.until(question)
-        self.until("]: ")
-        os.write(self._end, f"{text}\n".encode())
-
-    def close(self) -> int:
-        try:
-            while piece := os.read(self._end, 4096):
-                self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
-        except OSError:
-            pass  # the end of a pseudo-terminal (Linux)
-        os.close(self._end)
-        return self.child.wait(60)
 
 
 @pytest.fixture
@@ -369,7 +319,8 @@ def test_enter_takes_the_defaults(tmp_path: Path) -> None:
     for question in ("Hosts", "User", "Engine: ", "Mirror near", "Keep containers"):
         terminal.answer(question, "")
     assert terminal.close() == 0, terminal.seen
-    assert "Put your hosts into inventory/hosts.yml" in terminal.seen
+    assert "Put your hosts into inventory/hosts.yml, then: cd new && provision plan" in terminal.seen
+    assert max(map(len, terminal.seen.splitlines())) <= 80, "a question and its answer fit on a line"
     expected = starter.files(Answers(user="root"))
     assert {
         path.relative_to(tmp_path / "new"): path.read_bytes()
@@ -392,7 +343,7 @@ def test_an_end_of_input_writes_nothing(tmp_path: Path) -> None:
     terminal.answer("Hosts", "web1")
     terminal.until("User")
     terminal.until("]: ")
-    os.write(terminal._end, b"\x04")
+    terminal.write(b"\x04")
     assert terminal.close() == 1
     assert "nothing was written" in terminal.seen
     assert not (tmp_path / "new").exists()
@@ -412,7 +363,22 @@ def test_an_unknown_host_key_is_not_accepted(tmp_path: Path) -> None:
     assert "--accept-new" in done.stdout
     assert sshd.commands == []
     assert (tmp_path / "new/playbooks/site.yml").exists(), "the project is written all the same"
-    assert "Correct what the check found" in done.stdout
+    assert "then store them:" in done.stdout
+    assert f"  cd {tmp_path / 'new'} && provision doctor --accept-new" in done.stdout
+
+
+def test_the_key_of_a_new_host_is_stored_only_after_a_yes(tmp_path: Path) -> None:
+    sshd = Sshd({}, "/bin/false")
+    with listening(sshd) as (port, _):
+        words = ["--hosts", f"web1=127.0.0.1:{port}", "--user", "root", "--engine", "distribution", "--live-restore"]
+        terminal = Terminal([sys.executable, "-m", "provision", "init", "new", *words], tmp_path)
+        terminal.until("is not known: ")
+        terminal.answer("Store the keys of new hosts in known_hosts", "")
+        assert terminal.close() == 3, terminal.seen
+        known = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh/known_hosts"
+        assert not known.exists() or f"[127.0.0.1]:{port} " not in known.read_text()
+    assert "  cd new && provision doctor --accept-new\n" in terminal.seen
+    assert (tmp_path / "new/playbooks/site.yml").exists()
 
 
 @pytest.mark.parametrize("words", [(), ("--accept-new",)])
@@ -421,7 +387,7 @@ def test_the_check_is_that_of_doctor(
 ) -> None:
     given: list[argparse.Namespace] = []
 
-    def run(args: argparse.Namespace) -> int:
+    def run(args: argparse.Namespace, also: object) -> int:
         given.append(args)
         return 0
 
@@ -440,4 +406,5 @@ def test_a_host_that_is_not_there(tmp_path: Path) -> None:
     done = init(tmp_path / "new", "--hosts", "web1=127.0.0.1:1", "--user", "root")
     assert done.returncode == 3
     assert "web1: unreachable: " in done.stdout
+    assert "Correct what the check found, then: cd " in done.stdout
     assert (tmp_path / "new/inventory/hosts.yml").exists()

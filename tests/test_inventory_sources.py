@@ -103,7 +103,7 @@ def test_sources_that_are_refused(
     assert message in str(caught.value)
 
 
-# -- folders --
+# -- directories --
 
 
 def test_each_ignored_file_of_a_folder_is_reported(project: Project) -> None:
@@ -140,7 +140,7 @@ def test_a_folder_of_variables_that_hides_a_file_is_reported(project: Project) -
     assert "x" not in scope
     assert scope["y"] == "folder"
     (text,) = loud(inventory)
-    assert "docker.yml is not read: docker in the same folder takes precedence" in text
+    assert "docker.yml is not read: docker in the same directory takes precedence" in text
 
 
 # -- strictness --

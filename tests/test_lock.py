@@ -184,7 +184,7 @@ def test_a_zombie_process_holds_no_lock(shell: list[str], tmp_path: Path) -> Non
 
 @each_shell
 def test_the_lock_folder_of_an_earlier_version_is_respected(shell: list[str], tmp_path: Path) -> None:
-    """The run of an earlier provision, whose lock is a folder, is respected, and respects this one."""
+    """The run of an earlier provision, whose lock is a directory, is respected, and respects this one."""
     own, lock = identity(os.getpid()), tmp_path / "lock"
     lock.mkdir()
     (lock / "owner").write_text(f"{own} {SINCE}\n")
@@ -202,7 +202,7 @@ def test_the_lock_folder_of_an_earlier_version_is_respected(shell: list[str], tm
 
 @each_shell
 def test_a_run_releases_only_its_own_lock(shell: list[str], tmp_path: Path) -> None:
-    """An older provision may have taken the folder."""
+    """An older provision may have taken the directory."""
     other = f"{identity(os.getpid())} {SINCE}\n"
     assert take(shell, tmp_path, f"printf '%s' '{other}' >\"$run_lock/owner\"") == [("got",)]
     assert (tmp_path / "lock/owner").read_text() == other

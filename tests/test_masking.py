@@ -123,7 +123,7 @@ def test_each_part_of_a_failure_is_masked(known: Callable[..., str]) -> None:
 
 def masks(*values: str) -> str:
     """Lines of shell, as a job reads them from its file of secrets."""
-    forms = sorted({form for value in values for form in secret._spellings(value)}, key=lambda form: (-len(form), form))
+    forms = sorted({form for value in values for form in secret.spelled(value)}, key=lambda form: (-len(form), form))
     lines = [f"mask_{number}={quote(form)}" for number, form in enumerate(forms)]
     return "\n".join([*lines, f"masks={len(forms)}"])
 

@@ -60,11 +60,11 @@ def test_the_timeline_of_a_run(playbook: Path) -> None:
         (1, 1, {"changed": 1}),
         (2, 4, {"changed": 3, "rolled_back": 1}),
     ]
-    assert [lane.host for lane in found.lanes if not lane.wave] == ["web006", "web007", "web008", "web009"]
-    bad = next(lane for lane in found.lanes if lane.host == "web003")
+    assert [row.host for row in found.rows if not row.wave] == ["web006", "web007", "web008", "web009"]
+    bad = next(row for row in found.rows if row.host == "web003")
     assert bad.outcomes["service:docker svc_settle"] == "failed"
     assert bad.spans[-1].outcome == "failed"
-    good = found.lanes[0]
+    good = found.rows[0]
     assert [span.name for span in good.spans[:2]] == ["look", "manifest put_file"]
     assert good.spans[1].words == "write /var/lib/provision/manifests/docker-hosts"
     assert bad.titles["service:docker svc_settle"] == found.steps["service:docker svc_settle"] == "restart docker"
@@ -80,7 +80,7 @@ def test_an_interrupted_run_has_a_page(playbook: Path) -> None:
     middle = next(n for n, line in enumerate(lines) if '"step.begin"' in line and "svc_settle" in line)
     journal.write_text("\n".join(lines[: middle + 1]) + '\n{"event": "ho')
     found = timeline(read(folder(playbook) / RUN))
-    assert found.lanes[0].spans[-1].outcome == "open"
+    assert found.rows[0].spans[-1].outcome == "open"
     assert found.counts == {"no end": 9}
     assert "This run was interrupted" in page(found.run)
     # A journal of a version that wrote no times and no titles.

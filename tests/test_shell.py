@@ -160,8 +160,8 @@ def test_one_look_reports_each_kind_of_file(shell: list[str], tmp_path: Path) ->
 
 @each_shell
 def test_a_look_reports_the_folders_above_a_file(shell: list[str], tmp_path: Path) -> None:
-    """The look reads the folders in the stat that it makes anyway. Watched files in the same stat are not counted as
-    folders."""
+    """The look reads the directories in the stat that it makes anyway. Watched files in the same stat are not counted
+    as directories."""
     (tmp_path / "open * one").mkdir()
     (tmp_path / "closed").mkdir(mode=0o700)
     tmp_path.chmod(0o755)
@@ -192,7 +192,7 @@ def test_a_look_reports_the_folders_above_a_file(shell: list[str], tmp_path: Pat
 
 @each_shell
 def test_a_record_reports_the_folders_of_kept_files(shell: list[str], tmp_path: Path) -> None:
-    """A rollback shows only what every user of the host could read. Folders that are removed are not reported."""
+    """A rollback shows only what every user of the host could read. Directories that are removed are not reported."""
     kept = tmp_path / "runs/run-1/kept"
     kept.mkdir(parents=True)
     (kept / "0").write_text("a\n")
@@ -649,7 +649,7 @@ def test_pacman_changes_packages(shell: list[str], tmp_path: Path) -> None:
         f": >{tmp_path}/db/sync/core.db\npkg_refresh 1\n"
         "pkg_transaction 1 remove podman - install docker 27 install jq -"
     )
-    frames, _ = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    frames, _ = run(shell, [*files, "fix/progress.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert frames == []
     assert asked(tmp_path) == [
         "-q -Sy",
@@ -898,7 +898,7 @@ def test_packages_as_apk_lists_them(shell: list[str], tmp_path: Path) -> None:
     text = (SH / "look/pkg_apk.sh").read_text().replace("/etc/apk/world", f"{tmp_path}/world")
     (tmp_path / "look.sh").write_text(text)
     (tmp_path / "world").write_text("alpine-base\ndocker-engine=27.3.1-r5\ndocker-cli\n")
-    files = [str(tmp_path / "look.sh"), "fix/pkg_apk.sh"]
+    files = [str(tmp_path / "look.sh"), "fix/progress.sh", "fix/pkg_apk.sh"]
     frames, done = run(
         shell,
         files,
@@ -947,7 +947,7 @@ def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) 
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "docker/zfs").mkdir()  # an empty folder means that the driver was not used
+    (tmp_path / "docker/zfs").mkdir()  # an empty directory means that the driver was not used
     words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
     frames, done = run(shell, ["resources/stores.sh"], f"look_stores {words}")
     assert [frame[3].splitlines() for frame in frames] == [

@@ -3,7 +3,7 @@
 ``files`` are the files before (``content`` or ``link``), ``programs`` stand for the host's programs, ``run`` is the
 call. Then ``emits`` are the frames of a look, ``leaves`` the files afterwards (``null`` for none), ``says`` what a
 rollback reports, ``fails`` a part of the message with which a step fails. The absolute paths in the resource's file and
-in a case are below a folder of the test.
+in a case are below a directory of the test.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ def docker(folder: Path, body: str) -> Path:
 
 
 def with_pid(text: str, folder: Path) -> str:
-    """The functions, with the path of the daemon's pid file in the test's folder."""
+    """The functions, with the path of the daemon's pid file in the test's directory."""
     (folder / "docker.pid").write_text("1\n")
     return text.replace("/run/docker.pid", str(folder / "docker.pid"))
 
 
 @pytest.fixture
 def placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of provision's shell files that has docker's pid file, and root's logins, below the test's folder."""
+    """A copy of provision's shell files that has docker's pid file, and root's logins, below the test's directory."""
     from provision.remote import sources
     from tests import shells
 

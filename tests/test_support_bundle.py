@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tarfile
+import urllib.parse
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provision import cli
 from provision.report.journal import folder
@@ -81,6 +84,53 @@ def test_no_secret_is_in_a_bundle(
         assert f"project/{name}" not in files
         assert f"left out   {name}: " in said
     assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 1
+
+
+_VALUE = "p\"a/s s&w<o>rd'1"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        base64.b64encode(_VALUE.encode()).decode(),
+        base64.urlsafe_b64encode(f"{_VALUE}\n".encode()).decode().rstrip("="),
+        urllib.parse.quote(_VALUE, safe=""),
+        urllib.parse.quote_plus(_VALUE),
+        json.dumps(_VALUE)[1:-1],
+        json.dumps(_VALUE)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        _VALUE.encode().hex(),
+        _VALUE.replace("'", "'\\''"),
+    ],
+)
+def test_an_encoded_secret_is_in_no_file_of_a_bundle(
+    form: str, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The inventory has the value; a compose file, a template, a comment of the playbook's YAML, the journal and the
+    output of a run have it in another form, under names that do not say that it is a secret."""
+    monkeypatch.chdir(project.folder)
+    quoted = json.dumps(form)
+    project.spec("sysctl: {net.ipv4.ip_forward: 1}")
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {{ansible_password: {json.dumps(_VALUE)}}}}}}}\n")
+    service = {"image": "nginx", "command": ["run", form], "environment": [f"A={form}"]}
+    compose = yaml.safe_dump({"services": {"web": service}}, default_style='"')
+    project.write("templates/compose.yml", compose)
+    project.write("templates/app.env.j2", f"# {form}\nA={form}\n")
+    project.write("templates/app.json", json.dumps({"a": [form], "mtu": 1400}))
+    run = folder(Path("playbooks/site.yml")) / "20260101T000000Z-1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], "playbook": "p", "mode": "apply"}))
+    events = [{"event": "note", "host": "web1", "text": f"said {form} and went on"}]
+    (run / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in events))
+    assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 0
+    capsys.readouterr()
+    files = bundle(Path("out.tar.gz"))
+    places = ("templates/compose.yml", "templates/app.env.j2", "templates/app.json")
+    assert {f"project/{name}" for name in places} < set(files)
+    for name, text in files.items():
+        assert form not in text, name
+        assert quoted[1:-1] not in text, name
+    assert "nginx" in files["project/templates/compose.yml"]
+    assert "and went on" in files[f"runs/{run.name}/events.jsonl"]
 
 
 def test_texts_without_a_secret_stay() -> None:

@@ -16,7 +16,7 @@ ETC, USR = "/etc/sysctl.d/", "/usr/lib/sysctl.d/"
         ([], [], None),
         ([ETC + "a.conf"], [ETC + "a.conf:3:net.ipv4.ip_forward=1"], ("1", ETC + "a.conf:3")),
         ([ETC + "a.conf"], [ETC + "a.conf:1:-net/ipv4/ip_forward =  0 "], ("0", ETC + "a.conf:1")),
-        # The last file by name wins, in any folder.
+        # The last file by name wins, in any directory.
         (
             [ETC + "a.conf", USR + "b.conf"],
             [ETC + "a.conf:1:net.ipv4.ip_forward=1", USR + "b.conf:1:net.ipv4.ip_forward=0"],

@@ -46,7 +46,7 @@ def folder() -> Iterator[Path]:
 
 
 class Host:
-    """A host with files below a folder. Its service ``x`` is this process, and records what is done to it."""
+    """A host with files below a directory. Its service ``x`` is this process, and records what is done to it."""
 
     def __init__(self, shell: list[str], folder: Path) -> None:
         self.shell, self.folder = shell, folder

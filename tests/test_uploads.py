@@ -113,7 +113,7 @@ def test_a_folder_is_identified_by_its_content(tmp_path: Path) -> None:
 
 
 def test_dockerignore_is_followed(tmp_path: Path) -> None:
-    """docs.docker.com/build/concepts/context: the last rule that matches counts, ** matches any number of folders."""
+    """docs.docker.com/build/concepts/context: the last rule that matches counts, ** is any number of directories."""
     rules = "# nothing of these\n*.log\n**/*.tmp\nsecret\n/docs/*\n!docs/keep.md\nDockerfile\n"
     place = build(
         tmp_path / "app",
@@ -232,12 +232,12 @@ def test_links_and_special_files_in_a_folder(tmp_path: Path) -> None:
     (place / "other").hardlink_to(place / "file")
     assert folder(place, "Dockerfile", ())[0] == before
     os.mkfifo(place / "fifo")
-    with pytest.raises(ValueError, match="has fifo, which is not a file, folder or link"):
+    with pytest.raises(ValueError, match="has fifo, which is not a file, directory or link"):
         folder(place, "Dockerfile", ())
     (place / "fifo").unlink()
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(place / "s"))
-        with pytest.raises(ValueError, match="has s, which is not a file, folder or link"):
+        with pytest.raises(ValueError, match="has s, which is not a file, directory or link"):
             folder(place, "Dockerfile", ())
     (place / ".dockerignore").write_text("s\n")
     folder(place, "Dockerfile", ())

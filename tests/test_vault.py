@@ -342,7 +342,7 @@ def test_extra_variables_are_read_from_an_encrypted_file(project: Project, tmp_p
 
 
 def test_unreadable_password_sources_are_errors_with_a_message(tmp_path: Path) -> None:
-    """A folder as a password file, and an unreadable program."""
+    """A directory as a password file, and an unreadable program."""
     with pytest.raises(ProvisionError, match="is a folder"):
         Vault([Source("default", str(tmp_path))]).open(encrypted("x"), HERE)
     program = tmp_path / "broken"

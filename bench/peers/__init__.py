@@ -11,7 +11,7 @@ ENVIRONMENT = HERE.parent / ".peers"
 
 
 def environment() -> Path:
-    """The folder of their programs; created at first use."""
+    """The directory of their programs; created at first use."""
     ready, wanted = ENVIRONMENT / "ready", (HERE / "requirements.txt").read_text()
     if not ready.exists() or ready.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)

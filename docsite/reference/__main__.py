@@ -10,7 +10,7 @@ from provision.lint import pages as rules
 
 
 def write(folder: Path, texts: dict[str, str]) -> None:
-    """Replace all pages of a folder."""
+    """Replace all pages of a directory."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.md"):
         old.unlink()

@@ -29,7 +29,7 @@ def engine_files(at: Setting) -> Iterator[Resource]:
 
 
 def _guarded(declared: Engine) -> Iterator[Resource]:
-    """The folders come first: an account that may write into a folder can replace each file in it."""
+    """The directories come first: an account that may write into a directory can replace each file in it."""
     if daemon_json.daemon_json(declared) is None and not declared.registries:
         return
     yield GuardedFolder(daemon_json.DAEMON_JSON.rpartition("/")[0])

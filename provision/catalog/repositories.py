@@ -66,7 +66,7 @@ def _docker(at: Setting, engine: Engine) -> _Source:
     if form.form == "apt":
         url, template = folder, "apt/docker.sources.j2"
     else:
-        # The major version and not $releasever: a mirror has no folder for 9.4 or 9-stream.
+        # The major version and not $releasever: a mirror has no directory for 9.4 or 9-stream.
         url = f"{engine.package_mirror}/linux/{at.platform.docker}/$basearch/{engine.channel}"
         template = "rpm/docker-ce.repo.j2"
     declared = Repository(

@@ -271,7 +271,7 @@ def _explained(at: Reached, current: str, prefix: str) -> Answer:
 #: The name of a value in the help -> what completes it.
 _VALUES: dict[str, Callable[[Reached, str, str], Answer]] = {
     "FILE": _files,
-    "FOLDER": _folders,
+    "DIRECTORY": _folders,
     "HOST": _hosts,
     "PATTERN": _pattern,
     "RULE": _rules,

@@ -192,7 +192,8 @@ def known_hosts(paths: Iterable[Path]) -> Check:
             continue
         except OSError as error:
             return Check("known_hosts", "problem", told(error), "make it readable for you")
-        found.append(f"{path} has {sum(bool(one.strip()) and not one.startswith('#') for one in lines)} lines")
+        count = sum(bool(one.strip()) and not one.startswith("#") for one in lines)
+        found.append(f"{path} has {count} line{'' if count == 1 else 's'}")
     if not found:
         text = "no file: no host's key is known"
         return Check("known_hosts", "warning", text, "--accept-new stores the key of a new host")
@@ -224,11 +225,11 @@ def project(args: argparse.Namespace) -> Iterator[Check]:
 
 
 def disk(folder: Path) -> Check:
-    """The space for the journal of runs, in the playbook's folder."""
+    """The space for the journal of runs, in the playbook's directory."""
     journal = folder.absolute() / ".provision" / "runs"
     place = next(one for one in (journal, *journal.parents) if one.is_dir())
     if not os.access(place, os.W_OK | os.X_OK):
-        return Check("journal", "problem", f"{place} is not writable", "make the folder of the playbook writable")
+        return Check("journal", "problem", f"{place} is not writable", "make the directory of the playbook writable")
     free = shutil.disk_usage(place).free
     text = f"{free // _MIB} MiB free in {place}"
     if free < _LITTLE:

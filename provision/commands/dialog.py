@@ -16,15 +16,22 @@ def at_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask(question: str, default: str, parse: Callable[[str], T], shown: str | None = None) -> T:
+def ask(
+    question: str,
+    default: str,
+    parse: Callable[[str], T],
+    shown: str | None = None,
+    unanswered: str = "nothing was written",
+) -> T:
     """The answer, as ``parse`` returns it. Where that raises ``ValueError``, its message is shown and the question is
-    asked again. An empty answer is ``default``, which is described by ``shown``."""
+    asked again. An empty answer is ``default``, which is described by ``shown``. ``unanswered`` is what the error says
+    where the input ends."""
     while True:
         try:
             # readline needs the prompt: it would overwrite a text that was printed before.
             answer = input(line(f"{question} [{default if shown is None else shown}]: "))
         except EOFError:
-            raise UsageError("the questions have no answer (end of input); nothing was written") from None
+            raise UsageError(f"the questions have no answer (end of input); {unanswered}") from None
         try:
             return parse(answer.strip() or default)
         except ValueError as error:

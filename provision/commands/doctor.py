@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from provision.commands import options, running
+
+if TYPE_CHECKING:
+    from provision.model import Event
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, also: Callable[[Event], None] | None = None) -> int:
+    """``also`` receives the events of the check too."""
     if args.controller:
         from provision.commands.controller import report
 
         return report(args)
     from provision.rollout.goal import Goal
 
-    return running.ask(args, Goal.DOCTOR)
+    return running.ask(args, Goal.DOCTOR, also)

@@ -4,15 +4,17 @@ for the hosts and the main settings, and connect once to check the hosts."""
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from provision.commands import dialog
+from provision.commands import dialog, options
 from provision.visible import line, say, show
 
 if TYPE_CHECKING:
+    from provision.model import Event
     from provision.project.starter import Answers, Entry
 
 T = TypeVar("T")
@@ -22,36 +24,44 @@ _MEASURE = "measure"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
     parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="DIRECTORY",
+        help="where to write the project (default: here)",
+    )
+    what, safety = options.group(parser, "what"), options.group(parser, "safety")
+    what.add_argument(
         "--hosts",
         metavar="HOSTS",
         help="aliases of ssh or names, with commas: web1,web[02:20],db1=192.0.2.21 (default: examples to replace)",
     )
-    parser.add_argument(
+    options.group(parser, "connection").add_argument(
         "-u", "--user", help="account to log in as; one that is not root uses sudo (default: as ssh chooses)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--mirror",
         metavar="MIRROR",
         help="where Docker's packages come from: a URL, a known mirror (docker, aliyun, azure-china, huawei, tencent,"
         " tuna, ustc), or measure: ask each of these once, and take the fastest (default: docker)",
     )
-    parser.add_argument(
+    what.add_argument(
         "--engine", choices=_SOURCES, help="Docker's own packages, or the distribution's (default: docker)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--live-restore",
         action=argparse.BooleanOptionalAction,
         help="keep containers running while dockerd restarts (default: yes)",
     )
-    parser.add_argument(
+    safety.add_argument(
         "--check",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="connect to the given hosts once, as doctor does (default: yes)",
     )
-    parser.add_argument(
+    safety.add_argument(
         "--accept-new",
         action="store_true",
         help="in that check, store the key of a host that known_hosts does not have yet",
@@ -76,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
         except FileExistsError:
             raise UsageError(f"{target} is already there; init overwrites nothing") from None
         say(str(target), sys.stdout)
-    status = _check(args) if answers.entries and args.check else 0
-    _next(args.folder, answers, status)
+    status, unverified = _checked(args) if answers.entries and args.check else (0, False)
+    _next(args.folder, answers, status, unverified)
     return status
 
 
@@ -141,19 +151,19 @@ def _asked(args: argparse.Namespace, given: dict[str, Any]) -> Answers:
     from provision.project import starter
     from provision.project.mirrors import MIRRORS
 
-    show("Five questions at most. Enter takes the answer in brackets; nothing is written before the last one.\n")
+    show("Five questions at most. Enter takes the answer in brackets. Nothing is written\nbefore the last answer.\n\n")
     found = dict(given)
     if "entries" not in found:
-        question = "Hosts (aliases of ssh, names, NAME=ADDRESS; web[01:20] is a range)"
-        found["entries"] = dialog.ask(question, "", starter.entries, shown="examples")
+        show("Hosts: ssh aliases, names, or NAME=ADDRESS; web[01:20] is a range.\n")
+        found["entries"] = dialog.ask("Hosts", "", starter.entries, shown="examples")
     if "user" not in found:
         chosen = _ssh_user(found["entries"])
         found["user"] = dialog.ask("User to log in as", chosen, starter.user)
         if found["user"] == chosen and found["entries"]:
             found["user"] = ""  # ssh's own configuration decides, also when it changes
     if "source" not in found:
-        question = "Engine: docker (Docker's packages) or distribution (its own, often older)"
-        found["source"] = dialog.ask(question, "docker", dialog.one_of(*_SOURCES))
+        show("Engine: docker (Docker's packages), or distribution (its own, often older).\n")
+        found["source"] = dialog.ask("Engine", "docker", dialog.one_of(*_SOURCES))
     if "mirror" not in found and found["source"] == "docker":
         found["mirror"] = _mirror()
     if "live_restore" not in found:
@@ -185,7 +195,7 @@ def _mirror() -> str:
         return starter.mirror(text)
 
     while True:
-        answer = dialog.ask("Mirror near the hosts: a number, a URL, or m to measure (asks each once)", default, parse)
+        answer = dialog.ask("Mirror near the hosts: a number, a URL, or m (ask each once)", default, parse)
         if answer != _MEASURE:
             return answer
         found = measured(MIRRORS)
@@ -221,29 +231,48 @@ def _becomes(entries: tuple[Entry, ...], user: str) -> bool:
     return bool(entries) and (user or _ssh_user(entries)) != "root"
 
 
-def _check(args: argparse.Namespace) -> int:
+def _checked(args: argparse.Namespace) -> tuple[int, bool]:
+    """The exit code of the check, and whether a host's key was not accepted. At a terminal the operator may then accept
+    the keys of new hosts, as ssh does; the key of a known host that has changed is refused all the same."""
+    show("\nConnecting once to check the hosts; nothing is changed on them.\n")
+    status, unverified = _check(args, args.accept_new)
+    if not unverified or args.accept_new or not dialog.at_terminal():
+        return status, unverified
+    show("\nCompare each key above with the host's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n")
+    accepted = dialog.ask(
+        "Store the keys of new hosts in known_hosts", "no", dialog.yes, unanswered="no key was stored"
+    )
+    return _check(args, True) if accepted else (status, True)
+
+
+def _check(args: argparse.Namespace, accept_new: bool) -> tuple[int, bool]:
     """Log in to the hosts once, by the same rules as every other command."""
     from provision.commands import doctor
 
     parser = argparse.ArgumentParser()
     doctor.arguments(parser)
     words = [str(args.folder / "playbooks/site.yml"), "-i", str(args.folder / "inventory")]
-    words += ["--accept-new"] if args.accept_new else []
-    show("\nConnecting once to check the hosts; nothing is changed on them.\n")
+    words += ["--accept-new"] if accept_new else []
     checked = parser.parse_args(words)
     checked.command = "doctor"
-    return doctor.run(checked)
+    refused: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.name == "host.done" and getattr(event.data.get("failure"), "kind", "") == "host_key":
+            refused.append(event.host)
+
+    return doctor.run(checked, listen), bool(refused)
 
 
-def _next(folder: Path, answers: Answers, status: int) -> None:
-    place = "" if folder == Path() else f"cd {line(str(folder))}, then: "
+def _next(folder: Path, answers: Answers, status: int, unverified: bool) -> None:
+    place = "" if folder == Path() else f"cd {shlex.quote(line(str(folder)))} && "
     if not answers.entries:
-        say(f"Put your hosts into inventory/hosts.yml. {place}provision plan", sys.stdout)
+        say(f"Put your hosts into inventory/hosts.yml, then: {place}provision plan", sys.stdout)
+    elif unverified:
+        say("The project is written. Compare the keys with the hosts' consoles, then store them:", sys.stdout)
+        say(f"  {place}provision doctor --accept-new", sys.stdout)
     elif status:
-        say(f"The project is written. Correct what the check found. {place}provision doctor", sys.stdout)
+        say(f"The project is written. Correct what the check found, then: {place}provision doctor", sys.stdout)
     else:
         say(f"See what would change on the hosts: {place}provision plan", sys.stdout)
-    say(
-        "To try the playbook on a throwaway host first, with what provision-hosts[molecule] installs: molecule test",
-        sys.stdout,
-    )
+    say("Test it on a throwaway host: molecule test (needs provision-hosts[molecule])", sys.stdout)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 
+from provision.commands import options
 from provision.visible import say, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    options.group(parser, "what").add_argument(
         "--lab", default="lab", metavar="NAME", help="name of the lab (default: lab); its hosts are NAME01, NAME02 ..."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     up = actions.add_parser("up", help="boot the hosts that do not run yet")
-    up.add_argument("--hosts", type=int, default=3, metavar="N", help="number of hosts (default: 3)")
-    up.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
-    up.add_argument("--vm", action="store_true", help="virtual machines, each with its own kernel (slower)")
+    what = options.group(up, "what")
+    what.add_argument("--hosts", type=int, default=3, metavar="N", help="number of hosts (default: 3)")
+    what.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
+    what.add_argument("--vm", action="store_true", help="virtual machines, each with its own kernel (slower)")
     actions.add_parser("down", help="stop and remove this lab's hosts")
     actions.add_parser("status", help="show this lab's hosts")
     actions.add_parser("inventory", help="print this lab as an inventory")

@@ -34,7 +34,7 @@ def inventory(parser: argparse.ArgumentParser) -> None:
         "--inventory",
         action="append",
         metavar="SOURCE",
-        help="file, folder, or hosts with a comma: h1,h2, (repeatable; default: inventory/, else $ANSIBLE_INVENTORY,"
+        help="file, directory, or hosts with a comma: h1,h2, (repeatable; default: inventory/, else $ANSIBLE_INVENTORY,"
         " else what ansible.cfg names)",
     )
     what.add_argument(

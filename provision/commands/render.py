@@ -1,4 +1,4 @@
-"""Write the files that a host would get, offline: to a folder, or to the terminal."""
+"""Write the files that a host would get, offline: to a directory, or to the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="a host of the inventory")
     options.selection(parser)
     options.group(parser, "output").add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="write below this folder (default: print)"
+        "-o", "--output", type=Path, metavar="DIRECTORY", help="write below this directory (default: print)"
     )
     options.group(parser, "what").add_argument(
         "--as",

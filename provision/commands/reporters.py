@@ -158,7 +158,7 @@ def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Cal
         from provision.errors import UsageError
 
         raise UsageError(
-            f"the journal of the run cannot be written: {told(error)}; make the folder of the playbook writable"
+            f"the journal of the run cannot be written: {told(error)}; make the directory of the playbook writable"
             " (no host was touched)"
         ) from error
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN = ("LANG", "LC_ALL", "LC_CTYPE", "TERM", "NO_COLOR", "PYTHONUTF8", "ANSIBLE_CONFIG", "ANSIBLE_INVENTORY")
 _SET = ("SSH_AUTH_SOCK", "PROVISION_IDENTITY", "PROVISION_WEBHOOK", "ANSIBLE_VAULT_PASSWORD_FILE", "HTTPS_PROXY")
 _YAML, _TEXT = (".yml", ".yaml"), (".ini", ".cfg", ".j2")
-#: Names of files and folders that may be secrets as a whole.
+#: Names of files and directories that may be secrets as a whole.
 _PRIVATE = re.compile(r"secret|vault|passw|credential|^id_|\.(key|pem|age|p12|pfx)\b", re.IGNORECASE)
 _LARGEST = 1024 * 1024
 _RUNS = 5

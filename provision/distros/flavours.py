@@ -145,6 +145,7 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "locks.sh",
                 "pkg_dnf.sh",
                 "pkg_rpm.sh",
+                "progress.sh",
                 "rpm.sh",
                 "rpm_locks.sh",
                 "svc_systemd.sh",
@@ -172,6 +173,7 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "locks.sh",
                 "pkg_rpm.sh",
                 "pkg_yum.sh",
+                "progress.sh",
                 "rpm.sh",
                 "rpm_locks.sh",
                 "svc_systemd.sh",
@@ -190,7 +192,15 @@ FLAVOURS: Mapping[str, Flavour] = {
                 "curl": ("/usr/bin/curl", "curl"),
             },
             holds=(),
-            files=("locks.sh", "pkg_zypper.sh", "rpm.sh", "rpm_locks.sh", "svc_systemd.sh", "undo_systemd.sh"),
+            files=(
+                "locks.sh",
+                "pkg_zypper.sh",
+                "progress.sh",
+                "rpm.sh",
+                "rpm_locks.sh",
+                "svc_systemd.sh",
+                "undo_systemd.sh",
+            ),
         ),
         # Devuan offers OpenRC in place of sysvinit; the packages are Debian's.
         Flavour(
@@ -209,7 +219,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=(),
             tools={},
             holds=(),
-            files=("pkg_apk.sh", "svc_openrc.sh", "undo_openrc.sh"),
+            files=("pkg_apk.sh", "progress.sh", "svc_openrc.sh", "undo_openrc.sh"),
             accounts=("shadow",),
             init=OPENRC,
         ),
@@ -220,7 +230,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             conflicts=(),
             tools={},
             holds=(),
-            files=("pkg_pacman.sh", "svc_systemd.sh", "undo_systemd.sh"),
+            files=("pkg_pacman.sh", "progress.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
         # Packages are part of a read-only image (ostree, transactional-update, Flatcar): provision changes none.
         Flavour(

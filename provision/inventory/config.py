@@ -1,8 +1,8 @@
 """Ansible's settings for where an inventory is, how it is read and how its hosts are reached: ``ansible.cfg``, and
 ``ANSIBLE_...`` variables.
 
-The first of ``$ANSIBLE_CONFIG``, ``./ansible.cfg`` (not in a folder that every user may write to), ``~/.ansible.cfg``
-and ``/etc/ansible/ansible.cfg`` is used, as in ``ansible.config.manager.find_ini_config_file``.
+The first of ``$ANSIBLE_CONFIG``, ``./ansible.cfg`` (not in a directory that every user may write to),
+``~/.ansible.cfg`` and ``/etc/ansible/ansible.cfg`` is used, as in ``ansible.config.manager.find_ini_config_file``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provision.lines import lines_of
 from provision.text import limits
 from provision.text.yamlfile import Map
 
-#: File endings that Ansible skips in an inventory folder (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
+#: File endings that Ansible skips in an inventory directory (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
 _EXTENSIONS = (
     *(".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst"),
     *(".orig", ".cfg", ".retry"),
@@ -90,7 +90,7 @@ class Config(Struct, frozen=True):
     notes: tuple[Note, ...] = ()
 
     def get(self, variable: str, *keys: tuple[str, str]) -> tuple[str, Path] | None:
-        """A setting's value, and the folder of its relative paths. An environment variable has precedence."""
+        """A setting's value, and the directory of its relative paths. An environment variable has precedence."""
         if given := os.environ.get(variable):
             return given, Path()
         for key in keys:
@@ -132,7 +132,7 @@ class Config(Struct, frozen=True):
 
     @property
     def ignored(self) -> re.Pattern[str]:
-        """The names that are skipped in an inventory folder."""
+        """The names that are skipped in an inventory directory."""
         extensions = self.words(
             "ANSIBLE_INVENTORY_IGNORE", ("defaults", "inventory_ignore_extensions"), ("inventory", "ignore_extensions")
         )

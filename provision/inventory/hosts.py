@@ -20,7 +20,7 @@ from provision.visible import line
 
 
 class Inventory:
-    """``source`` is what ``-i`` names: files, folders, lists of hosts. ``playbook_dir`` adds the group_vars/ and
+    """``source`` is what ``-i`` names: files, directories, lists of hosts. ``playbook_dir`` adds the group_vars/ and
     host_vars/ in the playbook's directory. ``logins`` are the options of the command line."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Read what ``-i`` names (files, folders and lists of hosts), one after the other, into one tree."""
+"""Read what ``-i`` names (files, directories and lists of hosts), one after the other, into one tree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from provision.text.yamlfile import Map, Reader, load, plain
 DEFAULT = "inventory"
 _YAML = ("", ".yml", ".yaml", ".json")
 #: Endings of files that are certainly an inventory: a file that can't be read is an error. For any other file in a
-#: folder it is a warning, as in Ansible, which tries each file as INI.
+#: directory it is a warning, as in Ansible, which tries each file as INI.
 _MEANT = (*_YAML, ".ini", ".toml")
 _SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
 
@@ -36,7 +36,7 @@ Given = str | Path | Sequence[str | Path]
 class Reading(Struct, frozen=True):
     """How an inventory is read. ``lenient``: what Ansible accepts with a warning is a warning here too. ``programs``:
     scripts and plugins are run. ``vault_ids``: of passwords in files that another program may be told to read.
-    ``partial``: what cannot be read is left out of a folder."""
+    ``partial``: what cannot be read is left out of a directory."""
 
     lenient: bool = False
     programs: bool = True
@@ -45,7 +45,7 @@ class Reading(Struct, frozen=True):
 
 
 class Sources(Struct, frozen=True):
-    """A tree, with the folders whose group_vars/ and host_vars/ are used, weakest first. ``login`` are Ansible's
+    """A tree, with the directories whose group_vars/ and host_vars/ are used, weakest first. ``login`` are Ansible's
     settings of a login, by the names of variables."""
 
     tree: Tree
@@ -73,7 +73,7 @@ def read(words: Given | None, reading: Reading | None = None) -> Sources:
     sources = given(words, config)
     for source in sources:
         if (folder := found.source(source)) is not None:
-            # The last of two equal folders counts: its variables override those between the two.
+            # The last of two equal directories counts: its variables override those between the two.
             folders.pop(folder, None)
             folders[folder] = None
     found.tree.notes.extend(config.notes)
@@ -103,12 +103,12 @@ class _Files:
     def __init__(self, tree: Tree, reading: Reading, config: Config) -> None:
         self.tree, self.reading, self.config = tree, reading, config
         self.reader = Reader(reading.lenient, tree.notes)
-        #: files that were read, and folders inside a folder that -i names
+        #: files that were read, and directories inside a directory that -i names
         self.done: list[Path] = []
         self._inner: set[Path] = set()
 
     def source(self, source: str) -> Path | None:
-        """Read a source; return the folder of its group_vars/ (a list of hosts has none)."""
+        """Read a source; return the directory of its group_vars/ (a list of hosts has none)."""
         if is_list(source):
             self._list(source)
             return None
@@ -139,7 +139,7 @@ class _Files:
             path = folder / name
             if self.config.ignored.search(name):
                 if path.is_dir() and name in ("group_vars", "host_vars") and folder in self._inner:
-                    text = "is not read: group_vars/ and host_vars/ count in the folder that -i names"
+                    text = "is not read: group_vars/ and host_vars/ count in the directory that -i names"
                     self.tree.notes.append(Note(f"{path} {text}"))
                 continue
             if path.is_dir():
@@ -226,8 +226,8 @@ def _is_script(path: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's folder may have
-    such files."""
+    """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's directory may
+    have such files."""
     data = limits.read(path)
     return path.suffix == "" and (b"\0" in data or _KEYS.search(data) is not None)
 

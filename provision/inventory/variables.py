@@ -69,7 +69,7 @@ class Variables:
         return self._shared[groups]
 
     def _read(self, kind: str, name: str) -> list[list[Map]]:
-        """For each folder, the maps of ``kind/name`` (a file, or a folder of files)."""
+        """For each directory, the maps of ``kind/name`` (a file, or a directory of files)."""
         return [self._files_of(folder, kind, name) for folder in self.folders]
 
     def _files_of(self, folder: Path, kind: str, name: str) -> list[Map]:
@@ -84,7 +84,7 @@ class Variables:
         """The first of ``name``, ``name.yml`` ... that exists, as in Ansible: ``web/`` hides ``web.yml``."""
         there = [path for suffix in _SUFFIXES if (path := root / f"{name}{suffix}").exists()]
         for path in there[1:]:
-            text = f"{path} is not read: {there[0].name} in the same folder takes precedence, as in Ansible"
+            text = f"{path} is not read: {there[0].name} in the same directory takes precedence, as in Ansible"
             self.tree.notes.append(Note(text, loud=True))
         return [file for path in there[:1] for file in (_inside(path) if path.is_dir() else [path])]
 
@@ -105,7 +105,7 @@ class Variables:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The files of variables in a folder, in order of their names, and in subfolders without an ending."""
+    """The files of variables in a directory, in order of their names, and in subdirectories without an ending."""
     found: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith(".") or path.name.endswith("~"):

@@ -51,7 +51,7 @@ done
 # cgroup version 1: nspawn mounts the controllers read-only, dockerd has to write there.
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -o remount,bind,rw /sys/fs/cgroup
-    # Docker's init script (where there is no systemd) makes folders in it.
+    # Docker's init script (where there is no systemd) makes directories in it.
     mount -o remount,rw /sys/fs/cgroup
     for controller in /sys/fs/cgroup/*; do
         if [ -d "$controller" ] && [ ! -L "$controller" ]; then

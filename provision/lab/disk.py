@@ -43,7 +43,7 @@ _SELF = Path(__file__).read_text()
 
 
 def path(store: Store, suite: str) -> Path:
-    """A folder with ``disk.img``, ``vmlinuz`` and ``initrd``."""
+    """A directory with ``disk.img``, ``vmlinuz`` and ``initrd``."""
     recipe = (suite, *_PACKAGES, _SIZE, _SELF)
     return store.root / "bases" / f"{suite}-vm-{base.digest(*recipe)}"
 

@@ -46,7 +46,7 @@ def missing(virtual: bool = False) -> list[str]:
     absent = [name for name in wanted if shutil.which(name) is None]
     if absent:
         packages = " ".join(sorted({wanted[name] for name in absent}))
-        lacks.append(f"{', '.join(absent)} (apt-get install {packages}; `make setup` does)")
+        lacks.append(f"{', '.join(absent)} (on Debian: apt-get install {packages})")
     return lacks
 
 
@@ -144,7 +144,7 @@ class Lab:
         _MACHINES[record.kind].wait(self.store, record)
 
     def _destroy(self, name: str) -> None:
-        """By what its folder holds: a boot that broke off has left no record."""
+        """By what its directory holds: a boot that broke off has left no record."""
         kind = "vm" if (self.store.host(self.name, name) / "disk.qcow2").exists() else "nspawn"
         _MACHINES[kind].destroy(self.store, self.name, name)
 

@@ -17,8 +17,8 @@ from provision.lab.store import MIRROR, Store
 @dataclass(frozen=True, slots=True)
 class Lookalike:
     """``suite`` is the Debian release that it is made of, ``folder`` where the mirror keeps its own packages,
-    ``docker`` the folder of Docker's packages below ``linux/`` (empty: the engine is the distribution's own), ``tag``
-    the end of their versions."""
+    ``docker`` the directory of Docker's packages below ``linux/`` (empty: the engine is the distribution's own),
+    ``tag`` the end of their versions."""
 
     name: str
     suite: str
@@ -138,7 +138,7 @@ def path(store: Store, name: str) -> Path:
 
 
 def ensure(store: Store, name: str, archive: Path) -> Path:
-    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's folder of its own packages."""
+    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's directory of its own packages."""
     return store.built(path(store, name), lambda root: _build(store, LOOKALIKES[name], archive, root))
 
 

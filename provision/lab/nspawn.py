@@ -19,7 +19,7 @@ from provision.lines import lines_of
 
 #: nspawn's exit status when the host rebooted; anything else means that it ended (systemd-nspawn(1)).
 _REBOOT = 133
-#: Folders of /var/lib in which engines keep images and containers.
+#: Directories of /var/lib in which engines keep images and containers.
 STORES = ("docker", "containerd")
 
 # Joins the groups first, so that all that the host ever starts is in them and can be found by group.
@@ -53,7 +53,7 @@ def group(name: str) -> str:
 def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path | None = None) -> Record:
     """Start the host ``name`` and record it; :func:`wait` waits until it takes logins.
 
-    ``under`` is the folder of a host that has ended: the new one starts from its files.
+    ``under`` is the directory of a host that has ended: the new one starts from its files.
     """
     folder = store.host(lab, name)
     layers = folder / "layers"

@@ -34,7 +34,7 @@ def run(
             check=False,
         )
     except FileNotFoundError as error:
-        raise LabError(f"{words[0]} is not installed; `make setup` installs what the lab needs") from error
+        raise LabError(f"{words[0]} is not installed (Debian's packages for the lab: scripts/machine-setup)") from error
     if check and done.returncode != 0:
         tail = lines_of((done.stderr or done.stdout).decode(errors="replace").strip())[-8:]
         raise LabError(f"{' '.join(words[:6])} exited with {done.returncode}:\n  " + "\n  ".join(tail))

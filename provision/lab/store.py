@@ -76,7 +76,7 @@ class Store:
             yield
 
     def built(self, folder: Path, build: Callable[[Path], None]) -> Path:
-        """The folder, which ``build`` fills unless it is there; it is there when it is whole."""
+        """The directory, which ``build`` fills unless it is there; it is there when it is whole."""
         if not folder.is_dir():
             with self.building(folder):
                 if not folder.is_dir():
@@ -126,11 +126,11 @@ class Store:
             except FileNotFoundError:  # another lab's host is just going
                 continue
             except (ValueError, TypeError) as error:
-                raise LabError(f"{path}: not a lab record ({error}); remove the folder of that host") from error
+                raise LabError(f"{path}: not a lab record ({error}); remove the directory of that host") from error
         return found
 
     def folders(self, lab: str) -> list[Path]:
-        """Every host's folder of a lab, those of a broken-off boot (which have no record) included."""
+        """Every host's directory of a lab, those of a broken-off boot (which have no record) included."""
         return sorted(path for path in self.lab(lab).glob("*") if path.is_dir())
 
 

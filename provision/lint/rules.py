@@ -331,7 +331,7 @@ _ALL = (
         "DJ220",
         "path",
         "warning",
-        "The path has a blank in it, or at its end. dockerd creates the folder, and scripts that do not quote the "
+        "The path has a blank in it, or at its end. dockerd creates the directory, and scripts that do not quote the "
         "path fail.",
         "Write it without blanks.",
         '{"data-root": "/data/ docker"}',

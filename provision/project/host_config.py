@@ -70,7 +70,7 @@ class Context:
 
     templates: Templates
     files: tuple[Path, ...]
-    #: the folder of the playbook
+    #: the directory of the playbook
     folder: Path = Path()
     #: exact versions that hosts follow
     locks: Locks = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Context:
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
-        """The path of a file or folder of that name; ``None`` when there is none."""
+        """The path of a file or directory of that name; ``None`` when there is none."""
         return next((folder / name for folder in self.files if (folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:

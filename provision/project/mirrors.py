@@ -9,7 +9,7 @@ PROBE = "linux/debian/gpg"
 
 
 class Mirror(Struct, frozen=True):
-    """``url`` has ``linux/debian`` and the other folders."""
+    """``url`` has ``linux/debian`` and the other directories."""
 
     name: str
     about: str

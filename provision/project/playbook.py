@@ -19,7 +19,7 @@ _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 
 class Play(Struct, frozen=True):
     """``slug`` is the name in characters that a file name may have: names of manifests and drop-ins on the hosts have
-    it. ``verify`` are the user's own testinfra tests (files and folders). ``rollout`` says how the hosts are
+    it. ``verify`` are the user's own testinfra tests (files and directories). ``rollout`` says how the hosts are
     processed."""
 
     name: str
@@ -91,7 +91,7 @@ def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
 
 
 def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
-    """The user's own tests: one path or a list of paths, relative to the playbook's folder."""
+    """The user's own tests: one path or a list of paths, relative to the playbook's directory."""
     given = item.get("verify")
     if given is None:
         return ()
@@ -106,7 +106,7 @@ def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
                 f"no such tests: {word}",
                 where=item.where["verify"],
                 key=f"{key}.verify",
-                hint=f"a file or folder next to {folder or '.'}/",
+                hint=f"a file or directory next to {folder or '.'}/",
             )
         found.append(path)
     return tuple(found)

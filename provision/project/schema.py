@@ -32,7 +32,7 @@ def playbook_schema() -> dict[str, Any]:
             "spec": {"$ref": "#/$defs/Spec"},
             "rollout": {"$ref": "#/$defs/RolloutOptions"},
             "verify": {
-                "description": "The user's own testinfra tests: files or folders next to the playbook.",
+                "description": "The user's own testinfra tests: files or directories next to the playbook.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
         },

@@ -43,6 +43,8 @@ _IGNORED = """\
 # Plan files (plan --out) can hold text of files, and keyed hashes of secrets.
 *.plan
 *.plan.sig
+# What provision support-bundle writes.
+provision-support-*.tar.gz
 """
 #: The schema's line in the playbook works in every editor; only this setting declares provision's tags.
 _EDITOR = {

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from provision.lines import lines_of
 
 SH = Path(__file__).parent.parent / "sh"
-#: The kinds of script, each with a folder of its own.
+#: The kinds of script, each with a directory of its own.
 KINDS = ("look", "fix")
 
 _Asked = TypeVar("_Asked", bound=Hashable)

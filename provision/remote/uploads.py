@@ -1,4 +1,4 @@
-"""Blobs that a host receives besides a script: image archives and build folders. Named by content, and compressed.
+"""Blobs that a host receives besides a script: image archives and build directories. Named by content, and compressed.
 
 The same content gives the same bytes on every run, so an interrupted transfer can resume at the same byte.
 """
@@ -252,7 +252,7 @@ def _content_of(image: dict[str, Any]) -> str:
 
 def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Blob]:
     """A build folder: the hash of everything that decides the resulting image, and its blob. Raises ``ValueError``
-    where the folder has no Dockerfile."""
+    where the directory has no Dockerfile."""
     if not (path / dockerfile).is_file():
         raise ValueError(f"has no {dockerfile}")
     ignore = path / ".dockerignore"
@@ -276,7 +276,7 @@ class _Nowhere:
 
 
 def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
-    """Write a tar of the folder that is the same on every machine and at every time: sorted, owned by root, without
+    """Write a tar of the directory that is the same on every machine and at every time: sorted, owned by root, without
     times. A link stays a link, and a file with two names becomes two files. Raises ``ValueError`` for a file that no
     build accepts."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as tar:
@@ -289,7 +289,7 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
                 continue
             # Do not wait for a FIFO.
             if not each.is_file():
-                raise ValueError(f"has {name}, which is not a file, folder or link (.dockerignore can leave it out)")
+                raise ValueError(f"has {name}, which is not a file, directory or link (.dockerignore can leave it out)")
             with open(os.open(each, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
                 stat = os.fstat(file.fileno())
                 info = tarfile.TarInfo(name)
@@ -298,8 +298,8 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
 
 
 def _kept(path: Path, ignored: tuple[str, ...]) -> Iterator[Path]:
-    """The files of a folder without those that .dockerignore excludes. The last rule that matches a file or a folder
-    above it decides (moby/patternmatcher)."""
+    """The files of a directory without those that .dockerignore excludes. The last rule that matches a file or a
+    directory above it decides (moby/patternmatcher)."""
     rules = [(_rule(line.lstrip("!")), line.startswith("!")) for raw in ignored if (line := _line(raw))]
     for each in sorted(path.rglob("*")):
         name, out = str(each.relative_to(path)), False
@@ -316,7 +316,8 @@ def _line(raw: str) -> str:
 
 
 def _rule(pattern: str) -> re.Pattern[str]:
-    """Go's filepath.Match, and ``**`` for any number of folders; a rule for a folder applies to all that is in it."""
+    """Go's filepath.Match, and ``**`` for any number of directories; a rule for a directory applies to all that is in
+    it."""
     text, position = "", 0
     pattern = pattern.strip().strip("/").removeprefix("./")
     while position < len(pattern):

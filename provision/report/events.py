@@ -68,7 +68,7 @@ EVENTS: dict[str, Kind] = {
     "note": Kind("A remark about the host.", {"text": "the remark"}, of_host=True),
     "progress": Kind(
         "How far the step is. Only a terminal shows it: JSON Lines and the journal do not have this event.",
-        {"text": "downloaded or installed packages in percent, or layers of an image"},
+        {"text": "downloaded or installed packages in percent (apt) or by number, or layers of an image"},
         of_host=True,
     ),
     "check.done": Kind(

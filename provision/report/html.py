@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from provision.report.journal import Run
-from provision.report.timeline import Lane, Span, timeline
+from provision.report.timeline import Row, Span, timeline
 from provision.visible import visible
 
 #: A sign in addition to the colour, for readers who can't see colours: status or outcome -> sign.
@@ -56,7 +56,7 @@ def page(run: Run) -> str:
         "titled": _titled,
     }
     checks = {
-        outcome: sum(check["outcome"] == outcome for lane in found.lanes for check in lane.checks)
+        outcome: sum(check["outcome"] == outcome for row in found.rows for check in row.checks)
         for outcome in ("passed", "failed", "skipped")
     }
     begun = f"{datetime.fromtimestamp(found.begun, UTC):%Y-%m-%d %H:%M:%S} UTC" if found.begun is not None else ""
@@ -94,9 +94,9 @@ def _kind(span: Span) -> str:
     return span.name if span.name in ("look", "finish") else "step"
 
 
-def _words(lane: Lane) -> str:
+def _words(row: Row) -> str:
     """A timeline row as text, for screen readers."""
-    spans = (f"{span.words} {seconds(span.end - span.begin)}{_not_done(span)}" for span in lane.spans)
+    spans = (f"{span.words} {seconds(span.end - span.begin)}{_not_done(span)}" for span in row.spans)
     return "; ".join(spans) or "never begun"
 
 

@@ -29,7 +29,7 @@ class Span(Struct):
         return self.title or self.name
 
 
-class Lane(Struct):
+class Row(Struct):
     """One host's timeline row. ``outcomes`` are those of its steps (done, failed, undone), ``checks`` those of its
     verification. ``titles`` describe its steps for people. ``wave`` is 0 for a host without a wave."""
 
@@ -65,7 +65,7 @@ class Timeline(Struct):
     the title that its first host had for it."""
 
     run: Run
-    lanes: list[Lane]
+    rows: list[Row]
     waves: list[Wave]
     steps: dict[str, str]
     counts: dict[str, int]
@@ -75,18 +75,16 @@ class Timeline(Struct):
     interrupted: bool = False
 
     @property
-    def groups(self) -> list[tuple[Wave | None, list[Lane]]]:
+    def groups(self) -> list[tuple[Wave | None, list[Row]]]:
         """The timeline rows by wave; those without a wave come last."""
-        found = [
-            (wave, [lane for lane in self.lanes if lane.wave == number]) for number, wave in enumerate(self.waves, 1)
-        ]
-        rest = [lane for lane in self.lanes if not lane.wave]
+        found = [(wave, [row for row in self.rows if row.wave == number]) for number, wave in enumerate(self.waves, 1)]
+        rest = [row for row in self.rows if not row.wave]
         return [*found, (None, rest)] if rest else [*found]
 
 
 def timeline(run: Run) -> Timeline:
     """Make the timeline of a run's journal; for an interrupted run, as far as the journal goes."""
-    lanes = {host: Lane(host) for host in run.hosts}
+    rows = {host: Row(host) for host in run.hosts}
     waves: list[Wave] = []
     steps: dict[str, str] = {}
     times = [event["at"] for event in run.events if isinstance(event.get("at"), (int, float))]
@@ -94,66 +92,66 @@ def timeline(run: Run) -> Timeline:
     found = Timeline(run, [], waves, steps, {}, max(times, default=0.0) - (begun or 0.0), begun)
     for event in run.events:
         now = float(event["at"]) - begun if begun is not None and "at" in event else 0.0
-        lane = lanes.setdefault(event["host"], Lane(event["host"])) if "host" in event else None
-        if lane is not None:
-            _follow(lane, event, now, steps)
+        row = rows.setdefault(event["host"], Row(event["host"])) if "host" in event else None
+        if row is not None:
+            _follow(row, event, now, steps)
         elif event["event"] == "wave.begin":
             hosts = tuple(event["hosts"])
             waves.append(Wave(event["wave"], event["of"], event["play"], hosts, now))
             for host in hosts:
-                lanes.setdefault(host, Lane(host)).wave = len(waves)
+                rows.setdefault(host, Row(host)).wave = len(waves)
         elif event["event"] == "rollout.stopped":
             found.stopped = event["reason"]
         elif event["event"] == "interrupted":
             found.interrupted = True
-    for lane in lanes.values():
-        if lane.spans and lane.spans[-1].outcome == "open":
-            lane.spans[-1].end = max(lane.spans[-1].begin, found.length)
+    for row in rows.values():
+        if row.spans and row.spans[-1].outcome == "open":
+            row.spans[-1].end = max(row.spans[-1].begin, found.length)
     for number, wave in enumerate(waves, 1):
-        wave.counts = dict(Counter(lane.status or "no end" for lane in lanes.values() if lane.wave == number))
+        wave.counts = dict(Counter(row.status or "no end" for row in rows.values() if row.wave == number))
     # Hosts without a wave come last.
-    found.lanes = sorted(lanes.values(), key=lambda lane: lane.wave or len(waves) + 1)
-    found.counts = dict(Counter(lane.status or "no end" for lane in found.lanes))
+    found.rows = sorted(rows.values(), key=lambda row: row.wave or len(waves) + 1)
+    found.counts = dict(Counter(row.status or "no end" for row in found.rows))
     return found
 
 
-def _follow(lane: Lane, event: dict[str, Any], now: float, steps: dict[str, str]) -> None:
+def _follow(row: Row, event: dict[str, Any], now: float, steps: dict[str, str]) -> None:
     name = event["event"]
     if name == "host.begin":
-        _close(lane, now)
-        lane.spans.append(Span(LOOK, now, now, "open"))
+        _close(row, now)
+        row.spans.append(Span(LOOK, now, now, "open"))
     elif name == "host.plan":
-        lane.items, lane.impacts = event["items"], event.get("impacts", [])
-        _close(lane, now)
+        row.items, row.impacts = event["items"], event.get("impacts", [])
+        _close(row, now)
     elif name == "step.begin":
-        _close(lane, now)
+        _close(row, now)
         # The journal of an earlier version has no titles.
-        title = lane.titles[event["step"]] = event.get("title") or event["step"]
+        title = row.titles[event["step"]] = event.get("title") or event["step"]
         steps.setdefault(event["step"], title)
-        lane.spans.append(Span(event["step"], now, now, "open", title))
-        lane.outcomes[event["step"]] = "open"
+        row.spans.append(Span(event["step"], now, now, "open", title))
+        row.outcomes[event["step"]] = "open"
     elif name == "step.done":
-        _close(lane, now)
-        lane.outcomes[event["step"]] = "done"
+        _close(row, now)
+        row.outcomes[event["step"]] = "done"
     elif name == "note":
-        lane.notes.append(event["text"])
+        row.notes.append(event["text"])
     elif name == "check.done":
-        lane.checks.append(event)
+        row.checks.append(event)
     elif name == "host.done":
-        lane.status, lane.changes = event["status"], event["changes"]
-        lane.seconds, lane.reason = event.get("seconds"), event.get("reason", "")
-        lane.error = event.get("error", {})
-        bad = bool(lane.error)
-        if lane.spans and lane.spans[-1].outcome == "open":
-            _close(lane, now, "failed" if bad else "done")
-        elif lane.spans:
-            lane.spans.append(Span(FINISH, lane.spans[-1].end, now, "failed" if bad else "done"))
-        undone = lane.error.get("undone", ())
-        for step, title in zip_longest(undone, lane.error.get("undone_titles", ())[: len(undone)]):
-            lane.outcomes[step] = "failed" if step == lane.error.get("step") else "undone"
-            steps.setdefault(step, lane.titles.setdefault(step, title or step))
+        row.status, row.changes = event["status"], event["changes"]
+        row.seconds, row.reason = event.get("seconds"), event.get("reason", "")
+        row.error = event.get("error", {})
+        bad = bool(row.error)
+        if row.spans and row.spans[-1].outcome == "open":
+            _close(row, now, "failed" if bad else "done")
+        elif row.spans:
+            row.spans.append(Span(FINISH, row.spans[-1].end, now, "failed" if bad else "done"))
+        undone = row.error.get("undone", ())
+        for step, title in zip_longest(undone, row.error.get("undone_titles", ())[: len(undone)]):
+            row.outcomes[step] = "failed" if step == row.error.get("step") else "undone"
+            steps.setdefault(step, row.titles.setdefault(step, title or step))
 
 
-def _close(lane: Lane, now: float, outcome: str = "done") -> None:
-    if lane.spans and lane.spans[-1].outcome == "open":
-        lane.spans[-1].end, lane.spans[-1].outcome = now, outcome
+def _close(row: Row, now: float, outcome: str = "done") -> None:
+    if row.spans and row.spans[-1].outcome == "open":
+        row.spans[-1].end, row.spans[-1].outcome = now, outcome

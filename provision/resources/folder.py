@@ -47,8 +47,8 @@ class Folder(Struct, frozen=True):
 
 
 class GuardedFolder(Struct, frozen=True):
-    """A folder into which only root may write. Another account that may write there can replace each file in it,
-    whatever the owner of the file. The step that writes into a missing folder makes it; who may read it stays as it
+    """A directory into which only root may write. Another account that may write there can replace each file in it,
+    whatever the owner of the file. The step that writes into a missing directory makes it; who may read it stays as it
     is."""
 
     path: str

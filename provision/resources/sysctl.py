@@ -172,8 +172,8 @@ def at_boot(
 ) -> tuple[str, str] | None:
     """The value that the boot gives to ``path``, and the ``file:line`` that sets it (sysctl.d(5)).
 
-    ``names`` are the files that exist, strongest folder first; ``lines`` are ``file:number:text``. Of two files with
-    one name, the one in the stronger folder counts. Files are read in the order of their names, and the last setting
+    ``names`` are the files that exist, strongest directory first; ``lines`` are ``file:number:text``. Of two files with
+    one name, the one in the stronger directory counts. Files are read in the order of their names, and the last setting
     wins. A setting by name has priority over one by pattern. ``planned`` is a file of provision with its new value.
     """
     counted: dict[str, str] = {}

@@ -9,7 +9,7 @@ from provision.secrets import secret
 
 
 class Hooks:
-    """Runs them in the playbook's folder. PROVISION_* describes the run; no secret is in the environment.
+    """Runs them in the playbook's directory. PROVISION_* describes the run; no secret is in the environment.
 
     ``seconds`` is the longest run time of one command.
     """

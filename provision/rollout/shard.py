@@ -1,6 +1,6 @@
 """Run a few hosts on any machine: the work of a cluster's worker. This module does not import the cluster.
 
-The machine has the same project folder and keys as the controller; no secret is transferred.
+The machine has the same project directory and keys as the controller; no secret is transferred.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def resolved(inventory: Given | None) -> tuple[str, ...]:
 
 
 def digest(inventory: Given | None, playbook: Path) -> str:
-    """A hash of every file that a run may read (the playbook's folder, and the inventory), and of Ansible's settings of
-    a login."""
+    """A hash of every file that a run may read (the playbook's directory, and the inventory), and of Ansible's settings
+    of a login."""
     found = hashlib.sha256(repr(sorted(config.read().login().items())).encode())
     folder = playbook.resolve().parent
     for root in sorted({folder, *(Path(word) for word in resolved(inventory) if not sources.is_list(word))}):

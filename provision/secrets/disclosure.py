@@ -76,8 +76,8 @@ def open_mode(mode: str) -> bool:
 
 
 def readable(report: HostReport, path: str, mode: str) -> bool:
-    """Whether every user of the host can read the file at ``path``: its own ``mode`` and each folder above it must
-    permit it (path_resolution(7)). A folder that the look has not read, or that is a link, counts as closed."""
+    """Whether every user of the host can read the file at ``path``: its own ``mode`` and each directory above it must
+    permit it (path_resolution(7)). A directory that the look has not read, or that is a link, counts as closed."""
     if not open_mode(mode):
         return False
     folders = _folders(report)

@@ -37,7 +37,8 @@ _PATTERNS = (
 
 class Redactor:
     """``fields`` are names of keys whose values may be secrets, in addition to those whose name says it. Values that
-    :meth:`yaml` and :meth:`data` have masked are masked wherever :meth:`text` finds them afterwards."""
+    :meth:`yaml` and :meth:`data` have masked are masked wherever :meth:`text` finds them afterwards, also encoded
+    (:func:`secret.spelled`)."""
 
     def __init__(self, fields: Collection[str] = ()) -> None:
         self._fields = frozenset(fields)
@@ -103,5 +104,7 @@ class Redactor:
     def _hidden(self, value: str) -> str:
         if "{{" not in value and value != MASKED:
             lines = [line.strip() for line in value.split("\n")]
-            self._values.update(one for one in (value, *lines) if len(one) >= _SHORTEST)
+            for one in (value, *lines):
+                if len(one) >= _SHORTEST:
+                    self._values |= {one, *secret.spelled(one)}
         return MASKED

@@ -69,8 +69,8 @@ ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
 
 class Secret:
     """One secret. It is represented only by its token, and by its ``reference``, which is the same in every process.
-    The reference is made of the file's name, the key and the source, without line and folder. So an edit and a move of
-    the file do not change it."""
+    The reference is made of the file's name, the key and the source, without line and directory. So an edit and a move
+    of the file do not change it."""
 
     def __init__(
         self,
@@ -483,7 +483,7 @@ def mask(text: str) -> str:
 
 def spellings(tokens: Iterable[str]) -> tuple[str, ...]:
     """All forms in which a program may print these secrets, the longest first: the host itself masks them."""
-    found = {form for token in tokens for form in _spellings(_KNOWN[token].value)}
+    found = {form for token in tokens for form in spelled(_KNOWN[token].value)}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
 
@@ -498,14 +498,14 @@ def _masks() -> tuple[tuple[str, str], ...]:
         known, count = _KNOWN, len(_READ)
         forms: dict[str, str] = {}
         for secret in list(known.values()):
-            for form in _spellings(secret.known):
+            for form in spelled(secret.known):
                 forms.setdefault(form, secret.token)
         found = tuple(sorted(forms.items(), key=lambda pair: (-len(pair[0]), pair[0])))
         _MASKS = (known, count, found)
     return found
 
 
-def _spellings(value: str) -> set[str]:
+def spelled(value: str) -> set[str]:
     """The forms of a value: unchanged, line by line, as JSON (also Go's, which docker uses), as in a Python traceback,
     between single quotes of a shell, in base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds), in hex,
     and in a URL (RFC 3986)."""

@@ -3,7 +3,7 @@
 # A job is one transaction: it keeps what it replaces before it replaces it, and rolls back when it fails. Each step
 # runs in a shell of its own under set -eu. The last look follows the steps.
 #
-# The folder of a run holds these files, each durable before the first change: `job` (this script) and `before` (the
+# The directory of a run holds these files, each durable before the first change: `job` (this script) and `before` (the
 # state before the change), with the files in `kept`. Later files: `events` (the journal), `after` (the last look),
 # `result` (how the run ended) and `noise` (what programs printed outside of steps).
 #
@@ -264,8 +264,8 @@ lock_claim() { # DEAD -> queue_holder, queue_since
     [ -z "$queue_holder" ] || lock_release
 }
 
-# A provision from before the queue has a folder for its lock. This job respects the job of that provision, and that job
-# respects this one. Only the takeover of a dead owner's folder by such a provision stays unsafe.
+# A provision from before the queue has a directory for its lock. This job respects the job of that provision, and that job
+# respects this one. Only the takeover of a dead owner's directory by such a provision stays unsafe.
 lock_folder() { # DEAD -> queue_holder, queue_since
     lock_left=20
     until mkdir "$run_lock" 2>/dev/null || [ "$lock_left" -eq 0 ]; do

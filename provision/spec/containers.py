@@ -59,10 +59,10 @@ class Volume(Model):
 
 
 class Build(Model):
-    """An image that the host builds from a folder on the controller."""
+    """An image that the host builds from a directory on the controller."""
 
-    folder: str = Field(description="A folder next to the playbook (or in files/); its .dockerignore counts.")
-    dockerfile: str = Field("Dockerfile", description="The Dockerfile's name in the folder.")
+    folder: str = Field(description="A directory next to the playbook (or in files/); its .dockerignore counts.")
+    dockerfile: str = Field("Dockerfile", description="The Dockerfile's name in the directory.")
     args: dict[Variable, Text] = Field(default={}, description="Build arguments.")
     target: Option | None = Field(None, description="The stage to build.")
 
@@ -122,7 +122,7 @@ class Container(Model):
         default={}, description="Secrets are never arguments of a process; docker inspect shows them to root."
     )
     ports: list[Port] = Field(default=[], description="Published ports.")
-    volumes: list[Bind] = Field(default=[], description="Volumes and folders of the host.")
+    volumes: list[Bind] = Field(default=[], description="Volumes and directories of the host.")
     tmpfs: list[Tmpfs] = Field(
         default=[], description="Paths of temporary file systems, with mount options after a colon: /run:size=64m."
     )

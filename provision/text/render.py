@@ -286,17 +286,18 @@ def _near_filter(message: str) -> str:
 
 
 class _Folders(jinja2.FileSystemLoader):
-    """Template files: of the first folder that has the name, inside that folder, and within the size limit of files."""
+    """Template files: of the first directory that has the name, inside that directory, and within the size limit of
+    files."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        # It refuses names that lead out of the folder.
+        # It refuses names that lead out of the directory.
         parts = jinja2.loaders.split_template_path(template)
         for folder in map(Path, self.searchpath):
             path = folder.joinpath(*parts)
             if not path.is_file():
                 continue
             if not path.resolve().is_relative_to(folder.resolve()):
-                hint = "a link may point to another template in the same folder; copy the file instead"
+                hint = "a link may point to another template in the same directory; copy the file instead"
                 raise sandbox.Refused(f"the template {template} is a link to a file outside {folder}", hint)
             return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
         raise jinja2.TemplateNotFound(template)
@@ -348,7 +349,7 @@ class Templates:
 
 
 def shipped(name: str) -> Path:
-    """A top-level folder of the project: in ``shipped/`` of an installed wheel, next to the package in a checkout."""
+    """A top-level directory of the project: in ``shipped/`` of an installed wheel, next to the package otherwise."""
     package = Path(__file__).parent.parent
     inside = package / "shipped" / name
     return inside if inside.is_dir() else package.parent / name

@@ -177,7 +177,7 @@ def _chosen(subjects: dict[str, Subject], suites: tuple[str, ...]) -> list[str]:
 
 
 def _files(path: Path) -> list[Path]:
-    """The test files of a file or a folder, by pytest's naming rules."""
+    """The test files of a file or a directory, by pytest's naming rules."""
     return sorted({*path.rglob("test_*.py"), *path.rglob("*_test.py")}) if path.is_dir() else [path]
 
 

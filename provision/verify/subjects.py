@@ -44,7 +44,7 @@ def things(metafunc: pytest.Metafunc) -> tuple[str, Provider] | None:
 
 
 def own_tests(config: HostConfig) -> tuple[Path, ...]:
-    """The user's own tests (files and folders) of every play that contains the host."""
+    """The user's own tests (files and directories) of every play that contains the host."""
     return tuple(dict.fromkeys(path for play in config.plays for path in play.verify))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from testinfra.host import Host
 
-#: Folders of the distribution's packages. A unit file or a drop-in elsewhere is the spec's or another party's.
+#: Directories of the distribution's packages. A unit file or a drop-in elsewhere is the spec's or another party's.
 _VENDOR = ("/usr/lib/systemd/", "/lib/systemd/")
 _FOLDERS = ("/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
 #: Directives that decide the program, its user and its environment (systemd.exec(5), systemd.service(5)).

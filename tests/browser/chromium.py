@@ -29,9 +29,11 @@ class Chromium:
         self._read, answers_end = os.pipe()
 
         def pipes() -> None:
-            # Chromium reads from descriptor 3 and writes to descriptor 4.
-            os.dup2(os.dup(answers_end), 100)
-            os.dup2(commands_end, 3)
+            # Chromium reads from descriptor 3 and writes to descriptor 4. The ends may have these numbers, and a copy
+            # onto the same number would stay closed in the browser.
+            os.dup2(answers_end, 100)
+            os.dup2(commands_end, 101)
+            os.dup2(101, 3)
             os.dup2(100, 4)
 
         words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]

@@ -15,7 +15,7 @@ from tests.journals import rollout
 pytestmark = pytest.mark.browser
 
 VISIBLE = "[...document.querySelectorAll('{}')].filter(one => one.checkVisibility()).length"
-LANES, HOSTS = VISIBLE.format(".lane"), VISIBLE.format("details")
+LANES, HOSTS = VISIBLE.format(".row"), VISIBLE.format("details")
 FOCUS = "document.activeElement.id || document.activeElement.value || document.activeElement.getAttribute('href')"
 
 
@@ -76,7 +76,7 @@ def test_hosts_are_filtered_by_keyboard(browser: Chromium, page: Path) -> None:
     assert browser.value(LANES) == 1
     # From the timeline row to the host.
     browser.open(page)
-    browser.value("document.querySelector('.lane a').focus()")
+    browser.value("document.querySelector('.row a').focus()")
     browser.press("Enter")
     browser.until("document.getElementById('host-web001').open")
 

@@ -10,6 +10,10 @@ provision_main() {
 # look/pkg_apk.sh 4ea0a25a85c4
 # look/services.sh 2ca3dbf283b0
 # resources/stores.sh (look) 50aa4bea982e
+# look/manifests.sh 4cd1ab75f807
+# look/pkg_apk.sh 4ea0a25a85c4
+# look/services.sh 2ca3dbf283b0
+# resources/stores.sh (look) 809cf4f747d0
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -17,13 +21,14 @@ provision_main() {
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_apk.sh 6bd941515ca1
+# fix/pkg_apk.sh cfd32364d142
 # fix/place.sh 0710f2c99a6e
+# fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/services.sh 553338254abd
 # fix/svc_openrc.sh 26c7ad6e3ffc
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0ca538baccaa
+# fix/transaction.sh 33a8b50fa01e
 # fix/undo_openrc.sh 9a764c25c990
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a

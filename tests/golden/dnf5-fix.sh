@@ -11,6 +11,11 @@ provision_main() {
 # look/rpm.sh 8f7e436b11b4
 # look/services.sh 2ca3dbf283b0
 # resources/stores.sh (look) 50aa4bea982e
+# look/manifests.sh 4cd1ab75f807
+# look/pkg_dnf5.sh 45880212837b
+# look/rpm.sh 8f7e436b11b4
+# look/services.sh 2ca3dbf283b0
+# resources/stores.sh (look) 809cf4f747d0
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -27,7 +32,7 @@ provision_main() {
 # fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0ca538baccaa
+# fix/transaction.sh 33a8b50fa01e
 # fix/undo_systemd.sh ac6539fd5f05
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a

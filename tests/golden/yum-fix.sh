@@ -7,12 +7,14 @@ provision_main() {
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh f77e5cfa1658
+# look/manifests.sh 4cd1ab75f807
 # look/pkg_rpm.sh f71d7759df4a
 # look/pkg_yum.sh cd390ea51495
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
 # resources/stores.sh (look) 50aa4bea982e
+# resources/stores.sh (look) 809cf4f747d0
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -22,14 +24,15 @@ provision_main() {
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_rpm.sh f348229e4002
+# fix/pkg_rpm.sh 345671c2b681
 # fix/place.sh 0710f2c99a6e
+# fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0ca538baccaa
+# fix/transaction.sh 33a8b50fa01e
 # fix/undo_systemd.sh ac6539fd5f05
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh ad3be091e68a

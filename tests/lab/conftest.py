@@ -102,7 +102,7 @@ class Outcome:
 
 @dataclass
 class LabHost:
-    """One lab host with its own project folder (inventory, playbook)."""
+    """One lab host with its own project directory (inventory, playbook)."""
 
     name: str
     address: str
@@ -245,8 +245,9 @@ def docker_answers(host: LabHost) -> None:
 def own(lab: Lab) -> None:
     """Record which process the lab belongs to, for a session that finds the lab after this one was killed.
 
-    The folder is removed with its last host, so each boot does this. The folder appears with its owner inside. Another
-    session that begins at that moment would treat a folder without an owner as a dead session's, and remove its hosts.
+    The directory is removed with its last host, so each boot does this. The directory appears with its owner inside.
+    Another session that begins at that moment would treat a directory without an owner as a dead session's, and remove
+    its hosts.
     """
     folder = lab.store.lab(lab.name)
     owner = f"{os.getpid()} {start_time(os.getpid())}"
@@ -338,8 +339,8 @@ def docker_host(new_host: NewHost, docker_model: str) -> LabHost:
 def docker_fleet(
     lab: Lab, docker_model: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[int], list[LabHost]]]:
-    """A function that boots several Docker hosts for all tests of a file. The first host's folder has the inventory of
-    all."""
+    """A function that boots several Docker hosts for all tests of a file. The first host's directory has the inventory
+    of all."""
     names: list[str] = []
 
     def boot(count: int) -> list[LabHost]:
@@ -357,7 +358,7 @@ def docker_fleet(
 
 
 def together(hosts: list[LabHost]) -> list[LabHost]:
-    """One inventory of all hosts, in the first host's folder."""
+    """One inventory of all hosts, in the first host's directory."""
     known_hosts.read.cache_clear()
     (hosts[0].folder / "inventory.yml").write_text(inventory_of(*hosts))
     return hosts

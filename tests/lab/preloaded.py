@@ -1,8 +1,8 @@
 """The command line in a separate process, forked from one that has imported all modules already.
 
 The imports are nine tenths of the start of ``python -m provision``, and the lab's tests start it a thousand times. The
-new process gets its own folder, environment and key for the tokens of secrets after the fork. It ends in the same way
-as an interpreter that was started for it.
+new process gets its own directory, environment and key for the tokens of secrets after the fork. It ends in the same
+way as an interpreter that was started for it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The matrix of ssh options: rows of configuration, and the expected result of a login by ``ssh`` and by provision.
 
-In a configuration ``{address}`` is the lab host's, ``{folder}`` a folder with keys and known_hosts files, ``{key}`` the
-lab's private key. The expectation is of provision with its built-in transport: ``same`` (it reaches what ssh reaches),
-or a kind of failure (``host_key``, ``auth``, ``unreachable``: ssh fails as well), or ``refused OPTION`` (provision
-names the option before it connects; ssh may reach the host), or ``stricter KIND`` (ssh takes a key that provision does
-not take). With ``transport: openssh`` a refused row must reach what ssh reaches.
+In a configuration ``{address}`` is the lab host's, ``{folder}`` a directory with keys and known_hosts files, ``{key}``
+the lab's private key. The expectation is of provision with its built-in transport: ``same`` (it reaches what ssh
+reaches), or a kind of failure (``host_key``, ``auth``, ``unreachable``: ssh fails as well), or ``refused OPTION``
+(provision names the option before it connects; ssh may reach the host), or ``stricter KIND`` (ssh takes a key that
+provision does not take). With ``transport: openssh`` a refused row must reach what ssh reaches.
 """
 
 from __future__ import annotations

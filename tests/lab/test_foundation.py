@@ -35,7 +35,7 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
     (
         "a removal that does not remove",
         "rm) exit 0 ;;",
-        {"container_life engine", "nothing_of_ours_is_left engine"},
+        {"container_life engine", "nothing_of_the_checks_is_left engine"},
     ),
     (
         "a neighbour without a network",

@@ -49,7 +49,7 @@ def serving(address: str, **more: Any) -> dict[str, Any]:
 
 
 def project(hosts: list[LabHost], *plays: dict[str, Any]) -> LabHost:
-    """The first host's folder has the playbook and the inventory of all hosts."""
+    """The first host's directory has the playbook and the inventory of all hosts."""
     first = together(hosts)[0]
     whole = yaml.safe_dump(list(plays), sort_keys=False)
     lines = whole.replace("vars: secret", "vars: {registry_password: !secret {env: REGISTRY_PASSWORD}}")

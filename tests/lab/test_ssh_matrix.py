@@ -54,7 +54,7 @@ while data := s.recv(65536):
 
 @dataclass
 class Place:
-    """The host, and the folder with the files that the rows name."""
+    """The host, and the directory with the files that the rows name."""
 
     host: LabHost
     folder: Path
@@ -87,7 +87,7 @@ def place() -> Iterator[Place]:
     name = f"{LAB.name}matrix"
     own(LAB)
     (record,) = LAB.up({name: "trixie"})
-    # pytest's folders are too long for the path of a socket (unix(7)).
+    # pytest's directories are too long for the path of a socket (unix(7)).
     folder = Path(tempfile.mkdtemp(prefix="matrix-"))
     host = LabHost(name, record.address, folder)
     agent = folder / "agent"

@@ -144,7 +144,7 @@ def test_a_stopped_and_a_disabled_service_are_repaired(docker_host: LabHost) -> 
     assert outcome.counts == {"changed": 1}
     assert docker_host.sh("systemctl is-enabled docker; systemctl is-active docker") == "enabled\nactive"
     assert docker_host.docker_info("ServerVersion")
-    # Disabled only: the one difference is a missing link in a folder, which the stamp's short cut must notice.
+    # Disabled only: the one difference is a missing link in a directory, which the stamp's short cut must notice.
     docker_host.sh("systemctl disable docker 2>/dev/null")
     assert docker_host.apply().counts == {"changed": 1}
     docker_host.sh("systemctl mask docker 2>/dev/null")

@@ -126,8 +126,8 @@ class LoadedImage(Struct, frozen=True):
 
 
 class BuiltImage(Struct, frozen=True):
-    """An image that the host builds from a folder of the controller. ``context`` is the hash of all that determines the
-    image; the image has it as a label. ``blob`` is what is sent to the host."""
+    """An image that the host builds from a directory of the controller. ``context`` is the hash of all that determines
+    the image; the image has it as a label. ``blob`` is what is sent to the host."""
 
     reference: str
     context: str

@@ -107,7 +107,7 @@ image_build() { # REFERENCE BLOB CONTEXT DOCKERFILE TARGET [NAME=VALUE]...
         shift
         build_left=$((build_left - 1))
     done
-    [ -f "$build_blob" ] || fail "the folder to build was not sent to the host"
+    [ -f "$build_blob" ] || fail "the directory to build was not sent to the host"
     DOCKER_CONFIG=/root/.docker docker build -q -t "$build_name" -f "$build_file" --label "provision.context=$build_context" \
         ${build_target:+--target "$build_target"} "$@" - <"$build_blob" 3>&- || fail "$build_name could not be built"
     rm -f -- "$build_blob"

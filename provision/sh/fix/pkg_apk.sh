@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # apk-add(8), apk-world(5): the world file has a constraint for each wanted package. One transaction makes the host
-# fulfil all of them. Needs look/pkg_apk.sh. Not tested with apk itself: Debian has no apk to build a lab host with.
+# fulfil all of them. Needs look/pkg_apk.sh, progress.sh. Not tested with apk itself: Debian has no apk to build a lab
+# host with.
 
 apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
     apk_seconds=$1
@@ -72,7 +73,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         packages_left=$((packages_left - 1))
     done
     touched package -
-    apk_quiet "$packages_seconds" add --upgrade -- "$@"
+    pkg_followed apk --no-progress --wait "$packages_seconds" add --upgrade -- "$@"
 }
 
 # A version in the world file holds a package there; without one, an upgrade moves it.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# pacman, without a terminal and without questions. Needs look/pkg_pacman.sh.
+# pacman, without a terminal and without questions. Needs look/pkg_pacman.sh, progress.sh.
 
 # A repository has one version of a package, and a system is upgraded as a whole (pacman -Syu). So provision refreshes
 # no database that exists: a newer package could need newer libraries than the host has.
@@ -97,9 +97,9 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     # Names and versions are words of packages: no blanks, no patterns.
     # shellcheck disable=SC2086
     {
-        [ -z "$change_remove" ] || pacman -R --noconfirm -- $change_remove 3>&-
-        [ -z "$change_install" ] || pacman -S --noconfirm --needed -- $change_install 3>&-
-        [ -z "$change_files" ] || pacman -U --noconfirm -- $change_files 3>&-
+        [ -z "$change_remove" ] || pkg_followed pacman -R --noconfirm -- $change_remove
+        [ -z "$change_install" ] || pkg_followed pacman -S --noconfirm --needed -- $change_install
+        [ -z "$change_files" ] || pkg_followed pacman -U --noconfirm -- $change_files
     }
 }
 

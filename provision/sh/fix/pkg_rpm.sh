@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# The common part of dnf and yum, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh.
+# The common part of dnf and yum, without a terminal and without questions. Needs look/pkg_rpm.sh, rpm.sh,
+# progress.sh.
 
 rpm_wait() { # SECONDS: until no process holds a lock of rpm, dnf or yum
     lock_wait "$1" /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/run/yum.pid \
@@ -69,7 +70,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
 }
 
 rpm_change() { # VERB PACKAGE...
-    "$rpm_manager" -q -y --disableplugin=versionlock "$@" 3>&-
+    pkg_followed "$rpm_manager" -y --disableplugin=versionlock "$@"
 }
 
 # The versionlock plugin's list, line by line: provision locks a package at exactly its installed version.

@@ -1,10 +1,15 @@
 # shellcheck shell=sh
-# zypper, without a terminal and without questions. Needs look/pkg_zypper.sh, rpm.sh.
+# zypper, without a terminal and without questions. Needs look/pkg_zypper.sh, rpm.sh,
+# progress.sh.
 
 # zypper(8), "EXIT CODES": these codes are not errors.
 zypper_quiet() { # WORD...
     zypper_status=0
     zypper -n -q "$@" 3>&- || zypper_status=$?
+    zypper_done
+}
+
+zypper_done() { # its status is an error, or not
     case $zypper_status in
         0 | 102 | 103) ;; # a reboot, or a restart of zypper, is suggested
         *) return "$zypper_status" ;;
@@ -54,7 +59,10 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     {
         [ -z "$change_locked" ] || zypper_quiet removelock $change_locked
         change_status=0
-        zypper_quiet install --no-recommends --oldpackage --force-resolution -- $change_words || change_status=$?
+        zypper_status=0
+        pkg_followed zypper -n install --no-recommends --oldpackage --force-resolution -- $change_words ||
+            zypper_status=$?
+        zypper_done || change_status=$?
         [ -z "$change_locked" ] || zypper_quiet addlock $change_locked
     }
     return "$change_status"

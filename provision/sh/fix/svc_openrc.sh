@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # rc-service(8), rc-update(8).
 
-# Every file and folder that decides what look/svc_openrc.sh reports of a service.
+# Every file and directory that decides what look/svc_openrc.sh reports of a service.
 svc_deciders() { # UNIT SHOW
     decider "/etc/init.d/$1" /run/openrc/started
     for decider_level in /etc/runlevels/*; do

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 
-# Every file and folder that decides what systemctl reports of a unit.
+# Every file and directory that decides what systemctl reports of a unit.
 svc_deciders() { # UNIT SHOW
     decider_show=$2
     set -f

@@ -215,7 +215,7 @@ ATTRIBUTES
     printf 'note %s has extended attributes (or an ACL): the new file has none of them, a rollback restores them\n' "$1"
 }
 
-keep_folders() { # FOLDER: those that will be made for a file, the outermost first
+keep_folders() { # DIRECTORY: those that will be made for a file, the outermost first
     [ -n "$1" ] && [ ! -d "$1" ] || return 0
     (keep_folders "${1%/*}")
     printf 'folder - %s\n' "$1"

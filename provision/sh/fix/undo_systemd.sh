@@ -24,6 +24,6 @@ undo_remove() { # RUN
     systemctl --no-pager stop "provision-undo-$1.timer" 2>/dev/null 3>&- || :
     rm -f "/etc/systemd/system/provision-undo-$1.service" "/etc/systemd/system/provision-undo-$1.timer" \
         "/etc/systemd/system/timers.target.wants/provision-undo-$1.timer"
-    # Stamps of services must be newer than the paths that decide about them, and this folder is one of those.
+    # Stamps of services must be newer than the paths that decide about them, and this directory is one of those.
     svc_stamps_again
 }

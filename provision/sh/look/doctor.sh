@@ -2,7 +2,7 @@
 # What a host must have before an engine is installed. Read-only. An apply does not run this file, so its forks (a
 # dozen: uname, grep, modprobe, date, stat, df, ip) slow down no apply.
 
-look_doctor() { # FOLDER...: where the engine will keep its data (the first one), and containerd
+look_doctor() { # DIRECTORY...: where the engine will keep its data (the first one), and containerd
     IFS= read -r doctor_kernel </proc/sys/kernel/osrelease
     emit doctor kernel "$doctor_kernel"
     emit doctor machine "$(exec uname -m)"
@@ -65,9 +65,9 @@ doctor_firewall() { # dockerd writes its rules with iptables, or with nft from v
     emit doctor firewall "$doctor_tools"
 }
 
-# The file system that contains a folder, or will contain it: its type, free KiB, and whether directory entries have
+# The file system that contains a directory, or will contain it: its type, free KiB, and whether directory entries have
 # types.
-doctor_space() { # FOLDER
+doctor_space() { # DIRECTORY
     doctor_place=$1
     while [ ! -d "${doctor_place:-/}" ]; do
         doctor_place=${doctor_place%/*}

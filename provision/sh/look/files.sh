@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Forks: one stat for all files and the folders above them, one cat where the small files are more than a handful of
+# Forks: one stat for all files and the directories above them, one cat where the small files are more than a handful of
 # lines, one sha256sum for each large file.
 
-# The folders above a file show whether other users of the host can reach it: only then may its text be shown.
+# The directories above a file show whether other users of the host can reach it: only then may its text be shown.
 #
 # files_table keeps the answer of stat ("path<TAB>fields", one a line) for the looks that follow. files_known keeps the
 # answer for files_watched: paths (without blanks) that are watched, but not sent.
@@ -89,7 +89,7 @@ look_files() { # PATH...
     done
 }
 
-# Add the folders above a path to files_above: one a line, each once.
+# Add the directories above a path to files_above: one a line, each once.
 files_above_of() { # PATH
     files_parent=${1%/*}
     while [ -n "$files_parent" ]; do

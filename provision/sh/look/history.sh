@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # The runs that this host remembers. Only run when the operator asks for them. No fork for the list. For one run: a cat
-# of what it replaced, a stat and a base64 for each file, and a stat of the folders above them.
+# of what it replaced, a stat and a base64 for each file, and a stat of the directories above them.
 
-look_runs() { # FOLDER
+look_runs() { # DIRECTORY
     for runs_run in "$1"/*; do
         [ -f "$runs_run/before" ] || continue
         runs_result=unfinished runs_count=0
@@ -19,7 +19,7 @@ look_runs() { # FOLDER
 }
 
 # What one run replaced: the lines of `before`, and the files with their owners and bytes.
-look_run() { # FOLDER RUN
+look_run() { # DIRECTORY RUN
     run_path=$1/$2
     if [ ! -f "$run_path/before" ]; then
         emit before "$2" none
@@ -42,7 +42,7 @@ look_run() { # FOLDER RUN
         esac
     done <"$run_path/before"
     run_above=$files_above files_above=
-    # A removed folder has no mode to check: the files that were in it are not shown.
+    # A removed directory has no mode to check: the files that were in it are not shown.
     while [ -n "$run_above" ]; do
         [ ! -e "${run_above%%"$nl"*}" ] || files_above=$files_above${run_above%%"$nl"*}$nl
         run_above=${run_above#*"$nl"}

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What earlier runs made on this host, for each play. No fork.
 
-look_manifests() { # FOLDER
+look_manifests() { # DIRECTORY
     for manifests_file in "$1"/*; do
         [ -f "$manifests_file" ] || continue
         manifests_text=

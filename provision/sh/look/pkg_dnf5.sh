@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # dnf5(8) in place of dnf. Forks: one dnf5 for a host with locks, which loads no repository for it. To upgrade, one for
-# each package, and its cache in a folder that is made and removed.
+# each package, and its cache in a directory that is made and removed.
 #
 # The format of dnf5's output is from its manual and its source (libdnf5/rpm/versionlock_config.cpp,
 # dnf5/commands/versionlock, dnf5/commands/repoquery); it was not tested with dnf5 itself.

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The common part of dnf and yum. Forks: only to upgrade, one of the manager's for each package, because only the
-# manager knows what the repositories have; and its cache in a folder that is made and removed.
+# manager knows what the repositories have; and its cache in a directory that is made and removed.
 
 # The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
 # The output has the format of apt-cache policy, so that one parser reads all.

@@ -8,7 +8,7 @@
 # - otherwise it is unknown, and the daemon itself is asked.
 #
 # The stamp also keeps the service manager's report of the service. The report holds while two conditions are met: the
-# process is the same, and all that decides it (unit file, drop-ins, the folders of links that enable it) is older than
+# process is the same, and all that decides it (unit file, drop-ins, the directories of links that enable it) is older than
 # the stamp.
 #
 # Each service manager's report is given in the words of systemctl show: LoadState, ActiveState, UnitFileState, MainPID,
@@ -139,7 +139,7 @@ identify() { # WATCHED -> loaded_now
     done
 }
 
-# -> loaded_newest: the last change of all these files; for a file that does not exist, the last change of its folder,
+# -> loaded_newest: the last change of all these files; for a file that does not exist, the last change of its directory,
 # if there is one
 loaded_ages() { # WATCHED
     loaded_newest=0 loaded_left=$1$nl

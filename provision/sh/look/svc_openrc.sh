@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# No fork: OpenRC keeps its state in folders (openrc-run(8), and rc_service_state in librc.c of its source).
+# No fork: OpenRC keeps its state in directories (openrc-run(8), and rc_service_state in librc.c of its source).
 
 services_query() { # (UNIT COMPARE WATCHED)...
     while [ $# -gt 0 ]; do

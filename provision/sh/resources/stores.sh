@@ -43,7 +43,7 @@ look_undeclared() { # (ROOT FILES)...
     done
 }
 
-stores_below() { # FOLDER PREFIX
+stores_below() { # DIRECTORY PREFIX
     for stores_item in "$1"/image/*/imagedb/content/sha256/*; do
         [ -e "$stores_item" ] || continue
         stores_item=${stores_item#"$1"/image/}
@@ -69,7 +69,7 @@ stores_below() { # FOLDER PREFIX
     done
 }
 
-stores_snapshots() { # FOLDER PREFIX
+stores_snapshots() { # DIRECTORY PREFIX
     for stores_item in "$1"/io.containerd.snapshotter.v1.*/snapshots/*; do
         [ -e "$stores_item" ] || continue
         stores_item=${stores_item#"$1"/io.containerd.snapshotter.v1.}

@@ -18,7 +18,7 @@ from provision.verify.package_manager import OF_DISTRIBUTION
 _ENGINE = {"buildx": "docker-buildx-plugin", "compose": "docker-compose-plugin"}
 #: docs.docker.com/engine/install: "Uninstall old versions", the packages of all distributions.
 _CONFLICTS = ("docker.io", "docker-doc", "docker-compose", "docker-engine", "podman-docker", "containerd", "runc")
-#: Docker's folder of certificates (docs.docker.com/engine/security/certificates).
+#: Docker's directory of certificates (docs.docker.com/engine/security/certificates).
 _CERTIFICATES = "/etc/docker/certs.d"
 
 
@@ -231,7 +231,7 @@ def certificate(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def certificate_list(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Where registries are declared: every path that may exist in docker's folder of certificates."""
+    """Where registries are declared: every path that may exist in docker's directory of certificates."""
     if config.spec.engine is not None and config.spec.engine.registries:
         declared = {thing.name for thing in certificate(config, context)} | set(config.spec.files)
         yield Named("engine.registries", declared)

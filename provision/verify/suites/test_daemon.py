@@ -105,7 +105,7 @@ def test_daemon_proxy(host: Host, proxy: Named) -> None:
 
 
 def test_containerd_root(host: Host, containerd_root: Named) -> None:
-    """The running containerd keeps its data there: its metadata is open in that folder."""
+    """The running containerd keeps its data there: its metadata is open in that directory."""
     if not uses_systemd(host):
         pytest.skip("dockerd runs its own containerd, below data-root")
     pid = host.check_output("systemctl show -p MainPID --value containerd")

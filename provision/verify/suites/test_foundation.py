@@ -182,6 +182,6 @@ def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
     assert max(lengths) < 24 * _MIB
 
 
-def test_nothing_of_ours_is_left(host: Host, engine: Named) -> None:
+def test_nothing_of_the_checks_is_left(host: Host, engine: Named) -> None:
     """Each check cleans up after itself; the image is removed at the end."""
     assert host.check_output(f"docker ps -aq --filter label={container.LABEL}") == ""

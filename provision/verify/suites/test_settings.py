@@ -279,7 +279,7 @@ def test_docker_group(host: Host, docker_users: Named) -> None:
 
 
 def test_certificates_declared(host: Host, certificate_list: Named) -> None:
-    """dockerd trusts each CA in the folder of a registry (moby, registry/registry.go: *.crt, *.cert, *.key)."""
+    """dockerd trusts each CA in the directory of a registry (moby, registry/registry.go: *.crt, *.cert, *.key)."""
     find = "find /etc/docker/certs.d ! -type d '(' -name '*.crt' -o -name '*.cert' -o -name '*.key' ')'"
     assert set(host.run(find).stdout.split("\n")) - {""} - certificate_list.value == set()
 
@@ -306,7 +306,7 @@ def test_docker_socket(host: Host, docker_socket: Named) -> None:
 
 
 def test_data_root(host: Host, data_root: Named) -> None:
-    """A folder and not a link: another party could exchange the link's target, or the target may not be mounted at
+    """A directory and not a link: another party could exchange the link's target, or the target may not be mounted at
     boot."""
     file = host.file(data_root.name)
     assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that folder"

@@ -1,0 +1,62 @@
+"""A person at a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "dumb", "LANG": "C.UTF-8"}
+
+
+class Terminal:
+    """A person at a pseudo-terminal, who answers each question when it is asked."""
+
+    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
+        self._end, slave = pty.openpty()
+        self.child = subprocess.Popen(
+            argv, cwd=cwd, env=environment(cwd), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+        os.close(slave)
+        self.seen = ""
+        self._read = 0
+
+    def until(self, text: str) -> None:
+        """Wait until the terminal shows ``text`` behind what was waited for before."""
+        end = time.monotonic() + 300
+        while (place := self.seen.find(text, self._read)) < 0:
+            ready, _, _ = select.select([self._end], [], [], 1)
+            piece = b""
+            if ready:
+                try:
+                    piece = os.read(self._end, 4096)
+                except OSError:
+                    raise AssertionError(f"ended before {text!r}:\n{self.seen}") from None
+            self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
+            assert time.monotonic() < end, f"no {text!r}:\n{self.seen}"
+        self._read = place + len(text)
+
+    def write(self, keys: bytes) -> None:
+        os.write(self._end, keys)
+
+    def answer(self, question: str, text: str) -> None:
+        self.until(question)
+        self.until("]: ")
+        self.write(f"{text}\n".encode())
+
+    def close(self) -> int:
+        try:
+            while piece := os.read(self._end, 4096):
+                self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
+        except OSError:
+            pass  # the end of a pseudo-terminal (Linux)
+        os.close(self._end)
+        return self.child.wait(60)
