@@ -16,7 +16,7 @@ died() { # STATUS
 }
 
 # The job is on its standard input.
-submit() { # RUN
+submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watches it
     stage=submit
     run=$run_home/$1
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
@@ -38,7 +38,7 @@ submit() { # RUN
     # for reading, so that reading ends when the job ends.
     # shellcheck disable=SC2094
     exec 5<>"$run/live" 6<"$run/live"
-    job_start "$1"
+    job_start "$1" "$2"
     submit_unread=
     submit_line=
     IFS= read -r submit_line <&6 || :
@@ -69,15 +69,29 @@ secrets_sweep() {
     done
 }
 
-job_start() { # RUN: the job outlives this shell, and its children outlive the job (a package manager is never killed)
+# The job outlives this shell, and its children outlive the job (a package manager is never killed).
+job_start() { # RUN SECONDS|-
     if [ ! -d /run/systemd/system ]; then
         setsid sh "$run/job" run </dev/null >/dev/null 2>&1 3>&- 5>&- 6>&- &
-        return 0
+    else
+        job_systemd "$1" "$2"
     fi
-    # Before 236 systemd keeps a failed unit until an operator resets it.
-    systemd-run -q --unit="provision-$1" -p KillMode=process -p CollectMode=inactive-or-failed \
-        /bin/sh "$run/job" run 2>/dev/null 3>&- 5>&- 6>&- ||
-        systemd-run -q --unit="provision-$1" -p KillMode=process /bin/sh "$run/job" run 3>&- 5>&- 6>&-
+}
+
+# The job learns by its argument whether systemd watches it. An older systemd does not know all of these settings.
+job_systemd() { # RUN SECONDS|-
+    [ "$2" != - ] && job_unit "$1" -p CollectMode=inactive-or-failed -p "RuntimeMaxSec=$2" -p TimeoutStopSec=1800 \
+        -p "ExecStopPost=/bin/sh -c 'for f in armed undoing confirmed; do [ ! -e $run/\$\$f ] || exec /bin/sh $run/job guard; done'" \
+        /bin/sh "$run/job" run watched 2>/dev/null ||
+        # Before 236 systemd keeps a failed unit until an operator resets it.
+        job_unit "$1" -p CollectMode=inactive-or-failed /bin/sh "$run/job" run 2>/dev/null ||
+        job_unit "$1" /bin/sh "$run/job" run
+}
+
+job_unit() { # RUN WORD...
+    job_name=provision-$1
+    shift
+    systemd-run -q --unit="$job_name" -p KillMode=process "$@" 3>&- 5>&- 6>&-
 }
 
 # From another connection: wait for the job, and report everything that it did.
