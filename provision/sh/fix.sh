@@ -290,7 +290,11 @@ lock_release() { # only the locks that this process holds
     run_locked=
     lock_owner=
     { IFS=' ' read -r lock_owner _ <"$run_lock/owner"; } 2>/dev/null || :
-    [ "$lock_owner" != "$queue_self" ] || rm -rf "$run_lock"
+    set --
+    [ "$lock_owner" != "$queue_self" ] || set -- "$run_lock"
+    # The mark of a run that has confirmed itself is removed last: the guard of a killed job looks for it.
+    [ -z "${run_confirmed-}" ] || set -- "$@" "$run/confirmed"
+    [ $# -eq 0 ] || rm -rf "$@"
     queue_leave "$run_queue"
 }
 
@@ -360,7 +364,7 @@ died() { # STATUS
         [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
     fi
     set -- "$run_log" "$run_written" "$run_folder/noise.$$"
-    [ -z "$run" ] || set -- "$@" "$run/live"
+    [ -z "$run" ] || set -- "$@" "$run/live" "$run/reserve"
     rm -rf "$@"
     [ -z "${run_locked-}" ] || lock_release
 }

@@ -31,7 +31,7 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
         printf '%s' "$submit_secrets" >"$run/secrets"
     fi
     # Space for the end of the journal and the result, in case the disk gets full meanwhile.
-    head -c 16384 /dev/zero >"$run/reserve"
+    printf '%16384s' '' >"$run/reserve"
     mkfifo "$run/live"
     : >"$run/events"
     # Descriptor 5 keeps the pipe open until the job has it, so that reading can't end too early. Descriptor 6 is only

@@ -26,13 +26,13 @@ provision_main() {
 # fix/place.sh 0710f2c99a6e
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
-# fix/services.sh d4a18128007a
+# fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 42ea345beb28
+# fix/transaction.sh fd355f4f0d49
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
-# fix.sh ad3be091e68a
+# fix.sh adae6af54588
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -196,7 +196,11 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
                 svc_act restart "$1"
                 ;;
         esac
-        svc_state "$1"
+        case $1:$2 in
+            # Its event shows that it runs. A reload keeps the process and the unit, so the stamp still holds.
+            docker:reload) svc_reported "$1" ;;
+            *) svc_state "$1" ;;
+        esac
     fi
     [ -n "$process_id" ] || fail "$1 stopped after its $2"
     svc_stamp "$1" "$process_id" "$settle_files" "$service_show"

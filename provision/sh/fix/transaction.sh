@@ -336,9 +336,13 @@ settled() { # RUN-FOLDER
 }
 
 result() { # WORD [REASON]
-    rm -f "$run/reserve"
+    # The job itself removes it at its end, together with other files.
+    [ -z "${run_apart-}" ] || rm -f "$run/reserve"
     # On a full disk there is no result, which differs from an empty one.
-    printf '%s\n' "$*" >"$run/result.new" || return 1
+    printf '%s\n' "$*" >"$run/result.new" || {
+        rm -f "$run/reserve"
+        printf '%s\n' "$*" >"$run/result.new" || return 1
+    }
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
 }
@@ -614,6 +618,11 @@ guard() {
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
+        # The job itself confirms, unless it died meanwhile.
+        ! run_lives "$run" || exit 0
+        guard_owner=$lives_owner
+        guard_output
+        guard_lock
         confirm
     fi
     # An empty file: it is being written at this moment, or a power cut has left it so.
@@ -686,7 +695,12 @@ confirmed() {
     undo_units_remove "${run##*/}"
     result "done"
     settled "$run"
-    rm -f "$run/confirmed" "$run/waiting"
+    if [ -n "${run_apart-}" ]; then
+        rm -f "$run/confirmed" "$run/waiting"
+    else
+        # shellcheck disable=SC2034 # read in fix.sh
+        run_confirmed=yes
+    fi
     svc_stamps_renew
 }
 
@@ -706,22 +720,28 @@ guard_undo() { # REASON
         }
         printf '%s\n' "$1" >"$run/reason"
     fi
-    # The output of the job while it worked may show secrets.
+    guard_output
+    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo_wait
+    undo "$guard_reason"
+    guard_lock
+    exit 0
+}
+
+guard_output() { # the output of the job while it worked may show secrets
     guard_pid=${guard_owner-}
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
         '' | *[!0-9]*) ;;
         *)
             rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" \
-                "$run_folder/written.$guard_pid"
+                "$run_folder/written.$guard_pid" "$run_folder/reload.$guard_pid"
             ;;
     esac
-    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
-    undo_wait
-    undo "$guard_reason"
-    # Release the host's lock if a dead job has left it. A killed job may still be ending.
+}
+
+guard_lock() { # release the host's lock if a dead job has left it; a killed job may still be ending
     if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
         lock_release
     fi
-    exit 0
 }
