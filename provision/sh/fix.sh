@@ -290,11 +290,7 @@ lock_release() { # only the locks that this process holds
     run_locked=
     lock_owner=
     { IFS=' ' read -r lock_owner _ <"$run_lock/owner"; } 2>/dev/null || :
-    set --
-    [ "$lock_owner" != "$queue_self" ] || set -- "$run_lock"
-    # The mark of a run that has confirmed itself is removed last: the guard of a killed job looks for it.
-    [ -z "${run_confirmed-}" ] || set -- "$@" "$run/confirmed"
-    [ $# -eq 0 ] || rm -rf "$@"
+    [ "$lock_owner" != "$queue_self" ] || rm -rf "$run_lock"
     queue_leave "$run_queue"
 }
 
@@ -367,6 +363,8 @@ died() { # STATUS
     [ -z "$run" ] || set -- "$@" "$run/live" "$run/reserve"
     rm -rf "$@"
     [ -z "${run_locked-}" ] || lock_release
+    # The mark of a run that has confirmed itself is removed last: the guard of a killed job looks for it.
+    [ -z "${run_confirmed-}" ] || rm -f "$run/confirmed"
 }
 
 # The same script, for what follows the job: the timer, the boot or the controller starts it. The secrets were removed

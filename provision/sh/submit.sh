@@ -51,8 +51,9 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
         IFS= read -r submit_cut <"$run/cut"
         tail -c "+$((submit_cut + 1))" "$run/events" >&3
     fi
-    # The job was killed, and is armed: the host is about to roll it back. A refused job has no result to wait for.
-    if [ -e "$run/armed" ] || [ -e "$run/undoing" ]; then
+    # The job was killed, and is armed: the host is about to roll it back, or to complete its confirmation. A refused job
+    # has no result to wait for.
+    if job_unsettled; then
         job_wait
     fi
     receipt
@@ -114,11 +115,15 @@ job_wait() {
         run_lives "$run" || wait_nobody=$((wait_nobody + 1))
         # Not at once: a job that has just been started has not signed yet, and a power cut leaves an empty file. When a
         # dead job has armed a rollback, the rollback comes and writes the result.
-        if [ "$wait_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
+        if [ "$wait_nobody" -ge 3 ] && ! job_unsettled; then
             break
         fi
         sleep 1
     done
+}
+
+job_unsettled() {
+    [ -e "$run/armed" ] || [ -e "$run/undoing" ] || [ -e "$run/confirmed" ]
 }
 
 # This connection was made after the change: the host can be reached, and the change has its intended effect.

@@ -30,7 +30,7 @@ provision_main() {
 # fix/transaction.sh fd355f4f0d49
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
-# fix.sh adae6af54588
+# fix.sh 593db0d723f4
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
