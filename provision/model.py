@@ -113,8 +113,13 @@ class Platform(Struct, frozen=True):
 
 
 class Risk(enum.Enum):
-    """Whether a step may lock the operator out of a host. A step that is not known to be harmless may do so."""
+    """Whether a step may lock the operator out of a host. A step that is not known to be harmless may do so.
 
+    After ``NONE`` a new login shows that it has not. ``PROVEN`` needs no login: the step changes only what provision
+    itself reads, or what one program loads, and the event of that program is the proof.
+    """
+
+    PROVEN = "proven"
     NONE = "none"
     CUT_OFF = "cut off"
 
@@ -146,7 +151,8 @@ class Loading(Struct, frozen=True):
     ``before`` says whether its process had loaded them before the change (``current`` or ``stale``). ``undo_keys`` are
     the keys that need a restart in a rollback. ``live`` says whether the old file has docker's live-restore.
     ``bridge`` names changed keys of docker's bridge; a daemon ignores them while containers run under live-restore.
-    ``ran`` says whether the service ran before the change.
+    ``ran`` says whether the service ran before the change. ``proven`` says that no login depends on what is loaded, and
+    that the service reports when it has loaded it.
     """
 
     unit: str
@@ -158,6 +164,7 @@ class Loading(Struct, frozen=True):
     live: bool = False
     bridge: str = ""
     ran: bool = False
+    proven: bool = False
 
 
 class Kept(NamedTuple):

@@ -29,7 +29,7 @@ from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT
 from tests.conftest import Project
-from tests.test_undo_kinds import HARMLESS, OWN_STEPS
+from tests.test_undo_kinds import HARMLESS, OWN_STEPS, PROVEN
 
 FOLDER = Path(__file__).parent / "cases"
 #: The parts of a file for other tests: its shell functions (tests/test_shell_cases.py), and a real host
@@ -106,7 +106,7 @@ def test_a_host_in_this_state_gets_these_steps(project: Project, case: dict[str,
     for call in steps:
         assert call.title
         assert call.function not in call.title
-        assert call.risk is Risk.CUT_OFF or call.function in HARMLESS or call.function not in OWN_STEPS
+        assert call.risk is Risk.CUT_OFF or call.function in HARMLESS | PROVEN or call.function not in OWN_STEPS
         assert {one.kind for one in call.keeps} <= KINDS.keys()
     if "drift" in case:
         drift = {

@@ -150,6 +150,7 @@ SEEN: dict[str, str] = {
     "undo": "restart",
     "undo effect": "",
     "undo live": "-",
+    "proven": "no",
     "bridge": "",
     "running": "yes",
     "loaded": "current",

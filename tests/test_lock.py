@@ -226,7 +226,7 @@ def history(folder: Path, count: int) -> Path:
 def test_a_new_run_does_not_touch_the_record_of_an_active_run(shell: list[str], tmp_path: Path) -> None:
     at_work = history(tmp_path, 3)
     began = f'job_start() {{ cp "$run/owner" {tmp_path}/signed; echo "1;5:began," >&5; }}'
-    lines = f"run_home={tmp_path}/runs submit_secrets=\n{began}\nsubmit new"
+    lines = f"run_home={tmp_path}/runs submit_secrets=\n{began}\nsubmit new -"
     frames, done = run(shell, [], lines, frame="submit.sh")
     assert frames == [("began",), ("result", "")], done.stderr
     assert (at_work / "kept/1").exists()

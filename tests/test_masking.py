@@ -257,7 +257,7 @@ def test_secrets_of_a_job_that_does_not_start_are_removed(shell: list[str], tmp_
         run_home={quote(str(tmp_path / "runs"))}
         submit_secrets="secret_0='hush'"
         job_start() {{ [ -f "$run/secrets" ] && printf 'it was there\\n' >&2; return 1; }}
-        submit r <<'END'\njob\nEND
+        submit r - <<'END'\njob\nEND
     """
     frames, done = run(shell, [], script, frame="submit.sh")
     assert frames == [("died", "submit", "1")]

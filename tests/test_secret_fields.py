@@ -252,7 +252,7 @@ def test_the_secret_of_a_marked_value_reaches_the_job(project: Project, path: st
     assert not secret.holds(texts["the look"])
     lines = "".join(f"{name}={quote(secret.reveal(one))}\n" for one, name in secrets.items())
     before, _, rest = submit_script("run", job, secrets, allowed).partition("submit_secrets=")
-    file, _, after = rest.partition("\nsubmit run <<")
+    file, _, after = rest.partition("\nsubmit run - <<")
     assert file.startswith(quote(lines)[:-1])
     assert HUSH not in before + after, "only the job's file of secrets has the secret"
 

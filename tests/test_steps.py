@@ -12,7 +12,7 @@ import pytest
 
 from provision.distros import platform
 from provision.dockerd.daemon_json import DAEMON_JSON, askable
-from provision.model import LONG, USUAL, Call, Change, Drift, Loading, Plan, Resource
+from provision.model import LONG, USUAL, Call, Change, Drift, Loading, Plan, Resource, Risk
 from provision.planning.plan import _checked
 from provision.remote.protocol import Seen
 from provision.remote.script import job_script
@@ -89,7 +89,7 @@ def test_a_slow_stop_does_not_count_as_hung(shell: list[str], tmp_path: Path) ->
     """The guard gives a job the time that docker gives a container to stop."""
     on = platform("debian", "13", "trixie")
     assert on is not None
-    steps = (Step("container:web", next(WEB.fix(of_container("3600"))), risky=True), Step("x", Call("true")))
+    steps = (Step("container:web", next(WEB.fix(of_container("3600"))), Risk.CUT_OFF), Step("x", Call("true")))
     text = job_script(Work("20260101T000000-00000000", Plan("web1", on), steps, (), ()), (), {})
     words = [line.split()[:5] for line in text.splitlines() if line.startswith("step ")]
     assert words == [["step", "0", "4380", "container:web", "container_put"], ["step", "1", "180", "x", "true"]]

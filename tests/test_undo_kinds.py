@@ -329,7 +329,6 @@ HARMLESS = {
     "bridge_free",
     "containers_return",
     "port_wait",
-    "svc_mark",
     # The package manager's indexes and locks. An interrupted dpkg is finished only with --repair-packages.
     "pkg_whole",
     "pkg_refresh",
@@ -350,8 +349,13 @@ HARMLESS = {
 }
 
 
+#: Steps that change only what provision itself reads. (A reload of docker depends on the key: tests/test_proven.py.)
+PROVEN = {"svc_mark"}
+
+
 def test_the_list_of_steps_that_arm_no_rollback() -> None:
     assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.NONE} == HARMLESS
+    assert {call.function for _, call, _ in EXAMPLES if call.risk is Risk.PROVEN} == PROVEN
 
 
 def test_the_list_of_steps_that_concern_the_engine() -> None:

@@ -11,7 +11,7 @@ from provision.catalog.package_set import engine_package
 from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
 from provision.dockerd.daemon_keys import NEWEST, version
-from provision.dockerd.key_effects import key_effects, worst
+from provision.dockerd.key_effects import key_effects, local, worst
 from provision.model import HostReport, Resource
 from provision.resources.bridge import BridgeAddress
 from provision.resources.packages import installed
@@ -54,10 +54,10 @@ def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: t
     container.
     """
     try:
-        old = json.loads(report.content(daemon_json.DAEMON_JSON) or b"{}")
+        loaded = json.loads(report.content(daemon_json.DAEMON_JSON) or b"null")
     except (ValueError, RecursionError):
-        old = {}
-    old = old if isinstance(old, dict) else {}
+        loaded = None
+    old = loaded if isinstance(loaded, dict) else {}
     live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
     moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
     stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
@@ -80,4 +80,6 @@ def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: t
     undo = "bridge" if undo == "restart" and moved and was_live else undo
     why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
     restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
-    return Effect(verb, why, undo, restarted, was_live, stuck)
+    # All other keys are as the daemon has loaded them.
+    proven = isinstance(loaded, dict) and local(effects)
+    return Effect(verb, why, undo, restarted, was_live, stuck, proven)

@@ -16,6 +16,27 @@ from provision.model import LEVELS
 #: 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
 _LIVE = {"features": {"buildkit", "time-namespaces"}}
 
+#: Keys that only concern later pulls and pushes, new containers, dockerd's own log, or what dockerd says of itself. No
+#: address, route, firewall rule, socket or running container depends on them (moby, daemon/reload.go: reloadDebug,
+#: reloadLabels, reloadRegistryConfig, reloadMaxConcurrentDownloadsAndUploads, reloadMaxDownloadAttempts,
+#: reloadShutdownTimeout, and the defaults of reloadPlatform).
+_LOCAL = frozenset(
+    (
+        "debug",
+        "default-cgroupns-mode",
+        "default-ipc-mode",
+        "default-shm-size",
+        "default-stop-timeout",
+        "insecure-registries",
+        "labels",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "registry-mirrors",
+        "shutdown-timeout",
+    )
+)
+
 
 def key_effects(old: Mapping[str, Any], new: Mapping[str, Any], engine: Version = NEWEST) -> dict[str, str]:
     """Every key that differs -> ``none``, ``reload`` or ``restart``."""
@@ -39,6 +60,11 @@ def _parts(before: Any, after: Any) -> set[str]:
     """The parts of an object that differ."""
     old, new = (value if isinstance(value, dict) else {} for value in (before, after))
     return {part for part in {**old, **new} if old.get(part) != new.get(part)}
+
+
+def local(effects: Mapping[str, str]) -> bool:
+    """Whether dockerd loads each of these changes by a reload, and none of them can affect a login."""
+    return bool(effects) and all(key in _LOCAL and effect == "reload" for key, effect in effects.items())
 
 
 def worst(levels: Iterable[str]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from provision.catalog import Options, compile_catalog, watchers
 from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
-from provision.model import Call, Change, Drift, Plan, Platform, Resource
+from provision.lines import lines_of
+from provision.model import Call, Change, Drift, Plan, Platform, Resource, Risk
 from provision.planning.manifest import Manifest, live, removal
 from provision.project.host_config import Context, HostConfig
 from provision.remote.protocol import Seen
@@ -170,8 +172,11 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
 
 def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
     """The dockerd that will load a daemon.json validates it first: before the file is replaced, or after an upgrade
-    and before the restart. ``there`` is the host's current file."""
+    and before the restart. It does not have to where the change is proven by the reload: dockerd then validates the
+    file itself, and keeps the values that it has loaded where it refuses the file. ``there`` is the host's current
+    file."""
     upgraded = any(change.resource == "packages:all" for change in changes)
+    proven = not upgraded and _proven(changes)
     asked, result = False, []
     # A plan file does not show the host's current file: perhaps only root may read it.
     private = True
@@ -183,7 +188,9 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
                 there = None if content is None else content.encode("utf-8", "surrogateescape")
                 if there is not None:
                     calls += _bridge_checks(changes)
-                if there is not None and not upgraded:
+                if proven:
+                    call = replace(call, risk=Risk.PROVEN)
+                elif there is not None and not upgraded:
                     calls.append(daemon_check_content(askable(there), private=private))
             elif upgraded and not asked and call.engine in ("start", "load"):
                 if there is None or askable(there) == there:
@@ -194,6 +201,19 @@ def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))
     return result
+
+
+def _proven(changes: list[Change]) -> bool:
+    """Whether the one service that loads the changed daemon.json proves that it has loaded it."""
+    writes = [
+        call
+        for change in changes
+        for call in change.calls
+        if call.writes is not None and call.writes.path == DAEMON_JSON and call.writes.content is not None
+    ]
+    loads = [call.loading for change in changes for call in change.calls if call.loading is not None]
+    watching = [one for one in loads if DAEMON_JSON in lines_of(one.watched)]
+    return len(writes) == 1 and bool(watching) and all(one.proven for one in watching)
 
 
 def _bridge_checks(changes: list[Change]) -> list[Call]:

@@ -28,7 +28,7 @@ def work(
     more = tuple(risky)
     steps = (
         *(Step("manifest", call) for call in remember),
-        *(Step(change.resource, call, _risky(call, more)) for change in plan.changes for call in change.calls),
+        *(Step(change.resource, call, _risk(call, more)) for change in plan.changes for call in change.calls),
         *(Step("manifest", call) for call in forget),
     )
     keep = tuple(_keep(steps, max_impact))
@@ -39,9 +39,10 @@ def work(
     return Work(run, plan, steps, tuple(_base(keep, report)), keep, confirm_within, health, secrets, undo)
 
 
-def _risky(call: Call, more: tuple[str, ...]) -> bool:
+def _risk(call: Call, more: tuple[str, ...]) -> Risk:
     """Whether a step may lock the operator out. ``more`` are paths and units that the spec declares risky."""
-    return call.risk is not Risk.NONE or any(one.startswith(more) for one in (*call.replaces, *call.touches) if more)
+    declared = any(one.startswith(more) for one in (*call.replaces, *call.touches) if more)
+    return Risk.CUT_OFF if declared else call.risk
 
 
 def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, str]]:

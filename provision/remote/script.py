@@ -15,7 +15,7 @@ from typing import Literal
 
 from provision.distros import FLAVOURS, Distribution, major, rows
 from provision.errors import SpecError
-from provision.model import Call
+from provision.model import Call, Risk
 from provision.remote.sources import SH, Source, defined, included, once
 from provision.remote.transaction import Work
 from provision.secrets import secret
@@ -95,19 +95,19 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     if work.disturbs_engine:
         names |= {"keep_containers", "health"}
         body.append("keep_containers")
-    armed = False
+    arms = _arms(work)
     for number, step in enumerate(work.steps):
         names.add(step.call.function)
-        if step.risky and not armed:
-            body.append(f"arm {work.confirm_within} {number}")
-            armed = True
+        if number == arms:
+            body.append(f"{'arm' if work.risky else 'arm_watched'} {work.confirm_within} {number}")
         kind = "live_step" if step.call.live else "step"
         words = [sendable(word, work.secrets, step.resource) for word in step.call.args]
         head = f"{kind} {number} {step.call.limit}"
         body.append(_step_words(head, (step.resource, step.call.function, *words), secrets))
     if work.disturbs_engine:
         body.append(_words("health", work.health))
-    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", "finish"]
+    finish = "finish login" if work.risky else "finish proven"
+    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", finish]
     text = "\n".join(included(source) for source in [*_PRELUDE, *_needed(flavour, frozenset(names)), _FIX])
     _without_tokens(body)
     lines = "\n".join(body)
@@ -115,15 +115,28 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     private = f"run_private={'yes' if work.secrets else ''}"
     apart = "\n".join(f'    {name}) begin_apart {work.run}; {name} "${{2-}}"; exit 0 ;;' for name in _APART)
     return (
-        f"provision_main() {{\n{text}\n{private}\ncase $1 in\n{apart}\nesac\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
+        f"provision_main() {{\n{text}\n{private}\ncase $1 in\n{apart}\nesac\n"
+        f"run_watched=${{2-}}\nbegin {work.run}\n{lines}\nexit 0\n}}\n"
         'provision_main "${1-run}" "${2-}"\n'
     )
 
 
+def _arms(work: Work) -> int | None:
+    """The number of the step before which the host arms the rollback."""
+    if not (work.risky or work.watched):
+        return None
+    return next(number for number, step in enumerate(work.steps) if step.risk is Risk.CUT_OFF or step.proven)
+
+
 def submit_script(
-    run: str, job: str, secrets: Mapping[str, str] = MappingProxyType({}), allowed: Collection[str] = frozenset()
+    run: str,
+    job: str,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+    allowed: Collection[str] = frozenset(),
+    limit: int | None = None,
 ) -> str:
-    """The script that starts a job apart from the connection and reports its progress.
+    """The script that starts a job apart from the connection and reports its progress. With a ``limit`` (seconds)
+    systemd watches the job (:attr:`~provision.remote.transaction.Work.watched`).
 
     The job is embedded unchanged, up to a line that can't occur in it. The values of secrets go into a separate file in
     the same directory, which the job reads once and removes. That file also has what the job must not record of the
@@ -138,7 +151,7 @@ def submit_script(
     lines = "".join(f"{name}={quote(value)}\n" for name, value in pairs)
     lines += f"masks={len(masks)}\n" if allowed else ""
     end = f"END-{hashlib.sha256(job.encode('utf-8', 'surrogateescape')).hexdigest()}"
-    body = [f"submit_secrets={quote(lines)}", f"submit {run} <<'{end}'\n{job}{end}", "emit end"]
+    body = [f"submit_secrets={quote(lines)}", f"submit {run} {limit or '-'} <<'{end}'\n{job}{end}", "emit end"]
     return _script([], body, prologue=_SUBMIT)
 
 

@@ -7,20 +7,25 @@ from secrets import token_hex
 
 from msgspec import Struct
 
-from provision.model import Call, Plan
+from provision.model import Call, Plan, Risk
 
 
 class Step(Struct, frozen=True):
-    """The host itself rolls ``risky`` steps back unless a new login confirms the change."""
+    """The host itself rolls a step back whose ``risk`` is a cut off, unless a new login confirms the change."""
 
     resource: str
     call: Call
-    risky: bool = False
+    risk: Risk = Risk.NONE
 
     @property
     def name(self) -> str:
         """The name for programs: the same in every run that needs the step."""
         return f"{self.resource} {self.call.function}"
+
+    @property
+    def proven(self) -> bool:
+        """Whether it replaces something, and proves its own effect."""
+        return self.risk is Risk.PROVEN and bool(self.call.keeps)
 
     @property
     def title(self) -> str:
@@ -47,7 +52,23 @@ class Work(Struct, frozen=True):
 
     @property
     def risky(self) -> bool:
-        return any(step.risky for step in self.steps)
+        return any(step.risk is Risk.CUT_OFF for step in self.steps)
+
+    @property
+    def watched(self) -> bool:
+        """Whether the service manager of the host watches the job, and rolls the change back when the job dies: it has
+        a step that proves its own effect, and none that a login must confirm."""
+        return not self.risky and any(step.proven for step in self.steps)
+
+    @property
+    def proven(self) -> bool:
+        """Whether no login has to show that the host can still be reached."""
+        return all(step.risk is Risk.PROVEN for step in self.steps)
+
+    @property
+    def limit(self) -> int:
+        """The number of seconds that all steps together may take."""
+        return sum(step.call.limit for step in self.steps)
 
     @property
     def disturbs_engine(self) -> bool:

@@ -24,7 +24,7 @@ class Effect(Struct, frozen=True):
     the same for a rollback.
 
     ``live`` says whether the old file has docker's live-restore. ``bridge`` are changed keys of docker's bridge; a
-    daemon ignores them while containers run under live-restore.
+    daemon ignores them while containers run under live-restore. ``proven`` is the same as in :class:`Loading`.
     """
 
     verb: str
@@ -33,6 +33,7 @@ class Effect(Struct, frozen=True):
     undo_why: str = ""
     live: bool = False
     bridge: tuple[str, ...] = ()
+    proven: bool = False
 
 
 class Service(Struct, frozen=True):
@@ -92,6 +93,7 @@ class Service(Struct, frozen=True):
             "undo effect": effect.undo_why,
             "undo live": "live" if effect.live else "-",
             "bridge": ", ".join(effect.bridge),
+            "proven": "yes" if effect.proven else "no",
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
             "running": "yes" if running else "no",
@@ -134,6 +136,7 @@ class Service(Struct, frozen=True):
             live=seen["undo live"] == "live",
             bridge=seen["bridge"],
             ran=seen["running"] == "yes",
+            proven=seen["proven"] == "yes",
         )
 
     @property

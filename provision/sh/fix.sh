@@ -360,9 +360,11 @@ died() { # STATUS
         [ -z "$tail_text" ] || printf '%s\n' "$tail_text" >>"$run/noise"
     fi
     set -- "$run_log" "$run_written" "$run_folder/noise.$$"
-    [ -z "$run" ] || set -- "$@" "$run/live"
+    [ -z "$run" ] || set -- "$@" "$run/live" "$run/reserve"
     rm -rf "$@"
     [ -z "${run_locked-}" ] || lock_release
+    # The mark of a run that has confirmed itself is removed last: the guard of a killed job looks for it.
+    [ -z "${run_confirmed-}" ] || rm -f "$run/confirmed"
 }
 
 # The same script, for what follows the job: the timer, the boot or the controller starts it. The secrets were removed

@@ -16,7 +16,7 @@ died() { # STATUS
 }
 
 # The job is on its standard input.
-submit() { # RUN
+submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watches it
     stage=submit
     run=$run_home/$1
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
@@ -31,14 +31,14 @@ submit() { # RUN
         printf '%s' "$submit_secrets" >"$run/secrets"
     fi
     # Space for the end of the journal and the result, in case the disk gets full meanwhile.
-    head -c 16384 /dev/zero >"$run/reserve"
+    printf '%16384s' '' >"$run/reserve"
     mkfifo "$run/live"
     : >"$run/events"
     # Descriptor 5 keeps the pipe open until the job has it, so that reading can't end too early. Descriptor 6 is only
     # for reading, so that reading ends when the job ends.
     # shellcheck disable=SC2094
     exec 5<>"$run/live" 6<"$run/live"
-    job_start "$1"
+    job_start "$1" "$2"
     submit_unread=
     submit_line=
     IFS= read -r submit_line <&6 || :
@@ -51,8 +51,9 @@ submit() { # RUN
         IFS= read -r submit_cut <"$run/cut"
         tail -c "+$((submit_cut + 1))" "$run/events" >&3
     fi
-    # The job was killed, and is armed: the host is about to roll it back. A refused job has no result to wait for.
-    if [ -e "$run/armed" ] || [ -e "$run/undoing" ]; then
+    # The job was killed, and is armed: the host is about to roll it back, or to complete its confirmation. A refused job
+    # has no result to wait for.
+    if job_unsettled; then
         job_wait
     fi
     receipt
@@ -69,15 +70,29 @@ secrets_sweep() {
     done
 }
 
-job_start() { # RUN: the job outlives this shell, and its children outlive the job (a package manager is never killed)
+# The job outlives this shell, and its children outlive the job (a package manager is never killed).
+job_start() { # RUN SECONDS|-
     if [ ! -d /run/systemd/system ]; then
         setsid sh "$run/job" run </dev/null >/dev/null 2>&1 3>&- 5>&- 6>&- &
-        return 0
+    else
+        job_systemd "$1" "$2"
     fi
-    # Before 236 systemd keeps a failed unit until an operator resets it.
-    systemd-run -q --unit="provision-$1" -p KillMode=process -p CollectMode=inactive-or-failed \
-        /bin/sh "$run/job" run 2>/dev/null 3>&- 5>&- 6>&- ||
-        systemd-run -q --unit="provision-$1" -p KillMode=process /bin/sh "$run/job" run 3>&- 5>&- 6>&-
+}
+
+# The job learns by its argument whether systemd watches it. An older systemd does not know all of these settings.
+job_systemd() { # RUN SECONDS|-
+    [ "$2" != - ] && job_unit "$1" -p CollectMode=inactive-or-failed -p "RuntimeMaxSec=$2" -p TimeoutStopSec=1800 \
+        -p "ExecStopPost=/bin/sh -c 'for f in armed undoing confirmed; do [ ! -e $run/\$\$f ] || exec /bin/sh $run/job guard; done'" \
+        /bin/sh "$run/job" run watched 2>/dev/null ||
+        # Before 236 systemd keeps a failed unit until an operator resets it.
+        job_unit "$1" -p CollectMode=inactive-or-failed /bin/sh "$run/job" run 2>/dev/null ||
+        job_unit "$1" /bin/sh "$run/job" run
+}
+
+job_unit() { # RUN WORD...
+    job_name=provision-$1
+    shift
+    systemd-run -q --unit="$job_name" -p KillMode=process "$@" 3>&- 5>&- 6>&-
 }
 
 # From another connection: wait for the job, and report everything that it did.
@@ -100,11 +115,15 @@ job_wait() {
         run_lives "$run" || wait_nobody=$((wait_nobody + 1))
         # Not at once: a job that has just been started has not signed yet, and a power cut leaves an empty file. When a
         # dead job has armed a rollback, the rollback comes and writes the result.
-        if [ "$wait_nobody" -ge 3 ] && [ ! -e "$run/armed" ] && [ ! -e "$run/undoing" ]; then
+        if [ "$wait_nobody" -ge 3 ] && ! job_unsettled; then
             break
         fi
         sleep 1
     done
+}
+
+job_unsettled() {
+    [ -e "$run/armed" ] || [ -e "$run/undoing" ] || [ -e "$run/confirmed" ]
 }
 
 # This connection was made after the change: the host can be reached, and the change has its intended effect.

@@ -72,6 +72,7 @@ def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str 
         "svc_settle",
         (unit, loading.verb, loading.watched),
         title=_VERBS[loading.verb].format(unit) if stale else f"record which files {unit} has loaded",
+        risk=Risk.PROVEN if loading.proven and stale and not starts else Risk.CUT_OFF,
         touches=(unit,),
         impact=Impact(level, "", why) if unit == UNIT and stale and not starts else None,
         disturbs=(unit,) if stale else (),
@@ -88,7 +89,7 @@ def svc_mark(unit: str, *, watched: str, loaded: str) -> Call:
         "svc_mark",
         (unit, watched, loaded),
         title=f"record which files {unit} has loaded until now",
-        risk=Risk.NONE,
+        risk=Risk.PROVEN,
         touches=(unit,),
     )
 

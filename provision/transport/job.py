@@ -178,7 +178,10 @@ class Job(Struct, frozen=True):
             progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
             if answer.refused_login and answer.result != "done":
                 left = [*left, answer.refused_login]
-        elif progress.result == "done" and not left:
+        elif progress.result == "done" and left and self.work.watched:
+            answer = self._ask("revoke", "drift", connection)
+            progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
+        elif progress.result == "done" and not left and not self.work.proven:
             self._reach(progress)
         if progress.result == "done" and not left:
             return
@@ -206,7 +209,8 @@ class Job(Struct, frozen=True):
         progress = self._progress()
         secrets: dict[str, str] = {}
         job = job_script(self.work, self.looks, secrets)
-        script = submit_script(self.work.run, job, secrets, self.work.secrets)
+        limit = self.work.limit if self.work.watched else None
+        script = submit_script(self.work.run, job, secrets, self.work.secrets, limit)
         try:
             finished = execute(connection, self.config.host.login, script, self.deadline, progress.frame)
             if progress.result is not None or finished.status is not None:

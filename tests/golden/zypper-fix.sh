@@ -17,7 +17,7 @@ provision_main() {
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh 3c9a1724d680
+# fix/engine.sh d489e835a7a5
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
@@ -27,13 +27,15 @@ provision_main() {
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
-# fix/services.sh 553338254abd
+# fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 33a8b50fa01e
 # fix/undo_systemd.sh ac6539fd5f05
+# fix/transaction.sh fd355f4f0d49
+# fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
-# fix.sh ad3be091e68a
+# fix.sh 593db0d723f4
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
@@ -41,6 +43,7 @@ case $1 in
     confirm) begin_apart 20260101T000000-00000000; confirm "${2-}"; exit 0 ;;
     revoke) begin_apart 20260101T000000-00000000; revoke "${2-}"; exit 0 ;;
 esac
+run_watched=${2-}
 begin 20260101T000000-00000000
 lock_take
 base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/motd absent file /etc/docker/daemon.json absent
@@ -111,7 +114,7 @@ at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.jso
 /etc/firewalld/zones/docker.xml'
 at look_docker
 emit end
-finish
+finish login
 exit 0
 }
 provision_main "${1-run}" "${2-}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.conftest import LAB, LabHost, NewHost
+from tests.lab.conftest import LAB, LabHost, NewHost, engine
 from tests.lab.runs import RUNS, leftovers, receipt
 
 SHORT = ("--confirm-within", "6")
@@ -136,3 +136,61 @@ def test_an_unreachable_host_after_a_harmless_change_is_a_failure(host: LabHost)
     host.within("echo >/etc/motd")
     assert LAB.ssh(host.name)
     host.sh("true")
+
+
+#: The labels of the file, and those that the running docker has loaded.
+LABELS = "grep -o 'x=[a-z]*' /etc/docker/daemon.json; docker info --format '{{.Labels}}'"
+
+
+def test_a_reload_that_proves_itself_needs_no_second_login(docker_host: LabHost) -> None:
+    host = docker_host
+    assert host.apply({"engine": engine(labels=["x=old"])}).counts == {"changed": 1}
+    pid, before = host.dockerd_pid(), logins(host)
+    outcome = host.apply({"engine": engine(labels=["x=new"])})
+    assert outcome.counts == {"changed": 1}
+    assert logins(host) - before == 1 + 1, "the look and the change, and the test's own count"
+    assert outcome.all("armed") == []
+    steps = [event["step"] for event in outcome.all("step.done")]
+    assert steps == [
+        "file:/etc/docker/daemon.json svc_mark",
+        "file:/etc/docker/daemon.json put_file",
+        "service:docker svc_settle",
+    ]
+    assert host.sh(LABELS) == "x=new\n[x=new]"
+    assert (host.dockerd_pid(), receipt(host), leftovers(host)) == (pid, "done", "")
+    assert host.sh(f"ls {RUNS}/*/armed {RUNS}/*/confirmed {RUNS}/*/reserve 2>/dev/null || true") == ""
+    # The stamp holds: the next look starts no program of systemd.
+    host.sh("printf '#!/bin/sh\\nexit 1\\n' >/usr/local/bin/systemctl; chmod 0755 /usr/local/bin/systemctl")
+    assert host.apply().counts == {"ok": 1}
+
+
+def test_a_reload_that_dockerd_refuses_is_rolled_back(docker_host: LabHost) -> None:
+    """No validation comes before it: dockerd refuses the file, keeps its values, and reports no reload."""
+    host = docker_host
+    assert host.apply({"engine": engine(labels=["x=old"])}).counts == {"changed": 1}
+    before, file = host.dockerd_pid(), host.sh("cat /etc/docker/daemon.json")
+    outcome = host.apply({"engine": engine(labels=["x=a", "x=b"])}, "--no-lint")
+    assert outcome.counts == {"rolled_back": 1}, outcome.out
+    assert outcome.done["error"]["step"] == "service:docker svc_settle"
+    assert "did not load its file by SIGHUP" in outcome.done["error"]["detail"]
+    assert host.sh("cat /etc/docker/daemon.json") == file
+    assert host.sh(LABELS) == "x=old\n[x=old]"
+    assert (host.dockerd_pid(), leftovers(host)) == (before, "")
+    assert host.apply({"engine": engine(labels=["x=old"])}).counts == {"ok": 1}
+
+
+def test_a_reload_whose_result_differs_is_rolled_back(docker_host: LabHost) -> None:
+    """Another process changes the file after the reload. The run has confirmed itself by then."""
+    host = docker_host
+    assert host.apply({"engine": engine(labels=["x=old"])}).counts == {"changed": 1}
+    spoil = '/bin/sh -c "sleep 1; sed -i s/x=new/x=bad/ /etc/docker/daemon.json"'
+    host.sh(
+        f"mkdir -p /etc/systemd/system/docker.service.d && printf '[Service]\\nExecReload=%s\\n' '{spoil}' "
+        ">/etc/systemd/system/docker.service.d/bad.conf && systemctl daemon-reload"
+    )
+    outcome = host.apply({"engine": engine(labels=["x=new"])})
+    assert (outcome.code, outcome.counts) == (3, {"rolled_back": 1}), outcome.out
+    assert outcome.done["error"]["kind"] == "drift"
+    assert host.sh("grep -o 'x=[a-z]*' /etc/docker/daemon.json") == "x=old"
+    assert receipt(host) == "rolled_back drift"
+    assert leftovers(host) == ""

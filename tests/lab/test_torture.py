@@ -1,5 +1,5 @@
 """Runs that are broken off at every step, in every way. Each file and setting is old or new, never torn. Changes that
-arm a rollback are old or new as a whole. The next run continues from there.
+arm a rollback are old or new as a whole, and so is a reload that proves itself. The next run continues from there.
 
 ``make test`` takes a sample. ``make torture`` runs as many as requested, and also cuts the power of a virtual machine.
 """
@@ -40,6 +40,42 @@ STATE = (
 )
 _NEW = {"new", "2", "x=new", "[x=new]", 'mtu":"1450', "rp_filter = 2"}
 _OLD = {"old", "1", "x=old", "[x=old]", 'mtu":"1400', "rp_filter = 1"}
+
+
+def reloaded(new: bool, **daemon: Any) -> dict[str, Any]:
+    """A change that dockerd's own reload proves: it arms no timer, and needs no second login."""
+    return {"engine": engine(**OLD | {"labels": [f"x={'new' if new else 'old'}"]}, **daemon)}
+
+
+RELOADED = "grep -o 'x=...' /etc/docker/daemon.json; docker info --format '{{.Labels}}'"
+
+
+def neither(host: LabHost, run: str) -> str:
+    """What is wrong with a host whose run changed files, settings and docker."""
+    words = host.sh(STATE).splitlines()
+    size = words.pop(1)
+    if not set(words) <= _OLD | _NEW or size != "2000":
+        return f"torn: {size} {words}"
+    if not (set(words) <= _OLD or set(words) <= _NEW) and "armed" in host.sh(f"cat {run}/events"):
+        return f"risky, and neither old nor new: {words}; {host.sh(f'cat {run}/result')}"
+    return ""
+
+
+def reload_neither(host: LabHost, run: str) -> str:
+    """What is wrong with a host whose run reloaded docker: the file and the daemon have one state, and no timer was
+    started for it."""
+    words = host.sh(RELOADED).splitlines()
+    if not (words == ["x=old", "[x=old]"] or words == ["x=new", "[x=new]"]):
+        return f"neither old nor new: {words}; {host.sh(f'cat {run}/result', check=False)}"
+    if ":armed," in host.sh(f"cat {run}/events"):
+        return "a timer was armed"
+    return ""
+
+
+#: What is changed, and what is wrong with a host afterwards.
+Subject = tuple[Callable[..., dict[str, Any]], Callable[[LabHost, str], str]]
+WHOLE: Subject = (toggled, neither)
+RELOAD: Subject = (reloaded, reload_neither)
 #: The host's own recovery is finished: nothing is armed, no job runs, docker answers.
 _RECOVERED = (
     f"for n in $(seq 900); do busy=; for one in {RUNS}/*/armed {RUNS}/*/undoing; do [ ! -e $one ] || busy=$one; done; "
@@ -91,7 +127,9 @@ def power(host: LabHost, process: subprocess.Popen[str], step: int, before: str)
     process.communicate(timeout=600)
 
 
-def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, within: int) -> str:
+def broken_off(
+    host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, within: int, wrong: Callable[[LabHost, str], str]
+) -> str:
     """One injection. Returns what is wrong with the host afterwards, or nothing."""
     host.playbook({"spec": spec})
     before = host.sh(f"ls -d {RUNS}/* | tail -n 1")
@@ -100,12 +138,8 @@ def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, w
     process.wait(timeout=180)
     host.sh(_RECOVERED)
     run = host.sh(f"ls -d {RUNS}/* | tail -n 1")
-    words = host.sh(STATE).splitlines()
-    size = words.pop(1)
-    if not set(words) <= _OLD | _NEW or size != "2000":
-        return f"torn: {size} {words}"
-    if not (set(words) <= _OLD or set(words) <= _NEW) and "armed" in host.sh(f"cat {run}/events"):
-        return f"risky, and neither old nor new: {words}; {host.sh(f'cat {run}/result')}"
+    if fault := wrong(host, run):
+        return fault
     again = host.apply()
     if again.code != 0:
         return f"the next run: {again.out[-600:]}"
@@ -115,24 +149,24 @@ def broken_off(host: LabHost, spec: dict[str, Any], breaks: Broken, step: int, w
     return f"left: {left}" if left else ""
 
 
-def prepared(host: LabHost, **daemon: Any) -> int:
+def prepared(host: LabHost, subject: Subject = WHOLE, **daemon: Any) -> int:
     """Set the host to the old state. Returns the number of steps that lead to the new one."""
     for new in (False, True, False):
-        assert host.apply(toggled(new, **daemon)).code == 0
+        assert host.apply(subject[0](new, **daemon)).code == 0
     return int(host.sh(f"grep -c step.done $(ls -d {RUNS}/* | tail -n 1)/events"))
 
 
-def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
+def torture(hosts: list[LabHost], count: int, subject: Subject) -> tuple[int, list[str]]:
     """``count`` injections, spread over hosts, steps and kinds. Returns their number and what went wrong."""
     kinds: list[Broken] = [job, job, connection, controller]
-    steps = [prepared(host) for host in hosts]
+    steps = [prepared(host, subject) for host in hosts]
     print(f"\n{steps[0]} steps each")
 
     def one(host: LabHost, first: int) -> list[str]:
         said, new = [], True
         for number in range(first, count, len(hosts)):
             way, step = kinds[number % len(kinds)], number // len(kinds) % steps[0]
-            fault = broken_off(host, toggled(new), way, step, within=2)
+            fault = broken_off(host, subject[0](new), way, step, 2, subject[1])
             said.append(f"{way.__name__} after step {step}: {fault}" if fault else "")
             new = not new
         return said
@@ -142,10 +176,13 @@ def torture(hosts: list[LabHost], count: int) -> tuple[int, list[str]]:
     return len(said), [word for word in said if word]
 
 
-def test_a_run_killed_after_any_step_can_be_continued(new_host: NewHost, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("subject", [WHOLE, RELOAD], ids=["all kinds of changes", "a reload"])
+def test_a_run_killed_after_any_step_can_be_continued(
+    new_host: NewHost, request: pytest.FixtureRequest, subject: Subject
+) -> None:
     count = int(request.config.getoption("--injections"))
     hosts = [new_host() for _ in range(4)]
-    done, wrong = torture(hosts, count)
+    done, wrong = torture(hosts, count, subject)
     print(f"{done} injections, {len(wrong)} hosts that were neither")
     assert wrong == []
     assert done == count
@@ -165,10 +202,11 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
 
 
 @pytest.mark.torture
-def test_a_run_continues_after_a_power_cut_at_any_step(vm: LabHost) -> None:
-    steps, wrong = prepared(vm, **_SYSTEMD), []
+@pytest.mark.parametrize("subject", [WHOLE, RELOAD], ids=["all kinds of changes", "a reload"])
+def test_a_run_continues_after_a_power_cut_at_any_step(vm: LabHost, subject: Subject) -> None:
+    steps, wrong = prepared(vm, subject, **_SYSTEMD), []
     for step in range(steps):
-        fault = broken_off(vm, toggled(step % 2 == 0, **_SYSTEMD), power, step, within=60)
+        fault = broken_off(vm, subject[0](step % 2 == 0, **_SYSTEMD), power, step, 60, subject[1])
         print(f"power cut after step {step} of {steps}: {fault or 'old or new, and new after the next run'}")
         if fault:
             wrong.append(f"step {step}: {fault}")

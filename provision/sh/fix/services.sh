@@ -7,6 +7,18 @@ svc_state() { # UNIT
     service_run "$service_show"
 }
 
+# The same from the stamp, without a program, where the stamp holds: it does so under the conditions that a look relies
+# on. After a request to the service manager only svc_state knows.
+svc_reported() { # UNIT
+    stamp_read "$1"
+    if [ -z "$stamp_fresh" ]; then
+        svc_state "$1"
+        return 0
+    fi
+    service_show=${stamp_show%"$nl"}
+    service_run "$service_show"
+}
+
 # The stamp of a service: what its process has loaded, what the manager says of it, and the files that could change
 # that.
 svc_stamp() { # UNIT PROCESS FILES SHOW
@@ -21,9 +33,22 @@ svc_stamp() { # UNIT PROCESS FILES SHOW
     mv -f -- "$stamp_new" "$services_stamps/$1"
 }
 
-# A path that decides about services has changed in a way that changes no service (a timer of provision was added and
-# removed). So the manager's present answer is written down again for each service whose process is the same.
-svc_stamps_again() {
+# provision adds or removes units of its own. So paths that decide about services change, and no service does. Called
+# before that, and svc_stamps_renew after it.
+svc_stamps_hold() { # -> hold_stamps: the stamps that hold now
+    hold_stamps=
+    for hold_stamp in "$services_stamps"/*; do
+        [ -f "$hold_stamp" ] || continue
+        stamp_read "${hold_stamp##*/}"
+        [ -z "$stamp_fresh" ] || hold_stamps="$hold_stamps ${hold_stamp##*/}"
+    done
+}
+
+# The stamps of svc_stamps_hold hold again. For each other service whose process is the same, the manager's present
+# answer is written down again.
+svc_stamps_renew() {
+    # shellcheck disable=SC2086 # names of units
+    [ -z "$hold_stamps" ] || (cd -- "$services_stamps" && exec touch -c -- $hold_stamps)
     for again_stamp in "$services_stamps"/*; do
         [ -f "$again_stamp" ] || continue
         again_unit=${again_stamp##*/}
@@ -59,7 +84,7 @@ decider() { # PATH...: must stay older than the stamp, or away
 # Called before the first write to a file that the service watches. Should this run die later, the next run sees by the
 # stamp that the running process does not have the new file.
 svc_mark() { # UNIT WATCHED current|stale
-    svc_state "$1"
+    svc_reported "$1"
     [ -n "$process_id" ] || return 0
     loaded "$1" "$2"
     [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
@@ -88,7 +113,7 @@ svc_known() { # UNIT: of service_show, which it renews
 }
 
 svc_stop() { # UNIT
-    svc_state "$1"
+    svc_reported "$1"
     svc_patience
     svc_act stop "$1"
 }
@@ -130,7 +155,7 @@ svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
 
 # Make the running service load the files on disk, unless it has done so already (its package restarted it).
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
-    svc_state "$1"
+    svc_reported "$1"
     # The service ran at the look. A package that restarts it may reach systemd's limit of starts (StartLimitBurst= in
     # systemd.unit(5)), and does not report this.
     if [ -z "$process_id" ]; then
@@ -171,7 +196,11 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
                 svc_act restart "$1"
                 ;;
         esac
-        svc_state "$1"
+        case $1:$2 in
+            # Its event shows that it runs. A reload keeps the process and the unit, so the stamp still holds.
+            docker:reload) svc_reported "$1" ;;
+            *) svc_state "$1" ;;
+        esac
     fi
     [ -n "$process_id" ] || fail "$1 stopped after its $2"
     svc_stamp "$1" "$process_id" "$settle_files" "$service_show"

@@ -80,7 +80,7 @@ keep() { # (KIND KEY VALUE)...
 
 # The state of a service, its process, and how a restored file gets into that process.
 keep_service() { # UNIT "HOW<newline>KEYS<newline>PATH..."|''
-    svc_state "$1"
+    svc_reported "$1"
     keep_show=$nl$service_show$nl
     keep_state=
     case $keep_show in *"${nl}UnitFileState=enabled"*) keep_state=enabled ;; esac
@@ -228,6 +228,12 @@ keep_failed() { # what can't be kept is not replaced
     exit 0
 }
 
+undo_remove() { # RUN
+    undo_stop "$1"
+    undo_units_remove "$1"
+    svc_stamps_renew
+}
+
 # From the first risky write on, the host rolls back without the controller, unless the controller logs in again and
 # confirms the change. The unit and the timer are on disk, so that a reboot does not lose them.
 arm() { # SECONDS STEP-NUMBER
@@ -244,15 +250,40 @@ arm() { # SECONDS STEP-NUMBER
         durable "$run/armed" "$run/within" "$run/owner" "$run"
     ) >"$run_log" 2>&1
     # shellcheck disable=SC2181 # `if` would be a place where set -e does not count
-    if [ $? -ne 0 ]; then
-        # Where the rollback can't be armed, nothing risky is written.
-        rm -f "$run/armed"
-        undo_remove "${run##*/}"
-        run_armed=
-        printf 'the rollback of this change could not be armed; nothing risky was done\n' >>"$run_log"
-        step_end 1
-    fi
+    [ $? -eq 0 ] || arm_failed
     emit armed "$1"
+}
+
+arm_failed() { # where the rollback can't be armed, nothing risky is written
+    rm -f "$run/armed"
+    undo_remove "${run##*/}"
+    run_armed=
+    printf 'the rollback of this change could not be armed; nothing risky was done\n' >>"$run_log"
+    step_end 1
+}
+
+# The same for a change whose proof is on the host: no login depends on it, and the run confirms itself (confirmed). So
+# the rollback waits for no controller, and needs no timer while the host runs: systemd starts it when the process of
+# this job ends before its time, or takes too long (job_start). After a power cut the timer does, which the boot starts.
+arm_watched() { # SECONDS STEP-NUMBER
+    if [ -z "$run_watched" ]; then
+        arm "$1" "$2"
+        return 0
+    fi
+    # shellcheck disable=SC2034 # read in fix.sh
+    run_armed=yes stage=arm step_number=$2 step_limit=180
+    alive
+    (
+        set -eu
+        exec 3>&-
+        printf '%s\n' "$1" >"$run/within"
+        printf 'armed\n' >"$run/armed"
+        # Nothing has been written until now: a power cut may leave one without the other.
+        undo_units "${run##*/}" "$1" "$run/armed" "$run/within" "$run/owner" "$run"
+        svc_stamps_renew
+    ) >"$run_log" 2>&1
+    # shellcheck disable=SC2181 # `if` would be a place where set -e does not count
+    [ $? -eq 0 ] || arm_failed
 }
 
 # The time until which this job may work without a sign of life: as long as its step may take (the Call's limit).
@@ -266,9 +297,14 @@ alive_for() { # SECONDS: that many longer, which the host alone knows
     printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 
-# The last line of a job that succeeded. An armed job waits for its confirmation; else it is done.
-finish() {
-    if [ -n "${run_armed-}" ]; then
+# The last line of a job that succeeded. An armed job waits for its confirmation, unless its proof is on the host; else
+# it is done.
+finish() { # login|proven
+    if [ -n "${run_armed-}" ] && [ "$1" = proven ]; then
+        mv "$run/armed" "$run/confirmed" || return 1
+        [ -n "$run_watched" ] || undo_stop "${run##*/}"
+        confirmed
+    elif [ -n "${run_armed-}" ]; then
         uptime_now
         IFS= read -r finish_within <"$run/within"
         printf '%s %s\n' "$boot" $((uptime + finish_within)) >"$run/deadline"
@@ -300,9 +336,13 @@ settled() { # RUN-FOLDER
 }
 
 result() { # WORD [REASON]
-    rm -f "$run/reserve"
+    # The job itself removes it at its end, together with other files.
+    [ -z "${run_apart-}" ] || rm -f "$run/reserve"
     # On a full disk there is no result, which differs from an empty one.
-    printf '%s\n' "$*" >"$run/result.new" || return 1
+    printf '%s\n' "$*" >"$run/result.new" || {
+        rm -f "$run/reserve"
+        printf '%s\n' "$*" >"$run/result.new" || return 1
+    }
     mv -f "$run/result.new" "$run/result"
     durable "$run/result" "$run" || :
 }
@@ -578,6 +618,11 @@ guard() {
         guard_undo interrupted
     fi
     if [ -e "$run/confirmed" ]; then
+        # The job itself confirms, unless it died meanwhile.
+        ! run_lives "$run" || exit 0
+        guard_owner=$lives_owner
+        guard_output
+        guard_lock
         confirm
     fi
     # An empty file: it is being written at this moment, or a power cut has left it so.
@@ -615,10 +660,21 @@ guard() {
     guard_undo died
 }
 
-# The controller asks for this when it sees that the change did not have its intended effect.
+# The controller asks for this when it sees that the change did not have its intended effect. A run that has confirmed
+# itself is rolled back like a run that waits, if no other run has begun since.
 revoke() { # REASON
     if [ -e "$run/armed" ] && [ -e "$run/waiting" ]; then
         guard_undo "$1"
+    fi
+    revoke_result=
+    { IFS= read -r revoke_result <"$run/result"; } 2>/dev/null || :
+    if [ "$revoke_result" = "done" ] && [ -f "$run/before" ] && lock_claim '' && [ -z "$queue_holder" ]; then
+        revoke_last=
+        for revoke_run in "$run_home"/*; do
+            [ ! -f "$revoke_run/before" ] || revoke_last=$revoke_run
+        done
+        [ "$revoke_last" != "$run" ] || undo "$1"
+        lock_release
     fi
     exit 0
 }
@@ -627,12 +683,25 @@ revoke() { # REASON
 confirm() {
     if mv "$run/armed" "$run/confirmed" 2>/dev/null || [ -e "$run/confirmed" ]; then
         guard_alone
-        undo_remove "${run##*/}"
-        result "done"
-        settled "$run"
-        rm -f "$run/confirmed" "$run/waiting"
+        undo_stop "${run##*/}"
+        confirmed
     fi
     exit 0
+}
+
+# The end of a run that has armed its rollback and succeeded. The stamps come last: their time must differ from that of
+# the folder of the units.
+confirmed() {
+    undo_units_remove "${run##*/}"
+    result "done"
+    settled "$run"
+    if [ -n "${run_apart-}" ]; then
+        rm -f "$run/confirmed" "$run/waiting"
+    else
+        # shellcheck disable=SC2034 # read in fix.sh
+        run_confirmed=yes
+    fi
+    svc_stamps_renew
 }
 
 # Only one of the timer, the boot, the next run and the controller ends a run at a time. Where that can't be written
@@ -651,22 +720,28 @@ guard_undo() { # REASON
         }
         printf '%s\n' "$1" >"$run/reason"
     fi
-    # The output of the job while it worked may show secrets.
+    guard_output
+    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    undo_wait
+    undo "$guard_reason"
+    guard_lock
+    exit 0
+}
+
+guard_output() { # the output of the job while it worked may show secrets
     guard_pid=${guard_owner-}
     guard_pid=${guard_pid%%:*}
     case $guard_pid in
         '' | *[!0-9]*) ;;
         *)
             rm -f "$run_folder/step.$guard_pid" "$run_folder/env.$guard_pid" "$run_folder/noise.$guard_pid" \
-                "$run_folder/written.$guard_pid"
+                "$run_folder/written.$guard_pid" "$run_folder/reload.$guard_pid"
             ;;
     esac
-    { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
-    undo_wait
-    undo "$guard_reason"
-    # Release the host's lock if a dead job has left it. A killed job may still be ending.
+}
+
+guard_lock() { # release the host's lock if a dead job has left it; a killed job may still be ending
     if lock_claim "${guard_killed-}" && [ -z "$queue_holder" ]; then
         lock_release
     fi
-    exit 0
 }
