@@ -23,7 +23,7 @@ from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
 from provision.planning import doctor
 from provision.remote.protocol import Seen
-from provision.remote.script import flavour_case, look_script
+from provision.remote.script import Looks, flavour_case, look_script
 from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
@@ -227,7 +227,7 @@ DERIVATIVE = {
     "nothing": ("lonely", "1", "", "Lonely 1", "", "", ""),
     "hostile": ("a: {b: c}", "1", "", "Hostile", "rhel", "", ""),
 }
-LOOKS = {name: [Call("look_files")] for name in distros.FLAVOURS}
+LOOKS: Looks = {name: [Call("look_files")] for name in distros.FLAVOURS}
 LINES = {
     "new": "newlinux: {like: centos, version: 9}",
     "mint": 'newmint: {like: ubuntu, version: "24.04"}',

@@ -171,10 +171,14 @@ def test_equal_hosts_share_their_look_script(project: Project) -> None:
 
 
 def test_a_memo_with_a_limit_forgets_what_was_asked_for_longest_ago() -> None:
-    memo, computed = Memo(2), []
+    memo, computed = Memo(2), list[str]()
 
     def ask(key: str) -> str:
-        return memo.of(key, lambda: computed.append(key) or key)
+        def compute() -> str:
+            computed.append(key)
+            return key
+
+        return memo.of(key, compute)
 
     for key in ("a", "b", "a", "c", "a", "b"):
         assert ask(key) == key
