@@ -65,7 +65,8 @@ def main() -> None:
         first = once(apply).wall
         time.sleep(10)  # the installation has background work left
         result = compared(by_turns([apply, floor], ROUNDS), apply.name, floor.name)
-        connections, execs = logins.cost(lab, names, apply)
+        counted = logins.cost(lab, names, apply)
+        connections, execs = counted.connections, counted.execs
         help_, nothing = Contender("--help", [program, "--help"]), Contender("pass", [python, "-c", "pass"])
         start = compared(by_turns([help_, nothing], 2 * ROUNDS), help_.name, nothing.name)
         suites = ["--suite", "settings", "--suite", "daemon"]

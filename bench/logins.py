@@ -5,19 +5,28 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from bench.measure import Contender, once
+from bench.measure import Contender, Sample, once
 from provision.lab.labs import Lab
 
 
-def cost(lab: Lab, names: Sequence[str], contender: Contender) -> tuple[float, float]:
-    """Connections and execs per host of one run."""
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """Connections and execs per host of one run, and what that run cost."""
+
+    connections: float
+    execs: float
+    sample: Sample
+
+
+def cost(lab: Lab, names: Sequence[str], contender: Contender) -> Logins:
     before = _logged(lab, names)
-    once(contender)
+    sample = once(contender)
     after = _logged(lab, names)
     # One connection and one exec of the difference are the bench's own query.
     connections, execs = (sum(b[of] - a[of] - 1 for a, b in zip(before, after, strict=True)) for of in (0, 1))
-    return connections / len(names), execs / len(names)
+    return Logins(connections / len(names), execs / len(names), sample)
 
 
 def _logged(lab: Lab, names: Sequence[str]) -> list[tuple[int, int]]:

@@ -17,14 +17,9 @@ _COLOURS = {
 _PEERS = "#c9793b"
 
 
-def svg(rows: Sequence[tuple[str, str, float, str]]) -> str:
-    """``rows`` are ``(case, what, value, unit)``; those in seconds of a contender or a floor are shown."""
-    bars = []
-    for case, what, value, unit in rows:
-        name = what.partition(" (CPU")[0]
-        if unit == "s" and (name != what or name in _COLOURS):
-            bars.append((case, name, value))
-    bars.sort(key=lambda bar: bar[0][0])  # c is measured last
+def svg(rows: Sequence[tuple[str, str, float]]) -> str:
+    """``rows`` are ``(case, contender, seconds)``."""
+    bars = sorted(rows, key=lambda bar: bar[0][0])  # c is measured last
     lowest = min(value for _, _, value in bars) / 2
     highest = max(value for _, _, value in bars) * 1.2
     room = _WIDTH - _LEFT - 80

@@ -73,8 +73,6 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     if words[:1] == ["--complete"]:
         return _complete(words[1:])
-    from provision.errors import ProvisionError
-
     try:
         if words[:1] == ["--completion"]:
             from provision.commands import completion
@@ -88,9 +86,6 @@ def main(argv: list[str] | None = None) -> int:
         chosen = next((word for word in words if word in COMMANDS), None)
         args = parser(chosen or "").parse_args(words)
         return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
-    except ProvisionError as error:
-        say(f"provision: {error}")
-        return 1
     except KeyboardInterrupt:
         say("provision: interrupted")
         return 130
@@ -102,6 +97,14 @@ def main(argv: list[str] | None = None) -> int:
         # A run that changes hosts handles its own errors, so no host was touched.
         say(f"provision: {told(error)}")
         discard(sys.stdout)
+        return 1
+    except Exception as error:
+        # Imported here: it takes longer than printing a help text does.
+        from provision.errors import ProvisionError
+
+        if not isinstance(error, ProvisionError):
+            raise
+        say(f"provision: {error}")
         return 1
 
 

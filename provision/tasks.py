@@ -34,6 +34,7 @@ from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, 
 from provision.planning.plan import Inspection, drift, inspection, inspection_of
 from provision.planning.prepare import work
 from provision.project.host_config import Context, HostConfig
+from provision.project.memo import Same
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import RUNS, Looks, look_script, receipt_script
 from provision.remote.transaction import new_run
@@ -94,7 +95,7 @@ def look(
 ) -> Inspection:
     """Read the state of the host (one exec) and plan what would change. Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
-    report, platform = _see(connection, config, _looks(config, context, options), deadline)
+    report, platform = _see(connection, config, _look_script(config, context, options), deadline)
     try:
         with _judging():
             found = inspection(config, platform, context, options, report)
@@ -144,7 +145,7 @@ def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
 
 def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
     """The containers of a daemon that the plan restarts, or that a rollback may restart (one more exec)."""
-    report, _ = _see(connection, config, _everywhere(Call("look_containers")), deadline)
+    report, _ = _see(connection, config, _everywhere(config, Call("look_containers")), deadline)
     live, text = report.fields("containers")
     rows = [line.split(" ") for line in lines_of(text)]
     declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
@@ -171,7 +172,7 @@ def look_back(
     deadline = deadline or time.monotonic() + DEADLINE
 
     def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
-        return _see(connection, config, _everywhere(*calls), deadline)
+        return _see(connection, config, _everywhere(config, *calls), deadline)
 
     # look_files without a path: look_run uses its functions.
     record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
@@ -191,7 +192,7 @@ def look_back(
 def history(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[tuple[str, str, int]]:
     """The runs that a host has a record of, the oldest first: name, result, and how many things it can restore."""
     deadline = deadline or time.monotonic() + DEADLINE
-    report, _ = _see(connection, config, _everywhere(Call("look_runs", (RUNS,))), deadline)
+    report, _ = _see(connection, config, _everywhere(config, Call("look_runs", (RUNS,))), deadline)
     return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
 
 
@@ -211,8 +212,8 @@ def examine(connection: Connection, config: HostConfig, deadline: float | None =
     daemon = (daemon_json(engine) if engine else None) or {}
     containerd = engine.containerd_root if engine else None
     deadline = deadline or time.monotonic() + DEADLINE
-    looks = _everywhere(Call("look_doctor", doctor.folders(daemon, containerd)))
-    report, platform = _see(connection, config, looks, deadline)
+    script = _everywhere(config, Call("look_doctor", doctor.folders(daemon, containerd)))
+    report, platform = _see(connection, config, script, deadline)
     packaged = distros.packaged(platform, engine.source if engine else None)
     # The version of a distribution's engine is not known here; Docker's repository has the newest.
     newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
@@ -228,7 +229,7 @@ def versions(
     """The host's platform, the versions of the engine's packages that it has, and the digests of the images that its
     spec takes from registries (one exec). Changes nothing."""
     deadline = deadline or time.monotonic() + DEADLINE
-    report, platform = _see(connection, config, _looks(config, context, Options()), deadline)
+    report, platform = _see(connection, config, _look_script(config, context, Options()), deadline)
     engine = {name for source in ("docker", "distribution") for name in _parts(platform, source)}
     found = {} if report.get("packages") is None else installed(report)
     digests = {}
@@ -246,15 +247,14 @@ def _parts(platform: Platform, source: str) -> tuple[str, ...]:
     return tuple(found.parts.values()) if found is not None else ()
 
 
-def _everywhere(*calls: Call) -> Looks:
-    """The same looks for every flavour."""
-    return dict.fromkeys(distros.FLAVOURS, calls)
+def _everywhere(config: HostConfig, *calls: Call) -> str:
+    """The script with the same looks for every flavour."""
+    return look_script(dict.fromkeys(distros.FLAVOURS, calls), config.distributions)
 
 
-def _see(connection: Connection, config: HostConfig, looks: Looks, deadline: float) -> tuple[Seen, Platform]:
+def _see(connection: Connection, config: HostConfig, script: str, deadline: float) -> tuple[Seen, Platform]:
     """What a look reported, and the platform of the host (one exec); raises for a host that cannot be read."""
     frames: list[Frame] = []
-    script = look_script(looks, config.distributions)
     finished = execute(connection, config.host.login, script, deadline, frames.append)
     report = reported(frames, finished)
     if report.get("unprivileged") is not None:
@@ -426,13 +426,25 @@ def apply(
     return found
 
 
+def _look_script(config: HostConfig, context: Context, options: Options) -> str:
+    """The script that reads the state of a host, made once for hosts with the same catalogs."""
+    catalogs = _catalogs(config, context, options)
+    key = ("look", tuple((flavour, Same(resources)) for flavour, resources in catalogs.items()), config.distributions)
+    return context.recent.of(key, lambda: look_script(_looks(config, context, options), config.distributions))
+
+
 def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
     """The looks for each flavour. The host itself determines its flavour, in the same exec."""
-    examples = distros.examples()
     return {
-        flavour: [call for resource in compile_catalog(config, platform, context, options) for call in resource.look()]
-        for flavour, platform in examples.items()
+        flavour: [call for resource in resources for call in resource.look()]
+        for flavour, resources in _catalogs(config, context, options).items()
     }
+
+
+def _catalogs(config: HostConfig, context: Context, options: Options) -> dict[str, tuple[Resource, ...]]:
+    """The resources for an example of each flavour."""
+    examples = distros.examples()
+    return {flavour: compile_catalog(config, platform, context, options) for flavour, platform in examples.items()}
 
 
 def _os_release(frames: list[Frame]) -> Frame:

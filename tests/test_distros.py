@@ -24,7 +24,7 @@ from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
 from provision.planning import doctor
 from provision.remote.protocol import Seen
-from provision.remote.script import flavour_case
+from provision.remote.script import Looks, flavour_case, look_script
 from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
@@ -227,7 +227,7 @@ DERIVATIVE = {
     "nothing": ("lonely", "1", "", "Lonely 1", "", "", ""),
     "hostile": ("a: {b: c}", "1", "", "Hostile", "rhel", "", ""),
 }
-LOOKS = {name: [Call("look_files")] for name in distros.FLAVOURS}
+LOOKS: Looks = {name: [Call("look_files")] for name in distros.FLAVOURS}
 LINES = {
     "new": "newlinux: {like: centos, version: 9}",
     "mint": 'newmint: {like: ubuntu, version: "24.04"}',
@@ -265,7 +265,7 @@ def test_an_unknown_distribution_is_refused_with_the_row_to_add(
     see: Any = tasks._see
     config = loaded(project).configs[0]
     with pytest.raises(HostError) as caught:
-        see(None, config, LOOKS, 0.0)
+        see(None, config, look_script(LOOKS, config.distributions), 0.0)
     assert caught.value.failure.kind == "unsupported"
     message = str(caught.value)
     assert message.startswith(f"{said[3]} ({said[0]}) is not supported; ")
@@ -276,7 +276,7 @@ def test_an_unknown_distribution_is_refused_with_the_row_to_add(
     project.write("playbooks/distributions.yml", f"{LINES[case]}\n")
     config = loaded(project).configs[0]
     sent = answering(monkeypatch, said)
-    _, on = see(None, config, LOOKS, 0.0)
+    _, on = see(None, config, look_script(LOOKS, config.distributions), 0.0)
     assert (on.id, on.version, on.name) == (*said[:2], said[3])
     assert f"    {said[0]}:*) flavour={on.flavour} ;;" in sent[0]
     like = LINES[case].split("like: ")[1].rstrip("}").replace(", version:", "").replace('"', "")

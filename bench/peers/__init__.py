@@ -19,3 +19,11 @@ def environment() -> Path:
         subprocess.run([*pip, "-r", str(HERE / "requirements.txt")], check=True)
         ready.write_text(wanted)
     return ENVIRONMENT / "bin"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the peers that are installed there."""
+    names = ("ansible-core", "pyinfra", "fabric")
+    program = f"from importlib.metadata import version; print(*map(version, {names!r}))"
+    found = subprocess.check_output([str(environment() / "python"), "-c", program], text=True).split()
+    return dict(zip(names, found, strict=True))

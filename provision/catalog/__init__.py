@@ -8,7 +8,7 @@ declares their place (:mod:`provision.resources.declaration`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
@@ -26,6 +26,7 @@ from provision.catalog.stores import stores, undeclared_stores
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
+from provision.project.memo import Same
 from provision.resources.apt_source import AptSource
 from provision.resources.boot_service import BootService
 from provision.resources.declaration import Place
@@ -42,10 +43,28 @@ def compile_catalog(config: HostConfig, platform: Platform, context: Context, op
 
     Raises :class:`SpecError` for what cannot be compiled: a bad template, a missing ``src``, a contradiction.
     """
-    key = ("catalog", config.host.name, tuple(play.slug for play in config.plays), platform, options)
-    return context.memo.of(
-        key, lambda: _once_each(config, tuple(_in_order(Setting(config, platform, context, options))))
-    )
+    common = ("catalog", inputs(config), platform, options)
+    own = (config.host.name, *common)
+
+    def compile_() -> tuple[Resource, ...] | None:
+        at = Setting(config, platform, context, options)
+        found = _catalog(at)
+        if not at.private:
+            return found
+        context.memo.of(own, lambda: found)
+        return None
+
+    # Hosts with equal inputs have one catalog, unless it was made with something that only one of them has.
+    shared = context.memo.of(common, compile_)
+    if shared is not None:
+        return shared
+    return context.memo.of(own, lambda: _catalog(Setting(config, platform, context, options)))
+
+
+def inputs(config: HostConfig) -> Hashable:
+    """The inputs of a catalog that hosts may have in common. Equal specs are one object
+    (:class:`~provision.project.host_config.Specs`)."""
+    return Same(config.spec), tuple((play.slug, play.play, Same(play.spec)) for play in config.plays)
 
 
 def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
@@ -78,11 +97,12 @@ def _in_order(at: Setting) -> Iterator[Resource]:
     yield from undeclared_stores(at)
 
 
-def _once_each(config: HostConfig, resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+def _catalog(at: Setting) -> tuple[Resource, ...]:
+    resources = tuple(_in_order(at))
     seen: set[str] = set()
     for resource in resources:
         if resource.id in seen:
-            raise SpecError(f"{resource.id} is declared twice [host {config.host.name}]", key="spec")
+            raise SpecError(f"{resource.id} is declared twice [host {at.own.host.name}]", key="spec")
         seen.add(resource.id)
     return resources
 

@@ -47,8 +47,8 @@ def _content(at: Setting, path: str) -> bytes:
     if declared.content is not None:
         return declared.content.encode()
     if declared.template is not None:
-        where = locate(at.config.source, ("files", path, "template"))
-        text = at.context.templates.render(declared.template, at.config.scope, where)
+        where = locate(at.own.source, ("files", path, "template"))
+        text = at.context.templates.render(declared.template, at.own.scope, where)
         return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
     content = at.read(str(declared.src), "files", path, "src")
     if len(content) > LARGEST:

@@ -49,7 +49,7 @@ def image(at: Setting, reference: str) -> Resource:
 def _pulled(at: Setting, reference: str, digest: str | None, follows: bool) -> PulledImage:
     """An image that another host of this run pushes is pulled by the digest that this host has pushed."""
     by = at.context.pushed_by.get(reference, "")
-    if by and by != at.config.host.name:
+    if by and by != at.own.host.name:
         return PulledImage(reference, dict(at.options.published).get(reference), by)
     return PulledImage(reference, digest or at.locked_image(reference), follows=follows)
 

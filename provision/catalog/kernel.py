@@ -17,7 +17,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
     """Each play has its own drop-ins, so that one can be removed without the other. Modules come first: some settings
     exist only when their module is loaded."""
     dropins: dict[str, str] = {}
-    for play in at.config.plays:
+    for play in at.plays:
         if play.spec.modules:
             path = f"/etc/modules-load.d/provision-{play.slug}.conf"
             file = _file(at, path, "modules.conf.j2", play=play.play, modules=play.spec.modules)

@@ -30,7 +30,7 @@ def objects(at: Setting) -> Iterator[Resource]:
     for name, one in spec.compose.items():
         if not one.absent:
             yield Project(
-                name, _files(name), one.within, compose_file.images(compose_file.text(at.config, at.context, name))
+                name, _files(name), one.within, compose_file.images(compose_file.text(at.own, at.context, name))
             )
     yield from (NoNetwork(name) for name, one in spec.networks.items() if one.absent)
     yield from (NoVolume(name) for name, one in spec.volumes.items() if one.absent)
@@ -51,7 +51,7 @@ def compose_files(at: Setting) -> Iterator[Resource]:
     for name, one in at.spec.compose.items():
         if not one.absent:
             file, variables = _files(name)
-            yield File(file, compose_file.text(at.config, at.context, name), mode="0600")
+            yield File(file, compose_file.text(at.own, at.context, name), mode="0600")
             lines = "".join(
                 f"{key}={at.written(value, DOTENV, 'compose', name, 'environment', key)}\n"
                 for key, value in one.environment.items()

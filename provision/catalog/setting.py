@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +12,13 @@ from provision.distros import FLAVOURS, Flavour
 from provision.dockerd import daemon_json
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
-from provision.project.host_config import Context, HostConfig
+from provision.project.host_config import Context, Declared, HostConfig
 from provision.project.lockfile import IMAGES
 from provision.secrets.secret import holds
 from provision.spec import Engine, Service, Spec
 from provision.text.formats import PEM, Format, written_later
-from provision.text.yamlfile import locate
+from provision.text.render import Scope
+from provision.text.yamlfile import Map, locate
 
 #: Where a registry's files are, and the service that serves it (Debian's docker-registry).
 REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
@@ -38,16 +39,32 @@ class Options(Struct, frozen=True):
     published: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Setting:
-    config: HostConfig
+    """``whole`` is the configuration of a host. The parts of a catalog read what hosts have in common (``spec`` and
+    ``plays``), or :attr:`own`. A catalog that was made without ``own`` is the catalog of every host with the same spec
+    and plays."""
+
+    whole: HostConfig
     platform: Platform
     context: Context
     options: Options
+    #: whether something was read that only this host has
+    private: bool = field(default=False, init=False)
 
     @property
     def spec(self) -> Spec:
-        return self.config.spec
+        return self.whole.spec
+
+    @property
+    def plays(self) -> tuple[Declared, ...]:
+        return self.whole.plays
+
+    @property
+    def own(self) -> HostConfig:
+        """The host's whole configuration: with its name, its variables and its YAML. The catalog is then its own."""
+        self.private = True
+        return self.whole
 
     @property
     def flavour(self) -> Flavour:
@@ -76,7 +93,7 @@ class Setting:
 
     def dropins(self, key: str) -> tuple[str, ...]:
         """The drop-in files of provision that set a sysctl at boot, one for each play that declares it."""
-        return tuple(sysctl_dropin(play.slug) for play in self.config.plays if key in play.spec.sysctl)
+        return tuple(sysctl_dropin(play.slug) for play in self.plays if key in play.spec.sysctl)
 
     def locked_image(self, reference: str) -> str | None:
         """The digest that the lock file has for an image."""
@@ -90,12 +107,15 @@ class Setting:
             files = (folder / template for folder in self.context.templates.folders)
             where = next((Where(file, 1) for file in files if file.is_file()), None)
             message = "does not accept a secret: every account of the host may read the file that it makes"
-            raise SpecError(f"{message} [host {self.config.host.name}]", where=where, key=template)
+            raise SpecError(f"{message} [host {self.own.host.name}]", where=where, key=template)
         return content
 
     def render_private(self, template: str, **values: Any) -> bytes:
         """The same for a file that only some accounts may read. No plan shows it when it holds a secret."""
-        return self.context.templates.render(template, self.config.scope, **values).encode()
+        templates = self.context.templates
+        # The operator's own template may read any variable. A shipped one reads only the values that it is given.
+        scope = Scope(Map()) if templates.is_shipped(template) else self.own.scope
+        return templates.render(template, scope, **values).encode()
 
     def written(self, given: str, how: Format, *path: str) -> str:
         """The value of the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the format
@@ -127,9 +147,9 @@ class Setting:
 
     def error(self, message: str, *path: str, hint: str = "") -> SpecError:
         """An error at ``path`` in what the user wrote."""
-        where = locate(self.config.source, path)
+        where = locate(self.own.source, path)
         key = ".".join(("spec", *path))
-        return SpecError(f"{message} [host {self.config.host.name}]", where=where, key=key, hint=hint)
+        return SpecError(f"{message} [host {self.own.host.name}]", where=where, key=key, hint=hint)
 
 
 def sysctl_dropin(slug: str) -> str:

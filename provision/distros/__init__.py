@@ -7,6 +7,8 @@ about the host, so no other module reads the table for a host.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -82,17 +84,20 @@ def example(row: Distribution, flavour: str = "") -> Platform:
     return found
 
 
-def examples() -> dict[str, Platform]:
+@cache
+def examples() -> Mapping[str, Platform]:
     """A platform of each flavour, from its first row, in the order of the table."""
-    return {name: example(rows_of(name)[0], name) for name in FLAVOURS}
+    return MappingProxyType({name: example(rows_of(name)[0], name) for name in FLAVOURS})
 
 
-def rows_of(flavour: str) -> list[Distribution]:
+@cache
+def rows_of(flavour: str) -> tuple[Distribution, ...]:
     """The rows whose hosts may be of a flavour."""
     names = (flavour, FLAVOURS[flavour].instead_of)
-    return [row for row in rows() if row.flavour in names]
+    return tuple(row for row in rows() if row.flavour in names)
 
 
+@cache
 def mentioned(flavour: str) -> tuple[str, ...]:
     """Every package that an engine may need on some distribution of a flavour. A look asks for all of them, because the
     host's distribution is not known yet."""
@@ -101,6 +106,7 @@ def mentioned(flavour: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*DOCKER.values(), *names, *found.conflicts, *found.accounts, *found.holds)))
 
 
+@cache
 def engines_of(flavour: str) -> tuple[str, ...]:
     """The packages of a flavour that may bring dockerd."""
     own = [_own(row.engine)["engine"] for row in rows_of(flavour) if row.engine]

@@ -39,6 +39,8 @@ class Inventory:
         if playbook_dir is not None and (not folders or playbook_dir.resolve() != folders[-1].resolve()):
             folders.append(playbook_dir)
         self.playbook_dir = playbook_dir
+        self._playbook_folder = str((playbook_dir or Path()).resolve())
+        self._places: dict[Path, dict[str, str]] = {}
         self.variables = Variables(self.tree, folders, extra or Map())
         self._logins = logins or Logins()
         self._defaults = self._logins.defaults(found.login)
@@ -70,7 +72,7 @@ class Inventory:
             "groups": self._groups,
             "hostvars": self._hostvars,
             **self._files(host),
-            "playbook_dir": str((self.playbook_dir or Path()).resolve()),
+            "playbook_dir": self._playbook_folder,
         }
         if "ansible_host" not in values and "ansible_ssh_host" not in values:
             magic["ansible_host"] = host
@@ -81,8 +83,10 @@ class Inventory:
         file = self.tree.files.get(host)
         if file is None:
             return {}
-        path = file.absolute()
-        return {"inventory_file": str(path), "inventory_dir": str(path.parent)}
+        if file not in self._places:
+            path = file.absolute()
+            self._places[file] = {"inventory_file": str(path), "inventory_dir": str(path.parent)}
+        return self._places[file]
 
     def host(self, name: str, scope: Scope | None = None) -> Host:
         # A reader that runs no program of the project decrypts nothing of it either: it needs no passwords.

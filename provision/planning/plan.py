@@ -8,12 +8,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.catalog import Options, compile_catalog, watchers
+from provision.catalog import Options, compile_catalog, inputs, watchers
 from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
 from provision.lines import lines_of
 from provision.model import Call, Change, Drift, Plan, Platform, Resource, Risk
 from provision.planning.manifest import Manifest, live, removal
 from provision.project.host_config import Context, HostConfig
+from provision.project.memo import Same
 from provision.remote.protocol import Seen
 from provision.remote.script import MANIFESTS, sendable
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
@@ -45,8 +46,26 @@ class Inspection(Struct, frozen=True):
 
 
 def inspection(config: HostConfig, platform: Platform, context: Context, options: Options, report: Seen) -> Inspection:
-    """Plan one host. Raises ``ValueError`` for a manifest that a later version of provision wrote."""
+    """Plan one host. Raises ``ValueError`` for a manifest that a later version of provision wrote.
+
+    Hosts that declare and report the same have one plan, which is computed once.
+    """
     resources = compile_catalog(config, platform, context, options)
+    parts = [resources, *(compile_catalog(one, platform, context, options) for one in _each_play(config))]
+    key = ("plan", inputs(config), tuple(map(Same, parts)), platform, options, report.whole)
+    found = context.recent.of(key, lambda: _inspection(config, platform, context, options, report, resources))
+    name = config.host.name
+    return found if found.plan.host == name else replace(found, plan=replace(found.plan, host=name))
+
+
+def _inspection(
+    config: HostConfig,
+    platform: Platform,
+    context: Context,
+    options: Options,
+    report: Seen,
+    resources: tuple[Resource, ...],
+) -> Inspection:
     report = report.salted(options.salt)
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
     makes = _makes(config, platform, context, options, resources)
@@ -96,11 +115,17 @@ def _makes(
     if len(config.plays) == 1:
         return {config.plays[0].slug: {entry for resource in resources for entry in resource.makes}}
     made = {}
-    for play in config.plays:
-        alone = HostConfig(config.host, config.scope, (play,), play.spec, config.source)
+    for alone in _each_play(config):
         own = compile_catalog(alone, platform, context, options)
-        made[play.slug] = {entry for resource in own for entry in resource.makes}
+        made[alone.plays[0].slug] = {entry for resource in own for entry in resource.makes}
     return made
+
+
+def _each_play(config: HostConfig) -> list[HostConfig]:
+    """The configuration with each of its plays alone; none where it has only one play."""
+    if len(config.plays) == 1:
+        return []
+    return [HostConfig(config.host, config.scope, (play,), play.spec, config.source) for play in config.plays]
 
 
 def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[str, set[str]]) -> dict[str, str]:

@@ -82,6 +82,8 @@ class Context:
     foresees: bool = False
     #: values that are computed already: the check, the look and the plan need the same ones
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
+    #: the same for values by what hosts report, which differs from host to host in most fleets: only the last are kept
+    recent: Memo = field(default_factory=lambda: Memo(256), compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
         """The path of a file or directory of that name; ``None`` when there is none."""
@@ -117,10 +119,27 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    return [_config(inventory, name, chosen[name]) for name in inventory.tree.members("all") if name in chosen]
+    specs = Specs()
+    return [_config(inventory, name, chosen[name], specs) for name in inventory.tree.members("all") if name in chosen]
 
 
-def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]]) -> HostConfig:
+class Specs:
+    """Validated specs: equal YAML is validated once, and gives one object. What is computed from a spec alone can then
+    be computed once for all hosts that have it."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Spec] = {}
+
+    def of(self, rendered: Map) -> Spec:
+        """Raises :class:`SpecError` at the place in this YAML."""
+        # The text of a value has its type too ('1', 1, True), and a secret is its token, which no other secret has.
+        key = repr(rendered)
+        if key not in self._found:
+            self._found[key] = validate(Spec, rendered)
+        return self._found[key]
+
+
+def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]], specs: Specs) -> HostConfig:
     _paced_once(name, plays)
     parts: list[tuple[int, Play, Map]] = []
     for number, play in plays:
@@ -129,10 +148,10 @@ def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]]) -> H
     try:
         united = reduce(unite, (part for _, _, part in parts))
         declared = tuple(
-            Declared(play.name, play.slug, validate(Spec, part), play.verify, play.rollout, number)
+            Declared(play.name, play.slug, specs.of(part), play.verify, play.rollout, number)
             for number, play, part in parts
         )
-        spec = declared[0].spec if len(declared) == 1 else validate(Spec, united)
+        spec = declared[0].spec if len(declared) == 1 else specs.of(united)
     except SpecError as error:
         raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
     return HostConfig(inventory.host(name, scope), scope, declared, spec, united)

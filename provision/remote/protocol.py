@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -193,6 +193,11 @@ class Seen:
         or is reported without its state."""
         fields = {(frame[0], frame[1] if len(frame) > 1 else ""): frame[2:] for frame in frames}
         return cls(fields, contents=_cut(fields))
+
+    @property
+    def whole(self) -> Hashable:
+        """Everything that was reported. Reports that are equal in this are equal."""
+        return tuple(self._frames.items())
 
     def after(self, paths: frozenset[str]) -> Seen:
         """Return the same report, for a resource that comes after changes to ``paths``."""

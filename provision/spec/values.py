@@ -3,6 +3,7 @@ become an argument has the alphabet of its own tool (useradd(8), sysctl(8), deb-
 
 import re
 import shlex
+from functools import cache
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -21,14 +22,18 @@ class Model(BaseModel):
 
 
 def pattern(expression: str, what: str) -> AfterValidator:
-    compiled = re.compile(expression)
-
     def check(value: str) -> str:
-        if not compiled.fullmatch(value):
+        # Compiled at first use: a spec has values of a few types, and the start would compile the patterns of all.
+        if not _compiled(expression).fullmatch(value):
             raise ValueError(f"{value!r} is not {what}")
         return value
 
     return AfterValidator(check)
+
+
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
 
 
 def _absolute(value: str) -> str:

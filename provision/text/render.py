@@ -317,6 +317,10 @@ class Templates:
             lstrip_blocks=True,
         )
 
+    def is_shipped(self, name: str) -> bool:
+        """Whether the template of that name is provision's own, and not one of the operator."""
+        return not any((folder / name).is_file() for folder in self.folders if folder != self.shipped)
+
     def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
         """The text of the template ``name`` over a host's variables and ``values``.
 

@@ -1,0 +1,78 @@
+"""The page of the measurements shows the stored result, and only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import pages
+from bench.full import CASES
+from bench.measure import Sample
+from bench.result import Cost, Found, Machine, Result, Value, read, write
+
+MACHINE = Machine("2026-01-02", 2, "CPU", 20, "3.11.7", {"pyinfra": "3.10.0", "ansible-core": "2.19.14"})
+
+
+def test_the_page_shows_the_stored_result() -> None:
+    page = pages.PAGE.read_text()
+    assert pages.written(page, read(pages.RESULT)) == page, "run python -m bench.pages"
+    assert pages.PICTURE.read_text() == pages.picture(read(pages.RESULT).found)
+
+
+def test_every_case_of_the_page_has_rows() -> None:
+    """The stored result is of a run of all cases."""
+    found = read(pages.RESULT).found
+    cases = {cost.case[0] for cost in found.costs} | {value.case[0] for value in found.values}
+    assert cases == set(CASES)
+
+
+def test_a_result_is_stored_and_read_again(tmp_path: Path) -> None:
+    found = Found([Cost("a", "provision", (Sample(0.5, 0.2, 60, 700), Sample(0.7, 0.4, 62, 900)))], [])
+    found.values.append(Value("a", "pyinfra / provision", 2.5, "x", 3, "least"))
+    write(tmp_path / "result.json", Result(MACHINE, found))
+    assert read(tmp_path / "result.json") == Result(MACHINE, found)
+
+
+def test_the_tables_have_medians_targets_and_the_versions_of_the_peers() -> None:
+    samples = tuple(Sample(wall, wall / 2, 60.4, 10_500) for wall in (12.34, 0.5, 20))
+    found = Found([Cost("d, 100 names", "provision", samples), Cost("a", "--help", (Sample(0.0264, 0.03, 31, 0),))], [])
+    found.values += [
+        Value("a", "x", 1.234, "x", 1.2),
+        Value("a", "y", 1.234, "x", 1.2, "least"),
+        Value("a", "z", 2, ""),
+    ]
+    text = pages.tables(Result(MACHINE, found))
+    assert "Of 2026-01-02: 2 cores (CPU), 20 hosts" in text
+    assert "ansible-core 2.19.14, pyinfra 3.10.0" in text
+    lines = [line for line in text.splitlines() if line.startswith(("| a |", "| d, "))]
+    assert lines == [
+        "| a | --help | 26 ms | 0.03 s | 31 MB | |",
+        "| d, 100 names | provision | 12.3 s | 6.17 s | 60 MB | 10.5 MB |",
+        "| a | x | 1.23 x | ≤ 1.2 x | **missed** |",
+        "| a | y | 1.23 x | ≥ 1.2 x | kept |",
+        "| a | z | 2 | | |",
+    ]
+
+
+def test_only_the_text_between_the_markers_changes() -> None:
+    page = f"before\n{pages.BEGIN}\nold\n{pages.END}\nafter\n"
+    made = pages.written(page, Result(MACHINE, Found()))
+    assert made.startswith(f"before\n{pages.BEGIN}\n")
+    assert made.endswith(f"{pages.END}\nafter\n")
+    assert "old" not in made
+    assert pages.written(made, Result(MACHINE, Found())) == made
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="the page has no"):
+        pages.written("no markers", Result(MACHINE, Found()))
+
+
+def test_the_picture_has_a_bar_for_each_contender_and_each_time() -> None:
+    found = Found([Cost("a", "pyinfra", (Sample(2.23, 1, 1, 1),))], [])
+    found.values += [Value("c, round 1", "provision, whole process", 11.8, "s"), Value("c", "other", 9.87, "s")]
+    picture = pages.picture(found)
+    assert "2.23 s" in picture
+    assert "11.80 s" in picture
+    assert "9.87 s" not in picture

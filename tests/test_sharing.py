@@ -1,0 +1,192 @@
+"""Hosts with equal inputs share a spec, a catalog and a plan. Hosts with different inputs never do."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import pytest
+
+from provision import tasks
+from provision.catalog import Options, compile_catalog
+from provision.load import Loaded
+from provision.model import Platform, Salt
+from provision.planning.plan import Inspection, inspection
+from provision.project.host_config import Specs
+from provision.project.memo import Memo, Same
+from provision.remote.protocol import Seen
+from provision.resources.file import File
+from provision.secrets import secret
+from provision.text.yamlfile import Map
+from tests.conftest import Project
+
+DEBIAN = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
+FILE = "files: {/etc/x: {content: hello}}\n"
+
+
+def loaded(project: Project, spec: str, one: str = "", other: str = "") -> Loaded:
+    """Two hosts with this spec; ``one`` and ``other`` are variables that only one of them has."""
+    project.write(
+        "inventory/hosts.yml",
+        f"docker:\n  hosts:\n    web1: {{ansible_host: web1{one}}}\n    web2: {{ansible_host: web2{other}}}\n",
+    )
+    project.spec(spec)
+    return project.load()
+
+
+def shared(found: Loaded, platform: Platform = DEBIAN) -> bool:
+    """Whether both hosts have one catalog; then it is right for both."""
+    first, second = (compile_catalog(config, platform, found.context, Options()) for config in found.configs)
+    return first is second
+
+
+def contents(found: Loaded) -> list[bytes]:
+    """The content of /etc/x, host by host."""
+    return [
+        next(
+            resource.content
+            for resource in compile_catalog(config, DEBIAN, found.context, Options())
+            if isinstance(resource, File) and resource.path == "/etc/x"
+        )
+        for config in found.configs
+    ]
+
+
+def test_hosts_with_equal_specs_share_their_catalog(project: Project) -> None:
+    found = loaded(project, FILE)
+    assert found.configs[0].spec is found.configs[1].spec
+    assert shared(found)
+
+
+def test_hosts_with_different_specs_do_not(project: Project) -> None:
+    found = loaded(project, "files: {/etc/x: {content: '{{ text }}'}}\n", ", text: a", ", text: b")
+    assert not shared(found)
+    assert contents(found) == [b"a", b"b"]
+
+
+def test_equal_specs_share_nothing_where_a_template_reads_the_host(project: Project) -> None:
+    """The spec names a template, which reads a variable that is not in the spec."""
+    project.write("playbooks/templates/x.j2", "{{ inventory_hostname }}")
+    found = loaded(project, "files: {/etc/x: {template: x.j2}}\n")
+    assert found.configs[0].spec is found.configs[1].spec
+    assert not shared(found)
+    assert contents(found) == [b"web1", b"web2"]
+
+
+def test_an_operators_own_version_of_a_shipped_template_may_read_the_host(project: Project) -> None:
+    sysctl = "sysctl: {net.ipv4.ip_forward: 1}\n"
+    assert shared(loaded(project, sysctl))
+    project.write("playbooks/templates/sysctl.conf.j2", "# {{ inventory_hostname }}\n")
+    found = loaded(project, sysctl)
+    assert not shared(found)
+
+
+def test_the_order_of_a_key_and_the_type_of_a_value_are_part_of_a_spec() -> None:
+    specs = Specs()
+    one = specs.of(Map({"hostname": "a"}.items()))
+    assert specs.of(Map({"hostname": "a"}.items())) is one
+    assert specs.of(Map({"hostname": "b"}.items())) is not one
+    number, text = (specs.of(Map({"sysctl": Map({"vm.swappiness": value}.items())}.items())) for value in (1, "1"))
+    assert number is not text
+    assert number.sysctl == text.sysctl == {"vm.swappiness": "1"}
+
+
+def test_a_host_with_a_different_secret_shares_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret, "_KNOWN", {})
+    monkeypatch.setenv("ONE", "hush-one")
+    monkeypatch.setenv("OTHER", "hush-other")
+    spec = "files: {/etc/x: {content: 'pw {{ pw }}'}}\n"
+    found = loaded(project, spec, ", pw: !secret {env: ONE}", ", pw: !secret {env: OTHER}")
+    assert not shared(found)
+    allowed = [
+        {secret.reveal(token) for token in secret.referred(compile_catalog(config, DEBIAN, found.context, Options()))}
+        for config in found.configs
+    ]
+    assert allowed == [{"hush-one"}, {"hush-other"}]
+
+
+def report(mode: str = "644", manifest: str = "") -> Seen:
+    frames: list[tuple[str, ...]] = [
+        ("file", "/etc/x", f"regular file:{mode}:root:root:1:2:3:5"),
+        ("sha256", "/etc/x", hashlib.sha256(b"hello").hexdigest()),
+    ]
+    if manifest:
+        frames += [("manifest", "site", manifest), ("made", "/etc/y", "present"), ("file", "/etc/y", "absent")]
+    return Seen.of(frames)
+
+
+def plans(found: Loaded, first: Seen, second: Seen, salts: tuple[str, str] = ("", "")) -> list[Inspection]:
+    return [
+        inspection(config, DEBIAN, found.context, Options(salt=Salt(salt)), seen)
+        for config, seen, salt in zip(found.configs, (first, second), salts, strict=True)
+    ]
+
+
+def test_hosts_that_declare_and_report_the_same_have_one_plan_with_each_ones_name(project: Project) -> None:
+    found = loaded(project, FILE)
+    first, second = plans(found, report("600"), report("600"))
+    assert (first.plan.host, second.plan.host) == ("web1", "web2")
+    assert first.plan.changes
+    assert first.plan.changes is second.plan.changes, "it was computed twice"
+    assert msgspec.structs.replace(first.plan, host="") == msgspec.structs.replace(second.plan, host="")
+
+
+def test_hosts_that_report_different_things_have_their_own_plans(project: Project) -> None:
+    found = loaded(project, FILE)
+    first, second = plans(found, report("600"), report("644"))
+    assert first.plan.changes
+    assert not second.plan.changes
+    entry = "provision-manifest 1\nplay Site\nfile /etc/y\n"
+    third, fourth = plans(found, report(), report(manifest=entry))
+    assert not third.plan.changes
+    assert fourth.plan != third.plan, "the manifest is part of what a host reports"
+
+
+def test_another_platform_and_another_salt_are_other_inputs(project: Project) -> None:
+    found = loaded(project, FILE)
+    first, second = plans(found, report("600"), report("600"), ("aa", "bb"))
+    assert first.plan.changes is not second.plan.changes
+    assert (first.report.salt, second.report.salt) == (Salt("aa"), Salt("bb"))
+    other = msgspec.structs.replace(DEBIAN, version="12", codename="bookworm")
+    third = inspection(found.configs[0], other, found.context, Options(salt=Salt("aa")), report("600"))
+    assert third.plan.platform == other
+    assert first.plan.platform == DEBIAN
+
+
+def test_hosts_with_equal_reports_and_different_specs_have_their_own_plans(project: Project) -> None:
+    found = loaded(project, "files: {/etc/x: {content: '{{ text }}'}}\n", ", text: hello", ", text: other")
+    first, second = plans(found, report(), report())
+    assert not first.plan.changes
+    assert [change.resource for change in second.plan.changes] == ["file:/etc/x"]
+
+
+def test_equal_hosts_share_their_look_script(project: Project) -> None:
+    found = loaded(project, FILE)
+    one, other = (tasks._look_script(config, found.context, Options()) for config in found.configs)
+    assert one is other
+    differs = loaded(project, "files: {'/etc/only-{{ text }}': {content: x}}\n", ", text: a", ", text: b")
+    one, other = (tasks._look_script(config, differs.context, Options()) for config in differs.configs)
+    assert "/etc/only-a" in one
+    assert "/etc/only-a" not in other
+
+
+def test_a_memo_with_a_limit_forgets_what_was_asked_for_longest_ago() -> None:
+    memo, computed = Memo(2), list[str]()
+
+    def ask(key: str) -> str:
+        def compute() -> str:
+            computed.append(key)
+            return key
+
+        return memo.of(key, compute)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert ask(key) == key
+    assert computed == ["a", "b", "c", "b"]
+
+
+def test_a_key_of_an_object_is_the_object_itself() -> None:
+    one, other = [1], [1]
+    assert Same(one) == Same(one)
+    assert Same(one) != Same(other)
+    assert {Same(one): 1}.get(Same(other)) is None
