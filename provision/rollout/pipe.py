@@ -33,24 +33,29 @@ class Pipe:
 
     def send(self, *message: Any) -> None:
         """Send one message, after those that wait. Raises :class:`Closed`."""
-        self._add(message, True)
+        self._add(message)
+        self.flush()
 
     def send_later(self, *message: Any) -> None:
         """Send one message together with the next one, for which the other process is woken up only once."""
-        self._add(message, False)
+        self._add(message)
 
-    def _add(self, message: tuple[Any, ...], now: bool) -> None:
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    def flush(self) -> None:
+        """Send the messages that wait. Raises :class:`Closed`."""
         with self._lock:
-            self._waiting += _LENGTH.pack(len(data))
-            self._waiting += data
-            if not now:
+            if not self._waiting:
                 return
             try:
                 self._sock.sendall(self._waiting)
             except OSError as error:
                 raise Closed from error
             self._waiting.clear()
+
+    def _add(self, message: tuple[Any, ...]) -> None:
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            self._waiting += _LENGTH.pack(len(data))
+            self._waiting += data
 
     def receive(self) -> list[tuple[Any, ...]]:
         """Wait until something has arrived, and return the messages that are complete. Raises :class:`Closed`."""

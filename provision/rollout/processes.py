@@ -8,6 +8,7 @@ workers' places is ``--forks``.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -94,6 +95,8 @@ class Processes:
             return
         run_context = next(iter(runs.values())).run_context
         self._runs, self._published = runs, run_context.published
+        # A garbage collection in a worker would otherwise copy every page with an object (gc.freeze).
+        gc.freeze()
         self._prompter = run_context.transport.prompter
         for number in range(self._count):
             self._fork(self._forks // self._count + (number < self._forks % self._count))

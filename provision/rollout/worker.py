@@ -15,7 +15,6 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +41,7 @@ class Worker:
         self._pipe, self._runs, self._forks = pipe, runs, forks
         self._commands: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._numbers = itertools.count()
-        self._answers: dict[int, Future[Any]] = {}
+        self._answers: dict[int, queue.SimpleQueue[Any]] = {}
         self._leaving = False
         self._published = _Published(self)
         self._here = Here()
@@ -110,6 +109,7 @@ class Worker:
 
         shift = Shift(range(count), work, self._forks)
         while not shift.wait(HEED):
+            self._pipe.flush()
             if none_left.is_set():
                 shift.cancel()
             if self._leaving:
@@ -134,7 +134,7 @@ class Worker:
             while True:
                 for word, *rest in self._pipe.receive():
                     if word == "answer":
-                        self._answers.pop(rest[0]).set_result(rest[1])
+                        self._answers.pop(rest[0]).put(rest[1])
                     elif word == "leave":
                         self._leaving = True
                     elif word == "published":
@@ -148,10 +148,10 @@ class Worker:
     def call(self, word: str, *words: Any) -> Any:
         """Ask the controller, and wait for its answer."""
         number = next(self._numbers)
-        answer: Future[Any] = Future()
+        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._answers[number] = answer
         self._pipe.send(word, number, *words)
-        return answer.result()
+        return answer.get()
 
     def send(self, word: str, *words: Any) -> None:
         self._pipe.send(word, *words)
@@ -178,8 +178,8 @@ class Worker:
                 event = replace(event, data={**event.data, "plan": replace(plan, entry=entry)})
             else:
                 send = self._pipe.send_later
-        elif event.name in ("host.done", GOOD):
-            # The thread then asks for its next host.
+        elif event.name in ("host.begin", "host.done", GOOD):
+            # Sent with the question for the next host, or by the main thread in a moment (HEED).
             send = self._pipe.send_later
         send("event", event)
 
