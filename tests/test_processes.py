@@ -412,6 +412,51 @@ def test_a_fault_of_a_worker_is_reported(fleet: Fleet, tmp_path: Path) -> None:
     assert "LookupError: of a test" in done.stderr
 
 
+_SHARING = """
+import os, sys, time
+from provision import cli
+from provision.rollout.host_run import HostRun
+
+def note(text):
+    os.write(log, text.encode() + b"\\n")
+
+def whole(self):
+    name = self.config.host.name
+    # Each process has two places: the other two hosts of the first wave are the other process's.
+    note(f"arrived {os.getpid()}")
+    while len({line for line in open(os.environ["SHARING_LOG"]) if line.startswith("arrived")}) < 2:
+        time.sleep(0.02)
+    with self.run_context.restarts, self.run_context.pulls._place("registry", 2):
+        note("begin")
+        time.sleep(0.02)  # for the hosts of the other process
+        note("end")
+    self.run_context.published.add({name: "digest"})
+    note("sees " + " ".join(image for image, _ in self.run_context.published.now()))
+    self._end("ok")
+
+log = os.open(os.environ["SHARING_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+HostRun.whole = whole
+cli.console()
+"""
+
+
+def test_processes_share_restarts_and_pushed_images(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One host at a time restarts, and the hosts of a later wave know what those of an earlier wave have pushed."""
+    fleet.hosts(8)
+    fleet.play({}, rollout={"serial": 4})
+    (fleet.folder / "sharing.py").write_text(_SHARING)
+    log = fleet.folder / "sharing.log"
+    monkeypatch.setenv("SHARING_LOG", str(log))
+    argv = fleet.argv("apply", "--json", "--yes", "--processes", "2", "-f", "4")
+    argv[1:3] = [str(fleet.folder / "sharing.py")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if line in ("begin", "end")] == ["begin", "end"] * 8
+    later = [line.split()[1:] for line in lines if line.startswith("sees")][4:]
+    assert all({"h0", "h1", "h2", "h3"} <= {*seen} for seen in later), lines
+
+
 @BOTH
 def test_a_password_is_asked_at_the_controllers_terminal(fleet: Fleet, count: int) -> None:
     """A login's password that the inventory does not have is asked for while hosts are processed."""
