@@ -67,6 +67,13 @@ class _Process:
         self.busy = True
         self.send(*message)
 
+    def wait(self) -> int:
+        """Wait for the end of the process; return its status as waitpid(2) does."""
+        try:
+            return os.waitpid(self.pid, 0)[1]
+        except ChildProcessError:  # SIGCHLD is ignored: the kernel keeps no status
+            return 0
+
 
 class Processes:
     """A :class:`~provision.rollout.fanout.FanOut` over ``count`` worker processes."""
@@ -135,7 +142,7 @@ class Processes:
             # After an error, or a third Ctrl-C. The hosts finish their changes or roll them back.
             if process.busy:
                 os.kill(process.pid, signal.SIGKILL)
-            os.waitpid(process.pid, 0)
+            process.wait()
             process.pipe.close()
         self._alive = []
         if self._selector is not None:
@@ -285,7 +292,7 @@ class Processes:
         if self._selector is not None:
             self._selector.unregister(process.pipe)
         process.pipe.close()
-        _, status = os.waitpid(process.pid, 0)
+        status = process.wait()
         self._places.ended(process.pid)
         lost = [*process.under_way.values()]
         for name in [name for name, owner in self._owner.items() if owner is process]:
