@@ -9,7 +9,7 @@ SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-host
 SUBMAKE := $(MAKE) --no-print-directory
 
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
-	locks bench bench-full bench-lint bench-misbehaving bench-pulls bench-ssh release lock certify clean
+	locks bench bench-full bench-lint bench-misbehaving bench-processes bench-pulls bench-ssh release lock certify clean
 
 # The virtual environment: provision and the tools of its developers. It needs Python with venv, and no root.
 setup: $(VENV)/ready
@@ -114,6 +114,10 @@ bench-lint: setup
 # 1,000 names, of which a tenth misbehave: the cost for the others.
 bench-misbehaving: setup
 	$(BIN)/python -m bench.misbehaving
+
+# One worker process and two: the CPU of a host, and the hosts in a second (simulated hosts).
+bench-processes: setup
+	$(BIN)/python -m bench.processes
 
 # ssh's settings of 1,000 hosts, compared with as many `ssh -G`.
 bench-ssh: setup

@@ -212,9 +212,11 @@ KINDS = dict(
         ),
         _kind(
             "worker",
-            "With --cluster, hosts are processed by workers of a Dask cluster. The worker of this host stopped, or "
-            "could not be reached. The state of the host is not known.",
-            "Read the worker's log, ask the host, and apply again, without --cluster if necessary.",
+            "Hosts are processed by worker processes of this machine (--processes), or by workers of a Dask cluster "
+            "(--cluster). The worker of this host stopped, or could not be reached. The state of the host is not "
+            "known.",
+            "The message says how a process ended: signal 9 is often a lack of memory (dmesg). Read the log of a "
+            "cluster's worker. Ask the host, and apply again, with --processes 1 or without --cluster if necessary.",
             "provision runs --on-hosts --limit web1\nprovision apply --limit web1",
         ),
         _kind(

@@ -4,6 +4,7 @@ not."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import shutil
 import subprocess
@@ -120,6 +121,19 @@ def test_certificates_are_requested_where_an_authority_is_known(tmp_path: Path) 
     plain = verifier(tmp_path, f"web1 {line(tmp_path / 'host.pub')}\n")
     assert algorithms.host_keys(plain)[0] == "ssh-ed25519"
     assert not any("cert" in name for name in algorithms.host_keys(plain))
+
+
+def test_the_key_that_another_process_stores_at_a_first_contact_is_the_hosts(tmp_path: Path) -> None:
+    keygen(tmp_path / "host", *ED25519)
+    keygen(tmp_path / "other", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    for stored, refused in (("other", True), ("host", False)):
+        judge = verifier(tmp_path, "", accept_new=True)
+        text = f"[web1]:2222 {line(tmp_path / f'{stored}.pub')}\n"
+        (tmp_path / "known_hosts").write_text(text)
+        with pytest.raises(HostError, match="has changed") if refused else contextlib.nullcontext():
+            judge.missing_host_key(paramiko.SSHClient(), "", key)
+        assert (tmp_path / "known_hosts").read_text() == text
 
 
 def test_a_first_contact_is_stored_only_with_accept_new(tmp_path: Path) -> None:

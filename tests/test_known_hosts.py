@@ -53,6 +53,23 @@ def test_markers_patterns_and_case_follow_openssh(tmp_path: Path, keys: list[str
     assert [one.marker for one in known.find("db1.example.com")] == ["@revoked", "@cert-authority"]
 
 
+def test_a_first_contact_finds_what_another_process_has_stored(tmp_path: Path, keys: list[str]) -> None:
+    """Worker processes, or two runs, meet hosts of one name at the same moment."""
+    path = tmp_path / "known_hosts"
+    path.write_text(f"a {keys[0]}\nb {keys[1]}")  # without a newline at the end
+    other, mine = (known_hosts.parsed(path, path.read_text()) for _ in range(2))
+    other.size = mine.size = path.stat().st_size
+    first, second = (mine.find(name)[0] for name in ("a", "b"))
+    assert other.add("c", first.kind, first.blob) == []
+    assert [one.blob for one in mine.add("c", second.kind, second.blob)] == [first.blob]
+    assert [one.blob for one in mine.add("c", first.kind, first.blob)] == [first.blob]
+    assert mine.add("d", second.kind, second.blob) == []
+    assert path.read_text() == f"a {keys[0]}\nb {keys[1]}\nc {keys[0]}\nd {keys[1]}\n"
+    # A file that was replaced by a shorter one is read from its beginning.
+    path.write_text(f"e {keys[0]}\n")
+    assert [one.blob for one in mine.add("e", second.kind, second.blob)] == [first.blob]
+
+
 def test_a_key_of_a_first_contact_is_appended_as_one_line(tmp_path: Path, keys: list[str]) -> None:
     source = tmp_path / "source"
     source.write_text(f"b {keys[1]}\n")

@@ -1,4 +1,4 @@
-"""Run on the workers of a cluster instead of this machine; refuse what works only on this machine."""
+"""Select what processes the hosts: threads, worker processes, or a cluster; refuse what a cluster does not support."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from provision.catalog import Options
     from provision.load import Loaded
     from provision.rollout.cluster import Cluster
+    from provision.rollout.fanout import FanOut
     from provision.rollout.run_request import RunRequest
 
 
@@ -20,6 +21,10 @@ def check(args: argparse.Namespace) -> None:
         from provision.errors import UsageError
 
         raise UsageError("--cluster sends no password to workers: they log in with their own keys")
+    if getattr(args, "cluster", None) is not None and args.processes is not None:
+        from provision.errors import UsageError
+
+        raise UsageError("--processes is for this machine: a cluster has its own number of workers")
     asked = args.ask_vault_pass or any(id.endswith("@prompt") for id in args.vault_id)
     if getattr(args, "cluster", None) is not None and asked:
         from provision.errors import UsageError
@@ -29,7 +34,17 @@ def check(args: argparse.Namespace) -> None:
         )
 
 
-def cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
+def fan_out(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> FanOut | None:
+    """What processes the hosts instead of the threads of this process. Raises :class:`UsageError`."""
+    if (chosen := _cluster(args, options, request, found)) is not None:
+        return chosen
+    from provision.rollout.processes import Processes, suitable
+
+    count = suitable(getattr(args, "processes", 1), len(found.configs), request.forks)
+    return Processes(count, request.forks) if count > 1 else None
+
+
+def _cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:
     """The cluster that processes the hosts, if one was named. Raises :class:`UsageError`, also for what works only on
     this machine."""
     if getattr(args, "cluster", None) is None:

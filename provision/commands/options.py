@@ -167,6 +167,13 @@ def showing(parser: argparse.ArgumentParser) -> None:
 def clustering(parser: argparse.ArgumentParser) -> None:
     rollout = group(parser, "rollout")
     rollout.add_argument(
+        "--processes",
+        type=_processes,
+        metavar="N",
+        help="worker processes on this machine that share the hosts: a number, or auto (default: auto, one for each"
+        " core if there are more than 100 hosts)",
+    )
+    rollout.add_argument(
         "--cluster",
         metavar="URL",
         help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster];"
@@ -241,6 +248,10 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def _processes(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
 
 
 def seconds(text: str) -> int:

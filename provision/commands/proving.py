@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from provision.rollout.run_request import Verify
 
 
-def verification(found: Loaded, forks: int) -> Verify:
+def verification(found: Loaded) -> Verify:
     """The suites for hosts with open connections; testinfra is loaded at the first use. Raises :class:`SpecError` for
     an unknown suite in a rollout."""
 
-    def verify(held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...]) -> dict[str, Failure | None]:
+    def verify(
+        held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...], forks: int
+    ) -> dict[str, Failure | None]:
         from provision.verify.run import VerifyRequest, prove
 
         return prove(found.context, VerifyRequest(suites, forks), held, emit)

@@ -130,7 +130,7 @@ def change(
         args.look_within,
         confirm=partial(_ask, listeners.main) if asks else None,
         ask=listeners.main.ask if asks else None,
-        verify=verification(found, args.forks),
+        verify=verification(found),
         prove=prove,
         hook=Hooks(args.playbook.resolve().parent, run, args.deadline),
         run=run,
@@ -184,7 +184,7 @@ def _rollout(
 
     fan_out = None
     try:
-        fan_out = clustering.cluster(args, options, request, found)
+        fan_out = clustering.fan_out(args, options, request, found)
         yield Rollout(found.configs, found.context, ways, options, request, listeners, fan_out)
     finally:
         listeners.close()

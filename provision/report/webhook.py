@@ -33,15 +33,21 @@ class Webhook:
         self._url, self._warn = url, warn
         self._about = {key: line(value) for key, value in about.items()}
         self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._deliver, name="webhook", daemon=True)
-        self._thread.start()
+        # Started by the first event: the run forks its worker processes before, while it has one thread.
+        self._thread: threading.Thread | None = None
 
     def __call__(self, event: Shown) -> None:
-        if event.name in TOLD:
-            self._waiting.put({"event": event.name, **self._about, **event.data})
+        if event.name not in TOLD:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._deliver, name="webhook", daemon=True)
+            self._thread.start()
+        self._waiting.put({"event": event.name, **self._about, **event.data})
 
     def close(self) -> None:
         """Wait for the remaining deliveries, for a limited time."""
+        if self._thread is None:
+            return
         self._waiting.put(None)
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():

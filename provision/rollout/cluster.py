@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from provision.errors import UsageError
 from provision.model import Event, Failure
-from provision.rollout.fanout import HEED, Gate
+from provision.rollout.fanout import HEED, Gate, Here
 from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
@@ -68,7 +68,7 @@ class Address(Struct, frozen=True):
         )
 
 
-class Cluster:
+class Cluster(Here):
     """A :class:`~provision.rollout.fanout.FanOut`. It connects at once; raises :class:`UsageError` where it can't.
 
     ``size`` is the size of a shard; by default the number of workers decides, between :data:`FEWEST` and :data:`MOST`.

@@ -1,8 +1,9 @@
-"""Process the hosts of one turn, here by threads. :mod:`provision.rollout.cluster` is the other implementation."""
+"""Process the hosts of one turn, here by threads. :mod:`provision.rollout.processes` and
+:mod:`provision.rollout.cluster` are the other implementations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from provision.rollout.host_run import HostRun
@@ -39,14 +40,57 @@ class FanOut(Protocol):
     @property
     def keeps(self) -> bool: ...
 
+    def begin(self, runs: Mapping[str, HostRun]) -> None:
+        """Prepare for all hosts of the run, before its first event."""
+
     def preview(self, runs: list[HostRun], keep: bool, gate: Gate) -> None:
         """Look at all of them, for the operator to approve."""
 
     def whole(self, runs: list[HostRun], gate: Gate) -> None:
         """Process all of them up to their end, or up to the verification."""
 
+    def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
+        """Verify hosts in the desired state over their connections, all at once; fail those that differ."""
 
-class Threads:
+    def release(self, runs: list[HostRun]) -> None:
+        """Close the connections of hosts that wait."""
+
+    def prove(self, runs: list[HostRun]) -> None:
+        """End hosts that the verification found in the desired state."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Here:
+    """What a fan-out does with hosts after their change, where this process has their connections."""
+
+    def begin(self, runs: Mapping[str, HostRun]) -> None:
+        """Nothing is prepared for this process."""
+
+    def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
+        request = runs[0].run_context.request
+        held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
+        if not held or request.verify is None:
+            return
+        failures = request.verify(held, runs[0].run_context.emit, suites, request.forks)
+        for run in runs:
+            if failure := failures.get(run.config.host.name):
+                run.fail(failure)
+
+    def release(self, runs: list[HostRun]) -> None:
+        for run in runs:
+            run.release()
+
+    def prove(self, runs: list[HostRun]) -> None:
+        for run in runs:
+            run.proven()
+
+    def close(self) -> None:
+        """This process keeps nothing."""
+
+
+class Threads(Here):
     """Processes ``forks`` hosts at a time, in this process."""
 
     keeps = True

@@ -79,6 +79,19 @@ class HostRun:
             self._approval.show(self.plan)
             self.release()
 
+    @property
+    def kept(self) -> bool:
+        """Whether the connection is open."""
+        return self._connection.open is not None
+
+    def approve(self, entry: dict[str, Any] | None) -> None:
+        """Apply only the plan that the operator has approved in another process."""
+        self._approval.entry = entry
+
+    def handed_over(self) -> None:
+        """Another process begins with the host. Where that process dies, this one ends the host's run."""
+        self._begun = True
+
     def receive(self, event: Event) -> None:
         """Process an event of the worker that has this host; events after the host's end are dropped."""
         if self.done:
@@ -86,7 +99,9 @@ class HostRun:
         if event.name == GOOD:
             self.good = str(event.data["status"])
             return
-        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+        if event.name == "host.begin":
+            self._began = time.monotonic()
+        elif event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             if self.plan is not None:
                 return
             self.plan = plan

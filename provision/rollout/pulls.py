@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from provision.model import Event, Plan
 from provision.project.host_config import HostConfig
@@ -12,13 +12,18 @@ from provision.remote.transaction import Step
 from provision.resources.docker.inspected import registry
 from provision.spec import Registry
 
+#: A place of a name that has so many: held inside its ``with`` block, after waiting for it.
+Place = Callable[[str, int], AbstractContextManager[object]]
+
 
 class Pulls:
-    """A limited number of places for pulling hosts, at each registry."""
+    """A limited number of places for pulling hosts, at each registry. ``place`` takes the places elsewhere, where
+    several processes share them."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place | None = None) -> None:
         self._lock = threading.Lock()
         self._places: dict[str, threading.BoundedSemaphore] = {}
+        self._place: Place = place or self.place
 
     def place(self, name: str, bound: int) -> threading.BoundedSemaphore:
         """The first request for a registry decides its number of places: all specs should agree."""
@@ -39,7 +44,7 @@ class Pulls:
         places = ExitStack()
         try:
             for name in sorted({registry(reference) for _, images in steps for reference in images}):
-                places.enter_context(self.place(name, declared.get(name, Registry()).pulls))
+                places.enter_context(self._place(name, declared.get(name, Registry()).pulls))
             yield Pulling({step for step, _ in steps}, places)
         finally:
             places.close()

@@ -88,6 +88,7 @@ class Rollout:
         """Run all hosts. Every host ends in exactly one ``host.done``; ``run.done`` is the last event."""
         begin = time.monotonic()
         count = sum(len(stage.schedule.waves) for stage in self._stages)
+        self._fan_out.begin(self._runs)
         self._emit(Event("run.begin", data={"mode": self.request.goal.value, "hosts": len(self._runs), "waves": count}))
         with self._interrupts:
             if self.request.confirm is not None:
@@ -144,29 +145,23 @@ class Rollout:
         if good and stage.rollout_options is not None and stage.rollout_options.bake and wave.number == 1:
             self._prove(good, stage.rollout_options)
             self._bake([run for run in good if not run.done], stage)
-        self._prove([run for run in good if not run.done], stage.rollout_options)
+        self._prove(good, stage.rollout_options)
+        self._fan_out.prove([run for run in good if not run.done])
         for run in good:
-            if not run.done:
-                run.proven()
             stage.schedule.end(run.config.host.name, run.status)
 
     def _prove(self, runs: list[HostRun], rollout_options: RolloutOptions | None) -> None:
-        """Pass the connections of hosts in the desired state to the verification, all at once."""
-        if not runs or self.request.verify is None:
-            return
-        held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
-        suites = () if self.request.prove or rollout_options is None else tuple(rollout_options.verify)
-        failures = self.request.verify(held, self._emit, suites) if held else {}
-        for run in runs:
-            if failure := failures.get(run.config.host.name):
-                run.fail(failure)
+        """Verify those hosts that have not ended."""
+        waiting = [run for run in runs if not run.done]
+        if waiting and self.request.verify is not None:
+            suites = () if self.request.prove or rollout_options is None else tuple(rollout_options.verify)
+            self._fan_out.verify(waiting, suites)
 
     def _bake(self, runs: list[HostRun], stage: Stage) -> None:
         """Wait for a while after the first wave, and then look at it again."""
         if not runs or stage.rollout_options is None or stage.schedule.stopped:
             return
-        for run in runs:
-            run.release()
+        self._fan_out.release(runs)
         self._emit(Event("bake", data={"seconds": stage.rollout_options.bake}))
         self._rest(stage.rollout_options.bake, stage.schedule)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from fabric import Connection
@@ -19,9 +20,10 @@ from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
 
 Confirm = Callable[[list[Plan]], bool]
-#: Check hosts over open connections, by the given suites (or the usual ones): host -> how it differs from the spec.
+#: Check hosts over open connections, by the given suites (or the usual ones), so many hosts at a time: host -> how it
+#: differs from the spec.
 Verify = Callable[
-    [list[tuple[HostConfig, Connection]], Callable[[Event], None], tuple[str, ...]], dict[str, Failure | None]
+    [list[tuple[HostConfig, Connection]], Callable[[Event], None], tuple[str, ...], int], dict[str, Failure | None]
 ]
 #: Run a command on the controller, with more environment variables; return its error, or an empty text.
 Hook = Callable[[list[str], dict[str, str]], str]
@@ -80,7 +82,7 @@ class RunContext(Struct, frozen=True):
     request: RunRequest
     emit: Callable[[Event], None]
     #: held while a host restarts
-    restarts: threading.Lock = field(default_factory=threading.Lock)
+    restarts: AbstractContextManager[object] = field(default_factory=threading.Lock)
     pulls: Pulls = field(default_factory=Pulls)
     published: Published = field(default_factory=Published)
 

@@ -112,13 +112,14 @@ class Schedule:
         self.stopped = ""
         self._budget = Budget(limit, cut, domains)
         self._turns = [(wave, turn) for wave in self.waves for turn in wave.turns]
+        self._members = [frozenset(turn) for _, turn in self._turns]
         self._turn = 0
         self._started: set[str] = set()
         self._under_way: set[str] = set()
 
     def start(self, host: str) -> str:
         """Begin ``host`` of the current turn; return why it may not start, or an empty text."""
-        if self._turn >= len(self._turns) or host not in self._turns[self._turn][1] or host in self._started:
+        if self._turn >= len(self._turns) or host not in self._members[self._turn] or host in self._started:
             raise ValueError(f"{host} is not in the current turn")
         if not self.stopped:
             self._started.add(host)

@@ -72,7 +72,7 @@ class Keys:
                 return self.load(path)
             except Encrypted:
                 if path not in self._passphrases:
-                    self._passphrases[path] = self.prompter.ask(str(path), "passphrase of the key")
+                    self._passphrases[path] = self.prompter.ask(str(path), "passphrase of the key", once=True)
             try:
                 return self.load(path)
             except (Encrypted, SpecError) as error:

@@ -235,7 +235,8 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             raise self._refused(f"is not known: {shown} ({hint})")
         if not self.files:
             raise self._refused(f"is not known: {shown}, and there is no known_hosts file to store it in")
-        self.files[0].add(self.rules.name, name, blob)
+        # Another login may have stored a key of this name in the meantime: the host must show that one.
+        self._plain(name, blob, self.files[0].add(self.rules.name, name, blob))
 
     def _refused(self, why: str) -> HostError:
         return HostError("host_key", f"the key of {self.rules.name} {why}")

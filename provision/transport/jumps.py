@@ -29,11 +29,16 @@ class Jumps:
         self._held: dict[Login, Future[Connection]] = {}
         self._paces: dict[Login, threading.Semaphore] = {}
         self._lock = threading.Lock()
+        self._at_once = _AT_ONCE
+
+    def share(self, processes: int) -> None:
+        """Leave the other processes of this run their part of the concurrent logins through a jump host."""
+        self._at_once = max(1, _AT_ONCE // processes)
 
     def pace(self, hop: Login) -> threading.Semaphore:
         """The semaphore to hold during a login through ``hop``."""
         with self._lock:
-            return self._paces.setdefault(hop, threading.Semaphore(_AT_ONCE))
+            return self._paces.setdefault(hop, threading.Semaphore(self._at_once))
 
     def open(self, hop: Login, deadline: float) -> Connection:
         """The one connection to ``hop``; hosts that need the same login share it. Raises :class:`HostError`."""

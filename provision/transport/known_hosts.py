@@ -12,7 +12,7 @@ import re
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from msgspec import Struct, field
 
@@ -58,6 +58,8 @@ class KnownHosts(Struct):
     plain: dict[str, list[Known]] = field(default_factory=dict)
     patterns: list[tuple[_Patterns, Known]] = field(default_factory=list)
     hashed: list[tuple[bytes, bytes, Known]] = field(default_factory=list)
+    #: the bytes of the file that were read
+    size: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, name: str) -> list[Known]:
@@ -71,18 +73,31 @@ class KnownHosts(Struct):
                 found.append(known)
         return found
 
-    def add(self, name: str, kind: str, blob: bytes) -> None:
-        """Store the key of a first contact, safely against other runs that append at the same time."""
+    def add(self, name: str, kind: str, blob: bytes) -> list[Known]:
+        """Store the key of a first contact, safely against other processes that append at the same time. Return the
+        keys that such a process has stored for this name; then nothing is stored."""
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(self.path, "a+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                file.seek(0, 2)
-                size = file.tell()
-                file.seek(max(0, size - 1))
-                newline = b"" if size == 0 or file.read(1) == b"\n" else b"\n"
+                self._read_on(file)
+                if found := [known for known in self.find(name) if not known.marker]:
+                    return found
+                file.seek(max(0, self.size - 1))
+                newline = b"" if self.size == 0 or file.read(1) == b"\n" else b"\n"
                 file.write(newline + f"{name} {kind} {base64.b64encode(blob).decode()}\n".encode())
+                self.size = file.tell()
             self.plain.setdefault(name.lower(), []).append(Known("", kind, blob, Where(self.path, 1)))
+        return []
+
+    def _read_on(self, file: IO[bytes]) -> None:
+        """Read the lines that were appended since the last time; all of them where the file was replaced."""
+        end = file.seek(0, 2)
+        begin = self.size if self.size <= end else 0
+        file.seek(begin)
+        for line in lines_of(file.read().decode("utf-8", "replace")):
+            _add(self, line, Where(self.path, 1))
+        self.size = end
 
 
 @cache
@@ -92,7 +107,10 @@ def read(path: Path) -> KnownHosts:
     Raises :class:`SpecError` for a file without read permission.
     """
     try:
-        return parsed(path, path.read_text(errors="replace"))
+        data = path.read_bytes()
+        known = parsed(path, data.decode("utf-8", "replace"))
+        known.size = len(data)
+        return known
     except (FileNotFoundError, NotADirectoryError):
         return KnownHosts(path)
     except OSError as error:

@@ -24,7 +24,7 @@ from provision.transport.failure import CutOff, Dropped, HostError
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
 from provision.transport.line import Line, line
-from provision.transport.prompter import Prompter
+from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect
 from provision.transport.ssh_config import Resolver
@@ -159,6 +159,13 @@ class Transport:
         if one.jump is None or jumps.hop(one.jump, login).address == login.address:
             return self._log_in(login, one, deadline, None)
         return self._log_in(login, one, deadline, self._jumps.open(jumps.hop(one.jump, login), deadline))
+
+    def share(self, processes: int, ask: Ask) -> None:
+        """Continue in one of several processes of a run, before the first connection: ``ask`` asks the operator, and
+        every process has its own connection to a jump host."""
+        self.prompter.delegate(ask)
+        self._jumps.share(processes)
+        self.watchdog = Watchdog()
 
     def close(self) -> None:
         self._jumps.close()
