@@ -28,7 +28,7 @@ apt | apt-openrc)
 esac
 case $flavour in
 dnf)
-# look/pkg_dnf.sh b1116b59de13
+# look/pkg_dnf.sh 52453ca86325
 ;;
 esac
 case $flavour in
@@ -48,12 +48,12 @@ pacman)
 esac
 case $flavour in
 dnf | yum)
-# look/pkg_rpm.sh f71d7759df4a
+# look/pkg_rpm.sh 2335497471d6
 ;;
 esac
 case $flavour in
 yum)
-# look/pkg_yum.sh cd390ea51495
+# look/pkg_yum.sh 134cc60a9704
 ;;
 esac
 case $flavour in
