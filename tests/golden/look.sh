@@ -160,11 +160,12 @@ case $flavour in
     pacman)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+        at look_services containerd - /usr/bin/containerd docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml'
+/etc/firewalld/zones/docker.xml
+/usr/bin/dockerd'
         ;;
     image)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
