@@ -28,6 +28,7 @@ from provision.remote.script import Looks, flavour_case, look_script
 from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
+from provision.resources.service import Service
 from provision.transport.execute import Finished
 from provision.transport.ssh import HostError
 from provision.verify import package_manager
@@ -386,6 +387,33 @@ def catalog(project: Project, spec: str, on: Platform) -> list[Any]:
     project.spec(spec)
     found = loaded(project)
     return list(compile_catalog(found.configs[0], on, found.context, Options()))
+
+
+@pytest.mark.parametrize(
+    ("id", "package", "programs"),
+    [
+        ("arch", "docker", {"docker": "/usr/bin/dockerd", "containerd": "/usr/bin/containerd"}),
+        ("debian", "docker.io", {}),
+    ],
+)
+def test_services_watch_their_programs_where_packages_restart_no_service(
+    project: Project, id: str, package: str, programs: dict[str, str]
+) -> None:
+    """An upgrade on Arch Linux once left the old daemon running, or an old containerd that started no container."""
+    resources = catalog(project, "engine: {source: distribution}", distros.example(distros.newest(id)))
+    watched = {
+        one.unit: path
+        for one in resources
+        if isinstance(one, Service)
+        for path in one.watch
+        if path.startswith("/usr/bin")
+    }
+    assert watched == programs
+    (packages,) = [one for one in resources if isinstance(one, Packages)]
+    for before, renews in (("28.3.3-1", tuple(programs.values())), ("absent", ())):
+        *_, change = packages.fix(Drift(packages.want(), {**packages.want(), package: before}, (package,)))
+        assert change.renews == renews
+        assert change.watchers == (tuple(programs) if renews else ())
 
 
 def on_image() -> Platform:

@@ -75,6 +75,7 @@ BARE = [
     ("store", "/var/lib/containerd", "", ""),
     ("service", "network", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
     ("groups", "", "", "docker"),
+    ("service", "containerd", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
     ("service", "docker", "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nMainPID=0", "none", ""),
 ]
 

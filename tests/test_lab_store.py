@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.lab import disk, images, mirror, recipe
 from provision.lab.store import Store
 
 
@@ -82,3 +83,17 @@ def test_one_command_at_a_time_uses_a_lab_and_no_lock_remains(store: Store) -> N
         store.lab("lab").mkdir(parents=True, exist_ok=True)
         store.lab("lab").rmdir()
     assert list((store.root / "locks").iterdir()) == []
+
+
+def test_the_code_of_another_checkout_has_its_own_mirror_and_bases(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a lab of another checkout served the mirror of its own recipe to the hosts of all labs."""
+
+    def built() -> set[Path]:
+        return {mirror.path(store), disk.path(store, "trixie"), *(images.path(store, name) for name in images.NAMES)}
+
+    before = built()
+    monkeypatch.setattr(recipe, "RECIPE", "another")
+    assert before.isdisjoint(built())
+    assert mirror.URL.split("/")[3] in {path.name for path in before}, "the URL that hosts have names the recipe"

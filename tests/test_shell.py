@@ -407,7 +407,8 @@ def test_the_host_reports_whether_it_can_hold_versions(
     stub(tmp_path / "bin", manager, f'echo "$@" >>{tmp_path}/asked; exit {code}')
     text = (SH / f"look/pkg_{manager}.sh").read_text().replace("/usr/", f"{tmp_path}/usr/")
     (tmp_path / "look.sh").write_text(text)
-    frames, _ = run(shell, [str(tmp_path / "look.sh")], "look_locks", path=tmp_path / "bin")
+    files = ["look/pkg_rpm.sh", str(tmp_path / "look.sh")]
+    frames, _ = run(shell, files, "look_locks", path=tmp_path / "bin")
     assert frames == [("locks", "", "missing" if code else "work")]
     assert (tmp_path / "asked").read_text() == "-q versionlock list\n"
     (tmp_path / "asked").unlink()
@@ -415,7 +416,7 @@ def test_the_host_reports_whether_it_can_hold_versions(
     plugin = tmp_path / places[manager] / "versionlock.py"
     plugin.parent.mkdir(parents=True)
     plugin.write_text("")
-    frames, _ = run(shell, [str(tmp_path / "look.sh")], "look_locks", path=tmp_path / "bin")
+    frames, _ = run(shell, files, "look_locks", path=tmp_path / "bin")
     assert frames == [("locks", "", "work")]
     assert not (tmp_path / "asked").exists()
 

@@ -54,6 +54,8 @@ def packages(at: Setting) -> Iterator[Resource]:
             possible,
             at.options.repair,
             at.flavour.holds if held else (),
+            tuple(at.flavour.programs.values()),
+            tuple(at.flavour.programs),
         )
     if held:
         yield Hold(held, at.options.lock_timeout)

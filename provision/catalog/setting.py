@@ -170,11 +170,14 @@ def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict
     if declared.firewall is not None and declared.firewall.firewalld:
         found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
     systemd = at.flavour.init.name == "systemd"
-    if declared.containerd_root is not None and systemd:
-        found[daemon_json.CONTAINERD] = Service(running=True, watch=[daemon_json.CONTAINERD_TOML])
+    own_packages = declared.source != "installed"
+    programs = {unit: [program] for unit, program in at.flavour.programs.items()} if own_packages else {}
+    containerd = [daemon_json.CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
+    if containerd := [*containerd, *programs.get(daemon_json.CONTAINERD, [])]:
+        found[daemon_json.CONTAINERD] = Service(running=True, watch=containerd)
     # Files that are no longer declared are watched too: their service must load their removal.
     own = [daemon_json.DROPIN, daemon_json.PROXY_FILE, daemon_json.CONTAINERD_TOML] if systemd else [daemon_json.CONF_D]
-    watch = [daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network]
+    watch = [daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network, *programs.get(daemon_json.UNIT, [])]
     found[daemon_json.UNIT] = Service(enabled=True, running=True, watch=watch)
     return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}
 

@@ -17,7 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     up = actions.add_parser("up", help="boot the hosts that do not run yet")
     what = options.group(up, "what")
     what.add_argument("--hosts", type=int, default=3, metavar="N", help="number of hosts (default: 3)")
-    what.add_argument("--suite", default="trixie", help="Debian release: trixie (default) or bookworm")
+    what.add_argument(
+        "--suite", default="trixie", help="image of the hosts: a Debian release or a look-alike (default: trixie)"
+    )
     what.add_argument("--vm", action="store_true", help="virtual machines, each with its own kernel (slower)")
     actions.add_parser("down", help="stop and remove this lab's hosts")
     actions.add_parser("status", help="show this lab's hosts")

@@ -58,6 +58,8 @@ class Flavour(Struct, frozen=True):
     init: Init = SYSTEMD
     #: the service that brings the network up again; empty where no setting needs that
     network: str = ""
+    #: the engine's services and their programs, where packages restart no service: each watches its own program
+    programs: Mapping[str, str] = {}
     #: the flavour whose rows it serves too, on hosts that have its programs (``own_flavour`` in ``sh/look.sh``)
     instead_of: str = ""
 
@@ -231,6 +233,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             tools={},
             holds=(),
             files=("pkg_pacman.sh", "progress.sh", "svc_systemd.sh", "undo_systemd.sh"),
+            programs={"docker": "/usr/bin/dockerd", "containerd": "/usr/bin/containerd"},
         ),
         # Packages are part of a read-only image (ostree, transactional-update, Flatcar): provision changes none.
         Flavour(

@@ -6,8 +6,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from provision.lab import recipe
 from provision.lab.process import run
-from provision.lab.store import MIRROR, Store
+from provision.lab.store import Store
 
 SUITES = ("trixie", "bookworm")
 
@@ -79,7 +80,7 @@ WantedBy=sysinit.target
 
 _SOURCES = """\
 Types: deb
-URIs: http://{mirror}/debian
+URIs: {mirror}/debian
 Suites: {suite}
 Components: main
 Signed-By: /usr/share/keyrings/lab-archive.asc
@@ -90,8 +91,8 @@ _SELF = Path(__file__).read_text()
 
 
 def digest(*parts: str) -> str:
-    """Of a recipe: what is built again when the recipe changes."""
-    common = (*PACKAGES, *OPENRC_PACKAGES, _SSHD, _SOURCES, _SELF)
+    """Of a recipe: what is built again when the recipe changes. A base stands on the mirror that its sources name."""
+    common = (recipe.RECIPE, *PACKAGES, *OPENRC_PACKAGES, _SSHD, _SOURCES, _SELF)
     return hashlib.sha256("\0".join((*parts, *common)).encode()).hexdigest()[:12]
 
 
@@ -137,7 +138,7 @@ def _customise(root: Path, suite: str, store: Store) -> None:
     (root / "etc/apt/sources.list").unlink()
     for leftover in (root / "etc/apt/apt.conf.d").glob("*mmdebstrap*"):
         leftover.unlink()
-    write(root / "etc/apt/sources.list.d/debian.sources", _SOURCES.format(mirror=MIRROR, suite=suite))
+    write(root / "etc/apt/sources.list.d/debian.sources", _SOURCES.format(mirror=recipe.URL, suite=suite))
     (root / "etc/machine-id").write_text("")
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()

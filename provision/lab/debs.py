@@ -1,4 +1,4 @@
-"""The engine's packages as Docker's own .deb files."""
+"""The engine's packages as Docker's own .deb files, and as those of a distribution."""
 
 from __future__ import annotations
 
@@ -56,12 +56,15 @@ fi
 """
 
 
-#: What docker-ce-packaging's ``deb/`` says of each.
+#: What docker-ce-packaging's ``deb/`` says of each, and Debian and Ubuntu of their own packages.
 _EPOCHS = {"docker-ce": "5:", "docker-ce-cli": "5:"}
 _DEPENDS = {
     "docker-ce": ("containerd.io (>= 1.6)", "docker-ce-cli", "iptables", "libc6", "libsystemd0"),
     "docker-ce-cli": ("libc6",),
     "containerd.io": ("libc6", "libseccomp2"),
+    "docker.io": ("containerd", "iptables", "libc6", "libsystemd0"),
+    "containerd": ("libc6", "runc"),
+    "runc": ("libc6", "libseccomp2"),
 }
 _RELATIONS = {
     "docker-ce": (
@@ -79,14 +82,14 @@ _RELATIONS = {
 }
 
 
-def pack(recipe: Recipe, release: str, target: Path) -> Path:
-    """Pack into ``target``; ``release`` is the end of Docker's version strings (``debian.13~trixie``)."""
+def pack(recipe: Recipe, revision: str, target: Path) -> Path:
+    """Pack into ``target``; ``revision`` is the end of its version (``1~debian.13~trixie``)."""
     tree = target / f".{recipe.name}"
     lay_out(recipe, tree)
     control = tree / "DEBIAN"
     control.mkdir(parents=True, exist_ok=True)
     architecture = output(["dpkg", "--print-architecture"])
-    version = f"{recipe.version}-1~{release}"
+    version = f"{recipe.version}-{revision}"
     depends = ", ".join((*_DEPENDS.get(recipe.name, ()), *recipe.depends))
     fields = [
         f"Package: {recipe.name}",
@@ -96,9 +99,9 @@ def pack(recipe: Recipe, release: str, target: Path) -> Path:
         "Section: admin",
         "Priority: optional",
         *([f"Depends: {depends}"] if depends else []),
-        *_RELATIONS[recipe.name],
+        *_RELATIONS.get(recipe.name, ()),
         f"Description: {recipe.description}",
-        " Debian's own build, repacked under Docker's name for provision's lab.",
+        " Debian's own build, repacked under this name for provision's lab.",
     ]
     (control / "control").write_text("\n".join(fields) + "\n")
     if recipe.units:

@@ -8,6 +8,7 @@ behave like the real ones.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -159,19 +160,23 @@ def recipes(sources: Sources, versions: dict[str, str]) -> list[Recipe]:
     ]
 
 
-def own(docker: list[Recipe]) -> list[Recipe]:
-    """The same as a distribution with an engine of its own packs it: daemon and client in one, runc apart."""
+def own(docker: list[Recipe], names: Mapping[str, str]) -> list[Recipe]:
+    """The same as a distribution with an engine of its own packs it: daemon and client in one, runc apart.
+
+    ``names`` maps each part that the distribution has to its package.
+    """
     by_name = {recipe.name: recipe for recipe in docker}
     engine, cli, containerd = (by_name[name] for name in ("docker-ce", "docker-ce-cli", "containerd.io"))
     runc = {name: source for name, source in containerd.files.items() if name.endswith("/runc")}
     rest = {name: source for name, source in containerd.files.items() if name not in runc}
-    return [
-        replace(engine, name="docker", files={**engine.files, **cli.files}),
-        replace(containerd, name="containerd", files=rest),
-        Recipe("runc", containerd.version, "Tool for spawning and running OCI containers", runc),
-        replace(by_name["docker-buildx-plugin"], name="docker-buildx"),
-        replace(by_name["docker-compose-plugin"], name="docker-compose"),
-    ]
+    parts = {
+        "engine": replace(engine, files={**engine.files, **cli.files}),
+        "containerd": replace(containerd, files=rest),
+        "runc": replace(containerd, description="Tool for spawning and running OCI containers", files=runc, units={}),
+        "buildx": by_name["docker-buildx-plugin"],
+        "compose": by_name["docker-compose-plugin"],
+    }
+    return [replace(parts[part], name=name) for part, name in names.items()]
 
 
 def lay_out(recipe: Recipe, tree: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.lab import base, devuan, disk, keys, lookalike, mirror
+from provision.lab import base, devuan, disguise, disk, keys, lookalike, mirror
 from provision.lab.store import Store
 
 NAMES = (*base.SUITES, *lookalike.LOOKALIKES, devuan.NAME)
@@ -21,7 +21,7 @@ def is_lookalike(name: str) -> bool:
 def path(store: Store, name: str) -> Path:
     if name == devuan.NAME:
         return devuan.path(store)
-    return lookalike.path(store, name) if name in lookalike.LOOKALIKES else base.path(store, name)
+    return disguise.path(store, name) if name in lookalike.LOOKALIKES else base.path(store, name)
 
 
 def current(store: Store) -> set[Path]:
@@ -48,7 +48,7 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
             disk.ensure(store, suite)
     mirror.ensure(store, suites, likes)
     for like in likes:
-        lookalike.ensure(store, like.name, mirror.path(store) / like.folder)
+        disguise.ensure(store, like, mirror.path(store) / like.folder)
     if devuan.NAME in names:
         devuan.ensure(store)
 

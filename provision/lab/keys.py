@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from provision.lab.process import output, run
@@ -9,6 +10,14 @@ from provision.lab.store import Store
 from provision.lines import lines_of
 
 DOCKER, ARCHIVE = "docker", "archive"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The key that signs, by its name in a gpg home."""
+
+    name: str
+    home: Path
 
 
 def ensure(store: Store) -> None:
@@ -39,6 +48,10 @@ def owner(name: str) -> str:
     return f"provision lab {name}"
 
 
+def signer(store: Store, name: str) -> Signer:
+    return Signer(owner(name), folder(store))
+
+
 def public(store: Store, name: str) -> Path:
     """The key as a mirror offers it, in armor."""
     return store.key.parent / f"{name}.asc"
@@ -55,8 +68,8 @@ def folder(store: Store) -> Path:
     return store.key.parent / "gnupg"
 
 
-def fingerprint(store: Store) -> str:
-    """The fingerprint of the key that signs ``docker-ce``, as a spec gives it; on a new machine it is made now."""
+def fingerprint(store: Store, name: str = DOCKER) -> str:
+    """The fingerprint of a key, as a spec gives that of ``docker-ce``; on a new machine it is made now."""
     ensure(store)
-    listing = output([*gnupg(store), "--with-colons", "--list-keys", owner(DOCKER)])
+    listing = output([*gnupg(store), "--with-colons", "--list-keys", owner(name)])
     return next(line.split(":")[9] for line in lines_of(listing) if line.startswith("fpr:"))

@@ -22,6 +22,7 @@ _PROGRAMS = {
     "gpg": "gpg",
     "rpmbuild": "rpm",
     "createrepo_c": "createrepo-c",
+    "zstd": "zstd",
     "dpkg-deb": "dpkg",
     "ssh-keygen": "openssh-client",
     "ssh": "openssh-client",

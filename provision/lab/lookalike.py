@@ -1,43 +1,50 @@
 """Hosts that look like a distribution and are none: Debian's programs under another's package manager and name.
 
-What runs on them is a test of provision (its rpm and dnf are real, and so are the signatures), not of the distribution.
+What runs on them is a test of provision (package manager, formats and signatures are real), not of the distribution.
+:mod:`provision.lab.archives` builds the packages of each, :mod:`provision.lab.disguise` its file system.
 """
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from provision.lab import base, keys
-from provision.lab.process import run
-from provision.lab.store import MIRROR, Store
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Lookalike:
-    """``suite`` is the Debian release that it is made of, ``folder`` where the mirror keeps its own packages,
-    ``docker`` the directory of Docker's packages below ``linux/`` (empty: the engine is the distribution's own),
-    ``tag`` the end of their versions."""
+    """``suite`` is the Debian release that it is made of, ``folder`` where the mirror keeps its own packages."""
 
     name: str
     suite: str
+    manager: Literal["apt", "dnf", "zypper", "pacman"]
     os_release: str
+    #: Debian's packages that it has besides a fresh server's
     packages: tuple[str, ...]
     folder: str
-    docker: str
-    tag: str
+    #: the folder of Docker's packages below ``linux/``; empty where Docker publishes none for it
+    docker: str = ""
+    #: the distribution's own engine: part -> name of the package (``engine_packages.own``)
+    own: Mapping[str, str] = field(default_factory=dict)
+    #: the end of the versions of Docker's packages, or of its own where Docker publishes none
+    tag: str = ""
+    #: the same of its own, where it has both
+    own_tag: str = ""
+    #: the suite's name in the archives (apt)
+    codename: str = ""
     #: empty packages of its archive, with what each provides besides its name
-    dummies: dict[str, tuple[str, ...]]
+    dummies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: programs under another name
-    links: dict[str, str]
+    links: Mapping[str, str] = field(default_factory=dict)
     #: what its own programs are set up with
-    files: dict[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
-_TOOLS = ("dnf", "rpm", "curl", "gpg", "ca-certificates", "dnf-plugins-core")
+_DNF = ("dnf", "rpm", "curl", "gpg", "ca-certificates", "dnf-plugins-core")
 #: What the engine's packages ask for and the look-alike has from Debian.
 _PROVIDES = ("/bin/sh", "systemd", "iptables", "container-selinux")
+_OWN = {"engine": "docker", "containerd": "containerd", "runc": "runc"}
+_OWN_PLUGINS = {"buildx": "docker-buildx", "compose": "docker-compose"}
 
 _NETWORK = """\
 [Unit]
@@ -52,33 +59,61 @@ ExecStart=/bin/true
 WantedBy=multi-user.target
 """
 
+#: What Arch's package of systemd has: an account file or a unit that a package brings is used at once.
+_SYSUSERS_HOOK = """\
+[Trigger]
+Type = Path
+Operation = Install
+Operation = Upgrade
+Target = usr/lib/sysusers.d/*.conf
+
+[Action]
+Description = Creating system user accounts...
+When = PostTransaction
+Exec = /usr/bin/systemd-sysusers
+"""
+_RELOAD_HOOK = """\
+[Trigger]
+Type = Path
+Operation = Install
+Operation = Upgrade
+Operation = Remove
+Target = usr/lib/systemd/system/*
+
+[Action]
+Description = Reloading system manager configuration...
+When = PostTransaction
+Exec = /usr/bin/systemctl daemon-reload
+"""
+
 LOOKALIKES = {
     "el9": Lookalike(
         "el9",
         "trixie",
+        "dnf",
         'NAME="Rocky Linux"\nVERSION="9.4 (Blue Onyx)"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n'
         'PLATFORM_ID="platform:el9"\nPRETTY_NAME="Rocky Linux 9.4 (look-alike)"\n',
-        _TOOLS,
+        _DNF,
         "el/9",
-        "centos/9",
-        "1.el9",
-        {
+        docker="centos/9",
+        tag="1.el9",
+        dummies={
             "rocky-release": ("system-release = 9", "system-release(releasever) = 9", *_PROVIDES),
             "tree": (),
             "python3-dnf-plugin-versionlock": (),
         },
-        {},
     ),
     "el7": Lookalike(
         "el7",
         "trixie",
+        "dnf",
         'NAME="CentOS Linux"\nVERSION="7 (Core)"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="7"\n'
         'PRETTY_NAME="CentOS Linux 7 (look-alike)"\n',
-        _TOOLS,
+        _DNF,
         "el/7",
-        "centos/7",
-        "1.el7",
-        {
+        docker="centos/7",
+        tag="1.el7",
+        dummies={
             "centos-release": ("system-release = 7", "system-release(releasever) = 7", *_PROVIDES),
             "tree": (),
             "yum-utils": (),
@@ -86,11 +121,11 @@ LOOKALIKES = {
             "lvm2": (),
             "yum-plugin-versionlock": (),
         },
-        {
+        links={
             "usr/bin/yum": "dnf-3",
             "etc/systemd/system/multi-user.target.wants/network.service": "/usr/lib/systemd/system/network.service",
         },
-        {
+        files={
             "etc/dnf/plugins/versionlock.conf": (
                 "[main]\nenabled = 1\nlocklist = /etc/yum/pluginconf.d/versionlock.list\n"
             ),
@@ -99,18 +134,51 @@ LOOKALIKES = {
             "usr/lib/systemd/system/network.service": _NETWORK,
         },
     ),
+    "amazon": Lookalike(
+        "amazon",
+        "trixie",
+        "dnf",
+        'NAME="Amazon Linux"\nVERSION="2023"\nID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"\n'
+        'PLATFORM_ID="platform:al2023"\nPRETTY_NAME="Amazon Linux 2023 (look-alike)"\n',
+        _DNF,
+        "amazon/2023",
+        own=_OWN,
+        tag="1.amzn2023",
+        dummies={
+            "system-release": ("system-release(releasever) = 2023", *_PROVIDES),
+            "tree": (),
+            "python3-dnf-plugin-versionlock": (),
+        },
+    ),
+    "openeuler": Lookalike(
+        "openeuler",
+        "trixie",
+        "dnf",
+        'NAME="openEuler"\nVERSION="24.03 (LTS)"\nID="openEuler"\nVERSION_ID="24.03"\n'
+        'PRETTY_NAME="openEuler 24.03 (LTS) (look-alike)"\n',
+        _DNF,
+        "openeuler/24.03",
+        docker="centos/10",
+        tag="1.el10",
+        dummies={
+            "openEuler-release": ("system-release = 24.03LTS", "system-release(releasever) = 24.03LTS", *_PROVIDES),
+            "tree": (),
+            "python3-dnf-plugin-versionlock": (),
+        },
+    ),
     "suse": Lookalike(
         "suse",
         "trixie",
+        "zypper",
         'NAME="openSUSE Leap"\nVERSION="15.6"\nID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="15.6"\n'
         'PRETTY_NAME="openSUSE Leap 15.6 (look-alike)"\n',
         ("zypper", "rpm", "curl", "gpg", "ca-certificates"),
         "suse/15",
-        "",
-        "1.lp156",
-        {"openSUSE-release": ("system-release = 15", *_PROVIDES), "tree": ()},
-        {"etc/products.d/baseproduct": "openSUSE.prod"},
-        {
+        own={**_OWN, **_OWN_PLUGINS},
+        tag="1.lp156",
+        dummies={"openSUSE-release": ("system-release = 15", *_PROVIDES), "tree": ()},
+        links={"etc/products.d/baseproduct": "openSUSE.prod"},
+        files={
             "etc/products.d/openSUSE.prod": (
                 '<?xml version="1.0" encoding="UTF-8"?>\n<product schemeversion="0"><vendor>look-alike</vendor>'
                 "<name>openSUSE</name><version>15.6</version><release>1</release><arch>x86_64</arch>"
@@ -118,58 +186,35 @@ LOOKALIKES = {
             ),
         },
     ),
+    "ubuntu": Lookalike(
+        "ubuntu",
+        "trixie",
+        "apt",
+        'PRETTY_NAME="Ubuntu 24.04.3 LTS (look-alike)"\nNAME="Ubuntu"\nVERSION_ID="24.04"\n'
+        'VERSION="24.04.3 LTS (Noble Numbat)"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n'
+        "UBUNTU_CODENAME=noble\n",
+        (),
+        "ubuntu",
+        docker="ubuntu",
+        # packages.ubuntu.com/noble: the client is in docker.io.
+        own={**_OWN, "engine": "docker.io", "buildx": "docker-buildx", "compose": "docker-compose-v2"},
+        tag="1~ubuntu.24.04~noble",
+        own_tag="0ubuntu1~24.04.1",
+        codename="noble",
+    ),
+    "arch": Lookalike(
+        "arch",
+        "trixie",
+        "pacman",
+        'NAME="Arch Linux"\nPRETTY_NAME="Arch Linux (look-alike)"\nID=arch\nBUILD_ID=rolling\n',
+        ("pacman-package-manager", "gpg", "gpg-agent", "ca-certificates"),
+        "arch",
+        own={**_OWN, **_OWN_PLUGINS},
+        tag="1",
+        dummies={"filesystem": ("systemd", "iptables", "glibc"), "tree": ()},
+        files={
+            "usr/share/libalpm/hooks/20-systemd-sysusers.hook": _SYSUSERS_HOOK,
+            "usr/share/libalpm/hooks/30-systemd-daemon-reload-system.hook": _RELOAD_HOOK,
+        },
+    ),
 }
-
-_REPO = """\
-[base]
-name=Base of a look-alike
-baseurl=http://{mirror}/{folder}
-gpgcheck=1
-gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lab
-"""
-# As the distributions of this family have it: a package enables nothing.
-_PRESET = "disable *\n"
-
-_SELF = Path(__file__).read_text()
-
-
-def path(store: Store, name: str) -> Path:
-    return store.root / "bases" / f"{name}-{base.digest(_SELF)}"
-
-
-def ensure(store: Store, name: str, archive: Path) -> Path:
-    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's directory of its own packages."""
-    return store.built(path(store, name), lambda root: _build(store, LOOKALIKES[name], archive, root))
-
-
-def _build(store: Store, like: Lookalike, archive: Path, root: Path) -> None:
-    base.bootstrap(store, like.suite, root, (*base.PACKAGES, *like.packages))
-    base.early(root)
-    (root / "etc/os-release").unlink()
-    base.write(root / "etc/os-release", like.os_release)
-    base.write(root / "usr/lib/systemd/system-preset/99-default-disable.preset", _PRESET)
-    base.write(root / "etc/pki/rpm-gpg/RPM-GPG-KEY-lab", keys.public(store, keys.ARCHIVE).read_text())
-    repositories = "etc/yum.repos.d" if "dnf" in like.packages else "etc/zypp/repos.d"
-    base.write(root / repositories / "base.repo", _REPO.format(mirror=MIRROR, folder=like.folder))
-    (root / "etc/sysconfig").mkdir(exist_ok=True)
-    for name, text in like.files.items():
-        base.write(root / name, text)
-    for link, program in like.links.items():
-        (root / link).parent.mkdir(parents=True, exist_ok=True)
-        (root / link).symlink_to(program)
-    release = next(dummy for dummy, provides in like.dummies.items() if provides)
-    (rpm,) = archive.glob(f"{release}-*.rpm")
-    shutil.copy(rpm, root / "root/release.rpm")
-    run(["chroot", root, "rpm", "--import", "/etc/pki/rpm-gpg/RPM-GPG-KEY-lab"])
-    run(["chroot", root, "rpm", "-i", "/root/release.rpm"])
-    (root / "root/release.rpm").unlink()
-    # Debian's own package manager is out of the way, and with it apt-daily.
-    away = root / "usr/lib/lab-debian"
-    away.mkdir()
-    for program in ("apt", "apt-get", "apt-cache", "apt-mark", "dpkg", "dpkg-query", "dpkg-deb"):
-        if (root / "usr/bin" / program).exists():
-            (root / "usr/bin" / program).rename(away / program)
-    for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer"):
-        (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
-        (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    shutil.rmtree(root / "etc/apt")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.lab.engine_packages import Recipe, lay_out
+from provision.lab.keys import Signer
 from provision.lab.process import run
 
 #: What docker-ce-packaging's ``rpm/`` and Docker's repository say of each.
@@ -59,14 +59,6 @@ AutoReqProv: no
 {files}
 {scripts}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """The key that signs, by its name in a gpg home."""
-
-    name: str
-    home: Path
 
 
 def pack(recipe: Recipe, release: str, target: Path, signer: Signer) -> Path:

@@ -16,7 +16,7 @@ from provision.errors import LabError
 #: TEST-NET-2 (RFC 5737): addresses that no real network uses.
 SUBNET = "198.51.100"
 GATEWAY = f"{SUBNET}.1"
-MIRROR = f"{SUBNET}.2"
+MIRROR = f"{SUBNET}.3"
 FIRST, LAST = 10, 250
 
 

@@ -27,7 +27,7 @@ class Packages(Struct, frozen=True):
     the source files of provision, whose indexes must be fresh. A look always asks for ``possible``: which of them the
     host needs is known only when it has reported its platform. ``repair`` finishes what an interrupted package manager
     left. ``locks`` are packages that make it possible to hold a version: a host that can do so without them needs none
-    of them.
+    of them. ``programs`` are those of the engine's services (``watchers``), where packages restart no service.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)
@@ -38,6 +38,8 @@ class Packages(Struct, frozen=True):
     possible: tuple[str, ...] = ()
     repair: bool = False
     locks: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -90,6 +92,8 @@ class Packages(Struct, frozen=True):
             remove=[name for name in drift.keys if drift.want[name] == ABSENT],
             # For a package that differs, the state has the version that is installed.
             before={name: drift.seen[name] for name in drift.keys},
+            programs=self.programs,
+            watchers=self.watchers,
         )
 
 
@@ -134,7 +138,13 @@ def _restored(line: Line, record: Record) -> Restored:
     """All packages change in one transaction: the first line represents all of them."""
     versions = record.versions
     if line.word == next(iter(versions), None):
-        yield Place.PACKAGES, Packages(versions, lock_timeout=record.lock_timeout)
+        declared = next((one for one in record.desired if isinstance(one, Packages)), Packages())
+        yield (
+            Place.PACKAGES,
+            Packages(
+                versions, lock_timeout=record.lock_timeout, programs=declared.programs, watchers=declared.watchers
+            ),
+        )
 
 
 DECLARATION = Declaration(

@@ -50,6 +50,8 @@ def pkg_transaction(
     install: Mapping[str, str | None],
     remove: Sequence[str] = (),
     before: Mapping[str, str] | None = None,
+    programs: tuple[str, ...] = (),
+    watchers: tuple[str, ...] = (),
 ) -> Call:
     """Install and remove packages. ``install`` maps a name to its version, or to ``None`` for any. ``before`` maps each
     name to the version that the host has now, or to ``absent``. Without ``before`` the host keeps no record, and
@@ -57,7 +59,7 @@ def pkg_transaction(
 
     A rollback installs a removed package again. The engine's packages, and those that conflict with them, are not
     installed again: after a change of the engine the new one stays. The scripts of a daemon's package restart the
-    daemon.
+    daemon. Where they do not, ``programs`` are those that the services ``watchers`` run and watch.
     """
     before = before or {}
     words = [word for name, version in install.items() for word in ("install", name, version or "-")]
@@ -75,6 +77,8 @@ def pkg_transaction(
         )
         if moved
         else None,
+        renews=programs if moved else (),
+        watchers=watchers if moved else (),
         engine="package" if not daemons().isdisjoint(before) else "",
         keeps=(
             *(Kept("package", name, version) for name, version in before.items()),

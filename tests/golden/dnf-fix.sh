@@ -10,6 +10,9 @@ provision_main() {
 # look/manifests.sh 4cd1ab75f807
 # look/pkg_dnf.sh b1116b59de13
 # look/pkg_rpm.sh f71d7759df4a
+# look/manifests.sh 6c8a932623e8
+# look/pkg_dnf.sh 52453ca86325
+# look/pkg_rpm.sh 2335497471d6
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
@@ -25,11 +28,14 @@ provision_main() {
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_rpm.sh 345671c2b681
+# fix/pkg_rpm.sh 61b7c2e24442
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh e9a350c9f1ea
+# fix/rpm.sh ce86a59ee76a
+# fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 33a8b50fa01e

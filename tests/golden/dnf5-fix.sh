@@ -25,11 +25,13 @@ provision_main() {
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_dnf5.sh 70855d93e9ec
+# fix/pkg_dnf5.sh efd6f22a9879
 # fix/place.sh 0710f2c99a6e
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh e9a350c9f1ea
+# fix/rpm.sh ce86a59ee76a
+# fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 33a8b50fa01e

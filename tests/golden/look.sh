@@ -31,7 +31,7 @@ apt | apt-openrc)
 esac
 case $flavour in
 dnf)
-# look/pkg_dnf.sh b1116b59de13
+# look/pkg_dnf.sh 52453ca86325
 ;;
 esac
 case $flavour in
@@ -51,12 +51,12 @@ pacman)
 esac
 case $flavour in
 dnf | yum)
-# look/pkg_rpm.sh f71d7759df4a
+# look/pkg_rpm.sh 2335497471d6
 ;;
 esac
 case $flavour in
 yum)
-# look/pkg_yum.sh cd390ea51495
+# look/pkg_yum.sh 134cc60a9704
 ;;
 esac
 case $flavour in
@@ -163,11 +163,12 @@ case $flavour in
     pacman)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-        at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+        at look_services containerd - /usr/bin/containerd docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml'
+/etc/firewalld/zones/docker.xml
+/usr/bin/dockerd'
         ;;
     image)
         at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker

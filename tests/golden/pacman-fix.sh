@@ -45,13 +45,16 @@ run_watched=${2-}
 begin 20260101T000000-00000000
 lock_take
 base_check file /etc/hostname absent file /etc/hosts 'regular file:644:root:root:1:2:3:20' file /etc/sysctl.d/99-zz-provision-site.conf absent file /etc/motd absent file /etc/docker/daemon.json absent
-keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package curl absent package docker absent package containerd absent package docker-buildx absent package docker-compose absent account bob '' service docker 'restart,current,,-
+keep file /var/lib/provision/manifests/site '' file /etc/hostname '' file /etc/hosts '' file /etc/sysctl.d/99-zz-provision-site.conf '' file /etc/motd '' file /etc/docker/daemon.json '' bridge docker0 '' hostname localhost - live net/ipv4/ip_forward 0 package curl absent package docker absent package containerd absent package docker-buildx absent package docker-compose absent account bob '' service containerd 'restart,current,,-
+
+/usr/bin/containerd' service docker 'restart,current,,-
 
 /etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml'
+/etc/firewalld/zones/docker.xml
+/usr/bin/dockerd'
 keep_containers
 step 0 180 manifest put_file /var/lib/provision/manifests/site root root 0644 text 'provision-manifest 1
 play Site
@@ -85,14 +88,17 @@ live_step 10 2100 packages:all pkg_transaction 300 install curl - install docker
 step 11 2100 hold:packages pkg_hold 300 hold docker
 step 12 180 user:bob user_add --create-home -- bob
 step 13 180 member:docker/bob member_add bob docker
-step 14 180 service:docker svc_enable docker
-step 15 180 service:docker daemon_check /etc/docker/daemon.json
-step 16 180 service:docker svc_start docker
-step 17 180 service:docker svc_settle docker restart '/etc/docker/daemon.json
+step 14 180 service:containerd svc_start containerd
+step 15 180 service:containerd svc_settle containerd restart /usr/bin/containerd
+step 16 180 service:docker svc_enable docker
+step 17 180 service:docker daemon_check /etc/docker/daemon.json
+step 18 180 service:docker svc_start docker
+step 19 180 service:docker svc_settle docker restart '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml'
+/etc/firewalld/zones/docker.xml
+/usr/bin/dockerd'
 health 0
 steps_end
 platform
@@ -105,11 +111,12 @@ at look_groups docker
 at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
 at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
-at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
+at look_services containerd - /usr/bin/containerd docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
 /etc/docker/proxy.env
 /etc/containerd/config.toml
-/etc/firewalld/zones/docker.xml'
+/etc/firewalld/zones/docker.xml
+/usr/bin/dockerd'
 at look_docker
 emit end
 finish login

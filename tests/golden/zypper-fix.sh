@@ -28,6 +28,8 @@ provision_main() {
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh a08d8bbe6197
 # fix/services.sh e9a350c9f1ea
+# fix/rpm.sh ce86a59ee76a
+# fix/services.sh 553338254abd
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 33a8b50fa01e

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from provision.lab.store import MIRROR
 from tests.lab.conftest import LabHost, engine, wrap
 
 #: A fake docker: case arms of a wrapper -> the checks that must fail.
@@ -43,8 +44,8 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
         {"container_reaches_container docker0"},
     ),
 ]
-_OUTSIDE = "container_reaches_outside 198.51.100.2"
-_FORWARDING = "forwarding_is_what_lets_it_out 198.51.100.2"
+_OUTSIDE = f"container_reaches_outside {MIRROR}"
+_FORWARDING = f"forwarding_is_what_lets_it_out {MIRROR}"
 #: Shell commands on the host -> the checks that must fail. `systemctl restart docker` heals the host.
 _BROKEN: list[tuple[str, str, set[str]]] = [
     ("no masquerade", "iptables -t nat -F POSTROUTING", {"nat docker0", _OUTSIDE}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from provision.lab import cgroups, mirror, network, nspawn
 from provision.lab.labs import Lab
-from provision.lab.store import alive
+from provision.lab.store import MIRROR, alive
 from tests.lab.conftest import LAB, LabHost, Outcome
 
 pytestmark = pytest.mark.alone
@@ -51,6 +52,17 @@ def test_down_can_be_repeated_and_leaves_other_labs_alone(host: LabHost) -> None
     mounts = Path("/proc/self/mounts").read_text()
     assert "neighbour" not in mounts
     assert not [name for name in os.listdir("/sys/class/net") if name.startswith("neighbour")]
+
+
+def test_the_mirror_of_another_checkout_is_served_too(host: LabHost) -> None:
+    other = LAB.store.root / "mirrors/another"
+    other.mkdir()
+    (other / "recipe").write_text("another")
+    try:
+        fetch = f"/usr/lib/apt/apt-helper download-file http://{MIRROR}/another/recipe /tmp/recipe >/dev/null"
+        assert host.sh(f"{fetch} && cat /tmp/recipe; apt-get -qq update && echo served") == "anotherserved"
+    finally:
+        shutil.rmtree(other)
 
 
 def test_a_lab_host_cannot_reach_the_internet(host: LabHost) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from provision.lab import mirror
 from tests.lab.conftest import LAB, LabHost, NewHost, engine, inventory_of
 
 SPEC: dict[str, Any] = {
@@ -58,8 +59,7 @@ MUTATIONS: list[tuple[str, str, set[str]]] = [
     (
         "another archive entry",
         (
-            "echo 'deb [signed-by=/etc/apt/keyrings/docker.asc] http://198.51.100.2/docker-ce/linux/debian"
-            " trixie stable'"
+            f"echo 'deb [signed-by=/etc/apt/keyrings/docker.asc] {mirror.URL}/linux/debian trixie stable'"
             " >/etc/apt/sources.list.d/other.list; rm /etc/apt/sources.list.d/docker.sources;"
             " sed -i 's/docker.asc/other.asc/' /etc/apt/sources.list.d/other.list"
         ),

@@ -28,32 +28,7 @@ pkg_refresh() { # SECONDS OWN-REPOSITORY-FILE...
 pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     rpm_wait "$1"
     shift
-    change_install='' change_downgrade='' change_upgrade='' change_remove='' change_locked=''
-    rpm_locks
-    while [ $# -gt 0 ]; do
-        rpm_installed "$2"
-        if [ "$1" = remove ]; then
-            change_remove="$change_remove $2"
-        elif [ "$3" = - ]; then
-            if [ -n "$installed_version" ]; then
-                change_upgrade="$change_upgrade $2"
-            else
-                change_install="$change_install $2"
-            fi
-        else
-            pin_version "$2" "$3"
-            if [ -n "$installed_version" ] && rpm_older "$pin_found" "$installed_version"; then
-                change_downgrade="$change_downgrade $2-${pin_found#*:}"
-            else
-                change_install="$change_install $2-${pin_found#*:}"
-            fi
-        fi
-        rpm_lock "$2" "$installed_version"
-        case $locks_text in
-            *"$nl$rpm_line$nl"*) change_locked="$change_locked $2" ;;
-        esac
-        shift 3
-    done
+    rpm_sort_changes "$@"
     touched package -
     # Names and versions are words of packages: no blanks, no patterns.
     # shellcheck disable=SC2086

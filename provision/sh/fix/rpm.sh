@@ -51,6 +51,38 @@ rpm_older() { # VERSION THAN: by rpm's own comparison
     [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
 }
 
+# -> what dnf and yum do with some packages: change_remove, change_install, change_upgrade and change_downgrade, and
+# change_locked, those of them that are locked; with a blank before each. Names and versions have no blanks.
+# shellcheck disable=SC2034 # fix/pkg_rpm.sh and fix/pkg_dnf5.sh use them
+rpm_sort_changes() { # (install|remove NAME PIN-OR-DASH)...
+    change_install='' change_downgrade='' change_upgrade='' change_remove='' change_locked=''
+    rpm_locks
+    while [ $# -gt 0 ]; do
+        rpm_installed "$2"
+        if [ "$1" = remove ]; then
+            change_remove="$change_remove $2"
+        elif [ "$3" = - ]; then
+            if [ -n "$installed_version" ]; then
+                change_upgrade="$change_upgrade $2"
+            else
+                change_install="$change_install $2"
+            fi
+        else
+            pin_version "$2" "$3"
+            if [ -n "$installed_version" ] && rpm_older "$pin_found" "$installed_version"; then
+                change_downgrade="$change_downgrade $2-${pin_found#*:}"
+            else
+                change_install="$change_install $2-${pin_found#*:}"
+            fi
+        fi
+        rpm_lock "$2" "$installed_version"
+        case $locks_text in
+            *"$nl$rpm_line$nl"*) change_locked="$change_locked $2" ;;
+        esac
+        shift 3
+    done
+}
+
 pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
         fail "operators log in with $1, and no repository of this host has its version $2: a rollback could not" \

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # The common part of dnf and yum. Forks: only to upgrade, one of the manager's for each package, because only the
-# manager knows what the repositories have; and its cache in a directory that is made and removed.
+# manager knows what the repositories have; and its cache in a directory that is made and removed. One more where versions
+# are to be held and the versionlock plugin is at none of its usual places: then the manager itself is asked.
 
 # The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
 # The output has the format of apt-cache policy, so that one parser reads all.
@@ -35,4 +36,20 @@ rpm_versions() { # NAME OPTION...
             *) shift ;;
         esac
     done
+}
+
+# Can a version be held? On derivatives the package that brings the plugin has other names, or does not exist.
+look_locks() {
+    # shellcheck disable=SC2086 # patterns of paths without blanks
+    for locks_file in $rpm_plugins; do
+        if [ -f "$locks_file" ]; then
+            emit locks '' work
+            return 0
+        fi
+    done
+    if "$rpm_manager" -q versionlock list >/dev/null 2>&1 3>&-; then
+        emit locks '' work
+    else
+        emit locks '' missing
+    fi
 }

@@ -1,0 +1,28 @@
+"""The identity of the mirror that this code builds, and where hosts find it.
+
+The mirrors of several recipes are on one machine when labs run from several checkouts. The identity is in the URL, so
+each lab reads the mirror of its own recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from provision.lab import newer
+from provision.lab.store import MIRROR
+
+_FILES = (
+    "archives.py",
+    "debs.py",
+    "engine_packages.py",
+    "lookalike.py",
+    "mirror.py",
+    "newer.py",
+    "pacman.py",
+    "rpms.py",
+)
+#: Of the code as it was loaded: a mirror that it builds must not have the name of what it is edited to meanwhile.
+_TEXT = "".join((Path(__file__).parent / name).read_text() for name in _FILES) + newer.identity()
+RECIPE = hashlib.sha256(_TEXT.encode()).hexdigest()[:12]
+URL = f"http://{MIRROR}/{RECIPE}"
