@@ -6,14 +6,10 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh f77e5cfa1658
+# look/manifests.sh a4676e41651f
 # look/pkg_apk.sh 4ea0a25a85c4
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) 50aa4bea982e
-# look/manifests.sh 4cd1ab75f807
-# look/pkg_apk.sh 4ea0a25a85c4
-# look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) 809cf4f747d0
+# resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -28,9 +24,7 @@ provision_main() {
 # fix/services.sh e9a350c9f1ea
 # fix/svc_openrc.sh 26c7ad6e3ffc
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 33a8b50fa01e
-# fix/undo_openrc.sh 9a764c25c990
-# fix/transaction.sh fd355f4f0d49
+# fix/transaction.sh 17a137728a5a
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 593db0d723f4

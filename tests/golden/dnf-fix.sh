@@ -6,18 +6,13 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh f77e5cfa1658
-# look/manifests.sh 4cd1ab75f807
-# look/pkg_dnf.sh b1116b59de13
-# look/pkg_rpm.sh f71d7759df4a
-# look/manifests.sh 6c8a932623e8
+# look/manifests.sh a4676e41651f
 # look/pkg_dnf.sh 52453ca86325
 # look/pkg_rpm.sh 2335497471d6
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) 50aa4bea982e
-# resources/stores.sh (look) 809cf4f747d0
+# resources/stores.sh (look) c195af7b9117
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -27,20 +22,15 @@ provision_main() {
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 5ef77b4638be
 # fix/locks.sh 1177f7aaa7e6
-# fix/pkg_rpm.sh 345671c2b681
-# fix/pkg_rpm.sh 61b7c2e24442
+# fix/pkg_rpm.sh ef541512b86a
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
-# fix/rpm.sh a08d8bbe6197
-# fix/services.sh e9a350c9f1ea
 # fix/rpm.sh ce86a59ee76a
-# fix/services.sh 553338254abd
+# fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 33a8b50fa01e
-# fix/undo_systemd.sh ac6539fd5f05
-# fix/transaction.sh fd355f4f0d49
+# fix/transaction.sh 17a137728a5a
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 593db0d723f4

@@ -5,12 +5,9 @@ provision_main() {
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 4c1de9a10d58
 # resources/hostname.sh (look) d36472d69004
-# look/manifests.sh f77e5cfa1658
+# look/manifests.sh a4676e41651f
 # look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) 50aa4bea982e
-# look/manifests.sh 4cd1ab75f807
-# look/services.sh 2ca3dbf283b0
-# resources/stores.sh (look) 809cf4f747d0
+# resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
 # look.sh 04f32063fd94
