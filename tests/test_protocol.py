@@ -74,6 +74,15 @@ def test_contents_are_separated_by_the_sizes_that_stat_reports() -> None:
         Seen.of([*frames[:3], ("contents", "", "a\n\n\nLinux", "/a", "/b", "/c")])
 
 
+def test_a_report_has_fields_by_kind_and_key() -> None:
+    seen = Seen.of([("swap",), ("user", "a", "1"), ("user", "b", "2", "3"), ("group", "a", "4")])
+    assert seen.all("user") == {"a": ("1",), "b": ("2", "3")}
+    assert seen.fields("swap") == ()
+    assert (seen.get("group", "a"), seen.get("group", "b")) == (("4",), None)
+    assert seen.content("/a") is None
+    assert Seen.of([("content", "/a", "YW", "Jj")]).content("/a") == b"abc"
+
+
 def lines_run(work: Callable[[], object]) -> int:
     """How many lines of protocol.py ``work`` runs."""
     count = 0
@@ -181,9 +190,16 @@ def test_a_frame_without_fields_is_invalid() -> None:
         list(Frames().feed(BEGIN + b"0;\n"))
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\x1b[2J"])
-def test_invalid_json_is_an_error_of_the_host(text: str) -> None:
-    with pytest.raises(WireError, match="JSON"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, r"JSON that nests too deeply: '\[{80}'"),
+        ("{", "not JSON: '{'"),
+        ("\x1b[2J", r"not JSON: '\\x1b\[2J'"),
+    ],
+)
+def test_invalid_json_is_an_error_of_the_host(text: str, said: str) -> None:
+    with pytest.raises(WireError, match=f"^{said}$"):
         parsed(text)
 
 

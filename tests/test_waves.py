@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 import sys
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +51,23 @@ def flaws(asked: dict[str, Any], schedule: Any, dice: random.Random) -> list[str
     wrong: list[str] = []
     hosts, domains, limit = asked["hosts"], asked["domains"], asked["limit"]
     ends: dict[str, str] = {}
-    size_of = Counter(domains.values()) if domains else {}
     wave_of = {host: wave.number for wave in schedule.waves for host in wave.hosts}
-    sizes = Counter(wave_of.values())
 
     def allowed(total: int) -> int:
-        if limit is None:
-            return total
         return int(total * limit.amount // 100 if limit.percent else limit.amount)
 
-    def over(group: list[str], total: int) -> bool:
-        bad = sum(ends.get(host) in ("failed", "unreachable", "rolled_back") for host in group)
-        return bad > allowed(total)
+    # The hosts of each group that has a budget, and how many of them may fail.
+    budgets: list[tuple[set[str], int]] = []
+    if limit is not None:
+        for group_of in (dict.fromkeys(hosts, "the fleet"), wave_of, domains or {}):
+            groups: dict[Any, set[str]] = defaultdict(set)
+            for host, group in group_of.items():
+                groups[group].add(host)
+            budgets += [(members, allowed(len(members))) for members in groups.values()]
 
     def spent() -> bool:
-        found = over(hosts, len(hosts))
-        found |= any(over([h for h in hosts if wave_of[h] == number], sizes[number]) for number in sizes)
-        return found or any(over([h for h in hosts if domains[h] == d], size_of[d]) for d in size_of)
+        bad = {host for host, end in ends.items() if end in ("failed", "unreachable", "rolled_back")}
+        return any(len(bad & members) > most for members, most in budgets)
 
     if sorted(wave_of) != sorted(hosts) or sum(len(wave.hosts) for wave in schedule.waves) != len(hosts):
         return ["a host has no wave, or two"]

@@ -67,7 +67,8 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
 
 def test_the_checks_of_auditing_fail_for_each_fault(vm: LabHost) -> None:
     def unaudited() -> set[str]:
-        found = vm.provision("verify", "--suite", "cis").failed
+        # The checks of auditing alone: the whole benchmark takes minutes on an emulated machine.
+        found = vm.provision("verify", "--suite", "cis", "--check", "1.1.").failed
         return {check.split()[2] for check in found if check.startswith("cis 1.1.")} - {"containers"}
 
     assert unaudited() == set()
