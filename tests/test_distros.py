@@ -29,6 +29,7 @@ from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
 from provision.resources.service import Service
+from provision.text import yamlfile
 from provision.transport.execute import Finished
 from provision.transport.ssh import HostError
 from provision.verify import package_manager
@@ -236,6 +237,12 @@ LINES = {
     "suse": 'newsuse: {like: opensuse-leap, version: "15.6"}',
     "own major": "newel: {like: rhel, version: 8}",
 }
+
+
+def test_the_table_is_read_as_the_projects_files_are() -> None:
+    """Its own reader is faster, and reads the same values."""
+    path = Path(table_module.__file__).with_name("distros.yml")
+    assert yamlfile.shipped(path) == yamlfile.load(path)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...], *more: tuple[str, ...]) -> list[str]:

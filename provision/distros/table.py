@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
-from provision.text.yamlfile import load
+from provision.text.yamlfile import shipped
 
 #: How a distribution was tested where there is no evidence; docs/distributions.md explains the words.
 Tested = Literal["recorded", "unproven"]
@@ -78,7 +78,7 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def _table() -> _Table:
-    return msgspec.convert(load(Path(__file__).with_name("distros.yml")), _Table)
+    return msgspec.convert(shipped(Path(__file__).with_name("distros.yml")), _Table)
 
 
 def rows() -> tuple[Distribution, ...]:

@@ -68,6 +68,10 @@ class Hooks(_Model):
     wave: Argv | None = Field(None, description="For each wave.")
 
 
+#: Constructed without validation, which would build the model's validator at every start.
+_NONE = Hooks.model_construct()
+
+
 class RolloutOptions(_Model):
     """Waves, and what must hold before the next one begins."""
 
@@ -95,8 +99,8 @@ class RolloutOptions(_Model):
         description="if-needed: a host that reports that it needs a restart is restarted, one domain at a time, "
         "and verified.",
     )
-    before: Hooks = Field(Hooks(), description="If the command fails, the host or the wave is not processed.")
-    after: Hooks = Field(Hooks(), description="If the command fails, the host fails, or the rollout stops.")
+    before: Hooks = Field(_NONE, description="If the command fails, the host or the wave is not processed.")
+    after: Hooks = Field(_NONE, description="If the command fails, the host fails, or the rollout stops.")
 
     @model_validator(mode="after")
     def _some(self) -> Self:

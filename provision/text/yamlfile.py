@@ -114,6 +114,12 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
         loader.dispose()
 
 
+def shipped(path: Path) -> Any:
+    """A YAML file of provision itself: the same values as :func:`load`, without places and limits, in a fraction of its
+    time."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Resolving)  # noqa: S506 - a safe loader
+
+
 def bounded(path: Path, text: str) -> Any:
     """``text`` as PyYAML's safe loader reads it, for a file of another program, within the limits of :func:`load`.
 
