@@ -33,6 +33,7 @@ BANNED = {
     r"\b(is|are|was|were) told\b|\bhears?\b|\bheard\b": "receives, is given, reads",
     r"\bgoes on\b": "continues",
     r"\bbeside\b": "next to, with, in the same directory as",
+    r"(?<![`\w])(a|the|this|that|its|each|every|same|other|any|\w+'s) folders?\b(?![`\w=(.:/])": "directory",
     r"\bbeforehand\b|\bthereof\b|\bby itself alone\b": "before, of it, alone",
     r"\b(the )?walkthrough\b": "the reference setup",
     r"(?<![a-z])wish(es|ed)?(?![a-z])": "host configuration (HostConfig)",
@@ -56,6 +57,7 @@ ALLOWED = (
     "*ms | *us)",
     "Host we?",
     '"we*1"',
+    '"a folder with subfolders"',
 )
 #: Files that have others' words (licences, recordings, public keys), and this list.
 OTHERS = re.compile(

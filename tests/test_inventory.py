@@ -119,7 +119,7 @@ def test_variables_have_ansibles_precedence(inventory: Project) -> None:
     assert level() == "gv-docker"
     inventory.write("inventory/group_vars/web/b.yml", "level: gv-web-b\n")
     inventory.write("inventory/group_vars/web/a.yml", "level: gv-web-a\n")
-    assert level() == "gv-web-b", "files of a folder in the order of their names"
+    assert level() == "gv-web-b", "files of a directory in the order of their names"
     inventory.write("playbooks/group_vars/docker.yml", "level: pb-gv-docker\n")
     assert level() == "pb-gv-docker", "the playbook's group_vars override the inventory's at any depth"
     assert level("db1") == "host"

@@ -25,6 +25,7 @@ EXAMPLES = (
     "the user is told",
     "the run goes on",
     "the file beside it",
+    "the playbook's folder",
     "decided beforehand",
     "the walkthrough",
     "the wish of a host",

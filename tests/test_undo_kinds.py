@@ -52,7 +52,7 @@ DEFINED = set().union(*defined("fix").values())
 class _Sent:
     """Data to send."""
 
-    name, title, spares = "a" * 64, "the folder app", ()
+    name, title, spares = "a" * 64, "the directory app", ()
 
     def packed(self) -> Packed:
         raise NotImplementedError

@@ -343,7 +343,7 @@ def test_extra_variables_are_read_from_an_encrypted_file(project: Project, tmp_p
 
 def test_unreadable_password_sources_are_errors_with_a_message(tmp_path: Path) -> None:
     """A directory as a password file, and an unreadable program."""
-    with pytest.raises(ProvisionError, match="is a folder"):
+    with pytest.raises(ProvisionError, match="is a directory"):
         Vault([Source("default", str(tmp_path))]).open(encrypted("x"), HERE)
     program = tmp_path / "broken"
     program.write_text("#!/nonexistent/interpreter\n")

@@ -165,7 +165,7 @@ def _places(notes: list[Note]) -> list[Path]:
     here = Path("ansible.cfg").absolute()
     if here.is_file():
         if here.parent.stat().st_mode & stat.S_IWOTH:
-            notes.append(Note(f"{here} is not read: every user may write to its folder", loud=True))
+            notes.append(Note(f"{here} is not read: every user may write to its directory", loud=True))
         else:
             found.append(here)
     return [*found, Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg")]

@@ -134,7 +134,7 @@ class Vault:
         if not path.is_file() and not path.exists():
             raise UsageError(f"no vault password file {path}")
         if path.is_dir():
-            raise UsageError(f"the vault password file {path} is a folder")
+            raise UsageError(f"the vault password file {path} is a directory")
         if path.is_file() and os.access(path, os.X_OK):
             if not self._programs:
                 raise UsageError(

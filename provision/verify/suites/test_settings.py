@@ -309,7 +309,7 @@ def test_data_root(host: Host, data_root: Named) -> None:
     """A directory and not a link: another party could exchange the link's target, or the target may not be mounted at
     boot."""
     file = host.file(data_root.name)
-    assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that folder"
+    assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that directory"
 
 
 def test_certificate(host: Host, certificate: Named) -> None:
