@@ -384,6 +384,16 @@ def test_pins_as_rpm_managers_list_versions(
 
 
 @each_shell
+def test_an_epoch_of_zero_is_no_epoch(shell: list[str], tmp_path: Path) -> None:
+    """rpm reports "0:26.1.5-1" of a package that states its epoch, and a rollback pins that. dnf lists "26.1.5-1"."""
+    stub(tmp_path / "bin", "dnf", "printf 'docker.x86_64 26.1.5-1.amzn2023 base\\n'")
+    lines = "pin_version docker 0:26.1.5-1.amzn2023\nemit found $pin_found"
+    files = [*_RPM["dnf"][0], "fix/rpm.sh"]
+    frames, _ = run(shell, files, lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == [("found", "26.1.5-1.amzn2023")]
+
+
+@each_shell
 @pytest.mark.parametrize("flavour", _RPM)
 def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, flavour: str) -> None:
     """Recorded: rpm 4.20, whose exit status is the number of packages that are missing."""

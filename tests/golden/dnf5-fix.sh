@@ -23,7 +23,7 @@ provision_main() {
 # fix/pkg_dnf5.sh efd6f22a9879
 # fix/place.sh 0710f2c99a6e
 # fix/restore.sh 87a7a6772205
-# fix/rpm.sh ce86a59ee76a
+# fix/rpm.sh 80fe66b26656
 # fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh cef0022a06b6
 # resources/sysctl.sh (fix) ca4c4d5a9f89

@@ -24,7 +24,7 @@ def failed(host: LabHost, suite: str = "settings") -> set[str]:
     return {check.split()[0] for check in host.provision("verify", "--suite", suite).failed}
 
 
-@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+@pytest.mark.parametrize("suite", ["trixie", "bookworm", "ubuntu"])
 def test_the_distributions_engine_is_replaced_by_dockers(new_host: NewHost, suite: str) -> None:
     host = new_host(suite)
     dockers = engine(**{"live-restore": True})

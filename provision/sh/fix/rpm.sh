@@ -2,15 +2,16 @@
 # rpm's own database, for every package manager that uses it. Needs look/rpm.sh.
 
 # The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.
+# rpm names an epoch of 0 where the package has that number; the managers' lists leave it out.
 pin_version() { # NAME PIN -> pin_found
-    pin_found=
+    pin_found='' pin_wanted=${2#0:}
     rpm_versions "$1"
     while IFS= read -r pin_candidate; do
         case $pin_candidate in
-            "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+            "$pin_wanted" | "$pin_wanted"[-.+~]*) pin_found=$pin_candidate ;;
             *)
                 case ${pin_candidate#*:} in
-                    "$2" | "$2"[-.+~]*) pin_found=$pin_candidate ;;
+                    "$pin_wanted" | "$pin_wanted"[-.+~]*) pin_found=$pin_candidate ;;
                 esac
                 ;;
         esac
