@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=_EVIDENCE,
         metavar="DIR",
-        help=f"write ID-VERSION.json and the summary in this folder (default: {_EVIDENCE})",
+        help=f"write ID-VERSION.json and the summary in this directory (default: {_EVIDENCE})",
     )
     options.group(parser, "output").add_argument(
         "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, all lines of an error"
@@ -80,7 +80,7 @@ def _one(args: argparse.Namespace, found: Loaded) -> Loaded:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder now: the end of the suite is too late to find out that this fails."""
+    """Make the directory now: the end of the suite is too late to find out that this fails."""
     from provision.errors import UsageError
 
     try:

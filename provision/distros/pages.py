@@ -15,7 +15,7 @@ from provision.distros.table import Distribution, rows
 from provision.evidence.record import Evidence, read_all
 from provision.evidence.summary import claims, summary
 
-#: The pages, below the folder of the documentation.
+#: The pages, below the directory of the documentation.
 TABLE, CERTIFIED = "distributions.md", "certified.md"
 BEGIN, END = "<!-- distributions: made by make docs -->", "<!-- end of distributions -->"
 _HEAD = "| distribution | versions | engine's packages | tested |\n| --- | --- | --- | --- |\n"

@@ -127,7 +127,7 @@ def read(path: Path) -> Evidence:
 
 
 def read_all(folder: Path) -> tuple[Evidence, ...]:
-    """Every file of evidence in a folder, in the order of their names."""
+    """Every file of evidence in a directory, in the order of their names."""
     return tuple(read(path) for path in sorted(folder.glob("*.json")))
 
 

@@ -49,7 +49,7 @@ def path(store: Store, name: str) -> Path:
 
 
 def ensure(store: Store, like: Lookalike, archive: Path) -> Path:
-    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's folder of its own packages."""
+    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's directory of its own packages."""
     return store.built(path(store, like.name), lambda root: _build(store, like, archive, root))
 
 

@@ -22,7 +22,7 @@ class Lookalike:
     #: Debian's packages that it has besides a fresh server's
     packages: tuple[str, ...]
     folder: str
-    #: the folder of Docker's packages below ``linux/``; empty where Docker publishes none for it
+    #: the directory of Docker's packages below ``linux/``; empty where Docker publishes none for it
     docker: str = ""
     #: the distribution's own engine: part -> name of the package (``engine_packages.own``)
     own: Mapping[str, str] = field(default_factory=dict)

@@ -690,7 +690,7 @@ confirm() {
 }
 
 # The end of a run that has armed its rollback and succeeded. The stamps come last: their time must differ from that of
-# the folder of the units.
+# the directory of the units.
 confirmed() {
     undo_units_remove "${run##*/}"
     result "done"
