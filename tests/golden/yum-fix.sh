@@ -28,7 +28,7 @@ provision_main() {
 # fix/restore.sh 87a7a6772205
 # fix/rpm.sh 80fe66b26656
 # fix/services.sh e9a350c9f1ea
-# fix/svc_systemd.sh cef0022a06b6
+# fix/svc_systemd.sh db650e20eb48
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 17a137728a5a
 # fix/undo_systemd.sh 9384930c6d49

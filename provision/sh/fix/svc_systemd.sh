@@ -2,7 +2,7 @@
 
 # Every file and directory that decides what systemctl reports of a unit.
 svc_deciders() { # UNIT SHOW
-    decider_show=$2
+    decider_show=$2 decider_links=
     set -f
     while [ -n "$decider_show" ]; do
         decider_line=${decider_show%%"$nl"*}
@@ -13,11 +13,20 @@ svc_deciders() { # UNIT SHOW
         for decider_item in "$@"; do
             case $decider_line in
                 FragmentPath=* | DropInPaths=*) decider "$decider_item" "${decider_item%/*}" ;;
-                WantedBy=* | RequiredBy=*) decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires" ;;
+                WantedBy=* | RequiredBy=*)
+                    decider_links=yes
+                    decider "/etc/systemd/system/$decider_item.wants" "/etc/systemd/system/$decider_item.requires"
+                    ;;
             esac
         done
     done
     set +f
+    # A unit that nothing wants can be enabled by a link in any of them. A new one changes the directory above.
+    if [ -z "$decider_links" ]; then
+        for decider_item in /etc/systemd/system/*.wants /etc/systemd/system/*.requires; do
+            [ ! -d "$decider_item" ] || decider "$decider_item"
+        done
+    fi
     decider /etc/systemd/system /run/systemd/system
 }
 
