@@ -199,7 +199,7 @@ def test_the_lab_marks_each_image_that_is_not_a_release_of_debian() -> None:
             " docker-ce | 5:28.5.2-1~debian.13~trixie | http://m\n docker-ce | 5:26.1.5-1~debian.13~trixie | http://m\n",
             ("28.5.2", "26.1.5"),
         ),
-        ("docker.io | 26.1.5+dfsg1-9+b11 | http://deb.debian.org/debian trixie/main", ("26.1.5+dfsg1",)),
+        ("docker.io | 26.1.5+dfsg1-9+b11 | http://mirror.example/debian trixie/main", ("26.1.5+dfsg1",)),
         (
             "Available Packages\ndocker-ce.x86_64  3:29.1.0-1.el9  docker\ndocker-ce.x86_64  3:29.0.4-1.el9  docker\n",
             ("29.1.0", "29.0.4"),
