@@ -239,7 +239,10 @@ def slow_package(host: LabHost, postinst: str) -> None:
 
 def docker_answers(host: LabHost) -> None:
     """Wait for docker on a host that has just been started."""
-    host.sh("for n in $(seq 300); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
+    host.sh(
+        "for n in $(seq 1200); do docker info >/dev/null 2>&1 && exit 0; sleep 0.2; done;"
+        " journalctl -q -u docker -u containerd -n 30 -o cat --no-pager; exit 1"
+    )
 
 
 def own(lab: Lab) -> None:
