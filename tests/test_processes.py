@@ -328,12 +328,8 @@ def pending(pid: int) -> bool:
     return any(int(line.split()[1], 16) & 1 << (signal.SIGINT - 1) for line in lines if line.startswith("ShdPnd"))
 
 
-def test_the_hosts_of_a_killed_worker_have_failed_and_the_others_continue(slow: Fleet) -> None:
-    slow.hosts(8)
-    slow.play({}, rollout={"max_failures": 4})
-    process = slow.start("apply", "--processes", "2", "-f", "4")
-    begun(slow, 4)
-    os.kill(children(process.pid)[0], signal.SIGKILL)
+def end_after_a_host(slow: Fleet, process: subprocess.Popen[str]) -> Outcome:
+    """Let the slow hosts continue once the first host has ended, and wait for the end of the run."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -341,7 +337,16 @@ def test_the_hosts_of_a_killed_worker_have_failed_and_the_others_continue(slow: 
         if '"host.done"' in line:
             (slow.folder / "go").touch()
     process.wait(_LONGEST)
-    outcome = Outcome(process.returncode, "".join(lines), "")
+    return Outcome(process.returncode, "".join(lines), "")
+
+
+def test_the_hosts_of_a_killed_worker_have_failed_and_the_others_continue(slow: Fleet) -> None:
+    slow.hosts(8)
+    slow.play({}, rollout={"max_failures": 4})
+    process = slow.start("apply", "--processes", "2", "-f", "4")
+    begun(slow, 4)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    outcome = end_after_a_host(slow, process)
     assert (outcome.code, Counter(outcome.ends.values())) == (3, {"failed": 2, "ok": 6})
     errors = [event["error"] for event in outcome.all("host.done") if "error" in event]
     assert {error["kind"] for error in errors} == {"worker"}
@@ -358,14 +363,7 @@ def test_a_killed_worker_spends_the_budget(slow: Fleet) -> None:
     process = slow.start("apply", "--processes", "2", "-f", "2")
     begun(slow, 2)
     os.kill(children(process.pid)[0], signal.SIGKILL)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if '"host.done"' in line:
-            (slow.folder / "go").touch()
-    process.wait(_LONGEST)
-    outcome = Outcome(process.returncode, "".join(lines), "")
+    outcome = end_after_a_host(slow, process)
     assert (outcome.code, Counter(outcome.ends.values())) == (3, {"failed": 1, "ok": 1, "skipped": 6})
     (lost,) = [host for host, status in outcome.ends.items() if status == "failed"]
     assert f"{lost} failed" in (slow.folder / "log").read_text(), "its after hook puts the host into service again"
