@@ -429,7 +429,11 @@ def apply(
 def _look_script(config: HostConfig, context: Context, options: Options) -> str:
     """The script that reads the state of a host, made once for hosts with the same catalogs."""
     catalogs = _catalogs(config, context, options)
-    key = ("look", tuple((flavour, Same(resources)) for flavour, resources in catalogs.items()), config.distributions)
+    key = (
+        "look",
+        tuple((flavour, Same(resources)) for flavour, resources in catalogs.items()),
+        Same(config.distributions),
+    )
     return context.recent.of(key, lambda: look_script(_looks(config, context, options), config.distributions))
 
 

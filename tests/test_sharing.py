@@ -7,9 +7,9 @@ import hashlib
 import msgspec
 import pytest
 
-from provision import tasks
+from provision import distros, tasks
 from provision.catalog import Options, compile_catalog
-from provision.load import Loaded
+from provision.load import Loaded, load
 from provision.model import Platform, Salt
 from provision.planning.plan import Inspection, inspection
 from provision.project.host_config import Specs
@@ -168,6 +168,24 @@ def test_equal_hosts_share_their_look_script(project: Project) -> None:
     one, other = (tasks._look_script(config, differs.context, Options()) for config in differs.configs)
     assert "/etc/only-a" in one
     assert "/etc/only-a" not in other
+
+
+def test_a_project_with_its_own_distributions_has_shared_looks_and_plans(project: Project) -> None:
+    project.write("playbooks/distributions.yml", "newlinux: {like: debian, version: 13}\n")
+    loaded(project, FILE)
+    found = load(project.folder / "inventory", project.folder / "playbooks/site.yml")
+    own = found.configs[0].distributions
+    assert [row.id for row in own] == ["newlinux"]
+    one, other = (tasks._look_script(config, found.context, Options()) for config in found.configs)
+    assert one is other
+    assert "newlinux:*)" in one
+    newlinux = distros.platform("newlinux", "13", "", "New Linux", extra=own)
+    assert newlinux is not None
+    first, second = (
+        inspection(config, newlinux, found.context, Options(salt=Salt("aa")), report("600")) for config in found.configs
+    )
+    assert first.plan.changes
+    assert first.plan.changes is second.plan.changes
 
 
 def test_a_memo_with_a_limit_forgets_what_was_asked_for_longest_ago() -> None:
