@@ -78,13 +78,13 @@ def last(mirror: Path, of: str | Lookalike) -> Path:
 class Builder:
     def __init__(self, store: Store, mirror: Path, suite: str) -> None:
         self.store, self.mirror, self.suite = store, mirror, suite
+        #: The unpacked packages, which all parts of the suite are made of. They stay: to unpack them takes longer than
+        #: to make a part, and the parts are made one by one, when a host needs them.
         self.work = mirror / f"work-{suite}"
         self.architecture = output(["dpkg", "--print-architecture"])
-        self.clean_up()
-
-    def clean_up(self) -> None:
-        """The unpacked packages are used for all parts of a suite, and not afterwards."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        # What apt knows of the archive is of this moment.
+        for state in self.work.glob("apt-*"):
+            shutil.rmtree(state)
 
     def build(self, of: str | Lookalike) -> None:
         if isinstance(of, str):
@@ -213,9 +213,12 @@ class Builder:
     def _unpack(self, package: str, release: str) -> tuple[Path, str]:
         folder = self.work / f"{package}-{release}"
         if not folder.exists():
-            folder.mkdir(parents=True)
-            run(["apt-get", *self._apt(release), "download", package], cwd=folder)
-            run(["dpkg-deb", "-x", next(folder.glob("*.deb")), folder])
+            part = folder.with_name(f"{folder.name}.part")
+            shutil.rmtree(part, ignore_errors=True)  # of a build that broke off
+            part.mkdir(parents=True)
+            run(["apt-get", *self._apt(release), "download", package], cwd=part)
+            run(["dpkg-deb", "-x", next(part.glob("*.deb")), part])
+            part.rename(folder)
         return folder, output(["dpkg-deb", "-f", next(folder.glob("*.deb")), "Version"])
 
     def _engine(self, engine: Engine) -> list[Recipe]:

@@ -54,8 +54,7 @@ def ensure(store: Store, like: Lookalike, archive: Path) -> Path:
 
 
 def _build(store: Store, like: Lookalike, archive: Path, root: Path) -> None:
-    base.bootstrap(store, like.suite, root, (*base.PACKAGES, *like.packages))
-    base.early(root)
+    base.copy(base.with_packages(store, like.suite, like.packages), root)
     (root / "etc/os-release").unlink()
     base.write(root / "etc/os-release", like.os_release)
     for name, text in like.files.items():

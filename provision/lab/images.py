@@ -27,7 +27,8 @@ def path(store: Store, name: str) -> Path:
 def current(store: Store) -> set[Path]:
     """Every base and mirror of today's recipes; the others are of older ones."""
     disks = {disk.path(store, suite) for suite in base.SUITES}
-    return {mirror.path(store), *(path(store, name) for name in NAMES), *disks}
+    bases = {base.path(store, like.suite, like.packages) for like in lookalike.LOOKALIKES.values()}
+    return {mirror.path(store), *(path(store, name) for name in NAMES), *bases, *disks}
 
 
 def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:

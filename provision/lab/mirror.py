@@ -45,7 +45,6 @@ def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) ->
                 for part in parts:
                     if not archives.last(mirror, part).exists():
                         builder.build(part)
-                builder.clean_up()
     return mirror
 
 

@@ -35,7 +35,7 @@ _LONGEST = [
     f"test_{name}.py"
     for name in (
         *("vm", "newer_engine", "registry", "rollout"),
-        *("foundation", "torture", "cis", "mutations", "verify", "families", "bridge", "containers", "dockerd"),
+        *("families", "foundation", "torture", "cis", "mutations", "verify", "bridge", "containers", "dockerd"),
         *("transactions", "undo"),
     )
 ]
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.lab)
             if config.getoption("timeout") is None and item.get_closest_marker("timeout") is None:
                 # On a new machine, the process that requests an image first builds it.
-                item.add_marker(pytest.mark.timeout(1200))
+                item.add_marker(pytest.mark.timeout(1800))
         if _SHARED & {*getattr(item, "fixturenames", ())}:
             # Tests that share hosts run in one process, in the order of the file (pytest-xdist's --dist loadgroup).
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
