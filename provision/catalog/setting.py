@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.catalog.inputs import OPTIONS, PLATFORM, Reads, view, views
 from provision.distros import FLAVOURS, Flavour
 from provision.dockerd import daemon_json
 from provision.errors import SpecError, UsageError, Where
@@ -41,29 +42,47 @@ class Options(Struct, frozen=True):
 
 @dataclass
 class Setting:
-    """``whole`` is the configuration of a host. The parts of a catalog read what hosts have in common (``spec`` and
-    ``plays``), or :attr:`own`. A catalog that was made without ``own`` is the catalog of every host with the same spec
-    and plays."""
+    """What one part of a catalog reads. ``spec``, ``plays``, ``platform`` and ``options`` are what hosts may have in
+    common, and reading them is recorded in ``reads``. :attr:`own` is what only one host has. A part that was made
+    without ``own`` is that of every host with the same values at the places that were read."""
 
     whole: HostConfig
-    platform: Platform
+    _platform: Platform
     context: Context
-    options: Options
-    #: whether something was read that only this host has
-    private: bool = field(default=False, init=False)
+    _options: Options
+    reads: Reads = field(default_factory=Reads, init=False)
 
     @property
+    def name(self) -> str:
+        """The host's name, for the key of what is its own. A part reads it from :attr:`own`."""
+        return self.whole.host.name
+
+    def fresh(self) -> Setting:
+        """The same setting, of which nothing is read yet."""
+        return Setting(self.whole, self._platform, self.context, self._options)
+
+    @cached_property
     def spec(self) -> Spec:
-        return self.whole.spec
+        return view(self.whole.spec, self.reads)
+
+    @cached_property
+    def plays(self) -> tuple[Declared, ...]:
+        return views(self.whole.plays, self.reads)
 
     @property
-    def plays(self) -> tuple[Declared, ...]:
-        return self.whole.plays
+    def platform(self) -> Platform:
+        self.reads.add(PLATFORM)
+        return self._platform
+
+    @property
+    def options(self) -> Options:
+        self.reads.add(OPTIONS)
+        return self._options
 
     @property
     def own(self) -> HostConfig:
-        """The host's whole configuration: with its name, its variables and its YAML. The catalog is then its own."""
-        self.private = True
+        """The host's whole configuration: with its name, its variables and its YAML. The part is then its own."""
+        self.reads.add_own()
         return self.whole
 
     @property
