@@ -21,7 +21,7 @@ from provision.project.host_config import HostConfig, Specs
 from provision.project.memo import Memo
 from provision.resources.file import File
 from provision.resources.hostname import Hostname
-from provision.spec import Spec
+from provision.spec import Engine, Spec
 from provision.spec.validate import validate
 from provision.text.yamlfile import Map
 from tests.conftest import Project
@@ -54,6 +54,40 @@ def test_hosts_that_differ_in_one_value_share_all_resources_of_other_parts(proje
     first, second = both(loaded(project, WHOLE))
     differ = [(a, b) for a, b in zip(first, second, strict=True) if a is not b]
     assert differ == [(Hostname("web1"), Hostname("web2"))]
+
+
+def test_hosts_that_differ_in_a_key_of_daemon_json_share_what_does_not_read_it(project: Project) -> None:
+    spec = "engine: {daemon: {labels: ['host={{ inventory_hostname }}']}, users: [ada]}\nusers: {ada: {}}\n"
+    first, second = both(loaded(project, spec))
+    shared = {a.id.partition(":")[0] for a, b in zip(first, second, strict=True) if a is b}
+    assert shared >= {"user", "member", "packages", "obstacle"} & {a.id.partition(":")[0] for a in first}
+    assert shared >= {"user", "member"}
+    (one, other) = (next(x for x in all_ if x.id == "service:docker") for all_ in (first, second))
+    assert one != other, "what it compares with the running daemon is that of its host"
+
+
+def test_hosts_that_differ_in_what_is_in_a_file_share_what_reads_its_path_alone(project: Project) -> None:
+    spec = "files: {/etc/x: {content: '{{ inventory_hostname }}'}}\nsysctl: {vm.swappiness: 1}\nengine: {daemon: {}}\n"
+    first, second = both(loaded(project, spec))
+    assert [a.id for a, b in zip(first, second, strict=True) if a is not b] == ["file:/etc/x"]
+    with pytest.raises(SpecError, match="engine declares this file too"):
+        loaded(project, "files: {'{{ path }}': {content: x}}\nengine: {daemon: {}}\n", ", path: /etc/y", _DAEMON_JSON)
+
+
+_DAEMON_JSON = ", path: /etc/docker/daemon.json"
+
+
+def test_a_part_forgets_what_was_made_where_each_host_has_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provision.catalog.parts._MOST_MADE", 3)
+    found, configs = fleet(project, *(spec(hostname=name) for name in "abcdefgh"))
+    make = _Counted(lambda at: at.spec.hostname)
+    part = Part(make)
+    for _ in range(2):
+        assert [name_of(of(part, one, found)) for one in configs] == [repr(name) for name in "abcdefgh"]
+    assert make.count == 16
+    assert len(part.known.made) <= 3
 
 
 def test_hosts_share_what_plays_declare_apart_by_the_values_of_each_play(project: Project) -> None:
@@ -236,7 +270,15 @@ def test_anything_but_a_field_of_a_spec_counts_as_a_read_of_the_whole_spec(proje
     assert view(found.configs[0].spec, reads).model_fields_set == {"hostname"}
     for name in Spec.model_fields:
         getattr(view(found.configs[0].spec, all_), name)
-    assert reads.places == all_.places
+    assert reads.places > all_.places
+    of_engine = Reads()
+    engine = view(Spec(engine=Engine()), of_engine).engine
+    assert engine is not None
+    some = set(of_engine.places)
+    assert engine.source is None
+    assert len(of_engine.places - some) == 1
+    assert not engine.model_fields_set
+    assert reads.places - all_.places < of_engine.places, "the whole engine is one more place"
     with pytest.raises(TypeError, match="compare the fields"):
         assert view(found.configs[0].spec, reads) == found.configs[0].spec
     (play,) = views(found.configs[0].plays, reads)
@@ -324,5 +366,6 @@ def test_of_several_errors_in_a_spec_the_first_field_is_reported_in_any_order() 
 def test_no_validator_of_a_spec_needs_several_of_its_fields() -> None:
     """Each field is validated by itself: a rule for several of them belongs into the catalog, or into the linter."""
     found = Spec.__pydantic_decorators__
+    assert [name for name, one in Spec.model_fields.items() if one.default_factory is not None] == []
     rules = (found.model_validators, found.root_validators, found.field_validators, found.validators)
     assert rules == ({}, {}, {}, {})

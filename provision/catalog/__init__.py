@@ -8,7 +8,7 @@ declares their place (:mod:`provision.resources.declaration`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from provision.catalog.daemon_files import engine_files
@@ -85,7 +85,9 @@ def inputs(config: HostConfig) -> Hashable:
     return Same(config.spec), tuple((play.slug, play.play, Same(play.spec)) for play in config.plays)
 
 
-def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
+def watchers(
+    config: HostConfig, platform: Platform, context: Context, options: Options
+) -> Mapping[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
     return Setting(config, platform, context, options).watchers
 

@@ -27,6 +27,8 @@ Make = Callable[[Setting], Iterable[Resource]]
 
 #: The number of catalogs that are remembered, so that hosts with the same parts have one catalog.
 _MOST = 4096
+#: The number of results that a part remembers. Where each host has its own, later ones would need too much memory.
+_MOST_MADE = 20_000
 
 
 class Made(Struct, frozen=True):
@@ -90,6 +92,8 @@ class Part:
             if not fresh.reads.places.issubset(known.places):
                 # What was made before is made again when a host needs it: its key has too few places now.
                 known = _Known(fresh.reads.places.union(known.places))
+            elif len(known.made) + len(known.by_host) >= _MOST_MADE:
+                known = _Known(set(known.places))
             if private:
                 known.made[known.key(values)] = None
                 known.by_host[known.own(at.name, values)] = made

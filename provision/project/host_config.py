@@ -18,7 +18,7 @@ from provision.project.lockfile import Locks, of_playbook, read
 from provision.project.memo import Memo
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
-from provision.spec import Spec
+from provision.spec import Engine, Spec
 from provision.spec.validate import validate, validate_field
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
@@ -154,8 +154,18 @@ class Specs:
         # The text of a value has its type too ('1', 1, True), and a secret is its token, which no other secret has.
         key = (name, repr(value))
         if key not in self._fields:
-            self._fields[key] = validate_field(Spec, name, value)
+            found = validate_field(Spec, name, value)
+            self._fields[key] = self._engine(found, value) if isinstance(found, Engine) else found
         return self._fields[key]
+
+    def _engine(self, engine: Engine, rendered: Map) -> Engine:
+        """The same engine, whose fields are one object for all engines with the same YAML there. Its validators compare
+        fields, and change none."""
+        values: dict[str, Any] = {}
+        for name, value in engine:
+            key = (f"engine.{name}", repr(rendered[name]) if name in rendered else "")
+            values[name] = self._fields.setdefault(key, value)
+        return Engine.model_construct(set(engine.model_fields_set), **values)
 
 
 _KNOWN = frozenset(Spec.model_fields).__contains__
