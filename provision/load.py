@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.catalog import Options, compile_catalog
+from provision.catalog import Options, check_catalogs
 from provision.distros import custom, examples
 from provision.errors import Note, UsageError
 from provision.inventory import Inventory, vault
@@ -79,7 +79,4 @@ def load(
 def check(loaded: Loaded, options: Options) -> None:
     """Render every host's files once for a platform of each flavour. A bad template, a missing ``src`` or a
     contradiction must be reported before a host is touched."""
-    platforms = examples()
-    for config in loaded.configs:
-        for platform in platforms.values():
-            compile_catalog(config, platform, loaded.context, options)
+    check_catalogs(loaded.configs, tuple(examples().values()), loaded.context, options)

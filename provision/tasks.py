@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision import distros
-from provision.catalog import Options, compile_catalog
+from provision.catalog import Options, compile_catalog, compile_catalogs
 from provision.distros import custom
 from provision.dockerd.daemon_json import daemon_json, data_root, health
 from provision.dockerd.daemon_keys import NEWEST, version
@@ -448,7 +448,7 @@ def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
 def _catalogs(config: HostConfig, context: Context, options: Options) -> dict[str, tuple[Resource, ...]]:
     """The resources for an example of each flavour."""
     examples = distros.examples()
-    return {flavour: compile_catalog(config, platform, context, options) for flavour, platform in examples.items()}
+    return dict(zip(examples, compile_catalogs(config, examples.values(), context, options), strict=True))
 
 
 def _os_release(frames: list[Frame]) -> Frame:

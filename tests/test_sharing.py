@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
+from typing import cast
 
 import msgspec
 import pytest
 
 from provision import distros, tasks
 from provision.catalog import Options, compile_catalog
+from provision.errors import SpecError
 from provision.load import Loaded, load
 from provision.model import Platform, Salt
 from provision.planning.plan import Inspection, inspection
@@ -17,7 +20,9 @@ from provision.project.memo import Memo, Same
 from provision.remote.protocol import Seen
 from provision.resources.file import File
 from provision.secrets import secret
-from provision.text.yamlfile import Map
+from provision.text import limits
+from provision.text.render import Fixed, Scope
+from provision.text.yamlfile import Map, Seq, Unsafe
 from tests.conftest import Project
 
 DEBIAN = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
@@ -89,6 +94,49 @@ def test_the_order_of_a_key_and_the_type_of_a_value_are_part_of_a_spec() -> None
     number, text = (specs.of(Map({"sysctl": Map({"vm.swappiness": value}.items())}.items())) for value in (1, "1"))
     assert number is not text
     assert number.sysctl == text.sysctl == {"vm.swappiness": "1"}
+
+
+def test_hosts_share_the_values_of_a_play_that_have_no_template(project: Project) -> None:
+    """The YAML of a host has these very values; it has its own copy of all that a template is in."""
+    spec = "packages: [curl]\nfiles:\n  /etc/x: {content: hello}\n  '/etc/{{ text }}': {content: y}\n"
+    found = loaded(project, spec, ", text: a", ", text: b")
+    one, other = (config.source for config in found.configs)
+    assert one["packages"] is other["packages"]
+    assert one["files"]["/etc/x"] is other["files"]["/etc/x"]
+    assert one["files"] is not other["files"]
+    assert ("/etc/a" in one["files"], "/etc/a" in other["files"]) == (True, False)
+    assert one["files"].where["/etc/a"] == other["files"].where["/etc/b"]
+    loaded(project, spec, ", text: a, spec: {packages: [wget]}", ", text: b")
+    refined, plain = (config.source for config in project.load().configs)
+    assert (refined["packages"], plain["packages"]) == (["wget"], ["curl"])
+    assert refined["files"]["/etc/x"] is plain["files"]["/etc/x"]
+
+
+def test_a_value_is_fixed_where_neither_a_name_nor_a_value_in_it_is_a_template() -> None:
+    def has(value: object) -> bool:
+        outer = Map({"inner": value, "other": "{{ x }}"}.items())
+        fixed = Fixed([outer])
+        assert outer not in fixed
+        return value in fixed
+
+    assert has(Map({"a": Seq(["x", 1, None])}.items()))
+    assert not has(Map({"{{ a }}": 1}.items()))
+    assert not has(Seq(["{% if a %}{% endif %}"]))
+    assert not has(Seq(["{# a #}"]))
+    assert not has(Seq([Unsafe("{{ a }}")])), "rendering marks its secrets as used"
+    assert not has(Map([(cast("str", 1), "a")])), "rendering makes text of the name"
+    assert Seq(["x"]) not in Fixed([Seq(["x"])]), "the very object is fixed, not its equals"
+
+
+def test_a_fixed_value_counts_for_the_limit_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "of", lambda limit: 100 if limit is limits.NODES else limit.default)
+    scope = Scope(Map({"many": "{{ range(60) | list }}"}.items()))
+    for length, fits in ((20, True), (60, False)):
+        value = Map({"fixed": Seq(["x"] * length), "many": "{{ many }}"}.items())
+        fixed = Fixed([value])
+        assert value["fixed"] in fixed
+        with nullcontext() if fits else pytest.raises(SpecError, match="expands to"):
+            assert len(scope.whole(value, "spec", fixed)["many"]) == 60
 
 
 def test_a_host_with_a_different_secret_shares_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ declares their place (:mod:`provision.resources.declaration`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
@@ -17,6 +18,7 @@ from provision.catalog.kernel import kernel
 from provision.catalog.logins import logins
 from provision.catalog.objects import compose_files, objects
 from provision.catalog.package_set import packages
+from provision.catalog.parts import Check, Make, Parts
 from provision.catalog.pruning import pruning
 from provision.catalog.registry_host import registry_answers, registry_collection, registry_container, registry_files
 from provision.catalog.repositories import repositories
@@ -35,7 +37,7 @@ from provision.resources.dropin import Dropin
 from provision.resources.file import File
 from provision.resources.unit_file import UnitFile
 
-__all__ = ["Options", "compile_catalog", "contents", "watchers"]
+__all__ = ["Options", "check_catalogs", "compile_catalog", "compile_catalogs", "contents", "watchers"]
 
 
 def compile_catalog(config: HostConfig, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
@@ -43,22 +45,38 @@ def compile_catalog(config: HostConfig, platform: Platform, context: Context, op
 
     Raises :class:`SpecError` for what cannot be compiled: a bad template, a missing ``src``, a contradiction.
     """
-    common = ("catalog", inputs(config), platform, options)
-    own = (config.host.name, *common)
+    return compile_catalogs(config, (platform,), context, options)[0]
 
-    def compile_() -> tuple[Resource, ...] | None:
-        at = Setting(config, platform, context, options)
-        found = _catalog(at)
-        if not at.private:
-            return found
-        context.memo.of(own, lambda: found)
-        return None
 
-    # Hosts with equal inputs have one catalog, unless it was made with something that only one of them has.
-    shared = context.memo.of(common, compile_)
-    if shared is not None:
-        return shared
-    return context.memo.of(own, lambda: _catalog(Setting(config, platform, context, options)))
+def compile_catalogs(
+    config: HostConfig, platforms: Iterable[Platform], context: Context, options: Options
+) -> list[tuple[Resource, ...]]:
+    """The resources of one host for each of these platforms. Raises :class:`SpecError` as :func:`compile_catalog`.
+
+    Hosts share the parts of a catalog that are the same (:mod:`provision.catalog.parts`), and whole catalogs.
+    """
+    return _parts(context).catalogs(config, platforms, context, options)
+
+
+def check_catalogs(
+    configs: Iterable[HostConfig], platforms: Sequence[Platform], context: Context, options: Options
+) -> None:
+    """Compile every host for every platform, and keep only the parts. Raises the :class:`SpecError` that
+    :func:`compile_catalog` would raise first, host by host."""
+    check = Check(_parts(context), platforms, context, options)
+    for config in configs:
+        try:
+            passes = check.passes(config)
+        except SpecError:
+            # The parts of the first platform come before the parts of the next one.
+            compile_catalogs(config, platforms, context, options)
+            raise
+        if not passes:
+            compile_catalogs(config, platforms, context, options)
+
+
+def _parts(context: Context) -> Parts:
+    return context.memo.of("parts of catalogs", lambda: Parts(_IN_ORDER))
 
 
 def inputs(config: HostConfig) -> Hashable:
@@ -67,44 +85,37 @@ def inputs(config: HostConfig) -> Hashable:
     return Same(config.spec), tuple((play.slug, play.play, Same(play.spec)) for play in config.plays)
 
 
-def watchers(config: HostConfig, platform: Platform, context: Context, options: Options) -> dict[str, tuple[str, ...]]:
+def watchers(
+    config: HostConfig, platform: Platform, context: Context, options: Options
+) -> Mapping[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
     return Setting(config, platform, context, options).watchers
 
 
-def _in_order(at: Setting) -> Iterator[Resource]:
-    yield from stores(at)
-    yield from made(Place.SETTINGS, at.spec)
-    yield from kernel(at)
-    yield from repositories(at)
-    yield from files_of_root(at)
-    yield from boot_rules(at)
-    yield from engine_files(at)
-    yield from compose_files(at)
-    yield from logins(at, root=True)
-    yield from packages(at)
-    yield from live_rules(at)
-    yield from made(Place.ACCOUNTS, at.spec)
-    yield from files_of_others(at)
-    yield from logins(at, root=False)
-    yield from registry_files(at)
-    yield from services(at)
-    yield from registry_container(at)
-    yield from registry_answers(at)
-    yield from objects(at)
-    yield from registry_collection(at)
-    yield from pruning(at)
-    yield from undeclared_stores(at)
-
-
-def _catalog(at: Setting) -> tuple[Resource, ...]:
-    resources = tuple(_in_order(at))
-    seen: set[str] = set()
-    for resource in resources:
-        if resource.id in seen:
-            raise SpecError(f"{resource.id} is declared twice [host {at.own.host.name}]", key="spec")
-        seen.add(resource.id)
-    return resources
+_IN_ORDER: tuple[Make, ...] = (
+    stores,
+    lambda at: made(Place.SETTINGS, at.spec),
+    kernel,
+    repositories,
+    files_of_root,
+    boot_rules,
+    engine_files,
+    compose_files,
+    partial(logins, root=True),
+    packages,
+    live_rules,
+    lambda at: made(Place.ACCOUNTS, at.spec),
+    files_of_others,
+    partial(logins, root=False),
+    registry_files,
+    services,
+    registry_container,
+    registry_answers,
+    objects,
+    registry_collection,
+    pruning,
+    undeclared_stores,
+)
 
 
 def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:

@@ -122,5 +122,5 @@ def _file(at: Setting, path: str, content: bytes, same: bool = False) -> File:
 
 
 def _check_free(at: Setting, path: str) -> None:
-    if path in at.spec.files:
+    if path in at.paths:
         raise at.error("engine declares this file too", "files", path)

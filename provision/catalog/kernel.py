@@ -30,7 +30,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
     for module in at.spec.modules:
         yield KernelModule(module)
     for key, value in at.spec.sysctl.items():
-        yield Sysctl(key, value, dropins[key], frozenset(at.spec.files))
+        yield Sysctl(key, value, dropins[key], at.paths)
 
 
 def _file(at: Setting, path: str, template: str, **values: Any) -> File:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,7 @@ def services(at: Setting) -> Iterator[Resource]:
             ("docker_compare", root) if is_engine else None,
             partial(daemon_json.agrees, daemon) if is_engine else None,
             unit == at.flavour.network,
-            partial(_effect, at, daemon) if is_engine and declared.on_change == "restart" else None,
+            _how(at, daemon) if is_engine and declared.on_change == "restart" else None,
             _missing(at) if is_engine else "",
         )
         if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
@@ -47,7 +47,16 @@ def _missing(at: Setting) -> str:
     return "engine.source is installed, and this host has no docker.service: install Docker, or declare another source"
 
 
-def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: tuple[str, ...]) -> Effect:
+def _how(at: Setting, daemon: dict[str, Any]) -> Callable[[HostReport, tuple[str, ...]], Effect]:
+    """What decides for a plan how docker loads a change. All that it needs of the spec is read here: a plan may be that
+    of another host with the same part."""
+    stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
+    return partial(_effect, daemon, engine_package(at), stop)
+
+
+def _effect(
+    daemon: dict[str, Any], package: str | None, stop: bool, report: HostReport, changing: tuple[str, ...]
+) -> Effect:
     """How docker loads the change of files that it watches, and how it loads the old ones in a rollback, key by key.
 
     Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
@@ -60,14 +69,12 @@ def _effect(at: Setting, daemon: dict[str, Any], report: HostReport, changing: t
     old = loaded if isinstance(loaded, dict) else {}
     live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
     moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
-    stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
     if changing != (daemon_json.DAEMON_JSON,):
         # A plain restart: live-restore keeps only the containers that it kept before the change.
         stuck = moved if live and was_live else ()
         verb = "bridge-restart" if stuck and stop else "restart"
         return Effect(verb, ", ".join(changing), "bridge" if stuck else "restart", live=was_live, bridge=stuck)
-    name = engine_package(at)
-    there = (version(installed(report).get(name, "")) if name is not None else None) or NEWEST
+    there = (version(installed(report).get(package, "")) if package is not None else None) or NEWEST
     effects, back = key_effects(old, daemon, there), key_effects(daemon, old, there)
     verb = "restart" if worst(effects.values()) == "restart" else "reload"
     stuck = moved if live and verb == "restart" else ()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
 
+from provision.catalog.inputs import OPTIONS, PATHS, PLATFORM, Reads, view, views
 from provision.distros import FLAVOURS, Flavour
 from provision.dockerd import daemon_json
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
 from provision.project.host_config import Context, Declared, HostConfig
 from provision.project.lockfile import IMAGES
+from provision.project.memo import Same
 from provision.secrets.secret import holds
 from provision.spec import Engine, Service, Spec
 from provision.text.formats import PEM, Format, written_later
@@ -41,29 +44,54 @@ class Options(Struct, frozen=True):
 
 @dataclass
 class Setting:
-    """``whole`` is the configuration of a host. The parts of a catalog read what hosts have in common (``spec`` and
-    ``plays``), or :attr:`own`. A catalog that was made without ``own`` is the catalog of every host with the same spec
-    and plays."""
+    """What one part of a catalog reads. ``spec``, ``plays``, ``platform`` and ``options`` are what hosts may have in
+    common, and reading them is recorded in ``reads``. :attr:`own` is what only one host has. A part that was made
+    without ``own`` is that of every host with the same values at the places that were read."""
 
     whole: HostConfig
-    platform: Platform
+    _platform: Platform
     context: Context
-    options: Options
-    #: whether something was read that only this host has
-    private: bool = field(default=False, init=False)
+    _options: Options
+    reads: Reads = field(default_factory=Reads, init=False)
 
     @property
+    def name(self) -> str:
+        """The host's name, for the key of what is its own. A part reads it from :attr:`own`."""
+        return self.whole.host.name
+
+    def fresh(self) -> Setting:
+        """The same setting, of which nothing is read yet."""
+        return Setting(self.whole, self._platform, self.context, self._options)
+
+    @cached_property
     def spec(self) -> Spec:
-        return self.whole.spec
+        return view(self.whole.spec, self.reads)
 
     @property
+    def paths(self) -> frozenset[str]:
+        """The paths of the declared files. A part that needs no more of them than that does not read ``spec.files``:
+        hosts differ in what is in their files."""
+        self.reads.add(PATHS)
+        return frozenset(self.whole.spec.files)
+
+    @cached_property
     def plays(self) -> tuple[Declared, ...]:
-        return self.whole.plays
+        return views(self.whole.plays, self.reads)
+
+    @property
+    def platform(self) -> Platform:
+        self.reads.add(PLATFORM)
+        return self._platform
+
+    @property
+    def options(self) -> Options:
+        self.reads.add(OPTIONS)
+        return self._options
 
     @property
     def own(self) -> HostConfig:
-        """The host's whole configuration: with its name, its variables and its YAML. The catalog is then its own."""
-        self.private = True
+        """The host's whole configuration: with its name, its variables and its YAML. The part is then its own."""
+        self.reads.add_own()
         return self.whole
 
     @property
@@ -71,25 +99,20 @@ class Setting:
         return FLAVOURS[self.platform.flavour]
 
     @cached_property
-    def services(self) -> dict[str, Service]:
+    def services(self) -> Mapping[str, Service]:
         """The declared services, and those that an engine brings. docker's own is last, because it must see what the
         others have changed."""
-        found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
-        if self.spec.registry is not None and self.spec.registry.source == "package":
-            own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
-            found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
-        if self.spec.engine is not None:
-            return {**found, **_of_engine(self, self.spec.engine, found)}
-        return found
+        packaged = self.spec.registry is not None and self.spec.registry.source == "package"
+        units = _units(self, self.spec.engine) if self.spec.engine is not None else None
+        given = self.spec.services
+        # Many parts need them, for each of which a setting is made.
+        key = ("services", Same(given), packaged, units)
+        return self.context.memo.of(key, lambda: _services(given, packaged, units))
 
     @cached_property
-    def watchers(self) -> dict[str, tuple[str, ...]]:
+    def watchers(self) -> Mapping[str, tuple[str, ...]]:
         """Path -> the services that watch it."""
-        found: dict[str, tuple[str, ...]] = {}
-        for unit, service in self.services.items():
-            for path in service.watch:
-                found[path] = (*found.get(path, ()), unit)
-        return found
+        return self.context.memo.of(("watchers", Same(self.services)), lambda: _watchers(self.services))
 
     def dropins(self, key: str) -> tuple[str, ...]:
         """The drop-in files of provision that set a sysctl at boot, one for each play that declares it."""
@@ -161,18 +184,54 @@ def sysctl_dropin(slug: str) -> str:
 _FORWARDING = "net.ipv4.ip_forward"
 
 
-def _of_engine(at: Setting, declared: Engine, given: dict[str, Service]) -> dict[str, Service]:
+class _Units(Struct, frozen=True):
+    """What the services of an engine depend on: the ``flavour`` by its name, the drop-ins of the ``network`` service,
+    whether firewalld has docker's zone, whether packages bring the engine, and whether containerd has its own root."""
+
+    flavour: str
+    network: tuple[str, ...]
+    firewalld: bool
+    own_packages: bool
+    containerd_root: bool
+
+
+def _units(at: Setting, declared: Engine) -> _Units:
+    return _Units(
+        at.platform.flavour,
+        at.dropins(_FORWARDING) if at.flavour.network else (),
+        declared.firewall is not None and declared.firewall.firewalld,
+        declared.source != "installed",
+        declared.containerd_root is not None,
+    )
+
+
+def _services(given: Mapping[str, Service], packaged: bool, units: _Units | None) -> dict[str, Service]:
+    found = {name.removesuffix(".service"): service for name, service in given.items()}
+    if packaged:
+        own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
+        found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
+    return found if units is None else {**found, **_of_engine(units, found)}
+
+
+def _watchers(services: Mapping[str, Service]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for unit, service in services.items():
+        for path in service.watch:
+            found[path] = (*found.get(path, ()), unit)
+    return found
+
+
+def _of_engine(units: _Units, given: dict[str, Service]) -> dict[str, Service]:
     """The services that must have loaded what the engine's part of the spec writes, in the order of their start."""
     found: dict[str, Service] = {}
-    network = at.dropins(_FORWARDING) if at.flavour.network else ()
+    flavour, network = FLAVOURS[units.flavour], units.network
     if network:
-        found[at.flavour.network] = Service(watch=list(network))
-    if declared.firewall is not None and declared.firewall.firewalld:
+        found[flavour.network] = Service(watch=list(network))
+    if units.firewalld:
         found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
-    systemd = at.flavour.init.name == "systemd"
-    own_packages = declared.source != "installed"
-    programs = {unit: [program] for unit, program in at.flavour.programs.items()} if own_packages else {}
-    containerd = [daemon_json.CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
+    systemd = flavour.init.name == "systemd"
+    programs = {unit: [program] for unit, program in flavour.programs.items()} if units.own_packages else {}
+    containerd = [daemon_json.CONTAINERD_TOML] if units.containerd_root and systemd else []
     if containerd := [*containerd, *programs.get(daemon_json.CONTAINERD, [])]:
         found[daemon_json.CONTAINERD] = Service(running=True, watch=containerd)
     # Files that are no longer declared are watched too: their service must load their removal.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -18,10 +18,10 @@ from provision.project.lockfile import Locks, of_playbook, read
 from provision.project.memo import Memo
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
-from provision.spec import Spec
-from provision.spec.validate import validate
+from provision.spec import Engine, Spec
+from provision.spec.validate import validate, validate_field
 from provision.text.merge import refine, unite
-from provision.text.render import Scope, Templates
+from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map
 
 
@@ -119,32 +119,64 @@ def declare(
             chosen.setdefault(host, []).append((number, play))
     if not chosen:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
-    specs = Specs()
-    return [_config(inventory, name, chosen[name], specs) for name in inventory.tree.members("all") if name in chosen]
+    specs, fixed = Specs(), Fixed(play.spec for play in plays)
+    return [
+        _config(inventory, name, chosen[name], specs, fixed) for name in inventory.tree.members("all") if name in chosen
+    ]
 
 
 class Specs:
-    """Validated specs: equal YAML is validated once, and gives one object. What is computed from a spec alone can then
-    be computed once for all hosts that have it."""
+    """Validated specs: equal YAML is validated once, and gives one object, for each field of a spec. What is computed
+    from some fields alone can then be computed once for all hosts that have them."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Spec] = {}
+        self._fields: dict[tuple[str, str], Any] = {}
+        self._defaults = {name: one.get_default() for name, one in Spec.model_fields.items()}
+        self._specs: dict[tuple[Any, ...], Spec] = {}
 
     def of(self, rendered: Map) -> Spec:
         """Raises :class:`SpecError` at the place in this YAML."""
+        if not all(map(_KNOWN, rendered)):
+            return validate(Spec, rendered)
+        try:
+            given = {name: self._field(name, value) for name, value in rendered.items()}
+        except SpecError:
+            # Of several errors, the first in the order of the fields is reported.
+            return validate(Spec, rendered)
+        # No validator needs several fields of a spec (a test checks that), so each is valid by itself.
+        values = {name: given.get(name, default) for name, default in self._defaults.items()}
+        key = (*map(id, values.values()), frozenset(given))
+        if key not in self._specs:
+            self._specs[key] = Spec.model_construct(set(given), **values)
+        return self._specs[key]
+
+    def _field(self, name: str, value: Any) -> Any:
         # The text of a value has its type too ('1', 1, True), and a secret is its token, which no other secret has.
-        key = repr(rendered)
-        if key not in self._found:
-            self._found[key] = validate(Spec, rendered)
-        return self._found[key]
+        key = (name, repr(value))
+        if key not in self._fields:
+            found = validate_field(Spec, name, value)
+            self._fields[key] = self._engine(found, value) if isinstance(found, Engine) else found
+        return self._fields[key]
+
+    def _engine(self, engine: Engine, rendered: Map) -> Engine:
+        """The same engine, whose fields are one object for all engines with the same YAML there. Its validators compare
+        fields, and change none."""
+        values: dict[str, Any] = {}
+        for name, value in engine:
+            key = (f"engine.{name}", repr(rendered[name]) if name in rendered else "")
+            values[name] = self._fields.setdefault(key, value)
+        return Engine.model_construct(set(engine.model_fields_set), **values)
 
 
-def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]], specs: Specs) -> HostConfig:
+_KNOWN = frozenset(Spec.model_fields).__contains__
+
+
+def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]], specs: Specs, fixed: Fixed) -> HostConfig:
     _paced_once(name, plays)
     parts: list[tuple[int, Play, Map]] = []
     for number, play in plays:
         scope, own = inventory.scope(name, play.vars)
-        parts.append((number, play, scope.whole(refine(play.spec, own), "spec")))
+        parts.append((number, play, scope.whole(refine(play.spec, own), "spec", fixed)))
     try:
         united = reduce(unite, (part for _, _, part in parts))
         declared = tuple(

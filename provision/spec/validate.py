@@ -5,9 +5,10 @@ from __future__ import annotations
 import types
 import typing
 from datetime import date
+from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from provision.errors import SpecError
@@ -39,6 +40,19 @@ def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise _explain(model, data, key, error.errors()[0]) from error
+
+
+def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
+    """``value`` as the field ``name`` of a ``model``. Raises :class:`SpecError`."""
+    return getattr(validate(_alone(model, name), {name: value}), name)
+
+
+@cache
+def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
+    """A model with one field of another model: pydantic makes no defaults of the others."""
+    hint = typing.get_type_hints(model, include_extras=True)[name]
+    fields: dict[str, Any] = {name: (hint, model.model_fields[name])}
+    return create_model(f"{model.__name__}_{name}", __config__=model.model_config, **fields)
 
 
 def _no_secret(model: type[BaseModel], data: Any, key: str, place: tuple[str | int, ...], is_key: bool) -> SpecError:

@@ -92,6 +92,48 @@ class _Text(sandbox.Sandbox):
     context_class = _Lazy
 
 
+class Fixed:
+    """The mappings and lists in some values that have no template, at any depth: rendering gives the same for every
+    host, so hosts have one object. Templates read variables, never these values, so no template can change them."""
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        # It has the values too, because they are found by their identity.
+        self._values = list(values)
+        #: identity -> size, as the sandbox measures it
+        self.sizes: dict[int, int] = {}
+        for value in self._values:
+            self._learn(value)
+
+    def __contains__(self, value: object) -> bool:
+        return id(value) in self.sizes
+
+    def _learn(self, value: Any) -> bool:
+        """Whether no template is in ``value``."""
+        if isinstance(value, str):
+            return not (isinstance(value, Unsafe) or _has_template(value))
+        if not isinstance(value, (Map, Seq)):
+            return True
+        items = [*value, *value.values()] if isinstance(value, Map) else value
+        # Every item is visited, also after one with a template.
+        without = [self._learn(item) for item in items]
+        if not all(without):
+            return False
+        if isinstance(value, Map) and not all(isinstance(name, str) for name in value):
+            return False  # rendering makes text of its names
+        try:
+            self.sizes[id(value)] = sandbox.measured_size(value, self.sizes)
+        except sandbox.Refused:
+            return False  # rendering reports it, at its place
+        return True
+
+
+def _has_template(text: str) -> bool:
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+_NOTHING = Fixed()
+
+
 class Scope:
     """A host's variables. ``scope[name]`` is the variable's value with its own templates rendered."""
 
@@ -134,15 +176,16 @@ class Scope:
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self.raw else default
 
-    def render(self, value: Any, key: str = "", where: Where | None = None) -> Any:
-        """``value`` with every template in it rendered; mappings and lists keep their places in the file."""
+    def render(self, value: Any, key: str = "", where: Where | None = None, fixed: Fixed = _NOTHING) -> Any:
+        """``value`` with every template in it rendered; mappings and lists keep their places in the file. Those that
+        are ``fixed`` are not copied."""
         if isinstance(value, str):
             if isinstance(value, Unsafe):
                 secret.use(value)
                 return value
-            if not ("{{" in value or "{%" in value or "{#" in value):
-                return value
-            return self._text(value, key, where)
+            return self._text(value, key, where) if _has_template(value) else value
+        if value in fixed:
+            return value
         if isinstance(value, Map):
             result = Map(here=value.here)
             result.where.update(value.where)
@@ -150,7 +193,7 @@ class Scope:
                 path = f"{key}.{name}" if key else name
                 place = value.where.get(name, where)
                 shown = self.render(name, path, place)
-                result[str(shown)] = self.render(item, path, place)
+                result[str(shown)] = self.render(item, path, place, fixed)
                 if shown != name and place is not None:
                     result.where[str(shown)] = place
             return result
@@ -159,16 +202,16 @@ class Scope:
             items.where.extend(value.where)
             for index, item in enumerate(value):
                 place = value.where[index] if index < len(value.where) else where
-                items.append(self.render(item, f"{key}[{index}]", place))
+                items.append(self.render(item, f"{key}[{index}]", place, fixed))
             return items
         return value
 
-    def whole(self, value: Any, key: str) -> Any:
+    def whole(self, value: Any, key: str, fixed: Fixed = _NOTHING) -> Any:
         """``value`` rendered, and the result as a whole checked against the limits: a small template can refer to a
         large value many times."""
-        rendered = self.render(value, key)
+        rendered = self.render(value, key, fixed=fixed)
         try:
-            sandbox.measured(rendered)
+            sandbox.measured_size(rendered, fixed.sizes)
         except sandbox.Refused as error:
             raise _explain(error, self, getattr(value, "here", None), key) from error
         return rendered

@@ -16,9 +16,19 @@ Python's operators (comparisons, slices, loops, ``~``, unpacking). The filters o
 """
 
 from provision.text.sandbox.blind import unknown
-from provision.text.sandbox.bounds import BOUNDED, Refused, measured
+from provision.text.sandbox.bounds import BOUNDED, Refused, measured, measured_size
 from provision.text.sandbox.environment import Sandbox
 from provision.text.sandbox.lookups import confine
 from provision.text.sandbox.text import finalized, joined
 
-__all__ = ["BOUNDED", "Refused", "Sandbox", "confine", "finalized", "joined", "measured", "unknown"]
+__all__ = [
+    "BOUNDED",
+    "Refused",
+    "Sandbox",
+    "confine",
+    "finalized",
+    "joined",
+    "measured",
+    "measured_size",
+    "unknown",
+]
