@@ -57,12 +57,12 @@ class Terminal:
         """Answer each question up to the end of the program. ``answers`` are by the end of a question. Return the
         questions, each with its subject."""
         questions = []
-        pattern = re.compile(f"(\\S+ )?({'|'.join(map(re.escape, answers))})")
+        pattern = re.compile("|".join(map(re.escape, answers)))
         while self._more():
             while found := pattern.search(self.seen, self._read):
-                questions.append(found[0])
                 self._read = found.end()
-                self.write(f"{answers[found[2]]}\n".encode())
+                questions.append(self.seen[: self._read].rpartition("\n")[2])
+                self.write(f"{answers[found[0]]}\n".encode())
         return questions
 
     def _more(self) -> bool:
