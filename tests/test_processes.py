@@ -184,6 +184,17 @@ def test_the_events_are_those_of_one_process(fleet: Fleet) -> None:
     assert len(fleet.sshd.commands) == 12, "one exec for each host and run"
 
 
+def test_hosts_without_changes_have_the_events_of_one_process(fleet: Fleet) -> None:
+    fleet.hosts(5)
+    fleet.play({})
+    one, two = (fleet.run("apply", "--processes", str(count), "-f", "4") for count in (1, 2))
+    assert two.ends == {f"h{number}": "ok" for number in range(5)}
+    assert by_host(one) == by_host(two)
+    plans = two.all("host.plan")
+    assert len(plans) == 5
+    assert all(event["platform"] and event["items"] == [] for event in plans)
+
+
 def test_a_plan_file_has_the_same_approvals(fleet: Fleet) -> None:
     fleet.hosts(3)
     (fleet.folder / "word").write_text("hush-hush-1\n")
