@@ -22,12 +22,11 @@ from pathlib import Path
 
 import yaml
 
-from bench import fleet, logins, pages, peers, result
+from bench import fleet, logins, pages, peers, processes, result
 from bench.delay import slow_lines
 from bench.measure import ROOT, Contender, Sample, by_turns, median, once, open_files, ratio
 from bench.project import Project
 from bench.result import Found, Machine, Value
-from provision.lab import cgroups, keys, mirror
 from provision.lab.labs import Lab
 
 HOSTS = int(os.environ.get("HOSTS", "20"))
@@ -77,17 +76,7 @@ class Bench:
 
     def prepare(self) -> None:
         """Install Docker on all hosts, with provision; and Python, which Ansible needs there."""
-        engine = {
-            "package_mirror": mirror.URL,
-            "fingerprint": keys.fingerprint(self.lab.store),
-            "plugins": [],
-            "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"]},
-        }
-        spec = {"engine": engine, "packages": ["python3-apt"]}
-        play = self.folder / "prepare.yml"
-        play.write_text(yaml.safe_dump([{"name": "Prepare", "hosts": "all", "spec": spec}]))
-        argv = [PROVISION, "apply", "--yes", "--no-lint", "-i", str(self.base.folder / "inventory.yml"), str(play)]
-        once(Contender("prepare", argv))
+        self.base.install("python3-apt")
         self.base.everywhere(_HOSTNAMED)
         once(self.base.provision())
         time.sleep(10)  # the installation has background work left
@@ -318,6 +307,12 @@ class Bench:
         ]
         return rows
 
+    def i(self) -> Found:
+        """One worker process and two: on few of the hosts, which have the cores together with the controller, and in a
+        simulation."""
+        open_files()
+        return processes.compare(Project(self.lab, self.folder / "processes", self.hosts[:4], 200), rounds=ROUNDS)
+
 
 #: The cases, in the order in which they run. c is the last one, because it makes some of the hosts bare. A case in a
 #: module of its own is one more line here.
@@ -329,6 +324,7 @@ CASES: dict[str, Callable[[Bench], Found]] = {
     "f": Bench.f,
     "g": Bench.g,
     "h": Bench.h,
+    "i": Bench.i,
     "c": Bench.c,
 }
 

@@ -9,6 +9,7 @@ from html import escape
 _WIDTH, _LEFT, _BAR = 820, 290, 16
 _COLOURS = {
     **dict.fromkeys(("provision", "verify", "lint", "--help", "--version", "--completion"), "#1a7f5a"),
+    **dict.fromkeys(("1 process", "2 processes"), "#1a7f5a"),
     # The lower bound for every contender.
     **dict.fromkeys(
         ("login + true", "login + reload", "docker's own restart", "package transactions", "python -c pass"), "#8a8f98"

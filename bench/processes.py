@@ -9,7 +9,7 @@ simulated host is cheaper than a real one: its numbers say how the controller's 
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import resource
 import socket
@@ -23,17 +23,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import paramiko
 import yaml
+from msgspec import Struct
 
-from bench.measure import ROOT, Contender, by_turns, median, once, open_files, ratio
+from bench import pages
+from bench.measure import ROOT, Contender, Sample, by_turns, once, open_files, ratio
 from bench.project import Project
+from bench.result import Found, Value
 from provision.catalog import Options
-from provision.lab import cgroups, keys, mirror
 from provision.lab.labs import Lab
 from provision.load import load
 from provision.model import Event, Host
 from provision.remote.script import look_script
+from provision.report.journal import Journal
+from provision.report.shown import shown
+from provision.report.text import Text
 from provision.rollout.goal import Goal
 from provision.rollout.processes import Processes
 from provision.rollout.roll_out import Rollout
@@ -47,6 +53,15 @@ NAMES = int(os.environ.get("NAMES", "200"))
 SIMULATED = int(os.environ.get("SIMULATED", "2000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 FORKS = 50
+#: The contenders, by their number of processes.
+_NAMES = {1: "1 process", 2: "2 processes"}
+
+
+class Simulated(Struct, frozen=True):
+    """One run over simulated hosts; ``controller`` is the CPU of the controller's own process, in seconds."""
+
+    sample: Sample
+    controller: float
 
 
 class _Recorded(paramiko.Channel):
@@ -116,27 +131,10 @@ class Simulation(Transport):
         return connection
 
 
-def spec(lab: Lab) -> dict[str, Any]:
-    """A Docker host."""
-    daemon = {
-        "exec-opts": [f"native.cgroupdriver={cgroups.driver()}"],
-        "live-restore": True,
-        "log-opts": {"max-size": "10m", "max-file": "3"},
-    }
-    return {
-        "sysctl": {"net.ipv4.ip_forward": 1},
-        "engine": {
-            "package_mirror": mirror.URL,
-            "fingerprint": keys.fingerprint(lab.store),
-            "plugins": [],
-            "daemon": daemon,
-        },
-    }
-
-
-def apply(folder: Path, processes: int) -> list[str]:
-    argv = [str(Path(sys.executable).parent / "provision"), "apply", "--yes", "-f", str(FORKS)]
-    return [*argv, "--processes", str(processes), "-i", str(folder / "inventory.yml"), str(folder / "site.yml")]
+def contender(folder: Path, processes: int) -> Contender:
+    argv = [str(Path(sys.executable).parent / "provision"), "apply", "--yes", "--no-lint", "-f", str(FORKS)]
+    argv += ["--processes", str(processes), "-i", str(folder / "inventory.yml"), str(folder / "site.yml")]
+    return Contender(_NAMES[processes], argv)
 
 
 def recorded(project: Project) -> bytes:
@@ -150,26 +148,38 @@ def recorded(project: Project) -> bytes:
 
 
 def simulate(folder: Path, processes: int) -> None:
-    """One run over simulated hosts, in a process of its own; prints its numbers as JSON."""
+    """One run over simulated hosts, in a process of its own; prints its numbers as JSON. Events are shown and recorded
+    as those of ``provision apply``: as lines of text (to no terminal), and in a journal."""
     answer = (folder / "answer").read_bytes()
     found = load(str(folder / "simulated.yml"), folder / "site.yml", options=Options())
     counts: Counter[str] = Counter()
+    journal = Journal(folder / "site.yml", f"simulated-{time.time_ns()}", {})
 
-    def emit(event: Event) -> None:
-        if event.name == "host.done":
-            counts[str(event.data["status"])] += 1
+    # As the command line does.
+    gc.freeze()
+    with open(os.devnull, "w") as nowhere:
+        text = Text(nowhere)
 
-    fan_out = Processes(processes, FORKS) if processes > 1 else None
-    request = RunRequest(Goal.APPLY, FORKS)
-    rollout = Rollout(found.configs, found.context, Simulation(answer), Options(), request, emit, fan_out)
-    begin, before = time.perf_counter(), _cpu()
-    rollout.run()
-    wall = time.perf_counter() - begin
+        def emit(event: Event) -> None:
+            visible = shown(event)
+            text(visible)
+            journal(visible)
+            if event.name == "host.done":
+                counts[str(event.data["status"])] += 1
+
+        fan_out = Processes(processes, FORKS) if processes > 1 else None
+        request = RunRequest(Goal.APPLY, FORKS)
+        rollout = Rollout(found.configs, found.context, Simulation(answer), Options(), request, emit, fan_out)
+        begin, before, own = time.perf_counter(), _cpu(), time.process_time()
+        rollout.run()
+        wall = time.perf_counter() - begin
+    controller = time.process_time() - own
     if fan_out is not None:
         fan_out.close()
     if counts != {"ok": len(found.configs)}:
         sys.exit(f"every simulated host must be in the desired state: {dict(counts)}")
-    print(json.dumps({"wall": wall, "cpu": _cpu() - before}))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    sys.stdout.buffer.write(msgspec.json.encode(Simulated(Sample(wall, _cpu() - before, peak, 0), controller)))
 
 
 def _cpu() -> float:
@@ -178,69 +188,73 @@ def _cpu() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _simulated(folder: Path) -> dict[int, list[dict[str, float]]]:
+def _simulated(folder: Path, hosts: int, rounds: int) -> dict[int, list[Simulated]]:
     """Runs with one and two processes in turns; the first round warms up."""
-    hosts = {f"s{number:05d}": {"ansible_host": "192.0.2.1", "ansible_user": "root"} for number in range(SIMULATED)}
-    (folder / "simulated.yml").write_text(yaml.safe_dump({"docker": {"hosts": hosts}}))
-    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-    for number in range(ROUNDS + 1):
+    names = {f"s{number:05d}": {"ansible_host": "192.0.2.1", "ansible_user": "root"} for number in range(hosts)}
+    (folder / "simulated.yml").write_text(yaml.safe_dump({"docker": {"hosts": names}}))
+    found: dict[int, list[Simulated]] = {processes: [] for processes in _NAMES}
+    for number in range(rounds + 1):
         for processes, samples in found.items():
             argv = [sys.executable, "-m", "bench.processes", "simulate", str(folder), str(processes)]
             done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(done.stderr)
             if number:
-                samples.append(json.loads(done.stdout))
+                samples.append(msgspec.json.decode(done.stdout, type=Simulated))
     return found
+
+
+def compare(project: Project, simulated: int = SIMULATED, rounds: int = ROUNDS) -> Found:
+    """The rows of one and two processes. The hosts of ``project`` are in the desired state."""
+    rows = _real(project, rounds)
+    (project.folder / "answer").write_bytes(recorded(project))
+    rows += simulation(project.folder, simulated, rounds)
+    return rows
+
+
+def _real(project: Project, rounds: int) -> Found:
+    rows, case = Found(), f"i, {len(project.names)} names"
+    one, two = (contender(project.folder, processes) for processes in _NAMES)
+    found = by_turns([one, two], rounds)
+    rows.add(case, found)
+    times = ratio(found[two.name], found[one.name], "cpu")
+    rows.values.append(Value(case, "CPU here, 2 processes / 1", times, "x", 1.15))
+    return rows
+
+
+def simulation(folder: Path, hosts: int, rounds: int) -> Found:
+    """The rows of simulated hosts. ``folder`` has a project's files, and the recorded ``answer``."""
+    rows, case, found = Found(), f"i, {hosts} simulated", _simulated(folder, hosts, rounds)
+    rows.add(case, {_NAMES[processes]: [one.sample for one in samples] for processes, samples in found.items()})
+    for processes, samples in found.items():
+        rate = statistics.median(hosts / one.sample.wall for one in samples)
+        own = statistics.median(one.controller for one in samples) / hosts * 1000
+        rows.values.append(Value(case, f"{_NAMES[processes]}: hosts a second", rate))
+        rows.values.append(Value(case, f"{_NAMES[processes]}: CPU of the controller's process a host", own, "ms"))
+    alone, shared = ([one.sample for one in found[processes]] for processes in _NAMES)
+    rows.values += [
+        Value(case, "hosts a second, 2 processes / 1", ratio(alone, shared), "x", 1.7, "least"),
+        Value(case, "CPU here, 2 processes / 1", ratio(shared, alone, "cpu"), "x", 1.15),
+    ]
+    return rows
 
 
 def main() -> None:
     open_files()
     lab = Lab("processes")
-    names = lab.names(HOSTS)
-    started = lab.up(dict.fromkeys(names, "trixie"))
-    folder = Path(tempfile.mkdtemp(prefix="provision-bench-"))
+    hosts = lab.names(HOSTS)
+    started = lab.up(dict.fromkeys(hosts, "trixie"))
     try:
-        project = Project(lab, folder, names, NAMES)
-        (folder / "site.yml").write_text(yaml.safe_dump([{"name": "Bench", "hosts": "docker", "spec": spec(lab)}]))
-        one, two = (Contender(f"{count} processes", apply(folder, count)) for count in (1, 2))
-        once(one)
-        real = by_turns([one, two], ROUNDS)
-        (folder / "answer").write_bytes(recorded(project))
-        simulated = _simulated(folder)
+        with tempfile.TemporaryDirectory(prefix="provision-bench-") as folder:
+            # A name for each host: many names of one host must not change it at once.
+            base = Project(lab, Path(folder) / "base", hosts, HOSTS)
+            base.install()
+            once(base.provision())
+            rows = compare(Project(lab, Path(folder) / "names", hosts, NAMES))
     finally:
         lab.down([record.name for record in started])
-    report(real[one.name], real[two.name], simulated)
-
-
-def report(one: Any, two: Any, simulated: dict[int, list[dict[str, float]]]) -> None:
-    cpu = ratio(two, one, "cpu")
-    print(f"real: {NAMES} names over {HOSTS} lab hosts, in the desired state, --forks {FORKS}; whole processes")
-    for name, samples in (("1 process", one), ("2 processes", two)):
-        print(
-            f"  {name:12} {median(samples, 'cpu') / NAMES * 1000:6.2f} ms of CPU a name, {median(samples):6.2f} s wall"
-        )
-    print(f"  CPU a name, 2 processes / 1: {cpu:.2f} (target 1.15)")
-    rates = {count: [SIMULATED / sample["wall"] for sample in samples] for count, samples in simulated.items()}
-    pairs = [b / a for a, b in zip(rates[1], rates[2], strict=True)]
-    work = [b["cpu"] / a["cpu"] for a, b in zip(simulated[1], simulated[2], strict=True)]
-    print(f"simulated: {SIMULATED} hosts that answer from a socketpair, without ssh and cryptography")
-    for count, samples in simulated.items():
-        each = statistics.median(sample["cpu"] for sample in samples) / SIMULATED * 1000
-        print(
-            f"  {count} processes: {statistics.median(rates[count]):6.0f} hosts a second, {each:5.2f} ms of CPU a host"
-        )
-    print(f"  hosts a second, 2 processes / 1: {statistics.median(pairs):.2f} (target 1.7, {os.cpu_count()} cores)")
-    print(f"  CPU a host, 2 processes / 1: {statistics.median(work):.2f}")
-    data = {
-        "names": NAMES,
-        "hosts": HOSTS,
-        "simulated_hosts": SIMULATED,
-        "real_cpu": {"1": [sample.cpu for sample in one], "2": [sample.cpu for sample in two], "ratio": cpu},
-        "simulated": {str(count): samples for count, samples in simulated.items()},
-        "simulated_ratio": statistics.median(pairs),
-    }
-    (ROOT / "bench/processes.json").write_text(json.dumps(data, indent=2) + "\n")
+    (ROOT / "bench/processes.json").write_bytes(msgspec.json.encode(rows))
+    print(pages.text(rows))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from pathlib import Path
 import yaml
 
 from bench import peers
-from bench.measure import Contender
-from provision.lab import cgroups
+from bench.measure import Contender, once
+from provision.lab import cgroups, keys, mirror
 from provision.lab.labs import Lab
 
 #: The names of the hosts. They are the same for all, so that many names can be one host.
 NAME = "bench"
+_PROVISION = str(Path(sys.executable).parent / "provision")
 SYSCTL = "net.ipv4.ip_forward = 1\n"
 #: The command that reports the state of a host, to check that every contender leaves the same state.
 _STATE = (
@@ -62,6 +63,20 @@ class Project:
         }
         (self.folder / "site.yml").write_text(yaml.safe_dump([{"name": "Bench", "hosts": "all", "spec": spec}]))
 
+    def install(self, *packages: str) -> None:
+        """Make the hosts Docker hosts, with provision; install ``packages`` too."""
+        engine = {
+            "package_mirror": mirror.URL,
+            "fingerprint": keys.fingerprint(self.lab.store),
+            "plugins": [],
+            "daemon": {"exec-opts": [f"native.cgroupdriver={cgroups.driver()}"]},
+        }
+        play = self.folder / "install.yml"
+        spec = {"engine": engine, "packages": list(packages)}
+        play.write_text(yaml.safe_dump([{"name": "Install", "hosts": "all", "spec": spec}]))
+        argv = [_PROVISION, "apply", "--yes", "--no-lint", "-i", str(self.folder / "inventory.yml"), str(play)]
+        once(Contender("install", argv))
+
     def _place(self, address: str) -> tuple[str, int]:
         return ("127.0.0.1", self.ports[address]) if self.ports else (address, 22)
 
@@ -98,7 +113,7 @@ class Project:
         return place
 
     def provision(self, forks: int = 50, before: Callable[[int], None] | None = None, *words: str) -> Contender:
-        argv = [str(Path(sys.executable).parent / "provision"), "apply", "--yes", "--no-lint", "-f", str(forks), *words]
+        argv = [_PROVISION, "apply", "--yes", "--no-lint", "-f", str(forks), *words]
         argv += ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
         return Contender("provision", argv, before=before)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -52,11 +53,29 @@ class Terminal:
         self.until("]: ")
         self.write(f"{text}\n".encode())
 
-    def close(self) -> int:
+    def answer_all(self, answers: Mapping[str, str]) -> list[str]:
+        """Answer each question up to the end of the program. ``answers`` are by the end of a question. Return the
+        questions, each with its subject."""
+        questions = []
+        pattern = re.compile("|".join(map(re.escape, answers)))
+        while self._more():
+            while found := pattern.search(self.seen, self._read):
+                self._read = found.end()
+                questions.append(self.seen[: self._read].rpartition("\n")[2])
+                self.write(f"{answers[found[0]]}\n".encode())
+        return questions
+
+    def _more(self) -> bool:
+        """Read what the program shows; return whether it continues."""
         try:
-            while piece := os.read(self._end, 4096):
-                self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
+            piece = os.read(self._end, 4096)
         except OSError:
-            pass  # the end of a pseudo-terminal (Linux)
+            return False  # the end of a pseudo-terminal (Linux)
+        self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
+        return bool(piece)
+
+    def close(self) -> int:
+        while self._more():
+            pass
         os.close(self._end)
         return self.child.wait(60)

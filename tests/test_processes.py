@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import signal
 import socket
 import subprocess
@@ -28,7 +27,9 @@ from provision.rollout.places import Places
 from provision.rollout.processes import suitable
 from provision.transport.prompter import Prompter
 from tests.lab import preloaded
+from tests.process_tree import alive, children
 from tests.sshd import Sshd, listening
+from tests.terminal import Terminal
 
 BOTH = pytest.mark.parametrize("count", [1, 2])
 PASSWORD = "of-the-login-1"
@@ -161,17 +162,6 @@ def begun(fleet: Fleet, count: int) -> None:
     until(lambda: len(list(fleet.folder.glob("begun.*"))) >= count)
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def by_host(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
     """The events of each host in their order, without times."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -192,6 +182,17 @@ def test_the_events_are_those_of_one_process(fleet: Fleet) -> None:
     assert (len(two.all("run.done")), two.events[-1]["counts"]["changed"]) == (1, 6)
     assert fleet.sshd.logins == {f"u{number}": 2 for number in range(7) if number != 3}
     assert len(fleet.sshd.commands) == 12, "one exec for each host and run"
+
+
+def test_hosts_without_changes_have_the_events_of_one_process(fleet: Fleet) -> None:
+    fleet.hosts(5)
+    fleet.play({})
+    one, two = (fleet.run("apply", "--processes", str(count), "-f", "4") for count in (1, 2))
+    assert two.ends == {f"h{number}": "ok" for number in range(5)}
+    assert by_host(one) == by_host(two)
+    plans = two.all("host.plan")
+    assert len(plans) == 5
+    assert all(event["platform"] and event["items"] == [] for event in plans)
 
 
 def test_a_plan_file_has_the_same_approvals(fleet: Fleet) -> None:
@@ -340,6 +341,17 @@ def end_after_a_host(slow: Fleet, process: subprocess.Popen[str]) -> Outcome:
     return Outcome(process.returncode, "".join(lines), "")
 
 
+def until_line(process: subprocess.Popen[str], text: str) -> str:
+    """Read the output up to the first line with ``text``."""
+    assert process.stdout is not None
+    lines = ""
+    for line in iter(process.stdout.readline, ""):
+        lines += line
+        if text in line:
+            return lines
+    raise AssertionError(f"no {text}:\n{lines}")
+
+
 def test_the_hosts_of_a_killed_worker_have_failed_and_the_others_continue(slow: Fleet) -> None:
     slow.hosts(8)
     slow.play({}, rollout={"max_failures": 4})
@@ -393,6 +405,32 @@ def test_workers_end_with_the_controller(slow: Fleet) -> None:
     process.kill()
     process.communicate()
     until(lambda: not any(alive(pid) for pid in workers))
+
+
+@pytest.mark.parametrize("killed", ["worker", "controller"])
+def test_no_process_keeps_the_pipe_of_another_worker_open(slow: Fleet, killed: str) -> None:
+    """The second worker is stopped, so only the kernel can close what it has open: the end of the first worker, or of
+    the controller, must be noticed in spite of it."""
+    slow.hosts(4)
+    slow.play({}, rollout={"max_failures": 4})
+    process = slow.start("apply", "--processes", "2", "-f", "2")
+    begun(slow, 2)
+    first, second = children(process.pid)
+    os.kill(second, signal.SIGSTOP)
+    try:
+        if killed == "controller":
+            process.kill()
+            process.wait(_LONGEST)
+            until(lambda: not alive(first))
+            return
+        os.kill(first, signal.SIGKILL)
+        lines = until_line(process, '"host.done"')
+    finally:
+        os.kill(second, signal.SIGCONT)
+        (slow.folder / "go").touch()
+    rest = ended(process)
+    outcome = Outcome(rest.code, lines + rest.out, rest.err)
+    assert (outcome.code, Counter(outcome.ends.values())) == (3, {"failed": 1, "ok": 3})
 
 
 def test_a_fault_of_a_worker_is_reported(fleet: Fleet, tmp_path: Path) -> None:
@@ -460,35 +498,13 @@ def test_a_password_is_asked_at_the_controllers_terminal(fleet: Fleet, count: in
     """A login's password that the inventory does not have is asked for while hosts are processed."""
     fleet.hosts(2, ansible_password=None, ansible_ssh_common_args="-o IdentityFile=none -o IdentityAgent=none")
     fleet.play({})
-    master, slave = pty.openpty()
-    argv = fleet.argv("plan", "--plain", "--processes", str(count))
-    environment = {**os.environ, "TERM": "xterm"}
-    process = subprocess.Popen(
-        argv, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True, preexec_fn=_terminal
-    )
-    os.close(slave)
-    shown, given = "", 0
-    with contextlib.suppress(OSError):
-        while data := os.read(master, 4096):
-            shown += data.decode("utf-8", "replace")
-            while given < shown.count("password: "):
-                os.write(master, f"{PASSWORD}\n".encode())
-                given += 1
-    os.close(master)
-    assert process.wait(_LONGEST) == 0, shown
-    assert given == 2
-    assert PASSWORD not in shown
+    terminal = Terminal(fleet.argv("plan", "--plain", "--processes", str(count)), fleet.folder)
+    questions = terminal.answer_all({"password: ": PASSWORD})
+    assert terminal.close() == 0, terminal.seen
+    assert sorted(questions) == [f"{user}@[127.0.0.1]:{fleet.port}: password: " for user in ("u0", "u1")]
+    assert PASSWORD not in terminal.seen
     for user in ("u0", "u1"):
-        assert f"{user}@" in shown
         assert fleet.sshd.logins[user] == 1
-
-
-def _terminal() -> None:
-    """Make standard input the terminal of the new session (tty_ioctl(4), TIOCSCTTY)."""
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_a_question_is_asked_once_where_it_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from provision.model import Failure
+from provision.model import Event, Failure, Plan, Platform
 from provision.rollout.fanout import HEED, Gate, Here, Threads
 from provision.rollout.host_run import HostRun
 from provision.rollout.pipe import Closed, Pipe, pipe
@@ -57,6 +57,7 @@ class _Process:
         #: whether it works on a command
         self.busy = False
         self.under_way: dict[str, HostRun] = {}
+        self.platforms: dict[int, Platform] = {}
 
     def send(self, *message: Any) -> None:
         # The end of the process is noticed where its messages are received.
@@ -246,8 +247,15 @@ class Processes:
             for word, *rest in messages:
                 getattr(self, f"_on_{word}")(process, *rest)
 
-    def _on_event(self, process: _Process, event: Any) -> None:
-        self._runs[event.host].receive(event)
+    def _on_event(self, process: _Process, name: str, host: str, data: Mapping[str, Any]) -> None:
+        self._runs[host].receive(Event(name, host, data))
+
+    def _on_platform(self, process: _Process, number: int, platform: Platform) -> None:
+        process.platforms[number] = platform
+
+    def _on_unchanged(self, process: _Process, host: str, number: int) -> None:
+        """The plan of a host has nothing to do."""
+        self._on_event(process, "host.plan", host, {"plan": Plan(host, process.platforms[number])})
 
     def _on_next(self, process: _Process, number: int) -> None:
         process.send("answer", number, self._next(process))

@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 _LONGEST = [
     f"test_{name}.py"
     for name in (
-        *("vm", "newer_engine", "registry", "rollout"),
+        *("vm", "newer_engine", "registry", "rollout", "processes"),
         *("families", "foundation", "torture", "cis", "mutations", "verify", "bridge", "containers", "dockerd"),
         *("transactions", "undo"),
     )
