@@ -1,0 +1,111 @@
+"""One host's part of a run, made from its plan: its steps, the state that it is based on, and what undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from provision.model import Call, Change, Drift, Kept, Loading, Plan, Platform, Risk
+from provision.planning.prepare import work
+from provision.planning.undo_kinds import KINDS
+from provision.remote.protocol import Seen
+from provision.remote.transaction import Work
+from provision.steps.files import put_file
+from provision.steps.services import svc_mark, svc_settle, svc_start
+
+HOST = Platform("debian", "13", "trixie", "amd64", "apt")
+NONE = Drift({}, {}, ())
+STAT = "regular file:644:root:root:1:2:3:5"
+
+
+def made(
+    *calls: Call,
+    report: Sequence[tuple[str, ...]] = (),
+    max_impact: str | None = None,
+    data_root: str = "",
+    risky: Sequence[str] = (),
+) -> Work:
+    plan = Plan("web1", HOST, (Change("x", NONE, calls),))
+    return work("run", plan, Seen.of(list(report)), max_impact=max_impact, data_root=data_root, risky=risky)
+
+
+def test_manifests_are_written_before_the_changes_and_shortened_after_them() -> None:
+    before, change, after = (put_file(f"/etc/{name}", content=b"x") for name in ("before", "change", "after"))
+    plan = Plan("web1", HOST, (Change("file:/etc/change", NONE, (change,)),))
+    found = work("run", plan, Seen.of([]), (before,), (after,))
+    assert [(step.resource, step.call) for step in found.steps] == [
+        ("manifest", before),
+        ("file:/etc/change", change),
+        ("manifest", after),
+    ]
+    assert [one[1] for one in found.keep] == ["/etc/before", "/etc/change", "/etc/after"]
+
+
+def test_the_base_has_what_was_reported_of_the_files_that_a_run_replaces() -> None:
+    """A file that was not reported has no base, and neither has a service: the run itself reads its state."""
+    found = made(
+        *(put_file(path, content=b"x") for path in ("/etc/there", "/etc/absent", "/etc/unread")),
+        svc_start("x"),
+        report=[("file", "/etc/there", STAT), ("file", "/etc/absent", "absent"), ("file", "x", STAT)],
+    )
+    assert found.base == (("file", "/etc/there", STAT), ("file", "/etc/absent", "absent"))
+    assert [one[:2] for one in found.keep] == [
+        ("file", "/etc/there"),
+        ("file", "/etc/absent"),
+        ("file", "/etc/unread"),
+        ("service", "x"),
+    ]
+
+
+def test_an_item_is_kept_once_and_files_come_before_the_services_that_load_them() -> None:
+    write, again = (put_file("/etc/x.conf", content=text) for text in (b"a", b"b"))
+    found = made(svc_start("x"), write, svc_start("x"), again)
+    assert found.keep == (Kept("file", "/etc/x.conf"), Kept("service", "x"))
+    assert found.undo == KINDS["file"].functions | KINDS["service"].functions
+
+
+@pytest.mark.parametrize(
+    ("live", "max_impact", "words"),
+    [(False, None, "reload,stale,,-"), (True, None, "reload,stale,,live"), (False, "stop", "reload,stale,stop,-")],
+)
+def test_a_service_is_kept_with_how_a_rollback_loads_its_files(live: bool, max_impact: str | None, words: str) -> None:
+    loading = Loading("x", "/etc/a\n/etc/b", "restart", "reload", "stale", "icc mtu", live)
+    # A file may have the name of the unit, and another service has no files to load.
+    named = Call("put_file", keeps=(Kept("file", "x"),))
+    found = made(named, svc_start("y"), svc_settle(loading, stale=True), max_impact=max_impact)
+    assert found.keep == (
+        Kept("file", "x"),
+        Kept("service", "y"),
+        Kept("service", "x", f"{words}\nicc mtu\n/etc/a\n/etc/b"),
+    )
+
+
+def test_the_data_directory_is_kept_first_where_a_step_concerns_the_engine() -> None:
+    write = put_file("/etc/docker/daemon.json", content=b"{}")
+    found = made(write, svc_start("docker"), data_root="/srv/docker")
+    assert found.disturbs_engine
+    assert found.keep[0] == Kept("store", "/srv/docker")
+    assert [one[:2] for one in found.keep].count(("store", "/srv/docker")) == 1
+    assert Kept("file", "/etc/docker/daemon.json") in found.keep
+    assert found.undo >= KINDS["store"].functions
+    for other in (made(write, svc_start("x"), data_root="/srv/docker"), made(write, svc_start("docker"))):
+        assert "store" not in {one[0] for one in other.keep}
+        assert not other.undo & KINDS["store"].functions
+    assert not made(write, svc_start("x")).disturbs_engine
+
+
+@pytest.mark.parametrize(
+    ("risky", "arms"),
+    [((), False), (("/etc/motd",), True), (("/srv", "/etc"), True), (("/srv",), False), (("/etc/motd.d",), False)],
+)
+def test_a_path_or_a_directory_above_it_may_be_declared_risky(risky: tuple[str, ...], arms: bool) -> None:
+    found = made(put_file("/etc/motd", content=b"x"), risky=risky)
+    assert [step.risk for step in found.steps] == [Risk.CUT_OFF if arms else Risk.NONE]
+    assert found.risky is arms
+
+
+def test_a_unit_that_a_step_touches_may_be_declared_risky() -> None:
+    mark = svc_mark("x", watched="/etc/x", loaded="current")
+    assert not made(mark).risky
+    assert made(mark, risky=("x",)).risky
