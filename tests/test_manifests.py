@@ -125,3 +125,33 @@ def test_an_object_that_moves_to_another_play_stays(project: Project) -> None:
     found = planned(project, mine, ("hostname", "", "web1"), hostname="web1\n", hosts="127.0.0.1 web1\n", x="x")
     assert "file:/etc/x" not in [change.resource for change in found.plan.changes]
     assert found.forget == ()
+
+
+RUNS = ("service", "x", "ActiveState=active\nUnitFileState=enabled\nMainPID=7\nNeedDaemonReload=no", "current", "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "order"),
+    [
+        # The service sees that the file is removed; a container may use the network that is removed.
+        (
+            "{services: {x: {running: true}}, volumes: {data: {}}}",
+            ["file:/etc/gone", "service:x", "container:old", "volume:data", "network:old"],
+        ),
+        ("{services: {x: {running: true}}}", ["file:/etc/gone", "service:x", "container:old", "network:old"]),
+        ("{volumes: {data: {}}}", ["file:/etc/gone", "container:old", "volume:data", "network:old"]),
+        ("{packages: []}", ["file:/etc/gone", "container:old", "network:old"]),
+    ],
+)
+def test_undeclared_objects_are_removed_in_their_places(project: Project, spec: str, order: list[str]) -> None:
+    project.spec(spec)
+    found = planned(
+        project,
+        reported("container old", "file /etc/gone", "network old"),
+        ("made", "/etc/gone", "present"),
+        ("docker", "container", "Error: No such container: old"),
+        ("docker", "network", "Error: network old not found"),
+        ("docker", "volume", '{"Name":"data","Driver":"local","Options":null,"Labels":null}'),
+        RUNS,
+    )
+    assert [one.id for one in found.resources if one.id in order] == order

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provision.model import Call, Change, Drift, Kept, Loading, Plan, Platform, Risk
+from provision.model import USUAL, Call, Change, Drift, Kept, Loading, Plan, Platform, Risk
 from provision.planning.prepare import work
 from provision.planning.undo_kinds import KINDS
 from provision.remote.protocol import Seen
-from provision.remote.transaction import Work
+from provision.remote.transaction import Step, Work, new_run
 from provision.steps.files import put_file
-from provision.steps.services import svc_mark, svc_settle, svc_start
+from provision.steps.services import port_wait, svc_mark, svc_settle, svc_start
 
 HOST = Platform("debian", "13", "trixie", "amd64", "apt")
 NONE = Drift({}, {}, ())
@@ -109,3 +112,50 @@ def test_a_unit_that_a_step_touches_may_be_declared_risky() -> None:
     mark = svc_mark("x", watched="/etc/x", loaded="current")
     assert not made(mark).risky
     assert made(mark, risky=("x",)).risky
+
+
+def test_a_job_may_take_as_long_as_all_of_its_steps_together() -> None:
+    found = made(put_file("/etc/motd", content=b"x"), port_wait(80, seconds=30, unit="x"))
+    assert found.limit == USUAL + USUAL + 30
+    assert made().limit == 0
+
+
+@pytest.mark.parametrize(
+    ("risks", "watched", "proven"),
+    [
+        ((Risk.PROVEN,), True, True),
+        ((Risk.NONE,), False, False),
+        ((Risk.PROVEN, Risk.NONE), True, False),
+        ((Risk.PROVEN, Risk.CUT_OFF), False, False),
+        ((), False, True),
+    ],
+)
+def test_a_job_is_watched_where_a_step_proves_its_effect_and_none_is_risky(
+    risks: tuple[Risk, ...], watched: bool, proven: bool
+) -> None:
+    found = made(*(Call("f", risk=risk, keeps=(Kept("file", "/etc/x"),)) for risk in risks))
+    assert (found.watched, found.proven, found.risky) == (watched, proven, Risk.CUT_OFF in risks)
+    marks = made(*(Call("f", risk=risk) for risk in risks))
+    assert not marks.watched, "a step that replaces nothing needs no rollback"
+
+
+def test_a_step_has_a_name_for_programs_and_a_title_for_people() -> None:
+    write = Step("file:/etc/motd", put_file("/etc/motd", content=b"x"))
+    assert (write.name, write.title) == ("file:/etc/motd put_file", "write /etc/motd")
+    assert Step("x", Call("f")).title == "x f"
+
+
+def test_the_name_of_a_run_is_its_start_in_utc_and_a_random_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-5")
+    time.tzset()
+    try:
+        start = datetime.now(UTC) - timedelta(seconds=1)
+        names = {new_run() for _ in range(3)}
+        end = datetime.now(UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert len(names) == 3
+    for name in names:
+        assert re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{8}", name)
+        assert start <= datetime.strptime(f"{name[:15]}Z", "%Y%m%dT%H%M%S%z") <= end
