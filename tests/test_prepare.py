@@ -145,6 +145,14 @@ def test_a_step_has_a_name_for_programs_and_a_title_for_people() -> None:
     assert Step("x", Call("f")).title == "x f"
 
 
+def test_a_run_does_not_change_after_it_was_planned() -> None:
+    found = made(put_file("/etc/motd", content=b"x"))
+    with pytest.raises(AttributeError):
+        found.steps[0].risk = Risk.PROVEN  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        found.steps = ()  # type: ignore[misc]
+
+
 def test_the_name_of_a_run_is_its_start_in_utc_and_a_random_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC-5")
     time.tzset()
