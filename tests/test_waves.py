@@ -207,3 +207,17 @@ def test_starting_a_host_without_a_turn_is_an_error() -> None:
     assert schedule.start("a") == ""
     with pytest.raises(ValueError, match="not finished: a"):
         next(turns)
+
+
+def test_a_rollout_of_many_waves_ends_after_its_last_one() -> None:
+    hosts = [f"h{number}" for number in range(300)]
+    schedule = waves.Schedule(waves.waves(hosts, (Share(1),)))
+    done = []
+    for wave, (host,) in schedule.turns():
+        assert schedule.start(host) == ""
+        schedule.end(host, "ok")
+        done.append((wave.number, host))
+    assert done == list(enumerate(hosts, 1))
+    assert (schedule.stopped, schedule.left) == ("", ())
+    with pytest.raises(ValueError, match="h0 is not in the current turn"):
+        schedule.start("h0")
