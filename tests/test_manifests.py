@@ -120,11 +120,14 @@ def test_each_play_has_its_own_manifest(project: Project) -> None:
 
 
 def test_an_object_that_moves_to_another_play_stays(project: Project) -> None:
-    plays(project, One={"hostname": "web1"}, Two={"files": {"/etc/x": {"content": "x"}}})
-    mine = reported("file /etc/x", slug="one", play="One")
-    found = planned(project, mine, ("hostname", "", "web1"), hostname="web1\n", hosts="127.0.0.1 web1\n", x="x")
-    assert "file:/etc/x" not in [change.resource for change in found.plan.changes]
-    assert found.forget == ()
+    seen = (reported("file /etc/x", slug="one", play="One"), ("made", "/etc/x", "present"))
+    plays(project, One={"packages": []}, Two={"files": {"/etc/y": {"content": "x"}}})
+    removed = planned(project, *seen, x="x", y="x")
+    assert [change.resource for change in removed.plan.changes] == ["file:/etc/x"]
+    assert removed.forget == (remove_file("/var/lib/provision/manifests/one"),)
+    plays(project, One={"packages": []}, Two={"files": {"/etc/x": {"content": "x"}}})
+    moved = planned(project, *seen, x="x", y="x")
+    assert (moved.plan.changes, moved.forget) == ((), ())
 
 
 RUNS = ("service", "x", "ActiveState=active\nUnitFileState=enabled\nMainPID=7\nNeedDaemonReload=no", "current", "")
