@@ -17,7 +17,7 @@ from provision import spec
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Event, Plan, Platform, Resource, Salt
 from provision.planning import planfile, rollback
-from provision.planning.plan import inspection
+from provision.planning.plan import inspection, inspection_of
 from provision.planning.prepare import work
 from provision.remote.protocol import BEGIN, Frames, Seen
 from provision.remote.script import job_script, look_script, submit_script
@@ -372,6 +372,35 @@ def test_a_host_in_the_desired_state_needs_no_secret(token: str) -> None:
     secret.resolve()
     there = seen(frame("file", "/etc/x", "regular file:600:root:root:1:2:3:17"), frame("sha256", "/etc/x", _sum()))
     assert declared.seen(there) == declared.want()
+
+
+def test_a_plan_has_the_secrets_of_its_host_where_it_changes_something(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret, "_KNOWN", {})
+    monkeypatch.setenv("HUSH", HUSH)
+    project.write("inventory/group_vars/all.yml", "pw: !secret {env: HUSH}\n")
+    project.spec("files: {/etc/x: {content: \"a {{ pw }}\\n\", mode: '0600'}}\n")
+    loaded = project.load()
+    secret.resolve()
+    there = seen(frame("file", "/etc/x", "regular file:600:root:root:1:2:3:17"), frame("sha256", "/etc/x", _sum()))
+    for report, changes, secrets in (
+        (seen(frame("file", "/etc/x", "absent")), ["file:/etc/x"], {HUSH}),
+        (there, [], set()),
+    ):
+        found = inspection(loaded.configs[0], DEBIAN, loaded.context, _options(), report)
+        assert [change.resource for change in found.plan.changes] == changes
+        assert {secret.reveal(one) for one in found.secrets} == secrets
+
+
+def test_a_plan_of_undeclared_resources_takes_secrets_only_from_declared_ones(token: str) -> None:
+    declared = File("/etc/x", f"a {token}\n".encode(), mode="0600")
+    other = File("/etc/y", f"b {token}\n".encode(), mode="0600")
+    report = seen(frame("file", "/etc/y", "absent"))
+    found = inspection_of("web1", DEBIAN, (other,), report, (declared,))
+    assert found.secrets == {token}
+    with pytest.raises(SpecError, match="which this host's configuration does not refer to"):
+        inspection_of("web1", DEBIAN, (other,), report)
 
 
 def _sum() -> str:

@@ -186,6 +186,17 @@ def test_waves_are_as_the_documentation_shows() -> None:
     assert [len(turn) for turn in only.turns] == [14, 6]
 
 
+def test_hosts_take_their_turns_in_the_declared_order() -> None:
+    hosts = ["b", "c", "a", "e", "d"]
+    assert waves.ordered(hosts, "inventory") == ["b", "c", "a", "e", "d"]
+    assert waves.ordered(hosts, "sorted") == ["a", "b", "c", "d", "e"]
+    shuffled = [waves.ordered(hosts, "shuffle", seed) for seed in ("1", "2", "3")]
+    assert len({tuple(one) for one in [hosts, *shuffled]}) == 4, "each seed gives another order"
+    assert all(sorted(one) == ["a", "b", "c", "d", "e"] for one in shuffled)
+    assert waves.ordered(hosts, "shuffle", "2") == shuffled[1], "equal seeds give equal orders"
+    assert hosts == ["b", "c", "a", "e", "d"], "the inventory stays as it is"
+
+
 def test_starting_a_host_without_a_turn_is_an_error() -> None:
     schedule = waves.Schedule(waves.waves(["a", "b"], (Share(1),)))
     assert [wave.number for wave in schedule.waves] == [1, 2]
@@ -196,3 +207,17 @@ def test_starting_a_host_without_a_turn_is_an_error() -> None:
     assert schedule.start("a") == ""
     with pytest.raises(ValueError, match="not finished: a"):
         next(turns)
+
+
+def test_a_rollout_of_many_waves_ends_after_its_last_one() -> None:
+    hosts = [f"h{number}" for number in range(300)]
+    schedule = waves.Schedule(waves.waves(hosts, (Share(1),)))
+    done = []
+    for wave, (host,) in schedule.turns():
+        assert schedule.start(host) == ""
+        schedule.end(host, "ok")
+        done.append((wave.number, host))
+    assert done == list(enumerate(hosts, 1))
+    assert (schedule.stopped, schedule.left) == ("", ())
+    with pytest.raises(ValueError, match="h0 is not in the current turn"):
+        schedule.start("h0")

@@ -49,8 +49,7 @@ def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, 
     """What the host must still have when the job begins, as the look found it."""
     for kind, path, _ in keep:
         identity = KINDS[kind].identity
-        seen = report.get("file", path) if identity is not None else None
-        if identity is not None and seen is not None:
+        if identity is not None and (seen := report.get("file", path)) is not None:
             yield kind, path, identity(seen[0])
 
 
