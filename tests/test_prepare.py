@@ -100,7 +100,16 @@ def test_the_data_directory_is_kept_first_where_a_step_concerns_the_engine() -> 
 
 @pytest.mark.parametrize(
     ("risky", "arms"),
-    [((), False), (("/etc/motd",), True), (("/srv", "/etc"), True), (("/srv",), False), (("/etc/motd.d",), False)],
+    [
+        ((), False),
+        (("/etc/motd",), True),
+        (("/srv", "/etc"), True),
+        (("/etc/",), True),
+        (("/",), True),
+        (("/srv",), False),
+        (("/etc/motd.d",), False),
+        (("/etc/mot",), False),
+    ],
 )
 def test_a_path_or_a_directory_above_it_may_be_declared_risky(risky: tuple[str, ...], arms: bool) -> None:
     found = made(put_file("/etc/motd", content=b"x"), risky=risky)
@@ -111,6 +120,11 @@ def test_a_path_or_a_directory_above_it_may_be_declared_risky(risky: tuple[str, 
 def test_a_unit_that_a_step_touches_may_be_declared_risky() -> None:
     mark = svc_mark("x", watched="/etc/x", loaded="current")
     assert not made(mark).risky
+    assert made(mark, risky=("x",)).risky
+    assert not made(mark, risky=("xy", "y")).risky
+    mark = svc_mark("x-y", watched="/etc/x", loaded="current")
+    assert not made(mark, risky=("x",)).risky
+    mark = svc_mark("x.socket", watched="/etc/x", loaded="current")
     assert made(mark, risky=("x",)).risky
 
 

@@ -41,8 +41,14 @@ def work(
 
 def _risk(call: Call, more: tuple[str, ...]) -> Risk:
     """Whether a step may lock the operator out. ``more`` are paths and units that the spec declares risky."""
-    declared = any(one.startswith(more) for one in (*call.replaces, *call.touches) if more)
+    declared = any(_names(name, one) for one in (*call.replaces, *call.touches) for name in more)
     return Risk.CUT_OFF if declared else call.risk
+
+
+def _names(name: str, one: str) -> bool:
+    """Whether a path names this one or a directory above it, or a unit names this one, or this one's socket."""
+    name = name.rstrip("/")
+    return one == name or one.startswith(f"{name}/" if one.startswith("/") else f"{name}.")
 
 
 def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, str]]:
