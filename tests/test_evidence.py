@@ -4,6 +4,8 @@ host is, and certify touches no host that the operator has not confirmed."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,34 @@ def test_the_lab_marks_each_image_that_is_not_a_release_of_debian() -> None:
 )
 def test_the_versions_that_a_repository_offers(said: str, found: tuple[str, ...]) -> None:
     assert offers.pins(said.splitlines()) == found
+
+
+#: As pacman 7 prints it: sizes look like versions.
+_PACMAN = """\
+Repository      : extra
+Name            : docker
+Version         : 1:28.5.2-1
+Description     : Pack, ship and run any application as a lightweight container
+Architecture    : x86_64
+Download Size   : 38.44 MiB
+Installed Size  : 118.70 MiB
+Build Date      : Tue 11 Nov 2025 10:04:24 AM
+"""
+
+
+def test_a_size_that_pacman_prints_is_no_version(tmp_path: Path) -> None:
+    program = tmp_path / "pacman"
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = '-Si docker' ] || exit 1\ncat <<'END'\n{_PACMAN}END\n")
+    program.chmod(0o755)
+
+    def ask(command: str) -> str:
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", "-c", command], env={"PATH": path}, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert offers.offers(ask, "pacman", "docker") == ("28.5.2",)
+    assert offers.offers(ask, "pacman", "podman") == ()
 
 
 # -- the steps --

@@ -19,7 +19,7 @@ _LISTS = {
     "yum": "yum -q --disableplugin=versionlock --showduplicates list %s",
     "zypper": "zypper -n -q search -s --match-exact -t package %s",
     "apk": "apk policy %s",
-    "pacman": "pacman -Si %s",
+    "pacman": "LC_ALL=C pacman -Si %s | grep '^Version '",
 }
 _VERSION = re.compile(r"(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)+[^\s|:]*):?")
 
