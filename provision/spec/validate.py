@@ -50,9 +50,13 @@ def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
 @cache
 def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
     """A model with one field of another model: pydantic makes no defaults of the others."""
-    hint = typing.get_type_hints(model, include_extras=True)[name]
-    fields: dict[str, Any] = {name: (hint, model.model_fields[name])}
+    fields: dict[str, Any] = {name: (_hints(model)[name], model.model_fields[name])}
     return create_model(f"{model.__name__}_{name}", __config__=model.model_config, **fields)
+
+
+@cache
+def _hints(model: type[BaseModel]) -> dict[str, Any]:
+    return typing.get_type_hints(model, include_extras=True)
 
 
 def _no_secret(model: type[BaseModel], data: Any, key: str, place: tuple[str | int, ...], is_key: bool) -> SpecError:
