@@ -105,8 +105,9 @@ def test_each_host_gets_the_settings_of_ssh_g_for_that_host_alone(tmp_path: Path
     words = config(tmp_path, made_up(choose, tmp_path))
     hosts = choose.sample(NAMES, 8)
     text = (tmp_path / "config").read_text()
-    for _ in range(2):  # from ssh, and from the cache
-        for host, found in zip(hosts, resolved(words, *hosts), strict=True):
+    # From ssh; then from the cache, also for hosts that ssh was not asked about.
+    for some in (hosts[:5], hosts, [*reversed(hosts)]):
+        for host, found in zip(some, resolved(words, *some), strict=True):
             assert found == by_itself(words, host), f"{host} in\n{text}"
 
 
@@ -136,6 +137,17 @@ def test_ssh_runs_once_for_hosts_that_match_the_same_patterns(tmp_path: Path, mo
     assert len(asked) == 2
     assert found[15]["hostname"] == ("web15",)
     assert [one["port"] for one in found[14:16]] == [("22",), ("2222",)]
+
+
+def test_a_later_run_asks_nothing_for_another_host_that_matches_the_same_patterns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = config(tmp_path, "Host web*\n  User root\n")
+    asked = counted(monkeypatch)
+    for host in ("db1", "db2", "web1", "Web1", "web2"):
+        (found,) = resolved(words, host)
+        assert found == by_itself(words, host)
+    assert asked == ["db1", "web1", "Web1"]
 
 
 def test_answers_are_cached_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

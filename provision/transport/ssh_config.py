@@ -392,22 +392,22 @@ class _Stored:
         self._new: dict[str | None, set[str]] = {}
 
     def get(self, config: Config, question: Question) -> _Values | None:
-        if not _kept(config, question):
+        if config.changing:
             return None
         found = self._file(config)
-        difference = found.get(_name(question))
+        difference = found.get(_name(config, question))
         if difference is None:
             return None
         return {option: values for option, values in {**found[""], **difference}.items() if values}
 
     def put(self, config: Config, question: Question, answer: _Values) -> None:
-        if not _kept(config, question):
+        if config.changing:
             return
         first = self._file(config).setdefault("", answer)
         # An option that this answer lacks has no value: the empty tuple.
         difference = {option: answer.get(option, ()) for option in first.keys() | answer.keys()}
         changed = {option: values for option, values in difference.items() if values != first.get(option)}
-        self._file(config)[_name(question)] = changed
+        self._file(config)[_name(config, question)] = changed
         self._new.setdefault(_named_file((*question.before, *question.behind)), set()).add(self._path(config))
 
     def write(self) -> None:
@@ -436,11 +436,6 @@ class _Stored:
         return self._files[path]
 
 
-def _kept(config: Config, question: Question) -> bool:
-    """Whether an answer is valid for another run, and the number of answers makes a cache worthwhile."""
-    many = config.apart or len(config.patterns) > 1 or bool(question.before or question.behind)
-    return many and not config.changing
-
-
-def _name(question: Question) -> str:
-    return json.dumps([question.host, *question.words])
+def _name(config: Config, question: Question) -> str:
+    """Of an answer. It is the same for hosts that the configuration does not distinguish."""
+    return json.dumps([config.group(question.host), *question.words])
