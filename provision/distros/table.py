@@ -78,7 +78,8 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def _table() -> _Table:
-    return msgspec.convert(shipped(Path(__file__).with_name("distros.yml")), _Table)
+    # Not strict: numbers are text here.
+    return msgspec.convert(shipped(Path(__file__).with_name("distros.yml")), _Table, strict=False)
 
 
 def rows() -> tuple[Distribution, ...]:
