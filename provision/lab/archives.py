@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.lab import base, debs, engine_packages, keys, newer, pacman, rpms
+from provision.lab import apt, base, debs, engine_packages, keys, newer, pacman, rpms
 from provision.lab.engine_packages import Recipe
 from provision.lab.lookalike import Lookalike
 from provision.lab.process import output, run
@@ -184,31 +184,12 @@ class Builder:
         part.rename(part.with_name("gpg"))
 
     def _apt(self, release: str) -> list[str]:
-        """apt with a state of its own, for ``release``, as it would resolve on a fresh host of this suite."""
-        folder = self.work / f"apt-{release}"
+        """apt for ``release``, as it would resolve on a fresh host of this suite."""
+        sources = (self.store.root / "bases" / f"{self.suite}.list").read_text()
+        if release != self.suite:
+            sources = f"{lines_of(sources)[0].replace(f' {self.suite} ', f' {release} ')}\n"
         root = base.ensure(self.store, self.suite)
-        options = {
-            "Dir::State": folder / "state",
-            "Dir::State::status": root / "var/lib/dpkg/status",
-            "Dir::Cache": folder / "cache",
-            "Dir::Etc::SourceList": folder / "sources.list",
-            "Dir::Etc::SourceParts": "/dev/null",
-            "APT::Architecture": self.architecture,
-            "Acquire::Languages": "none",
-            "APT::Sandbox::User": "root",
-        }
-        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        if not folder.exists():
-            for name in ("state/lists/partial", "cache/archives/partial"):
-                (folder / name).mkdir(parents=True)
-            lines = lines_of((self.store.root / "bases" / f"{self.suite}.list").read_text())
-            if release != self.suite:
-                lines = [lines[0].replace(f" {self.suite} ", f" {release} ")]
-            keyring = root / "usr/share/keyrings/debian-archive-keyring.gpg"
-            signed = [line.replace("deb ", f"deb [signed-by={keyring}] ", 1) for line in lines if line]
-            (folder / "sources.list").write_text("\n".join(signed) + "\n")
-            run(["apt-get", *words, "update"])
-        return words
+        return [*apt.apart(self.work / f"apt-{release}", root, sources), "-o", f"APT::Architecture={self.architecture}"]
 
     def _unpack(self, package: str, release: str) -> tuple[Path, str]:
         folder = self.work / f"{package}-{release}"

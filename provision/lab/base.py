@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from provision.lab import recipe
+from provision.lab import apt, recipe
 from provision.lab.process import run
 from provision.lab.store import Store
 
@@ -156,25 +156,9 @@ def copy(base: Path, root: Path) -> None:
 def _install(store: Store, suite: str, root: Path, packages: tuple[str, ...]) -> None:
     """Install packages from where the base came from, with this machine's apt. Nothing of it stays in ``root``."""
     folder = root / "run/lab-apt"
-    for name in ("state/lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True)
-    keyring = root / "usr/share/keyrings/debian-archive-keyring.gpg"
-    sources = (store.root / "bases" / f"{suite}.list").read_text()
-    (folder / "sources.list").write_text(sources.replace("deb ", f"deb [signed-by={keyring}] "))
-    options = {
-        "Dir::State": folder / "state",
-        "Dir::State::status": root / "var/lib/dpkg/status",
-        "Dir::Cache": folder / "cache",
-        "Dir::Etc::SourceList": folder / "sources.list",
-        "Dir::Etc::SourceParts": "/dev/null",
-        "DPkg::Chroot-Directory": root,
-        # A base that a power cut leaves incomplete is built again.
-        "DPkg::Options::": "--force-unsafe-io",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    run(["apt-get", *words, "update"])
+    words = apt.apart(folder, root, (store.root / "bases" / f"{suite}.list").read_text())
+    # A base that a power cut leaves incomplete is built again.
+    words += ["-o", f"DPkg::Chroot-Directory={root}", "-o", "DPkg::Options::=--force-unsafe-io"]
     # Scripts of packages need /proc. The mount ends with this command.
     apart = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", 'mount -t proc proc "$1/proc"; shift; "$@"']
     install = ["apt-get", *words, "install", "-q", "-y", "--no-install-recommends", *packages]

@@ -13,6 +13,7 @@ from provision.lab import newer
 from provision.lab.store import MIRROR
 
 _FILES = (
+    "apt.py",
     "archives.py",
     "debs.py",
     "engine_packages.py",
