@@ -161,6 +161,7 @@ def test_a_step_has_a_name_for_programs_and_a_title_for_people() -> None:
 
 def test_a_run_does_not_change_after_it_was_planned() -> None:
     found = made(put_file("/etc/motd", content=b"x"))
+    # mypy refuses both assignments too.
     with pytest.raises(AttributeError):
         found.steps[0].risk = Risk.PROVEN  # type: ignore[misc]
     with pytest.raises(AttributeError):

@@ -98,7 +98,8 @@ class _View:
     def __eq__(self, other: object) -> bool:
         raise TypeError("compare the fields of a spec, so that the catalog knows what is read")
 
-    __hash__ = None  # type: ignore[assignment]  # the same
+    # A hash would be of the whole model. Python's own None for a class with __eq__ is not in the type of object.
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _SpecView(_View):

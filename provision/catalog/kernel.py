@@ -29,8 +29,10 @@ def kernel(at: Setting) -> Iterator[Resource]:
             yield Dropin(file, SysctlElsewhere(play.spec.sysctl))
     for module in at.spec.modules:
         yield KernelModule(module)
+    # Read only where it is needed: hosts that differ there have no part in common.
+    paths = at.paths if at.spec.sysctl else frozenset()
     for key, value in at.spec.sysctl.items():
-        yield Sysctl(key, value, dropins[key], at.paths)
+        yield Sysctl(key, value, dropins[key], paths)
 
 
 def _file(at: Setting, path: str, template: str, **values: Any) -> File:
