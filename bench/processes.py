@@ -45,7 +45,7 @@ from provision.rollout.processes import Processes
 from provision.rollout.roll_out import Rollout
 from provision.rollout.run_request import RunRequest
 from provision.tasks import _looks
-from provision.transport.line import Line, line
+from provision.transport.line import Line
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "4"))
@@ -126,7 +126,7 @@ class Simulation(Transport):
         self._answer = answer
 
     def open(self, host: Host, deadline: float, fresh: bool = False) -> Any:
-        connection = line(_Connection, host.login.address, "root", 22, {})
+        connection = _Connection(host.login.address, "root", 22, {})
         connection.answer = self._answer
         return connection
 

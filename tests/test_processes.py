@@ -21,10 +21,10 @@ from typing import Any
 import paramiko
 import pytest
 
-from provision.rollout import processes
+from provision.rollout import process_count
 from provision.rollout.pipe import Closed, pipe
 from provision.rollout.places import Places
-from provision.rollout.processes import suitable
+from provision.rollout.process_count import suitable
 from provision.transport.prompter import Prompter
 from tests.lab import preloaded
 from tests.process_tree import alive, children
@@ -539,7 +539,7 @@ def test_a_question_is_asked_once_where_it_has_one_answer(monkeypatch: pytest.Mo
 def test_the_number_of_processes(
     monkeypatch: pytest.MonkeyPatch, wanted: int | None, hosts: int, forks: int, cores: int, count: int
 ) -> None:
-    monkeypatch.setattr(processes, "_cores", lambda: cores)
+    monkeypatch.setattr(process_count, "_cores", lambda: cores)
     assert suitable(wanted, hosts, forks) == count
 
 

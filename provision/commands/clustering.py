@@ -38,10 +38,14 @@ def fan_out(args: argparse.Namespace, options: Options, request: RunRequest, fou
     """What processes the hosts instead of the threads of this process. Raises :class:`UsageError`."""
     if (chosen := _cluster(args, options, request, found)) is not None:
         return chosen
-    from provision.rollout.processes import Processes, suitable
+    from provision.rollout.process_count import suitable
 
     count = suitable(getattr(args, "processes", 1), len(found.configs), request.forks)
-    return Processes(count, request.forks) if count > 1 else None
+    if count == 1:
+        return None
+    from provision.rollout.processes import Processes
+
+    return Processes(count, request.forks)
 
 
 def _cluster(args: argparse.Namespace, options: Options, request: RunRequest, found: Loaded) -> Cluster | None:

@@ -12,9 +12,9 @@ from provision.inventory import ranges
 
 _BRACKETED = re.compile(r"\[(.+)\]:([0-9]+)")
 _PORT = re.compile(r"((?:[^:\[\]]|\[[^\]]*\])+):([0-9]+)")
-_RANGE = r"\[(?:[a-z]:[a-z]|[0-9]+:[0-9]+)(?::[0-9]+)?\]"
+_RANGE = r"\[(?:[a-zA-Z]:[a-zA-Z]|[0-9]+:[0-9]+)(?::[0-9]+)?\]"
 _LABEL = rf"(?:\w|{_RANGE})(?:[\w-]|{_RANGE})*(?<![_-])"
-_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE)
+_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def split_port(text: str) -> tuple[str, int | None]:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 import threading
 import zlib
@@ -200,6 +199,8 @@ _INDEX = re.compile(r"image\.index|manifest\.list")
 
 def _members(file: BufferedReader, names: set[str]) -> dict[str, Any]:
     """The JSON members of these names. Raises ``ValueError`` for a file that is not such an archive."""
+    import tarfile  # most runs read and write no archive
+
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:*") as tar:
@@ -279,6 +280,8 @@ def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:
     """Write a tar of the directory that is the same on every machine and at every time: sorted, owned by root, without
     times. A link stays a link, and a file with two names becomes two files. Raises ``ValueError`` for a file that no
     build accepts."""
+    import tarfile  # most runs read and write no archive
+
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.GNU_FORMAT) as tar:
         for each in _kept(path, ignored):
             name = str(each.relative_to(path))

@@ -12,7 +12,6 @@ import gc
 import os
 import selectors
 import signal
-import sys
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -26,27 +25,6 @@ from provision.rollout.places import Places
 from provision.rollout.run_request import Published
 from provision.rollout.worker import Worker
 from provision.transport.prompter import Prompter
-
-#: By default a second process begins above this number of hosts, and each process has at least so many.
-ABOVE, HOSTS = 100, 50
-#: By default each process has at least so many hosts at a time.
-_PLACES = 4
-
-
-def suitable(wanted: int | None, hosts: int, forks: int) -> int:
-    """The number of worker processes; one means that the controller's own threads process the hosts. ``wanted`` is the
-    operator's number, ``None`` for the default."""
-    if wanted is not None:
-        return max(1, min(wanted, hosts, forks))
-    # Libraries of macOS do not survive a fork without an exec (docs.python.org, multiprocessing).
-    if hosts <= ABOVE or sys.platform == "darwin":
-        return 1
-    return max(1, min(_cores(), hosts // HOSTS, forks // _PLACES))
-
-
-def _cores() -> int:
-    """The cores that this process may use (sched_setaffinity(2))."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Process:

@@ -56,14 +56,13 @@ class Algorithms:
 
     def host_keys(self, verifier: Verifier) -> tuple[str, ...]:
         """Kinds of host key; those that can be checked come first (sshconnect2.c, order_hostkeyalgs)."""
-        kinds = verifier.kinds
+        kinds, authority = verifier.kinds, verifier.has_authority
 
         def order(name: str) -> bool:
-            if name.endswith(_CERTIFICATE):
-                return not verifier.has_authority
-            return _kind(name) not in kinds
+            return not name.endswith(_CERTIFICATE) and _kind(name) not in kinds
 
-        return tuple(sorted((name for name in self.keys if not _needless(name, verifier)), key=order))
+        # A certificate that no known authority can have signed could only hide the plain key.
+        return tuple(sorted((name for name in self.keys if authority or not name.endswith(_CERTIFICATE)), key=order))
 
     def transport(self, verifier: Verifier) -> Callable[..., paramiko.Transport]:
         """Return the factory of a connection's transport (``transport_factory`` of paramiko's client)."""
@@ -93,11 +92,6 @@ class _Transport(paramiko.Transport):
     @property
     def preferred_keys(self) -> tuple[str, ...]:
         return self.host_keys
-
-
-def _needless(name: str, verifier: Verifier) -> bool:
-    """Whether this kind is a certificate that no known authority can have signed: it could only hide the plain key."""
-    return name.endswith(_CERTIFICATE) and not verifier.has_authority
 
 
 def _kind(algorithm: str) -> str:

@@ -55,6 +55,7 @@ class Keys:
     def __init__(self, prompter: Prompter) -> None:
         self.prompter = prompter
         self._keys: dict[Path, PKey] = {}
+        self._public: dict[Path, bytes | None] = {}
         self._passphrases: dict[Path, str | None] = {}
         self._lock = threading.RLock()
 
@@ -64,6 +65,13 @@ class Keys:
             if path not in self._keys:
                 self._keys[path] = _private(path, self._passphrases.get(path))
             return self._keys[path]
+
+    def public(self, path: Path) -> bytes | None:
+        """Return :func:`public_half` of a file."""
+        with self._lock:
+            if path not in self._public:
+                self._public[path] = public_half(path)
+            return self._public[path]
 
     def unlock(self, path: Path) -> PKey:
         """Load a key, and ask the operator for its passphrase. Raises :class:`SpecError` without a passphrase."""
@@ -326,7 +334,7 @@ class Credentials(Struct):
             files += [login.key_file] if login.key_file is not None else []
             if login.password is not None and not target.chosen:
                 return
-        listed = {path: public_half(path) for path in files}
+        listed = {path: self.keys.public(path) for path in files}
         held = closer.agent(target.agent)
         for path, public in listed.items():
             for key in held:

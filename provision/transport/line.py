@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import paramiko
@@ -10,14 +11,35 @@ from fabric import Config, Connection
 
 class Line(Connection):
     """fabric's connection, with only attributes that its class declares. For other attributes invoke's DataProxy checks
-    first whether they are settings, which takes longer than the rest of the work."""
+    first whether they are settings, which takes longer than the rest of the work.
+
+    provision has every setting of a login from its inventory and from ssh. fabric's constructor and ``open`` read
+    fabric's settings for each of them, which took a fifth of a login's own CPU time."""
+
+    def __init__(self, address: str, user: str, port: int, arguments: dict[str, Any]) -> None:
+        self.command_prefixes: list[str] = []
+        self.command_cwds: list[str] = []
+        self.ssh_config: dict[str, str] = {}
+        self.original_host = self.host = address
+        self.user, self.port = user, port
+        self.gateway = self.forward_agent = False
+        self.connect_timeout = None
+        self.connect_kwargs = arguments
+        self.client = paramiko.SSHClient()
+        self.transport: Any = None
+        self.inline_ssh_env = True
+
+    @cached_property
+    def _config(self) -> Config:
+        """fabric's settings, for a task that calls ``run``. Each connection has its own: settings that threads share
+        lose attributes. fabric.yml is not read."""
+        return Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
     def __setattr__(self, key: str, value: Any) -> None:
         object.__setattr__(self, key, value)
 
-
-def line(kind: type[Line], address: str, user: str, port: int, arguments: dict[str, Any]) -> Any:
-    """Return a connection that is not open yet. It has its own configuration: one that threads share loses attributes.
-    fabric.yml is not read."""
-    config = Config(lazy=True, ssh_config=paramiko.SSHConfig())
-    return kind(address, user=user, port=port, gateway=False, config=config, connect_kwargs=arguments)
+    def open(self) -> None:
+        """Log in, unless that is done."""
+        if not self.is_connected:
+            self.client.connect(self.host, port=self.port, username=self.user, **self.connect_kwargs)
+            self.transport = self.client.get_transport()

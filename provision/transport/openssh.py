@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
@@ -25,7 +24,7 @@ from provision.model import Login
 from provision.remote.protocol import NOISE
 from provision.transport.channel import FAILED, ProcessChannel
 from provision.transport.failure import Dropped, HostError, not_begun
-from provision.transport.line import Line, line
+from provision.transport.line import Line
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog
 from provision.transport.ssh_config import SYSTEM_FILE, user_file
@@ -243,8 +242,7 @@ def open_process(login: Login, one: Target, asked: Asked, deadline: float, watch
     """Return a connection whose login has succeeded."""
     if login.password is not None:
         raise HostError("auth", "provision_transport: openssh does not support ansible_password; use a key or an agent")
-    made: Any = line(Process, one.address, one.user, one.port, {})
-    process: Process = made
+    process = Process(one.address, one.user, one.port, {})
     process.setup(login, one, asked)
     try:
         process.log_in(deadline, watchdog)

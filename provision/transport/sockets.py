@@ -55,7 +55,9 @@ def connect(
     Raises ``OSError``: the last error.
     """
     last: OSError = OSError(f"{address} has no address")
-    for found, kind, protocol, _, place in socket.getaddrinfo(address, port, family, socket.SOCK_STREAM):
+    # For text, CPython loads its tables of international names, also for an IP address (socketmodule.c).
+    name = address.encode() if address.isascii() else address
+    for found, kind, protocol, _, place in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM):
         sock = QuickSocket(found, kind, protocol)
         sock.settimeout(timeout)
         try:

@@ -23,7 +23,7 @@ from provision.transport.credentials import Agent, Credentials, Encrypted, Keys,
 from provision.transport.failure import CutOff, Dropped, HostError
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
-from provision.transport.line import Line, line
+from provision.transport.line import Line
 from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect
@@ -188,7 +188,7 @@ class Transport:
             "transport_factory": Algorithms(one.found).transport(verifier),
             "auth_strategy": Credentials(login, one, self._keys, self.prompter),
         }
-        connection: Connection = line(Line, one.address, one.user, one.port, arguments)
+        connection: Connection = Line(one.address, one.user, one.port, arguments)
         # An empty client asks its policy about every key: provision's policy knows all keys of a host, not one a kind.
         connection.client.set_missing_host_key_policy(verifier)
         sock: Any = None

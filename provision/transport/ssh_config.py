@@ -207,14 +207,20 @@ class _Scan:
                 self.file(Path(path), folder, depth + 1)
 
 
+@cache
+def _account(uid: int) -> pwd.struct_passwd:
+    """The entry of an account. Each question to pwd reads ``/etc/passwd``, or asks a directory service."""
+    return pwd.getpwuid(uid)
+
+
 def home() -> Path:
     """The account's home directory: ssh reads it from the account's entry, not from the environment."""
-    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    return Path(_account(os.getuid()).pw_dir)
 
 
 def local_user() -> str:
     """The account's name, as ssh knows it."""
-    return pwd.getpwuid(os.getuid()).pw_name
+    return _account(os.getuid()).pw_name
 
 
 def user_file() -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -135,8 +136,16 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
 
 def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:
     """The files of a list; ``none`` is no file (ssh_config(5))."""
+    if not any("%" in name or "$" in name for name in names):
+        return _same_for_all(names)
     wanted = [name for name in names if name not in ("", "none")]
     return tuple(Path(expand(str(expanded(name)), tokens)) for name in wanted)
+
+
+@lru_cache(maxsize=256)
+def _same_for_all(names: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files of a list without tokens and variables. Most hosts of a fleet share their lists."""
+    return tuple(expanded(name) for name in names if name not in ("", "none"))
 
 
 def _agent(found: Resolved, tokens: Mapping[str, str]) -> str:
