@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import paramiko
 from fabric import Config, Connection
 
@@ -11,7 +13,7 @@ from provision.transport.line import Line
 def test_a_connection_has_what_fabrics_own_has() -> None:
     settings = Config(lazy=True, ssh_config=paramiko.SSHConfig())
     arguments = {"banner_timeout": 5}
-    fabrics = Connection("192.0.2.7", "root", 22, config=settings, gateway=False, connect_kwargs=arguments)
+    fabrics = Connection("192.0.2.7", user="root", port=22, config=settings, gateway=False, connect_kwargs=arguments)
     mine = Line("192.0.2.7", "root", 22, arguments)
     # Attributes that each has made for itself, or that fabric takes from a file that provision does not let it read.
     differ = {"client", "ssh_config"}
@@ -23,6 +25,7 @@ def test_a_connection_has_what_fabrics_own_has() -> None:
 
 
 def test_each_connection_has_its_own_settings() -> None:
-    one, other = (Line("192.0.2.7", "root", 22, {}) for _ in range(2))
+    one: Any = Line("192.0.2.7", "root", 22, {})
+    other: Any = Line("192.0.2.7", "root", 22, {})
     one.config.run.echo = True
     assert (one.config.run.echo, other.config.run.echo) == (True, False)

@@ -31,9 +31,14 @@ def planned(
     project: Project, new: dict[str, Any], old: dict[str, Any] | str | None = None, loaded: str = "current", **spec: Any
 ) -> Work:
     """The work of a host whose daemon has the file ``old``, where ``new`` is declared."""
+    return work_of(project, {"engine": {"source": "installed", "daemon": new}, **spec}, old, loaded)
+
+
+def work_of(
+    project: Project, whole: dict[str, Any], old: dict[str, Any] | str | None = None, loaded: str = "current"
+) -> Work:
     there = OLD if old is None else old
     text = there if isinstance(there, str) else json.dumps(there)
-    whole = {"engine": {"source": "installed", "daemon": new}, **spec}
     project.spec(yaml.safe_dump(whole))
     project_loaded = project.load()
     on = platform("debian", "13", "trixie")
@@ -88,6 +93,50 @@ def test_every_other_change_is_validated_armed_and_confirmed(
     text = job_script(made, (), {})
     assert "\narm 60 " in text
     assert "\nfinish login\n" in text
+
+
+def as_file(new: dict[str, Any] | str, **docker: Any) -> dict[str, Any]:
+    """A play that declares daemon.json as a file, and has docker reload it."""
+    content = new if isinstance(new, str) else json.dumps(new)
+    service = {"running": True, "watch": ["/etc/docker/daemon.json"], "on_change": "reload", **docker}
+    return {"files": {"/etc/docker/daemon.json": {"content": content}}, "services": {"docker": service}}
+
+
+def test_a_daemon_json_that_is_declared_as_a_file_proves_itself_too(project: Project) -> None:
+    made = work_of(project, as_file(NEW))
+    assert [step.call.function for step in made.steps] == ["svc_mark", "put_file", "svc_settle"]
+    assert (made.watched, made.proven, made.risky) == (True, True, False)
+    assert made.steps[-1].call.args[1] == "reload"
+
+
+@pytest.mark.parametrize(
+    ("spec", "how"),
+    [
+        (as_file(NEW, on_change="restart"), {}),
+        # The play has docker reload a key that only a restart loads: no reload proves it.
+        (as_file({**OLD, "icc": True}), {}),
+        (as_file({"icc": False}), {}),
+        (as_file("[]"), {}),
+        (as_file(NEW), {"loaded": "stale"}),
+        (as_file(NEW), {"old": ""}),
+        (as_file(NEW), {"old": "{"}),
+        # The plan does not know the content: another step writes a watched file too.
+        (
+            {
+                "files": {**as_file(NEW)["files"], "/etc/motd": {"content": "x\n"}},
+                "services": as_file(NEW, watch=["/etc/docker/daemon.json", "/etc/motd"])["services"],
+            },
+            {},
+        ),
+    ],
+)
+def test_every_other_change_of_such_a_file_keeps_all_three(
+    project: Project, spec: dict[str, Any], how: dict[str, Any]
+) -> None:
+    made = work_of(project, spec, **how)
+    functions = [step.call.function for step in made.steps]
+    assert functions.index("daemon_check_content") < functions.index("put_file")
+    assert (made.watched, made.proven, made.risky) == (False, False, True)
 
 
 @pytest.mark.parametrize("risky", ["/etc/docker/daemon.json", "docker"])

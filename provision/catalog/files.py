@@ -32,7 +32,7 @@ def _file(at: Setting, path: str) -> File:
     declared = at.spec.files[path]
     return File(
         path,
-        _content(at, path),
+        content(at, path),
         declared.owner,
         declared.group,
         declared.mode,
@@ -42,7 +42,8 @@ def _file(at: Setting, path: str) -> File:
     )
 
 
-def _content(at: Setting, path: str) -> bytes:
+def content(at: Setting, path: str) -> bytes:
+    """The bytes of a declared file. Raises :class:`SpecError` for a template or a source that gives none."""
     declared = at.spec.files[path]
     if declared.content is not None:
         return declared.content.encode()
@@ -50,7 +51,7 @@ def _content(at: Setting, path: str) -> bytes:
         where = locate(at.own.source, ("files", path, "template"))
         text = at.context.templates.render(declared.template, at.own.scope, where)
         return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
-    content = at.read(str(declared.src), "files", path, "src")
-    if len(content) > LARGEST:
+    found = at.read(str(declared.src), "files", path, "src")
+    if len(found) > LARGEST:
         raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="install it by a package")
-    return content
+    return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from provision.catalog.files import content
 from provision.catalog.package_set import engine_package
 from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
@@ -32,7 +33,7 @@ def services(at: Setting) -> Iterator[Resource]:
             ("docker_compare", root) if is_engine else None,
             partial(daemon_json.agrees, daemon) if is_engine else None,
             unit == at.flavour.network,
-            _how(at, daemon) if is_engine and declared.on_change == "restart" else None,
+            _how(at, daemon) if is_engine and declared.on_change == "restart" else _reload_of_a_file(at, unit),
             _missing(at) if is_engine else "",
         )
         if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
@@ -62,11 +63,8 @@ def _effect(
     Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
     container.
     """
-    try:
-        loaded = json.loads(report.content(daemon_json.DAEMON_JSON) or b"null")
-    except (ValueError, RecursionError):
-        loaded = None
-    old = loaded if isinstance(loaded, dict) else {}
+    loaded = _object(report.content(daemon_json.DAEMON_JSON))
+    old = loaded or {}
     live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
     moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
     if changing != (daemon_json.DAEMON_JSON,):
@@ -88,5 +86,35 @@ def _effect(
     why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
     restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
     # All other keys are as the daemon has loaded them.
-    proven = isinstance(loaded, dict) and local(effects)
+    proven = loaded is not None and local(effects)
     return Effect(verb, why, undo, restarted, was_live, stuck, proven)
+
+
+def _object(content: bytes | None) -> dict[str, Any] | None:
+    """A daemon.json; ``None`` for a file that is missing or is not a JSON object."""
+    try:
+        found = json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str, ...]], Effect] | None:
+    """The same for a daemon.json that the play declares as a file, and that docker reloads."""
+    file = at.spec.files.get(daemon_json.DAEMON_JSON)
+    if unit != daemon_json.UNIT or at.spec.engine is not None or at.services[unit].on_change != "reload":
+        return None
+    if file is None or file.absent or (file.owner, file.group) != ("root", "root"):
+        return None
+    return partial(_reloaded, content(at, daemon_json.DAEMON_JSON))
+
+
+def _reloaded(declared: bytes, report: HostReport, changing: tuple[str, ...]) -> Effect:
+    """The play decides for a reload. What is proven by it depends on the keys: dockerd refuses a file with a key that
+    it does not know, and keeps the values that it has loaded."""
+    old, new = _object(report.content(daemon_json.DAEMON_JSON)), _object(declared)
+    if changing != (daemon_json.DAEMON_JSON,) or old is None or new is None:
+        return Effect("reload", undo="reload")
+    effects = key_effects(old, new)
+    why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
+    return Effect("reload", why, "reload", proven=local(effects))
