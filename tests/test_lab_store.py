@@ -91,7 +91,11 @@ def test_the_code_of_another_checkout_has_its_own_mirror_and_bases(
     """Once a lab of another checkout served the mirror of its own recipe to the hosts of all labs."""
 
     def built() -> set[Path]:
-        return {mirror.path(store), disk.path(store, "trixie"), *(images.path(store, name) for name in images.NAMES)}
+        return {
+            mirror.path(store),
+            *(disk.path(store, name) for name in disk.SUITES),
+            *(images.path(store, name) for name in images.NAMES),
+        }
 
     before = built()
     monkeypatch.setattr(recipe, "RECIPE", "another")

@@ -75,6 +75,15 @@ def last(mirror: Path, of: str | Lookalike) -> Path:
     return mirror / of.folder / "repodata/repomd.xml.key"
 
 
+def docker_ce(mirror: Path, suite: str) -> Path:
+    """The directory of Docker's packages for a Debian release, of the channel ``stable``."""
+    return _stable(mirror, "debian", suite, output(["dpkg", "--print-architecture"]))
+
+
+def _stable(mirror: Path, family: str, codename: str, architecture: str) -> Path:
+    return mirror / "docker-ce/linux" / family / "dists" / codename / "pool/stable" / architecture
+
+
 class Builder:
     def __init__(self, store: Store, mirror: Path, suite: str) -> None:
         self.store, self.mirror, self.suite = store, mirror, suite
@@ -131,7 +140,7 @@ class Builder:
 
     def _docker_ce(self, family: str, codename: str, tag: str) -> dict[str, Path]:
         """Docker's packages of all engines of the suite, and where each channel is."""
-        stable = self.mirror / "docker-ce/linux" / family / "dists" / codename / "pool/stable" / self.architecture
+        stable = _stable(self.mirror, family, codename, self.architecture)
         for engine in ENGINES[self.suite]:
             self._pack(stable, self._engine(engine), tag)
         return {"stable": stable}

@@ -26,7 +26,7 @@ def path(store: Store, name: str) -> Path:
 
 def current(store: Store) -> set[Path]:
     """Every base and mirror of today's recipes; the others are of older ones."""
-    disks = {disk.path(store, suite) for suite in base.SUITES}
+    disks = {disk.path(store, name) for name in disk.SUITES}
     bases = {base.path(store, like.suite, like.packages) for like in lookalike.LOOKALIKES.values()}
     return {mirror.path(store), *(path(store, name) for name in NAMES), *bases, *disks}
 
@@ -34,7 +34,8 @@ def current(store: Store) -> set[Path]:
 def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
     """Whether hosts of these images can be booted at once."""
     suites, likes = _parts(names)
-    wanted = [*(path(store, name) for name in (*names, *suites)), *(disk.path(store, one) for one in suites if virtual)]
+    wanted = [path(store, name) for name in suites]
+    wanted += [disk.path(store, name) if virtual else path(store, name) for name in names]
     return all(folder.is_dir() for folder in wanted) and mirror.there(store, suites, likes)
 
 
@@ -45,9 +46,9 @@ def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
     keys.ensure(store)
     for suite in suites:
         base.ensure(store, suite)
-        if virtual:
-            disk.ensure(store, suite)
     mirror.ensure(store, suites, likes)
+    for name in names if virtual else ():
+        disk.ensure(store, name)
     for like in likes:
         disguise.ensure(store, like, mirror.path(store) / like.folder)
     if devuan.NAME in names:
@@ -59,7 +60,7 @@ def _parts(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[lookalike.Look
     likes = [lookalike.LOOKALIKES[name] for name in names if name in lookalike.LOOKALIKES]
     suites = dict.fromkeys(
         [
-            *(name for name in names if name in base.SUITES),
+            *(disk.SUITES[name] for name in names if name in disk.SUITES),
             *(like.suite for like in likes),
             *(devuan.SUITE for name in names if name == devuan.NAME),
         ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from provision.errors import LabError
-from provision.lab import base, cgroups, identity, images, keys, mirror, network, nspawn, vm
+from provision.lab import cgroups, disk, identity, images, keys, mirror, network, nspawn, vm
 from provision.lab.store import FIRST, LAST, Record, Store, alive
 
 #: Program -> the Debian package that brings it.
@@ -72,8 +72,8 @@ class Lab:
         if lacks := missing(kind == "vm"):
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
         for suite in hosts.values():
-            if suite not in images.NAMES or (kind == "vm" and suite not in base.SUITES):
-                raise LabError(f"no such suite: {suite} (available: {', '.join(images.NAMES)})")
+            if suite not in (available := tuple(disk.SUITES) if kind == "vm" else images.NAMES):
+                raise LabError(f"no such suite: {suite} (available: {', '.join(available)})")
         with self.store.one(self.name):
             started = self._started(hosts, kind, like)
             with ThreadPoolExecutor(max_workers=16) as pool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.lab import disk
 from provision.lab.labs import Lab, missing
 from provision.lab.store import MIRROR
 from tests.lab.conftest import LAB, LabHost, engine, own
@@ -46,7 +47,7 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
         pytest.fail("a virtual machine can't run here; missing: " + "; ".join(lacks))
     name = f"{LAB.name}vm"
     own(LAB)
-    (record,) = lab.up({name: "trixie"}, "vm")
+    (record,) = lab.up({name: disk.DOCKER}, "vm")
     folder: Path = tmp_path_factory.mktemp(name)
     host = LabHost(name, record.address, folder, patience=("--connect-timeout", "60", "--look-within", "300"))
     # -i: a file that does not exist yet when the rules are read must not keep the other rules out.
