@@ -136,8 +136,15 @@ class Bench:
         def label(number: int) -> None:
             project.declare({"labels": [f"round={next(self.count)}"]})
 
+        def own(number: int) -> None:
+            # Each starts from hosts that it has set up: provision does not know what docker has loaded since pyinfra
+            # replaced its file.
+            label(number)
+            once(project.provision())
+            label(number)
+
         reload = Contender("login + reload", project.floor_of("systemctl reload docker"))
-        found = by_turns([reload, project.provision(before=label), project.pyinfra("reloaded", label)], ROUNDS)
+        found = by_turns([reload, project.provision(before=own), project.pyinfra("reloaded", label)], ROUNDS)
         found["ansible"] = [once(project.ansible("reloaded", label))]
         self._same("the reload", project)
         floor = found[reload.name]
