@@ -369,3 +369,14 @@ def test_no_validator_of_a_spec_needs_several_of_its_fields() -> None:
     assert [name for name, one in Spec.model_fields.items() if one.default_factory is not None] == []
     rules = (found.model_validators, found.root_validators, found.field_validators, found.validators)
     assert rules == ({}, {}, {}, {})
+
+
+def test_hosts_that_share_all_parts_share_the_catalogs_without_a_look_at_each_part(project: Project) -> None:
+    found = loaded(project, "hostname: x\nengine: {daemon: {}}\n")
+    parts: Parts = found.context.memo.of("parts of catalogs", lambda: pytest.fail("no catalog was compiled"))
+    first, second = (parts.catalogs(config, [DEBIAN], found.context, Options()) for config in found.configs)
+    assert first is second
+    one, other = loaded(project, "hostname: '{{ inventory_hostname }}'\n").configs
+    assert parts.catalogs(one, [DEBIAN], found.context, Options()) is not parts.catalogs(
+        other, [DEBIAN], found.context, Options()
+    )

@@ -27,7 +27,7 @@ def encode(*frames: tuple[str, ...]) -> bytes:
 FIELDS = st.lists(st.lists(st.text(max_size=30), min_size=1, max_size=5).map(tuple), max_size=6)
 
 
-@given(FIELDS, st.integers(1, 7))
+@given(FIELDS, st.one_of(st.integers(1, 7), st.integers(8, 2000)))
 def test_frames_are_decoded_from_pieces_of_any_size(frames: list[tuple[str, ...]], size: int) -> None:
     data, decoder = encode(*frames), Frames()
     found = []
@@ -35,6 +35,28 @@ def test_frames_are_decoded_from_pieces_of_any_size(frames: list[tuple[str, ...]
         found += list(decoder.feed(data[start : start + size]))
     assert found == frames
     assert not decoder.unfinished
+
+
+@given(FIELDS, st.lists(st.tuples(st.integers(0, 400), st.sampled_from(b"0123456789;:,\n\xffx")), max_size=3))
+def test_any_bytes_give_the_same_in_one_piece_and_byte_by_byte(
+    frames: list[tuple[str, ...]], changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray(encode(*frames))
+    for place, byte in changes:
+        if len(data) > len(BEGIN):
+            data[len(BEGIN) + place % (len(data) - len(BEGIN))] = byte
+
+    def result(size: int) -> tuple[list[tuple[str, ...]], str, bool]:
+        decoder, found = Frames(limit=5000), []
+        try:
+            for start in range(0, len(data), size):
+                for frame in decoder.feed(bytes(data[start : start + size])):
+                    found.append(frame)
+        except WireError as error:
+            return found, type(error).__name__, True
+        return found, "", decoder.unfinished
+
+    assert result(len(data)) == result(1)
 
 
 def test_noise_before_the_first_frame_is_ignored() -> None:

@@ -50,7 +50,7 @@ def compile_catalog(config: HostConfig, platform: Platform, context: Context, op
 
 def compile_catalogs(
     config: HostConfig, platforms: Iterable[Platform], context: Context, options: Options
-) -> list[tuple[Resource, ...]]:
+) -> tuple[tuple[Resource, ...], ...]:
     """The resources of one host for each of these platforms. Raises :class:`SpecError` as :func:`compile_catalog`.
 
     Hosts share the parts of a catalog that are the same (:mod:`provision.catalog.parts`), and whole catalogs.

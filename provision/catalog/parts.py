@@ -110,21 +110,34 @@ class Parts:
         self.parts = tuple(Part(make) for make in makes)
         self._same: dict[object, object] = {}
         self._catalogs = Memo(_MOST)
+        #: the catalogs of hosts that share all their parts, by all values that parts can read. The host keeps these
+        #: values alive, because their identities are the key.
+        self._shared: dict[object, tuple[HostConfig, tuple[tuple[Resource, ...], ...]]] = {}
 
     def catalogs(
         self, config: HostConfig, platforms: Iterable[Platform], context: Context, options: Options
-    ) -> list[tuple[Resource, ...]]:
+    ) -> tuple[tuple[Resource, ...], ...]:
         """The catalogs of one host for these platforms. Hosts whose parts are the same have one catalog."""
-        rest = vector(config)
-        return [
-            self._catalog(Setting(config, one, context, options), (*self.head(one, options), *rest))
-            for one in platforms
-        ]
+        rest, heads = vector(config), [(self.head(one, options), one) for one in platforms]
+        key = (tuple([head for head, _ in heads]), rest)
+        if (shared := self._shared.get(key)) is not None:
+            return shared[1]
+        found, private = [], False
+        for head, one in heads:
+            at, values = Setting(config, one, context, options), (*head, *rest)
+            made = tuple([part.of(at, values) for part in self.parts])
+            private = private or any(part.private for part in made)
+            found.append(self._catalog(made, at.name))
+        catalogs = tuple(found)
+        if not private:
+            if len(self._shared) >= _MOST:
+                self._shared.clear()
+            self._shared[key] = (config, catalogs)
+        return catalogs
 
-    def _catalog(self, at: Setting, values: Vector) -> tuple[Resource, ...]:
-        made = tuple([part.of(at, values) for part in self.parts])
+    def _catalog(self, made: tuple[Made, ...], host: str) -> tuple[Resource, ...]:
         # The value has the parts too: the key is their identities.
-        return self._catalogs.of(tuple(map(id, made)), lambda: (made, _joined(made, at.name)))[1]
+        return self._catalogs.of(tuple(map(id, made)), lambda: (made, _joined(made, host)))[1]
 
     def head(self, platform: Platform, options: Options) -> tuple[int, int]:
         """Equal platforms and options count as one object, which stays alive."""

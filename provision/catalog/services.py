@@ -101,9 +101,9 @@ def _object(content: bytes | None) -> dict[str, Any] | None:
 
 def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str, ...]], Effect] | None:
     """The same for a daemon.json that the play declares as a file, and that docker reloads."""
-    file = at.spec.files.get(daemon_json.DAEMON_JSON)
     if unit != daemon_json.UNIT or at.spec.engine is not None or at.services[unit].on_change != "reload":
         return None
+    file = at.spec.files.get(daemon_json.DAEMON_JSON)
     if file is None or file.absent or (file.owner, file.group) != ("root", "root"):
         return None
     return partial(_reloaded, content(at, daemon_json.DAEMON_JSON))
