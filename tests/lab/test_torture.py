@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from provision.lab import disk
 from provision.lab.labs import Lab
 from tests.lab.conftest import LAB, LabHost, NewHost, engine, own
 from tests.lab.runs import RUNS, leftovers, start
@@ -195,7 +196,7 @@ _SYSTEMD = {"exec-opts": ["native.cgroupdriver=systemd"]}
 def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     name = f"{LAB.name}cut"
     own(LAB)
-    (record,) = lab.up({name: "trixie"}, "vm")
+    (record,) = lab.up({name: disk.DOCKER}, "vm")
     folder: Path = tmp_path_factory.mktemp(name)
     yield LabHost(name, record.address, folder)
     lab.down([name])
