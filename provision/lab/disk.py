@@ -11,14 +11,14 @@ from provision.lab import archives, base, mirror
 from provision.lab.process import run
 from provision.lab.store import Store
 
-#: The disk with Docker's engine, as its packages leave it, and with auditd.
+#: The disk with Docker's engine, as its packages leave it.
 DOCKER = "trixie-docker"
 #: disk -> Debian release
 SUITES = {**{suite: suite for suite in base.SUITES}, DOCKER: "trixie"}
 #: gpg, which provision installs first on a Docker host: emulated, that takes 42 s of processor time.
 _PACKAGES = ("udev", "linux-image-cloud-amd64", "gpg")
-#: What Docker's packages depend on, and auditd.
-_UNDER_DOCKER = ("libseccomp2", "auditd")
+#: What Docker's packages depend on.
+_UNDER_DOCKER = ("libseccomp2",)
 _ENGINE = ("containerd.io", "docker-ce-cli", "docker-ce")
 _SIZE = "8G"  # of the file system; the file holds only what is written
 
