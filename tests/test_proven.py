@@ -53,6 +53,16 @@ def work_of(
     return work("20260101T000000-00000000", found.plan, found.report, risky=config.spec.risky)
 
 
+def check_all_three(made: Work) -> None:
+    """The file is validated, a timer is armed, and a login confirms the run."""
+    functions = [step.call.function for step in made.steps]
+    assert functions.index("daemon_check_content") < functions.index("put_file")
+    assert (made.watched, made.proven, made.risky) == (False, False, True)
+    text = job_script(made, (), {})
+    assert "\narm 60 " in text
+    assert "\nfinish login\n" in text
+
+
 def test_a_reload_that_proves_itself_needs_no_login(project: Project) -> None:
     made = planned(project, NEW)
     assert [step.call.function for step in made.steps] == ["svc_mark", "put_file", "svc_settle"]
@@ -86,13 +96,7 @@ def test_a_reload_that_proves_itself_needs_no_login(project: Project) -> None:
 def test_every_other_change_is_validated_armed_and_confirmed(
     project: Project, new: dict[str, Any], how: dict[str, Any]
 ) -> None:
-    made = planned(project, new, **how)
-    functions = [step.call.function for step in made.steps]
-    assert functions.index("daemon_check_content") < functions.index("put_file")
-    assert (made.watched, made.proven, made.risky) == (False, False, True)
-    text = job_script(made, (), {})
-    assert "\narm 60 " in text
-    assert "\nfinish login\n" in text
+    check_all_three(planned(project, new, **how))
 
 
 def as_file(new: dict[str, Any] | str, **docker: Any) -> dict[str, Any]:
@@ -133,10 +137,7 @@ def test_a_daemon_json_that_is_declared_as_a_file_proves_itself_too(project: Pro
 def test_every_other_change_of_such_a_file_keeps_all_three(
     project: Project, spec: dict[str, Any], how: dict[str, Any]
 ) -> None:
-    made = work_of(project, spec, **how)
-    functions = [step.call.function for step in made.steps]
-    assert functions.index("daemon_check_content") < functions.index("put_file")
-    assert (made.watched, made.proven, made.risky) == (False, False, True)
+    check_all_three(work_of(project, spec, **how))
 
 
 @pytest.mark.parametrize("risky", ["/etc/docker/daemon.json", "docker"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -63,7 +62,7 @@ def _effect(
     Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
     container.
     """
-    loaded = _object(report.content(daemon_json.DAEMON_JSON))
+    loaded = daemon_json.parsed(report.content(daemon_json.DAEMON_JSON))
     old = loaded or {}
     live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
     moved = daemon_json.bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
@@ -83,20 +82,14 @@ def _effect(
     undo = "restart" if worst(back.values()) == "restart" else "reload"
     # The rollback changes the bridge too, while any containers may run.
     undo = "bridge" if undo == "restart" and moved and was_live else undo
-    why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
     restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
     # All other keys are as the daemon has loaded them.
     proven = loaded is not None and local(effects)
-    return Effect(verb, why, undo, restarted, was_live, stuck, proven)
+    return Effect(verb, _named(effects), undo, restarted, was_live, stuck, proven)
 
 
-def _object(content: bytes | None) -> dict[str, Any] | None:
-    """A daemon.json; ``None`` for a file that is missing or is not a JSON object."""
-    try:
-        found = json.loads(content or b"null")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+def _named(effects: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {effect}" for key, effect in effects.items())
 
 
 def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str, ...]], Effect] | None:
@@ -112,9 +105,8 @@ def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str
 def _reloaded(declared: bytes, report: HostReport, changing: tuple[str, ...]) -> Effect:
     """The play decides for a reload. What is proven by it depends on the keys: dockerd refuses a file with a key that
     it does not know, and keeps the values that it has loaded."""
-    old, new = _object(report.content(daemon_json.DAEMON_JSON)), _object(declared)
+    old, new = daemon_json.parsed(report.content(daemon_json.DAEMON_JSON)), daemon_json.parsed(declared)
     if changing != (daemon_json.DAEMON_JSON,) or old is None or new is None:
         return Effect("reload", undo="reload")
     effects = key_effects(old, new)
-    why = ", ".join(f"{key}: {effect}" for key, effect in effects.items())
-    return Effect("reload", why, "reload", proven=local(effects))
+    return Effect("reload", _named(effects), "reload", proven=local(effects))

@@ -95,6 +95,15 @@ def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def parsed(content: bytes | None) -> dict[str, Any] | None:
+    """Any daemon.json, also a host's; ``None`` for a file that is missing or is not a JSON object."""
+    try:
+        found = json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def canonical(daemon: dict[str, Any]) -> bytes:
     """daemon.json as provision writes it: sorted keys, an indent of two blanks, one newline at the end."""
     return (json.dumps(daemon, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -104,22 +113,16 @@ def askable(content: bytes) -> bytes:
     """The daemon.json to give to ``dockerd --validate``: without a ``userns-remap`` of ``default``. For that value even
     the check makes changes: it creates the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
     ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up."""
-    try:
-        parsed = json.loads(content)
-    except ValueError:
+    daemon = parsed(content)
+    if daemon is None or str(daemon.get(_REMAP, "")).partition(":")[0] != "default":
         return content
-    if not isinstance(parsed, dict) or str(parsed.get(_REMAP, "")).partition(":")[0] != "default":
-        return content
-    return canonical({key: value for key, value in parsed.items() if key != _REMAP})
+    return canonical({key: value for key, value in daemon.items() if key != _REMAP})
 
 
 def same(content: bytes) -> bytes | None:
     """Canonical form of any daemon.json, to compare what files mean; ``None`` for a content that dockerd rejects."""
-    try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return canonical(parsed) if isinstance(parsed, dict) else None
+    daemon = parsed(content)
+    return None if daemon is None else canonical(daemon)
 
 
 def agrees(daemon: dict[str, Any], answer: str) -> bool:

@@ -8,14 +8,13 @@ address.
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_json import BRIDGE
+from provision.dockerd.daemon_json import BRIDGE, parsed
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
 from provision.steps.docker_engine import bridge_settle
@@ -51,7 +50,7 @@ class BridgeAddress(Struct, frozen=True):
         """In the desired state where docker does not run, or its file does not have the address yet: the next start of
         docker sets it."""
         state, text = report.fields("bridge", BRIDGE)
-        if state != "there" or _bip(report.content(self.file)) != self.bip:
+        if state != "there" or (parsed(report.content(self.file)) or {}).get("bip") != self.bip:
             return self.want()
         found = re.findall(r" inet ([0-9./]+) ", text)
         if any(_same(address, self.bip) for address in found):
@@ -60,14 +59,6 @@ class BridgeAddress(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield bridge_settle(self.unit, change=self.change, watched="\n".join(self.watched), bip=self.bip)
-
-
-def _bip(content: bytes | None) -> str | None:
-    try:
-        found = json.loads(content or b"{}")
-    except ValueError:
-        return None
-    return found.get("bip") if isinstance(found, dict) else None
 
 
 def _same(one: str, other: str) -> bool:

@@ -19,7 +19,7 @@ from provision.errors import SpecError, Where
 from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
 from provision.transport.client import Algorithms
-from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, public_half, timed_out
+from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, timed_out
 from provision.transport.failure import CutOff, Dropped, HostError
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
@@ -105,14 +105,14 @@ class Transport:
         try:
             self._keys.load(path)
         except Encrypted:
-            if not self._agent_has(one.agent, public_half(path)):
+            if not self._agent_has(one.agent, self._keys.public(path)):
                 self._keys.unlock(path)
         except OSError as error:
             name = "ansible_ssh_private_key_file"
             raise SpecError(f"{path} is not a private key: {error.strerror}", where=Where(path, 1), key=name) from error
         except SpecError:
             # The file is a public key: the agent has the private key.
-            if not self._agent_has(one.agent, public_half(path)):
+            if not self._agent_has(one.agent, self._keys.public(path)):
                 raise
 
     def _agent_has(self, path: str, blob: bytes | None) -> bool:

@@ -136,15 +136,15 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
 
 def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:
     """The files of a list; ``none`` is no file (ssh_config(5))."""
-    if not any("%" in name or "$" in name for name in names):
-        return _same_for_all(names)
-    wanted = [name for name in names if name not in ("", "none")]
-    return tuple(Path(expand(str(expanded(name)), tokens)) for name in wanted)
+    paths = _in_home(names)
+    if not any("%" in str(path) or "$" in str(path) for path in paths):
+        return paths
+    return tuple(Path(expand(str(path), tokens)) for path in paths)
 
 
 @lru_cache(maxsize=256)
-def _same_for_all(names: tuple[str, ...]) -> tuple[Path, ...]:
-    """The files of a list without tokens and variables. Most hosts of a fleet share their lists."""
+def _in_home(names: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files before their tokens and variables are replaced. Most hosts of a fleet share their lists."""
     return tuple(expanded(name) for name in names if name not in ("", "none"))
 
 
