@@ -12,6 +12,7 @@ from provision.model import Resource
 from provision.project import lockfile
 from provision.resources.hold import Hold
 from provision.resources.obstacle import Obstacle
+from provision.resources.package_indexes import PackageIndexes
 from provision.resources.packages import Packages, matches
 from provision.spec import Engine
 
@@ -57,6 +58,8 @@ def packages(at: Setting) -> Iterator[Resource]:
             tuple(at.flavour.programs.values()),
             tuple(at.flavour.programs),
         )
+    if sources := source_files(at):
+        yield PackageIndexes(sources, at.options.lock_timeout)
     if held:
         yield Hold(held, at.options.lock_timeout)
 

@@ -9,6 +9,8 @@ from provision.model import LONG, Call, Impact, Kept, Risk
 
 #: The word of a record for a package that was not installed.
 ABSENT = "absent"
+#: What a refresh renews, for the resources that come after it.
+INDEXES = "package indexes"
 
 
 def pkg_whole(*, lock_timeout: int, repair: bool = False) -> Call:
@@ -32,6 +34,8 @@ def pkg_refresh(*, lock_timeout: int, sources: Sequence[str] = ()) -> Call:
         (str(lock_timeout), *sources),
         title="refresh the package indexes",
         risk=Risk.NONE,
+        # Without sources it is a refresh for a tool, before the sources are written.
+        renews=(INDEXES,) if sources else (),
         live=True,
         limit=LONG + lock_timeout,
     )

@@ -239,6 +239,27 @@ def test_an_older_repository_with_another_key_is_switched_off(host: LabHost) -> 
     assert host.apply().counts == {"ok": 1}
 
 
+def test_the_indexes_follow_a_source_that_changes_alone(host: LabHost) -> None:
+    uri = f"{engine()['package_mirror']}/linux/debian"
+    signed = {"key_url": f"{uri}/gpg", "fingerprint": engine()["fingerprint"]}
+
+    def spec(suite: str) -> dict[str, Any]:
+        return {"repositories": {"tools": {"url": uri, "suites": [suite], "components": ["stable"], **signed}}}
+
+    for suite in ("bookworm", "trixie"):
+        outcome = host.apply(spec(suite))
+        assert outcome.counts == {"changed": 1}, outcome.out
+        assert f"~{suite}" in host.sh("apt-cache policy docker-ce | grep Candidate")
+        assert host.provision("verify", "--suite", "settings").failed == set()
+    assert host.apply().counts == {"ok": 1}
+    # What the mirror does not have is an error of this run, and not of the next installation.
+    outcome = host.apply(spec("forky"))
+    assert outcome.counts == {"rolled_back": 1}, outcome.out
+    assert outcome.done["error"]["step"] == "indexes:all pkg_refresh"
+    assert "Suites: trixie" in host.sh("cat /etc/apt/sources.list.d/tools.sources")
+    assert host.apply(spec("trixie")).counts == {"ok": 1}
+
+
 def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHost) -> None:
     """Without the daemon.json that an earlier run made, dockerd would use another store at its next start."""
     host = docker_host

@@ -1,0 +1,45 @@
+"""The indexes of a host's declared repositories: a changed source file is followed by a refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from provision.model import Call, Drift, HostReport, State
+from provision.steps.packages import INDEXES, pkg_refresh
+
+_FRESH = "of the declared sources"
+
+
+class PackageIndexes(Struct, frozen=True):
+    """The indexes are those of ``sources``, the source files of provision. They come after the packages, whose
+    transaction refreshes them too: only a source that changes alone needs this step.
+
+    A host does not report its indexes. If the run fails before the step, the host restores the source, and the next
+    run changes it again.
+    """
+
+    sources: tuple[str, ...]
+    lock_timeout: int = 300
+
+    @property
+    def id(self) -> str:
+        return "indexes:all"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"indexes": _FRESH}
+
+    def look(self) -> tuple[Call, ...]:
+        return ()
+
+    def seen(self, report: HostReport) -> State:
+        old = INDEXES not in report.pending and not report.pending.isdisjoint(self.sources)
+        return {"indexes": "from before a source changed" if old else _FRESH}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield pkg_refresh(lock_timeout=self.lock_timeout, sources=self.sources)
