@@ -61,7 +61,6 @@ def vm(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     }
     outcome = host.apply(spec)
     assert outcome.counts == {"changed": 1}, outcome.out
-    host.sh("augenrules --load")  # auditd read its rules before docker's files existed
     yield host
     lab.down([name])
 
