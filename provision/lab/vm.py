@@ -22,8 +22,8 @@ from provision.lab.store import SUBNET, Record, Store, alive, start_time
 _MEMORY = "1536"  # MiB
 #: Without mitigations of processor flaws: emulated, they cost a quarter of the processor time of a boot.
 _KERNEL = "root=/dev/vda rw console=ttyS0 quiet panic=5 net.ifnames=0 mitigations=off"
-#: The emulator translates a program again for each address that it is loaded at. With one address for all its processes,
-#: and with one processor, a start of a process costs a fifth, and a start of dockerd a quarter.
+#: The emulator translates a program again for each address that it is loaded at. With one address for all its
+#: processes, and with one processor, a start of a process costs a fifth, and a start of dockerd a quarter.
 _EMULATED = "norandmaps"
 
 # Joins the groups first, so that all of the machine can be found by group.
