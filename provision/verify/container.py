@@ -6,8 +6,10 @@ themselves when their one command ends. A timer of the host removes the rest, ev
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from testinfra.host import Host
 
@@ -57,9 +59,19 @@ done
 tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PATH=/bin' - IMAGE
 """
 
+#: Hosts that have the image, until :func:`clean` removes it.
+_PREPARED: WeakSet[Host] = WeakSet()
+_LOCK = threading.Lock()
+
 
 def prepare(host: Host) -> None:
-    """Make sure that the image exists; raises ``AssertionError`` with docker's message when it can't be made."""
+    """Make sure that the image exists; raises ``AssertionError`` with docker's message when it can't be made.
+
+    The host is asked once: each start of docker's client costs it processor time, a second where it is emulated.
+    """
+    with _LOCK:
+        if host in _PREPARED:
+            return
     script = (
         _BUILD.replace("BOUND", str(_LATEST))
         .replace("CLEAN", _CLEAN)
@@ -67,6 +79,8 @@ def prepare(host: Host) -> None:
         .replace("LABEL LABEL", f"LABEL {LABEL}")
     )
     host.check_output(LATER + script)
+    with _LOCK:
+        _PREPARED.add(host)
 
 
 def run(host: Host, command: str, options: str = OFFLINE) -> str:
@@ -101,4 +115,6 @@ def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
 
 def clean(host: Host) -> None:
     """Remove what is left: containers, the image, and the timer that would have removed them."""
+    with _LOCK:
+        _PREPARED.discard(host)
     host.run(f"{_CLEAN}; {never('provision-verify-clean-')}")
