@@ -1,6 +1,10 @@
-"""The tables of ``docs/performance.md``, made from the stored result: ``python -m bench.pages``."""
+"""The tables of ``docs/performance.md``, and the times in the comparisons with the peers, made from the stored result:
+``python -m bench.pages``."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 from bench import plot
 from bench.measure import ROOT
@@ -9,6 +13,14 @@ from bench.result import Cost, Found, Machine, Result, Value, read
 BEGIN, END = "<!-- tables: made by make bench-full -->", "<!-- end of the tables -->"
 RESULT = ROOT / "docs/performance.json"
 PAGE, PICTURE = ROOT / "docs/performance.md", ROOT / "docs/performance.svg"
+#: Pages that compare provision with its peers: page -> words of a row's first cell, and its case.
+COMPARISONS: dict[Path, dict[str, str]] = {
+    ROOT / "README.md": {"nothing to do": "a", "one key changed": "b, reload"},
+    ROOT / "README.zh.md": {"无变更": "a", "修改一个配置项": "b, reload"},
+    ROOT / "docs/concepts/comparison.md": {"nothing to do": "a", "one key changed": "b, reload"},
+}
+#: The columns of these rows.
+_CONTENDERS = ("provision", "ansible", "pyinfra")
 #: Numbers that are the wall time of a contender, by its name in the picture.
 _TIMES = {
     "provision, whole process": "provision",
@@ -38,6 +50,18 @@ def written(page: str, result: Result) -> str:
     if not begin or not end:
         raise ValueError(f"the page has no {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}"
+
+
+def compared(page: str, rows: dict[str, str], found: Found) -> str:
+    """``page`` with the median times of its ``rows``. Raises ``ValueError`` for a row that the page does not have."""
+    medians = {(cost.case, cost.name): cost.median() for cost in found.costs}
+    for words, case in rows.items():
+        row = re.compile(rf"^(\|[^|]*{re.escape(words)}[^|]*\|)(?: [^|]+ \|){{3}}", re.MULTILINE)
+        times = "".join(f" {seconds(medians[case, name])} |" for name in _CONTENDERS)
+        page, count = row.subn(rf"\g<1>{times}", page)
+        if count != 1:
+            raise ValueError(f"the page has {count} rows with {words!r}")
+    return page
 
 
 def picture(found: Found) -> str:
@@ -93,9 +117,11 @@ def _wire(kilobytes: float) -> str:
 
 
 def publish(result: Result) -> None:
-    """Write the page and its picture."""
+    """Write the page, its picture, and the times of the comparisons."""
     PAGE.write_text(written(PAGE.read_text(), result))
     PICTURE.write_text(picture(result.found))
+    for path, rows in COMPARISONS.items():
+        path.write_text(compared(path.read_text(), rows, result.found))
 
 
 if __name__ == "__main__":

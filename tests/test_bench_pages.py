@@ -21,6 +21,22 @@ def test_the_page_shows_the_stored_result() -> None:
     assert pages.PICTURE.read_text() == pages.picture(read(pages.RESULT).found)
 
 
+@pytest.mark.parametrize("path", pages.COMPARISONS, ids=lambda path: path.name)
+def test_a_comparison_shows_the_stored_times(path: Path) -> None:
+    page, rows = path.read_text(), pages.COMPARISONS[path]
+    assert pages.compared(page, rows, read(pages.RESULT).found) == page, "run python -m bench.pages"
+
+
+def test_a_comparison_has_the_medians_of_three_contenders_in_its_row() -> None:
+    costs = [Cost("a", name, (Sample(wall, 1, 1, 1),)) for name, wall in (("provision", 0.9), ("ansible", 40.123))]
+    costs += [Cost("a", "pyinfra", tuple(Sample(wall, 1, 1, 1) for wall in (1, 2.5, 9)))]
+    page = "| 20 hosts [4] | 1 s | **2 s** | 3 s | - |\n| 30 hosts | 1 s | 2 s | 3 s | - |\n"
+    made = pages.compared(page, {"20 hosts": "a"}, Found(costs))
+    assert made == "| 20 hosts [4] | 0.90 s | 40.1 s | 2.50 s | - |\n| 30 hosts | 1 s | 2 s | 3 s | - |\n"
+    with pytest.raises(ValueError, match="0 rows"):
+        pages.compared(page, {"40 hosts": "a"}, Found(costs))
+
+
 def test_every_case_of_the_page_has_rows() -> None:
     """The stored result is of a run of all cases."""
     found = read(pages.RESULT).found
