@@ -6,13 +6,12 @@ themselves when their one command ends. A timer of the host removes the rest, ev
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from weakref import WeakSet
 
 from testinfra.host import Host
 
+from provision.verify.once import Once
 from provision.verify.services import LATER, never
 
 LABEL = "provision.verify"
@@ -59,9 +58,8 @@ done
 tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PATH=/bin' - IMAGE
 """
 
-#: Hosts that have the image, until :func:`clean` removes it.
-_PREPARED: WeakSet[Host] = WeakSet()
-_LOCK = threading.Lock()
+#: What docker printed when it made the image, until :func:`clean` removes it.
+_MADE: Once[str] = Once()
 
 
 def prepare(host: Host) -> None:
@@ -69,18 +67,17 @@ def prepare(host: Host) -> None:
 
     The host is asked once: each start of docker's client costs it processor time, a second where it is emulated.
     """
-    with _LOCK:
-        if host in _PREPARED:
-            return
+    _MADE.of(host, _make)
+
+
+def _make(host: Host) -> str:
     script = (
         _BUILD.replace("BOUND", str(_LATEST))
         .replace("CLEAN", _CLEAN)
         .replace("IMAGE", IMAGE)
         .replace("LABEL LABEL", f"LABEL {LABEL}")
     )
-    host.check_output(LATER + script)
-    with _LOCK:
-        _PREPARED.add(host)
+    return str(host.check_output(LATER + script))
 
 
 def run(host: Host, command: str, options: str = OFFLINE) -> str:
@@ -115,6 +112,5 @@ def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
 
 def clean(host: Host) -> None:
     """Remove what is left: containers, the image, and the timer that would have removed them."""
-    with _LOCK:
-        _PREPARED.discard(host)
+    _MADE.forget(host)
     host.run(f"{_CLEAN}; {never('provision-verify-clean-')}")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
 
+from provision.verify.once import Once
 from provision.verify.services import dockerd, uses_systemd
 
-_INFO: WeakKeyDictionary[Host, Any] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_INFO: Once[Any] = Once()
 
 # The client starts every plugin that it finds, only to list them, which takes longer than the answer. In a mount
 # namespace of its own (unshare(1)) it finds none. Where that namespace can't be made, the client runs without one.
@@ -29,14 +27,13 @@ unshare --mount sh -c "
 
 def info(host: Host) -> Any:
     """`docker info` as JSON (moby, api/types/system/info.go)."""
-    with _LOCK:
-        found = _INFO.get(host)
-    if found is None:
-        found = ask(host, _INFO_COMMAND)
-        # Without a daemon the client prints an empty answer and succeeds.
-        assert found.get("ServerVersion"), found.get("ServerErrors") or "the daemon does not answer"  # noqa: S101
-        with _LOCK:
-            _INFO[host] = found
+    return _INFO.of(host, _info)
+
+
+def _info(host: Host) -> Any:
+    found = ask(host, _INFO_COMMAND)
+    # Without a daemon the client prints an empty answer and succeeds.
+    assert found.get("ServerVersion"), found.get("ServerErrors") or "the daemon does not answer"  # noqa: S101
     return found
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
-import threading
-from weakref import WeakKeyDictionary
 
 from testinfra.host import Host
 
@@ -14,9 +12,9 @@ from provision import distros
 from provision.distros import Distribution
 from provision.lines import lines_of
 from provision.model import Platform
+from provision.verify.once import Once
 
-_VERSIONS: WeakKeyDictionary[Host, dict[str, str]] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_VERSIONS: Once[dict[str, str]] = Once()
 
 #: Docker's names for the parts of an engine -> the program that each brings. For a plugin: the client's name of it.
 PROGRAMS = {
@@ -104,24 +102,22 @@ def installed(host: Host, name: str) -> bool:
 
 def versions(host: Host) -> dict[str, str]:
     """Every installed package, asked once per host and run: asking for one package costs the host as much."""
-    with _LOCK:
-        found = _VERSIONS.get(host)
-    if found is None:
-        if host.exists("apk"):
-            lines = lines_of(host.check_output("apk info -v"))
-            text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
-        elif host.exists("pacman"):
-            lines = lines_of(host.check_output("pacman -Q"))
-            text = "\n".join(line.replace(" ", " ii ", 1) for line in lines)
-        elif uses_rpm(host):
-            text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
-        else:
-            text = host.check_output("dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\\n'")
-        rows = [line.split() for line in lines_of(text)]
-        found = {name: rest[0].removeprefix("(none):") for name, status, *rest in rows if status[1:2] == "i"}
-        with _LOCK:
-            _VERSIONS[host] = found
-    return found
+    return _VERSIONS.of(host, _versions)
+
+
+def _versions(host: Host) -> dict[str, str]:
+    if host.exists("apk"):
+        lines = lines_of(host.check_output("apk info -v"))
+        text = "\n".join(f"{'-'.join(parts[:-2])} ii {'-'.join(parts[-2:])}" for parts in _parts(lines))
+    elif host.exists("pacman"):
+        lines = lines_of(host.check_output("pacman -Q"))
+        text = "\n".join(line.replace(" ", " ii ", 1) for line in lines)
+    elif uses_rpm(host):
+        text = host.check_output("rpm -qa --qf '%{NAME} ii %{EPOCH}:%{VERSION}-%{RELEASE}\\n'")
+    else:
+        text = host.check_output("dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\\n'")
+    rows = [line.split() for line in lines_of(text)]
+    return {name: rest[0].removeprefix("(none):") for name, status, *rest in rows if status[1:2] == "i"}
 
 
 def _parts(lines: list[str]) -> list[list[str]]:

@@ -7,15 +7,12 @@ Containers and images of the suites themselves are left out.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from msgspec import Struct, field
 from testinfra.host import Host
 
 from provision.verify.container import LABEL
+from provision.verify.once import Once
 
 _HOST_CONFIG = (
     "CapAdd",
@@ -73,25 +70,18 @@ true
 )"""
 
 
-class _Found(Struct):
-    """The answers of one host."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    answers: dict[str, Any] = {}
-
-
-_FOUND: WeakKeyDictionary[Host, _Found] = WeakKeyDictionary()
-_LOCK = threading.Lock()
+_CONTAINERS: Once[list[dict[str, Any]]] = Once()
+_IMAGES: Once[list[dict[str, Any]]] = Once()
 
 
 def containers(host: Host) -> list[dict[str, Any]]:
     """The containers that run, each with the fields that the rules read (``_containers``)."""
-    return _once(host, "containers", lambda: _containers(host))
+    return list(_CONTAINERS.of(host, _containers))
 
 
 def images(host: Host) -> list[dict[str, Any]]:
     """The images; ``History`` is the command of each layer, newest first."""
-    return _once(host, "images", lambda: _images(host))
+    return list(_IMAGES.of(host, _images))
 
 
 def unconfined(host: Host) -> set[str]:
@@ -148,12 +138,3 @@ def _images(host: Host) -> list[dict[str, Any]]:
         if layer.get("Id") in found:
             found[layer["Id"]]["History"].append(layer["CreatedBy"])
     return list(found.values())
-
-
-def _once(host: Host, what: str, ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    with _LOCK:
-        found = _FOUND.setdefault(host, _Found())
-    with found.lock:
-        if what not in found.answers:
-            found.answers[what] = ask()
-        return list(found.answers[what])
