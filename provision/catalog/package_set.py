@@ -41,7 +41,7 @@ def packages(at: Setting) -> Iterator[Resource]:
         names = ", ".join([*present, *absent])
         yield Obstacle("packages", f"{at.platform.name} is a read-only image; its packages stay as they are ({names})")
         return
-    held = _held(at, present)
+    held, sources = _held(at, present), source_files(at)
     if held:
         present = {**dict.fromkeys(at.flavour.holds), **present}
     if present or absent:
@@ -51,14 +51,14 @@ def packages(at: Setting) -> Iterator[Resource]:
             tuple(absent),
             upgrade,
             at.options.lock_timeout,
-            source_files(at),
+            sources,
             possible,
             at.options.repair,
             at.flavour.holds if held else (),
             tuple(at.flavour.programs.values()),
             tuple(at.flavour.programs),
         )
-    if sources := source_files(at):
+    if sources:
         yield PackageIndexes(sources, at.options.lock_timeout)
     if held:
         yield Hold(held, at.options.lock_timeout)
