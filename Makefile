@@ -8,6 +8,9 @@ SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-host
 
 SUBMAKE := $(MAKE) --no-print-directory
 
+# A run of all tests starts pytest a dozen times, and Python for each command of provision: compiled modules are kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
 	locks bench bench-full bench-lint bench-misbehaving bench-processes bench-pulls bench-ssh release lock certify clean
 

@@ -31,12 +31,10 @@ BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-
 OFFLINE = f"{BOUNDS} --network none"
 
 # Repeated, because docker refuses to remove the image of a container that it is removing at that moment.
-_OURS = f"docker ps -aq --filter label={LABEL}; docker images -q --filter label={LABEL}"
 _CLEAN = (
     "for round in 1 2 3 4 5 6 7 8 9 10; do "
-    f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f; "
-    f"docker images -q --filter label={LABEL} | xargs -r docker rmi -f; "
-    f'[ -n "$({_OURS})" ] || break; sleep 1; done'
+    f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f && "
+    f"docker images -q --filter label={LABEL} | xargs -r docker rmi -f && break; sleep 1; done"
 )
 
 # Each program, and the libraries that the dynamic linker lists for it (ldd(1)), at the same paths as on the host.

@@ -34,6 +34,11 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
     ),
     ("a stop that does not stop", "stop) exit 0 ;;", {"container_life engine"}),
     (
+        "a container that ends by itself",
+        'create) exec /usr/bin/docker $(echo "$@" | sed "s/sleep 3600/sleep 0/") ;;',
+        {"container_life engine"},
+    ),
+    (
         "a removal that does not remove",
         "rm) exit 0 ;;",
         {"container_life engine", "nothing_of_the_checks_is_left engine"},
