@@ -8,7 +8,7 @@ SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-host
 
 SUBMAKE := $(MAKE) --no-print-directory
 
-# A run of all tests starts pytest a dozen times, and Python for each command of provision: compiled modules are kept.
+# A run of all tests starts pytest a dozen times, and Python for each command of provision: keep compiled modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
@@ -30,7 +30,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 machine:
 	scripts/machine-setup
 
-# The machine comes first: a fresh Debian has no venv.
+# Set up the machine first: a fresh Debian has no venv.
 demo: machine
 	$(SUBMAKE) setup
 	scripts/demo
@@ -94,7 +94,7 @@ molecule: setup
 torture: setup
 	$(BIN)/python -m pytest tests/lab/test_torture.py -s --timeout 0 --injections $(or $(N),300)
 
-# Eight takers of one lock at once, in every shell, with flock(1) and without: N rounds (default 1,000).
+# Eight processes take one lock at once, in every shell, with flock(1) and without: N rounds (default 1,000).
 locks: setup
 	$(BIN)/python -m pytest -q tests/test_lock.py -s -k never_hold --timeout 0 --lock-rounds $(or $(N),1000)
 
@@ -106,7 +106,7 @@ certify: setup
 bench: setup
 	$(BIN)/python -m bench
 
-# Compare with the peers (in an environment of their own), case by case, with a table and a plot.
+# Compare with the peers (in a separate environment), case by case, with a table and a plot.
 bench-full: setup
 	$(BIN)/python -m bench.full
 
@@ -118,7 +118,7 @@ bench-lint: setup
 bench-misbehaving: setup
 	$(BIN)/python -m bench.misbehaving
 
-# One worker process and two: the CPU of a host, and the hosts in a second (simulated hosts).
+# One worker process compared with two: the CPU time for each host, and the hosts per second (simulated hosts).
 bench-processes: setup
 	$(BIN)/python -m bench.processes
 

@@ -1,8 +1,8 @@
 """``make bench``: provision's apply on 20 lab hosts that are in the desired state, compared with the floor.
 
-The floor is a bare paramiko login and ``true`` on each host. Whole processes, alternating in one run, medians. The
-hosts' own sshd counts connections and execs. Writes ``bench/result.json``. Nothing here asserts a time: a busy machine
-makes slow numbers, not wrong ones.
+The floor is a bare paramiko login and ``true`` on each host. The bench measures whole processes, which alternate in one
+run, and computes medians. The hosts' own sshd counts connections and execs. It writes ``bench/result.json``. No time is
+asserted: on a busy machine the numbers are higher, but still correct.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "9"))
 
 
 def compared(found: dict[str, list[Sample]], tested: str, floor: str) -> dict[str, float]:
-    """The medians of both, and the median and the extremes of the ratios of pairs."""
+    """The medians of both contenders, and the median and the extremes of the ratios of pairs."""
     mine, reference = found[tested], found[floor]
     ratios = [a.wall / b.wall for a, b in zip(mine, reference, strict=True)]
     return {
@@ -63,7 +63,7 @@ def main() -> None:
         apply = Contender("apply", [program, "apply", "--yes", "-i", inventory])
         floor = Contender("login + true", [python, "-m", "bench.floor", inventory])
         first = once(apply).wall
-        time.sleep(10)  # the installation has background work left
+        time.sleep(10)  # for background work of the installation
         result = compared(by_turns([apply, floor], ROUNDS), apply.name, floor.name)
         counted = logins.cost(lab, names, apply)
         connections, execs = counted.connections, counted.execs

@@ -34,8 +34,8 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, d
 
 @contextmanager
 def slow_lines(addresses: Sequence[str], round_trip: float) -> Iterator[dict[str, int]]:
-    """Address -> port of 127.0.0.1. ``round_trip`` is in seconds. Making a connection takes one too, as on a real
-    line."""
+    """Address -> port of 127.0.0.1. ``round_trip`` is in seconds. As on a real line, a new connection takes one round
+    trip too."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

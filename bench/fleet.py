@@ -10,8 +10,8 @@ import yaml
 
 
 def write(folder: Path, hosts: int, own: bool) -> Path:
-    """Write the project, and return its folder. ``own``: each host's spec has a value that no other host has (its
-    hostname). Otherwise the specs of all hosts are equal."""
+    """Write the project, and return its directory. With ``own`` each host's spec has a value that no other host has
+    (its hostname). Otherwise the specs of all hosts are equal."""
     folder.mkdir(parents=True)
     names = {f"n{number:05d}": {"ansible_host": _address(number)} for number in range(hosts)}
     inventory = {"all": {"vars": {"ansible_user": "root"}, "children": {"docker": {"hosts": names}}}}

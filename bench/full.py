@@ -33,8 +33,8 @@ HOSTS = int(os.environ.get("HOSTS", "20"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PYTHON = sys.executable
 PROVISION = str(Path(PYTHON).parent / "provision")
-#: Ansible's hostname module asks hostnamed, which ends when it is idle. Its start on 20 hosts that share two cores can
-#: take longer than D-Bus waits (25 s). This command starts it before the run and keeps it up: no other program asks it.
+#: Ansible's hostname module asks hostnamed, which exits when it is idle. On 20 hosts that share two cores, its start
+#: can exceed D-Bus's timeout (25 s). This command starts it before the run and keeps it up; only Ansible asks it.
 _HOSTNAMED = (
     "mkdir -p /run/systemd/system/systemd-hostnamed.service.d"
     " && printf '[Service]\nEnvironment=SYSTEMD_EXIT_ON_IDLE=0\n'"
@@ -44,7 +44,7 @@ _HOSTNAMED = (
 
 
 def at_most(case: str, what: str, value: float, bound: float | None = None, unit: str = "x") -> Value:
-    """Without a bound the number is reported, and compared with nothing."""
+    """A number without a bound is only reported, and not compared."""
     return Value(case, what, value, unit, bound)
 
 
@@ -71,15 +71,15 @@ class Bench:
         self.base = Project(lab, folder / "base", self.hosts, HOSTS)
         # Twenty hosts share the cores of this machine; two hosts have one core each, as the hosts of a fleet do.
         self.pair = Project(lab, folder / "pair", self.hosts[:2], 2)
-        # The values that differ from one change to the next.
+        # Each change takes the next value, so that it differs from the last one.
         self.count = count()
 
     def prepare(self) -> None:
-        """Install Docker on all hosts, with provision; and Python, which Ansible needs there."""
+        """Install Docker on all hosts with provision, and Python, which Ansible requires."""
         self.base.install("python3-apt")
         self.base.everywhere(_HOSTNAMED)
         once(self.base.provision())
-        time.sleep(10)  # the installation has background work left
+        time.sleep(10)  # for background work of the installation
 
     def a(self) -> Found:
         """In the desired state."""
@@ -88,7 +88,7 @@ class Bench:
         self._same("pyinfra", self.base)
         counts = {one.name: logins.cost(self.lab, self.hosts, one) for one in (provision, pyinfra, self.base.fabric())}
         counts["ansible"] = logins.cost(self.lab, self.hosts, self.base.ansible())
-        # Ansible takes minutes: the run whose logins are counted is the one that is measured.
+        # Ansible takes minutes, so one run serves both to count its logins and to measure it.
         found["ansible"] = [counts["ansible"].sample]
         found["ansible with facts"] = [once(self.base.ansible(facts=True))]
         self._same("ansible", self.base)
@@ -137,8 +137,8 @@ class Bench:
             project.declare({"labels": [f"round={next(self.count)}"]})
 
         def own(number: int) -> None:
-            # Each starts from hosts that it has set up: provision does not know what docker has loaded since pyinfra
-            # replaced its file.
+            # Each contender starts from hosts that it has set up: after pyinfra has replaced docker's file, provision
+            # has no record of what docker has loaded.
             label(number)
             once(project.provision())
             label(number)
@@ -177,8 +177,8 @@ class Bench:
         return rows
 
     def c(self) -> Found:
-        """From a bare host to the end, compared with the slowest host's own package transactions in the same run. No
-        host waits here until docker has run for a while (``health.steady``): that wait is declared, and is not work."""
+        """A whole run on bare hosts, compared with the slowest host's own package transactions in the same run. Hosts
+        do not wait until docker has run for a while (``health.steady``): that wait is declared, and is not work."""
         rows, names = Found(), self.hosts[:5]
         (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
         play["spec"]["engine"]["health"] = {"steady": 0}
@@ -315,14 +315,14 @@ class Bench:
         return rows
 
     def i(self) -> Found:
-        """One worker process and two: on few of the hosts, which have the cores together with the controller, and in a
+        """One and two worker processes: on a few of the hosts, which share the cores with the controller, and in a
         simulation."""
         open_files()
         return processes.compare(Project(self.lab, self.folder / "processes", self.hosts[:4], 200), rounds=ROUNDS)
 
 
-#: The cases, in the order in which they run. c is the last one, because it makes some of the hosts bare. A case in a
-#: module of its own is one more line here.
+#: The cases, in the order in which they run. c is the last one, because it makes some of the hosts bare. For a case in
+#: a separate module, add a line here.
 CASES: dict[str, Callable[[Bench], Found]] = {
     "a": Bench.a,
     "b": Bench.b,
@@ -369,7 +369,7 @@ def main() -> None:
         lab.down([record.name for record in started])
     made = result.Result(machine(), found.sorted())
     result.write(ROOT / "bench/full.json", made)
-    # A part of the cases, or other hosts, is no result that the page could show: its rows are of one run.
+    # The page shows only the result of a run of all cases with the default hosts and rounds.
     if set(wanted) == set(CASES) and not {"HOSTS", "ROUNDS"} & os.environ.keys():
         result.write(pages.RESULT, made)
         pages.publish(made)

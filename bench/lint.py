@@ -1,6 +1,6 @@
 """``make bench-lint``: 1,000 daemon.json files in one call of ``provision lint``, compared with a call for one file.
 
-The files are those of the linter's tests (broken ones too), repeated. Nothing here asserts a time.
+The files are those of the linter's tests (broken ones too), repeated. No time is asserted.
 """
 
 from __future__ import annotations

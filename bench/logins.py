@@ -13,7 +13,7 @@ from provision.lab.labs import Lab
 
 @dataclass(frozen=True, slots=True)
 class Logins:
-    """Connections and execs per host of one run, and what that run cost."""
+    """Connections and execs per host of one run, and the cost of that run."""
 
     connections: float
     execs: float
@@ -24,7 +24,7 @@ def cost(lab: Lab, names: Sequence[str], contender: Contender) -> Logins:
     before = _logged(lab, names)
     sample = once(contender)
     after = _logged(lab, names)
-    # One connection and one exec of the difference are the bench's own query.
+    # The bench's own query adds one connection and one exec to the difference.
     connections, execs = (sum(b[of] - a[of] - 1 for a, b in zip(before, after, strict=True)) for of in (0, 1))
     return Logins(connections / len(names), execs / len(names), sample)
 

@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command line. ``before`` puts the hosts into the state that the command starts from. ``ends`` are the exit
-    codes that are no failure."""
+    """A command line. ``before`` sets the hosts to the state from which the command starts. ``ends`` are the exit codes
+    that are no failure."""
 
     name: str
     argv: Sequence[str]
@@ -49,11 +49,11 @@ def _wire() -> int:
 
 
 def once(contender: Contender, number: int = 0) -> Sample:
-    """Run the contender once. It must succeed, or the comparison ends here."""
+    """Run the contender once. The comparison ends if the contender fails."""
     if contender.before is not None:
         contender.before(number)
     environment = {**os.environ, **(contender.environment or {})}
-    # All contenders are installed and have run before, as an operator's have: none compiles itself again.
+    # As on an operator's machine, each contender has run before: Python does not compile its modules again.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as out:
         before, begin = _wire(), time.perf_counter()
@@ -69,8 +69,8 @@ def once(contender: Contender, number: int = 0) -> Sample:
 
 
 def by_turns(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Sample]]:
-    """Run one after the other, round by round: a disturbance of the machine affects all of them alike. The first round
-    warms up and does not count."""
+    """Run the contenders in turns, round by round, so that a disturbance of the machine affects all of them alike. The
+    first round is a warm-up and does not count."""
     found: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:

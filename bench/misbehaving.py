@@ -1,5 +1,5 @@
-"""``python -m bench.misbehaving``: 1,000 names, a tenth of which freeze, drip, drop or never answer; the cost for the
-other hosts.
+"""``python -m bench.misbehaving``: the cost of bad hosts for the other hosts. Of 1,000 names, a tenth freeze, send
+single bytes, drop connections or never answer.
 
 The healthy names are a few lab hosts, repeated many times. The bad names are real peers: an sshd whose commands never
 end, one with a full ``MaxStartups``, a port that drops SYNs, one that closes at the banner, one that sends a byte a
@@ -94,7 +94,7 @@ def answering(answer: bytes, pause: float) -> Iterator[int]:
 
 @contextmanager
 def sshds(lab: Lab, name: str) -> Iterator[tuple[int, int]]:
-    """Two more sshds on a lab host: one whose commands never end, and one that accepts no second client."""
+    """Two further sshds on a lab host: one whose commands never end, and one that accepts no second client."""
     address = lab.record(name).address
     script = (
         "/usr/sbin/sshd -p 2201 -o 'ForceCommand sleep 100000' -o MaxStartups=500 -o PidFile=/run/frozen.pid; "
@@ -102,14 +102,14 @@ def sshds(lab: Lab, name: str) -> Iterator[tuple[int, int]]:
     )
     subprocess.run([*lab.ssh(name), script], check=True)
     with socket.create_connection((address, 2202)) as holder:
-        holder.recv(1)  # the only login that it accepts, which never completes
+        holder.recv(1)  # its only client, whose login never completes
         yield 2201, 2202
     subprocess.run([*lab.ssh(name), "pkill -F /run/frozen.pid; pkill -F /run/full.pid; pkill sleep"], check=False)
 
 
 @dataclass
 class Seen:
-    """The events of a run: when each host ended (seconds from the begin of the run), and how."""
+    """The events of a run: when each host ended (seconds after the start of the run), and its status."""
 
     begin: float = field(default_factory=time.monotonic)
     ends: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -121,8 +121,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Run:
-    """When the last healthy host was done and when all were done (seconds); how all ended; the threads and descriptors
-    left."""
+    """When the last healthy host was done and when all hosts were done (seconds); the number of hosts for each status;
+    the remaining threads and descriptors."""
 
     healthy: float
     whole: float
@@ -145,13 +145,13 @@ def plan(inventory: Path, playbook: Path, forks: int) -> Run:
 
 
 def left() -> tuple[int, int]:
-    """The numbers of threads and file descriptors, after those that are about to end have ended."""
+    """The numbers of threads and file descriptors, after a wait for those that are about to end."""
     time.sleep(1.0)
     return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
 
 def inventories(lab: Lab, names: list[str], ports: dict[str, tuple[str, int]], folder: Path) -> tuple[Path, Path]:
-    """All names, and the healthy ones alone. The bad names are mixed with the others, not at an end."""
+    """All names, and the healthy ones alone. The bad names are spread among the others."""
     hosts: dict[str, dict[str, object]] = {}
     addresses = [lab.record(name).address for name in names]
     for number in range(NAMES):

@@ -1,5 +1,5 @@
-"""The tables of ``docs/performance.md``, and the times in the comparisons with the peers, made from the stored result:
-``python -m bench.pages``."""
+"""``python -m bench.pages``: write the tables of ``docs/performance.md``, and the times in the comparisons with the
+peers, from the stored result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPARISONS: dict[Path, dict[str, str]] = {
 }
 #: The columns of these rows.
 _CONTENDERS = ("provision", "ansible", "pyinfra")
-#: Numbers that are the wall time of a contender, by its name in the picture.
+#: Values that are the wall time of a contender, with the contender's name in the picture.
 _TIMES = {
     "provision, whole process": "provision",
     "package transactions of the slowest host": "package transactions",

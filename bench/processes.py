@@ -1,10 +1,10 @@
-"""``python -m bench.processes``: one and two worker processes: the CPU of a host, and the hosts in a second.
+"""``python -m bench.processes``: compare one and two worker processes by CPU time per host and hosts per second.
 
-Two comparisons, each in turns. **Real**: many names over a few lab hosts in the desired state, whole processes. The
-hosts share the machine's cores, so only the controller's CPU is compared. **Simulated**: no host and no ssh. Each
-connection is a socketpair that holds the answer of a lab host to the look, recorded before. There is no cryptography,
-so a host costs nothing but the controller's own work, and the two processes have the two cores for themselves. A
-simulated host is cheaper than a real one: its numbers say how the controller's work spreads over cores, and no more.
+Two comparisons, each in turns. **Real**: many names over a few lab hosts in the desired state, as whole processes. The
+hosts share the machine's cores, so only the controller's CPU time is compared. **Simulated**: no host and no ssh. Each
+connection is a socketpair with the recorded answer of a lab host to the look. There is no cryptography, so only the
+controller's own work is measured, and the two processes use the two cores alone. A simulated host takes less CPU time
+than a real one. Its numbers show only how the controller's work spreads over cores.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ _NAMES = {1: "1 process", 2: "2 processes"}
 
 
 class Simulated(Struct, frozen=True):
-    """One run over simulated hosts; ``controller`` is the CPU of the controller's own process, in seconds."""
+    """One run over simulated hosts; ``controller`` is the CPU time of the controller's own process, in seconds."""
 
     sample: Sample
     controller: float
 
 
 class _Recorded(paramiko.Channel):
-    """A simulated host's shell: it accepts any script, and answers what was recorded."""
+    """A simulated host's shell: it accepts any script, and returns the recorded answer."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__(0)
@@ -115,7 +115,7 @@ class _Connection(Line):
         return _Recorded(self.answer)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 class Simulation(Transport):
@@ -148,8 +148,8 @@ def recorded(project: Project) -> bytes:
 
 
 def simulate(folder: Path, processes: int) -> None:
-    """One run over simulated hosts, in a process of its own; prints its numbers as JSON. Events are shown and recorded
-    as those of ``provision apply``: as lines of text (to no terminal), and in a journal."""
+    """One run over simulated hosts, in a separate process; prints its numbers as JSON. Events are shown and recorded as
+    in ``provision apply``: as lines of text (without a terminal), and in a journal."""
     answer = (folder / "answer").read_bytes()
     found = load(str(folder / "simulated.yml"), folder / "site.yml", options=Options())
     counts: Counter[str] = Counter()
@@ -246,7 +246,7 @@ def main() -> None:
     started = lab.up(dict.fromkeys(hosts, "trixie"))
     try:
         with tempfile.TemporaryDirectory(prefix="provision-bench-") as folder:
-            # A name for each host: many names of one host must not change it at once.
+            # Only one name for each host: several names of one host must not change it at the same time.
             base = Project(lab, Path(folder) / "base", hosts, HOSTS)
             base.install()
             once(base.provision())

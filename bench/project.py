@@ -1,4 +1,4 @@
-"""The hosts and their declared state: the same five things for all contenders, in a form for each of them."""
+"""The hosts and their declared state: the same five things for all contenders, in the form of each contender."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         self.addresses = [lab.record(name).address for name in hosts]
         self.names = {f"n{number:04d}": self.addresses[number % len(hosts)] for number in range(names)}
-        # Through a slow line: a port of this machine for each host.
+        # For a slow line: a port of this machine for each host.
         self.ports = ports or {}
         self.known_hosts = lab.known_hosts
         self._inventories()
@@ -155,7 +155,7 @@ class Project:
         return Contender("fabric, five questions", [*argv, str(self.folder / "inventory.yml")])
 
     def states(self) -> set[str]:
-        """The states of the hosts, which should be one."""
+        """The different states of the hosts; there should be only one."""
         return set(self.everywhere(_STATE))
 
     def everywhere(self, command: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""``make bench-pulls``: 20 hosts pull a 50 MB image from one registry, with a bounded pool and without a bound.
+"""``make bench-pulls``: 20 hosts pull a 50 MB image from one registry, with and without a limit of concurrent pulls.
 
 Both alternate in one run, as whole processes. The registry's own log shows how many hosts pulled at once. Writes
 ``bench/pulls.json``.
@@ -76,7 +76,7 @@ class Bench:
         return time.perf_counter() - begin
 
     def forget(self) -> None:
-        """Remove the image from the clients, so that none has seen it."""
+        """Remove the image from the clients, so that each must pull it."""
         with ThreadPoolExecutor(max_workers=4) as pool:
             command = "docker image prune -af >/dev/null; sync"
             list(pool.map(lambda name: subprocess.run([*self.lab.ssh(name), command], check=True), self.clients))

@@ -1,4 +1,4 @@
-"""What ``make bench-full`` found: the costs of each contender, and numbers made of them, some with a target.
+"""The result of ``make bench-full``: the costs of each contender, and numbers computed from them, some with a target.
 
 It is stored as JSON next to the page that shows it, so that the page can be made again without a measurement.
 """
@@ -17,7 +17,7 @@ from bench.measure import Sample
 
 
 class Cost(Struct, frozen=True):
-    """What whole processes of one contender cost, run by run."""
+    """The cost of one contender's whole processes, run by run."""
 
     case: str
     name: str
@@ -28,7 +28,7 @@ class Cost(Struct, frozen=True):
 
 
 class Value(Struct, frozen=True):
-    """A number, and the most or the least that it should be."""
+    """A number, and its upper or lower bound."""
 
     case: str
     what: str

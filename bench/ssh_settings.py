@@ -2,7 +2,7 @@
 
 A configuration with a ``Host`` block for each host is the worst case: ssh has to be asked about each host. *first* has
 no cached answer, *later* has all. *patterns* is a configuration whose blocks are patterns, without a cached answer.
-Whole processes, alternating in one run, medians. Nothing here asserts a time.
+The bench measures whole processes, which alternate in one run, and computes medians. No time is asserted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
         blocks.write_text("".join(f"Host {name}\n  HostName {name}.example.com\n  User ops\n" for name in NAMES))
         patterns.write_text("Host web*\n  User ops\nHost *5\n  Port 2222\n")
         cache = folder / "cache"
-        # Of the runs themselves; a temporary directory, so that no answer of the user's own cache is taken.
+        # The runs use a temporary cache directory, so that they take no answer from the user's own cache.
         environment = {"XDG_CACHE_HOME": str(cache)}
 
         def empty(number: int) -> None:
@@ -51,7 +51,7 @@ def main() -> None:
                 provision("patterns", patterns),
                 provision("first", blocks),
                 provision("later", blocks),
-                # What the three above spend on the interpreter and its imports.
+                # The part of the three times above that the interpreter and its imports take.
                 Contender("start", [sys.executable, "-c", "import bench.ssh_settings"]),
             ],
             ROUNDS,

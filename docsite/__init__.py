@@ -1,1 +1,1 @@
-"""What makes the documentation site: generated reference pages, mkdocs's hooks, and the recorder of screens."""
+"""The programs that make the documentation site: generated reference pages, mkdocs's hooks, and recorded screens."""

@@ -1,5 +1,5 @@
-"""mkdocs's hooks: pages from outside of docs/, pages that the nav does not name, the language of a page, and search in
-Chinese and without a server."""
+"""mkdocs's hooks. They add pages from outside of docs/ and pages that the nav does not name, and set the language of a
+page. They make search work in Chinese and without a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 
-#: Pages that stand in the repository's root, where its visitors look for them.
+#: Pages in the repository's root, where readers expect them.
 OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 
@@ -44,7 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links between docs/ and the repository's root, as they are right in the repository, made right in the site."""
+    """Convert links between docs/ and the repository's root: from their form in the repository to that in the site."""
     if page.file.src_uri in OUTSIDE:
         return markdown.replace("](docs/", "](")
     for name in OUTSIDE:
@@ -57,14 +57,15 @@ def _up(page: Page) -> str:
 
 
 def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Any) -> dict[str, Any]:
-    """The site's own words (search, table of contents) and the page's ``lang`` are those of the page's language."""
+    """Set the language of the site's own texts (search, table of contents) and the page's ``lang`` to the page's."""
     config.theme["language"] = "zh" if page.file.src_uri.startswith("zh/") else "en"
     return context
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Chinese has no blanks between words: each character is made a term, and the browser's part finds a query's
-    characters among the terms. The index is written as a script too, which a page from the file system may load."""
+    """Make each Chinese character a search term, because Chinese has no blanks between words; the script in the browser
+    finds a query's characters among the terms. Also write the index as a script, which a page from the file system may
+    load."""
     index = Path(config.site_dir, "search/search_index.json")
     data = json.loads(index.read_text(encoding="utf-8"))
     for entry in data["docs"]:

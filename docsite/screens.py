@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs/img"
 WIDTH = 92
 
-#: The file that the screen goes to, the words of the command, and what the screen is cut to (lines; None: all).
+#: The file of the screen, the words of the command, and the number of lines that the screen keeps (None: all).
 SCREENS: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("plan", ("plan",), 60),
     ("apply", ("apply", "--yes"), -12),
@@ -34,7 +34,7 @@ SCREENS: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("runs", ("runs",), None),
 )
 
-#: Those that need no host.
+#: The screens that need no host.
 OFFLINE: tuple[tuple[str, tuple[str, ...], int | None], ...] = (("lint", ("lint", "daemon.json"), None),)
 
 #: Colours with a contrast of at least 4.5 to 1 on the dark background.
@@ -53,7 +53,7 @@ _THEME = TerminalTheme(
     ],
 )
 
-#: rich's own, without the fonts that it would load from another host.
+#: rich's own format, without the fonts that it would load from another host.
 _FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -77,7 +77,7 @@ _FORMAT = """\
 
 
 class Screen:
-    """The lines that a terminal has after what a program wrote: enough of a terminal for rich's live display."""
+    """The lines that a terminal shows after a program's output. It supports what rich's live display needs."""
 
     def __init__(self) -> None:
         self.lines = [""]
@@ -104,7 +104,7 @@ class Screen:
 
 
 def run(words: tuple[str, ...], folder: Path) -> list[str]:
-    """What a terminal shows after ``provision WORDS`` has ended."""
+    """The content of a terminal after ``provision WORDS`` has ended."""
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "200", "LC_ALL": "C.UTF-8"}
     pid, terminal = pty.fork()
     if pid == 0:
@@ -138,14 +138,14 @@ def draw(command: str, lines: list[str]) -> str:
 
 
 def cut(lines: list[str], most: int | None) -> list[str]:
-    """The first ``most`` lines, or the last ones where it is negative, with a mark for what was left out."""
+    """The first ``most`` lines (the last ones if it is negative), with a mark for the lines that are left out."""
     if most is None or len(lines) <= abs(most):
         return lines
     return [*lines[:most], "…"] if most > 0 else ["…", *lines[most:]]
 
 
 def project(folder: Path) -> None:
-    """What `provision init` writes, and the reference setup's broken daemon.json."""
+    """The files that `provision init` writes, and the reference setup's broken daemon.json."""
     answers = ("--hosts", "", "--user", "root", "--engine", "docker", "--mirror", "docker", "--live-restore")
     if run(("init", str(folder), *answers), folder.parent)[-1:] == []:
         raise SystemExit("provision init wrote nothing")

@@ -159,7 +159,7 @@ def _complete(words: list[str]) -> int:
 
 
 def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """Report a fault of provision itself. Its traceback may hold a text of a host or a user, and a secret."""
+    """Report a fault of provision itself. Its traceback may contain text from a host or a user, and a secret."""
     from provision.secrets.secret import mask
 
     show(visible(mask("".join(traceback.format_exception(kind, error, trace)))) + "\n", sys.stderr)
@@ -195,7 +195,7 @@ def console() -> None:
     _standard_streams()
     # The objects that the imports created stay until the end; a garbage collection among them is wasted time.
     gc.disable()
-    # In a locale without a character of the output, the output has an escape instead.
+    # A character that the locale cannot encode is written as an escape.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _crashed

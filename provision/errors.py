@@ -39,8 +39,8 @@ class Where(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """What Ansible reads differently in a file, or what provision ignores. A loud note is a warning of every run;
-    ``provision inventory --check`` shows the others."""
+    """Something in a file that Ansible reads differently, or that provision ignores. Every run prints a loud note as a
+    warning; ``provision inventory --check`` shows the others."""
 
     text: str
     where: Where | None = None

@@ -23,7 +23,7 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 
 class Withheld(str):
     """A value of a state that describes a content without showing it: ``120 bytes, not shown``. It never equals a
-    shown value, so a file whose text is such a description does not count as equal to it."""
+    shown value, not even the content of a file with exactly this text."""
 
     __slots__ = ()
 
@@ -100,23 +100,23 @@ class Platform(Struct, frozen=True):
     docker: str = ""
     #: the suite of Docker's packages in it (apt)
     suite: str = ""
-    #: the part of the version that names a release with packages of its own, or the codename where no version is known
+    #: the part of the version that names a release with separate packages, or the codename where no version is known
     release: str = ""
-    #: the name in ``engines`` whose packages the distribution's own engine has; empty where it has none
+    #: the key in ``engines`` for the packages of the distribution's own engine; empty where it has none
     engine: str = ""
     #: packages that must be installed before the engine's
     needs: tuple[str, ...] = ()
     #: the day (ISO 8601) on which its security support ends; empty when that is not known
     support_ends: str = ""
-    #: the known distribution that it is served as, where the project's ``distributions.yml`` says so
+    #: the known distribution that it is treated as, where the project's ``distributions.yml`` declares one
     like: str = ""
 
 
 class Risk(enum.Enum):
     """Whether a step may lock the operator out of a host. A step that is not known to be harmless may do so.
 
-    After ``NONE`` a new login shows that it has not. ``PROVEN`` needs no login: the step changes only what provision
-    itself reads, or what one program loads, and the event of that program is the proof.
+    After a step with ``NONE``, a new login shows that logins still work. ``PROVEN`` needs no login: the step changes
+    only what provision itself reads, or what one program loads and confirms with an event.
     """
 
     PROVEN = "proven"
@@ -176,8 +176,8 @@ class Kept(NamedTuple):
 
 
 class Call(Struct, frozen=True):
-    """A shell function of provision and its arguments. The call of a look is nothing more. The constructors of
-    :mod:`provision.steps` make the steps of a change, and set all that other modules must know about a step: no other
+    """A shell function of provision and its arguments. The call of a look has nothing else. The constructors of
+    :mod:`provision.steps` make the steps of a change, and set all that other modules must know about a step. No other
     module reads the function's name or the position of an argument. Only ``script`` turns a call into text.
 
     What it is:
@@ -257,7 +257,7 @@ class Packed(Struct, frozen=True):
 
 
 class Changed(Exception):
-    """A file or directory on the controller is not what it was when the plan was made."""
+    """A file or directory on the controller has changed since the plan was made."""
 
 
 class HostReport(Protocol):
@@ -329,8 +329,8 @@ class Change(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """All that would change on one host, in the order of the steps, and the effect on running services and containers.
 
-    ``entry`` is what approves it (:mod:`provision.planning.planfile`), where another machine has made the plan: only
-    on that machine its secrets have values.
+    ``entry`` is the form in which it is approved (:mod:`provision.planning.planfile`). Only a plan that another machine
+    or process has made has one: the plan's secrets have values only there.
     """
 
     host: str
@@ -382,7 +382,7 @@ FAILURES = {
     "step": "a step of the change failed",
     "locked": "another run works on this host",
     "drifted": "the host, its spec, a secret or a file to send has changed since the plan was made",
-    "record": "the host cannot store what a rollback needs; nothing was done",
+    "record": "the host cannot store the data for a rollback; nothing was done",
     "unconfirmed": "the controller could not log in again after the change",
     "left": "Ctrl-C was pressed twice; the host itself finishes the change or rolls it back",
     "interrupted": "the change was interrupted (killed, or a power cut), and the host rolled it back",

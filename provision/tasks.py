@@ -174,7 +174,7 @@ def look_back(
     def see(calls: Sequence[Call]) -> tuple[Seen, Platform]:
         return _see(connection, config, _everywhere(config, *calls), deadline)
 
-    # look_files without a path: look_run uses its functions.
+    # look_files has no path here: look_run uses its functions.
     record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
     try:
         desired = compile_catalog(config, platform, context, options)
@@ -332,8 +332,8 @@ def send(
     on_event: OnEvent,
     reconnect: Callable[[], Connection],
 ) -> Connection:
-    """Send what the plan's steps need on the host and a script cannot hold. After a lost connection it connects again
-    and continues with what has not arrived. Returns the connection to use from then on."""
+    """Send the data that the plan's steps need on the host and that a script cannot hold. After a lost connection,
+    reconnect and continue with the data that has not arrived. Returns the connection to use from then on."""
     way, attempts = connection, _ATTEMPTS
     needed = [blob for change in plan.changes for call in change.calls for blob in call.sends]
     while needed:
@@ -373,7 +373,7 @@ def pushed(resources: Sequence[Resource], report: Seen) -> dict[str, str]:
 
 
 def _again(connection: Connection) -> Callable[[], Connection]:
-    """Makes another connection like this one, for a caller that has connected by itself and gives no ``reconnect``."""
+    """Makes another connection like this one, for a caller that opened the connection and gives no ``reconnect``."""
 
     def connect() -> Connection:
         made = Connection(

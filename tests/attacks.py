@@ -1,10 +1,10 @@
-"""Texts that an attacker puts where provision quotes a host or a user, and the effects that they must not have."""
+"""Attack texts for the places where provision quotes a host or a user, and the effects that they must not have."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: What a forged line says: the end of a host that does not exist.
+#: The content of a forged line: the end of a host that does not exist.
 FORGED = "web9: changed"
 
 #: Name of the attack -> the text. Each text has the word "owned" in it, by which the tests find it.
@@ -76,8 +76,8 @@ _MARKS = 8
 
 
 def unseen(text: str, kept: str = "\n") -> list[str]:
-    """The parts of a text that drive a terminal, or are not shown as what they are. Found without provision's own
-    rule."""
+    """The parts of a text that control a terminal, or that a terminal shows as something else. They are found without
+    provision's own rule."""
     found, marks = [], 0
     for character in text:
         category = unicodedata.category(character)

@@ -1,8 +1,8 @@
 """Inventories and host patterns that are compared with Ansible's reading of them.
 
-``tests/data/inventories.yml`` and ``inventory_patterns.yml`` hold them, ``inventories_ansible.json`` what the programs
-``ansible-inventory --list`` and ``ansible --list-hosts`` said, with their version. As a program, this prints the
-comparison as a table; with ``--record`` it asks Ansible again first::
+``tests/data/inventories.yml`` and ``inventory_patterns.yml`` have the cases. ``inventories_ansible.json`` has the
+output of ``ansible-inventory --list`` and ``ansible --list-hosts``, with their version. As a program, this module
+prints the comparison as a table; with ``--record`` it first runs Ansible again::
 
     python -m tests.inventories [--record]
 """
@@ -36,7 +36,8 @@ BIN = Path(sys.executable).parent
 
 
 class Case(Struct, frozen=True):
-    """``vault`` are ids with their passwords. ``differs`` says why the two programs read the case differently."""
+    """``vault`` are ids with their passwords. ``differs`` is the reason why the two programs read the case
+    differently."""
 
     name: str
     files: dict[str, str]

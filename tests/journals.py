@@ -20,7 +20,7 @@ STEPS = {
     "sysctl:net/ipv4/ip_forward sysctl_set": "set the kernel setting net/ipv4/ip_forward to 1",
     "service:docker svc_settle": "restart docker",
 }
-#: What a host may have in a file, and what must not become part of the page's markup.
+#: A text that a host may have in a file, and that must not become part of the page's markup.
 EVIL = '<script>document.title = \'evil\'</script>" onload="evil()" </pre></script> & {{ evil }} \udcff'
 
 

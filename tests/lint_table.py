@@ -1,6 +1,6 @@
 """The linter against the recorded answers of real engines: ``python -m tests.lint_table`` prints the table.
 
-Truth is what dockerd did (tests/lab/test_dockerd.py): a file works when the daemon starts and a container runs.
+The reference is dockerd itself (tests/lab/test_dockerd.py): a file works if the daemon starts and a container runs.
 """
 
 from __future__ import annotations

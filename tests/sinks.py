@@ -1,5 +1,5 @@
-"""Every place where a text of a host or a user is shown, or written for a person or a program: the output of an attack
-at that place, and whether the attack succeeded."""
+"""Every place where a text of a host or a user is shown, or written for a person or a program. For each place: the
+output of an attack, and whether the attack succeeded."""
 
 from __future__ import annotations
 

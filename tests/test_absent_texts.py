@@ -1,7 +1,7 @@
 """A test that expects a text to be absent can fail only while something can produce that text.
 
-``assert "could not be restored" not in output`` passes for ever once the message has other words. So each such text
-must occur in provision, in its documentation, or once more in the test's own file, where the test plants it.
+``assert "could not be restored" not in output`` always passes after the message has got another wording. So each such
+text must occur in provision, in its documentation, or once more in the test's own file, where the test plants it.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def dotted(path: Path, package: Path = PACKAGE) -> str:
 
 
 def package_of(name: str) -> str:
-    """The package of a module, or the module itself where it lies directly in ``provision/``."""
+    """The package of a module, or the module itself if it is directly in ``provision/``."""
     return name.partition(".")[0]
 
 
@@ -248,7 +248,7 @@ def matched(text: str) -> list[int]:
 
 
 def test_no_module_matches_the_name_of_a_step() -> None:
-    """The constructor of a step (provision/steps) says what other modules must know, in fields of the Call."""
+    """The constructor of a step (provision/steps) sets what other modules must know in fields of the Call."""
     wrong = {
         str(path.relative_to(PACKAGE)): lines
         for path in modules()
@@ -295,7 +295,7 @@ LOOKS = [path for kind in ("look", "resources") for path in sorted((PACKAGE / "s
 
 @pytest.mark.parametrize("path", LOOKS, ids=lambda path: path.name)
 def test_each_look_justifies_its_forks_in_the_files_head(path: Path) -> None:
-    """In the comment at the top of the file: each fork is multiplied by the number of hosts, so it needs a reason."""
+    """The comment at the top of the file gives the reason: each fork is multiplied by the number of hosts."""
     head = "".join(line for line in path.read_text().partition("\n\n")[0].splitlines(keepends=True) if line[:1] == "#")
     assert re.search(r"\b(forks?:|no fork|its forks)", head, re.IGNORECASE), f"{path.name} says nothing of its forks"
 

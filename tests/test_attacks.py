@@ -20,7 +20,7 @@ def test_no_attack_succeeds(sink: Sink) -> None:
 
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
 def test_a_harmless_text_is_shown_at_each_place(sink: Sink, tmp_path: Path) -> None:
-    """A harmless text is shown there. Otherwise the place would show nothing of an attack either."""
+    """Each place shows a harmless text. A place that shows no text at all would pass the tests of attacks."""
     assert "owned" in sink.reach("owned", tmp_path)
 
 
@@ -32,7 +32,7 @@ def test_each_attack_has_an_effect_and_there_are_enough() -> None:
 
 
 def test_the_check_finds_a_place_that_passes_text_on() -> None:
-    """The check itself: it finds a place that passes everything on."""
+    """Test the check itself: it finds a place that passes every text on unchanged."""
     through = Sink("through", "text", lambda text, place: f"web1: {text}\n")
     passed = [name for name, text in ATTACKS.items() if not hits(through, text)]
     assert len(passed) <= 12, passed

@@ -1,4 +1,4 @@
-"""A small private authority: what it makes, what it renews, and that hosts continue to trust its certificates."""
+"""The private CA of provision: the certificates that it makes and renews, and that hosts continue to trust them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def as_read(value: str | None) -> str | None:
-    """A value as a person reads it: a withheld value equals no plain text."""
+    """A value as the operator sees it: a withheld value equals no plain text."""
     return None if value is None else str(value)
 
 

@@ -179,7 +179,7 @@ def test_a_part_is_made_once_for_each_combination_of_the_values_that_it_reads(pr
 
 
 def test_a_part_that_reads_more_for_some_values_is_right_for_all(project: Project) -> None:
-    """What it has made before it read a further field must not serve a host that differs in that field."""
+    """A part that was made before a further field was read must not serve a host that differs in that field."""
     found, configs = fleet(
         project,
         spec(modules=["x"]),
@@ -364,7 +364,7 @@ def test_of_several_errors_in_a_spec_the_first_field_is_reported_in_any_order() 
 
 
 def test_no_validator_of_a_spec_needs_several_of_its_fields() -> None:
-    """Each field is validated by itself: a rule for several of them belongs into the catalog, or into the linter."""
+    """Each field is validated separately: a rule for several fields belongs in the catalog or in the linter."""
     found = Spec.__pydantic_decorators__
     assert [name for name, one in Spec.model_fields.items() if one.default_factory is not None] == []
     rules = (found.model_validators, found.root_validators, found.field_validators, found.validators)

@@ -1,5 +1,4 @@
-"""The command line as a user sees it: exit codes, messages on standard error, and no heavy import before it is
-needed."""
+"""The command line as a user sees it: exit codes, messages on standard error, and no slow imports before their use."""
 
 from __future__ import annotations
 
@@ -219,9 +218,7 @@ def test_plan_and_lint_work_before_apply_has_made_the_authority(project: Project
     assert (linted.returncode, "there is no authority" in linted.stdout) == (0, False), linted.stdout
     planned = provision(project, "plan")
     assert planned.returncode == 3, planned.stderr
-    assert (
-        "provision: the authority lab has missing files: apply creates them, and provision secrets ca" in planned.stderr
-    )
+    assert "provision: the authority lab has missing files: `apply` or `secrets ca` creates them" in planned.stderr
     written = provision(project, "plan", "--out", "plan.json")
     assert (written.returncode, "provision secrets ca creates" in written.stderr) == (1, True), written.stderr
     rendered = provision(project, "render", "web1")

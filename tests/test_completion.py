@@ -1,4 +1,4 @@
-"""Shell completion: the answers of provision, and real shells: bash always, zsh and fish where they are."""
+"""Shell completion: the answers of provision, and real shells (bash always, zsh and fish if they are installed)."""
 
 from __future__ import annotations
 
@@ -183,11 +183,11 @@ FREE = {
 
 
 def test_every_value_is_completed_or_known_to_be_free() -> None:
-    """A new option of one of these names is completed; another name is a decision to make here."""
+    """Each name of a value is completed, or listed as free text. Decide this here for a new name."""
     for action in _actions(cli.parser()):
         name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
         if action.nargs != 0 and action.choices is None and name not in completing._VALUES:
-            # FORKS, PLAYBOOK: without a name of its own a value is a file by its type, or a number.
+            # FORKS, PLAYBOOK: a value without a name of its own is a file (by its type) or a number.
             assert name in FREE or action.type is not None or action.metavar is None, (action.option_strings, name)
 
 
@@ -261,7 +261,7 @@ class Terminal:
             environment = {**home, "PS1": "READY> ", "HISTFILE": "", "INPUTRC": "/dev/null"}
             os.execvpe(argv[0], argv, environment)  # noqa: S606
         os.write(self.terminal, f"{begin}\necho be''gun\n".encode())
-        # Before the prompt, keys are a matter of the terminal and not of the shell's editor.
+        # Before the prompt, the terminal handles keys, and not the shell's editor.
         self.until(lambda: re.search(rb"\nbegun\r?\n[^$]*READY> ", self.seen) is not None)
 
     def until(self, done: Callable[[], bool]) -> None:

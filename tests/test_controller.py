@@ -1,4 +1,4 @@
-"""``provision doctor --controller``: each check with a sound machine, and with one fault."""
+"""``provision doctor --controller``: each check on a machine without faults, and with one fault."""
 
 from __future__ import annotations
 

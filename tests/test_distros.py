@@ -240,7 +240,7 @@ LINES = {
 
 
 def test_the_table_is_read_as_the_projects_files_are() -> None:
-    """Its own reader is faster, and reads the same values."""
+    """provision's own reader of the table is faster, and reads the same values."""
     path = Path(table_module.__file__).with_name("distros.yml")
     strict = msgspec.convert(yamlfile.load(path), table_module._Table)
     assert msgspec.convert(yamlfile.shipped(path), table_module._Table, strict=False) == strict

@@ -300,7 +300,7 @@ def test_a_chinese_locale_does_not_change_json_output(words: tuple[str, ...], tm
 
 
 def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
-    """The strict build. Its pages load nothing from another host."""
+    """The strict build succeeds, and its pages load no file from another host."""
     site = tmp_path / "site"
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]

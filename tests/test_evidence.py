@@ -1,5 +1,5 @@
-"""Evidence: every file of the repository is decoded strictly, what it proves is judged by its steps and by what its
-host is, and certify touches no host that the operator has not confirmed."""
+"""Evidence: every file of the repository is decoded strictly, and its steps and its host decide what the file proves.
+And certify touches no host that the operator has not confirmed."""
 
 from __future__ import annotations
 

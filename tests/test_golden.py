@@ -1,7 +1,7 @@
 """Golden scripts: the text that a host runs, for a review. ``make golden`` updates them.
 
-A golden script has the lines that provision generates. It has a shell file that a script includes by its name and the
-start of its SHA-256, so that an edit of one file changes one line of each script that includes it.
+A golden script has the lines that provision generates. An included shell file is replaced by its name and the start of
+its SHA-256. So an edit of one shell file changes one line of each script that includes it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_a_script_equals_its_golden_file(scripts: dict[str, str], name: str, pyt
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_golden_script_repeats_no_shell_file(name: str) -> None:
-    """Otherwise every edit of that file would change many lines here."""
+    """Without this, every edit of that file would change many lines here."""
     lines = (FOLDER / name).read_text().split("\n")
     assert [line for line in lines if re.match(r"[a-z_]+\(\) \{", line)] == ["provision_main() {"]
 

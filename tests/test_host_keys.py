@@ -327,7 +327,7 @@ def test_a_known_hosts_command_that_fails_refuses_the_host(tmp_path: Path, text:
     ("text", "message"),
     [
         ("cat file", "needs an absolute path"),
-        ("/bin/cat %z", "does not know the token %z"),
+        ("/bin/cat %z", "unsupported token %z"),
         ("/bin/cat 100%", "no token follows the % at the end"),
         ("/bin/cat '100%' x", "no token follows the % at the end"),
         ("/bin/cat 'x", "the quote ' is not closed"),

@@ -1,5 +1,5 @@
-"""What ``-i`` names, and cases that silently gave another host, user, port or value than Ansible's and are errors
-now."""
+"""The sources that ``-i`` names. And cases that once silently gave another host, user, port or value than Ansible's,
+and are errors now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each host gets only the secrets that it refers to: a host's text is never a token, and a token belongs to one run."""
+"""Each host gets only the secrets that it refers to. A host's text is never a token, and a token belongs to one run."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def of_record(token: str) -> list[Call]:
 
 @pytest.mark.parametrize("of", [of_hosts, of_apt, of_network, of_record])
 def test_a_token_in_a_hosts_report_is_plain_text(of: Callable[[str], list[Call]], token: str) -> None:
-    """Not even the token of this run, of a secret that belongs to this host."""
+    """This holds even for the token of this run, of a secret that belongs to this host."""
     data, secrets = sent(of(token), frozenset({token}))
     assert secrets == {}
     job = data.partition(b"submit run")[2]
@@ -146,7 +146,7 @@ def _options() -> Any:
 
 
 def _patient(report: Seen) -> Seen:
-    """A host that reports nothing else."""
+    """A host that reports only this."""
 
     class Patient(Seen):
         def fields(self, kind: str, key: str = "") -> tuple[str, ...]:

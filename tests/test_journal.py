@@ -1,4 +1,4 @@
-"""A run's journal on the controller: what a killed controller leaves, and how it is read later."""
+"""A run's journal on the controller: the state after a killed controller, and how the journal is read later."""
 
 from __future__ import annotations
 

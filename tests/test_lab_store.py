@@ -1,4 +1,4 @@
-"""How commands wait for each other in a lab's folder: what several commands need at once is built once."""
+"""How commands wait for each other in the lab's directory: an image that several commands need is built only once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_one_command_at_a_time_uses_a_lab_and_no_lock_remains(store: Store) -> N
         with store.one("lab"):
             inside += 1
             most = max(most, inside)
-            # Now and then the process leaves a lab behind, and with it the lock's file.
+            # Sometimes the process leaves a lab, and with it the lock's file.
             store.lab("lab").mkdir(parents=True, exist_ok=True)
             if number % 3:
                 store.lab("lab").rmdir()

@@ -1,5 +1,5 @@
-"""What a few bytes can do to the controller: provision reports an error with file and line, before it builds
-anything."""
+"""A few bytes of input that could overload the controller: provision reports an error with file and line before it
+builds any value."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def test_a_connection_has_what_fabrics_own_has() -> None:
     arguments = {"banner_timeout": 5}
     fabrics = Connection("192.0.2.7", user="root", port=22, config=settings, gateway=False, connect_kwargs=arguments)
     mine = Line("192.0.2.7", "root", 22, arguments)
-    # Attributes that each has made for itself, or that fabric takes from a file that provision does not let it read.
+    # Attributes that differ by object, or that fabric reads from a file that provision does not read.
     differ = {"client", "ssh_config"}
     # One more than a constructor sets: the class may declare it.
     for name in {*vars(fabrics), "inline_ssh_env"} - differ:

@@ -1,4 +1,4 @@
-"""Lines and words of a host's text: only a newline and ASCII blanks separate."""
+"""Lines and words of a host's text: only a newline separates lines, and only ASCII blanks separate words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_words_are_separated_by_ascii_blanks() -> None:
 
 @pytest.mark.parametrize("character", BREAKS)
 def test_a_manifest_is_unchanged_after_reading(character: str) -> None:
-    """This was KeyError: ('made', ...), until an operator removed the manifest."""
+    """In an earlier version this raised KeyError: ('made', ...), until an operator removed the manifest."""
     manifest = Manifest("Docker hosts", "s", {f"file /srv/a{character}b": "", f"file /srv/c{character}": ""})
     assert Manifest.parse("s", manifest.text()) == manifest
 
@@ -53,7 +53,7 @@ def test_the_name_of_a_play_is_one_line_of_its_manifest() -> None:
 
 @pytest.mark.parametrize("character", BREAKS)
 def test_a_users_full_name_may_have_any_character(character: str) -> None:
-    """This was IndexError: a user may change the field with chfn(1)."""
+    """In an earlier version this raised IndexError: a user may change the field with chfn(1)."""
     line = f"bob:x:1001:1001:Bob{character}bob,,,:/home/bob:/bin/sh\n"
     seen = User("bob").seen(Seen.of([("users", "", line, "bob")]))
     assert (seen["comment"], seen["shell"]) == (f"Bob{character}bob,,,", "/bin/sh")

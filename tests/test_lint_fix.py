@@ -92,7 +92,7 @@ def test_a_corrected_file_is_not_corrected_again_and_has_no_new_fault(engine: tu
 
 
 def test_a_corrected_file_has_the_values_that_the_linter_read() -> None:
-    """Every character of a file is removed, doubled, and replaced by characters that people type instead."""
+    """Every character of a file is removed, doubled, and replaced by characters that users type by mistake."""
     whole = (
         '{"debug": true,\n "dns": ["192.0.2.53", \'192.0.2.54\'], "log-opts": {\u201cmax-file\u201d: "3"}, mtu = 1400}'
     )

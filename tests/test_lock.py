@@ -160,7 +160,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(shell: list[str], tmp_path: Pa
     dead = f"{own}0 {SINCE}\n999999999:7 {SINCE}\n"
     queue.write_text(f"{dead}{own} {SINCE}\n")
     assert take(shell, tmp_path) == [("locked", own, SINCE)]
-    # A taker that was refused adds the line `left`, and does not block other takers.
+    # A taker that was refused adds the line `left`, so that it does not block other takers.
     assert queue.read_text().startswith(f"{dead}{own} {SINCE}\n")
     queue.write_text(f"{dead}{own} {SINCE}\n999999999:8 {SINCE}\nleft {own}\nleft 999999999:8\n")
     assert take(shell, tmp_path) == [("got",)]

@@ -1,4 +1,5 @@
-"""How a host is reached where its inventory does not say it: the command line, then ansible.cfg and the environment."""
+"""The settings of a login that the inventory does not have: from the command line, then ansible.cfg and the
+environment."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_a_refused_login_is_an_auth_error(clean: Path, transports: Callable[...,
 
 
 class Leaving(Guarded):
-    """A server that closes the first ``times`` connections while a client logs in, as a host does that shuts down."""
+    """A server that closes the first ``times`` connections during the login, as a host does while it shuts down."""
 
     def __init__(self, key: bytes, times: int) -> None:
         super().__init__(["publickey"], key)

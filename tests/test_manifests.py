@@ -1,4 +1,4 @@
-"""The manifests that a plan writes: before the changes what will be made, after them what is left."""
+"""The manifests that a plan writes: before the changes the things that it will make, afterwards those that remain."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_the_check_of_a_reports_path_leaves_no_file(unreachable: Project) -> Non
 
 
 def test_a_project_that_cannot_be_written_is_refused_before_the_run(unreachable: Project) -> None:
-    """A file in place of the directory stands for a read-only file system: root can write everywhere else."""
+    """A file in place of the directory simulates a read-only file system, because root can write to any directory."""
     unreachable.write("playbooks/.provision", "")
     done = run(unreachable, "", *APPLY)
     assert (done.returncode, done.stdout) == (1, "")

@@ -230,7 +230,7 @@ def test_a_different_plan_is_shown_as_its_differences() -> None:
         "      -x",
         "      +absent",
         "      +\\ No newline at end of file",
-        "  (not here: create file:/etc/long)",
+        "  (not on these hosts: create file:/etc/long)",
     ]
     assert lines[first + 7].startswith("Plan: "), "the impact is as on the others, too"
     assert "db1 (Debian GNU/Linux 13): 1 change" in lines[:first]

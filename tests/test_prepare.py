@@ -1,4 +1,4 @@
-"""One host's part of a run, made from its plan: its steps, the state that it is based on, and what undoes it."""
+"""One host's part of a run, made from its plan: its steps, the state that it is based on, and how it is undone."""
 
 from __future__ import annotations
 

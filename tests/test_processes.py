@@ -33,7 +33,7 @@ from tests.terminal import Terminal
 
 BOTH = pytest.mark.parametrize("count", [1, 2])
 PASSWORD = "of-the-login-1"
-#: Seconds after which a test gives up a condition.
+#: Seconds after which a test stops waiting for a condition.
 _LONGEST = 60
 
 
@@ -309,7 +309,7 @@ def test_a_third_ctrl_c_ends_the_workers_too(slow: Fleet) -> None:
     workers = children(process.pid)
     assert len(workers) == 2
     for pid in workers:
-        os.kill(pid, signal.SIGSTOP)  # they must not need to answer
+        os.kill(pid, signal.SIGSTOP)  # the test must pass without an answer from them
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         # To the kernel two signals at once are one.
@@ -409,8 +409,8 @@ def test_workers_end_with_the_controller(slow: Fleet) -> None:
 
 @pytest.mark.parametrize("killed", ["worker", "controller"])
 def test_no_process_keeps_the_pipe_of_another_worker_open(slow: Fleet, killed: str) -> None:
-    """The second worker is stopped, so only the kernel can close what it has open: the end of the first worker, or of
-    the controller, must be noticed in spite of it."""
+    """The second worker is stopped (SIGSTOP), so it cannot close its open files. The end of the first worker, or of the
+    controller, must still be noticed."""
     slow.hosts(4)
     slow.play({}, rollout={"max_failures": 4})
     process = slow.start("apply", "--processes", "2", "-f", "2")
@@ -477,7 +477,7 @@ cli.console()
 
 
 def test_processes_share_restarts_and_pushed_images(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One host at a time restarts, and the hosts of a later wave know what those of an earlier wave have pushed."""
+    """One host at a time restarts, and the hosts of a later wave see what those of an earlier wave have pushed."""
     fleet.hosts(8)
     fleet.play({}, rollout={"serial": 4})
     (fleet.folder / "sharing.py").write_text(_SHARING)

@@ -1,4 +1,4 @@
-"""Frames: any data that a host may send, in pieces of any size."""
+"""Frames with any data that a host may send, in pieces of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What verify's tests take: things that a spec declares, by the names of providers."""
+"""The arguments of verify's tests: things that a spec declares, by the names of providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of a spec that accept a secret: only those that are marked, and they keep it. Every value is tried."""
+"""Only marked values of a spec accept a secret, and they keep it. The tests try every value."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def bare(project: Project) -> Iterator[tuple[Change, tuple[Call, ...]]]:
         seen: State = {}
         try:
             calls = tuple(resource.fix(Drift(want, seen, tuple(want))))
-        except KeyError:  # a resource that is always there: a live setting, for example
+        except KeyError:  # a resource that always exists: a live setting, for example
             calls = ()
         yield Change(resource.id, Drift(want, seen, tuple(want)), calls), tuple(resource.look())
 

@@ -1,5 +1,5 @@
-"""What is sent to another machine: the same files must be there, or nothing is sent; and no address at which another
-user could listen."""
+"""Work that is sent to another machine: the same files must be on that machine, or nothing is sent. And no address is
+used at which another user could listen."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_options_that_a_cluster_cannot_have_are_refused(
 def test_no_secret_of_the_command_line_is_sent_to_a_worker(
     project: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, extra: str
 ) -> None:
-    """The token means nothing to a worker, which would deploy the token itself."""
+    """A worker does not have the secret of this token, and would deploy the token itself."""
     monkeypatch.setenv("HUSH", "hush-hush")
     monkeypatch.chdir(project.folder)
     project.write("more.yml", "a: !secret {env: HUSH}\n")

@@ -1,5 +1,5 @@
-"""The real shell functions, under dash, bash and busybox sh, on real files. Commands that a test machine can't run are
-stubs with recorded output."""
+"""The real shell functions, under dash, bash and busybox sh, on real files. Stubs with recorded output replace commands
+that a test machine can't run."""
 
 from __future__ import annotations
 
@@ -977,9 +977,9 @@ def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) 
 
 @each_shell
 def test_a_full_disk_leaves_whole_frames_in_the_journal(shell: list[str], tmp_path: Path) -> None:
-    """The limit of a file's size stands for a full disk: a write beyond it is done in part, and then fails. In an
-    earlier version one torn frame made all later frames unreadable, the result too, and the controller asked again for
-    30 minutes."""
+    """A limit of the file's size simulates a full disk: a write beyond it is done in part, and then fails. In an
+    earlier version one incomplete frame made all later frames unreadable, including the result, and the controller
+    asked again for 30 minutes."""
     run_folder = quote(str(tmp_path))
     lines = f"""
 run={run_folder} emit_to=journal journal_sent=0
@@ -1021,7 +1021,7 @@ result rolled_back step || printf 'failed\n' >&2
 def test_a_rollback_does_not_unmount_what_was_mounted(
     shell: list[str], tmp_path: Path, unit: str, state: str, calls: str
 ) -> None:
-    """A restart of a mount takes it away from the processes that use it. So a unit in its old state is left alone."""
+    """A restart of a mount unmounts it while processes use it. So a unit in its old state is left alone."""
     said = tmp_path / "calls"
     lines = f"""
 run={quote(str(tmp_path))} services_stamps={quote(str(tmp_path))}

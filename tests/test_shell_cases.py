@@ -1,9 +1,9 @@
 """The shell functions of resources, as data: the part ``shell`` of a resource's cases, under each shell.
 
-``files`` are the files before (``content`` or ``link``), ``programs`` stand for the host's programs, ``run`` is the
-call. Then ``emits`` are the frames of a look, ``leaves`` the files afterwards (``null`` for none), ``says`` what a
-rollback reports, ``fails`` a part of the message with which a step fails. The absolute paths in the resource's file and
-in a case are below a directory of the test.
+``files`` are the files before (``content`` or ``link``), ``programs`` replace the host's programs, ``run`` is the call.
+``emits`` are the frames of a look, ``leaves`` the files afterwards (``null`` for none). ``says`` is the report of a
+rollback, ``fails`` a part of the message with which a step fails. The absolute paths in the resource's file and in a
+case are below a directory of the test.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def test_shell_case(shell: list[str], resource: str, case: dict[str, Any], tmp_p
     source = tmp_path / "source.sh"
     source.write_text(below(root, (SH / f"resources/{resource}.sh").read_text()))
     look = case["run"].startswith("look_")
-    # A step runs in a shell of its own, and has no descriptor for frames.
+    # A step runs in a separate shell, and has no descriptor for frames.
     lines = (
         case["run"] if look else f"run={quote(str(tmp_path / 'run'))}\n( set -eu; exec 3>&-; {case['run']} )\nexit $?"
     )

@@ -228,7 +228,7 @@ def test_secrets_of_a_container_arrive_unchanged_and_in_no_argument(shell: list[
         f"run_folder={tmp_path} run=/var/lib/provision/runs/r1\n"
         f"container_put web created 1 0 '' {len(VARIABLES)} {pairs} --env PLAIN=1 app:1 serve"
     )
-    # Separate tests cover what follows `docker create`.
+    # Separate tests cover the commands after `docker create`.
     stubs = "container_gone() { :; }\ncontainer_aside() { :; }\n"
     _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
     assert b"rename" not in done.stdout

@@ -42,7 +42,7 @@ def test_a_blocked_callback_does_not_delay_the_watchdog() -> None:
 
 
 class _Carrier(paramiko.Transport):
-    """A connection that records the kinds of message that it would send, and makes a message with data wait."""
+    """A connection that records the kinds of the messages that it would send, and delays a message with data."""
 
     def __init__(self) -> None:
         near, self.peer = socket.socketpair()

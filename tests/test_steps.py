@@ -1,5 +1,5 @@
-"""The time limit that a step carries, after which the host counts it as hung. And what dockerd is asked before it loads
-a file."""
+"""The time limit of a step, after which the host treats it as hung. And what dockerd is asked before it loads a
+file."""
 
 from __future__ import annotations
 

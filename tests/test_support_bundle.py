@@ -105,8 +105,8 @@ _VALUE = "p\"a/s s&w<o>rd'1"
 def test_an_encoded_secret_is_in_no_file_of_a_bundle(
     form: str, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The inventory has the value; a compose file, a template, a comment of the playbook's YAML, the journal and the
-    output of a run have it in another form, under names that do not say that it is a secret."""
+    """The inventory has the value. A compose file, a template, a comment of the playbook's YAML, the journal and the
+    output of a run have it in another form. The names there do not show that it is a secret."""
     monkeypatch.chdir(project.folder)
     quoted = json.dumps(form)
     project.spec("sysctl: {net.ipv4.ip_forward: 1}")

@@ -1,4 +1,4 @@
-"""A rollback goes by the state: what is unchanged is left alone, whatever the run intended."""
+"""A rollback depends on the state: it leaves unchanged things alone, even if the run was meant to change them."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ def test_a_rollback_disturbs_a_service_only_if_it_may_have_loaded_the_change(
     asked = f"services_stamps={folder}/stamps\nlook_services x - {watched}"
     frames, _ = run(shell, FILES[:3], asked, path=folder / "bin")
     assert frames[-1][3] == "current"
-    # A rollback that broke off after the file: the second one finds the file restored, and continues with the service.
+    # A rollback that was interrupted after the file: the second one finds the file restored, and continues with the
+    # service.
     host.log.write_text("")
     host.undo()
     assert host.acts == acts

@@ -1,4 +1,4 @@
-"""Each constructor of a step gives all that other modules must know, and each kind that a run keeps can be undone."""
+"""Each constructor of a step sets every field that other modules need, and each kind that a run keeps can be undone."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def _arm(function: str, word: str) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_has_its_shell_functions(kind: str) -> None:
     assert KINDS[kind].functions <= DEFINED
-    # The frame itself writes the line of a value that the plan knows.
+    # The frame itself writes the line of a value that the plan has.
     assert _arm("keep", kind) or KINDS[kind].keep == "keep", "the frame keeps no such kind"
 
 
@@ -291,7 +291,7 @@ def test_each_record_line_that_a_host_writes_is_known() -> None:
         for body in re.findall(r"^keep(?:_\w+)?\(\) .*?^}", text, re.MULTILINE | re.DOTALL):
             written |= set(re.findall(r"printf '([a-z]+) (?:%s|absent|present|-) %s", body))
     assert written - {"end"} <= LINES.keys()
-    # `keep` itself writes the lines of the values that the plan knows.
+    # `keep` itself writes the lines of the values that the plan has.
     assert written >= LINES.keys() - {kind for kind, one in KINDS.items() if one.keep == "keep"}
 
 

@@ -1,4 +1,4 @@
-"""Archives and folders: the same content gives the same blob, and ignored files are not in it."""
+"""Archives and directories: the same content gives the same blob, and ignored files are not in it."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_damaged_copy_of_an_earlier_run_is_made_again(tmp_path: Path, damage: 
 
 
 def test_hosts_that_request_the_same_archive_share_one_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One host's thread makes the copy, and each gets the whole of it."""
+    """One host's thread makes the copy, and each host gets the complete copy."""
     images.archive(tmp_path / "app.tar", "app:1")
     blob = archive(tmp_path / "app.tar", "app:1").blob
     many = 8

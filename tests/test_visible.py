@@ -1,4 +1,4 @@
-"""A host's text never drives a terminal, in the output of any reporter."""
+"""A host's text never controls a terminal, in the output of any reporter."""
 
 from __future__ import annotations
 

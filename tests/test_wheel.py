@@ -66,7 +66,7 @@ def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path
 
 
 def test_the_command_line_starts_without_linux_only_functions() -> None:
-    """A controller may run macOS: a start must not need what Python documents as available on Linux only."""
+    """A controller may run macOS: the start must not need functions that Python documents as Linux only."""
     code = """
 import os
 for name in ("sched_setaffinity", "memfd_create", "pidfd_open", "setns", "unshare", "splice", "eventfd", "getrandom"):

@@ -59,7 +59,7 @@ def test_a_host_that_answers_again_waits_for_a_place() -> None:
     def job(item: int, member: Member) -> None:
         member.waits(True)
         if item < 4:
-            frozen.wait(30)  # all four thaw at once, when the fifth is being processed
+            frozen.wait(30)  # all four continue at the same time, when the fifth is being processed
         member.waits(False)
         with lock:
             working[0] += 1

@@ -1,7 +1,7 @@
 """The reference pages that are made from the code: ``python -m docsite.reference`` writes them (``make docs``).
 
-They are checked in, as the pages of lint's rules are. So the repository's own view of docs/ shows them, a review shows
-what a change of the code changes for users, and no link leads nowhere. A fast test fails when one is stale.
+They are checked in, as the pages of lint's rules are. So the repository's own view of docs/ shows them, without broken
+links, and a review shows what a change of the code changes for users. A fast test fails when a page is out of date.
 """
 
 from __future__ import annotations

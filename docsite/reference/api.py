@@ -12,7 +12,7 @@ import provision.tasks
 import provision.transport.ssh
 from docsite.reference.tables import prose
 
-#: What the page has, in this order. What is not on it may change in any version.
+#: The entries of the page, in this order. Names that are not on the page may change in any version.
 API: tuple[tuple[Any, str], ...] = (
     (provision.load, "load"),
     (provision.load, "Loaded"),
@@ -66,12 +66,12 @@ def _entry(module: Any, name: str) -> str:
 
 
 def _doc(thing: Any) -> str:
-    """Its own docstring, not that of a base class."""
+    """The thing's own docstring, not that of a base class."""
     return inspect.cleandoc(vars(thing).get("__doc__") or getattr(_function(thing), "__doc__", "") or "")
 
 
 def _function(thing: Any) -> Any:
-    """The function of a fabric task; anything else is itself, and a class has none."""
+    """The function of a fabric task; ``None`` for a class; all other things unchanged."""
     return None if inspect.isclass(thing) else getattr(thing, "body", thing)
 
 
@@ -108,7 +108,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """As in the source, without the names of modules."""
+    """A type as in the source, without the names of modules."""
     text = (
         annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
     )

@@ -63,7 +63,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def meaning(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
-    """What an argument means, with its default."""
+    """The meaning of an argument, with its default."""
     text = action.help or ""
     text = text % {**vars(action), "prog": parser.prog} if "%" in text else text
     if isinstance(action, argparse._AppendAction) and "repeat" not in text:

@@ -1,4 +1,4 @@
-"""Exit codes, kinds of errors and statuses of hosts, from the mappings that the code has them in."""
+"""Exit codes, kinds of errors and statuses of hosts, from the mappings in the code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def page() -> str:
 
 
 def _sections(found: Mapping[str, Explanation]) -> str:
-    """A section for each: its commands are parsed by a test, and need a host."""
+    """A section for each. A test parses its commands; it does not run them, because they need a host."""
     return "".join(
         f"### {title}\n\n{one.why}\n\n**What to do.** {one.todo}\n\n<!-- host -->\n```sh\n{one.example}\n```\n\n"
         for title, one in found.items()

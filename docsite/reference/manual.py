@@ -65,14 +65,14 @@ def _entry(name: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Paragraphs of text; each sentence on a line, as man-pages(7) has it."""
+    """Paragraphs of text, with each sentence on a separate line (man-pages(7))."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     lines = ["\n".join(re.split(r"(?<=[.?!]) (?=[A-Z])", _escaped(part))) for part in paragraphs if part]
     return "".join(".PP\n" * (number > 0) + line + "\n" for number, line in enumerate(lines))
 
 
 def _escaped(text: str) -> str:
-    """Text without a meaning for roff: escapes, hyphens that are minus signs in options, requests at a line's begin."""
+    """Escape what has a meaning for roff: backslashes, hyphens (minus signs in options), requests at a line's begin."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("'", "\\(aq")
     text = text.replace("^", "\\(ha").replace("~", "\\(ti")
     return f"\\&{text}" if text.startswith(".") else text

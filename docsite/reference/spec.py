@@ -19,7 +19,7 @@ from provision.spec import Spec, values
 from provision.spec.secrets import TakesSecret
 from provision.spec.system import Packages
 
-#: A value of each type that has rules of its own. Each must be accepted by its type, or the page is not made.
+#: A value of each type that has rules of its own. If a type refuses its value, the page is not made.
 EXAMPLES: dict[str, Any] = {
     "AbsolutePath": "/etc/motd",
     "Address": "10.5.0.1",
@@ -65,7 +65,7 @@ EXAMPLES: dict[str, Any] = {
     "Version": "26.1.5",
     "Word": "stable",
 }
-#: Types with rules of their own of which no example can be shown.
+#: Types with rules of their own for which the page can show no example.
 NO_EXAMPLE = {"SecretText": "a value tagged `!secret`"}
 
 _ALIASES = {
@@ -110,7 +110,7 @@ def _collect(model: type[BaseModel], into: dict[str, type[BaseModel]]) -> None:
 
 
 def title(model: type[BaseModel]) -> str:
-    """The heading of a model: ``Spec``'s is the key of a play that it is the value of."""
+    """The heading of a model. For ``Spec`` it is the key of a play whose value it is."""
     if model is RolloutOptions:
         return "rollout"
     return "spec" if model is Spec else model.__name__
@@ -140,7 +140,7 @@ def shown(kind: Any, metadata: typing.Sequence[Any] = ()) -> str:
             return f"[{name}](#{anchor(name)})"
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        # A type that only one key has is shown by its rule.
+        # For a type of only one key, the page shows its rule.
         rule = _rule(kind) if any(isinstance(one, AfterValidator) for one in parts[1:]) else ""
         return rule or shown(parts[0], parts[1:])
     if origin is typing.Literal:
@@ -198,7 +198,7 @@ def _types() -> str:
     text = (
         "## Types of values\n\nA value of another form is an error with file, line and key, before a host is touched.\n"
     )
-    for name in sorted(set(_ALIASES) - {"Fingerprint"}):  # which is shown as Fingerprints
+    for name in sorted(set(_ALIASES) - {"Fingerprint"}):  # the page shows it as Fingerprints
         alias = _ALIASES[name]
         rule = _RULES.get(name) or _rule(alias)
         words = [f"{rule[:1].upper()}{rule[1:]}."] if rule else []
@@ -215,7 +215,7 @@ def _example(name: str, alias: Any) -> str:
     return str(value) if not isinstance(value, list) else f"[{', '.join(value)}]"
 
 
-#: What no type with rules accepts: the message that it gets says what the type is.
+#: A value that every type with rules refuses: the error message describes the type.
 _WRONG = "\x01"
 
 
@@ -228,7 +228,7 @@ _RULES = {
 
 
 def _rule(alias: Any) -> str:
-    """What a type demands, in the words of its own error message."""
+    """The rule of a type, in the words of its own error message."""
     try:
         TypeAdapter(alias).validate_python(_WRONG)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Markdown: tables, anchors, and text that stands in a cell."""
+"""Markdown: tables, anchors, and the text of cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def cell(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """``text`` as code; a text that begins or ends with a backtick, or is empty, has none."""
+    """``text`` as code; an empty text is unchanged."""
     return f"`{text}`" if text else ""
 
 
@@ -28,7 +28,7 @@ def anchor(heading: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A docstring as Markdown: one paragraph per paragraph, ``code`` and :class:`names` as code."""
+    """A docstring as Markdown: with the same paragraphs, and with ``code`` and :class:`names` as code."""
     text = re.sub(r":[a-z]+:`~?([^`]*)`", lambda found: f"`{found[1].rpartition('.')[2]}`", text)
     text = text.replace("``", "`")
     return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))

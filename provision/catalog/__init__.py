@@ -1,9 +1,9 @@
 """A spec and a platform -> the resources that a host should have, in the order in which they are fixed.
 
-Obstacles come first. The order makes the first start of dockerd the right one: name, kernel settings, repositories,
-root's files and daemon.json come before the package transaction. Accounts, the files of other owners and the services
-come after it. What runs in the engine comes last. Resources that follow from the spec alone are found: their module
-declares their place (:mod:`provision.resources.declaration`).
+Obstacles come first. dockerd must find its final settings at its first start. So the host name, kernel settings,
+repositories, root's files and daemon.json come before the package transaction. Accounts, the files of other owners and
+the services come after it. Objects in the engine come last. Resources that need only the spec are not listed here:
+their modules declare their place (:mod:`provision.resources.declaration`).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _variables(at: Setting, proxy: Proxy) -> dict[str, str]:
 
 
 def _url(at: Setting, url: str | None, key: str) -> str:
-    """A secret password is plain text in the spec; in the URL it is percent-encoded."""
+    """The URL of a proxy. A password that is a secret is plain text in the spec, and percent-encoded in the URL."""
     if url is None or not holds(url):
         return url or ""
     scheme, separator, rest = url.partition("://")

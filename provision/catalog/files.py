@@ -37,7 +37,7 @@ def _file(at: Setting, path: str) -> File:
         declared.group,
         declared.mode,
         at.watchers.get(path, ()),
-        # A file is sent as it is: text that looks like a token in it is not a token.
+        # A file is sent unchanged: text in it that looks like a token is not a token.
         literal=declared.src is not None,
     )
 

@@ -30,7 +30,8 @@ def _of_registry(at: Setting) -> tuple[str, ...]:
 
 
 def images(at: Setting) -> Iterator[Resource]:
-    """All images except the registry's own, which comes before the registry serves. Others may come from there."""
+    """All images except the registry's own image, which must be there before the registry starts. Others may be pulled
+    from this registry."""
     yield from (image(at, reference) for reference in named(at) if reference not in _of_registry(at))
 
 

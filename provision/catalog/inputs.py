@@ -1,7 +1,7 @@
-"""What the parts of a catalog read, recorded, so that hosts share each part by the values that it has read.
+"""Record what each part of a catalog reads, so that hosts with the same values there share the part.
 
 The key of a part is the identity of these values and not their content. Equal values are one object
-(:class:`~provision.project.host_config.Specs`), so the key of a host costs no comparison of its spec.
+(:class:`~provision.project.host_config.Specs`), so the key of a host needs no comparison of specs.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def vector(config: HostConfig) -> Vector:
 
 
 class Reads:
-    """The places of a vector that one computation has read, and whether it has read what only one host has
-    (``private``). After :meth:`close` a computation that was not private reads no others: a resource may ask the spec
-    again later, and then its answer must not depend on the host that it was made for."""
+    """The places of a vector that one computation has read, and whether it has read a value of one host alone
+    (``private``). After :meth:`close`, a computation that is not private cannot read other places. A resource may read
+    the spec again later; the result must not depend on the host that the resource was made for."""
 
     def __init__(self) -> None:
         self.places: set[int] = set()
@@ -98,12 +98,12 @@ class _View:
     def __eq__(self, other: object) -> bool:
         raise TypeError("compare the fields of a spec, so that the catalog knows what is read")
 
-    # A hash would be of the whole model. Python's own None for a class with __eq__ is not in the type of object.
+    # A hash would cover the whole model. Python sets None for a class with __eq__; the type of object has no None.
     __hash__ = None  # type: ignore[assignment]
 
 
 class _SpecView(_View):
-    """A host's spec. Of its engine the single fields are recorded: hosts differ in their daemon.json."""
+    """A host's spec. Reads of its engine are recorded field by field: hosts differ in their daemon.json."""
 
     __slots__ = ()
 
@@ -115,11 +115,12 @@ class _SpecView(_View):
 
 
 def view(spec: Spec, reads: Reads) -> Spec:
-    """A host's whole spec; what is read of it is recorded."""
+    """A host's whole spec, as a view that records each read."""
     return cast("Spec", _SpecView(spec, reads, _OF_SPEC))
 
 
 def views(plays: Sequence[Declared], reads: Reads) -> tuple[Declared, ...]:
-    """The plays of a host, each with a view of its spec. A field that one of them reads counts as read of all."""
+    """The plays of a host, each with a view of its spec. A field that is read from one of them counts as read from
+    all."""
     reads.add(PLAYS)
     return tuple(replace(play, spec=cast("Spec", _View(play.spec, reads, _OF_PLAYS))) for play in plays)

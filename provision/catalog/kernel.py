@@ -29,7 +29,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
             yield Dropin(file, SysctlElsewhere(play.spec.sysctl))
     for module in at.spec.modules:
         yield KernelModule(module)
-    # Read only where it is needed: hosts that differ there have no part in common.
+    # Read only where it is needed: hosts with different values there cannot share this part.
     paths = at.paths if at.spec.sysctl else frozenset()
     for key, value in at.spec.sysctl.items():
         yield Sysctl(key, value, dropins[key], paths)

@@ -38,8 +38,8 @@ def objects(at: Setting) -> Iterator[Resource]:
 
 
 def _container(at: Setting, name: str, one: declared.Container) -> Container:
-    """Its variables are used as they are, but an environment must be able to hold them. A secret value is checked when
-    all secrets are resolved."""
+    """A container. Its variables are used unchanged, but must be valid in an environment. A secret value is checked
+    when all secrets are resolved."""
     for key, value in one.environment.items():
         at.written(value, VARIABLE, "containers", name, "environment", key)
     daemon = daemon_json.daemon_json(at.spec.engine) if at.spec.engine is not None else None

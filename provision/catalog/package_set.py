@@ -116,7 +116,7 @@ def _engine(at: Setting, declared: Engine) -> dict[str, str | None]:
 
 
 def _pin(at: Setting, name: str, pin: str | None, locked: str | None) -> str | None:
-    """The lock file has the exact version, which must be one that the spec's pin means."""
+    """The exact version from the lock file, which must match the spec's pin; without a lock, the pin."""
     if pin is not None and locked is not None and not matches(locked, pin):
         raise at.error(
             f"the pin {pin} of {name} differs from the lock file, {locked}",

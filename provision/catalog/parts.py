@@ -1,4 +1,4 @@
-"""The parts of catalogs, each made once for all hosts that have the same values where the part reads them.
+"""The parts of catalogs. A part is made once for all hosts that have the same values in the places that it reads.
 
 Most hosts of a fleet differ in a few values. Only the parts that read such a value are made for each host; all others
 are made once. What a part reads is recorded while it is made (:mod:`provision.catalog.inputs`), so no list of fields
@@ -27,7 +27,7 @@ Make = Callable[[Setting], Iterable[Resource]]
 
 #: The number of catalogs that are remembered, so that hosts with the same parts have one catalog.
 _MOST = 4096
-#: The number of results that a part remembers. Where each host has its own, later ones would need too much memory.
+#: The number of results that a part remembers. If each host has a different result, more would need too much memory.
 _MOST_MADE = 20_000
 
 
@@ -49,7 +49,7 @@ class _Known:
 
     def __init__(self, places: set[int]) -> None:
         self.places = tuple(sorted(places))
-        #: ``None`` for values with which the part reads what only one host has
+        #: ``None`` for values with which the part also reads a value of one host alone
         self.made: dict[tuple[Any, ...], Made | None] = {}
         self.by_host: dict[tuple[Any, ...], Made] = {}
 
@@ -57,8 +57,8 @@ class _Known:
         return tuple([values[place] for place in self.places])
 
     def own(self, name: str, values: Vector) -> tuple[Any, ...]:
-        """The key of a host's own part: it may have read all of the host, but not the platform or the options where no
-        run of the part has read them."""
+        """The key of a part that is made for one host. It has all values of the host, because the part may have read
+        any of them. It has the platform and the options only if a run of the part has read them."""
         return (name, *(values[place] for place in (PLATFORM, OPTIONS) if place in self.places), *values[2:])
 
 
@@ -80,7 +80,7 @@ class Part:
         return found or known.by_host.get(known.own(at.name, values))
 
     def _of(self, at: Setting, values: Vector) -> Made:
-        with self._lock:  # of threads that ask for the same, one makes it
+        with self._lock:  # if several threads need the same part, one makes it
             if (found := self._found(at, values)) is not None:
                 return found
             fresh = at.fresh()
@@ -90,7 +90,7 @@ class Part:
             fresh.reads.close()
             known = self.known
             if not fresh.reads.places.issubset(known.places):
-                # What was made before is made again when a host needs it: its key has too few places now.
+                # The keys of earlier results have too few places now. A result is made again when a host needs it.
                 known = _Known(fresh.reads.places.union(known.places))
             elif len(known.made) + len(known.by_host) >= _MOST_MADE:
                 known = _Known(set(known.places))
@@ -136,7 +136,7 @@ class Parts:
         return catalogs
 
     def _catalog(self, made: tuple[Made, ...], host: str) -> tuple[Resource, ...]:
-        # The value has the parts too: the key is their identities.
+        # The value keeps the parts alive, because their identities are the key.
         return self._catalogs.of(tuple(map(id, made)), lambda: (made, _joined(made, host)))[1]
 
     def head(self, platform: Platform, options: Options) -> tuple[int, int]:
@@ -162,8 +162,8 @@ def _nothing(known: _Known) -> tuple[_Known, _Entries]:
 
 
 class Check:
-    """Makes the parts of many hosts, each for all of the same platforms, and keeps no catalog. A part that some host
-    had with the same values needs one look-up for all platforms."""
+    """Makes the parts of many hosts for the same platforms, and keeps no catalog. If an earlier host had the same
+    values, a part needs one look-up for all platforms."""
 
     def __init__(self, parts: Parts, platforms: Sequence[Platform], context: Context, options: Options) -> None:
         self._parts, self._platforms, self._context, self._options = parts, platforms, context, options
@@ -181,12 +181,12 @@ class Check:
             known, entries = self._seen[number]
             if known is not part.known:
                 known, entries = self._seen[number] = _nothing(part.known)
-            # The platform is the same in every key: it is that of the first of the platforms.
+            # Every key has the same platform: the first one.
             found = entries.get(known.key(first))
             if found is None and (found := self._made(number, part, config, rest, first)) is None:
                 return False
             all_ids.append(found)
-        # An id of one part may be in another part on another platform: then each catalog is looked at.
+        # Two parts may have the same id on different platforms. Then the caller must compile each catalog.
         return len(frozenset().union(*all_ids)) == sum(map(len, all_ids))
 
     def _made(self, number: int, part: Part, config: HostConfig, rest: Vector, first: Vector) -> frozenset[str] | None:

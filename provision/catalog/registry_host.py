@@ -103,7 +103,7 @@ def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, boo
     return found
 
 
-#: bcrypt ignores the bytes of a password after these: a longer password would be no better than its beginning.
+#: bcrypt ignores the bytes of a password after this number, so a longer password would not be stronger.
 _BCRYPT = 72
 
 

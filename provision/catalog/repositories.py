@@ -20,8 +20,8 @@ DOCKER = "docker"
 
 
 class _Source(Struct, frozen=True):
-    """One repository: its ``path``, the file of its ``key``, and the ``template`` of the former with more values for
-    it. ``field`` is the key of the spec that declares whose keys may sign it."""
+    """One repository: the ``path`` of the file that declares it, and of the file of its ``key``. The former is rendered
+    from ``template`` with further ``values``. ``field`` is the key of the spec that declares whose keys may sign it."""
 
     name: str
     field: str

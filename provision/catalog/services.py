@@ -48,8 +48,8 @@ def _missing(at: Setting) -> str:
 
 
 def _how(at: Setting, daemon: dict[str, Any]) -> Callable[[HostReport, tuple[str, ...]], Effect]:
-    """What decides for a plan how docker loads a change. All that it needs of the spec is read here: a plan may be that
-    of another host with the same part."""
+    """The function that decides for a plan how docker loads a change. All values that it needs from the spec are read
+    here, because the plan may be that of another host with the same part."""
     stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
     return partial(_effect, daemon, engine_package(at), stop)
 
@@ -103,8 +103,8 @@ def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str
 
 
 def _reloaded(declared: bytes, report: HostReport, changing: tuple[str, ...]) -> Effect:
-    """The play decides for a reload. What is proven by it depends on the keys: dockerd refuses a file with a key that
-    it does not know, and keeps the values that it has loaded."""
+    """The play declares that docker reloads. Whether the reload proves the change depends on the keys: dockerd refuses
+    a file with an unknown key, and keeps the values that it has loaded."""
     old, new = daemon_json.parsed(report.content(daemon_json.DAEMON_JSON)), daemon_json.parsed(declared)
     if changing != (daemon_json.DAEMON_JSON,) or old is None or new is None:
         return Effect("reload", undo="reload")

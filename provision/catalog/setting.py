@@ -44,9 +44,9 @@ class Options(Struct, frozen=True):
 
 @dataclass
 class Setting:
-    """What one part of a catalog reads. ``spec``, ``plays``, ``platform`` and ``options`` are what hosts may have in
-    common, and reading them is recorded in ``reads``. :attr:`own` is what only one host has. A part that was made
-    without ``own`` is that of every host with the same values at the places that were read."""
+    """What one part of a catalog reads. Hosts may have the same ``spec``, ``plays``, ``platform`` and ``options``; each
+    read of these is recorded in ``reads``. :attr:`own` belongs to one host alone. A part that does not read ``own`` is
+    shared by all hosts with the same values in the places that it read."""
 
     whole: HostConfig
     _platform: Platform
@@ -56,11 +56,12 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The host's name, for the key of what is its own. A part reads it from :attr:`own`."""
+        """The host's name, for the key of a part that is made for this host alone. A part reads the name from
+        :attr:`own`."""
         return self.whole.host.name
 
     def fresh(self) -> Setting:
-        """The same setting, of which nothing is read yet."""
+        """A copy of this setting, without any recorded read."""
         return Setting(self.whole, self._platform, self.context, self._options)
 
     @cached_property
@@ -69,8 +70,8 @@ class Setting:
 
     @property
     def paths(self) -> frozenset[str]:
-        """The paths of the declared files. A part that needs no more of them than that does not read ``spec.files``:
-        hosts differ in what is in their files."""
+        """The paths of the declared files. A part that needs only the paths does not read ``spec.files``, because hosts
+        differ in the content of their files."""
         self.reads.add(PATHS)
         return frozenset(self.whole.spec.files)
 
@@ -90,7 +91,8 @@ class Setting:
 
     @property
     def own(self) -> HostConfig:
-        """The host's whole configuration: with its name, its variables and its YAML. The part is then its own."""
+        """The host's whole configuration, with its name, variables and YAML. A part that reads it is made for this host
+        alone."""
         self.reads.add_own()
         return self.whole
 
@@ -105,7 +107,7 @@ class Setting:
         packaged = self.spec.registry is not None and self.spec.registry.source == "package"
         units = _units(self, self.spec.engine) if self.spec.engine is not None else None
         given = self.spec.services
-        # Many parts need them, for each of which a setting is made.
+        # Many parts need the services, and each part has a separate setting.
         key = ("services", Same(given), packaged, units)
         return self.context.memo.of(key, lambda: _services(given, packaged, units))
 
@@ -123,8 +125,8 @@ class Setting:
         return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
 
     def render(self, template: str, **values: Any) -> bytes:
-        """A shipped template, or the user's own of that name. Plans may show the file, or every account of the host may
-        read it. Raises :class:`SpecError` where it holds a secret."""
+        """Render a shipped template, or the user's own of that name. Use it for a file that plans may show, or that
+        every account of the host may read. Raises :class:`SpecError` where the file holds a secret."""
         content = self.render_private(template, **values)
         if holds(content):
             files = (folder / template for folder in self.context.templates.folders)
@@ -176,7 +178,8 @@ class Setting:
 
 
 def sysctl_dropin(slug: str) -> str:
-    """The name makes it the last file that is read, so its value wins. A look finds and names files that come later."""
+    """The file's name. It is chosen to sort last, so that its value has precedence. A look finds and reports files that
+    sort later."""
     return f"/etc/sysctl.d/99-zz-provision-{slug}.conf"
 
 

@@ -35,7 +35,8 @@ def stores(at: Setting) -> Iterator[Resource]:
 
 
 def undeclared_stores(at: Setting) -> Iterator[Resource]:
-    """At the end, because it must see what the plan removes. Left out where the operator accepts that."""
+    """At the end, because the resource must see what the plan removes. Left out where the spec has ``existing_store:
+    leave``."""
     declared = at.spec.engine
     if declared is not None and declared.existing_store == "leave":
         return

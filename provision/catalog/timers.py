@@ -15,7 +15,7 @@ from provision.resources.unit_file import UnitFile
 def timer(at: Setting, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
     """``steps`` are lines of the service (``ExecStart=...``); ``every`` is a calendar word (``daily``)."""
     if at.flavour.init.name != "systemd":
-        yield Obstacle(unit, f"{at.platform.name} has no systemd timers, and {unit} is one")
+        yield Obstacle(unit, f"{unit} is a systemd timer, and {at.platform.name} has none")
         return
     folder = "/etc/systemd/system"
     service = at.render("systemd/timed.service.j2", what=what, steps=steps)

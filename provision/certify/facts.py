@@ -1,4 +1,4 @@
-"""What a host is, by its own files and programs: its distribution, kernel and kind, and its dockerd."""
+"""Facts about a host, from its own files and programs: its distribution, kernel and kind, and its dockerd."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from provision.lines import lines_of, words_of
 #: Runs a command on the host as root; its output.
 Ask = Callable[[str], str]
 
-#: The file by which the lab marks hosts that are not the distribution that they say they are. VARIANT_ID of
-#: os-release(5) can say the same.
+#: The file with which the lab marks hosts that are not the distribution that they report. VARIANT_ID of os-release(5)
+#: can have the same meaning.
 MARKER = "/etc/provision-lab"
 LOOKALIKE = "look-alike"
 
@@ -39,7 +39,7 @@ echo "container=$container"
 if [ -d /run/systemd/system ]; then echo services=systemd; else echo services=openrc; fi
 """
 
-# dockerd's processes, each by its pid and start time: another line after a restart, the same line after a reload.
+# dockerd's processes, each by its pid and start time: a restart changes the line, a reload does not.
 _DAEMON = """\
 for comm in /proc/[0-9]*/comm; do
     { IFS= read -r name <"$comm"; } 2>/dev/null || continue

@@ -1,5 +1,5 @@
-"""The steps of the acceptance suite. Each one shows a promise on the host, or says why it does not hold, or why it
-cannot be tried there."""
+"""The steps of the acceptance suite. Each step tests one promise of provision on the host. Otherwise it reports why the
+promise does not hold, or why it cannot be tested there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Skipped(Exception):
 
 
 class Failed(Exception):
-    """The promise does not hold; the text says how. It has no address and no name of the host, ``failure`` may."""
+    """The promise does not hold; the text says how. The text has no address and no name of the host; ``failure`` may
+    have them."""
 
     def __init__(self, reason: str, failure: Failure | None = None) -> None:
         super().__init__(reason)
@@ -200,7 +201,7 @@ def _sample(bench: Bench, name: str) -> Sample:
 
 
 def _set(bench: Bench, one: Sample) -> str:
-    """Declare a key; what happened to dockerd."""
+    """Declare a key, and return what happened to dockerd."""
     declared = daemon(bench.base.configs[0])
     seen = _changed(bench, bench.with_daemon(**{one.key: one.value}), declared, {**declared, one.key: one.value})
     if one.info and one.shows not in facts.info(bench.trial.ask, one.info):
@@ -217,7 +218,7 @@ def _reset(bench: Bench, one: Sample) -> str:
 
 
 def _changed(bench: Bench, wanted: Loaded, old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Apply a change of daemon.json, and hold what happened to dockerd's process against the table of keys."""
+    """Apply a change of daemon.json, and compare what happened to dockerd's process with the table of keys."""
     expected = worst(key_effects(old, new, _engine(bench)).values())
     before = facts.daemon(bench.trial.ask)
     ran = bench.trial.apply(wanted)

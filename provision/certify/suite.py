@@ -1,4 +1,4 @@
-"""Run the steps in order, report each, and make the evidence of it."""
+"""Run the steps in order, report each, and make the evidence from the results."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Emit = Callable[[Event], None]
 
 
 def certify(bench: Bench, emit: Emit) -> Evidence:
-    """Every step has a result: after one that failed, the others are skipped. Raises :class:`HostError` for a host that
-    cannot be asked what it is."""
+    """Every step has a result: after a failed step, the others are skipped. Raises :class:`HostError` for a host whose
+    facts cannot be read."""
     host = bench.trial.host
     seen = facts(bench.trial.ask)
     results: list[Result] = []

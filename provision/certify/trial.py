@@ -1,4 +1,4 @@
-"""The host under test: runs of provision on it, questions to it, and what both cost."""
+"""The host under test: runs of provision on it, scripts that read its state, and the cost of both."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Trial:
 
     def cut_off(self, found: Loaded, within: int) -> Ran:
         """Apply, and cut every connection as soon as the host has set its rollback timer. provision logs in again only
-        after the host has ended the run by itself."""
+        after the host itself has ended the run."""
         self.hang_up()
         run = new_run()
 

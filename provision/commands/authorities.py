@@ -40,4 +40,4 @@ def announce(found: Loaded) -> None:
     from provision.catalog.certificates import missing
 
     for authority in missing(found.configs, found.context):
-        say(f"provision: the authority {authority} has missing files: apply creates them, and provision secrets ca")
+        say(f"provision: the authority {authority} has missing files: `apply` or `secrets ca` creates them")

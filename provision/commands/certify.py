@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"write ID-VERSION.json and the summary in this directory (default: {_EVIDENCE})",
     )
     options.group(parser, "output").add_argument(
-        "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, all lines of an error"
+        "-v", "--verbose", action="store_true", help="show whole diffs and all lines of an error"
     )
 
 

@@ -1,8 +1,8 @@
 """What may come next on a command line: ``provision --complete SHELL WORD... CURRENT``, for the completion scripts.
 
-The first line of the answer is its kind, and a prefix of the current word that a file's name follows; each further line
-is a value and its description. It comes from the parser and from local files. No program of a project runs, nothing is
-asked, and an error is an empty answer: the operator is in the middle of a line.
+The first line of the answer is its kind, and a prefix of the current word that a file's name follows. Each further line
+is a value and its description. The values come from the parser and from local files. No program of a project is run,
+and the operator is asked nothing. An error is an empty answer, because the operator is still typing the line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from msgspec import Struct, field
 
 from provision.commands import options
 
-#: What a shell inserts is a part of a command. A value from a project must be without meaning for every shell.
+#: A shell inserts the value into a command. A value from a project must have no special meaning in any shell.
 _HARMLESS = re.compile(r"[A-Za-z0-9_.:@%+/=,!&-]+")
 _DESCRIPTION = 70
 
@@ -43,7 +43,7 @@ NOTHING = Answer("values")
 
 
 class Reached(Struct):
-    """Where the words before the current one lead: the parser, the option that still needs its value, the number of
+    """The result of the words before the current one: the parser, the option that still needs its value, the number of
     positional words, and the values by destination."""
 
     parser: argparse.ArgumentParser
@@ -62,7 +62,7 @@ def answer(
     """The answer for a line of ``words``, of which the last is the current one. ``parser`` makes the parser that has
     the arguments of one of the ``commands``."""
     *before, current = words or [""]
-    if shell == "bash":  # which gives the words as they were typed
+    if shell == "bash":  # bash passes the words as they were typed
         before, current = [_unquoted(word) for word in before], _unquoted(current)
     command = next((word for word in before if word in commands), "")
     reached = _walk(parser(command), before)
@@ -259,7 +259,7 @@ def _rules(at: Reached, current: str, prefix: str) -> Answer:
 
 
 def _explained(at: Reached, current: str, prefix: str) -> Answer:
-    """The words that ``provision explain`` knows."""
+    """The words that ``provision explain`` accepts."""
     from provision.explanations import CODES, KINDS
     from provision.lint.rules import RULES
 

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(file: Path, text: str) -> bool:
     """Write the script; return whether the file has changed. Raises :class:`UsageError` for a file that provision did
-    not write: a link too, which leads to a file of another program."""
+    not write, and for a link, which leads to a file of another program."""
     from provision.errors import UsageError
 
     if file.is_symlink():
@@ -92,7 +92,7 @@ def _zsh() -> tuple[Path, list[str]]:
             return folder / "_provision", ["New shells load it, if ~/.zshrc runs compinit."]
     folder = _folder("XDG_DATA_HOME", ".local/share") / "zsh/site-functions"
     lines = (
-        "No directory of fpath is yours. Add these lines to ~/.zshrc, the first one above any other compinit:",
+        "This account owns no directory of fpath. Add these lines to ~/.zshrc, above any other compinit:",
         f"fpath=({folder} $fpath)",
         "autoload -Uz compinit && compinit",
     )

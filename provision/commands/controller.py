@@ -1,5 +1,5 @@
-"""Checks of the controller itself (``provision doctor --controller``): what a run needs on this machine. No host is
-connected to."""
+"""Checks of the controller itself (``provision doctor --controller``): what a run needs on this machine. They connect
+to no host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TOO_LITTLE, _LITTLE = 20 * _MIB, 500 * _MIB
 
 
 class Check(Struct, frozen=True):
-    """``problem``: it prevents a run; ``warning``: it works, with a reservation. ``advice`` says what to do."""
+    """``problem``: it prevents a run; ``warning``: it works, but has a drawback. ``advice`` says what to do."""
 
     subject: str
     level: Literal["ok", "warning", "problem"]
@@ -108,7 +108,7 @@ def packages() -> Check:
         if not one.specifier.contains(versions[one.name], prereleases=True):
             wrong.append(f"{one.name} {versions[one.name]} is not {one.specifier}")
     if wrong:
-        return Check("packages", "problem", "; ".join(wrong), "install provision again, in an environment of its own")
+        return Check("packages", "problem", "; ".join(wrong), "install provision again, in a separate environment")
     return Check("packages", "ok", ", ".join(f"{name} {number}" for name, number in versions.items()))
 
 

@@ -1,4 +1,4 @@
-"""Questions at a terminal: a default in brackets, and a bad answer is asked again."""
+"""Questions at a terminal. The default is in brackets. After an invalid answer, the question is asked again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def ask(
     unanswered: str = "nothing was written",
 ) -> T:
     """The answer, as ``parse`` returns it. Where that raises ``ValueError``, its message is shown and the question is
-    asked again. An empty answer is ``default``, which is described by ``shown``. ``unanswered`` is what the error says
-    where the input ends."""
+    asked again. An empty answer is ``default``, which is described by ``shown``. ``unanswered`` is part of the error
+    message if the input ends."""
     while True:
         try:
             # readline needs the prompt: it would overwrite a text that was printed before.

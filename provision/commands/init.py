@@ -101,7 +101,7 @@ def _may_write(folder: Path, files: dict[Path, bytes]) -> None:
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
-    """The answers that the command line has. Raises ``UsageError`` for one that is wrong."""
+    """The answers from the command line. Raises ``UsageError`` for one that is wrong."""
     from provision.project import starter
 
     found: dict[str, Any] = {}
@@ -147,7 +147,7 @@ def _defaults(given: dict[str, Any]) -> Answers:
 
 
 def _asked(args: argparse.Namespace, given: dict[str, Any]) -> Answers:
-    """Ask for what the command line has not. The order is that of the answers."""
+    """Ask for each answer that the command line does not give, in the order of the answers."""
     from provision.project import starter
     from provision.project.mirrors import MIRRORS
 
@@ -233,7 +233,7 @@ def _becomes(entries: tuple[Entry, ...], user: str) -> bool:
 
 def _checked(args: argparse.Namespace) -> tuple[int, bool]:
     """The exit code of the check, and whether a host's key was not accepted. At a terminal the operator may then accept
-    the keys of new hosts, as ssh does; the key of a known host that has changed is refused all the same."""
+    the keys of new hosts, as with ssh. The changed key of a known host is always refused."""
     show("\nConnecting once to check the hosts; nothing is changed on them.\n")
     status, unverified = _check(args, args.accept_new)
     if not unverified or args.accept_new or not dialog.at_terminal():

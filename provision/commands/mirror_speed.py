@@ -15,8 +15,8 @@ TIMEOUT, _MOST = 3.0, 16384
 
 
 def measured(mirrors: Sequence[Mirror], timeout: float = TIMEOUT) -> dict[str, float]:
-    """The seconds of one small download from each mirror that answered, by URL. Asks each once, all at once, and
-    follows no redirection: only the mirrors themselves are asked."""
+    """The seconds of one small download from each mirror that answered, by URL. Sends one request to each mirror, all
+    at the same time. Follows no redirection, so that it connects to no other server."""
     with ThreadPoolExecutor(max(1, len(mirrors))) as pool:
         times = pool.map(lambda mirror: _seconds(mirror, timeout), mirrors)
         found = {mirror.url: seconds for mirror, seconds in zip(mirrors, times, strict=True) if seconds is not None}

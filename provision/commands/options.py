@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provision.text.yamlfile import Map
 
 
-#: The groups of options in a command's help, in their order. A command's help has those that have an option.
+#: The groups of options in a command's help, in their order. The help shows only groups that have an option.
 GROUPS = ("what", "connection", "rollout", "output", "safety")
 
 
@@ -132,7 +132,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=30.0,
         metavar="S",
-        help="seconds for reading the state of a host; provision gives up a host that froze (default: 30)",
+        help="seconds for reading the state of a host; provision does not wait longer (default: 30)",
     )
     output.add_argument("--json", action="store_true", help="JSON Lines on standard output")
     output.add_argument("--plain", action="store_true", help="print lines of text, on a terminal too")
@@ -160,7 +160,7 @@ def showing(parser: argparse.ArgumentParser) -> None:
         help="show the differences of files and values (default: yes, long ones cut in the middle)",
     )
     group(parser, "output").add_argument(
-        "-v", "--verbose", action="store_true", help="cut nothing: whole diffs, every variant, all lines of an error"
+        "-v", "--verbose", action="store_true", help="show whole diffs, every variant and all lines of an error"
     )
 
 
@@ -194,7 +194,7 @@ def clustering(parser: argparse.ArgumentParser) -> None:
 
 
 def no_address(url: str) -> str:
-    """Why nothing can be posted to an address, or an empty text. The text has no part of the address, which may hold a
+    """Why provision cannot post to a URL, or an empty text. The text contains no part of the URL, which may hold a
     token."""
     from urllib.parse import urlsplit
 

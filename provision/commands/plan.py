@@ -72,7 +72,7 @@ class _Plans:
         self.hosts: dict[str, dict[str, Any]] = {}
 
     def of(self, found: Loaded, salt: Salt) -> None:
-        """Record, before the first host, what the plan is of, as it will be compared later."""
+        """Before the first host, record the salt and the rollout, with which apply compares its own plan later."""
         from provision.planning import planfile
 
         self.salt = salt

@@ -26,6 +26,6 @@ def run(args: argparse.Namespace) -> int:
     if str(args.html) == "-":
         show(whole)
         return 0
-    # Its diffs are of files that not every user may read.
+    # It contains diffs of files that not every user may read.
     write_private(args.html, whole)
     return 0

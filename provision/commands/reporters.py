@@ -25,8 +25,8 @@ _OUTPUT = "standard output"
 
 
 class Listeners:
-    """All reporters, as one. ``main`` is the one that can ask. Reporters receive an event's visible text; ``also``,
-    which shows nothing, receives the event itself."""
+    """All reporters, as one. ``main`` is the one that can ask the operator. Reporters receive an event's visible text;
+    ``also``, which shows nothing, receives the event itself."""
 
     def __init__(self, args: argparse.Namespace, run: str, also: Callable[[Event], None] | None) -> None:
         self.main = reporter(args)
@@ -52,7 +52,7 @@ class Listeners:
         self._all[name] = listener
 
     def _lost(self, name: str, error: OSError) -> None:
-        """A report that can't be written does not end a run, because hosts are under way. Report it once for each."""
+        """Report once that a reporter cannot write. The run continues, because hosts are being processed."""
         if name == _OUTPUT:
             discard(sys.stdout)
         else:
@@ -117,7 +117,7 @@ def _writable(path: Path) -> Path:
     if path.exists() and not path.is_file():
         return path  # a pipe or a device: no file is created in its directory
     try:
-        # Not os.access: it does not know /proc, where even root can't create a file.
+        # Not os.access: its answer is wrong for /proc, where even root can't create a file.
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return path
     except OSError as error:

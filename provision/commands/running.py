@@ -87,7 +87,7 @@ def read(
     also: Callable[[Event], None] | None = None,
     **more: Any,
 ) -> Result:
-    """A run that changes no host; ``more`` are fields of its request. ``also`` receives its events too."""
+    """Make a run that changes no host; ``more`` are fields of its request. ``also`` receives its events too."""
     from provision.rollout.run_request import RunRequest
 
     ways = _connected(args, found)
@@ -97,7 +97,7 @@ def read(
 
 
 def ask(args: argparse.Namespace, goal: Goal, also: Callable[[Event], None] | None = None) -> int:
-    """A run that only asks hosts; returns the exit code."""
+    """Make a run that only reads from hosts; return the exit code."""
     from provision.catalog import Options
     from provision.commands.authorities import announce
     from provision.secrets.disclosure import new_salt
@@ -165,7 +165,7 @@ def _connected(args: argparse.Namespace, found: Loaded) -> Transport:
 
     secret.resolve()
     ways = transport(args, found)
-    # The start did not collect garbage; a long run over many hosts must.
+    # Garbage collection is off at the start; a long run over many hosts needs it.
     gc.freeze()
     gc.enable()
     return ways

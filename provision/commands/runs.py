@@ -67,7 +67,7 @@ def _words(words: list[str]) -> tuple[str | None, Path]:
             raise UsageError("provision runs show needs the name of a run (provision runs lists them)")
         shown, rest = words[1], words[2:]
     if len(rest) > 1:
-        raise UsageError(f"give give one playbook, not {len(rest)}: {' '.join(rest)}")
+        raise UsageError(f"give one playbook, not {len(rest)}: {' '.join(rest)}")
     return shown, Path(rest[0]) if rest else options.PLAYBOOK
 
 

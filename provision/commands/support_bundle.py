@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.output or Path(f"provision-support-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
     files, left = collected(args)
     try:
-        # Of the owner alone, and never through a link or over another file.
+        # Only the owner can read it. It never replaces a file, and is never written through a link.
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             _write(file, files)
     except OSError as error:

@@ -1,5 +1,5 @@
 """Check the hosts against their spec with testinfra's own probes, on verified connections; change nothing
-(but for what --disruptive and --reboot allow)."""
+except what --disruptive and --reboot allow."""
 
 from __future__ import annotations
 

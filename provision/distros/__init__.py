@@ -1,7 +1,7 @@
-"""Distributions: what the table (``distros.yml``) says about a host. A new distribution of a known family is one row.
+"""Distributions: what the table (``distros.yml``) has about a host. A new distribution of a known family is one row.
 
-A host that has reported its distribution becomes a :class:`~provision.model.Platform`. It holds all that the table says
-about the host, so no other module reads the table for a host.
+A host that has reported its distribution becomes a :class:`~provision.model.Platform`. It holds all values of the table
+for the host, so no other module reads the table for a host.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def engine_packages() -> frozenset[str]:
 
 
 def packaged(platform: Platform, source: str | None) -> Packaged | None:
-    """The engine's packages from ``docker`` or from the ``distribution``; for the source ``None`` from Docker, where it
-    publishes any. Returns ``None`` where that source has no engine for this platform. An ``installed`` engine has no
-    packages that provision knows."""
+    """The engine's packages from the source ``docker`` or ``distribution``. The source ``None`` means Docker, where
+    Docker publishes packages, and otherwise the distribution. Returns ``None`` where the source has no engine for this
+    platform. An ``installed`` engine has no packages that provision manages."""
     if source == "installed":
         return Packaged({}, ())
     if platform.flavour == IMAGE:

@@ -1,6 +1,6 @@
 """A project's own rows of the table: ``distributions.yml`` next to the playbook.
 
-One line says as which known distribution another one is served::
+One line declares that a distribution is treated as a known one::
 
     kylin: {like: rocky, version: 8, support_ends: 2029-12-31}
 """
@@ -109,7 +109,7 @@ def _day(id: str, given: Map) -> str:
 
 def suggestion(id: str, version: str, codename: str, like: str, base: str, platform: str) -> str:
     """The line of ``distributions.yml`` for a host that is not in the table, from its os-release: ID_LIKE, the codename
-    of its base, PLATFORM_ID (``platform:el9``). Empty when these say too little."""
+    of its base, PLATFORM_ID (``platform:el9``). Empty when these values are not sufficient."""
     words = like.split(" ")
     known = [word for word in ("centos", *words) if word in words and any(row.id == word for row in rows())]
     if not known or not _ID.fullmatch(id):

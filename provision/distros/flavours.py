@@ -26,7 +26,8 @@ class Repositories(Struct, frozen=True):
 
 
 class Init(Struct, frozen=True):
-    """Where an init system has a service of provision (patterns take its name), and how a boot starts it."""
+    """Where an init system has the file of a service of provision, and the link that starts the service at boot.
+    Patterns take the service's name. ``mode`` is that of the file."""
 
     name: str
     unit: str
@@ -60,7 +61,7 @@ class Flavour(Struct, frozen=True):
     network: str = ""
     #: the engine's services and their programs, where packages restart no service: each watches its own program
     programs: Mapping[str, str] = {}
-    #: the flavour whose rows it serves too, on hosts that have its programs (``own_flavour`` in ``sh/look.sh``)
+    #: the flavour whose rows this one serves too, on hosts with this one's programs (``own_flavour`` in ``sh/look.sh``)
     instead_of: str = ""
 
 
@@ -75,7 +76,7 @@ DOCKER: Mapping[str, str] = {
     "buildx": "docker-buildx-plugin",
     "compose": "docker-compose-plugin",
 }
-#: Engines under names that no row has: Docker's own of before 2017, and Fedora's.
+#: Engines under names that no row has: Docker's own from before 2017, and Fedora's.
 OTHER_ENGINES = frozenset({"docker", "docker-engine", "docker.io", "moby-engine"})
 _RPM = Repositories(
     "rpm",

@@ -1,4 +1,4 @@
-"""The pages that follow from the rows and from the evidence: the table of ``docs/distributions.md``, and
+"""The pages that are made from the rows and from the evidence: the table of ``docs/distributions.md``, and
 ``docs/certified.md`` with a summary of each file of evidence. ``python -m provision.distros.pages DOCS EVIDENCE``
 writes both."""
 

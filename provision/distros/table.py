@@ -25,7 +25,7 @@ class Release(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
-    """One row; ``distros.yml`` says what each field means. ``minimum`` is its ``from``."""
+    """One row; ``distros.yml`` explains each field. ``minimum`` is its ``from``."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
     parts: int = 1
     example: str = ""
     note: str = ""
-    #: of a project's own row (``custom.py``): the end of support of all its versions, and the row that it is served as
+    #: of a project's own row (``custom.py``): the end of support of all its versions, and the row that it is treated as
     ends: str = ""
     like: str = ""
 

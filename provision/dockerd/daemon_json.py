@@ -18,10 +18,11 @@ BRIDGE = "docker0"
 DROPIN = "/etc/systemd/system/docker.service.d/provision.conf"
 #: The drop-in refers to this file where only root may read its values: proxies with a password in them.
 PROXY_FILE = "/etc/docker/proxy.env"
-#: What OpenRC gives docker's script (openrc-run(8)). Where the file exists, docker must have been started with it.
+#: The settings of docker's script with OpenRC (openrc-run(8)). If the file exists, docker must have been started with
+#: it.
 CONF_D = "/etc/conf.d/docker"
 CERTIFICATES = "/etc/docker/certs.d"
-#: The widest modes that the CIS Docker Benchmark allows (3.8; 3.14 for a key). Root's programs can write in any case.
+#: The widest modes that the CIS Docker Benchmark allows (3.8; 3.14 for a key). Root can write with any mode.
 CERTIFICATE_MODES = {"ca.crt": "0444", "client.cert": "0444", "client.key": "0400"}
 CONTAINERD = "containerd"
 CONTAINERD_TOML = "/etc/containerd/config.toml"
@@ -129,7 +130,7 @@ def agrees(daemon: dict[str, Any], answer: str) -> bool:
     """Whether ``docker info``'s JSON has the declared value of every declared key that it can show. An optional second
     line is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
 
-    Field names are those of moby's ``api/types/system/info.go``. A daemon that did not answer agrees with nothing.
+    Field names are those of moby's ``api/types/system/info.go``. The result is false for a daemon that did not answer.
     """
     said, _, resolved = answer.partition("\n")
     try:

@@ -60,7 +60,7 @@ def image_store(
     else:
         containerd = not before and driver not in (*GRAPH_DRIVERS, *_REMOVED)
     if not containerd:
-        # dockerd takes vfs where no better driver works, and vfs leaves no state but its images and containers.
+        # dockerd uses vfs if no better driver works. The only state that vfs leaves is its images and containers.
         driver = driver or next(iter((*before, *sorted(used))), GRAPH_DRIVERS[0])
         migrates = engine >= CONTAINERD_BY_DEFAULT and features.get("containerd-migration") is True and not used
         if not migrates or driver not in _SNAPSHOTTERS:

@@ -16,7 +16,7 @@ from provision.model import LEVELS
 #: 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
 _LIVE = {"features": {"buildkit", "time-namespaces"}}
 
-#: Keys that only concern later pulls and pushes, new containers, dockerd's own log, or what dockerd says of itself. No
+#: Keys that only affect later pulls and pushes, new containers, dockerd's own log, or dockerd's data about itself. No
 #: address, route, firewall rule, socket or running container depends on them (moby, daemon/reload.go: reloadDebug,
 #: reloadLabels, reloadRegistryConfig, reloadMaxConcurrentDownloadsAndUploads, reloadMaxDownloadAttempts,
 #: reloadShutdownTimeout, and the defaults of reloadPlatform).

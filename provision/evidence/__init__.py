@@ -1,2 +1,2 @@
-"""Evidence: what ``provision certify`` has seen on a host, as a file of the repository. A claim of the table of
-distributions follows from these files alone."""
+"""Evidence: what ``provision certify`` has seen on a host, as a file of the repository. Each claim in the table of
+distributions is based on these files alone."""

@@ -1,7 +1,7 @@
 """A file of evidence (``evidence/ID-VERSION.json``): its fields, and the strict decoding of a contributed one.
 
-Its texts are of narrow alphabets, because they come from hosts and contributors, and are shown in pages. It has no
-address, no name of a host and no secret: a field for them does not exist.
+Each text is limited to a small set of characters, because it comes from a host or a contributor, and is shown in pages.
+There is no field for an address, a host's name or a secret.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Optional = Annotated[str, Meta(pattern=r"\A([A-Za-z0-9][A-Za-z0-9._+~:^-]{0,63})
 Line = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9 .,:;/()_+~!'=-]{0,200}\Z")]
 Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
 
-#: The steps that have to pass: without one of them nothing was shown about the distribution.
+#: The steps that must pass: if one of them is missing, the file proves nothing about the distribution.
 NEEDED = ("applied", "idempotent", "rolled back", "verified")
 
 
@@ -57,8 +57,8 @@ Source = Literal["docker", "distribution", "installed"]
 
 
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
-    """``source`` is the ``engine.source`` of the spec, or the one that it stands for. ``mirror`` says that Docker's
-    packages did not come from Docker's own server: a mirror may have others, as the lab's has."""
+    """``source`` is the ``engine.source`` of the spec, or the effective one where the spec has none. ``mirror`` says
+    that Docker's packages did not come from Docker's own server: a mirror may have others, as the lab's has."""
 
     source: Source
     mirror: bool
@@ -89,8 +89,8 @@ class Evidence(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def file(self) -> str:
-        """Its name without a suffix: ``debian-13``, ``debian-13-container``, ``rocky-9.4-look-alike``. What is not
-        the distribution itself, or not the usual engine, never replaces the file of that."""
+        """Its name without a suffix: ``debian-13``, ``debian-13-container``, ``rocky-9.4-look-alike``. Evidence of a
+        container, a look-alike or another source of the engine never replaces the file of the distribution itself."""
         parts = [self.distribution.id, self.distribution.version]
         parts += [self.system.kind] if self.system.kind != "machine" else []
         parts += [f"{self.engine.source}-engine"] if self.engine.source != "docker" else []
@@ -112,8 +112,8 @@ def encoded(evidence: Evidence) -> bytes:
 
 
 def read(path: Path) -> Evidence:
-    """Decode a file. Raises :class:`SpecError` for one that is not exactly in the format, or has another name than its
-    content asks for."""
+    """Decode a file. Raises :class:`SpecError` for one that is not exactly in the format, or whose name does not match
+    its content."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Evidence)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:

@@ -89,7 +89,7 @@ class Inventory:
         return self._places[file]
 
     def host(self, name: str, scope: Scope | None = None) -> Host:
-        # A reader that runs no program of the project decrypts nothing of it either: it needs no passwords.
+        # A reader that runs no program of the project also decrypts none of its values, so it needs no passwords.
         found = login(
             name,
             (scope or self.scope(name)[0]).with_defaults(self._defaults),

@@ -84,7 +84,7 @@ class _Reader:
         self._settle(group)
 
     def _settle(self, group: str) -> None:
-        """Declare the group: from now on it is a child of the groups that have named it."""
+        """Declare the group, and make it a child of the groups that have named it as one."""
         for parent, where in self.pending.pop(group, []):
             self.tree.add_child(parent, group, where)
 

@@ -61,8 +61,8 @@ _PARAMIKO = {
 
 
 class Logins(Struct, frozen=True):
-    """How the command line says to log in. The inventory's variables have precedence, except over a password that the
-    operator has typed."""
+    """The login options of the command line. The inventory's variables have precedence over them, except over a
+    password that the operator has typed."""
 
     user: str | None = None
     key_file: Path | None = None
@@ -89,9 +89,10 @@ class Logins(Struct, frozen=True):
 def login(name: str, scope: Scope, *, passwords: bool = True, notes: list[Note], lenient: bool = False) -> Login:
     """Read how a host is reached: ``ansible_host``, ``_port``, ``_user``, ``_ssh_private_key_file``, ``_password`` and
     their other names, ``_ssh_args`` and similar ones, ``_become*``, ``provision_known_hosts`` and
-    ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords`` they stay
-    tokens, and nothing is decrypted. ``notes`` receives what is not followed and changes no destination. With
-    ``lenient``, an ssh option that disables the check of host keys is one of these; otherwise it is an error.
+    ``provision_answer_limit`` (MiB). Paths are relative to the file that has them. Without ``passwords``, passwords
+    stay tokens, and nothing is decrypted. ``notes`` receives the settings that are ignored and do not change the
+    destination. With ``lenient``, an ssh option that disables the check of host keys is one of these; otherwise it is
+    an error.
 
     Raises :class:`SpecError` for a value of the wrong type, an unreadable key file, and an unsupported setting.
     """
@@ -249,7 +250,8 @@ def _ssh_words(scope: Scope, names: tuple[str, ...], notes: list[Note], lenient:
 
 
 def _one_of(scope: Scope, name: str, known: Mapping[str, str]) -> str:
-    """The meaning of a variable that has one of some words; that of the first word without such a variable."""
+    """The meaning of a variable whose value is one of the ``known`` words. Without the variable: the meaning of the
+    first word."""
     word = _text(scope, name) or next(iter(known))
     if word not in known:
         raise _refused(scope, name, f"must be {' or '.join(dict.fromkeys(known.values()))}, not {word}")

@@ -1,7 +1,7 @@
 """Names of hosts as an inventory writes them: ``web1``, ``web[01:20]:2222``, ``[2001:db8::1]:22``, ``2001:db8::1``.
 
-The rules are Ansible's (``ansible.parsing.utils.addresses``): a port follows a colon; behind an IPv6 address only if
-the address is in brackets. A text that is neither an address nor a host name has no port.
+The rules are Ansible's (``ansible.parsing.utils.addresses``). A port follows a colon; an IPv6 address can have a port
+only if the address is in brackets. A text that is neither an address nor a host name has no port.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ranges in host names: ``web[01:20].example.com``, ``db-[a:f]``, ``n[0:10:5]``.
 
-The rules are Ansible's (``ansible.plugins.inventory.expand_hostname_range``): both ends belong to the range, leading
-zeros give the width, letters run from the first to the last, a third number is the step.
+The rules are Ansible's (``ansible.plugins.inventory.expand_hostname_range``). Both ends belong to the range. Leading
+zeros give the width, letters run from the first to the last, and a third number is the step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Members(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        # Not len(range()): that is an error for a number of more than 63 bits.
+        # Not len(range()), which fails for a number of more than 63 bits.
         return (self.last - self.first) // self.step + 1
 
     def names(self) -> list[str]:

@@ -35,8 +35,8 @@ Given = str | Path | Sequence[str | Path]
 
 class Reading(Struct, frozen=True):
     """How an inventory is read. ``lenient``: what Ansible accepts with a warning is a warning here too. ``programs``:
-    scripts and plugins are run. ``vault_ids``: of passwords in files that another program may be told to read.
-    ``partial``: what cannot be read is left out of a directory."""
+    scripts and plugins are run. ``vault_ids``: the vault ids whose passwords are in files, in the form of
+    ``--vault-id`` for ``ansible-inventory``. ``partial``: what cannot be read is left out of a directory."""
 
     lenient: bool = False
     programs: bool = True
@@ -82,12 +82,12 @@ def read(words: Given | None, reading: Reading | None = None) -> Sources:
 
 
 def readable(words: Given | None) -> Tree:
-    """The hosts and groups of the files that can be read, for shell completion: no program is run, no password is used,
+    """The hosts and groups of the files that can be read, for shell completion. No program is run, no password is used,
     and what cannot be read is left out."""
     config = configs.read()
     found = _Files(Tree(lenient=True), Reading(lenient=True, programs=False, partial=True), config)
     for source in given(words, config):
-        # A terminal or a pipe would be waited for.
+        # A read from a terminal or a pipe would block.
         if is_list(source) or Path(source).is_file() or Path(source).is_dir():
             with contextlib.suppress(ProvisionError, OSError):
                 found.source(source)

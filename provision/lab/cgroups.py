@@ -1,8 +1,8 @@
 """A control group per lab host, on either version of the kernel's interface.
 
-On version 1 (still seen on build machines) each controller has a tree of its own, a new group's cpuset
-is empty until it is copied from its parent (cgroups/v1 cpusets, kernel documentation), and a process
-is put into each by hand. On version 2 one group does.
+On version 1 (still in use on some build machines) each controller has a separate tree. A process must be added to the
+group in each tree. A new group's cpuset is empty until it is copied from its parent (cgroups/v1 cpusets, kernel
+documentation). On version 2 one group is enough.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ def remove(name: str) -> None:
         for folder, _, _ in os.walk(tree / name, topdown=False):
             try:
                 os.rmdir(folder)
-            except OSError:  # still busy for a moment; an empty group costs nothing and is used again
+            except OSError:  # still busy for a moment; an empty group does no harm and is used again
                 continue

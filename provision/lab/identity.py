@@ -1,4 +1,4 @@
-"""Who a lab host is: host keys made here, so that known_hosts is right from the first connection on."""
+"""The identity of a lab host: its host keys are made here, so that known_hosts is correct from the first connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ensure(folder: Path, name: str) -> None:
 
 
 def folder(store: Store, record: Record) -> Path:
-    """Where a host's keys are: in its own file system, or next to its disk."""
+    """The directory of a host's keys: in its own file system, or next to its disk."""
     host = store.host(record.lab, record.name)
     return host / "seed/etc/ssh" if record.kind == "vm" else host / "layers/root/etc/ssh"
 
@@ -43,7 +43,7 @@ def answers(record: Record) -> bool:
 def ssh(store: Store, record: Record, known: Path) -> list[str]:
     """The words of an ``ssh`` command that logs in to the host as root.
 
-    The key exchange is the cheapest: OpenSSH's default resists quantum computers, and costs nine tenths of a login.
+    The key exchange is the fastest one: OpenSSH's default is a post-quantum one, which takes nine tenths of a login.
     """
     options = [f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
     options += ["KexAlgorithms=curve25519-sha256"]

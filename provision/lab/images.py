@@ -25,14 +25,14 @@ def path(store: Store, name: str) -> Path:
 
 
 def current(store: Store) -> set[Path]:
-    """Every base and mirror of today's recipes; the others are of older ones."""
+    """Every base and mirror of the current recipes; all others are of older recipes."""
     disks = {disk.path(store, name) for name in disk.SUITES}
     bases = {base.path(store, like.suite, like.packages) for like in lookalike.LOOKALIKES.values()}
     return {mirror.path(store), *(path(store, name) for name in NAMES), *bases, *disks}
 
 
 def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
-    """Whether hosts of these images can be booted at once."""
+    """Whether hosts of these images can be booted without a build."""
     suites, likes = _parts(names)
     wanted = [path(store, name) for name in suites]
     wanted += [disk.path(store, name) if virtual else path(store, name) for name in names]
@@ -40,8 +40,8 @@ def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
 
 
 def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
-    """Build what is missing: first the Debian releases, then the mirror made of their packages, then what is made of
-    both. Several may do so at once."""
+    """Build the missing parts: first the Debian releases, then the mirror of their packages, then the images made of
+    both. Several processes may do this at the same time."""
     suites, likes = _parts(names)
     keys.ensure(store)
     for suite in suites:

@@ -1,4 +1,4 @@
-"""The lab's throwaway keys: one to log in with, one that signs ``docker-ce``, one that signs the small archive."""
+"""The lab's throwaway keys: one for logins, one that signs ``docker-ce``, one that signs the small archive."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Signer:
 
 
 def ensure(store: Store) -> None:
-    """Make what is missing of them. On a new machine several processes may ask at once: two keys that bear one name
-    would be taken for one by gpg, and shown as two."""
+    """Make the missing keys. On a new machine several processes may do this at the same time: gpg would treat two keys
+    with the same name as one key, and list both."""
     if all(public(store, name).exists() for name in (DOCKER, ARCHIVE)):
         return
     store.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,7 +44,7 @@ def _make(store: Store, name: str) -> None:
 
 
 def owner(name: str) -> str:
-    """What gpg knows a key by."""
+    """The name of a key in gpg."""
     return f"provision lab {name}"
 
 
@@ -53,7 +53,7 @@ def signer(store: Store, name: str) -> Signer:
 
 
 def public(store: Store, name: str) -> Path:
-    """The key as a mirror offers it, in armor."""
+    """The public key as a mirror publishes it (ASCII armor)."""
     return store.key.parent / f"{name}.asc"
 
 
@@ -69,7 +69,7 @@ def folder(store: Store) -> Path:
 
 
 def fingerprint(store: Store, name: str = DOCKER) -> str:
-    """The fingerprint of a key, as a spec gives that of ``docker-ce``; on a new machine it is made now."""
+    """The fingerprint of a key, in the form for the spec of ``docker-ce``. On a new machine the key is made first."""
     ensure(store)
     listing = output([*gnupg(store), "--with-colons", "--list-keys", owner(name)])
     return next(line.split(":")[9] for line in lines_of(listing) if line.startswith("fpr:"))

@@ -1,4 +1,4 @@
-"""A lab: a named set of throwaway hosts. Bring it up, ask after it, take it down; each is safe to repeat."""
+"""A lab: a named set of throwaway hosts. Start it, show its status, stop it; each of these can be repeated safely."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provision.errors import LabError
 from provision.lab import cgroups, disk, identity, images, keys, mirror, network, nspawn, vm
 from provision.lab.store import FIRST, LAST, Record, Store, alive
 
-#: Program -> the Debian package that brings it.
+#: Program -> the Debian package that contains it.
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
@@ -29,7 +29,7 @@ _PROGRAMS = {
     "mount": "mount",
     "pgrep": "procps",
 }
-#: What a virtual machine needs besides.
+#: Further programs that a virtual machine needs.
 _VM_PROGRAMS = {
     f"qemu-system-{platform.machine()}": "qemu-system-x86",
     "qemu-img": "qemu-utils",
@@ -39,7 +39,7 @@ _MACHINES = {"nspawn": nspawn, "vm": vm}
 
 
 def missing(virtual: bool = False) -> list[str]:
-    """What this machine lacks to run a lab, each in words a person can act on; empty when it can."""
+    """What this machine lacks to run a lab, each with the solution; empty when nothing is missing."""
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system()})"]
     lacks = [] if os.geteuid() == 0 else ["root (required for mounts and network namespaces)"]
@@ -64,10 +64,10 @@ class Lab:
     def up(
         self, hosts: dict[str, str], kind: Literal["nspawn", "vm"] = "nspawn", like: str | None = None
     ) -> list[Record]:
-        """Boot ``hosts`` (name -> image) where they don't run yet; return the ones that were started.
+        """Boot those of ``hosts`` (name -> image) that do not run yet; return the hosts that were started.
 
-        ``vm`` gives each a kernel of its own. ``like`` names a host of that image that was made a :meth:`model`: they
-        start from its files. Hosts that run are left alone; what is left of a crashed one is removed first.
+        With ``vm`` each host has a separate kernel. ``like`` names a host of the same image that is a :meth:`model`:
+        the new hosts start from its files. Running hosts are left alone; the rest of a crashed host is removed first.
         """
         if lacks := missing(kind == "vm"):
             raise LabError("the lab can't run here; missing: " + "; ".join(lacks))
@@ -88,7 +88,7 @@ class Lab:
                 images.ensure(self.store, names, virtual)
             with self.store.machine():
                 self._prune()
-                # A lab of another recipe may have taken it away in between.
+                # A lab of another recipe may have removed an image in the meantime.
                 if images.there(self.store, names, virtual):
                     return self._boot_all(hosts, kind, like)
 
@@ -101,7 +101,7 @@ class Lab:
         return [self._boot(kind, name, suite, like) for name, suite in hosts.items() if name not in running]
 
     def _shared(self) -> None:
-        """What all hosts of the machine share."""
+        """Start what all lab hosts of the machine share: the bridge, the mirror, and raised limits."""
         network.ensure_bridge()
         mirror.serve(self.store)
         nspawn.allow_many()
@@ -113,19 +113,19 @@ class Lab:
         return nspawn.boot(self.store, self.name, name, suite, self._free_index(), under)
 
     def model(self, name: str) -> None:
-        """End a host for good and keep its files, for others to start from; it goes with the lab."""
+        """Stop a host for ever and keep its files, for other hosts to start from; :meth:`down` removes them."""
         with self.store.one(self.name):
             record = self.record(name)
             nspawn.stop(record)
             nspawn.strip(self.store, record)
 
     def cut_power(self, name: str) -> None:
-        """Pull a virtual machine's plug; :meth:`switch_on` starts it again from its disk as it is."""
+        """Cut the power of a virtual machine; :meth:`switch_on` starts it again from its unchanged disk."""
         with self.store.one(self.name):
             vm.stop(self._virtual(name))
 
     def switch_on(self, name: str, kernel: str = "") -> None:
-        """Start a virtual machine that has ended, with more words for its kernel's command line if given."""
+        """Start a virtual machine that has ended; ``kernel`` is added to its kernel command line."""
         with self.store.one(self.name):
             record = self._virtual(name)
             if alive(record):
@@ -145,13 +145,13 @@ class Lab:
         _MACHINES[record.kind].wait(self.store, record)
 
     def _destroy(self, name: str) -> None:
-        """By what its directory holds: a boot that broke off has left no record."""
+        """Detect the kind of host by the files in its directory, because an interrupted boot leaves no record."""
         kind = "vm" if (self.store.host(self.name, name) / "disk.qcow2").exists() else "nspawn"
         _MACHINES[kind].destroy(self.store, self.name, name)
 
     def down(self, names: list[str] | None = None) -> list[str]:
-        """Stop and remove the hosts (all of this lab, or ``names``); the mirror and the bridge go with the
-        machine's last lab host. Returns what was removed."""
+        """Stop and remove the hosts (all of this lab, or ``names``). The mirror and the bridge are removed with the
+        machine's last lab host. Returns the names of the removed hosts."""
         with self.store.one(self.name):
             records = {record.name: record for record in self.store.records(self.name)}
             gone = [f.name for f in self.store.folders(self.name) if names is None or f.name in names]
@@ -177,7 +177,7 @@ class Lab:
         return [(record, alive(record)) for record in self.store.records(self.name)]
 
     def _prune(self) -> None:
-        """Remove bases and mirrors of older recipes, once nothing runs that could stand on them."""
+        """Remove bases and mirrors of older recipes, unless a lab host runs that could use them."""
         if any(alive(record) for record in self.store.records()):
             return
         current = images.current(self.store)

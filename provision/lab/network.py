@@ -1,7 +1,7 @@
 """The lab's network: one bridge, a network namespace per host, and no way out of the machine.
 
-A blackhole route for the whole subnet goes in first and stays: whatever is sent to a lab host that is
-not there (a bridge that is down, a lab that has ended) dies on this machine instead of leaving it.
+A blackhole route for the whole subnet is added first and stays. It drops packets to a lab host that does not exist (the
+bridge is down, or the lab has ended), so that they do not leave this machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def add_host(index: int) -> None:
 
 
 def add_tap(index: int) -> str:
-    """A tap device on the bridge for a virtual machine; its name."""
+    """Add a tap device for a virtual machine to the bridge; returns its name."""
     run(["ip", "link", "del", f"plv{index}"], check=False)
     run(["ip", "tuntap", "add", f"plv{index}", "mode", "tap"])
     run(["ip", "link", "set", f"plv{index}", "master", BRIDGE, "up"])
@@ -54,8 +54,8 @@ def add_tap(index: int) -> str:
 
 
 def hardware(index: int) -> str:
-    """Always the same hardware address for the same address: a neighbour that remembers an earlier host of this
-    address would send its packets nowhere for seconds."""
+    """The hardware address that belongs to an address. It is always the same one: otherwise a neighbour that has cached
+    an earlier host's address would lose packets for seconds."""
     return f"02:00:c6:33:64:{index:02x}"
 
 
@@ -65,7 +65,7 @@ def remove_host(index: int) -> None:
 
 
 def namespaces() -> set[str]:
-    """The names of the lab's own network namespaces."""
+    """The names of the lab's network namespaces."""
     names = (line.split()[0] for line in lines_of(output(["ip", "netns", "list"])) if line)
     return {name for name in names if name.startswith("provlab-")}
 

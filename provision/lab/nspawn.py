@@ -22,7 +22,7 @@ _REBOOT = 133
 #: Directories of /var/lib in which engines keep images and containers.
 STORES = ("docker", "containerd")
 
-# Joins the groups first, so that all that the host ever starts is in them and can be found by group.
+# Joins the groups first, so that every process of the host is in them and can be found by its group.
 _SUPERVISOR = f"""\
 groups=$1; shift
 for procs in $groups; do echo $$ > "$procs"; done
@@ -51,7 +51,7 @@ def group(name: str) -> str:
 
 
 def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path | None = None) -> Record:
-    """Start the host ``name`` and record it; :func:`wait` waits until it takes logins.
+    """Start the host ``name`` and record it; :func:`wait` waits until it accepts logins.
 
     ``under`` is the directory of a host that has ended: the new one starts from its files.
     """
@@ -71,7 +71,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
         run(["mount", "-t", "overlay", "-o", options, "provlab", root])
     identity.ensure(root / "etc/ssh", name)
     if images.is_lookalike(suite):
-        # For `provision certify`: nothing that runs here is a test of the distribution that os-release names.
+        # For `provision certify`: a run on this host is no test of the distribution that os-release names.
         (root / images.MARKER).write_text("look-alike\n")
     network.add_host(index)
     entries = cgroups.create(group(name))
@@ -85,8 +85,8 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
         "--boot",
         f"--machine={name}",
         "--capability=all",
-        # overlay2 does not work on top of an overlay, so what stores images is a real folder: docker's, and
-        # containerd's, which Engine 29 keeps them in.
+        # overlay2 does not work on top of an overlay. So the directories that store images are real ones: docker's, and
+        # containerd's, which Engine 29 uses.
         *(f"--bind={folder / part}:/var/lib/{part}" for part in STORES),
         "--resolv-conf=off",
         "--timezone=off",
@@ -108,7 +108,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
 
 
 def wait(store: Store, record: Record, seconds: float = 300.0) -> None:
-    """Until sshd shows its banner and systemd no longer refuses logins (pam_nologin), or LabError."""
+    """Wait until sshd shows its banner and systemd no longer refuses logins (pam_nologin). Raises LabError."""
     end = time.monotonic() + seconds
     nologin = store.host(record.lab, record.name) / "layers/root/run/nologin"
     while running := alive(record):
@@ -124,15 +124,15 @@ def wait(store: Store, record: Record, seconds: float = 300.0) -> None:
 
 
 def stop(record: Record) -> None:
-    """End the host at once (its files stay): everything in its group, then its mounts and its network."""
+    """Stop the host immediately (its files stay): kill all processes of its group, then remove its network."""
     cgroups.kill(group(record.name))
     network.remove_host(record.index)
     cgroups.remove(group(record.name))
 
 
 def strip(store: Store, record: Record) -> None:
-    """Take from a host that has ended what is only its own, so that others can start from its files: a host that
-    starts without them generates new ones."""
+    """Remove from a stopped host the files that identify it (keys, ids), so that other hosts can start from the rest.
+    A host that starts without them generates new ones."""
     folder = store.host(record.lab, record.name)
     upper = folder / "layers/upper"
     shutil.rmtree(upper / "var/log/journal", ignore_errors=True)
@@ -142,7 +142,7 @@ def strip(store: Store, record: Record) -> None:
 
 
 def destroy(store: Store, lab: str, name: str) -> None:
-    """Remove all that is left of a host, also of one whose boot or removal broke off."""
+    """Remove all remains of a host, also of one whose boot or removal was interrupted."""
     folder = store.host(lab, name)
     cgroups.kill(group(name))
     cgroups.remove(group(name))

@@ -1,7 +1,7 @@
 """The identity of the mirror that this code builds, and where hosts find it.
 
-The mirrors of several recipes are on one machine when labs run from several checkouts. The identity is in the URL, so
-each lab reads the mirror of its own recipe.
+If labs run from several checkouts, one machine has the mirrors of several recipes. The identity is in the URL, so each
+lab reads the mirror of its own recipe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FILES = (
     "pacman.py",
     "rpms.py",
 )
-#: Of the code as it was loaded: a mirror that it builds must not have the name of what it is edited to meanwhile.
+#: The code as it was loaded. If a file is edited later, the mirror that this code builds keeps the name of this code.
 _TEXT = "".join((Path(__file__).parent / name).read_text() for name in _FILES) + newer.identity()
 RECIPE = hashlib.sha256(_TEXT.encode()).hexdigest()[:12]
 URL = f"http://{MIRROR}/{RECIPE}"

@@ -1,4 +1,4 @@
-"""Where the lab keeps what it builds (cached) and what it runs (one record per host)."""
+"""The directories of the lab: what it builds (cached), and what it runs (one record per host)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST, LAST = 10, 250
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One lab host as it was booted; ``pid`` and ``started`` (clock ticks) name its process for certain."""
+    """One lab host as it was booted; ``pid`` and ``started`` (clock ticks) together identify its process."""
 
     name: str
     lab: str
@@ -30,7 +30,7 @@ class Record:
     index: int
     pid: int
     started: int
-    #: ``nspawn``, or ``vm``: a machine with a kernel of its own
+    #: ``nspawn``, or ``vm``: a machine with a separate kernel
     kind: str = "nspawn"
 
     @property
@@ -39,7 +39,7 @@ class Record:
 
 
 class Store:
-    """The lab's folder: ``bases/`` and ``mirrors/`` are caches, ``labs/NAME/HOST/`` are throwaway hosts."""
+    """The lab's directory: ``bases/`` and ``mirrors/`` are caches, ``labs/NAME/HOST/`` are throwaway hosts."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or Path(os.environ.get("PROVISION_LAB_DIR", "/var/lib/provision-lab"))
@@ -56,32 +56,32 @@ class Store:
 
     @contextmanager
     def machine(self) -> Iterator[None]:
-        """What all labs share (addresses, bridge, mirror) is one command's at a time, and for moments only."""
+        """The lock of what all labs share (addresses, bridge, mirror). A command holds it only for moments."""
         with self._lock("machine"):
             yield
 
     @contextmanager
     def one(self, lab: str) -> Iterator[None]:
-        """One command at a time brings a lab up or down; those of other labs go on. Taken before the machine's."""
+        """The lock of a lab: one command at a time starts or stops its hosts. It is taken before the machine's lock."""
         with self._lock(f"lab-{lab}") as path:
             yield
             if not self.lab(lab).exists():
-                path.unlink()  # it leaves nothing
+                path.unlink()  # the lock's file is removed with the lab
 
     @contextmanager
     def building(self, folder: Path) -> Iterator[None]:
-        """A process that needs an image that is being built waits for it; other missing images are built meanwhile.
-        Taken before the machine's."""
+        """The lock of an image during its build: a process that needs the image waits, and other images can be built
+        meanwhile. It is taken before the machine's lock."""
         with self._lock("building", fcntl.LOCK_SH), self._lock(f"building-{folder.name}"):
             yield
 
     def built(self, folder: Path, build: Callable[[Path], None]) -> Path:
-        """The directory, which ``build`` fills unless it is there; it is there when it is whole."""
+        """The directory; ``build`` makes it if it does not exist. It gets its name only when it is complete."""
         if not folder.is_dir():
             with self.building(folder):
                 if not folder.is_dir():
                     part = folder.with_name(folder.name + ".part")
-                    if part.exists():  # a build that broke off
+                    if part.exists():  # of an interrupted build
                         shutil.rmtree(part)
                     folder.parent.mkdir(parents=True, exist_ok=True)
                     build(part)
@@ -90,7 +90,7 @@ class Store:
 
     @contextmanager
     def tidying(self) -> Iterator[bool]:
-        """Whether nothing is being built; if so, nothing is until the end of this."""
+        """Whether no image is being built. If so, no build can start until the end of the ``with`` block."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._lock("building", fcntl.LOCK_EX | fcntl.LOCK_NB))
@@ -118,19 +118,19 @@ class Store:
         part.rename(folder / "record.json")
 
     def records(self, lab: str | None = None) -> list[Record]:
-        """Every host that has a record, alive or not, in the order of names."""
+        """Every host that has a record, running or not, in the order of names."""
         found = []
         for path in sorted((self.root / "labs").glob(f"{lab or '*'}/*/record.json")):
             try:
                 found.append(Record(**json.loads(path.read_text())))
-            except FileNotFoundError:  # another lab's host is just going
+            except FileNotFoundError:  # a host of another lab is being removed
                 continue
             except (ValueError, TypeError) as error:
                 raise LabError(f"{path}: not a lab record ({error}); remove the directory of that host") from error
         return found
 
     def folders(self, lab: str) -> list[Path]:
-        """Every host's directory of a lab, those of a broken-off boot (which have no record) included."""
+        """The directories of a lab's hosts, also those of interrupted boots, which have no record."""
         return sorted(path for path in self.lab(lab).glob("*") if path.is_dir())
 
 
@@ -142,7 +142,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot (proc(5), field 22); None if it is gone or a zombie."""
+    """The start of a process in clock ticks since boot (proc(5), field 22); None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -152,5 +152,5 @@ def start_time(pid: int) -> int | None:
 
 
 def alive(record: Record) -> bool:
-    """Whether the very process that was booted still runs (a pid alone may belong to another by now)."""
+    """Whether the process that was booted still runs. The pid alone may belong to another process now."""
     return start_time(record.pid) == record.started

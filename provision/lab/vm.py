@@ -1,7 +1,7 @@
-"""A lab host with a kernel of its own: qemu, by KVM where that works, else by software emulation.
+"""A lab host with a separate kernel: qemu with KVM if that works, otherwise with software emulation.
 
-What hosts that share this machine's kernel can't show is real here: cgroup version 2, kernel modules, sysctls of the
-whole machine, a reboot, and a power cut.
+It is for tests that are not possible on hosts which share this machine's kernel: cgroup version 2, kernel modules,
+sysctls of the whole machine, a reboot, and a power cut.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from provision.lab.process import run
 from provision.lab.store import SUBNET, Record, Store, alive, start_time
 
 _MEMORY = "1536"  # MiB
-#: Without mitigations of processor flaws: emulated, they cost a quarter of the processor time of a boot.
+#: Mitigations of processor flaws are off: on an emulated machine they take a quarter of a boot's processor time.
 _KERNEL = "root=/dev/vda rw console=ttyS0 quiet panic=5 net.ifnames=0 mitigations=off"
-#: The emulator translates a program again for each address that it is loaded at. With one address for all its
-#: processes, and with one processor, a start of a process costs a fifth, and a start of dockerd a quarter.
+#: The emulator translates a program again for each address that it is loaded at. So all processes of a program have one
+#: address, and the machine has one processor: a process starts in a fifth of the time, and dockerd in a quarter.
 _EMULATED = "norandmaps"
 
-# Joins the groups first, so that all of the machine can be found by group.
+# Joins the groups first, so that all processes of the machine can be found by their group.
 _SUPERVISOR = """\
 groups=$1; shift
 for procs in $groups; do echo $$ > "$procs"; done
@@ -48,7 +48,7 @@ def group(name: str) -> str:
 
 
 def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
-    """Make the host ``name`` and start it; :func:`wait` waits until it takes logins (50 s without KVM)."""
+    """Make the host ``name`` and start it; :func:`wait` waits until it accepts logins (50 s without KVM)."""
     folder = store.host(lab, name)
     folder.mkdir(parents=True, exist_ok=True)
     image = disk.path(store, suite)
@@ -64,7 +64,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int) -> Record:
 
 
 def start(store: Store, record: Record, kernel: str = "") -> Record:
-    """Switch the machine on, with more words for the kernel's command line if given; the new record."""
+    """Start the machine and return its new record; ``kernel`` is added to the kernel command line."""
     folder = store.host(record.lab, record.name)
     image = disk.path(store, record.suite)
     accelerator = _accelerator(store, image)
@@ -99,11 +99,11 @@ def start(store: Store, record: Record, kernel: str = "") -> Record:
 
 
 def wait(store: Store, record: Record, seconds: float = 900.0) -> None:
-    """Until the host takes logins and systemd has let users in, or LabError."""
+    """Wait until the host accepts logins and systemd has reached multi-user.target. Raises LabError."""
     folder = store.host(record.lab, record.name)
     known = folder / "known_hosts"
     known.write_text("\n".join(identity.known_hosts(store, record)) + "\n")
-    # A login is dear where it is emulated, so the probe logs in once, when sshd answers, and waits on the host.
+    # A login takes long on an emulated machine. So the probe logs in once, when sshd answers, and waits on the host.
     booted = "systemctl is-system-running --wait >/dev/null; systemctl is-active --quiet multi-user.target"
     ready = [*identity.ssh(store, record, known), booted]
     ready[1:1] = ["-o", "ConnectTimeout=10", "-o", "BatchMode=yes"]
@@ -116,32 +116,32 @@ def wait(store: Store, record: Record, seconds: float = 900.0) -> None:
 
 
 def stop(record: Record) -> None:
-    """Pull the plug: the emulator is killed, what the machine had not written to its disk is lost."""
+    """Cut the power: kill the emulator. Data that the machine has not written to its disk is lost."""
     cgroups.kill(group(record.name))
     network.remove_host(record.index)
     cgroups.remove(group(record.name))
 
 
 def destroy(store: Store, lab: str, name: str) -> None:
-    """Remove all that is left of a host, also of one whose boot or removal broke off."""
+    """Remove all remains of a host, also of one whose boot or removal was interrupted."""
     cgroups.kill(group(name))
     cgroups.remove(group(name))
     shutil.rmtree(store.host(lab, name))
 
 
 def _cpu(accelerator: str) -> str:
-    """The processor of the machine. Emulated, one without AVX: to emulate that costs more than it gains."""
+    """The processor model of the machine. An emulated one has no AVX: its emulation takes more time than AVX saves."""
     return "Nehalem" if accelerator != "kvm" and platform.machine() == "x86_64" else "max"
 
 
 def _accelerator(store: Store, image: Path) -> str:
-    """KVM where a kernel really starts under it: that /dev/kvm exists does not mean that it works."""
+    """KVM if a kernel really starts under it, otherwise emulation. The existence of /dev/kvm does not prove that."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg,thread=multi"
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     known = store.root / f"kvm-{boot_id}"
     if not known.exists():
-        # Without a root file system the kernel says hello, panics, and ends the machine.
+        # Without a root file system the kernel prints its version and panics, and the machine ends.
         argv = [f"qemu-system-{platform.machine()}", "-accel", "kvm", "-cpu", "max", "-m", "256", "-no-reboot"]
         argv += ["-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", str(image / "vmlinuz")]
         argv += ["-append", "console=ttyS0 panic=-1"]

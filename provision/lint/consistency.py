@@ -30,8 +30,8 @@ def lint(configs: list[HostConfig]) -> Iterator[Finding]:
 
 
 def _forwarding(config: HostConfig) -> Iterator[Finding]:
-    """dockerd closes the chain only when dockerd itself switches forwarding on. With nftables it does neither, and an
-    iptables chain that drops packets blocks what the rules of dockerd allow."""
+    """dockerd closes the FORWARD chain only when dockerd itself enables forwarding. With nftables dockerd does neither:
+    there, an iptables chain that drops packets blocks packets that the rules of dockerd allow."""
     engine, settings = config.spec.engine, config.source.get("sysctl")
     if engine is None or not isinstance(settings, Map):
         return

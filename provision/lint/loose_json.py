@@ -50,7 +50,7 @@ _BLANKS = {
 }
 
 
-#: A key that is clear even without its quotes.
+#: A key that is unambiguous even without its quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

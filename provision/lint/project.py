@@ -20,7 +20,7 @@ from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
 
-#: The line ends of YAML 1.1 (5.4): the places of values are counted by them.
+#: The line breaks of YAML 1.1 (5.4), by which the lines of values are counted.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
@@ -37,7 +37,7 @@ def broken(error: SpecError, playbook: Path) -> Finding:
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort the findings, each once. Without those that a comment in their own line ignores (``# provision:
+    """Sort the findings. Remove duplicates, and findings that a comment in their line ignores (``# provision:
     ignore=DJ210``)."""
     kept = {finding: None for finding in findings if finding.rule.id not in _ignored(finding.where)}
     return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))

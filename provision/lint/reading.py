@@ -23,9 +23,9 @@ GRAPH_DRIVERS = frozenset(("overlay2", "btrfs", "zfs", "vfs", "fuse-overlayfs", 
 
 
 class Target(Struct, frozen=True):
-    """The target of a daemon.json. The engine. Whether the packaged unit is known to start dockerd, with its ``-H
-    fd://`` and ``--containerd``. Whether it is part of a specification, whose other parts are checked too. The names of
-    registries and hosts that the fleet declares."""
+    """The target of a daemon.json. ``packaged``: the packaged unit is known to start dockerd, with its ``-H fd://`` and
+    ``--containerd``. ``in_spec``: the file is part of a specification, whose other parts are checked too. ``names`` are
+    the registries and hosts that the fleet declares."""
 
     engine: Version = NEWEST
     packaged: bool = False

@@ -179,7 +179,7 @@ _ALL = (
         "DJ207",
         "outside-of-the-bridge",
         "error",
-        "fixed-cidr and default-gateway lie in the network of bip; otherwise the daemon fails when it creates "
+        "fixed-cidr and default-gateway must be in the network of bip; otherwise the daemon fails when it creates "
         "its bridge. Until 28.0 dockerd accepted a fixed-cidr of another network.",
         "Take both from one network.",
         '{"bip": "10.200.0.1/24", "fixed-cidr": "10.201.0.0/24"}',
@@ -365,7 +365,7 @@ _ALL = (
         "DJ223",
         "runtime",
         "error",
-        "`runc` is docker's own name; a runtime has a path, with runtimeArgs if need be, or a runtimeType, "
+        "`runc` is docker's own name; a runtime has a path, with runtimeArgs if necessary, or a runtimeType, "
         "with options (both since 23.0); default-runtime is a defined runtime, or a name such as "
         "io.containerd.runc.v2 that containerd resolves (since 23.0).",
         "Define the runtime, under another name.",
@@ -479,8 +479,8 @@ _ALL = (
         "DJ304",
         "everything-insecure",
         "warning",
-        "A network of length 0 covers every registry: dockerd no longer asks a registry for a certificate, Docker Hub "
-        "excepted. Engines of every version accept it.",
+        "A network of length 0 covers every registry: dockerd no longer asks a registry for a certificate, except "
+        "Docker Hub. Engines of every version accept it.",
         "Name the registries, or the network that they are in.",
         '{"insecure-registries": ["0.0.0.0/0"]}',
         '{"insecure-registries": ["10.20.0.0/16"]}',

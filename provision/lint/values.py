@@ -158,7 +158,7 @@ def _mark(value: str) -> Wrong:
 
 def _dns(value: str, engine: Version) -> Wrong:
     if engine < (23, 0):
-        value = value.strip(" ") or value  # it was trimmed
+        value = value.strip(" ") or value  # dockerd trimmed it
     if "%" in value and engine < (29, 0):
         return f'"{value}" has a zone, which engines before 29.0 refuse'
     if value == "":

@@ -25,7 +25,7 @@ _NAMESPACES = ("pid", "net", "ipc", "mnt", "uts", "user")
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 _LEAST_KERNEL = (3, 10)
 _GIB = 1024 * 1024
-#: Free KiB below which an engine can't work, and below which it soon will not.
+#: Free KiB below which an engine can't work, and below which it will soon stop working.
 _TOO_LITTLE, _LITTLE = 1 * _GIB, 10 * _GIB
 _SKEW = 60
 _DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
@@ -33,7 +33,7 @@ _DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
 
 
 class Verdict(Struct, frozen=True):
-    """``level`` is ok, warning (it works, with a reservation) or bad (it will not work)."""
+    """``level`` is ok, warning (it works, but has a drawback) or bad (it will not work)."""
 
     subject: str
     level: str

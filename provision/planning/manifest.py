@@ -60,7 +60,7 @@ class Manifest(Struct, frozen=True):
 
 
 def removal(entry: str, before: str, watchers: Watchers) -> Resource | None:
-    """The resource that undoes a manifest's entry; ``None`` where nothing is left to do."""
+    """The resource that removes what an entry records, or restores its value; ``None`` where nothing is left to do."""
     kind, _, rest = entry.partition(" ")
     return ENTRIES[kind].remove(rest, before, watchers) if kind in ENTRIES else None
 

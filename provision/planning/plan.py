@@ -1,4 +1,4 @@
-"""A plan is what is declared and not found so by the look. There is no other rule."""
+"""A plan is the difference between the declared state and the state that the look found. There is no other rule."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
 
 
 class Inspection(Struct, frozen=True):
-    """A plan, and what is needed to apply it: all resources (for the second look), the steps that update the manifests
-    before and after the changes, and the report that the plan is based on. ``secrets`` are the tokens that the host's
-    own configuration refers to: no other token is sent to the host."""
+    """A plan, all resources (for the second look), the steps that update the manifests before and after the changes,
+    and the report that the plan is based on. ``secrets`` are the tokens that the host's own configuration refers to: no
+    other token is sent to the host."""
 
     plan: Plan
     resources: tuple[Resource, ...]
@@ -89,7 +89,7 @@ def inspection_of(
     report: Seen,
     desired: tuple[Resource, ...] = (),
 ) -> Inspection:
-    """A plan for resources that no play declares: no manifest records them, only the host's own record does. Its
+    """A plan for resources that no play declares. No manifest records them, only the host's record of the run. Its
     secrets are those of ``desired``, which the plays declare."""
     changes = _changes(resources, report)
     return Inspection(Plan(host, platform, tuple(changes)), resources, report, secrets=_whole(changes, desired))
@@ -182,8 +182,8 @@ def _first(resources: tuple[Resource, ...], kinds: tuple[type, ...]) -> int:
 
 
 def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
-    """A resource sees the changes of the resources before it. Before the first write to a file that a service watches
-    comes a mark, so that the service is restarted even if this run dies."""
+    """A resource sees the changes of the resources before it. A mark precedes the first write to a file that a service
+    watches, so that the service is restarted even if this run dies."""
     changes: list[Change] = []
     for resource in resources:
         found = drift(resource, report)
@@ -197,9 +197,8 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
 
 def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
     """The dockerd that will load a daemon.json validates it first: before the file is replaced, or after an upgrade
-    and before the restart. It does not have to where the change is proven by the reload: dockerd then validates the
-    file itself, and keeps the values that it has loaded where it refuses the file. ``there`` is the host's current
-    file."""
+    and before the restart. A change that the reload proves needs no such check: dockerd validates the file when it
+    reloads, and keeps its loaded values if it refuses the file. ``there`` is the host's current file."""
     upgraded = any(change.resource == "packages:all" for change in changes)
     proven = not upgraded and _proven(changes)
     asked, result = False, []

@@ -40,9 +40,9 @@ class PlanFile(Struct, frozen=True):
 
 
 def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
-    """Everything that matters of one host's plan: what is not in the desired state, what the host has, every step, and
-    what the plan and its rollback restart or stop. Another process compares it with its own plan, so it has references
-    in the place of secrets.
+    """The form in which one host's plan is approved. It has what is not in the desired state, what the host has, every
+    step, and what the plan and its rollback restart or stop. Another process compares it with its own plan, so it has
+    references in the place of secrets.
     """
     if plan.entry is not None:
         return dict(plan.entry)

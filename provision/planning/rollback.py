@@ -23,8 +23,8 @@ def resources(
     run: str, record: HostReport, desired: Iterable[Resource], lock_timeout: int, secrets: Collection[str] = ()
 ) -> tuple[Resource, ...]:
     """The resources in a spec's order: settings, files, packages, services. ``desired`` are the spec's resources, whose
-    services know which files they watch; ``secrets`` are the tokens that the spec refers to. Raises
-    :class:`Unfixable` where there is no such record."""
+    services have the paths that they watch; ``secrets`` are the tokens that the spec refers to. Raises
+    :class:`Unfixable` where the host has no record of the run."""
     state, *text = record.fields("before", run)
     if state == "none":
         raise Unfixable(
@@ -48,7 +48,7 @@ def resources(
 
 
 def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:
-    """The stores of a rollback: it must keep docker's objects reachable too."""
+    """The stores of a rollback. A rollback must keep docker's objects reachable too."""
     daemon: dict[str, Any] | None = None
     for kind, _, path in before.lines:
         if path == daemon_json.DAEMON_JSON and kind in ("file", "absent"):

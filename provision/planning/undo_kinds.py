@@ -1,6 +1,6 @@
 """What can be undone: all kinds that a run keeps, and all entries of a manifest. The modules of the resources declare
-them. A kind says how a run keeps the old state on the host, how the host restores it, and what ``provision rollback``
-makes of the record later. An entry says what removes an undeclared object.
+them. A kind declares how a run keeps the old state on the host, how the host restores it, and which resources
+``provision rollback`` makes from the record later. An entry declares what removes an undeclared object.
 
 :mod:`provision.planning.prepare` (the undo of a run), :mod:`provision.planning.rollback` and
 :mod:`provision.planning.manifest` read this registry, and name no kind themselves.

@@ -32,7 +32,7 @@ class Dependencies(Struct, frozen=True):
 def dependencies(configs: Iterable[HostConfig], context: Context) -> Dependencies:
     """Raises :class:`SpecError` where two hosts push the same image, or depend on each other."""
     configs = list(configs)
-    # Both the loading of a project and a rollout ask for them.
+    # Both the loading of a project and a rollout need them.
     key = ("dependencies", tuple(config.host.name for config in configs))
     return context.memo.of(key, lambda: _dependencies(configs, context))
 

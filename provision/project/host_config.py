@@ -65,8 +65,8 @@ class HostConfig(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is the same for all hosts of a project, and does not change while it is in use: where templates and files
-    come from, and how hosts depend on each other."""
+    """The data that all hosts of a project share: where templates and files come from, and how hosts depend on each
+    other. It does not change while it is in use."""
 
     templates: Templates
     files: tuple[Path, ...]
@@ -78,11 +78,11 @@ class Context:
     pushed_by: Mapping[str, str] = field(default_factory=dict, compare=False)
     #: host with a registry -> the hosts that use it, with their addresses
     clients: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
-    #: whether text stands for certificates that do not exist yet: never for a run that writes to a host
+    #: whether placeholder text stands for certificates that do not exist yet; never in a run that writes to a host
     foresees: bool = False
     #: values that are computed already: the check, the look and the plan need the same ones
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
-    #: the same for values by what hosts report, which differs from host to host in most fleets: only the last are kept
+    #: values computed from hosts' reports, which differ in most fleets: only the values that were asked for last
     recent: Memo = field(default_factory=lambda: Memo(256), compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
@@ -126,8 +126,8 @@ def declare(
 
 
 class Specs:
-    """Validated specs: equal YAML is validated once, and gives one object, for each field of a spec. What is computed
-    from some fields alone can then be computed once for all hosts that have them."""
+    """Validated specs. For each field of a spec, equal YAML is validated once and gives one object. A value that
+    depends on some fields alone can then be computed once for all hosts with the same fields."""
 
     def __init__(self) -> None:
         self._fields: dict[tuple[str, str], Any] = {}
@@ -151,7 +151,7 @@ class Specs:
         return self._specs[key]
 
     def _field(self, name: str, value: Any) -> Any:
-        # The text of a value has its type too ('1', 1, True), and a secret is its token, which no other secret has.
+        # repr() shows the type of a value too ('1', 1, True), and a secret as its unique token.
         key = (name, repr(value))
         if key not in self._fields:
             found = validate_field(Spec, name, value)
@@ -159,8 +159,8 @@ class Specs:
         return self._fields[key]
 
     def _engine(self, engine: Engine, rendered: Map) -> Engine:
-        """The same engine, whose fields are one object for all engines with the same YAML there. Its validators compare
-        fields, and change none."""
+        """The same engine. Engines with the same YAML for a field share that field's object. The validators of an
+        engine compare fields, and change none."""
         values: dict[str, Any] = {}
         for name, value in engine:
             key = (f"engine.{name}", repr(rendered[name]) if name in rendered else "")

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:/@_-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEAD = """\
 # Written by `provision lock`: versions seen on {hosts}. Hosts of the same platform follow them;
-# `provision apply --upgrade` does not, so that a canary can go ahead.
+# `provision apply --upgrade` does not read them: it installs newer versions, on a canary for example.
 """
 
 

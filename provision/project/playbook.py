@@ -18,9 +18,9 @@ _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 
 
 class Play(Struct, frozen=True):
-    """``slug`` is the name in characters that a file name may have: names of manifests and drop-ins on the hosts have
-    it. ``verify`` are the user's own testinfra tests (files and directories). ``rollout`` says how the hosts are
-    processed."""
+    """``slug`` is the name in characters that a file name may have: manifests and drop-ins on the hosts have it in
+    their names. ``verify`` are the user's own testinfra tests (files and directories). ``rollout`` says how the hosts
+    are processed."""
 
     name: str
     slug: str

@@ -62,7 +62,7 @@ class Entry(Struct, frozen=True):
 
 
 class Answers(Struct, frozen=True):
-    """No ``entries``: the shipped example hosts. ``user`` is empty where ssh chooses. ``source`` is whose engine."""
+    """No ``entries``: the shipped example hosts. ``user`` is empty where ssh chooses. ``source`` is the engine's."""
 
     entries: tuple[Entry, ...] = ()
     user: str = ""
@@ -189,7 +189,7 @@ def _playbook(text: str, answers: Answers) -> str:
         line = "      source: distribution  # the distribution's engine: its security updates, often an older version"
         text = _replaced(text, r"      package_mirror: .*\n      fingerprint: .*", line)
     if not answers.live_restore:
-        line = "        live-restore: false  # containers stop while dockerd restarts; swarm needs it so"
+        line = "        live-restore: false  # containers stop while dockerd restarts; swarm requires it"
         text = _replaced(text, r"        live-restore: .*", line)
     if answers.entries:
         # The hosts exist and have names; an alias of ssh is often another one.

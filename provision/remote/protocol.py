@@ -2,8 +2,9 @@
 
 A frame is a count, a semicolon and that many netstrings, then a newline: ``2;4:file,6:/etc/x,\\n``.
 
-Text from a host enters the program here, so here it loses everything that could be taken for a secret's token:
-:class:`Frames` treats the fields, :func:`text` and :func:`parsed` treat what is packed in them.
+Text from a host enters the program in this module. The module removes everything from it that could be taken for a
+secret's token. :class:`Frames` does this for the fields; :func:`text` and :func:`parsed` do it for content that is
+packed in a field.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from provision.secrets.secret import each, foreign
 BEGIN = b"provision 1\n"
 
 
-#: The most fields of one answer. Each field costs Python about 60 bytes besides its text, however short it is.
+#: The maximum number of fields in one answer. Each field takes about 60 bytes of memory in addition to its text.
 FIELDS = 500_000
-#: The most bytes before the first line: output of the start files of a login shell.
+#: The maximum number of bytes before the first line: output of the start files of a login shell.
 NOISE = 1024 * 1024
 
 
@@ -51,8 +52,8 @@ def _size(limit: int) -> str:
 class Frames:
     """Decode a stream of frames; feed it bytes as they arrive.
 
-    Every byte is read once and copied twice at most, whatever the size of the pieces. ``limit`` is the most bytes of
-    the whole stream. A field or a count that announces more than is left is refused before its bytes arrive.
+    Every byte is read once and copied at most twice, for any size of the pieces. ``limit`` is the maximum number of
+    bytes in the whole stream. A field length or a count that exceeds a limit is refused before the bytes arrive.
     """
 
     def __init__(self, limit: int = ANSWER_LIMIT) -> None:
@@ -116,9 +117,9 @@ class Frames:
         return False
 
     def _whole(self, place: int) -> tuple[tuple[str, ...], int] | None:
-        """Return the frame at ``place`` and the place behind it; ``None`` where only :meth:`_step` can tell what is
-        there: a part of a frame, or an error. Most frames are here as a whole, and a step for each number and each
-        field takes five times as long."""
+        """Return the frame at ``place`` and the place after it; ``None`` for a part of a frame or an error, which
+        :meth:`_step` handles. Most frames have arrived completely, and one step for each number and each field takes
+        five times as long."""
         rest = self._rest
         stop = rest.find(b";", place, place + _DIGITS + 1)
         digits = rest[place:stop]
@@ -142,7 +143,7 @@ class Frames:
 
     def _step(self, place: int) -> tuple[tuple[str, ...] | None, int]:
         """Read a number, a field or the end of a frame at ``place``. Return the frame that ends there, and the place
-        behind it. Raises :class:`_Unfinished` where the rest has not arrived."""
+        after it. Raises :class:`_Unfinished` where the rest has not arrived."""
         if self._count is None:
             self._count, place = self._number(place, b";")
             if not self._count:
@@ -174,7 +175,7 @@ class Frames:
         return None, place
 
     def _number(self, place: int, end: bytes) -> tuple[int, int]:
-        """Return the number from ``place`` to ``end``, and the place behind it."""
+        """Return the number from ``place`` to ``end``, and the place after it."""
         stop = self._rest.find(end, place, place + _DIGITS + 1)
         digits = self._rest[place : stop if stop >= 0 else place + _DIGITS + 1]
         if (digits and not digits.isdigit()) or len(digits) > _DIGITS or (stop >= 0 and not digits):
@@ -196,7 +197,7 @@ class _Unfinished(Exception):
 
 #: How many bytes before the first line are kept for a message.
 _NOISE_KEPT = 2000
-#: The most digits of a number.
+#: The maximum number of digits in a number.
 _DIGITS = 10
 _COMMA, _NEWLINE = b",\n"
 
@@ -225,7 +226,7 @@ class Seen:
 
     @property
     def whole(self) -> Hashable:
-        """Everything that was reported. Reports that are equal in this are equal."""
+        """Everything that the host reported. Two reports are equal if this value is equal."""
         return tuple(self._frames.items())
 
     def after(self, paths: frozenset[str]) -> Seen:
@@ -233,7 +234,7 @@ class Seen:
         return Seen(self._frames, self.pending | paths, self._contents, self.salt)
 
     def salted(self, salt: Salt) -> Seen:
-        """Return the same report; values that are not shown have hashes under this salt."""
+        """Return the same report; the hashes of values that are not shown use this salt."""
         return Seen(self._frames, self.pending, self._contents, salt)
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
@@ -249,7 +250,7 @@ class Seen:
         return {key: fields for (name, key), fields in self._frames.items() if name == kind}
 
 
-#: The last file of every piece of contents. This is its text without the newline, which the shell removes.
+#: The text of the last file in every piece of contents, without the newline, which the shell removes.
 _SENTINEL = b"Linux"
 
 
@@ -280,14 +281,14 @@ def decoded(field: str) -> bytes:
 
 
 def text(content: bytes | bytearray) -> str:
-    """A host's bytes as text that holds no token. ``encode("utf-8", "surrogateescape")`` gives the same bytes again,
-    whatever they are."""
+    """A host's bytes as text that holds no token. ``encode("utf-8", "surrogateescape")`` restores exactly the same
+    bytes."""
     return foreign(content.decode("utf-8", "surrogateescape"))
 
 
 def parsed(field: str) -> Any:
-    """Parse JSON that a program on the host printed. Its escapes may spell a token that the field itself does not hold.
-    Raises :class:`WireError` for invalid JSON, and for JSON that nests too deeply."""
+    """Parse JSON that a program on the host printed. Decoded escapes may form a token that the field itself does not
+    contain. Raises :class:`WireError` for invalid JSON, and for JSON that nests too deeply."""
     try:
         return each(json.loads(field), foreign)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Make the scripts that a host runs from calls. This is the only module that quotes for the shell.
+"""Generate the scripts that a host runs, from calls. Only this module quotes words for the shell.
 
 The whole script is one function that is called on the last line, so an incomplete transfer does nothing.
 The running script reads nothing from its standard input, so no program can consume a part of it.
@@ -27,7 +27,7 @@ RUNS = "/var/lib/provision/runs"
 
 #: Flavour -> looks. A look that depends on the flavour is made for each flavour; the host runs its own.
 Looks = dict[str, Sequence[Call]]
-#: Of a row of the table of distributions: ID, oldest version, the first version of the next row, flavour.
+#: The fields of a row in the table of distributions: ID, oldest version, the first version of the next row, flavour.
 _Arm = tuple[str, str, str, str]
 
 
@@ -48,7 +48,7 @@ _LATE = {
 
 
 def merged(calls: Iterable[Call]) -> list[Call]:
-    """Merge the calls of one function into one call: all arguments in order, and an item that occurs twice once."""
+    """Merge the calls of one function into one call: all arguments in order, without duplicates."""
     groups: dict[str, dict[tuple[str, ...], None]] = {}
     for call in calls:
         groups.setdefault(call.function, {})[call.args] = None
@@ -135,12 +135,12 @@ def submit_script(
     allowed: Collection[str] = frozenset(),
     limit: int | None = None,
 ) -> str:
-    """The script that starts a job apart from the connection and reports its progress. With a ``limit`` (seconds)
+    """The script that starts a job independently of the connection and reports its progress. With a ``limit`` (seconds)
     systemd watches the job (:attr:`~provision.remote.transaction.Work.watched`).
 
     The job is embedded unchanged, up to a line that can't occur in it. The values of secrets go into a separate file in
-    the same directory, which the job reads once and removes. That file also has what the job must not record of the
-    output of its steps: every secret of ``allowed`` (the tokens that the host's own configuration refers to), in all
+    the same directory, which the job reads once and removes. The job masks secrets in the recorded output of its steps.
+    So the file also has every secret of ``allowed`` (the tokens that the host's own configuration refers to), in all
     forms. Raises :class:`SpecError` for any other token in ``secrets``.
     """
     for token in secrets:
@@ -156,8 +156,8 @@ def submit_script(
 
 
 def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "") -> str:
-    """The script for a job that was started: ``attach`` waits for its end, ``confirm`` confirms the change, ``revoke``
-    rolls it back, and ``reached`` shows that this login still becomes root."""
+    """The script for a job that was started. ``attach`` waits for its end, ``confirm`` confirms the change, and
+    ``revoke`` rolls it back. ``reached`` shows that this login can still become root."""
     return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
 
 
@@ -171,7 +171,7 @@ def environment() -> str:
     return f"{included(_PRELUDE[0])}\nown_environment\n"
 
 
-#: What the script of a job can do after or besides the job itself.
+#: The other verbs of a job's script: they run after the job, or in parallel with it.
 _APART = ("guard", "watch", "confirm", "revoke")
 
 
@@ -186,7 +186,7 @@ def sendable(word: str, allowed: Collection[str], subject: str) -> str:
 
 
 def _without_tokens(lines: Iterable[str]) -> None:
-    """Check what is about to be sent: tokens are variables by now, and the remains of a token are a fault."""
+    """Check the lines before they are sent. Variables have replaced the tokens, so a part of a token is an error."""
     for line in lines:
         if left := secret.remnant(line):
             raise SpecError(f"a script for a host holds {left!r}, which is a secret's token, or a part of one")
@@ -236,7 +236,7 @@ def _functions(looks: Looks) -> set[str]:
 
 
 def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
-    """The sources that define ``names``, without files of other flavours, with those that a flavour requires."""
+    """The sources that define ``names``, and the files that a flavour requires, without files of other flavours."""
     own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
     foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
     always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
@@ -249,8 +249,8 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
 
 @lru_cache(maxsize=256)
 def _needed(flavour: str, names: frozenset[str]) -> tuple[Source, ...]:
-    """The sources of a job's script: those that define what its steps and its frame name, and what those call in
-    turn. Which function a step calls may depend on the host (a reload instead of a restart)."""
+    """The sources of a job's script: those that define the functions which its steps and its frame call, directly or
+    indirectly. Which function a step calls may depend on the host (a reload instead of a restart)."""
     names |= called(included(_FIX))
     while True:
         files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
@@ -262,9 +262,9 @@ def _needed(flavour: str, names: frozenset[str]) -> tuple[Source, ...]:
 
 @lru_cache(maxsize=256)
 def called(text: str) -> frozenset[str]:
-    """The words of a shell text where a command can stand, or behind a command that runs its arguments (``at``).
+    """The words of a shell text that may be a command, and the words after a command that runs its arguments (``at``).
 
-    A superfluous word costs a few bytes on the wire; a missing word makes a step fail. So this may return too many.
+    An unnecessary word adds a few bytes to the script; a missing word makes a step fail. So this may return too many.
     """
     return frozenset(_COMMAND.findall(text))
 
@@ -307,7 +307,7 @@ def flavour_case(extra: Iterable[_Arm]) -> str:
 
 
 def _patterns(id: str, least: str, below: str) -> Iterator[str]:
-    """Shell patterns for the versions of a row: ``centos:7``, ``centos:7.*``; all versions without ``below``."""
+    """Shell patterns for the versions of a row: ``centos:7``, ``centos:7.*``; without ``below``, all versions."""
     if not below:
         yield f"{quote(id)}:*"
         return

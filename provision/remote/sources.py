@@ -1,8 +1,8 @@
 """The shell files that scripts are made of: their text as a host receives it, and the functions that they define.
 
 ``sh/look`` and ``sh/fix`` have whole files for one of the two kinds of script. ``sh/resources`` has the look and the
-fix of a resource in one file; a script gets only the part of its kind, which begins with the line ``# --- look ---``
-or ``# --- fix ---``.
+fix of a resource in one file. A script gets only the part of its kind. This part begins with the line
+``# --- look ---`` or ``# --- fix ---``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _FINDING = threading.RLock()
 
 
 def once(find: Callable[[_Asked], _Found]) -> Callable[[_Asked], _Found]:
-    """Cache the results. The threads of all hosts ask for the same result at the same moment: the first one finds it,
-    and the others wait, because otherwise each of them would read all the files."""
+    """Cache the results. The threads of all hosts ask for the same result at the same moment. The first one finds it
+    and the others wait; otherwise each thread would read all the files."""
     kept = lru_cache(maxsize=256)(find)
 
     @wraps(find)

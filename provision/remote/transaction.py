@@ -11,7 +11,8 @@ from provision.model import Call, Plan, Risk
 
 
 class Step(Struct, frozen=True):
-    """The host itself rolls a step back whose ``risk`` is a cut off, unless a new login confirms the change."""
+    """If the ``risk`` of a step is a cut-off, the host itself rolls the step back unless a new login confirms the
+    change."""
 
     resource: str
     call: Call
@@ -56,13 +57,13 @@ class Work(Struct, frozen=True):
 
     @property
     def watched(self) -> bool:
-        """Whether the service manager of the host watches the job, and rolls the change back when the job dies: it has
-        a step that proves its own effect, and none that a login must confirm."""
+        """Whether the service manager of the host watches the job, and rolls the change back when the job dies. It does
+        so if a step proves its own effect, and no step needs a login as confirmation."""
         return not self.risky and any(step.proven for step in self.steps)
 
     @property
     def proven(self) -> bool:
-        """Whether no login has to show that the host can still be reached."""
+        """Whether no new login is needed to prove that the host is still reachable."""
         return all(step.risk is Risk.PROVEN for step in self.steps)
 
     @property
@@ -77,5 +78,5 @@ class Work(Struct, frozen=True):
 
 
 def new_run() -> str:
-    """Return a new run name: the start time (UTC), and a word that makes it unique. Sorting is in order of time."""
+    """Return a new run name: the start time (UTC), and a word that makes it unique. Names sort by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}"

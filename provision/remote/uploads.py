@@ -1,4 +1,5 @@
-"""Blobs that a host receives besides a script: image archives and build directories. Named by content, and compressed.
+"""Blobs that a host receives in addition to a script: image archives and build directories. They are named by content,
+and compressed.
 
 The same content gives the same bytes on every run, so an interrupted transfer can resume at the same byte.
 """
@@ -44,9 +45,9 @@ class Blob(Struct, frozen=True):
     def packed(self) -> Packed:
         """The bytes to send: the file itself where it is compressed, otherwise a compressed copy, made once.
 
-        What is sent is what the plan names: the content is hashed during compression, and a copy from an earlier run is
-        hashed before use. Raises :class:`Changed` where the hash is not ``name``, and ``OSError`` where the disk has no
-        room for a copy."""
+        provision sends only the content that the plan names: it hashes the content during compression, and a copy from
+        an earlier run before use. Raises :class:`Changed` where the hash is not ``name``, and ``OSError`` where the
+        disk has no space for a copy."""
         with _lock(self.name):
             try:
                 if not self.folder and _compressed(self.source):
@@ -116,8 +117,8 @@ class _Sums(Struct, frozen=True):
 
 
 def _sums(path: Path) -> _Sums:
-    """Both hashes of a file, of the same bytes. One process does not read an unchanged file twice. The host checks the
-    SHA-256 of what it receives, so it refuses a file that changed after that."""
+    """Both hashes of a file, of the same bytes. A process reads an unchanged file only once. The host checks the
+    SHA-256 of the data that it receives, so it refuses a file that changed later."""
     stat = path.stat()
     return _summed(path, path.parent == _place(), (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
@@ -146,8 +147,8 @@ def _lock(name: str) -> threading.Lock:
 
 
 class Archive(Struct, frozen=True):
-    """``ids`` are the hashes of the archive's config and of its manifest: the image id in one of docker's two stores.
-    An archive without an index does not name the manifest, because containerd writes that manifest itself; then
+    """``ids`` are the hashes of the archive's config and of its manifest: each is the image id in one of docker's two
+    stores. An archive without an index does not name the manifest, because containerd writes that manifest itself; then
     ``content`` identifies the image. ``tag`` is its name in the archive; ``parts`` are the digests of its platforms."""
 
     ids: tuple[str, ...]
@@ -252,8 +253,8 @@ def _content_of(image: dict[str, Any]) -> str:
 
 
 def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Blob]:
-    """A build folder: the hash of everything that decides the resulting image, and its blob. Raises ``ValueError``
-    where the directory has no Dockerfile."""
+    """A build directory: the hash of everything that determines the resulting image, and its blob. Raises
+    ``ValueError`` where the directory has no Dockerfile."""
     if not (path / dockerfile).is_file():
         raise ValueError(f"has no {dockerfile}")
     ignore = path / ".dockerignore"

@@ -1,5 +1,5 @@
-"""Describe a change: old -> new, and files as unified diffs. Its texts are unmodified texts of the host and the spec:
-:mod:`provision.report.shown` makes them visible."""
+"""Describe a change: old -> new, and files as unified diffs. Its texts come unmodified from the host and the spec;
+:mod:`provision.report.shown` makes them safe to show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from provision.model import Change, Drift, Plan, Withheld
 
-#: Of a new object of docker, only values that differ from the default are shown.
+#: For a new object of docker, only values that differ from the default are shown.
 _OBJECTS = ("container:", "network:", "volume:")
 _AS_USUAL = ("none", "no", "0", "{}", "the image's", "docker's")
 #: The longest value that is shown completely, in characters.

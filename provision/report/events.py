@@ -1,5 +1,5 @@
-"""The events of a run, as JSON Lines have them: the meaning of each, and its keys. Every event that the code emits is
-here (a test reads the code), and the reference page of the site is made from it."""
+"""The events of a run as they occur in JSON Lines, with the meaning and the keys of each. Every event that the code
+emits is listed here (a test reads the code). The reference page of the site is generated from this list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Kind(Struct, frozen=True):
 
 _COUNTS = "how many hosts ended with each status"
 
-#: Events for a person who watches, which are not recorded.
+#: Events for a person who watches the run. They are not recorded.
 WATCHED = ("progress",)
 
 EVENTS: dict[str, Kind] = {

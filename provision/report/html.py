@@ -27,7 +27,7 @@ SIGNS = {
     "open": "?",
     "passed": "✓",
 }
-#: The most marks on the time axis.
+#: The maximum number of marks on the time axis.
 _TICKS = 10
 
 
@@ -88,7 +88,7 @@ def _ticks(length: float) -> list[float]:
 
 
 def _kind(span: Span) -> str:
-    """What decides a span's colour."""
+    """The kind of a span, which determines its colour."""
     if span.outcome in ("failed", "open"):
         return span.outcome
     return span.name if span.name in ("look", "finish") else "step"

@@ -44,7 +44,7 @@ class Journal:
 
 
 def _untouched(event: Shown) -> bool:
-    """Whether an event reports that a host is in the desired state: if it is lost, another look finds that again."""
+    """Whether an event reports a host in the desired state. If it is lost, another look finds the same state."""
     if event.name == "host.plan":
         return not getattr(event.data["plan"], "changes", ())
     return event.name == "host.done" and event.data["status"] == "ok"

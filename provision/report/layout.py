@@ -19,8 +19,8 @@ class View(Struct, frozen=True):
 
 
 def fold(text: str, width: int | None, indent: int = 0) -> Iterator[str]:
-    """The text in lines of at most ``width`` columns, of which all but the first are indented. ``None`` does not
-    fold: a line in a file or a pipe is for programs such as grep."""
+    """The text in lines of at most ``width`` columns, of which all but the first are indented. With ``None`` no line is
+    folded, because programs such as grep read a file or a pipe."""
     if width is None or cells(text) <= width:
         yield text
         return
@@ -50,8 +50,8 @@ def cells(text: str) -> int:
 
 
 def middle(lines: Sequence[str], most: int) -> tuple[Sequence[str], int, Sequence[str]]:
-    """The beginning of ``lines``, how many are left out, and the end: ``most`` lines with the one that says so. A few
-    more lines are not worth a cut."""
+    """The beginning of ``lines``, the number of lines left out, and the end: ``most`` lines, including the line that
+    reports the number. Up to a third more lines than ``most`` are not cut."""
     if len(lines) <= most + most // 3:
         return lines, 0, ()
     end = most // 3

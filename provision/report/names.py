@@ -10,9 +10,9 @@ from msgspec import Struct
 #: A name's last number in its first label, and what is around it. An address of IPv4 has its last number.
 _NUMBERED = re.compile(r"(?P<before>(?:[0-9]+\.){3}|[^.]*?)(?P<number>[0-9]+)(?P<after>[^0-9.]*(?:\..*)?)", re.ASCII)
 _PARTS = re.compile(r"([0-9]+)", re.ASCII)
-#: Two neighbours are listed; a range stands for at least this many hosts.
+#: A range stands for at least this many hosts; fewer are listed one by one.
 _RANGE = 3
-#: The most digits of a number that is counted.
+#: The maximum number of digits of a number that is counted.
 _DIGITS = 9
 
 
@@ -37,7 +37,7 @@ def ordered(hosts: Iterable[str]) -> list[str]:
 
 
 def by_number(host: str) -> tuple[list[str], str]:
-    """What hosts are sorted by, so that web2 comes before web10."""
+    """The sort key of a host: web2 comes before web10."""
     # split() with a group: texts and numbers alternate.
     parts = _PARTS.split(host)
     parts[1::2] = [part.zfill(20) for part in parts[1::2]]

@@ -1,8 +1,8 @@
-"""The plans of many hosts on one screen: hosts with the same changes are one block, the next block says how it differs
-from one before it, and a summary counts.
+"""The plans of many hosts on one screen. Hosts with the same changes are one block. A later block shows how it differs
+from an earlier one, and a summary has the counts.
 
-A change is the same on two hosts when its words and its diff are, with :data:`HOST` in place of the host's own name.
-Only the changes make a block: hosts of different distributions share one.
+A change is the same on two hosts when its words and its diff are equal after :data:`HOST` replaces the host's own name.
+Only the changes determine the block: hosts of different distributions share one.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from provision.report.names import by_number, compressed, count, ordered
 from provision.report.shown import ShownChange, ShownPlan
 from provision.report.style import Style, plain
 
-#: Stand for a host's name, and for its first label, until a line is shown. These are characters for private use: shown
-#: text has them as escapes only (:mod:`provision.visible`), so no text of a host is taken for them.
+#: Placeholders for a host's name and for its first label, until a line is shown. They are private-use characters. Shown
+#: text has these characters only as escapes (:mod:`provision.visible`), so no text of a host can contain a placeholder.
 HOST, LABEL = "\ue000", "\ue001"
 #: What a block of several hosts shows in their place.
 _PLACEHOLDERS = {HOST: "<host>", LABEL: "<host's first label>"}
 SYMBOLS = {"create": "+", "change": "~", "remove": "-"}
-#: The lines that are shown of a diff, and the values of one change that differ between hosts.
+#: The maximum number of lines that are shown of a diff, and of values of one change that differ between hosts.
 _LINES, _VARIANTS = 12, 4
 #: How many of the larger blocks a block is compared with, and how much of it must be the same.
 _BASES, _SHARED = 20, 0.5
-#: The columns for the names of hosts in a line that says something else too.
+#: The columns for the names of hosts in a line that has other text too.
 _NAMES = 40
 
 
@@ -45,14 +45,14 @@ class _Block(Struct):
         return [host for _, hosts in self.plans for host in hosts]
 
     def split(self, of: Callable[[ShownPlan], object]) -> list[tuple[ShownPlan, list[str]]]:
-        """One plan of each value of ``of``, and its hosts; the value of most hosts comes first."""
+        """For each value of ``of``: one plan, and all hosts with this value. The most frequent value comes first."""
         found: dict[object, tuple[ShownPlan, list[str]]] = {}
         for plan, hosts in self.plans:
             found.setdefault(of(plan), (plan, []))[1].extend(hosts)
         return sorted(found.values(), key=lambda one: -len(one[1]))
 
     def common(self) -> dict[str, ShownChange]:
-        """The changes that all of its hosts have in the same words, by their summary."""
+        """The changes that are the same on all hosts of the block, by their summary."""
         first = self.plans[0][0].changes
         same = (all(plan.changes[place] == one for plan, _ in self.plans) for place, one in enumerate(first))
         return {one.summary: one for one, yes in zip(first, same, strict=True) if yes}
@@ -79,11 +79,12 @@ class Plans:
             self._hosts.add(plan.host)
 
     def waits(self, host: str) -> bool:
-        """Whether the host's plan was not shown yet: it must be before the first step."""
+        """Whether the host's plan was not shown yet. It must be shown before the first step."""
         return host in self._hosts
 
     def take(self, style: Style = plain, width: int | None = None, total: bool = False) -> Iterator[str]:
-        """What was not shown yet; with its summary where these are the plans of all hosts (``total``)."""
+        """The lines of the plans that were not shown yet. With ``total`` these are the plans of all hosts, and a
+        summary follows."""
         waiting = list(self._waiting.items())
         self._shown |= {plan: hosts[0] for plan, hosts in waiting}
         self._waiting, self._hosts = {}, set()
@@ -122,7 +123,7 @@ def _templated(plan: ShownPlan) -> ShownPlan:
 
 
 def _named(text: str, hosts: Sequence[str]) -> str:
-    """The text with the name of the host, where it is about one, and with placeholders where it is about several."""
+    """The text with the host's name if it is about one host, or with placeholders if it is about several."""
     names = {HOST: hosts[0], LABEL: hosts[0].partition(".")[0]} if len(hosts) == 1 else _PLACEHOLDERS
     return text.replace(HOST, names[HOST]).replace(LABEL, names[LABEL])
 
@@ -144,7 +145,7 @@ def plan_lines(
 def diff_lines(
     diff: Sequence[str], style: Style = plain, view: View | None = None, width: int | None = None, indent: int = 6
 ) -> Iterator[str]:
-    """A diff, a long one cut in the middle."""
+    """The lines of a diff. A long diff is cut in the middle."""
     view = view or View()
     if not view.diff:
         return
@@ -159,7 +160,8 @@ def diff_lines(
 
 
 def _headless(diff: Sequence[str]) -> Sequence[str]:
-    """Without the names of the file: the line above the diff has them. Nor has a new file a place in the old one."""
+    """The diff without the file names, which the line above the diff has. A new file has no position in the old file,
+    so its ``@@`` line is left out too."""
     for place in range(len(diff) - 2):
         if [line[:3] for line in diff[place : place + 3]] == ["---", "+++", "@@ "]:
             whole = diff[place + 2].startswith(("@@ -0,0 ", "@@ -1 +0,0 "))
@@ -199,7 +201,7 @@ class _Lines(Struct):
         if base is not None:
             for words in base.summaries:
                 if words not in block.summaries:
-                    yield from self._row(f"(not here: {_named(words, block.hosts)})", "dim", 2)
+                    yield from self._row(f"(not on these hosts: {_named(words, block.hosts)})", "dim", 2)
         known = set() if base is None else {line for plan, _ in base.plans for line in _effects(plan)}
         yield from self._effects(block, known)
 
@@ -243,7 +245,7 @@ class _Lines(Struct):
         yield from self._diff(diff, hosts, 8)
 
     def _effects(self, block: _Block, known: set[str]) -> Iterator[str]:
-        """What the changes do to services and containers, and on which of the hosts if not on all."""
+        """The effects of the changes on services and containers, with host names if an effect is not on all hosts."""
         found: dict[str, list[str]] = {}
         for plan, hosts in block.plans:
             for words in _effects(plan):
@@ -263,7 +265,7 @@ class _Lines(Struct):
 
 
 def _base(block: _Block, bases: Iterable[_Block]) -> _Block | None:
-    """The block before it that has most of its changes, if enough are the same to describe the difference."""
+    """The earlier block with most of this block's changes, if enough are the same to show only the difference."""
     found = [(len(_same(block, base)), base) for base in bases]
     best = max(found, key=lambda one: one[0], default=(0, None))
     return best[1] if best[0] >= max(2, len(block.summaries) * _SHARED) else None
@@ -303,14 +305,14 @@ def _impact_words(plan: ShownPlan) -> Iterator[str]:
             yield "data of a volume is removed" if kind == "volume" else "containers stop"
         elif one.level == "reboot":
             yield "the host restarts"
-    # A stop, a restart and a reload of docker are impacts: what is left is its start.
+    # A stop, a restart and a reload of docker are impacts. A start is not, so it is added here.
     if _UNIT in plan.disturbed and not any(one.subject.partition(":")[0] in _DOCKER for one in plan.impacts):
         yield "docker starts"
 
 
 def summary(plans: Iterable[tuple[ShownPlan, list[str]]]) -> str:
     """``Plan: 12 to create, 3 to change, 1 to remove on 20 hosts; docker restarts on 20, no container stops``. A
-    resource counts once, on however many hosts."""
+    resource counts once for all its hosts."""
     resources: dict[str, dict[str, None]] = {verb: {} for verb in SYMBOLS}
     effects: Counter[str] = Counter()
     number = 0

@@ -1,6 +1,6 @@
 """The status of a run, below the lines of a terminal: the hosts under way with their steps, the waves, and the time.
 
-It is as long for 500 hosts as for a dozen: then hosts that are in the same step share a row.
+It is as long for 500 hosts as for 12: with more hosts, those in the same step share a row.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rich.text import Text
 from provision.report.names import compressed, count
 from provision.report.shown import Shown
 
-#: The most hosts under way, and waves, that are shown at once; more would scroll.
+#: The maximum number of hosts under way, and of waves, that are shown at once; more would scroll.
 _ROWS, _WAVES = 12, 5
-#: The columns for hosts, and of a bar. Below the width a bar has no room.
+#: The columns for host names and for a bar, and the width of a terminal below which no bar is shown.
 _NAMES, _BAR, _NARROW = 24, 30, 60
 #: How much of a run must be over before the rest is estimated, and for how many seconds it must have run.
 _KNOWN, _AFTER = 0.1, 5.0
@@ -88,7 +88,7 @@ class Status:
                 wave.bad += event.host in wave.hosts and bad
 
     def answered(self) -> None:
-        """The operator has answered a question: the time begins again."""
+        """Start the time from zero: the operator has answered a question."""
         self._began = self._clock()
         for row in self._rows.values():
             row.since, row.step, row.number, row.of, row.note = self._began, _WAIT, 0, 0, ""
@@ -130,7 +130,7 @@ class Status:
         ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
         rows = []
         for step, hosts in ordered[: _ROWS - 1]:
-            # A name is shown only where it says which host is alone with its step, which may be slow.
+            # Names are shown only where at most two hosts are in a step: they may be slow.
             who = compressed(hosts, _NAMES) if len(hosts) <= 2 else count(len(hosts))
             rows.append((who, step, f"{longest[step]:.0f} s"))
         if rest := [host for _, hosts in ordered[_ROWS - 1 :] for host in hosts]:
@@ -147,7 +147,7 @@ def _since(now: float, row: _Row) -> str:
 
 
 def _grid(rows: list[tuple[str, str, str]], width: int) -> Table:
-    """Who, what and how far; only what is done is cut where the width is short of room."""
+    """The columns are host, step and progress. Only the step is cut if the width is too small."""
     grid = Table.grid(padding=(0, 2))
     for justify in ("left", "left", "right"):
         grid.add_column(no_wrap=True, justify=justify)

@@ -143,7 +143,7 @@ class Terminal:
 
     def _style(self, text: str, kind: str) -> str:
         style = _STYLES.get(kind)
-        # A terminal without colours, TERM=dumb or NO_COLOR: the words and symbols say the same.
+        # On a terminal without colours (TERM=dumb or NO_COLOR), the words and symbols have the same meaning.
         if style is None or self.console.color_system is None or self.console.no_color:
             return text
         return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)

@@ -19,11 +19,11 @@ from provision.report.style import Style, plain
 
 #: The columns for the names of a wave's hosts.
 _NAMES = 60
-#: Hosts with one result share a row of the table where it would have more rows than this.
+#: Hosts with the same result share a row of the table if it would otherwise have more rows than this.
 _ROWS = 10
-#: How a host ends whose result is shown in a row of its own.
+#: The statuses of hosts that always have a separate row.
 BAD = ("failed", "unreachable", "rolled_back")
-#: Events before which plans are shown that no step has shown.
+#: Before these events, plans are shown that were not yet shown by a step.
 ENDS = ("wave.done", "run.done")
 #: Events of :func:`certify_lines`.
 CERTIFY = ("certify.begin", "certify.done", "certified")
@@ -196,7 +196,7 @@ class Text:
 
 
 def hosts_of(ends: list[Shown], limit: int = 50) -> list[str]:
-    """The hosts of the table of checks: all of a few; of many, only those that are not in the desired state."""
+    """The hosts of the table of checks: above ``limit`` hosts, only those that are not in the desired state."""
     shown = ends if len(ends) <= limit else [event for event in ends if event.data["status"] == "failed"]
     return sorted(event.host for event in shown)
 

@@ -61,8 +61,8 @@ class Wave(Struct):
 
 
 class Timeline(Struct):
-    """``length`` is in seconds. ``steps`` are the steps of all hosts, in the order in which they first began, each with
-    the title that its first host had for it."""
+    """``length`` is in seconds. ``steps`` maps the steps of all hosts, in the order of their first start, to titles. A
+    step's title is that of the first host."""
 
     run: Run
     rows: list[Row]

@@ -1,4 +1,4 @@
-"""Post the progress of a run to an address, as JSON: when it begins, a wave ends, it stops, or it ends."""
+"""Post the progress of a run to an address, as JSON: when the run begins or ends, a wave ends, or the rollout stops."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from provision.visible import line, say
 TOLD = {"run.begin", "wave.begin", "wave.done", "rollout.stopped", "run.done"}
 #: Seconds for one delivery, and for all remaining ones at the end.
 _TIMEOUT, _PATIENCE = 10.0, 15.0
-#: The most bytes of an answer that are read.
+#: The maximum number of bytes of an answer that are read.
 _READ = 65_536
 
 
 class Webhook:
-    """Deliveries run one after the other, parallel to the run: a slow or absent address costs a warning, no host.
+    """Deliveries run one after the other, in parallel with the run. A slow or unreachable address causes a warning and
+    affects no host.
 
     ``about`` is part of each delivery (run, playbook). ``warn`` receives what could not be delivered, without the
     address, which may hold a secret.
@@ -33,7 +34,7 @@ class Webhook:
         self._url, self._warn = url, warn
         self._about = {key: line(value) for key, value in about.items()}
         self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        # Started by the first event: the run forks its worker processes before, while it has one thread.
+        # The first event starts the thread. Before that, while it has one thread, the run forks its worker processes.
         self._thread: threading.Thread | None = None
 
     def __call__(self, event: Shown) -> None:
@@ -57,7 +58,7 @@ class Webhook:
         while (record := self._waiting.get()) is not None:
             try:
                 self._post(json.dumps(record).encode())
-            except Exception as error:  # the next delivery may succeed, whatever the answer to this one was
+            except Exception as error:  # the next delivery may succeed even if this one failed
                 self._warn(f"provision: the webhook did not accept {record['event']}: {_reason(error)}")
 
     def _post(self, body: bytes) -> None:

@@ -1,1 +1,1 @@
-"""What a host can be asked to have: one class each. See :class:`provision.model.Resource`."""
+"""The resources that a host can have: one class each. See :class:`provision.model.Resource`."""

@@ -16,7 +16,7 @@ from provision.steps.files import put_file
 
 class OtherEntries(Struct, frozen=True):
     """No other file has an entry for the same archive that differs from ``wanted``. apt rejects an archive that two
-    entries sign differently. It comes first: until it is fixed apt refreshes no index at all."""
+    entries sign differently. This resource comes first: until the entries agree, apt refreshes no index."""
 
     path: str
     wanted: Entry
@@ -133,7 +133,7 @@ def parse(text: str) -> list[Entry]:
 
 
 def without(text: str, uri: str) -> str:
-    """``text`` with its entries for ``uri`` switched off, and everything else unchanged."""
+    """``text`` with its entries for ``uri`` disabled, and everything else unchanged."""
     note = "# disabled by provision, which declares this archive in another file\n"
     if _is_deb822(text):
         parts = []

@@ -1,4 +1,4 @@
-"""A service of provision that does one thing at each boot: its file, and the link by which the boot runs it."""
+"""A service of provision that does one thing at each boot: its file, and the link that makes the boot run it."""
 
 from __future__ import annotations
 

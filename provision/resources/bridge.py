@@ -1,8 +1,7 @@
 """The address of docker's own bridge, where daemon.json declares one (``bip``).
 
-dockerd sets its bridge's address when it starts, but not while containers run that live-restore has kept over that
-start (moby, daemon/daemon_unix.go, initNetworkController). So a daemon can have loaded its file and not have the
-address.
+dockerd sets its bridge's address when it starts, unless live-restore has kept containers running during that start
+(moby, daemon/daemon_unix.go, initNetworkController). So a daemon can have loaded its file but not use the address.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a module of a resource declares, apart from its classes: its part of a host's catalog, what its steps keep on a
-host so that they can be undone, and its entries of a manifest. :mod:`provision.resources.discovery` finds it.
+"""The declaration of a resource's module: its part of a host's catalog, the old state that its steps keep on a host for
+an undo, and its entries of a manifest. :mod:`provision.resources.discovery` finds it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Place(enum.IntEnum):
     """The order of a host's resources: of those that a spec declares, and of those that a rollback makes.
 
     ``SETTINGS`` come before the files and the packages. ``ACCOUNTS``, and settings that need a package, come after
-    them. docker's objects come last. In a rollback the first of them to be removed are new projects and containers, the
-    last are new networks, which containers may use.
+    them. docker's objects come last. Of these, a rollback first removes new projects and containers. It removes new
+    networks last, because containers may use them.
     """
 
     SETTINGS = 1
@@ -57,8 +57,9 @@ class Line(NamedTuple):
 
 
 class Record(Struct, frozen=True):
-    """A run's record, and what is needed to read it: the resources that the spec declares (``desired``), the
-    ``watchers`` of each path, and the ``secrets`` (tokens) that the spec refers to. ``lock_timeout`` is in seconds."""
+    """A run's record, and the data that is needed to read it. ``desired`` are the resources that the spec declares,
+    ``watchers`` the services that watch each path, and ``secrets`` the tokens that the spec refers to. ``lock_timeout``
+    is in seconds."""
 
     lines: tuple[Line, ...]
     report: HostReport
@@ -77,9 +78,9 @@ Restored = Iterator[tuple[Place, Resource]]
 
 
 class RecordLine(Struct, frozen=True):
-    """``undo`` is the shell function that restores what a line names: ``undo_`` and the line's first word, ``undo_one``
-    where the frame itself restores it, and empty where another line of the same object restores it. ``before`` makes
-    the resources that restore it later."""
+    """``undo`` is the shell function that restores what a line names: ``undo_`` and the line's first word. It is
+    ``undo_one`` if the frame itself restores the object, and empty if another line of the same object restores it.
+    ``before`` makes the resources that restore it later."""
 
     undo: str = ""
     before: Callable[[Line, Record], Restored] | None = None
@@ -90,7 +91,7 @@ class Kind(Struct, frozen=True):
 
     ``keep`` is the shell function that saves the old state (``keep`` itself where it only writes a line with the value
     that the plan knows). ``lines`` are the lines that it writes into the record, by their first word. ``identity``
-    selects which words of a look on a path must still hold when a job begins.
+    selects the words of a look at a path that must be unchanged when a job begins.
     """
 
     keep: str

@@ -1,4 +1,4 @@
-"""Find what the modules of resources declare (``DECLARATION``), so that a new module needs no other place."""
+"""Find what the modules of resources declare (``DECLARATION``), so that a new module needs no entry elsewhere."""
 
 from __future__ import annotations
 

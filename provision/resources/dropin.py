@@ -1,4 +1,4 @@
-"""A drop-in file of provision. A host whose own files already say the same does not need it."""
+"""A drop-in file of provision. A host whose own files already have the same settings does not need it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provision.resources.file import File
 
 
 class Elsewhere(Protocol):
-    """Answers, from what ``look`` reports, whether the host's other files say what the drop-in would say."""
+    """Reports, from the result of ``look``, whether the host's other files have the settings of the drop-in."""
 
     @property
     def look(self) -> Call: ...

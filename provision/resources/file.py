@@ -28,11 +28,11 @@ from provision.steps.files import own_file, put_file, remove_file
 
 
 class File(Struct, frozen=True):
-    """``same`` maps a content to its canonical form, for formats in which different bytes mean the same: a file that
-    differs only in form is left unchanged. The content of a ``secret`` file is never shown, not even its hash. Of a
-    file that not every user of the host may read, only sizes and keyed hashes are shown
-    (:mod:`provision.secrets.disclosure`). A ``literal`` content is exact bytes, from a file or from a host: it
-    contains no tokens.
+    """``same`` maps a content to its canonical form, for formats in which different bytes can have the same meaning. A
+    file that differs only in form is left unchanged. The content of a ``secret`` file is never shown, not even its
+    hash. For a file that not every user of the host may read, only sizes and keyed hashes are shown
+    (:mod:`provision.secrets.disclosure`). A ``literal`` content is exact bytes, from a file or from a host: it contains
+    no tokens.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""A folder: that it exists, its owner, and who may read it. Its content is not read."""
+"""A directory: its existence, its owner, and who may read it. Its content is not read."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Folder(Struct, frozen=True):
 
 
 class GuardedFolder(Struct, frozen=True):
-    """A directory into which only root may write. Another account that may write there can replace each file in it,
-    whatever the owner of the file. The step that writes into a missing directory makes it; who may read it stays as it
-    is."""
+    """A directory into which only root may write. Another account with write permission could replace each file in it,
+    regardless of the file's owner. The step that writes into a missing directory creates it. Read permissions are left
+    unchanged."""
 
     path: str
 

@@ -1,7 +1,7 @@
 """The policy of iptables' FORWARD chain: what a host does with packets that are not addressed to the host itself.
 
 dockerd sets it to DROP only when dockerd itself switches forwarding on (moby,
-libnetwork/drivers/bridge/setup_ip_forwarding.go). Where a sysctl did that before, the host forwards everything.
+libnetwork/drivers/bridge/setup_ip_forwarding.go). If a sysctl has switched it on before, the host forwards everything.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class OpenForward(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         raise Unfixable(
-            "the policy of iptables' FORWARD chain is DROP here, so with firewall-backend: nftables containers would"
-            " have no network (set engine.firewall: {forward: accept}, or the policy by hand)"
+            "the policy of iptables' FORWARD chain is DROP on this host, so with firewall-backend: nftables containers "
+            "would have no network (set engine.firewall: {forward: accept}, or change the policy manually)"
         )
 
 

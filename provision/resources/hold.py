@@ -59,7 +59,8 @@ class NoHold(Struct, frozen=True):
         return (Call("look_packages", (self.name,)),)
 
     def seen(self, report: HostReport) -> State:
-        """Where no package is declared the first look asks for none. To free a package twice does no harm."""
+        """If no package is declared, the first look reads none, and the hold counts as present. Releasing it twice does
+        no harm."""
         if report.get("packages") is None:
             return {"hold": "held"}
         return {"hold": "held" if statuses(report).get(self.name, "")[:1] == "h" else "free"}

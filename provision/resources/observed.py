@@ -58,8 +58,8 @@ def shown(content: bytes) -> str:
 
 
 def disclosed(file: Observed, report: HostReport) -> str:
-    """A file's content on the host, as people may see it: its text only where every user of the host can read it, and
-    without the values of this run's secrets."""
+    """A file's content on the host, as people may see it. Its text is shown only if every user of the host can read it,
+    and without the values of this run's secrets."""
     if not file.public:
         return disclosure.withheld(file.sha256, report.salt, file.size)
     if file.content is None:

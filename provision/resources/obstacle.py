@@ -14,7 +14,7 @@ class Unfixable(Exception):
 
 
 class Obstacle(Struct, frozen=True):
-    """Something declared that this host's platform cannot have."""
+    """A declared value that this host's platform does not support."""
 
     subject: str
     message: str

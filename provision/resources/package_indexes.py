@@ -14,7 +14,7 @@ _FRESH = "of the declared sources"
 
 class PackageIndexes(Struct, frozen=True):
     """The indexes are those of ``sources``, the source files of provision. They come after the packages, whose
-    transaction refreshes them too: only a source that changes alone needs this step.
+    transaction refreshes them too. So this step is needed only if a source changes and no package does.
 
     A host does not report its indexes. If the run fails before the step, the host restores the source, and the next
     run changes it again.

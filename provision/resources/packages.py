@@ -15,8 +15,8 @@ from provision.resources.declaration import Declaration, Kind, Line, Place, Reco
 from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
 
 INSTALLED = "installed"
-#: Packages that the operator logs in or becomes root with. They are removed only where a rollback could install them
-#: again.
+#: Packages that the operator needs to log in or to become root. They are removed only where a rollback could install
+#: them again.
 _ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
 
@@ -24,10 +24,11 @@ class Packages(Struct, frozen=True):
     """``present`` maps a name to its pin, or to ``None`` for any version. A name in ``upgrade`` gets the newest one.
 
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish. ``sources`` are
-    the source files of provision, whose indexes must be fresh. A look always asks for ``possible``: which of them the
-    host needs is known only when it has reported its platform. ``repair`` finishes what an interrupted package manager
-    left. ``locks`` are packages that make it possible to hold a version: a host that can do so without them needs none
-    of them. ``programs`` are those of the engine's services (``watchers``), where packages restart no service.
+    the source files of provision, whose indexes must be fresh. A look always reads ``possible``: provision knows which
+    of them the host needs only when the host has reported its platform. ``repair`` finishes what an interrupted package
+    manager left. ``locks`` are packages that make it possible to hold a version: a host that can do this without them
+    does not need them. ``programs`` are those of the engine's services (``watchers``), where packages restart no
+    service.
     """
 
     present: Mapping[str, str | None] = field(default_factory=dict)

@@ -41,8 +41,8 @@ class Service(Struct, frozen=True):
 
     A process without a stamp may not have read the newest files. ``compare`` (a shell function and its argument) asks
     it what it has loaded, and ``agrees`` evaluates the answer. ``effect`` says how the change of some watched files is
-    loaded, and why. An ``optional`` service is in the desired state where it does not exist. ``missing`` is the error
-    where it does not exist and no step of the plan brings it.
+    loaded, and why. An ``optional`` service is in the desired state if it does not exist. ``missing`` is the error if
+    the service does not exist and no step of the plan installs it.
     """
 
     unit: str
@@ -103,7 +103,7 @@ class Service(Struct, frozen=True):
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        """Restart last and only once, however many files changed: a start loads everything."""
+        """Restart last, and only once for all changed files: a start loads everything."""
         if self.missing and drift.seen["exists"] == "no":
             raise Unfixable(self.missing)
         if "unit" in drift:
@@ -144,7 +144,7 @@ class Service(Struct, frozen=True):
         return "\n".join(self.watch)
 
     def _effect(self, report: HostReport, before: str) -> Effect:
-        """How to load what is on disk: with the least effect, where it is known what the process has loaded."""
+        """How to load the files on disk: with the least effect, if it is known what the process has loaded."""
         changing = tuple(path for path in self.watch if path in report.pending)
         if before != "current" or not changing or self.effect is None:
             return Effect(self.on_change, undo=self.on_change)

@@ -23,19 +23,19 @@ from provision.resources.packages import installed
 DOCKER_ROOT, CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
 #: Free KiB that an engine needs at least.
 LEAST = 1024 * 1024
-#: The word of a look for the driver of a container that no graph driver has.
+#: The word of a look for the driver of a container that is in containerd's store and not in a graph driver's.
 _CONTAINERD = "containerd"
-#: Where only the repository knows the version: the last one before the default changed, and the newest.
+#: The possible versions if the repository determines it: the last one before the default changed, and the newest.
 _EITHER: tuple[Version, ...] = ((CONTAINERD_BY_DEFAULT[0] - 1, NEWEST_MINOR), NEWEST)
 
 
 class Store(Struct, frozen=True):
     """``root`` is the declared data-root, ``daemon`` the declared daemon.json (``None``: the one that the host has),
-    ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the files that say what each
-    was before the change. ``leave`` accepts that the engine no longer sees data of the old store.
+    ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the files that have the values
+    from before the change. ``leave`` accepts that the engine no longer sees data of the old store.
 
-    ``package`` brings the engine, at the version that ``pin`` means (``None``: any; with ``upgrade`` the newest), and
-    ``packages`` are all those that may bring one.
+    ``package`` installs the engine, at the version that ``pin`` means (``None``: any; with ``upgrade`` the newest).
+    ``packages`` are all packages that may contain an engine.
     """
 
     config: str
@@ -103,7 +103,7 @@ class Store(Struct, frozen=True):
         daemon = self._before(report) if self.daemon is None else self.daemon
         *_, then = self._versions(report)
         if len(self._versions(report)) > 1 and self.package != DOCKER["engine"]:
-            return False  # Docker's repository has the newest engine, a distribution's any
+            return False  # Docker's repository has the newest engine, a distribution's may have any
         return _chosen(report, self.root, then, daemon).containerd
 
     def _moved(self, report: HostReport) -> Iterator[str]:
@@ -132,8 +132,8 @@ class Store(Struct, frozen=True):
                 return
 
     def _unseen(self, report: HostReport, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
-        """The data in ``before``. Where no package tells the version of the old engine: the data in all stores except
-        ``after``, unless ``after`` holds data."""
+        """The data in ``before``. If no package shows the version of the old engine, return the data in all stores
+        except ``after``, unless ``after`` holds data."""
         if before is not None:
             return self._held(report, root, before)
         if self._held(report, root, after):
@@ -284,8 +284,8 @@ def _left(report: HostReport, root: str) -> Iterator[str]:
 
 
 def _holds(report: HostReport, root: str) -> tuple[str, ...]:
-    """What a store has: ``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, or ``driver
-    overlay2`` (it has left state there). ``remapped`` stands before it for a directory of userns-remap."""
+    """What a store has: ``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, or
+    ``driver overlay2`` (it has left state there). The prefix ``remapped`` marks a directory of userns-remap."""
     return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 
 
@@ -296,6 +296,6 @@ def _free(report: HostReport, root: str) -> int:
 
 
 DECLARATION = Declaration(
-    # What a new engine wrote to its data-root: undone last, so kept first.
+    # The data that a new engine wrote to its data-root is undone last, so it is kept first.
     kinds={"store": Kind("keep_store", {"store": RecordLine("undo_store")}, Stage.FILES)}
 )

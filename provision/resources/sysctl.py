@@ -172,9 +172,10 @@ def at_boot(
 ) -> tuple[str, str] | None:
     """The value that the boot gives to ``path``, and the ``file:line`` that sets it (sysctl.d(5)).
 
-    ``names`` are the files that exist, strongest directory first; ``lines`` are ``file:number:text``. Of two files with
-    one name, the one in the stronger directory counts. Files are read in the order of their names, and the last setting
-    wins. A setting by name has priority over one by pattern. ``planned`` is a file of provision with its new value.
+    ``names`` are the files that exist; those in the directory with the highest priority come first. ``lines`` are
+    ``file:number:text``. Of two files with the same name, the first one counts. Files are read in the order of their
+    names, and the last setting wins. A setting by name has priority over one by pattern. ``planned`` is a file of
+    provision with its new value.
     """
     counted: dict[str, str] = {}
     for name in [*names, *([planned[0]] if planned else [])]:

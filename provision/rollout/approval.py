@@ -41,7 +41,7 @@ class Approval:
         raise HostError(
             "drifted",
             "the host, its spec or a secret has changed since the plan was made; nothing was done",
-            detail=f"planned otherwise: {', '.join(other)}",
+            detail=f"differs from the approved plan: {', '.join(other)}",
         )
 
 

@@ -1,8 +1,8 @@
 """Run on several control machines: workers of a Dask cluster process shards of hosts (docs.dask.org, "distributed").
 
 Budget, waves and journal stay in the controller; a worker only processes the hosts of its shard. When a worker dies,
-the scheduler gives its shard to another one, which asks each host first how far it got. The host decides whether a
-change was made (by its lock, and by the run's name, which it accepts once), not the cluster.
+the scheduler gives its shard to another worker. That worker first asks each host how far it got. The host, not the
+cluster, decides whether a change was made: by its lock, and by the run's name, which it accepts once.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
 
-#: The default size of a shard: fewer hosts do not justify the transfer, more are too many to lose at once.
+#: The limits of the default shard size: fewer hosts do not justify the transfer, and more are too many to lose at once.
 FEWEST, MOST = 25, 100
-#: Shards that each worker processes or has waiting.
+#: Shards for each worker: those that it processes, and those that wait.
 _AHEAD = 2
 #: Workers that one message names.
 _SHOWN = 3
@@ -92,8 +92,8 @@ class Cluster(Here):
         self._client.subscribe_topic(self._topic, self._received)
 
     def _alike(self, url: str) -> None:
-        """Raises :class:`UsageError` unless every worker has exactly this version of provision: the data is pickled,
-        and the worker's own code decides what is done to the hosts."""
+        """Raises :class:`UsageError` unless every worker has exactly this version of provision. The data is pickled,
+        and the worker's own code determines the changes on the hosts."""
         found = self._client.run(release, on_error="return")
         # A worker that no longer answers receives no shard.
         answers = {worker: answer for worker, answer in sorted(found.items()) if not isinstance(answer, OSError)}
@@ -118,7 +118,7 @@ class Cluster(Here):
 
     def _each(self, runs: list[HostRun], preview: bool, gate: Gate) -> None:
         for run in runs:
-            # A host whose look for the approval ended its run: its turn ends as soon as it begins.
+            # The run of this host ended in the look for the approval, so its turn ends at once.
             if run.done and not preview and not gate.start(run):
                 gate.end(run)
         waiting = self._shards([run for run in runs if not run.done])
@@ -187,7 +187,7 @@ class Cluster(Here):
                 run.receive(event)
 
     def _over(self, future: Future, runs: list[HostRun], preview: bool, gate: Gate) -> None:
-        """A shard has ended: its final events count, whatever its worker reported before."""
+        """A shard has ended: its final events count, and not what its worker reported before."""
         if future.status == "finished":
             for data in future.result():
                 self._receive(pickle.loads(data))  # noqa: S301
@@ -212,7 +212,7 @@ class Cluster(Here):
 
 
 def _named(answer: object) -> str:
-    """A worker's version of provision; an old version does not know the question."""
+    """A worker's version of provision; an old version cannot report it."""
     return answer if isinstance(answer, str) else "an older one, or none"
 
 

@@ -11,15 +11,15 @@ from provision.transport.ssh import HostError
 
 
 def begun(request: RunRequest) -> str:
-    """The run that each host is asked about first: this run where another controller began it, or the run to resume;
-    empty for none."""
+    """The run that provision first asks each host about: this run if another controller began it, or the run to resume;
+    otherwise an empty text."""
     if request.again:
         return request.run
     return request.earlier if request.goal.resumes else ""
 
 
 def take_up(connection: Connection, config: HostConfig, run: str, deadline: float) -> str:
-    """Wait for the job of ``run``, and return how far it got by the host's own receipt. Raises :class:`HostError` of
+    """Wait for the job of ``run``, and return how far it got, from the host's own receipt. Raises :class:`HostError` of
     kind ``interrupted`` where the host rolled it back."""
     receipt = tasks.receipt(connection, config, run, "attach", deadline)
     if receipt.startswith("rolled_back"):

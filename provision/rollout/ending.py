@@ -25,7 +25,7 @@ class Ending:
         if isinstance(error, HostError):
             self._fail(error.failure)
             return True
-        if isinstance(error, SpecError):  # only a look could find it: a template that fails for this platform
+        if isinstance(error, SpecError):  # only a look can detect it: a template that fails for this platform
             self._fail(Failure("spec", str(error)))
             return True
         if isinstance(error, Exception):  # a fault of provision itself ends only this host's run

@@ -9,7 +9,7 @@ from typing import Protocol
 from provision.rollout.host_run import HostRun
 from provision.rollout.worker_pool import Member, Shift
 
-#: Seconds after which a Ctrl-C, or a spent budget, takes effect at the latest.
+#: The maximum number of seconds until a Ctrl-C, or a spent budget, takes effect.
 HEED = 0.2
 
 
@@ -22,7 +22,7 @@ class Gate(Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Whether provision leaves hosts under way: Ctrl-C was pressed twice."""
+        """Whether provision abandons the hosts under way: Ctrl-C was pressed twice."""
 
     def start(self, run: HostRun) -> str:
         """Begin a host; return why it may not begin, or an empty text."""
@@ -44,10 +44,10 @@ class FanOut(Protocol):
         """Prepare for all hosts of the run, before its first event."""
 
     def preview(self, runs: list[HostRun], keep: bool, gate: Gate) -> None:
-        """Look at all of them, for the operator to approve."""
+        """Read the state of all hosts, for the operator to approve their plans."""
 
     def whole(self, runs: list[HostRun], gate: Gate) -> None:
-        """Process all of them up to their end, or up to the verification."""
+        """Process all hosts up to their end, or up to the verification."""
 
     def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
         """Verify hosts in the desired state over their connections, all at once; fail those that differ."""
@@ -59,14 +59,14 @@ class FanOut(Protocol):
         """End hosts that the verification found in the desired state."""
 
     def close(self) -> None:
-        """The run is over."""
+        """End the fan-out: the run is over."""
 
 
 class Here:
     """What a fan-out does with hosts after their change, where this process has their connections."""
 
     def begin(self, runs: Mapping[str, HostRun]) -> None:
-        """Nothing is prepared for this process."""
+        """Do nothing: this process needs no preparation."""
 
     def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
         request = runs[0].run_context.request
@@ -87,7 +87,7 @@ class Here:
             run.proven()
 
     def close(self) -> None:
-        """This process keeps nothing."""
+        """Do nothing: this process holds nothing open."""
 
 
 class Threads(Here):

@@ -28,5 +28,5 @@ class Goal(StrEnum):
 
     @property
     def resumes(self) -> bool:
-        """Whether an earlier run is one to finish; otherwise it is one to roll back."""
+        """Whether the run finishes an earlier run. Otherwise it rolls the earlier run back."""
         return self is Goal.APPLY

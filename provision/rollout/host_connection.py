@@ -48,7 +48,7 @@ class HostConnection:
         return deadline
 
     def wait(self) -> None:
-        """Remove the deadline, until :meth:`extend`: the operator is asked, or other hosts come first."""
+        """Remove the deadline until :meth:`extend`, while the operator is asked or other hosts come first."""
         if self._watch is not None:
             self._transport.watchdog.drop(self._watch)
             self._watch = None
@@ -61,8 +61,8 @@ class HostConnection:
 
     @contextmanager
     def soon(self, deadline: float, within: float) -> Iterator[float]:
-        """Shorten the deadline for a look: a host that does not answer in ``within`` seconds is frozen. After the look
-        ``deadline`` is valid again."""
+        """Shorten the deadline for a look: a host that does not answer within ``within`` seconds counts as frozen.
+        After the look ``deadline`` is valid again."""
         soon = min(deadline, time.monotonic() + within)
         self._guard(soon)
         try:

@@ -62,7 +62,7 @@ class HostRun:
 
     @property
     def pending(self) -> bool:
-        """Whether the host was looked at, and has something to change."""
+        """Whether provision has read the host's state, and the host has something to change."""
         return self.plan is not None and not self.done and not self.good
 
     @property
@@ -71,7 +71,8 @@ class HostRun:
         return self._approval.entry
 
     def preview(self, keep: bool) -> None:
-        """Look, for the operator to approve. Without an open connection the look is repeated before the change."""
+        """Read the state, for the operator to approve the plan. If the connection is then closed, provision reads the
+        state again before the change."""
         self._previewed = True
         self.look()
         self._previewed = False
@@ -125,7 +126,7 @@ class HostRun:
             self.fix()
 
     def look(self) -> None:
-        """Connect and look; the host's run ends unless there is something to change."""
+        """Connect and read the state. The host's run ends unless there is something to change."""
         self._began = time.monotonic()
         self._emit("host.begin")
         self.waits(True)
@@ -225,8 +226,8 @@ class HostRun:
         self._end(self.good)
 
     def _end_well(self, status: str) -> None:
-        """The host is in the desired state. Its run ends, unless the host still has to be verified, or restarted when
-        the operator has approved and its turn has come."""
+        """The host is in the desired state. Its run ends, unless the host still has to be verified. A restart may also
+        remain: it waits for the operator's approval and the host's turn."""
         options, request = self.rollout_options, self.run_context.request
         if self._previewed and options is not None and (options.proves or options.reboot != "never"):
             return
@@ -263,7 +264,7 @@ class HostRun:
         self.release()
         # Not for a host whose run ended in the look before the approval: its hook was not approved.
         if self._begun and status != "skipped" and (problem := self._hook("after", status)):
-            # For example a host that was drained and not put into service again: the next one must not follow.
+            # For example, a drained host is not in service again: the next host must not follow.
             failure = failure or Failure("hook", f"its after hook failed: {problem}")
             status = "failed" if status in ("ok", "changed") else status
         self.status = status

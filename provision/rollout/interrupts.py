@@ -1,4 +1,4 @@
-"""Ctrl-C as a counter that the run reads when it can, and not as an exception at an arbitrary place."""
+"""Count Ctrl-C. The run reads the counter when it can, so no exception interrupts it at an arbitrary place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-#: From this many presses on, the operator does not want to wait for anything.
+#: From this number of presses on, Ctrl-C raises an exception: the operator does not want to wait.
 _ENOUGH = 3
 
 
@@ -42,14 +42,14 @@ class Interrupts:
         return self._pressed > 0
 
     def news(self) -> Iterator[bool]:
-        """Yield once for each Ctrl-C that was not handled yet: whether it was not the first one."""
+        """For each Ctrl-C that was not handled yet, yield whether it is a repeated one."""
         while self._heeded < self._pressed:
             self._heeded += 1
             yield self._heeded > 1
 
     @contextmanager
     def raised(self) -> Iterator[None]:
-        """Raise an exception on Ctrl-C after all, while the operator is asked."""
+        """While the operator is asked, Ctrl-C raises an exception."""
         self._raise = True
         try:
             yield

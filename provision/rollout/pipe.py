@@ -37,7 +37,7 @@ class Pipe:
         self.flush()
 
     def send_later(self, *message: Any) -> None:
-        """Send one message together with the next one, for which the other process is woken up only once."""
+        """Send one message together with the next one, so that the other process wakes up only once."""
         self._add(message)
 
     def flush(self) -> None:

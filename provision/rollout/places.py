@@ -7,19 +7,19 @@ from collections.abc import Callable, Hashable
 
 from msgspec import Struct, field
 
-#: Passes a place to the taker that waits for it.
+#: Gives a place to the owner that waits for it.
 Grant = Callable[[], None]
 
 
 class _Row(Struct):
-    """The free places of one name, and those that wait: (owner, grant), in their order."""
+    """The number of free places of one name, and the queue of those that wait: (owner, grant)."""
 
     free: int
     waiting: deque[tuple[Hashable, Grant]] = field(default_factory=deque)
 
 
 class Places:
-    """Each owner is a worker process: the places of one that ended are free again. Used by one thread."""
+    """Each owner is a worker process. When it ends, its places are free again. Only one thread uses this object."""
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}

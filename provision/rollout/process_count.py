@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-#: By default a second process begins above this number of hosts, and each process has at least so many.
+#: By default a second process starts above ``ABOVE`` hosts, and each process has at least ``HOSTS`` hosts.
 ABOVE, HOSTS = 100, 50
-#: By default each process has at least so many hosts at a time.
+#: By default each process has at least this number of concurrent hosts.
 _PLACES = 4
 
 

@@ -1,7 +1,7 @@
 """Use all cores: worker processes on this machine process the hosts (:mod:`provision.rollout.worker`).
 
-Each worker asks for its next host when one of its places is free, so waves, budget and Ctrl-C decide about each host at
-the same moment as with one process. Only one thread of the controller receives the workers' messages. The sum of the
+Each worker asks for its next host when one of its places is free. So waves, budget and Ctrl-C take effect for each host
+at the same moment as with one process. Only one thread of the controller receives the workers' messages. The sum of the
 workers' places is ``--forks``.
 """
 
@@ -38,7 +38,7 @@ class _Process:
         self.platforms: dict[int, Platform] = {}
 
     def send(self, *message: Any) -> None:
-        # The end of the process is noticed where its messages are received.
+        # ``_receive`` detects the end of the process.
         with contextlib.suppress(Closed):
             self.pipe.send(*message)
 
@@ -104,7 +104,7 @@ class Processes:
         self._alive.append(_Process(pid, here))
 
     def _become_worker(self, here: Pipe, there: Pipe, forks: int) -> None:
-        """It does not return: nothing of the controller must run twice."""
+        """Run as a worker, and never return: no code of the controller must run twice."""
         try:
             # Otherwise a worker would not notice the end of the controller.
             here.close()
@@ -195,7 +195,7 @@ class Processes:
         self._here.prove(self._each("prove", runs))
 
     def _each(self, word: str, runs: list[HostRun], *words: Any) -> list[HostRun]:
-        """Let each worker do that to its hosts; return the hosts of this process."""
+        """Send the command ``word`` to each worker for its hosts; return the hosts of this process."""
         by_process: dict[_Process, list[str]] = {}
         here = []
         for run in runs:
@@ -212,7 +212,7 @@ class Processes:
     # -- messages of the workers --
 
     def _receive(self) -> None:
-        """Wait for messages for a moment, and process those that have come."""
+        """Wait for messages for ``HEED`` seconds at most, and process those that have arrived."""
         if self._selector is None:
             raise RuntimeError("no worker was started")
         for key, _ in self._selector.select(HEED):
@@ -232,7 +232,7 @@ class Processes:
         process.platforms[number] = platform
 
     def _on_unchanged(self, process: _Process, host: str, number: int) -> None:
-        """The plan of a host has nothing to do."""
+        """The plan of a host has no changes."""
         self._on_event(process, "host.plan", host, {"plan": Plan(host, process.platforms[number])})
 
     def _on_next(self, process: _Process, number: int) -> None:

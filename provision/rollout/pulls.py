@@ -12,13 +12,13 @@ from provision.remote.transaction import Step
 from provision.resources.docker.inspected import registry
 from provision.spec import Registry
 
-#: A place of a name that has so many: held inside its ``with`` block, after waiting for it.
+#: Takes a name and its number of places: waits for a place, and holds it inside the ``with`` block.
 Place = Callable[[str, int], AbstractContextManager[object]]
 
 
 class Pulls:
-    """A limited number of places for pulling hosts, at each registry. ``place`` takes the places elsewhere, where
-    several processes share them."""
+    """A limited number of places for pulling hosts, at each registry. If several processes share the places, ``place``
+    takes them."""
 
     def __init__(self, place: Place | None = None) -> None:
         self._lock = threading.Lock()

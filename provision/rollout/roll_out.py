@@ -2,9 +2,10 @@
 connection and a deadline. All progress is emitted as events. :mod:`provision.rollout.waves` decides which host may
 start.
 
-Without a confirmation, each host continues from the look to the fix at once. With one (an operator at a terminal), all
-hosts are looked at first. Where all hosts may start at once, those with changes keep their connections until the
-answer. Otherwise each host is looked at again in its turn, and refused if its plan differs from the one that was shown.
+Without a confirmation, each host continues from the look to the fix at once. With one (an operator at a terminal),
+provision first reads the state of all hosts. If all hosts may start at once, those with changes keep their connections
+until the answer. Otherwise provision reads the state of each host again in its turn, and refuses the host if its plan
+differs from the one that was shown.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Rollout:
         if not options.salt.text:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
-        # A run that only looks at hosts has no order.
+        # A run that only reads hosts has no order.
         self._dependencies = dependencies(configs, context) if request.goal.ordered else Dependencies()
         self._stages = stages(configs, self._dependencies, request.run, request.goal.changes)
         if self._dependencies.after and not self._fan_out.keeps:
@@ -109,7 +110,7 @@ class Rollout:
         return ""
 
     def _ask_before(self, keep: bool) -> None:
-        """Look at all hosts, and ask once; ``keep`` the connections of those with changes."""
+        """Read the state of all hosts, and ask once; ``keep`` the connections of those with changes."""
         for stage in self._stages:
             self._fan_out.preview([self._runs[name] for name in stage.schedule.left], keep, _Gate(self, None))
         waiting = [run for run in self._runs.values() if run.pending]
@@ -158,7 +159,7 @@ class Rollout:
             self._fan_out.verify(waiting, suites)
 
     def _bake(self, runs: list[HostRun], stage: Stage) -> None:
-        """Wait for a while after the first wave, and then look at it again."""
+        """Wait after the first wave, before it is verified once more."""
         if not runs or stage.rollout_options is None or stage.schedule.stopped:
             return
         self._fan_out.release(runs)

@@ -20,8 +20,8 @@ from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
 
 Confirm = Callable[[list[Plan]], bool]
-#: Check hosts over open connections, by the given suites (or the usual ones), so many hosts at a time: host -> how it
-#: differs from the spec.
+#: Check hosts over open connections: with the hosts, a receiver of events, the suites (none: the usual ones), and the
+#: number of concurrent hosts. Returns host -> how it differs from the spec.
 Verify = Callable[
     [list[tuple[HostConfig, Connection]], Callable[[Event], None], tuple[str, ...], int], dict[str, Failure | None]
 ]
@@ -74,7 +74,7 @@ class Published:
 
 
 class RunContext(Struct, frozen=True):
-    """What all hosts of a run share. ``context`` and ``request`` do not change; what changes has a lock."""
+    """What all hosts of a run share. ``context`` and ``request`` do not change; each part that changes has a lock."""
 
     context: Context
     transport: Transport

@@ -48,8 +48,9 @@ def release() -> str:
 
 
 class Project(Struct, frozen=True):
-    """What a run consists of, for another machine to load. ``digest`` is that of the files; a machine with other files
-    refuses the run. With ``foresees`` a text replaces what authorities have yet to issue: the run changes nothing."""
+    """The parts of a run, for another machine to load. ``digest`` is that of the files; a machine with other files
+    refuses the run. With ``foresees`` (the run changes nothing), a text replaces everything that authorities have not
+    issued yet."""
 
     inventory: Given | None
     playbook: Path
@@ -62,7 +63,7 @@ class Project(Struct, frozen=True):
     reading: Reading = Reading()
 
     def __post_init__(self) -> None:
-        """Raises :class:`UsageError` for a variable with a secret: only one process knows its token."""
+        """Raises :class:`UsageError` for a variable with a secret: only one process has its token."""
         named = [name for name, value in (self.extra or {}).items() if sandbox.measured([name, value])]
         if named:
             raise UsageError(

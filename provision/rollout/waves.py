@@ -1,6 +1,6 @@
 """Which host may start when: waves, domains that take turns, and a budget of failures.
 
-This module has no side effects: it knows only names of hosts, no clock and no connection. The caller of a schedule asks
+This module has no side effects: it uses only names of hosts, no clock and no connection. The caller of a schedule asks
 :meth:`Schedule.start` before each host, reports how each one ended, and continues when a wave is over.
 """
 
@@ -72,7 +72,7 @@ def _by_domain(hosts: Sequence[str], domains: Mapping[str, str]) -> list[list[st
 class Budget:
     """How many hosts may fail: ``limit`` of each wave's hosts, of each domain's, and of all of them.
 
-    One failure more spends the budget. ``None`` is no limit.
+    The next failure after that spends the budget. ``None`` is no limit.
     """
 
     def __init__(self, limit: Share | None, cut: Sequence[Wave], domains: Mapping[str, str] | None = None) -> None:
@@ -134,7 +134,7 @@ class Schedule:
             self.stop(self._budget.spent)
 
     def stop(self, reason: str) -> None:
-        """Let no further host start; the first reason counts."""
+        """Let no further host start; the first reason is kept."""
         self.stopped = self.stopped or reason
 
     def turns(self) -> Iterator[tuple[Wave, tuple[str, ...]]]:

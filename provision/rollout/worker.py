@@ -1,7 +1,7 @@
 """A worker process: it asks the controller's process for one host after the other, and processes them by threads.
 
-It is a fork of the controller, so it has the project, the secrets, the keys and the passwords in its memory; nothing is
-read again, and nothing is written to disk. Waves, budget, journal, reports and questions stay in the controller
+A worker is a fork of the controller, so it has the project, the secrets, the keys and the passwords in its memory. It
+reads nothing again and writes nothing to disk. Waves, budget, journal, reports and questions stay in the controller
 (:mod:`provision.rollout.processes`), which receives every event. What all hosts of a run share (the restart, the places
 at a registry, pushed images) is shared through the controller too.
 """
@@ -35,7 +35,7 @@ RESTART = "restart"
 
 
 class Worker:
-    """``forks`` is this process's part of the hosts at a time, ``processes`` the number of all processes."""
+    """``forks`` is the number of concurrent hosts in this process, ``processes`` the number of all processes."""
 
     def __init__(self, pipe: Pipe, runs: Mapping[str, HostRun], forks: int, processes: int) -> None:
         self._pipe, self._runs, self._forks = pipe, runs, forks
@@ -63,8 +63,8 @@ class Worker:
 
     def work(self) -> None:
         """Process commands until the run is over. It does not return."""
-        # A terminal sends Ctrl-C to the worker too. Only the controller acts on it. A handler, unlike SIG_IGN, is not
-        # inherited by a hook's command, which Ctrl-C ends as in a run with one process.
+        # A terminal sends Ctrl-C to the worker too. Only the controller acts on it. A hook's command would inherit
+        # SIG_IGN, but not this handler. So Ctrl-C ends the command, as in a run with one process.
         signal.signal(signal.SIGINT, lambda number, frame: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         threading.Thread(target=self._listen, name="controller", daemon=True).start()
@@ -130,8 +130,8 @@ class Worker:
     # -- the controller --
 
     def _listen(self) -> None:
-        """Receive what the controller sends. This thread sends nothing, so the two processes never wait for each
-        other's reading."""
+        """Receive what the controller sends. This thread sends nothing, so the two processes never wait for each other
+        to read."""
         try:
             while True:
                 for word, *rest in self._pipe.receive():
@@ -172,7 +172,7 @@ class Worker:
             self.send("free", name)
 
     def _emit(self, event: Event) -> None:
-        # Sent with the question for the next host, or by the main thread in a moment (HEED).
+        # Sent with the question for the next host, or by the main thread within ``HEED`` seconds.
         send = self._pipe.send_later if event.name in ("host.begin", "host.done", GOOD) else self._pipe.send
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             if plan == Plan(plan.host, plan.platform):
@@ -185,7 +185,8 @@ class Worker:
         send("event", event.name, event.host, event.data)
 
     def _number(self, platform: Platform) -> int:
-        """The number by which the controller knows a platform. Most hosts have the same, and it has many fields."""
+        """The number that stands for a platform in messages to the controller. Most hosts have the same platform, and
+        it has many fields."""
         number = self._platforms.get(platform)
         if number is None:
             number = next(self._numbers)
@@ -195,7 +196,7 @@ class Worker:
 
 
 class _Restarts:
-    """Held while a host restarts, by one host of all processes."""
+    """A lock that a host holds while it restarts: one host of all processes at a time."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker

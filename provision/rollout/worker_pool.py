@@ -1,8 +1,8 @@
 """A pool of threads that processes many hosts, a limited number at a time. Frozen hosts do not delay the others.
 
 A host may keep its thread waiting before any change. After a moment the thread gives up its place, and another thread
-continues with the next host. The first thread gets a place again when its host has answered. The other hosts decide how
-long that moment is: where all of them are slow, more concurrent hosts would make them slower still.
+continues with the next host. The first thread gets a place again when its host has answered. The length of that moment
+depends on the waiting times of the other hosts: if all are slow, more concurrent hosts would make them slower.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 PATIENCE = 1.0
 #: Or this multiple of the median waiting time of the last hosts.
 _LONGER, _LAST = 2, 32
-#: The most threads for each place, when hosts freeze.
+#: The maximum number of threads for each place, when hosts freeze.
 _MOST = 5
 
 
@@ -38,7 +38,7 @@ class Member:
         self.replaced = False
 
     def waits(self, waiting: bool) -> None:
-        """Report that the thread begins to wait for its host, or stops; then it continues when there is a place."""
+        """Report that the thread begins or stops to wait for its host. Then it continues when a place is free."""
         self._shift.waits(self, waiting)
 
 
@@ -60,7 +60,8 @@ class Shift(Generic[Item]):
             self._hire()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, or for so many seconds; return whether all is done. Then it raises a job's first error."""
+        """Wait for the end, at most ``seconds``; return whether all items are done. If so, raise the first error of a
+        job."""
         end = None if seconds is None else time.monotonic() + seconds
         with self._changed:
             while self._members:

@@ -1,8 +1,8 @@
-"""A small certificate authority for private registries, in ``ca/`` in the playbook's directory.
+"""A certificate authority for private registries, in ``ca/`` in the playbook's directory.
 
 ``NAME.crt`` is its certificate and ``NAME.key.age`` its key, encrypted with age. ``NAME/`` has the certificates that it
 has issued, a pair of files each. All files may be kept in version control. A certificate that expires soon is renewed.
-The authority keeps its key and its name. So a host that trusts the old or the new authority certificate accepts
+A renewal keeps the authority's key and name. So a host that trusts the old or the new authority certificate accepts
 certificates from before and after the renewal (RFC 5280, 4.1: the key signs). Only :func:`renew` writes these files;
 :func:`certificate` reads them.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-#: Days that a certificate is valid, and the days before its end from which on it is renewed.
+#: Days that a certificate is valid, and the number of days before its end when a renewal is due.
 CA_DAYS, CA_LEFT = 3650, 365
 LEAF_DAYS, LEAF_LEFT = 365, 60
 

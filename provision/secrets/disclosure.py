@@ -1,7 +1,7 @@
-"""What may be shown of values that a host keeps from its own users: one rule for plans, JSON, journals and errors.
+"""What may be shown of values that a host hides from its own users: one rule for plans, JSON, journals and errors.
 
-A value that every local user of a host can read is shown unchanged. For any other value only its size and a keyed hash
-are shown: the readers of a plan file, a journal or a terminal may lack access to the file itself.
+A value that every local user of a host can read is shown unchanged. For any other value, only its size and a keyed hash
+are shown. The reader of a plan file, a journal or a terminal may have no access to the file itself.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ _PATTERNS = (
 
 
 class Redactor:
-    """``fields`` are names of keys whose values may be secrets, in addition to those whose name says it. Values that
-    :meth:`yaml` and :meth:`data` have masked are masked wherever :meth:`text` finds them afterwards, also encoded
-    (:func:`secret.spelled`)."""
+    """``fields`` are names of keys whose values may be secrets, in addition to those whose name suggests a secret.
+    Values that :meth:`yaml` and :meth:`data` have masked are masked wherever :meth:`text` finds them afterwards, also
+    encoded (:func:`secret.spelled`)."""
 
     def __init__(self, fields: Collection[str] = ()) -> None:
         self._fields = frozenset(fields)

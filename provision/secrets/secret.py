@@ -47,12 +47,12 @@ from provision.secrets import disclosure
 _DIGITS = 16
 _TOKEN = re.compile(f"«secret:[A-Za-z0-9_.-]*:([0-9a-f]{{{_DIGITS}}})»")
 _REFERENCE = re.compile(f"«secret-ref:[A-Za-z0-9_.-]*:[0-9a-f]{{{_DIGITS}}}»")
-#: How only a token begins, in any letter case that a filter may have made.
+#: The beginning that only a token has. A filter may have changed its letter case.
 _BEGIN = re.compile("«(?=secret:)", re.IGNORECASE)
 _MARK = re.compile("«secret(-ref)?:", re.IGNORECASE)
 _END = re.compile("([0-9a-f]{8,})»", re.IGNORECASE)
 _NUMBERS = re.compile(f"[0-9a-fA-F]{{{_DIGITS},}}")
-#: Of that many digits in a row, each fourth character is a digit: a fast first search in a file of many megabytes.
+#: A fast first search in a file of many megabytes: in a row of so many digits, each fourth character is a digit.
 _FOURTHS = re.compile(f"[0-9a-fA-F]{{{_DIGITS // 4},}}")
 #: U+00AB as its two bytes in UTF-8 (PEP 383): it is sent as the same bytes, and begins no token.
 _FOREIGN = "\udcc2\udcab"
@@ -86,7 +86,7 @@ class Secret:
         self.made_of = made_of
         #: not read before a run unless the run's variables use it
         self.lazy = lazy
-        # ``apart`` distinguishes the tokens of secrets of one place and source, but not their references.
+        # ``apart`` distinguishes the tokens of secrets of the same place and source, but not their references.
         self._read, self.where = read, where
         self._value: str | None = None
         shown = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
@@ -134,7 +134,7 @@ class Secret:
 
 #: Variables of provision's environment that hold a secret.
 _FROM_ENVIRONMENT: set[str] = set()
-#: Secrets by token. The register belongs to the process, so that no object has to carry a value to its use.
+#: Secrets by token. The register belongs to the process, so no object has to carry a value to the place of its use.
 _KNOWN: dict[str, Secret] = {}
 #: Tokens in the order in which their values were read. :func:`mask` compares its length to see what is new.
 _READ: list[str] = []
@@ -307,8 +307,8 @@ def split(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def remnant(text: str) -> str:
-    """The remains of a token in a text without whole ones: its beginning in any letter case, its end, or its number; an
-    empty text without remains. Plain guillemets do not count, nor does text from a host."""
+    """The remains of a token in a text without whole tokens: its beginning in any letter case, its end, or its number.
+    Empty if there are none. Plain guillemets and text from a host do not count."""
     if _FOREIGN in text:
         text = _FOREIGN_TOKEN.sub(" ", text)
     if "«" in text and (begin := _BEGIN.search(text)) is not None:
@@ -346,7 +346,7 @@ def marked(text: str) -> bool:
 
 
 def whole(text: str, where: Where | None = None, key: str = "") -> str:
-    """Return the text if it has no remains of tokens besides whole ones. Raises :class:`SpecError`."""
+    """Return the text if it has no remains of tokens other than whole tokens. Raises :class:`SpecError`."""
     for piece, token in split(text):
         if not token and (left := remnant(piece)):
             hint = "use the variable itself: a filter or a slice has changed a secret, or its token was pasted"
@@ -405,8 +405,8 @@ def each(thing: Any, change: Callable[[str], str]) -> Any:
 
 
 def referred(*things: object) -> frozenset[str]:
-    """The tokens in structs, models, maps, lists, texts and bytes, and those that can be computed from them: the
-    secrets of a host that receives these objects."""
+    """The tokens in structs, models, maps, lists, texts and bytes, and those that can be computed from them. A host
+    that receives these objects has these secrets."""
     found: set[str] = set()
     if _KNOWN:
         _collect(things, found)
@@ -471,7 +471,7 @@ def mask(text: str) -> str:
             at = text.find(form, at + 1)
     if not spans:
         return text
-    # Forms overlap: overlapping forms are replaced together, by the name of the longest one at the beginning.
+    # Overlapping forms are replaced together, by the name of the longest one at the beginning.
     pieces, end, word = [], 0, ""
     for start, stop, token in sorted(spans, key=lambda span: (span[0], -span[1])):
         if start >= end:
@@ -506,9 +506,9 @@ def _masks() -> tuple[tuple[str, str], ...]:
 
 
 def spelled(value: str) -> set[str]:
-    """The forms of a value: unchanged, line by line, as JSON (also Go's, which docker uses), as in a Python traceback,
-    between single quotes of a shell, in base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds), in hex,
-    and in a URL (RFC 3986)."""
+    """The forms in which a program may print a value. The value and each of its lines occur unchanged, as JSON (also
+    Go's, which docker uses), as in a Python traceback, and between single quotes of a shell. The value also occurs in
+    base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds), in hex, and in a URL (RFC 3986)."""
     if len(value) < _SHORTEST:
         return set()
     found = {value, *_urls(value)}

@@ -34,8 +34,8 @@ def sign(path: Path, data: bytes, key: Path) -> Path:
 def signer(path: Path, data: bytes, allowed: Path) -> str:
     """Who signed ``data``, which was read from ``path``, of the signers in ``allowed`` (ssh's allowed_signers).
 
-    The signature and ``allowed`` are read once too: both calls of ssh-keygen are about the same bytes.
-    Raises :class:`UsageError` where there is no signature, or no valid one.
+    The signature and ``allowed`` are read only once too, so both calls of ssh-keygen check the same bytes. Raises
+    :class:`UsageError` where there is no signature, or no valid one.
     """
     made = signature(path)
     with tempfile.TemporaryDirectory(prefix="provision-") as folder:

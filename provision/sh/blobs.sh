@@ -13,8 +13,8 @@ died() { # STATUS
     [ "$1" -eq 0 ] || emit died "$stage" "$1"
 }
 
-# The number of bytes of the blob that are on this host. It reports nothing where the host needs no bytes: the host has
-# the blob, or the image that the blob is for.
+# Report how many bytes of the blob this host has, or `here` where it needs none: it has the whole blob, or the image
+# that the blob is for.
 blob_state() { # NAME SUM IMAGE-ID...
     stage=blob_state
     own_folders "${blobs_home%/*}" "$blobs_home"
@@ -38,7 +38,7 @@ blob_state() { # NAME SUM IMAGE-ID...
     fi
 }
 
-# The parts of blobs that broken runs have left. They are removed after a time.
+# Remove old files of other blobs, which interrupted runs have left.
 blob_bound() { # NAME
     for blob_other in "$blobs_home"/*; do
         case $blob_other in

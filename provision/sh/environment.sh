@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# No command on the host obeys the environment of the login, its start files or its docker configuration: they may name
+# Commands on the host ignore the environment of the login, its start files and its docker configuration: those may set
 # another daemon, another PATH, other units, or another output format.
 
 own_environment() {
     LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    # The daemon of this host (docker(1): DOCKER_HOST takes precedence over every context), and no configuration. The
-    # configuration of the login may add proxies to containers, rename commands or ask a helper program for credentials.
-    # This directory does not exist.
+    # Use the daemon of this host (docker(1): DOCKER_HOST takes precedence over every context), and no client
+    # configuration: the directory in DOCKER_CONFIG does not exist. The configuration of the login may add proxies to
+    # containers, rename commands or ask a helper program for credentials.
     DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=/run/provision/docker-config
     export LC_ALL PATH DOCKER_HOST DOCKER_CONFIG
     # The variables of docker and compose (docker(1), "Environment variables"; Compose's "Pre-defined environment

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # The frame of a job: a script that changes the host. sh/submit.sh starts it on the host, independent of any connection.
-# A job is one transaction: it keeps what it replaces before it replaces it, and rolls back when it fails. Each step
-# runs in a shell of its own under set -eu. The last look follows the steps.
+# A job is one transaction: it saves what it is about to replace, and rolls back when it fails. Each step runs in a
+# subshell under set -eu. The last look follows the steps.
 #
 # The directory of a run holds these files, each durable before the first change: `job` (this script) and `before` (the
 # state before the change), with the files in `kept`. Later files: `events` (the journal), `after` (the last look),
 # `result` (how the run ended) and `noise` (what programs printed outside of steps).
 #
-# Where the host's configuration refers to secrets, output of programs is masked before it is written there. The job
-# receives the values in all their forms ($mask_0 and on, the longest first; $masks is their number).
+# If the host's configuration refers to secrets, the output of programs is masked before it is written to this
+# directory. The job receives the values in all their forms ($mask_0 and on, the longest first; $masks is their number).
 
 # shellcheck disable=SC2034 # fix/images.sh uses it
 run_home=/var/lib/provision/runs run_folder=/run/provision run_blobs=/var/lib/provision/blobs
@@ -52,7 +52,7 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     own_folders "$run_folder"
 }
 
-# Replace secrets in a text. Builtins alone do this, so that no value is an argument of a program.
+# Replace secrets in a text. Only shell builtins do this, so no secret becomes an argument of a program.
 masked() { # TEXT -> masked_text
     masked_text=$1 masked_number=0 masked_form=
     while [ "$masked_number" -lt "${masks:-0}" ]; do
@@ -73,8 +73,8 @@ masked() { # TEXT -> masked_text
     done
 }
 
-# The last bytes of what a program printed. A value that is cut could not be recognized as a secret any more: longer
-# output is masked before it is cut, from the first whole line on.
+# The last bytes of a program's output. Longer output is masked, from the first whole line on, before it is cut, because
+# a secret that is cut can no longer be recognized.
 tail_of() { # FILE BYTES -> tail_text
     if [ "${masks:-0}" -eq 0 ]; then
         tail_text=$(tail -c "$2" "$1")
@@ -126,8 +126,8 @@ journal() {
     [ -e "$run/cut" ] || printf '%s\n' "$frame" >&3
 }
 
-# The disk is full. A partly written frame would spoil all frames after it: the controller could read neither them nor
-# the result. The space that sh/submit.sh has reserved makes room for those.
+# Called when the disk is full. A partly written frame would make all frames after it, and the result, unreadable for
+# the controller. So cut it off, and release the space that sh/submit.sh has reserved.
 journal_full() {
     rm -f "$run/reserve"
     journal_sent=$((journal_sent - ${#frame} - 1))
@@ -143,7 +143,7 @@ journal_cut() { # dd(1) truncates at the place that it seeks to
     dd if=/dev/null of="$run/events" bs=1 seek="$journal_sent" 2>/dev/null 3>&-
 }
 
-# An incomplete look says nothing: the end of this job reports the failure.
+# Discard an incomplete look: the end of this job reports the failure.
 after_full() {
     rm -f "$run/reserve"
     : >"$run/after"
@@ -156,9 +156,9 @@ after_full() {
 # - A dead process stays dead, and no other process has its name (pid and start).
 # - Only the holder empties the file, by a redirection of its own shell. A program that was started for it could outlive
 #   a killed shell, and delete the line of the next holder. A taker whose line was deleted appends it again.
-# Where the host has flock(1), takers decide one after the other. So the process that is named as the holder is never
-# one that only asked. flock is not held for longer: every process that a job starts (a daemon, for example) would
-# inherit it.
+# If the host has flock(1), takers decide one after the other. So the process that is named as the holder is never one
+# that asked for the lock and did not get it. flock is held only for the decision: every process that a job starts (a
+# daemon, for example) would inherit it.
 queue_take() { # FILE [DEAD] -> queue_holder (PID:START), queue_since: empty when this process holds the queue; a holder DEAD counts as ended
     process $$
     queue_self=$process_id
@@ -251,7 +251,7 @@ lock_take() {
     history_bound
 }
 
-# The marks of a run, in the order in which the run sets them: a rename between two tests hides none.
+# Test the marks of a run in the order in which the run sets them, so that a rename between two tests hides none.
 run_unsettled() { # RUN-FOLDER
     [ -e "$1/armed" ] || [ -e "$1/undoing" ] || [ -e "$1/confirmed" ]
 }
@@ -264,8 +264,8 @@ lock_claim() { # DEAD -> queue_holder, queue_since
     [ -z "$queue_holder" ] || lock_release
 }
 
-# A provision from before the queue has a directory for its lock. This job respects the job of that provision, and that job
-# respects this one. Only the takeover of a dead owner's directory by such a provision stays unsafe.
+# Versions of provision before the queue use a directory as their lock. Jobs of those versions and this job respect each
+# other's lock. Only one case is unsafe: such a version takes over the directory of a dead owner.
 lock_folder() { # DEAD -> queue_holder, queue_since
     lock_left=20
     until mkdir "$run_lock" 2>/dev/null || [ "$lock_left" -eq 0 ]; do
@@ -299,7 +299,7 @@ lock_refused() { # OWNER SINCE
     exit 0
 }
 
-# A plain command in a shell of its own: the shell ignores set -e inside an `if` and before `||`.
+# A plain command in a subshell: the shell ignores set -e inside an `if` and before `||`.
 step() { # NUMBER LIMIT RESOURCE FUNCTION ARGUMENT...: LIMIT is in seconds (alive)
     step_begin "$1" "$2" "$3" "$4"
     shift 3
@@ -319,7 +319,7 @@ live_step() { # the same for a function that reports while it runs and keeps des
         "$@"
     ) >"$run_log" 2>&1
     set -- $?
-    # The count of this shell does not include what the step's own shell has reported.
+    # journal_sent of this shell does not include the frames that the step's subshell has written.
     [ "$emit_to" != journal ] || journal_sent=$(($(wc -c <"$run/events")))
     step_end "$1"
 }
@@ -344,7 +344,7 @@ step_end() { # STATUS
 steps_end() {
     set -e
     emit steps.end
-    # The last look may report a lot: it is written to a file next to the journal, and fetched at the end.
+    # The last look may be long, so it is written to a file next to the journal, and fetched at the end.
     [ -z "$run" ] || emit_to=after
 }
 
@@ -367,8 +367,8 @@ died() { # STATUS
     [ -z "${run_confirmed-}" ] || rm -f "$run/confirmed"
 }
 
-# The same script, for what follows the job: the timer, the boot or the controller starts it. The secrets were removed
-# with the job. So the output of an undo can't be masked and is not kept; services have logs.
+# The same script after its job has ended: the timer, the boot or the controller starts it. The secrets were removed
+# with the job, so the output of an undo can't be masked and is not kept. Services have their own logs.
 begin_apart() { # RUN
     set -u
     trap '' PIPE HUP
@@ -377,7 +377,7 @@ begin_apart() { # RUN
     [ -z "${run_private-}" ] || run_noise=/dev/null
     run_apart=yes emit_to=none
     begin_shell
-    # A rollback must not fail because of that.
+    # A rollback must not fail because this directory can't be used.
     (own_folders "$run_folder") >>"$run_noise" 2>&1 || run_folder=$run
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$
 }

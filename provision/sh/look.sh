@@ -8,7 +8,7 @@ begin() {
     look_frames=
 }
 
-# The result is written in one piece: each write would be a packet of its own, for which both sides wake up.
+# Collect the frames, and write them in one piece: each write would be a separate packet, which wakes up both sides.
 emit() { # FIELD...
     frame_of "$@"
     look_frames="$look_frames$frame$nl"
@@ -20,8 +20,8 @@ look_tell() {
     look_frames=
 }
 
-# A distribution's row names a family. The programs of a host decide which member of the family it is, and its version
-# does not. No fork.
+# The row of a distribution names a family. Which member of the family a host has depends on its programs, not on the
+# version of the distribution. No fork.
 own_flavour() {
     [ -n "$flavour" ] || return 0
     # A system of ostree (CoreOS, Silverblue, image mode) has the ID of the distribution that its packages come from.
@@ -36,7 +36,7 @@ own_flavour() {
     emit flavour '' "$flavour"
 }
 
-# provision changes no host that it can't inspect: a distribution that is not in the table, a login that is not root.
+# provision changes no host that it can't inspect: the distribution is not in the table, or the login is not root.
 supported() {
     # Only root may read the environment of pid 1; this test costs no fork.
     if [ ! -r /proc/1/environ ]; then
@@ -50,7 +50,7 @@ supported() {
     at own_look /run/provision /var/lib/provision
 }
 
-# The checks of own_folders for a look, which makes nothing, as far as a shell can do them without a program.
+# The checks of own_folders that a shell can do without a program. A look creates nothing.
 own_look() { # PATH...
     for own_path in "$@"; do
         [ -e "$own_path" ] || [ -L "$own_path" ] || continue

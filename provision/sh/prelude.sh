@@ -8,7 +8,7 @@
 nl='
 '
 
-# The begin of all frames. Whatever ends the script from here on, the frame's function `died` runs.
+# The common begin of all frames. From here on the frame's function `died` runs when the script ends for any reason.
 begin_events() {
     exec 3>&1 1>&2 </dev/null
     begin_shell
@@ -46,9 +46,9 @@ fail() { # MESSAGE...: end the current step
     exit 1
 }
 
-# Directories of provision's own, below directories where root alone writes: only root can enter them. A directory that
-# another account has made, or can write in, is not used, because that account may have written its content. A path that
-# is not a directory fails.
+# Private directories of provision: only root can enter them, and only root can write in the directories above them. A
+# directory that another account has created, or can write in, is refused, because that account may have written its
+# content. A path that is not a directory fails.
 own_folders() { # PATH...
     for own_path in "$@"; do
         # Without -p: mkdir fails where the name exists already.
@@ -113,7 +113,7 @@ process() { # PID -> process_id, empty when there is none
     # The process may end between the test and the read.
     { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
     process_pid=$1
-    # A process that has ended and was not waited for yet does nothing any more.
+    # A zombie process (it has ended, but was not waited for yet) counts as ended.
     case ${process_stat##*) } in [ZX]*) return 0 ;; esac
     # The name in parentheses may contain blanks and parentheses; split (unquoted) only the part after it.
     # shellcheck disable=SC2086
@@ -128,8 +128,8 @@ run_lives() { # RUN-FOLDER: whether the process that signed for it lives
     [ -n "$process_id" ] && [ "$process_id" = "$lives_owner" ]
 }
 
-# The present time, on the clock of processes' start times: the start of a shell that is forked for this. (/proc/uptime
-# is not suitable: in some containers it is another clock.)
+# The current time, on the clock of the processes' start times: the start time of a subshell that is forked for this.
+# (/proc/uptime is not suitable: in some containers it uses another clock.)
 ticks_now() { # -> ticks
     ticks=$(
         IFS= read -r process_stat </proc/self/stat

@@ -22,7 +22,7 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
     own_folders "${run_home%/*}" "$run_home" "$run_folder"
     secrets_sweep
     mkdir "$run" || fail "a run $1 already exists on this host"
-    # Until the job signs: another run may remove a run that it takes for dead.
+    # This process owns the run until the job writes its own id: another run may remove a run whose owner is dead.
     process $$
     printf '%s\n' "$process_id" >"$run/owner"
     cat >"$run/job"
@@ -57,11 +57,11 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
         job_wait
     fi
     receipt
-    # The job was refused before it kept anything: nothing has happened that an operator would look up.
+    # The job was refused before it saved anything: the run has nothing that an operator would look up.
     [ -f "$run/before" ] || rm -rf -- "$run"
 }
 
-# Secrets of a job that was never started, because its submission was interrupted by a power cut or a signal.
+# Remove the secrets of jobs that were never started, because a power cut or a signal interrupted their submission.
 secrets_sweep() {
     for secrets_file in "$run_home"/*/secrets; do
         if [ -f "$secrets_file" ] && ! run_lives "${secrets_file%/*}"; then
@@ -79,7 +79,7 @@ job_start() { # RUN SECONDS|-
     fi
 }
 
-# The job learns by its argument whether systemd watches it. An older systemd does not know all of these settings.
+# The argument `watched` means that systemd watches the job. An older systemd does not support all of these settings.
 job_systemd() { # RUN SECONDS|-
     [ "$2" != - ] && job_unit "$1" -p CollectMode=inactive-or-failed -p "RuntimeMaxSec=$2" -p TimeoutStopSec=1800 \
         -p "ExecStopPost=/bin/sh -c 'for f in armed undoing confirmed; do [ ! -e $run/\$\$f ] || exec /bin/sh $run/job guard; done'" \
@@ -113,8 +113,8 @@ job_wait() {
     wait_nobody=0
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
         run_lives "$run" || wait_nobody=$((wait_nobody + 1))
-        # Not at once: a job that has just been started has not signed yet, and a power cut leaves an empty file. When a
-        # dead job has armed a rollback, the rollback comes and writes the result.
+        # Do not stop at once: a job that has just been started has not written its id yet, and a power cut leaves an
+        # empty file. If a dead job has armed a rollback, that rollback writes the result.
         if [ "$wait_nobody" -ge 3 ] && ! job_unsettled; then
             break
         fi
@@ -147,7 +147,7 @@ revoke() { # RUN REASON
     receipt
 }
 
-# Nothing was armed. So only one thing is to be confirmed: that this login is possible.
+# No rollback was armed, so the only thing to confirm is that this login is possible.
 reached() { # RUN
     stage=reached reached_result=
     { IFS= read -r reached_result <"$run_home/$1/result"; } 2>/dev/null || :

@@ -113,7 +113,7 @@ class Log(Model):
 
 class Container(Model):
     """A container. A field that is not declared has the value of the image or of docker. A change replaces the
-    container. Unless the new one is healthy, the old one is started again."""
+    container. If the new one is not healthy, the old one is started again."""
 
     image: ImageName | None = Field(None, description="Its image; required unless absent.")
     command: Argv | None = Field(None, description="Its command; default: the image's.")

@@ -62,7 +62,7 @@ class Registry(Model):
 
     ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
     authority: Option | None = Field(
-        None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
+        None, description="The name of a certificate authority managed by provision, in ca/ next to the playbook."
     )
     cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
     key: PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
@@ -90,7 +90,7 @@ class Firewall(Model):
 
 
 class Health(Model):
-    """The checks after a change of the daemon. Otherwise the host rolls the change back."""
+    """The checks after a change of the daemon. If one fails, the host rolls the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
         2, description="Seconds that the daemon must run as one process after a change that started it."
@@ -111,8 +111,8 @@ class Engine(Model):
     )
     fingerprint: Fingerprints = Field(
         default=[],
-        description="Of the keys that may sign the mirror's packages (one, or a list); any other key is refused. "
-        "Default: the keys that Docker publishes.",
+        description="Fingerprints of the keys that may sign the mirror's packages (one, or a list); any other key is "
+        "refused. Default: the keys that Docker publishes.",
     )
     channel: Literal["stable", "test", "nightly"] = Field("stable", description="The channel of the mirror.")
     version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
@@ -128,7 +128,7 @@ class Engine(Model):
     users: list[UserName] = Field(default=[], description="Members of the docker group (equal to root's rights).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
     containerd_root: AbsolutePath | None = Field(
-        None, description="Where containerd keeps images and snapshots; data-root does not move them."
+        None, description="The directory in which containerd stores images and snapshots; data-root does not move them."
     )
     existing_store: Literal["refuse", "leave"] = Field(
         "refuse", description="Whether the run stops when the engine would no longer see its images and containers."

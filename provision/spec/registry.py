@@ -25,7 +25,7 @@ class Tls(Model):
     """The registry's certificate: a given one, or one by the authority that `provision secrets ca` makes."""
 
     ca: Option | None = Field(
-        None, description="The name of an authority that provision keeps, in ca/ next to the playbook."
+        None, description="The name of a certificate authority managed by provision, in ca/ next to the playbook."
     )
     names: list[HostName] = Field(default=[], description="Additional names and addresses in its certificate.")
     cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
@@ -74,7 +74,9 @@ class PrivateRegistry(Model):
     port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="The port that it listens on.")
     source: Literal["package", "container"] = Field("package", description="Where the registry comes from.")
     image: ImageName = Field("registry:2", description="The image, where source is container.")
-    storage: AbsolutePath = Field("/var/lib/docker-registry", description="Where it keeps images.")
+    storage: AbsolutePath = Field(
+        "/var/lib/docker-registry", description="The directory in which the registry stores images."
+    )
     delete: bool = Field(True, description="Whether images may be removed over its API.")
     upload_age: Duration = Field("168h", description="The age at which unfinished uploads are removed.")
     cache: Annotated[int, Field(ge=0)] = Field(

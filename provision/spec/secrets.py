@@ -1,8 +1,8 @@
 """Which values of a spec may be, or hold, a secret.
 
-A type that is marked with :data:`TAKES_SECRET` may; every other value, and every key of a mapping, refuses one. The
-mark is a promise: no plan, event, label or argument of a process contains the value. ``tests/test_secret_fields.py``
-puts a secret into every value of the models and checks this promise.
+A value whose type is marked with :data:`TAKES_SECRET` may hold one; every other value, and every key of a mapping,
+refuses one. The mark guarantees that no plan, event, label or argument of a process contains the value.
+``tests/test_secret_fields.py`` checks this: it puts a secret into every value of the models.
 """
 
 # No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
@@ -37,7 +37,7 @@ TAKES_SECRET = TakesSecret()
 
 
 def refused(model: type[BaseModel], data: Any) -> Iterator[tuple[Place, bool]]:
-    """Every place of ``data`` that holds a secret and may not. It comes with ``True`` where the key itself holds it."""
+    """Every place of ``data`` that holds a secret but may not, and whether the key itself holds it."""
     yield from _refused((model,), data, ())
 
 

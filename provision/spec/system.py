@@ -43,7 +43,8 @@ class Repository(Model):
     )
     fingerprint: Fingerprints = Field(
         default=[],
-        description="Of the keys that may sign it (one, or a list); any other key is refused. Default: any key.",
+        description="Fingerprints of the keys that may sign it (one, or a list); any other key is refused. "
+        "Default: any key.",
     )
 
     @model_validator(mode="after")

@@ -49,7 +49,7 @@ def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
 
 @cache
 def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
-    """A model with one field of another model: pydantic makes no defaults of the others."""
+    """A model with one field of another model, so that pydantic makes no defaults of the other fields."""
     fields: dict[str, Any] = {name: (_hints(model)[name], model.model_fields[name])}
     return create_model(f"{model.__name__}_{name}", __config__=model.model_config, **fields)
 

@@ -1,5 +1,5 @@
-"""The types of a spec's values. They are strict, so that no text that is special for a shell passes: a name that may
-become an argument has the alphabet of its own tool (useradd(8), sysctl(8), deb-version(7))."""
+"""The types of a spec's values. They are strict and refuse text that is special for a shell. A name that may become an
+argument has only the characters that its tool allows (useradd(8), sysctl(8), deb-version(7))."""
 
 import re
 import shlex

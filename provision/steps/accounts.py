@@ -48,7 +48,7 @@ def group_ensure(name: str) -> Call:
 
 
 def member_add(user: str, *, group: str) -> Call:
-    """docker's group gives rights and removes none; another group may be one that sshd or sudo refuses."""
+    """Membership in docker's group only adds rights. sshd or sudo may refuse the members of another group."""
     return Call(
         "member_add",
         (user, group),

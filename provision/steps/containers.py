@@ -25,8 +25,9 @@ def container_put(
     limit: int,
 ) -> Call:
     """Make a container from the ``words`` of ``docker create``. An existing container of that name, which ``differs``
-    in these fields, is put aside until the run has succeeded. ``networks`` are those that the new one joins after it
-    was made. ``secrets`` are the variables whose values no plan shows. ``within`` and ``steady`` are in seconds."""
+    in these fields, is stopped, renamed and kept until the run has succeeded. ``networks`` are those that the new one
+    joins after its creation. ``secrets`` are the variables whose values no plan shows. ``within`` and ``steady`` are in
+    seconds."""
     hidden = tuple(word for pair in secrets.items() for word in pair)
     state = "running" if running else "created"
     head = (name, state, str(within), str(steady), " ".join(networks), str(len(secrets)))

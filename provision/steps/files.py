@@ -39,9 +39,9 @@ def put_file(
     literal: bool = False,
     private: bool = False,
 ) -> Call:
-    """Write a file. The script holds text as it is, so that a person can read it, and other content in base64. In
-    ``literal`` content no text is a token. No plan shows a ``private`` content, or one that the mode hides from some
-    users of the host."""
+    """Write a file. The script has text unchanged, so that a person can read it, and other content in base64. In
+    ``literal`` content no text counts as a token. No plan shows a ``private`` content, or one that the mode hides from
+    some users of the host."""
     encoding, word = encoded(content, literal)
     return Call(
         "put_file",
@@ -49,7 +49,7 @@ def put_file(
         title=f"write {path}",
         risk=_risk(path),
         touches=(path,),
-        # For text the encoded word: in a literal content, text that looks like a token is not one.
+        # For text, use the encoded word: in literal content, text that looks like a token is not a token.
         writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape")),
         watchers=watchers,
         keeps=_kept(path),

@@ -1,4 +1,4 @@
-"""Steps that change images in docker's store. What runs from them has its own steps."""
+"""Steps that change images in docker's store. Containers and projects that use them have separate steps."""
 
 from __future__ import annotations
 

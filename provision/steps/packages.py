@@ -42,7 +42,7 @@ def pkg_refresh(*, lock_timeout: int, sources: Sequence[str] = ()) -> Call:
 
 
 def pkg_spare(name: str, *, version: str) -> Call:
-    """Fail where a package that the operator logs in with could not be installed again."""
+    """Fail if a package that the operator needs to log in could not be installed again."""
     return Call(
         "pkg_spare", (name, version), title=f"check that {name} {version} could be installed again", risk=Risk.NONE
     )
@@ -62,8 +62,8 @@ def pkg_transaction(
     installed packages stay after a rollback.
 
     A rollback installs a removed package again. The engine's packages, and those that conflict with them, are not
-    installed again: after a change of the engine the new one stays. The scripts of a daemon's package restart the
-    daemon. Where they do not, ``programs`` are those that the services ``watchers`` run and watch.
+    installed again: after a change of the engine, the new engine stays installed. The scripts of a daemon's package
+    restart the daemon. Where they do not, ``programs`` are those that the services ``watchers`` run and watch.
     """
     before = before or {}
     words = [word for name, version in install.items() for word in ("install", name, version or "-")]

@@ -18,8 +18,8 @@ def svc_reread() -> Call:
 
 
 def svc_enable(unit: str, *, link: str | None = None) -> Call:
-    """Have a service start at boot. ``link`` is the link that this makes for a service that only the boot starts: then
-    no running service is disturbed."""
+    """Have a service start at boot. ``link`` is the link that the step creates for a service that only the boot starts.
+    Such a step disturbs no running service."""
     return _of_service("svc_enable", unit, f"enable {unit}", link)
 
 
@@ -64,8 +64,8 @@ def svc_stop(unit: str) -> Call:
 
 def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str = "") -> Call:
     """Make a running service load what is on disk, and record what its process has loaded. ``stale`` says that it has
-    not loaded the files of the desired state. ``starts`` says that a step before this one starts it. ``why`` names what
-    it has to load."""
+    not loaded the files of the desired state. ``starts`` says that an earlier step starts the service. ``why`` names
+    what the service has to load."""
     unit = loading.unit
     level = "reload" if loading.verb == "reload" else "restart"
     return Call(

@@ -1,6 +1,6 @@
 """Limits of what provision reads and renders on the controller.
 
-A playbook may come from a pull request, and a few hundred bytes of YAML can stand for more data than a machine can
+A playbook may come from a pull request, and a few hundred bytes of YAML can expand to more data than a machine can
 store. Each limit is far above what a real project needs. An environment variable raises it. A file of the project
 cannot raise it, because its author may be the attacker.
 """
@@ -61,7 +61,7 @@ def hint(limit: Limit) -> str:
 def read(path: Path) -> bytes:
     """The bytes of a file of the project; raises :class:`SpecError` for a file that cannot be read or is too large.
 
-    It reads no more than the limit, so an endless device does no harm.
+    It stops reading at the limit, so an endless device does no harm.
     """
     try:
         with open(path, "rb") as file:

@@ -26,7 +26,7 @@ _SETS = {("packages",), ("modules",), ("engine", "plugins"), ("engine", "users")
 
 
 def unite(first: Any, second: Any, path: tuple[str, ...] = ()) -> Any:
-    """What two plays together declare for one host. Two different values for one key are an error."""
+    """The union of two plays' declarations for one host. Two different values for one key are an error."""
     if isinstance(first, Map) and isinstance(second, Map):
         result = Map(first.items(), first.here)
         result.where.update(first.where)

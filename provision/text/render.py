@@ -1,10 +1,13 @@
-"""jinja2 over a host's variables. It is strict (an undefined name is an error), lazy (a variable is a template itself,
-rendered when a template uses it) and native (``"{{ 5 }}"`` is the number 5).
+"""jinja2 templates with a host's variables.
+
+- Strict: an undefined name is an error.
+- Lazy: a variable may be a template, which is rendered when it is used.
+- Native: ``"{{ 5 }}"`` is the number 5.
 
 Text is never evaluated twice: a version ``"26.10"`` is still text after it has passed through a template.
 
-Templates may come from a pull request that is only linted. :mod:`provision.text.sandbox` limits what they can do, and
-how much of it.
+Templates may come from a pull request that is only linted. :mod:`provision.text.sandbox` limits what they can do and
+how many steps they may take.
 """
 
 from __future__ import annotations
@@ -93,11 +96,12 @@ class _Text(sandbox.Sandbox):
 
 
 class Fixed:
-    """The mappings and lists in some values that have no template, at any depth: rendering gives the same for every
-    host, so hosts have one object. Templates read variables, never these values, so no template can change them."""
+    """The mappings and lists in some values that have no template, at any depth. Rendering gives the same result for
+    every host, so hosts share one object. Templates read variables, never these values, so no template can change
+    them."""
 
     def __init__(self, values: Iterable[Any] = ()) -> None:
-        # It has the values too, because they are found by their identity.
+        # The values are kept too, because an identity is valid only as long as its object exists.
         self._values = list(values)
         #: identity -> size, as the sandbox measures it
         self.sizes: dict[int, int] = {}
@@ -264,7 +268,7 @@ def _compiled(text: str) -> jinja2.Template:
 
 
 def _ended(value: Any, text: str) -> Any:
-    """``value`` with the last newline of its template ``text``. jinja2 cuts it off before it knows whether the value is
+    """``value`` with the last newline of its template ``text``. jinja2 removes it before it knows whether the value is
     text. With ``|`` and ``>`` YAML gives a list's template such a newline too, and the list must stay a list."""
     return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
 
@@ -329,11 +333,11 @@ def _near_filter(message: str) -> str:
 
 
 class _Folders(jinja2.FileSystemLoader):
-    """Template files: of the first directory that has the name, inside that directory, and within the size limit of
-    files."""
+    """Finds template files in the first directory that has the name. Refuses files outside of that directory, and files
+    beyond the size limit."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        # It refuses names that lead out of the directory.
+        # This function refuses names that lead out of the directory.
         parts = jinja2.loaders.split_template_path(template)
         for folder in map(Path, self.searchpath):
             path = folder.joinpath(*parts)

@@ -1,10 +1,10 @@
-"""YAML with places: plain dicts and lists that know the file and line of each of their values.
+"""YAML with places: plain dicts and lists that have the file and line of each of their values.
 
 Two traps of YAML 1.1 are removed: ``0644`` and ``22:22`` stay text, as in YAML 1.2 (in YAML 1.1 they are the numbers
 420 and 1342). A key that occurs twice in one mapping is an error.
 
-Size, depth and the number of values are checked before anything is built (:mod:`provision.text.limits`). A few hundred
-bytes of aliases can stand for billions of values, and libyaml's composer crashes the process at some 50,000 levels.
+Size, depth and the number of values are checked before any value is built (:mod:`provision.text.limits`). A few hundred
+bytes of aliases can expand to billions of values, and libyaml's composer crashes the process at some 50,000 levels.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Seq(list[Any]):
 
 
 class Unsafe(str):
-    """Text tagged ``!unsafe`` (Ansible's word): never a template, whatever braces it contains."""
+    """Text tagged ``!unsafe`` (Ansible's word): never a template, even if it contains braces."""
 
     __slots__ = ()
 
@@ -115,8 +115,8 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
 
 
 def shipped(path: Path) -> Any:
-    """A YAML file of provision itself, in a fraction of the time of :func:`load`: without places and limits, and with
-    every scalar as text."""
+    """A YAML file of provision itself, without places and limits, and with every scalar as text. This takes a fraction
+    of the time of :func:`load`."""
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - it makes only text, lists, mappings
 
@@ -188,7 +188,7 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
 
 #: Text for provision that YAML 1.1, and so Ansible, reads as a number.
 _OLD_NUMBERS = re.compile(r"[-+]?(?:0[0-7_]+|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
-#: Variables that say where a host is and how to log in. Messages show them, so they are plain in a vaulted file too.
+#: Variables with the address and the login of a host. Messages show them, so they are plain in a vaulted file too.
 REACHING = frozenset(
     (
         *("ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user"),

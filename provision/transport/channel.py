@@ -36,7 +36,7 @@ class ProcessChannel(paramiko.Channel):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            # provision handles Ctrl-C itself; and no program may ask at the terminal without provision.
+            # provision handles Ctrl-C itself, and only provision may ask questions at the terminal.
             start_new_session=True,
         )
         pipes = self._process.stdin, self._process.stdout, self._process.stderr

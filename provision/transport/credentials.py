@@ -34,7 +34,7 @@ from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter
 from provision.transport.target import Target
 
-#: What stands before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
+#: The bytes before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
 _MAGIC = b"openssh-key-v1\0"
 #: ssh's order (ssh_config(5), PreferredAuthentications), without the methods that need ``transport: openssh``.
 _METHODS = ("publickey", "keyboard-interactive", "password")

@@ -86,7 +86,7 @@ def _run(
 
 
 def _sent(channel: paramiko.Channel, data: bytes) -> OSError | None:
-    """Return the error of a shell that ended before it had read everything: its output says why."""
+    """Return the error of a shell that ended before it had read the whole script. Its output gives the reason."""
     try:
         channel.sendall(data)
         channel.shutdown_write()

@@ -108,9 +108,9 @@ def certificate(blob: bytes) -> Certificate | None:
 
 class Rules(Struct, frozen=True):
     """How a host's key is checked. ``name`` is ssh's name of the host (HostKeyAlias, or address and port). ``bare`` is
-    the name without the port, which ssh looks up second, in files alone. ``host`` is what a certificate must name.
-    ``accept_new`` stores the key of a host that no file knows; ``strict`` forbids that. ``lenient`` means that ssh
-    itself would accept any key. ``command`` prints further lines about ``name`` (KnownHostsCommand)."""
+    the name without the port, which ssh looks up second, and only in files. ``host`` is the name that a certificate
+    must have. ``accept_new`` stores the key of a host that is in no file; ``strict`` forbids that. ``lenient`` means
+    that ssh itself would accept any key. ``command`` prints further lines about ``name`` (KnownHostsCommand)."""
 
     name: str
     bare: str
@@ -134,7 +134,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         self._until = until
         self.files: list[KnownHosts] = [known_hosts.read(path) for path in rules.files]
         self.known = self._found(rules.name)
-        # What the command prints before the host shows a key only decides which kind is asked for.
+        # Before the host has shown a key, the command's output only decides which kinds of key are requested.
         self._ordering = self._printed(None)
 
     def _found(self, name: str) -> list[Known]:
@@ -151,9 +151,9 @@ class Verifier(paramiko.MissingHostKeyPolicy):
 
     @cached_property
     def bare(self) -> list[Known]:
-        """What the files have about the host's name without its port; ssh looks there for a key that it found nowhere
-        else, and does not ask KnownHostsCommand about that name (``check_host_key``, ``clobber_port``). A search hashes
-        the name once for each hashed line."""
+        """The files' lines for the host's name without its port. ssh looks this name up last, and does not ask
+        KnownHostsCommand about it (``check_host_key``, ``clobber_port``). The property is cached, because a search
+        hashes the name once for each hashed line."""
         return [] if self.rules.bare == self.rules.name else self._found(self.rules.bare)
 
     @property
@@ -177,7 +177,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         problem = self._by_authority(vouched) if vouched is not None else "unsigned"
         if not problem:
             return
-        # As ssh does, treat a certificate that is not valid as the plain key that is in it.
+        # As ssh does, treat an invalid certificate as the plain key that it contains.
         name = key.get_name()
         if self._plain(name, blob, self.known) or self._plain(name, blob, self.bare):
             return
@@ -191,7 +191,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if shown is not None and (vouched := certificate(shown.key_blob)) is not None:
             blobs.append(vouched.authority)
             blobs.append(shown.key_blob)
-        # Stricter than ssh, which looks up the bare name only where it knows no key of the name with the port.
+        # Stricter than ssh, which looks up the bare name only where it has no key for the name with the port.
         for known in [*self.known, *self.bare]:
             if known.marker == "@revoked" and known.blob in blobs:
                 raise self._refused(f"is revoked ({known.where}): {known.shown}")

@@ -1,6 +1,6 @@
 """A job on a host: started, followed, found again after the connection ended, and confirmed over a new connection.
 
-The result of a job is what the host's own receipt says, never an assumption of provision.
+The result of a job is always the one in the host's own receipt, never an assumption of provision.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _PATIENCE = 120.0
 _REFUSALS = ("host_key", "auth", "become")
 #: Seconds until a refused login is tried once more. More attempts would look like an attack (fail2ban, faillock).
 _SECOND_TRY = 2.0
-#: Seconds between further attempts of a refused login, after the time at which the host rolls back by itself.
+#: Seconds between further attempts of a refused login, after the time at which the host's timer rolls back.
 _LATER_TRIES = 10.0
 
-#: How often to ask a host that sends an invalid answer: its record is broken, and stays broken.
+#: How often to ask a host that sends an invalid answer: its record is damaged, and more attempts do not help.
 _UNREAD = 5
 
 _WHY = {
@@ -77,7 +77,7 @@ _FIELDS = {
 
 
 class _Progress(Struct):
-    """Frames of a job, sorted: steps become events; the frames after the last step are the second look."""
+    """The frames of a job, by kind: steps become events; the frames after the last step are the second look."""
 
     host: str
     steps: tuple[Step, ...]
@@ -232,7 +232,7 @@ class Job(Struct, frozen=True):
         return progress, finished
 
     def _ask(self, verb: Verb, reason: str, held: Connection) -> _Progress:
-        """Ask over a new connection: the answer includes that the host accepts a new login.
+        """Ask over a new connection: an answer proves that the host accepts a new login.
 
         ``held`` was opened before the change. Where the host refuses new logins, this connection asks it to roll back
         at once. Without it, the rollback timer of the host rolls back when the time for the confirmation is over.
@@ -316,7 +316,7 @@ class Job(Struct, frozen=True):
             return HostError("drifted", message, detail=frame[1], **undone)
         if frame[0] == "unkept":
             why = (lines_of(frame[1].strip(BLANK)) or ["the host reported no reason"])[-1]
-            message = f"the host cannot store what a rollback needs, so nothing was changed: {mask(why)}"
+            message = f"the host cannot store the data for a rollback, so nothing was changed: {mask(why)}"
             return HostError("record", message, detail=frame[1], **undone)
         if frame[1].startswith("run "):
             owner = f"{frame[1]} is waiting for its confirmation"
@@ -349,7 +349,7 @@ class Job(Struct, frozen=True):
         return HostError("disconnected", "the job on the host was killed", **more)
 
     def _lost(self, error: HostError, progress: _Progress) -> HostError:
-        """The error for a host that no longer answers; what it reported last is all that provision knows."""
+        """The error for a host that no longer answers, with the host's last report."""
         failure = error.failure
         message = f"{failure.message}; the result of the change is not known (see provision runs --on-hosts)"
         return HostError(failure.kind, message, detail=failure.detail, **_done(progress.done))

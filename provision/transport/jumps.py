@@ -32,7 +32,7 @@ class Jumps:
         self._at_once = _AT_ONCE
 
     def share(self, processes: int) -> None:
-        """Leave the other processes of this run their part of the concurrent logins through a jump host."""
+        """Reduce the concurrent logins through a jump host to this process's share of the run's limit."""
         self._at_once = max(1, _AT_ONCE // processes)
 
     def pace(self, hop: Login) -> threading.Semaphore:
@@ -80,8 +80,8 @@ def _over(held: Future[Connection]) -> bool:
 
 def hop(text: str, login: Login) -> Login:
     """The last jump host of ``[USER@]HOST[:PORT],...`` or ``ssh://[USER@]HOST[:PORT]`` (ProxyJump). The jump hosts
-    before it are the way to it. ssh resolves its other settings by its own name. It also uses the key and the
-    known_hosts file that the inventory gives the host behind it. Raises :class:`SpecError`."""
+    before it are the route to the last one. ssh resolves the last one's other settings by its own name. Its login also
+    uses the key and the known_hosts file that the inventory gives the host behind it. Raises :class:`SpecError`."""
     before, _, last = text.rpartition(",")
     place = last.strip(" ").removeprefix("ssh://").rstrip("/")
     user, _, where = place.rpartition("@")

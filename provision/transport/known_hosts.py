@@ -102,7 +102,7 @@ class KnownHosts(Struct):
 
 @cache
 def read(path: Path) -> KnownHosts:
-    """Parse ``path``; a file that does not exist knows no host. Invalid lines are skipped, as ssh does.
+    """Parse ``path``; a file that does not exist has no lines. As ssh does, skip invalid lines.
 
     Raises :class:`SpecError` for a file without read permission.
     """

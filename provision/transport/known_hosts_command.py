@@ -40,9 +40,9 @@ class Command(Struct, frozen=True):
         return found
 
     def lines(self, name: str, key: tuple[bytes, bytes] | None, left: float) -> KnownHosts:
-        """What the program prints about the host ``name``. ``key`` is what the host shows: the certificate or key, and
-        the key itself. Without it the program is asked which kinds of key are known. ``left`` is the time until the end
-        of the login, in seconds.
+        """The lines that the program prints about the host ``name``. ``key`` is what the host shows: the certificate or
+        key, and the key itself. Without ``key`` the program is asked which kinds of key are known. ``left`` is the time
+        until the end of the login, in seconds.
 
         Raises :class:`HostError` of kind ``host_key`` where the program fails: ssh ends then.
         """

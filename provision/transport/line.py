@@ -1,4 +1,4 @@
-"""fabric's connection with cheap attributes."""
+"""fabric's connection with fast access to its attributes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fabric import Config, Connection
 
 
 class Line(Connection):
-    """fabric's connection, with only attributes that its class declares. For other attributes invoke's DataProxy checks
-    first whether they are settings, which takes longer than the rest of the work.
+    """fabric's connection, with only the attributes that its class declares. For other attributes invoke's DataProxy
+    first checks whether they are settings, which takes longer than all other work of a connection.
 
-    provision has every setting of a login from its inventory and from ssh. fabric's constructor and ``open`` read
-    fabric's settings for each of them, which took a fifth of a login's own CPU time."""
+    The inventory and ssh give provision every setting of a login. fabric's constructor and ``open`` would read fabric's
+    settings for each of them, which took a fifth of a login's own CPU time."""
 
     def __init__(self, address: str, user: str, port: int, arguments: dict[str, Any]) -> None:
         self.command_prefixes: list[str] = []
@@ -31,15 +31,15 @@ class Line(Connection):
 
     @cached_property
     def _config(self) -> Config:
-        """fabric's settings, for a task that calls ``run``. Each connection has its own: settings that threads share
-        lose attributes. fabric.yml is not read."""
+        """fabric's settings, for a task that calls ``run``. Each connection has a separate object, because settings
+        that threads share lose attributes. fabric.yml is not read."""
         return Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
     def __setattr__(self, key: str, value: Any) -> None:
         object.__setattr__(self, key, value)
 
     def open(self) -> None:
-        """Log in, unless that is done."""
+        """Log in, unless the connection is already logged in."""
         if not self.is_connected:
             self.client.connect(self.host, port=self.port, username=self.user, **self.connect_kwargs)
             self.transport = self.client.get_transport()

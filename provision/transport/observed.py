@@ -1,5 +1,5 @@
-"""A transport that counts logins and commands, and that can cut a host off: to show what a run costs, and what a host
-does without the controller."""
+"""A transport that counts logins and commands, and can cut a host off. It shows the cost of a run, and what a host does
+without the controller."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from provision.transport.ssh import Connecting, Transport, cut
 
 
 class Observed(Transport):
-    """``logins`` and ``execs`` count since the last :meth:`count`. It stays usable after :meth:`close`, which every run
-    calls, until :meth:`end`."""
+    """``logins`` and ``execs`` count since the last :meth:`count`. Every run calls :meth:`close`; the transport stays
+    usable until :meth:`end`."""
 
     def __init__(self, options: Connecting) -> None:
         super().__init__(options)
@@ -28,12 +28,12 @@ class Observed(Transport):
         self._latest = 0.0
 
     def count(self) -> None:
-        """Begin to count at 0."""
+        """Set the counters to 0."""
         self.logins = self.execs = 0
 
     def sever(self, until: Callable[[Connection], bool], seconds: float) -> None:
-        """Cut every open connection, and let no run log in again until the host is in a state: ``until`` asks the host
-        over a connection of its own. After ``seconds`` logins are possible in any case."""
+        """Cut every open connection, and refuse further logins until the host is in the expected state. ``until`` asks
+        the host for its state over a separate connection. After ``seconds`` logins are possible in any case."""
         with self._lock:
             if self._until is not None:
                 return
@@ -63,7 +63,7 @@ class Observed(Transport):
         super().close()
 
     def _waits(self, connection: Connection) -> bool:
-        """Whether the host is cut off, and not yet in the state at which that ends."""
+        """Whether the host is cut off, and not yet in the expected state."""
         until = self._until
         if until is None or time.monotonic() >= self._latest:
             return False
@@ -81,5 +81,5 @@ class Observed(Transport):
                 self.execs += 1
             return start(*words, **options)
 
-        # An attribute of this object: the class is fabric's.
+        # Set on this object only, because the class is fabric's.
         object.__setattr__(connection, "create_session", session)

@@ -1,8 +1,8 @@
 """``provision_transport: openssh``: one ``ssh`` process for each exec, with the script on its standard input.
 
-ssh runs one fixed command on the host: a shell that reports its start and reads the line with the command to run. So
-provision notices a failed login when it opens a connection. A host in the desired state needs one login and one exec,
-as with the other transport.
+ssh runs one fixed command on the host: a shell that reports its start and then reads a line with the command to run.
+So provision detects a failed login when it opens a connection. As with the other transport, a host in the desired state
+needs one login and one exec.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Process(Line):
         if self._closed:
             channel.kill()
         said, there = bytearray(), f"{mark}\n".encode()
-        # ssh itself gives up on a silent host; the watchdog ends a host that sends one byte after another.
+        # ssh itself ends the login to a silent host. The watchdog ends the login to a host that sends single bytes.
         while there not in said and time.monotonic() < deadline and len(said) < NOISE:
             channel.in_buffer.set_event(ready := threading.Event())
             if channel.recv_ready():

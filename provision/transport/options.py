@@ -1,9 +1,9 @@
 """How provision treats each option of ssh_config(5): the table of docs/ssh.md.
 
-An option is honoured, or harmless, or refused. A harmless option can't change the host, user, port or key. A refused
-option is an error where its value is not one of those that change nothing. An option that is not in this table is
-refused where a file or the command line mentions it. With ``transport: openssh`` ssh itself honours all options except
-those of :data:`NEVER`.
+An option is honoured, harmless or refused. A harmless option can't change the host, user, port or key. A refused option
+is an error, unless its value is one of those that have no effect. An option that is not in this table is refused if a
+file or the command line sets it. With ``transport: openssh`` ssh itself honours all options except those of
+:data:`NEVER`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ RESOLVED = frozenset(
     ]
 )
 
-#: Without effect on where provision connects and which keys it trusts. Option -> reason, for docs/ssh.md.
+#: Options without effect on the address and the trusted keys. Option -> reason, for docs/ssh.md.
 HARMLESS = {
     "addkeystoagent": "provision adds no key to an agent",
     "channeltimeout": "provision limits the time of a command",

@@ -1,4 +1,4 @@
-"""Questions to the operator at the terminal: one at a time, without echo, each with the name of its subject."""
+"""Ask the operator at the terminal: one question at a time, without echo, each with the name of its subject."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Prompter:
         self._elsewhere: Ask | None = None
 
     def delegate(self, ask: Ask) -> None:
-        """Let another process ask from now on."""
+        """Pass all further questions to another process."""
         self._elsewhere = ask
 
     def ask(self, subject: str, prompt: str, once: bool = False) -> str | None:
-        """The answer; ``None`` where there is no terminal, or where the operator gave up (Ctrl-D)."""
+        """The answer; ``None`` without a terminal, or if the operator cancelled the question (Ctrl-D)."""
         if not self.interactive:
             return None
         if self._elsewhere is not None:

@@ -15,16 +15,16 @@ from provision.transport.ssh import HostError, Transport
 #: Distinguishes one boot from the next. A container that restarts keeps its machine's boot_id, so the start time of
 #: pid 1 (proc(5), field 22) counts too.
 _BOOT = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20"
-#: Restart a second later, so that the answer still arrives; with no open file that would keep the connection.
+#: Restart a second later, so that the answer still arrives. It has no open file that would keep the connection.
 _RESTART = "nohup sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &"
-#: systemctl(1), is-system-running: these two states come before the end of the boot. Without systemd both are absent.
+#: systemctl(1), is-system-running: the two states before the end of the boot. Without systemd neither is reported.
 _BOOTING = (b"initializing", b"starting")
 _PROBE = 30.0
-#: Failures of sudo, or logins with a password that were cut off, after which the host is asked no more. The third can
-#: lock the account (pam_faillock(8), deny).
+#: The number of failures (of sudo, or of interrupted logins with a password) after which provision stops asking the
+#: host. A third failure can lock the account (pam_faillock(8), deny).
 _REFUSED = 2
-#: Debian's and SUSE's files (unattended-upgrades, libzypp), the answers of dnf and zypper (needs-restarting(1): 1;
-#: zypper(8), needs-rebooting: 102), and a running kernel whose modules were removed.
+#: Signs of a required restart: Debian's and SUSE's files (unattended-upgrades, libzypp), the exit statuses of dnf and
+#: zypper (needs-restarting(1): 1; zypper(8), needs-rebooting: 102), and a running kernel whose modules were removed.
 _NEEDED = (
     "for file in /run/reboot-required /var/run/reboot-required /run/reboot-needed; do [ ! -e $file ] || exit 10; done; "
     "if command -v needs-restarting; then needs-restarting -r; [ $? -ne 1 ] || exit 10; fi; "
@@ -65,16 +65,16 @@ def restart(
             continue
         try:
             if _is_up(Shell(connection, host.login), before):
-                emit(f"back after {time.monotonic() - begin:.0f} s")
+                emit(f"restarted: logged in again after {time.monotonic() - begin:.0f} s")
                 return connection
         except HostError as error:
-            # A host that is going down, or coming up, ends the login's shell or sudo at any point.
+            # During a shutdown or a boot the host can end the login's shell or sudo at any time.
             refused += error.failure.kind == "become"
             if refused == _REFUSED:
                 raise
             last = f"; the last attempt: {error}"
         connection.close()
-    raise HostError("timeout", f"it was restarted and did not come back within {deadline - begin:.0f} s{last}")
+    raise HostError("timeout", f"the host was restarted and no login succeeded within {deadline - begin:.0f} s{last}")
 
 
 def _is_up(shell: Shell, before: bytes) -> bool:

@@ -31,8 +31,8 @@ SHELL = "exec /bin/sh"
 
 
 def start(connection: Connection, login: Login, deadline: float, work: str = SHELL) -> paramiko.Channel:
-    """Run ``work``, a line of shell that ends in ``exec``, as root where the login becomes root. All of standard input
-    belongs to it, from the first byte. ``work`` holds no quotation mark and no variable.
+    """Run ``work``, a line of shell that ends in ``exec``, as root where the login becomes root. ``work`` receives all
+    of standard input, from the first byte. It has no quotation mark and no variable.
 
     Raises :class:`HostError` of kind ``become``, ``timeout`` or ``protocol``; and the errors of paramiko.
     """
@@ -117,7 +117,7 @@ class _Asking(Struct):
 
 def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes, bool]]:
     """Yield the command's output as it arrives, and whether it was on standard error. Ends with the command, or at the
-    deadline. There is no polling: either stream wakes the reader."""
+    deadline. The reader does not poll: data on either stream wakes it."""
     ready = threading.Event()
     channel.in_buffer.set_event(ready)
     channel.in_stderr_buffer.set_event(ready)
@@ -150,7 +150,7 @@ _ASKS = "asks for a password; give one with -K or ansible_become_password"
 
 
 def become_spoke(stderr: str, noise: bytes) -> bool:
-    """Whether sudo, su or doas ended or is not there, and not that the login's own shell ended before it."""
+    """Whether sudo, su or doas ended or does not exist. False if the login's own shell ended before it."""
     return not noise and (
         not stderr or re.search(rf"(?mi)^(sudo|su|doas):|password|sudoers|{_ABSENT}", stderr) is not None
     )

@@ -24,7 +24,8 @@ from provision.transport.tunnel import Tunnel
 _LONGEST = 40
 
 
-#: After these failures the host is asked no more: it is frozen or hostile, or would count one more wrong password.
+#: After these failures provision sends no more commands: the host is frozen or hostile, or would count another wrong
+#: password.
 _FINAL = ("timeout", "protocol", "become")
 
 
@@ -57,8 +58,8 @@ class _Stream(Struct):
 class Shell:
     """``/bin/sh`` on an open connection, as root by sudo where the login needs it; the first command starts it.
 
-    One command runs at a time. A command that breaks the shell ends it, and the next command starts a new shell. The
-    host is asked no more in three cases: a command exceeded its time, a command printed more than the login's
+    One command runs at a time. A command that breaks the shell ends it, and the next command starts a new shell. No
+    further command is sent in three cases: a command exceeded its time, a command printed more than the login's
     ``answer_limit``, or sudo refused the login.
     """
 
@@ -110,7 +111,7 @@ class Shell:
 
     def _run(self, script: str, deadline: float) -> Captured:
         channel = self._channel or self._open(deadline)
-        # The script's programs can't know the token, so no output of a probe is taken for the end.
+        # The script's programs don't have the token, so no output of a probe can be mistaken for the end.
         token = secrets.token_hex(16)
         # eval in a subshell: even a syntax error in the script does not end the shell itself.
         script = f"(eval {quote(script)}) </dev/null; echo {token} $?; echo {token} >&2\n"

@@ -1,6 +1,6 @@
-"""A TCP socket without delays of its own, and a watchdog that no peer can stop.
+"""A TCP socket that adds no delays, and a watchdog that no peer can stop.
 
-paramiko leaves Nagle's algorithm and delayed acknowledgements on: two stalls of 40 ms per login.
+paramiko leaves Nagle's algorithm and delayed acknowledgements on, which delays a login twice by 40 ms.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 #: Bytes to read ahead: paramiko reads every packet in two pieces, and asks the kernel three times for each.
 _AHEAD = 65_536
 
-#: Seconds until a peer that answers nothing, or reads nothing, is given up.
+#: Seconds until the connection to a peer that does not answer, or does not read, is closed.
 _GIVEN_UP = 20
 
 
@@ -76,9 +76,9 @@ def connect(
 
 
 def _notice_death(sock: socket.socket) -> None:
-    """Let the kernel notice a lost peer (both tcp(7)). Keepalive probes find a host that is cut off while provision
-    only reads. TCP_USER_TIMEOUT finds a host whose sshd is frozen while its kernel still answers: sent data must be
-    accepted. Other systems have other names for these options, or none."""
+    """Let the kernel detect a lost peer (both tcp(7)). Keepalive probes detect a host that is cut off while provision
+    only reads. TCP_USER_TIMEOUT detects a host whose sshd is frozen while its kernel still answers: it limits how long
+    sent data may stay unaccepted. Other systems have other names for these options, or none."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     every = _GIVEN_UP // 4
     for name, value in (
@@ -92,9 +92,9 @@ def _notice_death(sock: socket.socket) -> None:
 
 
 class Watchdog:
-    """Calls back at deadlines; one thread waits for all of them. A frozen peer, or one that sends a byte a second,
-    defeats every timeout of a single read, but not a closed socket. To end a connection inside another one can mean to
-    wait for the outer one's peer, so each callback has its own thread."""
+    """Calls back at deadlines; one thread waits for all of them. A frozen peer, or one that sends a byte a second, can
+    defeat every timeout of a single read, but not a closed socket. To close a connection inside another one, a callback
+    may have to wait for the outer one's peer. So each callback has its own thread."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int]] = []

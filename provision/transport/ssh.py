@@ -1,4 +1,4 @@
-"""Connections: fabric's, with a verified host key, ssh's configuration, and a deadline for all of it."""
+"""fabric's connections, with a verified host key, ssh's configuration, and a deadline for the whole login."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["Connecting", "HostError", "Transport", "cut"]
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 #: Seconds until a dropped login is tried again, varied at random. sshd's MaxStartups drops some logins of a burst
-#: (sshd_config(5)); they must not all return at the same moment.
+#: (sshd_config(5)); they must not all be repeated at the same moment.
 _RETRIES = (0.3, 1.0, 2.5, 4.0, 6.0)
 #: Seconds for a login during which an operator may have to type (sshd_config(5), LoginGraceTime).
 _TYPING = 120.0
@@ -137,7 +137,7 @@ class Transport:
             try:
                 return self._open(host.login, one, deadline, fresh)
             except Dropped as error:
-                # Not a login that was cut off: sshd would block this address for a time (PerSourcePenalties).
+                # An interrupted login is not repeated: sshd would block this address for a time (PerSourcePenalties).
                 last = error
                 if time.monotonic() + _RETRIES[-1] > deadline:
                     break
@@ -189,7 +189,8 @@ class Transport:
             "auth_strategy": Credentials(login, one, self._keys, self.prompter),
         }
         connection: Connection = Line(one.address, one.user, one.port, arguments)
-        # An empty client asks its policy about every key: provision's policy knows all keys of a host, not one a kind.
+        # A client without keys asks its policy about every key. provision's policy has all keys of a host; a client has
+        # only one key of each kind.
         connection.client.set_missing_host_key_policy(verifier)
         sock: Any = None
         number = None
@@ -230,9 +231,9 @@ class Transport:
 def _not_let_in(
     one: Target, connection: Connection, credentials: Credentials, error: Exception, patience: float
 ) -> HostError:
-    """Return the error of a login that was not accepted. Only an answer of the host is a refusal: paramiko raises the
-    same exception for a host that is too slow, and for one that closes the connection (``auth_handler.py``,
-    ``wait_for_response``), as a host does that is shutting down."""
+    """Return the error of a login that was not accepted. Only an answer of the host is a refusal. paramiko raises the
+    same exception for a host that is too slow, and for one that closes the connection, for example because it shuts
+    down (``auth_handler.py``, ``wait_for_response``)."""
     counted = credentials.sent_password
     if timed_out(error):
         message = f"{one.name} did not answer the login within {patience:.0f} s"
@@ -245,14 +246,14 @@ def _not_let_in(
 
 
 def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:
-    """Return the error that says why there is no connection."""
+    """Return the error with the reason why there is no connection."""
     if time.monotonic() >= deadline:
         return HostError("timeout", f"{one.name}: the login did not finish before the host's deadline")
     if gateway is not None and not gateway.is_connected:
         return _lost(one, gateway)
     reason = f"{one.name}: {str(error).strip() or type(error).__name__}"
     if isinstance(sock, ProxyCommand):
-        # The message of the command says more than its early end.
+        # The message of the command is more specific than the fact that it ended.
         return HostError("unreachable", f"{reason}; ProxyCommand: {sock.said or 'it printed nothing'}")
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return HostError("unreachable", f"{reason} (provision_transport: openssh may support what it offers)")

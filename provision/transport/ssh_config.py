@@ -34,8 +34,8 @@ from provision.lines import lines_of
 _TIMEOUT = 60.0
 #: How deep Include may nest (readconf.c, READCONF_MAX_DEPTH).
 _DEPTH = 16
-#: Concurrent ``ssh`` processes: nine tenths of the time are ssh's own CPU time. A loop in one thread in place of a pool
-#: was slower, because it waits for each start.
+#: Concurrent ``ssh`` processes: nine tenths of the time are ssh's own CPU time. A loop in one thread was slower than a
+#: pool, because it waits for each start.
 _AT_ONCE = max(4, min(16, os.cpu_count() or 1))
 #: Characters of names that are compared with patterns here. ssh is asked separately about any other name.
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]+\Z")
@@ -56,9 +56,9 @@ _MATCH_OUTSIDE = {"exec", "localnetwork"}
 
 
 class Question(Struct, frozen=True):
-    """What ssh is asked about: the host as the inventory names it, its port and user where the inventory has them, and
-    further words of the command line. The words before ``-p`` and ``-l`` are separate from those behind them, because
-    ssh uses the first value that it finds for an option."""
+    """A question to ssh: the host as the inventory names it, its port and user if the inventory has them, and further
+    words of the command line. The words before ``-p`` and ``-l`` are separate from those behind them, because ssh uses
+    the first value that it finds for an option."""
 
     host: str
     port: int | None = None
@@ -76,8 +76,8 @@ class Question(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """What ssh's configuration files mention. This serves to group hosts and to name a cache entry. It never decides
-    the value of an option: only ssh does.
+    """What ssh's configuration files mention. provision uses it to group hosts and to name a cache entry. Only ssh
+    decides the value of an option.
 
     ``patterns`` are the patterns of all Host and Match lines, ``names`` the values of HostName, ``mentioned`` the
     options that have a value. ``apart`` means that ssh must be asked about each host separately. ``changing`` means
@@ -92,7 +92,7 @@ class Config(Struct, frozen=True):
     changing: bool
 
     def group(self, host: str) -> object:
-        """Equal for two hosts that the configuration does not distinguish.
+        """A value that is equal for two hosts if the configuration does not distinguish them.
 
         ssh evaluates Host and Match lines from the first to the last. For hosts that match the same patterns each line
         has the same result, so ssh takes the same values. ssh compares some names in lower case; this compares both
@@ -209,7 +209,7 @@ class _Scan:
 
 @cache
 def _account(uid: int) -> pwd.struct_passwd:
-    """The entry of an account. Each question to pwd reads ``/etc/passwd``, or asks a directory service."""
+    """The entry of an account. Cached, because each call of pwd reads ``/etc/passwd``, or asks a directory service."""
     return pwd.getpwuid(uid)
 
 
@@ -219,7 +219,7 @@ def home() -> Path:
 
 
 def local_user() -> str:
-    """The account's name, as ssh knows it."""
+    """The account's name, as ssh uses it."""
     return _account(os.getuid()).pw_name
 
 
@@ -443,5 +443,5 @@ class _Stored:
 
 
 def _name(config: Config, question: Question) -> str:
-    """Of an answer. It is the same for hosts that the configuration does not distinguish."""
+    """The name of an answer in the cache. It is the same for hosts that the configuration does not distinguish."""
     return json.dumps([config.group(question.host), *question.words])

@@ -1,4 +1,4 @@
-"""The address and settings of a login: from the inventory, and from ssh where the inventory has none."""
+"""The address and settings of a login: from the inventory, and from ssh for values that the inventory does not have."""
 
 from __future__ import annotations
 

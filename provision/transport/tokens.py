@@ -26,7 +26,7 @@ def expand(text: str, tokens: Mapping[str, str], *, variables: bool = True) -> s
         if not match[2]:
             raise SpecError(f"{text}: no token follows the % at the end (%% is a percent sign)", key="ssh_config")
         if match[2] not in tokens:
-            raise SpecError(f"{text}: provision does not know the token %{match[2]}", key="ssh_config")
+            raise SpecError(f"{text}: unsupported token %{match[2]}", key="ssh_config")
         return tokens[match[2]]
 
     return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.?)", one, text)

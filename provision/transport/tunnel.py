@@ -16,7 +16,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_CLOSE
 from paramiko.message import Message
 
-#: Channels that answer a close from the other side in turn: see :meth:`Tunnel.close`.
+#: Channels whose answer to a close from the other side waits for its turn: see :meth:`Tunnel.close`.
 _IN_TURN: weakref.WeakSet[paramiko.Channel] = weakref.WeakSet()
 
 
@@ -32,7 +32,7 @@ class Tunnel:
         self._turn = threading.Lock()
 
     def settimeout(self, seconds: float | None) -> None:
-        """How long a read or a write waits before it raises ``TimeoutError``; a close may wait as long."""
+        """Set how long a read or a write waits before it raises ``TimeoutError``; a close may wait as long."""
         self._channel.settimeout(seconds)
 
     def send(self, data: bytes) -> int:
@@ -62,8 +62,8 @@ class Tunnel:
 
 
 def _closed_by_peer(channel: Any, message: Message) -> None:
-    """Note that no more data will come. The connection's own thread would answer at once, even while another thread is
-    sending. The thread that reads the tunnel sees the note and closes the tunnel."""
+    """Mark the channel as ended, and leave the close to the thread that reads the tunnel. The connection's own thread
+    would answer immediately, even while another thread is sending."""
     if channel in _IN_TURN and not channel.closed:
         channel._handle_eof(message)
     else:

@@ -27,7 +27,7 @@ def send(
     deadline: float,
     emit: Callable[[str], None],
 ) -> None:
-    """Send nothing where the host has the blob, or the image that it is for. Raises :class:`HostError`; after
+    """Send the blob, unless the host has it, or has the image that it contains. Raises :class:`HostError`. After
     ``disconnected`` another call resumes behind the bytes that arrived."""
     try:
         packed = blob.packed()
@@ -47,7 +47,7 @@ def send(
         file.seek(start)
         part = f"{HOME}/{blob.name}.{packed.sha256}.part"
         _pour(connection, login, part, file.read, deadline)
-    # The host compares the hash of what it has with the hash that was checked, not with that of the bytes just read.
+    # The host compares the hash of its file with the hash that was checked, not with a hash of the bytes just read.
     if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
         message = f"{blob.title} does not have the planned content: it changed before or during the transfer"
         raise HostError("step", message, step="sending")

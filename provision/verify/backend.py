@@ -1,5 +1,5 @@
-"""testinfra over a connection that provision's transport holds. testinfra's own backends accept wrong host keys, and
-take many times as long for a probe."""
+"""testinfra over an open connection of provision's transport. testinfra's own backends accept wrong host keys, and take
+many times as long for a probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROBE = 360.0
 
 
 class HeldBackend(BaseBackend):
-    """A backend of one held connection. All probes go through one shell, as root, by sudo where the login needs it."""
+    """A backend over one open connection. All probes run in one shell, as root, by sudo where the login needs it."""
 
     NAME = "provision"
 
@@ -26,7 +26,7 @@ class HeldBackend(BaseBackend):
         self.shell = Shell(connection, login)
 
     def get_encoding(self) -> str:
-        """The host is not asked for it: testinfra would run python3 there, and a host need not have Python."""
+        """Return a constant. testinfra would run python3 on the host, and a host may have no Python."""
         return "utf-8"
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
@@ -36,7 +36,7 @@ class HeldBackend(BaseBackend):
 
 
 def target(name: str, connection: Connection, login: Login) -> Host:
-    """The testinfra host ``name`` on a held connection."""
+    """The testinfra host ``name`` over an open connection."""
     backend = HeldBackend(name, connection, login)
     host = Host(backend)
     backend.set_host(host)

@@ -1,7 +1,7 @@
 """The rules of the CIS Docker Benchmark (1.6.0) for running containers (4.1, section 5) and for images (4.6, 4.7, 4.9).
 
-Each rule names the containers or images that violate it, by their own ``docker inspect``; nothing here asks a host.
-Where only an operator can judge, there is no rule (docs/commands.md lists these).
+Each rule names the containers or images that violate it, by their ``docker inspect``. This module sends no command to a
+host. There is no rule for checks that only an operator can judge (docs/commands.md lists them).
 """
 
 from __future__ import annotations

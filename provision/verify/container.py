@@ -1,7 +1,7 @@
 """Temporary containers for the suites. Their image needs no registry: it is made on the host from the host's programs.
 
-Everything carries the label, is bounded in time, memory and processes, and is removed afterwards. Containers remove
-themselves when their one command ends. A timer of the host removes the rest, even when provision is killed.
+All of these objects have the label, are limited in time, memory and processes, and are removed afterwards. Containers
+remove themselves when their only command ends. A timer on the host removes the rest, even if provision is killed.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from provision.verify.services import LATER, never
 
 LABEL = "provision.verify"
 IMAGE = "provision-verify:latest"
-#: Seconds after which the host itself removes what is left. More than all checks together take on a slow host.
+#: Seconds after which the host itself removes the remaining objects. All checks together take less on a slow host.
 _LATEST = 3600
 #: Seconds that one container may run. An emulated or overloaded host takes a minute to start one.
 _LONGEST = 300
-#: Seconds after which a packet that no host answered was not forwarded. The kernel has sent it three times by then
+#: Seconds after which a packet without an answer counts as not forwarded. By then the kernel has sent it three times
 #: (tcp(7), tcp_syn_retries: after 1 s, 3 s and 7 s).
 _UNANSWERED = 5
 #: Seconds to wait for an answer that must come.
 _ANSWERED = 60
-#: Bounds of every container: memory, processes, and no way to gain rights.
+#: Limits of every container: memory, processes, and no new privileges.
 BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
-#: Only checks of the network get a network: it takes the longest to make.
+#: Only checks of the network get a network, because its creation takes longer than all other steps.
 OFFLINE = f"{BOUNDS} --network none"
 
 # Repeated, because docker refuses to remove the image of a container that it is removing at that moment.
@@ -63,7 +63,7 @@ _MADE: Once[str] = Once()
 def prepare(host: Host) -> None:
     """Make sure that the image exists; raises ``AssertionError`` with docker's message when it can't be made.
 
-    The host is asked once: each start of docker's client costs it processor time, a second where it is emulated.
+    The host is asked once, because each start of docker's client takes processor time: a second on an emulated host.
     """
     _MADE.of(host, _make)
 
@@ -79,7 +79,7 @@ def _make(host: Host) -> str:
 
 
 def run(host: Host, command: str, options: str = OFFLINE) -> str:
-    """Run ``command`` in a container of its own, and return what it printed."""
+    """Run ``command`` in a separate container, and return its output."""
     prepare(host)
     return host.check_output(f"timeout {_LONGEST} docker run --rm {options} {IMAGE} sh -c %s", command)
 
@@ -98,8 +98,8 @@ def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
 def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
     """Whether a container on docker's bridge reaches ``address``: the other end accepts or refuses the connection.
 
-    A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered. An
-    answer that is ``expected`` may take long, on a host with much to do.
+    A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered. On a
+    busy host an ``expected`` answer may take long.
     """
     script = (
         f"timeout {_ANSWERED if expected else _UNANSWERED} bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 || echo $?"

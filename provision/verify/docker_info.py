@@ -1,4 +1,4 @@
-"""The report of a running daemon. It is asked once per host and run, because it takes the host a tenth of a second."""
+"""The report of a running daemon. provision asks once per host and run, because an answer takes a tenth of a second."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from provision.verify.services import dockerd, uses_systemd
 
 _INFO: Once[Any] = Once()
 
-# The client starts every plugin that it finds, only to list them, which takes longer than the answer. In a mount
-# namespace of its own (unshare(1)) it finds none. Where that namespace can't be made, the client runs without one.
+# The client starts every plugin that it finds, only to list them, which takes longer than the answer. In a separate
+# mount namespace (unshare(1)) it finds no plugin. If that namespace can't be made, the client runs without one.
 _INFO_COMMAND = """
 docker_info="docker info --format '{{json .}}'"
 unshare --mount sh -c "
@@ -50,8 +50,8 @@ def started(host: Host) -> int:
 
 
 def reloaded(host: Host, since: int) -> bool:
-    """Whether the daemon has reloaded its file since then (seconds since 1970): by its own events, of which it keeps
-    the last 256; then by its log."""
+    """Whether the daemon has reloaded its file after ``since`` (seconds since 1970), by its own events and then by its
+    log. The daemon keeps only the last 256 events."""
     now = host.check_output("date +%s")
     events = "docker events --since %s --until %s --filter type=daemon --filter event=reload --format x"
     if host.check_output(events, str(since), now):

@@ -136,8 +136,8 @@ def _letters(letters: str, words: list[str]) -> Iterator[tuple[str, str | bool]]
 
 
 def _next(name: str, words: list[str]) -> str | bool:
-    """The next word, for a flag that needs a value. An unknown flag takes the next word unless that is a flag too: such
-    a word can be nothing else."""
+    """The next word, for a flag that needs a value. An unknown flag takes the next word too, unless that is a flag:
+    dockerd accepts no other words."""
     if name in _BOOLEAN or not words:
         return True
     known = name in _LISTS or name in _MAPPINGS or name in _SINGLE

@@ -1,4 +1,4 @@
-"""Answers that a host gives once in a run: the first check that needs one asks for it."""
+"""Answers of a host that are kept for a run: the first check that needs an answer asks the host."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Answer = TypeVar("Answer")
 
 
 class Once(Generic[Answer]):
-    """One answer of each host. Checks of several hosts run in threads: each host has a lock of its own, so that a slow
-    one does not keep the others waiting. An error is no answer: the next check asks again."""
+    """One answer of each host. Checks of several hosts run in threads. Each host has a separate lock, so that a slow
+    host does not delay the others. After an error the next check asks again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

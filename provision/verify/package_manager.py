@@ -1,4 +1,4 @@
-"""The answers of a host's package manager, for each kind of manager: from its own programs."""
+"""Ask a host's package manager, for each kind of manager, by its own programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provision.verify.once import Once
 
 _VERSIONS: Once[dict[str, str]] = Once()
 
-#: Docker's names for the parts of an engine -> the program that each brings. For a plugin: the client's name of it.
+#: Docker's names for the parts of an engine -> the program of each part. For a plugin: its name in the client.
 PROGRAMS = {
     "docker-ce": "dockerd",
     "docker-ce-cli": "docker",
@@ -55,7 +55,7 @@ def publishes(host: Host, extra: tuple[Distribution, ...] = ()) -> bool:
 
 def named(host: Host, name: str, extra: tuple[Distribution, ...] = ()) -> str | None:
     """The name of a package on this host; ``None`` for a part of the engine that has no package there. A part of the
-    distribution's own engine is in the package that owns its program."""
+    distribution's own engine belongs to the package that owns its program."""
     bare = name.removesuffix(OF_DISTRIBUTION)
     if bare not in PROGRAMS or (bare == name and publishes(host, extra)):
         return bare
@@ -101,7 +101,7 @@ def installed(host: Host, name: str) -> bool:
 
 
 def versions(host: Host) -> dict[str, str]:
-    """Every installed package, asked once per host and run: asking for one package costs the host as much."""
+    """Every installed package. The host is asked once per run: a question about one package takes as long."""
     return _VERSIONS.of(host, _versions)
 
 

@@ -1,9 +1,9 @@
 """The pytest plugin: hosts and declared things as parameters, and probes that run on all hosts at once.
 
-pytest itself runs one test after the other. Before it begins, the tests of each host are called in a thread of that
-host, over its own connection. When pytest reaches a test, it waits for the outcome if needed, and gets it as if it had
-just happened: reports, assertion messages and JUnit are pytest's. A test with fixtures of its own (only a user's test
-can have them) runs in pytest's own order.
+pytest itself runs one test after the other. Before that, the plugin starts a thread for each host, which calls the
+host's tests over the host's connection. When pytest reaches a test, it waits for the outcome if needed, and treats it
+as its own call: reports, assertion messages and JUnit are pytest's. A test with custom fixtures (only a user's test can
+have them) runs in pytest's own order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from provision.verify.subjects import Subject, is_for, mark, plain, things
 
 
 class Check(Struct, frozen=True):
-    """How one check on one host ended: ``passed``, ``failed`` or ``skipped``, with the observed values."""
+    """The result of one check on one host: ``passed``, ``failed`` or ``skipped``, with the observed values."""
 
     host: str
     suite: str
@@ -77,7 +77,7 @@ class Plugin:
         metafunc.parametrize(("host", argument), pairs, ids=ids, indirect=["host"], scope="function")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """A thing that no host declares has no check. Disruptive checks come last, after all other results."""
+        """Remove checks of things that no host declares. Disruptive checks run last, after all other results."""
         items[:] = [item for item in items if _host(item) in self.subjects or not _wants_host(item)]
         items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
         for item in items:
@@ -85,7 +85,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Start the tests of every host, in order, in a thread of that host; pytest's own loop follows."""
+        """Start a thread for each host, which runs the host's tests in order; pytest's own loop follows."""
         by_host: dict[str, list[pytest.Function]] = {}
         for item in session.items:
             if isinstance(item, pytest.Function) and _simple(item):
@@ -133,8 +133,8 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Runs before all other hooks: an assertion shows the compared values, and pytest's JUnit writes them to a
-        file."""
+        """Mask secrets before any other hook runs: an assertion shows the compared values, and pytest's JUnit writes
+        them to a file."""
         if report.outcome == "failed" and (shown := mask(whole := str(report.longrepr))) != whole:
             report.longrepr = shown
         report.sections = [(title, mask(content)) for title, content in report.sections]
@@ -149,7 +149,7 @@ def _simple(item: pytest.Function) -> bool:
     """Whether the plugin can call it with its own values only: no fixture of another plugin, no class."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     wanted = set(item._fixtureinfo.argnames)
-    # The names also include what a fixture of provision itself needs, and that is only `request`.
+    # The names also include `request`, which is the only fixture that provision's own fixtures need.
     plain_ones = set(item.fixturenames) <= {*params, "spec", "request"}
     return "host" in params and item.cls is None and plain_ones and "request" not in wanted
 
@@ -176,7 +176,7 @@ def _named(item: pytest.Item) -> tuple[str, str]:
 
 
 def _message(report: pytest.TestReport) -> str:
-    """The expected and the observed values, in the words of the assertion."""
+    """The expected and the observed values, as the assertion shows them."""
     if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

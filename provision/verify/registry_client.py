@@ -1,5 +1,5 @@
-"""Talk to a host's registry as a client does, through the connection to the host. TLS and passwords end in provision,
-so no program on the host sees them. (RFC 9110; distribution's docs/spec/api.md)"""
+"""A client of a host's registry, through the connection to the host. provision itself handles TLS and sends passwords,
+so no program between them and the registry can read them. (RFC 9110; distribution's docs/spec/api.md)"""
 
 from __future__ import annotations
 

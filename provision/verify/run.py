@@ -26,7 +26,7 @@ from provision.verify.subjects import OPT_IN, Subject, own_tests
 from provision.verify.suite_files import SUITES, names
 from provision.verify.unlock import unlock
 
-#: pytest has state per process, which two sessions at once would share.
+#: pytest keeps state per process, and two concurrent sessions would share it.
 _ONE_SESSION = threading.Lock()
 
 
@@ -57,7 +57,7 @@ def verify(
     request: VerifyRequest,
     emit: Callable[[Event], None],
 ) -> Counter[str]:
-    """Check every host against its spec; returns the number of hosts for each status. The last event is
+    """Check every host against its spec. Returns the number of hosts for each status. Its last event is
     ``run.done``."""
     begin = time.monotonic()
     lock = threading.Lock()
@@ -73,7 +73,7 @@ def verify(
     with junit.JUnitFile(request.junit) as report:
         for batch in batches:
             if counts["failed"] or counts["unreachable"]:
-                # One host did not come up in its old state: the next host is not restarted.
+                # A host was not in its declared state after its restart, so the next host is not restarted.
                 ends = {config.host.name: _skipped() for config in batch}
             else:
                 found, ends = _batch(batch, context, transport, request, report.part(), locked)
@@ -138,7 +138,7 @@ def run_suites(
     report: Path | None,
     emit: Callable[[Event], None],
 ) -> list[Check]:
-    """Run the suites on held connections; emits one ``check.done`` per check."""
+    """Run the suites over open connections; emits one ``check.done`` per check."""
     checks: list[Check] = []
 
     def on_check(check: Check) -> None:
@@ -146,7 +146,7 @@ def run_suites(
         data = {"suite": check.suite, "check": check.name, "outcome": check.outcome, "message": check.message}
         emit(Event("check.done", check.host, {**data, "seconds": round(check.seconds, 3)}))
 
-    # Use nothing of a project in the working directory: no ini file, no other plugins, no cache.
+    # Use no pytest settings of a project in the working directory: no ini file, no other plugins, no cache.
     argv = [*_chosen(subjects, request.suites), "-c", "/dev/null", f"--rootdir={SUITES}", "--import-mode=importlib"]
     argv += ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
     argv += ["-p", "no:timeout", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:warnings"]
@@ -188,7 +188,7 @@ def _suite(file: Path) -> str:
 def prove(
     context: Context, request: VerifyRequest, held: list[tuple[HostConfig, Connection]], emit: Callable[[Event], None]
 ) -> dict[str, Failure | None]:
-    """The check that an apply runs: verify hosts on held connections. Returns for each host why it differs from its
+    """The check that an apply runs: verify hosts over open connections. Returns for each host why it differs from its
     spec."""
     subjects = _subjects(held)
     checks = run_suites(subjects, context, request, None, emit)

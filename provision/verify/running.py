@@ -1,6 +1,6 @@
-"""The containers that run on a host, and the images that it has, as far as the CIS benchmark judges them.
+"""A host's running containers and its images: the fields that the CIS benchmark checks.
 
-Both are read once per host. Only the judged fields are kept: environments, commands and log options may hold secrets.
+Both are read once per host. Other fields are not kept: environments, commands and log options may hold secrets.
 Containers and images of the suites themselves are left out.
 """
 
@@ -57,7 +57,7 @@ for id in $(printf '%s\\n' "$ids" | sort -u); do
     ! docker image inspect "$id" >/dev/null 2>&1 || exit 1
 done
 )"""
-# The first process of each container, as the kernel confines it; a process that has ended meanwhile has no line.
+# How the kernel confines the first process of each container. A process that has ended meanwhile has no line.
 _CONFINED = """(
 pids=%s
 for pid in $pids; do grep -s -H '^NoNewPrivs:' "/proc/$pid/status"; done
@@ -102,7 +102,7 @@ def with_sshd(host: Host) -> set[str]:
 
 
 def _inspected(host: Host, kind: str) -> list[dict[str, Any]]:
-    """By the API's own names: a template of single fields would depend on the client's version."""
+    """The fields by the API's own names: a template of single fields would depend on the client's version."""
     lines = str(host.check_output(_INSPECT, kind)).split("\n")
     found = [json.loads(line) for line in lines if line]
     return [one for one in found if LABEL not in ((one["Config"] or {}).get("Labels") or {})]

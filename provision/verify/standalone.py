@@ -66,7 +66,7 @@ class _Session:
         return [config.host.name for config in self.loaded.configs]
 
     def config(self, name: str) -> HostConfig | None:
-        """The configuration of a host by its name or address; on the host itself, by its own name."""
+        """The configuration of a host by its name or address; for a run on the host itself, by its own name."""
         name = socket.gethostname() if name == "local" else name
         for config in self.loaded.configs:
             if name in (config.host.name, config.host.login.address):
@@ -133,12 +133,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if found := _session().everything(provider):
             metafunc.parametrize(argument, found, ids=[item.name for item in found])
         else:
-            # Not an empty set: a project's configuration may make an error of one (empty_parameter_set_mark).
+            # An empty set could be an error: a project's configuration decides that (empty_parameter_set_mark).
             metafunc.parametrize(argument, [pytest.param(None, id="undeclared", marks=_UNDECLARED)])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each host gets only the tests of what is declared for it."""
+    """Keep only the tests of things that are declared for their host."""
     kept = [item for item in items if _belongs(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
@@ -150,7 +150,7 @@ def _belongs(item: pytest.Item) -> bool:
     if target is None:
         return True
     found = [value for value in params.values() if isinstance(value, Named)]
-    if not found:  # a check that has no parameter, or one of things that no host declares
+    if not found:  # a check without a parameter, or a check of things that no host declares
         return not any(name in params for name in providers(item))
     config = _session().of(target)
     return config is not None and all(_session().owner(item) == config.host.name for item in found)

@@ -1,5 +1,5 @@
-"""The hosts that are verified, and their tests: the common part of both ways to run the suites (provision's, and plain
-pytest)."""
+"""The hosts under verification, and their tests: the code that both ways to run the suites share (provision's, and
+plain pytest)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def providers(test: Any) -> dict[str, Provider]:
 
 
 def things(metafunc: pytest.Metafunc) -> tuple[str, Provider] | None:
-    """The declared things that a test takes, one after the other: the name of its argument, and their provider;
-    ``None`` when it takes none."""
+    """The name of the argument by which a test takes declared things, and the provider of these things. ``None`` if the
+    test takes none."""
     found = providers(metafunc)
     wanted = [name for name in metafunc.fixturenames if name in found]
     if len(wanted) > 1:
@@ -49,7 +49,7 @@ def own_tests(config: HostConfig) -> tuple[Path, ...]:
 
 
 def is_for(config: HostConfig, file: Path) -> bool:
-    """Whether a test file is for this host: always for provision's; for the user's when one of its plays names it."""
+    """Whether a test file is for this host: provision's files always; a user's file if a play of the host names it."""
     return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(config))
 
 

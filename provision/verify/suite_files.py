@@ -1,4 +1,4 @@
-"""The files of provision's own suites. Without an import of pytest, because shell completion lists them too."""
+"""The files of provision's own suites. This module does not import pytest, because shell completion uses it too."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ SUITES = Path(__file__).parent / "suites"
 
 
 def names() -> list[str]:
-    """The suites there are."""
+    """The names of all suites."""
     return sorted(path.stem.removeprefix("test_") for path in SUITES.glob("test_*.py"))

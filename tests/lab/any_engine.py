@@ -1,4 +1,4 @@
-"""What a Docker host must do with any engine. The tests run each of these on hosts with an older and a newer one."""
+"""Checks that a Docker host must pass with any engine. The tests run each on hosts with an older and a newer engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def image(host: LabHost, tag: str, **more: Any) -> dict[str, Any]:
     return {tag: {"archive": file}}
 
 
-#: Fields that docker shows in another form than they are declared. Each once made provision roll back, because the
+#: Fields that docker shows in another form than the declared one. Each once made provision roll back, because the
 #: container never equalled its declaration.
 AS_DOCKER_SHOWS_IT: dict[str, dict[str, Any]] = {
     "privileged": {"privileged": True},
@@ -92,7 +92,7 @@ def converges(host: LabHost, declared: dict[str, Any]) -> None:
     )
     checked = host.provision("verify", "--suite", "containers")
     assert checked.failed == set(), checked.out[-4000:]
-    # If no play of this run has the engine, provision does not know what docker adds.
+    # If no play of this run has the engine, provision cannot determine what docker adds.
     host.playbook({"name": "Others", "spec": objects})
     applied(host.apply(None, "--no-lint"), "ok")
 

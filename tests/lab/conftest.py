@@ -1,5 +1,4 @@
-"""Fresh hosts of the lab, one for each test that requests one, and the command line run against them as a user runs
-it."""
+"""Fresh hosts of the lab, one for each test that requests one, and runs of the command line against them."""
 
 from __future__ import annotations
 
@@ -29,8 +28,8 @@ LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpi
 _numbers = itertools.count(1)
 
 
-#: The files that take the longest start first, so that none is left for the end when several run at a time. Before all
-#: others come those whose tests share hosts, because one process runs the whole file.
+#: The files that take the longest start first, so that none of them runs alone at the end. Files whose tests share
+#: hosts come before all others, because one process runs such a file as a whole.
 _LONGEST = [
     f"test_{name}.py"
     for name in (
@@ -75,7 +74,7 @@ class Outcome:
 
     @property
     def done(self) -> dict[str, Any]:
-        """The host.done of the only host. The run's last event must be run.done."""
+        """The host.done event of the only host. The run's last event must be run.done."""
         assert self.events[-1]["event"] == "run.done", self.out
         (done,) = self.all("host.done")
         return done
@@ -248,9 +247,9 @@ def docker_answers(host: LabHost) -> None:
 def own(lab: Lab) -> None:
     """Record which process the lab belongs to, for a session that finds the lab after this one was killed.
 
-    The directory is removed with its last host, so each boot does this. The directory appears with its owner inside.
-    Another session that begins at that moment would treat a directory without an owner as a dead session's, and remove
-    its hosts.
+    Each boot does this, because the directory is removed with its last host. The directory is created together with its
+    owner's record. Another session that starts at that moment would treat a directory without an owner as a dead
+    session's, and remove its hosts.
     """
     folder = lab.store.lab(lab.name)
     owner = f"{os.getpid()} {start_time(os.getpid())}"

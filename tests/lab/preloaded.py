@@ -127,7 +127,7 @@ def _serve(requests: socket.socket) -> list[str]:
 
 
 def _tell(answer: socket.socket, code: int) -> None:
-    with answer, contextlib.suppress(BrokenPipeError):  # the process that waited has given up
+    with answer, contextlib.suppress(BrokenPipeError):  # the process that waited has ended
         answer.sendall(f"{code}\n".encode())
 
 

@@ -1,10 +1,14 @@
 """The matrix of ssh options: rows of configuration, and the expected result of a login by ``ssh`` and by provision.
 
-In a configuration ``{address}`` is the lab host's, ``{folder}`` a directory with keys and known_hosts files, ``{key}``
-the lab's private key. The expectation is of provision with its built-in transport: ``same`` (it reaches what ssh
-reaches), or a kind of failure (``host_key``, ``auth``, ``unreachable``: ssh fails as well), or ``refused OPTION``
-(provision names the option before it connects; ssh may reach the host), or ``stricter KIND`` (ssh takes a key that
-provision does not take). With ``transport: openssh`` a refused row must reach what ssh reaches.
+In a configuration ``{address}`` is the lab host's address, ``{folder}`` a directory with keys and known_hosts files,
+``{key}`` the lab's private key. The expected result is that of provision with its built-in transport:
+
+- ``same``: it reaches what ssh reaches;
+- a kind of failure (``host_key``, ``auth``, ``unreachable``): ssh fails as well;
+- ``refused OPTION``: provision names the option before it connects; ssh may reach the host;
+- ``stricter KIND``: ssh accepts a key that provision does not accept.
+
+With ``transport: openssh`` a refused row must reach what ssh reaches.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What every row has unless it says otherwise: the login, the way, and the known keys.
+#: The settings of every row that does not set them itself: the login, the route, and the known keys.
 BASE = """
 Host *
   User root

@@ -64,7 +64,7 @@ def test_su_works_without_a_password(host: LabHost) -> None:
     su = {"ansible_user": "deploy", "ansible_become": True, "ansible_become_method": "su"}
     assert host.apply(SPEC, **su).counts == {"changed": 1}
     assert host.sh("stat -c %U /etc/proof") == "root"
-    # A password that su does not ask for is not taken for a command.
+    # A password that su does not ask for is not executed as a command.
     before = host.sessions()
     outcome = host.apply(SPEC, **su, ansible_become_password="touch /evil")
     assert outcome.counts == {"ok": 1}, outcome.out

@@ -50,7 +50,7 @@ def _started_with(flags: str) -> str:
 #: Another file for dockerd, which differs from daemon.json in its log level.
 _OTHER_FILE = 'cd /etc/docker; sed \'1a "log-level": "debug",\' daemon.json >other.json; '
 
-#: How the host is broken, the ids that must fail then, how it is healed (besides daemon.json and a restart).
+#: How the host is broken, the ids that must fail then, and how it is repaired (besides daemon.json and a restart).
 _CIS: list[tuple[str, set[str], str]] = [
     ("useradd -G docker mallory", {"1_1_2"}, "userdel mallory"),
     (_edit('"icc": false', '"icc": true'), {"2.2"}, ""),

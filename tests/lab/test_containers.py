@@ -502,7 +502,7 @@ def test_prune_keeps_images_that_are_used_or_declared(docker_host: LabHost) -> N
     )
     host.sh("systemctl start provision-prune.service")
     assert host.sh("docker image inspect --format x old:1") == "x", "the image is not old enough yet"
-    # Half a minute stands for the hour: a new tag is younger than that also where the machine is busy.
+    # The test uses half a minute in place of the hour: even on a busy machine a new tag is younger than that.
     line = host.sh("sed -n s/^ExecStart=//p /etc/systemd/system/provision-prune.service")
     assert " 3600 " in line
     host.sh(f"sleep 31; docker tag young:1 young:2; {line.replace(' 3600 ', ' 30 ')}")

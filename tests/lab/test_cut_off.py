@@ -1,4 +1,4 @@
-"""The host rolls back each change that locks the operator out, of whatever kind it is."""
+"""The host rolls back each change that locks the operator out, for all kinds of changes."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_reload_that_proves_itself_needs_no_second_login(docker_host: LabHost)
 
 
 def test_a_reload_that_dockerd_refuses_is_rolled_back(docker_host: LabHost) -> None:
-    """No validation comes before it: dockerd refuses the file, keeps its values, and reports no reload."""
+    """The file is not validated before the reload: dockerd refuses it, keeps its values, and reports no reload."""
     host = docker_host
     assert host.apply({"engine": engine(labels=["x=old"])}).counts == {"changed": 1}
     before, file = host.dockerd_pid(), host.sh("cat /etc/docker/daemon.json")

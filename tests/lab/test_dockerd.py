@@ -1,7 +1,7 @@
 """Record what real engines answer to daemon.json files. The fast tests compare the linter with the record.
 
-``RECORD=60 pytest -m lab tests/lab/test_dockerd.py -k 29.7`` asks an engine at most 60 cases that have no answer yet
-(new ones, and those whose text changed) and adds the answers to the record. Without ``RECORD`` each engine is asked a
+``RECORD=60 pytest -m lab tests/lab/test_dockerd.py -k 29.7`` asks an engine at most 60 cases that have no answer yet:
+new cases, and cases whose text changed. The answers are added to the record. Without ``RECORD`` each engine is asked a
 share of the cases again, and the test fails when an answer differs.
 """
 

@@ -1,4 +1,4 @@
-"""The doctor on a real host: the host suits, a conflict is found, and the doctor leaves nothing on the host."""
+"""The doctor on a real host: the host is suitable, a conflict is found, and the doctor leaves nothing on the host."""
 
 from __future__ import annotations
 

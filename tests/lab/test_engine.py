@@ -160,7 +160,7 @@ def test_a_mirror_with_another_key_than_the_published_one_is_refused(host: LabHo
 
 
 def test_another_key_that_a_host_trusts_is_replaced(docker_host: LabHost) -> None:
-    """A host from a time when any key of the mirror was accepted: the plan shows its key, and apply does not keep
+    """A host that was set up when provision accepted any key of the mirror: the plan shows that key, and apply removes
     it."""
     shown, published = engine()["fingerprint"], "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
     pid = docker_host.dockerd_pid()
@@ -252,7 +252,7 @@ def test_the_indexes_follow_a_source_that_changes_alone(host: LabHost) -> None:
         assert f"~{suite}" in host.sh("apt-cache policy docker-ce | grep Candidate")
         assert host.provision("verify", "--suite", "settings").failed == set()
     assert host.apply().counts == {"ok": 1}
-    # What the mirror does not have is an error of this run, and not of the next installation.
+    # A package that the mirror does not have fails this run, and not the next installation.
     outcome = host.apply(spec("forky"))
     assert outcome.counts == {"rolled_back": 1}, outcome.out
     assert outcome.done["error"]["step"] == "indexes:all pkg_refresh"

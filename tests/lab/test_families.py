@@ -83,8 +83,8 @@ def test_one_playbook_sets_up_hosts_of_all_families(new_host: NewHost) -> None:
 
 
 def test_pacman_on_a_host(new_host: NewHost) -> None:
-    """A repository of pacman has one version of a package. The mirror has two states of it, as Arch's archive has one
-    for each day: older packages come from the host's own cache."""
+    """A repository of pacman has one version of a package. The mirror has two states of the repository, as Arch's
+    archive has one for each day. Older packages come from the host's own cache."""
     host = new_host("arch")
     host.sh("sed -i s,/newer$,/older, /etc/pacman.d/mirrorlist")
     spec: dict[str, Any] = {

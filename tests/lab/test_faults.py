@@ -98,7 +98,7 @@ def test_a_fault_of_the_host_leaves_it_as_it_was(host: LabHost, fault: str) -> N
 
 
 def test_a_disk_that_gets_full_during_a_run(host: LabHost) -> None:
-    """The host rolled back, and the controller asked for its result without end, until the deadline."""
+    """In an earlier version the host rolled back, but the controller asked for the result until the deadline."""
     host.sh("mkdir -p /var/lib/provision; mount -t tmpfs -o size=400k,mode=700 none /var/lib/provision")
     # The service first fills the disk, and then prints as much as a frame may hold.
     fills = "cat /dev/zero >/var/lib/provision/fill; head -c 6000 /dev/zero | tr '\\0' x; exit 1"
@@ -262,7 +262,7 @@ def test_no_file_on_host_or_controller_has_the_secret(docker_host: LabHost) -> N
     found["arguments of programs"] = b"\0".join(watched)
     print(f"\nsearched {len(found)} pieces, {sum(map(len, found.values()))} bytes, each for {len(forms(CANARY))} forms")
     assert leaks(found) == []
-    # The search itself: it must find a planted leak, in each form.
+    # Test the search itself: it must find a planted leak in each form.
     for form in forms(CANARY):
         assert leaks({"planted": b"x" + form + b"y"}) == ["planted"]
     host.sh(f"echo {base64.b64encode(CANARY.encode()).decode()} >/var/lib/provision/planted")

@@ -45,7 +45,7 @@ def test_from_init_to_the_desired_state(new_host: NewHost, tmp_path: Path) -> No
     assert host.address in (own / "known_hosts").read_text()
 
     project = tmp_path / "myfleet"
-    # What is special about the lab: its mirror signs with a key of its own, and its hosts have this machine's cgroups.
+    # Settings that only the lab needs: its mirror signs with a separate key, and its hosts use this machine's cgroups.
     variables = project / "inventory/group_vars/docker.yml"
     text = variables.read_text().replace(
         "package_fingerprint: []", f"package_fingerprint: {keys.fingerprint(LAB.store)}"

@@ -1,4 +1,4 @@
-"""What Docker builds on is checked on a real host: a fault fails the checks for that fault, and no others."""
+"""The checks of the kernel features that Docker needs, on a real host: each fault fails its checks, and no others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
 ]
 _OUTSIDE = f"container_reaches_outside {MIRROR}"
 _FORWARDING = f"forwarding_is_what_lets_it_out {MIRROR}"
-#: Shell commands on the host -> the checks that must fail. `systemctl restart docker` heals the host.
+#: Shell commands on the host -> the checks that must fail. `systemctl restart docker` repairs the host.
 _BROKEN: list[tuple[str, str, set[str]]] = [
     ("no masquerade", "iptables -t nat -F POSTROUTING", {"nat docker0", _OUTSIDE}),
     ("a firewall that forwards nothing", "iptables -I FORWARD -o eth0 -j DROP", {_OUTSIDE}),

@@ -73,7 +73,7 @@ def test_a_lab_host_cannot_reach_the_internet(host: LabHost) -> None:
 
 
 def test_the_machine_allows_the_inotify_instances_of_many_hosts(host: LabHost) -> None:
-    """With the kernel's default of 128 the systemd of every host after about the 27th ended while it started."""
+    """With the kernel's default of 128, from about the 28th host on systemd exited during its start."""
     assert int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) >= 5 * 100
 
 
@@ -109,7 +109,7 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
     (host.folder / "inventory.yml").write_text("docker: {hosts: {short: }}\n")
 
     def apply() -> Outcome:
-        """With that directory in the place of the account's own, as ssh finds it: by passwd(5) and not by HOME."""
+        """Mount that directory over the account's home directory: ssh finds it by passwd(5) and not by HOME."""
         own = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
         within = 'mkdir -p "$1" && mount --bind "$0" "$1" && shift && exec "$@"'
         argv = ["unshare", "--mount", "sh", "-c", within, str(tmp_path / ".ssh"), str(own), sys.executable, "-m"]
@@ -127,7 +127,7 @@ def test_ssh_config_is_honoured(host: LabHost, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_finishes_the_active_host_and_starts_no_other(host: LabHost) -> None:
-    """And starts no other host: exit 130, the first host changed, the second host skipped."""
+    """It also starts no other host: exit 130, the first host changed, the second host skipped."""
     lines = host.inventory().read_text()
     common = lines.split(f"    {host.name}:\n")[1]
     (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n    a:\n{common}    b:\n{common}")

@@ -1,6 +1,6 @@
-"""What other parties change on a Docker host that is in the desired state: each change is mended, or reported.
+"""Changes by other parties on a Docker host that is in the desired state: each change is repaired or reported.
 
-One host has all changes, one after the other. The table that this test prints is the one in docs/findings.md.
+All changes are made on one host, one after the other. This test prints the table that is in docs/findings.md.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def prepared(host: LabHost) -> None:
 
 
 def test_each_mutation_is_repaired_or_reported(docker_host: LabHost) -> None:
-    """plan, apply and verify report each mutation as the table says, and verify passes when it is undone."""
+    """plan, apply and verify report each mutation as in the table, and verify passes after it is undone."""
     host = docker_host
     prepared(host)
     assert failed(host) == frozenset()
@@ -259,14 +259,14 @@ def test_each_mutation_is_repaired_or_reported(docker_host: LabHost) -> None:
             wrong.append((one.name, expected, (shown, applied, seen), planned.items))
         if applied != "mended":
             host.sh(one.heal or "true", check=False)
-            if one.mended:  # if this code does not mend it, the next mutation begins with a good host
+            if one.mended:  # undo it here too, so that the next mutation starts from a good host even if apply fails
                 host.sh(_HEAL_ALL)
                 host.apply()
     assert failed(host) == frozenset()
     assert not wrong, "\n".join(map(str, wrong))
 
 
-#: Undo by hand what apply should have mended, so that one failure does not make all others fail.
+#: Undo by hand what apply should have repaired, so that one failure does not make all others fail.
 _HEAL_ALL = f"""
 sed -i /^Trusted/d {SOURCE}; rm -f /etc/apt/sources.list.d/other.list
 sed -i '/-----END/q' /etc/apt/keyrings/docker.asc

@@ -84,7 +84,7 @@ def test_all_suites_pass_and_live_restore_keeps_containers(newest: LabHost) -> N
     assert checked.failed == set(), checked.out[-4000:]
     assert len(checked.all("check.done")) > 30
     assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
-    # A restart by key keeps it as well.
+    # A restart because of a changed key keeps it as well.
     applied(host.apply({**spec, "engine": newer_engine(**{"live-restore": True, "log-level": "warn"})}))
     assert host.sh("docker inspect --format '{{.State.Pid}}' web") == started
 
@@ -363,7 +363,7 @@ def test_an_upgrade_that_ends_a_container_fails(docker_host: LabHost) -> None:
 
 
 def test_an_upgrade_and_its_rollback_keep_containers_running(docker_host: LabHost) -> None:
-    """From the engine before to the newest and back, with containers of provision, of compose and of an operator."""
+    """From the previous engine to the newest and back, with containers of provision, of compose and of an operator."""
     host = docker_host
     declared = {**newer_engine(**{"live-restore": True}), "plugins": ["compose"]}
     older = {**declared, "version": "28.5.2"}

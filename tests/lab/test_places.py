@@ -104,7 +104,7 @@ def test_a_link_of_another_account_is_named_and_not_followed(docker_host: LabHos
     outcome = host.apply()
     assert outcome.code == 3
     assert outcome.done["error"]["message"] == (
-        "the host cannot store what a rollback needs, so nothing was changed: "
+        "the host cannot store the data for a rollback, so nothing was changed: "
         "/home/deploy/conf/victim: /home/deploy/conf "
         "is a symbolic link of deploy in place of a directory; provision does not follow a link that an account other "
         "than root can make or replace"

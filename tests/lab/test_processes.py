@@ -84,7 +84,7 @@ def test_a_change_has_the_same_events_and_journal(three: list[LabHost]) -> None:
 
 
 def logins(host: LabHost) -> int:
-    """The logins in the log of the host's sshd, with the one that asks."""
+    """The logins in the log of the host's sshd, including the login of this query."""
     return int(
         host.sh("journalctl --sync; journalctl -q -o cat -t sshd-session -t sshd | grep -c '^Accepted publickey for'")
     )
@@ -129,7 +129,7 @@ def test_each_question_is_asked_once_at_the_controllers_terminal(three: list[Lab
     questions = terminal.answer_all({"become password: ": PASSWORD, "key: ": PASSPHRASE, "Password: ": PASSWORD})
     assert terminal.close() == 0, terminal.seen
     assert questions[0] == "become password: "
-    # The host that asks has a second login, which confirms the change.
+    # The host that prompts has a second login, which confirms the change.
     asked = [f"{key}: passphrase of the key: ", *2 * [f"ops@{last.address}: Password: "]]
     assert sorted(questions[1:]) == sorted(asked), terminal.seen
     assert PASSPHRASE not in terminal.seen

@@ -170,7 +170,7 @@ def test_a_moved_tag_is_pulled_and_its_container_recreated(fleet: list[LabHost])
     new = runner.sh("docker inspect --format '{{.Image}}' app")
     assert new != old
     assert first.apply(None, "-l", runner.name).counts == {"ok": 1}
-    # All hosts together: the builder pushes the declared image again, and the runner returns to it.
+    # A run on all hosts: the builder pushes the declared image again, and the runner uses it again.
     back = first.apply()
     assert back.counts == {"ok": 1, "changed": 2}, back.out[-3000:]
     assert runner.sh("docker inspect --format '{{.Image}}' app") == old

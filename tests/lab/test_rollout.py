@@ -228,7 +228,7 @@ def test_an_approved_plan_covers_hidden_texts_and_commands(
         assert ends(outcome) == ["failed"] * 4, outcome.out[-3000:] + outcome.err
         assert {event["error"]["kind"] for event in outcome.all("host.done")} == {kind}
         assert {event["error"]["detail"] for event in outcome.all("host.done")} == {
-            "planned otherwise: file:/etc/token"
+            "differs from the approved plan: file:/etc/token"
         }
 
     monkeypatch.setenv("PLAN_TOKEN", "hush-another")
@@ -298,7 +298,7 @@ def test_hosts_that_need_a_restart_are_restarted_one_at_a_time(four: list[LabHos
         host.sh("touch /run/reboot-required")
     refused = apply(four, "--max-impact", "restart")
     assert ends(refused) == ["ok"] * 4
-    # A look before a question runs no command of the play: the operator has not approved the run yet.
+    # The look before the question runs no command of the play, because the operator has not approved the run yet.
     log = first.folder / "after"
     (first.folder / "after-hook").write_text(f"#!/bin/sh\necho $PROVISION_HOST >>{log}\n")
     (first.folder / "after-hook").chmod(0o755)

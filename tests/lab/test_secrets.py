@@ -18,7 +18,7 @@ import yaml
 from tests.lab.conftest import LabHost, NewHost, Outcome, inventory_of
 
 CANARY = "db-secret-4711 'x'"
-#: A run whose tokens a host knows, as if all of them had leaked to the host.
+#: A run whose tokens a host has, as if all of them had leaked to the host.
 _KNOWN = (
     "import sys; from provision.secrets import secret; secret._KEY = b'known'; from provision.cli import main;"
     "sys.exit(main(sys.argv[1:]))"
@@ -86,7 +86,7 @@ def test_a_host_receives_no_secret_of_another_host(new_host: NewHost, monkeypatc
         assert outcome.counts == {"changed": 1, "ok": 1}, outcome.out + outcome.err
         assert found(web, "db-secret") == "", f"known: {known}"
         assert web.sh("grep '^#' /etc/hosts | md5sum") == before, "byte for byte"
-    # The same holds for the host's own secret: it is only in the file of db that is declared to have it.
+    # The host's own secret too is only in the file of db that is declared to have it.
     db.sh(f"printf '127.0.0.1 localhost\\n# {token_of(str(variables))}\\n' >/etc/hosts")
     outcome = apply(folder, known=True)
     assert outcome.counts == {"changed": 1, "ok": 1}, outcome.out + outcome.err

@@ -1,4 +1,4 @@
-"""Where ``ssh`` goes and where provision goes, row by row (``ssh_rows.py``), over both transports, on one lab host."""
+"""Compare the logins of ``ssh`` and provision, row by row (``ssh_rows.py``), over both transports, on one lab host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from provision.transport.ssh import Connecting, HostError, Transport
 from tests.lab.conftest import LAB, LabHost, own
 from tests.lab.ssh_rows import BASE, ROWS, Row
 
-#: Prints which account came, from where, and to which address.
+#: Prints the account of a login, its source, and the address that it reached.
 SAYS = 'echo "$(whoami) $SSH_CONNECTION"'
 FRAME = f'said=$({SAYS}); printf \'provision 1\\n2;2:at,%d:%s,\\n\' "${{#said}}" "$said"\n'
 

@@ -1,5 +1,5 @@
-"""A restart is a state: what the running daemon has loaded, by its own answer. And the removal of what a play no longer
-declares."""
+"""The need for a restart follows from the state: what the running daemon reports as loaded. And the removal of
+resources that a play no longer declares."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def test_several_changes_cost_one_restart(docker_host: LabHost) -> None:
 
 
 def test_a_look_at_a_host_in_the_desired_state_starts_few_processes(docker_host: LabHost) -> None:
-    """What a look starts on a host is most of its cost. The host's kernel counts: the last process ID of its namespace,
-    threads included. Only one thread is not of the look: the one that reads the number."""
+    """Most of a look's cost is the programs that it starts on the host. The host's kernel counts them: the last process
+    ID of its namespace, threads included. Only one thread is not part of the look: the one that reads the number."""
     assert docker_host.apply().counts == {"ok": 1}  # the first look may write a stamp
 
     def started() -> int:
@@ -220,7 +220,7 @@ def test_the_error_names_a_file_that_wins_at_boot(host: LabHost) -> None:
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}, "files": absent}).counts == {"changed": 1}
     assert host.apply().counts == {"ok": 1}
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 1}}).counts == {"ok": 1}
-    # A live value of 0 is a value like any other.
+    # A live value of 0 counts as a value.
     assert host.apply({"sysctl": {"net.ipv4.ip_forward": 0}}).counts == {"changed": 1}
     assert host.sh("cat /proc/sys/net/ipv4/ip_forward") == "0"
     assert host.apply().counts == {"ok": 1}

@@ -1,4 +1,4 @@
-"""What surrounds an engine: packages of other publishers, proxies, certificates, firewalls, and the place of its
+"""The environment of an engine: packages of other publishers, proxies, certificates, firewalls, and the location of its
 data."""
 
 from __future__ import annotations

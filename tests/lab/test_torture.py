@@ -1,5 +1,5 @@
-"""Runs that are broken off at every step, in every way. Each file and setting is old or new, never torn. Changes that
-arm a rollback are old or new as a whole, and so is a reload that proves itself. The next run continues from there.
+"""Runs that are interrupted at every step, in every way. Each file and setting is old or new, never a mixture. Changes
+that arm a rollback are old or new as a whole, and so is a reload that proves itself. The next run continues from there.
 
 ``make test`` takes a sample. ``make torture`` runs as many as requested, and also cuts the power of a virtual machine.
 """
@@ -73,7 +73,7 @@ def reload_neither(host: LabHost, run: str) -> str:
     return ""
 
 
-#: What is changed, and what is wrong with a host afterwards.
+#: The changed object -> the function that reports what is wrong with a host afterwards.
 Subject = tuple[Callable[..., dict[str, Any]], Callable[[LabHost, str], str]]
 WHOLE: Subject = (toggled, neither)
 RELOAD: Subject = (reloaded, reload_neither)

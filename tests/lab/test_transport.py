@@ -83,7 +83,7 @@ def test_sudo_works_without_a_password(host: LabHost) -> None:
     outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True)
     assert outcome.counts == {"changed": 1}, outcome.out
     assert host.sh("stat -c %U /etc/proof") == "root"
-    # A password that sudo does not ask for is not taken for a command.
+    # A password that sudo does not ask for is not executed as a command.
     outcome = host.apply(SPEC, ansible_user="deploy", ansible_become=True, ansible_become_password="touch /evil")
     assert outcome.counts == {"ok": 1}, outcome.out
     assert host.sh("test -e /evil || echo none") == "none"
@@ -233,7 +233,7 @@ def unresponsive_peers() -> Iterator[list[tuple[str, int]]]:
 def test_peers_that_complete_no_login_time_out(unresponsive_peers: list[tuple[str, int]], tmp_path: Path) -> None:
     host = LabHost("bad", "127.0.0.1", tmp_path)
     for address, port in unresponsive_peers:
-        # The test requires only that the run ends: these peers would hold it for ever.
+        # The test requires only that the run ends: these peers would block it for ever.
         outcome = host.plan(SPEC, "--deadline", "4", "--connect-timeout", "2", ansible_host=address, ansible_port=port)
         assert outcome.code == 3
         assert outcome.counts == {"unreachable": 1} or outcome.done["error"]["kind"] == "timeout", outcome.out

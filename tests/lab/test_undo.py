@@ -1,4 +1,4 @@
-"""A rollback undoes only what the run has done. It does not disturb what runs on the host without need."""
+"""A rollback undoes only what the run has done. It does not disturb services and containers without need."""
 
 from __future__ import annotations
 

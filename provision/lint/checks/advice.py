@@ -1,4 +1,4 @@
-"""Values that work, and that an expert would advise against."""
+"""Values that work, but that an expert would advise against."""
 
 from __future__ import annotations
 

@@ -230,8 +230,8 @@ def _pool_sizes(daemon: Map, engine: Version) -> Iterator[Finding]:
             )
             yield finding("DJ203", pool.where, message)
         elif network.version == 4 and size >= 31:
-            # docker0 takes the first network of the pools, unless it has one of its own. A network of two addresses
-            # works from 23.0 on, for one container.
+            # docker0 takes the first network of the pools, unless a network is declared for docker0. A network of two
+            # addresses works from 23.0 on, for one container.
             fits = daemon.get("bip") or daemon.get("fixed-cidr") or (size == 31 and engine >= (23, 0))
             level: Level = "warning" if fits else "error"
             message = f"a pool of size {size} leaves no address for a container"

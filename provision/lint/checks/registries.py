@@ -57,7 +57,7 @@ def mirrors(daemon: Map, target: Target) -> Iterator[Finding]:
         if parts is None or parts.scheme not in ("http", "https") or "://" not in mirror:
             level: Level = "error"
             if parts is not None and parts.scheme in ("http", "https") and (23, 0) <= engine < (28, 0):
-                level = "warning"  # between these two versions, a URL without a host passed
+                level = "warning"  # between these two versions, dockerd accepted a URL without a host
             message = f'registry-mirrors "{mirror}" is not a URL'
             yield finding("DJ201", where, message, _meant(mirror, engine) or "such as https://mirror.example", level)
             continue

@@ -8,7 +8,7 @@ from provision.resources.docker.image import BuiltImage, LoadedImage, NoImage, P
 from provision.resources.docker.network import Network, NoNetwork
 from provision.resources.docker.volume import NoVolume, Volume
 
-#: Resources that end what runs, and resources that remove what other objects must stop using first.
+#: Resources that end containers and projects, and resources that remove what other objects must stop using first.
 OUTGOING, LATEST = (NoContainer, NoProject), (NoNetwork, NoVolume, NoImage)
 OBJECTS = (
     *(Network, Volume, PulledImage, LoadedImage, BuiltImage, Container, Project),

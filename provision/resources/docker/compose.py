@@ -54,8 +54,8 @@ class Project(Struct, frozen=True):
         return (Call("look_compose", (self.name, self.files[0])),)
 
     def seen(self, report: HostReport) -> State:
-        """The services that differ from what compose itself would make: from the file (by its config hash), and from
-        the images that its names stand for now."""
+        """The services that differ from those that compose itself would make. The config hash shows a difference from
+        the file; the images are compared with those that the names in the file stand for now."""
         if (fields := report.get("compose", self.name)) is None:
             return {}
         runs, hashes, names = fields
@@ -104,7 +104,7 @@ def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
     return f"was not made from the image that {name} names now" if shown.startswith(_ID) and name != shown else ""
 
 
-#: The beginning of what docker shows for an image without a name.
+#: The prefix of an image id, which docker shows for an image without a name.
 _ID = "sha256:"
 
 

@@ -41,8 +41,8 @@ _DOCKERS = 10
 
 
 class Container(Struct, frozen=True):
-    """``declared`` is the container in the spec. A container whose fields differ is replaced. The old one is put aside
-    until the new one is healthy and the whole run has succeeded."""
+    """``declared`` is the container in the spec. A container whose fields differ is replaced. The old one is kept,
+    stopped and renamed, until the new one is healthy and the whole run has succeeded."""
 
     name: str
     declared: spec.Container
@@ -81,7 +81,7 @@ class Container(Struct, frozen=True):
         whole, variables, hidden = seen
         reference = str(self.declared.image)
         own = image(report, self._reference)
-        # Where the name no longer stands for any image, all that is not declared counts as the image's.
+        # If the name no longer stands for any image, each value that is not declared counts as the image's value.
         config = own.config if own is not None else {**whole["Config"], "Env": variables}
         logs = daemon_logs(self.declared, self.daemon) if self.daemon is not None else None
         state = found(self.declared, whole, variables, config, report.salt, logs)
@@ -140,8 +140,8 @@ class Container(Struct, frozen=True):
         return tuple(f"environment {name}" for name in self._secrets)
 
     def _hashes(self) -> set[str]:
-        """The hashes that the host can report for the variables that it does not show: of docker's JSON, one variable a
-        line. Every version of Go escapes U+2028 and U+2029. Go 1.22 has changed the form of two control characters
+        """The possible hashes of the variables that the host does not show. Each hash is of docker's JSON, one variable
+        a line. Every version of Go escapes U+2028 and U+2029. Go 1.22 changed the form of two control characters
         (encoding/json)."""
         pairs = (reveal(f"{name}={self.declared.environment[name]}") for name in self._secrets)
         text = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
@@ -184,14 +184,14 @@ class NoContainer(Struct, frozen=True):
 
 def _limit(stop_timeout: str) -> int:
     """How long a step may take that stops a container, in seconds. ``stop_timeout`` is the container's own: docker
-    sends SIGKILL only after it. With -1 docker waits for ever (``docker stop --timeout``)."""
+    sends SIGKILL only after it. With -1 docker waits without limit (``docker stop --timeout``)."""
     seconds = _DOCKERS if stop_timeout == "docker's" else int(stop_timeout)
     return USUAL + (seconds if seconds >= 0 else LONG)
 
 
 def _restored(line: Line, record: Record) -> Restored:
-    """A container's label says how provision made it, and the record has its image. provision can't make a container
-    again that another party had made."""
+    """A container's label has the spec that provision made it from, and the record has its image. provision can't
+    recreate a container that it did not make."""
     name = line.rest
     if line.word == "absent":
         yield Place.NEW_CONTAINERS, NoContainer(name)

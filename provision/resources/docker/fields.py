@@ -1,7 +1,7 @@
 """A container's fields: as a spec declares them, as docker shows them, and as ``docker create`` takes them.
 
-Names and shapes are those of moby's ``api/types/container`` (hostconfig.go, config.go). A field that a spec leaves out
-has the value of the image or of docker, and is compared with that: so a manual change is found too.
+Names and shapes are those of moby's ``api/types/container`` (hostconfig.go, config.go). A field that a spec does not
+declare has the value of the image or of docker. It is compared with that value, so a manual change is found too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from provision.spec import Container
 
 _IMAGES = "the image's"
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-#: The labels of provision: how it was made, which of its variables are secrets, and the run that made it.
+#: The labels of provision: the container's spec, which of its variables are secrets, and the run that made it.
 OWN_LABELS = ("provision.spec", "provision.secrets", "provision.run")
 
 
@@ -66,8 +66,8 @@ def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
 
 
 def daemon_logs(one: Container, daemon: Mapping[str, Any]) -> dict[str, str]:
-    """The log options that docker gives a container in addition to the declared ones. They are those of daemon.json,
-    where its driver is the container's, and its cache options in any case (moby, daemon/logs.go and
+    """The log options that docker gives a container in addition to the declared ones. They are the options of
+    daemon.json if it has the container's driver, and its cache options in any case (moby, daemon/logs.go and
     logger/loggerutils/cache)."""
     if one.log is None or not isinstance(options := daemon.get("log-opts") or {}, dict):
         return {}
@@ -91,9 +91,9 @@ def found(
     config. The caller sets the field ``image`` and secret variables. ``logs`` are the options that docker adds to the
     declared log options. With ``None`` no play declares the daemon: then only declared options are compared.
 
-    Variables, labels and log options can be read only through docker's socket. A value of them is shown only where a
-    spec has it in plain text: this spec, or the one that provision made the container from. Commands are shown: ps
-    shows them to every user.
+    Variables, labels and log options can be read only through docker's socket. Such a value is shown only where this
+    spec, or the one that provision made the container from, has it in plain text. Commands are shown, because ps shows
+    them to every user.
     """
     host, config = whole["HostConfig"], whole["Config"]
     entry, command = _argv(one)
@@ -224,7 +224,7 @@ def _words(one: Container, image: str) -> Iterator[str]:
 
 
 def _labels(one: Container) -> dict[str, str]:
-    """How it was made, for a later rollback: with references in place of secrets, which a host cannot resolve."""
+    """The spec of the container, for a later rollback. References, which a host cannot resolve, replace secrets."""
     whole = json.dumps(each(one.model_dump(exclude_defaults=True), stable), sort_keys=True)
     secret = [name for name, value in one.environment.items() if holds(value)]
     return {"provision.spec": whole, **({"provision.secrets": f",{','.join(secret)},"} if secret else {})}

@@ -1,7 +1,7 @@
 """An image on a host: from a registry, from an archive on the controller, built on the host, or absent.
 
-A name can stand for different images over time, and a digest identifies one image: so digests are compared. A tag
-without a pin is compared with what its registry has for it now, where the spec asks for that.
+A name can stand for different images over time, but a digest identifies one image, so digests are compared. If the spec
+asks for it, a tag without a pin is compared with the image that its registry has for it now.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class PulledImage(Struct, frozen=True):
-    """``digest`` pins it. ``by`` is the host that pushes it in the same run; then the pin is the digest that this host
-    reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
+    """``digest`` pins the image. ``by`` is the host that pushes it in the same run. The pin is then the digest that
+    this host reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
 
     reference: str
     digest: str | None = None
@@ -247,14 +247,14 @@ def _tag(report: HostReport, reference: str, found: Image, parts: tuple[str, ...
     have pushed a single platform: ``parts`` are the digests of its platforms."""
     answer = report.get("moved", reference)
     if answer is None:
-        return "the registry was not asked"
+        return "the registry was not queried"
     head, said = _answer(answer[0])
     if said is None:
         return f"its registry gave no digest: {head[-200:] or 'no answer'}"
     digest = _digest(said)
     if not digest:
         message = said.get("message", "no digest")
-        return f"not there: {message}" if " 404 " in f"{head} " else f"its registry can't be asked: {message}"
+        return f"not in its registry: {message}" if " 404 " in f"{head} " else f"cannot query its registry: {message}"
     same = f"{repository(reference)}@{digest}" in found.digests or digest in parts
     return _AS_IS if same else f"moved: {familiar(reference)} is {digest}"
 

@@ -15,7 +15,7 @@ compose_do() { # PROJECT FILE WORD...
         --progress quiet "$@" 3>&-
 }
 
-# Only docker knows how long the containers of a project may take to stop: an earlier file may have created them.
+# Ask docker how long the containers of a project may take to stop, because an earlier file may have created them.
 # Compose stops one container after the other where one depends on the other.
 compose_stops() { # PROJECT
     stops_ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1" 3>&-)
@@ -44,7 +44,7 @@ compose_down() { # PROJECT: its volumes stay
     docker compose -p "$1" --progress quiet down --remove-orphans 3>&-
 }
 
-# All containers run, and those with a health check are healthy. A container that has exited with status 0 is fine.
+# Wait until all containers run, and those with a health check are healthy. Exit status 0 of a container is accepted.
 compose_well() { # PROJECT WITHIN
     uptime_now
     well_until=$((uptime + $2))

@@ -23,7 +23,7 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
         shift 2
     done
     put_failed=
-    # The names consist of letters, digits and _: the evaluated text has no value in it.
+    # The names consist of letters, digits and _, and the evaluated text contains no value.
     eval "$put_by"' docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
         --env-file "$put_env" "$@" >/dev/null 3>&-' || put_failed=yes
     rm -f "$put_env"
@@ -47,7 +47,7 @@ container_line() { # VALUE: whether it can be a line's
     [ "${#1}" -lt 16000 ]
 }
 
-# The same for a container that is not recreated if its image already is the one that the reference names.
+# The same as container_put, but only if the container does not use the image that the reference names now.
 container_follow() { # REFERENCE (and what container_put takes)
     follow_image=$(docker image inspect --format '{{.Id}}' "$1")
     shift
@@ -65,7 +65,7 @@ container_aside() { # NAME
     esac
     container_gone "$1.provision-old"
     : >"$run/aside"
-    # Only an undo starts it again. A restart of the daemon does not.
+    # Without a restart policy a restart of the daemon does not start it again. Only an undo does.
     docker update --restart no "$1" >/dev/null
     docker stop "$1" >/dev/null
     docker rename "$1" "$1.provision-old"
@@ -80,7 +80,7 @@ container_state() { # NAME start|restart|stop WITHIN STEADY
     [ "$2" = stop ] || container_well "$1" "$3" "$4"
 }
 
-# A health check decides. A container without one is fine when it runs for a while and is not restarted.
+# Wait until the container is healthy. Without a health check it must run for STEADY seconds without a restart.
 container_well() { # NAME WITHIN STEADY
     uptime_now
     well_until=$((uptime + $2)) well_since='' well_known=

@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# The parts of dockerd that a service manager does not know.
+# The parts of dockerd's management that the service manager does not cover.
 
-# Does the daemon accept its file? This is checked before it loads the file. dockerd can check it from 23.0 on. It is
-# asked with the flags of its unit, because a key that is also a flag is a conflict. It does not find every fault: the
-# rest shows at the start. CONTENT is without a userns-remap of "default", on which the check alone acts (engine.askable
-# in Python).
+# Check whether the daemon accepts its file, before it loads the file. dockerd has this check from 23.0 on. The check
+# uses the flags of the unit, because a key that is also a flag is a conflict. It does not find every fault: the others
+# appear when dockerd starts. CONTENT has no userns-remap of "default", because the check itself would make changes for
+# it (engine.askable in Python).
 daemon_check_content() { # text|base64 CONTENT
     command -v dockerd >/dev/null || return 0
     check_file=$run_folder/daemon.json
@@ -22,7 +22,7 @@ daemon_check_content() { # text|base64 CONTENT
 daemon_check() { # FILE
     [ -f "$1" ] || return 0
     command -v dockerd >/dev/null || return 0
-    # A file that the controller has not read, such as a link.
+    # The controller has not read every file: this may be a link, for example.
     case $(tr -d '[:space:]' <"$1") in
         *'"userns-remap":"default'*) return 0 ;;
     esac
@@ -31,7 +31,7 @@ daemon_check() { # FILE
     # shellcheck disable=SC2086
     check_said=$(dockerd $daemon_words --validate --config-file "$1" 2>&1 3>&-) && return 0
     case $check_said in
-        # An older dockerd can't check, and starts nothing.
+        # An older dockerd does not have this check, and starts nothing.
         *'unknown flag: --validate'*) return 0 ;;
     esac
     fail "dockerd would not start with this daemon.json: $check_said"
@@ -47,8 +47,8 @@ daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     fi
 }
 
-# Send SIGHUP, and wait for the daemon's own event that it has loaded the file: the unit's reload succeeds in both
-# cases. An event of an earlier reload does not count. Not every date knows nanoseconds.
+# Send SIGHUP, and wait for the daemon's event that it has loaded the file: the reload of the unit succeeds even if the
+# daemon rejects the file. An event of an earlier reload does not count. Some date programs do not support nanoseconds.
 docker_reload() {
     reload_since=$(exec date +%s.%N)
     case $reload_since in
@@ -57,7 +57,7 @@ docker_reload() {
     svc_act reload docker
     reload_pipe=$run_folder/reload.$$ reload_seen=
     mkfifo "$reload_pipe"
-    # docker's client takes several times the CPU time of the others, which a host may not have.
+    # Try docker's client last: it takes several times the CPU time of the others. A host may have no curl and no perl.
     for reload_way in events_curl events_perl events_client; do
         [ -n "$reload_seen" ] || reload_ask "$reload_way"
     done
@@ -67,8 +67,7 @@ docker_reload() {
     fail "docker did not load its file by SIGHUP; its last log lines are above"
 }
 
-# The question gets events from reload_since on, and ends by itself after some seconds. The shell waits only for the
-# first event.
+# The request returns events from reload_since on, and ends after some seconds. The shell reads only the first event.
 reload_ask() { # events_curl|events_perl|events_client -> reload_seen
     "$1" "$reload_since" $((${reload_since%%.*} + 6)) >"$reload_pipe" 2>/dev/null 3>&- &
     reload_pid=$!
@@ -76,14 +75,15 @@ reload_ask() { # events_curl|events_perl|events_client -> reload_seen
     kill "$reload_pid" 2>/dev/null || :
 }
 
-# Each prints a line for each reload, as soon as it happens, and nothing where the daemon does not answer.
+# Each of these functions prints a line for each reload when it happens, and nothing if the daemon does not answer.
 
 events_curl() { # SINCE UNTIL: from 7.40 on, which knows sockets of files
     events_path "$1" "$2"
     exec curl -qsfN --noproxy '*' --unix-socket /run/docker.sock "http://docker$events_query"
 }
 
-# With HTTP/1.0 the answer is a line for each event, after the head's empty line. An error is JSON too, and no event.
+# With HTTP/1.0 the response has one line for each event, after the empty line that ends the headers. An error is JSON
+# too, but not an event.
 events_perl() { # SINCE UNTIL
     events_path "$1" "$2"
     # shellcheck disable=SC2016 # variables of perl
@@ -121,7 +121,7 @@ containers_return() {
         "docker has to stop them for the change of its bridge"
 }
 
-# Stop all containers that run. Their ids are written down first, so that a rollback can start them again.
+# Stop all running containers. Record their ids first, so that a rollback can start them again.
 containers_stop() { # all|return: what would not come back is stopped too, or nothing is
     shim_runs || return 0
     [ "$1" = all ] || containers_return
@@ -162,7 +162,7 @@ docker_bridge_restart() {
     containers_start
 }
 
-# docker's file is as declared and its bridge is not: the file was changed while containers ran.
+# daemon.json is in the desired state, but the bridge is not: the file was changed while containers ran.
 bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
     # A restart for another reason may have changed the address.
     case $(exec ip -o -4 address show dev docker0 2>/dev/null 3>&-) in
@@ -174,8 +174,8 @@ bridge_settle() { # UNIT refuse|stop WATCHED ADDRESS
     svc_settle "$1" restart "$3"
 }
 
-# Switch live-restore on before the restart: send SIGHUP, see that it is on, and only then restart the daemon. No
-# container ends.
+# Enable live-restore before the daemon is restarted: send SIGHUP, and check that it is enabled. Then the restart ends
+# no container.
 docker_live_restore() {
     case $(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null 3>&-) in
         active | locked) fail "this host is a node of a swarm, and dockerd refuses live-restore there (remove live-restore, or leave the swarm)" ;;

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# A file has its old or its new content, never a part: it is written in the same directory, gets its owner and mode
-# before its content, is made durable and renamed. Then the directory is made durable too. Needs fix/place.sh.
+# A file always has its old or its new content, never a part of it. The new file is written in the same directory, gets
+# its owner and mode before its content, is synced to disk and renamed. Then the directory is synced too. Needs
+# fix/place.sh.
 
 put_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     place "$1" make
@@ -28,8 +29,8 @@ put_short() {
     fail "${place_path%/*}: cannot write the complete file; is the file system full? $(df -Pk -- . | tail -n 1)"
 }
 
-# The last time when this run wrote a file. A service that was started after that (by its package, for example) has read
-# it.
+# Record the time at which this run last wrote a file. A service that was started later (by its package, for example)
+# has read that file.
 written() {
     ticks_now
     printf '%s\n' "$ticks" >"$run_written"
@@ -45,7 +46,7 @@ folder_put() { # PATH OWNER GROUP MODE
         durable .
         relabel "./$place_name"
     elif [ ! -e "./$place_name" ]; then
-        # The directory gets its owner at a place where that owner can't exchange it.
+        # Set the owner of the directory at a place where that owner can't replace it.
         stage_open
         mkdir -m 0700 -- "$stage_new"
         chown -- "$2:$3" "$stage_new"
@@ -58,8 +59,8 @@ folder_put() { # PATH OWNER GROUP MODE
     fi
 }
 
-# The directory that this shell is in, whose name another account can change. It may be any directory of root's that was
-# moved there, so provision never gives it to another account.
+# Set owner and mode of the current directory, whose name another account can change. It may be any directory of root
+# that was moved there, so provision never gives it to another account.
 folder_own() { # OWNER GROUP MODE
     case $1 in
         "$enter_user" | "$enter_uid") ;;
@@ -72,8 +73,8 @@ folder_own() { # OWNER GROUP MODE
     chmod -- "$3" .
 }
 
-# The content is in the desired state, so only owner and mode change. Where another account can change names in the
-# directory, the name may be another file by now (a hard link, for example): then the file is written again.
+# The content is in the desired state, so change only owner and mode. If another account can change names in the
+# directory, the name may refer to another file by now (a hard link, for example). Then write the file again.
 own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     place "$1" - || fail "$1 no longer exists"
     if [ -z "$place_safe" ]; then
@@ -85,7 +86,7 @@ own_file() { # PATH OWNER GROUP MODE text|base64 CONTENT
     fi
     chown -h -- "$2:$3" "./$place_name"
     chmod -- "$4" "./$place_name"
-    # A service that watches it loads it again, as the plan says: it may have been unable to read it before.
+    # Services that watch the file load it again, as the plan states: they may have been unable to read it before.
     touch -- "./$place_name"
     written
 }
@@ -100,8 +101,9 @@ remove_file() { # PATH
     written
 }
 
-# coreutils 8.24 and busybox sync single files. An older coreutils syncs everything and warns. A busybox that takes no
-# argument refuses. When a sync that takes files fails, it has found a fault of the disk: this is an error.
+# The sync of coreutils 8.24 and of busybox accepts single files. An older coreutils syncs everything and prints a
+# warning. A busybox whose sync takes no argument fails. If a sync that accepts files fails, the disk has a fault: this
+# is an error.
 durable() { # PATH...
     durable_error=$(exec sync -- "$@" 2>&1 3>&-) && return 0
     if sync -- / 2>/dev/null 3>&-; then

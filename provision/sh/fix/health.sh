@@ -1,7 +1,8 @@
 # shellcheck shell=sh
-# Before and after a change that disturbs docker: what ran, and whether it runs again. Part of a transaction.
+# For a change that disturbs docker: record what runs before it, and check afterwards that it runs again. Part of a
+# transaction.
 
-# The containers that run now, and whether docker starts each of them after a restart of the daemon.
+# Record the containers that run now, and whether docker starts each of them after a restart of the daemon.
 keep_containers() {
     [ -e /run/docker.pid ] && command -v docker >/dev/null || return 0
     shim_runs || return 0
@@ -17,8 +18,8 @@ keep_containers() {
     run_live_restore=$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) || run_live_restore=false
 }
 
-# After the change: docker keeps running, the names of its mirrors resolve where that is required, and each container
-# that ran and should run still runs.
+# Check after the change: docker keeps running, the names of its mirrors resolve where that is required, and each
+# container that ran and should run still runs.
 health() { # STEADY-SECONDS MIRROR-NAME...
     # shellcheck disable=SC2034 # read in transaction.sh
     stage=health step_limit=180
@@ -34,8 +35,8 @@ unhealthy() { # WORDS
     exit 0
 }
 
-# A daemon can start, report that it is ready, and die a moment later; its unit would start it again and again. A daemon
-# that this run started is watched from here on: the time until it was ready says nothing about what follows.
+# A daemon can start, report that it is ready, and die a moment later; its unit then starts it again and again. A daemon
+# that this run started is watched from this moment on: the time until it was ready does not count.
 health_steady() { # SECONDS
     uptime_now
     health_until=$((uptime + 30))
@@ -102,7 +103,7 @@ health_ours() { # NAME: false where this run has a step for it
 
 health_containers() {
     [ -f "$run/containers" ] || return 0
-    # When live-restore is switched off, it does not keep containers running over the restart that switches it off.
+    # live-restore does not keep containers running during the restart that disables it.
     case $(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-) in
         false) run_live_restore=false ;;
     esac

@@ -21,7 +21,7 @@ image_repository() { # REFERENCE -> image_name: without tag and digest
     esac
 }
 
-# A registry that is being restarted refuses for a moment. A final answer of the registry is an error at once.
+# A registry that is being restarted refuses requests for a moment: try again. Any other error ends the step at once.
 registry_try() { # pull|push REFERENCE
     try_left=10
     while :; do
@@ -49,7 +49,7 @@ registry_follow() { # pull|push REFERENCE: prints what docker says that is no pr
     } | pull_progress
 }
 
-# Without a terminal docker says one line for each state of a layer: "ID: Pulling fs layer", "ID: Pull complete".
+# Without a terminal docker prints one line for each state of a layer: "ID: Pulling fs layer", "ID: Pull complete".
 pull_progress() { # what docker pull says -> its status, the last line; what is no progress is printed
     progress_layers=0 progress_done=0 progress_status=1
     while IFS= read -r progress_line; do
@@ -123,9 +123,9 @@ image_remove() { # REFERENCE
     docker image rm -f "$1" >/dev/null
 }
 
-# An image without a name is lost in containerd's store as soon as BuildKit takes its name, and in every store when it
-# is removed. Then it gets another name first. A brief name is removed when the run has succeeded, a long one with the
-# run's record.
+# An image without a name is lost: in containerd's store when BuildKit takes its name, in every store when it is
+# removed. So it gets another name first. A brief name is removed when the run has succeeded, a long one with the run's
+# record.
 keep_image() { # NUMBER REFERENCE brief|long|'': what the name stands for now
     keep_id=$(docker image inspect --format '{{.Id}}' "$2" 2>/dev/null 3>&-) || keep_id=
     printf 'image %s %s\n' "${keep_id:-absent}" "$2"

@@ -1,8 +1,9 @@
 # shellcheck shell=sh
 # Keys that sign package repositories.
 
-# Download a signing key, check its owner, and install it. The flavour knows how to download, and which program must
-# trust the key. FIELD is the key of the spec that declares the fingerprints; without any, every key is accepted.
+# Download a signing key, check its owner, and install it. The file of the package manager defines the download, and
+# which program must trust the key. FIELD is the key of the spec that declares the fingerprints; without any, every key
+# is accepted.
 key_fetch() { # URL PATH FIELD [FINGERPRINT...]
     key_url=$1 key_path=$2 key_field=$3
     shift 3

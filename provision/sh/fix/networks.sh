@@ -45,7 +45,7 @@ undo_network() { # NUMBER NAME
         return 0
     fi
     undo_name=$2
-    # The network still is the one from before and needs no restore. At most its containers have left it.
+    # This run has not replaced the network, so it needs no restore. At most its containers have left it.
     undo_id=$(docker network inspect --format '{{.Id}}' "$undo_name" 2>/dev/null) || undo_id=none
     if grep -qxF -e "id $undo_id $undo_name" -- "$run/before"; then
         undo_members "$undo_name"
@@ -79,8 +79,8 @@ volume_put() { # NAME WORD...
     docker volume create "$@" "$volume_name" >/dev/null
 }
 
-# A container that was renamed in this run still uses the volume, and a rollback may start it again. Then both are
-# removed when the run has succeeded (settled).
+# If a container that was renamed in this run still uses the volume, a rollback may start that container again. Then
+# both are removed when the run has succeeded (settled).
 volume_remove() { # NAME
     volume_users=$(docker ps -a --filter "volume=$1" --format '{{.Names}}')
     for volume_user in $volume_users; do

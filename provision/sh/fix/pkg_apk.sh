@@ -27,7 +27,7 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     apk_quiet "$1" update
 }
 
-# The newest version that a pin means: the whole version, or its beginning up to a separator.
+# The newest version that matches a pin: the whole version, or its beginning up to a separator.
 pin_version() { # NAME PIN -> pin_found
     pin_found=
     pin_policy=$(exec apk policy "$1" 3>&-)
@@ -76,7 +76,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     pkg_followed apk --no-progress --wait "$packages_seconds" add --upgrade -- "$@"
 }
 
-# A version in the world file holds a package there; without one, an upgrade moves it.
+# With a version in the world file the package stays at that version; without one, an upgrade changes it.
 pkg_hold() { # SECONDS hold|unhold NAME...
     hold_seconds=$1 hold_verb=$2
     shift 2

@@ -15,7 +15,7 @@ apt_followed() { # WORD...: apt_quiet, which reports the progress
         {
             followed_status=0
             apt_quiet -o APT::Status-Fd=6 "$@" 6>&1 >&5 2>&5 5>&- || followed_status=$?
-            # A daemon that a package starts may keep the descriptor: the end is a line.
+            # A daemon that a package starts may keep the descriptor open, so a line marks the end.
             printf 'end:%s\n' "$followed_status"
         } | apt_progress 5>&-
     } 5>&1
@@ -30,7 +30,7 @@ apt_progress() { # lines of apt's progress, up to the end -> apt's status
             pmstatus) progress_what=installing ;;
             *) continue ;;
         esac
-        # One report for each tenth.
+        # One report for each 10 percent.
         progress_percent=${progress_percent%%.*}
         case $progress_percent in
             [0-9]) progress_tenth= ;;
@@ -88,7 +88,8 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     emit note "not every package index could be fetched: ${refresh_why%%"$nl"*}${refresh_more%%"$nl"*}"
 }
 
-# The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.
+# The newest version that matches a pin: the whole version, or its beginning up to a separator, with or without the
+# epoch.
 pin_version() { # NAME PIN -> pin_found
     pin_found=
     pin_list=$(exec apt-cache madison "$1" 3>&-)

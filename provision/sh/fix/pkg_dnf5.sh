@@ -30,7 +30,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     shift
     rpm_sort_changes "$@"
     touched package -
-    # Names and versions are words of packages: no blanks, no patterns.
+    # Names and versions of packages contain no blanks and no patterns.
     # shellcheck disable=SC2086
     {
         [ -z "$change_locked" ] || dnf5 -q -y versionlock delete $change_locked 3>&-
@@ -42,7 +42,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
 }
 
 rpm_changes() {
-    # Called as a condition, where set -e does not count.
+    # This function runs as a condition, where set -e has no effect.
     # shellcheck disable=SC2086
     {
         [ -z "$change_remove" ] || dnf5 -q -y remove $change_remove 3>&- || return $?
@@ -59,7 +59,7 @@ rpm_lock_again() { # NAME...: those that are still installed
     done
 }
 
-# A lock of provision is exactly the installed version: an entry for another one is deleted first.
+# provision locks exactly the installed version: an entry for another version is deleted first.
 pkg_hold() { # SECONDS hold|unhold NAME...
     rpm_wait "$1"
     hold_action=$2

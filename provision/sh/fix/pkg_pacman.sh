@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # pacman, without a terminal and without questions. Needs look/pkg_pacman.sh, progress.sh.
 
-# A repository has one version of a package, and a system is upgraded as a whole (pacman -Syu). So provision refreshes
-# no database that exists: a newer package could need newer libraries than the host has.
+# A repository has one version of a package, and a system is upgraded as a whole (pacman -Syu). So provision does not
+# refresh an existing database: a newer package could need newer libraries than the host has.
 
 # pacman does not wait for another pacman: its lock is a file that exists while it works.
 pacman_wait() { # SECONDS
@@ -38,8 +38,8 @@ pkg_refresh() { # SECONDS OWN-SOURCE-FILE...
     pacman -q -Sy 3>&-
 }
 
-# The version that a pin means, and what installs it: the package's name where the repositories have that version, else
-# the file in pacman's cache.
+# Find the version that matches a pin, and the argument that installs it: the package's name if the repositories have
+# that version, else the file in pacman's cache.
 pin_version() { # NAME PIN -> pin_what
     pacman_newest "$1"
     pin_what=
@@ -94,7 +94,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         shift 3
     done
     touched package -
-    # Names and versions are words of packages: no blanks, no patterns.
+    # Names and versions of packages contain no blanks and no patterns.
     # shellcheck disable=SC2086
     {
         [ -z "$change_remove" ] || pkg_followed pacman -R --noconfirm -- $change_remove

@@ -33,7 +33,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     shift
     rpm_sort_changes "$@"
     touched package -
-    # Names and versions are words of packages: no blanks, no patterns.
+    # Names and versions of packages contain no blanks and no patterns.
     # shellcheck disable=SC2086
     {
         [ -z "$change_remove" ] || rpm_change remove $change_remove

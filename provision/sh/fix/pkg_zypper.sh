@@ -54,7 +54,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
         shift 3
     done
     touched package -
-    # Names and versions are words of packages: no blanks, no patterns.
+    # Names and versions of packages contain no blanks and no patterns.
     # shellcheck disable=SC2086
     {
         [ -z "$change_locked" ] || zypper_quiet removelock $change_locked

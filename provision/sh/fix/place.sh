@@ -39,7 +39,7 @@ place() { # PATH make|-
 }
 
 # Split place_folder -> place_at (the part in which root alone can change names), place_rest (the part after it), and
-# place_safe. False where root owns a link on the way: then place_folder is the target of the link.
+# place_safe. Returns 1 where the path has a link that root owns: then place_folder is the target of the link.
 place_stable() {
     place_left=${place_folder#/} place_end='' place_rest=
     set -- /
@@ -52,7 +52,7 @@ place_stable() {
         place_end=$place_end/$place_next
         set -- "$@" "$place_end"
     done
-    # One line for each directory that exists, in order. Below a directory that does not exist none exists.
+    # One line for each directory that exists, in order. After the first missing directory there are no more lines.
     place_lines=$(exec stat -c '%a:%u:%F' -- "$@" 2>/dev/null 3>&-) || :
     [ -n "$place_lines" ] || fail "$place_path: its parent directories cannot be read"
     place_lines=$place_lines$nl
@@ -119,8 +119,8 @@ place_enter() { # NAME make|-
     [ -n "$place_id" ] || place_id=$(exec stat -c %d:%i -- . 3>&-) || fail "$PWD cannot be read"
     enter_from=$place_id
     cd -P -- "./$1" || fail "$place_path: $PWD/$1 cannot be entered"
-    # The parent of the new directory must be the directory that the shell came from. That directory must have the new
-    # one by this name, not as a link. No place outside of that directory fulfils both conditions.
+    # The parent of the new directory must be the directory that the shell came from. That directory must contain the
+    # new one under this name, not as a link. No other directory meets both conditions.
     enter_seen=$(exec stat -c '%d:%i %a %u %U' -- . .. "../$1" 3>&-) || fail "$place_path: $1 was replaced during the change"
     enter_here=${enter_seen%%"$nl"*}
     place_id=${enter_here%% *}
@@ -135,14 +135,14 @@ place_enter() { # NAME make|-
     enter_uid=${enter_uid%% *}
 }
 
-# -> stage_new: the path to write the new file to, before it takes the name place_name. In a directory that root alone
-# writes in, it is in the same directory. Else it is in a directory of root's own below: no other account can enter
-# that, or move the file out of it (rename(2) to another parent needs write permission for the directory itself).
+# -> stage_new: the path of the new file until it gets the name place_name. If only root can write in the directory, the
+# file is in the same directory. Else it is in a private subdirectory of root: no other account can enter that, or move
+# the file out of it (rename(2) to another parent needs write permission for the directory itself).
 stage_open() {
     stage_clear
     stage_new=./.provision.new stage_to=.
     [ -z "$place_safe" ] || return 0
-    # Without -m: busybox calls chmod(2) by the name for it. umask is 077.
+    # Without -m, because busybox then calls chmod(2) by name. umask is 077.
     mkdir -- ./.provision.new 3>&- || fail "$PWD/.provision.new cannot be made"
     place_enter .provision.new - || fail "$PWD/.provision.new was removed during the change"
     [ "$enter_uid" = 0 ] || fail "$place_path: .provision.new was replaced during the change"
@@ -170,12 +170,12 @@ stage_owned() { # is the directory just entered one of root's, for root alone?
     return 1
 }
 
-# What a killed run has left in this directory. (One name is enough: only one run at a time writes.)
+# Remove what a killed run has left in this directory. (One name is enough, because only one run at a time writes.)
 stage_clear() {
     if [ -d ./.provision.new ] && [ ! -L ./.provision.new ]; then
         (
             place_enter .provision.new - && stage_owned || exit 0
-            # Never rm -r: the one of busybox uses whole paths.
+            # Never use rm -r: the rm of busybox uses whole paths.
             [ ! -d ./.provision.file ] || rmdir -- ./.provision.file
             rm -f -- ./.provision.file ./.provision.kept
         ) 3>&-
@@ -192,7 +192,7 @@ stage_publish() {
         [ ! -L "./$place_name" ] || rm -f -- "./$place_name"
         mv -f -- "$stage_new" "./$place_name" || stage_stuck
     else
-        # -T: rename(2) itself decides, whatever the name is by then.
+        # With -T, mv does not test what the name is by then: rename(2) decides.
         mv -f -T -- "$stage_new" "../$place_name" || stage_stuck
     fi
     durable "$stage_to"
@@ -209,12 +209,12 @@ stage_close() {
     [ "$stage_to" != . ] || return 0
     cd -P .. || fail "$place_path: its directory cannot be entered"
     place_id=
-    # Its owner may have moved it: an empty directory does no harm.
+    # Another account may have moved it: an empty directory does no harm.
     rmdir -- ./.provision.new 2>/dev/null 3>&- || :
 }
 
-# Where SELinux is on: set the label that the policy has for a path. A file that was made elsewhere, or under another
-# name, has another label.
+# If SELinux is enabled, set the label that the policy has for a path. A file that was created elsewhere, or under
+# another name, has another label.
 relabel() { # [-R] PATH
     [ -e "$selinux_enforce" ] && command -v restorecon >/dev/null || return 0
     restorecon "$@" 3>&- || fail "$PWD: restorecon $* failed"

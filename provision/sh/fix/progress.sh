@@ -2,7 +2,7 @@
 # The progress of package managers that print a line for each package, also without a terminal.
 
 # Run a package manager. What it prints goes to the step's log, without the lines of progress. A daemon that a package
-# starts may keep the descriptor: the end is a line.
+# starts may keep the descriptor open, so a line marks the end.
 pkg_followed() { # WORD...
     {
         followed_status=0

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# What a rollback restores and what it leaves alone. It restores only what has changed since it was kept. It disturbs a
-# service only where its process may have loaded what was restored. A rollback must not disturb more than its change.
+# What a rollback restores and what it leaves alone. It restores only what has changed since it was saved. It disturbs a
+# service only if its process may have loaded the change. A rollback must not disturb more than its change.
 #
 # Files of a run that this part writes: `undo.units` (services whose files were restored, durable before the first of
 # them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for).
 
-# Record a change of this run that leaves no trace which a rollback could see.
+# Record a change of this run that a rollback can't detect on the host.
 touched() { # KIND NAME
     [ -z "$run" ] || printf '%s\n' "$*" >>"$run/touched"
 }
@@ -27,8 +27,8 @@ undo_needed() { # KIND WORD REST: whether it has changed, as far as a look befor
     esac
 }
 
-# Whether kind, owner, mode and bytes are equal. Where another account can change names, the answer could be wrong a
-# moment later: the file is not read (it may be a FIFO by then), and restored in any case.
+# Whether kind, owner, mode and bytes are equal. If another account can change names in the directory, the answer could
+# be wrong a moment later. Then the file is not read (it may be a FIFO by then), and it is restored in any case.
 same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the directory
     place "$2" - 2>/dev/null && [ -n "$place_safe" ] || exit 1
     same_states=$(exec stat -c '%F:%a:%u:%g:%s' -- "$1" "./$place_name" 2>/dev/null) || exit 1
@@ -39,9 +39,9 @@ same_file() ( # KEPT PATH; in a shell of its own, for `place` changes the direct
     esac
 )
 
-# The services that watch a file which is about to be restored. The note is durable before the first file is restored.
-# When the rollback itself is interrupted, its repetition finds the files restored, and must still make the services
-# load them.
+# Record the services that watch a file which is about to be restored. The record is durable before the first file is
+# restored: a rollback that was interrupted finds the files restored when it is repeated, and must still make the
+# services load them.
 undo_note() {
     note_paths=$nl note_units=
     while IFS=' ' read -r note_kind note_word note_rest; do
@@ -95,9 +95,9 @@ undo_service() { # STATE UNIT
     fi
     case $1:$undo_enabled in
         none:*)
-            # A unit that is there came with a package, and that package stays.
+            # A unit that exists now came with a package, and that package stays.
             case $undo_show in *"LoadState=not-found$nl"*) return 0 ;; esac
-            # A restart with the old settings removes what it has set up with the new ones.
+            # Restart it with the old settings, so that it removes what it has set up with the new ones.
             [ "$undo_active$undo_noted" != yesyes ] || svc_act restart "$2"
             [ "$undo_enabled" = no ] || svc_disable "$2" || :
             ;;
@@ -134,7 +134,7 @@ undo_stamp() { # UNIT current|stale: what its process has loaded
     svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 
-# A service that runs and should run: has it loaded what was restored?
+# For a service that runs and should run: make it load what was restored, if it may have loaded the change.
 undo_loaded() { # UNIT
     [ -n "$undo_watched" ] || return 0
     undo_reached=no
@@ -143,7 +143,7 @@ undo_loaded() { # UNIT
     fi
     undo_rest=${undo_how#*,}
     if [ "$undo_reached" = no ]; then
-        # It has never loaded the change. A restored file has another inode, which is no reason to load it.
+        # It has never loaded the change. A restored file has another inode, but the service need not load it for that.
         [ "$undo_noted" = no ] || undo_stamp "$1" "${undo_rest%%,*}"
         return 0
     fi
@@ -154,7 +154,8 @@ undo_loaded() { # UNIT
     undo_load "$1" "${undo_how%%,*}" "${undo_rest#*,}"
 }
 
-# Load what was restored: by a reload where that is enough, and never by a restart that the operator's limit forbids.
+# Make the service load what was restored: by a reload if that is enough, and never by a restart that the operator's
+# limit forbids.
 undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
     case $1:$2 in
         docker:reload)
@@ -197,7 +198,7 @@ undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restor
     [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-)" = true ]
 }
 
-# At the end: the containers that the rollback, or the change before it, has ended and that do not start again.
+# At the end, report the containers that the rollback, or the change before it, has ended and that do not start again.
 undo_ended() {
     [ ! -s "$run/stopped" ] || (containers_start)
     [ -s "$run/containers" ] || return 0
@@ -254,7 +255,7 @@ undo_wait() {
 session_runs() { # SESSION -> session_who: one of its processes
     for session_file in /proc/[0-9]*/stat; do
         { IFS= read -r session_stat <"$session_file"; } 2>/dev/null || continue
-        # The name in parentheses may hold blanks and parentheses of its own; split (unquoted) only what follows.
+        # The name in parentheses may contain blanks and parentheses; split (unquoted) only the part after it.
         # shellcheck disable=SC2086
         set -- "$1" ${session_stat##*) }
         if [ "$5" != "$1" ] || [ "$2" = Z ]; then
@@ -276,8 +277,8 @@ undo_removed() { # VERSION NAME
     undo_say "installed $2 again"
 }
 
-# Whether it succeeded is asked of the package manager's database. The inner shell is a plain command under set +e: before
-# `||` it would ignore its own set -e.
+# The caller asks the package manager's database whether this succeeded. The inner subshell is a plain command under set
+# +e: before `||` it would ignore its set -e.
 undo_package() { # NAME VERSION-OR-DASH
     set +e
     (

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # rpm's own database, for every package manager that uses it. Needs look/rpm.sh.
 
-# The newest version that a pin means: the whole version, or its beginning up to a separator, epoch or not.
-# rpm names an epoch of 0 where the package has that number; the managers' lists leave it out.
+# The newest version that matches a pin: the whole version, or its beginning up to a separator, with or without the
+# epoch. rpm prints an epoch of 0 if the package has it; the lists of the package managers omit it.
 pin_version() { # NAME PIN -> pin_found
     pin_found='' pin_wanted=${2#0:}
     rpm_versions "$1"

@@ -7,8 +7,8 @@ svc_state() { # UNIT
     service_run "$service_show"
 }
 
-# The same from the stamp, without a program, where the stamp holds: it does so under the conditions that a look relies
-# on. After a request to the service manager only svc_state knows.
+# The same from the stamp, without a program, as long as the stamp is valid (look/services.sh has the conditions). After
+# a request to the service manager, only svc_state reports the new state.
 svc_reported() { # UNIT
     stamp_read "$1"
     if [ -z "$stamp_fresh" ]; then
@@ -19,8 +19,8 @@ svc_reported() { # UNIT
     service_run "$service_show"
 }
 
-# The stamp of a service: what its process has loaded, what the manager says of it, and the files that could change
-# that.
+# Write the stamp of a service: what its process has loaded, the report of the service manager, and the paths that could
+# change that report.
 svc_stamp() { # UNIT PROCESS FILES SHOW
     [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
     stamp_new=$services_stamps/.$1
@@ -33,8 +33,8 @@ svc_stamp() { # UNIT PROCESS FILES SHOW
     mv -f -- "$stamp_new" "$services_stamps/$1"
 }
 
-# provision adds or removes units of its own. So paths that decide about services change, and no service does. Called
-# before that, and svc_stamps_renew after it.
+# When provision adds or removes its own units, paths that decide about services change, but no service does. Call this
+# before such a change, and svc_stamps_renew after it.
 svc_stamps_hold() { # -> hold_stamps: the stamps that hold now
     hold_stamps=
     for hold_stamp in "$services_stamps"/*; do
@@ -44,8 +44,8 @@ svc_stamps_hold() { # -> hold_stamps: the stamps that hold now
     done
 }
 
-# The stamps of svc_stamps_hold hold again. For each other service whose process is the same, the manager's present
-# answer is written down again.
+# Make the stamps of svc_stamps_hold valid again. For each other service whose process is the same, write a stamp with
+# the current report of the service manager.
 svc_stamps_renew() {
     # shellcheck disable=SC2086 # names of units
     [ -z "$hold_stamps" ] || (cd -- "$services_stamps" && exec touch -c -- $hold_stamps)
@@ -81,8 +81,8 @@ decider() { # PATH...: must stay older than the stamp, or away
     done
 }
 
-# Called before the first write to a file that the service watches. Should this run die later, the next run sees by the
-# stamp that the running process does not have the new file.
+# Called before the first write to a file that the service watches. If this run dies later, the stamp shows the next run
+# that the running process does not have the new file.
 svc_mark() { # UNIT WATCHED current|stale
     svc_reported "$1"
     [ -n "$process_id" ] || return 0
@@ -99,8 +99,8 @@ svc_start() { # UNIT: as its file is now
     svc_act start "$1"
 }
 
-# Reading all units again is the most expensive request to systemd. It is needed only where a file of the unit differs
-# from the one that systemd knows.
+# Reading all units again is the most expensive request to systemd. It is needed only if a file of the unit differs from
+# the one that systemd has loaded.
 svc_known() { # UNIT: of service_show, which it renews
     case $service_show in
         *LoadState=loaded*NeedDaemonReload=no* | *NeedDaemonReload=no*LoadState=loaded*) ;;
@@ -127,7 +127,8 @@ svc_patience() { # of service_show
     alive_for $((patience_stop * 2 + svc_found))
 }
 
-# A span as systemd prints it ("1min 30s", systemd.time(7)). Where the manager names none it is 90 s, systemd's default.
+# A time span as systemd prints it ("1min 30s", systemd.time(7)). If the service manager reports none, it is 90 s,
+# systemd's default.
 svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
     svc_found=90
     case $nl$service_show in
@@ -156,8 +157,8 @@ svc_seconds() { # PROPERTY SECONDS-FOR-EVER -> svc_found
 # Make the running service load the files on disk, unless it has done so already (its package restarted it).
 svc_settle() { # UNIT restart|reload|live-restart WATCHED
     svc_reported "$1"
-    # The service ran at the look. A package that restarts it may reach systemd's limit of starts (StartLimitBurst= in
-    # systemd.unit(5)), and does not report this.
+    # The service ran at the time of the look. A package that restarts it may have reached systemd's limit of starts
+    # (StartLimitBurst= in systemd.unit(5)), and does not report this.
     if [ -z "$process_id" ]; then
         svc_patience
         svc_forgive "$1"
@@ -166,21 +167,21 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
         [ -n "$process_id" ] || fail "$1 is not running"
     fi
     loaded "$1" "$3"
-    # The files as they are before the service starts to read them: a later change must show.
+    # Record the files before the service starts to read them, so that a later change is detected.
     settle_files=$loaded_now
     if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
-        # Its package started it a moment after this run wrote the file. Whole seconds can't order the two; the
-        # process's own clock can.
+        # Its package may have started it a moment after this run wrote the file. Whole seconds can't order the two
+        # events; the clock of the process's start time can.
         IFS= read -r settle_written <"$run_written"
         case $process_id in
             unit:*) ;;
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
     fi
-    # Its package may have restarted docker, and such a restart has changed no bridge.
+    # Its package may have restarted docker, but such a restart does not change the bridge.
     if [ "$loaded_state" != current ] || [ "$2" = bridge-restart ]; then
         svc_known "$1"
-        # A reload does not change the process: a rollback knows of the reload by this note.
+        # A reload does not change the process, so this note tells a rollback about the reload.
         touched unit "$1"
         case $1:$2 in
             docker:reload) docker_reload ;;
@@ -197,7 +198,8 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
                 ;;
         esac
         case $1:$2 in
-            # Its event shows that it runs. A reload keeps the process and the unit, so the stamp still holds.
+            # The event of the reload shows that docker runs. A reload keeps the process and the unit, so the stamp
+            # still holds.
             docker:reload) svc_reported "$1" ;;
             *) svc_state "$1" ;;
         esac

@@ -21,7 +21,8 @@ svc_deciders() { # UNIT SHOW
         done
     done
     set +f
-    # A unit that nothing wants can be enabled by a link in any of them. A new one changes the directory above.
+    # A unit that no other unit wants can be enabled by a link in any of these directories. A new directory of this kind
+    # changes the directory above it.
     if [ -z "$decider_links" ]; then
         for decider_item in /etc/systemd/system/*.wants /etc/systemd/system/*.requires; do
             [ ! -d "$decider_item" ] || decider "$decider_item"

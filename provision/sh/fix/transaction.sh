@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What makes a job one transaction. The base that it was planned on is checked under the lock. What it replaces is kept
-# and durable before the first write. The host itself rolls it back when it fails.
+# These functions make a job one transaction. Under the lock they check the state that the plan is based on. What the
+# job replaces is saved, durably, before the first write. If the job fails, the host itself rolls it back.
 
 # A host that has changed since its plan was made is refused, before anything is written.
 base_check() { # (KIND KEY SEEN)...
@@ -28,7 +28,7 @@ base_now() { # KIND KEY -> base_value, as the look told it
             fi
             ;;
         folder)
-            # The plan does not decide its content, so its times and its size do not count either.
+            # The plan does not depend on the content of a directory, so its times and its size are not compared.
             if [ -e "$2" ] || [ -L "$2" ]; then
                 base_value=$(stat -c '%F:%a:%U:%G:%i' -- "$2" 2>/dev/null) || base_value=absent
             fi
@@ -36,8 +36,8 @@ base_now() { # KIND KEY -> base_value, as the look told it
     esac
 }
 
-# Keep what is about to be replaced. Each line of `before` says how to restore one thing; the last line makes the others
-# valid.
+# Save what is about to be replaced. Each line of `before` describes how to restore one thing. Without its last line the
+# file is not valid.
 keep() { # (KIND KEY VALUE)...
     keep_number=0
     mkdir "$run/kept" || keep_failed
@@ -45,7 +45,7 @@ keep() { # (KIND KEY VALUE)...
         case $1 in
             file | folder)
                 keep_number=$((keep_number + 1))
-                # In a shell of its own, because it changes the directory.
+                # In a subshell, because it changes the directory.
                 keep_lines=$("keep_$1" "$keep_number" "$2") || {
                     sweep_at "$2"
                     keep_failed
@@ -63,7 +63,7 @@ keep() { # (KIND KEY VALUE)...
                 "keep_$1" "$keep_number" "$2" "$3" || keep_failed
                 ;;
             service) keep_service "$2" "$3" ;;
-            # A value that the plan knows.
+            # The plan supplies the value.
             *) printf '%s %s %s\n' "$1" "$2" "$3" ;;
         esac
         shift 3
@@ -78,7 +78,7 @@ keep() { # (KIND KEY VALUE)...
     run_kept=yes
 }
 
-# The state of a service, its process, and how a restored file gets into that process.
+# Save the state of a service, its process, and how a restored file gets into that process.
 keep_service() { # UNIT "HOW<newline>KEYS<newline>PATH..."|''
     svc_reported "$1"
     keep_show=$nl$service_show$nl
@@ -128,7 +128,7 @@ keep_file() { # NUMBER PATH
     [ -L "./$place_name" ] || [ ! -d "./$place_name" ] || return 0
     keep_from=./$place_name keep_links=1
     if [ -z "$place_safe" ]; then
-        # By a second name, in a directory of root's own: from here on this is the very same file.
+        # Use a second name, in a private directory of root: from here on this is the same file.
         stage_open
         keep_from=./.provision.kept keep_links=2
         ln -- "../$place_name" "$keep_from" 3>&- || fail "$2 cannot be kept: it cannot have a hard link (the immutable flag of lsattr?)"
@@ -167,12 +167,12 @@ keep_folder() { # NUMBER PATH
     fi
 }
 
-# Not even root can replace a file with this flag: the step would fail halfway, and its rollback too. Where there is no
-# lsattr (e2fsprogs, busybox), or the file system has no flags, the step reports it.
+# Not even root can replace a file with such a flag: the step would fail halfway, and its rollback too. If the host has
+# no lsattr (e2fsprogs, busybox), or the file system has no flags, the step reports the failure.
 keep_mutable() { # PATH
     keep_flagged=
-    # Only a name that can't be exchanged: lsattr opens it, and opening a device may start it. (A file elsewhere that
-    # has the flag can't get a second name.)
+    # Test only a name that no other account can replace: lsattr opens it, and opening a device may start it. (In other
+    # directories a file with the flag can't get a second name.)
     keep_flags=$(lsattr -d -- . ${place_safe:+"./$place_name"} 2>/dev/null 3>&-) || :
     keep_flags=$keep_flags$nl
     while [ -n "$keep_flags" ]; do
@@ -205,7 +205,7 @@ keep_extras() { # PATH FILE -> keep_found
 $keep_more
 ATTRIBUTES
     else
-        # Only an ACL shows here, and busybox does not show it.
+        # ls shows only an ACL, and busybox's ls does not show that either.
         keep_more=$(exec ls -ld -- "$2" 3>&-) || return 0
         case ${keep_more%% *} in
             *+) keep_found=yes ;;
@@ -244,7 +244,7 @@ arm() { # SECONDS STEP-NUMBER
         set -eu
         exec 3>&-
         printf '%s\n' "$1" >"$run/within"
-        # The timer first: when it finds nothing armed, it waits while the job lives.
+        # Install the timer first: if it finds nothing armed, it waits as long as the job lives.
         undo_install "${run##*/}" "$1"
         printf 'armed\n' >"$run/armed"
         durable "$run/armed" "$run/within" "$run/owner" "$run"
@@ -262,9 +262,10 @@ arm_failed() { # where the rollback can't be armed, nothing risky is written
     step_end 1
 }
 
-# The same for a change whose proof is on the host: no login depends on it, and the run confirms itself (confirmed). So
+# The same for a change that is proven on the host: no login depends on it, and the run confirms itself (confirmed). So
 # the rollback waits for no controller, and needs no timer while the host runs: systemd starts it when the process of
-# this job ends before its time, or takes too long (job_start). After a power cut the timer does, which the boot starts.
+# this job ends too early, or takes too long (job_start). After a power cut the boot starts the timer, which starts the
+# rollback.
 arm_watched() { # SECONDS STEP-NUMBER
     if [ -z "$run_watched" ]; then
         arm "$1" "$2"
@@ -278,7 +279,7 @@ arm_watched() { # SECONDS STEP-NUMBER
         exec 3>&-
         printf '%s\n' "$1" >"$run/within"
         printf 'armed\n' >"$run/armed"
-        # Nothing has been written until now: a power cut may leave one without the other.
+        # No change has been written yet, so a power cut that leaves only one of them does no harm.
         undo_units "${run##*/}" "$1" "$run/armed" "$run/within" "$run/owner" "$run"
         svc_stamps_renew
     ) >"$run_log" 2>&1
@@ -286,7 +287,7 @@ arm_watched() { # SECONDS STEP-NUMBER
     [ $? -eq 0 ] || arm_failed
 }
 
-# The time until which this job may work without a sign of life: as long as its step may take (the Call's limit).
+# Set the time until which this job may work without a sign of life: as long as its step may take (the Call's limit).
 alive() {
     alive_for 0
 }
@@ -297,8 +298,8 @@ alive_for() { # SECONDS: that many longer, which the host alone knows
     printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"
 }
 
-# The last line of a job that succeeded. An armed job waits for its confirmation, unless its proof is on the host; else
-# it is done.
+# The last call of a job that succeeded. An armed job waits for its confirmation, unless the change is proven on the
+# host. Any other job is done.
 finish() { # login|proven
     if [ -n "${run_armed-}" ] && [ "$1" = proven ]; then
         mv "$run/armed" "$run/confirmed" || return 1
@@ -338,7 +339,7 @@ settled() { # RUN-FOLDER
 result() { # WORD [REASON]
     # The job itself removes it at its end, together with other files.
     [ -z "${run_apart-}" ] || rm -f "$run/reserve"
-    # On a full disk there is no result, which differs from an empty one.
+    # If the disk is full, no result is written: an empty one would have another meaning.
     printf '%s\n' "$*" >"$run/result.new" || {
         rm -f "$run/reserve"
         printf '%s\n' "$*" >"$run/result.new" || return 1
@@ -360,9 +361,9 @@ transaction_failed() { # REASON
     undo "$1"
 }
 
-# Restore what `before` lists, where it has changed. First files and settings in reverse order, then what docker did not
-# have (docker may be stopped later), then the services and what docker has, in their order. It can be repeated: a power
-# cut in the middle does no harm.
+# Restore each thing in `before` that has changed. First restore files and settings, in reverse order. Then remove what
+# did not exist in docker before (docker may be stopped later). Then restore the services and docker's objects, in their
+# order. An undo can be repeated: a power cut in the middle does no harm.
 undo() { # REASON
     # shellcheck disable=SC2034 # read in fix.sh
     stage=undo
@@ -376,7 +377,7 @@ undo() { # REASON
             'image absent '* | 'network absent '* | 'container absent '* | 'compose absent '*)
                 undo_made="$undo_line$nl$undo_made"
                 ;;
-            # What docker has, in the order in which it was made, after docker itself is restored.
+            # Docker's objects, in the order in which they were created, after docker itself is restored.
             'image '* | 'spare '* | 'network '* | 'container '* | 'compose '*) undo_objects="$undo_objects$undo_line$nl" ;;
             'end '* | 'package '* | 'made '* | 'id '* | 'process '* | 'loads '* | 'keys '* | 'watches '*) ;;
             *) undo_list="$undo_line$nl$undo_list" ;;
@@ -405,8 +406,8 @@ undo() { # REASON
     fi
 }
 
-# Remove what docker did not have, the newest first. A request to a docker that does not run could start it, by its
-# socket; and its containers would not run either.
+# Remove what did not exist in docker before, the newest first. If docker does not run, do nothing: a request could
+# start it by its socket, and its containers do not run either.
 undo_absent() { # -> undo_stays: what could not be removed
     if [ -z "$undo_made" ] || [ ! -e /run/docker.pid ]; then
         return 0
@@ -416,7 +417,7 @@ undo_absent() { # -> undo_stays: what could not be removed
     undo_stays=$undo_failed undo_failed=$absent_failed
 }
 
-# Partly written files that a job has left in the directories of the files that it was about to replace.
+# Remove partly written files that a job has left in the directories of the files that it was about to replace.
 sweep() { # RUN-FOLDER
     while IFS=' ' read -r sweep_kind _ sweep_path; do
         case $sweep_kind in
@@ -429,7 +430,7 @@ sweep_at() { # PATH: in a shell of its own, for it changes the directory
     (! place "$1" - || stage_clear) >/dev/null 2>&1 || :
 }
 
-# Runs that died with nothing to roll back: no other run cleans up after them.
+# Clean up after runs that died with nothing to roll back: no other run does.
 sweep_dead() {
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
         "$run_folder"/noise.* "$run_folder/daemon.json"; do
@@ -452,9 +453,9 @@ sweep_dead() {
     done
 }
 
-# Keep the last 20 runs (this one among them), and 50 MB of them. Called under the lock. A run that may still be rolled
-# back stays, and so does every run that may be at work: one without a result whose process lives, or that no process
-# has signed yet.
+# Keep the last 20 runs (including this one), and 50 MB of them. Called under the lock. A run that may still be rolled
+# back stays. A run that may be at work stays too: it has no result, and its process lives or has not written its id
+# yet.
 history_bound() {
     history_count=0 history_bytes=0
     set --
@@ -486,7 +487,7 @@ history_bound() {
     done
 }
 
-# Images that have a name only because the run may be rolled back (fix/images.sh).
+# Remove the image names that exist only because the run could be rolled back (fix/images.sh).
 history_images() { # RUN-FOLDER
     [ -f "$1/before" ] || return 0
     while IFS=' ' read -r history_kind _ history_name; do
@@ -501,10 +502,10 @@ undo_each() { # LINES
         undo_left=${undo_left#*"$nl"}
         undo_rest=${undo_line#* }
         undo_needed "${undo_line%% *}" "${undo_rest%% *}" "${undo_rest#* }" || continue
-        # A plain command in a shell of its own: after `||` the shell would ignore its set -e.
+        # A plain command in a subshell: after `||` the subshell would ignore its set -e.
         (
             set -eu
-            # From here on there is no program that reads events.
+            # From here on no program reads events.
             exec 3>&-
             # shellcheck disable=SC2034 # read in fix.sh
             emit_to=none
@@ -527,13 +528,13 @@ undo_one() { # KIND WORD REST
             durable .
             ;;
         file) undo_file "$run/kept/$2" "$3" ;;
-        # A file that another process has put into it meanwhile keeps the directory.
+        # If another process has created a file in the directory meanwhile, the directory stays.
         folder)
             place "$3" - || return 0
             rmdir -- "./$place_name" 2>/dev/null || :
             ;;
-        # It does nothing where nothing has changed, and reports what it has restored. Its file is part of the job only
-        # where the run keeps such things.
+        # Each of these functions does nothing if nothing has changed, and reports what it has restored. Its file is
+        # part of the job only if the run saves things of that kind.
         *) "undo_$1" "$2" "$3" ;;
     esac
 }
@@ -567,20 +568,20 @@ undo_owned() { # UID:GID:MODE PATH
     fi
 }
 
-# dockerd remembers the last address of its bridge (network/files/local-kv.db), and uses it again whenever it is given
-# none. So dockerd is given the old address once; the restored file, which comes after this, may be without it.
+# dockerd stores the last address of its bridge (network/files/local-kv.db), and uses it again when it is given none. So
+# start dockerd once with the old address: the file that is restored after this may have none.
 undo_bridge() { # NAME ADDRESS
     undo_address=$(ip -o -4 address show dev "$1" 2>/dev/null) || return 0
     case $undo_address in
         *"inet $2 "*) return 0 ;;
     esac
     undo_say "moved $1 back"
-    # There was no bridge before, so no dockerd either: what dockerd remembers is from this run.
+    # There was no bridge before, so there was no dockerd either: the stored address is from this run.
     if [ -z "$2" ]; then
         # From here on the host can be reached. What the run made is removed while docker still runs.
         ip -4 address flush dev "$1"
         (
-            # One failure ends none of the other restores.
+            # One failure must not end the other restores.
             set +e
             undo_absent
         )
@@ -591,7 +592,7 @@ undo_bridge() { # NAME ADDRESS
         rm -f -- "${undo_root:-/var/lib/docker}/network/files/local-kv.db"
         return 0
     fi
-    # At once, so that the host can be reached while docker is still starting.
+    # Set the address at once, so that the host can be reached while docker is still starting.
     ip -4 address flush dev "$1"
     ip address add "$2" dev "$1"
     undo_text=
@@ -625,14 +626,14 @@ guard() {
         guard_lock
         confirm
     fi
-    # An empty file: it is being written at this moment, or a power cut has left it so.
+    # The file may be empty: it is being written at this moment, or a power cut has left it empty.
     guard_boot='' guard_until=0 guard_owner=
     { IFS=' ' read -r guard_boot guard_until <"$run/deadline"; } 2>/dev/null || :
     { IFS= read -r guard_owner <"$run/owner"; } 2>/dev/null || :
     uptime_now
     process "${guard_owner%%:*}"
     if [ ! -e "$run/armed" ]; then
-        # Not yet, or not any more.
+        # The rollback is not armed yet, or not any more.
         if [ -z "$process_id" ] || [ "$process_id" != "$guard_owner" ]; then
             undo_remove "${run##*/}"
         fi
@@ -689,7 +690,7 @@ confirm() {
     exit 0
 }
 
-# The end of a run that has armed its rollback and succeeded. The stamps come last: their time must differ from that of
+# The end of a run that has armed its rollback and succeeded. Renew the stamps last: their time must differ from that of
 # the directory of the units.
 confirmed() {
     undo_units_remove "${run##*/}"
@@ -704,8 +705,8 @@ confirmed() {
     svc_stamps_renew
 }
 
-# Only one of the timer, the boot, the next run and the controller ends a run at a time. Where that can't be written
-# down (a full disk), the run is ended nevertheless.
+# Only one of the timer, the boot, the next run and the controller ends a run at a time. If this lock can't be written
+# (a full disk), the run is ended nevertheless.
 guard_alone() {
     queue_take "$run/undoer" || queue_holder=
     [ -z "$queue_holder" ] || exit 0

@@ -19,8 +19,8 @@ undo_units() { # RUN SECONDS PATH...: durable, and with them these paths
 }
 
 watch() {
-    # As long as the service is installed: the process that ends the run removes it, and so does a guard that finds the
-    # job dead.
+    # Check as long as the service is installed. The process that ends the run removes the service, and so does a guard
+    # that finds the job dead.
     while [ -e "/etc/init.d/provision-undo-${run##*/}" ]; do
         sleep 2
         (guard)

@@ -19,8 +19,8 @@ undo_units() { # RUN SECONDS PATH...: durable, and with them these paths
     units_folder=/etc/systemd/system
     shift 2
     svc_stamps_hold
-    # The unit starts often, which is no sign of a fault. Before 230 systemd had another name for that setting, in
-    # another section.
+    # The unit starts often, and this is no fault: switch the start limit off. Before version 230 systemd had another
+    # name for this setting, in another section.
     printf '%s\n' '[Unit]' "Description=Roll back run $units_run of provision unless it is confirmed" \
         StartLimitIntervalSec=0 '[Service]' StartLimitInterval=0 Type=oneshot \
         "ExecStart=/bin/sh $run_home/$units_run/job guard" >"$units_folder/provision-undo-$units_run.service"

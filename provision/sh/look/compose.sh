@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Forks: two of docker's client for each project, one where its file does not exist; one more where the name of a
-# container's image stands for another image now.
+# Forks: two of docker's client for each project, one where its file does not exist. One more where the name of a
+# container's image now refers to another image.
 
 look_compose() { # (PROJECT FILE)...
     [ -e /run/docker.pid ] || return 0
@@ -20,9 +20,9 @@ look_compose() { # (PROJECT FILE)...
     done
 }
 
-# docker shows the id of an image in two cases: the name that the container was made of stands for another image now, or
-# for none (moby, daemon/list.go); or the container was made of that id. Only the container's own record tells the two
-# apart.
+# docker shows the id of an image in two cases: the container was created from that id, or the name that it was created
+# from now refers to another image or to none (moby, daemon/list.go). Only the container's own record distinguishes the
+# two cases.
 compose_named() { # LINES -> compose_names: a line "ID NAME" for each container with an image's id
     compose_ids='' compose_names='' compose_left=$1
     case $nl$compose_left in

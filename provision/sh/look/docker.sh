@@ -3,8 +3,8 @@
 # sha256sum for each container that has secrets. None where docker does not run: then no object is reported.
 #
 # docker's answer is passed on unchanged, in JSON, one object a line; so is the answer that an object does not exist.
-# Only values that may be secret are left out: variables of the environment that are declared so, or that the
-# container's own label names. They leave the host as one hash.
+# Only values that may be secret are left out: variables of the environment that are declared as secret, or that the
+# container's own label names. Only one hash of these values leaves the host.
 
 look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,", or a dash
     docker_container='' docker_image='' docker_network='' docker_volume='' docker_secrets=$nl

@@ -7,7 +7,7 @@ docker_info() {
 }
 
 # The same, and on the next line the data-root without symbolic links: dockerd resolves them when it starts, and reports
-# the result. The caller's command substitution is a shell of its own, so `cd` affects nothing else.
+# the result. The caller's command substitution is a subshell, so `cd` affects nothing else.
 docker_compare() { # DATA-ROOT
     docker_info
     ! cd -P -- "$1" 2>/dev/null || pwd -P

@@ -7,8 +7,9 @@
 # files_table keeps the answer of stat ("path<TAB>fields", one a line) for the looks that follow. files_known keeps the
 # answer for files_watched: paths (without blanks) that are watched, but not sent.
 #
-# The bytes of small files are sent in one piece, which is cut by the sizes that stat gave. The last file of the piece
-# has a text that is known: it keeps the shell from removing newlines at the end, and its length shows lost NUL bytes.
+# The bytes of small files are sent in one piece, which the controller splits by the sizes from stat. The last file of
+# the piece has a known text: it keeps the shell from removing newlines at the end. The length of the piece shows lost
+# NUL bytes.
 look_files() { # PATH...
     # Paths that other looks have added for the same stat.
     while [ -n "${files_also-}" ]; do
@@ -65,8 +66,8 @@ look_files() { # PATH...
     done
     [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "$files_rest"
     [ "$files_total" -ge 0 ] || return 0
-    # A shell reads byte by byte: up to about a page this takes less time than the start of a program. A shell that
-    # warns of the NUL bytes that it drops does so on standard error.
+    # A shell reads byte by byte: up to about a page this takes less time than the start of a program. Some shells drop
+    # NUL bytes and print a warning on standard error.
     if [ "$files_total" -le 2000 ]; then
         files_text=
         for files_path in "$@"; do

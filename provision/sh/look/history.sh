@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The runs that this host remembers. Only run when the operator asks for them. No fork for the list. For one run: a cat
-# of what it replaced, a stat and a base64 for each file, and a stat of the directories above them.
+# The runs that are recorded on this host. Used only when the operator asks for them. Forks: none for the list. For one
+# run: a cat of what it replaced, a stat and a base64 for each file, and a stat of the directories above them.
 
 look_runs() { # DIRECTORY
     for runs_run in "$1"/*; do
@@ -9,7 +9,7 @@ look_runs() { # DIRECTORY
         { IFS= read -r runs_result <"$runs_run/result"; } 2>/dev/null || :
         while read -r runs_kind _; do
             case $runs_kind in
-                # These lines are no replaced things, or are parts of a thing that has a line of its own.
+                # These lines are not replaced things, or belong to a thing that has a separate line.
                 end | spare | store | id | process | loads | keys | watches) ;;
                 *) runs_count=$((runs_count + 1)) ;;
             esac

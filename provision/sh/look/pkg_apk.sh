@@ -47,7 +47,7 @@ look_candidates() { # NAME...
 }
 
 # apk policy lists versions with a colon, newest first, each followed by the places that have it. A version that is only
-# installed is not available any more.
+# installed is no longer available.
 apk_newest() { # POLICY -> apk_version
     apk_version='' apk_left=$1$nl apk_candidate=
     while [ -n "$apk_left" ]; do

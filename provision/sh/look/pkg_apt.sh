@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: none while dpkg's database is the same one that a job of provision has queried for the same packages. Else one
+# Forks: none if dpkg's database has not changed since a job of provision queried it for the same packages. Else one
 # dpkg-query for all packages, which takes as long as the rest of a look. To upgrade, three or four more of apt.
 
 # The whole database, and the changes that are not in it yet: dpkg replaces the first, and puts files into the second
@@ -36,7 +36,7 @@ packages_ask() { # NAME... -> packages_text; 1 is dpkg-query's word for "not all
     # shellcheck disable=SC2016 # dpkg-query's own variables
     packages_text=$(exec dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null) ||
         [ $? -eq 1 ]
-    # Only a job writes. The database is identified by its state before the query.
+    # Only a job writes this file. The database is identified by its state before the query.
     if [ -n "${run-}" ] && [ -n "${files_known-}" ]; then
         printf '%s\n' "names $*" "$files_known" asked "$packages_text" end >"$packages_memory"
     fi

@@ -14,7 +14,7 @@ rpm_lock() { # NAME VERSION -> rpm_line: in rpm_locks' form; dnf5 leaves out an 
 
 # -> locks_text: "NAME = VERSION" for each package that is locked to one version, each between newlines. dnf5 lists an
 # entry as "Package name: NAME" and a line for each condition, such as "evr = VERSION"; entries have an empty line
-# between them. An entry with more conditions, or with another comparison, is an operator's and no lock of provision.
+# between them. An entry with more conditions, or with another comparison, is from an operator, not from provision.
 rpm_locks() {
     locks_text=$nl
     [ -s "$rpm_lock_file" ] || return 0

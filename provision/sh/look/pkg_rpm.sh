@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# The common part of dnf and yum. Forks: only to upgrade, one of the manager's for each package, because only the
-# manager knows what the repositories have; and its cache in a directory that is made and removed. One more where versions
-# are to be held and the versionlock plugin is at none of its usual places: then the manager itself is asked.
+# The common part of dnf and yum. Forks: only to upgrade, one of the package manager for each package, because only the
+# manager can list the versions in the repositories. Its cache is in a directory that is made and removed. One more if
+# versions are to be held and the versionlock plugin is at none of its usual places: then the package manager is asked.
 
 # The newest version that each package could have, from fresh metadata in a temporary directory: a look changes nothing.
 # The output has the format of apt-cache policy, so that one parser reads all.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: only to upgrade, one zypper for each package, because only zypper knows what the repositories have.
+# Forks: only to upgrade, one zypper for each package, because only zypper can list the versions in the repositories.
 
 # shellcheck disable=SC2034 # look/rpm.sh uses them
 rpm_lock_file=/etc/zypp/locks

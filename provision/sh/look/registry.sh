@@ -1,14 +1,15 @@
 # shellcheck shell=sh
-# Forks: one of docker's client for each tag (and a timeout around it), three more where the registry wants a login.
+# Forks: one of docker's client for each tag (and a timeout around it), three more where the registry requires a login.
 #
-# The daemon is asked which digest a tag has in its registry. The daemon asks the registry with its own certificates:
-# GET /distribution/NAME/json (docs.docker.com/reference/api/engine), by docker's own connection to its socket.
+# Ask the daemon which digest a tag has in its registry: GET /distribution/NAME/json
+# (docs.docker.com/reference/api/engine), by docker's own connection to its socket. The daemon queries the registry with
+# its own certificates.
 
 look_moved() { # REFERENCE...
     [ -e /run/docker.pid ] || return 0
     for moved_name in "$@"; do
         registry_login "${moved_name%%/*}"
-        # It ends within ten seconds: an unreachable registry must not make the look fail.
+        # Stop after ten seconds: an unreachable registry must not make the look fail.
         moved_answer=$(
             printf 'GET /distribution/%s/json HTTP/1.0\r\nHost: docker\r\n%s\r\n' "$moved_name" "$login_header" |
                 timeout 10 docker system dial-stdio 2>&1 3>&-

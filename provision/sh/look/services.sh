@@ -2,9 +2,9 @@
 # Forks: none for a service that provision started and that no other process has touched since. Else the forks that the
 # file of the service manager states, and one date for each service without a stamp.
 #
-# "The running service has loaded the files that are on disk" is a state, not a memory of this run:
+# Whether the running service has loaded the files that are on disk is a state of the host, not a memory of this run:
 # - a stamp (written when provision started or reloaded the service) names the process and the files it loaded;
-# - without a stamp of this very process, it loaded the files that are older than its start;
+# - if this process has no stamp, it has loaded the files that are older than its start;
 # - otherwise it is unknown, and the daemon itself is asked.
 #
 # The stamp also keeps the service manager's report of the service. The report holds while two conditions are met: the
@@ -91,7 +91,7 @@ stamp_read() { # UNIT
         esac
     done <"$stamp_path"
     case $stamp_process in
-        # Only the manager knows whether it is the same start.
+        # Only the service manager can report whether this is the same start.
         unit:*) stamp_fresh= ;;
         *)
             process "${stamp_process%%:*}"

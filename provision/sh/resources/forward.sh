@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Forks: one iptables, and one ip6tables where the host has IPv6; no other program knows the policy.
+# Forks: one iptables, and one ip6tables where the host has IPv6; no other program shows the policy.
 
 # --- look ---
 

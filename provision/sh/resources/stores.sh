@@ -26,8 +26,8 @@ look_stores() { # (ROOT measure|-)...
     done
 }
 
-# Stores of an engine one of whose FILES (with a blank between two) an earlier run has made, and that no play declares
-# any more. One fork, only in that case.
+# Stores of an engine that an earlier run has set up and that no play declares any more: that run has made one of FILES
+# (separated by blanks). One fork, only in that case.
 look_undeclared() { # (ROOT FILES)...
     undeclared_made=
     for undeclared_file in $2; do
@@ -97,8 +97,8 @@ stores_space() { # ROOT -> stores_free, in KiB, on the file system that it is on
 }
 
 # --- fix ---
-# Storage drivers that a run brings to a host. From version 29 on dockerd always continues with the driver that has left
-# state at data-root (moby, daemon/graphdriver, scanPriorDrivers). So a rollback must remove that state.
+# Storage drivers that a run adds to a host. From version 29 on dockerd always uses the driver that has left state at
+# data-root (moby, daemon/graphdriver, scanPriorDrivers). So a rollback must remove that state.
 
 keep_store() { # NUMBER ROOT: the storage drivers that have left nothing there
     for keep_driver in overlay2 fuse-overlayfs btrfs zfs vfs; do
@@ -110,7 +110,7 @@ undo_store() { # DRIVER ROOT: what it has there, this run has brought
     [ -e "$2/$1" ] || return 0
     undo_running=
     [ ! -e /run/docker.pid ] || undo_running=$(docker info --format '{{.Driver}}' 2>/dev/null) || undo_running=
-    # The containers of a store can't be removed any more after docker has left it.
+    # The containers of a store can't be removed any more after docker has switched to another store.
     if [ "$undo_running" = "$1" ]; then
         for undo_one in $(docker ps -aq --no-trunc); do
             docker rm -f "$undo_one" >/dev/null || :

@@ -1,5 +1,5 @@
-"""Filters of Ansible that inventories use often. The possible cost of a regular expression is limited: Python's engine
-tries one way to match after the other. ``(a+)+`` has more ways for thirty letters than it can try in an hour.
+"""Filters of Ansible that inventories use often. The possible cost of a regular expression is limited, because Python's
+engine tries all ways to match, one after the other. For ``(a+)+`` and thirty letters that would take more than an hour.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _TRUE, _FALSE = ("yes", "on", "1", "true", "y", "t"), ("no", "off", "0", "false"
 
 
 def _expression(pattern: object, text: str, ignorecase: bool, multiline: bool) -> re.Pattern[str]:
-    """The compiled expression. Its worst cost is counted as steps: that many ways exist to divide the text among its
-    quantifiers. Raises :class:`Refused` for an expression whose cost grows faster."""
+    """The compiled expression. Its highest possible cost is counted as steps: the number of ways to divide the text
+    among its quantifiers. Raises :class:`Refused` for an expression whose cost grows faster."""
     what = str(pattern)
     repeats = _repeats(what)
     step(1 + (len(text) + 1) ** (repeats + 1) // math.factorial(repeats + 1))
@@ -39,7 +39,7 @@ def _repeats(pattern: str) -> int:
         character = pattern[at]
         if character == "\\":
             if pattern[at + 1 : at + 2].isdigit() or pattern[at + 1 : at + 2] == "g":
-                raise Refused("a regular expression in a template refers to no group", "match the text itself")
+                raise Refused("a regular expression in a template must not refer to a group", "match the text itself")
             at, closed = at + 2, None
             continue
         if in_class:
@@ -55,7 +55,8 @@ def _repeats(pattern: str) -> int:
         if character == "(":
             if pattern.startswith("(?", at) and not re.match(r"\(\?(?::|P<\w+>|[aimsux]+\)|[!=]|<[!=])", pattern[at:]):
                 raise Refused(
-                    "a regular expression in a template has no such group", "(?:...) and (?P<name>...) are known"
+                    "a regular expression in a template has an unsupported kind of group",
+                    "(?:...) and (?P<name>...) are supported",
                 )
             groups.append(False)
             at += 2 if pattern.startswith("(?", at) else 1

@@ -40,7 +40,7 @@ def _refusal(what: str, text: str) -> Refused:
 
 
 def unknown(text: str) -> bool:
-    """Whether ``text`` contains the beginning of a token that stands for no secret of this process."""
+    """Whether ``text`` contains the beginning of a token that belongs to no secret of this process."""
     return secret.marked(text) and any(secret.marked(piece) for piece, token in secret.split(text) if not token)
 
 

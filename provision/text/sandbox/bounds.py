@@ -58,7 +58,7 @@ class _Steps(threading.local):
 BOUNDED = _Steps()
 
 
-#: Steps for the call of a macro, and for the rendering of another template: they take about as long.
+#: Steps for the call of a macro, and for the rendering of another template: each takes about as long as ten steps.
 CALL = 10
 
 
@@ -86,7 +86,7 @@ def room_for(what: str, count: int) -> None:
 
 def width(what: str, *numbers: object) -> None:
     if any(isinstance(number, int) and abs(number) > WIDTH for number in numbers):
-        raise Refused(f"{what} is given a width of more than {WIDTH:,}")
+        raise Refused(f"{what} has a width of more than {WIDTH:,}")
 
 
 class _Survey:
@@ -159,7 +159,7 @@ def percent(what: str, text: str, values: object) -> None:
     """Check the size of the result of ``text % values``."""
     specs = re.findall(r"%(?:\([^()]*\))?([-+ #.*\d]*)", text)
     if any("*" in spec for spec in specs) or re.search(r"%\([^()]*\(", text):
-        raise Refused(f"{what} takes no width from a variable, and no name with a parenthesis")
+        raise Refused(f"{what} does not support a width from a variable, or a name with a parenthesis")
     widths = [number for spec in specs for number in numbers(spec)]
     width(what, *widths)
     given = values.values() if isinstance(values, dict) else values if isinstance(values, (tuple, list)) else (values,)

@@ -1,6 +1,6 @@
-"""The things that a spec declares, one checkable thing at a time: the values that the suites are parametrized with.
+"""The things that a spec declares: the values that the suites are parametrized with, one for each check.
 
-Derived from the spec itself, independent of ``catalog``: a thing that ``catalog`` forgets must show here.
+They are derived from the spec itself and not from ``catalog``, so that verify detects a thing that ``catalog`` omits.
 
 A test with an argument of a provider's name runs once for each of the provider's things. A provider that several suites
 or users' tests may take is here. A provider that only one suite takes is in that suite, in its ``PROVIDERS``.

@@ -1,4 +1,4 @@
-"""The shapes of declared things."""
+"""The types of declared things."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FileBytes(Struct, frozen=True):
     owner: str
     group: str
     mode: int
-    #: whether a failure must not show what is in it
+    #: whether a failure must not show the content
     secret: bool = False
 
 
@@ -36,7 +36,7 @@ class Archive(Struct, frozen=True):
     url: str
     components: tuple[str, ...]
     suites: tuple[str, ...]
-    #: of the keys that may sign it; none declared: those that Docker publishes, or any key where it is not Docker's
-    #: archive
+    #: of the keys that may sign it. If none is declared: for Docker's archive the keys that Docker publishes, for other
+    #: archives any key
     fingerprints: tuple[str, ...]
     docker: bool = False

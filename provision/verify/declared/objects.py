@@ -26,7 +26,7 @@ def volume(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def image(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Every image that must exist, also one that only a container names; the value is its digest, if it has one."""
+    """Every image that must exist, also one that only a container names; the value is the declared digest, if any."""
     locked = context.locks.get(IMAGES, {})
     found = {
         name: one.digest or (None if one.archive or one.build else locked.get(name))

@@ -121,7 +121,7 @@ def running_service(config: HostConfig, context: Context) -> Iterator[Named]:
 def _services(config: HostConfig) -> dict[str, tuple[bool | None, bool | None]]:
     found = {name.removesuffix(".service"): (s.enabled, s.running) for name, s in config.spec.services.items()}
     if config.spec.engine is not None:
-        # An engine must run, unless the spec says otherwise.
+        # An engine must run, unless the spec declares otherwise.
         enabled, running = found.get("docker", (None, None))
         found["docker"] = (enabled is not False, running is not False)
     return found
@@ -142,7 +142,7 @@ def bridged(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def outside(config: HostConfig, context: Context) -> Iterator[Named]:
-    """A target which shows that a container reaches the outside through its host: the package mirror, ``(name,
+    """An address outside of the host that a container must reach through its host: the package mirror, ``(name,
     port)``."""
     if config.spec.engine is not None and any(bridged(config, context)):
         url = urlsplit(config.spec.engine.package_mirror)
@@ -200,7 +200,7 @@ def _daemon(declared: Engine | None) -> dict[str, Any] | None:
 
 
 def proxy(config: HostConfig, context: Context) -> Iterator[Named]:
-    """What the daemon must report of its proxies, by ``docker info``'s names."""
+    """The proxies that the daemon must report, by ``docker info``'s names."""
     if config.spec.engine is not None and (given := config.spec.engine.proxy) is not None:
         pairs = {"HttpProxy": given.http, "HttpsProxy": given.https, "NoProxy": ",".join(given.no_proxy)}
         yield from (Named(name, _credentials_masked(value)) for name, value in pairs.items() if value)
@@ -273,7 +273,7 @@ def docker_socket(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def guarded_folder(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Folders whose files decide which dockerd runs and what it does."""
+    """Directories whose files decide which dockerd runs and what it does."""
     if config.spec.engine is not None:
         fixed = ("/etc", "/etc/docker", _CERTIFICATES, "/etc/systemd/system", "/etc/systemd/system/docker.service.d")
         registries = (f"{_CERTIFICATES}/{name}" for name in config.spec.engine.registries)

@@ -1,1 +1,1 @@
-"""The suites: one module a subject. They document what is verified, and how."""
+"""The suites, one module for each subject. They document what is verified, and how."""

@@ -1,9 +1,9 @@
 """Hardening: what the CIS Docker Benchmark (1.6.0) requires of a host, its daemon, images and containers, each check
 under its own id.
 
-Only run with ``--suite cis``: it checks hosts against the benchmark, not against their spec. Checks that only an
-operator can judge are not here (docs/commands.md lists them, with reasons). A check that does not apply to a host is
-skipped.
+It only runs with ``--suite cis``, because it checks hosts against the benchmark and not against their spec. Checks that
+only an operator can judge are not here (docs/commands.md lists them, with reasons). A check that does not apply to a
+host is skipped.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def _basesize(host: Host) -> None:
 
 
 def _authorization(host: Host) -> None:
-    """The daemon's answer names the plugins that it was started with. A reload replaces them by those of its file, and
-    does not change the answer and the flags (moby, daemon/command/daemon.go: reloadConfig)."""
+    """The daemon's answer names the plugins of its start. A reload replaces the plugins by those of its file, but does
+    not change the answer and the flags (moby, daemon/command/daemon.go: reloadConfig)."""
     start = started(host)
     # The time of the start is exact to two seconds; the daemon's own events belong to this start anyway.
     if not reloaded(host, start - 2):
@@ -234,9 +234,9 @@ def _mode(where: str, most: int) -> Callable[[Host], None]:
 
 
 def _content_trust(host: Host) -> None:
-    """In the environment of every login, where docker's client reads it; newer clients leave it to a plugin."""
+    """The variable is set for every login, where docker's client reads it; newer clients leave it to a plugin."""
     if host.run('grep -q DOCKER_CONTENT_TRUST "$(command -v docker)"').rc != 0:
-        pytest.skip("docker's client knows no content trust")
+        pytest.skip("docker's client does not support content trust")
     lines = host.run("grep -s -h DOCKER_CONTENT_TRUST= /etc/environment /etc/profile.d/*.sh").stdout.split("\n")
     # Of an `export` or a plain assignment, with or without quotes; the last one counts.
     found = re.findall(
@@ -272,7 +272,7 @@ def _images(offends: Callable[[dict[str, Any]], bool]) -> Callable[[Host], None]
 
 
 def _confined(module: str, field: str) -> Callable[[Host], None]:
-    """By a security module, where the daemon uses it."""
+    """A security module confines the process, if the daemon uses that module."""
 
     def check(host: Host) -> None:
         if not _uses(host, module):
@@ -289,7 +289,7 @@ def _no_sshd(host: Host) -> None:
 
 
 def _gains_nothing(host: Host) -> None:
-    """By the kernel's own report, whether the container or the daemon requested it."""
+    """The kernel reports it, no matter whether the container or the daemon requested it."""
     running = _found(containers, host, "running container")
     ids = unconfined(host)
     _refuse("containers", (one for one in running if one["Id"] in ids))

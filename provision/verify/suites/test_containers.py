@@ -59,7 +59,7 @@ def test_container_runs(host: Host, container: Named) -> None:
 
 
 def test_container_image(host: Host, container: Named) -> None:
-    """It uses the image that its name stands for now."""
+    """It uses the image that its image name refers to now."""
     found = _inspect(host, "container", container.name)
     assert found["Image"] == _inspect(host, "image", container.value.image)["Id"]
 
@@ -153,7 +153,7 @@ def test_compose_project(host: Host, compose_project: Named) -> None:
 
 
 def test_compose_image(host: Host, compose_project: Named) -> None:
-    """Each container of a project uses the image that the name in its record stands for now."""
+    """Each container of a project uses the image that the name in its record refers to now."""
     label = f"label=com.docker.compose.project={compose_project.name}"
     ids = words_of(host.check_output("docker ps -aq --filter %s", label))
     for found in ask(host, f"docker container inspect {' '.join(ids)}") if ids else ():

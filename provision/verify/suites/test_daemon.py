@@ -72,7 +72,7 @@ def test_daemon_command(host: Host, docker_unit: Named) -> None:
         return
     if any(path.startswith(("/etc/default/", "/etc/sysconfig/")) for path in docker_unit.value):
         pytest.skip("a declared file has the daemon's options")
-    # The package's own file of options may contain some. None of those opens the daemon, or what it trusts.
+    # The package's own file may add options, but none that gives access to the daemon or changes what it trusts.
     extra = [word for word in running if word not in wanted]
     assert [word for word in extra if word.partition("=")[0] in _OPENING or "tcp://" in word] == []
 
@@ -93,8 +93,8 @@ def test_daemon_registries(host: Host, daemon: Named) -> None:
 
 
 def test_daemon_has_loaded_its_file(host: Host, daemon: Named) -> None:
-    """A file that was written but never loaded fails: the daemon must have started after its last change, or report
-    that it has reloaded it since."""
+    """The daemon must have started after the file's last change, or report that it has reloaded the file since then. A
+    file that was written but never loaded fails."""
     changed = int(host.check_output("stat -c %Z /etc/docker/daemon.json"))
     if changed > started(host):
         assert reloaded(host, changed), "daemon.json was changed after the daemon was started, and not reloaded"

@@ -1,5 +1,5 @@
-"""The kernel features that Docker needs: namespaces, control groups, overlayfs, a bridge and NAT; and a real container
-that uses them. Its containers disturb no other process: they are labelled, bounded, and removed afterwards. A check
+"""The kernel features that Docker needs (namespaces, control groups, overlayfs, a bridge and NAT), and a real container
+that uses them. The containers disturb no other process: they are labelled, limited, and removed afterwards. A check
 that changes a setting or uses up memory is marked ``disruptive`` and runs only on request."""
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _HOSTNAME = "provision-verify"
 #: The exit codes of a process that docker's stop ends: by SIGKILL, or by SIGTERM where the daemon's option ``init``
 #: gives each container an init that passes signals on.
 _STOPPED = {str(128 + signal.SIGKILL), str(128 + signal.SIGTERM)}
-#: The words of :func:`_inside`, from one container for both checks that need them.
+#: The output of :func:`_inside`, from one container for both checks that need it.
 _SAID: Once[list[str]] = Once()
 
 
 def after(host: Host) -> None:
-    """Called when a host's checks are over, however they ended."""
+    """Called after a host's checks, even if they failed."""
     _SAID.forget(host)
     container.clean(host)
 
@@ -69,7 +69,7 @@ def test_bridge(host: Host, bridged: Named) -> None:
 
 
 def test_nat(host: Host, bridged: Named) -> None:
-    """What leaves docker0's network is masqueraded."""
+    """Packets that leave docker0's network are masqueraded."""
     subnet = json.loads(host.check_output("docker network inspect bridge --format '{{json (index .IPAM.Config 0)}}'"))
     backend = info(host).get("FirewallBackend") or {}
     command = "iptables -t nat -S POSTROUTING"
@@ -80,7 +80,7 @@ def test_nat(host: Host, bridged: Named) -> None:
 
 
 def _inside(host: Host) -> list[str]:
-    """What one container says about itself: its hostname, the namespaces of its process, and what it has in /proc."""
+    """The report of one container about itself: its hostname, the namespaces of its process, and its /proc."""
     named = f"{container.OFFLINE} --hostname {_HOSTNAME}"
     return container.run(host, f"uname -n; readlink {_LINKS}; ls /proc", named).split()
 
@@ -103,7 +103,7 @@ def test_container_sees_only_itself(host: Host, engine: Named) -> None:
 
 
 def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
-    """In the kernel's own file of the container's group, read on the host."""
+    """The limit is in the kernel's own file of the container's group, read on the host."""
     wanted = str(32 * _MIB)
     with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
@@ -139,7 +139,7 @@ def test_container_life(host: Host, engine: Named) -> None:
 
 
 def test_container_reaches_container(host: Host, bridged: Named) -> None:
-    """On docker's own bridge. With icc off, it must not."""
+    """On docker's own bridge, a container reaches another one. With icc off, it must not."""
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     with container.running(host, container.BOUNDS) as name:
         address = host.check_output(f"docker inspect --format '{template}' %s", name)
@@ -147,7 +147,7 @@ def test_container_reaches_container(host: Host, bridged: Named) -> None:
 
 
 def test_container_reaches_outside(host: Host, outside: Named) -> None:
-    """Through the host, which must forward its packets."""
+    """The host must forward the container's packets."""
     address, port = _outside(host, outside)
     assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
     assert container.reaches(host, address, port, expected=True)
@@ -174,7 +174,9 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
     try:
         host.check_output(f"echo 0 >{switch}")
         reached = container.reaches(host, address, port, expected=False)
-        assert host.check_output(f"cat {switch}") == "0", "the check took two minutes, so the host ended it"
+        assert host.check_output(f"cat {switch}") == "0", (
+            "the check took more than two minutes, so the host's timer switched forwarding on"
+        )
         assert not reached, "a container reaches the network although ip_forward is off"
     finally:
         host.check_output(f"echo 1 >{switch}; {never('provision-verify-forward-')}")

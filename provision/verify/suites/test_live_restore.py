@@ -10,14 +10,16 @@ from provision.verify.declared import Named
 
 
 def after(host: Host) -> None:
-    """Called when a host's checks are over, however they ended."""
+    """Called after a host's checks, even if they failed."""
     container.clean(host)
 
 
 @pytest.mark.disruptive
 def test_container_survives_a_restart_of_the_daemon(host: Host, live_restore: Named) -> None:
     loaded = host.check_output("docker info --format '{{.LiveRestoreEnabled}}'")
-    assert loaded == "true", "the daemon has not loaded it: a restart would end every container, so none was made"
+    assert loaded == "true", (
+        "the daemon has not loaded live-restore; it was not restarted, because that would stop every container"
+    )
     state = "docker inspect --format '{{.State.Status}} {{.State.Pid}}' %s"
     with container.running(host) as name:
         before = host.check_output(state, name)

@@ -1,4 +1,4 @@
-"""A registry serves only the clients that it should serve, and the hosts that should use it do."""
+"""A registry serves only the clients that it should serve, and the hosts that should use the registry use it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_registry_answers(host: Host, registry: Named) -> None:
 
 
 def test_registry_certificate(host: Host, tls_registry: Named) -> None:
-    """The declared authority has signed it, and no other one."""
+    """The declared authority has signed the certificate, and no other authority."""
     server: Server = tls_registry.value
     with pytest.raises(ssl.SSLError):
         ask(host, server, "GET", "/v2/", authority=_STRANGER)
 
 
 def test_registry_refuses(host: Host, closed_registry: Named) -> None:
-    """A client without a password, and one with a wrong password."""
+    """It refuses a client without a password, and a client with a wrong password."""
     server: Server = closed_registry.value
     assert ask(host, server, "GET", "/v2/").status == 401
     assert ask(host, server, "GET", "/v2/", login=(server.user, secrets.token_hex())).status == 401

@@ -1,6 +1,6 @@
 """Files and settings are as the spec declares them: on disk, live, and at the next boot.
 
-Every probe is testinfra's or a program of the distribution; nothing here knows how a setting was made.
+Every probe is testinfra's or a program of the distribution. No check depends on how a setting was made.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _denied(host: Host, module: str) -> list[str]:
     obeys, and an "install" command that does not run modprobe."""
     folders = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
     files = " ".join(f"{folder}/modprobe.d/*.conf" for folder in folders)
-    # kmod's program also knows what the kernel's command line denies, and which file masks another one.
+    # kmod's program also handles modules that the kernel's command line denies, and files that mask others.
     lines = host.run(f"modprobe -c 2>/dev/null || cat {files} 2>/dev/null").stdout.split("\n")
     words = [(line, line.split()) for line in lines if not line.lstrip().startswith("#")]
     named = [(line, each) for line, each in words if len(each) > 1 and each[1].replace("-", "_") == module]
@@ -157,8 +157,7 @@ def test_package_absent(host: Host, absent_package: Named) -> None:
 
 
 def test_archive(host: Host, archive: Named) -> None:
-    """By the package manager's own view: the archive is listed once, and only the key that the spec names may sign
-    it."""
+    """The package manager itself lists the archive once, and only the key that the spec names may sign it."""
     wanted: Archive = archive.value
     on = package_manager.platform(host, archive.rows)
     if wanted.docker and not on.docker:
@@ -178,7 +177,7 @@ def test_archive(host: Host, archive: Named) -> None:
 
 
 def test_archive_signed(host: Host, signed_sources: Named) -> None:
-    """No archive, declared or not, may bring packages without a signature: one such package is root on the host."""
+    """No archive, declared or not, may install packages without a signature: such a package can do anything as root."""
     if package_manager.uses_rpm(host):
         unchecked = {id for id, one in package_manager.rpm_repositories(host).items() if one.get("gpgcheck") == "0"}
         assert unchecked == set(), "repositories with gpgcheck=0"
@@ -252,8 +251,7 @@ def test_daemon_json(host: Host, daemon: Named) -> None:
 
 
 def test_daemon_json_file(host: Host, daemon: Named) -> None:
-    """A file of root's own: an account that may write it, or replace the target of a link, decides what dockerd
-    does."""
+    """Only root may write the file, and it is not a link: otherwise another account could decide what dockerd does."""
     file = host.file("/etc/docker/daemon.json")
     assert not file.is_symlink
     assert (file.user, file.group, oct(file.mode)) == ("root", "root", oct(0o644))
@@ -350,7 +348,7 @@ def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
 
 
 def test_firewalld_zone(host: Host, firewalld: Named) -> None:
-    """By firewalld's own report, now and for its next start."""
+    """firewalld itself reports it, for now and for its next start."""
     for options in ("", "--permanent "):
         zone = host.check_output(f"firewall-cmd {options}--info-zone=docker")
         assert "target: ACCEPT" in zone
