@@ -4,7 +4,7 @@ provision_main() {
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 4c1de9a10d58
+# look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apk.sh 4ea0a25a85c4
@@ -13,18 +13,18 @@ provision_main() {
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh d489e835a7a5
+# fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_apk.sh cfd32364d142
+# fix/pkg_apk.sh 288c10679d17
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/services.sh e9a350c9f1ea
 # fix/svc_openrc.sh 26c7ad6e3ffc
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 17a137728a5a
+# fix/transaction.sh c883a8285acb
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 593db0d723f4

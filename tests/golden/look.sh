@@ -3,7 +3,7 @@ provision_main() {
 # prelude.sh 44aff9eff64d
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 4c1de9a10d58
+# look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/services.sh 2ca3dbf283b0
@@ -58,7 +58,7 @@ yum)
 esac
 case $flavour in
 zypper)
-# look/pkg_zypper.sh 03502453bec6
+# look/pkg_zypper.sh 21f6965e323b
 ;;
 esac
 case $flavour in

@@ -4,7 +4,7 @@ provision_main() {
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 4c1de9a10d58
+# look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_pacman.sh 0b1f71121c4d
@@ -13,18 +13,18 @@ provision_main() {
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh d489e835a7a5
+# fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_pacman.sh 96a4fd844d1f
+# fix/pkg_pacman.sh 64f07a2367d6
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
 # fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh db650e20eb48
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 17a137728a5a
+# fix/transaction.sh c883a8285acb
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 593db0d723f4

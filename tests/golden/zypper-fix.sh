@@ -4,10 +4,10 @@ provision_main() {
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh c0ba7706380d
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 4c1de9a10d58
+# look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/pkg_zypper.sh 03502453bec6
+# look/pkg_zypper.sh 21f6965e323b
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh 2ca3dbf283b0
@@ -15,7 +15,7 @@ provision_main() {
 # look/svc_systemd.sh 747a0f963a0f
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
-# fix/engine.sh d489e835a7a5
+# fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
 # fix/health.sh 1a42ca1bdf4b
 # resources/hostname.sh (fix) 2ee185028beb
@@ -24,11 +24,11 @@ provision_main() {
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 87a7a6772205
-# fix/rpm.sh 80fe66b26656
+# fix/rpm.sh f20f6fcedfe1
 # fix/services.sh e9a350c9f1ea
 # fix/svc_systemd.sh db650e20eb48
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 17a137728a5a
+# fix/transaction.sh c883a8285acb
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 593db0d723f4

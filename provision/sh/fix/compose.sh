@@ -25,7 +25,7 @@ compose_stops() { # PROJECT
     stops_all=0
     for stops_one in $stops_each; do
         case $stops_one in
-            *[!0-9]*) ;; # -1: it waits for ever, and then the step's own limit is all there is
+            *[!0-9]*) ;; # -1: it waits without limit, so only the step's own limit applies
             *) stops_all=$((stops_all + stops_one)) ;;
         esac
     done

@@ -77,7 +77,7 @@ reload_ask() { # events_curl|events_perl|events_client -> reload_seen
 
 # Each of these functions prints a line for each reload when it happens, and nothing if the daemon does not answer.
 
-events_curl() { # SINCE UNTIL: from 7.40 on, which knows sockets of files
+events_curl() { # SINCE UNTIL: needs curl 7.40, the first with --unix-socket
     events_path "$1" "$2"
     exec curl -qsfN --noproxy '*' --unix-socket /run/docker.sock "http://docker$events_query"
 }

@@ -90,7 +90,7 @@ accepted() { # FINGERPRINTS-BY-LINE ACCEPTED...
     done
 }
 
-primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second one can't slip in
+primary_fingerprints() { # GPG-COLON-LISTING: of all primary keys, so that a second key is detected
     prints_next=
     while IFS=: read -r prints_record _ _ _ _ _ _ _ _ prints_value _; do
         case $prints_record in

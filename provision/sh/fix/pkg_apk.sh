@@ -9,11 +9,11 @@ apk_quiet() { # SECONDS WORD...: apk waits for its lock by itself
     apk --no-progress --wait "$apk_seconds" "$@" 3>&-
 }
 
-pkg_whole() { # SECONDS repair|-: a next transaction makes the host fulfil its world file, whatever was interrupted
+pkg_whole() { # SECONDS repair|-: the next transaction installs what the world file names, also after an interruption
     return 0
 }
 
-pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+pkg_spare() { # NAME VERSION: a package that logins need is removed only if it can be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
         fail "operators log in with $1, and no repository of this host has its version $2: a rollback could not" \
             "install it again, so it is not removed"

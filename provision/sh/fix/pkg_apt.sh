@@ -144,7 +144,7 @@ pkg_transaction() { # SECONDS (install|remove NAME PIN-OR-DASH)...
     [ -z "$packages_held" ] || apt-mark -q hold $packages_held 3>&-
 }
 
-pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+pkg_spare() { # NAME VERSION: a package that logins need is removed only if it can be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
         fail "operators log in with $1, and no repository of this host has its version $2: a rollback could not" \
             "install it again, so it is not removed"

@@ -24,7 +24,7 @@ pkg_there() { # NAME: whether it is installed
     pacman -Q -- "$1" >/dev/null 2>&1 3>&-
 }
 
-pkg_spare() { # NAME VERSION: what lets the operator in is removed only where it could be installed again
+pkg_spare() { # NAME VERSION: a package that logins need is removed only if it can be installed again
     (pin_version "$1" "$2") >/dev/null 2>&1 ||
         fail "operators log in with $1, and neither a repository nor the cache of this host has its version $2: a" \
             "rollback could not install it again, so it is not removed"

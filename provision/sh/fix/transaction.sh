@@ -15,7 +15,7 @@ base_check() { # (KIND KEY SEEN)...
     exit 0
 }
 
-base_now() { # KIND KEY -> base_value, as the look told it
+base_now() { # KIND KEY -> base_value, in the form that the look reports
     base_value=absent
     case $1 in
         file)
@@ -292,7 +292,7 @@ alive() {
     alive_for 0
 }
 
-alive_for() { # SECONDS: that many longer, which the host alone knows
+alive_for() { # SECONDS: that many more than the limit of the step; only the host can compute them
     [ -n "${run_armed-}" ] || return 0
     uptime_now
     printf '%s %s\n' "$boot" $((uptime + step_limit + $1)) >"$run/deadline"

@@ -109,7 +109,7 @@ files_ask() { # PATH...: what stat says of them, of files_more and of files_abov
     exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more $files_above
 }
 
-look_sums() { # PATH...: what is no sight for anybody: its hash alone
+look_sums() { # PATH...: only the hash of files that no report may show
     for sums_path in "$@"; do
         foreign_link "$sums_path"
         if [ -n "$foreign" ]; then
@@ -128,7 +128,7 @@ look_sums() { # PATH...: what is no sight for anybody: its hash alone
     done
 }
 
-look_large_file() { # PATH: its hash; its bytes are not for the eye
+look_large_file() { # PATH: its hash, without its content
     files_sum=$(exec sha256sum -- "$1")
     # GNU sha256sum marks a line whose file name it had to escape.
     files_sum=${files_sum#\\}

@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034 # look/rpm.sh uses them
 rpm_lock_file=/etc/zypp/locks
 
-rpm_lock() { # NAME VERSION -> rpm_line: zypper locks a package by its name, whatever its version
+rpm_lock() { # NAME VERSION -> rpm_line: zypper locks a package by its name, in all versions
     rpm_line="solvable_name: $1"
 }
 
