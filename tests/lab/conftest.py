@@ -83,10 +83,13 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         counts = self.events[-1]["counts"]
         assert set(counts) == {"ok", "changed", "failed", "unreachable", "rolled_back", "skipped"}
-        for event in self.all("host.done"):
-            if "error" in event:
-                print(event["host"], event["error"])  # shown with a test that fails
         return {key: value for key, value in counts.items() if value}
+
+    def show_errors(self) -> None:
+        """Print the errors of hosts: pytest shows them with a test that fails."""
+        for line in self.out.splitlines():
+            if line.startswith('{"event": "host.done"') and "error" in (event := json.loads(line)):
+                print(event["host"], event["error"])
 
     @property
     def failed(self) -> set[str]:
@@ -157,7 +160,9 @@ class LabHost:
         extra = ["--yes"] if command == "apply" else []
         files = ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
         done = preloaded.run([command, *files, "--json", *extra, *self.patience, *words])
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        outcome.show_errors()
+        return outcome
 
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("apply", *words, spec=spec, **variables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
@@ -15,6 +16,22 @@ LEFTOVERS = (
     "/etc/systemd/system/timers.target.wants/provision-undo-* /etc/.provision.* /etc/docker/.provision.* "
     "/etc/sysctl.d/.provision.* /var/lib/provision/manifests/.provision.* 2>/dev/null || true"
 )
+
+
+def hold(host: LabHost, program: str, words: str = "*") -> None:
+    """Until :func:`release`, a program of the host waits where its arguments match the shell pattern ``words``, so that
+    no run ends before the test has acted."""
+    script = (
+        f'#!/bin/sh\ncase "$*" in {words}) until [ -e /tmp/continue ]; do sleep 0.1; done ;; esac\n'
+        f'exec "$(PATH=/usr/sbin:/usr/bin command -v {program})" "$@"\n'
+    )
+    path = f"/usr/local/sbin/{program}"
+    host.sh(f"rm -f /tmp/continue; printf %s {shlex.quote(script)} >{path}; chmod +x {path}")
+
+
+def release(*hosts: LabHost) -> None:
+    for host in hosts:
+        host.sh("touch /tmp/continue")
 
 
 def leftovers(host: LabHost) -> str:

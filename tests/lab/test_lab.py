@@ -17,6 +17,7 @@ from provision.lab import cgroups, mirror, network, nspawn
 from provision.lab.labs import Lab
 from provision.lab.store import MIRROR, alive
 from tests.lab.conftest import LAB, LabHost, Outcome
+from tests.lab.runs import hold, release
 
 pytestmark = pytest.mark.alone
 
@@ -131,8 +132,7 @@ def test_ctrl_c_finishes_the_active_host_and_starts_no_other(host: LabHost) -> N
     lines = host.inventory().read_text()
     common = lines.split(f"    {host.name}:\n")[1]
     (host.folder / "inventory.yml").write_text(f"docker:\n  hosts:\n    a:\n{common}    b:\n{common}")
-    slow = '#!/bin/sh\\nsleep 3\\nexec /usr/sbin/useradd "$@"\\n'
-    host.sh(f"printf '{slow}' >/usr/local/sbin/useradd; chmod +x /usr/local/sbin/useradd")
+    hold(host, "useradd")
     host.playbook({"spec": {"users": {"bob": {}}}})
     # A job that a script puts into the background ignores Ctrl-C, and so do its children.
     argv = [
@@ -152,6 +152,9 @@ def test_ctrl_c_finishes_the_active_host_and_starts_no_other(host: LabHost) -> N
     while "step.begin" not in seen:
         seen += run.stdout.readline()
     run.send_signal(signal.SIGINT)
+    while '"event": "interrupted"' not in seen:
+        seen += run.stdout.readline()
+    release(host)
     seen += run.stdout.read()
     assert run.wait() == 130
     assert '"changed": 1' in seen.splitlines()[-1]

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, Outcome, engine, together
-from tests.lab.runs import RUNS, leftovers, receipt, start, until
+from tests.lab.runs import RUNS, hold, leftovers, receipt, release, start, until
 from tests.process_tree import children, connected, sockets
 from tests.terminal import Terminal
 
@@ -25,6 +25,8 @@ CANARY = "for-one-host-4711"
 PASSPHRASE = "of-the-key-1"
 #: The password that the account ops of a lab host has, for its login and for sudo.
 PASSWORD = "lab-secret-1"
+#: The arguments of systemctl that end and start docker.
+_RESTART = "*restart*docker*"
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,8 @@ def test_a_secret_reaches_its_host_only(three: list[LabHost], count: int) -> Non
 def test_ctrl_c_ends_the_run_without_a_lock(three: list[LabHost], count: int) -> None:
     first = three[0]
     first.playbook({"spec": {"engine": engine(labels=[f"ctrl-c={count}"], icc=count == 2)}})
+    for host in three:
+        hold(host, "systemctl", _RESTART)
     process = start(first, "--processes", str(count), "-f", "2")
     assert process.stdout is not None
     lines, sent = [], False
@@ -193,6 +197,8 @@ def test_ctrl_c_ends_the_run_without_a_lock(three: list[LabHost], count: int) ->
             # As a terminal does: to the controller and its workers.
             for pid in [process.pid, *(children(process.pid) if count > 1 else [])]:
                 os.kill(pid, signal.SIGINT)
+        if '"event": "interrupted"' in line:
+            release(*three)
     outcome = ended(process, lines)
     assert outcome.code == 130, "".join(lines)
     statuses = [*ends(outcome).values()]
@@ -211,6 +217,8 @@ def test_after_the_death_of_a_worker_its_host_is_whole_and_the_others_are_change
     assert first.apply().code == 0
     before = first.sh("sha256sum /etc/docker/daemon.json")
     first.playbook({"spec": {"engine": engine(labels=["worker=1"], icc=False)}, "rollout": {"max_failures": 3}})
+    for host in three:
+        hold(host, "systemctl", _RESTART)
     process = start(first, "--processes", "2", "-f", "2", "--confirm-within", "5")
     assert process.stdout is not None
     lines, lost = [], ""
@@ -222,6 +230,7 @@ def test_after_the_death_of_a_worker_its_host_is_whole_and_the_others_are_change
             (address,) = (host.address for host in three if host.name == lost)
             (worker,) = (pid for pid in children(process.pid) if connected(address, 22) & sockets(pid))
             os.kill(worker, signal.SIGKILL)
+            release(*three)
     outcome = ended(process, lines)
     assert (outcome.code, outcome.counts) == (3, {"failed": 1, "changed": 2}), outcome.out
     assert ends(outcome)[lost] == "failed"

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, Outcome, engine, inventory_of, together
-from tests.lab.runs import RUNS, receipt, start, until
+from tests.lab.runs import RUNS, hold, receipt, release, start, until
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +257,8 @@ def test_an_approved_plan_covers_hidden_texts_and_commands(
 
 def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
     """An apply that receives Ctrl-C ``times`` times: when the first step is under way, and after the run has reported
-    the first Ctrl-C (to the kernel two signals at once are one)."""
+    the first Ctrl-C (to the kernel two signals at once are one). docker is restarted afterwards."""
+    hold(host, "systemctl", "*restart*docker*")
     process = start(host, *words)
     assert process.stdout is not None
     lines, cues = [], ['"step.begin"', '"interrupted"'][:times]
@@ -266,7 +267,11 @@ def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
         if cues and cues[0] in line:
             process.send_signal(signal.SIGINT)
             del cues[0]
-    return Outcome(process.wait(), "".join(line for line in lines if line.startswith("{")), "")
+        elif '"interrupted"' in line:
+            release(host)
+    code = process.wait()
+    release(host)
+    return Outcome(code, "".join(line for line in lines if line.startswith("{")), "")
 
 
 def test_ctrl_c_once_and_twice(four: list[LabHost]) -> None:

@@ -153,7 +153,8 @@ def broken_off(
 def prepared(host: LabHost, subject: Subject = WHOLE, **daemon: Any) -> int:
     """Set the host to the old state. Returns the number of steps that lead to the new one."""
     for new in (False, True, False):
-        assert host.apply(subject[0](new, **daemon)).code == 0
+        outcome = host.apply(subject[0](new, **daemon))
+        assert outcome.code == 0, outcome.out
     return int(host.sh(f"grep -c step.done $(ls -d {RUNS}/* | tail -n 1)/events"))
 
 
