@@ -280,7 +280,7 @@ def test_a_restart_repeats_logins_that_the_host_cuts_off(
         pool = transports()
         reboot.restart(pool, host, pool.open(host, soon()), soon(), said.append).close()
     assert not (clean / "going").exists()
-    assert [text.split()[0] for text in said] == ["restarting", "back"]
+    assert [text.split()[0] for text in said] == ["restarting", "restarted:"]
 
 
 @both
