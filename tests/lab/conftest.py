@@ -65,6 +65,12 @@ class Outcome:
     out: str
     err: str
 
+    def __post_init__(self) -> None:
+        """Print the errors of hosts: pytest shows them with a test that fails."""
+        for line in self.out.splitlines():
+            if line.startswith('{"event": "host.done"') and "error" in (event := json.loads(line)):
+                print(event["host"], event["error"])
+
     @property
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
@@ -84,12 +90,6 @@ class Outcome:
         counts = self.events[-1]["counts"]
         assert set(counts) == {"ok", "changed", "failed", "unreachable", "rolled_back", "skipped"}
         return {key: value for key, value in counts.items() if value}
-
-    def show_errors(self) -> None:
-        """Print the errors of hosts: pytest shows them with a test that fails."""
-        for line in self.out.splitlines():
-            if line.startswith('{"event": "host.done"') and "error" in (event := json.loads(line)):
-                print(event["host"], event["error"])
 
     @property
     def failed(self) -> set[str]:
@@ -160,9 +160,7 @@ class LabHost:
         extra = ["--yes"] if command == "apply" else []
         files = ["-i", str(self.folder / "inventory.yml"), str(self.folder / "site.yml")]
         done = preloaded.run([command, *files, "--json", *extra, *self.patience, *words])
-        outcome = Outcome(done.returncode, done.stdout, done.stderr)
-        outcome.show_errors()
-        return outcome
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def apply(self, spec: dict[str, Any] | None = None, *words: str, **variables: Any) -> Outcome:
         return self.provision("apply", *words, spec=spec, **variables)

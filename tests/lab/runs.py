@@ -18,6 +18,10 @@ LEFTOVERS = (
 )
 
 
+#: The arguments of systemctl that restart docker.
+RESTART = "*restart*docker*"
+
+
 def hold(host: LabHost, program: str, words: str = "*") -> None:
     """Until :func:`release`, a program of the host waits where its arguments match the shell pattern ``words``, so that
     no run ends before the test has acted."""

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, Outcome, engine, together
-from tests.lab.runs import RUNS, hold, leftovers, receipt, release, start, until
+from tests.lab.runs import RESTART, RUNS, hold, leftovers, receipt, release, start, until
 from tests.process_tree import children, connected, sockets
 from tests.terminal import Terminal
 
@@ -25,8 +25,6 @@ CANARY = "for-one-host-4711"
 PASSPHRASE = "of-the-key-1"
 #: The password that the account ops of a lab host has, for its login and for sudo.
 PASSWORD = "lab-secret-1"
-#: The arguments of systemctl that end and start docker.
-_RESTART = "*restart*docker*"
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +184,7 @@ def test_ctrl_c_ends_the_run_without_a_lock(three: list[LabHost], count: int) ->
     first = three[0]
     first.playbook({"spec": {"engine": engine(labels=[f"ctrl-c={count}"], icc=count == 2)}})
     for host in three:
-        hold(host, "systemctl", _RESTART)
+        hold(host, "systemctl", RESTART)
     process = start(first, "--processes", str(count), "-f", "2")
     assert process.stdout is not None
     lines, sent = [], False
@@ -218,7 +216,7 @@ def test_after_the_death_of_a_worker_its_host_is_whole_and_the_others_are_change
     before = first.sh("sha256sum /etc/docker/daemon.json")
     first.playbook({"spec": {"engine": engine(labels=["worker=1"], icc=False)}, "rollout": {"max_failures": 3}})
     for host in three:
-        hold(host, "systemctl", _RESTART)
+        hold(host, "systemctl", RESTART)
     process = start(first, "--processes", "2", "-f", "2", "--confirm-within", "5")
     assert process.stdout is not None
     lines, lost = [], ""

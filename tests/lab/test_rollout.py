@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabHost, Outcome, engine, inventory_of, together
-from tests.lab.runs import RUNS, hold, receipt, release, start, until
+from tests.lab.runs import RESTART, RUNS, hold, receipt, release, start, until
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_an_approved_plan_covers_hidden_texts_and_commands(
 def interrupted(host: LabHost, times: int, *words: str) -> Outcome:
     """An apply that receives Ctrl-C ``times`` times: when the first step is under way, and after the run has reported
     the first Ctrl-C (to the kernel two signals at once are one). docker is restarted afterwards."""
-    hold(host, "systemctl", "*restart*docker*")
+    hold(host, "systemctl", RESTART)
     process = start(host, *words)
     assert process.stdout is not None
     lines, cues = [], ['"step.begin"', '"interrupted"'][:times]
