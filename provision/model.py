@@ -351,7 +351,8 @@ class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
     ``detail`` is what the failing program printed. ``done`` and ``undone`` are steps, in order, by their names for
-    programs; the ``_titles`` are the same for people. ``rolled_back`` says that the host has rolled back the change.
+    programs; the ``_titles`` are the same for people. ``rolled_back`` says that the host has rolled back the change, and
+    ``left`` what is not as it was before the run (``None`` if the host did not report that).
     """
 
     kind: str
@@ -364,6 +365,7 @@ class Failure(Struct, frozen=True):
     title: str = ""
     done_titles: tuple[str, ...] = ()
     undone_titles: tuple[str, ...] = ()
+    left: tuple[str, ...] | None = None
 
 
 #: How a host's run can end, in the order in which the summary counts them.

@@ -233,6 +233,89 @@ def test_processes_of_a_killed_job_are_found_by_its_session(shell: list[str], tm
     assert frames == []
 
 
+#: A process that leads a session, and starts programs in it: two of them ignore the end of the shell.
+_SESSION = """\
+setsid sh -c 'trap "" TERM HUP; sh -c "sleep 600; :" & sleep 600 & echo ready; wait' >{folder}/ready &
+session=$!
+until [ -s {folder}/ready ]; do sleep 0.1; done
+"""
+
+
+@each_shell
+def test_the_programs_of_a_killed_job_are_ended_before_its_rollback(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    lines = _SESSION.format(folder=tmp_path) + (
+        f"run={tmp_path}/run\nkill -9 $session; undo_alone $session\n"
+        'if session_runs "$session"; then emit left "$session_who"; fi\nemit end'
+    )
+    frames, done = run(shell, FILES, lines, frame="fix.sh")
+    assert frames[-1] == ("end",), done.stderr
+    assert [frame for frame in frames if frame[0] == "left"] == []
+    assert not (tmp_path / "run/undo.left").exists()
+
+
+@each_shell
+@pytest.mark.parametrize("touched", [True, False], ids=["a run that changes packages", "another run"])
+def test_a_package_manager_of_a_killed_job_is_not_killed(shell: list[str], tmp_path: Path, touched: bool) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "dpkg").symlink_to(shutil.which("sleep") or "")
+    patience = ""
+    if touched:
+        (tmp_path / "run/touched").write_text("package -\n")
+        patience = "undo_patience=1"
+    lines = (
+        f"setsid sh -c 'trap \"\" HUP; {tmp_path}/dpkg 600 & echo ready; wait' >{tmp_path}/ready &\nsession=$!\n"
+        f"until [ -s {tmp_path}/ready ]; do sleep 0.1; done\nrun={tmp_path}/run {patience}\n"
+        'kill -9 $session; undo_alone $session\nif session_runs "$session"; then emit left "$session_who"; fi\n'
+        "kill -9 $session_all\nemit end"
+    )
+    frames, done = run(shell, FILES, lines, frame="fix.sh")
+    assert frames[-1] == ("end",), done.stderr
+    said = tmp_path / "run/undo.left"
+    if touched:
+        assert [frame[1].partition(" ")[0] for frame in frames if frame[0] == "left"] == ["dpkg"]
+        assert said.read_text().startswith("dpkg (pid ")
+    else:
+        assert [frame for frame in frames if frame[0] == "left"] == []
+        assert not said.exists()
+
+
+@each_shell
+@pytest.mark.parametrize("mark", ["undoing", "undone"])
+def test_a_step_of_a_job_that_was_rolled_back_does_nothing(shell: list[str], tmp_path: Path, mark: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / mark).touch()
+    stub(tmp_path / "bin", "docker", f"echo \"$*\" >>{tmp_path}/did")
+    here = f"run={tmp_path}/run run_log={tmp_path}/log emit_to=output"
+    late = f"{here}\n(docker stop web)\nemit second"
+    frames, done = run(shell, FILES, late, path=tmp_path / "bin", frame="fix.sh")
+    assert frames[-1] == ("second",), done.stderr
+    assert b"was rolled back" in done.stderr
+    step = f"{here}\nstep 0 60 x touch {tmp_path}/did"
+    frames, done = run(shell, FILES, step, path=tmp_path / "bin", frame="fix.sh")
+    assert [frame for frame in frames if frame[0].startswith("step")] == []
+    assert not (tmp_path / "did").exists()
+
+
+@each_shell
+def test_a_rollback_waits_for_a_silent_docker_only_once(shell: list[str], folder: Path) -> None:
+    """The bound of the first request is shortened for the test; the others get the short bound themselves."""
+    host = Host(shell, folder)
+    log = folder / "docker"
+    stub(folder / "bin", "docker", "sleep 600")
+    stub(folder / "bin", "timeout", f'echo "$*" >>{log}\nexit 137')
+    host.before("container running:no: web", "container running:no: db")
+    here = f"run={host.run} services_stamps={folder}/stamps run_noise=/dev/null"
+    frames, done = run(
+        shell, [*FILES, "fix/containers.sh"], f"{here}\nundo step", path=folder / "bin", frame="fix.sh"
+    )
+    (undone,) = (frame for frame in frames if frame[0] == "undone")
+    asked = [line.split()[2] for line in log.read_text().splitlines()]
+    assert asked[0] == "120", done.stderr
+    assert set(asked[1:]) == {"5"}
+    assert "docker did not answer within 120 s (docker container)" in undone[4]
+
+
 def risky(call: Call, more: tuple[str, ...] = ()) -> bool:
     """Whether a plan with only this call arms a rollback."""
     from provision.remote.protocol import Seen

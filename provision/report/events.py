@@ -131,6 +131,8 @@ EVENTS: dict[str, Kind] = {
             "status": "a [status](errors.md#statuses-of-a-host)",
             "changes": "how many resources were changed, or would be",
             "error": "where it failed",
+            "restored": "of a host that was rolled back: `complete` (all is as it was before the run) or `partial`",
+            "left": "list: what a `partial` rollback did not restore",
             "reason": "why it was skipped",
             "seconds": "how long it took",
         },

@@ -44,6 +44,8 @@ def failure_lines(
         yield f"    | ... {len(lines) - last} lines before these ({rest} shows all)"
         lines = lines[-last:]
     yield from (f"    | {line}" for line in lines)
+    if failure.rolled_back and failure.left is not None:
+        yield "    restored: " + (f"partial; left: {'; '.join(failure.left)}" if failure.left else "complete")
     if failure.done_titles or failure.undone_titles:
         yield from (f"    done: {title}" for title in failure.done_titles or ("nothing",))
         yield from (f"    not done: {title}" for title in failure.undone_titles)

@@ -251,7 +251,8 @@ class HostRun:
 
     def fail(self, failure: Failure) -> None:
         # The failure may hold a secret: a program's output, or the content of a file on the host.
-        failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail))
+        left = failure.left if failure.left is None else tuple(map(mask, failure.left))
+        failure = replace(failure, message=mask(failure.message), detail=mask(failure.detail), left=left)
         self._end(status_of(failure), failure)
 
     def _note(self, text: str) -> None:
@@ -272,6 +273,8 @@ class HostRun:
         data: dict[str, object] = {"status": status, "changes": changed(plan, status, failure)}
         if failure is not None:
             data["failure"] = failure
+            if failure.rolled_back and failure.left is not None:
+                data |= {"restored": "partial" if failure.left else "complete", "left": list(failure.left)}
         if reason:
             data["reason"] = reason
         if self._began:

@@ -325,6 +325,7 @@ live_step() { # the same for a function that reports while it runs and keeps des
 }
 
 step_begin() { # NUMBER LIMIT RESOURCE FUNCTION
+    run_valid || exit 0
     step_number=$1 step_limit=$2
     stage=$4
     emit step.begin "$1" "$3" "$4"

@@ -6,7 +6,7 @@ The result of a job is always the one in the host's own receipt, never an assump
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from fabric import Connection
@@ -76,6 +76,10 @@ _FIELDS = {
 }
 
 
+#: The fields of :class:`_Progress` that describe a rollback.
+_UNDONE = ("failed_undo", "undone", "stays")
+
+
 class _Progress(Struct):
     """The frames of a job, by kind: steps become events; the frames after the last step are the second look."""
 
@@ -92,6 +96,8 @@ class _Progress(Struct):
     failed_undo: str = ""
     #: what the rollback did, one item a line
     undone: str = ""
+    #: what is not as it was before the run, in words, one item a line
+    stays: str = ""
     #: why the host refused a new login
     refused_login: str = ""
     result: str | None = None
@@ -109,6 +115,8 @@ class _Progress(Struct):
         if kind == "undone":
             # The host's receipt repeats this, for a connection that did not receive the event.
             self.failed_undo, self.undone = frame[2], frame[3]
+            # A job of an earlier version does not send it.
+            self.stays = "".join(frame[4:5])
             return
         if self.ended:
             self.after.append(frame)
@@ -175,17 +183,21 @@ class Job(Struct, frozen=True):
                 left = [error.failure.message]
         if progress.result == "waiting":
             answer = self._ask("revoke", "drift", connection) if left else self._ask("confirm", "", connection)
-            progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
+            self._answered(progress, answer)
             if answer.refused_login and answer.result != "done":
                 left = [*left, answer.refused_login]
         elif progress.result == "done" and left and self.work.watched:
-            answer = self._ask("revoke", "drift", connection)
-            progress.result, progress.undone, progress.failed_undo = answer.result, answer.undone, answer.failed_undo
+            self._answered(progress, self._ask("revoke", "drift", connection))
         elif progress.result == "done" and not left and not self.work.proven:
             self._reach(progress)
         if progress.result == "done" and not left:
             return
         raise self._error(progress, left, finished)
+
+    @staticmethod
+    def _answered(progress: _Progress, answer: _Progress) -> None:
+        for name in ("result", *_UNDONE):
+            setattr(progress, name, getattr(answer, name))
 
     def _reach(self, progress: _Progress) -> None:
         """Log in again after a change that armed no rollback, because all its steps are known to be harmless.
@@ -302,7 +314,7 @@ class Job(Struct, frozen=True):
         return replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
 
     def _take(self, progress: _Progress, told: _Progress) -> None:
-        for name in ("told", "done", "after", "refused", "failed", "failed_undo", "undone", "result", "ended"):
+        for name in ("told", "done", "after", "refused", "failed", *_UNDONE, "result", "ended"):
             setattr(progress, name, getattr(told, name))
 
     def _progress(self, known: int = 0) -> _Progress:
@@ -330,6 +342,7 @@ class Job(Struct, frozen=True):
         more = {**_done(progress.done), "rolled_back": rolled_back}
         if rolled_back:
             more["detail"] = _rolled_back(progress)
+            more["left"] = tuple(_left(progress))
         if progress.failed and progress.failed[0][0] == "step.failed":
             _, index, status, output = progress.failed[0]
             step = progress.steps[int(index)]
@@ -378,11 +391,20 @@ def _undone(steps: Sequence[Step]) -> dict[str, Any]:
 def _rolled_back(progress: _Progress) -> str:
     """A text about what a rollback did to the host."""
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
-    if not lines and not progress.failed_undo:
+    left = list(_left(progress))
+    if not lines and not left:
         lines = ["the rollback: nothing had to be restored"]
-    if progress.failed_undo:
-        lines += ["could not be restored:", progress.failed_undo.rstrip(BLANK)]
+    if left:
+        lines += ["could not be restored:", *left]
     return "\n".join(lines)
+
+
+def _left(progress: _Progress) -> Iterator[str]:
+    """What is not as it was before the run, in words: the lines of the record that failed, then the host's remarks."""
+    for line in lines_of(progress.failed_undo.strip(BLANK)):
+        kind, word, rest = (*line.split(" ", 2), "", "")[:3]
+        yield f"{kind} {rest} ({word})" if rest and not word.isdecimal() and word != "-" else f"{kind} {rest or word}"
+    yield from lines_of(progress.stays.strip(BLANK))
 
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:

@@ -20,14 +20,14 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh d5656800699c
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 87a7a6772205
+# fix/restore.sh 7062890ce511
 # fix/services.sh e9a350c9f1ea
-# fix/svc_openrc.sh 26c7ad6e3ffc
+# fix/svc_openrc.sh 16be44a9ab2c
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh c883a8285acb
+# fix/transaction.sh 68122579a621
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) e6cb8b982a9e
-# fix.sh 593db0d723f4
+# fix.sh 0e13c40adf2c
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

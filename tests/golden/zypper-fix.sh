@@ -23,15 +23,15 @@ provision_main() {
 # fix/pkg_zypper.sh 5246aec3f11f
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 87a7a6772205
+# fix/restore.sh 7062890ce511
 # fix/rpm.sh f20f6fcedfe1
 # fix/services.sh e9a350c9f1ea
-# fix/svc_systemd.sh db650e20eb48
+# fix/svc_systemd.sh 092b6e4d19ca
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh c883a8285acb
+# fix/transaction.sh 68122579a621
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
-# fix.sh 593db0d723f4
+# fix.sh 0e13c40adf2c
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

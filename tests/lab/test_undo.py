@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 
-from tests.lab.conftest import LAB, LabHost, engine, slow_package
+from tests.lab.conftest import LAB, LabHost, engine, slow_package, wrap
 from tests.lab.runs import RUNS, leftovers, receipt, sleeper, start, until
 
 
@@ -149,3 +149,34 @@ def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: L
     assert host.sh("systemctl is-active docker || true") == "inactive"
     assert host.sh("cat /proc/sys/net/ipv4/conf/all/rp_filter") != "2"
     assert leftovers(host) == ""
+
+
+#: `docker create` takes until the test releases it, as on a slow disk.
+SLOW_CREATE = "create) until [ -e /tmp/continue ]; do sleep 0.1; done ;;"
+WEB = "docker inspect --format '{{.State.Running}} {{.HostConfig.RestartPolicy.Name}} {{.Id}}' web"
+
+
+def test_a_command_of_a_killed_job_changes_nothing_after_the_rollback(docker_host: LabHost) -> None:
+    """The job's shell is killed while `docker create` works. In an earlier version that step continued after the
+    rollback: it stopped the container that runs, and renamed it."""
+    host = docker_host
+    sleeper(host)
+    spec = {"engine": engine(), "containers": {"web": {"image": "sleeper:1", "command": ["sleep", "3600"]}}}
+    assert host.apply(spec).counts == {"changed": 1}
+    before = host.sh(WEB)
+    wrap(host, SLOW_CREATE)
+    spec["containers"]["web"]["environment"] = {"A": "1"}
+    host.playbook({"spec": spec})
+    process = start(host)
+    until(host, "pgrep -f '[d]ocker create' >/dev/null")
+    run = host.within(f"ls -d {RUNS}/* | tail -n 1")
+    host.within(f"kill -9 $(cut -d: -f1 {run}/owner)")
+    out, _ = process.communicate(timeout=180)
+    assert '"rolled_back": 1' in out, out
+    assert '"restored": "complete", "left": []' in out, out
+    assert host.sh("pgrep -f '[d]ocker create' || true") == ""
+    host.sh("touch /tmp/continue; sleep 3")
+    assert host.sh(WEB) == before
+    assert host.sh("docker ps -a --format '{{.Names}}'") == "web"
+    assert leftovers(host) == ""
+    assert host.apply(spec).counts == {"changed": 1}

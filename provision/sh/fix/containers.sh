@@ -23,8 +23,10 @@ container_put() { # NAME running|created WITHIN STEADY NETWORKS SECRETS [VARIABL
         shift 2
     done
     put_failed=
-    # The names consist of letters, digits and _, and the evaluated text contains no value.
-    eval "$put_by"' docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
+    run_valid || fail "this run was rolled back; it does nothing more"
+    # The names consist of letters, digits and _, and the evaluated text contains no value. A function would see these
+    # variables instead of its own.
+    eval "$put_by"' command docker create --name "$put_name.provision-new" --label "provision.run=${run##*/}" \
         --env-file "$put_env" "$@" >/dev/null 3>&-' || put_failed=yes
     rm -f "$put_env"
     [ -z "$put_failed" ] || fail "docker cannot create this container"

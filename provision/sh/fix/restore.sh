@@ -3,7 +3,8 @@
 # service only if its process may have loaded the change. A rollback must not disturb more than its change.
 #
 # Files of a run that this part writes: `undo.units` (services whose files were restored, durable before the first of
-# them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for).
+# them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for), `undo.left` (what it could not restore), `undo.mute`
+# (docker does not answer).
 
 # Record a change of this run that a rollback can't detect on the host.
 touched() { # KIND NAME
@@ -16,6 +17,10 @@ was_touched() { # KIND NAME
 
 undo_say() { # WORDS
     printf '%s\n' "$*" >>"$run/undo.said"
+}
+
+undo_leave() { # WORDS: what is not as it was before the run
+    printf '%s\n' "$*" >>"$run/undo.left"
 }
 
 undo_needed() { # KIND WORD REST: whether it has changed, as far as a look before the rollback shows it
@@ -175,7 +180,7 @@ undo_load() { # UNIT reload|restart|bridge LIMIT,LIVE
     if [ "$1" = docker ] && ! undo_may_restart "$2" "${3%,*}" "${3#*,}"; then
         (docker_reload) || :
         undo_stamp docker stale
-        undo_say "docker was not restarted, for --max-impact ${3%,*} forbids it: it keeps what was taken back" \
+        undo_leave "docker was not restarted, for --max-impact ${3%,*} forbids it: it keeps what was taken back" \
             "(${undo_keys:-its start}) until docker is restarted"
         return 0
     fi
@@ -220,12 +225,12 @@ undo_ended() {
         ended_left=$((ended_left - 1))
         sleep 0.5
     done
-    [ -z "$ended_names" ] || undo_say "containers that ran before and do not run any more:$ended_names"
+    [ -z "$ended_names" ] || undo_leave "containers that ran before and do not run any more:$ended_names"
 }
 
-# The programs that a killed job has started continue. A package manager runs to its end, because provision never kills
-# one. Its scripts start services and write files, so the rollback waits for them. All programs of a job are in the
-# job's session.
+# The programs that a job has started continue when the job is killed, and would change the host after its rollback. So
+# the rollback ends them first. All programs of a job are in the job's session. provision never kills a package manager:
+# the rollback waits for it, because its scripts start services and write files.
 undo_wait() {
     wait_owner='' wait_boot=
     { IFS= read -r wait_owner <"$run/owner"; } 2>/dev/null || :
@@ -235,37 +240,121 @@ undo_wait() {
     [ -n "$wait_owner" ] && [ "$wait_boot" = "$boot" ] || return 0
     process "${wait_owner%%:*}"
     [ -z "$process_id" ] || [ "$process_id" = "$wait_owner" ] || return 0
-    wait_limit=${undo_patience-30}
+    undo_alone "${wait_owner%%:*}"
+}
+
+undo_alone() { # SESSION
+    alone_limit=${undo_patience-30}
     if was_touched package -; then
-        wait_limit=${undo_patience-900}
+        alone_limit=${undo_patience-900}
     fi
-    wait_until=$((uptime + wait_limit))
-    while session_runs "${wait_owner%%:*}"; do
-        printf '%s\n' "$session_who" >"$run/undo.waits"
-        uptime_now
-        if [ "$uptime" -ge "$wait_until" ]; then
-            undo_say "$session_who, which the job had started, still runs after $wait_limit s; the rollback did not wait for its end"
-            break
-        fi
-        sleep 1
-    done
+    session_end "$1" "$alone_limit" ||
+        undo_leave "$session_who, which the job had started, still runs after $alone_limit s; the rollback did not wait for its end"
     rm -f "$run/undo.waits"
 }
 
-session_runs() { # SESSION -> session_who: one of its processes
+# End all processes of a session except this one; status 1: one of them lives after SECONDS.
+session_end() { # SESSION SECONDS
+    uptime_now
+    end_until=$((uptime + $2))
+    while session_runs "$1"; do
+        printf '%s\n' "$session_who" >"$run/undo.waits"
+        # shellcheck disable=SC2086 # numbers
+        [ -n "$session_manager" ] || kill -9 $session_all 2>/dev/null || :
+        uptime_now
+        [ "$uptime" -lt "$end_until" ] || return 1
+        sleep 0.5
+    done
+}
+
+# -> session_all: its processes, without this one; session_who: one of them; session_manager: whether a package manager
+# of this run is one of them
+session_runs() { # SESSION
+    session_all='' session_manager=
     for session_file in /proc/[0-9]*/stat; do
         { IFS= read -r session_stat <"$session_file"; } 2>/dev/null || continue
         # The name in parentheses may contain blanks and parentheses; split (unquoted) only the part after it.
         # shellcheck disable=SC2086
         set -- "$1" ${session_stat##*) }
-        if [ "$5" != "$1" ] || [ "$2" = Z ]; then
-            continue
-        fi
-        session_who=${session_stat#*(}
-        session_who="${session_who%)*} (pid ${session_stat%% *})"
-        return 0
+        case $5:$2 in
+            "$1":[ZX]) continue ;;
+            "$1":*) ;;
+            *) continue ;;
+        esac
+        [ "${session_stat%% *}" != $$ ] || continue
+        session_all="$session_all ${session_stat%% *}"
+        session_name=${session_stat#*(}
+        session_name=${session_name%)*}
+        [ -z "$session_manager" ] || continue
+        session_who="$session_name (pid ${session_stat%% *})"
+        case $session_name in
+            apt-get | dpkg* | dnf* | yum | rpm | zypper | apk | pacman) ! was_touched package - || session_manager=yes ;;
+        esac
     done
-    return 1
+    [ -n "$session_all" ]
+}
+
+# The second line of defence: a job that was rolled back does nothing more.
+run_valid() {
+    [ -z "$run" ] || { [ ! -e "$run/undoing" ] && [ ! -e "$run/undone" ]; }
+}
+
+# Each request to docker of a step or of a rollback. dockerd may not answer, and a rollback must come to an end: it waits
+# two minutes for an answer once, and does not wait for the others.
+docker() { # WORD...
+    if [ -z "${undo_bounded-}" ]; then
+        run_valid || fail "this run was rolled back; it does nothing more"
+        command docker "$@"
+        return
+    fi
+    docker_limit=120
+    case $1 in
+        # As long as the containers take to stop.
+        stop | compose) docker_limit=600 ;;
+    esac
+    [ ! -e "$run/undo.mute" ] || docker_limit=5
+    bounded "$docker_limit" docker "$@" && return 0
+    docker_status=$?
+    if [ "$docker_status" -eq 137 ]; then
+        [ -e "$run/undo.mute" ] || undo_leave "docker did not answer within $docker_limit s (docker $1)"
+        : >"$run/undo.mute"
+    fi
+    return "$docker_status"
+}
+
+# In a rollback a program gets this time at most; its status is 137 when the time is over. A host may have no timeout(1).
+bounded() { # SECONDS PROGRAM WORD...
+    if [ -z "${undo_bounded-}" ] || ! command -v timeout >/dev/null; then
+        shift
+        command "$@"
+        return
+    fi
+    timeout -s KILL "$@"
+}
+
+# A rollback keeps the packages that the run has installed or changed. It reports them, and what an interrupted package
+# manager has left.
+undo_versions() {
+    while IFS=' ' read -r versions_kind versions_name versions_old; do
+        [ "$versions_kind" = package ] || continue
+        versions_now=$(
+            # shellcheck disable=SC2317 # look_packages calls it
+            emit() { [ "$1" != packages ] || printf '%s\n' "$3"; }
+            look_packages "$versions_name" 2>/dev/null
+        ) || continue
+        case $versions_now in
+            "$versions_name "?'i '*) versions_now=${versions_now##* } ;;
+            *) versions_now=absent ;;
+        esac
+        [ "$versions_now" = "$versions_old" ] ||
+            undo_leave "package $versions_name: $versions_now (before the run: $versions_old)"
+    done <"$run/before"
+    versions_said=$(
+        exec 3>&-
+        # shellcheck disable=SC2034 # read in fix.sh
+        emit_to=none
+        pkg_whole 0 - 2>&1
+    ) || undo_leave "${versions_said%%" What it left:"*}"
 }
 
 # Install a package again that this run removed, where a repository has it: in its old version, or else in another one.

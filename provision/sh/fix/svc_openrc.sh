@@ -33,7 +33,7 @@ svc_reread() { # OpenRC reads its scripts each time
 }
 
 svc_act() { # VERB UNIT
-    rc-service "$2" "$1" 3>&- || {
+    bounded 900 rc-service "$2" "$1" 3>&- || {
         [ ! -f "/var/log/$2.log" ] || tail -n 15 "/var/log/$2.log" >&2 3>&-
         fail "$2 did not $1; its last log lines are above"
     }

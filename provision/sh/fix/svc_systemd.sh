@@ -50,7 +50,7 @@ svc_reread() {
 }
 
 svc_act() { # VERB UNIT
-    systemctl --no-pager "$1" -- "$2" 3>&- || {
+    bounded 900 systemctl --no-pager "$1" -- "$2" 3>&- || {
         journalctl -q -u "$2" -n 15 -o cat --no-pager >&2 3>&- || :
         fail "$2 did not $1; its last log lines are above"
     }

@@ -358,6 +358,8 @@ transaction_failed() { # REASON
         printf '%s\n' "$1" >"$run/reason"
         mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
     fi
+    # A failed step may have left programs, such as one that was killed.
+    undo_alone $$
     undo "$1"
 }
 
@@ -366,7 +368,7 @@ transaction_failed() { # REASON
 # order. An undo can be repeated: a power cut in the middle does no harm.
 undo() { # REASON
     # shellcheck disable=SC2034 # read in fix.sh
-    stage=undo
+    stage=undo undo_bounded=yes
     undo_list='' undo_units='' undo_packages='' undo_objects='' undo_made='' undo_failed='' undo_stays=''
     [ "$run_noise" != /dev/null ] ||
         printf 'what the steps of this undo print is not kept: it may hold secrets; services have logs\n' >>"$run/noise"
@@ -396,8 +398,9 @@ undo() { # REASON
     undo_absent
     undo_failed=$undo_failed$undo_stays
     undo_ended >>"$run_noise" 2>&1 || :
+    ! was_touched package - || undo_versions >>"$run_noise" 2>&1 || :
     rm -f "$run/aside" "$run/volumes"
-    emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)"
+    emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)" "$(cat "$run/undo.left" 2>/dev/null)"
     printf '%s\n' "$frame" >"$run/undone"
     result rolled_back "$1"
     if [ -e "$run/undoing" ]; then
@@ -432,6 +435,7 @@ sweep_at() { # PATH: in a shell of its own, for it changes the directory
 
 # Clean up after runs that died with nothing to roll back: no other run does.
 sweep_dead() {
+    sweep_sessions
     for sweep_one in "$run_folder"/step.* "$run_folder"/written.* "$run_folder"/env.* "$run_folder"/reload.* \
         "$run_folder"/noise.* "$run_folder/daemon.json"; do
         [ ! -e "$sweep_one" ] || [ "$sweep_one" = "$run_noise" ] || rm -f "$sweep_one"
@@ -451,6 +455,17 @@ sweep_dead() {
         rm -f "$sweep_run/live" "$sweep_run/secrets"
         printf 'failed died\n' >"$sweep_run/result"
     done
+}
+
+# The programs of a job that was killed with nothing to roll back. Only a job of this boot has left its log in /run.
+sweep_sessions() {
+    for sweep_run in "$run_home"/*; do
+        if [ "$sweep_run" = "$run" ] || [ -e "$sweep_run/result" ] || run_lives "$sweep_run"; then
+            continue
+        fi
+        [ ! -e "$run_folder/step.${lives_owner%%:*}" ] || session_end "${lives_owner%%:*}" 5 || :
+    done
+    rm -f "$run/undo.waits"
 }
 
 # Keep the last 20 runs (including this one), and 50 MB of them. Called under the lock. A run that may still be rolled
@@ -723,6 +738,8 @@ guard_undo() { # REASON
     fi
     guard_output
     { IFS= read -r guard_reason <"$run/reason"; } 2>/dev/null || guard_reason=$1
+    # Of a rollback that was interrupted.
+    rm -f "$run/undo.left" "$run/undo.mute"
     undo_wait
     undo "$guard_reason"
     guard_lock
