@@ -230,7 +230,7 @@ def test_secrets_of_a_container_arrive_unchanged_and_in_no_argument(shell: list[
     )
     # Separate tests cover the commands after `docker create`.
     stubs = "container_gone() { :; }\ncontainer_aside() { :; }\n"
-    _, done = run(shell, ["fix/containers.sh"], stubs + lines, path=path, frame="submit.sh")
+    _, done = run(shell, ["fix/containers.sh", "fix/restore.sh"], stubs + lines, path=path, frame="submit.sh")
     assert b"rename" not in done.stdout
     assert given(tmp_path) == VARIABLES, done.stderr
     assert list(given(tmp_path)) == list(VARIABLES), "in their order, because their hash depends on it"

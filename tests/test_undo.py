@@ -285,7 +285,7 @@ def test_a_package_manager_of_a_killed_job_is_not_killed(shell: list[str], tmp_p
 def test_a_step_of_a_job_that_was_rolled_back_does_nothing(shell: list[str], tmp_path: Path, mark: str) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / mark).touch()
-    stub(tmp_path / "bin", "docker", f"echo \"$*\" >>{tmp_path}/did")
+    stub(tmp_path / "bin", "docker", f'echo "$*" >>{tmp_path}/did')
     here = f"run={tmp_path}/run run_log={tmp_path}/log emit_to=output"
     late = f"{here}\n(docker stop web)\nemit second"
     frames, done = run(shell, FILES, late, path=tmp_path / "bin", frame="fix.sh")
@@ -306,9 +306,7 @@ def test_a_rollback_waits_for_a_silent_docker_only_once(shell: list[str], folder
     stub(folder / "bin", "timeout", f'echo "$*" >>{log}\nexit 137')
     host.before("container running:no: web", "container running:no: db")
     here = f"run={host.run} services_stamps={folder}/stamps run_noise=/dev/null"
-    frames, done = run(
-        shell, [*FILES, "fix/containers.sh"], f"{here}\nundo step", path=folder / "bin", frame="fix.sh"
-    )
+    frames, done = run(shell, [*FILES, "fix/containers.sh"], f"{here}\nundo step", path=folder / "bin", frame="fix.sh")
     (undone,) = (frame for frame in frames if frame[0] == "undone")
     asked = [line.split()[2] for line in log.read_text().splitlines()]
     assert asked[0] == "120", done.stderr

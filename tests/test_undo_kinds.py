@@ -39,6 +39,7 @@ from provision.steps.services import (
     svc_enable,
     svc_mark,
     svc_reread,
+    svc_retire,
     svc_settle,
     svc_start,
     svc_stop,
@@ -115,6 +116,11 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (svc_disable, svc_disable("docker"), "disable docker"),
     (svc_start, svc_start("docker"), "start docker"),
     (svc_stop, svc_stop("docker"), "stop docker"),
+    (
+        svc_retire,
+        svc_retire("cut", path="/etc/systemd/system/cut.service"),
+        "stop and disable cut, whose unit file is removed",
+    ),
     (svc_settle, svc_settle(LOADING, stale=True), "reload docker"),
     (
         svc_mark,
@@ -377,6 +383,7 @@ def test_a_plan_disturbs_the_services_that_it_changes_while_they_run() -> None:
         "svc_disable",
         "svc_start",
         "svc_stop",
+        "svc_retire",
         "svc_settle",
     }
     boot = svc_enable("forward", link="/etc/systemd/system/multi-user.target.wants/forward.service")

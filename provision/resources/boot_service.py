@@ -9,6 +9,7 @@ from msgspec import Struct
 from provision.model import Call, Drift, HostReport, Resource, State
 from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.file import File, NoFile
+from provision.steps.files import remove_file
 from provision.steps.services import svc_disable, svc_enable, svc_reread
 
 
@@ -81,7 +82,7 @@ class NoBootService(Struct, frozen=True):
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         yield svc_disable(self.unit, link=self.link)
-        yield from NoFile(self.path).fix(drift)
+        yield remove_file(self.path)
         yield svc_reread()
 
 

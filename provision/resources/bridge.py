@@ -16,6 +16,8 @@ from msgspec import Struct
 from provision.dockerd.daemon_json import BRIDGE, parsed
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.resources.obstacle import Unfixable
+from provision.resources.service import masked, unstartable
 from provision.steps.docker_engine import bridge_settle
 
 
@@ -54,9 +56,11 @@ class BridgeAddress(Struct, frozen=True):
         found = re.findall(r" inet ([0-9./]+) ", text)
         if any(_same(address, self.bip) for address in found):
             return self.want()
-        return {"address": ", ".join(found) or "none"}
+        return {"address": ", ".join(found) or "none", "masked": masked(report, self.unit)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        if drift.seen["masked"]:
+            raise Unfixable(unstartable(self.unit, drift.seen["masked"]))
         yield bridge_settle(self.unit, change=self.change, watched="\n".join(self.watched), bip=self.bip)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
@@ -25,6 +26,15 @@ from provision.resources.obstacle import Unfixable
 from provision.secrets.disclosure import open_mode, readable, withheld
 from provision.secrets.secret import holds, reveal_bytes
 from provision.steps.files import own_file, put_file, remove_file
+from provision.steps.services import svc_reread, svc_retire
+
+
+#: The file of a unit that can be stopped, without the suffix of a service: systemd.unit(5), and init scripts of OpenRC.
+#: A template is none ("NAME@.service").
+_UNIT = re.compile(
+    r"/etc/(?:systemd/system/(?P<unit>[^/]+?(?<!@)(?:(?=\.service)|\.(?:socket|timer|path|mount|automount|swap|target)))"
+    r"(?:\.service)?|init\.d/(?P<script>[^/]+))"
+)
 
 
 class File(Struct, frozen=True):
@@ -146,7 +156,12 @@ class NoFile(Struct, frozen=True):
         return {"file": disclosed(file, report) if file.regular else "present"}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        unit = _UNIT.fullmatch(self.path)
+        if unit is not None:
+            yield svc_retire(unit["unit"] or unit["script"], path=self.path)
         yield remove_file(self.path, watchers=self.watchers)
+        if unit is not None:
+            yield svc_reread()
 
 
 def _restored(line: Line, record: Record) -> Restored:

@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
+from provision.distros import daemons
+from provision.dockerd.daemon_json import UNIT
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
+from provision.resources.obstacle import Unfixable
+from provision.resources.service import masked, unstartable
 from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
 
 INSTALLED = "installed"
@@ -79,9 +83,12 @@ class Packages(Struct, frozen=True):
                 state[name] = INSTALLED
         for name in self.absent:
             state[name] = there.get(name, ABSENT)
-        return state
+        # No package has such a name.
+        return {**state, "docker masked": masked(report, UNIT)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        if (names := drift.seen.get("docker masked")) and not daemons().isdisjoint(drift.keys):
+            raise Unfixable(unstartable(UNIT, names))
         yield pkg_whole(lock_timeout=self.lock_timeout, repair=self.repair)
         yield pkg_refresh(lock_timeout=self.lock_timeout, sources=self.sources)
         for name in drift.keys:

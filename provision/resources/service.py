@@ -19,6 +19,28 @@ from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_rere
 _ENABLED = {"enabled", "static", "alias", "indirect", "generated"}
 
 
+#: The value of ``loaded`` for a dockerd that runs on after its file was replaced.
+REPLACED = "stale: the running process is not the installed program"
+
+
+def masked(report: HostReport, unit: str) -> str:
+    """The masked units that ``unit`` requires, as the look found them; empty where nothing prevents its next start."""
+    found = report.get("service", unit)
+    lines = lines_of(found[0]) if found is not None else []
+    return next((line.partition("=")[2] for line in lines if line.startswith("Masked=")), "")
+
+
+def unstartable(unit: str, names: str) -> str:
+    """The message for a service that would not start again. systemd keeps no descriptor of a masked socket, so the
+    socket is opened again too."""
+    if names == unit:
+        return f"{unit} is masked, so it cannot start; run on the host: systemctl unmask {unit}"
+    return (
+        f"{unit} requires {names}, which is masked: a restart would stop {unit}, and it could not start again; run on "
+        f"the host: systemctl unmask {names}; systemctl restart {names} {unit}"
+    )
+
+
 class Effect(Struct, frozen=True):
     """How a running service loads the change of some watched files (``verb``) and why; ``undo`` and ``undo_why`` are
     the same for a rollback.
@@ -83,9 +105,10 @@ class Service(Struct, frozen=True):
         if self.optional and unit.get("LoadState") == "not-found":
             return self.want()
         running = unit.get("ActiveState") in ("active", "reloading")
+        stopped, replaced = unit.get("Process") == "stopped", unit.get("Program") == "replaced"
         agreed = loaded == "unknown" and self.agrees is not None and self.agrees(answer)
         before = "current" if loaded in ("current", "none") or agreed else "stale"
-        effect = self._effect(report, before) if running else Effect("restart")
+        effect = self._effect(report, before) if running and not replaced else Effect("restart")
         return {
             "verb": effect.verb,
             "effect": effect.why,
@@ -96,16 +119,27 @@ class Service(Struct, frozen=True):
             "proven": "yes" if effect.proven else "no",
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
-            "running": "yes" if running else "no",
-            "loaded": self._loaded(report, before) if running else "current",
+            "running": f"stopped by a signal (pid {unit.get('MainPID')})" if stopped else "yes" if running else "no",
+            "loaded": REPLACED if replaced and running else self._loaded(report, before) if running else "current",
             "loaded before": before,
             "exists": "no" if unit.get("LoadState") == "not-found" else "yes",
+            "masked": self.unit if unit.get("LoadState") == "masked" else masked(report, self.unit),
         }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         """Restart last, and only once for all changed files: a start loads everything."""
         if self.missing and drift.seen["exists"] == "no":
             raise Unfixable(self.missing)
+        if "running" in drift and self.running and drift.seen["running"].startswith("stopped"):
+            pid = drift.seen["running"].rpartition(" ")[2].rstrip(")")
+            raise Unfixable(
+                f"{self.unit} is {drift.seen['running']} and does not answer; run on the host: kill -CONT {pid}, "
+                f"or restart it: systemctl restart {self.unit}"
+            )
+        starts = ("running" in drift and self.running) or ("enabled" in drift and self.enabled)
+        restarts = "loaded" in drift and self.running is not False and drift.seen["verb"] != "reload"
+        if drift.seen["masked"] and (starts or restarts):
+            raise Unfixable(unstartable(self.unit, drift.seen["masked"]))
         if "unit" in drift:
             yield svc_reread()
         if "enabled" in drift:

@@ -121,6 +121,11 @@ process() { # PID -> process_id, empty when there is none
     process_id="$process_pid:${20}"
 }
 
+process_stopped() { # PID: by a signal (proc(5), state T); it answers nothing until SIGCONT
+    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    case ${process_stat##*) } in T*) ;; *) return 1 ;; esac
+}
+
 run_lives() { # RUN-FOLDER: whether the process that signed for it lives
     lives_owner=
     { IFS= read -r lives_owner <"$1/owner"; } 2>/dev/null || :

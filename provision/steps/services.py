@@ -62,6 +62,21 @@ def svc_stop(unit: str) -> Call:
     )
 
 
+def svc_retire(unit: str, *, path: str) -> Call:
+    """Stop and disable a service before its unit file ``path`` is removed. Without the file the service manager can't
+    disable it: the process and the links that enable it would stay (systemctl(1), disable). Does nothing where a
+    package has a unit of this name, which is in effect when the file is removed (systemd.unit(5), Unit File Load
+    Path)."""
+    return Call(
+        "svc_retire",
+        (unit, path),
+        title=f"stop and disable {unit}, whose unit file is removed",
+        touches=(unit,),
+        disturbs=(unit,),
+        keeps=(Kept("service", unit),),
+    )
+
+
 def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str = "") -> Call:
     """Make a running service load what is on disk, and record what its process has loaded. ``stale`` says that it has
     not loaded the files of the desired state. ``starts`` says that an earlier step starts the service. ``why`` names

@@ -1,31 +1,31 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 44aff9eff64d
+# prelude.sh d07a455a2a1c
 # look/containers.sh ac015fc0dfa8
-# look/docker.sh c0ba7706380d
+# look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apt.sh 7aec1cf72a05
-# look/services.sh 2ca3dbf283b0
+# look/services.sh 6e21c21ace2d
 # resources/stores.sh (look) c195af7b9117
-# look/svc_systemd.sh 747a0f963a0f
+# look/svc_systemd.sh cd07651e3362
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
 # fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
-# fix/health.sh 1a42ca1bdf4b
+# fix/health.sh 8c55602f770f
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh f2ddc9c4af30
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh d5656800699c
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 7062890ce511
-# fix/services.sh e9a350c9f1ea
-# fix/svc_systemd.sh 092b6e4d19ca
+# fix/restore.sh 89a7bc3b3280
+# fix/services.sh b924490b5552
+# fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 68122579a621
+# fix/transaction.sh 8a3b33da18cb
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) e6cb8b982a9e
 # fix.sh 0e13c40adf2c

@@ -1,12 +1,12 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 44aff9eff64d
-# look/docker.sh c0ba7706380d
+# prelude.sh d07a455a2a1c
+# look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/services.sh 2ca3dbf283b0
+# look/services.sh 6e21c21ace2d
 # resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -78,7 +78,7 @@ apt-openrc | apk)
 esac
 case $flavour in
 apt | dnf | dnf5 | yum | zypper | pacman | image)
-# look/svc_systemd.sh 747a0f963a0f
+# look/svc_systemd.sh cd07651e3362
 ;;
 esac
 at look_manifests /var/lib/provision/manifests

@@ -104,6 +104,27 @@ def test_a_pinned_version_is_kept_and_upgrade_changes_it(host: LabHost) -> None:
     assert "28.5.2" in missing.done["error"]["detail"], "the error must list the known versions"
 
 
+def test_an_upgrade_under_policy_rc_d_starts_the_new_engine(host: LabHost) -> None:
+    """policy-rc.d forbids that the package restarts docker. In an earlier version the old engine ran on."""
+    host.sh("printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d")
+    assert host.apply({"engine": {**engine(), "version": "26.1.5"}}).counts == {"changed": 1}
+    assert host.apply({"engine": engine()}).counts == {"changed": 1}
+    upgraded = host.apply(None, "--upgrade")
+    assert upgraded.counts == {"changed": 1}
+    assert any("policy-rc.d" in event["text"] for event in upgraded.all("note"))
+    assert host.docker_info("ServerVersion").startswith("28.5.2")
+    assert host.plan(None, "--upgrade").counts == {"ok": 1}
+    # Another party replaces the program, and does not restart docker.
+    host.sh("cp -p /usr/bin/dockerd /usr/bin/dockerd.new; mv /usr/bin/dockerd.new /usr/bin/dockerd")
+    assert host.provision("verify", "--suite", "daemon").failed == {"daemon_program engine"}
+    pid = host.dockerd_pid()
+    assert host.plan().items == ["change service:docker"]
+    assert host.apply().counts == {"changed": 1}
+    assert host.dockerd_pid() != pid
+    assert host.provision("verify", "--suite", "daemon").failed == set()
+    assert host.apply().counts == {"ok": 1}
+
+
 def test_conflicting_packages_are_removed(host: LabHost) -> None:
     # A package that has only the name of docker.io: the test checks that it is removed in the same transaction.
     host.sh(

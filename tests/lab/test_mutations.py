@@ -5,6 +5,8 @@ All changes are made on one host, one after the other. This test prints the tabl
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -43,6 +45,15 @@ class Mutation(Struct, frozen=True):
     mended: bool = False
     heal: str = ""
     shown: bool = False
+
+
+def remedy(word: str) -> str:
+    """The commands that docs/findings.md gives for a finding."""
+    text = Path("docs/findings.md").read_text(encoding="utf-8")
+    (item,) = re.findall(rf"^- \*\*{re.escape(word)}\.\*\*(.*?)(?=^- |\Z)", text, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"`(systemctl [^`]+)`", item)
+    assert commands
+    return "; ".join(commands)
 
 
 def finding(name: str, script: str, heal: str, *fails: str, shown: bool = False) -> Mutation:
@@ -142,8 +153,7 @@ MUTATIONS = [
     finding(
         "docker.socket masked",
         "systemctl -q mask docker.socket",
-        # The socket itself is closed meanwhile, and is opened only while no docker runs.
-        "systemctl -q unmask docker.socket; systemctl stop docker.socket docker; systemctl start docker.socket docker",
+        remedy("docker.socket"),
         "docker_socket docker.socket",
     ),
     finding(

@@ -180,3 +180,79 @@ def test_a_command_of_a_killed_job_changes_nothing_after_the_rollback(docker_hos
     assert host.sh("docker ps -a --format '{{.Names}}'") == "web"
     assert leftovers(host) == ""
     assert host.apply(spec).counts == {"changed": 1}
+
+
+def test_a_masked_socket_stops_no_docker(docker_host: LabHost) -> None:
+    """docker requires docker.socket. A plan that restarts docker is refused while it is masked. Unmasked, systemd has
+    lost the socket's descriptors, and a restart opens it again."""
+    host = docker_host
+    pid = host.dockerd_pid()
+    host.sh("systemctl -q mask docker.socket")
+    refused = host.apply({"engine": engine(icc=False)})
+    assert (refused.code, refused.done["error"]["kind"]) == (3, "unsuited"), refused.out
+    assert "systemctl unmask docker.socket; systemctl restart docker.socket docker" in refused.done["error"]["message"]
+    assert host.dockerd_pid() == pid
+    assert host.docker_info("ServerVersion")
+    # A change that restarts nothing is possible.
+    assert host.apply({"engine": engine(), "files": {"/etc/one": {"content": "1"}}}).counts == {"changed": 1}
+    host.sh("systemctl -q unmask docker.socket")
+    assert host.apply({"engine": engine(icc=False)}).counts == {"changed": 1}
+    assert host.dockerd_pid() != pid
+    host.sh("systemctl -q mask docker.socket; systemctl -q unmask docker.socket")
+    # A failed step is rolled back, with a restart of docker.
+    failed = host.apply({"engine": engine(icc=True), **BROKEN})
+    assert failed.counts == {"rolled_back": 1}, failed.out
+    assert (failed.done["restored"], failed.done["left"]) == ("complete", []), failed.done
+    assert host.docker_info("ServerVersion")
+    assert host.provision("verify", "--suite", "settings", spec={"engine": engine(icc=False)}).failed == set()
+
+
+def test_a_stopped_docker_is_an_error_that_names_the_remedy(docker_host: LabHost) -> None:
+    host = docker_host
+    pid = host.dockerd_pid()
+    host.sh(f"kill -STOP {pid}")
+    planned = host.plan()
+    assert (planned.code, planned.done["error"]["kind"]) == (3, "look"), planned.out
+    assert f"kill -CONT {pid}" in planned.done["error"]["detail"]
+    host.sh(f"kill -CONT {pid}")
+    assert host.plan().counts == {"ok": 1}
+
+
+#: A service that closes port 22 while it runs.
+CUT = (
+    "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=iptables -I INPUT -p tcp --dport 22 -j DROP\n"
+    "ExecStop=iptables -D INPUT -p tcp --dport 22 -j DROP\n[Install]\nWantedBy=multi-user.target\n"
+)
+#: A service that runs until it is stopped.
+RUNS_ON = "[Service]\nExecStart=sleep 3600\n[Install]\nWantedBy=multi-user.target\n"
+LEFT = "systemctl is-active one; find /etc/systemd/system -name 'one.service'; pgrep -x sleep"
+
+
+def _unit(text: str) -> dict[str, object]:
+    return {
+        "files": {"/etc/systemd/system/one.service": {"content": text}},
+        "services": {"one": {"running": True, "enabled": True}},
+    }
+
+
+def test_a_unit_that_a_run_has_created_is_stopped_before_its_file_is_removed(docker_host: LabHost) -> None:
+    """In an earlier version the rollback removed the file first, and then could not stop the unit: the operator was
+    locked out, although the run was recorded as rolled back."""
+    host = docker_host
+    cut = host.apply(_unit(CUT), "--confirm-within", "4")
+    assert (cut.counts, cut.done["restored"], cut.done["left"]) == ({"rolled_back": 1}, "complete", []), cut.out
+    assert host.sh(LEFT, check=False) == "inactive"
+    assert host.apply(_unit(RUNS_ON)).counts == {"changed": 1}
+    assert host.sh(LEFT, check=False).startswith("active")
+    # No longer declared.
+    assert host.apply({"engine": engine()}).counts == {"changed": 1}
+    assert host.sh(LEFT, check=False) == "inactive"
+    # Rolled back later.
+    assert host.apply(_unit(RUNS_ON)).counts == {"changed": 1}
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    assert host.rollback(run).counts == {"changed": 1}
+    assert host.sh(LEFT, check=False) == "inactive"
+    # A rollback of that rollback starts it again.
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    assert host.rollback(run).counts == {"changed": 1}
+    assert host.sh(LEFT, check=False).startswith("active")

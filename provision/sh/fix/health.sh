@@ -23,10 +23,26 @@ keep_containers() {
 health() { # STEADY-SECONDS MIRROR-NAME...
     # shellcheck disable=SC2034 # read in transaction.sh
     stage=health step_limit=180
+    health_program
     health_steady "$1"
     shift
     health_names "$@"
     health_containers
+}
+
+# The scripts of the engine's packages restart docker, unless /usr/sbin/policy-rc.d forbids that (invoke-rc.d(8)). The
+# plan has reported the restart.
+health_program() {
+    was_touched package - && health_daemon && [ -n "$process_id" ] || return 0
+    dockerd_replaced "${process_id%%:*}" || return 0
+    emit note "the package's scripts did not restart docker (does policy-rc.d forbid it?): restarting it"
+    (
+        exec 3>&-
+        svc_forgive docker
+        svc_act restart docker
+    ) >>"$run_noise" 2>&1
+    # shellcheck disable=SC2181 # `if` would be a place where set -e does not count
+    [ $? -eq 0 ] || unhealthy "docker did not restart after the change of its package: $(tail -n 5 "$run_noise")"
 }
 
 unhealthy() { # WORDS

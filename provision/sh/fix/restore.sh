@@ -123,6 +123,28 @@ undo_service() { # STATE UNIT
     esac
 }
 
+# A unit that the run has created is stopped and disabled before its file is removed.
+undo_created() {
+    # shellcheck disable=SC2094 # grep only reads
+    while IFS=' ' read -r created_kind created_word created_unit; do
+        [ "$created_kind $created_word" = "service none" ] || continue
+        svc_state "$created_unit"
+        created_file=$nl$service_show$nl
+        case $created_file in
+            *"${nl}FragmentPath="*) created_file=${created_file#*"${nl}FragmentPath="} ;;
+            *) created_file=/etc/init.d/$created_unit$nl ;;
+        esac
+        created_file=${created_file%%"$nl"*}
+        grep -qxF -e "absent - $created_file" -- "$run/before" || continue
+        (
+            set -eu
+            exec 3>&-
+            svc_retire "$created_unit" "$created_file"
+        ) || undo_leave "service $created_unit: it could not be stopped"
+        undo_say "stopped $created_unit"
+    done <"$run/before"
+}
+
 undo_start() { # UNIT: with the files as they are now
     rm -f -- "$services_stamps/$1"
     svc_forgive "$1"

@@ -118,6 +118,20 @@ svc_stop() { # UNIT
     svc_act stop "$1"
 }
 
+# Stop and disable a service, whose unit file the next step removes.
+svc_retire() { # UNIT FILE
+    for retire_folder in /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+        [ ! -e "$retire_folder/${2##*/}" ] || return 0
+    done
+    svc_state "$1"
+    case $service_show in
+        *LoadState=not-found*) return 0 ;;
+    esac
+    svc_patience
+    svc_disable "$1"
+    svc_act stop "$1"
+}
+
 # The service manager may take as long as the unit allows (systemd.service(5)): TimeoutStopSec after SIGTERM and again
 # after SIGKILL, then TimeoutStartSec. A start without a limit, such as docker's, gets the limit of any step.
 svc_patience() { # of service_show
@@ -177,6 +191,9 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
             unit:*) ;;
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
+    fi
+    if [ "$1" = docker ] && dockerd_replaced "${process_id%%:*}"; then
+        loaded_state=stale
     fi
     # Its package may have restarted docker, but such a restart does not change the bridge.
     if [ "$loaded_state" != current ] || [ "$2" = bridge-restart ]; then

@@ -50,8 +50,16 @@ svc_reread() {
 }
 
 svc_act() { # VERB UNIT
-    bounded 900 systemctl --no-pager "$1" -- "$2" 3>&- || {
-        journalctl -q -u "$2" -n 15 -o cat --no-pager >&2 3>&- || :
-        fail "$2 did not $1; its last log lines are above"
-    }
+    ! bounded 900 systemctl --no-pager "$1" -- "$2" 3>&- || return 0
+    act_log=$(exec journalctl -q -u "$2" -n 15 -o cat --no-pager 2>/dev/null 3>&-) || act_log=
+    case $1:$act_log in
+        # systemd has lost the descriptors of the socket (it does when a unit is masked and unmasked while it is active),
+        # so the service does not run by now. Open the socket again (moby, daemon/listeners/listeners_linux.go).
+        start:*'no sockets found via socket activation'* | restart:*'no sockets found via socket activation'*)
+            svc_forgive "$2"
+            ! bounded 900 systemctl --no-pager restart -- "$2.socket" "$2" 3>&- || return 0
+            ;;
+    esac
+    printf '%s\n' "$act_log" >&2
+    fail "$2 did not $1; its last log lines are above"
 }

@@ -386,6 +386,7 @@ undo() { # REASON
         esac
     done <"$run/before"
     sweep "$run"
+    [ -z "$undo_units" ] || undo_created >>"$run_noise" 2>&1
     undo_note
     undo_each "$undo_list"
     # A service manager must read its files again only where something was restored.

@@ -12,7 +12,7 @@
 # the stamp.
 #
 # Each service manager's report is given in the words of systemctl show: LoadState, ActiveState, UnitFileState, MainPID,
-# NeedDaemonReload and, where no process stays, when the service was started.
+# NeedDaemonReload and, where no process stays, when the service was started. service_facts adds lines of its own.
 
 services_stamps=/run/provision/loaded
 
@@ -41,16 +41,46 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
 
 service_state() { # UNIT COMPARE WATCHED SHOW
     loaded_state=none services_answer=
-    if [ -n "$3" ]; then
-        service_run "$4"
-        if [ -n "$process_id" ]; then
-            loaded "$1" "$3"
-            if [ "$loaded_state" = unknown ] && [ "$2" != - ]; then
-                services_answer=$("${2%% *}" "${2#* }")
-            fi
-        fi
+    service_run "$4"
+    service_facts "$1" "$4"
+    if [ -n "$3" ] && [ -n "$process_id" ]; then
+        loaded "$1" "$3"
+        case $loaded_state:$2:$service_facts in
+            # A stopped daemon gives no answer.
+            unknown:-:* | *Process=stopped*) ;;
+            unknown:*) services_answer=$("${2%% *}" "${2#* }") ;;
+        esac
     fi
-    emit service "$1" "$4" "$loaded_state" "$services_answer"
+    emit service "$1" "$service_facts$4" "$loaded_state" "$services_answer"
+}
+
+# What the service manager does not report, each a line, without a fork: "Masked=UNIT...", the masked units that the
+# service requires, so that its next start fails (systemctl(1), mask; systemd.unit(5), Requires=); "Process=stopped",
+# where a signal has stopped its process (proc(5), state T); "Program=replaced", where dockerd is not the installed one.
+service_facts() { # UNIT SHOW -> service_facts; reads process_id
+    service_facts='' facts_masked=
+    case $nl$2 in
+        *"${nl}Requires="*)
+            facts_left=$nl$2
+            facts_left=${facts_left#*"${nl}Requires="}
+            for facts_unit in ${facts_left%%"$nl"*}; do
+                for facts_folder in /etc/systemd/system /run/systemd/system; do
+                    [ ! -c "$facts_folder/$facts_unit" ] || facts_masked="$facts_masked $facts_unit"
+                done
+            done
+            ;;
+    esac
+    [ -z "$facts_masked" ] || service_facts="Masked=${facts_masked# }$nl"
+    case $process_id in '' | unit:*) return 0 ;; esac
+    ! process_stopped "${process_id%%:*}" || service_facts="${service_facts}Process=stopped$nl"
+    [ "$1" != docker ] || ! dockerd_replaced "${process_id%%:*}" || service_facts="${service_facts}Program=replaced$nl"
+}
+
+dockerd_replaced() { # PID: whether it is another file than the installed dockerd
+    replaced_program=$(command -v dockerd) || return 1
+    # -ef is POSIX since 2024, and older shells have it.
+    # shellcheck disable=SC3013
+    [ -e "/proc/$1/exe" ] && [ ! "/proc/$1/exe" -ef "$replaced_program" ]
 }
 
 # The unique name of one run of a service: its main process, or the moment of its start where no process stays

@@ -10,5 +10,5 @@ services_query() { # (UNIT COMPARE WATCHED)...
     done
     exec systemctl show --no-pager -p LoadState -p ActiveState -p SubState -p UnitFileState -p MainPID \
         -p NeedDaemonReload -p ActiveEnterTimestamp -p ActiveEnterTimestampMonotonic \
-        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -p TimeoutStartUSec -p TimeoutStopUSec -- "$@"
+        -p FragmentPath -p DropInPaths -p WantedBy -p RequiredBy -p Requires -p TimeoutStartUSec -p TimeoutStopUSec -- "$@"
 }

@@ -26,6 +26,13 @@ def test_daemon_answers(host: Host, engine: Named) -> None:
     assert info(host)["ServerVersion"]
 
 
+def test_daemon_program(host: Host, engine: Named) -> None:
+    """The running dockerd is the installed one: a package may be upgraded without a restart (policy-rc.d)."""
+    program = host.check_output("command -v dockerd")
+    running, installed = host.check_output(f"stat -Lc %%d:%%i /proc/{dockerd(host)}/exe %s", program).split()
+    assert running == installed, f"dockerd runs from before its file {program} was replaced"
+
+
 def test_daemon_version(host: Host, pinned_engine: Named) -> None:
     version, pin = info(host)["ServerVersion"], pinned_engine.value
     assert is_pinned(version, pin), f"{version} runs, {pin} is declared"
