@@ -351,8 +351,8 @@ class Failure(Struct, frozen=True):
     """Why a host failed. ``kind`` is one word of :data:`FAILURES`; ``message`` is for people.
 
     ``detail`` is what the failing program printed. ``done`` and ``undone`` are steps, in order, by their names for
-    programs; the ``_titles`` are the same for people. ``rolled_back`` says that the host has rolled back the change, and
-    ``left`` what is not as it was before the run (``None`` if the host did not report that).
+    programs; the ``_titles`` are the same for people. ``rolled_back`` says that the host has rolled back the change,
+    and ``left`` what is not as it was before the run (``None`` if the host did not report that).
     """
 
     kind: str

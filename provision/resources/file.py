@@ -28,7 +28,6 @@ from provision.secrets.secret import holds, reveal_bytes
 from provision.steps.files import own_file, put_file, remove_file
 from provision.steps.services import svc_reread, svc_retire
 
-
 #: The file of a unit that can be stopped, without the suffix of a service: systemd.unit(5), and init scripts of OpenRC.
 #: A template is none ("NAME@.service").
 _UNIT = re.compile(
