@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import subprocess
 from pathlib import Path
 
@@ -193,6 +195,106 @@ def test_a_truncated_block_is_refused(shell: list[str], tmp_path: Path) -> None:
     path, said = _fetched(shell, tmp_path, text[: text.index("-----END")], ED25519)
     assert not path.exists()
     assert "the key at http://m/gpg is not exactly one PGP public key block" in said
+
+
+def _packets(armoured: str) -> bytes:
+    return base64.b64decode("".join(armoured.split("\n\n", 1)[1].split("\n=", 1)[0].split()))
+
+
+def _block(packets: bytes) -> str:
+    body = base64.b64encode(packets).decode()
+    lines = "\n".join(body[at : at + 64] for at in range(0, len(body), 64))
+    return f"{BEGIN}\n\n{lines}\n-----END PGP PUBLIC KEY BLOCK-----\n"
+
+
+def _new_header(tag: int, length: bytes, body: bytes) -> bytes:
+    return bytes([0xC0 | tag]) + length + body
+
+
+MORE_PACKETS = {
+    "a secret key, old header": bytes([0x80 | 5 << 2, 3]) + b"\x04ab",
+    "a secret key, old header of two octets": bytes([0x80 | 5 << 2 | 1, 0, 3]) + b"\x04ab",
+    "a secret key, old header of four octets": bytes([0x80 | 5 << 2 | 2, 0, 0, 0, 3]) + b"\x04ab",
+    "a secret key, old header without a length": bytes([0x80 | 5 << 2 | 3]) + b"\x04ab",
+    "a secret key, one octet": _new_header(5, b"\x03", b"\x04ab"),
+    "a secret key, two octets": _new_header(5, b"\xc0\x08", b"\x04" * 200),
+    "a secret key, five octets": _new_header(5, b"\xff\x00\x00\x00\x03", b"\x04ab"),
+    "a secret key in parts": _new_header(5, b"\xe1", b"ab\x01c"),
+    "a secret subkey": _new_header(7, b"\x03", b"\x04ab"),
+    "a user name in parts": _new_header(13, b"\xe1", b"ab\x01c"),
+    "a user name that is cut": _new_header(13, b"\x05", b"ab"),
+    "a huge user name": _new_header(13, b"\xff\xff\xff\xff\xff", b"ab"),
+    "a marker": _new_header(10, b"\x03", b"PGP"),
+    "trust": _new_header(12, b"\x01", b"\x06"),
+    "padding": _new_header(21, b"\x02", b"ab"),
+    "data": _new_header(11, b"\x07", b"b\x00\x00\x00\x00\x00x"),
+    "no packet": b"\x01ab",
+    "a key of an unknown version": _new_header(6, b"\x0b", b"\x06\x00\x00\x00\x00\x1b\x00\x00\x00\x00\x00"),
+}
+
+
+@each_shell
+@pytest.mark.parametrize("what", MORE_PACKETS)
+def test_a_block_with_more_than_public_keys_is_refused(shell: list[str], tmp_path: Path, what: str) -> None:
+    """apt 3 (sqv) and rpm 4.20 trust a secret key that follows the accepted key, and gpg lists no second ``pub``."""
+    shown = _block(_packets((DATA / "ed25519.asc").read_text()) + MORE_PACKETS[what])
+    path, said = _fetched(shell, tmp_path, shown, ED25519)
+    assert not path.exists()
+    assert "http://m/gpg " in said
+    assert "was not stored" in said
+
+
+@pytest.mark.parametrize("what", MORE_PACKETS)
+def test_a_key_with_more_than_public_keys_on_a_host_is_shown_and_replaced(project: Project, what: str) -> None:
+    key = keyring(project, f"engine: {{fingerprint: {ED25519}}}")
+    shown = _block(_packets((DATA / "ed25519.asc").read_text()) + MORE_PACKETS[what])
+    assert seen(key, shown.encode())["key"] != key.want()["key"]
+    plain = _block(_packets((DATA / "ed25519.asc").read_text()))
+    assert seen(key, plain.encode())["key"] == key.want()["key"]
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\n\n", "\nComment: x\n-----\n\n"),
+        ("\n\n", "\n \n"),
+        ("mDME", "mDME\n\n"),
+        ("mDME", "mD=ME"),
+        ("mDME", " mDME"),
+        ("mDME", "mDM=\nmDME"),
+        ("mDME", "=abcd\nmDME"),
+    ],
+)
+def test_a_block_that_programs_may_read_differently_is_refused(
+    shell: list[str], tmp_path: Path, old: str, new: str
+) -> None:
+    shown = (DATA / "ed25519.asc").read_text().replace(old, new, 1)
+    path, said = _fetched(shell, tmp_path, shown, ED25519)
+    assert not path.exists()
+    assert "is not exactly one PGP public key block" in said
+
+
+@each_shell
+@pytest.mark.parametrize("headers", ["Version: GnuPG v2.0.22 (GNU/Linux)\n", "Comment:\nVersion: x\n", ""])
+@pytest.mark.parametrize("sum_", [True, False])
+def test_the_headers_and_the_checksum_of_a_block_are_optional(
+    shell: list[str], tmp_path: Path, headers: str, sum_: bool
+) -> None:
+    text = (DATA / "ed25519.asc").read_text()
+    shown = text.replace("\n\n", f"\n{headers}\n", 1)
+    if not sum_:
+        shown = re.sub(r"\n=\S{4}\n", "\n", shown)
+    path, said = _fetched(shell, tmp_path, shown, ED25519)
+    assert path.exists(), said
+
+
+@each_shell
+def test_a_file_without_end_is_no_key(shell: list[str], tmp_path: Path) -> None:
+    path, said = _fetched(shell, tmp_path, (DATA / "ed25519.asc").read_text() + "x" * 1048576, ED25519)
+    assert not path.exists()
+    assert not list(path.parent.iterdir()), "nothing of it stays"
+    assert "the file at http://m/gpg has 1 MiB or more" in said
 
 
 @each_shell

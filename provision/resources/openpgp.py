@@ -1,6 +1,7 @@
 """Fingerprints of an ASCII-armoured OpenPGP key, computed without a program such as gpg.
 
-RFC 9580: 6.2 (armour), 4.2 (packet headers), 5.5.4 (fingerprints of versions 4 and 6).
+RFC 9580: 6.2 (armour), 4.2 (packet headers), 5.5.4 (fingerprints of versions 4 and 6), 10.1 (what a public key is made
+of). ``sh/fix/keys.sh`` has the same rules for a key that a host fetches.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from provision.lines import lines_of
 
 _BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 _PUBLIC_KEY = 6
+#: Public keys, signatures and names. apt and rpm trust a secret key (5) as well, and gpg does not list it as public.
+_OF_A_PUBLIC_KEY = frozenset({_PUBLIC_KEY, 14, 2, 13, 17})
 
 
 def fingerprints(armoured: bytes) -> list[str]:
     """The fingerprints (upper case, no blanks) of all primary keys, from every block of the file: package managers
-    trust all of them. Raises ``ValueError`` when the file is not a key."""
-    packets = (packet for block in _unarmour(armoured) for packet in _packets(block))
+    trust all of them. Raises ``ValueError`` when the file is not a key, or has more than public keys."""
+    packets = [packet for block in _unarmour(armoured) for packet in _packets(block)]
+    if others := {tag for tag, _ in packets} - _OF_A_PUBLIC_KEY:
+        raise ValueError(f"has an OpenPGP packet of type {min(others)}, which no public key has")
     found = [_fingerprint(body) for tag, body in packets if tag == _PUBLIC_KEY]
     if not found:
         raise ValueError("holds no public key")
@@ -30,7 +35,7 @@ def _unarmour(armoured: bytes) -> list[bytes]:
     """The blocks, at whatever position of a line they begin: rpm searches only for the BEGIN marker."""
     text = armoured.decode("ascii", "replace").replace("\r\n", "\n")
     blocks = [lines_of(rest.split(_END, 1)[0].partition("\n\n")[2]) for rest in text.split(_BEGIN)[1:]]
-    if not blocks:
+    if not blocks or text.count("-----BEGIN PGP ") != len(blocks):
         raise ValueError("is not an ASCII-armoured PGP public key")
     try:
         return [base64.b64decode("".join(_body(lines)), validate=True) for lines in blocks]

@@ -20,7 +20,7 @@ provision_main() {
 # fix/files.sh 2769afd3a400
 # fix/health.sh 8c55602f770f
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/keys.sh f2ddc9c4af30
+# fix/keys.sh 0e4f8065e097
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_rpm.sh ef541512b86a
 # fix/place.sh 0710f2c99a6e
