@@ -1,14 +1,12 @@
 """``make bench-ssh``: ssh's settings of 1,000 hosts, compared with as many ``ssh -G`` by xargs(1).
 
-A configuration with a ``Host`` block for each host is the worst case: ssh has to be asked about each host. *first* has
-no cached answer, *later* has all. *patterns* is a configuration whose blocks are patterns, without a cached answer.
-The bench measures whole processes, which alternate in one run, and computes medians. No time is asserted.
+*blocks* is a configuration with a ``Host`` block for each host, *patterns* one whose blocks are patterns. The bench
+measures whole processes, which alternate in one run, and computes medians. No time is asserted.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -32,35 +30,27 @@ def main() -> None:
         blocks, patterns = folder / "blocks", folder / "patterns"
         blocks.write_text("".join(f"Host {name}\n  HostName {name}.example.com\n  User ops\n" for name in NAMES))
         patterns.write_text("Host web*\n  User ops\nHost *5\n  Port 2222\n")
-        cache = folder / "cache"
-        # The runs use a temporary cache directory, so that they take no answer from the user's own cache.
-        environment = {"XDG_CACHE_HOME": str(cache)}
-
-        def empty(number: int) -> None:
-            shutil.rmtree(cache, ignore_errors=True)
 
         def provision(name: str, config: Path) -> Contender:
-            argv = [sys.executable, "-m", "bench.ssh_settings", str(config)]
-            return Contender(name, argv, environment, before=None if name == "later" else empty)
+            return Contender(name, [sys.executable, "-m", "bench.ssh_settings", str(config)])
 
         at_once = os.cpu_count() or 1
         words = f"xargs -P {at_once} -n 1 ssh -G -F {blocks} -- <{folder / 'names'} >/dev/null 2>&1"
         found = by_turns(
             [
                 Contender(f"ssh -G, {at_once} at a time", ["sh", "-c", words]),
+                provision("blocks", blocks),
                 provision("patterns", patterns),
-                provision("first", blocks),
-                provision("later", blocks),
-                # The part of the three times above that the interpreter and its imports take.
+                # The part of the two times above that the interpreter and its imports take.
                 Contender("start", [sys.executable, "-c", "import bench.ssh_settings"]),
             ],
             ROUNDS,
         )
-    floor, start = next(iter(found.values())), found["start"]
+    floor = next(iter(found.values()))
     for name, samples in found.items():
-        begun = f"  without the start {median(samples) - median(start):.3f} s" if name in ("patterns", "later") else ""
-        print(f"{name:24} {median(samples):7.3f} s  CPU {median(samples, 'cpu'):6.3f} s{begun}")
-    print(f"first / ssh -G: {ratio(found['first'], floor):.2f}, of the CPU {ratio(found['first'], floor, 'cpu'):.2f}")
+        print(f"{name:24} {median(samples):7.3f} s  CPU {median(samples, 'cpu'):6.3f} s")
+    own = found["blocks"]
+    print(f"blocks / ssh -G: {ratio(own, floor):.2f}, of the CPU {ratio(own, floor, 'cpu'):.2f}")
     print(f"{HOSTS} hosts, medians of {ROUNDS} rounds, {os.cpu_count()} cores")
 
 

@@ -56,7 +56,6 @@ ALLOWED = (
     "(ns|us|µs|ms|s|m|h)",
     "*ms | *us)",
     "Host we?",
-    '"we*1"',
     '"a folder with subfolders"',
     "`Loaded.wishes` is now",
     "`Pacing` is now",

@@ -94,7 +94,8 @@ def shown(folder: Path) -> PKey:
 def verifier(folder: Path, text: str, **more: object) -> Verifier:
     (folder / "known_hosts").write_text(text)
     known_hosts.read.cache_clear()
-    rules = Rules("[web1]:2222", "web1", "web1", (folder / "known_hosts",), **more)  # type: ignore[arg-type]
+    file = folder / "known_hosts"
+    rules = Rules("[web1]:2222", "web1", "web1", (file,), file, **more)  # type: ignore[arg-type]
     return Verifier(rules)
 
 
@@ -115,7 +116,7 @@ def test_a_forged_certificate_is_refused_and_nothing_is_stored(tmp_path: Path) -
 
 def test_certificates_are_requested_where_an_authority_is_known(tmp_path: Path) -> None:
     signed(tmp_path, ED25519, ED25519, "-n", "web1")
-    algorithms = Algorithms(Resolved("web1", {}, frozenset()))
+    algorithms = Algorithms(Resolved("web1", {}, {}))
     with_authority = verifier(tmp_path, f"@cert-authority web1 {line(tmp_path / 'ca.pub')}\n")
     assert algorithms.host_keys(with_authority)[0] == "ssh-ed25519-cert-v01@openssh.com"
     plain = verifier(tmp_path, f"web1 {line(tmp_path / 'host.pub')}\n")
@@ -155,6 +156,17 @@ def test_a_first_contact_is_stored_only_with_accept_new(tmp_path: Path) -> None:
             )
     verifier(tmp_path, "", accept_new=True).missing_host_key(client, "", key)
     assert (tmp_path / "known_hosts").read_text() == f"[web1]:2222 {line(tmp_path / 'host.pub')}\n"
+
+
+def test_a_first_contact_is_never_stored_in_a_global_file(tmp_path: Path) -> None:
+    """As ssh, which refuses the host where UserKnownHostsFile is none."""
+    keygen(tmp_path / "host", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    (tmp_path / "global").write_text("")
+    judge = Verifier(Rules("web1", "web1", "web1", (tmp_path / "global",), accept_new=True))
+    with pytest.raises(HostError, match="UserKnownHostsFile names no file to store it in"):
+        judge.missing_host_key(paramiko.SSHClient(), "", key)
+    assert (tmp_path / "global").read_text() == ""
 
 
 def test_revoked_keys_in_files_are_refused(tmp_path: Path) -> None:
@@ -289,7 +301,7 @@ def test_known_hosts_command_decides_the_order_of_the_kinds(tmp_path: Path) -> N
     (tmp_path / "lines").write_text(f"[web1]:2222 {line(tmp_path / 'host.pub')}\n")
     judge = verifier(tmp_path, "", command=command(f"/bin/cat {tmp_path}/lines"))
     assert judge.kinds == {"ecdsa-sha2-nistp384"}
-    assert Algorithms(Resolved("web1", {}, frozenset())).host_keys(judge)[0] == "ecdsa-sha2-nistp384"
+    assert Algorithms(Resolved("web1", {}, {})).host_keys(judge)[0] == "ecdsa-sha2-nistp384"
 
 
 def test_known_hosts_command_is_judged_like_a_file(tmp_path: Path) -> None:

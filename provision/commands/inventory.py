@@ -86,15 +86,24 @@ def _groups(known: Inventory, pattern: str) -> list[str]:
 
 
 def _check(args: argparse.Namespace, known: Inventory) -> None:
+    from provision.errors import SpecError
     from provision.inventory.check import check
     from provision.transport.ssh_config import Resolver
     from provision.transport.target import question, target
 
     resolver = Resolver()
 
-    def judge(login: Login) -> None:
-        (answer,) = resolver.resolve([question(login)])
-        target(login, answer, accept_new=False)
+    def judge(logins: list[Login]) -> list[SpecError | None]:
+        resolver.ask(map(question, logins))
+        return [why(login) for login in logins]
+
+    def why(login: Login) -> SpecError | None:
+        try:
+            (answer,) = resolver.resolve([question(login)])
+            target(login, answer, accept_new=False)
+        except SpecError as error:
+            return error
+        return None
 
     found, compared = check(known, args.inventory, judge)
     for note in found:

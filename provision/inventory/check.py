@@ -17,18 +17,27 @@ from provision.secrets import secret
 from provision.visible import json_text
 
 
-def check(known: Inventory, given: Given | None, judge: Callable[[Login], None]) -> tuple[list[Note], str]:
-    """Every difference, and the version of the Ansible that was compared; an empty text without one. ``judge`` raises
-    :class:`SpecError` for a login that ssh, or provision's transport, refuses."""
-    refused: list[Note] = []
+def check(
+    known: Inventory, given: Given | None, judge: Callable[[list[Login]], list[SpecError | None]]
+) -> tuple[list[Note], str]:
+    """Every difference, and the version of the Ansible that was compared; an empty text without one. ``judge`` returns
+    for each login why ssh, or provision's transport, refuses it."""
+    errors: dict[str, SpecError | None] = {}
+    logins: dict[str, Login] = {}
     for host in known.tree.members("all"):
         # Read the variables here, because that adds their notes.
         known.variables.of(host)
+        errors[host] = None
         try:
-            judge(known.host(host).login)
+            logins[host] = known.host(host).login
         except SpecError as error:
-            message = f"{host}: {error.key}: {error.message}" if error.key else f"{host}: {error.message}"
-            refused.append(Note(f"{message} (Ansible continues)", error.where))
+            errors[host] = error
+    errors |= zip(logins, judge(list(logins.values())), strict=True)
+    refused: list[Note] = []
+    for host, why in errors.items():
+        if why is not None:
+            message = f"{host}: {why.key}: {why.message}" if why.key else f"{host}: {why.message}"
+            refused.append(Note(f"{message} (Ansible continues)", why.where))
     found = [*known.notes, *refused]
     command = shutil.which("ansible-inventory")
     if command is None:

@@ -312,7 +312,7 @@ class Credentials(Struct):
         found = self.target.found
         if key.get_name().startswith("ssh-rsa") and key.get_bits() < self.target.rules.least_rsa:
             return False
-        if "pubkeyacceptedalgorithms" not in found.mentioned:
+        if "pubkeyacceptedalgorithms" not in found.changed:
             return True
         accepted = set(found.get("pubkeyacceptedalgorithms").split(","))
         blob = getattr(key, "public_blob", None)

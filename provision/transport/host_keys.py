@@ -109,13 +109,15 @@ def certificate(blob: bytes) -> Certificate | None:
 class Rules(Struct, frozen=True):
     """How a host's key is checked. ``name`` is ssh's name of the host (HostKeyAlias, or address and port). ``bare`` is
     the name without the port, which ssh looks up second, and only in files. ``host`` is the name that a certificate
-    must have. ``accept_new`` stores the key of a host that is in no file; ``strict`` forbids that. ``lenient`` means
-    that ssh itself would accept any key. ``command`` prints further lines about ``name`` (KnownHostsCommand)."""
+    must have. ``accept_new`` stores the key of a host that is in no file, in ``store``; ``strict`` forbids that.
+    ``lenient`` means that ssh itself would accept any key. ``command`` prints further lines about ``name``
+    (KnownHostsCommand)."""
 
     name: str
     bare: str
     host: str
     files: tuple[Path, ...]
+    store: Path | None = None
     command: Command | None = None
     revoked: Path | None = None
     accept_new: bool = False
@@ -233,10 +235,10 @@ class Verifier(paramiko.MissingHostKeyPolicy):
             hint = "check it and add it to known_hosts, or store it at first contact with --accept-new"
             hint += "; StrictHostKeyChecking no is not honoured" if self.rules.lenient else ""
             raise self._refused(f"is not known: {shown} ({hint})")
-        if not self.files:
-            raise self._refused(f"is not known: {shown}, and there is no known_hosts file to store it in")
+        if self.rules.store is None:
+            raise self._refused(f"is not known: {shown}, and UserKnownHostsFile names no file to store it in")
         # Another login may have stored a key of this name in the meantime: the host must show that one.
-        self._plain(name, blob, self.files[0].add(self.rules.name, name, blob))
+        self._plain(name, blob, known_hosts.read(self.rules.store).add(self.rules.name, name, blob))
 
     def _refused(self, why: str) -> HostError:
         return HostError("host_key", f"the key of {self.rules.name} {why}")

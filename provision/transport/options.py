@@ -1,8 +1,8 @@
 """How provision treats each option of ssh_config(5): the table of docs/ssh.md.
 
 An option is honoured, harmless or refused. A harmless option can't change the host, user, port or key. A refused option
-is an error, unless its value is one of those that have no effect. An option that is not in this table is refused if a
-file or the command line sets it. With ``transport: openssh`` ssh itself honours all options except those of
+is an error, unless its value is one of those that have no effect. An option that is not in this table is refused if its
+value is not the default of this OpenSSH. With ``transport: openssh`` ssh itself honours all options except those of
 :data:`NEVER`.
 """
 
@@ -143,13 +143,16 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 }
 #: Refused with ``transport: openssh`` too: ssh would not run provision's script.
 NEVER = frozenset({"remotecommand", "sessiontype", "refuseconnection"})
+#: Without effect on the connection to a jump host.
+_SESSION = frozenset({"remotecommand", "sessiontype"})
 
 
-def check(found: Resolved, openssh: bool) -> None:
-    """Refuse what can't be honoured. Raises :class:`SpecError` that names the option and the alternative."""
+def check(found: Resolved, openssh: bool, hop: bool) -> None:
+    """Refuse what can't be honoured. A jump host (``hop``) runs no script. Raises :class:`SpecError` that names the
+    option and the alternative."""
     for option, (neutral, instead) in REFUSED.items():
         value = found.get(option)
-        if not value or value.lower() in neutral or option not in found.mentioned:
+        if not value or value.lower() in neutral or option not in found.changed or (hop and option in _SESSION):
             continue
         if not openssh or option in NEVER:
             raise refusal(found.host, option, value, instead)
@@ -158,8 +161,8 @@ def check(found: Resolved, openssh: bool) -> None:
     if openssh:
         return
     known = HONOURED | RESOLVED | HARMLESS.keys() | REFUSED.keys() | {"permitlocalcommand", "localcommand"}
-    for option in found.values:
-        if option not in known and option in found.mentioned:
+    for option, values in found.changed.items():
+        if option not in known and values:
             raise refusal(found.host, option, found.get(option), OPENSSH)
 
 
@@ -173,7 +176,7 @@ def allowed(found: Resolved, option: str, have: tuple[str, ...]) -> tuple[str, .
 
     Raises :class:`SpecError` where the result is empty.
     """
-    if option not in found.mentioned or not found.get(option):
+    if option not in found.changed or not found.get(option):
         return have
     wanted = set(found.get(option).split(","))
     # One algorithm with two names (RFC 8731).
@@ -200,6 +203,8 @@ SPELLED = {
     name.lower(): name
     for name in [
         "AddressFamily",
+        "UserKnownHostsFile",
+        "GlobalKnownHostsFile",
         "BindInterface",
         "CheckHostIP",
         "ProxyUseFdpass",

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from provision.model import Login
 from provision.transport import known_hosts, options
 from provision.transport.host_keys import CA_SIGNATURES, Rules
 from provision.transport.known_hosts_command import Command
+from provision.transport.options import OPENSSH
 from provision.transport.ssh_config import Question, Resolved, expanded, home, local_user
 from provision.transport.tokens import expand
 
@@ -51,17 +53,17 @@ class Target(Struct, frozen=True):
 
 def question(login: Login) -> Question:
     """The question to ssh about a login."""
-    return Question(login.address, login.port, login.user, login.ssh_before, login.ssh_behind)
+    return Question(login.address, login.port, login.user, login.ssh_before, login.ssh_behind, login.hop)
 
 
 def target(login: Login, found: Resolved, accept_new: bool) -> Target:
     """Raises :class:`SpecError` for an option that provision can't honour."""
-    options.check(found, openssh=login.transport == "openssh")
+    options.check(found, openssh=login.transport == "openssh", hop=login.hop)
     address, port, user = found.get("hostname"), int(found.get("port", "22")), found.get("user")
     tokens = _tokens(found, address, port, user)
     jump = found.get("proxyjump", "none")
     command = found.get("proxycommand", "none")
-    chosen = "identityfile" in found.mentioned
+    chosen = "identityfile" in found.changed
     return Target(
         found=found,
         address=address,
@@ -77,7 +79,7 @@ def target(login: Login, found: Resolved, accept_new: bool) -> Target:
         identities=_paths(found.all("identityfile"), tokens),
         certificates=_paths(found.all("certificatefile"), tokens),
         chosen=chosen,
-        agent=_agent(found, tokens),
+        agent=_agent(found),
         only_identities=found.get("identitiesonly") == "yes",
     )
 
@@ -87,22 +89,26 @@ def _rules(
 ) -> Rules:
     alias = found.get("hostkeyalias")
     command = found.get("knownhostscommand", "none")
+    own: tuple[Path, ...] = ()
+    shared: tuple[Path, ...] = ()
     if login.known_hosts is not None:
-        files: tuple[Path, ...] = (login.known_hosts,)
-        command = "none"
-    else:
-        names = [*found.get("userknownhostsfile").split(" "), *found.get("globalknownhostsfile").split(" ")]
-        files = _paths(tuple(names), tokens)
-    revoked = _paths(found.all("revokedhostkeys"), tokens)
+        own, command = (login.known_hosts,), "none"
+    elif login.transport != "openssh":
+        # ssh -G has replaced the tokens of the first list; in the second ssh replaces "~" only.
+        own = tuple(Path(name) for name in _listed(found, "userknownhostsfile"))
+        shared = tuple(expanded(name) for name in _listed(found, "globalknownhostsfile"))
+    revoked = found.get("revokedhostkeys", "none")
     checking = found.get("stricthostkeychecking", "ask")
     signatures = found.get("casignaturealgorithms")
     return Rules(
         name=alias or known_hosts.entry(address, port),
         bare=alias or address,
         host=alias or address,
-        files=files,
+        files=(*own, *shared),
+        # ssh stores no key in a file of GlobalKnownHostsFile (sshconnect.c, check_host_key).
+        store=own[0] if own else None,
         command=None if command == "none" else Command.of(command, tokens),
-        revoked=revoked[0] if revoked else None,
+        revoked=None if revoked == "none" else Path(revoked),
         accept_new=accept_new or checking == "accept-new",
         strict=checking in ("yes", "true"),
         lenient=checking in ("no", "off", "false"),
@@ -134,6 +140,24 @@ def _tokens(found: Resolved, address: str, port: int, user: str) -> dict[str, st
     }
 
 
+def _listed(found: Resolved, option: str) -> tuple[str, ...]:
+    """The names of files that ``ssh -G`` prints in one line, with a blank between two names.
+
+    Raises :class:`SpecError` where a name may contain a blank itself: a name that provision guesses could be a file
+    that the operator did not name. Two names are certain if the second is absolute, and if both together would be in a
+    directory that does not exist: ssh would neither read nor create such a file.
+    """
+    text = found.get(option, "none")
+    if text == "none":
+        return ()
+    names = tuple(text.split(" "))
+    for first, second in pairwise(names):
+        folder = f"{first} {second.partition('/')[0]}"
+        if not first or not second.startswith(("/", "~")) or expanded(folder).is_dir():
+            raise options.refusal(found.host, option, repr(text), f"use absolute names without a blank, or {OPENSSH}")
+    return names
+
+
 def _paths(names: tuple[str, ...], tokens: Mapping[str, str]) -> tuple[Path, ...]:
     """The files of a list; ``none`` is no file (ssh_config(5))."""
     paths = _in_home(names)
@@ -148,12 +172,11 @@ def _in_home(names: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(expanded(name) for name in names if name not in ("", "none"))
 
 
-def _agent(found: Resolved, tokens: Mapping[str, str]) -> str:
+def _agent(found: Resolved) -> str:
     named = found.get("identityagent", "SSH_AUTH_SOCK")
     if named == "none":
         return ""
     if named == "SSH_AUTH_SOCK":
         return os.environ.get("SSH_AUTH_SOCK", "")
-    if named.startswith("$") and not named.startswith("${"):
-        return os.environ.get(named[1:], "")
-    return expand(str(expanded(named)), tokens)
+    # ssh has replaced everything else in the value (ssh.c).
+    return os.environ.get(named[1:], "") if named.startswith("$") else named

@@ -45,7 +45,8 @@ class Row:
 
 
 def known(name: str) -> str:
-    return f"Host *\n  UserKnownHostsFile {{folder}}/{name}\n"
+    path = name if name.startswith('"') else f"{{folder}}/{name}"
+    return f"Host *\n  UserKnownHostsFile {path}\n"
 
 
 def port(number: int) -> str:
@@ -73,6 +74,9 @@ ROWS = [
     Row("tabs and case of keywords", "HOST web\n\thostNAME\t{address}\n"),
     Row("Include", "Include {folder}/included.conf\n"),
     Row("Include with a pattern", "Include {folder}/incl*.conf\n"),
+    Row("Include in quotes", 'Include "{folder}/included.conf"\n'),
+    Row("Include in single quotes, a pattern", "Include '{folder}/incl*.conf'\n"),
+    Row("Include, a part in quotes", 'Include {folder}/"included".conf\n'),
     Row("Include inside of Host", "Host web\n  Include {folder}/port.conf\n  HostName {address}\n"),
     Row("Include inside of another Host", "Host db\n  Include {folder}/port.conf\nHost web\n  HostName {address}\n"),
     Row("Include of nothing", "Include {folder}/none/*.conf\n" + HERE),
@@ -133,6 +137,27 @@ ROWS = [
     Row("second file has it", HERE + "Host *\n  UserKnownHostsFile {folder}/empty {folder}/known_hosts\n"),
     Row("global file has it", HERE + known("empty") + "Host *\n  GlobalKnownHostsFile {folder}/known_hosts\n"),
     Row("no file has it", HERE + "Host *\n  UserKnownHostsFile none\n", "host_key"),
+    Row(
+        "no user file, --accept-new",
+        HERE + "Host *\n  UserKnownHostsFile none\n  GlobalKnownHostsFile {folder}/empty\n",
+        "host_key",
+        accept_new=True,
+    ),
+    Row("name with a blank", HERE + known('"{folder}/my hosts"'), "refused UserKnownHostsFile"),
+    Row(
+        "name with a blank, changed key, --accept-new",
+        HERE + known('"{folder}/my changed"'),
+        "refused UserKnownHostsFile",
+        openssh="host_key",
+        accept_new=True,
+    ),
+    Row(
+        "global name with a blank",
+        HERE + known("empty") + "Host *\n  GlobalKnownHostsFile '{folder}/my hosts'\n",
+        "refused GlobalKnownHostsFile",
+    ),
+    Row("name with %%", HERE + known("100%%")),
+    Row("name with a token", HERE + known("of-%h")),
     Row("hashed", HERE + known("hashed")),
     Row("hashed with a port", port(2222) + known("hashed")),
     Row("pattern", HERE + known("pattern")),

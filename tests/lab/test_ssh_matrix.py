@@ -194,8 +194,11 @@ def _files(host: LabHost, folder: Path) -> None:
     plain = [f"{name} {key}" for name in (at, f"[{at}]:2222") for key in keys]
     plain += [f"[{at}]:2304 {rsa}"] + [f"[{at}]:{port} {matrix}" for port in (2308, 2309, 2311)]
     write("known_hosts", *plain)
+    for name in ("my hosts", "100%", f"of-{at}"):
+        write(name, *plain)
     write("empty")
     write("new1")
+    write("my changed", f"{at} {stranger}")
     write("changed", f"{at} {stranger}")
     write("other_kind", f"[{at}]:2304 {stranger}")
     write("hashed", *plain)
