@@ -89,7 +89,7 @@ CRITERIA = {
     "host": PATTERNS,
     "originalhost": PATTERNS,
     "user": ["root", "u*", "alice", "!u1"],
-    "localuser": ["root", "nobody,!root", "*"],
+    "localuser": ["root", "daemon,!root", "*"],
     "exec": ['"test %n = web1"', '"test %h = h1.lab.test"', "true", '"test -e {folder}/flag"'],
     "localnetwork": ["127.0.0.0/8", "192.0.2.0/24"],
     "tagged": ["t1", "t*"],
