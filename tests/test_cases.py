@@ -47,6 +47,10 @@ CASES = [
 def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
     """The look's frames: those of the case, and "absent" for what the case does not mention."""
     found: list[tuple[str, ...]] = []
+    # No packages, no sockets and no set-id bits, if the case does not say otherwise.
+    if "engine" in case.get("spec", {}):
+        found += [("packages", "", ""), ("set_id", "", ""), ("socket_unit", "docker.socket", "")]
+        found += [("file", path, "absent") for path in ("/run/docker.sock", "/run/containerd/containerd.sock")]
     for path, file in case.get("files", {}).items():
         if file is None:
             found.append(("file", path, "absent"))
@@ -57,10 +61,8 @@ def frames(case: dict[str, Any]) -> list[tuple[str, ...]]:
         found.append(("file", path, ":".join([*fields, "1", "2", "3", str(len(content))])))
         if kind.startswith("regular"):
             found.append(("content", path, base64.b64encode(content).decode()))
-    # Stores without content, and no packages, if the case does not say otherwise.
+    # Stores without content if the case does not say otherwise.
     found += [("store", root, "", "") for root in (DOCKER_ROOT, CONTAINERD_ROOT)]
-    if "engine" in case.get("spec", {}):
-        found.append(("packages", "", ""))
     found += [tuple(str(word) for word in frame) for frame in case.get("seen", [])]
     # Directories that every user can enter, if the case does not say otherwise.
     files = [frame[1] for frame in found if frame[0] == "file"]

@@ -57,6 +57,8 @@ BARE = [
             "/etc/motd",
             "/etc/docker",
             "/etc/docker/daemon.json",
+            "/run/docker.sock",
+            "/run/containerd/containerd.sock",
             "/etc/sysctl.d/99-zz-provision-site.conf",
         )
     ),
@@ -69,6 +71,8 @@ BARE = [
     ("path", "/usr/bin/curl", "absent"),
     ("path", "/etc/ssl/certs/ca-certificates.crt", "absent"),
     ("packages", "", ""),
+    ("set_id", "", ""),
+    ("socket_unit", "docker.socket", ""),
     ("locks", "", "missing"),
     ("users", "", "", "bob"),
     ("store", "/var/lib/docker", "9999999", ""),

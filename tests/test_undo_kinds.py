@@ -18,6 +18,7 @@ from provision.model import Blob, Call, Loading, Packed, Risk
 from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
 from provision.remote.sources import defined, included, sources
 from provision.resources.discovery import declarations
+from provision.steps.access import program_plain, socket_guard
 from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
@@ -75,6 +76,16 @@ PUT = container_put(
 #: One call of each constructor of provision/steps, with its title. The cases of a resource have the titles of the steps
 #: that its own module makes (tests/cases).
 EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
+    (
+        socket_guard,
+        socket_guard("/run/docker.sock", "docker", before="root:docker:0666"),
+        "give /run/docker.sock the owner root:docker and the mode 0660",
+    ),
+    (
+        program_plain,
+        program_plain("/usr/bin/docker", before="u+s"),
+        "remove the set-id bits of /usr/bin/docker",
+    ),
     (put_file, put_file("/etc/docker/daemon.json", content=b"{}"), "write /etc/docker/daemon.json"),
     (
         own_file,
@@ -341,6 +352,9 @@ HARMLESS = {
     "pkg_spare",
     "pkg_hold",
     "key_fetch",
+    # They close what makes other accounts root, and no login depends on it.
+    "socket_guard",
+    "program_plain",
     # A group without members; a member of docker's group.
     "group_ensure",
     "member_add",

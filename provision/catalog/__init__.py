@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
+from provision.catalog.access import access
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
 from provision.catalog.firewall import boot_rules, live_rules
@@ -109,6 +110,7 @@ _IN_ORDER: tuple[Make, ...] = (
     partial(logins, root=False),
     registry_files,
     services,
+    access,
     registry_container,
     registry_answers,
     objects,

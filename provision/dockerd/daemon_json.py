@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from provision.spec import Engine
 
 UNIT = "docker"
+SOCKET = "docker.socket"
 DAEMON_JSON = "/etc/docker/daemon.json"
 GROUP = "docker"
 #: docker's own bridge (moby, daemon/libnetwork/drivers/bridge/bridge_linux.go, DefaultBridgeName).

@@ -1,0 +1,134 @@
+"""Who can be root through docker: the modes of its sockets, the unit that opens them, and programs with a set-id bit.
+
+A process that may connect to dockerd's or containerd's socket is root (docs.docker.com/engine/security: "Docker daemon
+attack surface"; containerd, docs/ops.md: the socket of the gRPC API).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from provision.lines import BLANK, lines_of
+from provision.model import Call, Drift, HostReport, State
+from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.resources.observed import ABSENT, observe
+from provision.resources.obstacle import Unfixable
+from provision.steps.access import program_plain, socket_guard
+
+
+class GuardedSocket(Struct, frozen=True):
+    """A socket to which only root and the members of ``group`` may connect. A socket that does not exist is not made:
+    its service makes it."""
+
+    path: str
+    group: str
+
+    @property
+    def id(self) -> str:
+        return f"socket:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"open to": f"root and {self.group}"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_files", (self.path,)),)
+
+    def seen(self, report: HostReport) -> State:
+        found = observe(report, self.path)
+        if found.kind == ABSENT or not found.kind.startswith("socket"):
+            return self.want()
+        # Who connects needs write permission (unix(7)).
+        mode, groups = int(found.mode, 8), {"root", self.group}
+        if found.owner == "root" and not mode & 0o002 and (found.group in groups or not mode & 0o020):
+            return self.want()
+        before = f"{found.owner}:{found.group}:{found.mode}"
+        return {"open to": f"others ({found.owner}:{found.group}, {found.mode})", "before": before}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield socket_guard(self.path, self.group, before=drift.seen["before"])
+
+
+class PlainPrograms(Struct, frozen=True):
+    """The programs of docker, which have no set-id bit: with one, every account runs them as root."""
+
+    paths: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return "programs:docker"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"set-id": "none"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_set_id", self.paths),)
+
+    def seen(self, report: HostReport) -> State:
+        return {"set-id": ", ".join(lines_of(report.fields("set_id")[0])) or "none"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        for one in drift.seen["set-id"].split(", "):
+            bits, _, path = one.partition(" ")
+            yield program_plain(path, before=bits)
+
+
+class SocketUnit(Struct, frozen=True):
+    """The unit that opens dockerd's socket. Files of another party may open it to all accounts or to the network.
+    ``declared`` are the files that the spec itself writes or removes."""
+
+    unit: str
+    group: str
+    declared: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        return f"unit:{self.unit}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"opened by others": "no"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_socket_unit", (self.unit,)),)
+
+    def seen(self, report: HostReport) -> State:
+        lines = [line.partition(":") for line in lines_of(report.fields("socket_unit", self.unit)[0])]
+        found = [f"{path}: {line}" for path, _, line in lines if path not in self.declared and self._opens(line)]
+        return {"opened by others": "; ".join(found) or "no"}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        """Raises :class:`Unfixable`: the file is another party's, and the open sockets stay open until dockerd
+        restarts."""
+        found = drift.seen["opened by others"]
+        path = found.partition(":")[0]
+        raise Unfixable(
+            f"{found}: whoever connects is root; remove the file and restart the socket (rm {path}; systemctl"
+            f" daemon-reload; systemctl stop {self.unit} docker; systemctl start {self.unit} docker), or declare the"
+            f" file in spec.files"
+        )
+
+    def _opens(self, line: str) -> bool:
+        """Whether a directive of systemd.socket(5) gives another party access. An empty value resets a list."""
+        name, _, value = (part.strip(BLANK) for part in line.partition("="))
+        if name == "SocketMode":
+            return not re.fullmatch(r"[0-7]+", value) or bool(int(value, 8) & 0o002)
+        if name in ("SocketUser", "SocketGroup"):
+            return value not in ("", "root", self.group)
+        return name.startswith("Listen") and value[:1] not in ("", "/", "%")
+
+
+DECLARATION = Declaration(kinds={"access": Kind("keep", {"access": RecordLine("undo_access")}, Stage.OBJECTS)})
