@@ -12,6 +12,7 @@ from provision.distros import platform
 from provision.model import Call
 from provision.planning.plan import Inspection, inspection
 from provision.remote.protocol import Seen
+from provision.resources.obstacle import Unfixable
 from provision.steps.files import put_file, remove_file
 from tests.conftest import Project
 from tests.test_cases import frames
@@ -158,3 +159,50 @@ def test_undeclared_objects_are_removed_in_their_places(project: Project, spec: 
         RUNS,
     )
     assert [one.id for one in found.resources if one.id in order] == order
+
+
+OTHER = "/etc/sysctl.d/99-zz-provision-other.conf"
+
+
+def rival(value: str, live: str = "1") -> tuple[tuple[str, ...], ...]:
+    """The drop-in of the play "Other play", which this run does not have, and its record."""
+    lines = f"{SETTING}:1:{live}\n{OTHER}:2:{FORWARD} = {value}\n"
+    record = reported(f"file {OTHER}", f"sysctl {FORWARD} 0", slug="other", play="Other play")
+    return ("sysctls", "", f"{SETTING}\n{OTHER}\n", lines), record, ("made", OTHER, "present")
+
+
+@pytest.mark.parametrize("play", ["Site", "Zz sorts after the other one"])
+def test_a_setting_that_two_plays_declare_differently_is_refused_before_the_first_step(
+    project: Project, play: str
+) -> None:
+    """The two plays may be of two controllers, or one play that has another name now. The order of the files does not
+    matter."""
+    plays(project, **{play: {"sysctl": {FORWARD: 1}}})
+    slug = play.lower().replace(" ", "-")
+    none = {f"sysctl.d/99-zz-provision-{slug}.conf": None}
+    with pytest.raises(Unfixable, match="two values on this host: the play 'Other play' has set it too") as caught:
+        planned(project, *rival("0"), **none)
+    assert f"{OTHER}:2" in str(caught.value)
+    same = planned(project, *rival("1"), **none)
+    assert [change.resource for change in same.plan.changes] == []
+
+
+def test_plays_whose_names_make_one_record_are_refused(project: Project) -> None:
+    plays(project, **{"docker-hosts": {"files": {"/etc/x": {"content": "x"}}}})
+    there = reported("file /etc/y", slug="docker-hosts", play="Docker hosts")
+    with pytest.raises(Unfixable, match="'Docker hosts' and 'docker-hosts' have the same record") as caught:
+        planned(project, there, ("made", "/etc/y", "present"), x=None)
+    assert "/var/lib/provision/manifests/docker-hosts" in str(caught.value)
+    own = reported("file /etc/x", slug="docker-hosts", play="docker-hosts")
+    assert planned(project, own, x="x").plan.changes == ()
+
+
+def test_a_changed_object_that_another_play_has_made_is_noted(project: Project) -> None:
+    project.spec("files: {/etc/x: {content: new}}")
+    other = reported("file /etc/x", slug="other", play="Other play")
+    found = planned(project, other, x="old")
+    assert [change.resource for change in found.plan.changes] == ["file:/etc/x"]
+    (note,) = found.notes
+    assert "play 'Other play' has made file /etc/x on this host too" in note
+    assert planned(project, other, x="new").notes == ()
+    assert planned(project, reported("file /etc/x"), x="old").notes == ()

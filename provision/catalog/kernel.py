@@ -30,7 +30,7 @@ def kernel(at: Setting) -> Iterator[Resource]:
     for module in at.spec.modules:
         yield KernelModule(module)
     # Read only where it is needed: hosts with different values there cannot share this part.
-    paths = at.paths if at.spec.sysctl else frozenset()
+    paths = at.paths | {sysctl_dropin(play.slug) for play in at.plays} if at.spec.sysctl else frozenset()
     for key, value in at.spec.sysctl.items():
         yield Sysctl(key, value, dropins[key], paths)
 

@@ -21,7 +21,8 @@ from provision.resources.service import Effect, Service
 def services(at: Setting) -> Iterator[Resource]:
     for unit, declared in at.services.items():
         is_engine = unit == daemon_json.UNIT and at.spec.engine is not None
-        daemon = (daemon_json.daemon_json(at.spec.engine) if at.spec.engine else None) or {}
+        given = daemon_json.daemon_json(at.spec.engine) if at.spec.engine else None
+        daemon = given or {}
         root = str(daemon.get("data-root") or daemon_json.DATA_ROOT)
         yield Service(
             unit,
@@ -34,11 +35,18 @@ def services(at: Setting) -> Iterator[Resource]:
             unit == at.flavour.network,
             _how(at, daemon) if is_engine and declared.on_change == "restart" else _reload_of_a_file(at, unit),
             _missing(at) if is_engine else "",
+            _means_the_same if is_engine and given is not None else None,
         )
         if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
             yield BridgeAddress(
                 unit, daemon_json.DAEMON_JSON, str(daemon["bip"]), at.spec.engine.bridge_change, tuple(declared.watch)
             )
+
+
+def _means_the_same(report: HostReport, loaded: str) -> bool:
+    """Whether the host's daemon.json means what docker has loaded."""
+    now = daemon_json.same(report.content(daemon_json.DAEMON_JSON) or b"")
+    return now is not None and now == daemon_json.same(loaded.encode("utf-8", "surrogateescape"))
 
 
 def _missing(at: Setting) -> str:

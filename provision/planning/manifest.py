@@ -17,6 +17,7 @@ users or data: provision removes them only by ``absent``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from msgspec import Struct
 from provision.lines import lines_of
 from provision.model import Resource
 from provision.planning.undo_kinds import ENTRIES
+from provision.remote.script import MANIFESTS
 from provision.resources.declaration import Watchers
 
 _HEAD = "provision-manifest 1"
@@ -56,7 +58,24 @@ class Manifest(Struct, frozen=True):
 
     def text(self) -> str:
         lines = [f"{entry} {before}" if before else entry for entry, before in sorted(self.entries.items())]
-        return "\n".join([_HEAD, f"play {self.play}".replace("\n", " "), *lines]) + "\n"
+        return "\n".join([_HEAD, f"play {_line(self.play)}", *lines]) + "\n"
+
+
+def shared_record(manifests: Mapping[str, Manifest], play: str, slug: str) -> str:
+    """The error where the record of a play is another play's: names that differ only in capitals, blanks or marks have
+    the same record. Empty for a record that is the play's own, or that does not exist."""
+    there = manifests.get(slug)
+    if there is None or there.play == _line(play):
+        return ""
+    return (
+        f"the plays {there.play!r} and {play!r} have the same record on the host ({MANIFESTS}/{slug}), so that each"
+        f" would remove what the other has made; give one of them a name that differs in its letters or digits. If it"
+        f" is one play with a new name, change the line {f'play {there.play}'!r} of that file"
+    )
+
+
+def _line(play: str) -> str:
+    return play.replace("\n", " ")
 
 
 def removal(entry: str, before: str, watchers: Watchers) -> Resource | None:

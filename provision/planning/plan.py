@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -12,12 +12,13 @@ from provision.catalog import Options, compile_catalog, inputs, watchers
 from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
 from provision.lines import lines_of
 from provision.model import Call, Change, Drift, Plan, Platform, Resource, Risk
-from provision.planning.manifest import Manifest, live, removal
+from provision.planning.manifest import Manifest, live, removal, shared_record
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
 from provision.remote.protocol import Seen
 from provision.remote.script import MANIFESTS, sendable
 from provision.resources.docker import LATEST, OBJECTS, OUTGOING
+from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
 from provision.resources.store import UndeclaredStore
 from provision.secrets import secret
@@ -35,7 +36,7 @@ def drift(resource: Resource, report: Seen) -> Drift | None:
 class Inspection(Struct, frozen=True):
     """A plan, all resources (for the second look), the steps that update the manifests before and after the changes,
     and the report that the plan is based on. ``secrets`` are the tokens that the host's own configuration refers to: no
-    other token is sent to the host."""
+    other token is sent to the host. ``notes`` are remarks for the operator."""
 
     plan: Plan
     resources: tuple[Resource, ...]
@@ -43,6 +44,7 @@ class Inspection(Struct, frozen=True):
     remember: tuple[Call, ...] = ()
     forget: tuple[Call, ...] = ()
     secrets: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 def inspection(config: HostConfig, platform: Platform, context: Context, options: Options, report: Seen) -> Inspection:
@@ -68,6 +70,9 @@ def _inspection(
 ) -> Inspection:
     report = report.salted(options.salt)
     manifests = {slug: Manifest.parse(slug, fields[0]) for slug, fields in report.all("manifest").items()}
+    for play in config.plays:
+        if problem := shared_record(manifests, play.play, play.slug):
+            raise Unfixable(problem)
     makes = _makes(config, platform, context, options, resources)
     gone = _undeclared(config, manifests, makes)
     watching = watchers(config, platform, context, options)
@@ -79,7 +84,8 @@ def _inspection(
     changes = _changes(ordered, report)
     plan = Plan(config.host.name, platform, tuple(changes))
     remember, forget = _bookkeeping(config, manifests, makes, gone, changes, ordered, report)
-    return Inspection(plan, ordered, report, remember, forget, _whole(changes, resources))
+    notes = tuple(_contested(manifests, makes, changes, ordered))
+    return Inspection(plan, ordered, report, remember, forget, _whole(changes, resources), notes)
 
 
 def inspection_of(
@@ -148,6 +154,20 @@ def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[
         for entry, before in manifests[slug].entries.items()
         if entry not in declared | kept | absent
     }
+
+
+def _contested(
+    manifests: dict[str, Manifest], makes: dict[str, set[str]], changes: list[Change], resources: tuple[Resource, ...]
+) -> Iterator[str]:
+    """Changed objects that a play of another run has made too. The record does not have the other play's values."""
+    changed = {change.resource for change in changes}
+    entries = {entry for one in resources if one.id in changed for entry in one.makes}
+    for slug, manifest in sorted(manifests.items()):
+        if slug not in makes and (shared := sorted(entries & manifest.entries.keys())):
+            yield (
+                f"another playbook's play {manifest.play!r} has made {', '.join(shared)} on this host too"
+                f" ({MANIFESTS}/{slug}): if it declares another state, its next run changes it back"
+            )
 
 
 def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> set[str]:

@@ -62,7 +62,9 @@ class Service(Struct, frozen=True):
     """``None`` leaves ``enabled`` or ``running`` unmanaged. ``watch`` are files that the service must have loaded.
 
     A process without a stamp may not have read the newest files. ``compare`` (a shell function and its argument) asks
-    it what it has loaded, and ``agrees`` evaluates the answer. ``effect`` says how the change of some watched files is
+    it what it has loaded, and ``agrees`` evaluates the answer. With a stamp, the look reports the text that it has
+    loaded, and ``same`` says whether the file means the same now. Such a service loads its file again by a reload: only
+    that shows what it has loaded. ``effect`` says how the change of some watched files is
     loaded, and why. An ``optional`` service is in the desired state if it does not exist. ``missing`` is the error if
     the service does not exist and no step of the plan installs it.
     """
@@ -77,6 +79,7 @@ class Service(Struct, frozen=True):
     optional: bool = False
     effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
     missing: str = ""
+    same: Callable[[HostReport, str], bool] | None = None
 
     @property
     def id(self) -> str:
@@ -106,9 +109,14 @@ class Service(Struct, frozen=True):
             return self.want()
         running = unit.get("ActiveState") in ("active", "reloading")
         stopped, replaced = unit.get("Process") == "stopped", unit.get("Program") == "replaced"
-        agreed = loaded == "unknown" and self.agrees is not None and self.agrees(answer)
-        before = "current" if loaded in ("current", "none") or agreed else "stale"
-        effect = self._effect(report, before) if running and not replaced else Effect("restart")
+        agreed = loaded in ("unknown", "unproven") and self.agrees is not None and self.agrees(answer)
+        again = self.same is not None and (
+            loaded == "touched"
+            or (loaded == "unproven" and agreed)
+            or (loaded == "stale" and self.same(report, answer))
+        )
+        before = "current" if loaded in ("current", "none", "touched") or agreed or again else "stale"
+        effect = self._effect(report, before, again) if running and not replaced else Effect("restart")
         return {
             "verb": effect.verb,
             "effect": effect.why,
@@ -120,7 +128,7 @@ class Service(Struct, frozen=True):
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
             "running": f"stopped by a signal (pid {unit.get('MainPID')})" if stopped else "yes" if running else "no",
-            "loaded": REPLACED if replaced and running else self._loaded(report, before) if running else "current",
+            "loaded": REPLACED if replaced and running else self._loaded(report, before, again) if running else "current",
             "loaded before": before,
             "exists": "no" if unit.get("LoadState") == "not-found" else "yes",
             "masked": self.unit if unit.get("LoadState") == "masked" else masked(report, self.unit),
@@ -177,18 +185,20 @@ class Service(Struct, frozen=True):
     def _watched(self) -> str:
         return "\n".join(self.watch)
 
-    def _effect(self, report: HostReport, before: str) -> Effect:
+    def _effect(self, report: HostReport, before: str, again: bool) -> Effect:
         """How to load the files on disk: with the least effect, if it is known what the process has loaded."""
         changing = tuple(path for path in self.watch if path in report.pending)
+        if again and not changing and self.effect is not None:
+            return Effect("reload", "its file was written again, with the same meaning", "reload", proven=True)
         if before != "current" or not changing or self.effect is None:
             return Effect(self.on_change, undo=self.on_change)
         return self.effect(report, changing)
 
-    def _loaded(self, report: HostReport, before: str) -> str:
+    def _loaded(self, report: HostReport, before: str, again: bool) -> str:
         changing = [path for path in self.watch if path in report.pending]
-        if before == "stale" or not changing:
-            return before
-        return f"stale after the change of {', '.join(changing)}"
+        if before == "current" and changing:
+            return f"stale after the change of {', '.join(changing)}"
+        return "written again" if again else before
 
 
 def _restored(line: Line, record: Record) -> Restored:
@@ -198,7 +208,7 @@ def _restored(line: Line, record: Record) -> Restored:
         enabled, running = "enabled" in line.word, "active" in line.word
         yield (
             Place.SERVICES,
-            replace(service, enabled=enabled, running=running, compare=None, agrees=None, effect=None),
+            replace(service, enabled=enabled, running=running, compare=None, agrees=None, same=None, effect=None),
         )
 
 

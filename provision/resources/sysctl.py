@@ -36,7 +36,8 @@ def sysctl_set(path: str, *, value: str, before: str | None) -> Call:
 
 class Sysctl(Struct, frozen=True):
     """``dropin`` is the file of provision that sets it at boot (a separate :class:`~provision.resources.file.File`).
-    ``declared`` are the files that the spec itself writes or removes: the plan changes what they set."""
+    ``declared`` are the files that the spec itself writes or removes, and the drop-ins of the host's own plays: the
+    plan changes what they set. A drop-in of any other play stays, so its value must be the same."""
 
     key: str
     value: str
@@ -65,12 +66,21 @@ class Sysctl(Struct, frozen=True):
             value, place = found
             state["boot"] = value if value == self.value else f"{value} (set by {place})"
             state["later"] = place if value != self.value and self._wins(place, report) else ""
+        if rival := self._rival(report):
+            value, place = rival
+            state |= {"boot": f"{value} (set by {place})", "later": place, "play": _play(place, report)}
         return state
 
     def fix(self, drift: Drift) -> Iterator[Call]:
         """Raises :class:`Unfixable` where a later third-party file wins: no file of provision can change that."""
         if "boot" in drift and (place := drift.seen.get("later")):
             path = place.rpartition(":")[0]
+            if play := drift.seen.get("play"):
+                raise Unfixable(
+                    f"{self.key} has two values on this host: the play {play!r} has set it too ({place}), and is not"
+                    f" in this playbook. Declare it in one of the plays only. If that play has a new name now, or no"
+                    f" longer exists, apply a play named {play!r} with an empty spec once: it removes what it made"
+                )
             raise Unfixable(
                 f"{place} sets {self.key} to another value at boot, and is read after {self.dropin}; remove that line,"
                 f" or declare the file: spec.files {{{path}: {{absent: true}}}}, or with other content"
@@ -78,12 +88,22 @@ class Sysctl(Struct, frozen=True):
         if "live" in drift:
             yield sysctl_set(as_path(self.key), value=self.value, before=drift.seen.get("live"))
 
+    def _rival(self, report: HostReport) -> tuple[str, str] | None:
+        """Another value in the drop-in of a play that this run does not have, and its place."""
+        names, lines = _files(report)
+        for name in names:
+            if name.startswith(_OWN) and name not in self.declared:
+                found = at_boot(as_path(self.key), [name], lines)
+                if found is not None and found[0] != self.value:
+                    return found
+        return None
+
     def _wins(self, place: str, report: HostReport) -> bool:
         """Whether the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
         declared_here = self.dropin in names or self.dropin in report.pending
-        return declared_here and path not in self.declared and not path.startswith(_OWN)
+        return declared_here and path not in self.declared
 
     def _planned(self, report: HostReport) -> tuple[str, str] | None:
         """provision's drop-in with its new value, when this plan writes it."""
@@ -137,6 +157,13 @@ class SysctlBefore(Struct, frozen=True):
 _PROC = "/proc/sys/"
 #: The beginning of the path of each drop-in of provision.
 _OWN = "/etc/sysctl.d/99-zz-provision-"
+
+
+def _play(place: str, report: HostReport) -> str:
+    """The name of the play whose drop-in it is, as the host records it; the name of the record where it has none."""
+    slug = place.rpartition(":")[0].removeprefix(_OWN).removesuffix(".conf")
+    text = (report.get("manifest", slug) or ("",))[0]
+    return next((line.removeprefix("play ") for line in lines_of(text) if line.startswith("play ")), slug)
 
 
 def _live(report: HostReport, key: str) -> str | None:

@@ -149,6 +149,8 @@ class HostRun:
                 return
             if self.plan is None:
                 self._emit("host.plan", plan=found.plan)
+                for note in found.notes:
+                    self._note(note)
             self.plan = found.plan
             self._approval.check(found.plan)
             check_impact(found.plan, request.max_impact)

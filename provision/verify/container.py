@@ -1,21 +1,24 @@
 """Temporary containers for the suites. Their image needs no registry: it is made on the host from the host's programs.
 
 All of these objects have the label, are limited in time, memory and processes, and are removed afterwards. Containers
-remove themselves when their only command ends. A timer on the host removes the rest, even if provision is killed.
+remove themselves when their only command ends. A timer on the host removes the rest, even if provision is killed. The
+label's value is that of the run: several runs may check a host at once, and none removes the objects of another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from testinfra.host import Host
 
 from provision.verify.once import Once
 from provision.verify.services import LATER, never
 
-LABEL = "provision.verify"
-IMAGE = "provision-verify:latest"
+RUN = uuid4().hex[:12]
+LABEL = f"provision.verify={RUN}"
+IMAGE = f"provision-verify:{RUN}"
 #: Seconds after which the host itself removes the remaining objects. All checks together take less on a slow host.
 _LATEST = 3600
 #: Seconds that one container may run. An emulated or overloaded host takes a minute to start one.
@@ -26,7 +29,7 @@ _UNANSWERED = 5
 #: Seconds to wait for an answer that must come.
 _ANSWERED = 60
 #: Limits of every container: memory, processes, and no new privileges.
-BOUNDS = f"--label {LABEL}=1 --memory 64m --pids-limit 32 --security-opt no-new-privileges"
+BOUNDS = f"--label {LABEL} --memory 64m --pids-limit 32 --security-opt no-new-privileges"
 #: Only checks of the network get a network, because its creation takes longer than all other steps.
 OFFLINE = f"{BOUNDS} --network none"
 
@@ -41,7 +44,7 @@ _CLEAN = (
 _BUILD = """
 set -e
 if docker image inspect IMAGE >/dev/null 2>&1; then exit 0; fi
-later BOUND provision-verify-clean-$$ 'CLEAN'
+later BOUND provision-verify-clean-RUN 'CLEAN'
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir -p "$folder/bin" "$folder/proc" "$folder/sys" "$folder/tmp"
@@ -53,7 +56,7 @@ for program in sh bash cat sleep ls readlink uname touch timeout; do
     done
     cp -L "$path" "$folder/bin/$program"
 done
-tar -C "$folder" -c . | docker import --change 'LABEL LABEL=1' --change 'ENV PATH=/bin' - IMAGE
+tar -C "$folder" -c . | docker import --change 'LABEL LABEL' --change 'ENV PATH=/bin' - IMAGE
 """
 
 #: What docker printed when it made the image, until :func:`clean` removes it.
@@ -74,6 +77,7 @@ def _make(host: Host) -> str:
         .replace("CLEAN", _CLEAN)
         .replace("IMAGE", IMAGE)
         .replace("LABEL LABEL", f"LABEL {LABEL}")
+        .replace("RUN", RUN)
     )
     return str(host.check_output(LATER + script))
 
@@ -111,4 +115,4 @@ def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
 def clean(host: Host) -> None:
     """Remove what is left: containers, the image, and the timer that would have removed them."""
     _MADE.forget(host)
-    host.run(f"{_CLEAN}; {never('provision-verify-clean-')}")
+    host.run(f"{_CLEAN}; {never(f'provision-verify-clean-{RUN}')}")

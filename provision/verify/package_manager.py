@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
+from collections.abc import Sequence
 
 from testinfra.host import Host
 
@@ -145,6 +146,47 @@ def held(host: Host, name: str) -> bool:
         return any(entry[0] == name and f"evr = {evr}" in entry for entry in entries)
     forms = {f"{name}-{epoch or 0}:{rest}.*", f"{epoch or 0}:{name}-{rest}.*"}
     return bool(forms & set(listed.split()))
+
+
+def altered(host: Host, programs: Sequence[str]) -> list[str] | None:
+    """Programs and units of the packages of ``programs`` whose bytes are not those of the package: as "FLAGS PATH",
+    without configuration files (dpkg(1), --verify; rpm(8), VERIFY OPTIONS). ``None`` where the host's package manager
+    does not record the bytes of files."""
+    paths = " ".join(programs)
+    if host.exists("dpkg-query"):
+        packages = {
+            name.strip()
+            for line in lines_of(host.run(f"dpkg-query -S {paths} 2>/dev/null").stdout)
+            for name in line.partition(": ")[0].split(",")
+        }
+        command = "dpkg --verify"
+    elif host.exists("rpm"):
+        said = host.run(f"rpm -qf --qf '%{{NAME}}\n' {paths} 2>/dev/null").stdout
+        packages = {line for line in lines_of(said) if line and " " not in line}
+        command = "rpm -V --nodeps --nomtime --nocaps"
+    else:
+        return None
+    if not packages:
+        return []
+    lines = lines_of(host.run(f"{command} {' '.join(map(shlex.quote, sorted(packages)))}").stdout)
+    found = [re.match(r"(\S+)\s+(?:[a-z]\s+)?(/\S*)$", line) for line in lines]
+    rows = [(one[1], one[2]) for one in found if one is not None]
+    return [
+        f"{flags} {path}" for flags, path in rows if flags[2:3] == "5" and re.search(r"bin/|/libexec/|/systemd/", path)
+    ]
+
+
+def blocked(host: Host, packages: Sequence[str]) -> dict[str, str]:
+    """Packages of which apt installs no version of an archive, because of a negative priority: package -> the line of
+    apt's table (apt_preferences(5), "How APT Interprets Priorities")."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines_of(host.check_output(f"apt-cache policy {' '.join(map(shlex.quote, packages))}")):
+        if line and not line.startswith(" "):
+            name = line.rstrip(":")
+        elif re.search(r"\s-\d+(\s|$)", line) or line.strip() == "Candidate: (none)":
+            found.setdefault(name, line.strip())
+    return found
 
 
 def published_keys(host: Host) -> tuple[str, ...]:

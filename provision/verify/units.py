@@ -10,12 +10,8 @@ from testinfra.host import Host
 #: Directories of the distribution's packages. A unit file or a drop-in elsewhere is the spec's or another party's.
 _VENDOR = ("/usr/lib/systemd/", "/lib/systemd/")
 _FOLDERS = ("/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
-#: Directives that decide the program, its user and its environment (systemd.exec(5), systemd.service(5)).
-_DECIDING = re.compile(
-    r"^\s*(?:Exec\w+|\w*Environment\w*|User|Group|RootDirectory|RootImage|Bind\w*Paths|ExtensionImages"
-    r"|MountImages|PIDFile|Type)\s*=.*",
-    re.MULTILINE,
-)
+#: Any directive, except those that only describe the unit (systemd.unit(5)).
+_DIRECTIVE = re.compile(r"^\s*(?!Description|Documentation|#|;)[A-Z]\w+\s*=.*", re.MULTILINE)
 
 
 def show(host: Host, unit: str, *names: str) -> dict[str, str]:
@@ -26,15 +22,17 @@ def show(host: Host, unit: str, *names: str) -> dict[str, str]:
 
 
 def undeclared(host: Host, unit: str, declared: Iterable[str]) -> dict[str, list[str]]:
-    """Files of other parties that decide how the unit is started: path -> the lines that do. Files that systemd has
-    read, and files on disk that it will read."""
-    seen = show(host, f"{unit}.service", "FragmentPath", "DropInPaths")
-    folders = " ".join(f"{folder}/{unit}.service.d/*.conf" for folder in _FOLDERS)
+    """Files of other parties that decide how a unit starts, ends and what it may do: path -> their directives. Files
+    that systemd has read, and files on disk that it will read. ``unit`` without a suffix is a service."""
+    name = unit if "." in unit else f"{unit}.service"
+    kind = name.rpartition(".")[2]
+    seen = show(host, name, "FragmentPath", "DropInPaths")
+    folders = " ".join(f"{folder}/{one}.d/*.conf" for folder in _FOLDERS for one in (name, kind))
     on_disk = host.run(f"ls -d {folders} 2>/dev/null").stdout.split("\n")
     paths = [seen.get("FragmentPath", ""), *seen.get("DropInPaths", "").split(), *on_disk]
     known = set(declared)
     others = [path for path in dict.fromkeys(paths) if path and not path.startswith(_VENDOR) and path not in known]
-    found = {path: _DECIDING.findall(host.run("cat %s", path).stdout) for path in others}
+    found = {path: _DIRECTIVE.findall(host.run("cat %s", path).stdout) for path in others}
     return {path: lines for path, lines in found.items() if lines}
 
 

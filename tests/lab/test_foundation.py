@@ -10,6 +10,7 @@ from provision.lab.store import MIRROR
 from tests.lab.conftest import LabHost, engine, wrap
 
 #: A fake docker: case arms of a wrapper -> the checks that must fail.
+_IMAGE = "image=$(echo \"$*\" | grep -o 'provision-verify:[0-9a-f]*')"
 _NOT_OFFLINE = 'case "$*" in *"--network none"*) exec /usr/bin/docker "$@" ;; esac;'
 _WRAPPED: list[tuple[str, str, set[str]]] = [
     ("ipc of the host", 'run) shift; exec /usr/bin/docker run --ipc=host "$@" ;;', {"container_namespaces engine"}),
@@ -27,8 +28,8 @@ _WRAPPED: list[tuple[str, str, set[str]]] = [
         "a layer that remembers",
         (
             'run) case "$*" in *"touch /written"*) shift; echo /written; exec >/dev/null;'
-            " /usr/bin/docker run -d --name w --label provision.verify=1 provision-verify sh -c 'touch /written';"
-            " sleep 1; /usr/bin/docker commit w provision-verify:latest; exec /usr/bin/docker rm w ;; esac ;;"
+            f" {_IMAGE}; /usr/bin/docker run -d --name w --label provision.verify=${{image#*:}} $image"
+            " sh -c 'touch /written'; sleep 1; /usr/bin/docker commit w $image; exec /usr/bin/docker rm w ;; esac ;;"
         ),
         {"container_layers_are_read_only engine"},
     ),
@@ -67,7 +68,7 @@ _DISRUPTED: list[tuple[str, str, set[str]]] = [
     ),
     (
         "an over-eater that gets away",
-        'run) case "$*" in *24m*) exec /usr/bin/docker run --rm provision-verify sh -c "echo 16 0" ;; esac ;;',
+        f'run) case "$*" in *24m*) {_IMAGE}; exec /usr/bin/docker run --rm $image sh -c "echo 16 0" ;; esac ;;',
         {"container_memory_limit_is_enforced engine"},
     ),
     (
@@ -135,7 +136,21 @@ def test_the_container_of_a_killed_verify_is_removed_by_the_host(docker_host: La
         time.sleep(0.5)
     time.sleep(2)
     assert docker_host.sh("docker images -q --filter label=provision.verify")
-    unit = docker_host.sh("systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9]*' | head -1")
+    unit = docker_host.sh(
+        "systemctl list-timers --all --no-legend | grep -o 'provision-verify-clean-[0-9a-f]*' | head -1"
+    )
     # --wait: a simple service counts as started as soon as its process exists.
     docker_host.sh(f"systemctl start --wait {unit}.service")
     assert docker_host.sh("docker ps -aq; docker images -q") == ""
+
+
+def test_two_runs_of_verify_do_not_disturb_each_other(docker_host: LabHost) -> None:
+    """The checks of one run neither see nor remove the containers and the image of the other one."""
+    assert docker_host.plan().code == 0
+    words = ["-i", str(docker_host.folder / "inventory.yml"), str(docker_host.folder / "site.yml"), "--json"]
+    argv = [sys.executable, "-m", "provision", "verify", *words, "--suite", "foundation"]
+    for _ in range(3):
+        runs = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        said = [run.communicate()[0] for run in runs]
+        assert [run.returncode for run in runs] == [0, 0], said
+    assert docker_host.sh("docker ps -aq; docker images -q --filter label=provision.verify") == ""

@@ -19,6 +19,7 @@ DROPINS = "/etc/systemd/system/docker.service.d"
 SOURCE = "/etc/apt/sources.list.d/docker.sources"
 
 SPEC: dict[str, Any] = {
+    "hostname": "box",
     "modules": ["overlay"],
     "sysctl": {"net.ipv4.ip_forward": 1},
     "users": {"alice": {}},
@@ -80,6 +81,14 @@ def flags(words: str, then: str = _RESTART) -> str:
     )
 
 
+def socket_dropin(lines: str, then: str = "") -> str:
+    folder = "/etc/systemd/system/docker.socket.d"
+    return f"mkdir -p {folder}; printf '[Socket]\\n%b\\n' '{lines}' >{folder}/other.conf; {then or _REOPEN}"
+
+
+#: A socket is opened only while its service does not run.
+_REOPEN = "systemctl daemon-reload; systemctl stop docker.socket docker; systemctl start docker.socket docker"
+_NO_SOCKET_DROPIN = f"rm -r /etc/systemd/system/docker.socket.d; {_REOPEN}"
 _NO_DROPIN = f"rm -r {DROPINS}/other.conf; {_RESTART}"
 
 MUTATIONS = [
@@ -230,11 +239,193 @@ MUTATIONS = [
         "sysctl_at_boot net.ipv4.ip_forward",
         shown=True,
     ),
+    # Who can be root.
+    mended("docker's socket open to all", "chmod 0666 /run/docker.sock", "open_socket /run/docker.sock"),
+    mended("docker's socket of another group", "chgrp users /run/docker.sock", "open_socket /run/docker.sock"),
+    mended(
+        "docker's group has another number",
+        "groupmod -g 4711 docker",
+        "open_socket /run/docker.sock",
+    ),
+    mended(
+        "containerd's socket open to all",
+        "chmod 0666 /run/containerd/containerd.sock",
+        "open_socket /run/containerd/containerd.sock",
+    ),
+    mended("a set-id bit on docker's client", "chmod u+s /usr/bin/docker", "program docker"),
+    finding(
+        "drop-in of docker.socket: mode and port",
+        socket_dropin("SocketMode=0666\nListenStream=0.0.0.0:2375"),
+        _NO_SOCKET_DROPIN,
+        "unit_unchanged docker.socket",
+        "open_socket /run/docker.sock",
+        "daemon_listens engine",
+        shown=True,
+    ),
+    finding(
+        "drop-in of docker.socket, not started yet",
+        socket_dropin("ListenStream=0.0.0.0:2375", "systemctl daemon-reload"),
+        _NO_SOCKET_DROPIN,
+        "unit_unchanged docker.socket",
+        shown=True,
+    ),
+    finding(
+        "runc replaced",
+        "cp -p /usr/bin/runc /tmp/runc; echo >>/usr/bin/runc",
+        "cp -p /tmp/runc /usr/bin/runc",
+        "package_files engine",
+    ),
+    finding(
+        "another runc that is found first",
+        "cp /usr/bin/runc /usr/local/bin/runc",
+        "rm /usr/local/bin/runc",
+        "program runc",
+    ),
+    finding(
+        "dockerd altered",
+        "cp -p /usr/bin/dockerd /tmp/dockerd; cp -p /tmp/dockerd /usr/bin/dockerd.new; echo >>/usr/bin/dockerd.new;"
+        " mv /usr/bin/dockerd.new /usr/bin/dockerd",
+        "mv /tmp/dockerd /usr/bin/dockerd",
+        "package_files engine",
+    ),
+    finding("/usr/bin of another account", "chown alice /usr/bin", "chown root /usr/bin", "guarded_folder /usr/bin"),
+    finding("/var/lib writable by others", "chmod 0777 /var/lib", "chmod 0755 /var/lib", "guarded_folder /var/lib"),
+    finding("data-root's directory writable", "chmod 0777 /srv", "chmod 0755 /srv", "guarded_folder /srv"),
+    finding(
+        "apt's sources writable by others",
+        "chmod 0777 /etc/apt/sources.list.d",
+        "chmod 0755 /etc/apt/sources.list.d",
+        "guarded_folder /etc/apt/sources.list.d",
+    ),
+    finding("empty password of a declared user", "passwd -q -d alice", "passwd -q -l alice", "user_account alice"),
+    finding("expired account of a declared user", "chage -E 1 alice", "chage -E -1 alice", "user_account alice"),
+    finding(
+        "DefaultEnvironment of systemd's manager",
+        "mkdir -p /etc/systemd/system.conf.d; printf '[Manager]\nDefaultEnvironment=HTTPS_PROXY=http://other:1\n'"
+        " >/etc/systemd/system.conf.d/other.conf",
+        "rm -r /etc/systemd/system.conf.d",
+        "service_environment docker",
+    ),
+    # What the next start or the next boot loses.
+    finding("drop-in: Restart=no", dropin("Restart=no\n"), _NO_DROPIN, "unit_unchanged docker"),
+    finding("drop-in: MemoryMax", dropin("MemoryMax=512M\n"), _NO_DROPIN, "unit_unchanged docker"),
+    finding(
+        "drop-in of containerd",
+        "mkdir -p /etc/systemd/system/containerd.service.d; printf '[Service]\nEnvironment=LD_PRELOAD=/x\n'"
+        " >/etc/systemd/system/containerd.service.d/other.conf; systemctl daemon-reload",
+        "rm -r /etc/systemd/system/containerd.service.d; systemctl daemon-reload",
+        "unit_unchanged containerd",
+    ),
+    finding(
+        "containerd masked",
+        "systemctl -q mask containerd",
+        "systemctl -q unmask containerd; systemctl start containerd",
+        "docker_socket containerd",
+    ),
+    finding(
+        "containerd disabled",
+        "systemctl -q disable containerd",
+        "systemctl -q enable containerd",
+        "docker_socket containerd",
+    ),
+    finding(
+        "systemd-sysctl masked",
+        "systemctl -q mask systemd-sysctl",
+        "systemctl -q unmask systemd-sysctl",
+        "boot_unit systemd-sysctl",
+    ),
+    finding(
+        "systemd-modules-load masked",
+        "systemctl -q mask systemd-modules-load",
+        "systemctl -q unmask systemd-modules-load",
+        "boot_unit systemd-modules-load",
+    ),
+    mended(
+        "docker's wants-link removed",
+        "rm /etc/systemd/system/multi-user.target.wants/docker.service",
+        "service_enabled docker",
+    ),
+    finding(
+        "docker wanted by a target that nothing starts",
+        "mkdir -p /etc/systemd/system/rescue.target.wants;"
+        " mv /etc/systemd/system/multi-user.target.wants/docker.service /etc/systemd/system/rescue.target.wants/;"
+        " systemctl daemon-reload",
+        "rm -r /etc/systemd/system/rescue.target.wants; systemctl -q reenable docker",
+        "service_at_boot docker",
+    ),
+    finding(
+        "default.target changed",
+        "systemctl -q set-default rescue.target",
+        "systemctl -q set-default graphical.target",
+        "service_at_boot docker",
+    ),
+    finding(
+        "apt pin that blocks docker-ce",
+        "printf 'Package: docker-ce\nPin: version *\nPin-Priority: -1\n' >/etc/apt/preferences.d/other",
+        "rm /etc/apt/preferences.d/other",
+        "package_available engine",
+    ),
+    finding(
+        "containerd's root moved by a link",
+        # It is a mount in the lab.
+        "systemctl stop docker.socket docker containerd; umount -l /var/lib/containerd; mkdir /srv/moved;"
+        " rm -r /var/lib/containerd; ln -s /srv/moved /var/lib/containerd; systemctl start docker.socket docker",
+        "systemctl stop docker.socket docker containerd; rm /var/lib/containerd; mkdir -m 0711 /var/lib/containerd;"
+        " systemctl start docker.socket docker",
+        "data_root /var/lib/containerd",
+        "containerd_root /var/lib/containerd",
+    ),
+    finding(
+        "containerd's root moved by its config.toml",
+        "mkdir -p /etc/containerd; printf 'version = 2\nroot = \"/srv/other\"\n' >/etc/containerd/config.toml;"
+        " systemctl stop docker.socket docker containerd; systemctl start docker.socket docker",
+        "systemctl stop docker.socket docker containerd; rm /etc/containerd/config.toml;"
+        " systemctl start docker.socket docker",
+        "containerd_root /var/lib/containerd",
+    ),
+    # The network.
+    finding(
+        "a second address on docker0",
+        "ip address add 10.77.0.1/24 dev docker0",
+        "ip address del 10.77.0.1/24 dev docker0",
+        "bridge_address docker0",
+    ),
+    finding(
+        "a host address inside docker0's network",
+        "ip link add other0 type bridge; ip address add 172.17.200.1/32 dev other0",
+        "ip link del other0",
+        "bridge_address docker0",
+    ),
+    finding(
+        "first rule of FORWARD accepts one interface",
+        "iptables -I FORWARD -i eth0 -j ACCEPT",
+        "iptables -D FORWARD -i eth0 -j ACCEPT",
+        "forward_policy_live drop",
+    ),
+    finding(
+        "the host's name points elsewhere",
+        "echo 192.0.2.7 $(uname -n) >>/etc/hosts",
+        "sed -i /192.0.2.7/d /etc/hosts",
+        "hostname_resolves box",
+    ),
+    # daemon.json means the same, and docker has to show that it has loaded it.
+    mended("daemon.json touched", "sleep 1.1; touch /etc/docker/daemon.json", LOADED[1]),
+    mended("daemon.json with a new change time", "sleep 1.1; chown root:root /etc/docker/daemon.json", LOADED[1]),
+    mended(
+        "daemon.json with a byte order mark",
+        "sleep 1.1; sed -i '1s/^/\\xef\\xbb\\xbf/' /etc/docker/daemon.json",
+        LOADED[1],
+    ),
+    mended(
+        "daemon.json in another form",
+        "sleep 1.1; tr -d '\n' </etc/docker/daemon.json >/tmp/x; cat /tmp/x >/etc/docker/daemon.json",
+        LOADED[1],
+    ),
 ]
 
 
 def failed(host: LabHost) -> frozenset[str]:
-    return frozenset(host.provision("verify", "--suite", "settings", "--suite", "daemon").failed)
+    return frozenset(host.provision("verify", *(f"--suite={name}" for name in ("access", "settings", "daemon"))).failed)
 
 
 def prepared(host: LabHost) -> None:

@@ -103,8 +103,35 @@ def test_a_look_at_a_host_in_the_desired_state_starts_few_processes(docker_host:
 def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> None:
     docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; touch /etc/docker/daemon.json")
     pid = docker_host.dockerd_pid()
+    assert docker_host.apply().counts == {"changed": 1}, "only a reload proves what the daemon has loaded"
     assert docker_host.apply().counts == {"ok": 1}
     assert docker_host.dockerd_pid() == pid
+
+
+def test_a_daemon_json_of_equal_meaning_is_loaded_by_a_reload(docker_host: LabHost) -> None:
+    """The file is left alone, no container ends, and verify passes afterwards."""
+    assert docker_host.apply().code == 0
+    for change in (
+        "touch {}",
+        "chown root:root {}",
+        "chmod 0644 {}",
+        "sed -i '1s/^/\\xef\\xbb\\xbf/' {}",
+        "tr -d '\n' <{} >/tmp/x && cat /tmp/x >{}",
+        "cp {} /tmp/x && mv /tmp/x {}",
+    ):
+        docker_host.sh("sleep 1.1; " + change.replace("{}", "/etc/docker/daemon.json"))
+        before = docker_host.sh("cat /etc/docker/daemon.json; systemctl show -p MainPID docker")
+        outcome = docker_host.apply()
+        assert outcome.items == ["change service:docker"], change
+        assert outcome.counts == {"changed": 1}, change
+        assert docker_host.sh("cat /etc/docker/daemon.json; systemctl show -p MainPID docker") == before, change
+        assert docker_host.provision("verify", "--suite", "settings", "--suite", "daemon").failed == set(), change
+        assert docker_host.apply().counts == {"ok": 1}, change
+    # A change of the meaning that nothing has loaded is still loaded by a restart.
+    pid = docker_host.dockerd_pid()
+    docker_host.sh("sed -i 's/^{/{\"debug\": true,/' /etc/docker/daemon.json; systemctl reload docker; sleep 0.5")
+    assert docker_host.apply().counts == {"changed": 1}
+    assert docker_host.dockerd_pid() != pid
 
 
 def test_a_mode_is_repaired_after_a_restart(docker_host: LabHost) -> None:

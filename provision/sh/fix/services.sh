@@ -33,6 +33,23 @@ svc_stamp() { # UNIT PROCESS FILES SHOW
     mv -f -- "$stamp_new" "$services_stamps/$1"
 }
 
+# Keep the text of daemon.json that docker's process has loaded (loaded_now), after the file's identity: a later look
+# compares what texts mean (look/services.sh, loaded_before).
+svc_text() { # UNIT
+    case $nl$loaded_now in
+        *" /etc/docker/daemon.json$nl"*) ;;
+        *) return 0 ;;
+    esac
+    [ "$1" = docker ] || return 0
+    [ -d "$services_stamps" ] || mkdir -p "$services_stamps"
+    text_line=$nl$loaded_now
+    text_line=${text_line%%" /etc/docker/daemon.json$nl"*}
+    {
+        printf '%s /etc/docker/daemon.json\n' "${text_line##*"$nl"}"
+        cat /etc/docker/daemon.json
+    } >"$services_stamps/.$1.text"
+}
+
 # When provision adds or removes its own units, paths that decide about services change, but no service does. Call this
 # before such a change, and svc_stamps_renew after it.
 svc_stamps_hold() { # -> hold_stamps: the stamps that hold now
@@ -87,8 +104,11 @@ svc_mark() { # UNIT WATCHED current|stale
     svc_reported "$1"
     [ -n "$process_id" ] || return 0
     loaded "$1" "$2"
-    [ "$loaded_state" = unknown ] || [ "$loaded_state" = current ] || return 0
+    case $loaded_state in
+        stale) return 0 ;;
+    esac
     [ "$3" = current ] || loaded_now="stale$nl"
+    svc_text "$1"
     svc_stamp "$1" "$process_id" "$loaded_now" "$service_show"
 }
 
@@ -183,7 +203,8 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
     loaded "$1" "$3"
     # Record the files before the service starts to read them, so that a later change is detected.
     settle_files=$loaded_now
-    if [ "$loaded_state" = unknown ] && [ -f "$run_written" ]; then
+    svc_text "$1"
+    if [ "${loaded_state#un}" != "$loaded_state" ] && [ -f "$run_written" ]; then
         # Its package may have started it a moment after this run wrote the file. Whole seconds can't order the two
         # events; the clock of the process's start time can.
         IFS= read -r settle_written <"$run_written"
@@ -192,6 +213,8 @@ svc_settle() { # UNIT restart|reload|live-restart WATCHED
             *) [ "${process_id#*:}" -le "$settle_written" ] || loaded_state=current ;;
         esac
     fi
+    # Only docker shows that it has loaded a file of the same content again: by an event, without a restart.
+    [ "$loaded_state:$1" = touched:docker ] || [ "$loaded_state" != touched ] || loaded_state=current
     if [ "$1" = docker ] && dockerd_replaced "${process_id%%:*}"; then
         loaded_state=stale
     fi

@@ -47,8 +47,9 @@ service_state() { # UNIT COMPARE WATCHED SHOW
         loaded "$1" "$3"
         case $loaded_state:$2:$service_facts in
             # A stopped daemon gives no answer.
-            unknown:-:* | *Process=stopped*) ;;
-            unknown:*) services_answer=$("${2%% *}" "${2#* }") ;;
+            *:-:* | *Process=stopped*) ;;
+            unknown:* | unproven:*) services_answer=$("${2%% *}" "${2#* }") ;;
+            stale:*) loaded_before "$1" ;;
         esac
     fi
     emit service "$1" "$service_facts$4" "$loaded_state" "$services_answer"
@@ -133,8 +134,10 @@ stamp_read() { # UNIT
     [ -n "$stamp_show" ] || stamp_fresh=
 }
 
-# -> loaded_state (current, stale, unknown) and loaded_now (the identities of the files that exist, one a line). Reads
-# process_id and run_since, and does not change them.
+# -> loaded_state (current, touched, stale, unknown, unproven) and loaded_now (the identities of the files that exist,
+# one a line). A touched file has the same content, and another owner, mode or name. It is unproven that docker has
+# loaded a daemon.json that is newer than its start: unknown, with more certainty than whole seconds give for the other
+# files. Reads process_id and run_since, and does not change them.
 loaded() { # UNIT WATCHED
     loaded_process=$process_id
     stamp_read "$1"
@@ -143,7 +146,17 @@ loaded() { # UNIT WATCHED
     loaded_state=unknown
     if [ "$stamp_process" = "$process_id" ]; then
         loaded_state=stale
-        [ "$stamp_files" != "$loaded_now" ] || loaded_state=current
+        if [ "$stamp_files" = "$loaded_now" ]; then
+            loaded_state=current
+            return 0
+        fi
+        loaded_bare "$loaded_now"
+        loaded_left=$bare
+        loaded_bare "$stamp_files"
+        [ "$loaded_left" = "$bare" ] || return 0
+        # Stamps of earlier versions have no time of the last change.
+        loaded_state=touched
+        [ "$bare" != "$stamp_files" ] || loaded_state=current
         return 0
     fi
     # The start in seconds since the epoch, rounded down (USER_HZ is 100).
@@ -155,7 +168,55 @@ loaded() { # UNIT WATCHED
             ;;
     esac
     loaded_ages "$2"
-    [ "$loaded_newest" -ge "$loaded_start" ] || loaded_state=current
+    if [ "$loaded_newest" -lt "$loaded_start" ]; then
+        loaded_state=current
+        return 0
+    fi
+    case $nl$loaded_now in
+        *" /etc/docker/daemon.json$nl"*) ;;
+        *) return 0 ;;
+    esac
+    identity /etc/docker/daemon.json
+    # The start is rounded down by up to two seconds.
+    [ "${loaded_fields%%:*}" -le $((loaded_start + 2)) ] || loaded_state=unproven
+}
+
+loaded_bare() { # LINES -> bare: the identities without the time of the last change
+    bare='' bare_left=$1
+    while [ -n "$bare_left" ]; do
+        bare_line=${bare_left%%"$nl"*}
+        bare_left=${bare_left#*"$nl"}
+        case ${bare_line%% *} in
+            *:*:*:*) bare_line=${bare_line#*:} ;;
+        esac
+        bare=$bare$bare_line$nl
+    done
+}
+
+# The text of daemon.json that docker's process has loaded, if the stamp is of this text and no other file differs. The
+# new text may have the same meaning.
+loaded_before() { # UNIT -> services_answer
+    [ -f "$services_stamps/.$1.text" ] || return 0
+    {
+        IFS= read -r before_line || return 0
+        case $nl$stamp_files in
+            *"$nl$before_line$nl"*) ;;
+            *) return 0 ;;
+        esac
+        before_others=$nl$stamp_files
+        before_others=${before_others%%"$nl$before_line$nl"*}$nl${before_others#*"$nl$before_line$nl"}
+        before_now=$nl$loaded_now before_path=${before_line#* }
+        case $before_now in
+            *" $before_path$nl"*) ;;
+            *) return 0 ;;
+        esac
+        before_line=${before_now%%" $before_path$nl"*}
+        before_now=${before_line%"$nl"*}$nl${before_now#*" $before_path$nl"}
+        [ "$before_now" = "$before_others" ] || return 0
+        while IFS= read -r before_line || [ -n "$before_line" ]; do
+            services_answer=$services_answer$before_line$nl
+        done
+    } <"$services_stamps/.$1.text"
 }
 
 identify() { # WATCHED -> loaded_now
@@ -165,7 +226,7 @@ identify() { # WATCHED -> loaded_now
         loaded_left=${loaded_left#*"$nl"}
         [ -e "$loaded_path" ] || continue
         identity "$loaded_path"
-        loaded_now="$loaded_now${loaded_fields#*:} $loaded_path$nl"
+        loaded_now="$loaded_now$loaded_fields $loaded_path$nl"
     done
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -265,25 +266,48 @@ def docker_unit(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def docker_socket(config: HostConfig, context: Context) -> Iterator[Named]:
-    """The socket that docker's unit requires, where the spec itself does not declare it."""
+    """The units that docker's unit requires, where the spec itself does not declare them."""
     docker = config.spec.services.get("docker") or config.spec.services.get("docker.service")
     disabled = docker is not None and docker.enabled is False
-    if config.spec.engine is not None and not disabled and "docker.socket" not in config.spec.services:
+    if config.spec.engine is None or disabled:
+        return
+    if "docker.socket" not in config.spec.services:
         yield Named("docker.socket", True)
+    if not {"containerd", "containerd.service"} & {*config.spec.services}:
+        yield Named("containerd", True)
 
 
 def guarded_folder(config: HostConfig, context: Context) -> Iterator[Named]:
-    """Directories whose files decide which dockerd runs and what it does."""
-    if config.spec.engine is not None:
-        fixed = ("/etc", "/etc/docker", _CERTIFICATES, "/etc/systemd/system", "/etc/systemd/system/docker.service.d")
-        registries = (f"{_CERTIFICATES}/{name}" for name in config.spec.engine.registries)
-        yield from (Named(path, path) for path in (*fixed, "/etc/containerd", *registries))
+    """Directories whose files decide which programs run as root and what they do, and all directories above them."""
+    declared = config.spec.engine
+    if declared is None:
+        return
+    root = str((_daemon(declared) or {}).get("data-root") or _DATA_ROOT)
+    roots = (root, declared.containerd_root or _CONTAINERD_ROOT)
+    registries = (f"{_CERTIFICATES}/{name}" for name in declared.registries)
+    paths = [*_GUARDED, _CERTIFICATES, *registries, *roots]
+    parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    yield from (Named(path, path) for path in sorted({*paths, *parents}))
+
+
+#: Where files are found by their names: programs, units, settings, the package manager's sources and keys.
+_GUARDED = (
+    *("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"),
+    *("/etc/docker", "/etc/containerd", "/etc/systemd/system", "/etc/systemd/system/docker.service.d"),
+    *("/etc/systemd/system/docker.socket.d", "/etc/systemd/system/containerd.service.d", "/etc/sysctl.d"),
+    *("/etc/modules-load.d", "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/etc/apt/preferences.d"),
+    *("/etc/yum.repos.d", "/run/containerd", "/run/docker", "/run/provision", "/var/lib/provision"),
+)
+_DATA_ROOT, _CONTAINERD_ROOT = "/var/lib/docker", "/var/lib/containerd"
 
 
 def data_root(config: HostConfig, context: Context) -> Iterator[Named]:
-    if (found := _daemon(config.spec.engine)) is not None:
-        path = str(found.get("data-root") or "/var/lib/docker")
-        yield Named(path, path)
+    """The directories in which the engine and containerd keep their data."""
+    if config.spec.engine is not None:
+        path = str((_daemon(config.spec.engine) or {}).get("data-root") or _DATA_ROOT)
+        yield from (
+            Named(one, one) for one in dict.fromkeys((path, config.spec.engine.containerd_root or _CONTAINERD_ROOT))
+        )
 
 
 def forward_policy(config: HostConfig, context: Context) -> Iterator[Named]:
@@ -299,7 +323,9 @@ def firewalld(config: HostConfig, context: Context) -> Iterator[Named]:
 
 
 def containerd_root(config: HostConfig, context: Context) -> Iterator[Named]:
-    if config.spec.engine is not None and (root := config.spec.engine.containerd_root) is not None:
+    """Where containerd keeps its data, unless the spec itself writes containerd's configuration."""
+    if config.spec.engine is not None and "/etc/containerd/config.toml" not in config.spec.files:
+        root = config.spec.engine.containerd_root or _CONTAINERD_ROOT
         yield Named(root, root)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_interface
+
 import pytest
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify.declared import Named
 from provision.verify.docker_info import ask, info, is_pinned, reloaded, started
 from provision.verify.services import dockerd, uses_systemd
@@ -116,5 +120,29 @@ def test_containerd_root(host: Host, containerd_root: Named) -> None:
     if not uses_systemd(host):
         pytest.skip("dockerd runs its own containerd, below data-root")
     pid = host.check_output("systemctl show -p MainPID --value containerd")
-    opened = host.check_output("ls -l /proc/%s/fd", pid)
-    assert f" {containerd_root.value}/io.containerd.metadata.v1.bolt/meta.db" in opened
+    if pid == "0":
+        pytest.skip("containerd is not a service here")
+    opened = re.findall(
+        r"-> (/.*)/io\.containerd\.metadata\.v1\.bolt/meta\.db$",
+        host.check_output("ls -l /proc/%s/fd", pid),
+        re.MULTILINE,
+    )
+    assert opened == [containerd_root.value], "declare engine.containerd_root as the directory that has the data"
+
+
+def test_bridge_address(host: Host, bridged: Named) -> None:
+    """docker's bridge has one address, and no other interface has one in its network: the host would no longer reach
+    one of the two."""
+    rows = [line.split() for line in lines_of(host.check_output("ip -o -4 address show"))]
+    found = [(row[1], ip_interface(row[3])) for row in rows if len(row) > 3]
+    own = [address for device, address in found if device == "docker0"]
+    if not own:
+        pytest.skip("there is no docker0")
+    assert len(own) == 1, "remove the address that docker did not set: ip address del ADDRESS dev docker0"
+    others = [(device, str(one)) for device, one in found if not device.startswith(_DOCKERS)]
+    clash = [(device, one) for device, one in others if ip_interface(one).network.overlaps(own[0].network)]
+    assert clash == [], f"inside docker0's {own[0].network}: remove the address, or declare another bip"
+
+
+#: Interfaces that docker makes.
+_DOCKERS = ("docker0", "docker_gwbridge", "br-", "veth", "lo")

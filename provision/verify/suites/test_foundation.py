@@ -76,7 +76,10 @@ def test_nat(host: Host, bridged: Named) -> None:
     if backend.get("Driver") == "nftables":
         command = "nft list table ip docker-bridges"
     rules = lines_of(host.check_output(command))
-    assert any("masquerade" in rule.lower() and subnet["Subnet"] in rule for rule in rules), rules
+    found = any("masquerade" in rule.lower() and subnet["Subnet"] in rule for rule in rules)
+    assert found, (
+        f"docker's rules are missing, and docker writes them when it starts (systemctl restart docker): {rules}"
+    )
 
 
 def _inside(host: Host) -> list[str]:
@@ -150,7 +153,10 @@ def test_container_reaches_outside(host: Host, outside: Named) -> None:
     """The host must forward the container's packets."""
     address, port = _outside(host, outside)
     assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
-    assert container.reaches(host, address, port, expected=True)
+    reached = container.reaches(host, address, port, expected=True)
+    rules = [] if reached else lines_of(host.run("iptables -S").stdout)
+    dropping = [rule for rule in rules if rule.endswith(("-j DROP", "-j REJECT", "-P FORWARD DROP"))]
+    assert reached, f"a container does not reach {address}:{port}; remove the rule that drops its packets: {dropping}"
 
 
 def _outside(host: Host, outside: Named) -> tuple[str, int]:
@@ -170,7 +176,7 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
     address, port = _outside(host, outside)
     switch = "/proc/sys/net/ipv4/ip_forward"
     container.prepare(host)
-    host.check_output(f"{LATER}\nlater 120 provision-verify-forward-$$ %s", f"echo 1 >{switch}")
+    host.check_output(f"{LATER}\nlater 120 provision-verify-forward-{container.RUN} %s", f"echo 1 >{switch}")
     try:
         host.check_output(f"echo 0 >{switch}")
         reached = container.reaches(host, address, port, expected=False)
@@ -179,7 +185,7 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
         )
         assert not reached, "a container reaches the network although ip_forward is off"
     finally:
-        host.check_output(f"echo 1 >{switch}; {never('provision-verify-forward-')}")
+        host.check_output(f"echo 1 >{switch}; {never(f'provision-verify-forward-{container.RUN}')}")
     assert container.reaches(host, address, port, expected=True)
 
 

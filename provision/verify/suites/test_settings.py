@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 import pytest
@@ -44,7 +45,18 @@ def test_hostname_at_boot(host: Host, hostname: Named) -> None:
 
 
 def test_hostname_resolves(host: Host, hostname: Named) -> None:
-    assert host.run("getent hosts %s", hostname.value).stdout.split()[1:], f"{hostname.value} does not resolve"
+    name = hostname.value
+    assert host.run("getent hosts %s", name).stdout.split()[1:], f"{name} does not resolve"
+    lines = [line.partition("#")[0].split() for line in lines_of(host.run("cat /etc/hosts").stdout)]
+    own = host.check_output("ip -o address show").split()
+    others = [
+        line[0]
+        for line in lines
+        if name in line[1:]
+        and not line[0].startswith("127.")
+        and not any(word.partition("/")[0] == line[0] for word in own)
+    ]
+    assert others == [], f"/etc/hosts has {name} with an address of another host: remove that line"
 
 
 def test_file_content(host: Host, declared_file: Named) -> None:
@@ -221,6 +233,20 @@ def test_user(host: Host, user: Named) -> None:
     assert seen == {key: value for key, value in wanted.items() if value is not None}
 
 
+def test_user_account(host: Host, user: Named) -> None:
+    """The account has no empty password and has not expired (shadow(5)). A locked password is not a finding: a login
+    with a key needs none."""
+    line = host.run(
+        'getent shadow %s | { IFS=: read -r _ word _ _ _ _ _ ends _; echo "${word:-none} $ends"; }', user.name
+    )
+    words = line.stdout.split()
+    empty = words[:1] == ["none"]
+    assert not empty, f"it has an empty password: passwd -l {user.name}"
+    today = int(host.check_output("date +%s")) // 86400
+    expired = len(words) > 1 and words[1].isdigit() and int(words[1]) <= today
+    assert not expired, f"the account has expired, and no login works: chage -E -1 {user.name}"
+
+
 def test_user_absent(host: Host, absent_user: Named) -> None:
     assert not host.user(absent_user.name).exists
 
@@ -242,7 +268,8 @@ def test_service_running(host: Host, running_service: Named) -> None:
 
 
 def test_daemon_json(host: Host, daemon: Named) -> None:
-    found = json.loads(host.file("/etc/docker/daemon.json").content_string)
+    # dockerd ignores a byte order mark (moby, daemon/config/config.go: getConflictFreeConfiguration).
+    found = json.loads(host.file("/etc/docker/daemon.json").content_string.removeprefix("\ufeff"))
     same = found == daemon.value
     if same or not _for_all(host, "/etc/docker/daemon.json"):
         assert same, "different settings (not shown, because they may hold a secret)"
@@ -259,11 +286,13 @@ def test_daemon_json_file(host: Host, daemon: Named) -> None:
 
 def test_guarded_folder(host: Host, guarded_folder: Named) -> None:
     """Only root may write there: any other account with write permission could replace the files in it."""
-    folder = host.file(guarded_folder.name)
-    if not folder.exists:
+    found = host.run("stat -L -c '%%F:%%U:%%G:%%a' %s", guarded_folder.name).stdout.strip()
+    if not found.startswith("directory:"):
         return
-    writes_too = folder.mode & (0o002 if folder.group == "root" else 0o022)
-    assert (folder.user, oct(writes_too)) == ("root", oct(0)), f"{folder.user}:{folder.group}, {folder.mode:04o}"
+    _, user, group, mode = found.split(":")
+    others = int(mode, 8) & (0o002 if group == "root" else 0o022)
+    guarded = user == "root" and not others
+    assert guarded, f"{user}:{group} {mode}: chown root {guarded_folder.name}; chmod go-w {guarded_folder.name}"
 
 
 def test_docker_group(host: Host, docker_users: Named) -> None:
@@ -273,41 +302,45 @@ def test_docker_group(host: Host, docker_users: Named) -> None:
     accounts = [line.split(":") for line in host.check_output("getent passwd").split("\n")]
     members = {member for member in listed.split(",") if member}
     members |= {fields[0] for fields in accounts if len(fields) > 3 and fields[3] == number}
-    assert members - docker_users.value == set(), f"members of {name} that the spec does not name"
+    assert members - docker_users.value == set(), (
+        f"members of {name} that the spec does not name: gpasswd -d NAME {name}, or name them in engine.users"
+    )
 
 
 def test_certificates_declared(host: Host, certificate_list: Named) -> None:
     """dockerd trusts each CA in the directory of a registry (moby, registry/registry.go: *.crt, *.cert, *.key)."""
     find = "find /etc/docker/certs.d ! -type d '(' -name '*.crt' -o -name '*.cert' -o -name '*.key' ')'"
-    assert set(host.run(find).stdout.split("\n")) - {""} - certificate_list.value == set()
-
-
-def test_unit_unchanged(host: Host, docker_unit: Named) -> None:
-    """No file of another party decides the command or the environment of docker's next start."""
-    if not uses_systemd(host):
-        pytest.skip("only systemd has drop-ins")
-    assert units.undeclared(host, docker_unit.name, docker_unit.value) == {}
+    assert set(host.run(find).stdout.split("\n")) - {""} - certificate_list.value == set(), (
+        "remove these files, or declare them in engine.registries or files"
+    )
 
 
 def test_docker_socket(host: Host, docker_socket: Named) -> None:
     """docker.service requires it: where it is masked, docker does not start. It may be disabled only where its package
-    does not enable it (systemd.preset(5))."""
+    does not enable it (systemd.preset(5)). The same for containerd, without which dockerd does not start either."""
     if not uses_systemd(host):
         pytest.skip("only systemd has sockets")
-    seen = units.show(host, docker_socket.name, "LoadState", "UnitFileState", "UnitFilePreset")
+    name = docker_socket.name
+    seen = units.show(host, name, "LoadState", "UnitFileState", "UnitFilePreset")
     if seen["LoadState"] == "not-found":
         pytest.skip("the package has no such unit")
     state = seen["UnitFileState"]
-    assert seen["LoadState"] != "masked"
-    assert not state.startswith("masked")
-    assert state == "enabled" or seen["UnitFilePreset"] != "enabled", f"{state}, and its package enables it"
+    start = "systemctl start containerd"
+    if name == "docker.socket":  # it is opened only while no docker runs
+        start = "systemctl stop docker.socket docker; systemctl start docker.socket docker"
+    masked = seen["LoadState"] == "masked" or state.startswith("masked")
+    assert not masked, f"masked, so docker's next start fails: systemctl unmask {name}; {start}"
+    enabled = state == "enabled" or seen["UnitFilePreset"] != "enabled"
+    assert enabled, f"{state}, and its package enables it: systemctl enable {name}, or declare it in services"
 
 
 def test_data_root(host: Host, data_root: Named) -> None:
     """A directory and not a link: another party could exchange the link's target, or the target may not be mounted at
     boot."""
     file = host.file(data_root.name)
-    assert not file.is_symlink, f"a link to {file.linked_to}; declare data-root as that directory"
+    assert not file.is_symlink, (
+        f"a link to {file.linked_to}; declare that directory (engine.daemon.data-root, engine.containerd_root)"
+    )
 
 
 def test_certificate(host: Host, certificate: Named) -> None:
@@ -329,11 +362,19 @@ def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
         assert rules[0] == f"-P FORWARD {forward_policy.value}", program
         if forward_policy.value == "DROP":
             user = host.run(f"{program} -S DOCKER-USER").stdout.split("\n")  # missing where no dockerd runs
-            assert [rule for rule in (*rules, *user) if _accepts_all(rule)] == [], program
+            early = [rule for rule in takewhile(_before_docker, rules) if rule.endswith("-j ACCEPT")]
+            open_rules = [rule for rule in early if "ESTABLISHED" not in rule]
+            open_rules += [rule for rule in user if _accepts_all(rule)]
+            assert open_rules == [], f"remove these rules ({program} -D, with the words of the rule after -A)"
+
+
+def _before_docker(rule: str) -> bool:
+    """Whether a rule of FORWARD comes before docker's own, so that it decides first."""
+    return not rule.startswith(("-A FORWARD -j DOCKER", "-A FORWARD -o "))
 
 
 def _accepts_all(rule: str) -> bool:
-    return rule.strip() in ("-A FORWARD -j ACCEPT", "-A DOCKER-USER -j ACCEPT")
+    return rule.strip() == "-A DOCKER-USER -j ACCEPT"
 
 
 def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
