@@ -116,7 +116,7 @@ class SocketUnit(Struct, frozen=True):
         found = drift.seen["opened by others"]
         path = found.partition(":")[0]
         raise Unfixable(
-            f"{found}: whoever connects is root; remove the file and restart the socket (rm {path}; systemctl"
+            f"{found}: a process that connects is root; remove the file and restart the socket (rm {path}; systemctl"
             f" daemon-reload; systemctl stop {self.unit} docker; systemctl start {self.unit} docker), or declare the"
             f" file in spec.files"
         )

@@ -128,7 +128,11 @@ class Service(Struct, frozen=True):
             "unit": "changed on disk" if unit.get("NeedDaemonReload") == "yes" else "current",
             "enabled": "yes" if unit.get("UnitFileState") in _ENABLED else "no",
             "running": f"stopped by a signal (pid {unit.get('MainPID')})" if stopped else "yes" if running else "no",
-            "loaded": REPLACED if replaced and running else self._loaded(report, before, again) if running else "current",
+            "loaded": REPLACED
+            if replaced and running
+            else self._loaded(report, before, again)
+            if running
+            else "current",
             "loaded before": before,
             "exists": "no" if unit.get("LoadState") == "not-found" else "yes",
             "masked": self.unit if unit.get("LoadState") == "masked" else masked(report, self.unit),

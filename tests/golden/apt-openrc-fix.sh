@@ -1,6 +1,7 @@
 provision_main() {
 # environment.sh ec498deaf5e4
 # prelude.sh d07a455a2a1c
+# resources/access.sh (look) 578e4980f543
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
@@ -8,7 +9,7 @@ provision_main() {
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apt.sh 7aec1cf72a05
-# look/services.sh 6e21c21ace2d
+# look/services.sh 6fd592b14029
 # resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
@@ -21,7 +22,7 @@ provision_main() {
 # fix/pkg_apt.sh d5656800699c
 # fix/place.sh 0710f2c99a6e
 # fix/restore.sh 89a7bc3b3280
-# fix/services.sh b924490b5552
+# fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 16be44a9ab2c
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 8a3b33da18cb
@@ -93,8 +94,9 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_set_id /usr/bin/docker /usr/bin/dockerd /usr/bin/docker-init /usr/bin/docker-proxy /usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr /usr/bin/runc
 at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
-at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
 at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
 at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker

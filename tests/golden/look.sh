@@ -1,12 +1,13 @@
 provision_main() {
 # environment.sh ec498deaf5e4
 # prelude.sh d07a455a2a1c
+# resources/access.sh (look) 578e4980f543
 # look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/services.sh 6e21c21ace2d
+# look/services.sh 6fd592b14029
 # resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 17c97af0d2b9
@@ -87,13 +88,15 @@ at look_hostname
 at look_sysctls net/ipv4/ip_forward
 at look_users bob
 at look_groups docker
+at look_set_id /usr/bin/docker /usr/bin/dockerd /usr/bin/docker-init /usr/bin/docker-proxy /usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr /usr/bin/runc
 at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_docker
 case $flavour in
     apt)
         at look_apt_sources /etc/apt/sources.list.d/docker.sources
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -104,7 +107,8 @@ case $flavour in
     dnf)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_locks
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker moby-engine docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -114,7 +118,8 @@ case $flavour in
         ;;
     dnf5)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker moby-engine docker-engine curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -125,7 +130,8 @@ case $flavour in
     yum)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_locks
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
         at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -135,7 +141,8 @@ case $flavour in
 /etc/sysctl.d/99-zz-provision-site.conf'
         ;;
     zypper)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -144,21 +151,22 @@ case $flavour in
 /etc/firewalld/zones/docker.xml'
         ;;
     apt-openrc)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     apk)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     pacman)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services containerd - /usr/bin/containerd docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -168,7 +176,8 @@ case $flavour in
 /usr/bin/dockerd'
         ;;
     image)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker
+        at look_socket_unit docker.socket
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
         at look_packages docker-ce
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf

@@ -1,6 +1,7 @@
 provision_main() {
 # environment.sh ec498deaf5e4
 # prelude.sh d07a455a2a1c
+# resources/access.sh (look) 578e4980f543
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
@@ -11,7 +12,7 @@ provision_main() {
 # look/pkg_yum.sh 134cc60a9704
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
-# look/services.sh 6e21c21ace2d
+# look/services.sh 6fd592b14029
 # resources/stores.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
 # resources/sysctl.sh (look) 41e1bdc18c75
@@ -27,7 +28,7 @@ provision_main() {
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh 89a7bc3b3280
 # fix/rpm.sh f20f6fcedfe1
-# fix/services.sh b924490b5552
+# fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 8a3b33da18cb
@@ -120,8 +121,10 @@ at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
 at look_locks
 at look_users bob
 at look_groups docker
+at look_socket_unit docker.socket
+at look_set_id /usr/bin/docker /usr/bin/dockerd /usr/bin/docker-init /usr/bin/docker-proxy /usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr /usr/bin/runc
 at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
-at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker
+at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
 at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
 at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf

@@ -1,6 +1,6 @@
 """Who can be root through docker, now and at the next start: sockets, ports, programs, units and their environment.
 
-Whoever may connect to dockerd's socket is root (docs.docker.com/engine/security). Each message says what to do about a
+A process that may connect to dockerd's socket is root (docs.docker.com/engine/security). Each message says what to do about a
 finding that ``apply`` does not repair.
 """
 
@@ -22,7 +22,7 @@ from provision.verify.services import dockerd, uses_systemd
 #: Where dockerd and its shims look for programs (systemd.exec(5), the default of PATH), in this order.
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _PROGRAMS = ("docker", "dockerd", "docker-init", "docker-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "runc")
-#: Variables by which another party decides what dockerd, written in Go, loads or trusts, and whom it asks (ld.so(8);
+#: Variables by which another party decides what dockerd, written in Go, loads, trusts or asks (ld.so(8);
 #: crypto/x509, net/http and runtime of Go; docs.docker.com/reference/cli/docker, "Environment variables").
 _DECIDING = re.compile(r"(LD_|GODEBUG|GOTRACEBACK|SSL_CERT_|DOCKER_|DOCKERD_|OTEL_|TMPDIR$)|.*_proxy$", re.IGNORECASE)
 
@@ -77,7 +77,9 @@ def test_open_socket(host: Host, open_socket: Named) -> None:
         pytest.skip("there is no such socket")
     _, owner, group, mode = found.split(":")
     others = int(mode, 8) & 0o002 or (group not in open_socket.value and int(mode, 8) & 0o020)
-    assert owner == "root" and not others, f"{owner}:{group} {mode}: who connects is root (provision apply repairs it)"  # noqa: PT018
+    assert owner == "root" and not others, (
+        f"{owner}:{group} {mode}: a process that connects is root (provision apply repairs it)"
+    )  # noqa: PT018
 
 
 def test_daemon_listens(host: Host, engine: Named) -> None:
@@ -90,7 +92,7 @@ def test_daemon_listens(host: Host, engine: Named) -> None:
         allowed |= {2377, 7946}  # docs.docker.com/engine/swarm/swarm-tutorial
     open_ports = _listening(host, dockerd(host)) - allowed
     assert open_ports == set(), (
-        "who connects to these ports is root: remove the drop-in or the flag that opens them, and restart the socket"
+        "a process that connects to these ports is root: remove the drop-in or the flag that opens them, and restart the socket"
         " (systemctl stop docker.socket docker; systemctl start docker.socket docker)"
     )
 
