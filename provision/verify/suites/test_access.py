@@ -1,7 +1,7 @@
 """Who can be root through docker, now and at the next start: sockets, ports, programs, units and their environment.
 
-A process that may connect to dockerd's socket is root (docs.docker.com/engine/security). Each message says what to do about a
-finding that ``apply`` does not repair.
+A process that may connect to dockerd's socket is root (docs.docker.com/engine/security). Each message says what to do
+about a finding that ``apply`` does not repair.
 """
 
 from __future__ import annotations
@@ -77,9 +77,8 @@ def test_open_socket(host: Host, open_socket: Named) -> None:
         pytest.skip("there is no such socket")
     _, owner, group, mode = found.split(":")
     others = int(mode, 8) & 0o002 or (group not in open_socket.value and int(mode, 8) & 0o020)
-    assert owner == "root" and not others, (
-        f"{owner}:{group} {mode}: a process that connects is root (provision apply repairs it)"
-    )  # noqa: PT018
+    guarded = owner == "root" and not others
+    assert guarded, f"{owner}:{group} {mode}: a process that connects is root (provision apply repairs it)"
 
 
 def test_daemon_listens(host: Host, engine: Named) -> None:
@@ -92,8 +91,8 @@ def test_daemon_listens(host: Host, engine: Named) -> None:
         allowed |= {2377, 7946}  # docs.docker.com/engine/swarm/swarm-tutorial
     open_ports = _listening(host, dockerd(host)) - allowed
     assert open_ports == set(), (
-        "a process that connects to these ports is root: remove the drop-in or the flag that opens them, and restart the socket"
-        " (systemctl stop docker.socket docker; systemctl start docker.socket docker)"
+        "a process that connects to these ports is root: remove the drop-in or the flag that opens them, and restart the"
+        " socket (systemctl stop docker.socket docker; systemctl start docker.socket docker)"
     )
 
 
