@@ -285,8 +285,10 @@ MUTATIONS = [
         "dockerd altered",
         "cp -p /usr/bin/dockerd /tmp/dockerd; cp -p /tmp/dockerd /usr/bin/dockerd.new; echo >>/usr/bin/dockerd.new;"
         " mv /usr/bin/dockerd.new /usr/bin/dockerd",
-        "mv /tmp/dockerd /usr/bin/dockerd",
+        f"mv /tmp/dockerd /usr/bin/dockerd; {_RESTART}",
+        "daemon_program engine",
         "package_files engine",
+        shown=True,  # docker is restarted, and runs the altered program
     ),
     finding("/usr/bin of another account", "chown alice /usr/bin", "chown root /usr/bin", "guarded_folder /usr/bin"),
     finding("/var/lib writable by others", "chmod 0777 /var/lib", "chmod 0755 /var/lib", "guarded_folder /var/lib"),

@@ -91,7 +91,7 @@ def test_daemon_listens(host: Host, engine: Named) -> None:
         allowed |= {2377, 7946}  # docs.docker.com/engine/swarm/swarm-tutorial
     open_ports = _listening(host, dockerd(host)) - allowed
     assert open_ports == set(), (
-        "a process that connects to these ports is root: remove the drop-in or the flag that opens them, and restart the"
+        "a process that connects to these ports is root: remove the drop-in or flag that opens them, and restart the"
         " socket (systemctl stop docker.socket docker; systemctl start docker.socket docker)"
     )
 
