@@ -185,7 +185,8 @@ def look_back(
             found = inspection_of(config.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
-    return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)))
+    notes = tuple(f"the rollback leaves this as it is: {text}" for text in rollback.stays(run, record))
+    return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)), notes=notes)
 
 
 @task

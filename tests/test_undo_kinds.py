@@ -19,7 +19,15 @@ from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
 from provision.remote.sources import defined, included, sources
 from provision.resources.discovery import declarations
 from provision.steps.access import program_plain, socket_guard
-from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
+from provision.steps.accounts import (
+    account_back,
+    group_ensure,
+    member_add,
+    member_remove,
+    user_add,
+    user_change,
+    user_remove,
+)
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
 from provision.steps.docker_engine import (
@@ -126,6 +134,7 @@ EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (svc_enable, svc_enable("docker"), "enable docker"),
     (svc_disable, svc_disable("docker"), "disable docker"),
     (svc_start, svc_start("docker"), "start docker"),
+    (account_back, account_back("op", run="r1", number="2"), "restore the user op as it was before run r1"),
     (svc_stop, svc_stop("docker"), "stop docker"),
     (
         svc_retire,

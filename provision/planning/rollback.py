@@ -36,7 +36,7 @@ def resources(
         for path in service.watch:
             watchers[path] = (*watchers.get(path, ()), service.unit)
     lines = tuple(Line(*line.split(" ", 2)) for line in lines_of(text[0]))
-    before = Record(lines, record, desired, watchers, secrets, lock_timeout)
+    before = Record(lines, record, desired, watchers, secrets, lock_timeout, run)
     placed = [
         found
         for line in lines
@@ -45,6 +45,13 @@ def resources(
     ]
     ordered = (resource for _, resource in sorted(placed, key=lambda found: found[0]))
     return (*_stores(before, desired), *ordered)
+
+
+def stays(run: str, record: HostReport) -> tuple[str, ...]:
+    """What the rollback of a run leaves as it is, in words."""
+    lines = (Line(*line.split(" ", 2)) for line in lines_of(record.fields("before", run)[1]))
+    said = ((line, LINES[line.kind].stays) for line in lines if line.kind in LINES)
+    return tuple(text for line, words in said if words is not None and (text := words(line)))
 
 
 def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:

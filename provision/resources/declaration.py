@@ -57,9 +57,9 @@ class Line(NamedTuple):
 
 
 class Record(Struct, frozen=True):
-    """A run's record, and the data that is needed to read it. ``desired`` are the resources that the spec declares,
-    ``watchers`` the services that watch each path, and ``secrets`` the tokens that the spec refers to. ``lock_timeout``
-    is in seconds."""
+    """The record of ``run``, and the data that is needed to read it. ``desired`` are the resources that the spec
+    declares, ``watchers`` the services that watch each path, and ``secrets`` the tokens that the spec refers to.
+    ``lock_timeout`` is in seconds."""
 
     lines: tuple[Line, ...]
     report: HostReport
@@ -67,6 +67,7 @@ class Record(Struct, frozen=True):
     watchers: Watchers
     secrets: Collection[str]
     lock_timeout: int
+    run: str = ""
 
     @property
     def versions(self) -> dict[str, str]:
@@ -80,10 +81,12 @@ Restored = Iterator[tuple[Place, Resource]]
 class RecordLine(Struct, frozen=True):
     """``undo`` is the shell function that restores what a line names: ``undo_`` and the line's first word. It is
     ``undo_one`` if the frame itself restores the object, and empty if another line of the same object restores it.
-    ``before`` makes the resources that restore it later."""
+    ``before`` makes the resources that restore it later. ``stays`` says what such a rollback leaves as it is, for the
+    operator, or returns an empty text."""
 
     undo: str = ""
     before: Callable[[Line, Record], Restored] | None = None
+    stays: Callable[[Line], str] | None = None
 
 
 class Kind(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
-from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.files import folder_put
@@ -94,12 +94,52 @@ def _directory(seen: str) -> str:
     return ":".join((kind, *fields[:3], *fields[4:5]))
 
 
+class KeptFolder(Struct, frozen=True):
+    """A directory with the owner, the group (numbers) and the mode that it had before a run."""
+
+    path: str
+    owner: str
+    group: str
+    mode: str
+
+    @property
+    def id(self) -> str:
+        return f"folder:{self.path}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"owner": self.owner, "group": self.group, "mode": self.mode}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_owned", (self.path,)),)
+
+    def seen(self, report: HostReport) -> State:
+        owner, _, rest = report.fields("owned", self.path)[0].partition(":")
+        group, _, mode = rest.partition(":")
+        return {"owner": owner, "group": group, "mode": mode}
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
+
+
+def _owned(line: Line, record: Record) -> Restored:
+    owner, group, mode = line.word.split(":")
+    yield Place.FILES, KeptFolder(line.rest, owner, group, mode)
+
+
+def _stays(line: Line) -> str:
+    return f"directory {line.rest}, which the run created"
+
+
 DECLARATION = Declaration(
     # An existing directory, and the directories that are created for a file.
     kinds={
         "folder": Kind(
             "keep_folder",
-            {"owned": RecordLine("undo_owned"), "folder": RecordLine("undo_one")},
+            {"owned": RecordLine("undo_owned", _owned), "folder": RecordLine("undo_one", None, _stays)},
             Stage.OBJECTS,
             _directory,
         )

@@ -155,9 +155,13 @@ def _restored(line: Line, record: Record) -> Restored:
         )
 
 
+def _stays(line: Line) -> str:
+    return f"package {line.word}, which the run installed" if line.rest == ABSENT else ""
+
+
 DECLARATION = Declaration(
     kinds={
-        "package": Kind("keep", {"package": RecordLine("", _restored)}, Stage.SETTINGS),
+        "package": Kind("keep", {"package": RecordLine("", _restored, _stays)}, Stage.SETTINGS),
         # A package that the run removes.
         "removed": Kind("keep", {"removed": RecordLine("undo_removed")}, Stage.SETTINGS),
     }

@@ -9,9 +9,29 @@ from msgspec import Struct
 from provision.dockerd import daemon_json
 from provision.lines import lines_of, words_of
 from provision.model import Call, Drift, HostReport, Resource, State
-from provision.resources.declaration import Declaration, Entry, Kind, Part, Place, RecordLine, Stage, Watchers
+from provision.resources.declaration import (
+    Declaration,
+    Entry,
+    Kind,
+    Line,
+    Part,
+    Place,
+    Record,
+    RecordLine,
+    Restored,
+    Stage,
+    Watchers,
+)
 from provision.spec import Spec
-from provision.steps.accounts import group_ensure, member_add, member_remove, user_add, user_change, user_remove
+from provision.steps.accounts import (
+    account_back,
+    group_ensure,
+    member_add,
+    member_remove,
+    user_add,
+    user_change,
+    user_remove,
+)
 
 ABSENT = "absent"
 
@@ -138,6 +158,35 @@ class NoMember(Struct, frozen=True):
         yield member_remove(self.user, group=self.group)
 
 
+class KeptAccount(Struct, frozen=True):
+    """An account as the record of ``run`` has it. Only the host compares them: the record has the password's hash."""
+
+    name: str
+    run: str
+    number: str
+
+    @property
+    def id(self) -> str:
+        return f"user:{self.name}"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return ()
+
+    def want(self) -> State:
+        return {"account": f"as before run {self.run}"}
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_kept_account", (self.run, self.number, self.name)),)
+
+    def seen(self, report: HostReport) -> State:
+        differs = report.fields("kept_account", self.name)[0]
+        return {"account": differs} if differs else self.want()
+
+    def fix(self, drift: Drift) -> Iterator[Call]:
+        yield account_back(self.name, run=self.run, number=self.number)
+
+
 def _account(report: HostReport, name: str) -> dict[str, str]:
     """passwd(5)'s fields of a user; empty when there is none."""
     for line in lines_of(report.fields("users")[0]):
@@ -182,8 +231,17 @@ def _declared(spec: Spec) -> Iterator[Resource]:
                 yield Member(name, daemon_json.GROUP, ensure=False)  # the package brings the group
 
 
+def _kept(line: Line, record: Record) -> Restored:
+    if line.word != ABSENT:
+        yield Place.ACCOUNTS, KeptAccount(line.rest, record.run, line.word)
+
+
+def _stays(line: Line) -> str:
+    return f"user {line.rest}, which the run added" if line.word == ABSENT else ""
+
+
 DECLARATION = Declaration(
     Part(Place.ACCOUNTS, _declared),
-    {"account": Kind("keep_account", {"account": RecordLine("undo_account")}, Stage.OBJECTS)},
+    {"account": Kind("keep_account", {"account": RecordLine("undo_account", _kept, _stays)}, Stage.OBJECTS)},
     {"member": Entry(_undeclared)},
 )

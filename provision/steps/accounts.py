@@ -64,6 +64,17 @@ def member_remove(user: str, *, group: str) -> Call:
     )
 
 
+def account_back(name: str, *, run: str, number: str) -> Call:
+    """Restore an account from the record of a run: its fields of passwd(5), its password and its groups. ``number`` is
+    the file's name in that record, which never leaves the host."""
+    return Call(
+        "account_back",
+        (run, number, name),
+        title=f"restore the user {name} as it was before run {run}",
+        keeps=_kept(name),
+    )
+
+
 def _options(*pairs: tuple[str, str | None]) -> tuple[str, ...]:
     return tuple(word for flag, value in pairs if value is not None for word in (flag, value))
 

@@ -13,7 +13,7 @@ provision_main() {
 # resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
-# resources/users.sh (look) 17c97af0d2b9
+# resources/users.sh (look) 0445e511ee33
 # fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
 # fix/health.sh 8c55602f770f
@@ -21,13 +21,13 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh d5656800699c
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 89a7bc3b3280
+# fix/restore.sh 3162323795f8
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 16be44a9ab2c
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 8a3b33da18cb
 # fix/undo_openrc.sh fd3915cfcbc9
-# resources/users.sh (fix) e6cb8b982a9e
+# resources/users.sh (fix) 35627b8ea414
 # fix.sh 0e13c40adf2c
 run_private=
 case $1 in

@@ -10,7 +10,7 @@ provision_main() {
 # look/services.sh 6fd592b14029
 # resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
-# resources/users.sh (look) 17c97af0d2b9
+# resources/users.sh (look) 0445e511ee33
 # look.sh 04f32063fd94
 begin
 platform

@@ -256,3 +256,25 @@ def test_a_unit_that_a_run_has_created_is_stopped_before_its_file_is_removed(doc
     run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
     assert host.rollback(run).counts == {"changed": 1}
     assert host.sh(LEFT, check=False).startswith("active")
+
+
+def test_the_rollback_of_a_run_restores_memberships_and_directories(docker_host: LabHost) -> None:
+    """In an earlier version it reported `changed`, and left both as the run had made them, without a word."""
+    host = docker_host
+    state = "id -nG op; getent passwd op; stat -c '%U:%G %a' /etc/docker"
+    member = {"users": {"op": {"groups": ["ops"]}}, "engine": {**engine(), "users": ["op"]}}
+    assert host.apply(member).counts == {"changed": 1}
+    host.sh("chmod 0775 /etc/docker; chgrp games /etc/docker")
+    before = host.sh(state)
+    assert before.startswith(("op docker ops", "op ops docker"))
+    spec = {"users": {"op": {"shell": "/bin/sh"}}, "engine": engine(), "packages": ["tree"]}
+    assert host.apply(spec).counts == {"changed": 1}
+    assert host.sh(state) != before
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    back = host.rollback(run)
+    assert back.counts == {"changed": 1}, back.out
+    assert host.sh(state) == before
+    assert [event["text"] for event in back.all("note")] == [
+        "the rollback leaves this as it is: package tree, which the run installed"
+    ]
+    assert host.rollback(run).counts == {"ok": 1}

@@ -15,7 +15,8 @@ was_touched() { # KIND NAME
     [ -f "$run/touched" ] && grep -qxF -e "$*" -- "$run/touched"
 }
 
-undo_say() { # WORDS
+undo_say() { # WORDS; a step that uses a function of the undo says nothing
+    [ -n "${undo_bounded-}" ] || return 0
     printf '%s\n' "$*" >>"$run/undo.said"
 }
 

@@ -18,6 +18,14 @@ look_runs() { # DIRECTORY
     done
 }
 
+# Owner, group and mode of directories, as the record of a run has them.
+look_owned() { # PATH...
+    for owned_path in "$@"; do
+        owned_seen=$(exec stat -c '%u:%g:%a' -- "$owned_path" 2>/dev/null) || owned_seen=absent
+        emit owned "$owned_path" "$owned_seen"
+    done
+}
+
 # What one run replaced: the lines of `before`, and the files with their owners and bytes.
 look_run() { # DIRECTORY RUN
     run_path=$1/$2

@@ -13,6 +13,37 @@ look_groups() { # NAME...
     emit groups '' "$groups_text" "$*"
 }
 
+# How accounts differ from the record of a run: an empty text, or the words for it. A file of the record has a line of
+# passwd(5), the password's hash, the account's own group, and the groups that list it. A password that was changed since
+# the run is not compared, and stays.
+look_kept_account() { # (RUN NUMBER NAME)...
+    while [ $# -gt 0 ]; do
+        kept_line='' kept_in='' kept_differs=
+        {
+            IFS= read -r kept_line
+            IFS= read -r _
+            IFS= read -r _
+            IFS= read -r kept_in || :
+        } <"/var/lib/provision/runs/$1/kept/$2"
+        kept_now=$(exec getent passwd -- "$3") || kept_now=
+        account_groups "$3"
+        # Without the name and the second field.
+        [ "${kept_now#*:*:}" = "${kept_line#*:*:}" ] || kept_differs="${kept_now:-absent} (before: $kept_line)"
+        [ "$account_in" = "$kept_in" ] || kept_differs="${kept_differs:+$kept_differs; }groups ${account_in:-none} (before: ${kept_in:-none})"
+        emit kept_account "$3" "$kept_differs"
+        shift 3
+    done
+}
+
+account_groups() { # NAME -> account_in: the groups of /etc/group that list it, divided by commas
+    account_in=
+    while IFS=: read -r account_group _ _ account_members; do
+        case ",$account_members," in
+            *",$1,"*) account_in="$account_in${account_in:+,}$account_group" ;;
+        esac
+    done </etc/group
+}
+
 # --- fix ---
 # shadow's tools (useradd(8)), as every distribution with systemd has them.
 
@@ -61,26 +92,24 @@ keep_account() { # NUMBER NAME
     printf 'account %s %s\n' "$1" "$2"
 }
 
-account_groups() { # NAME -> account_in: the groups of /etc/group that list it, divided by commas
-    account_in=
-    while IFS=: read -r account_group _ _ account_members; do
-        case ",$account_members," in
-            *",$1,"*) account_in="$account_in${account_in:+,}$account_group" ;;
-        esac
-    done </etc/group
-}
-
 # An account that was changed is changed back, and one that was removed is made again. An account that this run added
 # stays.
 undo_account() { # NUMBER NAME
-    [ "$1" != absent ] || return 0
+    [ "$1" = absent ] || account_restore "$run/kept/$1" "$2"
+}
+
+account_back() { # RUN NUMBER NAME: the same for the record of an earlier run
+    account_restore "$run_home/$1/kept/$2" "$3"
+}
+
+account_restore() { # FILE NAME
     undo_now=$(exec getent passwd -- "$2") || undo_now=
     {
         IFS= read -r undo_line
         IFS= read -r undo_hash
         IFS= read -r undo_own
         IFS= read -r undo_in || :
-    } <"$run/kept/$1"
+    } <"$1"
     undo_name=$2
     # name:password:uid:gid:comment:home:shell; the last of them may be empty
     account_fields "$undo_line"
@@ -94,11 +123,12 @@ undo_account() { # NUMBER NAME
     fi
     if [ "$undo_now" != "$undo_line" ]; then
         set -- -s "$account_shell" -c "$account_comment"
-        account_old=$account_uid:$account_home
+        account_old=$account_uid:$account_home account_old_gid=$account_gid
         account_fields "$undo_now"
         # usermod refuses these options for a user who is logged in, even where the values stay the same.
         [ "$account_uid" = "${account_old%%:*}" ] || set -- "$@" -u "${account_old%%:*}"
         [ "$account_home" = "${account_old#*:}" ] || set -- "$@" -d "${account_old#*:}"
+        [ "$account_gid" = "$account_old_gid" ] || set -- "$@" -g "$account_old_gid"
         usermod "$@" -- "$undo_name"
         undo_say "changed the user $undo_name back"
     fi
