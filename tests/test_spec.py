@@ -39,6 +39,41 @@ BAD = [
     ("files: {etc/x: {content: a}}", "'etc/x' is not an absolute path"),
     ("files: {/etc/../x: {content: a}}", "is not in normal form"),
     ("files: {/etc/x: {content: a, mode: '0999'}}", "'0999' is not an octal mode such as 0644"),
+    (
+        "files: {/etc/x: {content: a, mode: 420}}",
+        (
+            "site.yml:4: spec.files./etc/x.mode: 420 is a decimal number, not an octal mode [host web1] "
+            '(quote the mode: "0420" or, if 420 is the decimal form, "0644")'
+        ),
+    ),
+    (
+        "files: {/etc/x: {content: a, mode: 640}}",
+        '640 is a decimal number, not an octal mode [host web1] (quote the mode: "0640")',
+    ),
+    ("files: {/etc/x: {content: a, mode: 888}}", "888 is a decimal number, not an octal mode [host web1]"),
+    ("files: {/etc/x: {content: a, mode: 0x1A0}}", "'0x1A0' is not an octal mode"),
+    ("files: {/etc/x: {content: a, mode: 640.0}}", "640.0 is not an octal mode"),
+    ("files: {/etc/x: {content: a, mode: 6_40}}", "'6_40' is not an octal mode"),
+    ("engine: {version: 26.10}", 'spec.engine.version: must be text, not 26.10 [host web1] (quote it: "26.10")'),
+    ("hostname: no", 'spec.hostname: must be text, not false [host web1] (quote it: "no")'),
+    (
+        "containers: {app: {image: b, environment: {VERSION: 1.10}}}",
+        (
+            "site.yml:4: spec.containers.app.environment.VERSION: 1.10 is the number 1.1 in YAML, and must be text "
+            '[host web1] (quote it: "1.10")'
+        ),
+    ),
+    ("containers: {app: {image: b, labels: {id: 0x1F}}}", "0x1F is the number 31 in YAML, and must be text"),
+    ("containers: {app: {image: b, command: [sleep, 1_0]}}", "command[1]: 1_0 is the number 10 in YAML"),
+    (
+        "containers: {app: {image: b, environment: {COUNTRY: no}}}",
+        (
+            "site.yml:4: spec.containers.app.environment.COUNTRY: no is the boolean false in YAML, and must be text "
+            '[host web1] (quote it: "no")'
+        ),
+    ),
+    ("containers: {app: {image: b, labels: {power: On}}}", "labels.power: On is the boolean true in YAML"),
+    ("containers: {app: {image: b, command: [echo, yes]}}", "command[1]: yes is the boolean true in YAML"),
     ("files: {/etc/x: {content: a, mode: rw}}", "'rw' is not an octal mode"),
     ("files: {/etc/x: {}}", "needs one of content, template and src"),
     ("files: {/etc/x: {content: a, src: b}}", "needs one of content, template and src, not content and src"),
@@ -210,12 +245,75 @@ def test_a_constant_keeps_its_type_as_a_variable_does(text: str, value: object) 
     assert (found, type(found)) == (value, type(value))
 
 
+def _with(project: Project, variables: str, spec: str) -> None:
+    project.write("playbooks/site.yml", f"- name: Site\n  hosts: docker\n  vars: {variables}\n  spec: {{{spec}}}\n")
+
+
+MODES = ["0640", "'0640'", "'640'", "0o640", "'0o640'"]
+
+
+@pytest.mark.parametrize("written", MODES)
+def test_a_mode_has_the_octal_digits_that_the_file_has(written: str, project: Project) -> None:
+    _with(
+        project,
+        f"{{m: {written}}}",
+        f"files: {{/x: {{content: a, mode: {written}}}, /y: {{content: a, mode: '{{{{ m }}}}'}}}}",
+    )
+    files = project.load().configs[0].spec.files
+    assert (files["/x"].mode, files["/y"].mode) == ("0640", "0640")
+
+
+@pytest.mark.parametrize(
+    ("variables", "value", "message"),
+    [
+        (
+            "{v: 10.200}",
+            "{{ v }}.0.1",
+            'vars.v: is the number 10.2 where it becomes text, not 10.200 (quote it: "10.200")',
+        ),
+        ("{v: 10.200}", "{{ v | string }}", "is the number 10.2 where it becomes text"),
+        ("{v: 10.200}", "{{ '%s' % v }}", "is the number 10.2 where it becomes text"),
+        ("{v: 10.200}", "{{ '{}'.format(v) }}", "is the number 10.2 where it becomes text"),
+        ("{v: 10.200}", "{{ [v, v] | join }}", "is the number 10.2 where it becomes text"),
+        ("{v: 10.200}", "{{ v ~ 1 }}", "is the number 10.2 where it becomes text"),
+        ("{v: 1.10}", "{{ v }}", "environment.A: 1.10 is the number 1.1 in YAML"),
+        ("{w: 1.10, v: '{{ w }}'}", "{{ v }}", "environment.A: 1.10 is the number 1.1 in YAML"),
+        ("{v: no}", "{{ v }}", "environment.A: no is the boolean false in YAML"),
+        ("{w: no, v: '{{ w }}'}", "{{ v }}", "environment.A: no is the boolean false in YAML"),
+    ],
+)
+def test_a_variable_that_would_become_other_text_is_refused(
+    variables: str, value: str, message: str, project: Project
+) -> None:
+    _with(project, variables, f'containers: {{app: {{image: b, environment: {{A: "{value}"}}}}}}')
+    with pytest.raises(ProvisionError) as error:
+        project.load()
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "value", "result"),
+    [
+        ("{v: 10.2}", "{{ v }}.0.1", "10.2.0.1"),
+        ("{v: 10.200}", "{{ v * 2 }}", "20.4"),
+        ("{v: 10.200}", "{{ v | int }}", "10"),
+        ("{v: true}", "{{ v }}", "true"),
+        ("{v: '1.10'}", "{{ v }}", "1.10"),
+        ("{range: '10.200', dict: a, namespace: b}", "{{ range }}{{ dict }}{{ namespace }}", "10.200ab"),
+        ("{range: 1}", "{% set range = 2 %}{{ range }}", "2"),
+    ],
+)
+def test_a_variable_has_its_value(variables: str, value: str, result: str, project: Project) -> None:
+    _with(project, variables, f'containers: {{app: {{image: b, environment: {{A: "{value}"}}}}}}')
+    assert project.load().configs[0].spec.containers["app"].environment["A"] == result
+
+
 def test_types_survive_templates_and_yaml(project: Project) -> None:
     project.write("inventory/group_vars/docker.yml", 'n: 5\nversion: "26.10"\nb: true\nl: [1, "2"]\nm: 0644\n')
     project.spec(
         'engine: {version: "{{ version }}", daemon: {mtu: "{{ n }}", debug: "{{ b }}", labels: "{{ l }}",'
         ' x: "{{ n }}%"}}\n'
-        'files: {/etc/x: {content: "{{ 1 }}a", mode: "{{ m }}"}, /etc/y: {content: b, mode: 755}}\n'
+        'files: {/etc/x: {content: "{{ 1 }}a", mode: "{{ m }}"}, /etc/y: {content: b, mode: 0755}}\n'
         "sysctl: {net.ipv4.ip_forward: '{{ n - 5 }}', net.ipv4.ip_local_port_range: 1024   65000}"
     )
     spec = project.config().spec

@@ -15,7 +15,7 @@ from provision.spec import values
 
 TAKEN: list[tuple[str, Any, Any]] = [
     ("Mode", "0644", "0644"),
-    ("Mode", 644, "0644"),
+    ("Mode", "0o644", "0644"),
     ("Mode", "755", "0755"),
     ("Mode", "07777", "7777"),
     ("Mode", "4755", "4755"),
@@ -63,7 +63,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("Mode", True, "is not an octal mode such as 0644"),
     ("Mode", "0999", "is not an octal mode such as 0644"),
     ("Mode", "64", "is not an octal mode"),
-    ("Mode", 17777, "is not an octal mode"),
+    ("Mode", 17777, "17777 is a decimal number, not an octal mode"),
+    ("Mode", 644, "644 is a decimal number, not an octal mode"),
+    ("Mode", "17777", "is not an octal mode"),
     ("Mode", None, "is not an octal mode"),
     ("Size", True, "is not a size"),
     ("Size", "1t", r"is not a size \(bytes, or a number with b, k, m or g: 64m\)"),

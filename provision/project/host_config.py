@@ -19,7 +19,7 @@ from provision.project.memo import Memo
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Engine, Spec
-from provision.spec.validate import validate, validate_field
+from provision.spec.validate import misread, validate, validate_field
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map
@@ -133,6 +133,7 @@ class Specs:
         self._fields: dict[tuple[str, str], Any] = {}
         self._defaults = {name: one.get_default() for name, one in Spec.model_fields.items()}
         self._specs: dict[tuple[Any, ...], Spec] = {}
+        self._checked: set[int] = set()
 
     def of(self, rendered: Map) -> Spec:
         """Raises :class:`SpecError` at the place in this YAML."""
@@ -149,6 +150,16 @@ class Specs:
         if key not in self._specs:
             self._specs[key] = Spec.model_construct(set(given), **values)
         return self._specs[key]
+
+    def check(self, rendered: Map, fixed: Fixed) -> None:
+        """Raise :class:`SpecError` for a boolean that was probably meant as text. Equal values may be written in
+        different ways, so this is checked for each host, except for what hosts share."""
+        for name, value in rendered.items():
+            if id(value) not in self._checked:
+                for error in misread(Spec, Map([(name, value)])):
+                    raise error
+                if value in fixed:
+                    self._checked.add(id(value))
 
     def _field(self, name: str, value: Any) -> Any:
         # repr() shows the type of a value too ('1', 1, True), and a secret as its unique token.
@@ -178,6 +189,8 @@ def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]], spec
         scope, own = inventory.scope(name, play.vars)
         parts.append((number, play, scope.whole(refine(play.spec, own), "spec", fixed)))
     try:
+        for _, _, part in parts:
+            specs.check(part, fixed)
         united = reduce(unite, (part for _, _, part in parts))
         declared = tuple(
             Declared(play.name, play.slug, specs.of(part), play.verify, play.rollout, number)

@@ -51,10 +51,10 @@ def _refused(kinds: tuple[Any, ...], data: Any, place: Place) -> Iterator[tuple[
             if isinstance(key, str) and holds(key):
                 yield here, True
             else:
-                yield from _refused(_inner(kinds, key), value, here)
+                yield from _refused(inner(kinds, key), value, here)
     elif isinstance(data, (list, tuple)):
         for number, value in enumerate(data):
-            yield from _refused(_inner(kinds, number), value, (*place, number))
+            yield from _refused(inner(kinds, number), value, (*place, number))
 
 
 def takers(model: type[BaseModel], below: str = "") -> list[str]:
@@ -95,7 +95,7 @@ def _marked(kind: Any) -> bool:
     return origin in (typing.Union, types.UnionType) and any(_marked(one) for one in arguments)
 
 
-def _inner(kinds: tuple[Any, ...], key: object) -> tuple[Any, ...]:
+def inner(kinds: tuple[Any, ...], key: object) -> tuple[Any, ...]:
     """The types that are allowed at a key (or index) inside values of these types."""
     return tuple(inner for kind in kinds for inner in _inner_of(kind, key))
 

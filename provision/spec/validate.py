@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
 from typing import Any, TypeVar
@@ -11,9 +12,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from provision.errors import SpecError
-from provision.spec.secrets import refused, takers
-from provision.text.yamlfile import locate, named, nearest
+from provision.errors import SpecError, Where
+from provision.spec.secrets import inner, refused, takers
+from provision.spec.values import AS_TEXT
+from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,6 +42,36 @@ def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise _explain(model, data, key, error.errors()[0]) from error
+
+
+def misread(model: type[BaseModel], data: Any, key: str = "spec") -> Iterator[SpecError]:
+    """An error for each text that is a boolean only because YAML 1.1 has many words for one (``COUNTRY: no``)."""
+    yield from _misread((model,), data, key)
+
+
+def _misread(kinds: tuple[Any, ...], data: Any, key: str) -> Iterator[SpecError]:
+    if isinstance(data, Map):
+        items: Iterable[tuple[str | int, Any, Where | None]] = (
+            (name, one, data.where.get(name)) for name, one in data.items()
+        )
+    elif isinstance(data, Seq):
+        items = zip(range(len(data)), data, data.where, strict=False)
+    else:
+        return
+    for part, value, where in items:
+        if isinstance(value, (Map, Seq)):
+            yield from _misread(inner(kinds, part), value, _path(key, (part,)))
+        elif isinstance(where, Spelled) and isinstance(value, bool) and any(map(_is_text, inner(kinds, part))):
+            message = f"{where.written} is the boolean {named(value)} in YAML, and must be text"
+            yield SpecError(message, where=where, key=_path(key, (part,)), hint=quoted(where.written))
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a type takes a boolean as text."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return AS_TEXT in arguments[1:] or _is_text(arguments[0])
+    return origin in (typing.Union, types.UnionType) and any(map(_is_text, arguments))
 
 
 def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
@@ -91,11 +123,12 @@ def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -
         return SpecError(f"must be {expected}, not {named(given)}", where=where, key=path, hint=hint)
     if kind in _WORDS:
         found = "" if kind == "missing" else f", not {named(given)}"
-        quoted = kind == "string_type" and isinstance(given, (int, float, date))
-        hint = f'quote it: "{named(given)}"' if quoted else ""
+        written = where.written if isinstance(where, Spelled) else named(given)
+        hint = quoted(written) if kind == "string_type" and isinstance(given, (int, float, date)) else ""
         return SpecError(_WORDS[kind] + found, where=where, key=path, hint=hint)
-    message = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"]
-    return SpecError(message, where=where, key=path)
+    # A validator's ValueError has a message, and may have a hint.
+    message, *hints = error["ctx"]["error"].args if kind == "value_error" else (error["msg"],)
+    return SpecError(str(message), where=where, key=path, hint="".join(hints))
 
 
 def _location(data: Any, error: ErrorDetails) -> tuple[str | int, ...]:

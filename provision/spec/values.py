@@ -13,7 +13,7 @@ from pydantic.functional_validators import AfterValidator
 
 from provision.secrets.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
-from provision.text.yamlfile import named
+from provision.text.yamlfile import Number, named, quoted
 
 
 class Model(BaseModel):
@@ -72,16 +72,29 @@ def _port(value: str) -> str:
 
 
 def _octal(value: Any) -> Any:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not re.fullmatch(r"0?[0-7]{3,4}", text) or int(text, 8) > 0o7777:
-        raise ValueError(f"{named(value)} is not an octal mode such as 0644")
+    """Octal digits as text, as in chmod(1), or as YAML 1.2 writes an octal number (``0o640``). A decimal number is
+    refused: 640 may be meant as octal digits, and 420 is what some program has made of 0644."""
+    text = value.written if isinstance(value, Number) else value
+    if isinstance(text, int) and not isinstance(text, bool):
+        raise ValueError(f"{text} is a decimal number, not an octal mode", _as_modes(text))
+    if not isinstance(text, str) or not re.fullmatch(r"(0o?)?[0-7]{3,4}", text):
+        raise ValueError(f"{named(text)} is not an octal mode such as 0644")
     return f"{int(text, 8):04o}"
+
+
+def _as_modes(number: int) -> str:
+    """The modes that a decimal number may mean, in a hint."""
+    digits = f"{number:04d}"
+    if not re.fullmatch(r"[0-7]{4}", digits):
+        return ""
+    hint = f'quote the mode: "{digits}"'
+    return f'{hint} or, if {number} is the decimal form, "{number:04o}"' if 0o100 <= number <= 0o777 else hint
 
 
 def _sysctl_value(value: Any) -> Any:
     if isinstance(value, bool):
         return str(int(value))
-    text = str(value) if isinstance(value, int) else value
+    text = str(int(value)) if isinstance(value, int) else value
     if isinstance(text, str) and not re.fullmatch(r"[^\x00-\x1f\x7f]+", text):
         raise ValueError("must be one line of text")
     return " ".join(text.split()) if isinstance(text, str) else text
@@ -197,14 +210,14 @@ def _image_name(value: str) -> str:
 
 
 def _size(value: Any) -> Any:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    text = str(int(value)) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?[bkmg]?", text.lower()):
         raise ValueError(f"{named(value)} is not a size (bytes, or a number with b, k, m or g: 64m)")
     return text.lower()
 
 
 def _duration(value: Any) -> Any:
-    text = f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else value
+    text = f"{int(value)}s" if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", text):
         raise ValueError(f"{named(value)} is not a duration (30s, 1m30s, 2h)")
     return text
@@ -213,6 +226,8 @@ def _duration(value: Any) -> Any:
 def _text(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Number):
+        raise ValueError(f"{value.written} is the number {value!r} in YAML, and must be text", quoted(value.written))
     text = str(value) if isinstance(value, (int, float)) else value
     if isinstance(text, str) and "\0" in text:
         raise ValueError("must hold no NUL")
@@ -242,7 +257,9 @@ ImageName = Annotated[str, AfterValidator(_image_name)]
 Digest = Annotated[str, pattern(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")]
 Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | int)]
 Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str | int)]
-Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
+#: Numbers and booleans that are written as their own text need no quotes.
+AS_TEXT = BeforeValidator(_text, json_schema_input_type=str | int | float | bool)
+Text = Annotated[str, AS_TEXT]
 Argv = Annotated[list[Text], BeforeValidator(_argv, json_schema_input_type=str | list[str])]
 Variable = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable of the environment")]
 Label = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a label's name")]
@@ -263,4 +280,4 @@ SecretText = Annotated[str, AfterValidator(_secret), TAKES_SECRET]
 #: The content of a file that only root may read, or whose mode the spec gives.
 Content = Annotated[str, TAKES_SECRET]
 #: The value of a variable of the environment.
-Value = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool), TAKES_SECRET]
+Value = Annotated[str, AS_TEXT, TAKES_SECRET]

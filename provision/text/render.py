@@ -31,7 +31,7 @@ from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.secrets import secret
 from provision.text import limits, sandbox
-from provision.text.yamlfile import Map, Seq, Unsafe, nearest
+from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, nearest
 
 #: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.
 _FAILURES = (
@@ -53,11 +53,12 @@ class _Lazy(jinja2.runtime.Context):
     """A context that renders a variable at its first use, by ``scope``."""
 
     def resolve_or_missing(self, key: str) -> Any:
-        found = super().resolve_or_missing(key)
         scope = self.parent.get("__scope__")
-        if found is jinja2.utils.missing and scope is not None and key in scope.raw:
+        # A variable has priority over a global of jinja2 (range, dict), as in Ansible; a name that the template sets
+        # itself over both.
+        if key not in self.vars and scope is not None and key in scope.raw:
             return scope[key]
-        return found
+        return super().resolve_or_missing(key)
 
 
 class _Typed(NativeCodeGenerator):
@@ -131,6 +132,10 @@ class Fixed:
         return True
 
 
+#: A template that is one variable.
+_LONE = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}\s*")
+
+
 def _has_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text
 
@@ -197,9 +202,9 @@ class Scope:
                 path = f"{key}.{name}" if key else name
                 place = value.where.get(name, where)
                 shown = self.render(name, path, place)
-                result[str(shown)] = self.render(item, path, place, fixed)
-                if shown != name and place is not None:
-                    result.where[str(shown)] = place
+                result[str(shown)] = found = self.render(item, path, place, fixed)
+                if (shown != name or found is not item) and place is not None:
+                    result.where[str(shown)] = self._place(item, found, place)
             return result
         if isinstance(value, Seq):
             items = Seq(here=value.here)
@@ -209,6 +214,14 @@ class Scope:
                 items.append(self.render(item, f"{key}[{index}]", place, fixed))
             return items
         return value
+
+    def _place(self, value: Any, rendered: Any, place: Where) -> Where:
+        """The place of a rendered value. For a boolean from one variable it has the variable's spelling."""
+        while isinstance(rendered, bool) and isinstance(value, str) and (name := _LONE.fullmatch(value)):
+            value, origin = self.raw.get(name[1]), self.raw.where.get(name[1])
+            if isinstance(origin, Spelled):
+                return Spelled(place.file, place.line, origin.written)
+        return place
 
     def whole(self, value: Any, key: str, fixed: Fixed = _NOTHING) -> Any:
         """``value`` rendered, and the result as a whole checked against the limits: a small template can refer to a

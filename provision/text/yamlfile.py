@@ -1,7 +1,8 @@
 """YAML with places: plain dicts and lists that have the file and line of each of their values.
 
 Two traps of YAML 1.1 are removed: ``0644`` and ``22:22`` stay text, as in YAML 1.2 (in YAML 1.1 they are the numbers
-420 and 1342). A key that occurs twice in one mapping is an error.
+420 and 1342). A key that occurs twice in one mapping is an error. A number or boolean that is written in another form
+than its own (``10.200``, ``0o640``, ``no``) keeps what the file has: it never becomes other text in silence.
 
 Size, depth and the number of values are checked before any value is built (:mod:`provision.text.limits`). A few hundred
 bytes of aliases can expand to billions of values, and libyaml's composer crashes the process at some 50,000 levels.
@@ -80,6 +81,43 @@ class Unsafe(str):
     """Text tagged ``!unsafe`` (Ansible's word): never a template, even if it contains braces."""
 
     __slots__ = ()
+
+
+class Number:
+    """A number that a file has in another form than the number's own: ``10.200`` is 10.2, ``0o640`` is 416. It
+    calculates and compares as the number. As text it would differ from the file in silence, so ``str()`` of it raises
+    :class:`SpecError`; ``repr()`` is the number's own form."""
+
+    written: str
+    where: Where
+    key: str
+
+    def __str__(self) -> str:
+        message = f"is the number {self!r} where it becomes text, not {self.written}"
+        raise SpecError(message, where=self.where, key=self.key, hint=quoted(self.written))
+
+
+class _Int(Number, int):
+    pass
+
+
+class _Float(Number, float):
+    pass
+
+
+class Spelled(Where, frozen=True):
+    """The place of a boolean that is not written ``true`` or ``false``: ``no`` may be meant as text."""
+
+    written: str
+
+
+def number(value: Any, written: str, where: Where, key: str) -> Any:
+    """A value that a file writes as ``written``: a :class:`Number`, if it is a number of another form."""
+    if type(value) not in (int, float) or repr(value) == written:
+        return value
+    found = _Int(value) if isinstance(value, int) else _Float(value)
+    found.written, found.where, found.key = written, where, key
+    return found
 
 
 class Reader(Struct):
@@ -249,6 +287,13 @@ class _Builder:
     def _where(self, node: yaml.Node) -> Where:
         return Where(self.path, node.start_mark.line + 1)
 
+    def _place(self, line: yaml.Node, value: yaml.Node) -> Where:
+        """The place of a key or an item: the line of ``line``."""
+        place = self._where(line)
+        if value.tag != "tag:yaml.org,2002:bool" or value.value.lower() in ("true", "false"):
+            return place
+        return Spelled(place.file, place.line, value.value)
+
     def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
         if any(node is other for other in above):
             raise SpecError("an alias inside the value that it names", where=self._where(node), key=key)
@@ -293,12 +338,14 @@ class _Builder:
             )
         try:
             if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
-                return int(node.value.replace("_", ""), 8)
-            return self.loader.construct_object(node)
+                value = int(node.value.replace("_", ""), 8)
+            else:
+                value = self.loader.construct_object(node)
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
             # With an explicit tag, such as !!bool, PyYAML's constructors raise many types of errors.
             reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
             raise SpecError(f"not a value: {reason}", where=self._where(node), key=key) from error
+        return value if node.style else number(value, node.value, self._where(node), key)
 
     def _note_number(self, node: yaml.ScalarNode, key: str) -> None:
         if self.reader is not None and _OLD_NUMBERS.fullmatch(node.value):
@@ -308,7 +355,7 @@ class _Builder:
     def _sequence(self, node: yaml.SequenceNode, key: str, above: tuple[yaml.Node, ...]) -> Seq:
         items = Seq(here=self._where(node))
         for index, child in enumerate(node.value):
-            items.where.append(self._where(child))
+            items.where.append(self._place(child, child))
             items.append(self.build(child, f"{key}[{index}]", above))
         return items
 
@@ -343,7 +390,7 @@ class _Builder:
                     hint="YAML keeps only the last one without a warning; remove one",
                 )
             result[name] = self.build(value_node, path, above)
-            result.where[name] = self._where(key_node)
+            result.where[name] = self._place(key_node, value_node)
         for part in merged:  # the mapping's own keys have priority over those that it merges (YAML's merge key)
             for name, value in part.items():
                 if name not in result:
@@ -384,9 +431,16 @@ def named(value: Any) -> str:
         return "binary data"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Number):
+        return value.written
     if isinstance(value, bool):
         return str(value).lower()
     return "nothing" if value is None else repr(value)
+
+
+def quoted(written: str) -> str:
+    """A hint for a scalar that YAML does not read as text."""
+    return f'quote it: "{written}"'
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
