@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -464,6 +465,159 @@ def test_the_operator_is_asked_for_a_passphrase_once(
         for _ in range(3):
             transport.open(Host("web", (), one), soon()).close()
     assert asked == [f"{key}: passphrase of the key: "]
+
+
+def configured(folder: Path, *lines: str) -> None:
+    (folder / "config").write_text("".join(f"{one}\n" for one in lines))
+
+
+def test_no_passphrase_is_asked_for_a_key_that_the_host_rejects(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = keygen(clean / "wrong", "-N", "secret")
+    right = keygen(clean / "right", "-N", "secret")
+    asked = answered(monkeypatch, {"passphrase": "secret"})
+    configured(clean, f"IdentityFile {wrong}", f"IdentityFile {right}", "IdentitiesOnly yes")
+    sshd = Guarded(["publickey"], public(right))
+    with listening(sshd) as (port, known):
+        transports(True).open(Host("web", (), login(clean, port, known)), soon()).close()
+        assert asked == [f"{right}: passphrase of the key: "]
+        configured(clean, f"IdentityFile {wrong}", "IdentitiesOnly yes")
+        with pytest.raises(HostError, match=f"tried {wrong}; the host takes publickey") as caught:
+            transports(True).open(Host("web", (), login(clean, port, known)), soon())
+    assert caught.value.failure.kind == "auth"
+    assert len(asked) == 1
+
+
+def test_a_wrong_passphrase_does_not_end_the_login(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, other = keygen(clean / "locked", "-N", "secret"), keygen(clean / "other")
+    answered(monkeypatch, {"passphrase": "wrong"})
+    configured(clean, f"IdentityFile {locked}", f"IdentityFile {other}", "IdentitiesOnly yes")
+    with (
+        listening(Guarded(["publickey"], public(locked))) as (port, known),
+        pytest.raises(HostError, match=f"tried {other}; not {locked}: the passphrase is wrong"),
+    ):
+        transports(True).open(Host("web", (), login(clean, port, known)), soon())
+
+
+@both
+def test_a_private_key_that_other_accounts_can_read_is_not_used(
+    clean: Path, transports: Callable[..., Transport], transport: str
+) -> None:
+    key = keygen(clean / "key")
+    key.chmod(0o644)
+    configured(clean, f"IdentityFile {key}", "IdentitiesOnly yes")
+    with listening(Guarded(["publickey"], public(key))) as (port, known):
+        with pytest.raises(HostError) as caught:
+            transports().open(Host("web", (), login(clean, port, known, transport=transport)), soon())
+        assert caught.value.failure.kind == "auth"
+        if transport == "ssh":
+            assert f"not {key} (other accounts can read it: chmod 600 {key})" in str(caught.value)
+            with pytest.raises(SpecError, match=r"is not used: other accounts can read it \(mode 0644\)"):
+                transports().prepare([login(clean, port, known, key_file=key)])
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The socket of an ssh-agent. pytest's directories are too long for its path (unix(7))."""
+    with tempfile.TemporaryDirectory() as made:
+        socket = Path(made) / "agent"
+        running = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+        try:
+            while not socket.exists():
+                time.sleep(0.01)
+            yield socket
+        finally:
+            running.terminate()
+            running.wait()
+
+
+def add(agent: Path, *words: str) -> None:
+    environment = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
+    subprocess.run(["ssh-add", "-q", *words], env=environment, check=True, capture_output=True)
+
+
+class Certified(Guarded):
+    """A server that accepts a key only with a certificate."""
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self.shown = [*getattr(self, "shown", []), key.public_blob is not None]
+        return self._step("publickey") if key.public_blob is not None else paramiko.common.AUTH_FAILED
+
+
+@pytest.mark.parametrize("where", ["agent", "agent, no IdentityFile", "file", "passphrase"])
+def test_a_certificate_of_its_own_file_is_used_with_the_key(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch, agent: Path, where: str
+) -> None:
+    ca, key = keygen(clean / "ca"), keygen(clean / "key", "-N", "secret" if where == "passphrase" else "")
+    subprocess.run(["ssh-keygen", "-q", "-s", ca, "-I", "ops", "-n", "ops", f"{key}.pub"], check=True)
+    (clean / "key-cert.pub").rename(clean / "certificate")
+    asked = answered(monkeypatch, {"passphrase": "secret"})
+    lines = [f"CertificateFile {clean}/certificate", f"IdentityAgent {agent}"]
+    if where.startswith("agent"):
+        add(agent, str(keygen(clean / "another")))
+        add(agent, str(key))
+        key.unlink()
+    configured(clean, *lines, *([] if where.endswith("no IdentityFile") else [f"IdentityFile {key}"]))
+    sshd = Certified(["publickey"])
+    with listening(sshd) as (port, known):
+        one = login(clean, port, known)
+        argv = ["ssh", "-F", str(clean / "config"), "-p", str(port), "-o", f"UserKnownHostsFile={one.known_hosts}"]
+        if where != "passphrase":
+            done = subprocess.run([*argv, "ops@127.0.0.1", "true"], check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            sshd.shown, sshd.methods = [], ["publickey"]
+        transports(True).open(Host("web", (), one), soon()).close()
+    assert set(sshd.shown) == {True}, "the certificate is the first that is tried"
+    assert len(asked) == (where == "passphrase")
+
+
+def test_the_error_of_a_refused_login_names_the_cause(
+    clean: Path, transports: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch, agent: Path
+) -> None:
+    key = keygen(clean / "key")
+    add(agent, str(key))
+    (clean / "ask").write_text("#!/bin/sh\necho secret\n")
+    (clean / "ask").chmod(0o755)
+    asks = {"SSH_ASKPASS": f"{clean}/ask", "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"}
+    add_lock = {**os.environ, "SSH_AUTH_SOCK": str(agent), **asks}
+    subprocess.run(["ssh-add", "-x"], env=add_lock, check=True, capture_output=True)
+    kerberos = "GSSAPIAuthentication yes"
+    right = r"is the user right, and is the key in the authorized_keys of ops\?"
+    for lines, more, message in (
+        ([kerberos, f"IdentityFile {key}"], {}, rf"tried {key}; the host takes publickey; {right}$"),
+        ([kerberos, f"IdentityAgent {agent}"], {}, rf"not the agent {agent} \(it holds no key, is locked, or does not"),
+        (
+            [f"IdentityFile {key}", "PubkeyAcceptedAlgorithms rsa-sha2-512"],
+            {},
+            rf"not {key} \(PubkeyAcceptedAlgorithms or RequiredRSASize excludes it\)",
+        ),
+        (
+            ["PasswordAuthentication no", "KbdInteractiveAuthentication no"],
+            {"password": "right"},
+            r"not the password \(KbdInteractiveAuthentication, PasswordAuthentication no\)",
+        ),
+        (["PubkeyAuthentication no"], {}, r"no key \(PubkeyAuthentication no\)"),
+    ):
+        configured(clean, *lines)
+        with (
+            listening(Guarded(["publickey"], b"another")) as (port, known),
+            pytest.raises(HostError, match=message) as caught,
+        ):
+            transports().open(Host("web", (), login(clean, port, known, **more)), soon())
+        assert caught.value.failure.kind == "auth"
+        assert "GSSAPI" not in str(caught.value)
+
+
+def test_an_error_names_the_method_that_only_the_other_transport_has(
+    clean: Path, transports: Callable[..., Transport]
+) -> None:
+    configured(clean, "GSSAPIAuthentication yes")
+    message = "the host takes gssapi-with-mic; for GSSAPIAuthentication set provision_transport"
+    with listening(Guarded(["gssapi-with-mic"])) as (port, known), pytest.raises(HostError, match=message):
+        transports().open(Host("web", (), login(clean, port, known)), soon())
 
 
 def test_a_wrong_passphrase_is_an_error(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ import base64
 import contextlib
 import copy
 import io
+import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import paramiko
@@ -25,13 +26,14 @@ from cryptography.hazmat.primitives.serialization import (
 from msgspec import Struct
 from paramiko.agent import AgentSSH
 from paramiko.message import Message
-from paramiko.pkey import PKey, PublicBlob
+from paramiko.pkey import PKey, PublicBlob, UnknownKeyType
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.model import Login
 from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter
+from provision.transport.public_key import Handler, Question
 from provision.transport.target import Target
 
 #: The bytes before an encrypted key's public half in an OpenSSH private key file (PROTOCOL.key).
@@ -47,6 +49,10 @@ _CLASSES: tuple[tuple[type, type[PKey]], ...] = (
 
 class Encrypted(Exception):
     """A private key that needs a passphrase."""
+
+
+class Unprotected(SpecError):
+    """A private key that other accounts can read."""
 
 
 class Keys:
@@ -92,8 +98,17 @@ class Keys:
 
 
 def _private(path: Path, passphrase: str | None) -> PKey:
-    """Parse a key in any format that ssh accepts: OpenSSH's own, PEM, PKCS#8."""
-    data = path.read_bytes()
+    """Parse a key in any format that ssh accepts: OpenSSH's own, PEM, PKCS#8. As ssh does, refuse a file of this
+    account that other accounts can read or write (authfile.c, sshkey_perm_ok)."""
+    with open(path, "rb") as file:
+        stat, data = os.fstat(file.fileno()), file.read()
+    if b"PRIVATE KEY" in data and stat.st_uid == os.getuid() and stat.st_mode & 0o077:
+        raise Unprotected(
+            f"{path} is not used: other accounts can read it (mode {stat.st_mode & 0o7777:04o})",
+            where=Where(path, 1),
+            key="ansible_ssh_private_key_file",
+            hint=f"chmod 600 {path}",
+        )
     password = None if passphrase is None else passphrase.encode()
     load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
     try:
@@ -167,24 +182,28 @@ class Credentials(Struct):
     target: Target
     keys: Keys
     prompter: Prompter
-    #: the methods that were tried, for the message about a refused login
+    #: the methods that were tried, and those that were not, with the reason, for the message about a refused login
     tried: list[str] = []
+    untried: list[str] = []
+    #: the methods that the host has named last; the keys that it would not accept
+    offered: set[str] = set()
+    unwanted: set[bytes] = set()
     sent_password: bool = False
 
     def authenticate(self, transport: paramiko.Transport) -> list[str]:
         """Returns the empty list. Raises ``paramiko.AuthenticationException``."""
-        self.tried, self.sent_password = [], False
-        allowed: set[str] | None = None
+        self.tried, self.untried, self.offered, self.unwanted = [], [], set(), set()
+        self.sent_password = False
         last: paramiko.SSHException | None = None
         for method in self._methods():
-            if allowed is not None and method not in allowed:
+            if self.offered and method not in self.offered:
                 continue
             try:
                 left = getattr(self, f"_{method.replace('-', '_')}")(transport)
             except paramiko.BadAuthenticationType as error:
                 # The host has not checked the password.
                 self.sent_password = False
-                allowed, last = set(error.allowed_types), error
+                self.offered, last = set(error.allowed_types), error
                 continue
             except paramiko.AuthenticationException as error:
                 last = error
@@ -197,7 +216,13 @@ class Credentials(Struct):
                 return []
             # Accepted, and the host requires another method (AuthenticationMethods, sshd_config(5)).
             return self._second(transport, set(left))
-        raise paramiko.AuthenticationException(self._refused(allowed)) from last
+        if not self.tried and not self.offered:
+            # ssh begins with this method too: the host answers with those that it accepts.
+            try:
+                return list(transport.auth_none(self.target.user))
+            except paramiko.BadAuthenticationType as error:
+                self.offered = set(error.allowed_types)
+        raise paramiko.AuthenticationException(self._refused()) from last
 
     def _second(self, transport: paramiko.Transport, left: set[str]) -> list[str]:
         for method in ("keyboard-interactive", "password", "publickey"):
@@ -213,12 +238,7 @@ class Credentials(Struct):
         found = self.target.found
         listed = found.get("preferredauthentications")
         wanted = [name for name in listed.split(",") if name in _METHODS] if listed else list(_METHODS)
-        switches = {
-            "publickey": "pubkeyauthentication",
-            "keyboard-interactive": "kbdinteractiveauthentication",
-            "password": "passwordauthentication",
-        }
-        wanted = [name for name in wanted if _on(found.get(switches[name], "yes"))]
+        wanted = [name for name in wanted if _on(found.get(_SWITCHES[name][1], "yes"))]
         if self.login.password is not None and "password" in wanted:
             # This method needs no guess at the meaning of a prompt.
             wanted.remove("password")
@@ -226,22 +246,25 @@ class Credentials(Struct):
             wanted.insert(at, "password")
         return wanted
 
-    def _refused(self, allowed: set[str] | None) -> str:
-        tried = f"tried {', '.join(self.tried)}" if self.tried else "no key, password or agent to log in with"
-        takes = f"; the host takes {', '.join(sorted(allowed))}" if allowed else ""
-        found = self.target.found
-        more = [
-            name
-            for name, option in (
-                ("GSSAPIAuthentication", "gssapiauthentication"),
-                ("HostbasedAuthentication", "hostbasedauthentication"),
-            )
-            if _on(found.get(option, "no")) and (allowed is None or _METHOD_OF[option] in allowed)
-        ]
+    def _refused(self) -> str:
+        found, offered = self.target.found, self.offered
+        said = [f"tried {', '.join(self.tried)}" if self.tried else "no key, password or agent to log in with"]
+        said += [f"not {one}" for one in dict.fromkeys(self.untried)]
+        off = [name for name, option in _SWITCHES.values() if not _on(found.get(option, "yes"))]
+        if self.login.password is not None and not self.sent_password:
+            off = [name for name in off if name != "PubkeyAuthentication"]
+            said += [f"not the password ({', '.join(off)} no)"] if off else []
+        elif "PubkeyAuthentication" in off:
+            said += ["no key (PubkeyAuthentication no)"]
+        said += [f"the host takes {', '.join(sorted(offered))}"] if offered else []
+        more = [name for name, option, method in _ELSEWHERE if method in offered and _on(found.get(option, "no"))]
         if found.get("pkcs11provider", "none") != "none":
             more.append("PKCS11Provider")
-        hint = f"; for {', '.join(more)} set provision_transport: openssh" if more else ""
-        return f"{tried}{takes}{hint}"
+        if more:
+            said.append(f"for {', '.join(more)} set provision_transport: openssh")
+        elif "publickey" in offered and self.tried:
+            said.append(f"is the user right, and is the key in the authorized_keys of {self.target.user}?")
+        return "; ".join(said)
 
     # Each method returns the further methods that the host requires: [] when the login is complete, None when there
     # was nothing to try.
@@ -249,18 +272,24 @@ class Credentials(Struct):
     def _publickey(self, transport: paramiko.Transport) -> list[str] | None:
         with contextlib.closing(_Closer()) as closer:
             last: paramiko.SSHException | None = None
-            for key, name in self._candidates(closer):
+            for key, name in self._candidates(transport, closer):
                 if not self._accepted(key):
+                    self.untried.append(f"{name} (PubkeyAcceptedAlgorithms or RequiredRSASize excludes it)")
+                    continue
+                if _shown(key) in self.unwanted:
                     continue
                 self.tried.append(name)
+                handler = Handler(transport)
                 try:
-                    return list(transport.auth_publickey(self.target.user, key))
+                    return handler.sign_in(self.target.user, key)
                 except paramiko.BadAuthenticationType:
                     raise
                 except paramiko.SSHException as error:
                     if not answered(error, transport):
                         raise
                     last = error
+                finally:
+                    self.offered = set(handler.methods) or self.offered
             if last is not None:
                 raise last if isinstance(last, paramiko.AuthenticationException) else _refused_key(last)
         return None
@@ -322,8 +351,8 @@ class Credentials(Struct):
             {f"rsa-sha2-{bits}{suffix}" for bits in (256, 512)} & accepted if "rsa" in name else name in accepted
         )
 
-    def _candidates(self, closer: _Closer) -> Iterator[tuple[PKey, str]]:
-        """Keys in ssh's order, each with its name for the operator."""
+    def _candidates(self, transport: paramiko.Transport, closer: _Closer) -> Iterator[tuple[PKey, str]]:
+        """Keys in ssh's order (sshconnect2.c, pubkey_prepare), each with its name for the operator."""
         login, target = self.login, self.target
         only = target.only_identities
         if login.key_file is not None and not (login.hop and target.chosen):
@@ -336,10 +365,20 @@ class Credentials(Struct):
                 return
         listed = {path: self.keys.public(path) for path in files}
         held = closer.agent(target.agent)
+        if target.agent and not held:
+            self.untried.append(f"the agent {target.agent} (it holds no key, is locked, or does not answer)")
+        usable = [key for key in held if not only or key.blob in listed.values()]
+        paths = {public: path for path, public in listed.items() if public is not None}
+        for file, certificate, blob in _certificates(target.certificates):
+            signer: PKey | None = next((key for key in usable if key.blob == blob), None)
+            if signer is None and blob in paths:
+                signer = self._from_file(transport, paths[blob], [certificate])
+            if signer is not None:
+                yield _copy(signer, certificate), f"{file}"
         for path, public in listed.items():
             for key in held:
                 if public is not None and key.blob == public:
-                    yield from self._with_certificates(key, path, f"{path} (agent)")
+                    yield from self._with_certificates(key, path, f"{path} (agent)", public)
         if not only:
             for key in held:
                 if key.blob not in listed.values():
@@ -348,36 +387,88 @@ class Credentials(Struct):
         for path, public in listed.items():
             if public in in_agent and public is not None:
                 continue
-            mine = self._from_file(path)
+            mine = self._from_file(
+                transport, path, [*(one for _, one, _ in _certificates([_certificate_of(path)])), None]
+            )
             if mine is not None:
-                yield from self._with_certificates(mine, path, str(path))
+                yield from self._with_certificates(mine, path, str(path), public)
 
-    def _from_file(self, path: Path) -> PKey | None:
+    def _from_file(self, transport: paramiko.Transport, path: Path, forms: list[PublicBlob | None]) -> PKey | None:
+        """The key of a file. As ssh does, ask the operator for its passphrase only where the host would accept the key
+        in one of the ``forms``: with a certificate, or ``None`` for the key alone."""
+        named = self.login.key_file is not None
         try:
-            return self.keys.load(path) if not self.prompter.interactive else self.keys.unlock(path)
+            return self.keys.load(path)
         except Encrypted as error:
-            if self.login.key_file is not None:
-                raise paramiko.AuthenticationException(f"{path} has a passphrase (ssh-add it to an agent)") from error
-            self.tried.append(f"not {path} (it has a passphrase)")
+            if not self._may_ask:
+                if named:
+                    raise paramiko.AuthenticationException(
+                        f"{path} has a passphrase (ssh-add it to an agent)"
+                    ) from error
+                self.untried.append(f"{path} (it has a passphrase)")
+                return None
+        except Unprotected as error:
+            if named:
+                raise
+            self.untried.append(f"{path} (other accounts can read it: {error.hint})")
             return None
         except (SpecError, OSError):
             # A public key whose private key only an agent could have, or a kind of key that only ssh supports.
-            if self.login.key_file is not None:
+            if named:
                 raise
             return None
+        if not self._would_accept(transport, path, forms):
+            return None
+        try:
+            return self.keys.unlock(path)
+        except SpecError as error:
+            if named:
+                raise
+            self.untried.append(error.message)
+            return None
 
-    def _with_certificates(self, key: PKey, path: Path, name: str) -> Iterator[tuple[PKey, str]]:
-        """A key's certificates first, then the key alone."""
-        blob = key.asbytes()
-        for file in (*self.target.certificates, path.with_name(f"{path.name}-cert.pub")):
-            with contextlib.suppress(OSError, ValueError, paramiko.SSHException, IndexError):
-                certificate = PublicBlob.from_file(str(file))
-                if _certified(certificate.key_blob) == blob:
-                    yield _copy(key, certificate), f"{file}"
+    def _would_accept(self, transport: paramiko.Transport, path: Path, forms: list[PublicBlob | None]) -> bool:
+        """Whether the host accepts the key of a file; true where the file does not show its public half."""
+        public = self.keys.public(path)
+        if public is None:
+            return True
+        try:
+            key = PKey.from_type_string(kind := Message(public).get_text(), public)
+        except UnknownKeyType:
+            self.untried.append(f"{path} ({kind} needs provision_transport: openssh)")
+            return False
+        for form in forms:
+            one, question = key if form is None else _copy(key, form), Question(transport)
+            try:
+                if self._accepted(one) and question.accepts(self.target.user, one):
+                    return True
+            finally:
+                self.offered = set(question.methods) or self.offered
+            self.tried.append(f"{path}" if form is None else f"{path} with its certificate")
+            self.unwanted.add(_shown(one))
+        return False
+
+    def _with_certificates(self, key: PKey, path: Path, name: str, public: bytes | None) -> Iterator[tuple[PKey, str]]:
+        """A key's certificates first, then the key alone. Those of CertificateFile were first of all, except where the
+        file does not show the public half of its key."""
+        more = self.target.certificates if public is None else ()
+        for file, certificate, blob in _certificates([*more, _certificate_of(path)]):
+            if blob == key.asbytes():
+                yield _copy(key, certificate), f"{file}"
         yield key, name
 
 
-_METHOD_OF = {"gssapiauthentication": "gssapi-with-mic", "hostbasedauthentication": "hostbased"}
+#: Method -> the option that switches it off, and its name in lower case.
+_SWITCHES = {
+    "publickey": ("PubkeyAuthentication", "pubkeyauthentication"),
+    "keyboard-interactive": ("KbdInteractiveAuthentication", "kbdinteractiveauthentication"),
+    "password": ("PasswordAuthentication", "passwordauthentication"),
+}
+#: Methods that only ``transport: openssh`` has: the option, its name in lower case, the method.
+_ELSEWHERE = (
+    ("GSSAPIAuthentication", "gssapiauthentication", "gssapi-with-mic"),
+    ("HostbasedAuthentication", "hostbasedauthentication", "hostbased"),
+)
 
 
 class _Closer:
@@ -426,7 +517,27 @@ def _asks_for_password(prompt: str) -> bool:
     return "password" in text and not re.search(r"one.?time|\botp\b|token|verification|code|new password", text)
 
 
-def _certified(blob: bytes) -> bytes | None:
+def _certificate_of(path: Path) -> Path:
+    """The file with the certificate of a key, which ssh reads without an option (ssh_config(5), IdentityFile)."""
+    return path.with_name(f"{path.name}-cert.pub")
+
+
+def _certificates(files: Iterable[Path]) -> Iterator[tuple[Path, PublicBlob, bytes]]:
+    """The certificates of those files that have one, each with the public key that it certifies."""
+    for file in files:
+        with contextlib.suppress(OSError, ValueError, paramiko.SSHException, IndexError):
+            certificate = PublicBlob.from_file(str(file))
+            if "-cert-v01@" in certificate.key_type:
+                yield file, certificate, _certified(certificate.key_blob)
+
+
+def _shown(key: PKey) -> bytes:
+    """What a login shows of a key: its certificate, or the public key."""
+    certificate = getattr(key, "public_blob", None)
+    return key.asbytes() if certificate is None else certificate.key_blob
+
+
+def _certified(blob: bytes) -> bytes:
     """The public key that a certificate certifies (PROTOCOL.certkeys)."""
     message = Message(blob)
     kind = message.get_text().removesuffix("-cert-v01@openssh.com")

@@ -276,7 +276,21 @@ ROWS = [
         port(2311) + "Host *\n  CertificateFile {folder}/loose-cert.pub\n",
         base=BASE.replace("{key}", "{folder}/loose"),
     ),
+    Row(
+        "CertificateFile, the agent has the key",
+        port(2311) + "Host *\n  CertificateFile {folder}/held-certificate\n",
+        base=BASE.replace("  IdentityFile {key}\n", "").replace("IdentitiesOnly yes", "IdentitiesOnly no"),
+        agent=True,
+    ),
+    Row(
+        "CertificateFile, the agent has the key, IdentitiesOnly",
+        port(2311) + "Host *\n  CertificateFile {folder}/held-certificate\n",
+        "auth",
+        base=BASE.replace("{key}", "{folder}/stranger"),
+        agent=True,
+    ),
     Row("no certificate", port(2311), "auth"),
+    Row("a private key that others can read", HERE, "auth", base=BASE.replace("{key}", "{folder}/open")),
     Row("PubkeyAuthentication no", HERE + "Host *\n  PubkeyAuthentication no\n", "auth"),
     Row("PreferredAuthentications without keys", HERE + "Host *\n  PreferredAuthentications password\n", "auth"),
     Row(

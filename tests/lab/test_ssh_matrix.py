@@ -137,8 +137,11 @@ def _prepare(host: LabHost, folder: Path, agent: Path) -> None:
     }.items():
         (folder / f"{name}.pub").write_text((folder / "matrix.pub").read_text())
         _keygen("-s", str(folder / "ca"), "-h", "-I", name, *words, str(folder / f"{name}.pub"))
-    for name in ("signed", "loose"):
+    (folder / "open").write_bytes(key.read_bytes())
+    (folder / "open").chmod(0o640)
+    for name in ("signed", "loose", "held"):
         _keygen("-s", str(folder / "ca"), "-I", name, "-n", "root", "-V", "-5m:+1d", str(folder / f"{name}.pub"))
+    (folder / "held-cert.pub").rename(folder / "held-certificate")
     (folder / "loose-cert.pub").rename(folder / "loose-certificate")
     (folder / "loose-cert.pub").symlink_to(folder / "loose-certificate")
     subprocess.run(["ssh-keygen", "-p", "-P", "secret", "-N", "", "-f", str(folder / "locked")], check=True,
