@@ -13,6 +13,7 @@ They raise :class:`~provision.transport.ssh.HostError` when the host fails.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from provision.catalog import Options, compile_catalog, compile_catalogs
 from provision.distros import custom
 from provision.dockerd.daemon_json import daemon_json, data_root, health
 from provision.dockerd.daemon_keys import NEWEST, version
-from provision.lines import BLANK, lines_of
+from provision.lines import BLANK
 from provision.model import Call, Event, Impact, Plan, Platform, Resource
 from provision.planning import doctor, rollback
 from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
@@ -35,6 +36,7 @@ from provision.planning.plan import Inspection, drift, inspection, inspection_of
 from provision.planning.prepare import work
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
+from provision.remote.frames import number, rows
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import RUNS, Looks, look_script, receipt_script
 from provision.remote.transaction import new_run
@@ -143,19 +145,23 @@ def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
     return replace(plan, impacts=(*plan.impacts, stopped))
 
 
+_CONTAINER = re.compile(r"(\S+) (\S*) (\S*)")
+
+
 def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
     """The containers of a daemon that the plan restarts, or that a rollback may restart (one more exec)."""
     report, _ = _see(connection, config, _everywhere(config, Call("look_containers")), deadline)
-    live, text = report.fields("containers")
-    rows = [line.split(" ") for line in lines_of(text)]
+    with _judging():
+        live, text = report.fields("containers")
+        found_rows = [line.groups() for line in rows(text, _CONTAINER, "a container, its policy and its end")]
     declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
     # The plan switches live-restore on by a reload before the restart, unless a package restarts the daemon earlier.
     verbs = {call.loading.verb for one in found.plan.changes for call in one.calls if call.loading is not None}
     first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
     packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
     survive = declared.get("live-restore") is True and (live == "true" or (first and not packages))
-    names = {name.removeprefix("/"): policy for name, policy, _ in rows}
-    lost = tuple(sorted(name.removeprefix("/") for name, _, removes in rows if removes == "true"))
+    names = {name.removeprefix("/"): policy for name, policy, _ in found_rows}
+    lost = tuple(sorted(name.removeprefix("/") for name, _, removes in found_rows if removes == "true"))
     return _Running(names, survive, lost)
 
 
@@ -194,7 +200,8 @@ def history(connection: Connection, config: HostConfig, deadline: float | None =
     """The runs that a host has a record of, the oldest first: name, result, and how many things it can restore."""
     deadline = deadline or time.monotonic() + DEADLINE
     report, _ = _see(connection, config, _everywhere(config, Call("look_runs", (RUNS,))), deadline)
-    return [(run, result, int(count)) for run, (result, count) in sorted(report.all("run").items())]
+    with _judging():
+        return [(run, result, number(count, "a count")) for run, (result, count) in sorted(report.all("run").items())]
 
 
 @task

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
+from provision.remote.frames import typed
+from provision.remote.protocol import WireError
 from provision.spec import Engine
 
 UNIT = "docker"
@@ -127,19 +129,52 @@ def same(content: bytes) -> bytes | None:
     return None if daemon is None else canonical(daemon)
 
 
+class Index(TypedDict):
+    Secure: NotRequired[bool]
+
+
+class RegistryConfig(TypedDict):
+    InsecureRegistryCIDRs: NotRequired[list[str] | None]
+    IndexConfigs: NotRequired[dict[str, Index] | None]
+    Mirrors: NotRequired[list[str] | None]
+
+
+class Info(TypedDict):
+    """The part of ``docker info`` that is compared (moby, api/types/system/info.go)."""
+
+    ServerVersion: str
+    CgroupDriver: NotRequired[str]
+    RegistryConfig: NotRequired[RegistryConfig | None]
+    Labels: NotRequired[list[str] | None]
+    Runtimes: NotRequired[dict[str, Any] | None]
+    DockerRootDir: NotRequired[str]
+    Debug: NotRequired[bool]
+    DefaultRuntime: NotRequired[str]
+    ExperimentalBuild: NotRequired[bool]
+    LiveRestoreEnabled: NotRequired[bool]
+    LoggingDriver: NotRequired[str]
+    Driver: NotRequired[str]
+
+
 def agrees(daemon: dict[str, Any], answer: str) -> bool:
     """Whether ``docker info``'s JSON has the declared value of every declared key that it can show. An optional second
     line is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
 
     Field names are those of moby's ``api/types/system/info.go``. The result is false for a daemon that did not answer.
+    Raises :class:`~provision.remote.protocol.WireError` for an answer with values of other types.
     """
     said, _, resolved = answer.partition("\n")
     try:
         info = json.loads(said)
-    except (ValueError, RecursionError):
+    except RecursionError as error:
+        if said.startswith("{"):
+            raise WireError("docker info that nests too deeply") from error
+        return False
+    except ValueError:
         return False
     if not isinstance(info, dict) or not info.get("ServerVersion"):
         return False
+    typed(info, Info, "docker info")
     shown = dict(daemon)
     if "data-root" in daemon and not _is_root(info, shown.pop("data-root"), resolved, _REMAP in daemon):
         return False

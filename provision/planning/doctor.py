@@ -7,6 +7,7 @@ Sources: Docker's install pages and moby's ``contrib/check-config.sh`` (kernel f
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -15,8 +16,10 @@ from msgspec import Struct
 
 from provision.dockerd.daemon_keys import Version
 from provision.dockerd.image_store import image_store
-from provision.lines import lines_of, words_of
+from provision.lines import words_of
 from provision.model import HostReport, Platform
+from provision.remote.frames import number, rows
+from provision.remote.protocol import WireError
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
 CONTAINERD_ROOT = "/var/lib/containerd"
@@ -28,6 +31,8 @@ _GIB = 1024 * 1024
 #: Free KiB below which an engine can't work, and below which it will soon stop working.
 _TOO_LITTLE, _LITTLE = 1 * _GIB, 10 * _GIB
 _SKEW = 60
+#: The end of the year 9999, in seconds since 1970.
+_LATEST = 253402300799
 _DEFAULT_POOLS = [*(f"172.{n}.0.0/16" for n in range(17, 32)), "192.168.0.0/16"]
 _DOCKERS_OWN = ("docker0", "br-", "veth", "docker_gwbridge")
 
@@ -141,7 +146,8 @@ def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
     """Judge the free space. ``layers``: this engine keeps the layers of its images and containers in ``folder``."""
     unfit = "bad" if layers else "warning"
     kind, free, ftype = report.fields("doctor", f"space {folder}")
-    subject, gib = f"space {folder}", int(free) / _GIB
+    left = number(free, "free KiB")
+    subject, gib = f"space {folder}", left / _GIB
     if kind == "xfs" and ftype == "0":
         return Verdict(
             subject, unfit, "xfs made with ftype=0: overlayfs can't work; create the file system with ftype=1"
@@ -150,12 +156,12 @@ def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
         return Verdict(subject, unfit, f"overlayfs can't store its layers on {kind}")
     if kind == "overlayfs":
         return Verdict(subject, unfit, "an overlay itself: no container starts from an overlayfs on it")
-    level = "bad" if int(free) < _TOO_LITTLE else "warning" if int(free) < _LITTLE else "ok"
+    level = "bad" if left < _TOO_LITTLE else "warning" if left < _LITTLE else "ok"
     return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
 
 
 def _clock(report: HostReport, now: float) -> Verdict:
-    skew = int(report.fields("doctor", "clock")[0]) - now
+    skew = number(report.fields("doctor", "clock")[0], "a time", _LATEST) - now
     if abs(skew) > _SKEW:
         return Verdict(
             "clock",
@@ -191,17 +197,27 @@ def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:
 
 def _taken(report: HostReport) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
     """The host's networks that are not Docker's own, each with its name."""
-    for line in lines_of(report.fields("doctor", "addresses")[0]):
-        words = words_of(line)
-        if not words[1].startswith((*_DOCKERS_OWN, "lo")):
-            yield f"{words[1]} {words[3]}", ipaddress.IPv4Interface(words[3]).network
-    for line in lines_of(report.fields("doctor", "routes")[0]):
-        words = words_of(line)
-        if words[0] in ("blackhole", "unreachable", "prohibit"):
-            words = words[1:]
-        device = words[words.index("dev") + 1] if "dev" in words else ""
-        if words[0] != "default" and not device.startswith(_DOCKERS_OWN):
-            yield f"the route to {words[0]}", ipaddress.IPv4Network(words[0], strict=False)
+    for line in rows(report.fields("doctor", "addresses")[0], _ADDRESS, "an address of ip"):
+        if not line["device"].startswith((*_DOCKERS_OWN, "lo")):
+            yield f"{line['device']} {line['address']}", _network(line["address"])
+    for line in rows(report.fields("doctor", "routes")[0], _ROUTE, "a route of ip"):
+        if line["to"] != "default" and not (line["device"] or "").startswith(_DOCKERS_OWN):
+            yield f"the route to {line['to']}", _network(line["to"])
+
+
+#: Lines of ip -o -4 address show, and ip -o -4 route show (ip-address(8), ip-route(8)).
+_ADDRESS = re.compile(r"[0-9]+:[ \t]+(?P<device>\S+)[ \t]+inet[ \t]+(?P<address>\S+)(?:[ \t].*)?")
+_ROUTE = re.compile(
+    r"(?:(?:blackhole|unreachable|prohibit|unicast|local|broadcast|throw)[ \t]+)?(?P<to>\S+)"
+    r"(?:(?:[ \t]+.*?)?[ \t]+dev[ \t]+(?P<device>\S+))?(?:[ \t].*)?"
+)
+
+
+def _network(text: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Interface(text).network
+    except ValueError as error:
+        raise WireError(f"a network that is not one of IPv4: {text[:80]!r}") from error
 
 
 def _clash(text: str, taken: list[tuple[str, ipaddress.IPv4Network]]) -> str | None:

@@ -238,7 +238,11 @@ class Seen:
         return Seen(self._frames, self.pending, self._contents, salt)
 
     def fields(self, kind: str, key: str = "") -> tuple[str, ...]:
-        return self._frames[kind, key]
+        """Raises :class:`WireError` for a thing that the look has not reported."""
+        found = self._frames.get((kind, key))
+        if found is None:
+            raise WireError(f"nothing about {kind} {key[:200]!r}")
+        return found
 
     def get(self, kind: str, key: str = "") -> tuple[str, ...] | None:
         return self._frames.get((kind, key))

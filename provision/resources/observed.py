@@ -7,6 +7,8 @@ import hashlib
 from msgspec import Struct
 
 from provision.model import HostReport, Withheld
+from provision.remote.frames import STAT
+from provision.remote.protocol import WireError
 from provision.secrets import disclosure
 from provision.secrets.secret import foreign, mask
 
@@ -36,15 +38,18 @@ def digest(content: bytes) -> str:
 
 
 def observe(report: HostReport, path: str) -> Observed:
-    """What the look found at ``path``. Raises ``KeyError`` for a path that the look has not read."""
+    """What the look found at ``path``. Raises :class:`WireError` for a path that the look has not read."""
     (stat,) = report.fields("file", path)
     if stat == ABSENT:
         return Observed(ABSENT)
-    kind, mode, owner, group, *rest = stat.split(":")
+    found = STAT.fullmatch(stat)
+    if found is None:
+        raise WireError(f"{path!r} without its state: {stat[:80]!r}")
+    kind, mode, owner, group = found["kind"], found["mode"], found["owner"], found["group"]
     content = report.content(path)
     sha256 = digest(content) if content is not None else "".join(report.get("sha256", path) or ())
     public = disclosure.readable(report, path, mode)
-    return Observed(kind, mode.zfill(4), owner, group, sha256, content, int(rest[-1]), public)
+    return Observed(kind, mode.zfill(4), owner, group, sha256, content, int(found["size"]), public)
 
 
 def shown(content: bytes) -> str:

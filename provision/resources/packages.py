@@ -5,14 +5,16 @@ One resource and not one per package, because they change in one transaction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
 from provision.distros import daemons
 from provision.dockerd.daemon_json import UNIT
-from provision.lines import BLANK, lines_of, words_of
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.remote.frames import PACKAGE, rows
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
@@ -108,16 +110,19 @@ class Packages(Struct, frozen=True):
 def installed(report: HostReport) -> dict[str, str]:
     """dpkg-query's ``name status version`` lines -> versions; only a package whose status is installed counts."""
     found = {}
-    for line in lines_of(report.fields("packages")[0]):
-        name, status, *version = words_of(line)
-        if status[1:2] == "i":
-            found[name] = version[0]
+    for line in _listed(report):
+        if line[2][1:2] == "i":
+            found[line[1]] = line[3]
     return found
+
+
+def _listed(report: HostReport) -> Iterator[re.Match[str]]:
+    return rows(report.fields("packages")[0], PACKAGE, "dpkg-query's name, status and version")
 
 
 def statuses(report: HostReport) -> dict[str, str]:
     """Name -> dpkg's status letters (``ii``, ``hi`` for a held one). Looks of other package managers use them too."""
-    return {words_of(line)[0]: words_of(line)[1] for line in lines_of(report.fields("packages")[0])}
+    return {line[1]: line[2] for line in _listed(report)}
 
 
 def matches(version: str, pin: str) -> bool:

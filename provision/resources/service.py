@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, Loading, State
+from provision.remote.frames import PROPERTY, rows
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
@@ -104,7 +105,7 @@ class Service(Struct, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         text, loaded, answer = report.fields("service", self.unit)
-        unit = dict(line.split("=", 1) for line in lines_of(text))
+        unit = {line[1]: line[2] for line in rows(text, PROPERTY, "a property of a unit")}
         if self.optional and unit.get("LoadState") == "not-found":
             return self.want()
         running = unit.get("ActiveState") in ("active", "reloading")

@@ -15,6 +15,7 @@ from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.dockerd.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.remote.frames import number
 from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
@@ -292,7 +293,7 @@ def _holds(report: HostReport, root: str) -> tuple[str, ...]:
 def _free(report: HostReport, root: str) -> int:
     """Free KiB; the space of a store that is already in use is not measured."""
     free = report.fields("store", root)[0]
-    return int(free) if free else LEAST
+    return number(free, "free KiB") if free else LEAST
 
 
 DECLARATION = Declaration(

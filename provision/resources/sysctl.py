@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, State
+from provision.remote.frames import GREP, rows
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -208,8 +209,8 @@ def at_boot(
     for name in [*names, *([planned[0]] if planned else [])]:
         counted.setdefault(name.rpartition("/")[2], name)
     settings: dict[str, list[tuple[str, str, str]]] = {}
-    for line in lines:
-        file, number, text = line.split(":", 2)
+    for found in rows("\n".join(lines), GREP, "one of a file of settings"):
+        file, number, text = found.groups()
         key, separator, value = text.strip(BLANK).partition("=")
         if separator:
             settings.setdefault(file, []).append(

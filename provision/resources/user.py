@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from provision.dockerd import daemon_json
-from provision.lines import lines_of, words_of
+from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.remote.frames import GROUP, PASSWD, rows
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -189,26 +190,18 @@ class KeptAccount(Struct, frozen=True):
 
 def _account(report: HostReport, name: str) -> dict[str, str]:
     """passwd(5)'s fields of a user; empty when there is none."""
-    for line in lines_of(report.fields("users")[0]):
-        fields = line.split(":")
-        if fields[0] == name:
-            return {
-                "account": "present",
-                "uid": fields[2],
-                "gid": fields[3],
-                "comment": fields[4],
-                "home": fields[5],
-                "shell": fields[6],
-            }
+    for line in rows(report.fields("users")[0], PASSWD, "one of passwd(5)"):
+        if line[1] == name:
+            keys = ("uid", "gid", "comment", "home", "shell")
+            return {"account": "present", **dict(zip(keys, line.groups()[1:], strict=True))}
     return {}
 
 
 def _is_member(report: HostReport, user: str, group: str) -> bool:
     """group(5): the group lists the user, or it is the user's primary group."""
-    for line in lines_of(report.fields("groups")[0]):
-        fields = line.split(":")
-        if fields[0] == group:
-            return user in fields[3].split(",") or _account(report, user).get("gid") == fields[2]
+    for line in rows(report.fields("groups")[0], GROUP, "one of group(5)"):
+        if line[1] == group:
+            return user in line[3].split(",") or _account(report, user).get("gid") == line[2]
     return False
 
 

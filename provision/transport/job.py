@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event
 from provision.project.host_config import HostConfig
+from provision.remote.frames import checked
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import job_script, receipt_script, submit_script
 from provision.remote.transaction import Step, Work
@@ -422,6 +423,10 @@ def reported(frames: list[Frame], finished: Finished) -> Seen:
         raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)
     if not ended:
         raise HostError("protocol", "the host's answer is incomplete", detail=finished.stderr)
+    try:
+        checked(frames)
+    except WireError as error:
+        raise HostError("protocol", f"the host reported {error}") from error
     try:
         return Seen.of(frames)
     except WireError as error:

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from provision.lines import BLANK
 from provision.model import HostReport
-from provision.remote.protocol import WireError, parsed
+from provision.remote.frames import typed
+from provision.remote.protocol import parsed
 from provision.remote.uploads import content, full_name
+from provision.resources.docker import answers
 from provision.resources.obstacle import Unfixable
 
 Kind = Literal["container", "image", "network", "volume"]
@@ -49,12 +51,13 @@ def thing(report: HostReport, kind: Literal["network", "volume"], name: str) -> 
 def container(report: HostReport, name: str) -> tuple[dict[str, Any], tuple[str, ...], str] | None:
     """A container's JSON, its variables (``NAME=value``) without the secret ones, and the hash of the secret ones."""
     if (others := report.get("docker", "container")) is not None:
-        _lines(others[0])
+        _lines(others[0], "container")
     found = report.get("container", name)
     if found is None:
         return None
     whole, variables, sum_ = found
-    return _parsed(whole), tuple(str(parsed(line)) for line in variables.split("\n") if line), sum_
+    lines = (typed(parsed(line), str, "a variable of a container") for line in variables.split("\n") if line)
+    return _parsed(whole, "container"), tuple(lines), sum_
 
 
 def image(report: HostReport, reference: str) -> Image | None:
@@ -91,25 +94,31 @@ def registry(reference: str) -> str:
 
 def _objects(report: HostReport, kind: str) -> tuple[dict[str, Any], ...]:
     found = report.get("docker", kind)
-    return () if found is None else _lines(found[0])
+    return () if found is None else _lines(found[0], kind)
 
 
 @lru_cache(maxsize=256)
-def _lines(text: str) -> tuple[dict[str, Any], ...]:
+def _lines(text: str, kind: str) -> tuple[dict[str, Any], ...]:
     """Raises :class:`Unfixable` for a line that is neither an object nor the message for a missing object."""
     objects = []
     # Split only at newlines: JSON may contain other line separators.
     for line in text.split("\n"):
         if line.startswith("{"):
-            objects.append(_parsed(line))
+            objects.append(_parsed(line, kind))
         elif line.strip(BLANK) and not _MISSING.search(line):
             raise Unfixable(f"docker can't list its objects: {line}")
     return tuple(objects)
 
 
 @lru_cache(maxsize=1024)
-def _parsed(line: str) -> dict[str, Any]:
-    found = parsed(line)
-    if not isinstance(found, dict):
-        raise WireError(f"not the JSON object that docker inspect prints: {line[:80]!r}")
+def _parsed(line: str, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = typed(parsed(line), _ANSWERS[kind], f"a {kind}")
     return found
+
+
+_ANSWERS: dict[str, Any] = {
+    "container": answers.ContainerAnswer,
+    "image": answers.ImageAnswer,
+    "network": answers.NetworkAnswer,
+    "volume": answers.VolumeAnswer,
+}
