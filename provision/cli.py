@@ -102,11 +102,12 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         # Imported here: it takes longer than printing a help text does.
-        from provision.errors import ProvisionError
+        from provision.errors import ProvisionError, SpecError
 
         if not isinstance(error, ProvisionError):
             raise
-        say(f"provision: {error}")
+        for one in error.each() if isinstance(error, SpecError) else (error,):
+            say(f"provision: {one}")
         return 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -53,15 +55,38 @@ class Note(Struct, frozen=True):
 class SpecError(ProvisionError):
     """What the user wrote (inventory, playbook, spec, template) is wrong.
 
-    ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` what to do about it.
+    ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` what to do about it. ``others`` are
+    further faults of the same files.
     """
 
     def __init__(self, message: str, *, where: Where | None = None, key: str = "", hint: str = "") -> None:
         self.message, self.where, self.key, self.hint = message, where, key, hint
+        self.others: tuple[SpecError, ...] = ()
         super().__init__(message)
+
+    def each(self) -> Iterator[SpecError]:
+        """This fault and the others."""
+        yield self
+        yield from self.others
 
     def __str__(self) -> str:
         parts = [str(self.where)] if self.where else []
         parts += [self.key] if self.key else []
         text = ": ".join([*parts, self.message])
         return f"{text} ({self.hint})" if self.hint else text
+
+
+def distinct(errors: Iterable[SpecError]) -> list[SpecError]:
+    """Every fault once, by file and line, also where many hosts have it (``[host web1]``)."""
+    found: dict[object, SpecError] = {}
+    for error in errors:
+        for one in error.each():
+            found.setdefault((one.where, one.key, re.sub(r" \[host [^\]]*\]$", "", one.message)), one)
+    return sorted(found.values(), key=lambda one: (str(one.where.file), one.where.line) if one.where else ("", 0))
+
+
+def all_of(errors: Iterable[SpecError]) -> SpecError:
+    """One exception for several faults, of which there is at least one."""
+    first, *others = distinct(errors)
+    first.others = tuple(others)
+    return first

@@ -429,7 +429,7 @@ HOLDING = """\
         (THIRD_PARTY + f"        fingerprint: [{'9DC8 5822 ' * 5}]\n", HOSTS, []),
         (HOLDING, HOSTS, [("SP406", 6), ("SP406", 10)]),
         (PLAYBOOK.replace("engine:", "egnine:"), HOSTS, [("PB001", 5)]),
-        (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("PB001", 9)]),
+        (PLAYBOOK.replace("bip | default", "bipp | defualt"), HOSTS, [("DJ101", 10), ("PB001", 9)]),
     ],
 )
 def test_findings_in_playbooks_and_inventories(
@@ -526,3 +526,35 @@ def test_sarif_output_follows_the_standard() -> None:
     ):
         with pytest.raises(AssertionError):
             check_sarif(broken)
+
+
+def test_every_fault_of_a_playbook_is_found_in_one_run(tmp_path: Path) -> None:
+    found = project(
+        tmp_path,
+        """\
+- name: one
+  hosts: docker
+  vras: {}
+  spec:
+    egnine: {}
+    hostname: "{{ nme }}"
+    files: {/etc/a: {content: a, mode: 640}, /etc/b: {contnet: b}}
+    containers:
+      app: {image: a, environment: {A: no, B: 1.10}, ports: ["80"]}
+      other: {}
+    engine: {daemon: {bip: 10.0.0.0/24, hosst: []}, version: 26.1}
+- name: two
+  hosts: docker
+  rollout: {waev: 1}
+  spec: {modules: [a b]}
+- name: three
+  hosts: dockr
+  spec: {}
+- {name: four, hosts: docker}
+""",
+        HOSTS,
+    )
+    faults = [(one["line"], one["id"]) for one in found if one["level"] == "error"]
+    project_lines = [3, 5, 6, 7, 7, 9, 9, 9, 10, 11, 14, 15, 17, 19]
+    assert [line for line, rule in faults if rule == "PB001"] == project_lines
+    assert [rule for line, rule in faults if line == 11] == ["DJ101", "DJ203", "DJ214", "PB001"]

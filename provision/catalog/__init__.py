@@ -26,7 +26,7 @@ from provision.catalog.repositories import repositories
 from provision.catalog.services import services
 from provision.catalog.setting import Options, Setting
 from provision.catalog.stores import stores, undeclared_stores
-from provision.errors import SpecError
+from provision.errors import SpecError, all_of
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
@@ -62,18 +62,29 @@ def compile_catalogs(
 def check_catalogs(
     configs: Iterable[HostConfig], platforms: Sequence[Platform], context: Context, options: Options
 ) -> None:
-    """Compile every host for every platform, and keep only the parts. Raises the :class:`SpecError` that
-    :func:`compile_catalog` would raise first, host by host."""
+    """Compile every host for every platform, and keep only the parts. Raises :class:`SpecError` with the
+    first fault of each host."""
     check = Check(_parts(context), platforms, context, options)
+    faults: list[SpecError] = []
     for config in configs:
         try:
-            passes = check.passes(config)
-        except SpecError:
-            # The parts of the first platform come before the parts of the next one.
-            compile_catalogs(config, platforms, context, options)
-            raise
-        if not passes:
-            compile_catalogs(config, platforms, context, options)
+            if not check.passes(config):
+                compile_catalogs(config, platforms, context, options)
+        except SpecError as error:
+            faults.append(_first(error, config, platforms, context, options))
+    if faults:
+        raise all_of(faults)
+
+
+def _first(
+    error: SpecError, config: HostConfig, platforms: Sequence[Platform], context: Context, options: Options
+) -> SpecError:
+    """The error that :func:`compile_catalog` raises: the parts of the first platform come before those of the next."""
+    try:
+        compile_catalogs(config, platforms, context, options)
+    except SpecError as first:
+        return first
+    return error
 
 
 def _parts(context: Context) -> Parts:

@@ -143,8 +143,11 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     try:
         extra = options.extra_vars(args.extra_vars)
         # A project whose authorities are made by its first apply is complete.
-        found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading)
+        found = load(args.inventory, file, limit=args.limit, extra=extra, foresees=True, reading=reading, tolerant=True)
     except SpecError as error:
-        return [project.broken(error, file)]
+        return [project.broken(one, file) for one in error.each()]
     options.warn(found.notes)
+    if found.faults:
+        broken = [project.broken(error, file) for error in found.faults]
+        return project.ordered([*broken, *project.daemons(found.configs)])
     return project.lint(found.configs, found.context)

@@ -26,7 +26,7 @@ _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
     """Every finding once, even where many hosts share the lines; in the order of files and lines."""
-    found = [*_daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
+    found = [*daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
     return ordered([*found, *between_hosts.lint(configs)])
 
 
@@ -43,7 +43,8 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda finding: (str(finding.where.file), finding.where.line, finding.rule.id))
 
 
-def _daemons(configs: list[HostConfig]) -> Iterator[Finding]:
+def daemons(configs: list[HostConfig]) -> Iterator[Finding]:
+    """The findings in every daemon.json of a fleet."""
     seen: set[object] = set()
     names = frozenset(_declared(configs))
     for config in configs:

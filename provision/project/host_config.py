@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from provision.distros import Distribution
-from provision.errors import SpecError, UsageError
+from provision.errors import SpecError, UsageError, Where, all_of
 from provision.inventory import Inventory
 from provision.model import Host
 from provision.project.lockfile import Locks, of_playbook, read
@@ -22,7 +23,7 @@ from provision.spec import Engine, Spec
 from provision.spec.validate import misread, validate, validate_field
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
-from provision.text.yamlfile import Map
+from provision.text.yamlfile import Map, Seq
 
 
 class Declared(Struct, frozen=True):
@@ -111,18 +112,34 @@ def declare(
 ) -> list[HostConfig]:
     """Every host of every play, in inventory order, with its validated spec.
 
-    Raises :class:`SpecError` for errors in the files, and :class:`UsageError` when no host is left.
+    Raises :class:`SpecError` with every fault in the files, and :class:`UsageError` when no host is left.
     """
+    configs, faults = read_configs(inventory, plays, limit)
+    if faults:
+        raise all_of(faults)
+    return configs
+
+
+def read_configs(
+    inventory: Inventory, plays: list[Play], limit: str | None = None
+) -> tuple[list[HostConfig], list[SpecError]]:
+    """Every host of every play, and the faults. A host with faults has a spec without the fields that are wrong."""
     chosen: dict[str, list[tuple[int, Play]]] = {}
+    faults: list[SpecError] = []
     for number, play in enumerate(plays):
-        for host in inventory.limit(inventory.select(play.hosts, where=play.hosts_where, key="hosts"), limit):
+        try:
+            hosts = inventory.limit(inventory.select(play.hosts, where=play.hosts_where, key="hosts"), limit)
+        except SpecError as error:
+            faults.append(error)
+            continue
+        for host in hosts:
             chosen.setdefault(host, []).append((number, play))
-    if not chosen:
+    if not chosen and not faults:
         raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
     specs, fixed = Specs(), Fixed(play.spec for play in plays)
-    return [
-        _config(inventory, name, chosen[name], specs, fixed) for name in inventory.tree.members("all") if name in chosen
-    ]
+    names = [name for name in inventory.tree.members("all") if name in chosen]
+    found = [_config(inventory, name, chosen[name], specs, fixed, faults) for name in names]
+    return [config for config in found if config is not None], faults
 
 
 class Specs:
@@ -151,13 +168,20 @@ class Specs:
             self._specs[key] = Spec.model_construct(set(given), **values)
         return self._specs[key]
 
-    def check(self, rendered: Map, fixed: Fixed) -> None:
-        """Raise :class:`SpecError` for a boolean that was probably meant as text. Equal values may be written in
-        different ways, so this is checked for each host, except for what hosts share."""
+    def valid(self, rendered: Map) -> Spec:
+        """The spec without the fields that have a fault."""
+        given: dict[str, Any] = {}
+        for name in filter(_KNOWN, rendered):
+            with contextlib.suppress(SpecError):
+                given[name] = self._field(name, rendered[name])
+        return Spec.model_construct(set(given), **{**self._defaults, **given})
+
+    def misread(self, rendered: Map, fixed: Fixed) -> Iterator[SpecError]:
+        """An error for each boolean that was probably meant as text. Equal values may be written in different ways, so
+        each host is checked, except for what hosts share."""
         for name, value in rendered.items():
             if id(value) not in self._checked:
-                for error in misread(Spec, Map([(name, value)])):
-                    raise error
+                yield from misread(Spec, Map([(name, value)]))
                 if value in fixed:
                     self._checked.add(id(value))
 
@@ -182,24 +206,85 @@ class Specs:
 _KNOWN = frozenset(Spec.model_fields).__contains__
 
 
-def _config(inventory: Inventory, name: str, plays: list[tuple[int, Play]], specs: Specs, fixed: Fixed) -> HostConfig:
-    _paced_once(name, plays)
+def _config(
+    inventory: Inventory,
+    name: str,
+    plays: list[tuple[int, Play]],
+    specs: Specs,
+    fixed: Fixed,
+    faults: list[SpecError],
+) -> HostConfig | None:
+    """The configuration of one host. Adds its faults to ``faults``; ``None`` where nothing can be read."""
     parts: list[tuple[int, Play, Map]] = []
-    for number, play in plays:
-        scope, own = inventory.scope(name, play.vars)
-        parts.append((number, play, scope.whole(refine(play.spec, own), "spec", fixed)))
+    failed: dict[str, SpecError] = {}
     try:
-        for _, _, part in parts:
-            specs.check(part, fixed)
-        united = reduce(unite, (part for _, _, part in parts))
-        declared = tuple(
-            Declared(play.name, play.slug, specs.of(part), play.verify, play.rollout, number)
-            for number, play, part in parts
-        )
-        spec = declared[0].spec if len(declared) == 1 else specs.of(united)
+        _paced_once(name, plays)
+        for number, play in plays:
+            scope, own = inventory.scope(name, play.vars)
+            parts.append((number, play, _rendered(scope, refine(play.spec, own), fixed, failed)))
+        host = inventory.host(name, scope)
     except SpecError as error:
-        raise SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint) from error
-    return HostConfig(inventory.host(name, scope), scope, declared, spec, united)
+        faults.append(error)
+        return None
+    faults += failed.values()
+    united = parts[0][2]
+    wrong: list[SpecError] = []
+    declared: list[Declared] = []
+    for number, play, part in parts:
+        wrong += specs.misread(part, fixed)
+        try:
+            declared.append(Declared(play.name, play.slug, specs.of(part), play.verify, play.rollout, number))
+        except SpecError as error:
+            wrong += error.each()
+    try:
+        united = reduce(unite, (part for _, _, part in parts))
+        spec = declared[0].spec if len(parts) == 1 and declared else specs.of(united)
+    except SpecError as error:
+        wrong += error.each()
+        spec = specs.valid(united)
+    # Where a template failed, its value is missing.
+    faults += [_of_host(error, name) for error in wrong if not any(key.startswith(error.key) for key in failed)]
+    return HostConfig(host, scope, tuple(declared), spec, united)
+
+
+def _of_host(error: SpecError, name: str) -> SpecError:
+    return SpecError(f"{error.message} [host {name}]", where=error.where, key=error.key, hint=error.hint)
+
+
+def _rendered(scope: Scope, source: Map, fixed: Fixed, failed: dict[str, SpecError]) -> Map:
+    """A play's spec with its templates rendered. Adds the error of each template that fails to ``failed``."""
+    try:
+        return scope.whole(source, "spec", fixed)  # type: ignore[no-any-return]  # a mapping stays one
+    except SpecError:
+        result = _one_by_one(scope, source, "spec", source.here, failed)
+        if not failed:
+            raise
+        return result  # type: ignore[no-any-return]
+
+
+def _one_by_one(scope: Scope, value: Any, key: str, where: Where | None, failed: dict[str, SpecError]) -> Any:
+    """``value`` rendered, without the parts whose template fails."""
+    if isinstance(value, Map):
+        result = Map(here=value.here)
+        for name, item in value.items():
+            rendered = _one_by_one(scope, item, path := f"{key}.{name}", value.where.get(name, where), failed)
+            if path not in failed:
+                result[name] = rendered
+                result.where.update({name: value.where[name]} if name in value.where else {})
+        return result
+    if isinstance(value, Seq):
+        items = Seq(here=value.here)
+        for at, (item, place) in enumerate(zip(value, value.where, strict=True)):
+            rendered = _one_by_one(scope, item, path := f"{key}[{at}]", place, failed)
+            if path not in failed:
+                items.append(rendered)
+                items.where.append(place)
+        return items
+    try:
+        return scope.render(value, key, where)
+    except SpecError as error:
+        failed[key] = error
+        return None
 
 
 def _paced_once(name: str, plays: list[tuple[int, Play]]) -> None:

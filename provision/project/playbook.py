@@ -8,13 +8,22 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.errors import SpecError, Where
+from provision.errors import SpecError, Where, all_of
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
-from provision.text.yamlfile import Map, Seq, load, nearest
+from provision.text.yamlfile import Map, Seq, closest, load, nearest
 
 _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
+#: Keys of plays that only Ansible has (ansible.playbook.play.Play).
+_ANSIBLE = frozenset(
+    (
+        *("tasks", "pre_tasks", "post_tasks", "handlers", "roles", "become", "become_user", "become_method"),
+        *("gather_facts", "vars_files", "vars_prompt", "import_playbook", "ansible.builtin.import_playbook"),
+        *("remote_user", "connection", "collections", "strategy", "environment", "serial"),
+    )
+)
+_FROM_ANSIBLE = "docs/guides/from-ansible.md shows how to write it as a spec"
 
 
 class Play(Struct, frozen=True):
@@ -34,7 +43,16 @@ class Play(Struct, frozen=True):
 
 
 def load_playbook(path: Path) -> list[Play]:
-    """Read ``path``; raises :class:`SpecError` for an item that is not a play."""
+    """Read ``path``; raises :class:`SpecError` with every fault of its plays."""
+    plays, faults = read_playbook(path)
+    if faults:
+        raise all_of(faults)
+    return plays
+
+
+def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:
+    """The plays of ``path``, and the faults. A play with faults is in the list without what is wrong, unless its name,
+    hosts or spec are. Raises :class:`SpecError` for a file that is not a playbook."""
     if not path.exists():
         raise SpecError(
             f"no such playbook: {path}", hint="give one as the argument, or write one with `provision init`"
@@ -42,52 +60,78 @@ def load_playbook(path: Path) -> list[Play]:
     data = load(path)
     if not isinstance(data, Seq):
         raise SpecError("a playbook is a list of plays", where=Where(path, 1), hint='each begins with "- name:"')
-    plays = [_play(item, data.where[index], f"[{index}]", path.parent) for index, item in enumerate(data)]
+    faults: list[SpecError] = []
+    plays: list[Play] = []
     by_slug: dict[str, Play] = {}
-    for play in plays:
+    for index, item in enumerate(data):
+        play = _play(item, data.where[index], f"[{index}]", path.parent, faults)
+        if play is None:
+            continue
         first = by_slug.setdefault(play.slug, play)
-        if first is not play:
-            raise SpecError(
+        if first is play:
+            plays.append(play)
+            continue
+        faults.append(
+            SpecError(
                 f"two plays of one name ({first.name!r} on line {first.where.line})",
                 where=play.where,
                 key="name",
                 hint="a host records what a play made under the play's name",
             )
-    return plays
+        )
+    return plays, faults
 
 
-def _play(item: Any, where: Where, key: str, folder: Path) -> Play:
+def _play(item: Any, where: Where, key: str, folder: Path, faults: list[SpecError]) -> Play | None:
     if not isinstance(item, Map):
-        raise SpecError("a play is a mapping", where=where, key=key)
-    for name in item:
-        if name not in _KEYS:
-            hint = nearest(name, _KEYS) or "a play has " + ", ".join(_KEYS)
-            raise SpecError("unknown key", where=item.where[name], key=f"{key}.{name}", hint=hint)
-    for name in ("name", "hosts", "spec"):
-        if item.get(name) is None:
-            raise SpecError(f"a play needs {name}", where=where, key=key)
-    for name in ("name", "hosts", "verify"):
-        if holds(f"{item.get(name)}"):
+        faults.append(SpecError("a play is a mapping", where=where, key=key))
+        return None
+    if foreign := [part for part in item if part in _ANSIBLE]:
+        message = f"this is a playbook of Ansible: provision has no {foreign[0]}"
+        faults.append(SpecError(message, where=item.where[foreign[0]], key=f"{key}.{foreign[0]}", hint=_FROM_ANSIBLE))
+        return None
+    meant = {closest(part, _KEYS) for part in item if part not in _KEYS}
+    for part in item:
+        if part not in _KEYS:
+            hint = nearest(part, _KEYS) or "a play has " + ", ".join(_KEYS)
+            faults.append(SpecError("unknown key", where=item.where[part], key=f"{key}.{part}", hint=hint))
+    for part in ("name", "hosts", "spec"):
+        if item.get(part) is None and part not in meant:
+            faults.append(SpecError(f"a play needs {part}", where=where, key=key))
+    for part in ("name", "hosts", "verify"):
+        if holds(f"{item.get(part)}"):
             message = "does not accept a secret: plans and logs would show it"
-            raise SpecError(message, where=item.where[name], key=f"{key}.{name}")
-    name, hosts = item["name"], item["hosts"]
+            faults.append(SpecError(message, where=item.where[part], key=f"{key}.{part}"))
+    name, hosts = item.get("name"), item.get("hosts")
     if isinstance(hosts, Seq) and all(isinstance(part, str) for part in hosts):
         hosts = ",".join(hosts)
     for part, value in (("name", name), ("hosts", hosts)):
-        if not isinstance(value, str) or not value.strip():
-            raise SpecError("must be text", where=item.where[part], key=f"{key}.{part}")
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not slug:
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            faults.append(SpecError("must be text", where=item.where[part], key=f"{key}.{part}"))
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") if isinstance(name, str) else ""
+    if isinstance(name, str) and name.strip() and not slug:
         message = "needs a letter a-z or a digit: its record on the hosts is named by these"
-        raise SpecError(message, where=item.where["name"], key=f"{key}.name")
+        faults.append(SpecError(message, where=item.where["name"], key=f"{key}.name"))
     for part in ("spec", "vars", "rollout"):
-        if not isinstance(item.get(part, Map()), Map):
-            raise SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}")
-    tests = _tests(item, key, folder)
-    rollout_options = validate(RolloutOptions, item["rollout"], f"{key}.rollout") if "rollout" in item else None
-    return Play(
-        name, slug, hosts, item["spec"], item.get("vars") or Map(), tests, where, item.where["hosts"], rollout_options
-    )
+        if not isinstance(item.get(part, Map()), Map) and not (part == "spec" and item[part] is None):
+            faults.append(SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}"))
+    spec, variables = item.get("spec"), item.get("vars") or Map()
+    if not (slug and isinstance(name, str) and isinstance(hosts, str) and isinstance(spec, Map)):
+        return None
+    if not isinstance(variables, Map):
+        return None
+    tests: tuple[Path, ...] = ()
+    rollout_options = None
+    try:
+        tests = _tests(item, key, folder)
+    except SpecError as error:
+        faults.append(error)
+    try:
+        if isinstance(item.get("rollout"), Map):
+            rollout_options = validate(RolloutOptions, item["rollout"], f"{key}.rollout")
+    except SpecError as error:
+        faults.append(error)
+    return Play(name, slug, hosts, spec, variables, tests, where, item.where["hosts"], rollout_options)
 
 
 def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from provision.errors import SpecError, Where
+from provision.errors import SpecError, Where, all_of
 from provision.spec.secrets import inner, refused, takers
 from provision.spec.values import AS_TEXT
 from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted
@@ -32,16 +32,21 @@ _WORDS = {
 
 
 def validate(model: type[Model], data: Any, key: str = "spec") -> Model:
-    """``data`` as a ``model``; raises :class:`SpecError` for the first error, at its place.
+    """``data`` as a ``model``; raises :class:`SpecError` with every fault, each at its place.
 
-    A secret in a value that takes none is reported first: other checks would only reject its token.
+    A secret in a value that takes none is reported as such: other checks would only reject its token.
     """
-    for place, is_key in refused(model, data):
-        raise _no_secret(model, data, key, place, is_key)
+    faults = {_path(key, place): _no_secret(model, data, key, place, is_key) for place, is_key in refused(model, data)}
     try:
-        return model.model_validate(data)
+        found = model.model_validate(data)
     except ValidationError as error:
-        raise _explain(model, data, key, error.errors()[0]) from error
+        for one in error.errors():
+            # A type with alternatives has an error for each of them, at one place.
+            faults.setdefault(_path(key, _location(data, one)), _explain(model, data, key, one))
+        raise all_of(faults.values()) from error
+    if faults:
+        raise all_of(faults.values())
+    return found
 
 
 def misread(model: type[BaseModel], data: Any, key: str = "spec") -> Iterator[SpecError]:
