@@ -60,3 +60,40 @@ def test_an_answer_without_a_result_is_not_a_refused_login(persist: Any) -> None
     assert error.failure.kind == "protocol"
     assert "the host did not report the state of the run" in error.failure.message
     assert (error.failure.detail, progress.refused_login, asked) == ("no space left on device", "", job._UNREAD)
+
+
+def _rolled_back(failed_undo: str, stays: str) -> HostError:
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    work: Any = argparse.Namespace(run="r", steps=(), risky=False, confirm_within=1)
+    connect: Any = None
+    one = Job(config, work, (), 0.0, lambda event: None, connect)
+    progress = one._progress()
+    progress.frame(("undone", "died", failed_undo, "restored /etc/one", *([stays] if stays else [])))
+    progress.frame(("result", "rolled_back died"))
+    return one._error(progress, [], Finished(0, ""))
+
+
+def test_a_complete_rollback_leaves_nothing() -> None:
+    failure = _rolled_back("", "").failure
+    assert (failure.rolled_back, failure.left) == (True, ())
+    assert "could not be restored" not in failure.detail
+
+
+def test_a_partial_rollback_names_what_it_left() -> None:
+    failed = "service enabled+active docker\nfile 3 /etc/docker/daemon.json\n"
+    stays = "package docker-ce: 5:28.5.2 (before the run: 5:26.1.5)\n"
+    failure = _rolled_back(failed, stays).failure
+    assert failure.left == (
+        "service docker (enabled+active)",
+        "file /etc/docker/daemon.json",
+        "package docker-ce: 5:28.5.2 (before the run: 5:26.1.5)",
+    )
+    assert failure.detail.splitlines() == [
+        "the rollback: restored /etc/one",
+        "could not be restored:",
+        *failure.left,
+    ]
+
+
+def test_a_host_of_an_earlier_version_reports_no_remarks() -> None:
+    assert _rolled_back("account 2 op\n", "").failure.left == ("account op",)

@@ -303,3 +303,18 @@ def test_the_terminal_shows_the_title_of_a_step_and_json_its_name() -> None:
     assert (done["error"]["step"], done["error"]["title"]) == ("packages:all pkg_transaction", title)
     assert done["error"]["undone"] == ["packages:all pkg_transaction", "x svc_reread"]
     assert done["error"]["undone_titles"] == [title, reread]
+
+
+def test_a_rollback_is_reported_as_complete_or_partial() -> None:
+    left = ("service docker (enabled+active)", "package tree: 2.1 (before the run: absent)")
+    for found, restored in ((left, "partial"), ((), "complete")):
+        failure = Failure("interrupted", "it was killed", rolled_back=True, left=found)
+        data = {"status": "rolled_back", "changes": 0, "failure": failure, "restored": restored, "left": list(found)}
+        for_people, for_programs = io.StringIO(), io.StringIO()
+        done = shown(Event("host.done", "web1", data))
+        Text(for_people)(done)
+        JsonLines(for_programs)(done)
+        (line,) = for_people.getvalue().splitlines()[1:]
+        assert line == "    restored: " + (f"partial; left: {'; '.join(left)}" if found else "complete")
+        event = json.loads(for_programs.getvalue())
+        assert (event["restored"], event["left"]) == (restored, list(found))

@@ -1061,3 +1061,27 @@ def test_docker_gets_the_target_of_a_data_root_that_is_a_link(shell: list[str], 
     frames, done = run(shell, ["look/engine.sh"], lines, path=tmp_path / "bin")
     real = (tmp_path / "a place").resolve()
     assert frames == [("found", f'{{"a": 1}}\n{real}', '{"a": 1}', os.getcwd())], done.stderr
+
+
+@each_shell
+def test_a_look_reports_an_interrupted_dpkg(shell: list[str], tmp_path: Path) -> None:
+    stub(tmp_path / "bin", "dpkg-query", "exit 1")
+    from provision.remote.sources import SH
+
+    text = (SH / "look/pkg_apt.sh").read_text()
+    for name in ("", "0001"):
+        folder = tmp_path / f"updates{name}"
+        folder.mkdir()
+        if name:
+            (folder / name).touch()
+        lines = text.replace("/var/lib/dpkg/updates/*", f"{folder}/*") + "\nlook_packages tree"
+        frames, done = run(shell, [], lines, path=tmp_path / "bin")
+        assert (("interrupted", "dpkg") in frames) is bool(name), done.stderr
+
+
+@each_shell
+def test_a_full_run_directory_is_named(shell: list[str], tmp_path: Path) -> None:
+    for folder, said in ((tmp_path, b"systemd did not start the job"), (tmp_path / "none", b"/run has no space left")):
+        frames, done = run(shell, [], f"run_folder={folder}\njob_refused", frame="submit.sh")
+        assert frames == [("died", "begin", "1")], done.stderr
+        assert said in done.stderr

@@ -226,10 +226,12 @@ def test_a_rollback_does_not_load_an_operators_edit(shell: list[str], folder: Pa
 @each_shell
 def test_processes_of_a_killed_job_are_found_by_its_session(shell: list[str], tmp_path: Path) -> None:
     session = os.getsid(0)
-    frames, done = run(shell, ["fix/restore.sh"], f'if session_runs {session}; then emit found "$session_who"; fi')
+    frames, done = run(
+        shell, ["fix/restore.sh"], f'run=; if session_runs {session}; then emit found "$session_who"; fi'
+    )
     assert frames, done.stderr
     assert "(pid " in frames[0][1]
-    frames, _ = run(shell, ["fix/restore.sh"], "if session_runs 4194305; then emit found; fi")
+    frames, _ = run(shell, ["fix/restore.sh"], "run=; if session_runs 4194305; then emit found; fi")
     assert frames == []
 
 

@@ -84,7 +84,7 @@ def _inspection(
     changes = _changes(ordered, report)
     plan = Plan(config.host.name, platform, tuple(changes))
     remember, forget = _bookkeeping(config, manifests, makes, gone, changes, ordered, report)
-    notes = tuple(_contested(manifests, makes, changes, ordered))
+    notes = (*_contested(manifests, makes, changes, ordered), *_interrupted(report))
     return Inspection(plan, ordered, report, remember, forget, _whole(changes, resources), notes)
 
 
@@ -154,6 +154,15 @@ def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[
         for entry, before in manifests[slug].entries.items()
         if entry not in declared | kept | absent
     }
+
+
+def _interrupted(report: Seen) -> Iterator[str]:
+    """dpkg leaves files in /var/lib/dpkg/updates when it is interrupted (dpkg(1), FILES)."""
+    if report.get("interrupted", "dpkg") is not None:
+        yield (
+            "dpkg was interrupted on this host: a change of packages fails until provision apply --repair-packages, or "
+            "dpkg --configure -a, has finished its work"
+        )
 
 
 def _contested(

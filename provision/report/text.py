@@ -48,7 +48,8 @@ def failure_lines(
         yield "    restored: " + (f"partial; left: {'; '.join(failure.left)}" if failure.left else "complete")
     if failure.done_titles or failure.undone_titles:
         yield from (f"    done: {title}" for title in failure.done_titles or ("nothing",))
-        yield from (f"    not done: {title}" for title in failure.undone_titles)
+        yet = "not done yet" if failure.kind == "timeout" else "not done"
+        yield from (f"    {yet}: {title}" for title in failure.undone_titles)
 
 
 def explain_line(ends: Iterable[Shown]) -> Iterator[str]:

@@ -71,7 +71,8 @@ class HostConnection:
             if error.failure.kind != "timeout" or soon == deadline:
                 raise
             message = (
-                f"reading the state of the host took longer than {within:.0f} s (--look-within); nothing was changed"
+                f"reading the state of the host took longer than {within:.0f} s; nothing was changed. Does a daemon or"
+                " a disk of the host hang (docker info, df)? --look-within SECONDS waits longer"
             )
             raise HostError("timeout", message, detail=error.failure.detail) from error
         self._guard(deadline)

@@ -54,6 +54,7 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
     # The job was killed, and is armed: the host is about to roll it back, or to complete its confirmation. A refused job
     # has no result to wait for.
     if job_unsettled; then
+        emit note "the process of the change has ended; waiting for the host, which rolls the change back or completes it"
         job_wait
     fi
     receipt
@@ -86,7 +87,17 @@ job_systemd() { # RUN SECONDS|-
         /bin/sh "$run/job" run watched 2>/dev/null ||
         # Before 236 systemd keeps a failed unit until an operator resets it.
         job_unit "$1" -p CollectMode=inactive-or-failed /bin/sh "$run/job" run 2>/dev/null ||
-        job_unit "$1" /bin/sh "$run/job" run
+        job_unit "$1" /bin/sh "$run/job" run || job_refused
+}
+
+# systemd reports only that the unit was not found where it had no space to write it.
+job_refused() {
+    (printf '%65536s' '' >"$run_folder/probe") 2>/dev/null || {
+        rm -f "$run_folder/probe"
+        fail "/run has no space left, so systemd cannot start the job; free some of it (df /run)"
+    }
+    rm -f "$run_folder/probe"
+    fail "systemd did not start the job"
 }
 
 job_unit() { # RUN WORD...
@@ -110,13 +121,19 @@ attach() { # RUN
 
 # Wait until a job has ended, or waits for its confirmation; and until the rollback of a dead job has ended.
 job_wait() {
-    wait_nobody=0
+    wait_nobody=0 wait_told=
     while [ ! -e "$run/result" ] && [ ! -e "$run/waiting" ]; do
         run_lives "$run" || wait_nobody=$((wait_nobody + 1))
         # Do not stop at once: a job that has just been started has not written its id yet, and a power cut leaves an
         # empty file. If a dead job has armed a rollback, that rollback writes the result.
         if [ "$wait_nobody" -ge 3 ] && ! job_unsettled; then
             break
+        fi
+        wait_for=
+        { IFS= read -r wait_for <"$run/undo.waits"; } 2>/dev/null || :
+        if [ -n "$wait_for" ] && [ "$wait_for" != "$wait_told" ]; then
+            emit note "the rollback waits for the end of $wait_for"
+            wait_told=$wait_for
         fi
         sleep 1
     done

@@ -119,7 +119,7 @@ class _Progress(Struct):
             # A job of an earlier version does not send it.
             self.stays = "".join(frame[4:5])
             return
-        if self.ended:
+        if self.ended and kind != "note":
             self.after.append(frame)
             return
         self.told += 1
@@ -370,9 +370,12 @@ class Job(Struct, frozen=True):
 
     def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
         failure = error.failure
+        message = failure.message
+        if failure.kind == "timeout" and progress.told:
+            message += "; the host continues the change by itself (provision runs --on-hosts shows how it ends)"
         return HostError(
             failure.kind,
-            failure.message,
+            message,
             step=failure.step,
             detail=failure.detail,
             **_done(progress.done),

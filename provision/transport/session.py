@@ -9,6 +9,7 @@ as an attempt (seen with 1.9.16 and pam_faillock); so provision kills it then.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import secrets
 import threading
@@ -136,7 +137,9 @@ def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes
 def broken_off(deadline: float, stderr: str, error: Exception | None) -> HostError:
     if time.monotonic() >= deadline:
         return HostError("timeout", "the host's deadline has passed; the connection was closed", detail=stderr)
-    reason = f": {error}" if error is not None and str(error) else ""
+    # EBADF says that this side had closed the connection already.
+    closed = isinstance(error, OSError) and error.errno == errno.EBADF
+    reason = f": {error}" if error is not None and str(error) and not closed else ""
     return HostError("disconnected", f"connection lost{reason}", detail=stderr)
 
 

@@ -16,7 +16,9 @@ _INFO: Once[Any] = Once()
 # mount namespace (unshare(1)) it finds no plugin. If that namespace can't be made, the client runs without one.
 _INFO_COMMAND = """
 docker_info="docker info --format '{{json .}}'"
-unshare --mount sh -c "
+bound=
+! command -v timeout >/dev/null || bound="timeout -s KILL 30"
+$bound unshare --mount sh -c "
     for folder in /usr/local/lib /usr/local/libexec /usr/lib /usr/libexec; do
         folder=\\$folder/docker/cli-plugins
         [ ! -d \\$folder ] || mount -t tmpfs none \\$folder || exit 1

@@ -21,11 +21,11 @@ provision_main() {
 # fix/pkg_apk.sh 288c10679d17
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 3162323795f8
+# fix/restore.sh a944321d6717
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 16be44a9ab2c
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 8a3b33da18cb
+# fix/transaction.sh e95bac3c4f73
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) 35627b8ea414
 # fix.sh 0e13c40adf2c

@@ -8,7 +8,7 @@ provision_main() {
 # look/files.sh 87f6a79e41df
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/pkg_apt.sh 7aec1cf72a05
+# look/pkg_apt.sh 03419497ccb3
 # look/services.sh 6fd592b14029
 # resources/stores.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
@@ -22,11 +22,11 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh d5656800699c
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 3162323795f8
+# fix/restore.sh a944321d6717
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 8a3b33da18cb
+# fix/transaction.sh e95bac3c4f73
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) 35627b8ea414
 # fix.sh 0e13c40adf2c

@@ -23,12 +23,12 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_dnf5.sh efd6f22a9879
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 3162323795f8
+# fix/restore.sh a944321d6717
 # fix/rpm.sh f20f6fcedfe1
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 8a3b33da18cb
+# fix/transaction.sh e95bac3c4f73
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) 35627b8ea414
 # fix.sh 0e13c40adf2c

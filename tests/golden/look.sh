@@ -24,7 +24,7 @@ apk)
 esac
 case $flavour in
 apt | apt-openrc)
-# look/pkg_apt.sh 7aec1cf72a05
+# look/pkg_apt.sh 03419497ccb3
 ;;
 esac
 case $flavour in

@@ -214,6 +214,12 @@ def test_a_stopped_docker_is_an_error_that_names_the_remedy(docker_host: LabHost
     planned = host.plan()
     assert (planned.code, planned.done["error"]["kind"]) == (3, "look"), planned.out
     assert f"kill -CONT {pid}" in planned.done["error"]["detail"]
+    # One check of verify waits for docker, and fails. No other check is blamed.
+    verified = host.provision("verify", "--suite", "daemon", "--suite", "settings")
+    (check,) = (event for event in verified.all("check.done") if event["outcome"] == "failed")
+    assert "docker did not answer within 30 s" in check["message"], verified.out
+    skipped = [event for event in verified.all("check.done") if event["outcome"] == "skipped"]
+    assert any("docker did not answer" in event["message"] for event in skipped)
     host.sh(f"kill -CONT {pid}")
     assert host.plan().counts == {"ok": 1}
 

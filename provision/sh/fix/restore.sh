@@ -69,7 +69,14 @@ undo_note() {
 
 undo_tell() { # KIND WORD REST: it was restored
     case $1 in
-        absent | folder) undo_say "removed $3" ;;
+        absent) undo_say "removed $3" ;;
+        folder)
+            if [ -d "$3" ]; then
+                undo_leave "directory $3: it is not empty"
+            else
+                undo_say "removed $3"
+            fi
+            ;;
         file) undo_say "restored $3" ;;
         owned) undo_say "restored the owner and mode of $3" ;;
     esac

@@ -358,6 +358,7 @@ transaction_failed() { # REASON
         printf '%s\n' "$1" >"$run/reason"
         mv "$run/armed" "$run/undoing" 2>/dev/null || return 0
     fi
+    emit note "the change failed; the host rolls it back"
     # A failed step may have left programs, such as one that was killed.
     undo_alone $$
     undo "$1"

@@ -11,6 +11,12 @@ packages_memory=/var/lib/provision/packages
 look_packages() { # NAME...
     packages_remembered "$@" || packages_ask "$@"
     emit packages '' "$packages_text"
+    for packages_update in /var/lib/dpkg/updates/*; do
+        [ ! -e "$packages_update" ] || {
+            emit interrupted dpkg
+            break
+        }
+    done
 }
 
 packages_remembered() { # NAME... -> packages_text
