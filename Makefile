@@ -4,14 +4,14 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release scripts/certify .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release scripts/certify scripts/dependency-sets .ci/run
 
 SUBMAKE := $(MAKE) --no-print-directory
 
 # A run of all tests starts pytest a dozen times, and Python for each command of provision: keep compiled modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup machine demo test check lint types fast package golden docs docs-site docs-serve screens molecule torture \
+.PHONY: setup machine demo test check lint types fast sets package golden docs docs-site docs-serve screens molecule torture \
 	locks bench bench-full bench-lint bench-misbehaving bench-processes bench-pulls bench-ssh release lock certify clean
 
 # The virtual environment: provision and the tools of its developers. It needs Python with venv, and no root.
@@ -54,6 +54,10 @@ types: setup
 
 fast: setup
 	$(BIN)/python -m pytest -m 'not lab and not browser' -q -n auto --maxprocesses 4
+
+# Install the lowest and the highest versions that pyproject.toml allows, and run the tests that use the dependencies.
+sets: setup
+	scripts/dependency-sets
 
 # Build the wheel and the sdist, and check their metadata.
 package: setup
@@ -130,11 +134,10 @@ bench-ssh: setup
 bench-pulls: setup
 	$(BIN)/python -m bench.pulls
 
-# Pin the newest versions that the project allows; the file names no host.
+# Pin the newest versions that the project allows, for every Python from 3.11.0 on; the file names no host.
 lock: setup
-	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --generate-hashes --allow-unsafe --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.0 --upgrade --extra dev --generate-hashes \
+		--no-header --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -275,4 +275,4 @@ def _next(folder: Path, answers: Answers, status: int, unverified: bool) -> None
         say(f"The project is written. Correct what the check found, then: {place}provision doctor", sys.stdout)
     else:
         say(f"See what would change on the hosts: {place}provision plan", sys.stdout)
-    say("Test it on a throwaway host: molecule test (needs provision-hosts[molecule])", sys.stdout)
+    say("Test it on a throwaway host: molecule test (installed with the extra `molecule`)", sys.stdout)

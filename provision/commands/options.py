@@ -176,7 +176,7 @@ def clustering(parser: argparse.ArgumentParser) -> None:
     rollout.add_argument(
         "--cluster",
         metavar="URL",
-        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (extra: provision-hosts[cluster];"
+        help="run on the workers of a Dask cluster: tls://SCHEDULER:8786 (installed with the extra cluster;"
         " default: run on this machine)",
     )
     for name, what in (
