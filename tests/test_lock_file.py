@@ -14,7 +14,9 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: Lines without the hashes, which continue a line.
-PINS = [Requirement(line) for line in re.findall(r"^([a-z0-9][^\n\\]*)", (ROOT / "requirements.lock").read_text(), re.M)]
+PINS = [
+    Requirement(line) for line in re.findall(r"^([a-z0-9][^\n\\]*)", (ROOT / "requirements.lock").read_text(), re.M)
+]
 
 
 def pinned(python: str) -> dict[str, Requirement]:
