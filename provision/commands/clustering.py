@@ -58,7 +58,9 @@ def _cluster(args: argparse.Namespace, options: Options, request: RunRequest, fo
     try:
         from provision.rollout.cluster import Address, Cluster
     except ImportError as error:
-        raise UsageError(f"--cluster needs the package distributed, which the extra `cluster` of the wheel installs ({error})") from error
+        raise UsageError(
+            f"--cluster needs the package distributed, which the extra `cluster` of the wheel installs ({error})"
+        ) from error
     from provision.rollout.shard import Project, digest, resolved
     from provision.transport.ssh import Connecting
 
