@@ -247,7 +247,7 @@ def headings(page: Path) -> list[int]:
     return [len(one) for one in re.findall(r"^(#+) ", outside, re.MULTILINE)]
 
 
-def commands(text: str) -> str:
+def uncommented(text: str) -> str:
     """A block of shell without its comments, which a translation translates."""
     return re.sub(r"(^|\s+)# .*", "", text, flags=re.M)
 
@@ -261,7 +261,7 @@ def commands(text: str) -> str:
 )
 def test_translations_have_the_same_sections(english: str, chinese: str) -> None:
     assert headings(ROOT / english) == headings(ROOT / chinese)
-    code = [{commands(one.text) for one in blocks(ROOT / name) if one.language == "sh"} for name in (english, chinese)]
+    code = [{uncommented(one.text) for one in blocks(ROOT / name) if one.language == "sh"} for name in (english, chinese)]
     assert code[0] == code[1], "the same commands"
 
 
