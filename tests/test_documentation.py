@@ -261,7 +261,9 @@ def uncommented(text: str) -> str:
 )
 def test_translations_have_the_same_sections(english: str, chinese: str) -> None:
     assert headings(ROOT / english) == headings(ROOT / chinese)
-    code = [{uncommented(one.text) for one in blocks(ROOT / name) if one.language == "sh"} for name in (english, chinese)]
+    code = [
+        {uncommented(one.text) for one in blocks(ROOT / name) if one.language == "sh"} for name in (english, chinese)
+    ]
     assert code[0] == code[1], "the same commands"
 
 
