@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ import pytest
 
 from provision.commands import selection
 from provision.errors import UsageError, Where
-from provision.model import Call, Change, Drift, Impact, Plan, Platform, Salt
+from provision.inventory import program
+from provision.load import Loaded
+from provision.model import Call, Change, Drift, Impact, Login, Plan, Platform, Salt
 from provision.planning import planfile
 from provision.secrets import secret, signing
 from provision.secrets.disclosure import new_salt
 from provision.steps.files import put_file
+from provision.transport import destination, known_hosts
+from provision.transport.ssh import Connecting, Transport
 from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
@@ -35,7 +40,8 @@ PLAN = Plan(
     (Impact("stop", "containers", "would be stopped: web (no restart policy)"),),
 )
 ROLLOUT: dict[str, Any] = {"plays": {}, "hosts": {}, "files": {}}
-MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)})
+LOGINS: dict[str, Any] = {"web1": {"asked": destination.asked(Login("web1")), "reached": []}}
+MADE = planfile.PlanFile({"by": "me"}, SALT, ROLLOUT, {"web1": planfile.entry(PLAN, SALT)}, {}, LOGINS)
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-3"}', "\xff"],
+    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-4"}', "\xff"],
 )
 def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -90,9 +96,9 @@ def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"the format provision-plan-2, this version knows provision-plan-3; write a new one"
+        UsageError, match=r"the format provision-plan-3, this version knows provision-plan-4; write a new one"
     ):
-        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-2", "hosts": {}}')
+        planfile.parse(tmp_path / "plan.json", b'{"format": "provision-plan-3", "hosts": {}}')
 
 
 def test_a_plan_is_accepted_with_a_signature_of_an_allowed_signer_only(tmp_path: Path, plan: Path) -> None:
@@ -211,7 +217,7 @@ def test_a_plan_covers_the_rollout_and_its_commands(project: Project) -> None:
 
 def test_a_different_rollout_is_refused_before_a_host_is_touched(project: Project, plan: Path) -> None:
     approved = rollout(project)
-    planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}})))
+    planfile.write(plan, planfile.text(planfile.PlanFile({}, SALT, approved, {"web1": {"changes": []}}, {}, LOGINS)))
     args = arguments(project, plan)
     found = selection.approved_plan(args)
     assert found is not None
@@ -219,3 +225,148 @@ def test_a_different_rollout_is_refused_before_a_host_is_touched(project: Projec
     rollout(project, PACED.replace("sh, tell", "sh, -c, reboot"))
     with pytest.raises(UsageError, match=r"no host was touched: the rollout .* \(after of the play 'Site'\)"):
         selection.approved_entries(args, found, project.load())
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "B" * 43
+INVENTORY = """\
+docker:
+  hosts:
+    web1:
+      ansible_host: 192.0.2.1
+      ansible_user: root
+      provision_known_hosts: known
+      ansible_ssh_args: -F ssh_config
+"""
+
+
+def bound(project: Project, args: argparse.Namespace) -> planfile.PlanFile:
+    """A plan of the project as it is, written to the file that ``args`` names."""
+    program.approve(None)
+    found = project.load()
+    ways = prepared(found)
+    logins = {
+        config.host.name: {
+            "asked": destination.asked(config.host.login),
+            "reached": destination.reached(ways.route(config.host.login)),
+        }
+        for config in found.configs
+    }
+    hosts: dict[str, Any] = {name: {"changes": []} for name in logins}
+    rollout = planfile.rollout(found.configs, project.folder / "playbooks")
+    planfile.write(args.plan, planfile.text(planfile.PlanFile({}, SALT, rollout, hosts, program.started(), logins)))
+    return planfile.parse(args.plan, planfile.load(args.plan))
+
+
+def prepared(found: Loaded) -> Transport:
+    known_hosts.read.cache_clear()
+    ways = Transport(Connecting())
+    ways.prepare([config.host.login for config in found.configs])
+    return ways
+
+
+def applied(project: Project, args: argparse.Namespace) -> None:
+    """What ``apply --plan`` checks before the first login."""
+    plan = selection.approved_plan(args)
+    assert plan is not None
+    found = project.load()
+    selection.approved_entries(args, plan, found)
+    selection.same_places(args, plan, found, prepared(found))
+
+
+@pytest.fixture
+def bind(project: Project, plan: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[argparse.Namespace]:
+    monkeypatch.chdir(project.folder)
+    project.spec("packages: []")
+    project.write("inventory/hosts.yml", INVENTORY)
+    project.write("inventory/known", f"192.0.2.1 {HOST_KEY}\n")
+    project.write("ssh_config", "Compression yes\n")
+    args = arguments(project, plan)
+    bound(project, args)
+    yield args
+    program.approve(None)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "named"),
+    [
+        ("inventory/hosts.yml", "192.0.2.1", "192.0.2.2", "address: 192.0.2.1 -> 192.0.2.2"),
+        ("inventory/hosts.yml", "ansible_user: root", "ansible_user: eve", "user: root -> eve"),
+        ("inventory/hosts.yml", "ansible_user: root", "ansible_port: 2222", "port: none -> 2222"),
+        ("inventory/hosts.yml", "root", "root\n      ansible_become: true", "become: none -> sudo root"),
+        ("inventory/hosts.yml", "root", "root\n      provision_transport: openssh", "transport: ssh -> openssh"),
+        ("inventory/hosts.yml", "-F ssh_config", "-o ProxyCommand=/x", "files of ssh words: ssh_config "),
+        ("inventory/hosts.yml", "-F ssh_config", "-F ssh_config -J eve.example", "ssh words: "),
+        ("ssh_config", "Compression yes", "ProxyCommand ./run %h", "files of ssh words: ssh_config "),
+        ("ssh_config", "Compression yes", "Match exec ./run", "files of ssh words: ssh_config "),
+        ("inventory/known", HOST_KEY, OTHER_KEY, "host keys: ssh-ed25519 SHA256:"),
+        ("inventory/known", "\n", f"\n192.0.2.* {OTHER_KEY}\n", "host keys: ssh-ed25519 SHA256:"),
+        ("inventory/known", "\n", f"\n@cert-authority * {OTHER_KEY}\n", "host keys: ssh-ed25519 SHA256:"),
+    ],
+)
+def test_a_plan_binds_where_its_hosts_are(
+    project: Project, bind: argparse.Namespace, file: str, old: str, new: str, named: str
+) -> None:
+    applied(project, bind)
+    path = project.folder / file
+    marker = project.folder / "ran"
+    project.write("run", f"#!/bin/sh\ntouch {marker}\n").chmod(0o755)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(UsageError, match=r"is not applied, and no host was touched") as refused:
+        applied(project, bind)
+    assert f"(web1: {named}" in str(refused.value)
+    assert not marker.exists(), "ssh was not asked about a file that the plan does not have"
+
+
+def test_a_plan_binds_the_files_of_ssh_that_the_inventory_does_not_name(
+    project: Project, bind: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An included file, as ssh's own configuration of the account may be."""
+    included = project.write("more", "")
+    project.write("ssh_config", f"Include {included}\n")
+    bound(project, bind)
+    applied(project, bind)
+    helper = project.write("run", "#!/bin/sh\nexec nc $1 22\n")
+    included.write_text(f"ProxyCommand {helper} %h\n")
+    with pytest.raises(UsageError, match=r"proxycommand: none -> .*/run %h"):
+        applied(project, bind)
+    bound(project, bind)
+    applied(project, bind)
+    helper.write_text("#!/bin/sh\nexec nc 203.0.113.1 22\n")
+    with pytest.raises(UsageError, match="files of commands: "):
+        applied(project, bind)
+    included.write_text("HostKeyAlias other\n")
+    with pytest.raises(UsageError, match="hostkeyalias: none -> other"):
+        applied(project, bind)
+    included.write_text("Host 192.0.2.1\n  ProxyJump eve.example\n")
+    with pytest.raises(UsageError, match="jump host 1: host keys"):
+        applied(project, bind)
+
+
+def test_fewer_host_keys_are_accepted_as_planned(project: Project, bind: argparse.Namespace) -> None:
+    project.write("inventory/known", f"192.0.2.1 {HOST_KEY}\n192.0.2.1 {OTHER_KEY}\n")
+    bound(project, bind)
+    project.write("inventory/known", f"192.0.2.1 {OTHER_KEY}\n")
+    applied(project, bind)
+    # Without any key, --accept-new would accept every key.
+    project.write("inventory/known", "")
+    with pytest.raises(UsageError, match="host keys: "):
+        applied(project, bind)
+
+
+def test_a_program_of_the_inventory_runs_only_as_planned(project: Project, bind: argparse.Namespace) -> None:
+    marker = project.folder / "ran"
+    script = project.write("inventory/more", f"#!/bin/sh\ntouch {marker}\necho '{{}}'\n")
+    script.chmod(0o755)
+    with pytest.raises(UsageError, match=r"inventory/more is not in the approved plan; it was not run, and no host"):
+        applied(project, bind)
+    assert not marker.exists()
+    assert list(bound(project, bind).programs) == ["inventory/more"]
+    assert marker.exists()
+    applied(project, bind)
+    marker.unlink()
+    script.write_text(script.read_text() + "# more\n")
+    with pytest.raises(UsageError, match=r"inventory/more has changed since the plan was made; it was not run"):
+        applied(project, bind)
+    assert not marker.exists()

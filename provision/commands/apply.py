@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from provision.commands import clustering, options, running, selection
@@ -89,9 +90,10 @@ def run(args: argparse.Namespace) -> int:
     options = Options(args.upgrade, args.lock_timeout, args.repair_packages, salt)
     found = running.loaded(args, options, renew)
     approved = selection.approved_entries(args, plan, found) if plan is not None else None
+    prepared = None if plan is None else partial(selection.same_places, args, plan, found)
     earlier = selection.resumed(args, found)
     if not running.sound(found, args.no_lint):
         return 1
     return running.exit_code(
-        running.change(args, Goal.APPLY, found, options, args.verify, earlier=earlier, approved=approved)
+        running.change(args, Goal.APPLY, found, options, args.verify, prepared, earlier=earlier, approved=approved)
     )

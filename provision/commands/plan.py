@@ -13,6 +13,7 @@ from provision.commands.reporters import whoami
 if TYPE_CHECKING:
     from provision.load import Loaded
     from provision.model import Event, Salt
+    from provision.transport.ssh import Transport
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,8 @@ def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
         plans.of(found, options.salt)
     if not running.sound(found, args.no_lint):
         return 1
-    result = running.read(args, Goal.PLAN, found, options, plans, max_impact=args.max_impact)
+    prepared = None if plans is None else plans.prepared
+    result = running.read(args, Goal.PLAN, found, options, plans, prepared, max_impact=args.max_impact)
     return running.exit_code(result, args.detailed_exitcode)
 
 
@@ -68,6 +70,9 @@ class _Plans:
     """Collects the plans of a run, and writes them into the plan file."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        from provision.inventory import program
+
+        program.approve(None)
         self.args = args
         self.hosts: dict[str, dict[str, Any]] = {}
 
@@ -76,7 +81,11 @@ class _Plans:
         from provision.planning import planfile
 
         self.salt = salt
+        self.logins = {config.host.name: config.host.login for config in found.configs}
         self.rollout = planfile.rollout(found.configs, self.args.playbook.resolve().parent)
+
+    def prepared(self, ways: Transport) -> None:
+        self.ways = ways
 
     def __call__(self, event: Event) -> None:
         from provision.model import Plan
@@ -88,12 +97,23 @@ class _Plans:
     def write(self) -> None:
         from datetime import UTC, datetime
 
+        from provision.inventory import program
         from provision.planning import planfile
         from provision.secrets import signing
+        from provision.transport import destination, known_hosts
 
+        # The keys of --accept-new may have been stored by another process of this run.
+        known_hosts.read.cache_clear()
+        logins = {
+            name: {
+                "asked": destination.asked(self.logins[name]),
+                "reached": destination.reached(self.ways.route(self.logins[name])),
+            }
+            for name in self.hosts
+        }
         args = self.args
         head = {"made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "by": whoami(), "playbook": str(args.playbook)}
-        data = planfile.text(planfile.PlanFile(head, self.salt, self.rollout, self.hosts))
+        data = planfile.text(planfile.PlanFile(head, self.salt, self.rollout, self.hosts, program.started(), logins))
         planfile.write(args.out, data)
         if args.sign is not None:
             signing.sign(args.out, data, args.sign)

@@ -85,12 +85,14 @@ def read(
     found: Loaded,
     options: Options,
     also: Callable[[Event], None] | None = None,
+    prepared: Callable[[Transport], None] | None = None,
     **more: Any,
 ) -> Result:
-    """Make a run that changes no host; ``more`` are fields of its request. ``also`` receives its events too."""
+    """Make a run that changes no host; ``more`` are fields of its request. ``also`` receives its events too.
+    ``prepared`` is called before the first connection."""
     from provision.rollout.run_request import RunRequest
 
-    ways = _connected(args, found)
+    ways = _connected(args, found, prepared)
     request = RunRequest(goal, args.forks, args.deadline, args.look_within, **more)
     with _rollout(args, found, options, request, Listeners(args, "", also), ways) as rollout:
         return rollout.run()
@@ -109,16 +111,23 @@ def ask(args: argparse.Namespace, goal: Goal, also: Callable[[Event], None] | No
 
 
 def change(
-    args: argparse.Namespace, goal: Goal, found: Loaded, options: Options, prove: bool = False, **more: Any
+    args: argparse.Namespace,
+    goal: Goal,
+    found: Loaded,
+    options: Options,
+    prove: bool = False,
+    prepared: Callable[[Transport], None] | None = None,
+    **more: Any,
 ) -> Result | None:
-    """A run that changes hosts after the operator has approved its plans; ``more`` are fields of its request. ``None``
-    for a fault of provision itself: hosts may have been changed."""
+    """A run that changes hosts after the operator has approved its plans; ``more`` are fields of its request.
+    ``prepared`` is called before the first connection. ``None`` for a fault of provision itself: hosts may have been
+    changed."""
     from provision.commands.proving import verification
     from provision.remote.transaction import new_run
     from provision.rollout.hooks import Hooks
     from provision.rollout.run_request import RunRequest
 
-    ways = _connected(args, found)
+    ways = _connected(args, found, prepared)
     run = new_run()
     listeners = Listeners(args, run, None)
     # Without --yes there is a terminal: the command has checked that.
@@ -160,11 +169,15 @@ def exit_code(result: Result | None, detailed: bool = False) -> int:
     return 2 if detailed and result.counts["changed"] else 0
 
 
-def _connected(args: argparse.Namespace, found: Loaded) -> Transport:
+def _connected(
+    args: argparse.Namespace, found: Loaded, prepared: Callable[[Transport], None] | None = None
+) -> Transport:
     from provision.secrets import secret
 
     secret.resolve()
     ways = transport(args, found)
+    if prepared is not None:
+        prepared(ways)
     # Garbage collection is off at the start; a long run over many hosts needs it.
     gc.freeze()
     gc.enable()

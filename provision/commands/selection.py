@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provision.load import Loaded
+    from provision.model import Login
     from provision.planning.planfile import PlanFile
+    from provision.project.host_config import HostConfig
     from provision.report.journal import Run
+    from provision.transport.ssh import Transport
 
 
 def resumed(args: argparse.Namespace, found: Loaded) -> str:
@@ -33,7 +39,10 @@ def resumed(args: argparse.Namespace, found: Loaded) -> str:
 def approved_plan(args: argparse.Namespace) -> PlanFile | None:
     """The plan file that ``--plan`` names, read once: its signature is verified over the bytes that are parsed. Raises
     :class:`UsageError`."""
+    from provision.inventory import program
+
     if args.plan is None:
+        program.approve(None)
         return None
     from provision.planning import planfile
     from provision.secrets import signing
@@ -41,7 +50,10 @@ def approved_plan(args: argparse.Namespace) -> PlanFile | None:
     data = planfile.load(args.plan)
     if args.signers is not None:
         signing.signer(args.plan, data, args.signers)
-    return planfile.parse(args.plan, data)
+    found = planfile.parse(args.plan, data)
+    # Before the inventory is read.
+    program.approve(found.programs)
+    return found
 
 
 def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
@@ -62,7 +74,46 @@ def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) ->
             f"{args.plan} is not applied, and no host was touched: the rollout is not the one that was planned "
             f"({'; '.join(other)}); provision plan --out makes a new plan"
         )
+    from provision.transport import destination
+
+    _same_logins(args, {config.host.name: _login(plan, config, destination.asked) for config in found.configs})
     return plan.hosts
+
+
+def _login(plan: PlanFile, config: HostConfig, asked: Callable[[Login], dict[str, Any]]) -> list[str]:
+    from provision.transport.destination import differences
+
+    return differences(plan.logins[config.host.name]["asked"], asked(config.host.login))
+
+
+def same_places(args: argparse.Namespace, plan: PlanFile, found: Loaded, ways: Transport) -> None:
+    """Raises :class:`UsageError` where ssh would reach another machine than the approved one, by another way, or accept
+    other host keys."""
+    from provision.transport import destination
+
+    others = {}
+    none: dict[str, Any] = {}
+    for config in found.configs:
+        approved: list[dict[str, Any]] = plan.logins[config.host.name]["reached"]
+        now = destination.reached(ways.route(config.host.login))
+        others[config.host.name] = [
+            f"jump host {number}: {text}" if number else text
+            for number, (one, other) in enumerate(zip_longest(approved, now, fillvalue=none))
+            for text in destination.differences(one, other)
+        ]
+    _same_logins(args, others)
+
+
+def _same_logins(args: argparse.Namespace, others: dict[str, list[str]]) -> None:
+    from provision.errors import UsageError
+
+    found = [f"{name}: {'; '.join(texts)}" for name, texts in others.items() if texts]
+    if found:
+        more = f" | and {len(found) - 3} more hosts" if len(found) > 3 else ""
+        raise UsageError(
+            f"{args.plan} is not applied, and no host was touched: the way to hosts is not the one of the plan"
+            f" ({' | '.join(found[:3])}{more}); provision plan --out makes a new plan"
+        )
 
 
 def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:

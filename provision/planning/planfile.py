@@ -3,6 +3,9 @@
 It holds no code, and nothing is executed from it: ``apply --plan`` plans again, and continues only with hosts whose
 plan equals the one in the file. So a manipulated file can only prevent changes of hosts.
 
+It binds where the hosts are: the login of each of them, the host keys that are accepted, and the programs of the
+inventory. A login that differs is refused before it is made, so no secret reaches another machine.
+
 It has no secret, and no text that only some users of a host may read. It has references instead, which are the same in
 every run, and keyed hashes. So provision notices a value that changed since, and the file does not disclose the value.
 The file holds the salt of the hashes.
@@ -25,18 +28,23 @@ from provision.project.rollout_options import RolloutOptions
 from provision.secrets.private_file import write_private
 from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 
-#: Format 3: keyed hashes for what is not shown, impacts (also of a rollback), and the rollout with its commands.
-_FORMAT = "provision-plan-3"
+#: Format 4: keyed hashes for what is not shown, impacts (also of a rollback), the rollout with its commands, and where
+#: the hosts are.
+_FORMAT = "provision-plan-4"
 
 
 class PlanFile(Struct, frozen=True):
     """``head`` says who made the plan, when and of what. ``salt`` keys its hashes. ``rollout`` is the result of
-    :func:`rollout` for the plays, and ``hosts`` has the result of :func:`entry` for each host's plan."""
+    :func:`rollout` for the plays, and ``hosts`` has the result of :func:`entry` for each host's plan. ``programs`` are
+    those that the inventory has started, with the SHA-256 of their files. ``logins`` has for each host what the
+    inventory says (``asked``), and what ssh answers about it and its jump hosts (``reached``)."""
 
     head: dict[str, Any]
     salt: Salt
     rollout: dict[str, Any]
     hosts: dict[str, dict[str, Any]]
+    programs: dict[str, str] = {}
+    logins: dict[str, dict[str, Any]] = {}
 
 
 def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
@@ -145,6 +153,8 @@ def text(plan: PlanFile) -> bytes:
         **plan.head,
         "salt": plan.salt.text,
         "rollout": plan.rollout,
+        "programs": plan.programs,
+        "logins": dict(sorted(plan.logins.items())),
         "hosts": dict(sorted(plan.hosts.items())),
     }
     return (json.dumps(whole, indent=1) + "\n").encode("ascii")
@@ -177,19 +187,27 @@ def parse(path: Path, data: bytes) -> PlanFile:
         )
     if given != _FORMAT or not _whole(whole):
         raise UsageError(f"{path} is not a plan (provision plan --out writes one)")
-    head = {key: value for key, value in whole.items() if key not in ("format", "salt", "rollout", "hosts")}
-    return PlanFile(head, Salt(whole["salt"], stored=True), whole["rollout"], whole["hosts"])
+    parts = ("format", "salt", "rollout", "hosts", "programs", "logins")
+    head = {key: value for key, value in whole.items() if key not in parts}
+    salt = Salt(whole["salt"], stored=True)
+    return PlanFile(head, salt, whole["rollout"], whole["hosts"], whole["programs"], whole["logins"])
 
 
 def _whole(found: dict[str, Any]) -> bool:
-    hosts, parts = found.get("hosts"), found.get("rollout")
+    hosts, parts, logins = found.get("hosts"), found.get("rollout"), found.get("logins")
     return (
         isinstance(found.get("salt"), str)
         and bool(found["salt"])
         and isinstance(parts, dict)
         and all(isinstance(parts.get(key), dict) for key in ("plays", "hosts", "files"))
         and all(isinstance(one, dict) and "play" in one for one in parts["hosts"].values())
+        and isinstance(found.get("programs"), dict)
+        and isinstance(logins, dict)
+        and all(isinstance(one, dict) and isinstance(one.get("asked"), dict) for one in logins.values())
+        and all(isinstance(one.get("reached"), list) for one in logins.values())
+        and all(isinstance(place, dict) for one in logins.values() for place in one["reached"])
         and isinstance(hosts, dict)
+        and hosts.keys() <= logins.keys()
         and all(isinstance(one, dict) and isinstance(one.get("changes"), list) for one in hosts.values())
         and all(isinstance(each, dict) and "resource" in each for one in hosts.values() for each in one["changes"])
     )

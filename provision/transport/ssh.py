@@ -7,7 +7,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,17 @@ class Transport:
             return any(key.blob == blob for key in agent.get_keys())
         finally:
             agent.close()
+
+    def route(self, login: Login) -> Iterator[tuple[Login, Target]]:
+        """The login of a host, and those of the jump hosts before it, nearest first."""
+        seen: set[Login] = set()
+        while login not in seen:
+            seen.add(login)
+            one = self._target(login)
+            yield login, one
+            if one.jump is None:
+                return
+            login = jumps.hop(one.jump, login)
 
     def open(self, host: Host, deadline: float, fresh: bool = False) -> Connection:
         """Return an open connection. ``fresh`` never shares one that ssh keeps open (ControlMaster): it tests whether
