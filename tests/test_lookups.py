@@ -12,7 +12,7 @@ import pytest
 from provision.errors import SpecError
 from provision.inventory.vault import Source, Vault
 from provision.secrets import secret
-from provision.text import limits, sandbox
+from provision.text import confinement, limits
 from provision.text.sandbox.ansible_filters import _repeats
 from provision.text.sandbox.bounds import Refused
 from tests.conftest import Project
@@ -27,7 +27,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(secret, "_OPENER", [])
     monkeypatch.setattr(secret, "_FROM_ENVIRONMENT", set())
     yield
-    sandbox.confine(False)
+    confinement.confine([])
     limits.of.cache_clear()
 
 
@@ -189,7 +189,7 @@ def test_a_linted_project_reads_nothing_outside_of_it(
     project.write("inventory/near.txt", "near")
     (project.folder / "inventory/link.txt").symlink_to(outside)
     monkeypatch.setenv("SITE", "eu")
-    sandbox.confine(True)
+    confinement.confine([project.folder / "playbooks/site.yml", project.folder / "inventory"])
     assert value("{{ lookup('file', 'near.txt') }}") == "near"
     for template in (
         "{{ lookup('env', 'SITE') }}",
@@ -200,5 +200,5 @@ def test_a_linted_project_reads_nothing_outside_of_it(
         with pytest.raises(SpecError, match="not trusted") as caught:
             value(template)
         assert HUSH not in str(caught.value)
-    sandbox.confine(False)
+    confinement.confine([])
     assert value(f"{{{{ lookup('file', '{outside}') }}}}") == HUSH

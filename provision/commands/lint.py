@@ -95,8 +95,9 @@ def _lint(args: argparse.Namespace) -> int:
 
 def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.lint.daemon_file import lint_text
-    from provision.text import limits
+    from provision.text import confinement, limits
 
+    confinement.confine([] if args.trusted or file == _STANDARD_INPUT else [file])
     engine = _engine(args)
     if args.fix:
         return _fixed(file, args, engine)
@@ -139,7 +140,7 @@ def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
     from provision.lint import project
     from provision.load import load
 
-    reading = options.reading(args, trusted=args.trusted)
+    reading = options.reading(args, None if args.trusted else file)
     try:
         extra = options.extra_vars(args.extra_vars)
         # A project whose authorities are made by its first apply is complete.

@@ -269,19 +269,22 @@ def _seconds(text: str) -> float:
     return number
 
 
-def reading(args: argparse.Namespace, *, trusted: bool = True) -> Reading:
-    """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of a project that
-    is not ``trusted`` is run, and its templates read neither the environment nor files outside the project."""
+def reading(args: argparse.Namespace, untrusted: Path | None = None) -> Reading:
+    """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of the project of an
+    ``untrusted`` playbook is run, and provision reads neither the environment nor files outside the project."""
     from provision.inventory import config, vault
     from provision.inventory.sources import Reading
     from provision.secrets import secret
-    from provision.text import sandbox
+    from provision.text import confinement
+    from provision.text.render import shipped
 
+    given = [Path(word) for word in args.inventory or ()]
+    confinement.confine([] if untrusted is None else [untrusted, *given], [shipped("templates")])
+    trusted = untrusted is None
     settings = config.read()
     places = vault.sources(settings, args.vault_id, args.vault_password_file, args.ask_vault_pass)
     strict = settings.flag("ANSIBLE_VAULT_ID_MATCH", ("defaults", "vault_id_match"))
     secret.open_vaults_with(vault.Vault(places, programs=trusted, strict_ids=strict).open)
-    sandbox.confine(not trusted)
     return Reading(args.lenient, trusted, tuple(place.word for place in places if not place.asked))
 
 
@@ -303,13 +306,14 @@ def extra_vars(words: list[str]) -> Map:
 
     from provision.errors import UsageError
     from provision.secrets import secret
+    from provision.text import limits
     from provision.text.merge import refine
     from provision.text.yamlfile import Map, load
 
     found = Map()
     for word in words:
         if word.startswith("@"):
-            data: Any = load(Path(word[1:]))
+            data: Any = load(Path(word[1:]), limits.text(Path(word[1:]), named=True))
         elif word.lstrip().startswith("{"):
             data = load(Path("--extra-vars"), word)
         else:

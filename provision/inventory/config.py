@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from provision.errors import Note, SpecError, Where
 from provision.lines import lines_of
-from provision.text import limits
+from provision.text import confinement, limits
 from provision.text.yamlfile import Map
 
 #: File endings that Ansible skips in an inventory directory (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
@@ -153,7 +153,7 @@ def read() -> Config:
     notes: list[Note] = []
     for path in _places(notes):
         if path.is_file() and os.access(path, os.R_OK):
-            return _parsed(path, notes)
+            return _parsed(path, notes, named=path != _here())
     return Config(notes=(*notes, *_not_followed(Config())))
 
 
@@ -162,7 +162,7 @@ def _places(notes: list[Note]) -> list[Path]:
     if named := os.environ.get("ANSIBLE_CONFIG"):
         path = Path(named).expanduser()
         found.append(path / "ansible.cfg" if path.is_dir() else path)
-    here = Path("ansible.cfg").absolute()
+    here = _here()
     if here.is_file():
         if here.parent.stat().st_mode & stat.S_IWOTH:
             notes.append(Note(f"{here} is not read: every user may write to its directory", loud=True))
@@ -171,11 +171,16 @@ def _places(notes: list[Note]) -> list[Path]:
     return [*found, Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg")]
 
 
-def _parsed(path: Path, notes: list[Note]) -> Config:
+def _here() -> Path:
+    """The file of the project; the operator names or has written each other one."""
+    return Path("ansible.cfg").absolute()
+
+
+def _parsed(path: Path, notes: list[Note], named: bool) -> Config:
     from configparser import ConfigParser, Error
 
     parser = ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
-    text = limits.text(path)
+    text = limits.text(path, named=named)
     try:
         parser.read_string(text, str(path))
     except Error as error:
@@ -223,5 +228,4 @@ def _resolved(text: str, folder: Path) -> str:
 
 def _expanded(text: str) -> str:
     """A path of a setting (``ansible.config.manager.resolve_path``)."""
-    text = os.path.expandvars(text.replace("{{CWD}}", str(Path().absolute())).strip("\"'"))
-    return str(Path(text).expanduser())
+    return confinement.expanded(text.replace("{{CWD}}", str(Path().absolute())).strip("\"'"))

@@ -50,7 +50,7 @@ def _split(pattern: str, where: Where | None, key: str) -> list[str]:
         if part.startswith("@"):
             file = Path(part[1:])
             try:
-                lines = lines_of(limits.text(file))
+                lines = lines_of(limits.text(file, named=key == "--limit"))
             except SpecError as error:
                 raise SpecError(f"{file} {error.message}", where=where, key=key, hint=error.hint) from error
             parts += [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -18,7 +18,7 @@ from provision.inventory.config import Config
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import limits
+from provision.text import confinement, limits
 from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"
@@ -135,6 +135,7 @@ class _Files:
             self.tree.add_hosts("ungrouped", word, Where(Path("--inventory"), 1))
 
     def _folder(self, folder: Path) -> None:
+        confinement.check(folder)
         for name in sorted(os.listdir(folder)):
             path = folder / name
             if self.config.ignored.search(name):
@@ -221,6 +222,7 @@ def _is_script(path: Path) -> bool:
     """Whether a file is executable and a program. Ansible runs each executable file, and reads it if it can't run."""
     if not os.access(path, os.X_OK):
         return False
+    confinement.check(path)
     with open(path, "rb") as file:
         return file.read(4).startswith((b"#!", b"\x7fELF"))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree
+from provision.text import confinement
 from provision.text.merge import refine
 from provision.text.yamlfile import Map, Reader, load
 
@@ -91,6 +92,7 @@ class Variables:
     def _names(self, root: Path) -> set[str]:
         """The names in ``root``, listed once: 1,000 hosts must not need 4,000 look-ups."""
         if root not in self._listed:
+            confinement.check(root)
             entries = list(root.iterdir()) if root.is_dir() else []
             self._listed[root] = {e.name for e in entries} | {e.stem for e in entries if e.suffix in _SUFFIXES}
         return self._listed[root]
@@ -106,6 +108,7 @@ class Variables:
 
 def _inside(folder: Path) -> list[Path]:
     """The files of variables in a directory, in order of their names, and in subdirectories without an ending."""
+    confinement.check(folder)
     found: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith(".") or path.name.endswith("~"):

@@ -143,7 +143,8 @@ class Vault:
             # A name that ends in -client takes the vault id (ansible.parsing.vault.script_is_client).
             words = ["--vault-id", place.id] if path.stem.endswith("-client") else []
             return output([str(path), *words], "vault password").strip(b"\r\n")
-        data = limits.read(path).strip()
+        # Nothing shows it. A file elsewhere is usual.
+        data = limits.read(path, named=True).strip()
         if data.startswith(secret.VAULT.encode()):
             others = Vault(self.places[: self.places.index(place)], programs=self._programs, ask=self._ask)
             return others.open(data.decode("ascii", "replace"), Where(path, 1)).encode().strip(b"\r\n")

@@ -16,6 +16,7 @@ from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import finding
 from provision.project.host_config import Context, HostConfig
+from provision.text import limits
 from provision.text.yamlfile import Map
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
@@ -82,6 +83,6 @@ def _ignored(where: Where) -> set[str]:
 @cache
 def _lines(file: Path) -> tuple[str, ...]:
     try:
-        return tuple(_BREAK.split(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
+        return tuple(_BREAK.split(limits.exact_text(file)))
+    except SpecError:
         return ()

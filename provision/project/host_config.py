@@ -21,6 +21,7 @@ from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Engine, Spec
 from provision.spec.validate import misread, validate, validate_field
+from provision.text import confinement
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map, Seq
@@ -88,7 +89,10 @@ class Context:
 
     def find(self, name: str) -> Path | None:
         """The path of a file or directory of that name; ``None`` when there is none."""
-        return next((folder / name for folder in self.files if (folder / name).exists()), None)
+        found = next((folder / name for folder in self.files if (folder / name).exists()), None)
+        if found is not None:
+            confinement.check(found)
+        return found
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from provision.errors import SpecError, UsageError, Where
+from provision.text import confinement
 
 
 class Limit(Struct, frozen=True):
@@ -58,11 +59,14 @@ def hint(limit: Limit) -> str:
     return f"{limit.variable} raises this limit, up to {limit.most:,}"
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, *, named: bool = False) -> bytes:
     """The bytes of a file of the project; raises :class:`SpecError` for a file that cannot be read or is too large.
+    ``named``: the command line or the environment names the file, so it may be anywhere.
 
     It stops reading at the limit, so an endless device does no harm.
     """
+    if not named:
+        confinement.check(path)
     try:
         with open(path, "rb") as file:
             content = file.read(of(FILE) + 1)
@@ -73,9 +77,9 @@ def read(path: Path) -> bytes:
     return content
 
 
-def text(path: Path) -> str:
+def text(path: Path, *, named: bool = False) -> str:
     """The text of a file of the project; raises :class:`SpecError` also for a file that is not UTF-8."""
-    return one_ending(exact_text(path))
+    return one_ending(_decoded(path, read(path, named=named)))
 
 
 def exact_text(path: Path) -> str:

@@ -359,6 +359,7 @@ class _Folders(jinja2.FileSystemLoader):
             if not path.resolve().is_relative_to(folder.resolve()):
                 hint = "a link may point to another template in the same directory; copy the file instead"
                 raise sandbox.Refused(f"the template {template} is a link to a file outside {folder}", hint)
+            # The directory may be a link too: limits.text checks that.
             return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
         raise jinja2.TemplateNotFound(template)
 

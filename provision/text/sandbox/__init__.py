@@ -18,14 +18,12 @@ Python's operators (comparisons, slices, loops, ``~``, unpacking). The filters o
 from provision.text.sandbox.blind import unknown
 from provision.text.sandbox.bounds import BOUNDED, Refused, measured, measured_size
 from provision.text.sandbox.environment import Sandbox
-from provision.text.sandbox.lookups import confine
 from provision.text.sandbox.text import finalized, joined
 
 __all__ = [
     "BOUNDED",
     "Refused",
     "Sandbox",
-    "confine",
     "finalized",
     "joined",
     "measured",

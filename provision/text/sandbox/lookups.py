@@ -17,7 +17,7 @@ import jinja2.runtime
 
 from provision.errors import SpecError, Where
 from provision.secrets import secret
-from provision.text import limits
+from provision.text import confinement, limits
 from provision.text.sandbox.blind import blind
 from provision.text.sandbox.bounds import Refused, step
 
@@ -30,12 +30,6 @@ _SECRET_NAME = re.compile(
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _HINT = "env and file are there; a secret is declared by !secret {env: NAME} or !secret {file: PATH}"
 _TRUST = "`provision lint --trusted` does"
-_CONFINED: list[bool] = [False]
-
-
-def confine(yes: bool) -> None:
-    """Set whether templates are limited to the project, and read nothing outside of it."""
-    _CONFINED[:] = [yes]
 
 
 @jinja2.pass_context
@@ -57,13 +51,18 @@ def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: A
     if kind == "file":
         return ",".join(_file(str(term), raw, options) for term in terms)
     for term in map(str, terms):
-        if term not in os.environ and _SECRET_NAME.match(term) and "default" not in options and not _CONFINED[0]:
+        if (
+            term not in os.environ
+            and _SECRET_NAME.match(term)
+            and "default" not in options
+            and not confinement.confined()
+        ):
             return context.environment.undefined(hint=f"the environment variable {term} is not set")
     return ",".join(_env(str(term), options) for term in terms)
 
 
 def _env(name: str, options: dict[str, Any]) -> str:
-    if _CONFINED[0]:
+    if confinement.confined():
         raise Refused(f"lookup('env', '{name}'): the environment is not read for a project that is not trusted", _TRUST)
     if name not in os.environ:
         return str(options.get("default", ""))
@@ -79,7 +78,7 @@ def _file(name: str, raw: Any, options: dict[str, Any]) -> str:
         raise Refused(
             f"lookup('file', '{name}'): no such file", f"looked in {', '.join(map(str, places)) or 'no folder'}"
         )
-    if _CONFINED[0] and not any(path.resolve().is_relative_to(place.resolve()) for place in places):
+    if confinement.confined() and not any(path.resolve().is_relative_to(place.resolve()) for place in places):
         raise Refused(f"lookup('file', '{name}'): a project that is not trusted may read only its own files", _TRUST)
     try:
         text = limits.text(path)
