@@ -14,6 +14,7 @@ from pathlib import Path
 from provision.errors import SpecError, Where
 
 _HINT = "`provision lint --trusted` reads it"
+_PACKAGE = Path(__file__).parent.parent
 #: The directories of the project, without links; empty where the project is trusted.
 _ROOTS: list[Path] = []
 
@@ -23,7 +24,8 @@ def confine(named: Iterable[Path], also: Iterable[Path] = ()) -> None:
     without any path, every file."""
     _ROOTS[:] = [*dict.fromkeys(_project(path) for path in named)]
     if _ROOTS:
-        _ROOTS.extend(one.resolve() for one in also)
+        # provision's own files.
+        _ROOTS.extend(one.resolve() for one in (_PACKAGE, *also))
 
 
 def confined() -> bool:
