@@ -99,6 +99,11 @@ def test_a_private_directory_above_a_file_makes_the_file_private(project: Projec
             assert OLD not in said
     seen = Seen.of([("folders", "", "/srv/app\n/srv", "symbolic link:777:root:root\ndirectory:755:root:root")])
     assert not readable(seen, "/srv/app/env", "644"), "the target of a link was not inspected"
+    for folder in ("755:alice:alice", "777:root:root", "1777:root:root", "775:root:ops"):
+        seen = Seen.of([("folders", "", "/srv/app\n/srv", f"directory:{folder}\ndirectory:755:root:root")])
+        assert not readable(seen, "/srv/app/env", "644"), "that account could exchange the file while it is read"
+    seen = Seen.of([("folders", "", "/srv/app\n/srv", "directory:755:root:root\ndirectory:755:root:root")])
+    assert readable(seen, "/srv/app/env", "644")
     assert not readable(Seen.of([]), "/srv/app/env", "644"), "a directory that no look has reported counts as private"
 
 

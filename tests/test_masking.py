@@ -80,6 +80,21 @@ def test_each_form_is_masked(form: Callable[[str], str], known: Callable[..., st
     assert secret.mask(f"error: [{form(VALUE)}] refused") == f"error: [{token}] refused"
 
 
+@pytest.mark.parametrize("before", ["u:", "us:", "use:", "user:"])
+@pytest.mark.parametrize("behind", ["", "\n", "@h", "@host"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_of_a_longer_text_with_a_secret_is_masked(
+    before: str, behind: str, encode: Callable[[bytes], bytes], known: Callable[..., str]
+) -> None:
+    token = known(VALUE)
+    shown = secret.mask(f"Authorization: Basic {encode(f'{before}{VALUE}{behind}'.encode()).decode()} refused")
+    head, _, tail = shown.partition(token)
+    assert len(head) <= len("Authorization: Basic ") + 8
+    assert len(tail) <= 12 + len(" refused")
+    assert "Basic" in head
+    assert "refused" in tail
+
+
 def test_each_line_of_a_key_is_masked(known: Callable[..., str]) -> None:
     token = known(KEY)
     _, first, second, short, _ = KEY.splitlines()

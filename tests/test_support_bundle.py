@@ -143,5 +143,58 @@ def test_texts_without_a_secret_stay() -> None:
         "needs its password as a secret",
     ):
         assert redactor.text(text) == text
+    redactor = Redactor(known=["b"])
     assert redactor.yaml("a: 1\nb: [x, !secret {file: s.yml}]\n") == "a: 1\nb: [x, !secret {file: s.yml}]\n"
     assert redactor.files == {"s.yml"}
+
+
+#: Forms of a secret whose names no list of words can have, and values that are followed by nothing.
+_PLANTED = {
+    "playbooks/group_vars/all.yml": (
+        "db_pw: LEAK01\npsk: LEAK02\nbindpw: LEAK03\nencryption_key: LEAK04\nhook: https://hooks.slack.com/services/T0/LEAK05\n"
+        "other: {deep: [LEAK06, {more: LEAK07}]}\ncity: LEAK08\nnumber: LEAK09x1234567\n"
+    ),
+    "playbooks/x.yml": "- name: a\n  hosts: docker\n  vars: {wifi: LEAK10}\n  spec:\n"
+    "    containers: {web: {image: nginx, command: [redis-server, --requirepass, LEAK11], labels: {a: LEAK12}}}\n",
+    "inventory/more.ini": "[docker]\nweb2 ansible_port=22 site_pw=LEAK13 psk='LEAK14 b' note=LEAK15\n; LEAK16\n",
+    "templates/app.json": '{"pw": "LEAK17", "mtu": 1400, "data-root": "/srv/docker", "x": {"bindpw": "LEAK18"}}',
+    "templates/redis.conf.j2": "# LEAK19\nrequirepass LEAK20\nmasterauth LEAK21\n",
+    "templates/app.cfg": "[a]\nsmtp_pw = LEAK22\nurl = https://a.example/?x=LEAK23\nport = 25\n",
+}
+
+
+def test_values_stay_only_where_they_are_known_to_be_safe(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.spec("engine: {daemon: {bip: 10.9.0.1/24, data-root: /srv/docker}}\npackages: [curl]\n")
+    for name, text in _PLANTED.items():
+        project.write(name, text)
+    run = folder(Path("playbooks/site.yml")) / "20260101T000000Z-1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], "playbook": "p", "mode": "apply"}))
+    texts = [
+        "said LEAK01, LEAK08",
+        "password LEAK24",
+        "--requirepass LEAK25",
+        "https://hooks.slack.com/services/LEAK26",
+    ]
+    events = [{"event": "note", "host": "web1", "text": text} for text in texts]
+    (run / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in events))
+    assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 0
+    capsys.readouterr()
+    files = bundle(Path("out.tar.gz"))
+    leaks = [(name, line) for name, text in files.items() for line in text.splitlines() if "LEAK" in line]
+    assert not leaks
+    for name in _PLANTED:
+        assert f"project/{name}" in files
+    assert json.loads(files["project/templates/app.json"])["data-root"] == "/srv/docker"
+    site = yaml.safe_load(files["project/playbooks/site.yml"])[0]
+    assert site["spec"] == {
+        "engine": {"daemon": {"bip": "10.9.0.1/24", "data-root": "/srv/docker"}},
+        "packages": ["curl"],
+    }
+    assert "image: nginx" in files["project/playbooks/x.yml"]
+    assert "ansible_port=22" in files["project/inventory/more.ini"]
+    assert "port = 25" in files["project/templates/app.cfg"]
+    assert "web1" in files[f"runs/{run.name}/events.jsonl"]

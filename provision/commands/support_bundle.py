@@ -28,6 +28,21 @@ _SET = ("SSH_AUTH_SOCK", "PROVISION_IDENTITY", "PROVISION_WEBHOOK", "ANSIBLE_VAU
 _YAML, _TEXT = (".yml", ".yaml"), (".ini", ".cfg", ".j2")
 #: Names of files and directories that may be secrets as a whole.
 _PRIVATE = re.compile(r"secret|vault|passw|credential|^id_|\.(key|pem|age|p12|pfx)\b", re.IGNORECASE)
+#: Keys of playbooks, inventories and compose files whose values are no secrets.
+_PROJECT = (
+    *("hosts", "name", "spec", "serial", "children", "vars"),
+    *("services", "ports", "depends_on", "restart", "networks", "volumes", "expose", "profiles", "version"),
+    *("ansible_host", "ansible_port", "ansible_user", "ansible_connection", "ansible_python_interpreter"),
+    *("ansible_become", "ansible_become_method", "ansible_become_user"),
+    *("provision_transport", "provision_known_hosts"),
+)
+#: Keys of a spec whose values are free text.
+_FREE = frozenset(
+    [
+        *("command", "entrypoint", "environment", "labels", "content", "test", "options", "args"),
+        *("comment", "header", "key", "before", "after"),
+    ]
+)
 _LARGEST = 1024 * 1024
 _RUNS = 5
 
@@ -82,7 +97,7 @@ def collected(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]
     except ProvisionError as error:
         found.append(f"warning  secrets: {error}")
     fields = {part for path in takers(Spec) for part in path.split(".")[-2:] if part != "*"} - {"*"}
-    redactor = Redactor(fields)
+    redactor = Redactor(fields, _known())
     left: dict[str, str] = {}
     # The first reading finds the values to mask in all files.
     for path in _project(args):
@@ -103,6 +118,17 @@ def collected(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]
         elif (text := _masked(redactor, path, left)) is not None:
             files[f"project/{_name(path)}"] = text
     return files | dict(_runs(args.playbook, redactor)), left
+
+
+def _known() -> set[str]:
+    """The keys whose values are known to hold no secret: those of a spec, of daemon.json, and of what a project
+    consists of besides. A key with free text is none of them."""
+    from provision.dockerd.daemon_keys import keys
+    from provision.spec import Spec
+
+    schema = Spec.model_json_schema()
+    models = [schema, *schema.get("$defs", {}).values()]
+    return {*keys(), *(name for one in models for name in one.get("properties", {})), *_PROJECT} - _FREE
 
 
 def _json(value: object) -> str:
@@ -144,7 +170,7 @@ def _masked(redactor: Redactor, path: Path, left: dict[str, str]) -> str | None:
         text = path.read_text(encoding="utf-8")
         if path.suffix in _YAML:
             return redactor.text(redactor.yaml(text))
-        return redactor.json(text) if path.suffix == ".json" else redactor.text(text)
+        return redactor.json(text) if path.suffix == ".json" else redactor.lines(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         left[str(path)] = "it can't be parsed, so a secret in it could not be found"
     except OSError as error:

@@ -77,14 +77,17 @@ def open_mode(mode: str) -> bool:
 
 def readable(report: HostReport, path: str, mode: str) -> bool:
     """Whether every user of the host can read the file at ``path``: its own ``mode`` and each directory above it must
-    permit it (path_resolution(7)). A directory that the look has not read, or that is a link, counts as closed."""
+    permit it (path_resolution(7)). A directory that the look has not read, or that is a link, counts as closed.
+
+    Where an account other than root can change names, no text is shown: that account can put another file at ``path``
+    after the look has read the mode, and before it reads the text."""
     if not open_mode(mode):
         return False
     folders = _folders(report)
     parent = path.rpartition("/")[0]
     while parent:
-        kind, _, rest = folders.get(parent, "").partition(":")
-        if kind != "directory" or not int(rest.partition(":")[0], 8) & 0o001:
+        kind, mode, owner, *_ = [*folders.get(parent, "").split(":"), "0", ""]
+        if kind != "directory" or not int(mode, 8) & 0o001 or int(mode, 8) & 0o022 or owner != "root":
             return False
         parent = parent.rpartition("/")[0]
     return True

@@ -63,6 +63,8 @@ _KEY = secrets.token_bytes(32)
 _SHORTEST = 4
 #: Shorter lines of a value with several lines are not searched for either.
 _SHORTEST_LINE = 8
+#: The same for a part of a base64 text: shorter ones occur by chance.
+_SHORTEST_PART = 6
 _ARMOUR_LINE = re.compile("-----(BEGIN|END) [A-Z0-9 ]+-----")
 ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
 
@@ -508,7 +510,8 @@ def _masks() -> tuple[tuple[str, str], ...]:
 def spelled(value: str) -> set[str]:
     """The forms in which a program may print a value. The value and each of its lines occur unchanged, as JSON (also
     Go's, which docker uses), as in a Python traceback, and between single quotes of a shell. The value also occurs in
-    base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds), in hex, and in a URL (RFC 3986)."""
+    base64 (RFC 4648, 4 and 5; also with the newline that ``echo`` adds, and as a part of a longer text), in hex, and in
+    a URL (RFC 3986)."""
     if len(value) < _SHORTEST:
         return set()
     found = {value, *_urls(value)}
@@ -521,7 +524,18 @@ def spelled(value: str) -> set[str]:
         for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
             found |= {encoded, encoded.rstrip("=")}
         found |= {data.hex(), data.hex().upper()}
+    found |= {form for form in _within_base64(value) if len(form) >= _SHORTEST_PART}
     return {form for form in found if len(form.strip()) >= _SHORTEST}
+
+
+def _within_base64(value: str) -> Iterator[str]:
+    """The characters of a value that are the same in the base64 of every longer text with it: three bytes are four
+    characters, so there are three places where it can begin."""
+    data = value.encode("utf-8", "surrogateescape")
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + data).decode()
+        part = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        yield from (part, part.translate(str.maketrans("+/", "-_")))
 
 
 def _urls(value: str) -> Iterator[str]:
