@@ -71,13 +71,38 @@ def test_the_action_reports_findings_and_fails(tmp_path: Path) -> None:
     assert result["ruleId"] == "DJ101"
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20b/daemon.json"
     assert lint_step(tmp_path, files="good.json").returncode == 0
-    assert lint_step(tmp_path, files="not-there.json", sarif="y.sarif").returncode != 0
+    # A file that can't be read is a finding: those of the other files stay.
+    (tmp_path / "latin.json").write_bytes(b'{"\xe4": 1}')
+    assert lint_step(tmp_path, files="not-there.json\na b/daemon.json\nlatin.json", sarif="y.sarif").returncode == 1
+    log = json.loads((tmp_path / "y.sarif").read_text())
+    assert {result["ruleId"] for result in log["runs"][0]["results"]} >= {"PB001", "DJ101"}
 
 
 def test_no_input_of_the_action_is_executed(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text('{"log-driver": "local"}')
     lint_step(tmp_path, files="$(touch ran)\n`touch ran`\n; touch ran", engine="$(touch ran)", ignore="$(touch ran)")
     assert [path.name for path in tmp_path.iterdir()] == ["good.json"]
+
+
+def test_the_action_installs_pinned_versions(tmp_path: Path) -> None:
+    """Another action by its commit, and every package by the lock file, with the build backend."""
+    steps = ACTION["runs"]["steps"]
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in steps if "uses" in step)
+    (install,) = (step["run"] for step in steps if step.get("name") == "Install provision")
+    (tmp_path / "python").write_text('#!/bin/sh\ncat "$PIP_CONSTRAINT" >packages; echo "$*" >words\n')
+    (tmp_path / "python").chmod(0o755)
+    variables = {
+        **os.environ,
+        "HERE": str(ROOT),
+        "RUNNER_TEMP": str(tmp_path),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    }
+    subprocess.run(["bash", "-eo", "pipefail", "-c", install], cwd=tmp_path, env=variables, check=True)
+    assert (tmp_path / "words").read_text() == f"-m pip install --quiet -- {ROOT}\n"
+    pinned = [line for line in (tmp_path / "packages").read_text().splitlines() if line.strip()[:1] not in ("", "#")]
+    assert all(re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==[\w.!+]+( ;.*)?", line) for line in pinned), pinned
+    names = {line.partition("==")[0] for line in pinned}
+    assert {"hatchling", "jinja2", "paramiko"} <= names
 
 
 def test_no_script_of_the_action_contains_an_expression() -> None:

@@ -185,6 +185,12 @@ def receiver() -> Iterator[tuple[str, list[dict[str, object]], list[int]]]:
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(statuses.pop(0) if statuses else 204)
+            self.send_header("Location", f"http://127.0.0.1:{server.server_address[1]}/internal")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            got.append({"event": self.path})
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -208,6 +214,16 @@ def test_a_webhook_receives_the_events(receiver: tuple[str, list[dict[str, objec
     assert [one["event"] for one in got] == ["run.begin", "wave.done", "rollout.stopped", "run.done"]
     assert {one["run"] for one in got} == {RUN}
     assert warned == ["provision: the webhook did not accept wave.done: status 500"]
+    # The answer does not choose another address.
+    got.clear()
+    warned.clear()
+    statuses += [302, 307]
+    webhook = Webhook(url, {"run": RUN}, warned.append)
+    for event in ENDS:
+        webhook(event)
+    webhook.close()
+    assert {one["event"] for one in got} == {"run.begin", "wave.done", "rollout.stopped", "run.done"}
+    assert [text.rpartition(": ")[2] for text in warned] == ["status 302", "status 307"]
     # An unreachable webhook causes warnings, which do not contain its address.
     warned.clear()
     webhook = Webhook("http://127.0.0.1:9/token", {"run": RUN}, warned.append)

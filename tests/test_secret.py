@@ -31,6 +31,19 @@ def declared(given: object, file: Path = Path("site.yml")) -> str:
     return secret.declare("db.password", given, Where(file, 3))
 
 
+def test_an_encrypted_file_is_not_written_through_a_link(tmp_path: Path) -> None:
+    from provision.secrets.age import write
+
+    other = tmp_path / "other"
+    other.write_text("stays")
+    for name in ("x.age", ".x.age.new"):
+        (tmp_path / name).symlink_to(other)
+    write(tmp_path / "x.age", b"sealed")
+    assert (tmp_path / "x.age").read_bytes() == b"sealed"
+    assert not (tmp_path / "x.age").is_symlink()
+    assert other.read_text() == "stays"
+
+
 def test_each_source_of_a_secret_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyrage
 

@@ -73,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lint(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
+    from provision.errors import SpecError, UsageError
     from provision.lint.output_formats import FORMATS
+    from provision.lint.project import broken
     from provision.lint.rules import RULES
     from provision.text.yamlfile import nearest
 
@@ -86,7 +87,13 @@ def _lint(args: argparse.Namespace) -> int:
     found: list[Finding] = []
     for file in args.files or [Path("playbooks/site.yml")]:
         daemon_json = file == _STANDARD_INPUT or file.suffix == ".json"
-        found += _daemon_json(file, args) if daemon_json else _playbook(file, args)
+        try:
+            found += _daemon_json(file, args) if daemon_json else _playbook(file, args)
+        except SpecError as error:
+            if args.fix or file == _STANDARD_INPUT:
+                raise
+            # The findings of the other files are reported too.
+            found.append(broken(error, file))
     found = [finding for finding in found if finding.rule.id not in args.ignore]
     aside = args.fix and args.files == [_STANDARD_INPUT]
     show(FORMATS[args.format](found), sys.stderr if aside else sys.stdout)

@@ -64,9 +64,16 @@ class Webhook:
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json", "User-Agent": "provision"}
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - http(s), checked
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:  # noqa: S310
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_TIMEOUT) as reply:
             # The body is not used; a connection that is closed with unread bytes is reset (RFC 9112, 9.6).
             reply.read(_READ)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the answer of a webhook must not choose an address in the controller's own network."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from provision.errors import UsageError
@@ -50,8 +51,13 @@ def sealed(plain: bytes, to: list[Any]) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file atomically: it is either complete or unchanged."""
+    """Write a file atomically: it is either complete or unchanged. A link is replaced, and never followed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(data)
-    new.replace(path)
+    new = path.with_name(f".{path.name}.{token_hex(8)}")
+    try:
+        with open(new, "xb") as file:
+            file.write(data)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
